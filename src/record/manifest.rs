@@ -1,0 +1,111 @@
+//! The manifest: what was run, how, and how it went.
+
+use serde::{Deserialize, Serialize};
+
+use crate::suite::Suite;
+
+/// `manifest.json` of a run. No key, no path of the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format: [`Manifest::VERSION`].
+    pub version: u32,
+    /// Name and version of the program that made the run, `bakeoff 0.1.0`.
+    pub tool: String,
+    /// Name of the run's folder.
+    pub run: String,
+    /// When the run began, UTC: a label, never used for a difference.
+    pub started_at: jiff::Timestamp,
+    /// How it went.
+    pub status: Status,
+    /// Digest of the resolved suite.
+    pub suite_digest: String,
+    /// The suite after defaults, flags and selection.
+    pub suite: Suite,
+    /// What was selected on the command line, as it was typed.
+    pub selection: Selection,
+    /// Where requests went.
+    pub endpoint: EndpointRecord,
+    /// Where list prices came from; absent when none was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PriceSource>,
+    /// Every setting of the HTTP client, with its reason.
+    pub client: Vec<ClientSetting>,
+    /// Trials in the plan.
+    pub planned_trials: u64,
+    /// Digest of the order of all trials.
+    pub plan_digest: String,
+    /// Operating system and processor, `linux x86_64`.
+    pub platform: String,
+}
+
+impl Manifest {
+    /// Version of the stored format.
+    pub const VERSION: u32 = 1;
+}
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It is running, or it was killed.
+    Running,
+    /// Every planned trial has a sample.
+    Complete,
+    /// The user stopped it; what finished is kept.
+    Interrupted,
+    /// It ended before its plan did, for this reason.
+    Incomplete(String),
+}
+
+/// What was selected on the command line, as it was typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// `--model`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// `--prompt`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// `--tag`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// Where requests went, without its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// Name of the profile, or the URL.
+    pub name: String,
+    /// Base URL; absent for the embedded simulator, whose port means nothing later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// Name of the variable that held the key; absent: keyless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_variable: Option<String>,
+    /// For the simulator: digest of its world and the salt of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<String>,
+}
+
+/// Where list prices came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceSource {
+    /// In words, `snapshot shipped with bakeoff`.
+    pub source: String,
+    /// Date of the list, `YYYY-MM-DD`.
+    pub date: String,
+    /// Digest of the list.
+    pub digest: String,
+}
+
+/// One setting of the HTTP client, so that a reader need not guess.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSetting {
+    /// `http_version`, `redirects`, ...
+    pub name: String,
+    /// Its effective value.
+    pub value: String,
+    /// Why.
+    pub reason: String,
+}

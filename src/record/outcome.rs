@@ -1,0 +1,206 @@
+//! The closed list of ways an attempt can end.
+
+use serde::{Deserialize, Serialize};
+
+/// How an attempt ended. Closed on purpose: whatever a server does is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A finish reason was given and it was not one of those below.
+    Complete,
+    /// The token limit ended the answer.
+    Length,
+    /// `[DONE]` came, a finish reason did not.
+    Ended,
+    /// The model refused.
+    Refused,
+    /// A content filter stopped the answer.
+    Filtered,
+    /// The body ended with neither a finish reason nor `[DONE]`.
+    Cut,
+    /// 429, or a rate-limit error by its type.
+    RateLimited,
+    /// 401.
+    Unauthorized,
+    /// 402: no balance, or a budget is used up.
+    PaymentRequired,
+    /// 403.
+    Forbidden,
+    /// 404 for the model.
+    ModelNotFound,
+    /// Any other 3xx or 4xx: the request itself was turned down.
+    Rejected,
+    /// 5xx.
+    ServerError,
+    /// An error inside an answer that began with HTTP 200.
+    StreamError,
+    /// No connection: refused, unreachable, name unknown.
+    ConnectFailed,
+    /// A TLS handshake failed.
+    TlsFailed,
+    /// The connection broke before the answer ended.
+    ConnectionLost,
+    /// The connect deadline passed.
+    TimedOutConnect,
+    /// The headers deadline passed.
+    TimedOutHeaders,
+    /// The deadline between two reads of the body passed.
+    TimedOutGap,
+    /// The deadline of the whole attempt passed.
+    TimedOutTotal,
+    /// What came was not what the protocol allows: HTML, broken JSON, no body.
+    ProtocolError,
+    /// A limit on what comes from outside was exceeded.
+    TooLarge,
+}
+
+/// The families in which failures are counted and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Refused or filtered.
+    Refusal,
+    /// Rate limited.
+    RateLimit,
+    /// Any of the four deadlines.
+    Timeout,
+    /// The server failed: 5xx or an error inside the stream.
+    Server,
+    /// The connection could not be made, broke, or the body was cut.
+    Connection,
+    /// The request was turned down: key, money, model, parameters.
+    Request,
+    /// What came could not be understood, or was too large.
+    Protocol,
+}
+
+impl Failure {
+    /// Every family, in the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::Refusal,
+        Self::RateLimit,
+        Self::Timeout,
+        Self::Server,
+        Self::Connection,
+        Self::Request,
+        Self::Protocol,
+    ];
+
+    /// The stored word, also used in column names.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refusal => "refusal",
+            Self::RateLimit => "rate_limit",
+            Self::Timeout => "timeout",
+            Self::Server => "server",
+            Self::Connection => "connection",
+            Self::Request => "request",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 23] = [
+        Self::Complete,
+        Self::Length,
+        Self::Ended,
+        Self::Refused,
+        Self::Filtered,
+        Self::Cut,
+        Self::RateLimited,
+        Self::Unauthorized,
+        Self::PaymentRequired,
+        Self::Forbidden,
+        Self::ModelNotFound,
+        Self::Rejected,
+        Self::ServerError,
+        Self::StreamError,
+        Self::ConnectFailed,
+        Self::TlsFailed,
+        Self::ConnectionLost,
+        Self::TimedOutConnect,
+        Self::TimedOutHeaders,
+        Self::TimedOutGap,
+        Self::TimedOutTotal,
+        Self::ProtocolError,
+        Self::TooLarge,
+    ];
+
+    /// The stored word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Length => "length",
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+            Self::Filtered => "filtered",
+            Self::Cut => "cut",
+            Self::RateLimited => "rate_limited",
+            Self::Unauthorized => "unauthorized",
+            Self::PaymentRequired => "payment_required",
+            Self::Forbidden => "forbidden",
+            Self::ModelNotFound => "model_not_found",
+            Self::Rejected => "rejected",
+            Self::ServerError => "server_error",
+            Self::StreamError => "stream_error",
+            Self::ConnectFailed => "connect_failed",
+            Self::TlsFailed => "tls_failed",
+            Self::ConnectionLost => "connection_lost",
+            Self::TimedOutConnect => "timed_out_connect",
+            Self::TimedOutHeaders => "timed_out_headers",
+            Self::TimedOutGap => "timed_out_gap",
+            Self::TimedOutTotal => "timed_out_total",
+            Self::ProtocolError => "protocol_error",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// The family of failures this belongs to; `None` for an answer.
+    pub const fn failure(self) -> Option<Failure> {
+        Some(match self {
+            Self::Complete | Self::Length | Self::Ended => return None,
+            Self::Refused | Self::Filtered => Failure::Refusal,
+            Self::RateLimited => Failure::RateLimit,
+            Self::TimedOutConnect
+            | Self::TimedOutHeaders
+            | Self::TimedOutGap
+            | Self::TimedOutTotal => Failure::Timeout,
+            Self::ServerError | Self::StreamError => Failure::Server,
+            Self::ConnectFailed | Self::TlsFailed | Self::ConnectionLost | Self::Cut => {
+                Failure::Connection
+            }
+            Self::Unauthorized
+            | Self::PaymentRequired
+            | Self::Forbidden
+            | Self::ModelNotFound
+            | Self::Rejected => Failure::Request,
+            Self::ProtocolError | Self::TooLarge => Failure::Protocol,
+        })
+    }
+
+    /// Whether the model answered to the end, so that its times may be compared. A refusal is an
+    /// answer in time but a failure in substance: it counts as a failure.
+    pub const fn answered(self) -> bool {
+        self.failure().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_words_are_the_serialized_ones() {
+        // The word in a CSV column and the word in samples.jsonl must never drift apart.
+        for outcome in Outcome::ALL {
+            let json = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(json, format!("\"{}\"", outcome.word()));
+        }
+        for failure in Failure::ALL {
+            let json = serde_json::to_string(&failure).unwrap();
+            assert_eq!(json, format!("\"{}\"", failure.word()));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The sample: the recorded outcome of one trial, and the row that everything later reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ModelId, Nanos, Usd};
+
+use super::Outcome;
+
+/// One line of `samples.jsonl`. Absent means not known, never 0.
+///
+/// `scheduled_ns` and `sent_ns` are instants (nanoseconds since the run began); every other time
+/// is a span that begins at `sent_ns` of the answered attempt, unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Version of this format: [`Sample::VERSION`].
+    pub version: u32,
+    /// Number of the trial in the plan, from 0.
+    pub trial: u64,
+    /// Number of the slot in the plan, from 0: the unit of pairing.
+    pub slot: u64,
+    /// Round, from 1.
+    pub round: u32,
+    /// Id of the prompt.
+    pub prompt: String,
+    /// Digest of what the prompt asks (system text, messages, parameters), for pairing by content.
+    pub prompt_digest: String,
+    /// Repetition of the prompt, from 1.
+    pub repetition: u32,
+    /// Label of the variant.
+    pub variant: String,
+    /// The model asked for.
+    pub model: ModelId,
+    /// Weight of the prompt.
+    pub weight: f64,
+    /// Tags of the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// How the last attempt ended.
+    pub outcome: Outcome,
+    /// The error, verbatim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorReport>,
+    /// The `x-request-id` of the answered (else the last) attempt.
+    pub request_id: String,
+    /// When the answered (else the last) attempt was sent.
+    pub sent_ns: Nanos,
+    /// When the slot was due.
+    pub scheduled_ns: Nanos,
+    /// Time to open a connection, only when this attempt opened one. It lies before `sent_ns`
+    /// where the client could know, and inside the attempt otherwise; the sample is `cold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ns: Option<Nanos>,
+    /// To the response's headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_ns: Option<Nanos>,
+    /// TTFT: to the first non-empty piece of reasoning, content, refusal or tool call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ns: Option<Nanos>,
+    /// TTFA: the same without reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttfa_ns: Option<Nanos>,
+    /// To the last token-bearing chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_token_ns: Option<Nanos>,
+    /// To the end of the answer (of the failure, where it failed).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ns: Option<Nanos>,
+    /// From the first attempt's `sent` to the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experienced_ttft_ns: Option<Nanos>,
+    /// Times between token-bearing chunks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<Gaps>,
+    /// Characters (Unicode scalar values) of the answer: content, refusal and tool calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_chars: Option<u64>,
+    /// Characters of visible reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_chars: Option<u64>,
+    /// Characters (reasoning and answer) of the first token-bearing chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_chunk_chars: Option<u64>,
+    /// Token counts as the server gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Verbatim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Cost by the catalogue's list prices and the formula of METHODOLOGY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<Usd>,
+    /// What the gateway says it billed (0 with own keys).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_usd: Option<Usd>,
+    /// What the gateway says the list price was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market_usd: Option<Usd>,
+    /// The provider that answered, as the gateway names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// How many providers the gateway tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_attempts: Option<u32>,
+    /// The model that answered, where it is not the one asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_model: Option<String>,
+    /// The gateway's id of the generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
+    /// What a reader must know before comparing this sample; sorted, no doubles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+    /// Every HTTP exchange of the trial, in order; at least one.
+    pub attempts: Vec<Attempt>,
+    /// Text of the answer (content, or the refusal's text).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Text of visible reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<String>,
+    /// Tool calls, put together from their fragments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Scores by the name of the check; empty until suites can grade.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub scores: std::collections::BTreeMap<String, f64>,
+}
+
+/// An error as the server or the client told it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReport {
+    /// HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The server's own word (`error.type`, else `error.code`).
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Verbatim, cut at a stated length.
+    pub message: String,
+}
+
+/// Token counts as the server gave them; `prompt_tokens` includes cached ones and
+/// `completion_tokens` includes reasoning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens, cached ones included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// Completion tokens, reasoning included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// Completion tokens spent on reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// Prompt tokens read from the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Prompt tokens written to the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
+}
+
+/// Times between token-bearing chunks of one answer, coalesced ones left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gaps {
+    /// Gaps measured.
+    pub count: u64,
+    /// Their mean; absent when `count` is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_ns: Option<Nanos>,
+    /// Their median; absent when `count` is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_ns: Option<Nanos>,
+    /// Their 95th percentile (by type 8); absent where `count` does not support it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ns: Option<Nanos>,
+    /// The longest; absent when `count` is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ns: Option<Nanos>,
+    /// Gaps left out because their chunks came together (one frame, or without waiting).
+    pub coalesced: u64,
+    /// Histogram of the gaps in microseconds, HdrHistogram V2 with deflate, base64; absent when
+    /// `count` is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hdr: Option<String>,
+}
+
+/// One HTTP exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The `x-request-id` that was sent.
+    pub request_id: String,
+    /// Since the run began.
+    pub sent_ns: Nanos,
+    /// Since the run began.
+    pub end_ns: Nanos,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How long the server asked us to wait before the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A tool call, put together from its fragments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The server's id of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The function's name.
+    pub name: String,
+    /// The arguments, verbatim.
+    pub arguments: String,
+}
+
+/// What a reader must know before comparing a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// At least 8 token-bearing chunks came in one burst: its TTFT is not a TTFT.
+    Buffered,
+    /// The attempt opened a connection.
+    Cold,
+    /// A retry made it start after its slot.
+    Late,
+    /// Our own delay (`lag`) was above a stated share of TTFT.
+    ClientLimited,
+    /// Another provider or model than the first choice answered: it spoils a comparison.
+    Fallback,
+    /// The body came compressed although it was asked not to.
+    Compressed,
+    /// Reasoning was hidden, summarised or encrypted: rates over visible time mean nothing.
+    HiddenReasoning,
+    /// The token limit was used up by reasoning: the answer is empty.
+    EatenByReasoning,
+    /// `<think>` text stood in the answer.
+    ThinkTags,
+    /// The token counts do not add up.
+    UsageMismatch,
+}
+
+impl Flag {
+    /// The stored word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Buffered => "buffered",
+            Self::Cold => "cold",
+            Self::Late => "late",
+            Self::ClientLimited => "client_limited",
+            Self::Fallback => "fallback",
+            Self::Compressed => "compressed",
+            Self::HiddenReasoning => "hidden_reasoning",
+            Self::EatenByReasoning => "eaten_by_reasoning",
+            Self::ThinkTags => "think_tags",
+            Self::UsageMismatch => "usage_mismatch",
+        }
+    }
+
+    /// Whether a sample with this flag is set aside from TTFT figures, with a count.
+    pub const fn sets_aside(self) -> bool {
+        matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
+    }
+}
+
+impl Sample {
+    /// Version of the stored format.
+    pub const VERSION: u32 = 1;
+
+    /// Whether the sample bears this flag.
+    pub fn has(&self, flag: Flag) -> bool {
+        self.flags.contains(&flag)
+    }
+
+    /// How late the answered attempt was sent, by our own doing. A retry's wait is not lag: the
+    /// first attempt counts.
+    pub fn lag(&self) -> Nanos {
+        let first_sent = self
+            .attempts
+            .first()
+            .map_or(self.sent_ns, |attempt| attempt.sent_ns);
+        first_sent.since(self.scheduled_ns)
+    }
+
+    /// Completion tokens a second after the first chunk (DESIGN's *output rate*): completion tokens
+    /// x share of characters after the first chunk / (last token - first token). Absent without
+    /// streaming, without usage, where all came in one chunk or burst, or where reasoning was hidden.
+    pub fn output_rate(&self) -> Option<f64> {
+        if self.has(Flag::HiddenReasoning) || self.has(Flag::Buffered) {
+            return None;
+        }
+        let tokens = self.usage?.completion_tokens? as f64;
+        let chars = self.answer_chars.unwrap_or(0) + self.reasoning_chars.unwrap_or(0);
+        let later = chars.checked_sub(self.first_chunk_chars?)? as f64;
+        let span = self.last_token_ns?.since(self.ttft_ns?).as_secs_f64();
+        (span > 0.0 && later > 0.0).then(|| tokens * (later / chars as f64) / span)
+    }
+
+    /// Completion tokens a second over the whole latency.
+    pub fn end_to_end_rate(&self) -> Option<f64> {
+        let tokens = self.usage?.completion_tokens? as f64;
+        let span = self.latency_ns?.as_secs_f64();
+        (span > 0.0).then(|| tokens / span)
+    }
+
+    /// Visible characters (reasoning and answer) a second over the whole latency: the rate that
+    /// does not depend on a tokenizer.
+    pub fn chars_per_second(&self) -> Option<f64> {
+        let chars = self.answer_chars? + self.reasoning_chars.unwrap_or(0);
+        let span = self.latency_ns?.as_secs_f64();
+        (span > 0.0 && chars > 0).then(|| chars as f64 / span)
+    }
+}

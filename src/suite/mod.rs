@@ -1,0 +1,13 @@
+//! What to ask: suite files and project files (`bakeoff.toml`), from TOML to checked values.
+//!
+//! Owns the file formats, their defaults and every problem a file can have, with its place. Must
+//! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
+//! valid; everything that could be wrong was said while it was made.
+
+mod model;
+mod profile;
+
+pub use model::{
+    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
+};
+pub use profile::{OwnPrice, Profile};

@@ -1,0 +1,226 @@
+//! The checked suite: what the rest of the house sees.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::units::{ModelId, Nanos};
+
+/// A checked suite: prompts, what competes on them, and how to run them. Serialized into the
+/// manifest of a run as the *resolved suite*.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    /// Name of the suite and of its folder under `reports/`: letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// One sentence for the reader of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Name of a profile, or a base URL.
+    pub endpoint: String,
+    /// What competes: at least one, labels unique.
+    pub variants: Vec<Variant>,
+    /// Label of the variant in use today; the others are candidates.
+    pub reference: String,
+    /// How often each prompt is asked of each variant.
+    pub repetitions: u32,
+    /// Untimed requests per variant before the first round, with a prompt that is not in the set.
+    pub warmup: u32,
+    /// Slots in flight at once.
+    pub concurrency: u32,
+    /// Seed of every order.
+    pub seed: u64,
+    /// Whether answers are streamed; without streaming there is no TTFT.
+    pub stream: bool,
+    /// Whether the text of answers is stored in `samples.jsonl`.
+    pub keep_answers: bool,
+    /// The most attempts one trial may take, at least 1.
+    pub max_attempts: u32,
+    /// Deadlines of one attempt.
+    pub timeouts: Timeouts,
+    /// System text of every prompt that has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Request parameters of every prompt and variant.
+    #[serde(default)]
+    pub parameters: Parameters,
+    /// At least one, ids unique.
+    pub prompts: Vec<Prompt>,
+}
+
+/// What competes: a model under a label, with its declared overrides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// How reports call it; the model's id when nothing else was said.
+    pub label: String,
+    /// The id as the endpoint spells it.
+    pub model: ModelId,
+    /// System text in place of the suite's and the prompt's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Parameters that win over the prompt's and the suite's.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// One case of the suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Unique in the suite.
+    pub id: String,
+    /// System text in place of the suite's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The turns after the system text, at least one, the last one the user's.
+    pub messages: Vec<Message>,
+    /// Share of the traffic that looks like this prompt; positive and finite.
+    pub weight: f64,
+    /// For selection by `--tag`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Parameters that win over the suite's.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// Request parameters; what is absent is not sent. Three levels are laid over each other: the
+/// suite's, then the prompt's, then the variant's (the last one that speaks wins, key by key).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parameters {
+    /// Most tokens of the answer, reasoning included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Name under which `max_tokens` is sent; absent: the endpoint's and model's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Sampling temperature, 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling, above 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Vec<String>>,
+    /// Seed of the model's sampling, where the endpoint honours one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// How long a reasoning model may think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Sent as `providerOptions`; merged key by key with the level below.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub provider_options: Map<String, Value>,
+    /// Any other key of the request body; merged key by key with the level below.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+/// The two names of the token limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLimitName {
+    /// `max_tokens`, the older name, understood by most servers.
+    MaxTokens,
+    /// `max_completion_tokens`, wanted by OpenAI's reasoning models.
+    MaxCompletionTokens,
+}
+
+/// How long a reasoning model may think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The words are the wire's own.
+pub enum ReasoningEffort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+/// Deadlines of one attempt, each counted on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// To open a connection: name look-up, TCP, TLS.
+    pub connect_ns: Nanos,
+    /// From `sent` to the response's headers.
+    pub headers_ns: Nanos,
+    /// Between two reads of the body, and from the headers to the first.
+    pub gap_ns: Nanos,
+    /// From `sent` to the end.
+    pub total_ns: Nanos,
+}
+
+impl Suite {
+    /// The variant with this label.
+    pub fn variant(&self, label: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.label == label)
+    }
+
+    /// The parameters of one trial: the suite's under the prompt's under the variant's.
+    pub fn parameters_of(&self, prompt: &Prompt, variant: &Variant) -> Parameters {
+        let prompt_over_suite = prompt.parameters.over(&self.parameters);
+        variant.parameters.over(&prompt_over_suite)
+    }
+
+    /// The whole conversation of one trial, system text first.
+    pub fn messages_of(&self, prompt: &Prompt, variant: &Variant) -> Vec<Message> {
+        let system = [&variant.system, &prompt.system, &self.system]
+            .into_iter()
+            .find_map(Option::as_ref)
+            .map(|content| Message {
+                role: Role::System,
+                content: content.clone(),
+            });
+        system
+            .into_iter()
+            .chain(prompt.messages.iter().cloned())
+            .collect()
+    }
+}
+
+impl Parameters {
+    /// `self` laid over `below`: what `self` says wins, objects merge key by key at their top.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        let merged = |above: &Map<String, Value>, below: &Map<String, Value>| {
+            let mut all = below.clone();
+            all.extend(above.clone());
+            all
+        };
+        Self {
+            max_tokens: self.max_tokens.or(below.max_tokens),
+            max_tokens_name: self.max_tokens_name.or(below.max_tokens_name),
+            temperature: self.temperature.or(below.temperature),
+            top_p: self.top_p.or(below.top_p),
+            stop: self.stop.clone().or_else(|| below.stop.clone()),
+            seed: self.seed.or(below.seed),
+            reasoning_effort: self.reasoning_effort.or(below.reasoning_effort),
+            provider_options: merged(&self.provider_options, &below.provider_options),
+            extra: merged(&self.extra, &below.extra),
+        }
+    }
+}

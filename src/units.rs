@@ -1,0 +1,280 @@
+//! The quantities every room speaks in: times, money, model ids.
+//!
+//! Owns parsing and display of single values. Must not know where a value came from. Invariant:
+//! a value of one of these types carries its unit in its type, and money is an exact integer.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A span of time, or an instant as nanoseconds since the run began (the clock of a run).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// Zero: the instant a run began, or no time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// `millis` milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000_000)
+    }
+
+    /// The span from `earlier` to `self`; zero when `earlier` is the later one.
+    pub const fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Milliseconds, with fractions.
+    pub fn as_millis_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// Seconds, with fractions.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl From<Duration> for Nanos {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Nanos> for Duration {
+    fn from(nanos: Nanos) -> Self {
+        Self::from_nanos(nanos.0)
+    }
+}
+
+/// Three significant figures in the unit that fits: `412 us`, `38.2 ms`, `1.24 s`.
+impl fmt::Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0 as f64;
+        // The unit is chosen after rounding, so that 999.96 ms is shown as 1.00 s.
+        let (value, unit) = [(1e3, "us"), (1e6, "ms")]
+            .into_iter()
+            .map(|(scale, unit)| (nanos / scale, unit))
+            .find(|(value, _)| *value < 999.5)
+            .unwrap_or((nanos / 1e9, "s"));
+        let decimals = match value {
+            v if v >= 99.95 => 0,
+            v if v >= 9.995 => 1,
+            _ => 2,
+        };
+        f.pad(&format!("{value:.decimals$} {unit}"))
+    }
+}
+
+/// An exact amount of money in pico-dollars (1e-12 USD). It may be negative: differences are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Usd(pub i128);
+
+/// A text that is not an amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an amount in USD: write a decimal number such as 0.0000025")]
+pub struct UsdError(pub String);
+
+impl Usd {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+    /// Pico-dollars in a dollar.
+    pub const PICO: i128 = 1_000_000_000_000;
+
+    /// Dollars as a float, for drawing and ratios only: sums stay exact.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / Self::PICO as f64
+    }
+
+    /// `self` for each of `count` things; `None` beyond the range of the type.
+    pub fn times(self, count: u64) -> Option<Self> {
+        self.0.checked_mul(i128::from(count)).map(Self)
+    }
+
+    /// The sum; `None` beyond the range of the type.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+impl std::iter::Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, |a, b| Self(a.0.saturating_add(b.0)))
+    }
+}
+
+/// Reads plain decimals and exponents (`1.5`, `2e-6`). Digits below 1e-12 USD are rounded half up:
+/// billing systems print floats whose last digits are noise.
+impl FromStr for Usd {
+    type Err = UsdError;
+
+    fn from_str(text: &str) -> Result<Self, UsdError> {
+        let wrong = || UsdError(text.to_owned());
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+            Some(at) => (
+                &unsigned[..at],
+                unsigned[at + 1..].parse::<i32>().map_err(|_| wrong())?,
+            ),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        if digits.is_empty() || digits.len() > 60 || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(wrong());
+        }
+        if !(-60..=60).contains(&exponent) {
+            return Err(wrong());
+        }
+        // How many of the digits stand before the pico-dollar point.
+        let kept = i64::try_from(whole.len()).map_err(|_| wrong())? + i64::from(exponent) + 12;
+        let mut pico: i128 = 0;
+        for place in 0..kept.max(0) {
+            let digit = usize::try_from(place)
+                .ok()
+                .and_then(|p| digits.get(p))
+                .copied();
+            pico = pico
+                .checked_mul(10)
+                .and_then(|p| p.checked_add(i128::from(digit.unwrap_or(b'0') - b'0')))
+                .ok_or_else(wrong)?;
+        }
+        let next = usize::try_from(kept).ok().and_then(|p| digits.get(p));
+        if next.is_some_and(|&digit| digit >= b'5') {
+            pico += 1;
+        }
+        Ok(Self(if negative { -pico } else { pico }))
+    }
+}
+
+/// The exact decimal without trailing zeros: `0.00289765`, `12`, `-0.5`.
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        let pico = Self::PICO.unsigned_abs();
+        let fraction = format!("{:012}", magnitude % pico);
+        let fraction = fraction.trim_end_matches('0');
+        let dot = if fraction.is_empty() { "" } else { "." };
+        f.pad(&format!("{sign}{}{dot}{fraction}", magnitude / pico))
+    }
+}
+
+/// Stored as a decimal string, never as a float.
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A model's id as the endpoint spells it, `creator/model` on gateways.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelId(String);
+
+/// A text that cannot be a model id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a model id: it must be 1 to 200 visible characters without spaces")]
+pub struct ModelIdError(pub String);
+
+impl ModelId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = ModelIdError;
+
+    fn from_str(text: &str) -> Result<Self, ModelIdError> {
+        let visible = |c: char| !c.is_whitespace() && !c.is_control();
+        if (1..=200).contains(&text.chars().count()) && text.chars().all(visible) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ModelIdError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nanos_show_three_significant_figures() {
+        // A reader compares columns: every time shows as many figures as it supports, no more.
+        for (nanos, shown) in [
+            (0, "0.00 us"),
+            (412_000, "412 us"),
+            (38_230_000, "38.2 ms"),
+            (999_960_000, "1.00 s"),
+            (1_240_000_000, "1.24 s"),
+            (61_000_000_000, "61.0 s"),
+        ] {
+            assert_eq!(Nanos(nanos).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn money_reads_what_gateways_write() {
+        // Bills come as plain decimals, as floats with exponents, and as long floats with noise.
+        for (text, pico) in [
+            ("0.00289765", 2_897_650_000),
+            ("3.2e-6", 3_200_000),
+            ("0.0000000028", 2_800),
+            ("1E2", 100_000_000_000_000),
+            ("-0.5", -500_000_000_000),
+            ("0.0000037999999999999997", 3_800_000),
+            ("7", 7_000_000_000_000),
+            (".5", 500_000_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Usd(pico)), "{text}");
+        }
+        for text in [
+            "", ".", "-", "1,5", "0x1", "1e", "1e999", "NaN", "1_0", "$1",
+        ] {
+            assert!(text.parse::<Usd>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        // Money survives being written and read: a stored cost is the cost.
+        #[test]
+        fn money_round_trips(pico in any::<i64>()) {
+            let usd = Usd(i128::from(pico));
+            prop_assert_eq!(usd.to_string().parse(), Ok(usd));
+            let json = serde_json::to_string(&usd).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Usd>(&json).unwrap(), usd);
+        }
+
+        // Arbitrary text is an amount or an error, never a panic.
+        #[test]
+        fn money_never_panics(text in "\\PC{0,80}") {
+            let _ = text.parse::<Usd>();
+        }
+    }
+}
