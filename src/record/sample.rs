@@ -46,8 +46,8 @@ pub struct Sample {
     pub sent_ns: Nanos,
     /// When the slot was due.
     pub scheduled_ns: Nanos,
-    /// Time to open a connection, only when this attempt opened one. It lies before `sent_ns`
-    /// where the client could know, and inside the attempt otherwise; the sample is `cold`.
+    /// Time to open a connection, only when this attempt opened one. It lies inside the attempt, after
+    /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ns: Option<Nanos>,
     /// To the response's headers.

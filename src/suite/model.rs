@@ -175,6 +175,11 @@ pub struct Timeouts {
 }
 
 impl Suite {
+    /// Trials of a whole run.
+    pub fn trials(&self) -> u64 {
+        self.prompts.len() as u64 * self.variants.len() as u64 * u64::from(self.repetitions)
+    }
+
     /// The variant with this label.
     pub fn variant(&self, label: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.label == label)
