@@ -4,10 +4,22 @@
 //! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
 //! valid; everything that could be wrong was said while it was made.
 
+mod base_url;
+pub mod defaults;
+mod duration;
+pub mod limits;
 mod model;
+mod parameters;
+mod parse;
+mod problem;
 mod profile;
+mod reader;
+mod secret;
+pub mod wire;
 
 pub use model::{
     Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
 };
+pub use parse::parse_suite;
+pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{OwnPrice, Profile};
