@@ -11,10 +11,13 @@ pub mod limits;
 mod model;
 mod parameters;
 mod parse;
+mod price;
 mod problem;
 mod profile;
+mod project;
 mod reader;
 mod secret;
+mod select;
 pub mod wire;
 
 pub use model::{
@@ -22,4 +25,6 @@ pub use model::{
 };
 pub use parse::parse_suite;
 pub use problem::{Code, Place, Problem, Problems, render};
-pub use profile::{OwnPrice, Profile};
+pub use profile::{OwnPrice, Profile, SIM};
+pub use project::{EndpointError, Project, parse_project};
+pub use select::{SelectError, select};

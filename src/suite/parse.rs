@@ -111,17 +111,20 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
 }
 
 /// An id, a tag or a profile's name: what can be typed after a flag without quotation marks.
-pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
+fn identifier(value: &Value<'_>) -> Option<String> {
     let text = value.written(limits::ID_CHARS)?;
-    if text
-        .chars()
-        .all(|c| c.is_alphanumeric() || "-_./:".contains(c))
-    {
+    if is_identifier(text) {
         return Some(text.to_owned());
     }
     let wanted = "made of letters, digits, `-`, `_`, `.`, `/` and `:`";
     value.wrong(Code::BadValue, wanted, None);
     None
+}
+
+/// Whether `text` is made of the characters of ids, tags and profiles' names.
+pub(super) fn is_identifier(text: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
+    !text.is_empty() && text.chars().all(fits) && text.chars().nth(limits::ID_CHARS).is_none()
 }
 
 pub(super) fn model_id(value: &Value<'_>) -> Option<ModelId> {
@@ -394,7 +397,7 @@ fn turn(table: &mut Table<'_>) -> Option<Message> {
     let role = table
         .required("role", "add `role = \"user\"`")
         .and_then(|value| {
-            if value.is_the_text("system") {
+            if value.as_text() == Some("system") {
                 let message = "system text is not a message here".to_owned();
                 let help = "write it as `system = \"...\"` of the prompt or of the suite";
                 value.say(Code::BadValue, message, Some(help.to_owned()));

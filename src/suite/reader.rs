@@ -327,11 +327,12 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        self.spanned.get_ref().is_str()
+        self.as_text().is_some()
     }
 
-    pub(super) fn is_the_text(&self, text: &str) -> bool {
-        self.spanned.get_ref().as_str() == Some(text)
+    /// The text, if it is one; says nothing.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.spanned.get_ref().as_str()
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -340,7 +341,7 @@ impl<'a> Value<'a> {
 
     /// Any text.
     pub(super) fn text(&self) -> Option<&'a str> {
-        let text = self.spanned.get_ref().as_str();
+        let text = self.as_text();
         if text.is_none() {
             self.wrong(Code::WrongType, "a text", None);
         }
@@ -557,7 +558,7 @@ impl<'a> Value<'a> {
 
     /// Help for a number or truth that was put in quotation marks.
     fn without_quotes(&self) -> Option<String> {
-        let text = self.spanned.get_ref().as_str()?;
+        let text = self.as_text()?;
         let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
         bare.then(|| format!("write {text} without quotation marks"))
     }
