@@ -4,10 +4,27 @@
 //! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
 //! valid; everything that could be wrong was said while it was made.
 
+mod base_url;
+pub mod defaults;
+mod duration;
+pub mod limits;
 mod model;
+mod parameters;
+mod parse;
+mod price;
+mod problem;
 mod profile;
+mod project;
+mod reader;
+mod secret;
+mod select;
+pub mod wire;
 
 pub use model::{
     Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
 };
-pub use profile::{OwnPrice, Profile};
+pub use parse::parse_suite;
+pub use problem::{Code, Place, Problem, Problems, render};
+pub use profile::{OwnPrice, Profile, SIM};
+pub use project::{EndpointError, Project, parse_project};
+pub use select::{SelectError, select};

@@ -161,6 +161,27 @@ pub enum ReasoningEffort {
     Max,
 }
 
+impl TokenLimitName {
+    /// Every name by its word.
+    pub const WORDS: [(&'static str, Self); 2] = [
+        ("max_tokens", Self::MaxTokens),
+        ("max_completion_tokens", Self::MaxCompletionTokens),
+    ];
+}
+
+impl ReasoningEffort {
+    /// Every effort by its word.
+    pub const WORDS: [(&'static str, Self); 7] = [
+        ("none", Self::None),
+        ("minimal", Self::Minimal),
+        ("low", Self::Low),
+        ("medium", Self::Medium),
+        ("high", Self::High),
+        ("xhigh", Self::Xhigh),
+        ("max", Self::Max),
+    ];
+}
+
 /// Deadlines of one attempt, each counted on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {
@@ -204,6 +225,21 @@ impl Suite {
             .into_iter()
             .chain(prompt.messages.iter().cloned())
             .collect()
+    }
+}
+
+impl Prompt {
+    /// The prompt's own content as JSON with sorted keys: system text, messages and parameters at
+    /// the suite's and the prompt's level, no variant's overrides. Two prompts with the same text
+    /// here ask the same; digests are made of it.
+    pub fn canonical(&self, suite: &Suite) -> String {
+        let mut content = serde_json::json!({
+            "system": self.system.as_ref().or(suite.system.as_ref()),
+            "messages": self.messages,
+            "parameters": self.parameters.over(&suite.parameters),
+        });
+        content.sort_all_objects();
+        content.to_string()
     }
 }
 

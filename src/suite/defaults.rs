@@ -1,0 +1,31 @@
+//! What holds where a suite says nothing: the one place where defaults are written.
+//!
+//! Owns the values. The reader executes them and the JSON schema documents them, both from here.
+//! Must not know either. Invariant: durations are valid texts (a test reads them).
+
+/// Profile that is asked: the embedded simulator, which needs neither key nor network.
+pub const ENDPOINT: &str = "sim";
+/// Repetitions of each prompt.
+pub const REPETITIONS: u32 = 5;
+/// Untimed requests per variant.
+pub const WARMUP: u32 = 1;
+/// Slots in flight.
+pub const CONCURRENCY: u32 = 4;
+/// Seed of every order.
+pub const SEED: u64 = 1;
+/// Whether answers are streamed.
+pub const STREAM: bool = true;
+/// Whether answers' text is stored.
+pub const KEEP_ANSWERS: bool = true;
+/// Attempts of one trial.
+pub const MAX_ATTEMPTS: u32 = 3;
+/// Deadline to open a connection.
+pub const TIMEOUT_CONNECT: &str = "10s";
+/// Deadline from sending to the headers: reasoning models and queues may keep us waiting here.
+pub const TIMEOUT_HEADERS: &str = "120s";
+/// Deadline between two reads of the body.
+pub const TIMEOUT_GAP: &str = "60s";
+/// Deadline of a whole attempt.
+pub const TIMEOUT_TOTAL: &str = "10m";
+/// A prompt's share of the traffic.
+pub const WEIGHT: f64 = 1.0;

@@ -1,0 +1,79 @@
+//! Every limit on what a suite or project file may hold, each with its reason.
+//!
+//! Owns the numbers. Must not know how they are checked: the reader and the JSON schema both take
+//! them from here. Invariant: nothing that is read from a file is without a limit.
+
+/// Bytes of a suite file. A million short prompts fit; a file given by mistake does not.
+pub const SUITE_BYTES: usize = 16 << 20;
+/// Bytes of `bakeoff.toml`: thousands of prices fit.
+pub const PROJECT_BYTES: usize = 1 << 20;
+/// Bytes up to which a broken file is told all its syntax errors. The parser keeps each in memory,
+/// so that a larger one is told the first only.
+pub const RECOVERED_BYTES: usize = 1 << 20;
+/// Problems that are kept and shown; nobody reads more, the others are counted.
+pub const PROBLEMS: usize = 100;
+
+/// Characters of a suite's name: it names folders, whose names end at 255 bytes.
+pub const NAME_CHARS: usize = 60;
+/// Characters of the description: it is one sentence of a report.
+pub const DESCRIPTION_CHARS: usize = 1_000;
+/// Characters of a prompt's id, a tag or a label: they are cells of tables.
+pub const ID_CHARS: usize = 100;
+/// Variants: each is a request in flight for every slot, and a row that a person compares.
+pub const VARIANTS: usize = 64;
+/// Repetitions: beyond this no interval gets noticeably narrower.
+pub const REPETITIONS: u32 = 10_000;
+/// Untimed requests per variant: they cost money and measure nothing.
+pub const WARMUP: u32 = 100;
+/// Slots in flight: with 64 variants this is already more sockets than most systems allow.
+pub const CONCURRENCY: u32 = 1_024;
+/// Attempts of one trial: a server that fails so often is told as failing.
+pub const ATTEMPTS: u32 = 10;
+/// Greatest seed: TOML promises no larger whole numbers.
+pub const SEED: u64 = i64::MAX as u64;
+/// Longest deadline in nanoseconds, one hour: the histograms of times end there.
+pub const TIMEOUT_NS: u64 = 3_600_000_000_000;
+
+/// Prompts of a suite: they are held in memory.
+pub const PROMPTS: usize = 1_000_000;
+/// Bytes of one prompt, all its messages and its system text together: more than any context.
+pub const PROMPT_BYTES: usize = 8 << 20;
+/// Messages of one prompt.
+pub const MESSAGES: usize = 10_000;
+/// Tags of one prompt.
+pub const TAGS: usize = 64;
+/// Least weight; the range keeps sums and ratios of weights exact enough.
+pub const WEIGHT_MIN: f64 = 1e-9;
+/// Greatest weight.
+pub const WEIGHT_MAX: f64 = 1e9;
+
+/// The token limit of one answer: above every model's, below any mistyped one.
+pub const MAX_TOKENS: u64 = 10_000_000;
+/// Stop texts; endpoints allow fewer (most of them 4) and say so.
+pub const STOPS: usize = 64;
+/// Bytes of one stop text.
+pub const STOP_BYTES: usize = 1_000;
+/// Tables within tables under `provider_options` and `extra`: our own recursion ends there.
+pub const JSON_DEPTH: usize = 32;
+
+/// Endpoints of a project.
+pub const ENDPOINTS: usize = 1_000;
+/// Bytes of a base URL; servers refuse longer ones.
+pub const URL_BYTES: usize = 2_000;
+/// Variables that may hold one endpoint's key.
+pub const KEY_VARIABLES: usize = 16;
+/// Further headers of an endpoint; servers refuse more.
+pub const HEADERS: usize = 64;
+/// Bytes of one header's value; servers refuse longer ones.
+pub const HEADER_BYTES: usize = 4_096;
+/// Declared prices of an endpoint.
+pub const PRICES: usize = 10_000;
+/// Greatest price of a million tokens in USD: a thousand times today's dearest.
+pub const PRICE_USD_PER_MTOK: u64 = 1_000_000;
+/// Requests a minute of an endpoint.
+pub const REQUESTS_PER_MINUTE: u32 = 10_000_000;
+/// Tokens a minute of an endpoint.
+pub const TOKENS_PER_MINUTE: u64 = 1_000_000_000_000;
+
+/// Bytes of one selection pattern: patterns are compiled.
+pub const PATTERN_BYTES: usize = 512;

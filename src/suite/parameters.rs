@@ -1,0 +1,134 @@
+//! Request parameters: the table that a suite, a prompt and a variant share.
+//!
+//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which
+//! level the table stands. Invariant: a request's key can be said in one way only.
+
+use serde_json::{Map, Value as Json};
+
+use super::limits;
+use super::model::{Parameters, ReasoningEffort, TokenLimitName};
+use super::problem::{Code, quoted};
+use super::reader::{Table, Value};
+
+/// Keys of a request's body that `extra` may not name, and what to write instead.
+const OWN_KEYS: [(&str, &str); 13] = [
+    ("model", "write it under `models`"),
+    ("messages", "write it as the prompt's `messages`"),
+    ("stream", "write it as `stream` at the top of the suite"),
+    ("stream_options", "leave it out: usage is always asked for"),
+    ("max_tokens", "write it as `max_tokens` beside `extra`"),
+    (
+        "max_completion_tokens",
+        "write it as `max_tokens` beside `extra`, with `max_tokens_name = \"max_completion_tokens\"`",
+    ),
+    ("temperature", "write it as `temperature` beside `extra`"),
+    ("top_p", "write it as `top_p` beside `extra`"),
+    ("stop", "write it as `stop` beside `extra`"),
+    ("seed", "write it as `seed` beside `extra`"),
+    (
+        "reasoning_effort",
+        "write it as `reasoning_effort` beside `extra`",
+    ),
+    (
+        "providerOptions",
+        "write it as `provider_options` beside `extra`",
+    ),
+    (
+        "provider_options",
+        "write it as `provider_options` beside `extra`",
+    ),
+];
+
+/// The `parameters` of a suite, a prompt or a variant.
+pub(super) fn parameters_of(owner: &mut Table<'_>) -> Parameters {
+    owner
+        .field("parameters")
+        .and_then(|value| value.table("`parameters`", read))
+        .unwrap_or_default()
+}
+
+fn read(table: &mut Table<'_>) -> Parameters {
+    Parameters {
+        max_tokens: table
+            .field("max_tokens")
+            .and_then(|value| value.whole(1..=limits::MAX_TOKENS)),
+        max_tokens_name: table
+            .field("max_tokens_name")
+            .and_then(|value| value.word(&TokenLimitName::WORDS)),
+        temperature: table
+            .field("temperature")
+            .and_then(|value| value.number("a number from 0 to 2", |t| (0.0..=2.0).contains(&t))),
+        top_p: table.field("top_p").and_then(|value| {
+            value.number("a number above 0 and up to 1", |p| p > 0.0 && p <= 1.0)
+        }),
+        stop: table.field("stop").and_then(|value| stops(&value)),
+        seed: table
+            .field("seed")
+            .and_then(|value| value.whole(i64::MIN..=i64::MAX)),
+        reasoning_effort: table
+            .field("reasoning_effort")
+            .and_then(|value| value.word(&ReasoningEffort::WORDS)),
+        provider_options: provider_options(table),
+        extra: table
+            .field("extra")
+            .and_then(|value| extra(&value))
+            .unwrap_or_default(),
+    }
+}
+
+fn stops(value: &Value<'_>) -> Option<Vec<String>> {
+    // A stop text may well be blank, such as a line break; only an empty one means nothing.
+    let stop = |value: &Value<'_>| {
+        let text = value.text()?;
+        if text.is_empty() || text.len() > limits::STOP_BYTES {
+            let wanted = format!("a text of 1 to {} bytes", limits::STOP_BYTES);
+            value.wrong(Code::BadValue, &wanted, None);
+            return None;
+        }
+        Some(text.to_owned())
+    };
+    if value.is_text() {
+        return stop(value).map(|text| vec![text]);
+    }
+    let items = value.items(limits::STOPS, "a text or a list of texts")?;
+    Some(items.iter().filter_map(stop).collect())
+}
+
+fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {
+    let ours = table.field("provider_options");
+    let wires = table.field("providerOptions");
+    if let (Some(_), Some(second)) = (&ours, &wires) {
+        second.say(
+            Code::Conflict,
+            "`providerOptions` and `provider_options` are the same key".to_owned(),
+            Some("keep one of them".to_owned()),
+        );
+    }
+    // Both are read, so that the problems of both are said.
+    let [ours, wires] = [ours, wires].map(|value| value.and_then(|value| object(&value)));
+    ours.or(wires).unwrap_or_default()
+}
+
+fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
+    value.free_table(|table| {
+        for (key, _) in table.all() {
+            let own = OWN_KEYS.iter().find(|(name, _)| *name == key.text);
+            if let Some((_, instead)) = own {
+                let message = format!("`extra` may not hold {}", quoted(key.text));
+                key.wrong(Code::Conflict, message, Some((*instead).to_owned()));
+            }
+        }
+    })?;
+    object(value)
+}
+
+fn object(value: &Value<'_>) -> Option<Map<String, Json>> {
+    if !value.is_table() {
+        value.wrong(Code::WrongType, "a table", None);
+        return None;
+    }
+    match value.json()? {
+        Json::Object(object) => Some(object),
+        _ => None,
+    }
+}

@@ -1,0 +1,565 @@
+//! A cursor over the spanned TOML tree that reads typed values and collects every problem.
+//!
+//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a
+//! suite or a project is. Invariants: nothing is said twice, a wrong value hides no other, and a
+//! file with a problem never yields a value.
+//!
+//! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
+//! the result away when anything was said, so that the stand-in is never seen.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
+
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::limits;
+use super::problem::{Code, Problem, Problems, nearest, place_of, quoted};
+use super::secret::{looks_like_key, names_a_key};
+
+/// What is read, for messages and limits.
+pub(super) struct File {
+    /// `the suite`.
+    pub(super) what: &'static str,
+    /// The most bytes it may have.
+    pub(super) max_bytes: usize,
+    /// Where a key that stands in the wrong table belongs, in words.
+    pub(super) home: fn(&str) -> Option<&'static str>,
+}
+
+/// Parses `text` and builds a value from its root table, or says everything that is wrong.
+pub(super) fn read<T>(
+    text: &str,
+    file: &File,
+    build: impl FnOnce(&mut Table<'_>) -> Option<T>,
+) -> Result<T, Problems> {
+    let mut log = Log::new(text, file.home);
+    if text.len() > file.max_bytes {
+        let message = format!(
+            "{} is larger than {} bytes, the most that is read",
+            file.what, file.max_bytes
+        );
+        log.keep(0..0, Code::TooLarge, message, None);
+        return log.finish(None);
+    }
+    let root = if text.len() <= limits::RECOVERED_BYTES {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        log.syntax(&errors);
+        root
+    } else {
+        match DeTable::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                log.syntax(&[error]);
+                return log.finish(None);
+            }
+        }
+    };
+    let mut table = Table::new(&log, file.what, 0..0, root.get_ref());
+    let value = build(&mut table);
+    table.finish();
+    log.finish(value)
+}
+
+/// What was said so far.
+pub(super) struct Log<'a> {
+    text: &'a str,
+    home: fn(&str) -> Option<&'static str>,
+    /// Lines that are not TOML, as bytes in order: what was recovered there is not worth a word.
+    broken: Vec<Range<usize>>,
+    said: RefCell<Vec<Problem>>,
+    left_out: RefCell<usize>,
+}
+
+impl<'a> Log<'a> {
+    fn new(text: &'a str, home: fn(&str) -> Option<&'static str>) -> Self {
+        Self {
+            text,
+            home,
+            broken: Vec::new(),
+            said: RefCell::default(),
+            left_out: RefCell::default(),
+        }
+    }
+
+    /// Takes over the parser's errors. It may report one fault from two of its steps.
+    fn syntax(&mut self, errors: &[toml::de::Error]) {
+        let mut seen = BTreeSet::new();
+        let mut places = Vec::new();
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            if !seen.insert((span.start, error.message())) {
+                continue;
+            }
+            let message = error.message().trim_end_matches(", expected nothing");
+            let (message, help) = match self.text.get(span.clone()) {
+                Some(key) if message == "duplicate key" => (
+                    format!("{} is given twice", quoted(key)),
+                    Some("keep one of them".to_owned()),
+                ),
+                _ => (message.to_owned(), None),
+            };
+            places.push(span.start);
+            self.keep(span, Code::Syntax, message, help);
+        }
+        places.sort_unstable();
+        for at in places {
+            if self.broken.last().is_none_or(|line| line.end < at) {
+                self.broken.push(line_around(self.text, at));
+            }
+        }
+    }
+
+    /// Says that `span` is wrong, unless the file is not even TOML on these lines.
+    fn say(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+        if !self.is_broken(&span) {
+            self.keep(span, code, message, help);
+        }
+    }
+
+    fn is_broken(&self, span: &Range<usize>) -> bool {
+        if self.broken.is_empty() {
+            return false;
+        }
+        // The parser's stand-in for a value that it could not read has no place.
+        if *span == (0..0) {
+            return true;
+        }
+        let next = self.broken.partition_point(|line| line.end < span.start);
+        self.broken
+            .get(next)
+            .is_some_and(|line| line.start <= span.end)
+    }
+
+    fn keep(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+        let mut said = self.said.borrow_mut();
+        if said.len() < limits::PROBLEMS {
+            said.push(Problem {
+                span,
+                code,
+                message,
+                help,
+            });
+        } else {
+            *self.left_out.borrow_mut() += 1;
+        }
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
+        let problems = Problems::new(self.said.into_inner(), self.left_out.into_inner());
+        match (problems, value) {
+            (Some(problems), _) => Err(problems),
+            (None, Some(value)) => Ok(value),
+            (None, None) => unreachable!("a value is only missing when a problem was said"),
+        }
+    }
+}
+
+/// The bytes of the line that holds the byte `at`, without its line break.
+fn line_around(text: &str, at: usize) -> Range<usize> {
+    let at = text.floor_char_boundary(at);
+    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[at..]
+        .find('\n')
+        .map_or(text.len(), |length| at + length);
+    start..end
+}
+
+/// A table that is being read. It remembers the keys that were asked for: those are the known ones.
+pub(super) struct Table<'a> {
+    log: &'a Log<'a>,
+    what: &'static str,
+    place: Range<usize>,
+    entries: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    fn new(
+        log: &'a Log<'a>,
+        what: &'static str,
+        place: Range<usize>,
+        entries: &'a DeTable<'a>,
+    ) -> Self {
+        Self {
+            log,
+            what,
+            place,
+            entries,
+            known: Vec::new(),
+        }
+    }
+
+    /// The value of `key`, if it is given.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.known.push(key);
+        self.entries.get(key).map(|value| Value {
+            log: self.log,
+            name: format!("`{key}`"),
+            spanned: value,
+        })
+    }
+
+    /// The value of `key`; says so when it is not given.
+    pub(super) fn required(&mut self, key: &'static str, help: &str) -> Option<Value<'a>> {
+        let value = self.field(key);
+        if value.is_none() {
+            self.missing(&format!("`{key}`"), help);
+        }
+        value
+    }
+
+    /// Says that `what` is missing here.
+    pub(super) fn missing(&self, what: &str, help: &str) {
+        // Where the file is not TOML, what is missing may well be there.
+        if self.log.broken.is_empty() {
+            let message = format!("{} has no {what}", self.what);
+            let help = Some(help.to_owned());
+            self.log
+                .keep(self.place.clone(), Code::MissingKey, message, help);
+        }
+    }
+
+    /// Says that the table as a whole is wrong.
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.place.clone(), code, message, help);
+    }
+
+    /// Every key with its value in the order of the file: for tables whose keys are free.
+    pub(super) fn all(&self) -> Vec<(Key<'a>, Value<'a>)> {
+        let mut all: Vec<_> = self.entries.iter().collect();
+        all.sort_by_key(|(key, _)| key.span().start);
+        all.into_iter()
+            .map(|(key, value)| {
+                let name = Key {
+                    log: self.log,
+                    text: key.get_ref(),
+                    span: key.span(),
+                };
+                let value = Value {
+                    log: self.log,
+                    name: quoted(key.get_ref()),
+                    spanned: value,
+                };
+                (name, value)
+            })
+            .collect()
+    }
+
+    /// Says which keys nobody asked for.
+    fn finish(self) {
+        for key in self.entries.keys() {
+            if self.known.contains(&key.get_ref().as_ref()) {
+                continue;
+            }
+            let message = format!("unknown key {} in {}", quoted(key.get_ref()), self.what);
+            let help = self.help_for(key.get_ref());
+            self.log
+                .say(key.span(), Code::UnknownKey, message, Some(help));
+        }
+    }
+
+    fn help_for(&self, key: &str) -> String {
+        if let Some(home) = (self.log.home)(key) {
+            return format!("`{key}` belongs {home}");
+        }
+        match nearest(key, self.known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("its keys are {}", self.known.join(", ")),
+        }
+    }
+}
+
+/// A key of a table whose keys are free.
+pub(super) struct Key<'a> {
+    log: &'a Log<'a>,
+    pub(super) text: &'a str,
+    span: Range<usize>,
+}
+
+impl Key<'_> {
+    /// Says that the key itself is wrong.
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.span.clone(), code, message, help);
+    }
+}
+
+/// One value with its place.
+#[derive(Clone)]
+pub(super) struct Value<'a> {
+    log: &'a Log<'a>,
+    name: String,
+    spanned: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    /// Says that the value is not `wanted`: the message names the key, what it must be, and what
+    /// was found.
+    pub(super) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
+        let message = format!("{} must be {wanted}, not {}", self.name, self.found());
+        self.say(code, message, help);
+    }
+
+    /// Says a problem of this value in the caller's words.
+    pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.spanned.span(), code, message, help);
+    }
+
+    /// The line on which the value begins.
+    pub(super) fn line(&self) -> usize {
+        place_of(self.log.text, self.spanned.span().start).line
+    }
+
+    /// The value as a message shows it.
+    fn found(&self) -> String {
+        match self.spanned.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => "a blank text".to_owned(),
+            DeValue::String(text) => format!("the text {}", quoted(text)),
+            DeValue::Integer(number) => quoted(&number.to_string()).replace('`', ""),
+            DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
+            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Datetime(_) => "a date".to_owned(),
+            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.as_text().is_some()
+    }
+
+    /// The text, if it is one; says nothing.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.spanned.get_ref().as_str()
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        self.spanned.get_ref().is_table()
+    }
+
+    /// Any text.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.wrong(Code::WrongType, "a text", None);
+        }
+        text
+    }
+
+    /// A text with something in it, at most `max_chars` long.
+    pub(super) fn written(&self, max_chars: usize) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() {
+            self.wrong(Code::BadValue, "a text with something in it", None);
+            return None;
+        }
+        if text.chars().nth(max_chars).is_some() {
+            let message = format!("{} is longer than {max_chars} characters", self.name);
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn truth(&self) -> Option<bool> {
+        let truth = self.spanned.get_ref().as_bool();
+        if truth.is_none() {
+            self.wrong(Code::WrongType, "true or false", self.without_quotes());
+        }
+        truth
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
+    {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(number) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, &wanted, self.without_quotes());
+            return None;
+        };
+        let number = i128::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .and_then(|number| N::try_from(number).ok())
+            .filter(|number| range.contains(number));
+        if number.is_none() {
+            self.wrong(Code::OutOfRange, &wanted, None);
+        }
+        number
+    }
+
+    /// A number, whole or not, for which `fits` holds; `wanted` says the same in words.
+    pub(super) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+        let number = match self.spanned.get_ref() {
+            DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(|number| number as f64),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => {
+                self.wrong(Code::WrongType, wanted, self.without_quotes());
+                return None;
+            }
+        };
+        let number = number.filter(|number| number.is_finite() && fits(*number));
+        if number.is_none() {
+            self.wrong(Code::OutOfRange, wanted, None);
+        }
+        number
+    }
+
+    /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
+    pub(super) fn decimal(&self, wanted: &str) -> Option<&'a str> {
+        match self.spanned.get_ref() {
+            DeValue::String(text) => Some(text),
+            DeValue::Float(number) => Some(number.as_str()),
+            DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str()),
+            _ => {
+                self.wrong(Code::WrongType, wanted, None);
+                None
+            }
+        }
+    }
+
+    /// One of `words`, and what it stands for.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        let text = self.text()?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*meaning);
+        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help =
+            nearest(text, names.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        let wanted = format!("one of {}", names.join(", "));
+        self.wrong(Code::BadValue, &wanted, help);
+        None
+    }
+
+    /// The items of a list of at most `max`.
+    pub(super) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(items) = self.spanned.get_ref() else {
+            let help = self
+                .is_table()
+                .then(|| "write the header with two brackets, `[[...]]`".to_owned());
+            self.wrong(Code::WrongType, wanted, help);
+            return None;
+        };
+        if items.len() > max {
+            let message = format!(
+                "{} has {} items; at most {max} are read",
+                self.name,
+                items.len()
+            );
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        let items = items.iter().map(|item| Value {
+            log: self.log,
+            name: format!("an item of {}", self.name),
+            spanned: item,
+        });
+        Some(items.collect())
+    }
+
+    /// A table, read by `build`; its unknown keys are said after that.
+    pub(super) fn table<T>(
+        &self,
+        what: &'static str,
+        build: impl FnOnce(&mut Table<'a>) -> T,
+    ) -> Option<T> {
+        let DeValue::Table(entries) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, "a table", None);
+            return None;
+        };
+        let mut table = Table::new(self.log, what, self.spanned.span(), entries);
+        let value = build(&mut table);
+        table.finish();
+        Some(value)
+    }
+
+    /// A table whose keys are free, read by `build`.
+    pub(super) fn free_table<T>(&self, build: impl FnOnce(&Table<'a>) -> T) -> Option<T> {
+        let DeValue::Table(entries) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, "a table", None);
+            return None;
+        };
+        let table = Table::new(self.log, "", self.spanned.span(), entries);
+        Some(build(&table))
+    }
+
+    /// The value as JSON: what TOML can say and JSON cannot is a problem, and so is a secret.
+    pub(super) fn json(&self) -> Option<Json> {
+        self.json_within(limits::JSON_DEPTH)
+    }
+
+    fn json_within(&self, depth: usize) -> Option<Json> {
+        if depth == 0 {
+            let message = format!("tables are nested deeper than {} here", limits::JSON_DEPTH);
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        match self.spanned.get_ref() {
+            DeValue::String(text) => {
+                if looks_like_key(text) {
+                    self.secret();
+                    return None;
+                }
+                Some(Json::from(text.as_ref()))
+            }
+            DeValue::Integer(_) => self.whole(i64::MIN..=i64::MAX).map(Json::from),
+            DeValue::Float(_) => self.number("a finite number", |_| true).map(Json::from),
+            DeValue::Boolean(truth) => Some(Json::from(*truth)),
+            DeValue::Datetime(_) => {
+                let help = Some("write it as a text, in quotation marks".to_owned());
+                self.wrong(Code::WrongType, "a value that JSON knows", help);
+                None
+            }
+            // Every item is read before a wrong one ends the whole, so that all are told.
+            DeValue::Array(_) => {
+                let items = self.items(usize::MAX, "a list")?;
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| item.json_within(depth - 1))
+                    .collect();
+                items.into_iter().collect()
+            }
+            DeValue::Table(_) => self.free_table(|table| {
+                let entries: Vec<_> = table
+                    .all()
+                    .into_iter()
+                    .map(|(key, value)| {
+                        (key.text.to_owned(), value.json_entry(key.text, depth - 1))
+                    })
+                    .collect();
+                let entries = entries.into_iter().map(|(key, value)| Some((key, value?)));
+                entries.collect::<Option<_>>().map(Json::Object)
+            })?,
+        }
+    }
+
+    fn json_entry(&self, key: &str, depth: usize) -> Option<Json> {
+        if names_a_key(key) && self.is_text() {
+            self.secret();
+            return None;
+        }
+        self.json_within(depth)
+    }
+
+    /// Says that a secret stands here, without showing it.
+    pub(super) fn secret(&self) {
+        let message = format!("{} holds a secret", self.name);
+        let help = "keys come only from the environment: remove it here, and name the variable \
+                    as `key` of an endpoint in bakeoff.toml";
+        self.say(Code::Secret, message, Some(help.to_owned()));
+    }
+
+    /// Help for a number or truth that was put in quotation marks.
+    fn without_quotes(&self) -> Option<String> {
+        let text = self.as_text()?;
+        let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
+        bare.then(|| format!("write {text} without quotation marks"))
+    }
+}

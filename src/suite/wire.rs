@@ -1,0 +1,361 @@
+//! The files as they are written: one struct per table, one field per key.
+//!
+//! Owns the documentation of every key, its type and its default, and the JSON schema that editors
+//! use. Must not read anything: the reader does, and a test holds its keys to these. Invariant: the
+//! schemas under `suites/` are made from these structs.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+use super::model::{ReasoningEffort, TokenLimitName};
+use super::{defaults, limits};
+
+/// A suite of bakeoff: prompts, what competes on them, and how to run them.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SuiteFile {
+    /// Name of the suite and of its folder under `reports/`: letters, digits, `-`, `_` and `.`,
+    /// beginning and ending with a letter or digit.
+    #[schemars(length(min = 1, max = limits::NAME_CHARS), extend("pattern" = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    pub name: String,
+    /// One sentence for the reader of the report.
+    #[schemars(length(min = 1, max = limits::DESCRIPTION_CHARS))]
+    pub description: Option<String>,
+    /// What competes: ids of models, or tables that make a variant of one.
+    #[schemars(length(min = 1, max = limits::VARIANTS))]
+    pub models: Vec<ModelEntry>,
+    /// Label of the variant in use today, which the others are compared with. Default: the first.
+    pub reference: Option<String>,
+    /// A profile (`sim`, `vercel`, `openrouter`, `openai`, or one of bakeoff.toml), or a base URL.
+    #[schemars(extend("default" = defaults::ENDPOINT))]
+    pub endpoint: Option<String>,
+    /// How often each prompt is asked of each variant.
+    #[schemars(range(min = 1, max = limits::REPETITIONS), extend("default" = defaults::REPETITIONS))]
+    pub repetitions: Option<u32>,
+    /// Untimed requests per variant before the first round.
+    #[schemars(range(min = 0, max = limits::WARMUP), extend("default" = defaults::WARMUP))]
+    pub warmup: Option<u32>,
+    /// Slots in flight at once; a slot is one request to every variant at the same moment.
+    #[schemars(range(min = 1, max = limits::CONCURRENCY), extend("default" = defaults::CONCURRENCY))]
+    pub concurrency: Option<u32>,
+    /// Seed of every order: the same suite and seed give the same plan.
+    #[schemars(range(min = 0, max = limits::SEED), extend("default" = defaults::SEED))]
+    pub seed: Option<u64>,
+    /// Whether answers are streamed; without streaming there is no time to first token.
+    #[schemars(extend("default" = defaults::STREAM))]
+    pub stream: Option<bool>,
+    /// Whether the text of answers is stored in `samples.jsonl`.
+    #[schemars(extend("default" = defaults::KEEP_ANSWERS))]
+    pub keep_answers: Option<bool>,
+    /// The most attempts that one request may take, retries included.
+    #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
+    pub max_attempts: Option<u32>,
+    /// System text of every prompt and variant that has none of its own.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// Deadlines of one attempt.
+    pub timeouts: Option<TimeoutsTable>,
+    /// Request parameters of every prompt and variant; what is absent is not sent.
+    pub parameters: Option<ParametersTable>,
+    /// The prompts, each under its own `[[prompts]]`.
+    #[schemars(length(min = 1, max = limits::PROMPTS))]
+    pub prompts: Vec<PromptTable>,
+}
+
+/// One of `models`: the id of a model, or a table.
+pub enum ModelEntry {
+    /// A plain id is a variant of that name.
+    Id(String),
+    /// A variant of a model.
+    Table(Box<VariantTable>),
+}
+
+/// A variant: a model under a label, with its declared overrides.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct VariantTable {
+    /// The id as the endpoint spells it, `creator/model` on gateways.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+    /// How reports call it. Default: the model's id.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub label: Option<String>,
+    /// System text in place of the prompt's and the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// Parameters that win over the prompt's and the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// One prompt: `user`, or `messages` for a conversation.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PromptTable {
+    /// Unique in the suite: letters, digits, `-`, `_`, `.`, `/` and `:`.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: String,
+    /// What the user says: short for `messages` with one message.
+    #[schemars(length(min = 1))]
+    pub user: Option<String>,
+    /// The turns of a conversation; the last one is the user's.
+    #[schemars(length(min = 1, max = limits::MESSAGES))]
+    pub messages: Option<Vec<MessageTable>>,
+    /// System text in place of the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// Share of your traffic that looks like this prompt, relative to the other prompts.
+    #[schemars(range(min = limits::WEIGHT_MIN, max = limits::WEIGHT_MAX), extend("default" = defaults::WEIGHT))]
+    pub weight: Option<f64>,
+    /// For selection by `--tag`, spelled as ids are.
+    #[schemars(length(max = limits::TAGS))]
+    pub tags: Option<Vec<String>>,
+    /// Parameters that win over the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// One turn of a conversation.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct MessageTable {
+    /// Who speaks. System text has its own key, `system`.
+    pub role: Speaker,
+    /// What is said.
+    #[schemars(length(min = 1))]
+    pub content: String,
+}
+
+/// Who speaks in a conversation.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum Speaker {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// Request parameters; what is absent is not sent. A variant's win over a prompt's, and those over
+/// the suite's, key by key.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ParametersTable {
+    /// Most tokens of the answer, reasoning included.
+    #[schemars(range(min = 1, max = limits::MAX_TOKENS))]
+    pub max_tokens: Option<u64>,
+    /// Name under which `max_tokens` is sent. Default: the one that the endpoint and model want.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Sampling temperature.
+    #[schemars(range(min = 0, max = 2))]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    pub top_p: Option<f64>,
+    /// A text, or several, that end the answer.
+    pub stop: Option<OneOrMore>,
+    /// Seed of the model's sampling, where the endpoint honours one.
+    pub seed: Option<i64>,
+    /// How long a reasoning model may think.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Sent as `providerOptions`, for instance `{ gateway = { only = ["azure"] } }`.
+    pub provider_options: Option<Map<String, Value>>,
+    /// The same under the name that the request has.
+    #[schemars(rename = "providerOptions")]
+    pub provider_options_alias: Option<Map<String, Value>>,
+    /// Any other key of the request's body, sent as it is.
+    pub extra: Option<Map<String, Value>>,
+}
+
+/// Deadlines of one attempt as texts such as `"250ms"`, `"1.5s"` or `"2m"`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TimeoutsTable {
+    /// To open a connection: name look-up, TCP, TLS.
+    #[schemars(extend("default" = defaults::TIMEOUT_CONNECT))]
+    pub connect: Option<String>,
+    /// From sending the request to the answer's headers.
+    #[schemars(extend("default" = defaults::TIMEOUT_HEADERS))]
+    pub headers: Option<String>,
+    /// Between two pieces of the answer.
+    #[schemars(extend("default" = defaults::TIMEOUT_GAP))]
+    pub gap: Option<String>,
+    /// From sending the request to the end of the answer.
+    #[schemars(extend("default" = defaults::TIMEOUT_TOTAL))]
+    pub total: Option<String>,
+}
+
+/// `bakeoff.toml`, the project file of bakeoff: endpoints of your own.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ProjectFile {
+    /// Endpoints by name. One that has the name of a built-in one changes it.
+    pub endpoints: Option<BTreeMap<String, EndpointTable>>,
+}
+
+/// An endpoint: where requests go and which variable holds the key. Never the key itself.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EndpointTable {
+    /// Base URL of its OpenAI-compatible API, mostly with `/v1` at the end.
+    #[schemars(length(min = 1, max = limits::URL_BYTES), extend("pattern" = "^https?://"))]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key, or several of which the first one set wins.
+    /// Default: keyless, or as built in.
+    pub key: Option<OneOrMore>,
+    /// Further request headers. Never secrets.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Requests a minute that the endpoint allows.
+    #[schemars(range(min = 1, max = limits::REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and completion, that the endpoint allows.
+    #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
+    pub tokens_per_minute: Option<u64>,
+    /// Name of the token limit for every model here. Default: decided by model.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
+    #[schemars(length(max = limits::PRICES))]
+    pub prices: Option<Vec<PriceTable>>,
+}
+
+/// The price of a model in USD per million tokens, as a number or a text.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PriceTable {
+    /// The id as the endpoint spells it.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+    /// A million prompt tokens.
+    pub input_usd_per_mtok: Decimal,
+    /// A million completion tokens.
+    pub output_usd_per_mtok: Decimal,
+    /// A million prompt tokens read from the prompt cache. Default: as input.
+    pub cache_read_usd_per_mtok: Option<Decimal>,
+    /// A million prompt tokens written to the prompt cache. Default: as input.
+    pub cache_write_usd_per_mtok: Option<Decimal>,
+}
+
+/// A text, or a list of texts.
+pub struct OneOrMore;
+
+/// A number, or a text that holds one; both are taken digit by digit.
+pub struct Decimal;
+
+impl JsonSchema for ModelEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ModelEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<VariantTable>();
+        json_schema!({ "anyOf": [{ "type": "string", "minLength": 1, "maxLength": 200 }, table] })
+    }
+}
+
+impl JsonSchema for OneOrMore {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMore".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let text = json_schema!({ "type": "string", "minLength": 1 });
+        json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
+    }
+}
+
+impl JsonSchema for Decimal {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Decimal".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }] })
+    }
+}
+
+/// The JSON schema of a suite file, as `suites/suite.schema.json` holds it.
+pub fn suite_schema() -> Value {
+    schema_of::<SuiteFile>("A suite of bakeoff")
+}
+
+/// The JSON schema of `bakeoff.toml`, as `suites/bakeoff.schema.json` holds it.
+pub fn project_schema() -> Value {
+    schema_of::<ProjectFile>("bakeoff.toml")
+}
+
+/// Draft 7: every editor's TOML plug-in understands it.
+fn schema_of<T: JsonSchema>(title: &str) -> Value {
+    let settings = SchemaSettings::draft07().with_transform(WithoutNull);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), Value::from(title));
+    schema.to_value()
+}
+
+/// TOML has no null: an optional key is absent, so that `null` is taken out of every type.
+#[derive(Clone)]
+struct WithoutNull;
+
+impl Transform for WithoutNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::Array(types)) = schema.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                schema.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+            choices.retain(|choice| choice.get("type") != Some(&Value::from("null")));
+            if let [Value::Object(only)] = choices.as_mut_slice() {
+                let only = std::mem::take(only);
+                schema.remove("anyOf");
+                // Draft 7 ignores what stands beside a reference, hence `allOf`.
+                schema.insert("allOf".to_owned(), Value::from(vec![Value::Object(only)]));
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Keys that mean something else to whoever writes them in the wrong table.
+const AMBIGUOUS: [&str; 4] = ["name", "id", "description", "system"];
+
+/// Where the keys of a suite file belong, for those that stand elsewhere.
+static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+    let schema = suite_schema();
+    let mut homes = BTreeMap::new();
+    // The first home that claims a key keeps it: `seed` is the suite's before it is a parameter.
+    for (pointer, home) in [
+        ("", "at the top of the file, above the first `[table]`"),
+        ("/definitions/ParametersTable", "in `parameters`"),
+        ("/definitions/PromptTable", "in one of `[[prompts]]`"),
+    ] {
+        let table = schema.pointer(pointer);
+        let keys = table.and_then(|table| table.get("properties")?.as_object());
+        let keys = keys.into_iter().flat_map(Map::keys);
+        for key in keys.filter(|key| !AMBIGUOUS.contains(&key.as_str())) {
+            homes.entry(key.clone()).or_insert(home);
+        }
+    }
+    homes
+});
+
+/// Where `key` belongs in a suite file, if it is one of its keys.
+pub(super) fn suite_home(key: &str) -> Option<&'static str> {
+    HOMES.get(key).copied()
+}

@@ -1,0 +1,170 @@
+//! The files that are shipped under `suites/`: they parse, their schemas are current, and the
+//! reader knows exactly the keys that the schemas document.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use bakeoff::suite::{Code, Problems, Project, parse_project, parse_suite, render, wire};
+use serde_json::Value;
+
+fn suites() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("suites")
+}
+
+#[test]
+fn shipped_suites_are_valid() {
+    // Whoever starts from one of them must start from a suite that runs.
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(suites()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let suite = parse_suite(&text)
+            .unwrap_or_else(|problems| panic!("{}", render(&problems, "suite", &text, false)));
+        assert_eq!(
+            Some(suite.name.as_str()),
+            path.file_stem().and_then(|stem| stem.to_str())
+        );
+        assert!(
+            text.starts_with("#:schema ./suite.schema.json\n"),
+            "{}",
+            suite.name
+        );
+        for prompt in &suite.prompts {
+            for variant in &suite.variants {
+                let parameters = suite.parameters_of(prompt, variant);
+                assert!(parameters.max_tokens.is_some(), "a cap needs a token limit");
+            }
+        }
+        names.insert(suite.name);
+    }
+    let expected = ["code", "quickstart", "reasoning", "support"];
+    assert!(
+        expected.iter().all(|name| names.contains(*name)),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn the_quickstart_compares_enough() {
+    // It must be worth looking at: at least 4 models over at least 8 prompts.
+    let text = std::fs::read_to_string(suites().join("quickstart.toml")).unwrap();
+    let suite = parse_suite(&text).unwrap();
+    assert!(suite.variants.len() >= 4 && suite.prompts.len() >= 8);
+    assert_eq!(suite.endpoint, "sim");
+    assert_eq!(suite.reference, "openai/gpt-5-mini");
+}
+
+#[test]
+fn schemas_are_current() {
+    // Editors complete from the committed schema, so that it must say what the reader reads.
+    // BAKEOFF_UPDATE=1 writes it anew.
+    for (file, schema) in [
+        ("suite.schema.json", wire::suite_schema()),
+        ("bakeoff.schema.json", wire::project_schema()),
+    ] {
+        let path = suites().join(file);
+        let made = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        if std::env::var_os("BAKEOFF_UPDATE").is_some() {
+            std::fs::write(&path, &made).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            made == committed,
+            "{file} is stale: run the tests with BAKEOFF_UPDATE=1"
+        );
+    }
+}
+
+/// A key that is like no other, so that the reader lists the keys it knows.
+const FOREIGN: &str = "zzqqxx";
+
+/// The keys that the reader knows in the table called `what`, as its help lists them.
+fn reader_keys<T: std::fmt::Debug>(read: Result<T, Problems>, what: &str) -> BTreeSet<String> {
+    let problems = read.unwrap_err();
+    let message = format!("unknown key `{FOREIGN}` in {what}");
+    let problem = problems
+        .iter()
+        .find(|problem| problem.code == Code::UnknownKey && problem.message == message)
+        .unwrap_or_else(|| panic!("{what}: {problems:?}"));
+    let help = problem.help.as_deref().unwrap();
+    let keys = help.strip_prefix("its keys are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+fn schema_keys(schema: &Value, table: &str) -> BTreeSet<String> {
+    let properties = schema.pointer(&format!("{table}/properties")).unwrap();
+    properties.as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_reader_knows_the_documented_keys() {
+    // A key that is documented but not read, or read but not documented, misleads its user.
+    let suite = format!(
+        "{FOREIGN} = 1\nmodels = [{{ {FOREIGN} = 1 }}]\n[timeouts]\n{FOREIGN} = 1\n\
+         [parameters]\n{FOREIGN} = 1\n[[prompts]]\n{FOREIGN} = 1\nmessages = [{{ {FOREIGN} = 1 }}]"
+    );
+    let schema = wire::suite_schema();
+    for (what, table) in [
+        ("the suite", ""),
+        ("a model", "/definitions/VariantTable"),
+        ("`timeouts`", "/definitions/TimeoutsTable"),
+        ("`parameters`", "/definitions/ParametersTable"),
+        ("a prompt", "/definitions/PromptTable"),
+        ("a message", "/definitions/MessageTable"),
+    ] {
+        assert_eq!(
+            reader_keys(parse_suite(&suite), what),
+            schema_keys(&schema, table),
+            "{what}"
+        );
+    }
+
+    let project = format!(
+        "{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1"
+    );
+    let schema = wire::project_schema();
+    for (what, table) in [
+        ("the project file", ""),
+        ("an endpoint", "/definitions/EndpointTable"),
+        ("a price", "/definitions/PriceTable"),
+    ] {
+        let keys = reader_keys(parse_project(&project), what);
+        assert_eq!(keys, schema_keys(&schema, table), "{what}");
+    }
+}
+
+#[test]
+fn documented_defaults_are_the_executed_ones() {
+    // The schema says what happens where a key is absent; a suite of required keys shows it.
+    let text = "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"b\"";
+    let suite = serde_json::to_value(parse_suite(text).unwrap()).unwrap();
+    let schema = wire::suite_schema();
+    let mut compared = 0;
+    for (key, property) in schema["properties"].as_object().unwrap() {
+        if let Some(default) = property.get("default") {
+            assert_eq!(&suite[key], default, "{key}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 8, "only {compared} defaults were found");
+    let weight = &schema["definitions"]["PromptTable"]["properties"]["weight"]["default"];
+    assert_eq!(&suite["prompts"][0]["weight"], weight);
+    let spelled: String = schema["definitions"]["TimeoutsTable"]["properties"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, property)| format!("{key} = {}\n", property["default"]))
+        .collect();
+    let explicit = text.replace("[[prompts]]", &format!("[timeouts]\n{spelled}[[prompts]]"));
+    let explicit = serde_json::to_value(parse_suite(&explicit).unwrap()).unwrap();
+    assert_eq!(explicit["timeouts"], suite["timeouts"]);
+}
+
+#[test]
+fn an_empty_project_file_has_the_built_in_endpoints() {
+    // Most users have no bakeoff.toml; what it lacks must not stop them.
+    assert_eq!(parse_project("").unwrap(), Project::default());
+}
