@@ -1,0 +1,124 @@
+//! Prices of tokens, and the cost of a request by them.
+//!
+//! Owns the formula. Must not know where prices or token counts came from. Invariant: costs are
+//! exact integers; a cost that cannot be known is absent, never 0.
+
+use crate::units::Usd;
+
+/// What one token of each kind costs, in USD; absent: not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// A prompt token that was neither read from the prompt cache nor written to it.
+    pub input: Option<Usd>,
+    /// A completion token, reasoning included.
+    pub output: Option<Usd>,
+    /// A prompt token read from the prompt cache; absent: as input.
+    pub cache_read: Option<Usd>,
+    /// A prompt token written to the prompt cache; absent: as input.
+    pub cache_write: Option<Usd>,
+}
+
+/// Rates of requests of a certain size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tier {
+    /// The smallest prompt, in tokens, of a request that pays these rates.
+    pub from_prompt_tokens: u64,
+    /// What its tokens cost.
+    pub rates: Rates,
+}
+
+/// List prices of one model: one tier or more, the first from 0 tokens, in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prices(Vec<Tier>);
+
+/// Tiers that are not a price list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("tiers of prices must begin at 0 prompt tokens and ascend")]
+pub struct TiersError;
+
+/// Tokens of one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Prompt tokens, those read from the cache and written to it included.
+    pub prompt: u64,
+    /// Prompt tokens read from the prompt cache.
+    pub cached: u64,
+    /// Prompt tokens written to the prompt cache.
+    pub cache_write: u64,
+    /// Completion tokens, reasoning included.
+    pub completion: u64,
+}
+
+impl Prices {
+    /// The same rates for every request.
+    pub fn flat(rates: Rates) -> Self {
+        Self(vec![Tier {
+            from_prompt_tokens: 0,
+            rates,
+        }])
+    }
+
+    /// Rates that depend on the size of the prompt.
+    ///
+    /// # Errors
+    /// Where the first tier does not begin at 0, or a tier does not begin above the one before it.
+    pub fn tiered(tiers: Vec<Tier>) -> Result<Self, TiersError> {
+        let from_zero = tiers
+            .first()
+            .is_some_and(|tier| tier.from_prompt_tokens == 0);
+        let ascending = tiers.is_sorted_by(|a, b| a.from_prompt_tokens < b.from_prompt_tokens);
+        if from_zero && ascending {
+            Ok(Self(tiers))
+        } else {
+            Err(TiersError)
+        }
+    }
+
+    /// Every tier, the first from 0 tokens.
+    pub fn tiers(&self) -> &[Tier] {
+        &self.0
+    }
+
+    /// The rates of a request with this many prompt tokens, cached ones included.
+    pub fn rates(&self, prompt_tokens: u64) -> &Rates {
+        let above = self
+            .0
+            .partition_point(|tier| tier.from_prompt_tokens <= prompt_tokens);
+        &self.0[above.saturating_sub(1)].rates
+    }
+}
+
+/// What a request costs by these list prices; `None` where a needed price is not listed, the
+/// counts contradict each other, or the sum is beyond the range of [`Usd`].
+///
+/// fresh x input + cached x cache read + written x cache write + completion x output, where fresh
+/// = prompt - cached - written. This is the gateway's formula, checked against recorded bills to
+/// the last digit; only the term of cache writes rests on documentation instead of a bill.
+///
+/// Where prices have tiers, the *whole* request pays the rates of the tier its prompt (cached
+/// tokens included) falls in. The gateway does not say so; it is how the providers behind it
+/// charge, and it is never below a reading that charges only the tokens above the boundary, as
+/// long as rates ascend.
+pub fn cost(prices: &Prices, counts: &TokenCounts) -> Option<Usd> {
+    let fresh = counts
+        .prompt
+        .checked_sub(counts.cached)?
+        .checked_sub(counts.cache_write)?;
+    let rates = prices.rates(counts.prompt);
+    let terms = [
+        (fresh, rates.input),
+        (counts.cached, rates.cache_read.or(rates.input)),
+        (counts.cache_write, rates.cache_write.or(rates.input)),
+        (counts.completion, rates.output),
+    ];
+    // What was not used costs nothing, whether its price is known or not.
+    terms
+        .into_iter()
+        .filter(|(tokens, _)| *tokens > 0)
+        .try_fold(Usd::ZERO, |sum, (tokens, rate)| {
+            sum.plus(rate?.times(tokens)?)
+        })
+}
+
+#[cfg(test)]
+mod tests;

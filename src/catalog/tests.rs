@@ -1,0 +1,259 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(list: &str) -> Catalog {
+    Catalog::read(list, "a test".to_owned(), "2026-01-02".to_owned()).unwrap()
+}
+
+fn id(text: &str) -> ModelId {
+    text.parse().unwrap()
+}
+
+fn usd(text: &str) -> Option<Usd> {
+    text.parse().ok()
+}
+
+#[test]
+fn the_snapshot_is_read_whole() {
+    // Every entry of the compiled-in list must survive its own reader, and say its date.
+    let catalog = Catalog::snapshot();
+    assert_eq!(catalog.unreadable_entries(), 0);
+    assert_eq!(catalog.models().count(), 54);
+    assert_eq!(catalog.source().date, "2026-08-21");
+    let priced = catalog.models().filter(|model| model.prices.is_some());
+    assert_eq!(priced.count(), 53, "all but perplexity/sonar");
+}
+
+#[test]
+fn an_entry_becomes_a_model() {
+    // One entry with everything: each fact lands where it belongs.
+    let catalog = Catalog::snapshot();
+    let model = catalog.get(&id("anthropic/claude-haiku-4.5")).unwrap();
+    assert_eq!(model.name, "Claude Haiku 4.5");
+    assert_eq!(model.kind, Kind::Language);
+    assert_eq!(model.context_window, Some(200_000));
+    assert_eq!(model.max_tokens, Some(64_000));
+    assert!(model.tags.contains(&"reasoning".to_owned()));
+    assert_eq!(model.other_prices, ["regional"]);
+    let rates = *model.prices.as_ref().unwrap().rates(0);
+    assert_eq!(rates.input, usd("0.000001"));
+    assert_eq!(rates.output, usd("0.000005"));
+    assert_eq!(rates.cache_read, usd("0.0000001"));
+    assert_eq!(rates.cache_write, usd("0.00000125"));
+}
+
+#[test]
+fn prices_that_are_not_known_are_absent() {
+    // An empty object, none at all, prices of other things, negative ones and nonsense: no price
+    // per token, never 0.
+    for pricing in [
+        r"{}",
+        r"null",
+        r#""free""#,
+        r#"{"image": "0.04", "web_search": "0.01"}"#,
+        r#"{"input": "-1", "output": "-1"}"#,
+        r#"{"input": "cheap", "output": "0.1"}"#,
+        r#"{"input": {}, "output": "0.1"}"#,
+    ] {
+        let catalog = read(&format!(
+            r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}]}}"#
+        ));
+        assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None, "{pricing}");
+    }
+    let catalog = read(r#"{"data":[{"id":"a/b"},{"id":"a/c","pricing":{"image":"1","x":{}}}]}"#);
+    assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None);
+    assert_eq!(
+        catalog.get(&id("a/c")).unwrap().other_prices,
+        ["image", "x"]
+    );
+}
+
+#[test]
+fn prices_as_numbers_keep_their_digits() {
+    // Some servers send numbers: they are read by their digits, not through a float.
+    let catalog =
+        read(r#"{"data":[{"id":"a/b","pricing":{"input":0.000000123457,"output":2e-6}}]}"#);
+    let prices = catalog.get(&id("a/b")).unwrap().prices.clone().unwrap();
+    assert_eq!(prices.rates(0).input, Some(Usd(123_457)));
+    assert_eq!(prices.rates(0).output, Some(Usd(2_000_000)));
+}
+
+#[test]
+fn tiers_of_several_prices_are_laid_over_each_other() {
+    // Input changes at 10, output at 20, cached input never: three tiers, each complete.
+    let catalog = read(
+        r#"{"data":[{"id":"a/b","pricing":{
+            "input":"1","input_tiers":[{"cost":"1","min":0,"max":10},{"cost":"2","min":10}],
+            "output":"3","output_tiers":[{"cost":"3","min":0,"max":20},{"cost":"4","min":20}],
+            "input_cache_read":"0.5"}}]}"#,
+    );
+    let prices = catalog.get(&id("a/b")).unwrap().prices.clone().unwrap();
+    let seen: Vec<_> = (prices.tiers().iter())
+        .map(|tier| {
+            let Rates {
+                input,
+                output,
+                cache_read,
+                cache_write,
+            } = tier.rates;
+            (
+                tier.from_prompt_tokens,
+                input,
+                output,
+                cache_read,
+                cache_write,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (0, usd("1"), usd("3"), usd("0.5"), None),
+            (10, usd("2"), usd("3"), usd("0.5"), None),
+            (20, usd("2"), usd("4"), usd("0.5"), None),
+        ]
+    );
+}
+
+#[test]
+fn tiers_with_a_hole_are_no_prices() {
+    // A prompt between two tiers would have no price: then none is known.
+    for tiers in [
+        r"[]",
+        r#"[{"cost":"1","min":1}]"#,
+        r#"[{"cost":"1","min":0,"max":10}]"#,
+        r#"[{"cost":"1","min":0,"max":10},{"cost":"2","min":11}]"#,
+        r#"[{"cost":"1","min":0},{"cost":"2","min":10}]"#,
+        r#"[{"cost":"1","min":0,"max":0},{"cost":"2","min":0}]"#,
+    ] {
+        let pricing = format!(r#"{{"input":"1","input_tiers":{tiers}}}"#);
+        let catalog = read(&format!(
+            r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}]}}"#
+        ));
+        assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None, "{tiers}");
+    }
+}
+
+#[test]
+fn one_strange_entry_does_not_hide_the_others() {
+    // Lists grow keys and kinds without notice.
+    let catalog = read(
+        r#"{"object":"list","data":[
+            {"id":7}, {"id":"has a space"}, {}, null, "x",
+            {"id":"a/new","type":"hologram","context_window":"large","tags":"none","name":null},
+            {"id":"plain","object":"model","created":1,"owned_by":"me"},
+            {"id":"plain","name":"a second one"}]}"#,
+    );
+    assert_eq!(catalog.unreadable_entries(), 5);
+    let new = catalog.get(&id("a/new")).unwrap();
+    assert_eq!((new.kind, new.context_window), (Kind::Other, None));
+    assert_eq!((new.name.as_str(), new.tags.len()), ("a/new", 0));
+    assert_eq!(catalog.get(&id("plain")).unwrap().name, "plain");
+}
+
+#[test]
+fn what_is_not_a_list_is_an_error() {
+    // An error page or another shape must not look like an empty list.
+    for text in ["", "<html>", "[]", "{}", r#"{"data":{}}"#] {
+        let error = Catalog::read(text, String::new(), String::new()).unwrap_err();
+        assert!(matches!(error, ListError::NotAList(_)), "{text}");
+    }
+}
+
+#[test]
+fn own_prices_win_and_are_told() {
+    // The user's price replaces the list's, adds an unlisted model, and changes the source that
+    // reports show, so that no cost looks as if it came from the list alone.
+    let own = |model: &str, input: i128| OwnPrice {
+        model: id(model),
+        input_usd: Usd(input),
+        output_usd: Usd(2),
+        cache_read_usd: None,
+        cache_write_usd: Some(Usd(3)),
+    };
+    let listed = Catalog::snapshot();
+    let catalog = Catalog::snapshot().with_own_prices(&[own("openai/gpt-4.1", 1), own("mine", 5)]);
+    let rates = |id_text| {
+        let model = catalog.get(&id(id_text)).unwrap();
+        *model.prices.as_ref().unwrap().rates(0)
+    };
+    assert_eq!(rates("openai/gpt-4.1").input, Some(Usd(1)));
+    assert_eq!(rates("mine").cache_write, Some(Usd(3)));
+    let model = catalog.get(&id("openai/gpt-4.1")).unwrap();
+    assert_eq!(model.context_window, Some(1_047_576), "other facts stay");
+    assert!(catalog.source().words.ends_with("; own prices of 2 models"));
+    assert_ne!(catalog.source().digest, listed.source().digest);
+    assert_eq!(Catalog::snapshot().with_own_prices(&[]), listed);
+}
+
+#[test]
+fn near_ids_are_found() {
+    // What people really type: a creator that was renamed or left out, a slip, other case.
+    let catalog = Catalog::snapshot();
+    for (wrong, right) in [
+        ("xai/grok-4.6", "spacexai/grok-4.6"),
+        ("gpt-5-mini", "openai/gpt-5-mini"),
+        ("openai/gpt5-mini", "openai/gpt-5-mini"),
+        ("anthropic/claude-haiku-4-5", "anthropic/claude-haiku-4.5"),
+        ("Google/Gemini-2.5-Flash", "google/gemini-2.5-flash"),
+        ("gemini-2.5-falsh", "google/gemini-2.5-flash"),
+    ] {
+        let near = catalog.nearest(wrong, 3);
+        assert_eq!(near.first().map(|id| id.as_str()), Some(right), "{wrong}");
+        assert!(near.len() <= 3);
+    }
+    assert!(catalog.nearest("zzz/qqq", 3).is_empty());
+    assert!(catalog.nearest("", 3).is_empty());
+}
+
+/// The text of a `pricing` object: known keys, with values that a careless server might send.
+fn pricing() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "input",
+        "output",
+        "input_cache_read",
+        "input_tiers",
+        "output_tiers",
+        "image",
+    ]);
+    let tier = (any::<u64>(), prop::option::of(any::<u64>())).prop_map(|(min, max)| {
+        let max = max.map_or_else(String::new, |max| format!(r#","max":{max}"#));
+        format!(r#"{{"cost":"0.1","min":{min}{max}}}"#)
+    });
+    let value = prop_oneof![
+        any::<f64>().prop_map(|number| serde_json::json!(number).to_string()),
+        "[0-9.e-]{0,70}".prop_map(|text| serde_json::json!(text).to_string()),
+        "\\PC{0,9}".prop_map(|text| serde_json::json!(text).to_string()),
+        prop::collection::vec(tier, 0..4).prop_map(|tiers| format!("[{}]", tiers.join(","))),
+    ];
+    prop::collection::vec((key, value), 0..6).prop_map(|entries| {
+        let entries: Vec<_> = (entries.iter())
+            .map(|(key, value)| format!(r#""{key}":{value}"#))
+            .collect();
+        format!("{{{}}}", entries.join(","))
+    })
+}
+
+proptest! {
+    // Whatever an endpoint sends for prices, the entry stays, and a price that is read is usable.
+    #[test]
+    fn strange_prices_do_no_harm(pricing in pricing()) {
+        let catalog = read(&format!(r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}]}}"#));
+        let model = catalog.get(&id("a/b")).unwrap();
+        if let Some(prices) = &model.prices {
+            let none = cost(prices, &TokenCounts::default());
+            prop_assert_eq!(none, Some(Usd::ZERO));
+            for tier in prices.tiers() {
+                prop_assert!(tier.rates.input >= Some(Usd::ZERO) || tier.rates.input.is_none());
+            }
+        }
+    }
+
+    // Any text is a list or an error, and anything may be asked for as a near id.
+    #[test]
+    fn reading_never_panics(text in "\\PC{0,200}", wrong in "\\PC{0,300}") {
+        let _ = Catalog::read(&text, String::new(), String::new());
+        prop_assert!(Catalog::snapshot().nearest(&wrong, 5).len() <= 5);
+    }
+}

@@ -1,0 +1,49 @@
+//! A suite for tests, of any size.
+
+use crate::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::units::Nanos;
+
+/// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
+pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
+    let prompt = |place: usize| Prompt {
+        id: format!("p{place}"),
+        system: None,
+        messages: vec![Message {
+            role: Role::User,
+            content: format!("Question {place}?"),
+        }],
+        weight: 1.0,
+        tags: Vec::new(),
+        parameters: Parameters::default(),
+    };
+    let variant = |place: usize| Variant {
+        label: format!("v{place}"),
+        model: format!("maker/m{place}").parse().expect("a valid id"),
+        system: None,
+        parameters: Parameters::default(),
+    };
+    let second = Nanos::from_millis(1_000);
+    Suite {
+        name: "example".to_owned(),
+        description: None,
+        endpoint: "sim".to_owned(),
+        variants: (0..variants).map(variant).collect(),
+        reference: "v0".to_owned(),
+        repetitions,
+        warmup: 1,
+        concurrency: 1,
+        seed: 7,
+        stream: true,
+        keep_answers: true,
+        max_attempts: 1,
+        timeouts: Timeouts {
+            connect_ns: second,
+            headers_ns: second,
+            gap_ns: second,
+            total_ns: second,
+        },
+        system: None,
+        parameters: Parameters::default(),
+        prompts: (0..prompts).map(prompt).collect(),
+    }
+}
