@@ -1,1 +1,19 @@
-//! To be built.
+//! What it means: the figures of each variant, and their ratios to the reference's.
+//!
+//! Owns which sample counts for which figure. Must not know how a figure is written or shown.
+//! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
+//! in every denominator; the order of samples changes nothing.
+
+mod distribution;
+mod error_groups;
+mod money;
+mod summary;
+mod tally;
+
+pub use distribution::{Distribution, Estimate};
+pub use error_groups::ErrorGroup;
+pub use money::{Money, PairTotal, Total};
+pub use summary::{
+    Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
+};
+pub use tally::{Counts, TokenKind, TokenTotal};

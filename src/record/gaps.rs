@@ -1,0 +1,432 @@
+//! Gaps between token-bearing chunks: from a list to the stored summary, and from many stored
+//! histograms to one.
+//!
+//! Owns the histogram format of a sample (microseconds, 3 digits, HdrHistogram V2 with deflate,
+//! base64) and its bounds. Must not know what a chunk is or which sample it came from. Invariant: a
+//! gap is recorded within 0.1 % or not at all; what is out of range is never bent into it, so
+//! `count` minus the recorded values is the number of gaps out of range.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Decompress, FlushDecompress, Status};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+
+use crate::stats::quantile::{Percentile, Support, quantile_u64};
+use crate::units::Nanos;
+
+use super::Gaps;
+
+/// The shortest span a histogram holds, in microseconds.
+const SHORTEST_US: u64 = 1;
+/// The longest span a histogram holds, in microseconds: 1 hour.
+const LONGEST_US: u64 = 3_600_000_000;
+/// Significant digits a histogram keeps: an error of at most 0.1 %.
+const DIGITS: u8 = 3;
+
+/// Most gaps one stored histogram may claim: more than an answer can have, and small enough that
+/// the sum over any number of samples stays within 64 bits.
+const MOST_GAPS: u64 = u32::MAX as u64;
+/// Counters of a histogram with the bounds above: 22 doublings of 1024 counters after the first
+/// 2048.
+const MOST_COUNTERS: usize = 23 * 1024 + 1024;
+/// Bytes before the counters in the V2 format.
+const HEADER_BYTES: usize = 40;
+/// Most bytes of an unpacked histogram: each counter takes at most 9.
+const MOST_BYTES: usize = HEADER_BYTES + 9 * MOST_COUNTERS;
+/// Most characters of a stored histogram: base64 of a histogram that deflate could not shrink.
+const MOST_CHARS: usize = 2 * MOST_BYTES;
+/// First four bytes of a V2 histogram.
+const COOKIE: u32 = 0x1c84_9313;
+/// First four bytes of a compressed V2 histogram.
+const COMPRESSED_COOKIE: u32 = 0x1c84_9314;
+/// Values below 2^11 microseconds have a counter each (3 digits); above, 2^10 counters per doubling.
+const COUNTERS_PER_DOUBLING_LOG2: u32 = 10;
+
+/// An empty histogram of spans in microseconds.
+pub fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(SHORTEST_US, LONGEST_US, DIGITS)
+        .expect("the bounds are constants that the histogram accepts")
+}
+
+/// The span in whole microseconds, rounded half up; `None` where no histogram can hold it.
+pub fn recordable_us(span: Nanos) -> Option<u64> {
+    let micros = span.0.saturating_add(500) / 1000;
+    (SHORTEST_US..=LONGEST_US)
+        .contains(&micros)
+        .then_some(micros)
+}
+
+/// The stored summary of one answer's gaps (coalesced ones already left out of `gaps`).
+pub fn gaps_of(gaps: &[Nanos], coalesced: u64) -> Gaps {
+    let mut sorted: Vec<u64> = gaps.iter().map(|gap| gap.0).collect();
+    sorted.sort_unstable();
+    let count = sorted.len() as u64;
+    let at = |percentile: Percentile| quantile_u64(&sorted, percentile.q()).map(rounded);
+    let supports_p95 = Percentile::P95.support(count) != Support::TooFew;
+    Gaps {
+        count,
+        mean_ns: mean(&sorted),
+        p50_ns: at(Percentile::P50),
+        p95_ns: at(Percentile::P95).filter(|_| supports_p95),
+        max_ns: sorted.last().copied().map(Nanos),
+        coalesced,
+        hdr: encoded(&sorted),
+    }
+}
+
+/// The mean, rounded half up; `None` of no values.
+fn mean(values: &[u64]) -> Option<Nanos> {
+    let count = values.len() as u128;
+    let sum: u128 = values.iter().map(|&value| u128::from(value)).sum();
+    let mean = (sum + count / 2).checked_div(count)?;
+    u64::try_from(mean).ok().map(Nanos)
+}
+
+fn rounded(nanos: f64) -> Nanos {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a quantile of unsigned values; `as` stops at the ends of the range"
+    )]
+    Nanos(nanos.round() as u64)
+}
+
+/// The histogram as text; `None` when no gap can be recorded. Its upper bound is the longest gap, not
+/// an hour: a reader makes room for the whole range of each histogram it meets.
+fn encoded(sorted_ns: &[u64]) -> Option<String> {
+    let micros = || sorted_ns.iter().filter_map(|&ns| recordable_us(Nanos(ns)));
+    let longest = micros().next_back()?;
+    let mut histogram = Histogram::<u64>::new_with_bounds(SHORTEST_US, longest.max(2), DIGITS)
+        .expect("1 to between 2 and an hour is a range that the histogram accepts");
+    for value in micros() {
+        histogram
+            .record(value)
+            .expect("no value is above the upper bound");
+    }
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(&histogram, &mut bytes)
+        .expect("memory can be written to, and counts are below 2^63");
+    Some(STANDARD.encode(bytes))
+}
+
+/// A text that is not a histogram of gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HdrError {
+    /// Longer than any histogram of gaps can be.
+    #[error("longer than a histogram of gaps can be")]
+    TooLong,
+    /// Not base64.
+    #[error("not base64")]
+    Base64,
+    /// Not a compressed V2 histogram.
+    #[error("not a compressed HdrHistogram of version 2")]
+    Format,
+    /// Another unit, or another number of digits.
+    #[error("a histogram of another resolution")]
+    Resolution,
+    /// Values above an hour, or more of them than an answer can have.
+    #[error("counts out of range")]
+    Range,
+}
+
+/// Adds stored histograms to others. Its buffers are kept from one text to the next: a run has as
+/// many texts as samples, and the library's own reader makes room for a whole range each time.
+pub struct HdrReader {
+    inflate: Decompress,
+    packed: Vec<u8>,
+    unpacked: Vec<u8>,
+    counters: Vec<(u64, u64)>,
+}
+
+impl Default for HdrReader {
+    fn default() -> Self {
+        Self {
+            inflate: Decompress::new(true),
+            packed: Vec::new(),
+            unpacked: vec![0; MOST_BYTES],
+            counters: Vec::new(),
+        }
+    }
+}
+
+impl HdrReader {
+    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and
+    /// says how many values that were. On an error `sum` is as before.
+    pub fn add(&mut self, hdr: &str, sum: &mut Histogram<u64>) -> Result<u64, HdrError> {
+        let payload = self.unpack(hdr)?;
+        read_counters(&self.unpacked[payload], &mut self.counters)?;
+        let in_range = |&(value, _): &(u64, u64)| value <= LONGEST_US;
+        if !self.counters.iter().all(in_range) {
+            return Err(HdrError::Range);
+        }
+        let total = self.counters.iter().map(|&(_, count)| count).sum();
+        if total > MOST_GAPS {
+            return Err(HdrError::Range);
+        }
+        for &(value, count) in &self.counters {
+            sum.record_n(value, count).map_err(|_| HdrError::Range)?;
+        }
+        Ok(total)
+    }
+
+    /// Unpacks a text; the place of the counters in `unpacked`.
+    fn unpack(&mut self, hdr: &str) -> Result<std::ops::Range<usize>, HdrError> {
+        if hdr.len() > MOST_CHARS {
+            return Err(HdrError::TooLong);
+        }
+        self.packed.clear();
+        STANDARD
+            .decode_vec(hdr, &mut self.packed)
+            .map_err(|_| HdrError::Base64)?;
+        if u32_at(&self.packed, 0)? != COMPRESSED_COOKIE {
+            return Err(HdrError::Format);
+        }
+        let stream = self.packed.get(8..).ok_or(HdrError::Format)?;
+        if u32_at(&self.packed, 4)? as usize != stream.len() {
+            return Err(HdrError::Format);
+        }
+        self.inflate.reset(true);
+        let status = self
+            .inflate
+            .decompress(stream, &mut self.unpacked, FlushDecompress::Finish);
+        if !matches!(status, Ok(Status::StreamEnd)) {
+            return Err(HdrError::Format);
+        }
+        let length = usize::try_from(self.inflate.total_out()).map_err(|_| HdrError::TooLong)?;
+        check_header(&self.unpacked[..length])?;
+        Ok(HEADER_BYTES..length)
+    }
+}
+
+/// Holds the 40 bytes before the counters to what [`gaps_of`] writes; the upper bound is free.
+fn check_header(unpacked: &[u8]) -> Result<(), HdrError> {
+    let payload = unpacked.get(HEADER_BYTES..).ok_or(HdrError::Format)?;
+    let normalizing_offset = u32_at(unpacked, 8)?;
+    if u32_at(unpacked, 0)? != COOKIE
+        || u32_at(unpacked, 4)? as usize != payload.len()
+        || normalizing_offset != 0
+    {
+        return Err(HdrError::Format);
+    }
+    let digits = u32_at(unpacked, 12)?;
+    let lowest = u64_at(unpacked, 16)?;
+    let scale = f64::from_bits(u64_at(unpacked, 32)?);
+    let ours = digits == u32::from(DIGITS)
+        && lowest == SHORTEST_US
+        && scale.to_bits() == 1.0_f64.to_bits();
+    ours.then_some(()).ok_or(HdrError::Resolution)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32, HdrError> {
+    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    field
+        .copied()
+        .map(u32::from_be_bytes)
+        .ok_or(HdrError::Format)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Result<u64, HdrError> {
+    let field = bytes.get(at..).and_then(|rest| rest.first_chunk());
+    field
+        .copied()
+        .map(u64::from_be_bytes)
+        .ok_or(HdrError::Format)
+}
+
+/// The (value in microseconds, count) pairs of the counters that are not 0. Counters are zigzag
+/// LEB128 of at most 9 bytes; a negative number skips that many counters of 0.
+fn read_counters(mut bytes: &[u8], counters: &mut Vec<(u64, u64)>) -> Result<(), HdrError> {
+    counters.clear();
+    let mut index: usize = 0;
+    while !bytes.is_empty() {
+        let zigzag = read_varint(&mut bytes)?;
+        let half = zigzag >> 1;
+        let skipped = if zigzag & 1 == 1 {
+            half.checked_add(1).ok_or(HdrError::Range)?
+        } else {
+            if half > MOST_GAPS {
+                return Err(HdrError::Range);
+            }
+            if half > 0 {
+                counters.push((value_at(index), half));
+            }
+            1
+        };
+        index = usize::try_from(skipped)
+            .ok()
+            .and_then(|skipped| index.checked_add(skipped))
+            .filter(|&index| index <= MOST_COUNTERS)
+            .ok_or(HdrError::Range)?;
+    }
+    Ok(())
+}
+
+/// The lowest value that a counter stands for, in microseconds.
+fn value_at(index: usize) -> u64 {
+    let per_doubling = 1_u64 << COUNTERS_PER_DOUBLING_LOG2;
+    let index = index as u64;
+    match (index >> COUNTERS_PER_DOUBLING_LOG2).checked_sub(1) {
+        None | Some(0) => index,
+        Some(doublings) => ((index & (per_doubling - 1)) + per_doubling) << doublings,
+    }
+}
+
+/// One number of 7 bits a byte, lowest first; the ninth byte counts whole.
+fn read_varint(bytes: &mut &[u8]) -> Result<u64, HdrError> {
+    let mut value = 0;
+    for place in 0..9 {
+        let (&byte, rest) = bytes.split_first().ok_or(HdrError::Format)?;
+        *bytes = rest;
+        if place == 8 {
+            return Ok(value | u64::from(byte) << 56);
+        }
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::serialization::Deserializer;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the library itself reads from a stored text.
+    fn read_by_library(hdr: &str) -> Histogram<u64> {
+        let bytes = STANDARD.decode(hdr).unwrap();
+        Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .unwrap()
+    }
+
+    #[test]
+    fn no_gaps_give_no_figures() {
+        // An answer of one chunk has no gap: its figures are absent, never 0.
+        let gaps = gaps_of(&[], 3);
+        assert_eq!(gaps.coalesced, 3);
+        assert_eq!(gaps.count, 0);
+        let figures = [gaps.mean_ns, gaps.p50_ns, gaps.p95_ns, gaps.max_ns];
+        assert_eq!(figures, [None; 4]);
+        assert_eq!(gaps.hdr, None);
+    }
+
+    #[test]
+    fn a_summary_tells_no_percentile_that_its_count_cannot_support() {
+        // 19 gaps have no 95th percentile, 20 have one.
+        let gaps: Vec<Nanos> = (1..=20).map(Nanos::from_millis).collect();
+        assert_eq!(gaps_of(&gaps[..19], 0).p95_ns, None);
+        let twenty = gaps_of(&gaps, 0);
+        assert!(twenty.p95_ns.is_some());
+        assert_eq!(twenty.mean_ns, Some(Nanos(10_500_000)));
+        assert_eq!(twenty.p50_ns, Some(Nanos(10_500_000)));
+        assert_eq!(twenty.max_ns, Some(Nanos::from_millis(20)));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_not_recorded() {
+        // 0.4 us and 61 minutes stand in the count and not in the histogram: the difference tells.
+        let hour = Nanos::from_millis(3_600_000);
+        let gaps = gaps_of(
+            &[
+                Nanos(400),
+                Nanos::from_millis(5),
+                hour,
+                Nanos(hour.0 + 60_000_000_000),
+            ],
+            0,
+        );
+        let mut sum = empty_histogram();
+        let recorded = HdrReader::default().add(&gaps.hdr.unwrap(), &mut sum);
+        assert_eq!((gaps.count, recorded), (4, Ok(2)));
+        assert_eq!(sum.max(), sum.highest_equivalent(LONGEST_US));
+    }
+
+    #[test]
+    fn texts_that_are_no_histogram_of_gaps_are_refused() {
+        // A journal may be damaged or forged: each fault has its name and nothing is added.
+        let mut coarse = Histogram::<u64>::new_with_bounds(1, 1000, 2).unwrap();
+        coarse.record(7).unwrap();
+        let mut crowded = Histogram::<u64>::new_with_bounds(1, 1000, 3).unwrap();
+        crowded.record_n(7, 1 << 40).unwrap();
+        let mut distant = Histogram::<u64>::new_with_bounds(1, 1 << 40, 3).unwrap();
+        distant.record(1 << 39).unwrap();
+        let text = |histogram: &Histogram<u64>| {
+            let mut bytes = Vec::new();
+            V2DeflateSerializer::new()
+                .serialize(histogram, &mut bytes)
+                .unwrap();
+            STANDARD.encode(bytes)
+        };
+        let mut cut = STANDARD.decode(text(&crowded)).unwrap();
+        cut.pop();
+        let mut sum = empty_histogram();
+        let mut reader = HdrReader::default();
+        for (hdr, error) in [
+            ("?".to_owned(), HdrError::Base64),
+            (String::new(), HdrError::Format),
+            ("A".repeat(MOST_CHARS + 4), HdrError::TooLong),
+            (STANDARD.encode(cut), HdrError::Format),
+            (text(&coarse), HdrError::Resolution),
+            (text(&crowded), HdrError::Range),
+            (text(&distant), HdrError::Range),
+        ] {
+            assert_eq!(reader.add(&hdr, &mut sum), Err(error), "{hdr:.40}");
+        }
+        assert!(sum.is_empty());
+    }
+
+    proptest! {
+        // The fast reader and the library read the same counts, text after text, in one sum.
+        #[test]
+        fn merging_equals_the_librarys_own_reading(
+            samples in prop::collection::vec(
+                prop::collection::vec(0_u64..5_000_000_000_000, 1..80),
+                1..8,
+            ),
+        ) {
+            let (mut ours, mut theirs) = (empty_histogram(), empty_histogram());
+            let mut reader = HdrReader::default();
+            for sample in samples {
+                let list: Vec<Nanos> = sample.into_iter().map(Nanos).collect();
+                let Some(hdr) = gaps_of(&list, 0).hdr else { continue };
+                let recorded = reader.add(&hdr, &mut ours).unwrap();
+                let library = read_by_library(&hdr);
+                prop_assert_eq!(recorded, library.len());
+                for step in library.iter_recorded() {
+                    let lowest = library.lowest_equivalent(step.value_iterated_to());
+                    theirs.record_n(lowest, step.count_at_value()).unwrap();
+                }
+            }
+            prop_assert_eq!(ours, theirs);
+        }
+
+        // Arbitrary bytes behind a right cookie end in an error or a sum, never in a panic.
+        #[test]
+        fn hostile_texts_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            use std::io::Write as _;
+            let mut unpacked = COOKIE.to_be_bytes().to_vec();
+            unpacked.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+            unpacked.extend(0_u32.to_be_bytes());
+            unpacked.extend(3_u32.to_be_bytes());
+            unpacked.extend(1_u64.to_be_bytes());
+            unpacked.extend(LONGEST_US.to_be_bytes());
+            unpacked.extend(1.0_f64.to_be_bytes());
+            unpacked.extend(&bytes);
+            let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            zlib.write_all(&unpacked).unwrap();
+            let stream = zlib.finish().unwrap();
+            let mut packed = COMPRESSED_COOKIE.to_be_bytes().to_vec();
+            packed.extend(u32::try_from(stream.len()).unwrap().to_be_bytes());
+            packed.extend(stream);
+            let mut sum = empty_histogram();
+            let added = HdrReader::default().add(&STANDARD.encode(packed), &mut sum);
+            prop_assert_eq!(added.unwrap_or(0), sum.len());
+        }
+    }
+}

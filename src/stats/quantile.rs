@@ -1,0 +1,217 @@
+//! Quantiles of samples, and how many values a percentile needs before it may be told.
+//!
+//! Owns the definition of every percentile in this program: type 8 of Hyndman and Fan, "Sample
+//! Quantiles in Statistical Packages" (The American Statistician 50, 1996), which is nearly unbiased
+//! whatever the distribution. Must not know what is measured. Invariant: a quantile lies between
+//! the smallest and the largest value, and never falls as `q` rises.
+
+/// The `q`-quantile (0 to 1) of values in rising order, in their unit; `None` of no values.
+pub fn quantile_u64(sorted: &[u64], q: f64) -> Option<f64> {
+    quantile(sorted.len(), q, |index| sorted[index] as f64)
+}
+
+/// The `q`-quantile (0 to 1) of finite values in rising order, in their unit; `None` of no values.
+pub fn quantile_f64(sorted: &[f64], q: f64) -> Option<f64> {
+    quantile(sorted.len(), q, |index| sorted[index])
+}
+
+/// Type 8: the value at place h = (n + 1/3) q + 1/3 (counted from 1, kept within 1..=n), on the
+/// straight line between the two values around it.
+fn quantile(count: usize, q: f64, value_at: impl Fn(usize) -> f64) -> Option<f64> {
+    if count == 0 {
+        return None;
+    }
+    let place = ((count as f64 + 1.0 / 3.0) * q + 1.0 / 3.0).clamp(1.0, count as f64);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 1..=count just above"
+    )]
+    let below = place.floor() as usize;
+    let (low, high) = (value_at(below - 1), value_at(below.min(count - 1)));
+    Some(low + (place - below as f64) * (high - low))
+}
+
+/// The percentiles that reports may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// Three quarters lie below.
+    P75,
+    /// Nine tenths lie below.
+    P90,
+    /// 95 of 100 lie below.
+    P95,
+    /// 99 of 100 lie below.
+    P99,
+}
+
+/// What a number of values can say about a percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Support {
+    /// Not even a point estimate: on average less than one value lies above it.
+    TooFew,
+    /// A point estimate, but no 95 % interval with two ends.
+    Point,
+    /// A point estimate inside a 95 % interval of two order statistics.
+    Bounded,
+}
+
+impl Percentile {
+    /// Every percentile, from the lowest.
+    pub const ALL: [Self; 5] = [Self::P50, Self::P75, Self::P90, Self::P95, Self::P99];
+
+    /// 50 for the median.
+    pub const fn percent(self) -> u64 {
+        match self {
+            Self::P50 => 50,
+            Self::P75 => 75,
+            Self::P90 => 90,
+            Self::P95 => 95,
+            Self::P99 => 99,
+        }
+    }
+
+    /// 0.5 for the median.
+    pub fn q(self) -> f64 {
+        self.percent() as f64 / 100.0
+    }
+
+    /// `p50` for the median, also in column names.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P75 => "p75",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+
+    /// The fewest values with a point estimate: 1 / (1 - q).
+    pub const fn fewest_for_a_point(self) -> u64 {
+        100_u64.div_ceil(100 - self.percent())
+    }
+
+    /// The fewest values whose order statistics bound the percentile on both sides at 95 %: the
+    /// smallest n with q^n <= 0.025 (the chance that every value lies below it).
+    pub const fn fewest_for_bounds(self) -> u64 {
+        match self {
+            Self::P50 => 6,
+            Self::P75 => 13,
+            Self::P90 => 36,
+            Self::P95 => 72,
+            Self::P99 => 368,
+        }
+    }
+
+    /// What `count` values can say about this percentile.
+    pub const fn support(self, count: u64) -> Support {
+        if count < self.fewest_for_a_point() {
+            Support::TooFew
+        } else if count < self.fewest_for_bounds() {
+            Support::Point
+        } else {
+            Support::Bounded
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn close(ours: f64, theirs: f64) -> bool {
+        (ours - theirs).abs() <= 1e-9 * theirs.abs()
+    }
+
+    #[test]
+    fn quantiles_agree_with_an_independent_program() {
+        // The definition is type 8 and no other: the values come from numpy and scipy.
+        let mut values = [
+            726.9, 653.0, 335.0, 243.0, 451.8, 1014.4, 1096.8, 849.8, 606.6, 1286.9, 1032.5, 431.7,
+            260.6, 395.9, 383.0, 744.3, 157.7, 439.3, 1343.1, 283.7,
+        ];
+        values.sort_by(f64::total_cmp);
+        for (q, expected) in [
+            (0.0, 157.7),
+            (0.1, 249.453_333_333_333_35),
+            (0.25, 355.0),
+            (0.5, 529.2),
+            (0.75, 945.816_666_666_666_7),
+            (0.9, 1_217.196_666_666_666_6),
+            (0.95, 1_323.429_999_999_999_8),
+            (0.99, 1343.1),
+            (1.0, 1343.1),
+        ] {
+            let ours = quantile_f64(&values, q).unwrap();
+            assert!(close(ours, expected), "q {q}: {ours}, not {expected}");
+        }
+        assert_eq!(quantile_f64(&[7.5], 0.99), Some(7.5));
+        assert_eq!(quantile_f64(&[], 0.5), None);
+    }
+
+    #[test]
+    fn bounds_exist_from_the_smallest_count_that_the_binomial_law_allows() {
+        // The table must be the rule: below it the largest value may well lie under the percentile.
+        for percentile in Percentile::ALL {
+            let all_below = |count: u64| percentile.q().powf(count as f64);
+            let fewest = percentile.fewest_for_bounds();
+            assert!(all_below(fewest) <= 0.025, "{percentile:?}");
+            assert!(all_below(fewest - 1) > 0.025, "{percentile:?}");
+        }
+    }
+
+    #[test]
+    fn support_rises_in_three_steps() {
+        // A p99 of 99 values is an invention, of 367 a point without an upper limit.
+        for (percentile, count, support) in [
+            (Percentile::P50, 1, Support::TooFew),
+            (Percentile::P50, 2, Support::Point),
+            (Percentile::P50, 6, Support::Bounded),
+            (Percentile::P75, 4, Support::Point),
+            (Percentile::P90, 9, Support::TooFew),
+            (Percentile::P90, 10, Support::Point),
+            (Percentile::P95, 19, Support::TooFew),
+            (Percentile::P95, 72, Support::Bounded),
+            (Percentile::P99, 99, Support::TooFew),
+            (Percentile::P99, 100, Support::Point),
+            (Percentile::P99, 367, Support::Point),
+            (Percentile::P99, 368, Support::Bounded),
+        ] {
+            assert_eq!(percentile.support(count), support, "{percentile:?} {count}");
+        }
+    }
+
+    proptest! {
+        // A quantile is never outside its values and never falls as q rises.
+        #[test]
+        fn quantiles_stay_inside_and_rise(
+            mut values in prop::collection::vec(0_u64..4_000_000_000_000, 1..200),
+            q in 0.0..1.0_f64,
+            step in 0.0..1.0_f64,
+        ) {
+            values.sort_unstable();
+            let low = quantile_u64(&values, q).unwrap();
+            let high = quantile_u64(&values, (q + step).min(1.0)).unwrap();
+            prop_assert!(low <= high);
+            prop_assert!(low >= values[0] as f64);
+            prop_assert!(high <= values[values.len() - 1] as f64);
+        }
+
+        // Both number types give one answer, so that a rate and a time are summarised alike.
+        #[test]
+        fn integers_and_floats_agree(
+            mut values in prop::collection::vec(0_u64..1 << 50, 1..100),
+            q in 0.0..=1.0_f64,
+        ) {
+            values.sort_unstable();
+            let floats: Vec<f64> = values.iter().map(|&value| value as f64).collect();
+            let (ours, theirs) = (quantile_u64(&values, q), quantile_f64(&floats, q));
+            prop_assert_eq!(ours.map(f64::to_bits), theirs.map(f64::to_bits));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Sums of money, and how the lists agree with the bills.
+//!
+//! Owns which amounts are added and compared. Must not know how a cost was found. Invariant: sums
+//! are exact, and an unknown cost is left out with its count, never added as 0.
+
+use crate::record::Sample;
+use crate::units::Usd;
+
+/// Two amounts for one request are called different when they lie further apart than this share of
+/// the larger: list prices are rounded somewhere on their way to a bill.
+const DIFFERENCE_SHARE_PERCENT: u128 = 1;
+
+/// An exact sum of the amounts that are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Their sum.
+    pub sum: Usd,
+    /// Samples whose amount is known.
+    pub n: u64,
+}
+
+/// Two amounts of the same samples, where both are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PairTotal {
+    /// Sum by the catalogue's list prices.
+    pub list: Usd,
+    /// Sum as the gateway says.
+    pub gateway: Usd,
+    /// Samples with both.
+    pub n: u64,
+    /// Samples whose two amounts lie more than 1 % apart.
+    pub different: u64,
+}
+
+/// What the trials of one variant cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Money {
+    /// By the catalogue's list prices.
+    pub list: Total,
+    /// What the gateway billed; 0 with own keys.
+    pub billed: Total,
+    /// What the gateway says the list price was.
+    pub market: Total,
+    /// List against bill, samples billed nothing left out: with own keys a bill says nothing.
+    pub list_and_billed: PairTotal,
+    /// List against the gateway's own list price.
+    pub list_and_market: PairTotal,
+    /// Samples billed nothing although they had a list price: own keys.
+    pub free_of_charge: u64,
+}
+
+impl Total {
+    fn add(&mut self, amount: Option<Usd>) {
+        if let Some(amount) = amount {
+            self.sum = sum(self.sum, amount);
+            self.n += 1;
+        }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        self.sum = sum(self.sum, other.sum);
+        self.n += other.n;
+    }
+
+    /// The mean of the known amounts, rounded half up to a pico-dollar.
+    pub fn mean(&self) -> Option<Usd> {
+        let n = i128::from(self.n);
+        (n > 0).then(|| Usd(self.sum.0.saturating_add(n / 2).div_euclid(n)))
+    }
+}
+
+impl PairTotal {
+    fn add(&mut self, list: Usd, gateway: Usd) {
+        self.list = sum(self.list, list);
+        self.gateway = sum(self.gateway, gateway);
+        self.n += 1;
+        let apart = list.0.abs_diff(gateway.0);
+        let larger = list.0.unsigned_abs().max(gateway.0.unsigned_abs());
+        if apart.saturating_mul(100) > larger.saturating_mul(DIFFERENCE_SHARE_PERCENT) {
+            self.different += 1;
+        }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        self.list = sum(self.list, other.list);
+        self.gateway = sum(self.gateway, other.gateway);
+        self.n += other.n;
+        self.different += other.different;
+    }
+}
+
+impl Money {
+    /// Adds what one sample cost.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        self.list.add(sample.cost_usd);
+        self.billed.add(sample.billed_usd);
+        self.market.add(sample.market_usd);
+        let list_price = sample.market_usd.or(sample.cost_usd);
+        let billed_nothing = sample.billed_usd == Some(Usd::ZERO);
+        if billed_nothing && list_price.is_some_and(|price| price > Usd::ZERO) {
+            self.free_of_charge += 1;
+        }
+        if let (Some(list), Some(billed)) = (sample.cost_usd, sample.billed_usd)
+            && !billed_nothing
+        {
+            self.list_and_billed.add(list, billed);
+        }
+        if let (Some(list), Some(market)) = (sample.cost_usd, sample.market_usd) {
+            self.list_and_market.add(list, market);
+        }
+    }
+
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.list.absorb(&other.list);
+        self.billed.absorb(&other.billed);
+        self.market.absorb(&other.market);
+        self.list_and_billed.absorb(&other.list_and_billed);
+        self.list_and_market.absorb(&other.list_and_market);
+        self.free_of_charge += other.free_of_charge;
+    }
+}
+
+/// Stops at the ends of 128 bits, 1e26 USD: only a forged record gets there.
+fn sum(left: Usd, right: Usd) -> Usd {
+    Usd(left.0.saturating_add(right.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // A mean of money is exact to half a pico-dollar, whatever the amounts.
+        #[test]
+        fn the_mean_is_exact(amounts in prop::collection::vec(0_i64..1 << 60, 1..50)) {
+            let mut total = Total::default();
+            for &amount in &amounts {
+                total.add(Some(Usd(i128::from(amount))));
+                total.add(None);
+            }
+            let mean = total.mean().unwrap().0;
+            let (n, sum) = (amounts.len() as i128, amounts.iter().map(|&a| i128::from(a)).sum::<i128>());
+            prop_assert_eq!(total.n, amounts.len() as u64);
+            prop_assert!((2 * (mean * n - sum)).abs() <= n);
+        }
+    }
+
+    #[test]
+    fn amounts_within_one_percent_agree() {
+        // A rounded bill is no difference; a surcharge of 5 % is one.
+        let mut pair = PairTotal::default();
+        pair.add(Usd(1000), Usd(1010));
+        pair.add(Usd(1000), Usd(1050));
+        pair.add(Usd::ZERO, Usd::ZERO);
+        assert_eq!((pair.n, pair.different), (3, 1));
+    }
+}

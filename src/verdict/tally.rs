@@ -1,0 +1,259 @@
+//! What is kept of the samples of one (prompt, variant) while a run is read.
+//!
+//! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a
+//! sample costs at most nine numbers of 8 bytes here, whatever it holds; adding is commutative.
+
+use crate::record::{Failure, Flag, Outcome, Sample};
+
+use super::distribution::Distribution;
+use super::money::Money;
+
+/// How many samples there are, and how they ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Trials in the plan.
+    pub planned: u64,
+    /// Trials with a sample, answered or not.
+    pub done: u64,
+    /// Trials answered to the end.
+    pub answered: u64,
+    /// Answered, but set aside from times to a first token: buffered, cold or client-limited.
+    pub set_aside: u64,
+    /// Answered trials whose reasoning came as readable text.
+    pub visible_reasoning: u64,
+    /// Trials that took more than one attempt.
+    pub retried: u64,
+    outcomes: [u64; Outcome::ALL.len()],
+    flags: [u64; FLAGS.len()],
+}
+
+/// Every flag, in the order of its declaration: the order of [`Counts`]'s own table.
+const FLAGS: [Flag; 10] = [
+    Flag::Buffered,
+    Flag::Cold,
+    Flag::Late,
+    Flag::ClientLimited,
+    Flag::Fallback,
+    Flag::Compressed,
+    Flag::HiddenReasoning,
+    Flag::EatenByReasoning,
+    Flag::ThinkTags,
+    Flag::UsageMismatch,
+];
+
+impl Counts {
+    /// Trials that failed.
+    pub const fn failed(&self) -> u64 {
+        self.done - self.answered
+    }
+
+    /// Trials that ended so.
+    pub const fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes[outcome as usize]
+    }
+
+    /// Trials that failed in this way.
+    pub fn failure(&self, failure: Failure) -> u64 {
+        let of_class = |outcome: &Outcome| outcome.failure() == Some(failure);
+        let outcomes = Outcome::ALL.into_iter().filter(of_class);
+        outcomes.map(|outcome| self.outcome(outcome)).sum()
+    }
+
+    /// Samples that bear this flag.
+    pub const fn flag(&self, flag: Flag) -> u64 {
+        self.flags[flag as usize]
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        self.done += 1;
+        self.outcomes[sample.outcome as usize] += 1;
+        self.retried += u64::from(sample.attempts.len() > 1);
+        for flag in FLAGS {
+            self.flags[flag as usize] += u64::from(sample.has(flag));
+        }
+        if sample.outcome.answered() {
+            self.answered += 1;
+            self.set_aside += u64::from(is_set_aside(sample));
+            let characters = sample.reasoning_chars.unwrap_or(0);
+            self.visible_reasoning += u64::from(characters > 0);
+        }
+    }
+
+    fn absorb(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.done += other.done;
+        self.answered += other.answered;
+        self.set_aside += other.set_aside;
+        self.visible_reasoning += other.visible_reasoning;
+        self.retried += other.retried;
+        let outcomes = self.outcomes.iter_mut().zip(other.outcomes);
+        let flags = self.flags.iter_mut().zip(other.flags);
+        for (ours, theirs) in outcomes.chain(flags) {
+            *ours += theirs;
+        }
+    }
+}
+
+/// Whether the sample is left out of times to a first token.
+fn is_set_aside(sample: &Sample) -> bool {
+    sample.flags.iter().any(|flag| flag.sets_aside())
+}
+
+/// The kinds of tokens that servers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Of the prompt, cached ones included.
+    Prompt,
+    /// Of the completion, reasoning included.
+    Completion,
+    /// Of the completion, spent on reasoning.
+    Reasoning,
+    /// Of the prompt, read from the prompt cache.
+    Cached,
+    /// Of the prompt, written to the prompt cache.
+    CacheWrite,
+}
+
+impl TokenKind {
+    /// Every kind, in the order of columns.
+    pub const ALL: [Self; 5] = [
+        Self::Prompt,
+        Self::Completion,
+        Self::Reasoning,
+        Self::Cached,
+        Self::CacheWrite,
+    ];
+
+    /// The stored name, as in `usage` of a sample.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt_tokens",
+            Self::Completion => "completion_tokens",
+            Self::Reasoning => "reasoning_tokens",
+            Self::Cached => "cached_tokens",
+            Self::CacheWrite => "cache_write_tokens",
+        }
+    }
+}
+
+/// The tokens of the samples whose server counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenTotal {
+    /// Their sum.
+    pub sum: u128,
+    /// Samples with a count.
+    pub n: u64,
+}
+
+impl TokenTotal {
+    /// Tokens a sample.
+    pub fn mean(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum as f64 / self.n as f64)
+    }
+}
+
+/// Everything kept of some samples.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) counts: Counts,
+    pub(super) ttft_ns: Vec<u64>,
+    pub(super) ttfa_ns: Vec<u64>,
+    pub(super) experienced_ttft_ns: Vec<u64>,
+    pub(super) latency_ns: Vec<u64>,
+    pub(super) request_gap_ns: Vec<u64>,
+    pub(super) lag_ns: Vec<u64>,
+    pub(super) output_rate: Vec<f64>,
+    pub(super) end_to_end_rate: Vec<f64>,
+    pub(super) chars_per_second: Vec<f64>,
+    pub(super) tokens: [TokenTotal; TokenKind::ALL.len()],
+    pub(super) money: Money,
+}
+
+impl Tally {
+    /// Adds a sample. Its lag, tokens and cost count however it ended; its times only when it was
+    /// answered.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        self.counts.add(sample);
+        self.lag_ns.push(sample.lag().0);
+        self.money.add(sample);
+        self.add_tokens(sample);
+        if sample.outcome.answered() {
+            self.add_times(sample);
+        }
+    }
+
+    fn add_times(&mut self, sample: &Sample) {
+        if !is_set_aside(sample) {
+            self.ttft_ns.extend(sample.ttft_ns.map(|span| span.0));
+            self.ttfa_ns.extend(sample.ttfa_ns.map(|span| span.0));
+            let experienced = sample.experienced_ttft_ns;
+            self.experienced_ttft_ns
+                .extend(experienced.map(|span| span.0));
+        }
+        self.latency_ns.extend(sample.latency_ns.map(|span| span.0));
+        let gaps = sample.gaps.as_ref();
+        let mean_gap = gaps.and_then(|gaps| gaps.mean_ns);
+        self.request_gap_ns.extend(mean_gap.map(|span| span.0));
+        self.output_rate.extend(sample.output_rate());
+        self.end_to_end_rate.extend(sample.end_to_end_rate());
+        self.chars_per_second.extend(sample.chars_per_second());
+    }
+
+    fn add_tokens(&mut self, sample: &Sample) {
+        let Some(usage) = sample.usage else { return };
+        for (kind, total) in TokenKind::ALL.into_iter().zip(&mut self.tokens) {
+            let count = match kind {
+                TokenKind::Prompt => usage.prompt_tokens,
+                TokenKind::Completion => usage.completion_tokens,
+                TokenKind::Reasoning => usage.reasoning_tokens,
+                TokenKind::Cached => usage.cached_tokens,
+                TokenKind::CacheWrite => usage.cache_write_tokens,
+            };
+            if let Some(count) = count {
+                total.sum += u128::from(count);
+                total.n += 1;
+            }
+        }
+    }
+
+    /// Takes over everything of `other`.
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        self.counts.absorb(&other.counts);
+        self.ttft_ns.append(&mut other.ttft_ns);
+        self.ttfa_ns.append(&mut other.ttfa_ns);
+        self.experienced_ttft_ns
+            .append(&mut other.experienced_ttft_ns);
+        self.latency_ns.append(&mut other.latency_ns);
+        self.request_gap_ns.append(&mut other.request_gap_ns);
+        self.lag_ns.append(&mut other.lag_ns);
+        self.output_rate.append(&mut other.output_rate);
+        self.end_to_end_rate.append(&mut other.end_to_end_rate);
+        self.chars_per_second.append(&mut other.chars_per_second);
+        for (ours, theirs) in self.tokens.iter_mut().zip(other.tokens) {
+            ours.sum += theirs.sum;
+            ours.n += theirs.n;
+        }
+        self.money.absorb(&other.money);
+    }
+
+    /// The lag's distribution; sorts in place.
+    pub(super) fn lag(&mut self) -> Option<Distribution> {
+        Distribution::of_integers(&mut self.lag_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_in_the_order_of_declaration() {
+        // Counts are kept in tables by `as usize`: a word out of place would count another's.
+        for (place, flag) in FLAGS.into_iter().enumerate() {
+            assert_eq!(flag as usize, place);
+        }
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+        }
+    }
+}
