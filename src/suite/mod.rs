@@ -18,6 +18,7 @@ mod project;
 mod reader;
 mod secret;
 mod select;
+mod syntax;
 pub mod wire;
 
 pub use model::{

@@ -259,11 +259,13 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
 fn timeout(value: &Value<'_>) -> Option<Nanos> {
     let wanted = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
     if !value.is_text() {
-        value.wrong(Code::WrongType, wanted, None);
+        let help = "write it in quotation marks, with its unit".to_owned();
+        value.wrong(Code::WrongType, wanted, Some(help));
         return None;
     }
     let Some(time) = parse_duration(value.text()?) else {
-        value.wrong(Code::BadValue, wanted, None);
+        let help = "the units are h, m, s, ms, us and ns".to_owned();
+        value.wrong(Code::BadValue, wanted, Some(help));
         return None;
     };
     if !(1..=limits::TIMEOUT_NS).contains(&time.0) {

@@ -160,30 +160,29 @@ const EXCERPT_CHARS: usize = 100;
 
 fn render_one(problem: &Problem, file: &str, text: &str, renderer: &Renderer) -> String {
     let place = place_of(text, problem.span.start);
-    let (excerpt, mark) = excerpt(text, &problem.span);
+    let (excerpt, mark, from_line_start) = excerpt(text, &problem.span);
     let title = Level::ERROR
         .primary_title(problem.message.as_str())
         .id(problem.code.word());
-    // The origin is told apart from the excerpt because the excerpt of a long line is cut.
-    let mut group = Group::with_title(title)
-        .element(
-            Origin::path(file)
-                .line(place.line)
-                .char_column(place.column),
-        )
-        .element(
-            Snippet::source(excerpt)
-                .line_start(place.line)
-                .annotation(AnnotationKind::Primary.span(mark)),
-        );
+    let mut group = Group::with_title(title);
+    let mut snippet = Snippet::source(excerpt).line_start(place.line);
+    if from_line_start {
+        snippet = snippet.path(file);
+    } else {
+        // The column is not the one within the excerpt.
+        let origin = Origin::path(file).line(place.line);
+        group = group.element(origin.char_column(place.column));
+    }
+    group = group.element(snippet.annotation(AnnotationKind::Primary.span(mark)));
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group])
 }
 
-/// The line in which `span` begins, cut to what stands near it, and `span` within it.
-fn excerpt<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>) {
+/// The line in which `span` begins, cut to what stands near it, `span` within that, and whether it
+/// begins where the line does.
+fn excerpt<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>, bool) {
     let start = floor_boundary(text, span.start);
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
@@ -199,7 +198,11 @@ fn excerpt<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>) {
         .char_indices()
         .nth(EXCERPT_CHARS)
         .map_or(line_end, |(at, _)| start + at);
-    (&text[from..to], start - from..end.min(to) - from)
+    (
+        &text[from..to],
+        start - from..end.min(to) - from,
+        from == line_start,
+    )
 }
 
 /// `text` with every secret that a problem names overwritten, byte for byte.

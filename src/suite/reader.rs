@@ -8,7 +8,6 @@
 //! the result away when anything was said, so that the stand-in is never seen.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
 use serde_json::Value as Json;
@@ -18,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 use super::limits;
 use super::problem::{Code, Problem, Problems, nearest, place_of, quoted};
 use super::secret::{looks_like_key, names_a_key};
+use super::syntax::faults_of;
 
 /// What is read, for messages and limits.
 pub(super) struct File {
@@ -41,18 +41,18 @@ pub(super) fn read<T>(
             "{} is larger than {} bytes, the most that is read",
             file.what, file.max_bytes
         );
-        log.keep(0..0, Code::TooLarge, message, None);
+        log.say(0..0, Code::TooLarge, message, None);
         return log.finish(None);
     }
     let root = if text.len() <= limits::RECOVERED_BYTES {
         let (root, errors) = DeTable::parse_recoverable(text);
-        log.syntax(&errors);
+        log.faults(root.get_ref(), &errors);
         root
     } else {
         match DeTable::parse(text) {
             Ok(root) => root,
             Err(error) => {
-                log.syntax(&[error]);
+                log.faults(&DeTable::new(), &[error]);
                 return log.finish(None);
             }
         }
@@ -67,7 +67,7 @@ pub(super) fn read<T>(
 pub(super) struct Log<'a> {
     text: &'a str,
     home: fn(&str) -> Option<&'static str>,
-    /// Lines that are not TOML, as bytes in order: what was recovered there is not worth a word.
+    /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
     broken: Vec<Range<usize>>,
     said: RefCell<Vec<Problem>>,
     left_out: RefCell<usize>,
@@ -84,38 +84,23 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Takes over the parser's errors. It may report one fault from two of its steps.
-    fn syntax(&mut self, errors: &[toml::de::Error]) {
-        let mut seen = BTreeSet::new();
-        let mut places = Vec::new();
-        for error in errors {
-            let span = error.span().unwrap_or(0..0);
-            if !seen.insert((span.start, error.message())) {
-                continue;
-            }
-            let message = error.message().trim_end_matches(", expected nothing");
-            let (message, help) = match self.text.get(span.clone()) {
-                Some(key) if message == "duplicate key" => (
-                    format!("{} is given twice", quoted(key)),
-                    Some("keep one of them".to_owned()),
-                ),
-                _ => (message.to_owned(), None),
-            };
-            places.push(span.start);
-            self.keep(span, Code::Syntax, message, help);
-        }
-        places.sort_unstable();
-        for at in places {
-            if self.broken.last().is_none_or(|line| line.end < at) {
-                self.broken.push(line_around(self.text, at));
-            }
+    fn faults(&mut self, root: &DeTable<'_>, errors: &[toml::de::Error]) {
+        let faults = faults_of(self.text, root, errors);
+        self.broken = faults.broken;
+        for problem in faults.problems {
+            self.keep(problem);
         }
     }
 
     /// Says that `span` is wrong, unless the file is not even TOML on these lines.
     fn say(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
         if !self.is_broken(&span) {
-            self.keep(span, code, message, help);
+            self.keep(Problem {
+                span,
+                code,
+                message,
+                help,
+            });
         }
     }
 
@@ -133,15 +118,10 @@ impl<'a> Log<'a> {
             .is_some_and(|line| line.start <= span.end)
     }
 
-    fn keep(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+    fn keep(&self, problem: Problem) {
         let mut said = self.said.borrow_mut();
         if said.len() < limits::PROBLEMS {
-            said.push(Problem {
-                span,
-                code,
-                message,
-                help,
-            });
+            said.push(problem);
         } else {
             *self.left_out.borrow_mut() += 1;
         }
@@ -155,16 +135,6 @@ impl<'a> Log<'a> {
             (None, None) => unreachable!("a value is only missing when a problem was said"),
         }
     }
-}
-
-/// The bytes of the line that holds the byte `at`, without its line break.
-fn line_around(text: &str, at: usize) -> Range<usize> {
-    let at = text.floor_char_boundary(at);
-    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[at..]
-        .find('\n')
-        .map_or(text.len(), |length| at + length);
-    start..end
 }
 
 /// A table that is being read. It remembers the keys that were asked for: those are the known ones.
@@ -217,8 +187,7 @@ impl<'a> Table<'a> {
         if self.log.broken.is_empty() {
             let message = format!("{} has no {what}", self.what);
             let help = Some(help.to_owned());
-            self.log
-                .keep(self.place.clone(), Code::MissingKey, message, help);
+            self.wrong(Code::MissingKey, message, help);
         }
     }
 
