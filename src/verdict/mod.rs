@@ -6,9 +6,13 @@
 
 mod distribution;
 mod error_groups;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod money;
 mod summary;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;

@@ -1,0 +1,268 @@
+//! The columns of the tables: which figure of a summary stands under which name.
+//!
+//! Owns the names in `comparison.csv` and in the comparison as JSON. Must not know how a table is
+//! written. Invariant: a name carries its unit, and never changes its meaning.
+
+use crate::record::{Failure, Flag};
+use crate::stats::quantile::Percentile;
+use crate::verdict::{
+    Distribution, Estimate, Figures, Ratios, RunSummary, TokenKind, Total, VariantSummary,
+};
+
+use super::figure::{Cell, Figure};
+use super::table::{Row, Table};
+
+/// One row per variant, every figure.
+pub(super) fn comparison(summary: &RunSummary) -> Table {
+    let reasoning = summary.variants.iter().any(streams_reasoning);
+    Table::from_rows(summary.variants.iter().map(|variant| {
+        let mut row = Row::default();
+        put_identity(&mut row, variant);
+        put_counts(&mut row, variant);
+        put_times(&mut row, variant);
+        put_tokens(&mut row, &variant.figures);
+        put_money(&mut row, &variant.figures);
+        put_ratios(&mut row, &variant.ratios);
+        row.show("ttft_p50_ms", "TTFT p50", 0);
+        row.show("ttft_p75_ms", "p75", 7);
+        row.show("ttft_p95_ms", "p95", 4);
+        if reasoning {
+            row.show("ttfa_p50_ms", "TTFA p50", 5);
+        }
+        row.show("latency_p50_ms", "latency p50", 1);
+        row.show("output_rate_p50", "output tok", 6);
+        row.show("completion_tokens_mean", "tokens out", 5);
+        show_costs(&mut row, summary, 2);
+        row.show("ratio_ttft_p50", "TTFT vs ref", 3);
+        row.show("ratio_latency_p50", "latency vs ref", 8);
+        row.show("ratio_cost_mean", "cost vs ref", 6);
+        row
+    }))
+}
+
+/// One row per prompt and variant.
+pub(super) fn prompts(summary: &RunSummary) -> Table {
+    let sides = || summary.variants.iter();
+    let rows = summary.prompts.iter().flat_map(|prompt| {
+        let cells = sides().zip(&prompt.variants);
+        cells.map(|(side, (figures, ratios))| {
+            prompt_row(summary, &prompt.prompt, side, figures, ratios)
+        })
+    });
+    Table::from_rows(rows)
+}
+
+/// One row per kind of error and variant.
+pub(super) fn errors(summary: &RunSummary) -> Table {
+    let rows = summary.variants.iter().flat_map(|variant| {
+        variant.errors.iter().map(|group| {
+            let mut row = Row::default();
+            row.put_figure("variant", Figure::Text(variant.label.clone()));
+            row.put_figure("outcome", Figure::Text(group.outcome.word().to_owned()));
+            let status = group
+                .status
+                .map_or(Figure::Absent, |status| Figure::Count(u128::from(status)));
+            row.put_figure("status", status);
+            row.put_figure("trials", Figure::Count(u128::from(group.count)));
+            row.put_figure("first_trial", Figure::Count(u128::from(group.first_trial)));
+            row.put_figure("message", Figure::Text(group.message.clone()));
+            row.show("variant", "variant", 0);
+            row.show("outcome", "outcome", 0);
+            row.show("status", "status", 2);
+            row.show("trials", "trials", 0);
+            row.show("first_trial", "first trial", 3);
+            row.show("message", "message", 1);
+            row
+        })
+    });
+    Table::from_rows(rows)
+}
+
+/// Whether most answers of the variant came with readable reasoning.
+pub(super) fn streams_reasoning(variant: &VariantSummary) -> bool {
+    let counts = &variant.figures.counts;
+    counts.visible_reasoning * 2 > counts.answered
+}
+
+/// Shows the list price; beside it the gateway's own where the catalogue knows none for a variant.
+fn show_costs(row: &mut Row, summary: &RunSummary, dispensable: u8) {
+    row.show("cost_usd_mean", "cost/request", dispensable);
+    let only_market = summary.variants.iter().any(|variant| {
+        let money = &variant.figures.money;
+        money.list.n == 0 && money.market.n > 0
+    });
+    if only_market {
+        row.show("market_usd_mean", "gateway price/request", dispensable);
+    }
+}
+
+fn count(count: u64) -> Figure {
+    Figure::Count(u128::from(count))
+}
+
+fn put_identity(row: &mut Row, variant: &VariantSummary) {
+    let label = Figure::Label(variant.label.clone(), variant.is_reference);
+    row.put_figure("variant", label);
+    row.show("variant", "variant", 0);
+    row.put_figure("model", Figure::Text(variant.model.to_string()));
+    row.put_figure("reference", Figure::Truth(variant.is_reference));
+}
+
+fn put_counts(row: &mut Row, variant: &VariantSummary) {
+    let counts = &variant.figures.counts;
+    row.put_figure("planned", count(counts.planned));
+    row.put_figure("n", count(counts.done));
+    let answered = Figure::PartOf(counts.answered, counts.planned);
+    row.put_figure("answered", answered);
+    row.show("answered", "answered", 1);
+    row.put_figure("failed", count(counts.failed()));
+    for failure in Failure::ALL {
+        let name = format!("failed_{}", failure.word());
+        row.put_figure(name, count(counts.failure(failure)));
+    }
+    row.put_figure("set_aside", count(counts.set_aside));
+    for (name, flag) in [
+        ("buffered", Flag::Buffered),
+        ("cold", Flag::Cold),
+        ("client_limited", Flag::ClientLimited),
+        ("late", Flag::Late),
+        ("fallbacks", Flag::Fallback),
+        ("hidden_reasoning", Flag::HiddenReasoning),
+        ("eaten_by_reasoning", Flag::EatenByReasoning),
+        ("usage_mismatch", Flag::UsageMismatch),
+    ] {
+        row.put_figure(name, count(counts.flag(flag)));
+    }
+    row.put_figure("retried", count(counts.retried));
+}
+
+fn put_times(row: &mut Row, variant: &VariantSummary) {
+    let figures = &variant.figures;
+    let gaps = &variant.gaps.distribution;
+    put_spans(row, "ttft", figures.ttft_ns.as_ref());
+    put_spans(row, "ttfa", figures.ttfa_ns.as_ref());
+    let experienced = figures.experienced_ttft_ns.as_ref();
+    put_spans(row, "experienced_ttft", experienced);
+    put_spans(row, "latency", figures.latency_ns.as_ref());
+    put_spans(row, "gap", gaps.as_ref());
+    put_spans(row, "request_gap", figures.request_gap_ns.as_ref());
+    let share = Figure::from_option(variant.gaps.coalesced_share(), Figure::Share);
+    row.put_figure("coalesced_share", share);
+    put_rates(row, "output_rate", figures.output_rate.as_ref());
+    put_rates(row, "end_to_end_rate", figures.end_to_end_rate.as_ref());
+    put_rates(row, "chars_per_second", figures.chars_per_second.as_ref());
+    let lag = variant.lag.as_ref();
+    let lag = lag.and_then(|lag| lag.percentile(Percentile::P95));
+    row.put("lag_p95_ms", Cell::estimate(lag, Figure::from_ns));
+}
+
+/// n, mean, percentiles, smallest and largest of times.
+fn put_spans(row: &mut Row, metric: &str, spans: Option<&Distribution>) {
+    put_distribution(row, metric, "_ms", spans, Figure::from_ns);
+}
+
+/// The same of things a second.
+fn put_rates(row: &mut Row, metric: &str, rates: Option<&Distribution>) {
+    put_distribution(row, metric, "", rates, |rate| {
+        Figure::from_option(Some(rate), Figure::Rate)
+    });
+}
+
+fn put_distribution(
+    row: &mut Row,
+    metric: &str,
+    unit: &str,
+    distribution: Option<&Distribution>,
+    figure: fn(f64) -> Figure,
+) {
+    let certain = |value: Option<f64>| value.map_or(Figure::Absent, figure);
+    let n = distribution.map_or(0, |distribution| distribution.n);
+    row.put_figure(format!("{metric}_n"), count(n));
+    let mean = certain(distribution.map(|distribution| distribution.mean));
+    row.put_figure(format!("{metric}_mean{unit}"), mean);
+    for percentile in Percentile::ALL {
+        let estimate = distribution.and_then(|distribution| distribution.percentile(percentile));
+        let name = format!("{metric}_{}{unit}", percentile.word());
+        row.put(name, Cell::estimate(estimate, figure));
+    }
+    let smallest = certain(distribution.map(|distribution| distribution.min));
+    row.put_figure(format!("{metric}_min{unit}"), smallest);
+    let largest = certain(distribution.map(|distribution| distribution.max));
+    row.put_figure(format!("{metric}_max{unit}"), largest);
+}
+
+fn put_tokens(row: &mut Row, figures: &Figures) {
+    for kind in TokenKind::ALL {
+        let tokens = figures.tokens(kind);
+        let sum = if tokens.n > 0 {
+            Figure::Count(tokens.sum)
+        } else {
+            Figure::Absent
+        };
+        row.put_figure(kind.word(), sum);
+        let mean = Figure::from_option(tokens.mean(), Figure::Mean);
+        row.put_figure(format!("{}_mean", kind.word()), mean);
+    }
+}
+
+fn put_money(row: &mut Row, figures: &Figures) {
+    let money = &figures.money;
+    let mut put = |name: &str, total: Total| {
+        let amount = |usd: Option<_>| usd.map_or(Figure::Absent, Figure::Money);
+        row.put_figure(format!("{name}_n"), count(total.n));
+        row.put_figure(format!("{name}_mean"), amount(total.mean()));
+        let sum = (total.n > 0).then_some(total.sum);
+        row.put_figure(format!("{name}_total"), amount(sum));
+    };
+    put("cost_usd", money.list);
+    put("billed_usd", money.billed);
+    put("market_usd", money.market);
+}
+
+fn put_ratios(row: &mut Row, ratios: &Ratios) {
+    let ratio = |value| Figure::from_option(Some(value), Figure::Ratio);
+    let mut put = |name: &'static str, estimate: Option<Estimate>| {
+        row.put(name, Cell::estimate(estimate, ratio));
+    };
+    put("ratio_ttft_p50", ratios.ttft_p50);
+    put("ratio_ttfa_p50", ratios.ttfa_p50);
+    put("ratio_latency_p50", ratios.latency_p50);
+    put("ratio_output_rate_p50", ratios.output_rate_p50);
+    let tokens = Figure::from_option(ratios.completion_tokens_mean, Figure::Ratio);
+    row.put_figure("ratio_completion_tokens_mean", tokens);
+    let cost = Figure::from_option(ratios.cost_mean, Figure::Ratio);
+    row.put_figure("ratio_cost_mean", cost);
+}
+
+fn prompt_row(
+    summary: &RunSummary,
+    prompt: &str,
+    side: &VariantSummary,
+    figures: &Figures,
+    ratios: &Ratios,
+) -> Row {
+    let mut row = Row::default();
+    row.put_figure("prompt", Figure::Text(prompt.to_owned()));
+    let label = Figure::Label(side.label.clone(), side.is_reference);
+    row.put_figure("variant", label);
+    row.put_figure("planned", count(figures.counts.planned));
+    row.put_figure("n", count(figures.counts.done));
+    let answered = Figure::PartOf(figures.counts.answered, figures.counts.planned);
+    row.put_figure("answered", answered);
+    row.put_figure("failed", count(figures.counts.failed()));
+    put_spans(&mut row, "ttft", figures.ttft_ns.as_ref());
+    put_spans(&mut row, "latency", figures.latency_ns.as_ref());
+    put_tokens(&mut row, figures);
+    put_money(&mut row, figures);
+    put_ratios(&mut row, ratios);
+    row.show("prompt", "prompt", 0);
+    row.show("variant", "variant", 0);
+    row.show("answered", "answered", 1);
+    row.show("ttft_p50_ms", "TTFT p50", 0);
+    row.show("latency_p50_ms", "latency p50", 1);
+    row.show("completion_tokens_mean", "tokens out", 3);
+    show_costs(&mut row, summary, 2);
+    row.show("ratio_ttft_p50", "TTFT vs ref", 2);
+    row.show("ratio_cost_mean", "cost vs ref", 4);
+    row
+}

@@ -1,0 +1,178 @@
+//! `comparison.csv` and `samples.csv`.
+//!
+//! Owns their layout: one header line, then one row per variant or sample. Must not know how a
+//! figure came about. Invariant: no cell is run by a spreadsheet; the text of answers stays in
+//! `samples.jsonl`, so that a table can be handed on without it.
+
+use std::fmt::{Display, Write as _};
+use std::io;
+
+use crate::record::{ErrorReport, Failure, Gaps, Sample, Usage};
+use crate::units::Nanos;
+
+use super::figure::{Cell, Figure, Thousandths};
+use super::table::Table;
+use super::text;
+
+/// Every column of a table, with its names in the first line.
+pub(super) fn write_table(table: &Table, out: impl io::Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.columns.iter().map(|column| column.name.as_bytes()))?;
+    for row in &table.rows {
+        writer.write_record(row.iter().map(plain_cell))?;
+    }
+    writer.flush()
+}
+
+/// A cell; words are marked where a spreadsheet would run them.
+fn plain_cell(cell: &Cell) -> String {
+    match &cell.figure {
+        Figure::Text(words) | Figure::Label(words, _) => text::csv(words).into_owned(),
+        number => number.plain(),
+    }
+}
+
+/// Writes `samples.csv` row by row, as samples are read.
+pub(super) struct SampleRows<W: io::Write> {
+    writer: csv::Writer<W>,
+    field: Field,
+}
+
+impl<W: io::Write> SampleRows<W> {
+    /// Writes the names of the columns: a run without samples has them too.
+    pub(super) fn new(out: W) -> io::Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(SAMPLE_COLUMNS.map(|(name, _)| name))?;
+        let field = Field(String::new());
+        Ok(Self { writer, field })
+    }
+
+    /// Writes one row.
+    pub(super) fn add(&mut self, sample: &Sample) -> io::Result<()> {
+        for (_, write) in SAMPLE_COLUMNS {
+            self.field.0.clear();
+            write(sample, &mut self.field);
+            self.writer.write_field(&self.field.0)?;
+        }
+        self.writer.write_record(None::<&[u8]>)?;
+        Ok(())
+    }
+
+    /// Hands on what is still held back.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// One field while it is being written; empty: not known.
+struct Field(String);
+
+impl Field {
+    fn words(&mut self, text: &str) {
+        self.0.push_str(&text::csv(text));
+    }
+
+    fn some_words(&mut self, text: Option<&String>) {
+        self.words(text.map_or("", String::as_str));
+    }
+
+    /// Our own words, joined by a semicolon.
+    fn list<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
+        for (place, word) in words.enumerate() {
+            self.0.push_str(if place > 0 { ";" } else { "" });
+            self.0.push_str(word);
+        }
+    }
+
+    fn number(&mut self, number: impl Display) {
+        write!(self.0, "{number}").expect("a String can always grow");
+    }
+
+    fn some_number(&mut self, number: Option<impl Display>) {
+        if let Some(number) = number {
+            self.number(number);
+        }
+    }
+
+    fn span(&mut self, span: Option<Nanos>) {
+        self.some_number(span.map(|span| span.0));
+    }
+
+    fn rate(&mut self, rate: Option<f64>) {
+        self.some_number(rate.and_then(Thousandths::new).map(Thousandths::plain));
+    }
+}
+
+/// Writes one field of a sample.
+type WriteField = fn(&Sample, &mut Field);
+
+/// The columns of `samples.csv`: the names of `samples.jsonl`, those of nested objects behind the
+/// object's, and what is derived from them.
+#[rustfmt::skip] // A table reads as a table.
+const SAMPLE_COLUMNS: [(&str, WriteField); 53] = [
+    ("trial", |s, f| f.number(s.trial)),
+    ("slot", |s, f| f.number(s.slot)),
+    ("round", |s, f| f.number(s.round)),
+    ("prompt", |s, f| f.words(&s.prompt)),
+    ("prompt_digest", |s, f| f.words(&s.prompt_digest)),
+    ("repetition", |s, f| f.number(s.repetition)),
+    ("variant", |s, f| f.words(&s.variant)),
+    ("model", |s, f| f.words(s.model.as_str())),
+    ("weight", |s, f| f.number(s.weight)),
+    ("tags", |s, f| f.words(&s.tags.join(";"))),
+    ("outcome", |s, f| f.words(s.outcome.word())),
+    ("answered", |s, f| f.number(s.outcome.answered())),
+    ("failure", |s, f| f.words(s.outcome.failure().map_or("", Failure::word))),
+    ("error_status", |s, f| f.some_number(error(s).and_then(|e| e.status))),
+    ("error_type", |s, f| f.some_words(error(s).and_then(|e| e.kind.as_ref()))),
+    ("error_message", |s, f| f.some_words(error(s).map(|e| &e.message))),
+    ("request_id", |s, f| f.words(&s.request_id)),
+    ("sent_ns", |s, f| f.number(s.sent_ns.0)),
+    ("scheduled_ns", |s, f| f.number(s.scheduled_ns.0)),
+    ("lag_ns", |s, f| f.number(s.lag().0)),
+    ("connect_ns", |s, f| f.span(s.connect_ns)),
+    ("headers_ns", |s, f| f.span(s.headers_ns)),
+    ("ttft_ns", |s, f| f.span(s.ttft_ns)),
+    ("ttfa_ns", |s, f| f.span(s.ttfa_ns)),
+    ("last_token_ns", |s, f| f.span(s.last_token_ns)),
+    ("latency_ns", |s, f| f.span(s.latency_ns)),
+    ("experienced_ttft_ns", |s, f| f.span(s.experienced_ttft_ns)),
+    ("gaps_count", |s, f| f.some_number(gaps(s).map(|g| g.count))),
+    ("gaps_mean_ns", |s, f| f.span(gaps(s).and_then(|g| g.mean_ns))),
+    ("gaps_p50_ns", |s, f| f.span(gaps(s).and_then(|g| g.p50_ns))),
+    ("gaps_p95_ns", |s, f| f.span(gaps(s).and_then(|g| g.p95_ns))),
+    ("gaps_max_ns", |s, f| f.span(gaps(s).and_then(|g| g.max_ns))),
+    ("gaps_coalesced", |s, f| f.some_number(gaps(s).map(|g| g.coalesced))),
+    ("answer_chars", |s, f| f.some_number(s.answer_chars)),
+    ("reasoning_chars", |s, f| f.some_number(s.reasoning_chars)),
+    ("first_chunk_chars", |s, f| f.some_number(s.first_chunk_chars)),
+    ("prompt_tokens", |s, f| f.some_number(usage(s).prompt_tokens)),
+    ("completion_tokens", |s, f| f.some_number(usage(s).completion_tokens)),
+    ("reasoning_tokens", |s, f| f.some_number(usage(s).reasoning_tokens)),
+    ("cached_tokens", |s, f| f.some_number(usage(s).cached_tokens)),
+    ("cache_write_tokens", |s, f| f.some_number(usage(s).cache_write_tokens)),
+    ("output_rate", |s, f| f.rate(s.output_rate())),
+    ("end_to_end_rate", |s, f| f.rate(s.end_to_end_rate())),
+    ("chars_per_second", |s, f| f.rate(s.chars_per_second())),
+    ("finish_reason", |s, f| f.some_words(s.finish_reason.as_ref())),
+    ("cost_usd", |s, f| f.some_number(s.cost_usd)),
+    ("billed_usd", |s, f| f.some_number(s.billed_usd)),
+    ("market_usd", |s, f| f.some_number(s.market_usd)),
+    ("provider", |s, f| f.some_words(s.provider.as_ref())),
+    ("served_model", |s, f| f.some_words(s.served_model.as_ref())),
+    ("generation_id", |s, f| f.some_words(s.generation_id.as_ref())),
+    ("flags", |s, f| f.list(s.flags.iter().map(|flag| flag.word()))),
+    ("attempts", |s, f| f.number(s.attempts.len())),
+];
+
+fn error(sample: &Sample) -> Option<&ErrorReport> {
+    sample.error.as_ref()
+}
+
+fn gaps(sample: &Sample) -> Option<&Gaps> {
+    sample.gaps.as_ref()
+}
+
+fn usage(sample: &Sample) -> Usage {
+    sample.usage.unwrap_or_default()
+}

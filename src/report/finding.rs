@@ -1,0 +1,225 @@
+//! The finding: what the figures say, in two or three plain sentences.
+//!
+//! Owns which variants may be named in it and why others may not. Must not know how it is written.
+//! Invariant: every number in it is a figure of the comparison table, with its n; it claims no
+//! difference to be real, because this version computes no intervals.
+
+use crate::record::Flag;
+use crate::stats::quantile::Percentile;
+use crate::verdict::{Distribution, Estimate, RunSummary, VariantSummary};
+
+use super::columns::streams_reasoning;
+use super::figure::{Figure, Thousandths};
+
+/// A variant that failed more often than this, in percent, is not ranked by its times: those that
+/// failed might have been the slow ones.
+const MOST_FAILED_PERCENT: u64 = 10;
+/// The same for answers that another provider or model gave.
+const MOST_FALLBACK_PERCENT: u64 = 10;
+
+/// The clock that variants are ranked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// The first token.
+    Ttft,
+    /// The first token of the answer: where some variants stream their reasoning and others do not,
+    /// their first tokens are different things.
+    Ttfa,
+    /// The end: without streaming there is no first token.
+    Latency,
+}
+
+impl Clock {
+    /// The one that fits all variants of the run.
+    pub(super) fn of(summary: &RunSummary) -> Self {
+        let answered = |variant: &&VariantSummary| variant.figures.counts.answered > 0;
+        let mut reasoning = summary
+            .variants
+            .iter()
+            .filter(answered)
+            .map(streams_reasoning);
+        let first = reasoning.next();
+        let streamed = summary.variants.iter().any(|v| v.figures.ttft_ns.is_some());
+        match first {
+            _ if !streamed => Self::Latency,
+            Some(first) if reasoning.any(|other| other != first) => Self::Ttfa,
+            _ => Self::Ttft,
+        }
+    }
+
+    /// Its name in a sentence.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ttft => "TTFT",
+            Self::Ttfa => "TTFA (time to the first token of the answer)",
+            Self::Latency => "latency",
+        }
+    }
+
+    fn distribution(self, variant: &VariantSummary) -> Option<&Distribution> {
+        match self {
+            Self::Ttft => variant.figures.ttft_ns.as_ref(),
+            Self::Ttfa => variant.figures.ttfa_ns.as_ref(),
+            Self::Latency => variant.figures.latency_ns.as_ref(),
+        }
+    }
+
+    fn ratio(self, variant: &VariantSummary) -> Option<Estimate> {
+        match self {
+            Self::Ttft => variant.ratios.ttft_p50,
+            Self::Ttfa => variant.ratios.ttfa_p50,
+            Self::Latency => variant.ratios.latency_p50,
+        }
+    }
+}
+
+/// A variant that may be ranked, with the median it is ranked by.
+struct Ranked<'a> {
+    variant: &'a VariantSummary,
+    median: Estimate,
+}
+
+impl Ranked<'_> {
+    /// `312 ms (n 32)`.
+    fn median(&self) -> String {
+        let figure = Figure::from_ns(self.median.value);
+        format!("{} (n {})", figure.shown(), self.median.n)
+    }
+}
+
+/// The sentences.
+pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
+    let clock = Clock::of(summary);
+    let mut ranked: Vec<Ranked<'_>> = Vec::new();
+    let mut left_out: Vec<String> = Vec::new();
+    for variant in &summary.variants {
+        match rank(variant, clock) {
+            Ok(rank) => ranked.push(rank),
+            Err(reason) => left_out.push(format!("{} ({reason})", variant.label)),
+        }
+    }
+    ranked.sort_by(|a, b| a.median.value.total_cmp(&b.median.value));
+    let mut sentences: Vec<String> = speed_sentence(&ranked, clock).into_iter().collect();
+    sentences.extend(cost_sentence(&ranked));
+    if ranked.is_empty() {
+        sentences.push("No finding: no variant has answers enough to be ranked.".to_owned());
+    }
+    if !left_out.is_empty() {
+        sentences.push(format!("Not ranked: {}.", left_out.join(", ")));
+    }
+    if ranked.len() > 1 {
+        sentences.push(
+            "Numbers only: interval estimates are not part of this version, so a small difference \
+             may be noise."
+                .to_owned(),
+        );
+    }
+    sentences
+}
+
+/// The variant with its median, or why it is not ranked.
+fn rank(variant: &VariantSummary, clock: Clock) -> Result<Ranked<'_>, String> {
+    let counts = &variant.figures.counts;
+    let fallbacks = counts.flag(Flag::Fallback);
+    if counts.done == 0 {
+        return Err("no samples".to_owned());
+    }
+    if counts.failed() * 100 > counts.done * MOST_FAILED_PERCENT {
+        return Err(format!(
+            "{} of {} trials failed",
+            counts.failed(),
+            counts.done
+        ));
+    }
+    if fallbacks * 100 > counts.done * MOST_FALLBACK_PERCENT {
+        let done = counts.done;
+        return Err(format!("{fallbacks} of {done} trials took a fallback"));
+    }
+    let distribution = clock.distribution(variant);
+    let median = distribution.and_then(|all| all.percentile(Percentile::P50));
+    match median {
+        Some(median) if median.bounded => Ok(Ranked { variant, median }),
+        _ => {
+            let n = distribution.map_or(0, |all| all.n);
+            let fewest = Percentile::P50.fewest_for_bounds();
+            Err(format!("{n} usable times, a median needs {fewest}"))
+        }
+    }
+}
+
+fn speed_sentence(ranked: &[Ranked<'_>], clock: Clock) -> Option<String> {
+    let [first, others @ ..] = ranked else {
+        return None;
+    };
+    let name = &first.variant.label;
+    let word = clock.word();
+    let median = first.median();
+    let reference = others.iter().find(|other| other.variant.is_reference);
+    Some(match (reference, others.first()) {
+        (Some(reference), _) => format!(
+            "{name} was the soonest at the median: {word} p50 {median} against {} for the reference \
+             {}{}.",
+            reference.median(),
+            reference.variant.label,
+            in_brackets(clock.ratio(first.variant).map(|ratio| ratio.value)),
+        ),
+        (None, Some(second)) if first.variant.is_reference => format!(
+            "No candidate was sooner than the reference {name} at the median: {word} p50 {median}; next \
+             came {} with {}{}.",
+            second.variant.label,
+            second.median(),
+            in_brackets(clock.ratio(second.variant).map(|ratio| ratio.value)),
+        ),
+        (None, Some(second)) => format!(
+            "{name} was the soonest at the median: {word} p50 {median}; next came {} with {}. The \
+             reference could not be ranked.",
+            second.variant.label,
+            second.median(),
+        ),
+        (None, None) => format!("Only {name} could be ranked: {word} p50 {median}."),
+    })
+}
+
+/// `, 0.63x` where the ratio is known.
+fn in_brackets(ratio: Option<f64>) -> String {
+    ratio
+        .and_then(Thousandths::new)
+        .map_or_else(String::new, |ratio| {
+            format!(", {}", Figure::Ratio(ratio).shown())
+        })
+}
+
+fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
+    let priced = ranked.iter().filter_map(|side| {
+        let total = side.variant.figures.ranked_cost();
+        total.mean().map(|mean| (side.variant, mean, total.n))
+    });
+    let priced: Vec<_> = priced.collect();
+    let &(cheapest, mean, n) = priced.iter().min_by_key(|(_, mean, _)| *mean)?;
+    let amount = Figure::Money(mean).shown();
+    if priced.len() == 1 {
+        return Some(format!(
+            "{} cost {amount} a request (n {n}).",
+            cheapest.label
+        ));
+    }
+    let reference = priced.iter().find(|(variant, ..)| variant.is_reference);
+    Some(match reference {
+        Some((reference, ..)) if reference.label == cheapest.label => format!(
+            "By list price the reference {} was the cheapest: {amount} a request (n {n}).",
+            cheapest.label,
+        ),
+        Some(&(reference, theirs, count)) => format!(
+            "By list price {} was the cheapest: {amount} a request (n {n}) against {} (n {count}) for \
+             {}{}.",
+            cheapest.label,
+            Figure::Money(theirs).shown(),
+            reference.label,
+            in_brackets(cheapest.ratios.cost_mean),
+        ),
+        None => format!(
+            "By list price {} was the cheapest: {amount} a request (n {n}).",
+            cheapest.label,
+        ),
+    })
+}

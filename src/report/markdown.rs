@@ -1,0 +1,107 @@
+//! `report.md`: the view as a person would paste it into a pull request.
+//!
+//! Owns the page's layout. Must not know how a number came about. Invariant: it says nothing that the
+//! view does not say, and text from outside cannot act on the page.
+
+use std::fmt::Write as _;
+
+use super::table::Table;
+use super::text;
+use super::view::View;
+
+/// Most rows of the per-prompt table: more than fit a pull request's page. The comparison as JSON
+/// has them all.
+const PROMPT_ROWS: usize = 200;
+/// Most rows of the table of errors; the rest is counted.
+const ERROR_ROWS: usize = 20;
+
+/// The page.
+pub(super) fn page(view: &View) -> String {
+    let mut page = format!("# bakeoff: {}\n\n", text::markdown(&view.suite));
+    if let Some(description) = &view.description {
+        push(
+            &mut page,
+            format_args!("{}\n\n", text::markdown(description)),
+        );
+    }
+    if let Some(warning) = &view.warning {
+        push(
+            &mut page,
+            format_args!("> **{}**\n\n", text::markdown(warning)),
+        );
+    }
+    let finding: Vec<String> = view.finding.iter().map(|s| text::markdown(s)).collect();
+    push(&mut page, format_args!("{}\n\n", finding.join(" ")));
+    push_table(&mut page, &view.comparison, usize::MAX);
+    page.push('\n');
+    for note in &view.notes {
+        push(&mut page, format_args!("- {}\n", text::markdown(note)));
+    }
+    page.push_str("\n## What went wrong\n\n");
+    push_problems(&mut page, view);
+    page.push_str("\n## By prompt\n\n<details><summary>Figures of each prompt</summary>\n\n");
+    push_table(&mut page, &view.prompts, PROMPT_ROWS);
+    page.push_str("\n</details>\n\n## How it was run\n\n| | |\n| --- | --- |\n");
+    for (name, value) in &view.method {
+        push(
+            &mut page,
+            format_args!("| {name} | {} |\n", text::markdown(value)),
+        );
+    }
+    page
+}
+
+fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+    page.write_fmt(text).expect("a String can always grow");
+}
+
+fn push_problems(page: &mut String, view: &View) {
+    if view.problems.is_empty() {
+        page.push_str("Nothing that was noticed.\n");
+    }
+    for problem in &view.problems {
+        let (subject, text) = (
+            text::markdown(&problem.subject),
+            text::markdown(&problem.text),
+        );
+        let remedy = problem
+            .remedy
+            .map(|remedy| format!(" ({})", text::markdown(remedy)));
+        let remedy = remedy.unwrap_or_default();
+        push(page, format_args!("- **{subject}**: {text}{remedy}.\n"));
+    }
+    if !view.errors.rows.is_empty() {
+        page.push('\n');
+        push_table(page, &view.errors, ERROR_ROWS);
+    }
+}
+
+/// The shown columns of a table, and how many rows were left out.
+fn push_table(page: &mut String, table: &Table, most_rows: usize) {
+    let shown = table.shown();
+    let headings: Vec<&str> = shown.iter().map(|(_, shown)| shown.heading).collect();
+    let rules = shown.iter().map(
+        |&(place, _)| {
+            if table.is_words(place) { "---" } else { "---:" }
+        },
+    );
+    let rules: Vec<&str> = rules.collect();
+    push(
+        page,
+        format_args!("| {} |\n| {} |\n", headings.join(" | "), rules.join(" | ")),
+    );
+    for row in table.rows.iter().take(most_rows) {
+        let cells = shown
+            .iter()
+            .map(|&(place, _)| text::markdown(&row[place].shown()));
+        let cells: Vec<String> = cells.collect();
+        push(page, format_args!("| {} |\n", cells.join(" | ")));
+    }
+    let left_out = table.rows.len().saturating_sub(most_rows);
+    if left_out > 0 {
+        push(
+            page,
+            format_args!("\n{left_out} more rows are in the comparison as JSON.\n"),
+        );
+    }
+}

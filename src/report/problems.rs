@@ -1,0 +1,311 @@
+//! What went wrong: everything a reader must know before trusting the table, with its remedy.
+//!
+//! Owns which conditions are told and how they are called. Must not know how they are written.
+//! Invariant: a condition that spoils a comparison is never told by a mark alone.
+
+use crate::record::{Failure, Flag, Manifest};
+use crate::units::Usd;
+use crate::verdict::{PairTotal, RunSummary, VariantSummary};
+
+use super::columns::streams_reasoning;
+use super::figure::{Figure, Thousandths};
+
+/// Most names of providers or models told in one sentence: the rest is counted.
+const NAMES_SHOWN: usize = 5;
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The variant, or `run`.
+    pub subject: String,
+    /// What happened, with its count.
+    pub text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+}
+
+/// Everything that went wrong, of the run and then of each variant.
+pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
+    let mut all = of_run(manifest, summary);
+    for variant in &summary.variants {
+        let mut told = Told {
+            subject: &variant.label,
+            all: &mut all,
+        };
+        failures(&mut told, variant);
+        comparability(&mut told, variant);
+        measurement(&mut told, variant);
+        answers(&mut told, variant);
+        costs(&mut told, variant);
+    }
+    all
+}
+
+/// Where the problems of one variant go.
+struct Told<'a> {
+    subject: &'a str,
+    all: &'a mut Vec<Problem>,
+}
+
+impl Told<'_> {
+    fn tell(&mut self, text: String, remedy: Option<&'static str>) {
+        self.all.push(Problem {
+            subject: self.subject.to_owned(),
+            text,
+            remedy,
+        });
+    }
+
+    /// Tells of `count` samples with a flag, where there are any.
+    fn tell_flag(
+        &mut self,
+        variant: &VariantSummary,
+        flag: Flag,
+        text: &str,
+        remedy: Option<&'static str>,
+    ) {
+        let counts = &variant.figures.counts;
+        let (count, done) = (counts.flag(flag), counts.done);
+        if count > 0 {
+            self.tell(format!("{count} of {done} samples {text}"), remedy);
+        }
+    }
+}
+
+fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
+    let mut all = Vec::new();
+    let mut told = Told {
+        subject: "run",
+        all: &mut all,
+    };
+    let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
+    let missing = manifest.planned_trials.saturating_sub(done);
+    if missing > 0 {
+        let planned = manifest.planned_trials;
+        told.tell(
+            format!("{missing} of {planned} planned trials have no sample"),
+            None,
+        );
+    }
+    if summary.strays > 0 {
+        let strays = summary.strays;
+        told.tell(
+            format!("{strays} samples are of a variant or prompt that the manifest does not name; they are in no figure"),
+            None,
+        );
+    }
+    let answered = |variant: &&VariantSummary| variant.figures.counts.answered > 0;
+    let mut reasoning = summary
+        .variants
+        .iter()
+        .filter(answered)
+        .map(streams_reasoning);
+    let first = reasoning.next();
+    if reasoning.any(|other| Some(other) != first) {
+        told.tell(
+            "some variants stream their reasoning and others do not: their TTFTs are times to \
+             different things"
+                .to_owned(),
+            Some("compare TTFA, the time to the first token of the answer"),
+        );
+    }
+    all
+}
+
+fn failures(told: &mut Told<'_>, variant: &VariantSummary) {
+    let counts = &variant.figures.counts;
+    let failed = counts.failed();
+    if failed > 0 {
+        let classes: Vec<String> = Failure::ALL
+            .into_iter()
+            .filter(|&class| counts.failure(class) > 0)
+            .map(|class| format!("{} {}", counts.failure(class), class.word()))
+            .collect();
+        let timeouts = counts.failure(Failure::Timeout) > 0;
+        told.tell(
+            format!(
+                "{failed} of {} trials failed: {}",
+                counts.done,
+                classes.join(", ")
+            ),
+            timeouts.then_some(
+                "a timed-out trial has no time in this table: read its variant's times as too good",
+            ),
+        );
+    }
+    if counts.retried > 0 {
+        let (retried, done) = (counts.retried, counts.done);
+        let text = format!("{retried} of {done} trials took more than one attempt");
+        told.tell(
+            text,
+            Some("experienced TTFT in comparison.csv counts the waiting"),
+        );
+    }
+}
+
+fn comparability(told: &mut Told<'_>, variant: &VariantSummary) {
+    let served = names(&variant.served_models);
+    let providers = names(&variant.providers);
+    let by = match (served.is_empty(), providers.is_empty()) {
+        (false, _) => format!(" (models: {served})"),
+        (true, false) => format!(" (providers: {providers})"),
+        (true, true) => String::new(),
+    };
+    told.tell_flag(
+        variant,
+        Flag::Fallback,
+        &format!("were answered by another provider or model than the first choice{by}: the comparison is spoiled"),
+        Some("pin the provider in the variant's provider_options"),
+    );
+    told.tell_flag(
+        variant,
+        Flag::Buffered,
+        "came buffered, all in one burst: set aside from TTFT",
+        Some("look for a buffering proxy on the way"),
+    );
+    told.tell_flag(
+        variant,
+        Flag::Cold,
+        "opened a connection of their own: set aside from TTFT",
+        Some("raise warmup, or lower concurrency"),
+    );
+    told.tell_flag(
+        variant,
+        Flag::ClientLimited,
+        "were held up by this machine: set aside from TTFT",
+        Some("lower concurrency, or run on a quieter machine"),
+    );
+    told.tell_flag(
+        variant,
+        Flag::HiddenReasoning,
+        "had hidden, summarised or encrypted reasoning: no output rate for them",
+        None,
+    );
+}
+
+/// `a 28, b 4`: the most frequent names with their counts.
+fn names(counted: &std::collections::BTreeMap<String, u64>) -> String {
+    let mut sorted: Vec<(&String, &u64)> = counted.iter().collect();
+    sorted.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
+    let shown = sorted.iter().take(NAMES_SHOWN);
+    let mut parts: Vec<String> = shown
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    if sorted.len() > NAMES_SHOWN {
+        parts.push(format!("{} more", sorted.len() - NAMES_SHOWN));
+    }
+    parts.join(", ")
+}
+
+fn measurement(told: &mut Told<'_>, variant: &VariantSummary) {
+    if let Some(share) = variant.delayed_ack_share.and_then(Thousandths::new) {
+        let share = Figure::Share(share).shown();
+        told.tell(
+            format!("{share} of TTFTs lie near 40 ms: likely the server's delayed acknowledgement, not the model"),
+            Some("the server should set TCP_NODELAY"),
+        );
+    }
+    let gaps = &variant.gaps;
+    if gaps.out_of_range > 0 {
+        let count = gaps.out_of_range;
+        let text = format!("{count} gaps lie below 1 us or above 1 h: in no gap percentile");
+        told.tell(text, None);
+    }
+    if gaps.unreadable > 0 {
+        let count = gaps.unreadable;
+        told.tell(
+            format!("the gap histograms of {count} samples cannot be read: in no gap figure"),
+            Some("samples.jsonl is damaged"),
+        );
+    }
+    told.tell_flag(
+        variant,
+        Flag::Compressed,
+        "came compressed although identity was asked for: chunk times are the decoder's too",
+        None,
+    );
+}
+
+fn answers(told: &mut Told<'_>, variant: &VariantSummary) {
+    let counts = &variant.figures.counts;
+    told.tell_flag(
+        variant,
+        Flag::EatenByReasoning,
+        "have an empty answer: reasoning used up the token limit",
+        Some("raise max_tokens, or lower reasoning_effort"),
+    );
+    let cut = counts
+        .outcome(crate::record::Outcome::Length)
+        .saturating_sub(counts.flag(Flag::EatenByReasoning));
+    if cut > 0 {
+        let done = counts.done;
+        let text = format!("{cut} of {done} answers were ended by the token limit");
+        told.tell(text, Some("raise max_tokens where whole answers matter"));
+    }
+    told.tell_flag(
+        variant,
+        Flag::ThinkTags,
+        "have <think> text in the answer: its characters count as answer",
+        None,
+    );
+    told.tell_flag(
+        variant,
+        Flag::UsageMismatch,
+        "have token counts that do not add up: cost and rates are as doubtful",
+        None,
+    );
+}
+
+fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
+    let (counts, money) = (&variant.figures.counts, &variant.figures.money);
+    let priced = money.list.n.max(money.market.n);
+    if priced < counts.answered {
+        let unknown = counts.answered - priced;
+        told.tell(
+            format!(
+                "the cost of {unknown} of {} answers is not known",
+                counts.answered
+            ),
+            Some("declare the model's price in bakeoff.toml"),
+        );
+    }
+    told.tell_pair(&money.list_and_billed, "was billed");
+    told.tell_pair(&money.list_and_market, "is the gateway's own list price");
+    if money.free_of_charge > 0 {
+        let (free, done) = (money.free_of_charge, counts.done);
+        let text = format!(
+            "{free} of {done} samples were billed $0: own keys, so bills say nothing of them"
+        );
+        told.tell(text, None);
+    }
+}
+
+impl Told<'_> {
+    /// Tells of a difference between our list prices and what the gateway says.
+    fn tell_pair(&mut self, pair: &PairTotal, what: &str) {
+        if pair.different == 0 {
+            return;
+        }
+        let (list, gateway) = (Figure::Money(pair.list), Figure::Money(pair.gateway));
+        let by = percent_over(pair.gateway, pair.list).unwrap_or_default();
+        self.tell(
+            format!(
+                "the cost of {} of {} samples differs: {} by list, {} {what}{by}",
+                pair.different,
+                pair.n,
+                list.shown(),
+                gateway.shown(),
+            ),
+            Some("check the date of the price list, and surcharges"),
+        );
+    }
+}
+
+/// `, +5.0 %` of the first over the second.
+fn percent_over(amount: Usd, base: Usd) -> Option<String> {
+    (base > Usd::ZERO).then(|| {
+        let percent = (amount.as_f64() / base.as_f64() - 1.0) * 100.0;
+        format!(", {percent:+.1} %")
+    })
+}

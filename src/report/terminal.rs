@@ -1,0 +1,209 @@
+//! The comparison in a terminal.
+//!
+//! Owns alignment, colours and what goes where there is no room. Must not know whether it is a
+//! terminal: it is told. Invariant: no line of the table is wider than the terminal unless its
+//! indispensable columns are, and colour never changes a width.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::table::{Shown, Table};
+use super::text;
+use super::view::View;
+
+/// How to write for this terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use colours.
+    pub colour: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+}
+
+/// Between two columns of a table.
+const GUTTER: usize = 2;
+/// Most columns of one cell: names and messages may be long.
+const CELL_WIDTH: usize = 48;
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+/// Warning, table, finding and what went wrong.
+pub(super) fn screen(view: &View, style: Style) -> String {
+    let mut screen = String::new();
+    if let Some(warning) = &view.warning {
+        push_line(&mut screen, style, YELLOW, &text::one_line(warning));
+        screen.push('\n');
+    }
+    push_table(&mut screen, &view.comparison, style);
+    screen.push('\n');
+    for sentence in &view.finding {
+        push_line(&mut screen, style, "", &text::one_line(sentence));
+    }
+    if !view.problems.is_empty() {
+        screen.push('\n');
+        push_line(&mut screen, style, BOLD, "What went wrong");
+    }
+    for problem in &view.problems {
+        let remedy = problem.remedy.map(|remedy| format!(" ({remedy})"));
+        let line = format!(
+            "{}: {}{}",
+            problem.subject,
+            problem.text,
+            remedy.unwrap_or_default()
+        );
+        push_line(&mut screen, style, YELLOW, &text::one_line(&line));
+    }
+    if !view.errors.rows.is_empty() {
+        screen.push('\n');
+        push_table(&mut screen, &view.errors, style);
+    }
+    screen.push('\n');
+    for note in &view.notes {
+        push_line(&mut screen, style, DIM, note);
+    }
+    screen
+}
+
+/// A text broken at spaces so that it fits the terminal, in one colour (none where it is empty).
+fn push_line(screen: &mut String, style: Style, colour: &str, line: &str) {
+    for part in wrapped(line, style.width) {
+        push_painted(screen, style, colour, &part);
+        screen.push('\n');
+    }
+}
+
+fn push_painted(screen: &mut String, style: Style, colour: &str, text: &str) {
+    let (before, after) = if style.colour && !colour.is_empty() {
+        (colour, RESET)
+    } else {
+        ("", "")
+    };
+    write!(screen, "{before}{text}{after}").expect("a String can always grow");
+}
+
+/// The lines of a text, each within `width` unless a word is wider.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A column as it is going to be written.
+struct Drawn {
+    shown: Shown,
+    on_the_left: bool,
+    cells: Vec<String>,
+    thin: Vec<bool>,
+    width: usize,
+}
+
+impl Drawn {
+    fn new(table: &Table, place: usize, shown: Shown) -> Self {
+        let cells = table.rows.iter().map(|row| &row[place]);
+        let texts: Vec<String> = cells.clone().map(|cell| clipped(&cell.shown())).collect();
+        let widest = texts.iter().map(|text| text.width()).max().unwrap_or(0);
+        Self {
+            shown,
+            on_the_left: table.is_words(place),
+            thin: cells.map(|cell| cell.thin).collect(),
+            width: widest.max(shown.heading.width()),
+            cells: texts,
+        }
+    }
+
+    /// A text with the spaces that make it as wide as the column, before or after it.
+    fn pads(&self, text: &str) -> (String, String) {
+        let pad = " ".repeat(self.width.saturating_sub(text.width()));
+        if self.on_the_left {
+            (String::new(), pad)
+        } else {
+            (pad, String::new())
+        }
+    }
+}
+
+/// On one line, and no wider than a cell may be.
+fn clipped(text: &str) -> String {
+    let line = text::one_line(text);
+    if line.width() <= CELL_WIDTH {
+        return line.into_owned();
+    }
+    let mut clipped = String::new();
+    for c in line.chars() {
+        clipped.push(c);
+        if clipped.width() >= CELL_WIDTH {
+            clipped.pop();
+            break;
+        }
+    }
+    clipped.push('…');
+    clipped
+}
+
+/// The columns that fit: the most dispensable go first, the rightmost among equals.
+fn fitting(table: &Table, width: usize) -> Vec<Drawn> {
+    let shown = table.shown().into_iter();
+    let mut columns: Vec<Drawn> = shown
+        .map(|(place, shown)| Drawn::new(table, place, shown))
+        .collect();
+    let needed = |columns: &[Drawn]| -> usize {
+        let widths: usize = columns.iter().map(|column| column.width).sum();
+        widths + GUTTER * columns.len().saturating_sub(1)
+    };
+    while needed(&columns) > width {
+        let places = columns.iter().enumerate();
+        let most = places.max_by_key(|(_, column)| column.shown.dispensable);
+        match most {
+            Some((place, column)) if column.shown.dispensable > 0 => columns.remove(place),
+            _ => break,
+        };
+    }
+    columns
+}
+
+fn push_table(screen: &mut String, table: &Table, style: Style) {
+    let columns = fitting(table, style.width);
+    let headings = columns
+        .iter()
+        .map(|column| (column, column.shown.heading, BOLD));
+    push_row(screen, style, headings);
+    for row in 0..table.rows.len() {
+        let cells = columns.iter().map(|column| {
+            let colour = if column.thin[row] { DIM } else { "" };
+            (column, column.cells[row].as_str(), colour)
+        });
+        push_row(screen, style, cells);
+    }
+}
+
+fn push_row<'a>(
+    screen: &mut String,
+    style: Style,
+    cells: impl Iterator<Item = (&'a Drawn, &'a str, &'static str)>,
+) {
+    let gutter = " ".repeat(GUTTER);
+    let mut pending = String::new();
+    for (place, (column, text, colour)) in cells.enumerate() {
+        if place > 0 {
+            pending.push_str(&gutter);
+        }
+        let (before, after) = column.pads(text);
+        // Spaces are held back until something follows: no line ends in them.
+        pending.push_str(&before);
+        screen.push_str(&pending);
+        push_painted(screen, style, colour, text);
+        pending = after;
+    }
+    screen.push('\n');
+}

@@ -1,0 +1,91 @@
+//! Words from outside, made harmless before they are shown.
+//!
+//! Owns what a hostile text may not do to a terminal, a table or a spreadsheet. Must not know which
+//! text it is. Invariant: what comes out holds no control character and no HTML, and is as readable
+//! as what came in.
+
+use std::borrow::Cow;
+
+/// Without control characters, line breaks and characters that turn the direction of writing: none
+/// of them may move a terminal's cursor or hide a part of a line.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| {
+        matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        ) || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    let hostile = |c: char| c.is_control() || turns(c);
+    if !text.contains(hostile) {
+        return Cow::Borrowed(text);
+    }
+    let harmless = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if hostile(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(harmless).collect())
+}
+
+/// For Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
+pub(super) fn markdown(text: &str) -> String {
+    let text = one_line(text);
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            // A zero-width space: a gateway's message must not notify a person of that name.
+            '@' => escaped.push_str("@&#8203;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// For CSV: a text that a spreadsheet would run as a formula is marked as text.
+pub(super) fn csv(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // Whatever a server sends, nothing of it acts: not in a terminal, not on a page, not in a
+        // spreadsheet.
+        #[test]
+        fn no_text_acts(text in any::<String>()) {
+            let line = one_line(&text);
+            prop_assert!(!line.contains(char::is_control));
+            prop_assert_eq!(line.chars().count(), text.chars().count());
+            let page = markdown(&text);
+            prop_assert!(!page.contains(['<', '>', '\n']));
+            let bars = page.match_indices('|').map(|(at, _)| at);
+            for at in bars {
+                prop_assert!(page[..at].ends_with('\\'));
+            }
+            prop_assert!(!csv(&text).starts_with(['=', '+', '-', '@', '\t', '\r']));
+        }
+
+        // Plain words stay as they are: escaping is not mangling.
+        #[test]
+        fn plain_words_are_untouched(text in "[a-zA-Z0-9 ./:,%()$-]{0,40}") {
+            prop_assert_eq!(markdown(&text), text.clone());
+            prop_assert_eq!(one_line(&text), text.as_str());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The view: everything a report tells, in one place, before any format writes it.
+//!
+//! Owns what is told and in which order. Must not know Markdown, CSV or a terminal. Invariant: a
+//! pure function of manifest and summary; every format is written from it and adds no number.
+
+use crate::record::{Manifest, Status};
+use crate::stats::quantile::Percentile;
+use crate::verdict::RunSummary;
+
+use super::columns;
+use super::figure::THIN_MARK;
+use super::finding::finding;
+use super::problems::{Problem, problems};
+use super::table::Table;
+
+/// Everything a report tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Name of the suite.
+    pub suite: String,
+    /// What the suite is for, in its author's words.
+    pub description: Option<String>,
+    /// Name of the run's folder.
+    pub run: String,
+    /// How the run went: `complete`, `interrupted`, ...
+    pub status: &'static str,
+    /// What a reader must know first; absent for a complete run.
+    pub warning: Option<String>,
+    /// The finding, sentence by sentence.
+    pub finding: Vec<String>,
+    /// One row per variant.
+    pub comparison: Table,
+    /// What the table's words and marks mean.
+    pub notes: Vec<String>,
+    /// One row per prompt and variant.
+    pub prompts: Table,
+    /// What went wrong.
+    pub problems: Vec<Problem>,
+    /// One row per kind of error and variant.
+    pub errors: Table,
+    /// How it was run: names and values.
+    pub method: Vec<(&'static str, String)>,
+}
+
+impl View {
+    /// Of a run.
+    pub fn new(manifest: &Manifest, summary: &RunSummary) -> Self {
+        let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
+        let (status, warning) = status(manifest, done);
+        let comparison = columns::comparison(summary);
+        let prompts = columns::prompts(summary);
+        let notes = notes([&comparison, &prompts]);
+        Self {
+            suite: manifest.suite.name.clone(),
+            description: manifest.suite.description.clone(),
+            run: manifest.run.clone(),
+            status,
+            warning,
+            finding: finding(summary),
+            comparison,
+            notes,
+            prompts,
+            problems: problems(manifest, summary),
+            errors: columns::errors(summary),
+            method: method(manifest),
+        }
+    }
+}
+
+fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<String>) {
+    let planned = manifest.planned_trials;
+    let so_far = format!("{done} of {planned} trials have a sample.");
+    match &manifest.status {
+        Status::Complete if done >= planned => ("complete", None),
+        Status::Complete => {
+            let text = format!("Samples are missing: {so_far}");
+            ("complete", Some(text))
+        }
+        Status::Running => {
+            let text = format!("This run has not ended, or was killed: {so_far}");
+            ("running", Some(text))
+        }
+        Status::Interrupted => {
+            let text = format!("This run was interrupted: {so_far}");
+            ("interrupted", Some(text))
+        }
+        Status::Incomplete(reason) => {
+            let text = format!("This run is incomplete ({reason}): {so_far}");
+            ("incomplete", Some(text))
+        }
+    }
+}
+
+/// What the words and marks of the shown tables mean.
+fn notes(tables: [&Table; 2]) -> Vec<String> {
+    let mut notes = vec![
+        "TTFT: from sending the request to its first token, reasoning included; latency: to the end of \
+         the answer. Times are of answered trials, the answered attempt alone; samples set aside \
+         (buffered, cold, client-limited) are not in TTFT."
+            .to_owned(),
+        "output tok: completion tokens a second after the first chunk. cost: list price; vs ref: over \
+         the reference's. Percentiles are quantiles of type 8."
+            .to_owned(),
+    ];
+    let thin = tables.iter().any(|table| {
+        let shown = table.shown();
+        let rows = table.rows.iter();
+        rows.flat_map(|row| shown.iter().map(move |&(place, _)| &row[place]))
+            .any(|cell| cell.thin)
+    });
+    if thin {
+        let bounds = per_percentile(Percentile::fewest_for_bounds);
+        notes.push(format!(
+            "{THIN_MARK} n too small for an interval with two ends (needed: {bounds})."
+        ));
+    }
+    let points = per_percentile(Percentile::fewest_for_a_point);
+    notes.push(format!(
+        "– not known, or n too small for any estimate (needed: {points})."
+    ));
+    notes
+}
+
+/// `p50 6, p75 13, ...`.
+fn per_percentile(count: fn(Percentile) -> u64) -> String {
+    let parts =
+        Percentile::ALL.map(|percentile| format!("{} {}", percentile.word(), count(percentile)));
+    parts.join(", ")
+}
+
+fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let suite = &manifest.suite;
+    let endpoint = &manifest.endpoint;
+    let mut method = vec![
+        ("run", manifest.run.clone()),
+        ("started", manifest.started_at.to_string()),
+        (
+            "program",
+            format!("{} on {}", manifest.tool, manifest.platform),
+        ),
+        (
+            "endpoint",
+            match &endpoint.base_url {
+                Some(url) if *url != endpoint.name => format!("{}, {url}", endpoint.name),
+                _ => endpoint.name.clone(),
+            },
+        ),
+    ];
+    if let Some(world) = &endpoint.world {
+        method.push(("simulated world", world.clone()));
+    }
+    let streaming = if suite.stream {
+        "streamed"
+    } else {
+        "not streamed"
+    };
+    method.extend([
+        (
+            "plan",
+            format!(
+                "{} prompts x {} variants x {} repetitions = {} trials, digest {}",
+                suite.prompts.len(),
+                suite.variants.len(),
+                suite.repetitions,
+                manifest.planned_trials,
+                manifest.plan_digest,
+            ),
+        ),
+        (
+            "order",
+            format!(
+                "all variants of a prompt at the same moment; prompts and variants in a fresh order each \
+                 round, seed {}",
+                suite.seed,
+            ),
+        ),
+        (
+            "load",
+            format!(
+                "{} slots in flight, {} warm-up requests per variant, at most {} attempts, {streaming}",
+                suite.concurrency, suite.warmup, suite.max_attempts,
+            ),
+        ),
+        (
+            "timeouts",
+            format!(
+                "connect {}, headers {}, gap {}, total {}",
+                suite.timeouts.connect_ns,
+                suite.timeouts.headers_ns,
+                suite.timeouts.gap_ns,
+                suite.timeouts.total_ns,
+            ),
+        ),
+        ("suite digest", manifest.suite_digest.clone()),
+        (
+            "prices",
+            manifest.prices.as_ref().map_or_else(
+                || "none known".to_owned(),
+                |prices| format!("{}, {}", prices.source, prices.date),
+            ),
+        ),
+    ]);
+    if let Some(selection) = selection(manifest) {
+        method.push(("selected", selection));
+    }
+    method
+}
+
+/// What was selected on the command line, if anything.
+fn selection(manifest: &Manifest) -> Option<String> {
+    let selection = &manifest.selection;
+    let flags = [
+        ("--model", &selection.models),
+        ("--prompt", &selection.prompts),
+        ("--tag", &selection.tags),
+    ];
+    let parts: Vec<String> = flags
+        .into_iter()
+        .flat_map(|(flag, values)| values.iter().map(move |value| format!("{flag} {value}")))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}

@@ -1,0 +1,191 @@
+//! A small run made by hand, for the tests of this room and of `report`.
+
+use std::collections::BTreeMap;
+
+use crate::record::{
+    Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection,
+    Status, Usage, gaps_of,
+};
+use crate::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::units::{Nanos, Usd};
+
+/// The manifest of a complete run of these variants (the first is the reference) and prompts.
+pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) -> Manifest {
+    let trials = variants.len() * prompts.len() * repetitions as usize;
+    Manifest {
+        version: Manifest::VERSION,
+        tool: "bakeoff 0.1.0".to_owned(),
+        run: "20250102T030405Z-7Z".to_owned(),
+        started_at: "2025-01-02T03:04:05Z".parse().unwrap(),
+        status: Status::Complete,
+        suite_digest: "sha256:5017e".to_owned(),
+        suite: suite(variants, prompts, repetitions),
+        selection: Selection::default(),
+        endpoint: EndpointRecord {
+            name: "vercel".to_owned(),
+            base_url: Some("https://gateway.example/v1".to_owned()),
+            key_variable: Some("AI_GATEWAY_API_KEY".to_owned()),
+            world: None,
+        },
+        prices: Some(PriceSource {
+            source: "snapshot shipped with bakeoff".to_owned(),
+            date: "2025-01-01".to_owned(),
+            digest: "sha256:9ad".to_owned(),
+        }),
+        client: Vec::new(),
+        planned_trials: trials as u64,
+        plan_digest: "sha256:914a".to_owned(),
+        platform: "linux x86_64".to_owned(),
+    }
+}
+
+fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
+    let variant = |label: &&str| Variant {
+        label: (*label).to_owned(),
+        model: label.parse().unwrap(),
+        system: None,
+        parameters: Parameters::default(),
+    };
+    let prompt = |id: &&str| Prompt {
+        id: (*id).to_owned(),
+        system: None,
+        messages: vec![Message {
+            role: Role::User,
+            content: "Why?".to_owned(),
+        }],
+        weight: 1.0,
+        tags: Vec::new(),
+        parameters: Parameters::default(),
+    };
+    Suite {
+        name: "quickstart".to_owned(),
+        description: None,
+        endpoint: "vercel".to_owned(),
+        variants: variants.iter().map(variant).collect(),
+        reference: variants[0].to_owned(),
+        repetitions,
+        warmup: 1,
+        concurrency: 4,
+        seed: 7,
+        stream: true,
+        keep_answers: true,
+        max_attempts: 3,
+        timeouts: Timeouts {
+            connect_ns: Nanos::from_millis(5_000),
+            headers_ns: Nanos::from_millis(30_000),
+            gap_ns: Nanos::from_millis(20_000),
+            total_ns: Nanos::from_millis(120_000),
+        },
+        system: None,
+        parameters: Parameters::default(),
+        prompts: prompts.iter().map(prompt).collect(),
+    }
+}
+
+/// The sample of a trial of the manifest's plan, in the order variant, prompt, repetition: a plain
+/// answer with this TTFT, ten gaps of 10 ms and 101 completion tokens for $0.0005.
+pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample {
+    let suite = &manifest.suite;
+    let place = usize::try_from(trial).unwrap();
+    let variant = &suite.variants[place % suite.variants.len()];
+    let slot = place / suite.variants.len();
+    let prompt = &suite.prompts[slot % suite.prompts.len()];
+    let repetition = u32::try_from(slot / suite.prompts.len()).unwrap() + 1;
+    let (sent, ttft) = (
+        Nanos::from_millis(1000 * trial),
+        Nanos::from_millis(ttft_ms),
+    );
+    let latency = Nanos::from_millis(ttft_ms + 105);
+    let request_id = format!("01J{trial}");
+    Sample {
+        version: Sample::VERSION,
+        trial,
+        slot: slot as u64,
+        round: repetition,
+        prompt: prompt.id.clone(),
+        prompt_digest: format!("sha256:{}", prompt.id),
+        repetition,
+        variant: variant.label.clone(),
+        model: variant.model.clone(),
+        weight: 1.0,
+        tags: vec!["short".to_owned()],
+        outcome: Outcome::Complete,
+        error: None,
+        request_id: request_id.clone(),
+        sent_ns: sent,
+        scheduled_ns: sent,
+        connect_ns: None,
+        headers_ns: Some(Nanos::from_millis(ttft_ms - 1)),
+        ttft_ns: Some(ttft),
+        ttfa_ns: Some(ttft),
+        last_token_ns: Some(Nanos::from_millis(ttft_ms + 100)),
+        latency_ns: Some(latency),
+        experienced_ttft_ns: Some(ttft),
+        gaps: Some(gaps_of(&[Nanos::from_millis(10); 10], 0)),
+        answer_chars: Some(440),
+        reasoning_chars: None,
+        first_chunk_chars: Some(40),
+        usage: Some(Usage {
+            prompt_tokens: Some(50),
+            completion_tokens: Some(101),
+            reasoning_tokens: Some(0),
+            cached_tokens: Some(0),
+            cache_write_tokens: None,
+        }),
+        finish_reason: Some("stop".to_owned()),
+        cost_usd: Some(Usd(500_000_000)),
+        billed_usd: Some(Usd(500_000_000)),
+        market_usd: Some(Usd(500_000_000)),
+        provider: Some("azure".to_owned()),
+        provider_attempts: Some(1),
+        served_model: None,
+        generation_id: Some(format!("gen_{trial}")),
+        flags: Vec::new(),
+        attempts: vec![Attempt {
+            request_id,
+            sent_ns: sent,
+            end_ns: Nanos(sent.0 + latency.0),
+            outcome: Outcome::Complete,
+            status: Some(200),
+            retry_after_ms: None,
+        }],
+        answer: Some("Because.".to_owned()),
+        reasoning: None,
+        tool_calls: Vec::new(),
+        scores: BTreeMap::new(),
+    }
+}
+
+/// The sample as a failure: no times, no tokens, no cost.
+pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message: &str) -> Sample {
+    sample.outcome = outcome;
+    sample.error = Some(ErrorReport {
+        status: Some(status),
+        kind: None,
+        message: message.to_owned(),
+    });
+    sample.ttft_ns = None;
+    sample.ttfa_ns = None;
+    sample.last_token_ns = None;
+    sample.experienced_ttft_ns = None;
+    sample.gaps = None;
+    sample.answer_chars = None;
+    sample.first_chunk_chars = None;
+    sample.usage = None;
+    sample.finish_reason = None;
+    sample.cost_usd = None;
+    sample.billed_usd = None;
+    sample.market_usd = None;
+    sample.provider = None;
+    sample.answer = None;
+    sample.attempts[0].outcome = outcome;
+    sample.attempts[0].status = Some(status);
+    sample
+}
+
+/// The sample with one more flag.
+pub(crate) fn flagged(mut sample: Sample, flag: Flag) -> Sample {
+    sample.flags.push(flag);
+    sample.flags.sort_unstable();
+    sample
+}
