@@ -1,0 +1,330 @@
+//! Every way in which an answer can go wrong or look unusual, as a closed list with names.
+//!
+//! Owns the names, their meaning and the grammar of model ids that select them
+//! (`MODEL+FAULT+FAULT`). Must not know how a fault is carried out: `refusal`, `render`, `framing`
+//! and `script` do that. Invariant: a name stands for one fault, and every fault has a name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// The largest buffer that `buffered-N` may ask for, in bytes: more than any answer of ours, so
+/// that a larger number would mean the same.
+pub const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most faults one model id may name: enough for any sensible combination, and a bound on the
+/// work that a request can ask for.
+pub const MAX_FAULTS_PER_ID: usize = 8;
+
+/// Declares the closed list once: variant, name in worlds and model ids, meaning.
+macro_rules! faults {
+    ($($variant:ident $name:literal $meaning:literal)*) => {
+        /// One way in which an answer differs from a plain, complete one of the Vercel dialect.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Fault {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Fault {
+            /// Every fault, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name in worlds and in model ids.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it does, in one line.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+faults! {
+    // Answered instead of a completion.
+    BadRequest "400" "400 invalid_request_error"
+    TypeMismatch "400-type" "400 whose `param` is an object, with provider metadata beside it"
+    Unauthenticated "401" "401 authentication_error"
+    NoFunds "402-funds" "402 insufficient_funds"
+    QuotaExceeded "402-quota" "402 quota_for_entity_exceeded"
+    NoCard "403-card" "403 customer_verification_required"
+    Forbidden "403-forbidden" "403 forbidden by a routing rule, with `param.ruleId`"
+    UnknownModel "404" "404 model_not_found"
+    Timeout "408" "408 timeout_error"
+    Conflict "409" "409 conflict"
+    TooLarge "413" "413 request too large"
+    Dependency "424" "424 failed_dependency"
+    RateLimited "429" "429 without Retry-After"
+    RateLimitedSeconds "429-seconds" "429 with Retry-After in seconds (1)"
+    RateLimitedDate "429-date" "429 with Retry-After as an HTTP date (2 s from now)"
+    RateLimitedJunk "429-junk" "429 with a Retry-After that means nothing"
+    RateLimitedFreeTier "429-free" "429 of a free tier: copied `param`, generation id, provider metadata"
+    RateLimitedByProvider "429-provider" "429 with the provider's own body"
+    QuotaAs429 "429-quota" "429 whose type is quota_for_entity_exceeded: the type tells, not the status"
+    ServerError "500" "500 internal_server_error"
+    BadGatewayHtml "502" "502 with an HTML page of a proxy"
+    Unavailable "503" "503 service_unavailable_error"
+    Overloaded "529" "529 with an OpenRouter error body (numeric code, metadata)"
+    Redirect "redirect" "307 to another host, which nobody should follow"
+    HtmlOk "html" "200 with an HTML page"
+
+    // Errors inside an answer that began with 200.
+    ErrorFirst "error-first" "the first event is an error"
+    ErrorMidstream "error-midstream" "an error event after half of the tokens, then the end"
+    ErrorMidstreamDone "error-midstream-done" "the same, with [DONE] after it"
+    ErrorWithChoices "error-choices" "an error beside `choices` whose finish_reason is `error`"
+    ErrorNamedEvent "error-event" "an event named `error` with a bare error object"
+    ErrorBeside "error-beside" "`error_type` and `error_message` beside `choices`"
+    ErrorNested "error-nested" "the useful text is JSON inside `error.value.error_message`"
+    FinishError "finish-error" "finish_reason `error` and usage null"
+
+    // How it ends.
+    Cut "cut" "the body ends in order after half of the tokens: no finish, no [DONE]"
+    CutDone "cut-done" "half of the tokens, then [DONE], without a finish reason"
+    CutTransport "cut-transport" "the connection closes after half of the tokens, without the last chunk of HTTP"
+    NoDone "no-done" "complete, but without [DONE]"
+    NoFinish "no-finish" "complete, but the finish reason stays null"
+    NoLastBlank "no-last-blank" "no [DONE], and the last event lacks its blank line"
+    StallHeaders "stall-headers" "nothing is ever answered"
+    StallFirst "stall-first" "headers and the role chunk, then nothing more"
+    Stall "stall" "nothing more after the first token"
+    Linger "linger" "the body stays open after [DONE]"
+    ResetHeaders "reset-headers" "the connection is reset before the headers"
+    Reset "reset" "the connection is reset after the first token"
+
+    // Bytes and framing.
+    Bytewise "bytewise" "one byte per write"
+    SplitChar "split-char" "writes that end inside a character"
+    SplitCrlf "split-crlf" "CRLF line ends, each CR and LF in different writes"
+    Crlf "crlf" "CRLF line ends"
+    Cr "cr" "bare CR line ends"
+    NoSpace "no-space" "no space after `data:`"
+    MultiLine "multi-line" "JSON spread over several `data:` lines of one event"
+    ByteOrderMark "bom" "a UTF-8 byte order mark first"
+    Comments "comments" "comment lines before every event"
+    Fields "fields" "`event:`, `id:` and `retry:` lines, and an unknown field"
+    BlankLines "blank-lines" "blank lines before the JSON body, or before the first event"
+    HugeEvent "huge-event" "one event of a megabyte"
+    BadJson "bad-json" "one event that is not JSON"
+    BadUtf8 "bad-utf8" "one event that is not UTF-8"
+
+    // Transport.
+    Gzip "gzip" "gzip, flushed after each event"
+    GzipHeld "gzip-held" "gzip without flushes: all arrives at the end"
+    Brotli "brotli" "brotli (stored blocks), flushed after each event"
+    Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes"
+
+    // Usage and shape of chunks: the ways of other servers.
+    NoUsage "no-usage" "no usage at all"
+    OpenAiUsage "openai-usage" "usage in a chunk of its own after the finish, only if asked for; null before"
+    UsageEach "usage-each" "cumulative usage on every chunk"
+    UsageEachNull "usage-each-null" "cumulative usage on every chunk, null on the last"
+    UsageZeros "usage-zeros" "usage of zeros on every chunk but the last"
+    ReasoningContent "reasoning-content" "reasoning under the name `reasoning_content`"
+    ReasoningBoth "reasoning-both" "reasoning under both names at once"
+    Mistral "mistral" "content as an array of parts, a padding field, finish and usage with the last text"
+    Azure "azure" "a first chunk with empty id, model and choices, and filter results"
+    OpenRouter "openrouter" "comments while waiting, usage after the finish, X-Generation-Id"
+    Groq "groq" "usage inside `x_groq` as well, and times in seconds"
+    DeepSeek "deepseek" "keep-alive comments, cache hit and miss counts, `reasoning_content`"
+    LlamaCpp "llamacpp" "progress chunks before any token, timings at the end"
+    Ollama "ollama" "`content` is an empty text in role and reasoning chunks"
+    Obfuscation "obfuscation" "a random padding text on every chunk"
+    NullChoices "null-choices" "chunks whose `choices` are null, missing or empty between the others"
+    EmptyContent "empty-content" "empty and null contents before the first token"
+    OneChunk "one-chunk" "the whole answer, its finish and its usage in one chunk"
+    NoToken "no-token" "an empty answer that ends with `stop`"
+    EatenByLength "eaten-by-length" "reasoning uses up the token limit: an empty answer that ends with `length`"
+    Refusal "refusal" "the model refuses: `delta.refusal`"
+    Filtered "filtered" "half an answer, then finish_reason content_filter"
+    ToolCall "tool-call" "a tool call in fragments instead of an answer"
+    ToolCallNoIndex "tool-no-index" "the same, without `index`"
+    ThinkTags "think-tags" "reasoning as <think> text inside the content"
+
+    // Routing and money.
+    Fallback "fallback" "the first provider fails with 429, another answers"
+    FallbackModel "fallback-model" "the model fails, another model answers"
+    OwnKey "byok" "an own provider key: cost 0, the price under market_cost"
+    Surcharge "surcharge" "a surcharge of 0.0001 USD on top"
+}
+
+/// A text that names no fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a fault; the default world lists them all")]
+pub struct UnknownFault(pub String);
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFault> {
+        let found = Self::ALL.iter().find(|fault| fault.name() == name);
+        found.copied().ok_or_else(|| UnknownFault(name.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// To which of several identical requests the faults of a model id apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turn {
+    /// To all of them.
+    #[default]
+    Always,
+    /// To the first only: `+once`.
+    Once,
+    /// To the first, third, fifth ...: `+every-other`, so that each repetition is retried once.
+    EveryOther,
+}
+
+impl Turn {
+    /// Whether the request that has `ordinal` identical ones before it gets the faults.
+    pub const fn covers(self, ordinal: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Once => ordinal == 0,
+            Self::EveryOther => ordinal.is_multiple_of(2),
+        }
+    }
+}
+
+/// The faults of one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Faults {
+    chosen: Vec<Fault>,
+    /// Bytes that a proxy holds before it passes them on, for [`Fault::Buffered`]; absent: all.
+    pub buffer_bytes: Option<usize>,
+}
+
+impl Faults {
+    /// Whether `fault` is among them.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.chosen.contains(&fault)
+    }
+
+    /// Adds `fault`, once.
+    pub fn add(&mut self, fault: Fault) {
+        if !self.has(fault) {
+            self.chosen.push(fault);
+        }
+    }
+
+    /// All of them, in the order in which they were named.
+    pub fn iter(&self) -> impl Iterator<Item = Fault> + '_ {
+        self.chosen.iter().copied()
+    }
+}
+
+impl FromIterator<Fault> for Faults {
+    fn from_iter<I: IntoIterator<Item = Fault>>(iter: I) -> Self {
+        let mut faults = Self::default();
+        iter.into_iter().for_each(|fault| faults.add(fault));
+        faults
+    }
+}
+
+/// What a model id asks for: `MODEL`, or `MODEL+FAULT+...` with `+once` or `+every-other`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The id without its faults.
+    pub model: String,
+    /// The faults it names.
+    pub faults: Faults,
+    /// To which of several identical requests they apply.
+    pub turn: Turn,
+}
+
+impl FromStr for Selection {
+    type Err = UnknownFault;
+
+    fn from_str(id: &str) -> Result<Self, UnknownFault> {
+        let mut words = id.split('+');
+        let model = words.next().unwrap_or_default().to_owned();
+        let mut selection = Self {
+            model,
+            faults: Faults::default(),
+            turn: Turn::Always,
+        };
+        for (index, word) in words.enumerate() {
+            if index >= MAX_FAULTS_PER_ID {
+                return Err(UnknownFault(word.to_owned()));
+            }
+            match word {
+                "once" => selection.turn = Turn::Once,
+                "every-other" => selection.turn = Turn::EveryOther,
+                _ => selection.faults.add_named(word)?,
+            }
+        }
+        Ok(selection)
+    }
+}
+
+impl Faults {
+    /// Adds the fault of that name, `buffered-N` included.
+    fn add_named(&mut self, name: &str) -> Result<(), UnknownFault> {
+        let Some(bytes) = name.strip_prefix("buffered-") else {
+            self.add(name.parse()?);
+            return Ok(());
+        };
+        let bytes = bytes.parse::<usize>().ok();
+        let bytes = bytes.filter(|bytes| (1..=MAX_BUFFER_BYTES).contains(bytes));
+        self.buffer_bytes = Some(bytes.ok_or_else(|| UnknownFault(name.to_owned()))?);
+        self.add(Fault::Buffered);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_name_stands_for_one_fault() {
+        // A test names its fault by a word: the word must lead back to that fault and no other.
+        for fault in Fault::ALL {
+            assert_eq!(fault.name().parse(), Ok(*fault));
+            let id = format!("openai/gpt-5-mini+{fault}+once");
+            let selection: Selection = id.parse().unwrap();
+            assert_eq!(selection.model, "openai/gpt-5-mini");
+            assert_eq!(selection.faults.iter().collect::<Vec<_>>(), [*fault]);
+            assert_eq!(selection.turn, Turn::Once);
+        }
+    }
+
+    #[test]
+    fn an_id_may_combine_faults_and_size_its_buffer() {
+        // Combinations are how a real proxy misbehaves: CRLF and buffering at once.
+        let selection: Selection = "a/b+crlf+buffered-4096+every-other".parse().unwrap();
+        assert!(selection.faults.has(Fault::Crlf) && selection.faults.has(Fault::Buffered));
+        assert_eq!(selection.faults.buffer_bytes, Some(4096));
+        assert!(selection.turn.covers(0) && !selection.turn.covers(1) && selection.turn.covers(2));
+        for wrong in ["a/b+", "a/b+nonsense", "a/b+buffered-0", "a/b+buffered-x"] {
+            assert!(wrong.parse::<Selection>().is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        // Model ids come from strangers: any text is a selection or an error, never a panic.
+        #[test]
+        fn any_id_is_read_or_refused(id in "\\PC{0,120}") {
+            if let Ok(selection) = id.parse::<Selection>() {
+                prop_assert!(id.starts_with(&selection.model));
+                prop_assert!(selection.faults.iter().count() <= MAX_FAULTS_PER_ID);
+            }
+        }
+    }
+}

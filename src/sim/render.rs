@@ -1,0 +1,440 @@
+//! An answer as the events of a stream, in the Vercel dialect or with the ways of another server.
+//!
+//! Owns the JSON of each chunk and the order of events. Must not know how events become bytes on
+//! the wire, nor how a stream ends badly: that is `framing`'s and `ending`'s. Invariant: events are
+//! in order of time, and exactly those are marked as tokens whose text a reader would count.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Kind, Piece};
+use super::chat::{self, Identity};
+use super::fault::{Fault, Faults};
+use super::request::ChatRequest;
+use crate::units::Nanos;
+
+/// The size of the event that `huge-event` sends: larger than any line limit a client might set
+/// carelessly.
+const HUGE_EVENT_BYTES: usize = 1024 * 1024;
+/// How often a waiting server sends a comment, where it does.
+const COMMENT_EVERY: Nanos = Nanos::from_millis(100);
+/// The most comments while waiting, so that a long wait stays a short script.
+const MAX_COMMENTS: u64 = 100;
+
+/// What one event carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// The text after `data:`.
+    Chunk(Vec<u8>),
+    /// A named event with its data.
+    Named(&'static str, Vec<u8>),
+    /// A comment.
+    Comment(&'static str),
+}
+
+/// One event of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Since the request's arrival.
+    pub at: Nanos,
+    /// What it carries.
+    pub payload: Payload,
+    /// Whether it carries a token.
+    pub token: bool,
+}
+
+impl Event {
+    /// A chunk without tokens.
+    pub fn chunk(at: Nanos, json: impl Into<Vec<u8>>) -> Self {
+        Self {
+            at,
+            payload: Payload::Chunk(json.into()),
+            token: false,
+        }
+    }
+
+    /// The event that ends a stream.
+    pub fn done(at: Nanos) -> Self {
+        Self::chunk(at, "[DONE]")
+    }
+}
+
+/// The events of a complete answer, `[DONE]` included.
+pub fn events(
+    answer: &Answer,
+    identity: &Identity,
+    request: &ChatRequest,
+    faults: &Faults,
+) -> Vec<Event> {
+    let stream = Stream {
+        answer,
+        envelope: Envelope::new(identity),
+        identity,
+        faults,
+        usage_asked: request.include_usage,
+    };
+    let mut events = stream.preamble();
+    let merge = faults.has(Fault::Mistral) || faults.has(Fault::OneChunk);
+    let last = answer.pieces.len().checked_sub(1).filter(|_| merge);
+    let mut thinking = false;
+    for (index, piece) in answer.pieces.iter().enumerate() {
+        let tags = stream.think_tags(piece, &mut thinking);
+        let (finish, extra) = match last == Some(index) {
+            true => (stream.finish_word(), stream.finish_extra()),
+            false => ("null".to_owned(), stream.chunk_extra(piece, index)),
+        };
+        let delta = stream.delta(piece, &tags, index == 0);
+        events.push(Event {
+            at: piece.at,
+            payload: Payload::Chunk(stream.envelope.chunk(&delta, &finish, &extra).into_bytes()),
+            token: piece.kind != Kind::Encrypted,
+        });
+    }
+    if let Some(at) = last.and_then(|_| answer.pieces.last()).map(|p| p.at) {
+        events.push(Event::done(at));
+        return events;
+    }
+    events.extend(stream.epilogue(thinking));
+    events
+}
+
+/// The part that all chunks of an answer share, written once.
+pub struct Envelope {
+    /// Up to the delta.
+    head: String,
+    /// The envelope without `choices`, for chunks that have none.
+    bare: String,
+    fingerprint: String,
+}
+
+impl Envelope {
+    /// The envelope of an answer.
+    pub fn new(identity: &Identity) -> Self {
+        let bare = format!(
+            r#"{{"id":{},"object":"chat.completion.chunk","created":{},"model":{}"#,
+            json!(identity.generation_id),
+            identity.created(),
+            json!(identity.model),
+        );
+        Self {
+            head: format!(r#"{bare},"choices":[{{"index":0,"delta":"#),
+            bare,
+            fingerprint: identity.fingerprint.clone(),
+        }
+    }
+
+    /// A chunk: `delta` and `finish` are JSON, `extra` is empty or begins with a comma.
+    fn chunk(&self, delta: &str, finish: &str, extra: &str) -> String {
+        format!(
+            r#"{}{delta},"logprobs":null,"finish_reason":{finish}}}],"system_fingerprint":"{}"{extra}}}"#,
+            self.head, self.fingerprint
+        )
+    }
+
+    /// A chunk without choices; `extra` begins with a comma.
+    pub fn bare(&self, extra: &str) -> String {
+        format!("{}{extra}}}", self.bare)
+    }
+}
+
+struct Stream<'a> {
+    answer: &'a Answer,
+    envelope: Envelope,
+    identity: &'a Identity,
+    faults: &'a Faults,
+    usage_asked: bool,
+}
+
+impl Stream<'_> {
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.has(fault)
+    }
+
+    /// Everything before the first piece.
+    fn preamble(&self) -> Vec<Event> {
+        let at = self.answer.headers_at;
+        let chunk = |delta: &str| Event::chunk(at, self.envelope.chunk(delta, "null", ""));
+        let mut events = Vec::new();
+        if self.has(Fault::OpenRouter) {
+            events.extend(self.comments("OPENROUTER PROCESSING"));
+        }
+        if self.has(Fault::DeepSeek) {
+            events.extend(self.comments("keep-alive"));
+        }
+        if self.has(Fault::Azure) {
+            events.push(Event::chunk(at, azure_first_chunk()));
+        }
+        if self.has(Fault::LlamaCpp) {
+            events.extend(self.progress());
+        }
+        if self.has(Fault::HugeEvent) {
+            let padding = "A".repeat(HUGE_EVENT_BYTES);
+            events.push(chunk(&format!(
+                r#"{{"provider_metadata":{{"padding":"{padding}"}}}}"#
+            )));
+        }
+        if self.has(Fault::OneChunk) {
+            events.sort_by_key(|event| event.at);
+            return events;
+        }
+        let (delta, extra) = self.role();
+        events.push(Event::chunk(at, self.envelope.chunk(delta, "null", &extra)));
+        if self.has(Fault::EmptyContent) {
+            events.push(chunk(r#"{"content":""}"#));
+            events.push(chunk(r#"{"content":null}"#));
+            events.push(chunk("{}"));
+        }
+        if self.has(Fault::NullChoices) {
+            events.push(Event::chunk(at, self.envelope.bare(r#","choices":null"#)));
+            events.push(Event::chunk(at, self.envelope.bare("")));
+            events.push(Event::chunk(at, self.envelope.bare(r#","choices":[]"#)));
+        }
+        events.sort_by_key(|event| event.at);
+        events
+    }
+
+    fn role(&self) -> (&'static str, String) {
+        let delta = match self.has(Fault::Ollama) {
+            true => r#"{"role":"assistant","content":""}"#,
+            false => r#"{"role":"assistant"}"#,
+        };
+        let extra = match self.has(Fault::Groq) {
+            true => format!(r#","x_groq":{{"id":"req_{}"}}"#, self.identity.fingerprint),
+            false => self.usage_before_finish(0),
+        };
+        (delta, extra)
+    }
+
+    /// Comments from the headers until the first token.
+    fn comments(&self, text: &'static str) -> Vec<Event> {
+        let begin = self.answer.headers_at.0;
+        let first = self.answer.pieces.first().map_or(begin, |piece| piece.at.0);
+        let count = (first.saturating_sub(begin) / COMMENT_EVERY.0).min(MAX_COMMENTS);
+        (0..=count)
+            .map(|step| Event {
+                at: Nanos(begin + step * COMMENT_EVERY.0),
+                payload: Payload::Comment(text),
+                token: false,
+            })
+            .collect()
+    }
+
+    /// Two reports on reading the prompt, half and whole.
+    fn progress(&self) -> Vec<Event> {
+        let total = self.answer.usage.prompt;
+        let report = |processed: u64| {
+            let progress =
+                json!({ "total": total, "cache": 0, "processed": processed, "time_ms": 1 });
+            let extra = format!(r#","prompt_progress":{progress}"#);
+            let delta = r#"{"role":"assistant","content":null}"#;
+            let chunk = self.envelope.chunk(delta, "null", &extra);
+            Event::chunk(self.answer.headers_at, chunk)
+        };
+        vec![report(total / 2), report(total)]
+    }
+
+    /// What `think-tags` puts before a piece's text.
+    fn think_tags(&self, piece: &Piece, thinking: &mut bool) -> &'static str {
+        let thinks = matches!(piece.kind, Kind::Thinking | Kind::Summary);
+        let tag = match (*thinking, thinks) {
+            (false, true) => "<think>",
+            (true, false) => "</think>\n\n",
+            _ => "",
+        };
+        *thinking = thinks;
+        if self.has(Fault::ThinkTags) { tag } else { "" }
+    }
+
+    /// The delta of a piece, as JSON.
+    fn delta(&self, piece: &Piece, tag: &str, first: bool) -> String {
+        let text = || json!(format!("{tag}{}", piece.text)).to_string();
+        let fields = match piece.kind {
+            Kind::Thinking if self.has(Fault::ThinkTags) => format!(r#""content":{}"#, text()),
+            Kind::Thinking | Kind::Summary => self.thinking_fields(piece.kind, &text()),
+            Kind::Encrypted => format!(
+                r#""reasoning_details":[{{"type":"reasoning.encrypted","data":{},"format":"openai-responses-v1","index":0}}]"#,
+                text()
+            ),
+            Kind::Content if self.has(Fault::Mistral) => {
+                format!(r#""content":[{{"type":"text","text":{}}}]"#, text())
+            }
+            Kind::Content => format!(r#""content":{}"#, text()),
+            Kind::Refusal => format!(r#""refusal":{}"#, text()),
+            Kind::ToolName => format!(
+                r#""tool_calls":[{{{}"id":"{}","type":"function","function":{{"name":{},"arguments":""}}}}]"#,
+                self.tool_index(),
+                chat::call_id(self.identity),
+                text()
+            ),
+            Kind::ToolArguments => format!(
+                r#""tool_calls":[{{{}"function":{{"arguments":{}}}}}]"#,
+                self.tool_index(),
+                text()
+            ),
+        };
+        match first && self.has(Fault::OneChunk) {
+            true => format!(r#"{{"role":"assistant",{fields}}}"#),
+            false => format!("{{{fields}}}"),
+        }
+    }
+
+    fn tool_index(&self) -> &'static str {
+        match self.has(Fault::ToolCallNoIndex) {
+            true => "",
+            false => r#""index":0,"#,
+        }
+    }
+
+    fn thinking_fields(&self, kind: Kind, text: &str) -> String {
+        let old_name = [Fault::ReasoningContent, Fault::DeepSeek, Fault::LlamaCpp];
+        if self.has(Fault::Mistral) {
+            return format!(
+                r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":{text}}}]}}]"#
+            );
+        }
+        if self.has(Fault::ReasoningBoth) {
+            return format!(r#""reasoning":{text},"reasoning_content":{text}"#);
+        }
+        if old_name.into_iter().any(|fault| self.has(fault)) {
+            return format!(r#""reasoning_content":{text}"#);
+        }
+        if self.has(Fault::Ollama) {
+            return format!(r#""content":"","reasoning":{text}"#);
+        }
+        let detail = match kind {
+            Kind::Summary => {
+                format!(
+                    r#""type":"reasoning.summary","summary":{text},"format":"openai-responses-v1""#
+                )
+            }
+            _ => format!(r#""type":"reasoning.text","text":{text},"format":"unknown""#),
+        };
+        format!(r#""reasoning":{text},"reasoning_details":[{{{detail},"index":0}}]"#)
+    }
+
+    /// Usage that stands on chunks before the last.
+    fn usage_before_finish(&self, completed: u64) -> String {
+        let cumulative = self.has(Fault::UsageEach) || self.has(Fault::UsageEachNull);
+        if cumulative {
+            let usage = chat::usage(self.answer, completed, self.faults);
+            format!(r#","usage":{usage}"#)
+        } else if self.has(Fault::UsageZeros) {
+            r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#.to_owned()
+        } else if self.has(Fault::OpenAiUsage) && self.usage_asked {
+            r#","usage":null"#.to_owned()
+        } else {
+            String::new()
+        }
+    }
+
+    /// What stands beside the choices of a piece's chunk.
+    fn chunk_extra(&self, piece: &Piece, index: usize) -> String {
+        let mut extra = self.usage_before_finish(piece.completed);
+        if self.has(Fault::Obfuscation) {
+            // Deterministic lengths that vary from chunk to chunk.
+            let padding = "x".repeat(1 + index * 7 % 23);
+            extra.push_str(&format!(r#","obfuscation":"{padding}""#));
+        }
+        if self.has(Fault::Mistral) {
+            let padding = "abcdefgh".repeat(1 + index % 4);
+            extra.push_str(&format!(r#","p":"{padding}""#));
+        }
+        extra
+    }
+
+    fn finish_word(&self) -> String {
+        if self.has(Fault::NoFinish) {
+            "null".to_owned()
+        } else if self.has(Fault::FinishError) {
+            r#""error""#.to_owned()
+        } else {
+            format!(r#""{}""#, self.answer.finish.word())
+        }
+    }
+
+    /// What stands beside the choices of the finish chunk.
+    fn finish_extra(&self) -> String {
+        let usage = || {
+            let completed = self.answer.usage.completion;
+            chat::usage(self.answer, completed, self.faults)
+        };
+        let mut extra = String::new();
+        if self.has(Fault::FinishError) || self.has(Fault::UsageEachNull) {
+            extra.push_str(r#","usage":null"#);
+        } else if self.has(Fault::OpenAiUsage) && self.usage_asked {
+            extra.push_str(r#","usage":null"#);
+        } else if !self.usage_comes_late() && !self.has(Fault::NoUsage) {
+            extra.push_str(&format!(r#","usage":{}"#, usage()));
+        }
+        if self.has(Fault::Groq) && !self.has(Fault::NoUsage) {
+            let id = &self.identity.fingerprint;
+            extra.push_str(&format!(
+                r#","x_groq":{{"id":"req_{id}","usage":{}}}"#,
+                usage()
+            ));
+        }
+        if self.has(Fault::LlamaCpp) {
+            extra.push_str(&format!(r#","timings":{}"#, self.timings()));
+        }
+        if chat::is_vercel(self.faults) {
+            let id = json!(self.identity.generation_id);
+            extra.push_str(&format!(r#","generationId":{id}"#));
+        }
+        extra
+    }
+
+    fn timings(&self) -> Value {
+        let (prompt, predicted) = (self.answer.usage.prompt, self.answer.usage.completion);
+        let prompt_ms = self.answer.headers_at.as_millis_f64();
+        let predicted_ms = self.answer.finish_at.as_millis_f64() - prompt_ms;
+        json!({
+            "prompt_n": prompt, "prompt_ms": prompt_ms,
+            "predicted_n": predicted, "predicted_ms": predicted_ms,
+        })
+    }
+
+    /// Whether usage has a chunk of its own after the finish.
+    fn usage_comes_late(&self) -> bool {
+        self.has(Fault::OpenAiUsage) || self.has(Fault::OpenRouter)
+    }
+
+    /// The finish, late usage and `[DONE]`.
+    fn epilogue(&self, thinking: bool) -> Vec<Event> {
+        let at = self.answer.finish_at;
+        let mut events = Vec::new();
+        let delta = if chat::is_vercel(self.faults) {
+            let metadata = chat::provider_metadata(self.identity, self.answer, self.faults);
+            format!(r#"{{"provider_metadata":{metadata}}}"#)
+        } else {
+            "{}".to_owned()
+        };
+        if thinking && self.has(Fault::ThinkTags) {
+            let close = self.envelope.chunk(r#"{"content":"</think>"}"#, "null", "");
+            events.push(Event::chunk(at, close));
+        }
+        let finish = self
+            .envelope
+            .chunk(&delta, &self.finish_word(), &self.finish_extra());
+        events.push(Event::chunk(at, finish));
+        let asked = self.usage_asked || self.has(Fault::OpenRouter);
+        if self.usage_comes_late() && asked && !self.has(Fault::NoUsage) {
+            let usage = chat::usage(self.answer, self.answer.usage.completion, self.faults);
+            let late = self
+                .envelope
+                .bare(&format!(r#","choices":[],"usage":{usage}"#));
+            events.push(Event::chunk(at, late));
+        }
+        events.push(Event::done(at));
+        events
+    }
+}
+
+/// The first chunk of a stream from Azure: nothing in it names the answer.
+fn azure_first_chunk() -> String {
+    let unharmed = json!({ "filtered": false, "severity": "safe" });
+    let results = json!({ "hate": unharmed, "violence": unharmed });
+    json!({
+        "id": "", "object": "", "created": 0, "model": "", "choices": [],
+        "prompt_filter_results": [{ "prompt_index": 0, "content_filter_results": results }],
+    })
+    .to_string()
+}

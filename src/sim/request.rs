@@ -1,0 +1,261 @@
+//! Reading a chat request: JSON of any client in, what matters to an answer out.
+//!
+//! Owns the tolerant reading of the body and the counting of prompt tokens. Must not know worlds or
+//! characters. Invariant: any body is a request or a refusal with a message, never a panic.
+
+use serde_json::Value;
+
+use super::draw::digest;
+
+/// Tokens that a message costs beside its text.
+const TOKENS_PER_MESSAGE: u64 = 4;
+/// Tokens that begin every prompt.
+const TOKENS_PER_PROMPT: u64 = 3;
+/// Tokens that a part which is not text (image, file) counts for.
+const TOKENS_PER_PART: u64 = 100;
+/// Characters in a token: the usual rule of thumb for English.
+pub const CHARS_PER_TOKEN: u64 = 4;
+
+/// What a client asks, as far as the simulator cares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatRequest {
+    /// The model id as it was written, faults included.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// The token limit, under either of its names.
+    pub max_tokens: Option<u64>,
+    /// What multiplies the tokens of thinking: from the effort.
+    pub thinking: f64,
+    /// The limit of thinking, in tokens.
+    pub max_thinking: Option<u64>,
+    /// Whether thinking is to be kept out of the answer.
+    pub hide_thinking: bool,
+    /// All text of the messages, each begun by its role.
+    pub prompt: String,
+    /// Tokens of the prompt, by our count.
+    pub prompt_tokens: u64,
+    /// A name for equal bodies.
+    pub digest: u64,
+    /// A name for equal messages, whatever the model and parameters.
+    pub prompt_digest: u64,
+    /// Whether the prompt is marked for explicit caching.
+    pub cache_marked: bool,
+    /// The tool that must be called, if one must.
+    pub forced_tool: Option<String>,
+    /// The first tool on offer.
+    pub first_tool: Option<String>,
+    /// Providers that may answer; empty: all.
+    pub only: Vec<String>,
+    /// Providers to try first.
+    pub order: Vec<String>,
+    /// Whether the user's own provider key is to be used.
+    pub own_key: bool,
+}
+
+/// A body that is not a chat request: what to tell the client, and which parameter it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRequest {
+    /// The sentence of the answer.
+    pub message: String,
+    /// The parameter.
+    pub param: &'static str,
+}
+
+impl BadRequest {
+    fn new(param: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { message, param }
+    }
+}
+
+impl ChatRequest {
+    /// Reads a body.
+    pub fn read(body: &[u8]) -> Result<Self, BadRequest> {
+        let json: Value = serde_json::from_slice(body)
+            .map_err(|e| BadRequest::new("body", format!("Invalid JSON: {e}")))?;
+        let model = json["model"].as_str();
+        let model = model.ok_or_else(|| BadRequest::new("model", "Missing `model`"))?;
+        let messages = json["messages"].as_array().filter(|list| !list.is_empty());
+        let messages = messages
+            .ok_or_else(|| BadRequest::new("messages", "`messages` must be a non-empty array"))?;
+        let mut prompt = String::new();
+        let mut prompt_tokens = TOKENS_PER_PROMPT;
+        for message in messages {
+            prompt_tokens += add_message(message, &mut prompt)?;
+        }
+        let gateway = &json["providerOptions"]["gateway"];
+        let (thinking, max_thinking, hide_thinking) = thinking(&json);
+        Ok(Self {
+            model: model.to_owned(),
+            stream: json["stream"].as_bool().unwrap_or(false),
+            include_usage: json["stream_options"]["include_usage"] == true,
+            max_tokens: max_tokens(&json)?,
+            thinking,
+            max_thinking,
+            hide_thinking,
+            prompt_tokens,
+            digest: digest(body),
+            prompt_digest: digest(prompt.as_bytes()),
+            prompt,
+            cache_marked: gateway["caching"] == "auto" || messages.iter().any(is_marked),
+            forced_tool: forced_tool(&json),
+            first_tool: first_tool(&json),
+            only: texts(&gateway["only"]),
+            order: texts(&gateway["order"]),
+            own_key: gateway["byok"].is_object(),
+        })
+    }
+}
+
+/// Adds a message's text to the prompt and counts its tokens.
+fn add_message(message: &Value, prompt: &mut String) -> Result<u64, BadRequest> {
+    let role = message["role"].as_str();
+    let role = role.ok_or_else(|| BadRequest::new("messages", "A message lacks its `role`"))?;
+    prompt.push_str(role);
+    prompt.push(':');
+    let mut chars = 0;
+    let mut add = |text: &str| {
+        prompt.push_str(text);
+        prompt.push('\n');
+        chars += text.chars().count() as u64;
+    };
+    let mut parts = 0;
+    match &message["content"] {
+        Value::String(text) => add(text),
+        Value::Array(list) => {
+            for part in list {
+                match part["text"].as_str() {
+                    Some(text) => add(text),
+                    None => parts += 1,
+                }
+            }
+        }
+        // Null content is usual beside tool calls.
+        _ => {}
+    }
+    Ok(chars.div_ceil(CHARS_PER_TOKEN) + parts * TOKENS_PER_PART + TOKENS_PER_MESSAGE)
+}
+
+/// Whether a message carries a cache marker, on itself or on one of its parts.
+fn is_marked(message: &Value) -> bool {
+    let marks = |value: &Value| !value["cache_control"].is_null();
+    let parts = message["content"].as_array().map(Vec::as_slice);
+    marks(message) || parts.unwrap_or_default().iter().any(marks)
+}
+
+fn max_tokens(json: &Value) -> Result<Option<u64>, BadRequest> {
+    let mut limit = None;
+    for param in ["max_tokens", "max_completion_tokens"] {
+        let value = &json[param];
+        if value.is_null() {
+            continue;
+        }
+        let tokens = value.as_u64().filter(|tokens| *tokens > 0);
+        let tokens = tokens.ok_or_else(|| {
+            BadRequest::new(param, format!("`{param}` must be a positive whole number"))
+        })?;
+        limit = Some(limit.map_or(tokens, |other: u64| other.min(tokens)));
+    }
+    Ok(limit)
+}
+
+/// The factor and the limit of thinking, and whether it is to be hidden. The nested `reasoning`
+/// object wins over `reasoning_effort`.
+fn thinking(json: &Value) -> (f64, Option<u64>, bool) {
+    let nested = &json["reasoning"];
+    let effort = nested["effort"]
+        .as_str()
+        .or_else(|| json["reasoning_effort"].as_str());
+    let factor = match effort {
+        Some("none") => 0.0,
+        Some("minimal") => 0.1,
+        Some("low") => 0.4,
+        Some("high") => 2.5,
+        Some("xhigh") => 4.0,
+        Some("max") => 6.0,
+        _ => 1.0,
+    };
+    let factor = if nested["enabled"] == false {
+        0.0
+    } else {
+        factor
+    };
+    (
+        factor,
+        nested["max_tokens"].as_u64(),
+        nested["exclude"] == true,
+    )
+}
+
+fn first_tool(json: &Value) -> Option<String> {
+    let name = &json["tools"].get(0)?["function"]["name"];
+    name.as_str().map(str::to_owned)
+}
+
+fn forced_tool(json: &Value) -> Option<String> {
+    match &json["tool_choice"] {
+        Value::String(choice) if choice == "required" => first_tool(json),
+        choice => choice["function"]["name"].as_str().map(str::to_owned),
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    let texts = items.iter().filter_map(Value::as_str);
+    texts.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn tokens_are_counted_by_text_parts_and_messages() {
+        // 3 for the prompt, 4 for each message, a token per 4 characters, 100 for an image.
+        let body = br#"{"model":"a/b","max_completion_tokens":9,"messages":[
+            {"role":"system","content":"12345"},
+            {"role":"user","content":[{"type":"text","text":"abcd"},{"type":"image_url"}]}]}"#;
+        let request = ChatRequest::read(body).unwrap();
+        assert_eq!(request.prompt_tokens, 3 + (4 + 2) + (4 + 1 + 100));
+        assert_eq!(request.max_tokens, Some(9));
+        assert_eq!(request.prompt, "system:12345\nuser:abcd\n");
+    }
+
+    #[test]
+    fn wrong_bodies_name_their_parameter() {
+        // A client must learn what to change.
+        for (body, param) in [
+            ("", "body"),
+            ("[]", "model"),
+            (r#"{"model":"a/b"}"#, "messages"),
+            (r#"{"model":"a/b","messages":[]}"#, "messages"),
+            (r#"{"model":"a/b","messages":[1]}"#, "messages"),
+            (
+                r#"{"model":"a/b","messages":[{"role":"user"}],"max_tokens":0}"#,
+                "max_tokens",
+            ),
+        ] {
+            let refused = ChatRequest::read(body.as_bytes()).unwrap_err();
+            assert_eq!(refused.param, param, "{body}");
+        }
+    }
+
+    proptest! {
+        // Bodies come from strangers: whatever JSON stands there, reading it ends in a value.
+        #[test]
+        fn any_body_is_read_or_refused(content in "\\PC{0,60}", rest in "\\PC{0,60}") {
+            let quoted = serde_json::to_string(&content).unwrap();
+            let body = format!(
+                r#"{{"model":"a/b","messages":[{{"role":"user","content":{quoted}}}],"tools":{quoted},"reasoning":{quoted}}}"#
+            );
+            let request = ChatRequest::read(body.as_bytes()).unwrap();
+            let chars = content.chars().count() as u64;
+            prop_assert_eq!(request.prompt_tokens, 7 + chars.div_ceil(4));
+            let _ = ChatRequest::read(rest.as_bytes());
+        }
+    }
+}
