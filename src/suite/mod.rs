@@ -19,6 +19,8 @@ mod reader;
 mod secret;
 mod select;
 mod syntax;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use model::{

@@ -128,23 +128,31 @@ fn unclosed_problem(text: &str, value: &Range<usize>) -> Problem {
 }
 
 fn problem(text: &str, span: Range<usize>, message: &str) -> Problem {
-    let (message, help) = match text.get(span.clone()) {
-        Some(key) if message == "duplicate key" => (
-            format!("{} is given twice", quoted(key)),
-            Some("keep one of them".to_owned()),
-        ),
-        _ => {
-            let message = message
-                .trim_end_matches(", expected nothing")
-                .trim_end_matches(", expected literal string");
-            (message.to_owned(), None)
-        }
+    let found = text.get(span.clone()).unwrap_or_default();
+    // The parser guesses by the first letter what a bare word was meant to be.
+    let bare_word = ["string values must", "invalid boolean", "invalid float"]
+        .iter()
+        .any(|guess| message.starts_with(guess))
+        && found.starts_with(char::is_alphabetic);
+    let (message, help) = if message == "duplicate key" {
+        let help = "keep one of them";
+        (format!("{} is given twice", quoted(found)), Some(help))
+    } else if bare_word {
+        let help = "write a text in quotation marks, a truth as `true` or `false`";
+        (format!("{} is not a value", quoted(found)), Some(help))
+    } else if message.starts_with("string values must") && found.is_empty() {
+        ("a value is missing".to_owned(), None)
+    } else {
+        let message = message
+            .trim_end_matches(", expected nothing")
+            .trim_end_matches(", expected literal string");
+        (message.to_owned(), None)
     };
     Problem {
         span,
         code: Code::Syntax,
         message,
-        help,
+        help: help.map(str::to_owned),
     }
 }
 
