@@ -240,7 +240,8 @@ impl Run {
     ///
     /// # Errors
     /// Where a journal cannot be opened, or the amendments cannot be read to their end. Lines that
-    /// cannot be read are not errors here: they come as values, those of the amendments first.
+    /// cannot be read are not errors here: they come as values, those of the amendments (the first
+    /// 100 of them) first.
     pub fn samples(&self) -> Result<Samples, RunError> {
         let (amendments, problems) = self.amendments()?;
         Ok(Samples {
