@@ -4,12 +4,23 @@
 //! Owns the stored formats and their versions. Must not know how anything was asked or what it
 //! means. Invariant: whatever was written can be read by every later version.
 
+mod amendment;
+mod check;
+#[cfg(test)]
+pub(crate) mod example;
 mod gaps;
+mod journal;
 mod manifest;
 mod outcome;
+mod run;
 mod sample;
 
+pub use crate::units::digest;
+pub use amendment::{Amendment, Amendments};
+pub use check::Unsound;
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
+pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status};
 pub use outcome::{Failure, Outcome};
+pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall, Usage};

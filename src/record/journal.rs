@@ -1,0 +1,423 @@
+//! Journals: files of records, one JSON object a line, only ever appended to.
+//!
+//! Owns how a record becomes a line and a line a record, and what is said of lines that are none.
+//! Must not know the records beyond [`Entry`]. Invariant: a record is in the kernel's hands when
+//! `append` returns, no matter how the process ends; and one bad line costs no other.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Amendment, Sample, Unsound};
+
+/// Bytes of one line: above the longest answer that is kept, with every character escaped. What
+/// is longer is not ours, and is passed over without being held in memory.
+pub const MAX_LINE_BYTES: usize = 256 << 20;
+
+/// Bytes of the buffer a writer keeps between lines; a longer line's buffer is given back.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
+/// Bytes asked of the file at once when reading.
+const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// A record that is kept in a journal.
+pub trait Entry: Serialize + DeserializeOwned {
+    /// Name of the journal in the run's folder.
+    const FILE: &'static str;
+    /// Version of the format that is written; older ones can be read too.
+    const VERSION: u32;
+
+    /// Version the record says it has.
+    fn version(&self) -> u32;
+
+    /// Whether the record can be true.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    fn check(&self) -> Result<(), Unsound>;
+}
+
+impl Entry for Sample {
+    const FILE: &'static str = "samples.jsonl";
+    const VERSION: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), Unsound> {
+        self.check()
+    }
+}
+
+impl Entry for Amendment {
+    const FILE: &'static str = "amendments.jsonl";
+    const VERSION: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), Unsound> {
+        if self.scores.values().all(|score| score.is_finite()) {
+            Ok(())
+        } else {
+            Err(Unsound::new("scores", "has one that is not a number"))
+        }
+    }
+}
+
+/// Why a journal could not be written or read, or one line of it not.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file failed. A reader ends with this.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file; its bare name where it was not opened here.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// One line is no record; those after it can be read.
+    #[error("{file}:{line}: {problem}")]
+    Line {
+        /// The journal's bare name: reports tell of such lines, and no path goes into reports.
+        file: &'static str,
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: LineProblem,
+    },
+    /// A record was not written, because it could not have been read again.
+    #[error("{file}: not written: {problem}")]
+    Refused {
+        /// The journal's bare name.
+        file: &'static str,
+        /// What is wrong with the record.
+        problem: LineProblem,
+    },
+}
+
+/// What is wrong with a line.
+#[derive(Debug, thiserror::Error)]
+pub enum LineProblem {
+    /// It is not a record of this kind.
+    #[error("column {}: {}", .0.column(), without_place(.0))]
+    Broken(serde_json::Error),
+    /// It is one of a version that this program cannot read.
+    #[error(
+        "version {found}, but this program reads up to version {newest}: \
+         it was written by a newer one"
+    )]
+    Newer {
+        /// The line's version.
+        found: u32,
+        /// The newest version known here.
+        newest: u32,
+    },
+    /// There never was such a version.
+    #[error("version {0} does not exist")]
+    NoSuchVersion(u32),
+    /// Its figures contradict each other.
+    #[error(transparent)]
+    Unsound(#[from] Unsound),
+    /// It is longer than [`MAX_LINE_BYTES`].
+    #[error("longer than {MAX_LINE_BYTES} bytes")]
+    TooLong,
+}
+
+/// The message without the parser's line number, which is always 1 here.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    message.strip_suffix(&place).unwrap_or(&message).to_owned()
+}
+
+/// Appends records to a journal. It keeps none of them.
+#[derive(Debug)]
+pub struct Writer<E> {
+    file: File,
+    path: PathBuf,
+    line: Vec<u8>,
+    /// The file ends in the middle of a line: a write failed, or an earlier process was killed.
+    torn: bool,
+    entry: PhantomData<fn(&E)>,
+}
+
+impl<E: Entry> Writer<E> {
+    /// Opens a new journal in `folder`, readable by its owner only.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is there already.
+    pub fn create(folder: &Path) -> Result<Self, JournalError> {
+        Self::open_with(folder, OpenOptions::new().create_new(true).append(true))
+    }
+
+    /// Opens the journal in `folder` to append to it; a new one where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn append_to(folder: &Path) -> Result<Self, JournalError> {
+        let mut options = OpenOptions::new();
+        let mut writer = Self::open_with(folder, options.create(true).read(true).append(true))?;
+        writer.torn = ends_within_a_line(&mut writer.file)
+            .map_err(|source| file_error(&writer.path, source))?;
+        Ok(writer)
+    }
+
+    fn open_with(folder: &Path, options: &mut OpenOptions) -> Result<Self, JournalError> {
+        let path = folder.join(E::FILE);
+        let file = private(options)
+            .open(&path)
+            .map_err(|source| file_error(&path, source))?;
+        Ok(Self {
+            file,
+            path,
+            line: Vec::new(),
+            torn: false,
+            entry: PhantomData,
+        })
+    }
+
+    /// Appends one record. When this returns, the kernel has the whole line: the process may be
+    /// killed, and only a crash of the system can lose it until [`Writer::sync`].
+    ///
+    /// # Errors
+    /// Where the record would not be readable, and then nothing was written; or where the file
+    /// failed, and then the next record begins a line of its own all the same.
+    pub fn append(&mut self, entry: &E) -> Result<(), JournalError> {
+        self.line.clear();
+        self.line.shrink_to(KEPT_BUFFER_BYTES);
+        if self.torn {
+            self.line.push(b'\n');
+        }
+        self.write_line(entry)
+            .map_err(|problem| JournalError::Refused {
+                file: E::FILE,
+                problem,
+            })?;
+        self.torn = true;
+        // One write call, as long as the system takes the line whole, as files do.
+        self.file
+            .write_all(&self.line)
+            .map_err(|source| file_error(&self.path, source))?;
+        self.torn = false;
+        Ok(())
+    }
+
+    fn write_line(&mut self, entry: &E) -> Result<(), LineProblem> {
+        entry.check()?;
+        if entry.version() != E::VERSION {
+            return Err(LineProblem::NoSuchVersion(entry.version()));
+        }
+        serde_json::to_writer(&mut self.line, entry).map_err(LineProblem::Broken)?;
+        self.line.push(b'\n');
+        if self.line.len() > MAX_LINE_BYTES {
+            return Err(LineProblem::TooLong);
+        }
+        Ok(())
+    }
+
+    /// Has everything written so far put on the disk.
+    ///
+    /// # Errors
+    /// Where the file failed.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        self.file
+            .sync_all()
+            .map_err(|source| file_error(&self.path, source))
+    }
+}
+
+fn file_error(path: &Path, source: io::Error) -> JournalError {
+    JournalError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Journals hold what models answered: for the eyes of their owner, where the system has owners.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Reads a journal record by record. A line that is no record is an error value in its place, and
+/// reading goes on after it. A last line that was never finished is what a killed process leaves:
+/// it is passed over and told by [`Reader::torn`].
+#[derive(Debug)]
+pub struct Reader<R, E> {
+    source: R,
+    line: Vec<u8>,
+    number: u64,
+    broken: u64,
+    torn: Option<u64>,
+    failed: bool,
+    /// [`MAX_LINE_BYTES`], but for tests.
+    limit: usize,
+    entry: PhantomData<fn() -> E>,
+}
+
+/// How a line ended.
+enum Ending {
+    Newline,
+    EndOfFile,
+    TooLong,
+}
+
+impl<E: Entry> Reader<BufReader<File>, E> {
+    /// Opens the journal in `folder`.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let path = folder.join(E::FILE);
+        let file = File::open(&path).map_err(|source| file_error(&path, source))?;
+        Ok(Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
+    }
+}
+
+impl<R: BufRead, E: Entry> Reader<R, E> {
+    /// Reads from `source`.
+    pub fn new(source: R) -> Self {
+        Self {
+            source,
+            line: Vec::new(),
+            number: 0,
+            broken: 0,
+            torn: None,
+            failed: false,
+            limit: MAX_LINE_BYTES,
+            entry: PhantomData,
+        }
+    }
+
+    /// Number of the last line, where it was never finished; known at the end.
+    pub fn torn(&self) -> Option<u64> {
+        self.torn
+    }
+
+    /// How many lines so far were no records; a torn last one is not counted.
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
+    /// Reads the next line into the buffer, without its newline; `None` at the end.
+    fn read_line(&mut self) -> io::Result<Option<Ending>> {
+        self.line.clear();
+        let read = (&mut self.source)
+            .take(self.limit as u64 + 1)
+            .read_until(b'\n', &mut self.line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
+            return Ok(Some(Ending::Newline));
+        }
+        if self.line.len() <= self.limit {
+            return Ok(Some(Ending::EndOfFile));
+        }
+        self.line = Vec::new();
+        self.source.skip_until(b'\n')?;
+        Ok(Some(Ending::TooLong))
+    }
+
+    /// Reads on to the next record or problem; `None` at the end.
+    fn read_entry(&mut self) -> io::Result<Option<Result<E, LineProblem>>> {
+        while let Some(ending) = self.read_line()? {
+            let read = match ending {
+                Ending::TooLong => Err(LineProblem::TooLong),
+                _ if self.line.trim_ascii().is_empty() => continue,
+                _ => parse(&self.line),
+            };
+            match (&read, ending) {
+                // A cut object is never a whole one, so this line was not finished. One that is
+                // whole, and lacks but its newline, is a record.
+                (Err(LineProblem::Broken(error)), Ending::EndOfFile) if !error.is_data() => {
+                    self.torn = Some(self.number);
+                }
+                _ => return Ok(Some(read)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<R: BufRead, E: Entry> Iterator for Reader<R, E> {
+    type Item = Result<E, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let read = match self.read_entry() {
+            Ok(read) => read?,
+            Err(source) => {
+                self.failed = true;
+                return Some(Err(file_error(Path::new(E::FILE), source)));
+            }
+        };
+        Some(read.map_err(|problem| {
+            self.broken += 1;
+            JournalError::Line {
+                file: E::FILE,
+                line: self.number,
+                problem,
+            }
+        }))
+    }
+}
+
+/// Reads one line. The newest version is tried first, because nearly every line is of it.
+fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
+    let error = match serde_json::from_slice::<E>(line) {
+        Ok(entry) if entry.version() == E::VERSION => {
+            entry.check()?;
+            return Ok(entry);
+        }
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    let found = stored_version(line).map_err(LineProblem::Broken)?;
+    if found > E::VERSION {
+        return Err(LineProblem::Newer {
+            found,
+            newest: E::VERSION,
+        });
+    }
+    // Readers of older versions take their turn here, when there are any.
+    Err(match error {
+        Some(error) if found == E::VERSION => LineProblem::Broken(error),
+        _ => LineProblem::NoSuchVersion(found),
+    })
+}
+
+/// The version that a stored object says it has.
+pub(super) fn stored_version(bytes: &[u8]) -> Result<u32, serde_json::Error> {
+    #[derive(Deserialize)]
+    #[serde(expecting = "an object with a version")]
+    struct Versioned {
+        version: u32,
+    }
+    serde_json::from_slice(bytes).map(|Versioned { version }| version)
+}
+
+#[cfg(test)]
+mod tests;

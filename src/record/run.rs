@@ -1,0 +1,379 @@
+//! The folder of a run: its name, its manifest, its journals, and `latest`, which points at the
+//! newest.
+//!
+//! Owns where everything lies and how it gets there. Must not know what reports are made of.
+//! Invariant: no run is ever overwritten, and a file that is replaced is at every moment either
+//! the old one or the new one, whole.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::vec;
+
+use jiff::Timestamp;
+
+use super::amendment::Amendments;
+use super::journal::{JournalError, Reader, Writer, stored_version};
+use super::{Amendment, Manifest, Sample};
+
+/// Name of the manifest in the run's folder.
+const MANIFEST: &str = "manifest.json";
+/// Name, beside the runs of a suite, of what points at the newest.
+const LATEST: &str = "latest";
+/// Bytes of a manifest: above the largest suite that is accepted, resolved.
+const MAX_MANIFEST_BYTES: u64 = 256 << 20;
+/// Bytes of a `latest` that is a file: it holds one name.
+const MAX_POINTER_BYTES: u64 = 256;
+/// Problems of `amendments.jsonl` that are told one by one. A file with more is not one.
+const MAX_PROBLEMS_TOLD: usize = 100;
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+/// Why a run could not be made, found, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The system refused.
+    #[error("cannot {deed} {}: {source}", path.display())]
+    System {
+        /// What was tried.
+        deed: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path is there or not, but it is not the folder of a run.
+    #[error("{} is not a run: {reason}", path.display())]
+    NotARun {
+        /// What was given.
+        path: PathBuf,
+        /// What is missing, and what may have been meant.
+        reason: String,
+    },
+    /// A name that would lead out of its folder.
+    #[error("`{0}` cannot be the name of a folder or file")]
+    Name(String),
+    /// The manifest is not one.
+    #[error("{}: {source}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The manifest is larger than any that was written.
+    #[error("{}: larger than {MAX_MANIFEST_BYTES} bytes", path.display())]
+    ManifestTooLarge {
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// The manifest is of a version that this program cannot read.
+    #[error(
+        "{}: version {found}, but this program reads version {}: \
+         read it with the program that wrote it, or a newer one",
+        path.display(), Manifest::VERSION
+    )]
+    Version {
+        /// The manifest.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// A journal of the run.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Name of a run that began then: UTC time and six letters of `random`'s lower 30 bits. Names sort
+/// by time and hold no character that some file system forbids.
+pub fn run_name(started_at: Timestamp, random: u32) -> String {
+    // Crockford's base 32, which leaves out letters that look like others.
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let id: String = (0..6)
+        .rev()
+        .map(|place| char::from(LETTERS[(random >> (5 * place)) as usize % LETTERS.len()]))
+        .collect();
+    format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+impl Run {
+    /// Makes the folder `reports`/`suite`/`name`.
+    ///
+    /// # Errors
+    /// Where it cannot be made or is there already, or where a name is not that of one folder.
+    pub fn create(reports: &Path, suite: &str, name: &str) -> Result<Self, RunError> {
+        let suite_folder = reports.join(single_name(suite)?);
+        let folder = suite_folder.join(single_name(name)?);
+        fs::create_dir_all(&suite_folder).map_err(failed("make the folder", &suite_folder))?;
+        fs::create_dir(&folder).map_err(failed("make the folder", &folder))?;
+        Ok(Self { folder })
+    }
+
+    /// Finds the run at `path`: its folder, or a `latest` beside it, be it a link or a file. A
+    /// `latest` is followed once, here: a run that begins later does not change what is read.
+    ///
+    /// # Errors
+    /// Where there is no run.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        // Rebuilt from its components: `latest/` with a slash would hide that it is a link.
+        let path: PathBuf = path.components().collect();
+        let not_a_run = |reason: &str| RunError::NotARun {
+            path: path.clone(),
+            reason: reason.to_owned(),
+        };
+        let folder = pointed_at(&path)?;
+        if !folder.exists() {
+            return Err(if folder == path {
+                not_a_run("there is nothing of that name")
+            } else {
+                not_a_run("it points at a run that is not there any more")
+            });
+        }
+        if !folder.is_dir() {
+            return Err(not_a_run("it is a file; give the folder it lies in"));
+        }
+        if !folder.join(MANIFEST).exists() {
+            let suite = folder.join(LATEST).symlink_metadata().is_ok();
+            return Err(if suite {
+                not_a_run("it is the folder of a suite; give one of the runs in it, or its latest")
+            } else {
+                not_a_run(&format!("it has no {MANIFEST}"))
+            });
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes the manifest, in place of the one before, and has it put on the disk.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the one before stays.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
+        let fill = |file: &mut dyn Write| {
+            serde_json::to_writer_pretty(&mut *file, manifest)?;
+            file.write_all(b"\n")
+        };
+        self.replace(MANIFEST, fill, File::sync_all)
+    }
+
+    /// Writes the file `name`, in place of the one before, with what `fill` writes into it.
+    ///
+    /// # Errors
+    /// Where it cannot be written or `fill` fails; the one before stays.
+    pub fn write(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), RunError> {
+        // What is made from the records can be made again: there is no need to wait for the disk.
+        self.replace(name, fill, |_| Ok(()))
+    }
+
+    /// Fills a new file, settles it, and gives it the name of the old one.
+    fn replace(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        settle: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), RunError> {
+        let path = self.folder.join(single_name(name)?);
+        let temporary = temporary_beside(&path);
+        let written = File::create(&temporary).and_then(|file| {
+            let mut buffered = BufWriter::new(file);
+            fill(&mut buffered)?;
+            settle(&buffered.into_inner()?)?;
+            fs::rename(&temporary, &path)
+        });
+        written.map_err(|source| {
+            // It may not be there; the failure that matters is the one told.
+            let _ = fs::remove_file(&temporary);
+            failed("write", &path)(source)
+        })
+    }
+
+    /// Reads the manifest.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is not one, or is of a version not known here.
+    pub fn manifest(&self) -> Result<Manifest, RunError> {
+        let path = self.folder.join(MANIFEST);
+        let bytes = read_limited(&path, MAX_MANIFEST_BYTES)
+            .map_err(failed("read", &path))?
+            .ok_or_else(|| RunError::ManifestTooLarge { path: path.clone() })?;
+        let broken = |source| RunError::Manifest {
+            path: path.clone(),
+            source,
+        };
+        // Readers of older versions take their turn here, when there are any.
+        match stored_version(&bytes).map_err(broken)? {
+            Manifest::VERSION => serde_json::from_slice(&bytes).map_err(broken),
+            found => Err(RunError::Version { path, found }),
+        }
+    }
+
+    /// Opens the new journal of samples.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is there already.
+    pub fn new_samples(&self) -> Result<Writer<Sample>, RunError> {
+        Ok(Writer::create(&self.folder)?)
+    }
+
+    /// Opens the journal of amendments to append to it.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn amend(&self) -> Result<Writer<Amendment>, RunError> {
+        Ok(Writer::append_to(&self.folder)?)
+    }
+
+    /// Reads every sample, with what was learned later, in the order in which they finished.
+    ///
+    /// # Errors
+    /// Where a journal cannot be opened, or the amendments cannot be read to their end. Lines that
+    /// cannot be read are not errors here: they come as values, those of the amendments (the first
+    /// 100 of them) first.
+    pub fn samples(&self) -> Result<Samples, RunError> {
+        let (amendments, problems) = self.amendments()?;
+        Ok(Samples {
+            reader: Reader::open(&self.folder)?,
+            amendments,
+            problems: problems.into_iter(),
+        })
+    }
+
+    fn amendments(&self) -> Result<(Amendments, Vec<JournalError>), RunError> {
+        let mut amendments = Amendments::default();
+        let mut problems = Vec::new();
+        let reader = match Reader::<_, Amendment>::open(&self.folder) {
+            Ok(reader) => reader,
+            // Most runs have none.
+            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok((amendments, problems));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for read in reader {
+            match read {
+                Ok(amendment) => amendments.add(amendment),
+                Err(problem @ JournalError::Line { .. }) if problems.len() < MAX_PROBLEMS_TOLD => {
+                    problems.push(problem);
+                }
+                Err(JournalError::Line { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((amendments, problems))
+    }
+
+    /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where
+    /// links are not to be had.
+    ///
+    /// # Errors
+    /// Where neither can be made, or the run was opened by a path that does not end in its name.
+    pub fn point_latest(&self) -> Result<(), RunError> {
+        let nameless = || RunError::Name(self.folder.display().to_string());
+        let name = self.folder.file_name().ok_or_else(nameless)?;
+        let latest = self.folder.with_file_name(LATEST);
+        let temporary = temporary_beside(&latest);
+        // Left over from a process of the same number that was killed just here, or not there.
+        let _ = fs::remove_file(&temporary);
+        link(name, &temporary)
+            .or_else(|_| fs::write(&temporary, name.as_encoded_bytes()))
+            .and_then(|()| fs::rename(&temporary, &latest))
+            .map_err(failed("write", &latest))
+    }
+}
+
+/// The samples of a run as they are to be judged: amended. Ends like the [`Reader`] it reads from.
+#[derive(Debug)]
+pub struct Samples {
+    reader: Reader<BufReader<File>, Sample>,
+    amendments: Amendments,
+    problems: vec::IntoIter<JournalError>,
+}
+
+impl Samples {
+    /// Number of the last line of samples, where it was never finished; known at the end.
+    pub fn torn(&self) -> Option<u64> {
+        self.reader.torn()
+    }
+}
+
+impl Iterator for Samples {
+    type Item = Result<Sample, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(problem) = self.problems.next() {
+            return Some(Err(problem));
+        }
+        let mut read = self.reader.next()?;
+        if let Ok(sample) = &mut read {
+            self.amendments.apply(sample);
+        }
+        Some(read)
+    }
+}
+
+fn failed(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+    let path = path.to_owned();
+    move |source| RunError::System { deed, path, source }
+}
+
+/// The name itself, where it is that of one file or folder and nothing else.
+fn single_name(name: &str) -> Result<&str, RunError> {
+    let mut components = Path::new(name).components();
+    match (components.next(), components.next()) {
+        (Some(Component::Normal(only)), None) if only == OsStr::new(name) => Ok(name),
+        _ => Err(RunError::Name(name.to_owned())),
+    }
+}
+
+/// The folder that a `latest` points at; any other path is itself.
+fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
+    if let Ok(target) = fs::read_link(path) {
+        return Ok(path.with_file_name(target));
+    }
+    if path.file_name() != Some(OsStr::new(LATEST)) || !path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let bytes = read_limited(path, MAX_POINTER_BYTES).map_err(failed("read", path))?;
+    let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let name = name.unwrap_or_default();
+    Ok(path.with_file_name(single_name(name.trim())?))
+}
+
+/// A name in the same folder, so that it can be renamed to `path`, that no other process uses.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
+}
+
+/// The bytes of a file; `None` where there are more than `limit`.
+fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
+}
+
+#[cfg(unix)]
+fn link(target: &OsStr, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, at)
+}
+
+#[cfg(not(unix))]
+fn link(_target: &OsStr, _at: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests;

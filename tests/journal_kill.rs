@@ -1,0 +1,76 @@
+//! A process that is killed in mid-run leaves every sample it had appended.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use bakeoff::record::{Reader, Sample, Writer};
+
+/// Set for the process that is killed: the folder it writes its journal into.
+const FOLDER: &str = "BAKEOFF_TEST_JOURNAL_FOLDER";
+/// What that process says after each append, before the number of the trial.
+const APPENDED: &str = "appended ";
+/// It ends by itself after as many, should nobody kill it.
+const MOST_SAMPLES: u64 = 1_000_000;
+/// As many it may append before it is killed.
+const KILLED_AFTER: u64 = 200;
+
+fn sample(trial: u64) -> Sample {
+    let text = format!(
+        r#"{{"version":1,"trial":{trial},"slot":{trial},"round":1,"prompt":"p","prompt_digest":"d",
+        "repetition":1,"variant":"v","model":"m","weight":1.0,"outcome":"complete",
+        "request_id":"r","sent_ns":1,"scheduled_ns":1,
+        "attempts":[{{"request_id":"r","sent_ns":1,"end_ns":2,"outcome":"complete"}}],
+        "answer":"{}"}}"#,
+        "some words ".repeat(200)
+    );
+    serde_json::from_str(&text).expect("a sample")
+}
+
+#[test]
+fn the_process_that_is_killed() {
+    // Not a test by itself: the other test starts this one in a process of its own and kills it.
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let mut writer = Writer::create(Path::new(&folder)).expect("a new journal");
+    let mut out = std::io::stdout();
+    for trial in 0..MOST_SAMPLES {
+        writer.append(&sample(trial)).expect("an append");
+        writeln!(out, "\n{APPENDED}{trial}").expect("somebody listens");
+    }
+}
+
+#[test]
+fn a_killed_process_leaves_every_sample_it_appended() {
+    // The promise of the journal: what `append` returned from survives a kill, in order, and the
+    // line that was being written harms no other.
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_process_that_is_killed", "--nocapture"])
+        .env(FOLDER, folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // A number that was cut by the kill is below the one before it.
+    let mut last_told: Option<u64> = None;
+    let out = BufReader::new(child.stdout.take().unwrap());
+    for line in out.lines().map_while(Result::ok) {
+        let told = line.strip_prefix(APPENDED);
+        last_told = last_told.max(told.and_then(|told| told.parse().ok()));
+        if last_told >= Some(KILLED_AFTER) {
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+
+    let trials: Result<Vec<u64>, _> = Reader::<_, Sample>::open(folder.path())
+        .unwrap()
+        .map(|read| read.map(|sample| sample.trial))
+        .collect();
+    let trials = trials.expect("no line but a torn last one is broken");
+    assert!(last_told >= Some(KILLED_AFTER) && last_told < Some(MOST_SAMPLES - 1));
+    assert!(trials.len() as u64 > last_told.unwrap_or_default());
+    assert!(trials.iter().copied().eq(0..trials.len() as u64));
+}
