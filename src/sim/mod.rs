@@ -18,9 +18,16 @@ pub mod draw;
 pub mod ending;
 pub mod fault;
 pub mod framing;
+pub mod listing;
 pub mod refusal;
 pub mod render;
 pub mod request;
 pub mod script;
+mod server;
+pub mod state;
+pub mod truth;
 pub mod words;
 pub mod world;
+
+pub use server::{Running, Simulator, serve};
+pub use world::World;

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::draw::digest;
 
+/// The longest model id, in bytes: it is repeated in every chunk of the answer.
+const MAX_MODEL_BYTES: usize = 512;
 /// Tokens that a message costs beside its text.
 const TOKENS_PER_MESSAGE: u64 = 4;
 /// Tokens that begin every prompt.
@@ -78,6 +80,9 @@ impl ChatRequest {
             .map_err(|e| BadRequest::new("body", format!("Invalid JSON: {e}")))?;
         let model = json["model"].as_str();
         let model = model.ok_or_else(|| BadRequest::new("model", "Missing `model`"))?;
+        if model.len() > MAX_MODEL_BYTES {
+            return Err(BadRequest::new("model", "`model` is too long"));
+        }
         let messages = json["messages"].as_array().filter(|list| !list.is_empty());
         let messages = messages
             .ok_or_else(|| BadRequest::new("messages", "`messages` must be a non-empty array"))?;

@@ -1,0 +1,173 @@
+//! The bodies of everything that is not a chat: models, endpoints, credits, generations.
+//!
+//! Owns their shapes. Must not know sockets. Invariant: figures about a model follow from its
+//! character, so that two look-ups agree.
+
+use serde_json::{Value, json};
+
+use super::bill::Prices;
+use super::refusal::Refused;
+use super::script::Account;
+use super::world::{Model, World};
+use crate::units::{Nanos, Usd};
+
+/// `GET /v1/models`.
+pub fn models(world: &World) -> Value {
+    let entries: Vec<&Value> = world.models().map(|model| &model.entry).collect();
+    json!({ "object": "list", "data": entries })
+}
+
+/// `GET /v1/models/{creator}/{model}/endpoints`.
+pub fn endpoints(model: &Model) -> Value {
+    let entry = &model.entry;
+    let endpoints: Vec<Value> = model
+        .character
+        .providers
+        .iter()
+        .enumerate()
+        .map(|(index, provider)| endpoint(model, &provider.name, provider.price_per_mille(), index))
+        .collect();
+    json!({ "data": {
+        "id": model.id,
+        "name": entry["name"],
+        "created": entry["created"],
+        "released": entry["released"],
+        "description": entry["description"],
+        "architecture": {
+            "tokenizer": null,
+            "instruct_type": null,
+            "modality": "text->text",
+            "input_modalities": entry["modalities"]["input"],
+            "output_modalities": entry["modalities"]["output"],
+        },
+        "endpoints": endpoints,
+    }})
+}
+
+/// One provider. The measured figures are those of the character, in the gateway's units: ms to
+/// the first token, tokens a second.
+fn endpoint(model: &Model, provider: &str, per_mille: u32, index: usize) -> Value {
+    let character = &model.character;
+    // Later choices are a little slower; the last of many was never measured.
+    let slower = 1.0 + 0.2 * index as f64;
+    let ttft = character.ttft.median_ms.get() * slower;
+    // The 95th percentile of a log-normal: 1.645 deviations above the median.
+    let tail = (1.645 * character.ttft.sigma.get()).exp();
+    let gap = character.gap.median_ms.get().max(0.001) * slower;
+    let rate = f64::from(character.tokens_per_chunk) * 1000.0 / gap;
+    let percentiles = |p50: f64, p95: f64| match index {
+        0..4 => json!({ "p50": p50.round(), "p95": p95.round() }),
+        _ => Value::Null,
+    };
+    let entry = &model.entry;
+    json!({
+        "name": format!("{provider} | {}", model.id),
+        "model_name": entry["name"],
+        "provider_name": provider,
+        "context_length": entry["context_window"],
+        "max_completion_tokens": model.max_tokens,
+        "max_prompt_tokens": null,
+        "quantization": null,
+        "tags": entry["tags"],
+        "supported_parameters": ["max_tokens", "temperature", "stop", "tools"],
+        "status": 0,
+        "supports_implicit_caching":
+            character.cache.kind == super::character::CacheKind::Implicit,
+        "uptime_last_15m": 100,
+        "uptime_last_1h": 99.9,
+        "uptime_last_1d": 99.9,
+        "latency_last_1h": percentiles(ttft, ttft * tail),
+        "throughput_last_1h": percentiles(rate, rate * tail),
+        "pricing": model.prices.as_ref().map_or(json!({}), |p| endpoint_pricing(p, per_mille)),
+    })
+}
+
+/// The prices under the names of this route.
+fn endpoint_pricing(prices: &Prices, per_mille: u32) -> Value {
+    let scaled = |usd: Usd| Usd(usd.0.saturating_mul(i128::from(per_mille)) / 1000);
+    let mut pricing = json!({
+        "prompt": scaled(prices.input.at(0)),
+        "completion": scaled(prices.output.at(0)),
+        "request": "0",
+        "discount": 0,
+    });
+    if let Some(read) = &prices.cache_read {
+        pricing["input_cache_read"] = json!(scaled(read.at(0)));
+    }
+    if let Some(write) = &prices.cache_write {
+        pricing["input_cache_write"] = json!(scaled(write.at(0)));
+    }
+    pricing
+}
+
+/// `GET /v1/credits`: strings, USD.
+pub fn credits(world: &World, used: Usd) -> Value {
+    let balance = Usd(world.credits.0.saturating_sub(used.0).max(0));
+    json!({ "balance": balance, "total_used": used })
+}
+
+/// `GET /v1/generation?id=...`.
+pub fn generation(account: &Account) -> Value {
+    let millis = |nanos: Nanos| nanos.as_millis_f64().round();
+    let bill = &account.bill;
+    let usage = &account.usage;
+    let created_ms = i64::try_from(account.identity.unix_ms).unwrap_or(0);
+    let created = jiff::Timestamp::from_millisecond(created_ms).unwrap_or_default();
+    let model = account.identity.model.split('+').next();
+    json!({ "data": {
+        "id": account.identity.generation_id,
+        "created_at": created.to_string(),
+        "model": model,
+        "provider_name": account.provider,
+        "streamed": account.streamed,
+        "is_byok": account.own_key,
+        "finish_reason": account.finish.word(),
+        "total_cost": bill.gateway.as_f64(),
+        "usage": bill.gateway.as_f64(),
+        "upstream_inference_cost": bill.upstream.map_or(0.0, Usd::as_f64),
+        "market_cost": bill.market.as_f64(),
+        "surcharge_cost": bill.surcharge.as_f64(),
+        "gateway_cost": bill.gateway.as_f64(),
+        "latency": millis(account.latency),
+        "generation_time": millis(account.duration),
+        "tokens_prompt": usage.prompt,
+        "tokens_completion": usage.completion,
+        "native_tokens_prompt": usage.prompt,
+        "native_tokens_completion": usage.completion,
+        "native_tokens_reasoning": usage.reasoning,
+        "native_tokens_cached": usage.cached,
+        "native_tokens_cache_creation": usage.written,
+        "billable_web_search_calls": 0,
+    }})
+}
+
+/// The flat errors of the generation route.
+pub fn no_generation(id: Option<&str>) -> Refused {
+    match id {
+        None | Some("") => Refused::json(400, &json!({ "error": "id is required" })),
+        Some(id) if !is_generation_id(id) => {
+            let error = "Invalid generation ID format. Expected gen_ and a ULID";
+            Refused::json(400, &json!({ "error": error }))
+        }
+        Some(id) => {
+            let message = "The usage event is not there, or not there yet";
+            let error = "Usage event not found";
+            Refused::json(
+                404,
+                &json!({ "error": error, "id": id, "message": message }),
+            )
+        }
+    }
+}
+
+fn is_generation_id(id: &str) -> bool {
+    let ulid = id.strip_prefix("gen_");
+    ulid.is_some_and(|text| text.len() == 26 && text.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// 403 of `/v1/report`, which needs a paid plan.
+pub fn report() -> Refused {
+    let error =
+        json!({ "message": "The report needs a Pro or Enterprise plan", "type": "forbidden" });
+    Refused::json(403, &json!({ "error": error }))
+}

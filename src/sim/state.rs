@@ -1,0 +1,275 @@
+//! What requests share: how often a body came, prompt caches, rate limits, spending, generations.
+//!
+//! Owns everything that makes one request depend on those before it. Must not touch the clock:
+//! instants come as arguments. Invariant: every table has a named limit, and reaching it forgets,
+//! never grows.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::character::{Cache, CacheKind};
+use super::draw::digest;
+use super::request::{CHARS_PER_TOKEN, ChatRequest};
+use super::script::Account;
+use super::world::{Model, RateLimit};
+use crate::units::{Nanos, Usd};
+
+/// Distinct bodies remembered: more than any suite asks, about 16 MB.
+const MAX_BODIES: usize = 500_000;
+/// Prefixes remembered over all models, about 16 MB.
+const MAX_PREFIXES: usize = 500_000;
+/// Models with a rate limit remembered; models with exact times can have any name.
+const MAX_BUCKETS: usize = 10_000;
+/// Keys with spending remembered.
+const MAX_KEYS: usize = 10_000;
+/// Answers that `/v1/generation` can still tell.
+const MAX_GENERATIONS: usize = 4_096;
+
+/// The shared state of one simulator.
+#[derive(Debug, Default)]
+pub struct State {
+    bodies: HashMap<u64, u64>,
+    prefixes: HashSet<u64>,
+    buckets: HashMap<String, Bucket>,
+    spent: HashMap<u64, Usd>,
+    total_spent: Usd,
+    generations: VecDeque<(Nanos, Account)>,
+}
+
+/// What the prompt cache made of a prompt, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheUse {
+    /// Read from the cache.
+    pub cached: u64,
+    /// Written to it.
+    pub written: u64,
+}
+
+impl State {
+    /// How many requests had the same body before this one. The body names its model.
+    pub fn ordinal(&mut self, body_digest: u64) -> u64 {
+        if self.bodies.len() >= MAX_BODIES && !self.bodies.contains_key(&body_digest) {
+            self.bodies.clear();
+        }
+        let seen = self.bodies.entry(body_digest).or_default();
+        *seen += 1;
+        *seen - 1
+    }
+
+    /// Looks a prompt up in its model's cache and remembers it. Entries are never evicted by age:
+    /// a run is shorter than the minutes for which providers keep them.
+    pub fn look_up(&mut self, model: &Model, request: &ChatRequest) -> CacheUse {
+        let cache = &model.character.cache;
+        let caches = match cache.kind {
+            CacheKind::None => false,
+            CacheKind::Implicit => true,
+            CacheKind::Explicit => request.cache_marked,
+        };
+        if !caches || request.prompt_tokens < u64::from(cache.min_tokens) {
+            return CacheUse::default();
+        }
+        let blocks = prefixes(model, cache, request);
+        let known = blocks.iter().rev().find(|(_, p)| self.prefixes.contains(p));
+        let at_least = |tokens: u64| match tokens >= u64::from(cache.min_tokens) {
+            true => tokens,
+            false => 0,
+        };
+        let cached = at_least(known.map_or(0, |(tokens, _)| *tokens));
+        let whole = at_least(blocks.last().map_or(0, |(tokens, _)| *tokens));
+        if self.prefixes.len().saturating_add(blocks.len()) > MAX_PREFIXES {
+            self.prefixes.clear();
+        }
+        self.prefixes
+            .extend(blocks.iter().map(|(_, prefix)| *prefix));
+        CacheUse {
+            cached,
+            // Implicit caches write for nothing and say nothing of it.
+            written: match cache.kind {
+                CacheKind::Explicit => whole - cached.min(whole),
+                CacheKind::None | CacheKind::Implicit => 0,
+            },
+        }
+    }
+
+    /// Takes a request out of the model's allowance, or says how long until there is one.
+    pub fn admit(&mut self, model: &str, limit: &RateLimit, now: Nanos) -> Result<(), Nanos> {
+        if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(model) {
+            self.buckets.clear();
+        }
+        let bucket = self.buckets.entry(model.to_owned());
+        bucket.or_insert(Bucket { full_at: now }).take(limit, now)
+    }
+
+    /// What a key has spent so far.
+    pub fn spent(&self, key: u64) -> Usd {
+        self.spent.get(&key).copied().unwrap_or_default()
+    }
+
+    /// What all keys have spent so far.
+    pub fn total_spent(&self) -> Usd {
+        self.total_spent
+    }
+
+    /// Charges an answer and remembers it.
+    pub fn charge(&mut self, key: u64, arrived: Nanos, account: Account) {
+        if self.spent.len() >= MAX_KEYS && !self.spent.contains_key(&key) {
+            self.spent.clear();
+        }
+        let charged = account.bill.gateway;
+        let spent = self.spent.entry(key).or_default();
+        *spent = spent.plus(charged).unwrap_or(*spent);
+        self.total_spent = self.total_spent.plus(charged).unwrap_or(self.total_spent);
+        if self.generations.len() >= MAX_GENERATIONS {
+            self.generations.pop_front();
+        }
+        self.generations.push_back((arrived, account));
+    }
+
+    /// An answer by its generation id, once `delay` has passed since its arrival.
+    pub fn generation(&self, id: &str, delay: Nanos, now: Nanos) -> Option<&Account> {
+        let found = self
+            .generations
+            .iter()
+            .rev()
+            .find(|(_, account)| account.identity.generation_id == id);
+        let ready = |(arrived, _): &&(Nanos, Account)| now.since(*arrived) >= delay;
+        found.filter(ready).map(|(_, account)| account)
+    }
+}
+
+/// The most prefixes that one prompt is cut into; steps grow for longer prompts.
+const MAX_BLOCKS: u64 = 4_096;
+
+/// The prefixes of a prompt at the cache's steps: tokens and a name for the text so far.
+fn prefixes(model: &Model, cache: &Cache, request: &ChatRequest) -> Vec<(u64, u64)> {
+    let step = u64::from(cache.step_tokens.get());
+    let step = step.max(request.prompt_tokens.div_ceil(MAX_BLOCKS));
+    let step_chars = usize::try_from(step * CHARS_PER_TOKEN).unwrap_or(usize::MAX);
+    let mut prefixes = Vec::new();
+    let mut name = digest(model.id.as_bytes());
+    let mut block = String::new();
+    let mut chars = 0;
+    for character in request.prompt.chars() {
+        block.push(character);
+        chars += 1;
+        if chars == step_chars {
+            let mut chained = name.to_le_bytes().to_vec();
+            chained.extend_from_slice(block.as_bytes());
+            name = digest(&chained);
+            prefixes.push(((prefixes.len() as u64 + 1) * step, name));
+            block.clear();
+            chars = 0;
+        }
+    }
+    // Our count of characters includes roles; a prefix never exceeds the prompt.
+    prefixes.retain(|(tokens, _)| *tokens <= request.prompt_tokens);
+    prefixes
+}
+
+/// A token bucket, counted in nanoseconds of allowance.
+#[derive(Debug)]
+struct Bucket {
+    /// When the bucket would be full again.
+    full_at: Nanos,
+}
+
+impl Bucket {
+    /// Each request moves the moment of fullness by one interval; more than `burst` intervals
+    /// ahead, there is nothing to take.
+    fn take(&mut self, limit: &RateLimit, now: Nanos) -> Result<(), Nanos> {
+        let interval = 60_000_000_000 / u64::from(limit.requests_per_minute.get());
+        let burst = interval.saturating_mul(u64::from(limit.burst.get()));
+        let full_at = self.full_at.0.max(now.0).saturating_add(interval);
+        let horizon = now.0.saturating_add(burst);
+        if full_at > horizon {
+            return Err(Nanos(full_at - horizon));
+        }
+        self.full_at = Nanos(full_at);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::world::{RetryAfter, World};
+    use proptest::prelude::*;
+
+    fn request(model: &str, text: &str, marked: bool) -> ChatRequest {
+        let caching = if marked { "auto" } else { "none" };
+        let body = serde_json::json!({
+            "model": model, "messages": [{ "role": "user", "content": text }],
+            "providerOptions": { "gateway": { "caching": caching } },
+        });
+        ChatRequest::read(body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_repeated_long_prefix_is_cached_in_steps() {
+        // Implicit caching as OpenAI does it: nothing below 1024 tokens, then multiples of 128.
+        let world = World::built_in();
+        let model = world.model("openai/gpt-4.1-nano").unwrap();
+        let mut state = State::default();
+        let long = "word ".repeat(2_000);
+        let first = state.look_up(&model, &request(&model.id, &long, false));
+        assert_eq!(first, CacheUse::default());
+        let longer = format!("{long} and more");
+        let second = state.look_up(&model, &request(&model.id, &longer, false));
+        assert_eq!((second.cached % 128, second.written), (0, 0));
+        assert!((2_300..2_501).contains(&second.cached), "{second:?}");
+        let other = world.model("openai/gpt-4o-mini").unwrap();
+        let elsewhere = state.look_up(&other, &request(&other.id, &long, false));
+        assert_eq!(elsewhere, CacheUse::default());
+    }
+
+    #[test]
+    fn explicit_caches_write_first_and_read_then() {
+        // Anthropic's way: only marked prompts, written once, read from then on.
+        let world = World::built_in();
+        let model = world.model("anthropic/claude-haiku-4.5").unwrap();
+        let mut state = State::default();
+        let long = "word ".repeat(2_000);
+        let unmarked = state.look_up(&model, &request(&model.id, &long, false));
+        assert_eq!(unmarked, CacheUse::default());
+        let marked = request(&model.id, &long, true);
+        let first = state.look_up(&model, &marked);
+        assert!(first.cached == 0 && first.written > 2_400, "{first:?}");
+        let second = state.look_up(&model, &marked);
+        assert_eq!((second.cached, second.written), (first.written, 0));
+        assert!(second.cached <= marked.prompt_tokens);
+    }
+
+    proptest! {
+        // A rate limit must hold over any arrivals: in every window no more than burst + rate.
+        #[test]
+        fn the_limit_holds(pauses in prop::collection::vec(0u64..3_000, 1..60)) {
+            let limit = RateLimit {
+                requests_per_minute: 60.try_into().unwrap(),
+                burst: 3.try_into().unwrap(),
+                retry_after: RetryAfter::None,
+            };
+            let (mut state, mut now, mut admitted) = (State::default(), 0, 0u64);
+            for pause in pauses {
+                now += pause;
+                match state.admit("a/b", &limit, Nanos::from_millis(now)) {
+                    Ok(()) => admitted += 1,
+                    Err(wait) => {
+                        // Coming back when told to is enough.
+                        let later = Nanos(Nanos::from_millis(now).0 + wait.0);
+                        prop_assert!(state.admit("a/b", &limit, later).is_ok());
+                        now = later.0.div_ceil(1_000_000);
+                        admitted += 1;
+                    }
+                }
+                prop_assert!(admitted <= 3 + now / 1_000 + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_bodies_are_counted() {
+        // The count stands for repetition and attempt: it must tell equal bodies apart.
+        let mut state = State::default();
+        let seen = [1, 1, 2, 1].map(|body| state.ordinal(body));
+        assert_eq!(seen, [0, 1, 0, 2]);
+    }
+}
