@@ -18,6 +18,7 @@
 //! * [`cli`]: the arguments.
 
 pub mod catalog;
+pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod gateway;

@@ -1,1 +1,14 @@
-//! To be built.
+//! Asking everything: slots in flight, trials side by side, retries, and the events that tell of it.
+//!
+//! Owns the order of requests in time. Must not know who listens to its events, where samples are
+//! kept or what they mean. Invariants: all trials of a slot start together; no variant has more
+//! requests in flight than `concurrency`; every trial that was started and could end is one
+//! [`Event::Finished`].
+
+mod event;
+mod retry;
+mod run;
+mod trial;
+
+pub use event::Event;
+pub use run::{Ask, Ending, Orders, Stop, run};

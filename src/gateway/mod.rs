@@ -7,6 +7,7 @@
 //! not depend on how the network cut the bytes.
 
 pub mod chunk;
+mod clock;
 pub mod decode;
 pub mod explain;
 pub mod fault;
@@ -17,7 +18,10 @@ pub mod request;
 pub mod sse;
 mod stamps;
 mod transcript;
+mod transport;
 
+pub use clock::Clock;
 pub use explain::{Explanation, Situation, explain};
 pub use reading::{GapList, Reading, RetryAfter, read};
 pub use recording::{Body, Deadline, DoneWatch, Ending, Frame, Full, Recording, Response};
+pub use transport::{Endpoint, OpenError, Outgoing, Transport, settings};

@@ -1,0 +1,143 @@
+//! How far our clock can be trusted: our TTFT minus the true one.
+//!
+//!     cargo bench --bench fidelity
+//!
+//! The simulated gateway runs in a process of its own and logs the true instants of each answer; the
+//! whole program runs against it: 64 streams, 1,000 requests, 64 tokens at 5 ms. Both sides are laid
+//! side by side by request id. It prints figures and judges nothing but sense: an error below zero would
+//! mean that one of the two clocks lies, and fails.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use bakeoff::stats::quantile::quantile_f64;
+use serde_json::Value;
+
+const BAKEOFF: &str = env!("CARGO_BIN_EXE_bakeoff");
+const STREAMS: u32 = 64;
+const PROMPTS: u32 = 20;
+const REPETITIONS: u32 = 50;
+/// TTFT 50 ms, a token every 5 ms, 64 tokens, exactly.
+const MODEL: &str = "sim/constant-50ms-5ms-64";
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let truth = folder.path().join("truth.jsonl");
+    let (simulator, url) = start_simulator(&truth);
+    let samples = run(folder.path(), &url);
+    interrupt(simulator);
+    let truth = by_request_id(&truth);
+    let mut ttft = Vec::new();
+    let mut last = Vec::new();
+    for (id, sample) in by_request_id(&samples) {
+        let Some(told) = truth.get(&id) else {
+            panic!("no truth for {id}")
+        };
+        let ours = number(&sample, "ttft_ns").expect("an answer has a TTFT");
+        let arrival = number(told, "arrival_ns").expect("the truth has an arrival");
+        let first = number(told, "first_token_ns").expect("the truth has a first token");
+        ttft.push(ours - (first - arrival));
+        if let (Some(ours), Some(token)) = (
+            number(&sample, "last_token_ns"),
+            told["chunks_ns"]
+                .as_array()
+                .and_then(|c| c.last()?.as_f64()),
+        ) {
+            last.push(ours - (token - arrival));
+        }
+    }
+    assert_eq!(
+        ttft.len() as u32,
+        PROMPTS * REPETITIONS,
+        "every request has its truth"
+    );
+    println!(
+        "{} requests over {STREAMS} streams, 64 tokens at 5 ms",
+        ttft.len()
+    );
+    tell("TTFT error", &mut ttft);
+    tell("last-token error", &mut last);
+    assert!(ttft[0] >= 0.0, "ours is below the truth by {} ns", -ttft[0]);
+}
+
+fn tell(what: &str, errors_ns: &mut [f64]) {
+    errors_ns.sort_by(f64::total_cmp);
+    let at = |q: f64| quantile_f64(errors_ns, q).unwrap_or(f64::NAN) / 1e6;
+    println!(
+        "{what:>17}: min {:.3} ms  p50 {:.3} ms  p90 {:.3} ms  p99 {:.3} ms  max {:.3} ms",
+        at(0.0),
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0)
+    );
+}
+
+fn start_simulator(truth: &Path) -> (Child, String) {
+    let mut simulator = Command::new(BAKEOFF)
+        .args(["sim", "--port", "0", "--salt", "1", "--truth"])
+        .arg(truth)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the simulator starts");
+    let mut line = String::new();
+    let stdout = simulator.stdout.take().expect("its output is piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("it says where it is");
+    let url = line
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    (simulator, url.expect("the line names the URL").to_owned())
+}
+
+/// Runs the whole program and returns the path of its samples.
+fn run(folder: &Path, url: &str) -> std::path::PathBuf {
+    let prompts: String = (1..=PROMPTS)
+        .map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Prompt number {n}\"\n"))
+        .collect();
+    let suite = folder.join("fidelity.toml");
+    let head = format!(
+        "name = \"fidelity\"\nmodels = [\"{MODEL}\"]\nrepetitions = {REPETITIONS}\n\
+         concurrency = {STREAMS}\n"
+    );
+    fs::write(&suite, head + &prompts).expect("the suite is written");
+    let status = Command::new(BAKEOFF)
+        .args(["run", "--quiet", "--endpoint", url, "--output"])
+        .arg(folder)
+        .arg(&suite)
+        .stdout(Stdio::null())
+        .status()
+        .expect("the program runs");
+    assert!(status.success(), "the run ended with {status}");
+    folder.join("fidelity/latest/samples.jsonl")
+}
+
+fn by_request_id(path: &Path) -> HashMap<String, Value> {
+    let text = fs::read_to_string(path).expect("the file can be read");
+    text.lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"))
+        .filter_map(|row| Some((row["request_id"].as_str()?.to_owned(), row)))
+        .collect()
+}
+
+#[allow(clippy::cast_precision_loss)] // Nanoseconds of one run fit exactly.
+fn number(row: &Value, field: &str) -> Option<f64> {
+    row[field].as_u64().map(|value| value as f64)
+}
+
+/// Ends the simulator, so that it closes its log.
+fn interrupt(mut simulator: Child) {
+    let id = simulator.id().to_string();
+    let sent = Command::new("kill")
+        .args(["-INT", &id])
+        .status()
+        .is_ok_and(|s| s.success());
+    if !sent {
+        let _ = simulator.kill();
+    }
+    let _ = simulator.wait();
+}

@@ -1,0 +1,263 @@
+//! The arguments: the only file that knows the argument parser.
+//!
+//! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
+//! verb does. Invariant: what is documented by `--help` is what is accepted.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::command::{self, Verb};
+
+/// Compare language models through one gateway: the same prompts, at the same moments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bakeoff",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Begin with:  bakeoff run suites/quickstart.toml\n\
+        It needs no key and no network: the default endpoint is an embedded simulated gateway.\n\n\
+        Exit codes: 0 done, 1 a gate failed, 2 bad usage or suite, 3 inconclusive where that was\n\
+        asked to fail, 4 the run is incomplete, 130 interrupted (what finished is kept)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: VerbArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum VerbArgs {
+    /// Ask every prompt of a suite of every model, and compare
+    Run(RunArgs),
+    /// Make the reports of a run again from its records
+    Report(ReportArgs),
+    /// Check suites, or print the schema of suite files
+    #[command(subcommand)]
+    Suite(SuiteArgs),
+    /// Serve the simulated gateway on its own, for any client
+    Sim(SimArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff run suites/quickstart.toml\n  \
+    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n  \
+    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m my-model\n  \
+    bakeoff run suites/support.toml --list")]
+struct RunArgs {
+    /// The suite, a TOML file
+    suite: PathBuf,
+    /// Where to send: sim, vercel, openrouter, openai, a profile of bakeoff.toml, or a base URL
+    #[arg(short, long, value_name = "NAME|URL")]
+    endpoint: Option<String>,
+    /// Model id, or name or glob of the suite's variants; repeatable. Given ids replace the suite's
+    #[arg(short, long = "model", value_name = "ID|GLOB")]
+    models: Vec<String>,
+    /// Ask only prompts with this id or glob; repeatable
+    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
+    prompts: Vec<String>,
+    /// Ask only prompts with this tag or glob; repeatable
+    #[arg(short, long = "tag", value_name = "TAG|GLOB")]
+    tags: Vec<String>,
+    /// How often each prompt is asked of each model
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repetitions: Option<u32>,
+    /// Slots (one prompt to all models) in flight at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    concurrency: Option<u32>,
+    /// Seed of every order
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// World of the simulated gateway, a TOML file (endpoint sim only)
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
+    /// Salt of the simulated answers: two runs with the same salt get the same ones (endpoint sim only)
+    #[arg(long, value_name = "N")]
+    salt: Option<u64>,
+    /// Folder that holds the runs
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print the plan and send nothing
+    #[arg(long, conflicts_with = "verify")]
+    list: bool,
+    /// Send one trial per prompt and model and say which did not complete
+    #[arg(long)]
+    verify: bool,
+    /// No progress; only the result
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff report reports/quickstart/latest\n  \
+    bakeoff report reports/quickstart/latest --format markdown")]
+struct ReportArgs {
+    /// Folder of a run, or `latest`
+    run: PathBuf,
+    /// Print this format instead of writing the run's files again
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<FormatArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// The comparison table
+    Terminal,
+    /// report.md
+    Markdown,
+    /// comparison.csv
+    Csv,
+    /// samples.csv
+    SamplesCsv,
+    /// The comparison as JSON
+    Json,
+    /// histograms.hlog
+    Hlog,
+}
+
+#[derive(Debug, Subcommand)]
+enum SuiteArgs {
+    /// Say every problem of suite files, with its place; send nothing
+    #[command(after_help = "Example:\n  bakeoff suite check suites/*.toml")]
+    Check {
+        /// Suite files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print a JSON schema, for editors
+    #[command(after_help = "Example:\n  bakeoff suite schema > suite.schema.json")]
+    Schema {
+        /// Which file it describes
+        #[arg(value_enum, default_value_t = SchemaArg::Suite)]
+        of: SchemaArg,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchemaArg {
+    /// A suite
+    Suite,
+    /// bakeoff.toml
+    Project,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff sim --port 8787\n  \
+    bakeoff sim --world my-world.toml --truth truth.jsonl")]
+struct SimArgs {
+    /// Port on the loopback interface; 0 for any free one
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// World: models, characters, faults, a TOML file
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
+    /// Log the true instants of each answer here, JSON lines
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// Salt of the answers; without it two starts differ
+    #[arg(long, value_name = "N")]
+    salt: Option<u64>,
+}
+
+/// Parses the process's arguments, carries the verb out, and returns the exit code. Usage errors
+/// and `--help` end the process here, with the parser's own codes (2 and 0).
+pub fn main() -> u8 {
+    command::execute(verb(Cli::parse().verb))
+}
+
+fn verb(args: VerbArgs) -> Verb {
+    match args {
+        VerbArgs::Run(run) => Verb::Run(run_options(run)),
+        VerbArgs::Report(args) => Verb::Report(command::report::Options {
+            run: args.run,
+            format: args.format.map(|format| match format {
+                FormatArg::Terminal => command::report::Format::Terminal,
+                FormatArg::Markdown => command::report::Format::Markdown,
+                FormatArg::Csv => command::report::Format::Csv,
+                FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
+                FormatArg::Json => command::report::Format::Json,
+                FormatArg::Hlog => command::report::Format::Hlog,
+            }),
+        }),
+        VerbArgs::Suite(SuiteArgs::Check { files }) => Verb::SuiteCheck(files),
+        VerbArgs::Suite(SuiteArgs::Schema {
+            of: SchemaArg::Suite,
+        }) => Verb::SuiteSchema,
+        VerbArgs::Suite(SuiteArgs::Schema {
+            of: SchemaArg::Project,
+        }) => Verb::ProjectSchema,
+        VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
+            port: args.port,
+            world: args.world,
+            truth: args.truth,
+            salt: args.salt,
+        }),
+    }
+}
+
+fn run_options(args: RunArgs) -> command::run::Options {
+    command::run::Options {
+        suite: args.suite,
+        endpoint: args.endpoint,
+        models: args.models,
+        prompts: args.prompts,
+        tags: args.tags,
+        repetitions: args.repetitions,
+        concurrency: args.concurrency,
+        seed: args.seed,
+        world: args.world,
+        salt: args.salt,
+        output: args.output,
+        project: args.project,
+        mode: match (args.list, args.verify) {
+            (true, _) => command::run::Mode::List,
+            (false, true) => command::run::Mode::Verify,
+            (false, false) => command::run::Mode::Measure,
+        },
+        quiet: args.quiet,
+        json: args.json,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flag_table_is_sound() {
+        // The parser's own checks: no double flags, no broken defaults, no bad value names.
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        // A person learns a verb from an example sooner than from its flags.
+        fn leaves(command: &clap::Command, found: &mut Vec<(String, String)>) {
+            for verb in command.get_subcommands() {
+                if verb.has_subcommands() {
+                    leaves(verb, found);
+                } else {
+                    let help = verb.get_after_help().map(ToString::to_string);
+                    found.push((verb.get_name().to_owned(), help.unwrap_or_default()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        leaves(&Cli::command(), &mut found);
+        assert!(!found.is_empty());
+        for (name, help) in found {
+            assert!(help.contains("bakeoff "), "`{name}` has no example");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! From a profile to an endpoint that can be asked: the key from the environment, the embedded
+//! simulator started where it is wanted.
+//!
+//! Owns where keys come from. Must not know what is asked. Invariant: a key goes from a variable
+//! into a header and nowhere else.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::gateway::Endpoint;
+use crate::record::{EndpointRecord, digest};
+use crate::sim::{Running, Simulator, World};
+use crate::suite::Profile;
+
+use super::files::{self, Variables};
+use super::{Failure, unforeseen};
+
+/// An endpoint that can be asked, and what the manifest says of it.
+pub(super) struct Opened {
+    pub(super) endpoint: Endpoint,
+    pub(super) record: EndpointRecord,
+    /// Kept so that the simulator lives as long as the run.
+    _simulator: Option<Running>,
+}
+
+/// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
+pub(super) fn open(
+    profile: &Profile,
+    variables: &Variables,
+    world: Option<&Path>,
+    salt: Option<u64>,
+) -> Result<Opened, Failure> {
+    match &profile.base_url {
+        Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url, variables),
+        Some(_) => Err(Failure::usage(format!(
+            "--world and --salt are for the simulated gateway, but the endpoint is `{}`: \
+             leave them out, or say --endpoint sim",
+            profile.name
+        ))),
+        None => simulated(profile, world, salt),
+    }
+}
+
+fn remote(profile: &Profile, base_url: &str, variables: &Variables) -> Result<Opened, Failure> {
+    let found = profile
+        .key_variables
+        .iter()
+        .find_map(|name| variables.get(name).map(|key| (name.clone(), key)));
+    if found.is_none() && !profile.key_variables.is_empty() {
+        return Err(Failure::usage(format!(
+            "the endpoint `{}` wants a key, and {} not set\n  \
+             put the key into that variable (the environment, or a file `.env` beside the suite), \
+             or try `--endpoint sim`, which needs none",
+            profile.name,
+            variables_told(&profile.key_variables),
+        )));
+    }
+    let (key_variable, key) = found.unzip();
+    Ok(Opened {
+        endpoint: Endpoint {
+            base_url: base_url.to_owned(),
+            key,
+            headers: profile.headers.clone(),
+        },
+        record: EndpointRecord {
+            name: profile.name.clone(),
+            base_url: Some(base_url.to_owned()),
+            key_variable,
+            world: None,
+        },
+        _simulator: None,
+    })
+}
+
+fn variables_told(names: &[String]) -> String {
+    match names {
+        [one] => format!("the variable {one} is"),
+        many => format!("none of the variables {} is", many.join(", ")),
+    }
+}
+
+fn simulated(
+    profile: &Profile,
+    world: Option<&Path>,
+    salt: Option<u64>,
+) -> Result<Opened, Failure> {
+    let (world, text) = read_world(world)?;
+    let salt = salt.map_or_else(unforeseen, Ok)?;
+    let running = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| Simulator::start(world, listener, None, salt))
+        .map_err(|error| {
+            Failure::incomplete(format!("the simulated gateway could not start: {error}"))
+        })?;
+    Ok(Opened {
+        endpoint: Endpoint {
+            base_url: running.base_url(),
+            key: Some("simulated".to_owned().into()),
+            headers: profile.headers.clone(),
+        },
+        record: EndpointRecord {
+            name: profile.name.clone(),
+            base_url: None,
+            key_variable: None,
+            world: Some(format!("{} salt {salt}", digest(text.as_bytes()))),
+        },
+        _simulator: Some(running),
+    })
+}
+
+/// A world, and the text it was read from: empty for the built-in one, over which a file is laid.
+pub(super) fn read_world(path: Option<&Path>) -> Result<(World, String), Failure> {
+    let text = match path {
+        Some(path) => files::text(path)?,
+        None => String::new(),
+    };
+    let name = path.map_or("the built-in world".into(), |path| {
+        path.display().to_string()
+    });
+    let world = World::parse(&text)
+        .map_err(|error| Failure::usage(format!("{name} is not a world: {error}")))?;
+    Ok((world, text))
+}

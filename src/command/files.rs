@@ -1,0 +1,103 @@
+//! The files a user names: suites, the project file, `.env`.
+//!
+//! Owns reading them and the message when that fails. Must not know what is in them. Invariant: a
+//! file is read whole and at most once, and never beyond the limit of its kind.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::suite::{self, Problems, Project, Suite};
+
+use super::{Failure, colour};
+
+/// The largest TOML file that is read: a suite of this size holds a million short prompts.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Name of the project file that is read when nothing else was said.
+const PROJECT: &str = "bakeoff.toml";
+
+/// A checked suite, or every problem of its file in one message.
+pub(super) fn suite(path: &Path) -> Result<Suite, Failure> {
+    let text = text(path)?;
+    suite::parse_suite(&text).map_err(|problems| told(&problems, path, &text))
+}
+
+/// The project file: the one that was named, else `bakeoff.toml` where there is one, else none.
+pub(super) fn project(named: Option<&Path>) -> Result<Project, Failure> {
+    let path = named.unwrap_or(Path::new(PROJECT));
+    if named.is_none() && !path.exists() {
+        return Ok(Project::default());
+    }
+    let text = text(path)?;
+    suite::parse_project(&text).map_err(|problems| told(&problems, path, &text))
+}
+
+/// A file as UTF-8.
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
+    let failed = |error: io::Error| {
+        Failure::usage(format!("`{}` could not be read: {error}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let most = FILE_BYTES_MAX >> 20;
+        let message = format!("`{}` is larger than {most} MiB", path.display());
+        return Err(Failure::usage(message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::usage(format!(
+            "`{}` is not UTF-8 text (byte {at})",
+            path.display()
+        ))
+    })
+}
+
+fn told(problems: &Problems, path: &Path, text: &str) -> Failure {
+    let name = path.display().to_string();
+    let rendered = suite::render(problems, &name, text, colour(&io::stderr()));
+    let count = problems.count();
+    let plural = if count == 1 { "" } else { "s" };
+    Failure::usage(format!("{name} has {count} problem{plural}\n\n{rendered}"))
+}
+
+/// Environment variables: the process's own, and those of `.env` where there is one. The process's
+/// own win, as every tool that reads such a file does.
+pub(super) struct Variables {
+    dot_env: HashMap<String, SecretString>,
+}
+
+impl Variables {
+    pub(super) fn read() -> Result<Self, Failure> {
+        let mut dot_env = HashMap::new();
+        match dotenvy::from_path_iter(".env") {
+            Ok(lines) => {
+                for line in lines {
+                    // The parser's message holds the line, and the line may hold a key.
+                    let (name, value) = line.map_err(|_| {
+                        Failure::usage("`.env` holds a line that is not NAME=value")
+                    })?;
+                    dot_env.insert(name, value.into());
+                }
+            }
+            Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => return Err(Failure::usage("`.env` could not be read")),
+        }
+        Ok(Self { dot_env })
+    }
+
+    /// The value of a variable, unless it is unset or empty.
+    pub(super) fn get(&self, name: &str) -> Option<SecretString> {
+        let own = std::env::var(name)
+            .ok()
+            .filter(|value| !value.trim().is_empty());
+        own.map(|value| value.trim().to_owned().into())
+            .or_else(|| self.dot_env.get(name).cloned())
+    }
+}

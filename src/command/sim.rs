@@ -1,0 +1,55 @@
+//! `bakeoff sim`: the simulated gateway on its own, for any client.
+
+use std::fs::File;
+use std::io::{self, LineWriter, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use crate::sim::Simulator;
+
+use super::{Failure, endpoint, exit, interrupted, runtime, unforeseen};
+
+/// What `bakeoff sim` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// Port on the loopback interface; 0 for any free one.
+    pub port: u16,
+    /// World file; absent: the built-in world.
+    pub world: Option<PathBuf>,
+    /// Where the truth is logged.
+    pub truth: Option<PathBuf>,
+    /// Salt of the answers; absent: a random one.
+    pub salt: Option<u64>,
+}
+
+/// Serves until it is interrupted.
+pub(super) fn execute(options: Options) -> Result<u8, Failure> {
+    let (world, _) = endpoint::read_world(options.world.as_deref())?;
+    let truth: Option<Box<dyn Write + Send>> = match &options.truth {
+        None => None,
+        Some(path) => {
+            let file = File::create(path).map_err(|error| {
+                Failure::usage(format!("`{}` could not be made: {error}", path.display()))
+            })?;
+            Some(Box::new(LineWriter::new(file)))
+        }
+    };
+    let listener = TcpListener::bind(("127.0.0.1", options.port)).map_err(|error| {
+        Failure::usage(format!(
+            "port {} could not be opened: {error}\n  name another one with --port, or 0 for any",
+            options.port
+        ))
+    })?;
+    let salt = options.salt.map_or_else(unforeseen, Ok)?;
+    let running = Simulator::start(world, listener, truth, salt)?;
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "simulated gateway at {} (salt {salt}); Ctrl-C ends it",
+        running.base_url()
+    )?;
+    out.flush()?;
+    runtime()?.block_on(interrupted());
+    drop(running);
+    Ok(exit::DONE)
+}

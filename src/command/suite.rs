@@ -1,0 +1,29 @@
+//! `bakeoff suite`: say every problem of suite files.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::{Failure, exit, files};
+
+/// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
+pub(super) fn check(paths: &[PathBuf]) -> Result<u8, Failure> {
+    let mut out = io::stdout().lock();
+    let mut code = exit::DONE;
+    for path in paths {
+        match files::suite(path) {
+            Ok(suite) => writeln!(
+                out,
+                "{}: ok, {} prompts, {} models, {} trials",
+                path.display(),
+                suite.prompts.len(),
+                suite.variants.len(),
+                suite.trials(),
+            )?,
+            Err(failure) => {
+                code = failure.code;
+                writeln!(io::stderr(), "{failure}")?;
+            }
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,39 @@
+//! What leaves the engine while it works.
+
+use crate::record::{Outcome, Sample};
+use crate::units::Nanos;
+
+/// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
+/// other and never answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A warm-up request of a variant (by its index in the suite) ended; it is not a sample.
+    WarmedUp {
+        /// Index of the variant.
+        variant: usize,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The trials of a slot were sent.
+    Started {
+        /// Number of the slot.
+        slot: u64,
+        /// When it was due.
+        scheduled: Nanos,
+    },
+    /// An attempt failed and another will follow.
+    Retried {
+        /// Number of the trial.
+        trial: u64,
+        /// Number of the attempt that failed, from 1.
+        attempt: u32,
+        /// How it ended.
+        outcome: Outcome,
+        /// How long until the next one.
+        wait: Nanos,
+    },
+    /// A trial ended.
+    Finished(Box<Sample>),
+    /// No further slot will start, for this reason.
+    Stopping(String),
+}

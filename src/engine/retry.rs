@@ -1,0 +1,149 @@
+//! Whether to try again, and when.
+//!
+//! Owns the rule. Must not know the clock: it is told what happened and returns how long to wait.
+//! Invariant: never after a token has arrived, because that would hide a failure and pay twice.
+
+use crate::record::Outcome;
+use crate::units::Nanos;
+
+/// Longest wait that a server may ask of us: beyond it the trial fails, visibly, instead of
+/// holding its slot.
+pub const RETRY_AFTER_MAX: Nanos = Nanos::from_millis(60_000);
+
+/// First step of the back-off; each further one doubles it.
+const BACK_OFF_FIRST: Nanos = Nanos::from_millis(500);
+
+/// Longest step of the back-off.
+const BACK_OFF_MAX: Nanos = Nanos::from_millis(30_000);
+
+/// What the rule needs to know of a failed attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Failed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// Whether a token had arrived.
+    pub token_arrived: bool,
+    /// How long the server asked us to wait.
+    pub retry_after: Option<Nanos>,
+}
+
+/// How long to wait before the next attempt, or `None` for no further one.
+///
+/// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the
+/// back-off step times (0.5 + jitter / 2), and never shorter than the server asked for.
+pub fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
+    if attempt >= max_attempts || failed.token_arrived || !is_passing(failed) {
+        return None;
+    }
+    if failed
+        .retry_after
+        .is_some_and(|asked| asked > RETRY_AFTER_MAX)
+    {
+        return None;
+    }
+    let doubled = BACK_OFF_FIRST.0.saturating_mul(1 << (attempt - 1).min(16));
+    let step = doubled.min(BACK_OFF_MAX.0);
+    let spread = step / 2 + scaled(step / 2, jitter);
+    Some(Nanos(spread).max(failed.retry_after.unwrap_or(Nanos::ZERO)))
+}
+
+/// Whether the failure may pass by itself.
+fn is_passing(failed: &Failed) -> bool {
+    match failed.outcome {
+        Outcome::RateLimited
+        | Outcome::ServerError
+        | Outcome::ConnectFailed
+        | Outcome::ConnectionLost
+        | Outcome::Cut => true,
+        // 408 (request timeout) and 409 (conflict) are the two refusals that ask for another try.
+        Outcome::Rejected => matches!(failed.status, Some(408 | 409)),
+        _ => false,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Both factors are bounded.
+fn scaled(span: u64, share: f64) -> u64 {
+    (span as f64 * share.clamp(0.0, 1.0)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn failed(outcome: Outcome) -> Failed {
+        Failed {
+            outcome,
+            status: None,
+            token_arrived: false,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn only_passing_failures_are_tried_again() {
+        // A wrong key or model fails the same way each time: another try only costs.
+        let again: Vec<Outcome> = Outcome::ALL
+            .into_iter()
+            .filter(|&outcome| wait(&failed(outcome), 1, 3, 0.0).is_some())
+            .collect();
+        assert_eq!(
+            again,
+            [
+                Outcome::Cut,
+                Outcome::RateLimited,
+                Outcome::ServerError,
+                Outcome::ConnectFailed,
+                Outcome::ConnectionLost,
+            ]
+        );
+        for (status, expected) in [(400, false), (408, true), (409, true), (422, false)] {
+            let failed = Failed {
+                status: Some(status),
+                ..failed(Outcome::Rejected)
+            };
+            assert_eq!(wait(&failed, 1, 3, 0.0).is_some(), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_token_forbids_another_try() {
+        // After a token the answer was paid for; a second one would be counted as the first.
+        for outcome in Outcome::ALL {
+            let failed = Failed {
+                token_arrived: true,
+                ..failed(outcome)
+            };
+            assert_eq!(wait(&failed, 1, 3, 0.5), None);
+        }
+    }
+
+    #[test]
+    fn a_server_is_obeyed_up_to_a_limit() {
+        // Retry-After wins over a shorter back-off; an hour would hold the slot for nothing.
+        let asked = |retry_after| Failed {
+            retry_after: Some(retry_after),
+            ..failed(Outcome::RateLimited)
+        };
+        let ten = Nanos::from_millis(10_000);
+        assert_eq!(wait(&asked(ten), 1, 3, 0.9), Some(ten));
+        assert_eq!(wait(&asked(Nanos::from_millis(3_600_000)), 1, 3, 0.9), None);
+    }
+
+    proptest! {
+        // Waits are bounded, attempts are bounded, and jitter keeps half of the step.
+        #[test]
+        fn waits_are_bounded(attempt in 1_u32..40, most in 1_u32..40, jitter in 0.0..1.0) {
+            match wait(&failed(Outcome::ServerError), attempt, most, jitter) {
+                None => prop_assert!(attempt >= most),
+                Some(waited) => {
+                    prop_assert!(attempt < most);
+                    prop_assert!(waited <= BACK_OFF_MAX);
+                    prop_assert!(waited.0 >= BACK_OFF_FIRST.0 / 2);
+                }
+            }
+        }
+    }
+}

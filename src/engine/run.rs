@@ -1,0 +1,233 @@
+//! The loop: one slot after the other, as many in flight as the suite allows.
+//!
+//! Owns which slot starts when, and how a run ends. Must not know what a trial is made of.
+//! Invariant: a slot in flight is finished, given up at the end of the grace period, or the run was
+//! dropped; it is never forgotten.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::catalog::Prices;
+use crate::gateway::{Outgoing, Recording, Transport};
+use crate::plan::{Pacer, Plan};
+use crate::record::Outcome;
+use crate::suite::{Suite, TokenLimitName};
+use crate::units::Nanos;
+
+use super::event::Event;
+use super::trial::{self, Ready};
+
+/// How long an interrupted run waits for what is in flight.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Whoever can carry out one exchange, with the clock it stamps by.
+pub trait Ask: Send + Sync + 'static {
+    /// Sends one request and records what comes back; failures are part of the recording.
+    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send;
+
+    /// Time since the run began.
+    fn now(&self) -> Nanos;
+}
+
+impl Ask for Transport {
+    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send {
+        self.exchange(outgoing)
+    }
+
+    fn now(&self) -> Nanos {
+        self.clock().now()
+    }
+}
+
+/// All that a run needs to know, shared by its trials.
+#[derive(Debug)]
+pub struct Orders {
+    /// Name of the run; request ids begin with it.
+    pub run: String,
+    /// The resolved suite.
+    pub suite: Suite,
+    /// The order of everything.
+    pub plan: Plan,
+    /// Content digest of each prompt, in the suite's order.
+    pub prompt_digests: Vec<String>,
+    /// List prices of each variant's model, in the suite's order.
+    pub prices: Vec<Option<Prices>>,
+    /// Name of the token limit that the endpoint wants for every model.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Spaces slots by what the endpoint allows a minute.
+    pub pacer: Pacer,
+}
+
+/// The request to stop: `true` once someone wants the run to end.
+pub type Stop = watch::Receiver<bool>;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Every slot was carried out.
+    Complete,
+    /// Someone asked it to stop.
+    Interrupted,
+    /// Going on made no sense, for this reason.
+    Hopeless(String),
+}
+
+/// Carries out the plan and tells of it; returns when the last event was taken.
+///
+/// The receiver of `events` may be slow: trials then wait after they were measured, never before.
+pub async fn run<A: Ask>(
+    asker: Arc<A>,
+    orders: Arc<Orders>,
+    events: mpsc::Sender<Event>,
+    mut stop: Stop,
+) -> Ending {
+    tokio::select! {
+        () = trial::warm_up(&asker, &orders, &events) => {}
+        () = stopped(&mut stop) => return Ending::Interrupted,
+    }
+    let mut flying = JoinSet::new();
+    let ending = start_slots(&asker, &orders, &events, &mut stop, &mut flying).await;
+    let reason = match &ending {
+        Ending::Complete => None,
+        Ending::Interrupted => Some("interrupted".to_owned()),
+        Ending::Hopeless(reason) => Some(reason.clone()),
+    };
+    let grace = reason.is_some().then(|| Instant::now() + GRACE);
+    if let Some(reason) = reason {
+        // A closed channel means that nobody listens any more; the run still ends in order.
+        let _ = events.send(Event::Stopping(reason)).await;
+    }
+    land(ending, flying, grace, &mut stop).await
+}
+
+/// Starts every slot of the plan, or stops early.
+async fn start_slots<A: Ask>(
+    asker: &Arc<A>,
+    orders: &Arc<Orders>,
+    events: &mpsc::Sender<Event>,
+    stop: &mut Stop,
+    flying: &mut JoinSet<Option<String>>,
+) -> Ending {
+    let most = usize::try_from(orders.suite.concurrency).unwrap_or(usize::MAX);
+    let mut pacer = orders.pacer.clone();
+    for slot in orders.plan.slots() {
+        while flying.len() >= most {
+            tokio::select! {
+                Some(ended) = flying.join_next() => {
+                    if let Ok(Some(reason)) = ended {
+                        return Ending::Hopeless(reason);
+                    }
+                }
+                () = stopped(stop) => return Ending::Interrupted,
+            }
+        }
+        let trials = trial::of_slot(orders, &slot);
+        let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
+        let requests = u32::try_from(trials.len()).unwrap_or(u32::MAX);
+        let now = asker.now();
+        let start = pacer.wait(now, requests, tokens);
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Ending::Interrupted,
+            () = sleep(start.since(now).into()), if start > now => {}
+            () = std::future::ready(()), if start <= now => {}
+        }
+        let (number, asker, orders, events, stop) = (
+            slot.number,
+            Arc::clone(asker),
+            Arc::clone(orders),
+            events.clone(),
+            stop.clone(),
+        );
+        flying.spawn(carry_out(number, trials, asker, orders, events, stop));
+    }
+    Ending::Complete
+}
+
+/// Waits for what is in flight, until `grace` if there is one, and drops the rest.
+async fn land(
+    mut ending: Ending,
+    mut flying: JoinSet<Option<String>>,
+    mut grace: Option<Instant>,
+    stop: &mut Stop,
+) -> Ending {
+    while !flying.is_empty() {
+        let ended = async {
+            match grace {
+                Some(until) => timeout_at(until, flying.join_next()).await.ok().flatten(),
+                None => flying.join_next().await,
+            }
+        };
+        tokio::select! {
+            ended = ended => match ended {
+                Some(Ok(Some(reason))) if ending == Ending::Complete => {
+                    ending = Ending::Hopeless(reason);
+                }
+                Some(_) => {}
+                None => break,
+            },
+            () = stopped(stop), if grace.is_none() => {
+                ending = Ending::Interrupted;
+                grace = Some(Instant::now() + GRACE);
+            }
+        }
+    }
+    ending
+}
+
+/// All trials of one slot, sent at the same moment. Returns why going on is hopeless, if it is.
+async fn carry_out<A: Ask>(
+    slot: u64,
+    trials: Vec<Ready>,
+    asker: Arc<A>,
+    orders: Arc<Orders>,
+    events: mpsc::Sender<Event>,
+    stop: Stop,
+) -> Option<String> {
+    let scheduled = asker.now();
+    let mut sent: JoinSet<Outcome> = trials
+        .into_iter()
+        .map(|trial| {
+            let (asker, orders, events, stop) = (
+                Arc::clone(&asker),
+                Arc::clone(&orders),
+                events.clone(),
+                stop.clone(),
+            );
+            trial::carry_out(trial, scheduled, asker, orders, events, stop)
+        })
+        .collect();
+    let _ = events.send(Event::Started { slot, scheduled }).await;
+    let mut outcomes = Vec::with_capacity(sent.len());
+    while let Some(ended) = sent.join_next().await {
+        outcomes.extend(ended);
+    }
+    hopeless(&outcomes)
+}
+
+/// A whole slot that failed for want of a key, of money or of a connection (after its retries)
+/// says that every further one would fail alike, and cost time or the account's standing.
+fn hopeless(outcomes: &[Outcome]) -> Option<String> {
+    let first = *outcomes.first()?;
+    let reason = match first {
+        Outcome::Unauthorized => "the endpoint does not accept the key",
+        Outcome::PaymentRequired => "the account has no balance or its budget is used up",
+        Outcome::ConnectFailed => "the endpoint cannot be reached",
+        Outcome::TlsFailed => "the endpoint's certificate cannot be verified",
+        _ => return None,
+    };
+    outcomes
+        .iter()
+        .all(|&outcome| outcome == first)
+        .then(|| reason.to_owned())
+}
+
+/// Returns once a stop is asked for; never, when nobody can ask any more.
+pub(super) async fn stopped(stop: &mut Stop) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

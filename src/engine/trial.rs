@@ -1,0 +1,288 @@
+//! One trial: attempts until one answers or none may follow, and the sample they leave.
+//!
+//! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
+//! time (building the request, reading the answer) happens before the first stamp or after the last.
+
+use std::sync::Arc;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::catalog::{TokenCounts, cost};
+use crate::gateway::{Outgoing, Reading, Recording, read, request};
+use crate::plan::{Slot, Trial, warm_up_prompt};
+use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
+use crate::suite::{Prompt, Variant};
+use crate::units::Nanos;
+
+use super::event::Event;
+use super::retry::{self, Failed};
+use super::run::{Ask, Orders, Stop, stopped};
+
+/// The path of the chat route, after the base URL.
+const CHAT: &str = "/chat/completions";
+
+/// Tokens of an answer that a tokens-a-minute limit reserves where no token limit was set.
+const TOKENS_ASSUMED: u64 = 1_024;
+
+/// Share of TTFT above which our own delay spoils a sample.
+const CLIENT_LIMITED_SHARE: f64 = 0.05;
+
+/// A trial with its request, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Ready {
+    trial: Trial,
+    body: Vec<u8>,
+}
+
+impl Ready {
+    /// The prompt and the variant it pairs.
+    fn asks<'o>(&self, orders: &'o Orders) -> (&'o Prompt, &'o Variant) {
+        (
+            &orders.suite.prompts[self.trial.prompt],
+            &orders.suite.variants[self.trial.variant],
+        )
+    }
+
+    /// What it may take from a tokens-a-minute limit: its prompt at four bytes a token (roughly
+    /// English) and its answer at the token limit.
+    pub(super) fn tokens(&self, orders: &Orders) -> u64 {
+        let (prompt, variant) = self.asks(orders);
+        let most = orders.suite.parameters_of(prompt, variant).max_tokens;
+        self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED)
+    }
+}
+
+/// The trials of a slot in the order in which they are sent, requests built.
+pub(super) fn of_slot(orders: &Orders, slot: &Slot) -> Vec<Ready> {
+    let prompt = &orders.suite.prompts[slot.prompt];
+    let ready = |trial: Trial| {
+        let body = body(orders, prompt, &orders.suite.variants[trial.variant]);
+        Ready { trial, body }
+    };
+    slot.trials().map(ready).collect()
+}
+
+fn body(orders: &Orders, prompt: &Prompt, variant: &Variant) -> Vec<u8> {
+    let suite = &orders.suite;
+    request::body(
+        &variant.model,
+        &suite.messages_of(prompt, variant),
+        &suite.parameters_of(prompt, variant),
+        suite.stream,
+        orders.max_tokens_name,
+    )
+}
+
+/// Carries out a trial and tells of its sample. The sample's outcome is returned.
+pub(super) async fn carry_out<A: Ask>(
+    ready: Ready,
+    scheduled: Nanos,
+    asker: Arc<A>,
+    orders: Arc<Orders>,
+    events: mpsc::Sender<Event>,
+    mut stop: Stop,
+) -> Outcome {
+    let trial = ready.trial;
+    let mut attempts: Vec<Attempt> = Vec::new();
+    // A generator of its own for each trial: waits do not depend on which trial failed first.
+    let mut jitter = ChaCha8Rng::seed_from_u64(orders.suite.seed ^ (trial.number << 16));
+    loop {
+        let number = attempts.len() as u32 + 1;
+        let request_id = format!("{}-{}-{number}", orders.run, trial.number);
+        let outgoing = Outgoing {
+            path: CHAT,
+            request_id: request_id.clone(),
+            body: ready.body.clone(),
+        };
+        let (_, variant) = ready.asks(&orders);
+        let (recording, reading) = answer(&*asker, &orders, variant, outgoing).await;
+        // A date means something only against the wall clock: the one place where it is asked.
+        let retry_after = reading
+            .retry_after
+            .map(|asked| asked.wait(jiff::Timestamp::now()));
+        let failed = Failed {
+            outcome: reading.outcome,
+            status: reading.status,
+            token_arrived: reading.first_token.is_some(),
+            retry_after,
+        };
+        attempts.push(Attempt {
+            request_id,
+            sent_ns: recording.sent,
+            end_ns: reading.end,
+            outcome: reading.outcome,
+            status: reading.status,
+            retry_after_ms: retry_after.map(|wait| wait.0 / 1_000_000),
+        });
+        let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random());
+        if let Some(wait) = wait {
+            let (trial, outcome) = (trial.number, reading.outcome);
+            let _ = events
+                .send(Event::Retried {
+                    trial,
+                    attempt: number,
+                    outcome,
+                    wait,
+                })
+                .await;
+            tokio::select! {
+                () = sleep(wait.into()) => continue,
+                // The failure stands: a stopped run starts nothing more.
+                () = stopped(&mut stop) => {}
+            }
+        }
+        let outcome = reading.outcome;
+        let sample = sample(&ready, scheduled, &orders, attempts, &recording, reading);
+        let _ = events.send(Event::Finished(Box::new(sample))).await;
+        return outcome;
+    }
+}
+
+/// One exchange, and what it means. Reading happens on a thread for such work, so that no other
+/// stream's stamp waits for it.
+async fn answer<A: Ask>(
+    asker: &A,
+    orders: &Orders,
+    variant: &Variant,
+    outgoing: Outgoing,
+) -> (Recording, Reading) {
+    let recording = asker.ask(outgoing).await;
+    let (model, streamed) = (variant.model.clone(), orders.suite.stream);
+    let reading = tokio::task::spawn_blocking(move || {
+        let reading = read(&recording, &model, streamed);
+        (recording, reading)
+    });
+    reading.await.expect("reading a recording never panics")
+}
+
+/// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
+pub(super) async fn warm_up<A: Ask>(
+    asker: &Arc<A>,
+    orders: &Arc<Orders>,
+    events: &mpsc::Sender<Event>,
+) {
+    let prompt = warm_up_prompt(&orders.suite);
+    let warming = orders
+        .suite
+        .variants
+        .iter()
+        .enumerate()
+        .map(|(place, variant)| {
+            let body = body(orders, &prompt, variant);
+            async move {
+                for number in 1..=orders.suite.warmup {
+                    let request_id = format!("{}-w{place}-{number}", orders.run);
+                    let outgoing = Outgoing {
+                        path: CHAT,
+                        request_id,
+                        body: body.clone(),
+                    };
+                    let reading = answer(&**asker, orders, variant, outgoing).await.1;
+                    let _ = events
+                        .send(Event::WarmedUp {
+                            variant: place,
+                            outcome: reading.outcome,
+                        })
+                        .await;
+                }
+            }
+        });
+    futures::future::join_all(warming).await;
+}
+
+/// The sample that a finished trial leaves.
+fn sample(
+    ready: &Ready,
+    scheduled: Nanos,
+    orders: &Orders,
+    attempts: Vec<Attempt>,
+    recording: &Recording,
+    reading: Reading,
+) -> Sample {
+    let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
+    let sent = recording.sent;
+    let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
+    let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
+    let keep = orders.suite.keep_answers;
+    let cost_usd = reading
+        .usage
+        .as_ref()
+        .zip(orders.prices[trial.variant].as_ref())
+        .and_then(|(usage, prices)| cost(prices, &counts(usage)?));
+    let mut sample = Sample {
+        version: Sample::VERSION,
+        trial: trial.number,
+        slot: trial.slot,
+        round: trial.round,
+        prompt: prompt.id.clone(),
+        prompt_digest: orders.prompt_digests[trial.prompt].clone(),
+        repetition: trial.repetition,
+        variant: variant.label.clone(),
+        model: variant.model.clone(),
+        weight: prompt.weight,
+        tags: prompt.tags.clone(),
+        outcome: reading.outcome,
+        error: reading.error,
+        request_id: attempts
+            .last()
+            .map(|last| last.request_id.clone())
+            .unwrap_or_default(),
+        sent_ns: sent,
+        scheduled_ns: scheduled,
+        connect_ns: recording.connect,
+        headers_ns: span(reading.headers),
+        ttft_ns: span(reading.first_token),
+        ttfa_ns: span(reading.first_answer),
+        last_token_ns: span(reading.last_token),
+        latency_ns: span(Some(reading.end)),
+        experienced_ttft_ns: reading.first_token.map(|at| at.since(first_sent)),
+        gaps: reading
+            .first_token
+            .map(|_| gaps_of(&reading.gaps.gaps, reading.gaps.coalesced)),
+        answer_chars: reading.answer_chars,
+        reasoning_chars: reading.reasoning_chars,
+        first_chunk_chars: reading.first_chunk_chars,
+        usage: reading.usage,
+        finish_reason: reading.finish_reason,
+        cost_usd,
+        billed_usd: reading.billed_usd,
+        market_usd: reading.market_usd,
+        provider: reading.provider,
+        provider_attempts: reading.provider_attempts,
+        served_model: reading.served_model,
+        generation_id: reading.generation_id,
+        flags: reading.flags,
+        answer: reading.answer.filter(|_| keep),
+        reasoning: reading.reasoning.filter(|_| keep),
+        tool_calls: if keep { reading.tool_calls } else { Vec::new() },
+        scores: std::collections::BTreeMap::new(),
+        attempts,
+    };
+    let own_delay = sample.lag().0 as f64;
+    let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
+    let own = [
+        (Flag::Late, sample.attempts.len() > 1),
+        (Flag::Cold, recording.connect.is_some()),
+        (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
+    ];
+    sample.flags.extend(
+        own.into_iter()
+            .filter_map(|(flag, holds)| holds.then_some(flag)),
+    );
+    sample.flags.sort_unstable();
+    sample.flags.dedup();
+    sample
+}
+
+/// The counts that a cost needs; without prompt and completion tokens there is none.
+fn counts(usage: &Usage) -> Option<TokenCounts> {
+    Some(TokenCounts {
+        prompt: usage.prompt_tokens?,
+        completion: usage.completion_tokens?,
+        cached: usage.cached_tokens.unwrap_or(0),
+        cache_write: usage.cache_write_tokens.unwrap_or(0),
+    })
+}

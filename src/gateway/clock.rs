@@ -1,0 +1,34 @@
+//! The one clock of a run.
+//!
+//! Owns the origin from which every stamp counts. Must not know what is stamped. Invariant: stamps
+//! never go backwards, and wall time never enters a difference.
+
+use std::time::{Duration, Instant};
+
+use crate::units::Nanos;
+
+/// A monotonic clock that began with the run. Copies share the origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    #[allow(clippy::new_without_default)] // A clock by default would have a hidden origin.
+    pub fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+
+    /// Time since the origin.
+    pub fn now(self) -> Nanos {
+        Nanos::from(self.origin.elapsed())
+    }
+
+    /// The instant at which this clock shows `at`, for the runtime's timers.
+    pub fn instant(self, at: Nanos) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.origin + Duration::from(at))
+    }
+}

@@ -1,0 +1,244 @@
+//! The rules of the house that a compiler does not check: which room may use which, who may touch
+//! the world, and what a file must look like.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the top of the house down. A room may use itself and those after it.
+const ROOMS: [&str; 13] = [
+    "cli", "command", "report", "verdict", "engine", "gateway", "record", "plan", "catalog",
+    "suite", "stats", "sim", "units",
+];
+
+/// Lines of a file beyond which a reader no longer knows what it is about.
+const LINES_MAX: usize = 600;
+
+struct Source {
+    path: PathBuf,
+    room: String,
+    /// The code above the tests of the file.
+    code: String,
+    lines: usize,
+}
+
+/// Every Rust file below `src/`; the code of a file ends where its own tests begin.
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    found.sort();
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let inside = path.strip_prefix(&root).unwrap().to_path_buf();
+            let first = inside.iter().next().unwrap().to_string_lossy().into_owned();
+            Source {
+                room: first.trim_end_matches(".rs").to_owned(),
+                lines: text.lines().count(),
+                code: text
+                    .split("#[cfg(test)]\nmod tests {")
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+                path: inside,
+            }
+        })
+        .collect()
+}
+
+fn is_test(source: &Source) -> bool {
+    source
+        .path
+        .iter()
+        .any(|part| part == "tests" || part == "tests.rs")
+}
+
+/// The rooms that a line of code names through `crate::`.
+fn rooms_used(code: &str) -> Vec<(usize, String)> {
+    let mut used = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        for part in line.split("crate::").skip(1) {
+            let grouped = part.strip_prefix('{').unwrap_or(part);
+            let names = if part.starts_with('{') {
+                grouped.split(',')
+            } else {
+                part.split('\0')
+            };
+            for name in names {
+                let word: String = name
+                    .trim()
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if ROOMS.contains(&word.as_str()) {
+                    used.push((number + 1, word));
+                }
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn imports_point_down_the_house() {
+    // A room that knows one above it can no longer be understood, or tested, alone.
+    let place = |room: &str| ROOMS.iter().position(|name| *name == room);
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(own) = place(&source.room) else {
+            continue;
+        };
+        for (line, used) in rooms_used(&source.code) {
+            let below = place(&used).unwrap();
+            let sim_from_elsewhere = used == "sim" && !["command", "sim"].contains(&&*source.room);
+            let sim_uses_more = source.room == "sim" && !["sim", "units"].contains(&&*used);
+            if below < own || sim_from_elsewhere || sim_uses_more {
+                wrong.push(format!("{}:{line} uses {used}", source.path.display()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "imports that point up:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_world_is_touched_where_the_design_says() {
+    // A clock, a socket, a file or a random number in a pure room makes its results a matter of luck.
+    let rules: [(&str, &[&str]); 13] = [
+        ("clap::", &["cli.rs"]),
+        ("reqwest", &["gateway/transport.rs"]),
+        ("axum", &["sim/server"]),
+        ("annotate_snippets", &["suite/problem.rs"]),
+        ("indicatif", &["command"]),
+        ("println!", &[]),
+        ("stdout()", &["command"]),
+        ("stderr()", &["command"]),
+        (
+            "Instant::now",
+            &["gateway/clock.rs", "engine", "sim/server"],
+        ),
+        ("Timestamp::now", &["command", "engine"]),
+        ("SystemTime::now", &["sim/server"]),
+        (
+            "std::fs",
+            &[
+                "command",
+                "record/journal",
+                "record/folder",
+                "record/run",
+                "record/amendment",
+                "gateway/transport.rs",
+            ],
+        ),
+        ("rand::random", &["command"]),
+    ];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let path = source.path.to_string_lossy().replace('\\', "/");
+        for (word, places) in rules {
+            let here = source
+                .code
+                .lines()
+                .any(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+            if here && !places.iter().any(|place| path.starts_with(place)) {
+                wrong.push(format!("{path} holds `{word}`"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "the world is touched outside its rooms:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn files_say_what_they_own_and_stay_small() {
+    // A reader must know what a file is for from its first lines, and hold it in the head.
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let path = source.path.display();
+        if !source.code.starts_with("//!") {
+            wrong.push(format!("{path} does not open with what it owns"));
+        }
+        if source.lines > LINES_MAX && !is_test(&source) {
+            wrong.push(format!("{path} has {} lines", source.lines));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn wire_types_keep_their_positions() {
+    // `flatten` and `untagged` lose the place of an error in a TOML file.
+    for source in sources() {
+        for word in ["serde(flatten", "serde(untagged", "(flatten)", "(untagged)"] {
+            assert!(
+                !source.code.contains(word),
+                "{} holds {word}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_machine_is_committed() {
+    // A path of someone's machine, or a key, in a committed file is there for ever.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = std::process::Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(root)
+        .output();
+    // Outside a checkout (a packaged crate) there is nothing to commit.
+    let Ok(listed) = listed.map(|output| String::from_utf8(output.stdout).unwrap()) else {
+        return;
+    };
+    let homes = [
+        ["/ho", "me/"].concat(),
+        ["/Us", "ers/"].concat(),
+        ["/wo", "rk/"].concat(),
+    ];
+    for name in listed.split('\0').filter(|name| !name.is_empty()) {
+        let Ok(text) = fs::read_to_string(root.join(name)) else {
+            continue;
+        };
+        for home in &homes {
+            assert!(
+                !text.contains(home.as_str()),
+                "{name} holds a path of a machine: {home}"
+            );
+        }
+        let key = text.match_indices("vck_").find(|(at, _)| {
+            text[at + 4..]
+                .chars()
+                .take_while(char::is_ascii_alphanumeric)
+                .count()
+                >= 24
+        });
+        assert!(key.is_none(), "{name} holds what looks like a key");
+    }
+}
