@@ -341,7 +341,11 @@ impl Side {
                 self.gap_histogram.min() as f64 * 1e3,
                 self.gap_longest_ns as f64,
             );
-            let value_at = |q| Some(self.gap_histogram.value_at_quantile(q) as f64 * 1e3);
+            // A bucket's upper end may lie above the longest gap: no percentile may.
+            let value_at = |q| {
+                let bucket_ns = self.gap_histogram.value_at_quantile(q) as f64 * 1e3;
+                Some(bucket_ns.min(self.gap_longest_ns as f64))
+            };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
         let figures = Figures::of(&mut whole);
