@@ -88,6 +88,13 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
             None,
         );
     }
+    if summary.lost_lines > 0 {
+        let lost = summary.lost_lines;
+        told.tell(
+            format!("not readable in samples.jsonl, in no figure: {lost} lines"),
+            None,
+        );
+    }
     if summary.strays > 0 {
         let strays = summary.strays;
         told.tell(

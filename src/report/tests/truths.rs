@@ -154,11 +154,18 @@ fn colour_is_used_only_when_told() {
 }
 
 #[test]
-fn the_first_error_of_the_journal_ends_the_reading() {
-    // A damaged journal must not become a report that looks whole.
+fn lost_lines_are_told_and_other_errors_end_the_reading() {
+    // One damaged line must not cost the report, nor a failing disk make one that looks whole.
     let run = manifest(&["a/x"], &["p"], 2);
-    let samples = [Ok(answered(&run, 0, 100)), Err(Broken)];
-    assert!(Report::read(&run, samples, io::sink()).is_err());
+    let samples = || [Err(Broken), Ok(answered(&run, 1, 100))];
+    assert!(Report::read(&run, samples(), |_| false, io::sink()).is_err());
+    let report = Report::read(&run, samples(), |_| true, io::sink()).unwrap();
+    assert_eq!(report.summary().variants[0].figures.counts.done, 1);
+    let page = written(&report, Format::Markdown);
+    assert!(
+        page.contains("samples.jsonl, in no figure: 1 lines"),
+        "{page}"
+    );
 }
 
 #[test]
