@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .lines()
         .map(|line| Ok::<Sample, io::Error>(serde_json::from_str(&line?)?));
     let rows = File::create(folder.path().join(SAMPLES_CSV))?;
-    let report = Report::read(&manifest, samples, rows)?;
+    let report = Report::read(&manifest, samples, |_| false, rows)?;
     let read = begin.elapsed();
     for format in Format::FILES {
         let file = File::create(folder.path().join(format.file_name()))?;

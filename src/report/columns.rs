@@ -24,8 +24,8 @@ pub(super) fn comparison(summary: &RunSummary) -> Table {
         put_money(&mut row, &variant.figures);
         put_ratios(&mut row, &variant.ratios);
         row.show("ttft_p50_ms", "TTFT p50", 0);
-        row.show("ttft_p75_ms", "p75", 7);
-        row.show("ttft_p95_ms", "p95", 4);
+        row.show("ttft_p75_ms", "TTFT p75", 7);
+        row.show("ttft_p95_ms", "TTFT p95", 4);
         if reasoning {
             row.show("ttfa_p50_ms", "TTFA p50", 5);
         }

@@ -6,6 +6,7 @@
 
 use crate::record::Flag;
 use crate::stats::quantile::Percentile;
+use crate::units::Usd;
 use crate::verdict::{Distribution, Estimate, RunSummary, VariantSummary};
 
 use super::columns::streams_reasoning;
@@ -189,37 +190,42 @@ fn in_brackets(ratio: Option<f64>) -> String {
         })
 }
 
+/// Who is cheapest, and what the soonest costs where that is another.
 fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
-    let priced = ranked.iter().filter_map(|side| {
+    let soonest = ranked.first()?.variant;
+    let prices = ranked.iter().filter_map(|side| {
         let total = side.variant.figures.ranked_cost();
         total.mean().map(|mean| (side.variant, mean, total.n))
     });
-    let priced: Vec<_> = priced.collect();
-    let &(cheapest, mean, n) = priced.iter().min_by_key(|(_, mean, _)| *mean)?;
+    let prices: Vec<(&VariantSummary, Usd, u64)> = prices.collect();
+    let &(cheapest, mean, n) = prices.iter().min_by_key(|(_, mean, _)| *mean)?;
     let amount = Figure::Money(mean).shown();
-    if priced.len() == 1 {
+    let name = &cheapest.label;
+    if prices.len() == 1 {
         return Some(format!(
-            "{} cost {amount} a request (n {n}).",
-            cheapest.label
+            "By list price {name} costs {amount} a request (n {n})."
         ));
     }
-    let reference = priced.iter().find(|(variant, ..)| variant.is_reference);
-    Some(match reference {
-        Some((reference, ..)) if reference.label == cheapest.label => format!(
-            "By list price the reference {} was the cheapest: {amount} a request (n {n}).",
-            cheapest.label,
-        ),
-        Some(&(reference, theirs, count)) => format!(
-            "By list price {} was the cheapest: {amount} a request (n {n}) against {} (n {count}) for \
-             {}{}.",
-            cheapest.label,
-            Figure::Money(theirs).shown(),
-            reference.label,
-            in_brackets(cheapest.ratios.cost_mean),
-        ),
-        None => format!(
-            "By list price {} was the cheapest: {amount} a request (n {n}).",
-            cheapest.label,
-        ),
-    })
+    let role = if cheapest.is_reference {
+        "the reference "
+    } else {
+        ""
+    };
+    let mut sentence =
+        format!("By list price {role}{name} is the cheapest: {amount} a request (n {n})");
+    // The reference's price is what a switch is measured by; the soonest's is what speed costs.
+    let mut told = vec![name];
+    let beside = [
+        prices.iter().find(|(v, ..)| v.is_reference),
+        prices.iter().find(|(v, ..)| v.label == soonest.label),
+    ];
+    for &(variant, mean, n) in beside.into_iter().flatten() {
+        if !told.contains(&&variant.label) {
+            told.push(&variant.label);
+            let amount = Figure::Money(mean).shown();
+            sentence = format!("{sentence}; {} costs {amount} (n {n})", variant.label);
+        }
+    }
+    sentence.push('.');
+    Some(sentence)
 }

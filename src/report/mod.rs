@@ -71,18 +71,25 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Reads the samples of a run once, in any order, and writes `samples.csv` on the way (into
-    /// [`io::sink`] where nobody wants it). Ends at the first error of either side.
+    /// [`io::sink`] where nobody wants it). An error that `is_lost_line` knows is one line of the
+    /// journal: it is counted, told, and read past. Any other ends the reading.
     pub fn read<E: From<io::Error>>(
         manifest: &'a Manifest,
         samples: impl IntoIterator<Item = Result<Sample, E>>,
+        is_lost_line: impl Fn(&E) -> bool,
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
         let mut summaries = Summaries::new(manifest);
         for sample in samples {
-            let sample = sample?;
-            rows.add(&sample)?;
-            summaries.add(&sample);
+            match sample {
+                Ok(sample) => {
+                    rows.add(&sample)?;
+                    summaries.add(&sample);
+                }
+                Err(error) if is_lost_line(&error) => summaries.add_lost_line(),
+                Err(error) => return Err(error),
+            }
         }
         rows.finish()?;
         Ok(Self::new(manifest, summaries.finish()))

@@ -57,7 +57,7 @@ impl Told<'_> {
         });
     }
 
-    /// Tells of `count` samples with a flag, where there are any.
+    /// Tells of the samples with a flag, where there are any.
     fn tell_flag(
         &mut self,
         variant: &VariantSummary,
@@ -68,7 +68,7 @@ impl Told<'_> {
         let counts = &variant.figures.counts;
         let (count, done) = (counts.flag(flag), counts.done);
         if count > 0 {
-            self.tell(format!("{count} of {done} samples {text}"), remedy);
+            self.tell(format!("{text}: {count} of {done} samples"), remedy);
         }
     }
 }
@@ -84,14 +84,21 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
     if missing > 0 {
         let planned = manifest.planned_trials;
         told.tell(
-            format!("{missing} of {planned} planned trials have no sample"),
+            format!("without a sample: {missing} of {planned} planned trials"),
+            None,
+        );
+    }
+    if summary.lost_lines > 0 {
+        let lost = summary.lost_lines;
+        told.tell(
+            format!("not readable in samples.jsonl, in no figure: {lost} lines"),
             None,
         );
     }
     if summary.strays > 0 {
         let strays = summary.strays;
         told.tell(
-            format!("{strays} samples are of a variant or prompt that the manifest does not name; they are in no figure"),
+            format!("of a variant or prompt that the manifest does not name, in no figure: {strays} samples"),
             None,
         );
     }
@@ -136,7 +143,7 @@ fn failures(told: &mut Told<'_>, variant: &VariantSummary) {
     }
     if counts.retried > 0 {
         let (retried, done) = (counts.retried, counts.done);
-        let text = format!("{retried} of {done} trials took more than one attempt");
+        let text = format!("took more than one attempt: {retried} of {done} trials");
         told.tell(
             text,
             Some("experienced TTFT in comparison.csv counts the waiting"),
@@ -155,31 +162,31 @@ fn comparability(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_flag(
         variant,
         Flag::Fallback,
-        &format!("were answered by another provider or model than the first choice{by}: the comparison is spoiled"),
+        &format!("answered by another provider or model than the first choice{by}, which spoils the comparison"),
         Some("pin the provider in the variant's provider_options"),
     );
     told.tell_flag(
         variant,
         Flag::Buffered,
-        "came buffered, all in one burst: set aside from TTFT",
+        "buffered (all in one burst), set aside from TTFT",
         Some("look for a buffering proxy on the way"),
     );
     told.tell_flag(
         variant,
         Flag::Cold,
-        "opened a connection of their own: set aside from TTFT",
+        "cold (a connection had to be opened), set aside from TTFT",
         Some("raise warmup, or lower concurrency"),
     );
     told.tell_flag(
         variant,
         Flag::ClientLimited,
-        "were held up by this machine: set aside from TTFT",
+        "client-limited (held up by this machine), set aside from TTFT",
         Some("lower concurrency, or run on a quieter machine"),
     );
     told.tell_flag(
         variant,
         Flag::HiddenReasoning,
-        "had hidden, summarised or encrypted reasoning: no output rate for them",
+        "reasoning hidden, summarised or encrypted, so without an output rate",
         None,
     );
 }
@@ -209,20 +216,20 @@ fn measurement(told: &mut Told<'_>, variant: &VariantSummary) {
     let gaps = &variant.gaps;
     if gaps.out_of_range > 0 {
         let count = gaps.out_of_range;
-        let text = format!("{count} gaps lie below 1 us or above 1 h: in no gap percentile");
+        let text = format!("below 1 us or above 1 h, in no gap percentile: {count} gaps");
         told.tell(text, None);
     }
     if gaps.unreadable > 0 {
         let count = gaps.unreadable;
         told.tell(
-            format!("the gap histograms of {count} samples cannot be read: in no gap figure"),
+            format!("gap histogram not readable, in no gap figure: {count} samples"),
             Some("samples.jsonl is damaged"),
         );
     }
     told.tell_flag(
         variant,
         Flag::Compressed,
-        "came compressed although identity was asked for: chunk times are the decoder's too",
+        "compressed although identity was asked for, so chunk times are the decoder's too",
         None,
     );
 }
@@ -232,7 +239,7 @@ fn answers(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_flag(
         variant,
         Flag::EatenByReasoning,
-        "have an empty answer: reasoning used up the token limit",
+        "answer empty because reasoning used up the token limit",
         Some("raise max_tokens, or lower reasoning_effort"),
     );
     let cut = counts
@@ -240,19 +247,19 @@ fn answers(told: &mut Told<'_>, variant: &VariantSummary) {
         .saturating_sub(counts.flag(Flag::EatenByReasoning));
     if cut > 0 {
         let done = counts.done;
-        let text = format!("{cut} of {done} answers were ended by the token limit");
+        let text = format!("ended by the token limit: {cut} of {done} samples");
         told.tell(text, Some("raise max_tokens where whole answers matter"));
     }
     told.tell_flag(
         variant,
         Flag::ThinkTags,
-        "have <think> text in the answer: its characters count as answer",
+        "<think> text in the answer, counted as answer",
         None,
     );
     told.tell_flag(
         variant,
         Flag::UsageMismatch,
-        "have token counts that do not add up: cost and rates are as doubtful",
+        "token counts that do not add up, so cost and rates are doubtful",
         None,
     );
 }
@@ -274,9 +281,7 @@ fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_pair(&money.list_and_market, "is the gateway's own list price");
     if money.free_of_charge > 0 {
         let (free, done) = (money.free_of_charge, counts.done);
-        let text = format!(
-            "{free} of {done} samples were billed $0: own keys, so bills say nothing of them"
-        );
+        let text = format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
         told.tell(text, None);
     }
 }

@@ -32,8 +32,13 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
 pub(super) fn markdown(text: &str) -> String {
     let text = one_line(text);
     let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
+    let mut before = ' ';
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let after = rest.clone().next().unwrap_or(' ');
         match c {
+            // Inside a word an underscore is one: `max_tokens` stays readable in the source.
+            '_' if before.is_alphanumeric() && after.is_alphanumeric() => escaped.push(c),
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
@@ -45,6 +50,7 @@ pub(super) fn markdown(text: &str) -> String {
             }
             _ => escaped.push(c),
         }
+        before = c;
     }
     escaped
 }

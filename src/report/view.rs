@@ -177,7 +177,7 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
         (
             "load",
             format!(
-                "{} slots in flight, {} warm-up requests per variant, at most {} attempts, {streaming}",
+                "slots in flight {}, warm-up requests per variant {}, most attempts {}, {streaming}",
                 suite.concurrency, suite.warmup, suite.max_attempts,
             ),
         ),

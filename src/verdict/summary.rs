@@ -35,6 +35,8 @@ pub struct RunSummary {
     pub prompts: Vec<PromptSummary>,
     /// Samples of a variant or prompt that the manifest does not name; in no other figure.
     pub strays: u64,
+    /// Lines of the journal that could not be read; in no figure.
+    pub lost_lines: u64,
     /// When the last attempt ended, since the run began.
     pub end: Nanos,
 }
@@ -151,6 +153,7 @@ pub struct Summaries {
     cells: Vec<Tally>,
     hdr: HdrReader,
     strays: u64,
+    lost_lines: u64,
     end: Nanos,
 }
 
@@ -197,6 +200,7 @@ impl Summaries {
             prompts,
             hdr: HdrReader::default(),
             strays: 0,
+            lost_lines: 0,
             end: Nanos::ZERO,
         }
     }
@@ -214,6 +218,11 @@ impl Summaries {
         self.cells[variant * self.prompts.len() + prompt].add(sample);
         let side = &mut self.variants[variant];
         side.add(sample, &mut self.hdr);
+    }
+
+    /// Counts a line of the journal that could not be read.
+    pub fn add_lost_line(&mut self) {
+        self.lost_lines += 1;
     }
 
     /// The figures of everything that was added.
@@ -247,6 +256,7 @@ impl Summaries {
             variants,
             prompts,
             strays: self.strays,
+            lost_lines: self.lost_lines,
             end: self.end,
         }
     }
@@ -341,7 +351,11 @@ impl Side {
                 self.gap_histogram.min() as f64 * 1e3,
                 self.gap_longest_ns as f64,
             );
-            let value_at = |q| Some(self.gap_histogram.value_at_quantile(q) as f64 * 1e3);
+            // A bucket's upper end may lie above the longest gap: no percentile may.
+            let value_at = |q| {
+                let bucket_ns = self.gap_histogram.value_at_quantile(q) as f64 * 1e3;
+                Some(bucket_ns.min(self.gap_longest_ns as f64))
+            };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
         let figures = Figures::of(&mut whole);

@@ -1,0 +1,81 @@
+//! Tests of the formats: a small run, and how it is read.
+
+use std::io;
+
+use crate::record::{Flag, Manifest, Outcome, Sample, Status};
+use crate::verdict::fixture::{answered, failed, flagged, manifest};
+
+use super::*;
+
+mod snapshots;
+mod truths;
+
+/// Samples cannot fail to be read here; the writer could.
+#[derive(Debug)]
+struct Broken;
+
+impl From<io::Error> for Broken {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+fn read<'a>(run: &'a Manifest, samples: &[Sample]) -> Report<'a> {
+    let samples = samples.iter().cloned().map(Ok::<_, Broken>);
+    Report::read(run, samples, |_| false, io::sink()).unwrap()
+}
+
+fn written(report: &Report<'_>, format: Format) -> String {
+    let mut bytes = Vec::new();
+    report.write(format, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn samples_csv(run: &Manifest, samples: &[Sample]) -> String {
+    let mut bytes = Vec::new();
+    let samples = samples.iter().cloned().map(Ok::<_, Broken>);
+    Report::read(run, samples, |_| false, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Two variants, two prompts, four repetitions: the candidate is sooner, and one trial of it failed.
+fn small_run() -> (Manifest, Vec<Sample>) {
+    let run = manifest(
+        &["openai/gpt-5-mini", "anthropic/claude"],
+        &["greet", "sum"],
+        4,
+    );
+    let mut samples: Vec<Sample> = (0..16)
+        .map(|trial| {
+            let candidate = trial % 2 == 1;
+            let ttft_ms = if candidate {
+                200 + trial
+            } else {
+                400 + 3 * trial
+            };
+            answered(&run, trial, ttft_ms)
+        })
+        .collect();
+    for sample in samples
+        .iter_mut()
+        .filter(|s| s.variant == "anthropic/claude")
+    {
+        sample.cost_usd = "0.00125".parse().ok();
+        sample.billed_usd = "0.0015".parse().ok();
+        sample.market_usd = None;
+    }
+    samples[6] = flagged(samples[6].clone(), Flag::Cold);
+    samples[8] = flagged(samples[8].clone(), Flag::EatenByReasoning);
+    samples[8].outcome = Outcome::Length;
+    (run, samples)
+}
+
+/// The small run with a failure of the candidate, which then may not be ranked.
+fn failing_run() -> (Manifest, Vec<Sample>) {
+    let (mut run, mut samples) = small_run();
+    run.status = Status::Interrupted;
+    samples.truncate(15);
+    let message = "slow down | see <a href=x>";
+    samples[13] = failed(samples[13].clone(), Outcome::RateLimited, 429, message);
+    (run, samples)
+}

@@ -1,0 +1,263 @@
+//! What must hold of every run.
+
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn a_run_without_samples_has_every_report() {
+    // A run that was killed at once still leaves files that can be read.
+    let mut run = manifest(&["a/x", "b/y"], &["p"], 2);
+    run.status = Status::Running;
+    let report = read(&run, &[]);
+    let page = written(&report, Format::Markdown);
+    assert!(page.contains("0 of 4 trials have a sample"), "{page}");
+    assert!(page.contains("No finding"), "{page}");
+    assert_eq!(written(&report, Format::ComparisonCsv).lines().count(), 3);
+    assert_eq!(samples_csv(&run, &[]).lines().count(), 1);
+}
+
+#[test]
+fn other_tools_read_the_histograms() {
+    // The log is read back with the library's own parser: tags, unit and counts are there.
+    let (run, samples) = failing_run();
+    let text = written(&read(&run, &samples), Format::Histograms);
+    let mut found = Vec::new();
+    for entry in IntervalLogIterator::new(text.as_bytes()) {
+        if let LogEntry::Interval(interval) = entry.unwrap() {
+            use base64::Engine as _;
+            let encoded = interval.encoded_histogram();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .unwrap();
+            let histogram: hdrhistogram::Histogram<u64> = Deserializer::new()
+                .deserialize(&mut bytes.as_slice())
+                .unwrap();
+            let tag = interval.tag().unwrap().as_str();
+            found.push((tag.to_owned(), histogram.len(), histogram.max()));
+        }
+    }
+    let of = |tag: &str| found.iter().find(|(found, ..)| found == tag).unwrap();
+    assert_eq!(found.len(), 10);
+    assert_eq!(of("openai/gpt-5-mini:ttft").1, 7);
+    assert_eq!(of("openai/gpt-5-mini:latency").1, 8);
+    assert_eq!(of("openai/gpt-5-mini:gap").1, 80);
+    let longest = of("anthropic/claude:ttft").2;
+    assert!((211_000..211_300).contains(&longest), "{longest} us");
+}
+
+#[test]
+fn tags_hold_nothing_that_a_log_line_may_not() {
+    // A label is free text; a comma or a space in it would cut the log's line.
+    let mut run = manifest(&["a/x"], &["p"], 2);
+    let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
+    let label = "mini, low effort\u{a0}50%";
+    run.suite.variants[0].label = label.to_owned();
+    run.suite.reference = label.to_owned();
+    for sample in &mut samples {
+        sample.variant = label.to_owned();
+    }
+    let log = written(&read(&run, &samples), Format::Histograms);
+    assert!(
+        log.contains("Tag=mini%2C%20low%20effort%C2%A050%25:ttft,0.000,"),
+        "{log}"
+    );
+}
+
+#[test]
+fn hostile_names_and_errors_do_not_act() {
+    // A gateway chooses names and messages: none may become markup, a formula or an escape code.
+    let mut run = manifest(&["a/x", "b/y"], &["p"], 3);
+    let label = "=cmd()|<script>`x`";
+    run.suite.variants[1].label = label.to_owned();
+    let mut samples: Vec<Sample> = (0..6).map(|t| answered(&run, t, 100)).collect();
+    for sample in &mut samples {
+        sample.provider = Some("@SUM(A1)".to_owned());
+        sample.finish_reason = Some("+1".to_owned());
+        sample.answer = Some("=HYPERLINK(\"x\")".to_owned());
+    }
+    let message = "-2+3 \u{1b}[31m@octocat\r\n| <img src=x>";
+    samples[1] = failed(samples[1].clone(), Outcome::ServerError, 500, message);
+    let report = read(&run, &samples);
+
+    let page = written(&report, Format::Markdown);
+    for acting in ["<script", "<img", "\u{1b}", "@octocat", "`x`"] {
+        assert!(!page.contains(acting), "{acting} in {page}");
+    }
+    assert!(page.contains("=cmd()\\|&lt;script&gt;\\`x\\`"), "{page}");
+    let screen = report.terminal(Style {
+        colour: false,
+        width: 100,
+    });
+    assert!(!screen.contains('\u{1b}'), "{screen}");
+
+    for text in [
+        written(&report, Format::ComparisonCsv),
+        samples_csv(&run, &samples),
+    ] {
+        assert!(!text.contains("HYPERLINK"), "{text}");
+        let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+        for record in reader.records() {
+            for field in &record.unwrap() {
+                assert!(!field.starts_with(['=', '+', '-', '@']), "{field}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unsupported_percentiles_are_absent() {
+    // 12 samples have no p95 and no p99, in no format; a p75 stands there, marked.
+    let run = manifest(&["a/x"], &["p"], 12);
+    let samples: Vec<Sample> = (0..12).map(|t| answered(&run, t, 100 + t)).collect();
+    let report = read(&run, &samples);
+    let table = &report.view().comparison;
+    for name in [
+        "ttft_p95_ms",
+        "ttft_p99_ms",
+        "latency_p95_ms",
+        "output_rate_p99",
+    ] {
+        assert_eq!(table.cell(0, name), Some(&Cell::absent()), "{name}");
+    }
+    let thin = |name| table.cell(0, name).map(|cell| cell.thin);
+    assert_eq!(thin("ttft_p50_ms"), Some(false));
+    assert_eq!(thin("ttft_p75_ms"), Some(true));
+    let page = written(&report, Format::Markdown);
+    assert!(!page.contains("| TTFT p95 |"), "{page}");
+    let json: serde_json::Value = serde_json::from_str(&written(&report, Format::Json)).unwrap();
+    assert_eq!(json["comparison"][0].get("ttft_p95_ms"), None);
+}
+
+#[test]
+fn colour_is_used_only_when_told() {
+    // NO_COLOR and pipes are the caller's business; a style without colour has not one escape code.
+    let (run, samples) = failing_run();
+    let report = read(&run, &samples);
+    let plain = report.terminal(Style {
+        colour: false,
+        width: 100,
+    });
+    let coloured = report.terminal(Style {
+        colour: true,
+        width: 100,
+    });
+    assert!(!plain.contains('\u{1b}'));
+    assert!(coloured.contains("\u{1b}[1m"));
+    let mut stripped = coloured;
+    for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[33m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn lost_lines_are_told_and_other_errors_end_the_reading() {
+    // One damaged line must not cost the report, nor a failing disk make one that looks whole.
+    let run = manifest(&["a/x"], &["p"], 2);
+    let samples = || [Err(Broken), Ok(answered(&run, 1, 100))];
+    assert!(Report::read(&run, samples(), |_| false, io::sink()).is_err());
+    let report = Report::read(&run, samples(), |_| true, io::sink()).unwrap();
+    assert_eq!(report.summary().variants[0].figures.counts.done, 1);
+    let page = written(&report, Format::Markdown);
+    assert!(
+        page.contains("samples.jsonl, in no figure: 1 lines"),
+        "{page}"
+    );
+}
+
+#[test]
+fn reasoning_that_only_some_variants_stream_moves_the_finding_to_ttfa() {
+    // The first token of a thought and of an answer are different things.
+    let run = manifest(&["a/x", "b/y"], &["p"], 8);
+    let samples: Vec<Sample> = (0..16)
+        .map(|trial| {
+            let mut sample = answered(&run, trial, 300);
+            if trial % 2 == 1 {
+                sample.reasoning_chars = Some(900);
+                sample.ttft_ns = Some(crate::units::Nanos::from_millis(50));
+            }
+            sample
+        })
+        .collect();
+    let report = read(&run, &samples);
+    let finding = report.view().finding.join(" ");
+    assert!(finding.contains("TTFA"), "{finding}");
+    assert!(!finding.contains("50.0 ms"), "{finding}");
+    let page = written(&report, Format::Markdown);
+    assert!(page.contains("| TTFA p50 |"), "{page}");
+}
+
+/// The numbers that people see under a heading of the comparison in Markdown, row by row.
+fn shown_column(page: &str, heading: &str) -> Option<Vec<String>> {
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim_matches('|');
+        inner
+            .split(" | ")
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    let mut lines = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| variant"));
+    let place = cells(lines.next()?)
+        .iter()
+        .position(|cell| cell == heading)?;
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    Some(rows.map(|row| cells(row)[place].clone()).collect())
+}
+
+proptest! {
+    // One number, one source: what Markdown shows is the CSV's number, rounded for the eye.
+    #[test]
+    fn markdown_and_csv_agree(ttfts in prop::collection::vec(2_u64..90_000, 4..40)) {
+        let run = manifest(&["a/x"], &["p"], u32::try_from(ttfts.len()).unwrap());
+        let samples: Vec<Sample> = (0..)
+            .zip(&ttfts)
+            .map(|(trial, &ttft_ms)| answered(&run, trial, ttft_ms))
+            .collect();
+        let report = read(&run, &samples);
+        let page = written(&report, Format::Markdown);
+        let text = written(&report, Format::ComparisonCsv);
+        let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+        let names = reader.headers().unwrap().clone();
+        let row = reader.records().next().unwrap().unwrap();
+        for (heading, name) in [
+            ("TTFT p50", "ttft_p50_ms"),
+            ("TTFT p75", "ttft_p75_ms"),
+            ("TTFT p95", "ttft_p95_ms"),
+            ("latency p50", "latency_p50_ms"),
+        ] {
+            let place = names.iter().position(|column| column == name).unwrap();
+            let millis: Option<f64> = row[place].parse().ok();
+            let expected = millis.map(|millis| Figure::from_ns(millis * 1e6).shown());
+            let shown = shown_column(&page, heading).map(|rows| rows[0].replace('†', ""));
+            prop_assert_eq!(shown, expected, "{}", heading);
+        }
+    }
+
+    // The order in which trials end changes no byte of any report made from the summary.
+    #[test]
+    fn order_changes_no_byte(order in Just((0..15_usize).collect::<Vec<_>>()).prop_shuffle()) {
+        let (run, samples) = failing_run();
+        let shuffled: Vec<Sample> = order.iter().map(|&place| samples[place].clone()).collect();
+        let (ours, theirs) = (read(&run, &samples), read(&run, &shuffled));
+        for format in [Format::ComparisonCsv, Format::Markdown, Format::Histograms, Format::Json] {
+            prop_assert_eq!(written(&ours, format), written(&theirs, format));
+        }
+    }
+
+    // No line of the table is wider than the terminal, down to its indispensable columns.
+    #[test]
+    fn tables_fit_the_terminal(width in 60_usize..200) {
+        let (run, samples) = failing_run();
+        let screen = read(&run, &samples).terminal(Style { colour: false, width });
+        for line in screen.lines() {
+            let columns = unicode_width::UnicodeWidthStr::width(line);
+            prop_assert!(columns <= width, "{} > {}: {}", columns, width, line);
+            prop_assert!(!line.ends_with(' '));
+        }
+    }
+}
