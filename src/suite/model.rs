@@ -143,7 +143,7 @@ pub struct Parameters {
 pub enum TokenLimitName {
     /// `max_tokens`, the older name, understood by most servers.
     MaxTokens,
-    /// `max_completion_tokens`, wanted by OpenAI's reasoning models.
+    /// `max_completion_tokens`, wanted by the reasoning models of `OpenAI`.
     MaxCompletionTokens,
 }
 

@@ -149,10 +149,11 @@ pub fn render(problems: &Problems, file: &str, text: &str, colour: bool) -> Stri
         all.push_str("\n\n");
     }
     if problems.left_out > 0 {
-        all.push_str(&format!("... and {} more\n\n", problems.left_out));
+        let more = format!("... and {} more\n\n", problems.left_out);
+        all.push_str(&more);
     }
-    all.push_str(&format!("{file}: {problems}\n"));
-    all
+    let count = format!("{file}: {problems}\n");
+    all + &count
 }
 
 /// Characters of an excerpt on either side of the mark: a prompt may be one line of megabytes.

@@ -146,13 +146,12 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
             None
         }
         Some(value) => BaseUrl::read(&value).map(|url| Some(url.0)),
-        None => match &built_in {
-            Some(profile) => Some(profile.base_url.clone()),
-            None => {
+        None => {
+            if built_in.is_none() {
                 table.missing("`base_url`", "add `base_url = \"https://host/v1\"`");
-                None
             }
-        },
+            built_in.as_ref().map(|profile| profile.base_url.clone())
+        }
     };
     let key_variables = match table.field("key") {
         Some(value) => key_variables(&value),

@@ -7,6 +7,7 @@
 //! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
 //! the result away when anything was said, so that the stand-in is never seen.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 
@@ -17,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 use super::limits;
 use super::problem::{Code, Problem, Problems, nearest, place_of, quoted};
 use super::secret::{looks_like_key, names_a_key};
-use super::syntax::faults_of;
+use super::syntax::{faults_of, readable};
 
 /// What is read, for messages and limits.
 pub(super) struct File {
@@ -44,19 +45,19 @@ pub(super) fn read<T>(
         log.say(0..0, Code::TooLarge, message, None);
         return log.finish(None);
     }
-    let root = if text.len() <= limits::RECOVERED_BYTES {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        log.faults(root.get_ref(), &errors);
-        root
+    let recovers = text.len() <= limits::RECOVERED_BYTES;
+    if !recovers && let Err(error) = DeTable::parse(text) {
+        log.faults(&DeTable::new(), &[error]);
+        return log.finish(None);
+    }
+    let (readable, mut errors) = if recovers {
+        readable(text)
     } else {
-        match DeTable::parse(text) {
-            Ok(root) => root,
-            Err(error) => {
-                log.faults(&DeTable::new(), &[error]);
-                return log.finish(None);
-            }
-        }
+        (Cow::Borrowed(text), Vec::new())
     };
+    let (root, later_errors) = DeTable::parse_recoverable(&readable);
+    errors.extend(later_errors);
+    log.faults(root.get_ref(), &errors);
     let mut table = Table::new(&log, file.what, 0..0, root.get_ref());
     let value = build(&mut table);
     table.finish();
@@ -181,14 +182,22 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// Says that `what` is missing here.
+    /// Says that `what` is missing here, unless it may stand where the table is not TOML.
     pub(super) fn missing(&self, what: &str, help: &str) {
-        // Where the file is not TOML, what is missing may well be there.
-        if self.log.broken.is_empty() {
+        if !self.log.is_broken(&self.extent()) {
             let message = format!("{} has no {what}", self.what);
-            let help = Some(help.to_owned());
-            self.wrong(Code::MissingKey, message, help);
+            self.wrong(Code::MissingKey, message, Some(help.to_owned()));
         }
+    }
+
+    /// The bytes from the table's header to the next one's; of an inline table, its own.
+    fn extent(&self) -> Range<usize> {
+        let text = self.log.text;
+        if self.place.is_empty() || text.as_bytes().get(self.place.start) != Some(&b'[') {
+            return self.place.clone();
+        }
+        let end = text[self.place.end..].find("\n[");
+        self.place.start..end.map_or(text.len(), |at| self.place.end + at)
     }
 
     /// Says that the table as a whole is wrong.

@@ -184,7 +184,8 @@ fn limits_hold() {
         .collect();
     let many_models = FULL.replace("\"m/plain\",\n", &format!("{},\n", models.join(",")));
     assert_eq!(code_of(&many_models), Code::TooLarge);
-    let unknown: String = (0..500).map(|n| format!("key{n} = 1\n")).collect();
+    let unknown: Vec<String> = (0..500).map(|n| format!("key{n} = 1\n")).collect();
+    let unknown = unknown.concat();
     let problems = parse_suite(&format!("{unknown}{FULL}")).unwrap_err();
     assert_eq!(
         (problems.count(), problems.iter().count()),
@@ -204,7 +205,7 @@ fn hostile_nesting_does_not_overflow() {
         format!("[parameters]\nprovider_options = {{ deep = {lists} }}"),
         format!("{}1", "a = [".repeat(50_000)),
         "[[prompts]]\n".repeat(50_000),
-        format!("{} = 1", ["a"; 50_000].join(".")),
+        format!("{} = 1", vec!["a"; 50_000].join(".")),
     ] {
         assert!(parse_suite(&text).is_err());
     }
