@@ -225,7 +225,7 @@ fn without_secrets<'t>(problems: &Problems, text: &'t str) -> Cow<'t, str> {
 }
 
 /// The place of the byte `at`.
-pub(super) fn place_of(text: &str, at: usize) -> Place {
+fn place_of(text: &str, at: usize) -> Place {
     let before = &text[..floor_boundary(text, at)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     Place {

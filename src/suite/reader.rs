@@ -8,7 +8,8 @@
 //! the result away when anything was said, so that the stand-in is never seen.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
 use serde_json::Value as Json;
@@ -16,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::limits;
-use super::problem::{Code, Problem, Problems, nearest, place_of, quoted};
+use super::problem::{Code, Problem, Problems, nearest, quoted};
 use super::secret::{looks_like_key, names_a_key};
 use super::syntax::{faults_of, readable};
 
@@ -71,7 +72,9 @@ pub(super) struct Log<'a> {
     /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
     broken: Vec<Range<usize>>,
     said: RefCell<Vec<Problem>>,
-    left_out: RefCell<usize>,
+    left_out: Cell<usize>,
+    /// Bytes at which lines begin, made when first needed.
+    lines: OnceCell<Vec<usize>>,
 }
 
 impl<'a> Log<'a> {
@@ -81,7 +84,8 @@ impl<'a> Log<'a> {
             home,
             broken: Vec::new(),
             said: RefCell::default(),
-            left_out: RefCell::default(),
+            left_out: Cell::default(),
+            lines: OnceCell::new(),
         }
     }
 
@@ -124,8 +128,17 @@ impl<'a> Log<'a> {
         if said.len() < limits::PROBLEMS {
             said.push(problem);
         } else {
-            *self.left_out.borrow_mut() += 1;
+            self.left_out.set(self.left_out.get() + 1);
         }
+    }
+
+    /// The line, from 1, of the byte `at`.
+    fn line_of(&self, at: usize) -> usize {
+        let starts = self.lines.get_or_init(|| {
+            let after_breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_breaks).collect()
+        });
+        starts.partition_point(|&start| start <= at)
     }
 
     fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
@@ -264,6 +277,22 @@ impl Key<'_> {
     }
 }
 
+/// Names that must be unique, each with the line on which it was first used.
+#[derive(Default)]
+pub(super) struct FirstLines(HashMap<String, usize>);
+
+impl FirstLines {
+    /// Notes that `name` stands at `value`; the line of its first use, where it has one already.
+    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<usize> {
+        if let Some(&line) = self.0.get(name) {
+            return Some(line);
+        }
+        let line = value.log.line_of(value.spanned.span().start);
+        self.0.insert(name.to_owned(), line);
+        None
+    }
+}
+
 /// One value with its place.
 #[derive(Clone)]
 pub(super) struct Value<'a> {
@@ -283,11 +312,6 @@ impl<'a> Value<'a> {
     /// Says a problem of this value in the caller's words.
     pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.spanned.span(), code, message, help);
-    }
-
-    /// The line on which the value begins.
-    pub(super) fn line(&self) -> usize {
-        place_of(self.log.text, self.spanned.span().start).line
     }
 
     /// The value as a message shows it.
