@@ -363,7 +363,7 @@ fn conversation(table: &mut Table<'_>) -> Option<Vec<Message>> {
             None
         }
         (None, None) => {
-            table.missing("`user` and no `messages`", "add `user = \"...\"`");
+            table.missing(&["user", "messages"], "add `user = \"...\"`");
             None
         }
     }

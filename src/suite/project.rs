@@ -148,7 +148,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => BaseUrl::read(&value).map(|url| Some(url.0)),
         None => {
             if built_in.is_none() {
-                table.missing("`base_url`", "add `base_url = \"https://host/v1\"`");
+                table.missing(&["base_url"], "add `base_url = \"https://host/v1\"`");
             }
             built_in.as_ref().map(|profile| profile.base_url.clone())
         }

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 
 use serde_json::Value as Json;
@@ -158,6 +158,13 @@ pub(super) struct Table<'a> {
     place: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// Keys of which one must be given, and none is.
+struct Missing {
+    keys: Vec<&'static str>,
+    help: &'static str,
 }
 
 impl<'a> Table<'a> {
@@ -173,6 +180,7 @@ impl<'a> Table<'a> {
             place,
             entries,
             known: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -187,20 +195,19 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`; says so when it is not given.
-    pub(super) fn required(&mut self, key: &'static str, help: &str) -> Option<Value<'a>> {
+    pub(super) fn required(&mut self, key: &'static str, help: &'static str) -> Option<Value<'a>> {
         let value = self.field(key);
         if value.is_none() {
-            self.missing(&format!("`{key}`"), help);
+            self.missing(&[key], help);
         }
         value
     }
 
-    /// Says that `what` is missing here, unless it may stand where the table is not TOML.
-    pub(super) fn missing(&self, what: &str, help: &str) {
-        if !self.log.is_broken(&self.extent()) {
-            let message = format!("{} has no {what}", self.what);
-            self.wrong(Code::MissingKey, message, Some(help.to_owned()));
-        }
+    /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
+    /// turns out to be one of them misspelt.
+    pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
+        let keys = keys.to_vec();
+        self.missing.push(Missing { keys, help });
     }
 
     /// The bytes from the table's header to the next one's; of an inline table, its own.
@@ -239,26 +246,36 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Says which keys nobody asked for.
+    /// Says which keys nobody asked for, and which are missing.
     fn finish(self) {
+        let mut meant = HashSet::new();
         for key in self.entries.keys() {
-            if self.known.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
                 continue;
             }
-            let message = format!("unknown key {} in {}", quoted(key.get_ref()), self.what);
-            let help = self.help_for(key.get_ref());
+            let help = if let Some(home) = (self.log.home)(name) {
+                format!("`{name}` belongs {home}")
+            } else if let Some(known) = nearest(name, self.known.iter().copied()) {
+                meant.insert(known);
+                format!("did you mean `{known}`?")
+            } else {
+                format!("its keys are {}", self.known.join(", "))
+            };
+            let message = format!("unknown key {} in {}", quoted(name), self.what);
             self.log
                 .say(key.span(), Code::UnknownKey, message, Some(help));
         }
-    }
-
-    fn help_for(&self, key: &str) -> String {
-        if let Some(home) = (self.log.home)(key) {
-            return format!("`{key}` belongs {home}");
+        // What is missing may well stand where the table is not TOML.
+        if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
+            return;
         }
-        match nearest(key, self.known.iter().copied()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("its keys are {}", self.known.join(", ")),
+        for Missing { keys, help } in &self.missing {
+            if !keys.iter().any(|key| meant.contains(key)) {
+                let names = keys.join("` and no `");
+                let message = format!("{} has no `{names}`", self.what);
+                self.wrong(Code::MissingKey, message, Some((*help).to_owned()));
+            }
         }
     }
 }
