@@ -1,5 +1,7 @@
 //! Bad files and what is said about them: `tests/bad_suites/NAME.toml` beside `NAME.txt`.
-//! Files whose names begin with `project_` are project files. BAKEOFF_UPDATE=1 writes the texts.
+//! Files whose names begin with `project_` are project files. `BAKEOFF_UPDATE=1` writes the texts.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
 use std::path::{Path, PathBuf};
 

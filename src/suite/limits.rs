@@ -10,6 +10,8 @@ pub const PROJECT_BYTES: usize = 1 << 20;
 /// Bytes up to which a broken file is told all its syntax errors. The parser keeps each in memory,
 /// so that a larger one is told the first only.
 pub const RECOVERED_BYTES: usize = 1 << 20;
+/// Times that a broken file is parsed again without the line that the parser stopped at.
+pub const REPARSED: usize = 20;
 /// Problems that are kept and shown; nobody reads more, the others are counted.
 pub const PROBLEMS: usize = 100;
 

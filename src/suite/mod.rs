@@ -25,6 +25,7 @@ pub mod wire;
 
 pub use model::{
     Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
+    prompt_canonical,
 };
 pub use parse::parse_suite;
 pub use problem::{Code, Place, Problem, Problems, render};

@@ -143,7 +143,7 @@ pub struct Parameters {
 pub enum TokenLimitName {
     /// `max_tokens`, the older name, understood by most servers.
     MaxTokens,
-    /// `max_completion_tokens`, wanted by OpenAI's reasoning models.
+    /// `max_completion_tokens`, wanted by the reasoning models of `OpenAI`.
     MaxCompletionTokens,
 }
 
@@ -228,19 +228,17 @@ impl Suite {
     }
 }
 
-impl Prompt {
-    /// The prompt's own content as JSON with sorted keys: system text, messages and parameters at
-    /// the suite's and the prompt's level, no variant's overrides. Two prompts with the same text
-    /// here ask the same; digests are made of it.
-    pub fn canonical(&self, suite: &Suite) -> String {
-        let mut content = serde_json::json!({
-            "system": self.system.as_ref().or(suite.system.as_ref()),
-            "messages": self.messages,
-            "parameters": self.parameters.over(&suite.parameters),
-        });
-        content.sort_all_objects();
-        content.to_string()
-    }
+/// The prompt's own content as JSON with sorted keys: system text, messages and parameters at the
+/// suite's and the prompt's level, no variant's overrides. Two prompts with the same text here ask
+/// the same; digests are made of it.
+pub fn prompt_canonical(suite: &Suite, prompt: &Prompt) -> String {
+    let mut content = serde_json::json!({
+        "system": prompt.system.as_ref().or(suite.system.as_ref()),
+        "messages": prompt.messages,
+        "parameters": prompt.parameters.over(&suite.parameters),
+    });
+    content.sort_all_objects();
+    content.to_string()
 }
 
 impl Parameters {

@@ -3,7 +3,7 @@
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::units::{ModelId, Nanos};
 
@@ -12,7 +12,7 @@ use super::duration::parse_duration;
 use super::model::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems, nearest, quoted};
-use super::reader::{self, File, Table, Value};
+use super::reader::{self, File, FirstLines, Table, Value};
 use super::{defaults, limits, wire};
 
 /// Reads a suite file, or says everything that is wrong with it.
@@ -144,7 +144,7 @@ fn variants(value: &Value<'_>) -> Option<Vec<Variant>> {
         value.say(Code::BadValue, message, None);
         return None;
     }
-    let mut first_lines = HashMap::new();
+    let mut first_lines = FirstLines::default();
     let variants: Vec<_> = items
         .iter()
         .map(|item| variant(item, &mut first_lines))
@@ -152,7 +152,7 @@ fn variants(value: &Value<'_>) -> Option<Vec<Variant>> {
     variants.into_iter().collect()
 }
 
-fn variant(value: &Value<'_>, first_lines: &mut HashMap<String, usize>) -> Option<Variant> {
+fn variant(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<Variant> {
     let (variant, labelled_at) = if value.is_text() {
         let model = model_id(value)?;
         let variant = Variant {
@@ -169,7 +169,7 @@ fn variant(value: &Value<'_>, first_lines: &mut HashMap<String, usize>) -> Optio
         value.wrong(Code::WrongType, wanted, None);
         return None;
     };
-    match first_lines.insert(variant.label.clone(), labelled_at.line()) {
+    match first_lines.note(&variant.label, &labelled_at) {
         None => Some(variant),
         Some(line) => {
             let message = format!("the label {} is used twice", quoted(&variant.label));
@@ -292,7 +292,7 @@ fn prompts(value: &Value<'_>) -> Option<Vec<Prompt>> {
         value.say(Code::BadValue, message, None);
         return None;
     }
-    let mut first_lines = HashMap::new();
+    let mut first_lines = FirstLines::default();
     let prompts: Vec<_> = items
         .iter()
         .map(|item| item.table("a prompt", |table| prompt(table, &mut first_lines))?)
@@ -300,7 +300,7 @@ fn prompts(value: &Value<'_>) -> Option<Vec<Prompt>> {
     prompts.into_iter().collect()
 }
 
-fn prompt(table: &mut Table<'_>, first_lines: &mut HashMap<String, usize>) -> Option<Prompt> {
+fn prompt(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<Prompt> {
     let id = table
         .required("id", "add `id = \"a-short-name\"`")
         .and_then(|value| unique_id(&value, first_lines));
@@ -334,13 +334,10 @@ fn prompt(table: &mut Table<'_>, first_lines: &mut HashMap<String, usize>) -> Op
     Some(prompt)
 }
 
-fn unique_id(value: &Value<'_>, first_lines: &mut HashMap<String, usize>) -> Option<String> {
+fn unique_id(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<String> {
     let id = identifier(value)?;
-    match first_lines.get(&id) {
-        None => {
-            first_lines.insert(id.clone(), value.line());
-            Some(id)
-        }
+    match first_lines.note(&id, value) {
+        None => Some(id),
         Some(line) => {
             let message = format!("the id {} is used twice", quoted(&id));
             let help = format!("the first is on line {line}");
@@ -366,7 +363,7 @@ fn conversation(table: &mut Table<'_>) -> Option<Vec<Message>> {
             None
         }
         (None, None) => {
-            table.missing("`user` and no `messages`", "add `user = \"...\"`");
+            table.missing(&["user", "messages"], "add `user = \"...\"`");
             None
         }
     }

@@ -149,10 +149,11 @@ pub fn render(problems: &Problems, file: &str, text: &str, colour: bool) -> Stri
         all.push_str("\n\n");
     }
     if problems.left_out > 0 {
-        all.push_str(&format!("... and {} more\n\n", problems.left_out));
+        let more = format!("... and {} more\n\n", problems.left_out);
+        all.push_str(&more);
     }
-    all.push_str(&format!("{file}: {problems}\n"));
-    all
+    let count = format!("{file}: {problems}\n");
+    all + &count
 }
 
 /// Characters of an excerpt on either side of the mark: a prompt may be one line of megabytes.
@@ -224,7 +225,7 @@ fn without_secrets<'t>(problems: &Problems, text: &'t str) -> Cow<'t, str> {
 }
 
 /// The place of the byte `at`.
-pub(super) fn place_of(text: &str, at: usize) -> Place {
+fn place_of(text: &str, at: usize) -> Place {
     let before = &text[..floor_boundary(text, at)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     Place {

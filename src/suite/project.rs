@@ -14,7 +14,7 @@ use super::parse::{is_identifier, model_id};
 use super::price::{PriceError, usd_per_token};
 use super::problem::{Code, Problems, nearest, quoted};
 use super::profile::{BUILT_IN, OwnPrice, Profile, SIM};
-use super::reader::{self, File, Key, Table, Value};
+use super::reader::{self, File, FirstLines, Key, Table, Value};
 use super::secret::{looks_like_key, names_a_key};
 
 /// The endpoints of a project, beside the built-in ones.
@@ -146,13 +146,12 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
             None
         }
         Some(value) => BaseUrl::read(&value).map(|url| Some(url.0)),
-        None => match &built_in {
-            Some(profile) => Some(profile.base_url.clone()),
-            None => {
-                table.missing("`base_url`", "add `base_url = \"https://host/v1\"`");
-                None
+        None => {
+            if built_in.is_none() {
+                table.missing(&["base_url"], "add `base_url = \"https://host/v1\"`");
             }
-        },
+            built_in.as_ref().map(|profile| profile.base_url.clone())
+        }
     };
     let key_variables = match table.field("key") {
         Some(value) => key_variables(&value),
@@ -296,7 +295,7 @@ fn header<'a>(
 
 fn prices(value: &Value<'_>) -> Option<Vec<OwnPrice>> {
     let items = value.items(limits::PRICES, "tables under `[[endpoints.NAME.prices]]`")?;
-    let mut first_lines = HashMap::new();
+    let mut first_lines = FirstLines::default();
     let prices: Vec<_> = items
         .iter()
         .map(|item| item.table("a price", |table| price(table, &mut first_lines))?)
@@ -304,11 +303,11 @@ fn prices(value: &Value<'_>) -> Option<Vec<OwnPrice>> {
     prices.into_iter().collect()
 }
 
-fn price(table: &mut Table<'_>, first_lines: &mut HashMap<String, usize>) -> Option<OwnPrice> {
+fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice> {
     let model_value = table.required("model", "add `model = \"creator/model\"`");
     let model = model_value.as_ref().and_then(model_id);
     if let (Some(value), Some(model)) = (&model_value, &model)
-        && let Some(line) = first_lines.insert(model.to_string(), value.line())
+        && let Some(line) = first_lines.note(model.as_str(), value)
     {
         let message = format!("the price of {} is given twice", quoted(model.as_str()));
         let help = format!("the first is on line {line}");

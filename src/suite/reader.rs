@@ -7,7 +7,9 @@
 //! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
 //! the result away when anything was said, so that the stand-in is never seen.
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 
 use serde_json::Value as Json;
@@ -15,9 +17,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::limits;
-use super::problem::{Code, Problem, Problems, nearest, place_of, quoted};
+use super::problem::{Code, Problem, Problems, nearest, quoted};
 use super::secret::{looks_like_key, names_a_key};
-use super::syntax::faults_of;
+use super::syntax::{faults_of, readable};
 
 /// What is read, for messages and limits.
 pub(super) struct File {
@@ -44,19 +46,19 @@ pub(super) fn read<T>(
         log.say(0..0, Code::TooLarge, message, None);
         return log.finish(None);
     }
-    let root = if text.len() <= limits::RECOVERED_BYTES {
-        let (root, errors) = DeTable::parse_recoverable(text);
-        log.faults(root.get_ref(), &errors);
-        root
+    let recovers = text.len() <= limits::RECOVERED_BYTES;
+    if !recovers && let Err(error) = DeTable::parse(text) {
+        log.faults(&DeTable::new(), &[error]);
+        return log.finish(None);
+    }
+    let (readable, mut errors) = if recovers {
+        readable(text)
     } else {
-        match DeTable::parse(text) {
-            Ok(root) => root,
-            Err(error) => {
-                log.faults(&DeTable::new(), &[error]);
-                return log.finish(None);
-            }
-        }
+        (Cow::Borrowed(text), Vec::new())
     };
+    let (root, later_errors) = DeTable::parse_recoverable(&readable);
+    errors.extend(later_errors);
+    log.faults(root.get_ref(), &errors);
     let mut table = Table::new(&log, file.what, 0..0, root.get_ref());
     let value = build(&mut table);
     table.finish();
@@ -70,7 +72,9 @@ pub(super) struct Log<'a> {
     /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
     broken: Vec<Range<usize>>,
     said: RefCell<Vec<Problem>>,
-    left_out: RefCell<usize>,
+    left_out: Cell<usize>,
+    /// Bytes at which lines begin, made when first needed.
+    lines: OnceCell<Vec<usize>>,
 }
 
 impl<'a> Log<'a> {
@@ -80,7 +84,8 @@ impl<'a> Log<'a> {
             home,
             broken: Vec::new(),
             said: RefCell::default(),
-            left_out: RefCell::default(),
+            left_out: Cell::default(),
+            lines: OnceCell::new(),
         }
     }
 
@@ -123,8 +128,17 @@ impl<'a> Log<'a> {
         if said.len() < limits::PROBLEMS {
             said.push(problem);
         } else {
-            *self.left_out.borrow_mut() += 1;
+            self.left_out.set(self.left_out.get() + 1);
         }
+    }
+
+    /// The line, from 1, of the byte `at`.
+    fn line_of(&self, at: usize) -> usize {
+        let starts = self.lines.get_or_init(|| {
+            let after_breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_breaks).collect()
+        });
+        starts.partition_point(|&start| start <= at)
     }
 
     fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
@@ -144,6 +158,13 @@ pub(super) struct Table<'a> {
     place: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// Keys of which one must be given, and none is.
+struct Missing {
+    keys: Vec<&'static str>,
+    help: &'static str,
 }
 
 impl<'a> Table<'a> {
@@ -159,6 +180,7 @@ impl<'a> Table<'a> {
             place,
             entries,
             known: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -173,22 +195,29 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`; says so when it is not given.
-    pub(super) fn required(&mut self, key: &'static str, help: &str) -> Option<Value<'a>> {
+    pub(super) fn required(&mut self, key: &'static str, help: &'static str) -> Option<Value<'a>> {
         let value = self.field(key);
         if value.is_none() {
-            self.missing(&format!("`{key}`"), help);
+            self.missing(&[key], help);
         }
         value
     }
 
-    /// Says that `what` is missing here.
-    pub(super) fn missing(&self, what: &str, help: &str) {
-        // Where the file is not TOML, what is missing may well be there.
-        if self.log.broken.is_empty() {
-            let message = format!("{} has no {what}", self.what);
-            let help = Some(help.to_owned());
-            self.wrong(Code::MissingKey, message, help);
+    /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
+    /// turns out to be one of them misspelt.
+    pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
+        let keys = keys.to_vec();
+        self.missing.push(Missing { keys, help });
+    }
+
+    /// The bytes from the table's header to the next one's; of an inline table, its own.
+    fn extent(&self) -> Range<usize> {
+        let text = self.log.text;
+        if self.place.is_empty() || text.as_bytes().get(self.place.start) != Some(&b'[') {
+            return self.place.clone();
         }
+        let end = text[self.place.end..].find("\n[");
+        self.place.start..end.map_or(text.len(), |at| self.place.end + at)
     }
 
     /// Says that the table as a whole is wrong.
@@ -217,26 +246,36 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Says which keys nobody asked for.
+    /// Says which keys nobody asked for, and which are missing.
     fn finish(self) {
+        let mut meant = HashSet::new();
         for key in self.entries.keys() {
-            if self.known.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
                 continue;
             }
-            let message = format!("unknown key {} in {}", quoted(key.get_ref()), self.what);
-            let help = self.help_for(key.get_ref());
+            let help = if let Some(home) = (self.log.home)(name) {
+                format!("`{name}` belongs {home}")
+            } else if let Some(known) = nearest(name, self.known.iter().copied()) {
+                meant.insert(known);
+                format!("did you mean `{known}`?")
+            } else {
+                format!("its keys are {}", self.known.join(", "))
+            };
+            let message = format!("unknown key {} in {}", quoted(name), self.what);
             self.log
                 .say(key.span(), Code::UnknownKey, message, Some(help));
         }
-    }
-
-    fn help_for(&self, key: &str) -> String {
-        if let Some(home) = (self.log.home)(key) {
-            return format!("`{key}` belongs {home}");
+        // What is missing may well stand where the table is not TOML.
+        if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
+            return;
         }
-        match nearest(key, self.known.iter().copied()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("its keys are {}", self.known.join(", ")),
+        for Missing { keys, help } in &self.missing {
+            if !keys.iter().any(|key| meant.contains(key)) {
+                let names = keys.join("` and no `");
+                let message = format!("{} has no `{names}`", self.what);
+                self.wrong(Code::MissingKey, message, Some((*help).to_owned()));
+            }
         }
     }
 }
@@ -252,6 +291,22 @@ impl Key<'_> {
     /// Says that the key itself is wrong.
     pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.span.clone(), code, message, help);
+    }
+}
+
+/// Names that must be unique, each with the line on which it was first used.
+#[derive(Default)]
+pub(super) struct FirstLines(HashMap<String, usize>);
+
+impl FirstLines {
+    /// Notes that `name` stands at `value`; the line of its first use, where it has one already.
+    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<usize> {
+        if let Some(&line) = self.0.get(name) {
+            return Some(line);
+        }
+        let line = value.log.line_of(value.spanned.span().start);
+        self.0.insert(name.to_owned(), line);
+        None
     }
 }
 
@@ -274,11 +329,6 @@ impl<'a> Value<'a> {
     /// Says a problem of this value in the caller's words.
     pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.spanned.span(), code, message, help);
-    }
-
-    /// The line on which the value begins.
-    pub(super) fn line(&self) -> usize {
-        place_of(self.log.text, self.spanned.span().start).line
     }
 
     /// The value as a message shows it.

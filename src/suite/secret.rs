@@ -24,14 +24,16 @@ const LEAST_CHARS: usize = 8;
 /// Whether `text` looks like a key or an `authorization` header's value.
 pub(super) fn looks_like_key(text: &str) -> bool {
     let text = text.trim();
-    let scheme = text.split_once(' ').map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|s| ["bearer", "basic"].contains(&s.to_ascii_lowercase().as_str())) {
+    let is_one_word = |text: &str| !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if let Some((scheme, token)) = text.split_once(' ')
+        && scheme.eq_ignore_ascii_case("bearer")
+        && is_one_word(token)
+    {
         return true;
     }
     PREFIXES.iter().any(|prefix| {
-        text.strip_prefix(prefix).is_some_and(|rest| {
-            rest.len() >= LEAST_CHARS && !rest.chars().any(|c| c.is_whitespace() || c.is_control())
-        })
+        text.strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() >= LEAST_CHARS && is_one_word(rest))
     })
 }
 
@@ -51,6 +53,9 @@ pub(super) fn names_a_key(name: &str) -> bool {
         "cookie",
         "setcookie",
         "accesstoken",
+        "apitoken",
+        "authtoken",
+        "xauthtoken",
         "secretaccesskey",
         "secret",
         "password",
@@ -70,7 +75,6 @@ mod tests {
             "sk-ant-api03-xxxxxxxx",
             " sk-proj-0123456789 ",
             "Bearer x",
-            "basic dXNlcjpwYXNz",
         ] {
             assert!(looks_like_key(key), "{key}");
         }
@@ -82,6 +86,8 @@ mod tests {
             "bearer",
             "vck_",
             "priority",
+            "basic support",
+            "bearer of bad news",
         ] {
             assert!(!looks_like_key(word), "{word}");
         }

@@ -4,11 +4,13 @@
 //! after an error with whatever it can make of the rest, and complains again wherever that fails.
 //! Invariant: of such a cascade only its cause is told.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
+use super::limits;
 use super::problem::{Code, Problem, quoted};
 
 /// The faults of a text that is not TOML, and the bytes of which nothing else should be said.
@@ -17,6 +19,27 @@ pub(super) struct Faults {
     pub(super) problems: Vec<Problem>,
     /// Sorted, without overlaps.
     pub(super) broken: Vec<Range<usize>>,
+}
+
+/// `text` in a form that the parser reads to its end, byte for byte in the same places, and the
+/// errors that had to be taken out for that: the parser stops at a key without a value, which would
+/// hide every problem after it. Such lines are overwritten with spaces.
+pub(super) fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
+    let mut readable = Cow::Borrowed(text);
+    let mut taken_out = Vec::new();
+    for _ in 0..limits::REPARSED {
+        let (_, errors) = DeTable::parse_recoverable(&readable);
+        let mut errors = errors.into_iter();
+        let Some(stop) = errors.find(|error| error.message().starts_with("key with no value"))
+        else {
+            break;
+        };
+        let line = line_around(text, stop.span().unwrap_or(0..0).start);
+        let spaces = " ".repeat(line.len());
+        readable.to_mut().replace_range(line, &spaces);
+        taken_out.push(stop);
+    }
+    (readable, taken_out)
 }
 
 /// Reads the parser's `errors` beside the tree that it recovered.

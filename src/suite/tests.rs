@@ -58,6 +58,30 @@ messages = [
 ]
 "#;
 
+/// A project file that uses every key.
+const PROJECT: &str = r#"
+[endpoints.staging]
+base_url = "https://staging.example.org/v1/"
+key = "STAGING_KEY"
+headers = { x-title = "bakeoff", http-referer = "https://example.org" }
+requests_per_minute = 60
+tokens_per_minute = 1_000_000
+max_tokens_name = "max_tokens"
+
+[[endpoints.staging.prices]]
+model = "m/one"
+input_usd_per_mtok = 0.15
+output_usd_per_mtok = "0.6"
+cache_read_usd_per_mtok = 1.5e-2
+
+[endpoints.vercel]
+requests_per_minute = 10
+
+[endpoints.openai]
+base_url = "http://localhost:4000/v1"
+key = []
+"#;
+
 fn full() -> Suite {
     parse_suite(FULL).unwrap_or_else(|problems| panic!("{}", render(&problems, "", FULL, false)))
 }
@@ -184,7 +208,8 @@ fn limits_hold() {
         .collect();
     let many_models = FULL.replace("\"m/plain\",\n", &format!("{},\n", models.join(",")));
     assert_eq!(code_of(&many_models), Code::TooLarge);
-    let unknown: String = (0..500).map(|n| format!("key{n} = 1\n")).collect();
+    let unknown: Vec<String> = (0..500).map(|n| format!("key{n} = 1\n")).collect();
+    let unknown = unknown.concat();
     let problems = parse_suite(&format!("{unknown}{FULL}")).unwrap_err();
     assert_eq!(
         (problems.count(), problems.iter().count()),
@@ -204,7 +229,7 @@ fn hostile_nesting_does_not_overflow() {
         format!("[parameters]\nprovider_options = {{ deep = {lists} }}"),
         format!("{}1", "a = [".repeat(50_000)),
         "[[prompts]]\n".repeat(50_000),
-        format!("{} = 1", ["a"; 50_000].join(".")),
+        format!("{} = 1", vec!["a"; 50_000].join(".")),
     ] {
         assert!(parse_suite(&text).is_err());
     }
@@ -261,10 +286,10 @@ fn the_canonical_text_follows_the_content() {
         panic!("two prompts")
     };
     insta::assert_snapshot!(
-        one.canonical(&suite),
+        prompt_canonical(&suite, one),
         @r#"{"messages":[{"content":"Hello","role":"user"}],"parameters":{"extra":{"logit_bias":{"5":-1.5},"parallel_tool_calls":true},"max_tokens":64,"max_tokens_name":"max_completion_tokens","provider_options":{"gateway":{"caching":"auto","only":["azure"]}},"seed":-1,"stop":["END"],"temperature":1.0,"top_p":0.5},"system":"Be brief."}"#
     );
-    assert!(two.canonical(&suite).contains("\"system\":\"Be long.\""));
+    assert!(prompt_canonical(&suite, two).contains("\"system\":\"Be long.\""));
     let mut changed = suite.clone();
     changed.variants.truncate(1);
     changed.repetitions += 1;
@@ -272,17 +297,17 @@ fn the_canonical_text_follows_the_content() {
     changed.prompts[0].tags.clear();
     changed.prompts[0].id = "renamed".to_owned();
     assert_eq!(
-        changed.prompts[0].canonical(&changed),
-        one.canonical(&suite)
+        prompt_canonical(&changed, &changed.prompts[0]),
+        prompt_canonical(&suite, one)
     );
     changed.system = Some("Be brief!".to_owned());
     assert_ne!(
-        changed.prompts[0].canonical(&changed),
-        one.canonical(&suite)
+        prompt_canonical(&changed, &changed.prompts[0]),
+        prompt_canonical(&suite, one)
     );
     assert_eq!(
-        changed.prompts[1].canonical(&changed),
-        two.canonical(&suite)
+        prompt_canonical(&changed, &changed.prompts[1]),
+        prompt_canonical(&suite, two)
     );
 }
 
@@ -350,6 +375,28 @@ proptest! {
             }
         }
         let _ = parse_project(&text);
+    }
+
+    // The same for project files.
+    #[test]
+    fn changed_projects_never_panic(
+        at in 0..PROJECT.len(), removed in 0_usize..60, put in "[\\PC\n\\[\\]{}=\"'.,#-]{0,6}",
+    ) {
+        let end = (at + removed).min(PROJECT.len());
+        let text = format!("{}{put}{}", &PROJECT[..at], &PROJECT[end..]);
+        match parse_project(&text) {
+            Ok(project) => {
+                let safe = |profile: &Profile| {
+                    profile.base_url.as_ref().is_none_or(|url| url.starts_with("http"))
+                        && profile.headers.iter().all(|(name, _)| name != "authorization")
+                };
+                prop_assert!(project.profiles.values().all(safe));
+            }
+            Err(problems) => {
+                let told = render(&problems, "bakeoff.toml", &text, false);
+                prop_assert!(told.contains("bakeoff.toml"));
+            }
+        }
     }
 
     // Arbitrary text that looks a little like TOML never panics.
@@ -484,31 +531,7 @@ fn prompts_are_selected_by_id_and_tag() {
 #[test]
 fn endpoints_are_resolved() {
     // A name, an own name, a URL: each leads to one profile, and a slip to the nearest name.
-    let project = parse_project(
-        r#"
-        [endpoints.staging]
-        base_url = "https://staging.example.org/v1/"
-        key = "STAGING_KEY"
-        headers = { x-title = "bakeoff", http-referer = "https://example.org" }
-        requests_per_minute = 60
-        tokens_per_minute = 1_000_000
-        max_tokens_name = "max_tokens"
-
-        [[endpoints.staging.prices]]
-        model = "m/one"
-        input_usd_per_mtok = 0.15
-        output_usd_per_mtok = "0.6"
-        cache_read_usd_per_mtok = 1.5e-2
-
-        [endpoints.vercel]
-        requests_per_minute = 10
-
-        [endpoints.openai]
-        base_url = "http://localhost:4000/v1"
-        key = []
-        "#,
-    )
-    .unwrap();
+    let project = parse_project(PROJECT).unwrap();
     let staging = project.resolve("staging").unwrap();
     let usd = |text: &str| text.parse::<crate::units::Usd>().unwrap();
     assert_eq!(
