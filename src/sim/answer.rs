@@ -131,7 +131,7 @@ pub struct Answer {
     pub own_key: bool,
 }
 
-/// The seed of everything about one answer. The digest of the body stands for prompt and
+/// The seed of everything about one answer. The digest stands for prompt and
 /// parameters, the ordinal for repetition and attempt.
 pub fn seed(world: &World, model: &Model, request: &ChatRequest, moment: &Moment) -> Seed {
     let salt = if world.fixed_salt { 0 } else { moment.salt };
@@ -139,7 +139,7 @@ pub fn seed(world: &World, model: &Model, request: &ChatRequest, moment: &Moment
         &world.seed.to_le_bytes(),
         &salt.to_le_bytes(),
         model.id.as_bytes(),
-        &request.digest.to_le_bytes(),
+        &request.draw_digest.to_le_bytes(),
         &moment.ordinal.to_le_bytes(),
     ])
 }

@@ -31,3 +31,6 @@ pub mod world;
 
 pub use server::{Running, Simulator, serve};
 pub use world::World;
+
+#[cfg(test)]
+mod tests;

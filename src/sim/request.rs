@@ -41,6 +41,8 @@ pub struct ChatRequest {
     pub prompt_tokens: u64,
     /// A name for equal bodies.
     pub digest: u64,
+    /// A name for bodies that are equal but for the model: a fault in its id moves no draw.
+    pub draw_digest: u64,
     /// A name for equal messages, whatever the model and parameters.
     pub prompt_digest: u64,
     /// Whether the prompt is marked for explicit caching.
@@ -103,6 +105,7 @@ impl ChatRequest {
             hide_thinking,
             prompt_tokens,
             digest: digest(body),
+            draw_digest: without_model(&json),
             prompt_digest: digest(prompt.as_bytes()),
             prompt,
             cache_marked: gateway["caching"] == "auto" || messages.iter().any(is_marked),
@@ -113,6 +116,17 @@ impl ChatRequest {
             own_key: gateway["byok"].is_object(),
         })
     }
+}
+
+/// A name for all of a body but its model.
+fn without_model(json: &Value) -> u64 {
+    let fields = json.as_object().into_iter().flatten();
+    let mut names = Vec::new();
+    for (key, value) in fields.filter(|(key, _)| *key != "model") {
+        names.extend_from_slice(&digest(key.as_bytes()).to_le_bytes());
+        names.extend_from_slice(&digest(value.to_string().as_bytes()).to_le_bytes());
+    }
+    digest(&names)
 }
 
 /// Adds a message's text to the prompt and counts its tokens.

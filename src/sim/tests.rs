@@ -1,0 +1,508 @@
+//! What holds for every script, whatever the model, the prompt and the fault.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::answer::Moment;
+use super::bill::{Bill, Terms};
+use super::ending::Ending;
+use super::fault::{Fault, Selection};
+use super::request::ChatRequest;
+use super::script::Script;
+use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
+use crate::units::Nanos;
+
+const MOMENT: Moment = Moment {
+    ordinal: 0,
+    salt: 7,
+    unix_ms: 1_795_000_000_123,
+    minutes: 0.0,
+    cached: 0,
+    written: 0,
+};
+
+fn body(model: &str, text: &str, changes: &[(&str, Value)]) -> Value {
+    let mut body = json!({
+        "model": model, "stream": true, "messages": [{ "role": "user", "content": text }],
+    });
+    for (key, value) in changes {
+        body[key] = value.clone();
+    }
+    body
+}
+
+/// The script of a request in a world.
+fn write_in(world: &World, body: &Value, moment: &Moment) -> Script {
+    let request = ChatRequest::read(body.to_string().as_bytes()).unwrap();
+    let selection: Selection = request.model.parse().unwrap();
+    let model = world.model(&selection.model).unwrap();
+    Script::write(world, &model, &selection, &request, moment)
+}
+
+fn write(model: &str, changes: &[(&str, Value)]) -> Script {
+    let body = body(model, "Why is the sky blue?", changes);
+    write_in(&World::built_in(), &body, &MOMENT)
+}
+
+fn bytes(script: &Script) -> Vec<u8> {
+    let steps = script.steps.iter();
+    steps.flat_map(|step| step.bytes.iter().copied()).collect()
+}
+
+/// The JSON of each event of a script without framing faults.
+fn chunks(script: &Script) -> Vec<Value> {
+    let text = String::from_utf8(bytes(script)).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let lines = lines.filter(|line| *line != "[DONE]");
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// The texts of one kind of delta, put together.
+fn said(chunks: &[Value], field: &str) -> String {
+    let deltas = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]);
+    deltas.filter_map(|delta| delta[field].as_str()).collect()
+}
+
+fn tokens(script: &Script) -> u32 {
+    script.steps.iter().map(|step| step.chunks).sum()
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop::sample::select(Fault::ALL.to_vec())
+}
+
+fn any_model() -> impl Strategy<Value = String> {
+    let models = World::built_in();
+    let language = models.models().filter(|model| model.language);
+    let mut ids: Vec<String> = language.map(|model| model.id.clone()).collect();
+    ids.push("sim/constant-20ms-5ms-64".to_owned());
+    prop::sample::select(ids)
+}
+
+proptest! {
+    // The heart of the simulator: a request's script is a function, and it can be played.
+    #[test]
+    fn scripts_are_functions_and_playable(
+        model in any_model(), fault in any_fault(), other in any_fault(), streams in any::<bool>(),
+        limit in 1u64..300, ordinal in 0u64..4, text in "\\PC{0,40}",
+    ) {
+        let world = World::built_in();
+        let changes = [("stream", json!(streams)), ("max_tokens", json!(limit))];
+        let body = body(&format!("{model}+{fault}+{other}"), &text, &changes);
+        let moment = Moment { ordinal, ..MOMENT };
+        let script = write_in(&world, &body, &moment);
+        prop_assert_eq!(&script, &write_in(&world, &body, &moment));
+        let head = script.head_at.unwrap_or(Nanos::ZERO);
+        prop_assert!(script.steps.iter().all(|step| step.at >= head));
+        prop_assert!(script.steps.is_sorted_by_key(|step| step.at));
+        prop_assert!(script.head_at.is_some() || script.steps.is_empty());
+        if let Some(account) = &script.account {
+            let usage = &account.usage;
+            prop_assert!(usage.completion <= limit && usage.reasoning <= usage.completion);
+        }
+    }
+
+    // Repetitions, runs and models must differ, or there would be nothing to measure.
+    #[test]
+    fn repetitions_runs_and_models_differ(model in any_model(), text in "[a-z ]{1,30}") {
+        prop_assume!(!model.starts_with("sim/"));
+        let world = World::built_in();
+        let request = body(&model, &text, &[]);
+        let at = |moment: &Moment| write_in(&world, &request, moment).steps;
+        let first = at(&MOMENT);
+        prop_assert_ne!(&first, &at(&Moment { ordinal: 1, ..MOMENT }));
+        prop_assert_ne!(&first, &at(&Moment { salt: 8, ..MOMENT }));
+        let fixed = World::parse("fixed_salt = true").unwrap();
+        let unsalted = |salt| write_in(&fixed, &request, &Moment { salt, ..MOMENT });
+        prop_assert_eq!(unsalted(7), unsalted(8));
+    }
+
+    // However the bytes are framed, compressed or held back, every token arrives.
+    #[test]
+    fn framing_loses_no_token(framing in prop::sample::select(vec![
+        "bytewise", "split-char", "split-crlf", "crlf", "cr", "no-space", "multi-line", "bom",
+        "comments", "fields", "gzip", "gzip-held", "brotli", "buffered", "buffered-1",
+        "buffered-100", "gzip+buffered-64", "no-last-blank", "huge-event",
+    ])) {
+        let clean = write("openai/gpt-4.1-nano", &[]);
+        let framed = write(&format!("openai/gpt-4.1-nano+{framing}"), &[]);
+        let pieces = |script: &Script| script.account.as_ref().unwrap().usage.completion;
+        prop_assert_eq!(u64::from(tokens(&framed)), pieces(&framed));
+        prop_assert_eq!(u64::from(tokens(&clean)), pieces(&clean));
+    }
+}
+
+#[test]
+fn every_fault_changes_its_script_and_is_documented() {
+    // A fault that did nothing would make the test that names it pass for no reason.
+    let tool = json!([{ "type": "function", "function": { "name": "find" } }]);
+    let changes = [("tools", tool), ("max_tokens", json!(120))];
+    let shape = |fault: &str| {
+        let script = write(&format!("anthropic/claude-haiku-4.5{fault}"), &changes);
+        // A fault moves no draw: but for the id itself, any difference is its own doing.
+        let bytes = bytes(&script);
+        let text = String::from_utf8_lossy(&bytes).replace(&fault[..], "");
+        (
+            script.head_at,
+            script.status,
+            script.headers,
+            script.ending,
+            text,
+            script.steps.len(),
+        )
+    };
+    let plain = shape("");
+    for fault in Fault::ALL {
+        // Explained by its name and meaning in the reference of worlds.
+        let line = format!("#   {:<22} {}", fault.name(), fault.meaning());
+        assert!(DEFAULT_WORLD.contains(&line), "{line}");
+        let usual = write("anthropic/claude-haiku-4.5", &changes);
+        let named = shape(&format!("+{fault}"));
+        assert!(named != plain, "{fault} does nothing");
+        assert!(usual.faults.iter().next().is_none());
+    }
+}
+
+#[test]
+fn a_plain_stream_has_the_recorded_shape() {
+    // The order and the keys of the recorded Vercel streams: role, content, one last chunk with
+    // everything, [DONE].
+    let script = write("openai/gpt-4.1-nano", &[("max_tokens", json!(3))]);
+    let all = chunks(&script);
+    let deltas: Vec<String> = all
+        .iter()
+        .map(|chunk| chunk["choices"][0]["delta"].to_string())
+        .collect();
+    assert_eq!(deltas[0], r#"{"role":"assistant"}"#);
+    assert!(
+        deltas[1..4]
+            .iter()
+            .all(|delta| delta.starts_with(r#"{"content":"#))
+    );
+    assert_eq!(all.len(), 5);
+    let finish = &all[4];
+    assert_eq!(finish["choices"][0]["finish_reason"], "length");
+    assert_eq!(finish["usage"]["completion_tokens"], 3);
+    assert_eq!(finish["usage"]["prompt_tokens"], 3 + 4 + 5);
+    assert_eq!(finish["generationId"], finish["id"]);
+    let gateway = &finish["choices"][0]["delta"]["provider_metadata"]["gateway"];
+    assert_eq!(gateway["routing"]["finalProvider"], "openai");
+    assert_eq!(gateway["generationId"], finish["id"]);
+    assert!(bytes(&script).ends_with(b"data: [DONE]\n\n"));
+    let envelope = |chunk: &Value| {
+        (
+            chunk["id"].clone(),
+            chunk["created"].clone(),
+            chunk["object"].clone(),
+        )
+    };
+    assert!(all.iter().all(|chunk| envelope(chunk) == envelope(finish)));
+    // The id's time is the arrival: overhead can be computed from it.
+    let ulid = finish["id"].as_str().unwrap().strip_prefix("gen_").unwrap();
+    let ulid = ulid::Ulid::from_string(ulid).unwrap();
+    assert_eq!(ulid.timestamp_ms(), MOMENT.unix_ms);
+}
+
+#[test]
+fn the_bill_is_told_three_times_alike() {
+    // usage as numbers, metadata as decimal strings, and the formula: one amount.
+    let script = write("google/gemini-2.5-flash", &[]);
+    let finish = chunks(&script).pop().unwrap();
+    let account = script.account.unwrap();
+    let world = World::built_in();
+    let prices = world
+        .model("google/gemini-2.5-flash")
+        .unwrap()
+        .prices
+        .clone()
+        .unwrap();
+    let bill = Bill::of(&account.usage, &prices, &Terms::default());
+    assert_eq!(account.bill, bill);
+    let number = finish["usage"]["cost"].to_string();
+    assert_eq!(number.parse(), Ok(bill.cost));
+    let gateway = &finish["choices"][0]["delta"]["provider_metadata"]["gateway"];
+    assert_eq!(gateway["cost"], bill.cost.to_string());
+}
+
+#[test]
+fn constant_models_are_exact() {
+    // Benchmarks compare with these times: no draw may touch them.
+    let script = write("sim/constant-20ms-5ms-4", &[]);
+    let marked = script.steps.iter().filter(|step| step.chunks > 0);
+    let at: Vec<u64> = marked.map(|step| step.at.0 / 1_000_000).collect();
+    assert_eq!(at, [20, 25, 30, 35]);
+    assert_eq!(script.head_at, Some(Nanos::from_millis(10)));
+    let world = World::built_in();
+    for wrong in [
+        "sim/constant-20ms-5ms",
+        "sim/constant-20-5-4",
+        "sim/constant-20ms-5ms-4-1",
+        "sim/constant--1ms-5ms-4",
+        "sim/constant-NaNms-5ms-4",
+        "sim/other",
+    ] {
+        assert!(world.model(wrong).is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn thinking_is_shown_as_the_character_says() {
+    // TTFT depends on what of the thinking can be seen: each way must be on the wire.
+    let effort = |effort: &str| [("reasoning_effort", json!(effort))];
+    let high = write("openai/gpt-5-mini", &effort("high"));
+    let none = write("openai/gpt-5-mini", &effort("none"));
+    let thought = |script: &Script| script.account.as_ref().unwrap().usage.reasoning;
+    assert!(thought(&high) > 0 && thought(&none) == 0);
+    let text = String::from_utf8(bytes(&high)).unwrap();
+    assert!(text.contains("reasoning.summary") && text.contains("reasoning.encrypted"));
+    let hidden = write(
+        "openai/gpt-5-mini",
+        &[("reasoning", json!({ "exclude": true }))],
+    );
+    assert!(thought(&hidden) > 0);
+    assert_eq!(said(&chunks(&hidden), "reasoning"), "");
+    let encrypted = write("spacexai/grok-4.1-fast-reasoning", &[]);
+    let first = encrypted.steps.iter().find(|step| step.chunks > 0).unwrap();
+    assert!(String::from_utf8_lossy(&first.bytes).contains("content"));
+    let visible = write("google/gemini-2.5-pro", &[]);
+    assert!(!said(&chunks(&visible), "reasoning").is_empty());
+}
+
+#[test]
+fn lengths_are_limited_and_eaten() {
+    // The classic trap: a small limit that thinking uses up leaves an empty answer.
+    let limit = [("max_completion_tokens", json!(16))];
+    let eaten = write("openai/gpt-5-mini+eaten-by-length", &limit);
+    let all = chunks(&eaten);
+    assert_eq!(said(&all, "content"), "");
+    let finish = all.last().unwrap();
+    assert_eq!(finish["choices"][0]["finish_reason"], "length");
+    assert_eq!(
+        finish["usage"]["completion_tokens_details"]["reasoning_tokens"],
+        16
+    );
+    let empty = write("openai/gpt-4.1-nano+no-token", &[]);
+    assert_eq!(tokens(&empty), 0);
+    assert_eq!(
+        chunks(&empty).last().unwrap()["choices"][0]["finish_reason"],
+        "stop"
+    );
+}
+
+#[test]
+fn compressed_streams_hold_the_same_text() {
+    // Both encodings must decode to the very bytes of the plain stream.
+    use std::io::Read;
+    let id = |name: &str| format!("openai/gpt-4.1-nano+{name}");
+    let bytes_of = |name: &str| bytes(&write(&id(name), &[]));
+    let mut gzip = String::new();
+    let held = bytes_of("gzip");
+    flate2::read::GzDecoder::new(held.as_slice())
+        .read_to_string(&mut gzip)
+        .unwrap();
+    let mut brotli = String::new();
+    let stored = bytes_of("brotli");
+    brotli_decompressor::Decompressor::new(stored.as_slice(), 4096)
+        .read_to_string(&mut brotli)
+        .unwrap();
+    for text in [gzip, brotli] {
+        assert!(text.starts_with("data: {") && text.ends_with("data: [DONE]\n\n"));
+        assert_eq!(
+            text.matches("\"content\"").count(),
+            tokens(&write(&id("gzip"), &[])) as usize
+        );
+    }
+    // A flush per event: the first step alone can be decoded to the first event.
+    let first = write(&id("gzip"), &[]).steps.remove(0).bytes;
+    let mut event = Vec::new();
+    let mut decoder = flate2::write::GzDecoder::new(&mut event);
+    std::io::Write::write_all(&mut decoder, &first).unwrap();
+    std::io::Write::flush(&mut decoder).unwrap();
+    drop(decoder);
+    assert!(event.ends_with(b"\n\n"));
+}
+
+#[test]
+fn tool_calls_add_up_to_json() {
+    // Fragments must be joined by index: joined, they are the arguments.
+    let tools = json!([{ "type": "function", "function": { "name": "find" } }]);
+    let changes = [("tools", tools), ("tool_choice", json!("required"))];
+    let all = chunks(&write("openai/gpt-4.1-nano", &changes));
+    let calls: Vec<&Value> = all
+        .iter()
+        .map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0])
+        .filter(|call| !call.is_null())
+        .collect();
+    assert_eq!(calls[0]["function"]["name"], "find");
+    let arguments = calls
+        .iter()
+        .filter_map(|call| call["function"]["arguments"].as_str());
+    let arguments: String = arguments.collect();
+    assert!(serde_json::from_str::<Value>(&arguments).unwrap()["query"].is_string());
+    assert_eq!(
+        all.last().unwrap()["choices"][0]["finish_reason"],
+        "tool_calls"
+    );
+}
+
+#[test]
+fn breaks_come_where_they_are_named() {
+    // Tests of cuts and stalls rely on at least one token before and none of the end after.
+    let ended = |name: &str| {
+        let script = write(&format!("openai/gpt-4.1-nano+{name}"), &[]);
+        let text = String::from_utf8(bytes(&script)).unwrap();
+        let finish = text.contains("\"finish_reason\":\"stop\"");
+        (
+            script.ending,
+            tokens(&script) > 0,
+            finish,
+            text.contains("[DONE]"),
+        )
+    };
+    assert_eq!(ended("cut"), (Ending::Clean, true, false, false));
+    assert_eq!(ended("cut-done"), (Ending::Clean, true, false, true));
+    assert_eq!(ended("cut-transport"), (Ending::Cut, true, false, false));
+    assert_eq!(ended("reset"), (Ending::Reset, true, false, false));
+    assert_eq!(ended("stall"), (Ending::Stall, true, false, false));
+    assert_eq!(ended("stall-first"), (Ending::Stall, false, false, false));
+    assert_eq!(ended("linger"), (Ending::Stall, true, true, true));
+    assert_eq!(ended("no-done"), (Ending::Clean, true, true, false));
+    assert_eq!(ended("no-finish"), (Ending::Clean, true, false, true));
+    assert_eq!(
+        ended("error-midstream"),
+        (Ending::Clean, true, false, false)
+    );
+    assert_eq!(ended("error-first"), (Ending::Clean, false, false, false));
+}
+
+#[test]
+fn usage_comes_in_every_known_way() {
+    // A reader keeps the last usage that is not null: each way must really differ.
+    let usages = |name: &str, asked: bool| -> Vec<Value> {
+        let changes = [("stream_options", json!({ "include_usage": asked }))];
+        let script = write(&format!("openai/gpt-4.1-nano+{name}"), &changes);
+        let all = chunks(&script);
+        all.iter().map(|chunk| chunk["usage"].clone()).collect()
+    };
+    let present = |usages: &[Value]| usages.iter().filter(|usage| usage.is_object()).count();
+    let late = usages("openai-usage", true);
+    assert_eq!(
+        (present(&late), late.last().unwrap().is_object()),
+        (1, true)
+    );
+    assert!(late.last().unwrap()["cost"].is_null());
+    assert_eq!(present(&usages("openai-usage", false)), 0);
+    assert_eq!(present(&usages("no-usage", true)), 0);
+    assert_eq!(present(&usages("openrouter", false)), 1);
+    let each = usages("usage-each", false);
+    assert_eq!(present(&each), each.len());
+    let counts = each
+        .iter()
+        .map(|usage| usage["completion_tokens"].as_u64().unwrap());
+    assert!(counts.is_sorted());
+    assert!(usages("usage-each-null", false).last().unwrap().is_null());
+}
+
+#[test]
+fn faults_of_a_world_come_by_share() {
+    // A share is of all requests: 1 is always, 0 never, and a turn limits only named ones.
+    let world = World::parse(
+        "[default]\nfaults = { 500 = 0.5, 503 = 0.5 }\n[models.\"openai/gpt-4.1-nano\"]\nfaults = {}",
+    )
+    .unwrap();
+    let mut statuses = std::collections::BTreeMap::new();
+    for ordinal in 0..400 {
+        let moment = Moment { ordinal, ..MOMENT };
+        let clean = write_in(&world, &body("openai/gpt-4.1-nano", "x", &[]), &moment);
+        assert_eq!(clean.status, 200);
+        let failed = write_in(&world, &body("openai/gpt-4o-mini", "x", &[]), &moment);
+        *statuses.entry(failed.status).or_insert(0) += 1;
+    }
+    // 400 fair coins: 5 standard deviations are 50.
+    assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [500, 503]);
+    assert!((150..=250).contains(&statuses[&500]), "{statuses:?}");
+    let once = body("openai/gpt-4.1-nano+429+once", "x", &[]);
+    let status = |ordinal| write_in(&world, &once, &Moment { ordinal, ..MOMENT }).status;
+    assert_eq!((status(0), status(1)), (429, 200));
+}
+
+#[test]
+fn worlds_are_layered() {
+    // What a file says for a model wins, then what it says for all, then the built-in world.
+    let world = World::parse(
+        r#"
+        seed = 5
+        [access]
+        keys = ["k"]
+        missing_key = "refuse"
+        [rate_limit]
+        requests_per_minute = 6
+        burst = 1
+        retry_after = "date"
+        [default]
+        gap = { median_ms = 3, sigma = 0 }
+        [models."openai/gpt-5-mini"]
+        gap = { median_ms = 2, sigma = 0 }
+        [models."acme/new"]
+        price = { input = "0.000001", output = "0.000002" }
+        "#,
+    )
+    .unwrap();
+    let gap = |id: &str| world.model(id).unwrap().character.gap.median_ms.get();
+    let ttft = |id: &str| world.model(id).unwrap().character.ttft.median_ms.get();
+    assert_eq!(
+        [
+            gap("openai/gpt-5-mini"),
+            gap("zai/glm-5.3"),
+            gap("acme/new")
+        ],
+        [2.0, 3.0, 3.0]
+    );
+    assert_eq!(ttft("openai/gpt-5-mini"), 420.0);
+    assert_eq!(world.access.missing_key, MissingKey::Refuse);
+    assert_eq!(world.rate_limit.unwrap().retry_after, RetryAfter::Date);
+    let dear = ttft("anthropic/claude-opus-4.5");
+    assert!(dear > ttft("amazon/nova-lite"), "dearer models are slower");
+}
+
+#[test]
+fn wrong_worlds_say_where() {
+    // Whoever writes a world must find the mistake: line and column, and what is allowed.
+    for (text, place, word) in [
+        ("sede = 1", "line 1", "sede"),
+        (
+            "seed = 1\n[default]\nheaders_share = 1.5",
+            "line 3",
+            "not between 0 and 1",
+        ),
+        (
+            "[default]\nfaults = { nonsense = 0.1 }",
+            "line 2",
+            "is not a fault",
+        ),
+        (
+            "[default]\ngap = { median_ms = -1, sigma = 0 }",
+            "line 2",
+            "milliseconds",
+        ),
+        (
+            "[models.\"acme/new\"]\ntokens_per_chunk = 2",
+            "acme/new",
+            "price",
+        ),
+        (
+            "[default]\nfaults = { 500 = 0.6, 503 = 0.6 }",
+            "model",
+            "more than 1",
+        ),
+        ("seed = ", "line 1", ""),
+    ] {
+        let message = World::parse(text).unwrap_err().to_string();
+        assert!(
+            message.contains(place) && message.contains(word),
+            "{text}: {message}"
+        );
+    }
+}

@@ -1,0 +1,470 @@
+//! The simulator over real sockets, asked by a client of a few lines that shares no code with the
+//! project's own.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bakeoff::sim::truth::{Played, Truth};
+use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::units::Nanos;
+use serde_json::{Value, json};
+
+/// No test waits longer than this for bytes that do not come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn start(world: &str) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let world = World::parse(world).unwrap();
+    Simulator::start(world, listener, None, 1).unwrap()
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    /// The pieces of the body: HTTP chunks, or one piece where there are none.
+    pieces: Vec<Vec<u8>>,
+    /// Whether the body ended as HTTP wants it.
+    whole: bool,
+    /// The error that ended the reading.
+    error: Option<ErrorKind>,
+}
+
+impl Reply {
+    fn text(&self) -> String {
+        String::from_utf8(self.pieces.concat()).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    fn has_header(&self, line: &str) -> bool {
+        let head = self.head.to_ascii_lowercase();
+        head.lines().any(|found| found == line)
+    }
+}
+
+fn connect(running: &Running) -> TcpStream {
+    let url = running.base_url();
+    let address = url.strip_prefix("http://").unwrap().strip_suffix("/v1");
+    let stream = TcpStream::connect(address.unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &str, body: &str) {
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+}
+
+/// Reads to the end of the connection.
+fn receive(stream: &mut TcpStream) -> Reply {
+    let mut bytes = Vec::new();
+    let error = stream.read_to_end(&mut bytes).err().map(|e| e.kind());
+    parse(&bytes, error)
+}
+
+fn parse(bytes: &[u8], error: Option<ErrorKind>) -> Reply {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let (head, body) = match end {
+        Some(end) => bytes.split_at(end + 4),
+        None => (&[][..], bytes),
+    };
+    let head = String::from_utf8(head.to_vec()).unwrap();
+    let status = head.get(9..12).map_or(0, |text| text.parse().unwrap());
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    let (pieces, whole) = match chunked {
+        true => dechunk(body),
+        false => (vec![body.to_vec()], error.is_none()),
+    };
+    Reply {
+        status,
+        head,
+        pieces,
+        whole,
+        error,
+    }
+}
+
+/// HTTP chunks, and whether the last one came.
+fn dechunk(mut body: &[u8]) -> (Vec<Vec<u8>>, bool) {
+    let mut pieces = Vec::new();
+    while let Some(line) = body.windows(2).position(|pair| pair == b"\r\n") {
+        let size = std::str::from_utf8(&body[..line]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return (pieces, true);
+        }
+        let begin = line + 2;
+        let Some(piece) = body.get(begin..begin + size) else {
+            break;
+        };
+        pieces.push(piece.to_vec());
+        body = body.get(begin + size + 2..).unwrap_or_default();
+    }
+    (pieces, false)
+}
+
+fn get(running: &Running, path: &str) -> Reply {
+    let mut stream = connect(running);
+    send(&mut stream, "GET", path, "", "");
+    receive(&mut stream)
+}
+
+fn chat_body(model: &str, stream: bool) -> String {
+    let messages = json!([{ "role": "user", "content": "Why is the sky blue?" }]);
+    json!({ "model": model, "stream": stream, "messages": messages }).to_string()
+}
+
+fn chat_with(running: &Running, headers: &str, body: &str) -> Reply {
+    let mut stream = connect(running);
+    send(&mut stream, "POST", "/v1/chat/completions", headers, body);
+    receive(&mut stream)
+}
+
+fn chat(running: &Running, model: &str) -> Reply {
+    chat_with(running, "", &chat_body(model, true))
+}
+
+/// Checks the order of a record's instants.
+fn assert_ordered(truth: &Truth) {
+    let mut instants = vec![truth.arrival_ns];
+    instants.extend(truth.headers_ns);
+    instants.extend(truth.first_token_ns);
+    instants.extend(&truth.chunks_ns);
+    instants.push(truth.end_ns);
+    assert!(instants.is_sorted(), "{truth:?}");
+    assert_eq!(truth.first_token_ns, truth.chunks_ns.first().copied());
+}
+
+#[test]
+fn a_client_never_sees_a_token_before_the_truth() {
+    // What the whole project rests on: the logged truth is a lower bound of what can be measured.
+    let running = start("");
+    let mut stream = connect(&running);
+    let body = chat_body("sim/constant-20ms-5ms-8", true);
+    let sent = Instant::now();
+    send(
+        &mut stream,
+        "POST",
+        "/v1/chat/completions",
+        "x-request-id: r1\r\n",
+        &body,
+    );
+    let (mut bytes, mut first_seen) = (Vec::new(), None);
+    let mut buffer = [0; 4096];
+    loop {
+        let read = stream.read(&mut buffer).unwrap();
+        let now = sent.elapsed();
+        if read == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..read]);
+        if String::from_utf8_lossy(&bytes).contains("\"content\"") {
+            first_seen.get_or_insert(now);
+        }
+    }
+    let reply = parse(&bytes, None);
+    assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
+    let truth = running.truth().pop().unwrap();
+    assert_ordered(&truth);
+    let true_ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
+    assert!(Nanos::from(first_seen.unwrap()) >= true_ttft);
+    // A deadline is never early.
+    assert!(true_ttft >= Nanos::from_millis(20));
+    assert_eq!((truth.chunks, truth.completion_tokens), (8, 8));
+    assert_eq!(truth.request_id.as_deref(), Some("r1"));
+    assert_eq!(truth.played, Played::Whole);
+}
+
+#[test]
+fn whole_answers_carry_the_same_account() {
+    // A request that does not stream gets JSON with a length, and the same bill.
+    let running = start("generation_delay_ms = 0");
+    let reply = chat_with(&running, "", &chat_body("openai/gpt-4.1-nano", false));
+    assert_eq!(reply.status, 200);
+    assert!(reply.has_header("content-type: application/json"));
+    assert!(reply.head.to_ascii_lowercase().contains("content-length: "));
+    let answer = reply.json();
+    assert_eq!(answer["object"], "chat.completion");
+    assert!(
+        !answer["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap()
+            .is_empty()
+    );
+    let id = answer["id"].as_str().unwrap();
+    let generation = get(&running, &format!("/v1/generation?id={id}")).json();
+    assert_eq!(generation["data"]["total_cost"], answer["usage"]["cost"]);
+    assert_eq!(
+        generation["data"]["latency"],
+        generation["data"]["generation_time"]
+    );
+    let credits = get(&running, "/v1/credits").json();
+    let used: bakeoff::units::Usd = credits["total_used"].as_str().unwrap().parse().unwrap();
+    assert_eq!(Some(used), running.truth()[0].cost_usd);
+}
+
+#[test]
+fn generations_come_late() {
+    // The real gateway answers 404 for seconds: clients must poll.
+    let running = start("generation_delay_ms = 600000");
+    let reply = chat(&running, "sim/constant-1ms-1ms-1");
+    let id = running.truth()[0].generation_id.clone().unwrap();
+    assert!(reply.text().contains(&id));
+    let early = get(&running, &format!("/v1/generation?id={id}"));
+    assert_eq!(early.status, 404);
+    assert_eq!(early.json()["error"], "Usage event not found");
+    assert_eq!(get(&running, "/v1/generation").status, 400);
+    assert_eq!(get(&running, "/v1/generation?id=x").status, 400);
+}
+
+#[test]
+fn routes_answer_as_the_gateway_does() {
+    // Lists, JSON and HTML 404s, empty 405s, and a cheap HEAD to open connections with.
+    let running = start("");
+    let models = get(&running, "/v1/models").json();
+    assert_eq!(models["data"].as_array().unwrap().len(), 54);
+    let endpoints = get(&running, "/v1/models/deepseek/deepseek-v3.2/endpoints").json();
+    let listed = endpoints["data"]["endpoints"].as_array().unwrap();
+    assert_eq!(listed.len(), 3);
+    assert_eq!(listed[2]["pricing"]["prompt"], "0.00000056");
+    assert_eq!(get(&running, "/v1/models/no/such/endpoints").status, 404);
+    let unknown = get(&running, "/v1/unknown");
+    assert_eq!(unknown.json()["error"]["type"], "not_found_error");
+    let outside = get(&running, "/chat/completions");
+    assert_eq!(outside.status, 404);
+    assert!(outside.text().starts_with("<!DOCTYPE html>"));
+    let wrong_method = get(&running, "/v1/chat/completions");
+    assert_eq!(
+        (wrong_method.status, wrong_method.text().as_str()),
+        (405, "")
+    );
+    for path in ["/v1/chat/completions", "/v1/models", "/v1/credits"] {
+        let mut stream = connect(&running);
+        send(&mut stream, "HEAD", path, "", "");
+        let reply = receive(&mut stream);
+        assert_eq!((reply.status, reply.text().as_str()), (200, ""), "{path}");
+    }
+}
+
+#[test]
+fn keys_are_checked() {
+    // Three keys: none, a wrong one, a right one; the catalogue needs none.
+    let running = start("[access]\nkeys = [\"vck_right\"]\nmissing_key = \"refuse\"");
+    let body = chat_body("sim/constant-1ms-1ms-1", true);
+    let status = |headers: &str| chat_with(&running, headers, &body).status;
+    assert_eq!(status(""), 401);
+    assert_eq!(status("authorization: Bearer vck_wrong\r\n"), 401);
+    assert_eq!(status("authorization: Bearer vck_right\r\n"), 200);
+    assert_eq!(get(&running, "/v1/models").status, 200);
+    assert_eq!(get(&running, "/v1/credits").status, 401);
+}
+
+#[test]
+fn bad_requests_are_refused_and_recorded() {
+    // Whatever a client sends, there is an answer in the gateway's shape and a record of it.
+    let running = start("");
+    for (body, status, kind) in [
+        ("nonsense", 400, "invalid_request_error"),
+        (&chat_body("no/such", true), 404, "model_not_found"),
+        (
+            &chat_body("openai/gpt-4.1-nano+nonsense", true),
+            404,
+            "model_not_found",
+        ),
+        (
+            &chat_body("openai/text-embedding-3-small", true),
+            400,
+            "invalid_request_error",
+        ),
+    ] {
+        let reply = chat_with(&running, "", body);
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["type"]),
+            (status, &json!(kind))
+        );
+        assert!(reply.whole);
+    }
+    let statuses: Vec<u16> = running.truth().iter().map(|truth| truth.status).collect();
+    assert_eq!(statuses, [400, 404, 404, 400]);
+}
+
+#[test]
+fn connections_break_as_the_script_says() {
+    // Four different ends, which a client has to tell apart.
+    let running = start("");
+    let ends = |fault: &str| chat(&running, &format!("sim/constant-5ms-1ms-8+{fault}"));
+    let cut = ends("cut");
+    assert!(cut.whole && cut.text().contains("content") && !cut.text().contains("[DONE]"));
+    let transport = ends("cut-transport");
+    assert!(!transport.whole && transport.text().contains("content"));
+    let reset = ends("reset");
+    assert_eq!(reset.error, Some(ErrorKind::ConnectionReset));
+    assert_eq!(reset.text().matches("content").count(), 1);
+    let silent = ends("reset-headers");
+    assert_eq!(
+        (silent.status, silent.error),
+        (0, Some(ErrorKind::ConnectionReset))
+    );
+    assert!(
+        running
+            .truth()
+            .iter()
+            .all(|truth| truth.played == Played::Whole)
+    );
+    running.truth().iter().for_each(assert_ordered);
+}
+
+#[test]
+fn a_stall_keeps_the_first_token_flowing() {
+    // The first token must reach the client although nothing follows it: each step is flushed.
+    let running = start("");
+    for (fault, expected) in [
+        ("stall", "\"content\""),
+        ("stall-first", "\"role\""),
+        ("linger", "[DONE]"),
+    ] {
+        let mut stream = connect(&running);
+        let body = chat_body(&format!("sim/constant-5ms-1ms-4+{fault}"), true);
+        send(&mut stream, "POST", "/v1/chat/completions", "", &body);
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&bytes).contains(expected) {
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(read > 0, "{fault} ended");
+            bytes.extend_from_slice(&buffer[..read]);
+        }
+        // Nothing more comes, however long one waits; a broken stall would end or go on.
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        let waited = stream.read(&mut buffer).map_err(|e| e.kind());
+        let silent = [Err(ErrorKind::WouldBlock), Err(ErrorKind::TimedOut)];
+        assert!(silent.contains(&waited), "{fault}: {waited:?}");
+    }
+}
+
+#[test]
+fn bytes_leave_in_the_pieces_of_the_script() {
+    // One byte per write means one HTTP chunk per byte; a buffer means pieces of its size.
+    let running = start("");
+    let bytewise = chat(&running, "sim/constant-2ms-1ms-3+bytewise");
+    assert!(bytewise.whole && bytewise.pieces.iter().all(|piece| piece.len() == 1));
+    let split = chat(&running, "sim/constant-2ms-1ms-3+split-char");
+    let broken = split
+        .pieces
+        .iter()
+        .filter(|piece| std::str::from_utf8(piece).is_err());
+    assert!(broken.count() >= 2 && split.text().contains('🙂'));
+    let held = chat(&running, "sim/constant-2ms-1ms-3+buffered-100");
+    let (_, full) = held.pieces.split_last().unwrap();
+    assert!(full.iter().all(|piece| piece.len() == 100));
+    assert_eq!(
+        chat(&running, "sim/constant-2ms-1ms-3+buffered")
+            .pieces
+            .len(),
+        1
+    );
+    let gzip = chat(&running, "sim/constant-2ms-1ms-3+gzip");
+    assert!(gzip.has_header("content-encoding: gzip"));
+}
+
+#[test]
+fn limits_are_kept() {
+    // The third request of a minute waits; the request after the budget is spent pays first.
+    let rate = "[rate_limit]\nrequests_per_minute = 1\nburst = 2\nretry_after = \"seconds\"";
+    let running = start(rate);
+    let statuses = [(); 3].map(|()| chat(&running, "sim/constant-1ms-1ms-1").status);
+    assert_eq!(statuses, [200, 200, 429]);
+    let refused = chat(&running, "sim/constant-1ms-1ms-1");
+    assert!(refused.head.to_ascii_lowercase().contains("retry-after: "));
+    let running = start("[budget]\nusd_per_key = \"0.000001\"");
+    let first = chat(&running, "openai/gpt-4.1-nano");
+    assert!(
+        first.whole && first.text().contains("[DONE]"),
+        "a soft budget completes"
+    );
+    let second = chat(&running, "openai/gpt-4.1-nano");
+    assert_eq!(second.status, 402);
+    assert_eq!(second.json()["error"]["type"], "quota_for_entity_exceeded");
+}
+
+#[test]
+fn repeated_prompts_are_cached_and_repetitions_counted() {
+    // Shared state: the second of two equal long prompts reads the cache, and is ordinal 1.
+    let running = start("");
+    let messages = json!([{ "role": "user", "content": "word ".repeat(2_000) }]);
+    let body = json!({ "model": "openai/gpt-4.1-nano", "messages": messages, "max_tokens": 2 });
+    for _ in 0..2 {
+        assert_eq!(chat_with(&running, "", &body.to_string()).status, 200);
+    }
+    let truth = running.truth();
+    assert_eq!([truth[0].ordinal, truth[1].ordinal], [0, 1]);
+    assert_eq!(truth[0].cached_tokens, 0);
+    assert!(truth[1].cached_tokens >= 2_304 && truth[1].cost_usd < truth[0].cost_usd);
+}
+
+#[test]
+fn many_streams_share_one_thread() {
+    // Hundreds of answers in flight at once, all whole, each with its own record.
+    let running = start("");
+    let mut streams: Vec<TcpStream> = (0..300).map(|_| connect(&running)).collect();
+    let body = chat_body("sim/constant-30ms-2ms-20", true);
+    for stream in &mut streams {
+        send(stream, "POST", "/v1/chat/completions", "", &body);
+    }
+    for stream in &mut streams {
+        let reply = receive(stream);
+        assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
+    }
+    let truth = running.truth();
+    assert_eq!(truth.len(), 300);
+    truth.iter().for_each(assert_ordered);
+    assert!(truth.iter().all(|truth| truth.chunks == 20));
+}
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn stopping_records_what_was_in_flight() {
+    // A truth file is complete: what a stop cuts off is in it, marked as abandoned.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sink = Sink::default();
+    let truth = Box::new(sink.clone());
+    let running = Simulator::start(World::built_in(), listener, Some(truth), 1).unwrap();
+    chat(&running, "sim/constant-1ms-1ms-2");
+    let mut stream = connect(&running);
+    let body = chat_body("sim/constant-1ms-60000ms-2", true);
+    send(&mut stream, "POST", "/v1/chat/completions", "", &body);
+    let mut buffer = [0; 64];
+    assert!(stream.read(&mut buffer).unwrap() > 0);
+    running.stop().unwrap();
+    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().map(serde_json::from_str::<Truth>);
+    let records: Vec<Truth> = lines.collect::<Result<_, _>>().unwrap();
+    let played: Vec<Played> = records.iter().map(|truth| truth.played).collect();
+    assert_eq!(played, [Played::Whole, Played::Abandoned]);
+    records.iter().for_each(assert_ordered);
+}
