@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::gateway::Endpoint;
 use crate::record::{EndpointRecord, digest};
+use crate::sim::world::DEFAULT_WORLD;
 use crate::sim::{Running, Simulator, World};
 use crate::suite::Profile;
 
@@ -101,10 +102,15 @@ fn simulated(
             name: profile.name.clone(),
             base_url: None,
             key_variable: None,
-            world: Some(format!("{} salt {salt}", digest(text.as_bytes()))),
+            world: Some(format!("{} salt {salt}", world_digest(&text))),
         },
         _simulator: Some(running),
     })
+}
+
+/// Names a world: the built-in one and what is laid over it.
+fn world_digest(text: &str) -> String {
+    digest(format!("{DEFAULT_WORLD}\n{text}").as_bytes())
 }
 
 /// A world, and the text it was read from: empty for the built-in one, over which a file is laid.

@@ -92,7 +92,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
-        Verb::Sim(options) => sim::execute(options),
+        Verb::Sim(options) => sim::execute(&options),
     };
     result.unwrap_or_else(|failure| {
         if failure.code != exit::DONE {
@@ -123,7 +123,7 @@ fn error_word() -> &'static str {
     }
 }
 
-/// Whether to colour what goes to `stream`: a terminal, and NO_COLOR not set.
+/// Whether to colour what goes to `stream`: a terminal, and `NO_COLOR` not set.
 fn colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

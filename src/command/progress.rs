@@ -191,9 +191,10 @@ impl Tally {
 
 impl VariantTally {
     fn line(&self) -> String {
-        let ttft = match self.ttft_us.is_empty() {
-            true => "-".to_owned(),
-            false => Nanos(self.ttft_us.value_at_quantile(0.5) * 1_000).to_string(),
+        let ttft = if self.ttft_us.is_empty() {
+            "-".to_owned()
+        } else {
+            Nanos(self.ttft_us.value_at_quantile(0.5) * 1_000).to_string()
         };
         let failed = match self.failed {
             0 => String::new(),

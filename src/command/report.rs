@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::record::{JournalError, Manifest, Run, RunError, Samples};
+use crate::record::{JournalError, Manifest, Run, RunError};
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 
 use super::{Failure, colour, exit};
@@ -114,32 +114,36 @@ fn style() -> Style {
     }
 }
 
-/// Reads a run's samples once. Lines that are no samples are told and passed over: the rest of the
-/// run is still worth reading.
+/// Reads a run's samples once. Lines that are no samples are told, counted in the report, and read
+/// past: the rest of the run is still worth reading.
 fn read<'m>(
     run: &Run,
     manifest: &'m Manifest,
     samples_csv: impl Write,
 ) -> Result<Report<'m>, Failure> {
     let mut samples = run.samples()?;
-    let mut broken = Vec::new();
-    let report = Report::read(
-        manifest,
-        Whole {
-            samples: &mut samples,
-            broken: &mut broken,
-        },
-        samples_csv,
-    )?;
+    let mut lost = 0;
+    let told = samples.by_ref().map(|sample| {
+        sample.map_err(|error| {
+            if let JournalError::Line { .. } = error {
+                lost += 1;
+                if lost <= LINES_TOLD {
+                    // With standard error gone there is nobody left to tell.
+                    let _ = writeln!(io::stderr(), "warning: {error}; it is left out");
+                }
+            }
+            ReadError::Journal(error)
+        })
+    });
+    let is_lost_line =
+        |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
+    let report = Report::read(manifest, told, is_lost_line, samples_csv)?;
     let mut err = io::stderr();
-    for problem in broken.iter().take(LINES_TOLD) {
-        writeln!(err, "warning: {problem}; it is left out")?;
-    }
-    if broken.len() > LINES_TOLD {
+    if lost > LINES_TOLD {
         writeln!(
             err,
             "warning: {} further lines are left out",
-            broken.len() - LINES_TOLD
+            lost - LINES_TOLD
         )?;
     }
     if let Some(line) = samples.torn() {
@@ -151,22 +155,25 @@ fn read<'m>(
     Ok(report)
 }
 
-/// The samples of a run, with the lines that are none taken out.
-struct Whole<'s> {
-    samples: &'s mut Samples,
-    broken: &'s mut Vec<JournalError>,
+/// Why a run could not be read to its end.
+enum ReadError {
+    /// The journal failed.
+    Journal(JournalError),
+    /// What is made on the way could not be written.
+    Made(io::Error),
 }
 
-impl Iterator for Whole<'_> {
-    type Item = Result<crate::record::Sample, Failure>;
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Made(error)
+    }
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.samples.next()? {
-                Err(problem @ JournalError::Line { .. }) => self.broken.push(problem),
-                Err(error) => return Some(Err(error.into())),
-                Ok(sample) => return Some(Ok(sample)),
-            }
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Journal(error) => error.into(),
+            ReadError::Made(error) => error.into(),
         }
     }
 }

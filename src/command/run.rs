@@ -16,7 +16,7 @@ use crate::record::{
     ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, run_name,
 };
 use crate::report::Report;
-use crate::suite::{Profile, Prompt, Suite, Variant, select};
+use crate::suite::{Profile, Prompt, Suite, Variant, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
 use super::endpoint::{self, Opened};
@@ -174,8 +174,10 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
 /// The whole run: asks, records, reports.
 fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let session = Session::open(job, opened)?;
-    let began = jiff::Timestamp::now();
-    let name = run_name(began, unforeseen()? as u32);
+    // To the second: it is a label, and part of the folder's name.
+    let began =
+        jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let name = run_name(began, unforeseen()?);
     let run = Run::create(&options.output, &job.suite.name, &name)?;
     let mut manifest = job.manifest(options, opened, name, began);
     run.write_manifest(&manifest)?;
@@ -204,9 +206,8 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let ending = ending?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        Ending::Hopeless(_) => exit::INCOMPLETE,
         Ending::Complete if can_be_judged(&report) => exit::DONE,
-        Ending::Complete => exit::INCOMPLETE,
+        Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
 }
 
@@ -319,7 +320,7 @@ impl Job {
     }
 
     fn prompt_digests(&self) -> Vec<String> {
-        let canonical = |prompt: &Prompt| digest(prompt.canonical(&self.suite).as_bytes());
+        let canonical = |prompt: &Prompt| digest(prompt_canonical(&self.suite, prompt).as_bytes());
         self.suite.prompts.iter().map(canonical).collect()
     }
 

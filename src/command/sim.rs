@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 /// Serves until it is interrupted.
-pub(super) fn execute(options: Options) -> Result<u8, Failure> {
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let (world, _) = endpoint::read_world(options.world.as_deref())?;
     let truth: Option<Box<dyn Write + Send>> = match &options.truth {
         None => None,

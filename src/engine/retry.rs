@@ -8,7 +8,7 @@ use crate::units::Nanos;
 
 /// Longest wait that a server may ask of us: beyond it the trial fails, visibly, instead of
 /// holding its slot.
-pub const RETRY_AFTER_MAX: Nanos = Nanos::from_millis(60_000);
+pub(super) const RETRY_AFTER_MAX: Nanos = Nanos::from_millis(60_000);
 
 /// First step of the back-off; each further one doubles it.
 const BACK_OFF_FIRST: Nanos = Nanos::from_millis(500);
@@ -18,22 +18,22 @@ const BACK_OFF_MAX: Nanos = Nanos::from_millis(30_000);
 
 /// What the rule needs to know of a failed attempt.
 #[derive(Debug, Clone, Copy)]
-pub struct Failed {
+pub(super) struct Failed {
     /// How it ended.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// HTTP status, where there was one.
-    pub status: Option<u16>,
+    pub(super) status: Option<u16>,
     /// Whether a token had arrived.
-    pub token_arrived: bool,
+    pub(super) token_arrived: bool,
     /// How long the server asked us to wait.
-    pub retry_after: Option<Nanos>,
+    pub(super) retry_after: Option<Nanos>,
 }
 
 /// How long to wait before the next attempt, or `None` for no further one.
 ///
 /// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the
 /// back-off step times (0.5 + jitter / 2), and never shorter than the server asked for.
-pub fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
+pub(super) fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
     if attempt >= max_attempts || failed.token_arrived || !is_passing(failed) {
         return None;
     }

@@ -90,7 +90,7 @@ pub(super) async fn carry_out<A: Ask>(
     // A generator of its own for each trial: waits do not depend on which trial failed first.
     let mut jitter = ChaCha8Rng::seed_from_u64(orders.suite.seed ^ (trial.number << 16));
     loop {
-        let number = attempts.len() as u32 + 1;
+        let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
         let request_id = format!("{}-{}-{number}", orders.run, trial.number);
         let outgoing = Outgoing {
             path: CHAT,

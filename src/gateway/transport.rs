@@ -252,8 +252,7 @@ impl Transport {
                     last = at;
                 }
                 Ok(Ok(None)) => return (at, Ending::Complete),
-                Err(_) if done.done() => return (last, Ending::Complete),
-                Ok(Err(_)) if done.done() => return (last, Ending::Complete),
+                Err(_) | Ok(Err(_)) if done.done() => return (last, Ending::Complete),
                 Ok(Err(error)) => return (at, Ending::ConnectionLost(text_of(&error))),
                 Err(_) if gap < total => return (at, Ending::TimedOut(Deadline::Gap)),
                 Err(_) => return (at, Ending::TimedOut(Deadline::Total)),
@@ -475,7 +474,7 @@ fn names_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref)
-        .is_some_and(|inner| inner.is::<rustls::Error>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -242,7 +242,7 @@ fn a_garbled_amendments_file_is_told_in_bounded_length() {
 proptest! {
     // Runs sort by name as they do by time, and the id is always six letters of the alphabet.
     #[test]
-    fn names_sort_by_time(a in 0_i64..4_000_000_000, b in 0_i64..4_000_000_000, random: u32) {
+    fn names_sort_by_time(a in 0_i64..4_000_000_000, b in 0_i64..4_000_000_000, random: u64) {
         let name = |second| run_name(Timestamp::from_second(second).unwrap(), random);
         prop_assert_eq!(a.cmp(&b), name(a).cmp(&name(b)));
         let id = &name(a)[17..];
