@@ -1,6 +1,11 @@
 //! The simulator over real sockets, asked by a client of a few lines that shares no code with the
 //! project's own.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -82,9 +87,10 @@ fn parse(bytes: &[u8], error: Option<ErrorKind>) -> Reply {
     let chunked = head
         .to_ascii_lowercase()
         .contains("transfer-encoding: chunked");
-    let (pieces, whole) = match chunked {
-        true => dechunk(body),
-        false => (vec![body.to_vec()], error.is_none()),
+    let (pieces, whole) = if chunked {
+        dechunk(body)
+    } else {
+        (vec![body.to_vec()], error.is_none())
     };
     Reply {
         status,

@@ -352,9 +352,10 @@ impl Lengths {
         let mut plan = Self {
             thinking,
             speaking: spoken.min(limit - thinking),
-            shown: match request.hide_thinking {
-                true => Shown::Hidden,
-                false => character.reasoning.shown,
+            shown: if request.hide_thinking {
+                Shown::Hidden
+            } else {
+                character.reasoning.shown
             },
             finish: match (thought.saturating_add(spoken) > limit, &tool) {
                 (true, _) => Finish::Length,
@@ -528,6 +529,8 @@ fn merged(pieces: Vec<Piece>) -> Vec<Piece> {
             _ => merged.push(piece),
         }
     }
-    merged.iter_mut().for_each(|piece| piece.at = end);
+    for piece in &mut merged {
+        piece.at = end;
+    }
     merged
 }

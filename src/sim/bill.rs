@@ -203,8 +203,8 @@ mod tests {
     fn usage(prompt: u64, cached: u64, completion: u64) -> Usage {
         Usage {
             prompt,
-            cached,
             completion,
+            cached,
             ..Usage::default()
         }
     }

@@ -127,6 +127,7 @@ impl Spread {
     }
 
     /// The same shape, so many times as long.
+    #[must_use]
     pub fn scaled(self, factor: Factor) -> Self {
         Self {
             median_ms: Millis::clamped(self.median_ms.0 * factor.0),

@@ -169,8 +169,8 @@ fn routing(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
     let slug = slug(identity);
     let mut models = Vec::new();
     if faults.has(Fault::FallbackModel) {
-        let refused = json!([attempt(identity, "openai", 503, answer, 0)]);
-        models.push(model_attempt(slug, false, refused));
+        let refused = [attempt(identity, "openai", 503, answer, 0)];
+        models.push(model_attempt(slug, false, &refused));
     }
     let tried = answer.attempts.iter().enumerate();
     let attempts: Vec<Value> = tried
@@ -182,7 +182,7 @@ fn routing(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
         slug
     };
     let provider_attempts = attempts.len() + models.len();
-    models.push(model_attempt(answering, true, Value::Array(attempts)));
+    models.push(model_attempt(answering, true, &attempts));
     json!({
         "originalModelId": slug,
         "resolvedProvider": answer.attempts.first().map(|tried| &tried.provider),
@@ -199,12 +199,11 @@ fn routing(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
     })
 }
 
-fn model_attempt(slug: &str, success: bool, attempts: Value) -> Value {
-    let count = attempts.as_array().map_or(0, Vec::len);
+fn model_attempt(slug: &str, success: bool, attempts: &[Value]) -> Value {
     json!({
         "canonicalSlug": slug,
         "success": success,
-        "providerAttemptCount": count,
+        "providerAttemptCount": attempts.len(),
         "providerAttempts": attempts,
     })
 }

@@ -54,9 +54,10 @@ pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) -> E
     }
     if faults.has(Fault::Reset) || faults.has(Fault::Stall) {
         events.truncate(after_first(events));
-        return match faults.has(Fault::Reset) {
-            true => Ending::Reset,
-            false => Ending::Stall,
+        return if faults.has(Fault::Reset) {
+            Ending::Reset
+        } else {
+            Ending::Stall
         };
     }
     if faults.has(Fault::StallFirst) {
@@ -64,9 +65,10 @@ pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) -> E
         events.truncate(first.unwrap_or(1));
         return Ending::Stall;
     }
-    match faults.has(Fault::Linger) {
-        true => Ending::Stall,
-        false => Ending::Clean,
+    if faults.has(Fault::Linger) {
+        Ending::Stall
+    } else {
+        Ending::Clean
     }
 }
 
@@ -138,7 +140,7 @@ fn in_stream_error(events: &mut Vec<Event>, identity: &Identity, faults: &Faults
     }
 }
 
-/// An OpenRouter error beside a choice that finishes with `error`.
+/// An error as `OpenRouter` sends it, beside a choice that finishes with `error`.
 const WITH_CHOICES: &str = r#","choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}],"error":{"code":502,"message":"Provider disconnected","metadata":{"error_type":"provider_unavailable","provider_code":null}}"#;
 /// Error keys beside choices.
 const BESIDE: &str = r#","choices":[{"index":0,"delta":{},"finish_reason":null}],"error_type":"provider_overloaded","error_message":"The provider is overloaded""#;

@@ -21,6 +21,7 @@ pub const MAX_FAULTS_PER_ID: usize = 8;
 macro_rules! faults {
     ($($variant:ident $name:literal $meaning:literal)*) => {
         /// One way in which an answer differs from a plain, complete one of the Vercel dialect.
+        #[allow(clippy::doc_markdown, reason = "meanings are plain text: worlds show them too")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $(#[doc = $meaning] $variant,)*

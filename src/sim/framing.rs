@@ -59,7 +59,7 @@ pub fn steps(events: &[Event], faults: &Faults) -> Vec<Step> {
         if faults.has(Fault::NoLastBlank) && index + 1 == events.len() {
             frame.drop_blank_line(faults);
         }
-        split(frame, event, faults, &mut steps);
+        split(&frame, event, faults, &mut steps);
     }
     let steps = encoded(steps, faults);
     buffered(steps, faults)
@@ -69,9 +69,10 @@ pub fn steps(events: &[Event], faults: &Faults) -> Vec<Step> {
 pub fn bodies(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
     let mut cut = Vec::with_capacity(steps.len());
     for step in steps {
-        let size = match faults.has(Fault::Bytewise) {
-            true => 1,
-            false => step.bytes.len().max(1),
+        let size = if faults.has(Fault::Bytewise) {
+            1
+        } else {
+            step.bytes.len().max(1)
         };
         let apart = size < step.bytes.len();
         cut.extend(step.bytes.chunks(size).map(|bytes| Step {
@@ -130,14 +131,16 @@ impl Frame {
     }
 
     fn payload(&mut self, json: &[u8], faults: &Faults) {
-        let field: &[u8] = match faults.has(Fault::NoSpace) {
-            true => b"data:",
-            false => b"data: ",
+        let field: &[u8] = if faults.has(Fault::NoSpace) {
+            b"data:"
+        } else {
+            b"data: "
         };
         let line_end = line_end(faults);
-        let lines = match faults.has(Fault::MultiLine) {
-            true => lines_of(json),
-            false => vec![json],
+        let lines = if faults.has(Fault::MultiLine) {
+            lines_of(json)
+        } else {
+            vec![json]
         };
         for line in lines {
             self.bytes.extend_from_slice(field);
@@ -176,7 +179,7 @@ fn lines_of(json: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Cuts an event's frame into writes.
-fn split(frame: Frame, event: &Event, faults: &Faults, steps: &mut Vec<Step>) {
+fn split(frame: &Frame, event: &Event, faults: &Faults, steps: &mut Vec<Step>) {
     let cuts: Vec<usize> = if faults.has(Fault::Bytewise) {
         (1..frame.bytes.len()).collect()
     } else if faults.has(Fault::SplitCrlf) {
@@ -285,9 +288,10 @@ fn buffered(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
     for step in steps {
         // What a reader must have of a step to know its token: all but the line ends. Compressed
         // bytes may tell sooner, so there the first byte counts.
-        let told = match compressed {
-            true => 1,
-            false => step.bytes.trim_ascii_end().len().max(1),
+        let told = if compressed {
+            1
+        } else {
+            step.bytes.trim_ascii_end().len().max(1)
         };
         let mut taken = 0;
         while taken < step.bytes.len() {

@@ -226,7 +226,7 @@ fn provider_limit() -> Refused {
     Refused::json(429, &json!({ "type": "error", "error": error }))
 }
 
-/// OpenRouter's shape: a numeric code and metadata.
+/// `OpenRouter`'s shape: a numeric code and metadata.
 fn overloaded() -> Refused {
     let metadata = json!({ "error_type": "provider_overloaded" });
     let error = json!({ "code": 529, "message": "Provider overloaded", "metadata": metadata });

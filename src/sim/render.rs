@@ -78,11 +78,12 @@ pub fn events(
     let mut thinking = false;
     for (index, piece) in answer.pieces.iter().enumerate() {
         let tags = stream.think_tags(piece, &mut thinking);
-        let (finish, extra) = match last == Some(index) {
-            true => (stream.finish_word(), stream.finish_extra()),
-            false => ("null".to_owned(), stream.chunk_extra(piece, index)),
+        let (finish, extra) = if last == Some(index) {
+            (stream.finish_word(), stream.finish_extra())
+        } else {
+            ("null".to_owned(), stream.chunk_extra(piece, index))
         };
-        let delta = stream.delta(piece, &tags, index == 0);
+        let delta = stream.delta(piece, tags, index == 0);
         events.push(Event {
             at: piece.at,
             payload: Payload::Chunk(stream.envelope.chunk(&delta, &finish, &extra).into_bytes()),
@@ -193,13 +194,15 @@ impl Stream<'_> {
     }
 
     fn role(&self) -> (&'static str, String) {
-        let delta = match self.has(Fault::Ollama) {
-            true => r#"{"role":"assistant","content":""}"#,
-            false => r#"{"role":"assistant"}"#,
+        let delta = if self.has(Fault::Ollama) {
+            r#"{"role":"assistant","content":""}"#
+        } else {
+            r#"{"role":"assistant"}"#
         };
-        let extra = match self.has(Fault::Groq) {
-            true => format!(r#","x_groq":{{"id":"req_{}"}}"#, self.identity.fingerprint),
-            false => self.usage_before_finish(0),
+        let extra = if self.has(Fault::Groq) {
+            format!(r#","x_groq":{{"id":"req_{}"}}"#, self.identity.fingerprint)
+        } else {
+            self.usage_before_finish(0)
         };
         (delta, extra)
     }
@@ -271,16 +274,18 @@ impl Stream<'_> {
                 text()
             ),
         };
-        match first && self.has(Fault::OneChunk) {
-            true => format!(r#"{{"role":"assistant",{fields}}}"#),
-            false => format!("{{{fields}}}"),
+        if first && self.has(Fault::OneChunk) {
+            format!(r#"{{"role":"assistant",{fields}}}"#)
+        } else {
+            format!("{{{fields}}}")
         }
     }
 
     fn tool_index(&self) -> &'static str {
-        match self.has(Fault::ToolCallNoIndex) {
-            true => "",
-            false => r#""index":0,"#,
+        if self.has(Fault::ToolCallNoIndex) {
+            ""
+        } else {
+            r#""index":0,"#
         }
     }
 
@@ -331,12 +336,14 @@ impl Stream<'_> {
         let mut extra = self.usage_before_finish(piece.completed);
         if self.has(Fault::Obfuscation) {
             // Deterministic lengths that vary from chunk to chunk.
-            let padding = "x".repeat(1 + index * 7 % 23);
-            extra.push_str(&format!(r#","obfuscation":"{padding}""#));
+            add(
+                &mut extra,
+                "obfuscation",
+                &json!("x".repeat(1 + index * 7 % 23)),
+            );
         }
         if self.has(Fault::Mistral) {
-            let padding = "abcdefgh".repeat(1 + index % 4);
-            extra.push_str(&format!(r#","p":"{padding}""#));
+            add(&mut extra, "p", &json!("abcdefgh".repeat(1 + index % 4)));
         }
         extra
     }
@@ -358,26 +365,26 @@ impl Stream<'_> {
             chat::usage(self.answer, completed, self.faults)
         };
         let mut extra = String::new();
-        if self.has(Fault::FinishError) || self.has(Fault::UsageEachNull) {
-            extra.push_str(r#","usage":null"#);
-        } else if self.has(Fault::OpenAiUsage) && self.usage_asked {
-            extra.push_str(r#","usage":null"#);
+        let null = [Fault::FinishError, Fault::UsageEachNull];
+        let null = null.into_iter().any(|fault| self.has(fault));
+        if null || (self.has(Fault::OpenAiUsage) && self.usage_asked) {
+            add(&mut extra, "usage", &Value::Null);
         } else if !self.usage_comes_late() && !self.has(Fault::NoUsage) {
-            extra.push_str(&format!(r#","usage":{}"#, usage()));
+            add(&mut extra, "usage", &usage());
         }
         if self.has(Fault::Groq) && !self.has(Fault::NoUsage) {
-            let id = &self.identity.fingerprint;
-            extra.push_str(&format!(
-                r#","x_groq":{{"id":"req_{id}","usage":{}}}"#,
-                usage()
-            ));
+            let id = format!("req_{}", self.identity.fingerprint);
+            add(&mut extra, "x_groq", &json!({ "id": id, "usage": usage() }));
         }
         if self.has(Fault::LlamaCpp) {
-            extra.push_str(&format!(r#","timings":{}"#, self.timings()));
+            add(&mut extra, "timings", &self.timings());
         }
         if chat::is_vercel(self.faults) {
-            let id = json!(self.identity.generation_id);
-            extra.push_str(&format!(r#","generationId":{id}"#));
+            add(
+                &mut extra,
+                "generationId",
+                &json!(self.identity.generation_id),
+            );
         }
         extra
     }
@@ -425,6 +432,13 @@ impl Stream<'_> {
         }
         events.push(Event::done(at));
         events
+    }
+}
+
+/// Adds a key to what stands beside the choices.
+fn add(extra: &mut String, key: &str, value: &Value) {
+    for part in [",\"", key, "\":", &value.to_string()] {
+        extra.push_str(part);
     }
 }
 

@@ -20,6 +20,10 @@ pub const CHARS_PER_TOKEN: u64 = 4;
 
 /// What a client asks, as far as the simulator cares.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each mirrors one switch of the body"
+)]
 pub struct ChatRequest {
     /// The model id as it was written, faults included.
     pub model: String,

@@ -126,9 +126,10 @@ impl Script {
             let refused = Self::refused(Refused::bad_request(message, "only"));
             return Self { faults, ..refused };
         }
-        match request.stream {
-            true => streamed(&answer, &identity, request, faults),
-            false => whole(&answer, &identity, faults),
+        if request.stream {
+            streamed(&answer, &identity, request, faults)
+        } else {
+            whole(&answer, &identity, faults)
         }
     }
 }
@@ -136,9 +137,10 @@ impl Script {
 /// The faults of a request: those its model id names, those the model always has, and one drawn
 /// by share.
 fn chosen(seed: &Seed, model: &Model, selection: &Selection, ordinal: u64) -> Faults {
-    let mut faults = match selection.turn.covers(ordinal) {
-        true => selection.faults.clone(),
-        false => Faults::default(),
+    let mut faults = if selection.turn.covers(ordinal) {
+        selection.faults.clone()
+    } else {
+        Faults::default()
     };
     let character = &model.character;
     character.always.iter().for_each(|fault| faults.add(*fault));

@@ -59,19 +59,22 @@ impl State {
     /// a run is shorter than the minutes for which providers keep them.
     pub fn look_up(&mut self, model: &Model, request: &ChatRequest) -> CacheUse {
         let cache = &model.character.cache;
-        let caches = match cache.kind {
+        let applies = match cache.kind {
             CacheKind::None => false,
             CacheKind::Implicit => true,
             CacheKind::Explicit => request.cache_marked,
         };
-        if !caches || request.prompt_tokens < u64::from(cache.min_tokens) {
+        if !applies || request.prompt_tokens < u64::from(cache.min_tokens) {
             return CacheUse::default();
         }
         let blocks = prefixes(model, cache, request);
         let known = blocks.iter().rev().find(|(_, p)| self.prefixes.contains(p));
-        let at_least = |tokens: u64| match tokens >= u64::from(cache.min_tokens) {
-            true => tokens,
-            false => 0,
+        let at_least = |tokens: u64| {
+            if tokens >= u64::from(cache.min_tokens) {
+                tokens
+            } else {
+                0
+            }
         };
         let cached = at_least(known.map_or(0, |(tokens, _)| *tokens));
         let whole = at_least(blocks.last().map_or(0, |(tokens, _)| *tokens));

@@ -143,7 +143,7 @@ fn every_fault_changes_its_script_and_is_documented() {
         let script = write(&format!("anthropic/claude-haiku-4.5{fault}"), &changes);
         // A fault moves no draw: but for the id itself, any difference is its own doing.
         let bytes = bytes(&script);
-        let text = String::from_utf8_lossy(&bytes).replace(&fault[..], "");
+        let text = String::from_utf8_lossy(&bytes).replace(fault, "");
         (
             script.head_at,
             script.status,
@@ -450,17 +450,17 @@ fn worlds_are_layered() {
         "#,
     )
     .unwrap();
-    let gap = |id: &str| world.model(id).unwrap().character.gap.median_ms.get();
-    let ttft = |id: &str| world.model(id).unwrap().character.ttft.median_ms.get();
+    let gap = |id: &str| world.model(id).unwrap().character.gap.median_ms.nanos();
+    let ttft = |id: &str| world.model(id).unwrap().character.ttft.median_ms.nanos();
     assert_eq!(
         [
             gap("openai/gpt-5-mini"),
             gap("zai/glm-5.3"),
             gap("acme/new")
         ],
-        [2.0, 3.0, 3.0]
+        [2, 3, 3].map(Nanos::from_millis)
     );
-    assert_eq!(ttft("openai/gpt-5-mini"), 420.0);
+    assert_eq!(ttft("openai/gpt-5-mini"), Nanos::from_millis(420));
     assert_eq!(world.access.missing_key, MissingKey::Refuse);
     assert_eq!(world.rate_limit.unwrap().retry_after, RetryAfter::Date);
     let dear = ttft("anthropic/claude-opus-4.5");

@@ -297,9 +297,10 @@ fn admitted_key(world: &World, headers: &HeaderMap) -> Result<u64, Refused> {
             keys.is_empty() || keys.iter().any(|accepted| accepted == key)
         }
     };
-    match accepted {
-        true => Ok(digest(key.unwrap_or_default().as_bytes())),
-        false => Err(Refused::unauthenticated()),
+    if accepted {
+        Ok(digest(key.unwrap_or_default().as_bytes()))
+    } else {
+        Err(Refused::unauthenticated())
     }
 }
 
@@ -413,9 +414,10 @@ async fn report() -> Response {
 async fn elsewhere(uri: Uri) -> Response {
     let path = uri.path();
     let below_v1 = path == "/v1" || path.starts_with("/v1/");
-    refuse(match below_v1 {
-        true => Refused::unknown_path(path),
-        false => Refused::html(404, "404: This page could not be found"),
+    refuse(if below_v1 {
+        Refused::unknown_path(path)
+    } else {
+        Refused::html(404, "404: This page could not be found")
     })
 }
 
