@@ -1,1 +1,24 @@
-//! To be built.
+//! Asking once: one request, and what came back, from bytes to an answer with its times.
+//!
+//! Owns the wire format of OpenAI-compatible endpoints and is the only user of the HTTP client.
+//! Must not know of suites' order, retries, budgets or reports. Invariant: nothing that costs time
+//! runs between two stamps. While an answer comes in its bytes are only copied, into a
+//! [`Recording`]; afterwards [`read`] makes a [`Reading`] of it, a pure function whose result does
+//! not depend on how the network cut the bytes.
+
+pub mod chunk;
+pub mod decode;
+pub mod explain;
+pub mod fault;
+mod lenient;
+pub mod reading;
+pub mod recording;
+pub mod request;
+pub mod sse;
+mod stamps;
+mod transcript;
+mod wire;
+
+pub use explain::{Explanation, Situation, explain};
+pub use reading::{GapList, Reading, RetryAfter, read};
+pub use recording::{Body, Deadline, DoneWatch, Ending, Frame, Full, Recording, Response};

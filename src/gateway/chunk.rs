@@ -1,0 +1,389 @@
+//! One chunk of a streamed chat answer, or a whole answer that was not streamed.
+//!
+//! Owns the conversion of the wire structs of OpenAI-compatible servers into what was said.
+//! Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
+//! absent field, never a lost chunk; money is read from its decimal text, never as a float.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::fault::{self, Fault};
+use super::lenient::{Object, TextOrList};
+use super::wire::{
+    WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireMetadata, WireRouting,
+    WireUsage, usd,
+};
+use crate::record::Usage;
+use crate::units::Usd;
+
+/// What one chunk says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// The id on the chunk's envelope.
+    pub id: Option<Cow<'a, str>>,
+    /// The model the server names.
+    pub model: Option<Cow<'a, str>>,
+    /// Whether there was a choice in it at all.
+    pub has_choice: bool,
+    /// What was said, in order; never an empty text.
+    pub pieces: Vec<Piece<'a>>,
+    /// The pieces come from a whole `message`, not from a `delta`: some servers send both.
+    pub whole: bool,
+    /// Reasoning came encrypted or as a summary.
+    pub hidden_reasoning: bool,
+    /// Verbatim.
+    pub finish_reason: Option<Cow<'a, str>>,
+    /// Token counts so far; what is absent was not said in this chunk.
+    pub usage: Usage,
+    /// `total_tokens`, for checking the counts against each other.
+    pub total_tokens: Option<u64>,
+    /// Amounts of money so far.
+    pub bill: Bill,
+    /// Which way a gateway went.
+    pub route: Option<Route>,
+    /// The provider, where a gateway names it on the chunk itself.
+    pub provider: Option<Cow<'a, str>>,
+    /// The gateway's id of the generation.
+    pub generation_id: Option<Cow<'a, str>>,
+    /// An error told in this chunk.
+    pub fault: Option<Fault>,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Visible reasoning.
+    Reasoning(Cow<'a, str>),
+    /// The answer's text.
+    Content(Cow<'a, str>),
+    /// The text of a refusal.
+    Refusal(Cow<'a, str>),
+    /// Part of a tool call.
+    ToolCall(ToolFragment<'a>),
+}
+
+/// Part of a tool call; its texts are empty where it does not speak of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolFragment<'a> {
+    /// Which call, where the server numbers them.
+    pub index: Option<u64>,
+    /// The call's id: on its first fragment only.
+    pub id: Cow<'a, str>,
+    /// The function's name: on its first fragment only.
+    pub name: Cow<'a, str>,
+    /// The next part of the arguments.
+    pub arguments: Cow<'a, str>,
+}
+
+/// What a gateway says an answer cost. Amounts below zero are no amounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Inference and surcharges together (`gateway_cost`).
+    pub with_surcharges: Option<Usd>,
+    /// Inference only (`cost`).
+    pub inference: Option<Usd>,
+    /// By list price (`market_cost`).
+    pub market: Option<Usd>,
+    /// What the user's own key was billed by the provider (`cost_details`).
+    pub upstream: Option<Usd>,
+}
+
+impl Bill {
+    /// What was billed: with surcharges where that is said, else inference. A surcharge is money
+    /// spent, so `gateway_cost` wins over `cost`.
+    pub fn billed(self) -> Option<Usd> {
+        self.with_surcharges.or(self.inference)
+    }
+
+    /// The list price; with own keys and no list price, what the provider billed.
+    pub fn list(self) -> Option<Usd> {
+        self.market.or(self.upstream)
+    }
+
+    /// `self` where it speaks, else `older`.
+    #[must_use]
+    pub fn over(self, older: Self) -> Self {
+        Self {
+            with_surcharges: self.with_surcharges.or(older.with_surcharges),
+            inference: self.inference.or(older.inference),
+            market: self.market.or(older.market),
+            upstream: self.upstream.or(older.upstream),
+        }
+    }
+}
+
+/// Which way a gateway went until a provider answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// How many providers were tried.
+    pub attempts: Option<u32>,
+    /// Whether the first attempt was not the one that answered.
+    pub fell_back: bool,
+    /// The model that answered, where it is not the one that was tried first.
+    pub other_model: Option<String>,
+}
+
+/// Reads the JSON of one chunk or of a whole answer; `None` when it is not a JSON object.
+pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
+    let wire: Object<WireChunk<'_>> = serde_json::from_slice(json).ok()?;
+    wire.0.map(chunk_of)
+}
+
+/// JSON that most parsers accept and ours does not, made plain: bytes that are not UTF-8, halves of
+/// surrogate pairs (servers in JavaScript cut texts between them), keys given twice. `None` when it
+/// is not JSON even so. Costs much more than [`parse`]: only for what that turned down.
+pub fn mend(json: &[u8]) -> Option<Vec<u8>> {
+    let text = String::from_utf8_lossy(json);
+    let text = without_lone_surrogates(&text);
+    let value: Value = serde_json::from_str(&text).ok()?;
+    Some(value.to_string().into_bytes())
+}
+
+/// Replaces each escape of half a surrogate pair by that of the replacement character.
+fn without_lone_surrogates(text: &str) -> String {
+    let half = |at: usize| -> Option<u16> {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
+        let escape = at + found;
+        mended.push_str(&text[at..escape]);
+        let pair = || matches!(half(escape + 6), Some(0xDC00..=0xDFFF));
+        let length = match half(escape) {
+            Some(0xD800..=0xDBFF) if pair() => 12,
+            Some(0xD800..=0xDFFF) => {
+                mended.push_str("\\ufffd");
+                at = escape + 6;
+                continue;
+            }
+            Some(_) => 6,
+            // An escape of one character; the character after a backslash begins no escape.
+            None => 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
+        };
+        mended.push_str(&text[escape..escape + length]);
+        at = escape + length;
+    }
+    mended.push_str(&text[at..]);
+    mended
+}
+
+fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
+    let mut chunk = Chunk {
+        id: wire.id.some(),
+        model: wire.model.some(),
+        has_choice: !wire.choices.0.is_empty(),
+        provider: wire.provider.some(),
+        generation_id: wire.generation_id.some(),
+        fault: fault::of_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
+        ..Chunk::default()
+    };
+    if let Some(groq) = wire.x_groq.0 {
+        add_usage(&mut chunk, groq.usage);
+        if chunk.fault.is_none() {
+            chunk.fault = fault::of_chunk(&Value::Null, "", &groq.error.0);
+        }
+    }
+    add_usage(&mut chunk, wire.usage);
+    for metadata in [wire.provider_metadata, wire.provider_metadata_camel] {
+        add_metadata(&mut chunk, metadata);
+    }
+    // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
+    let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
+    for choice in wire.choices.0.into_iter().filter(first) {
+        if let Some(reason) = choice.finish_reason.some() {
+            chunk.finish_reason = Some(reason);
+        }
+        chunk.whole = choice.delta.0.is_none();
+        if let Some(said) = choice.delta.0.or(choice.message.0) {
+            add_delta(&mut chunk, said);
+        }
+    }
+    chunk
+}
+
+fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
+    let mut thoughts = Vec::new();
+    let mut texts = Vec::new();
+    match delta.content {
+        TextOrList::Text(text) => texts.push(Piece::Content(text)),
+        TextOrList::List(parts) => {
+            for part in parts {
+                texts.push(Piece::Content(part.text.0));
+                texts.push(Piece::Refusal(part.refusal.0));
+                match part.thinking {
+                    TextOrList::Text(text) => thoughts.push(text),
+                    TextOrList::List(parts) => {
+                        thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                    }
+                }
+            }
+        }
+    }
+    texts.push(Piece::Refusal(delta.refusal.0));
+
+    let hidden = |detail: &WireDetail<'_>| {
+        matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
+    };
+    chunk.hidden_reasoning |= delta.reasoning_details.0.iter().any(hidden);
+    let details = delta.reasoning_details.0.into_iter();
+    let details: Vec<_> = details
+        .flat_map(|detail| [detail.text.0, detail.summary.0])
+        .collect();
+    // The same text may stand in several of these: the first that speaks is taken.
+    let spoken = [
+        vec![delta.reasoning.0],
+        vec![delta.reasoning_content.0],
+        details,
+        thoughts,
+    ]
+    .into_iter()
+    .find(|texts| texts.iter().any(|text| !text.is_empty()))
+    .unwrap_or_default();
+
+    let calls = delta.tool_calls.0.into_iter().map(|call| {
+        let function = call.function.0.unwrap_or_default();
+        fragment(call.index.0, call.id.0, function)
+    });
+    let older_call = delta.function_call.0.into_iter();
+    let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
+    let pieces = spoken.into_iter().map(Piece::Reasoning).chain(texts);
+    let pieces = pieces.chain(calls).chain(older_call);
+    chunk.pieces.extend(pieces.filter(Piece::speaks));
+    add_metadata(chunk, delta.provider_metadata);
+}
+
+fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> Piece<'a> {
+    Piece::ToolCall(ToolFragment {
+        index,
+        id,
+        name: function.name.0,
+        arguments: function.arguments.0,
+    })
+}
+
+impl Piece<'_> {
+    /// Whether it says anything. A tool call's bare id does: it opens the call.
+    fn speaks(&self) -> bool {
+        match self {
+            Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => !text.is_empty(),
+            Self::ToolCall(part) => {
+                !(part.id.is_empty() && part.name.is_empty() && part.arguments.is_empty())
+            }
+        }
+    }
+
+    /// Characters (Unicode scalar values) the model wrote: 0 for a tool call's bare id, which is no
+    /// token.
+    pub fn chars(&self) -> u64 {
+        let chars = |text: &str| text.chars().count() as u64;
+        match self {
+            Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => chars(text),
+            Self::ToolCall(part) => chars(&part.name) + chars(&part.arguments),
+        }
+    }
+}
+
+/// Lays a usage block over what the chunk has. Counts that stand in several places are the same
+/// count; where they differ one of them is a filled-in 0.
+fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
+    let Some(wire) = usage.0 else { return };
+    let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
+    let completion = wire.completion_tokens_details.0.unwrap_or_default();
+    let usage = Usage {
+        prompt_tokens: wire.prompt_tokens.0,
+        completion_tokens: wire.completion_tokens.0,
+        reasoning_tokens: completion.reasoning_tokens.0,
+        cached_tokens: prompt.cached_tokens.0.max(wire.prompt_cache_hit_tokens.0),
+        cache_write_tokens: prompt
+            .cache_write_tokens
+            .0
+            .max(wire.cache_creation_input_tokens.0),
+    };
+    chunk.usage = newer(usage, chunk.usage);
+    chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
+    let own_key = wire.is_byok.0 == Some(true);
+    let details = wire.cost_details.0.filter(|_| own_key);
+    let bill = Bill {
+        with_surcharges: usd(&wire.gateway_cost),
+        inference: usd(&wire.cost),
+        market: usd(&wire.market_cost),
+        upstream: details.and_then(|details| usd(&details.upstream_inference_cost)),
+    };
+    chunk.bill = bill.over(chunk.bill);
+}
+
+/// `newer` count by count, where it speaks.
+pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
+    Usage {
+        prompt_tokens: newer.prompt_tokens.or(older.prompt_tokens),
+        completion_tokens: newer.completion_tokens.or(older.completion_tokens),
+        reasoning_tokens: newer.reasoning_tokens.or(older.reasoning_tokens),
+        cached_tokens: newer.cached_tokens.or(older.cached_tokens),
+        cache_write_tokens: newer.cache_write_tokens.or(older.cache_write_tokens),
+    }
+}
+
+/// Adds what the gateway says of itself; the usage block's amounts, read before, win.
+fn add_metadata<'a>(chunk: &mut Chunk<'a>, metadata: Object<WireMetadata<'a>>) {
+    let Some(gateway) = metadata.0.and_then(|metadata| metadata.gateway.0) else {
+        return;
+    };
+    let bill = Bill {
+        with_surcharges: usd(&gateway.gateway_cost),
+        inference: usd(&gateway.cost),
+        market: usd(&gateway.market_cost),
+        upstream: None,
+    };
+    chunk.bill = chunk.bill.over(bill);
+    if chunk.generation_id.is_none() {
+        chunk.generation_id = gateway.generation_id.some();
+    }
+    if let Some(routing) = gateway.routing.0 {
+        chunk.route = Some(route_of(routing));
+    }
+}
+
+fn route_of(routing: WireRouting<'_>) -> Route {
+    let models = &routing.model_attempts.0;
+    let tried: Vec<_> = models
+        .iter()
+        .flat_map(|model| &model.provider_attempts.0)
+        .collect();
+    let answered = tried
+        .iter()
+        .rposition(|attempt| attempt.success.0 == Some(true));
+    let listed = (!tried.is_empty()).then_some(tried.len() as u64);
+    let attempts = routing.total_provider_attempt_count.0.or(listed);
+    let first_model = models.first().map(|model| &model.canonical_slug.0);
+    let last_model = models
+        .iter()
+        .rfind(|model| model.success.0 == Some(true))
+        .map(|model| &model.canonical_slug.0);
+    let several = [attempts, routing.model_attempt_count.0]
+        .into_iter()
+        .flatten()
+        .any(|count| count > 1);
+    Route {
+        provider: routing
+            .final_provider
+            .some()
+            .map(Cow::into_owned)
+            .or_else(|| answered.map(|index| tried[index].provider.0.to_string()))
+            .filter(|provider| !provider.is_empty()),
+        attempts: attempts.and_then(|count| u32::try_from(count).ok()),
+        // Where the attempts are only counted, more than one means that the first one failed.
+        fell_back: answered.map_or(several, |index| index > 0),
+        other_model: last_model
+            .filter(|slug| !slug.is_empty() && first_model != Some(slug))
+            .map(ToString::to_string),
+    }
+}
+
+#[cfg(test)]
+#[path = "chunk_tests.rs"]
+mod tests;

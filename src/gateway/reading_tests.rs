@@ -1,0 +1,370 @@
+use super::*;
+
+fn asked() -> ModelId {
+    "openai/gpt-5-mini".parse().unwrap()
+}
+
+fn answered(status: u16, headers: &[(&str, &str)], body: &str) -> Recording {
+    let mut bytes = Body::default();
+    bytes.push(Nanos(20), true, body.as_bytes()).unwrap();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Recording {
+        sent: Nanos(1),
+        connect: None,
+        response: Some(Response {
+            status,
+            headers: headers.collect(),
+            at: Nanos(10),
+            body: bytes,
+        }),
+        end: Nanos(30),
+        ending: Ending::Complete,
+    }
+}
+
+fn flags(body: &str) -> Vec<Flag> {
+    read(&answered(200, &[], body), &asked(), false).flags
+}
+
+#[test]
+fn exchanges_without_a_response_keep_their_reason() {
+    // Each way of not being answered is a row of its own in the report.
+    for (ending, outcome, message) in [
+        (
+            Ending::ConnectFailed("refused".to_owned()),
+            Outcome::ConnectFailed,
+            Some("refused"),
+        ),
+        (
+            Ending::TlsFailed("expired".to_owned()),
+            Outcome::TlsFailed,
+            Some("expired"),
+        ),
+        (
+            Ending::ConnectionLost("reset".to_owned()),
+            Outcome::ConnectionLost,
+            Some("reset"),
+        ),
+        (
+            Ending::TimedOut(Deadline::Connect),
+            Outcome::TimedOutConnect,
+            None,
+        ),
+        (
+            Ending::TimedOut(Deadline::Headers),
+            Outcome::TimedOutHeaders,
+            None,
+        ),
+        (Ending::TooLarge, Outcome::TooLarge, None),
+        (
+            Ending::Complete,
+            Outcome::ProtocolError,
+            Some("the exchange ended without a response"),
+        ),
+    ] {
+        let recording = Recording {
+            sent: Nanos(1),
+            connect: Some(Nanos(4)),
+            response: None,
+            end: Nanos(9),
+            ending,
+        };
+        let reading = read(&recording, &asked(), true);
+        let told = reading.error.as_ref().map(|error| error.message.as_str());
+        assert_eq!((reading.outcome, told), (outcome, message));
+        assert_eq!((reading.end, reading.headers), (Nanos(9), None));
+        assert_eq!(reading.flags, [Flag::Cold]);
+    }
+}
+
+#[test]
+fn error_statuses_are_classed_and_quoted() {
+    // The bodies are those of the wire notes: what they mean must not depend on their shape.
+    for (status, body, outcome, kind) in [
+        (
+            400,
+            r#"{"error":{"message":"m","type":"invalid_request_error"}}"#,
+            Outcome::Rejected,
+            Some("invalid_request_error"),
+        ),
+        (
+            401,
+            r#"{"error":{"message":"m","type":"authentication_error"}}"#,
+            Outcome::Unauthorized,
+            Some("authentication_error"),
+        ),
+        (
+            402,
+            r#"{"error":{"message":"m","type":"insufficient_funds"}}"#,
+            Outcome::PaymentRequired,
+            Some("insufficient_funds"),
+        ),
+        (
+            403,
+            r#"{"error":{"message":"m","type":"customer_verification_required"}}"#,
+            Outcome::Forbidden,
+            Some("customer_verification_required"),
+        ),
+        (
+            404,
+            r#"{"error":{"message":"m","type":"model_not_found","param":{"modelId":"x"}}}"#,
+            Outcome::ModelNotFound,
+            Some("model_not_found"),
+        ),
+        (
+            404,
+            r#"{"error":{"message":"The model x does not exist","code":404}}"#,
+            Outcome::ModelNotFound,
+            Some("404"),
+        ),
+        (
+            404,
+            "<html><title>Not found</title></html>",
+            Outcome::Rejected,
+            None,
+        ),
+        (405, "", Outcome::Rejected, None),
+        (307, "", Outcome::Rejected, None),
+        (
+            429,
+            r#"{"error":{"message":"m","code":"429"}}"#,
+            Outcome::RateLimited,
+            Some("429"),
+        ),
+        (500, "", Outcome::ServerError, None),
+        (
+            503,
+            "data: {\"error\":{\"message\":\"m\",\"type\":\"x\"}}\n\n",
+            Outcome::ServerError,
+            Some("x"),
+        ),
+        (
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+            Outcome::ServerError,
+            Some("overloaded_error"),
+        ),
+    ] {
+        let reading = read(&answered(status, &[], body), &asked(), true);
+        let error = reading.error.unwrap();
+        assert_eq!(
+            (reading.outcome, error.kind.as_deref()),
+            (outcome, kind),
+            "{status} {body}"
+        );
+        assert_eq!((reading.status, error.status), (Some(status), Some(status)));
+        assert!(!error.message.is_empty());
+    }
+}
+
+#[test]
+fn retry_after_comes_in_seconds_or_as_a_date() {
+    // Waiting too short gets another 429, waiting for junk would wait for ever.
+    let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    let wait = |value| RetryAfter::parse(value).map(|after| after.wait(now));
+    assert_eq!(wait("7"), Some(Nanos::from_millis(7_000)));
+    assert_eq!(wait("0.2"), Some(Nanos::from_millis(1_000)));
+    assert_eq!(wait(" 3.0 "), Some(Nanos::from_millis(3_000)));
+    assert_eq!(
+        wait("Sun, 22 Nov 2026 10:01:00 GMT"),
+        Some(Nanos::from_millis(60_000))
+    );
+    assert_eq!(wait("Sun, 22 Nov 2026 09:00:00 GMT"), Some(Nanos::ZERO));
+    assert_eq!(wait("18446744073709551615"), Some(Nanos(u64::MAX)));
+    for junk in ["", "soon", "-1", "1e3", "."] {
+        assert_eq!(wait(junk), None, "{junk}");
+    }
+    let limited = read(&answered(429, &[("retry-after", "7")], ""), &asked(), true);
+    assert_eq!(limited.retry_after, Some(RetryAfter::Seconds(7)));
+}
+
+#[test]
+fn a_dated_or_prefixed_id_is_the_same_model() {
+    // A false fallback spoils a good sample; a missed one spoils the comparison.
+    for (asked, served) in [
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("openai/gpt-4o", "gpt-4o-2024-08-06"),
+        ("anthropic/claude-haiku-4.5", "claude-haiku-4-5-20251001"),
+        ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022"),
+        ("gemini-2.5-flash", "gemini-2.5-flash-preview-05-20"),
+        ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1"),
+        ("gpt-4-0613", "gpt-4"),
+    ] {
+        assert!(same_model(asked, served), "{asked} {served}");
+    }
+    for (asked, served) in [
+        ("gpt-4o", "gpt-4o-mini"),
+        ("gpt-5", "gpt-5.4"),
+        ("claude-sonnet-4", "claude-sonnet-4.5"),
+        ("openai/gpt-5-mini", "openai/gpt-5-nano"),
+        ("gpt-4o", "gpt-4omni"),
+    ] {
+        assert!(!same_model(asked, served), "{asked} {served}");
+    }
+}
+
+#[test]
+fn another_model_is_a_fallback_and_a_date_is_not() {
+    // What served is told either way; only another model is flagged.
+    let served = |model: &str| {
+        let body = format!(
+            r#"{{"model":"{model}","choices":[{{"message":{{"content":"Hi"}},"finish_reason":"stop"}}]}}"#
+        );
+        let reading = read(&answered(200, &[], &body), &asked(), false);
+        (reading.served_model, reading.flags)
+    };
+    assert_eq!(served("openai/gpt-5-mini"), (None, vec![]));
+    assert_eq!(
+        served("gpt-5-mini-2025-08-07"),
+        (Some("gpt-5-mini-2025-08-07".to_owned()), vec![])
+    );
+    assert_eq!(
+        served("openai/gpt-5-nano"),
+        (Some("openai/gpt-5-nano".to_owned()), vec![Flag::Fallback])
+    );
+}
+
+#[test]
+fn proxies_tell_costs_and_fallbacks_in_headers() {
+    // LiteLLM has no other place for them on answers that are not streamed.
+    let headers = [
+        ("x-litellm-response-cost", "0.0000032"),
+        ("x-litellm-attempted-fallbacks", "1"),
+        ("x-generation-id", "gen-9"),
+    ];
+    let body = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
+    let reading = read(&answered(200, &headers, body), &asked(), false);
+    assert_eq!(reading.billed_usd, Some("0.0000032".parse().unwrap()));
+    assert_eq!(reading.generation_id.as_deref(), Some("gen-9"));
+    assert_eq!(reading.flags, [Flag::Fallback]);
+}
+
+#[test]
+fn a_limit_eaten_by_reasoning_is_flagged() {
+    // The answer is empty because the model thought too long: neither a refusal nor a fault.
+    let eaten =
+        r#"{"choices":[{"message":{"content":"","reasoning":"Hm"},"finish_reason":"length"}]}"#;
+    assert_eq!(flags(eaten), [Flag::EatenByReasoning]);
+    let short =
+        r#"{"choices":[{"message":{"content":"Hi","reasoning":"Hm"},"finish_reason":"length"}]}"#;
+    assert_eq!(flags(short), []);
+}
+
+#[test]
+fn counts_that_contradict_each_other_are_flagged() {
+    // Costs and rates stand on these counts.
+    let usage = |usage: &str| {
+        flags(&format!(
+            r#"{{"choices":[{{"message":{{"content":"Hi","reasoning":"Hm"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+        ))
+    };
+    assert_eq!(
+        usage(r#"{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}"#),
+        []
+    );
+    assert_eq!(usage(r#"{"prompt_tokens":3,"completion_tokens":2}"#), []);
+    for wrong in [
+        r#"{"prompt_tokens":3,"completion_tokens":2,"total_tokens":9}"#,
+        r#"{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":4}}"#,
+        r#"{"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":4}}"#,
+    ] {
+        assert_eq!(usage(wrong), [Flag::UsageMismatch], "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_not_an_answer_is_a_protocol_error() {
+    // HTTP 200 with something else: it must be said what came.
+    for (body, told) in [
+        ("", "the answer is empty"),
+        ("database error", "database error"),
+        (
+            r#"{"status":"ok"}"#,
+            r#"the answer has no choices: {"status":"ok"}"#,
+        ),
+        ("[1]", "the answer is not a JSON object: 1"),
+        (r#"{"choices":[{"mess"#, "the answer is not JSON to its end"),
+        ("data: pong\n\n", "pong"),
+        (
+            "data: {nope}\n\ndata: [DONE]\n\n",
+            "an event is not JSON: {nope}",
+        ),
+    ] {
+        let reading = read(&answered(200, &[], body), &asked(), true);
+        assert_eq!(reading.outcome, Outcome::ProtocolError, "{body}");
+        assert_eq!(reading.error.unwrap().message, told);
+    }
+}
+
+#[test]
+fn a_stream_that_was_not_asked_for_has_no_instants() {
+    // Without streaming there is no TTFT, whatever the server does.
+    let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let reading = read(&answered(200, &[], stream), &asked(), false);
+    assert_eq!(
+        (reading.outcome, reading.answer.as_deref()),
+        (Outcome::Complete, Some("Hi"))
+    );
+    assert_eq!(
+        (reading.first_token, reading.first_chunk_chars),
+        (None, None)
+    );
+}
+
+#[test]
+fn a_whole_message_after_its_deltas_is_not_taken_twice() {
+    // Some servers repeat the answer in their last chunk.
+    let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let reading = read(&answered(200, &[], stream), &asked(), true);
+    assert_eq!(reading.answer.as_deref(), Some("Hi"));
+}
+
+#[test]
+fn no_secret_reaches_a_reading() {
+    // Errors echo keys, and routing reports hold a fingerprint of the user.
+    let body = r#"{"error":{"message":"bad key vck_0123456789abcdef, header Authorization: Bearer abcdef0123456789"},"providerMetadata":{"gateway":{"routing":{"clientSessionId":"f00dface1234"}}}}"#;
+    for status in [200, 401] {
+        let reading = format!("{:?}", read(&answered(status, &[], body), &asked(), true));
+        for secret in ["vck_0123456789abcdef", "abcdef0123456789", "f00dface1234"] {
+            assert!(!reading.contains(secret), "{reading}");
+        }
+    }
+}
+
+#[test]
+fn a_gap_is_measured_where_the_reader_waited_within_it() {
+    // A chunk whose first half was waited for came late, even if its rest was there at once; one
+    // that was wholly there already says nothing.
+    let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let (head, tail) = chunk.split_at(9);
+    let mut recording = answered(200, &[], chunk);
+    let body = &mut recording.response.as_mut().unwrap().body;
+    body.push(Nanos(50), true, head.as_bytes()).unwrap();
+    body.push(Nanos(51), false, tail.as_bytes()).unwrap();
+    body.push(Nanos(52), false, chunk.as_bytes()).unwrap();
+    let reading = read(&recording, &asked(), true);
+    assert_eq!(reading.gaps.gaps, [Nanos(31)]);
+    assert_eq!(reading.gaps.coalesced, 1);
+    assert_eq!(reading.last_token, Some(Nanos(52)));
+}
+
+#[test]
+fn endless_tool_calls_are_too_large() {
+    // Every fragment is looked for among the calls before it: their number must be bounded.
+    let call = |index: usize| {
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"name\":\"f\"}}}}]}}}}]}}\n\n"
+        )
+    };
+    let stream = |count: usize| (0..count).map(call).collect::<String>() + "data: [DONE]\n\n";
+    let limit = crate::gateway::transcript::TOOL_CALLS_PER_ANSWER;
+    let within = read(&answered(200, &[], &stream(limit)), &asked(), true);
+    assert_eq!(
+        (within.outcome, within.tool_calls.len()),
+        (Outcome::Ended, limit)
+    );
+    let beyond = read(&answered(200, &[], &stream(limit + 1)), &asked(), true);
+    assert_eq!(beyond.outcome, Outcome::TooLarge);
+}

@@ -1,0 +1,292 @@
+//! What the transport saw of one exchange, untouched: bytes with the instants at which they came.
+//!
+//! Owns the shape of a recording, its limits, and the watch for `[DONE]`. Must not know what the
+//! bytes mean. Invariant: a [`Body`]'s frames lie side by side, cover its bytes, are never empty,
+//! and stay within the limits below, whoever sends them.
+
+use crate::units::Nanos;
+
+/// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token
+/// with their envelopes; beyond this a server is broken or hostile.
+pub const BYTES_PER_ANSWER: usize = 64 << 20;
+
+/// Most frames of one answer: twice the events that are allowed, since an event may come in two
+/// pieces. Bounds what a server can make us remember by sending single bytes.
+pub const FRAMES_PER_ANSWER: usize = 2_000_000;
+
+/// Everything the transport saw of one exchange. Instants are nanoseconds since the run began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Just before our own write of the request.
+    pub sent: Nanos,
+    /// The span it took to open a connection, only when this exchange opened one.
+    pub connect: Option<Nanos>,
+    /// What came back; absent when nothing did.
+    pub response: Option<Response>,
+    /// When the exchange was over.
+    pub end: Nanos,
+    /// Why it was over.
+    pub ending: Ending,
+}
+
+/// A response, from its headers on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// In the order in which they came; names in lower case, values that are not text left out.
+    pub headers: Vec<(String, String)>,
+    /// When the headers were handed over.
+    pub at: Nanos,
+    /// What followed them.
+    pub body: Body,
+}
+
+impl Response {
+    /// The first header of this (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// The bytes of a body and the frames in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Body {
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+}
+
+/// One piece of a body, as it was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// When it was handed over.
+    pub at: Nanos,
+    /// Whether the reader had to wait for it. A frame that was there already says nothing of when
+    /// it was sent.
+    pub waited: bool,
+    /// Offset just after its last byte in the whole body.
+    pub end: usize,
+}
+
+/// A body that would exceed a limit; what had come before is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// [`BYTES_PER_ANSWER`].
+    #[error("the answer is larger than {BYTES_PER_ANSWER} bytes")]
+    Bytes,
+    /// [`FRAMES_PER_ANSWER`].
+    #[error("the answer came in more than {FRAMES_PER_ANSWER} frames")]
+    Frames,
+}
+
+impl Body {
+    /// Adds a frame. An empty one is left out: it brought nothing that could be stamped.
+    pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), Full> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.len() > BYTES_PER_ANSWER - self.bytes.len() {
+            return Err(Full::Bytes);
+        }
+        if self.frames.len() == FRAMES_PER_ANSWER {
+            return Err(Full::Frames);
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.frames.push(Frame {
+            at,
+            waited,
+            end: self.bytes.len(),
+        });
+        Ok(())
+    }
+
+    /// All bytes, side by side.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// All frames, in order.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// Each frame with its own bytes.
+    pub fn pieces(&self) -> impl Iterator<Item = (Frame, &[u8])> {
+        let mut start = 0;
+        self.frames.iter().map(move |frame| {
+            let piece = &self.bytes[start..frame.end];
+            start = frame.end;
+            (*frame, piece)
+        })
+    }
+
+    /// Index of the frame that brought the byte just before `end`: the frame that completed
+    /// whatever ends there. `None` for `end` 0 or beyond the body.
+    pub fn frame_completing(&self, end: usize) -> Option<usize> {
+        let index = self.frames.partition_point(|frame| frame.end < end);
+        (end > 0 && index < self.frames.len()).then_some(index)
+    }
+}
+
+/// Why an exchange was over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The body ended as the protocol says, or `[DONE]` was seen and the line went quiet.
+    Complete,
+    /// No connection could be made; the client's words.
+    ConnectFailed(String),
+    /// The TLS handshake failed; the client's words.
+    TlsFailed(String),
+    /// The connection broke; the client's words.
+    ConnectionLost(String),
+    /// One of our deadlines passed.
+    TimedOut(Deadline),
+    /// A limit on what comes from outside was exceeded ([`Full`]).
+    TooLarge,
+}
+
+/// The deadlines of one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// To open a connection.
+    Connect,
+    /// From `sent` to the headers.
+    Headers,
+    /// Between two frames.
+    Gap,
+    /// Of the whole exchange.
+    Total,
+}
+
+/// Most bytes of the end of a stream that [`DoneWatch`] remembers: the longest spelling of the
+/// line, the line end before it, and room for blank lines after it.
+const TAIL: usize = 32;
+
+/// Watches for a stream that ends with the line `data: [DONE]`, so that the transport need not wait
+/// for a server that leaves the connection open. It costs nanoseconds a frame: it only remembers
+/// the last bytes. It errs on the side of waiting.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DoneWatch {
+    tail: [u8; TAIL],
+    kept: usize,
+    more_before: bool,
+}
+
+impl DoneWatch {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the bytes of the next frame and says whether the stream so far ends with the line.
+    pub fn feed(&mut self, frame: &[u8]) -> bool {
+        let fresh = &frame[frame.len().saturating_sub(TAIL)..];
+        let old = self.kept.min(TAIL - fresh.len());
+        self.more_before |= frame.len() > TAIL || old < self.kept;
+        self.tail.copy_within(self.kept - old..self.kept, 0);
+        self.tail[old..old + fresh.len()].copy_from_slice(fresh);
+        self.kept = old + fresh.len();
+        self.done()
+    }
+
+    /// Whether the stream so far ends with the line, blank lines after it allowed.
+    pub fn done(&self) -> bool {
+        let line_start = |before: &[u8]| match before.last() {
+            Some(last) => matches!(last, b'\n' | b'\r'),
+            None => !self.more_before,
+        };
+        self.tail[..self.kept]
+            .trim_ascii_end()
+            .strip_suffix(b"[DONE]")
+            .map(|rest| rest.strip_suffix(b" ").unwrap_or(rest))
+            .and_then(|rest| rest.strip_suffix(b"data:"))
+            .is_some_and(line_start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn done_is_a_whole_line_at_the_end() {
+        // The transport hangs up on this word: text that only contains it must not be taken for it.
+        for (stream, done) in [
+            ("data: [DONE]", true),
+            ("data:[DONE]\n\n", true),
+            ("data: {}\n\ndata: [DONE]\n\n", true),
+            ("data: {}\r\rdata: [DONE]\r\r", true),
+            ("data: {}\r\n\r\ndata: [DONE]\r\n\r\n", true),
+            ("data: {\"content\":\"data: [DONE]", false),
+            ("data: {\"content\":\"data: [DONE]\"}\n\n", false),
+            ("data: [DONE]\n\ndata: {}", false),
+            ("xdata: [DONE]\n", false),
+            ("", false),
+        ] {
+            assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
+        }
+    }
+
+    #[test]
+    fn a_full_body_refuses_and_keeps_what_it_had() {
+        // A hostile server must not make us hold more than the limit, by any size of frame.
+        let mut body = Body::default();
+        body.push(Nanos(1), true, &vec![7; 1 << 20]).unwrap();
+        let rest = vec![7; BYTES_PER_ANSWER - (1 << 20) + 1];
+        assert_eq!(body.push(Nanos(2), true, &rest), Err(Full::Bytes));
+        assert_eq!(body.push(Nanos(2), true, &rest[1..]), Ok(()));
+        assert_eq!(body.push(Nanos(3), true, b"x"), Err(Full::Bytes));
+        assert_eq!(body.frames().len(), 2);
+    }
+
+    #[test]
+    fn single_bytes_cannot_fill_memory_with_frames() {
+        // A frame costs more memory than the byte it brings: their number is bounded as well.
+        let mut body = Body::default();
+        for _ in 0..FRAMES_PER_ANSWER {
+            body.push(Nanos(1), true, b"x").unwrap();
+        }
+        assert_eq!(body.push(Nanos(1), true, b"x"), Err(Full::Frames));
+    }
+
+    proptest! {
+        // However the bytes are cut, the watch says what a look at the whole stream would say.
+        #[test]
+        fn the_watch_does_not_depend_on_frames(
+            before in "[ -~\\n\\r]{0,40}", line in prop_oneof!["data: ?\\[DONE\\]", "data: ?\\[DONE"],
+            after in "[\\n\\r]{0,4}", cuts in prop::collection::vec(0_usize..60, 0..8),
+        ) {
+            let stream = format!("{before}{line}{after}").into_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+            cuts.sort_unstable();
+            let mut watch = DoneWatch::new();
+            let mut start = 0;
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                watch.feed(&stream[start..cut]);
+                start = cut;
+            }
+            prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
+            let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
+            prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
+        }
+
+        // The frame that completed an offset is the first one that reaches it.
+        #[test]
+        fn frames_are_found_by_offset(sizes in prop::collection::vec(0_usize..5, 0..20)) {
+            let mut body = Body::default();
+            for (index, size) in sizes.iter().enumerate() {
+                body.push(Nanos(index as u64), true, &vec![0; *size]).unwrap();
+            }
+            for end in 0..=body.bytes().len() + 1 {
+                let first = body.frames().iter().position(|frame| frame.end >= end);
+                prop_assert_eq!(body.frame_completing(end), first.filter(|_| end > 0));
+            }
+            let pieces: Vec<u8> = body.pieces().flat_map(|(_, piece)| piece.to_vec()).collect();
+            prop_assert_eq!(pieces, body.bytes());
+        }
+    }
+}

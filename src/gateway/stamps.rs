@@ -1,0 +1,76 @@
+//! The instants of an answer: which frame brought which token.
+//!
+//! Owns what DESIGN's clock says of tokens and gaps. Must not know what was said. Invariant: every
+//! instant is a frame's; a gap is only measured where the reader waited for it.
+
+use super::recording::Frame;
+use super::transcript::Added;
+use crate::units::Nanos;
+
+/// From this many token-bearing chunks on, an answer that came in one burst was held back on its
+/// way: shorter answers do come in one piece.
+pub const BUFFERED_CHUNKS: u64 = 8;
+
+/// Times between token-bearing chunks, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GapList {
+    /// Gaps for whose second chunk the reader had to wait.
+    pub gaps: Vec<Nanos>,
+    /// Gaps left out: the chunks came in one frame, or in frames that were there already.
+    pub coalesced: u64,
+}
+
+/// The instants gathered so far.
+#[derive(Debug)]
+pub(super) struct Stamps<'a> {
+    frames: &'a [Frame],
+    /// Frame of the last token-bearing chunk.
+    last_frame: Option<usize>,
+    pub(super) first_token: Option<Nanos>,
+    pub(super) first_answer: Option<Nanos>,
+    pub(super) last_token: Option<Nanos>,
+    pub(super) first_chunk_chars: Option<u64>,
+    pub(super) gaps: GapList,
+}
+
+impl<'a> Stamps<'a> {
+    pub(super) fn new(frames: &'a [Frame]) -> Self {
+        Self {
+            frames,
+            last_frame: None,
+            first_token: None,
+            first_answer: None,
+            last_token: None,
+            first_chunk_chars: None,
+            gaps: GapList::default(),
+        }
+    }
+
+    /// Takes a chunk that was completed by this frame. Frames never go backwards.
+    pub(super) fn take(&mut self, frame: usize, added: Added) {
+        if added.chars() == 0 {
+            return;
+        }
+        let at = self.frames[frame].at;
+        if added.answer_chars > 0 {
+            self.first_answer.get_or_insert(at);
+        }
+        self.first_token.get_or_insert(at);
+        self.first_chunk_chars.get_or_insert(added.chars());
+        if let (Some(last_frame), Some(last)) = (self.last_frame, self.last_token) {
+            let between = &self.frames[last_frame + 1..=frame.max(last_frame)];
+            if between.iter().any(|frame| frame.waited) {
+                self.gaps.gaps.push(at.since(last));
+            } else {
+                self.gaps.coalesced += 1;
+            }
+        }
+        self.last_frame = Some(frame);
+        self.last_token = Some(at);
+    }
+
+    /// Whether everything came in one burst.
+    pub(super) fn buffered(&self) -> bool {
+        self.gaps.gaps.is_empty() && self.gaps.coalesced + 1 >= BUFFERED_CHUNKS
+    }
+}

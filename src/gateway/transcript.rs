@@ -1,0 +1,178 @@
+//! The chunks of one answer, put together.
+//!
+//! Owns what adds up over chunks: texts, tool calls, usage, bills. Must not know about bytes or
+//! times. Invariant: the order of chunks is the order of the answer; counts are the last that were
+//! said, never sums.
+
+use super::chunk::{Bill, Chunk, Piece, Route, ToolFragment, newer};
+use super::fault::Fault;
+use crate::record::{ToolCall, Usage};
+
+/// Most tool calls of one answer. Real answers have a few; each is looked for in this list.
+pub(super) const TOOL_CALLS_PER_ANSWER: usize = 256;
+
+/// What has been said so far.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    pub(super) content: String,
+    pub(super) refusal: String,
+    pub(super) reasoning: String,
+    pub(super) answer_chars: u64,
+    pub(super) reasoning_chars: u64,
+    pub(super) finish_reason: Option<String>,
+    pub(super) usage: Option<Usage>,
+    pub(super) total_tokens: Option<u64>,
+    pub(super) bill: Bill,
+    pub(super) route: Option<Route>,
+    pub(super) provider: Option<String>,
+    /// The model the server names.
+    pub(super) model: Option<String>,
+    /// The gateway's id of the generation.
+    pub(super) generation_id: Option<String>,
+    /// The id on the envelopes.
+    pub(super) envelope_id: Option<String>,
+    pub(super) hidden_reasoning: bool,
+    pub(super) has_choice: bool,
+    pub(super) fault: Option<Fault>,
+    /// More tool calls than [`TOOL_CALLS_PER_ANSWER`].
+    pub(super) too_many_calls: bool,
+    calls: Vec<Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    index: Option<u64>,
+    call: ToolCall,
+}
+
+/// What one chunk added, in characters; a chunk that added none bears no token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Added {
+    /// Content, refusal, tool calls.
+    pub(super) answer_chars: u64,
+    /// Visible reasoning.
+    pub(super) reasoning_chars: u64,
+}
+
+impl Added {
+    pub(super) const fn chars(self) -> u64 {
+        self.answer_chars + self.reasoning_chars
+    }
+}
+
+impl Transcript {
+    /// Takes the next chunk.
+    pub(super) fn take(&mut self, chunk: Chunk<'_>) -> Added {
+        let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
+        self.has_choice |= chunk.has_choice;
+        self.hidden_reasoning |= chunk.hidden_reasoning;
+        if self.envelope_id.is_none() {
+            self.envelope_id = chunk.id.map(own);
+        }
+        if self.model.is_none() {
+            self.model = chunk.model.map(own);
+        }
+        if self.provider.is_none() {
+            self.provider = chunk.provider.map(own);
+        }
+        if let Some(id) = chunk.generation_id {
+            self.generation_id = Some(own(id));
+        }
+        if let Some(reason) = chunk.finish_reason {
+            self.finish_reason = Some(own(reason));
+        }
+        if chunk.usage != Usage::default() {
+            self.usage = Some(newer(chunk.usage, self.usage.unwrap_or_default()));
+        }
+        self.total_tokens = chunk.total_tokens.or(self.total_tokens);
+        self.bill = chunk.bill.over(self.bill);
+        if chunk.route.is_some() {
+            self.route = chunk.route;
+        }
+        if self.fault.is_none() {
+            self.fault = chunk.fault;
+        }
+        // A whole message after its own deltas repeats them.
+        let repeated = chunk.whole && self.answer_chars + self.reasoning_chars > 0;
+        if repeated {
+            return Added::default();
+        }
+        chunk
+            .pieces
+            .into_iter()
+            .fold(Added::default(), |added, piece| {
+                self.take_piece(piece, added)
+            })
+    }
+
+    fn take_piece(&mut self, piece: Piece<'_>, mut added: Added) -> Added {
+        let chars = piece.chars();
+        match piece {
+            Piece::Reasoning(text) => {
+                self.reasoning.push_str(&text);
+                self.reasoning_chars += chars;
+                added.reasoning_chars += chars;
+                return added;
+            }
+            Piece::Content(text) => self.content.push_str(&text),
+            Piece::Refusal(text) => self.refusal.push_str(&text),
+            Piece::ToolCall(part) => self.take_call(&part),
+        }
+        self.answer_chars += chars;
+        added.answer_chars += chars;
+        added
+    }
+
+    /// Adds a fragment to its call: the last one of its index, where the server numbers them, else
+    /// the last one. A new id opens a new call: some servers number every call 0.
+    fn take_call(&mut self, part: &ToolFragment<'_>) {
+        let belongs = |call: &Call| {
+            let same_index = part.index.is_none() || call.index == part.index;
+            let known = call.call.id.as_deref();
+            let same_id = part.id.is_empty() || known.is_none_or(|known| known == part.id);
+            // Without numbers and ids, a name is all that can open a call.
+            let opens = part.index.is_none() && !part.name.is_empty() && !call.call.name.is_empty();
+            same_index && same_id && !opens
+        };
+        // Unnumbered fragments continue the last call or open one.
+        let reach = if part.index.is_some() {
+            self.calls.len()
+        } else {
+            1
+        };
+        let found = self.calls.iter().rev().take(reach).position(belongs);
+        let place = match found {
+            Some(back) => self.calls.len() - 1 - back,
+            None if self.calls.len() < TOOL_CALLS_PER_ANSWER => {
+                self.calls.push(Call {
+                    index: part.index,
+                    call: ToolCall::default(),
+                });
+                self.calls.len() - 1
+            }
+            None => {
+                self.too_many_calls = true;
+                return;
+            }
+        };
+        let call = &mut self.calls[place];
+        if !part.id.is_empty() {
+            call.call.id = Some(part.id.clone().into_owned());
+        }
+        call.call.name.push_str(&part.name);
+        call.call.arguments.push_str(&part.arguments);
+    }
+
+    /// The tool calls, in the order in which they were opened.
+    pub(super) fn tool_calls(&mut self) -> Vec<ToolCall> {
+        std::mem::take(&mut self.calls)
+            .into_iter()
+            .map(|call| call.call)
+            .collect()
+    }
+
+    /// Whether the model refused: a refusal's text and nothing else.
+    pub(super) fn is_refusal(&self) -> bool {
+        !self.refusal.is_empty() && self.content.is_empty() && self.calls.is_empty()
+    }
+}
