@@ -293,6 +293,17 @@ mod tests {
         assert!(matches!(all.either, TextOrList::List(parts) if parts[0].n == Count(Some(9))));
     }
 
+    #[test]
+    fn what_is_no_count_is_absent() {
+        // A wrong count is worse than none: it becomes a cost.
+        for wrong in [
+            "-1", "-1.0", "0.5", "1e300", "\"many\"", "true", "[1]", "{}", "null",
+        ] {
+            let inner: Inner = serde_json::from_str(&format!("{{\"n\":{wrong}}}")).unwrap();
+            assert_eq!(inner.n, Count(None), "{wrong}");
+        }
+    }
+
     /// Any JSON value, a few levels deep.
     fn json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![

@@ -368,3 +368,30 @@ fn endless_tool_calls_are_too_large() {
     let beyond = read(&answered(200, &[], &stream(limit + 1)), &asked(), true);
     assert_eq!(beyond.outcome, Outcome::TooLarge);
 }
+
+#[test]
+fn only_the_first_of_several_choices_is_read() {
+    // A suite may ask for several (`n`): their texts must not be mixed into one answer.
+    let body = r#"{"choices":[{"index":0,"message":{"content":"one"},"finish_reason":"stop"},
+        {"index":1,"message":{"content":"two"},"finish_reason":"length"}]}"#;
+    let reading = read(&answered(200, &[], body), &asked(), false);
+    assert_eq!(
+        (reading.outcome, reading.answer.as_deref()),
+        (Outcome::Complete, Some("one"))
+    );
+}
+
+#[test]
+fn the_last_amount_that_speaks_counts() {
+    // Costs grow from chunk to chunk where usage is cumulative; they are never added up.
+    let usage = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+    let stream =
+        usage(r#"{"cost":0.1,"market_cost":0.4}"#) + &usage(r#"{"cost":0.3}"#) + &usage("null");
+    let reading = read(
+        &answered(200, &[], &(stream + "data: [DONE]\n\n")),
+        &asked(),
+        true,
+    );
+    assert_eq!(reading.billed_usd, Some("0.3".parse().unwrap()));
+    assert_eq!(reading.market_usd, Some("0.4".parse().unwrap()));
+}

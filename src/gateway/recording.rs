@@ -225,6 +225,11 @@ mod tests {
             ("data: {\"content\":\"data: [DONE]\"}\n\n", false),
             ("data: [DONE]\n\ndata: {}", false),
             ("xdata: [DONE]\n", false),
+            // The character before the line lies beyond what is remembered.
+            (
+                "xdata: [DONE]\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
+                false,
+            ),
             ("", false),
         ] {
             assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");

@@ -225,6 +225,9 @@ mod tests {
             assert_eq!(all(bytes.as_bytes()), [one]);
         }
         assert_eq!(all(b"event: error"), []);
+        // Half a name is no name.
+        let cut = all(b"data: x\nevent: err");
+        assert_eq!(cut, [(String::new(), "x".to_owned(), 18, false)]);
     }
 
     #[test]
