@@ -12,7 +12,7 @@ use proptest::prelude::*;
 const ASKED: &str = "openai/gpt-5-mini";
 
 fn asked() -> ModelId {
-    ASKED.parse().unwrap()
+    ASKED.parse().expect("the id is well formed")
 }
 
 const fn ms(millis: u64) -> Nanos {
@@ -23,7 +23,8 @@ const fn ms(millis: u64) -> Nanos {
 fn recording(frames: &[impl AsRef<[u8]>]) -> Recording {
     let mut body = Body::default();
     for (at, frame) in (1..).zip(frames) {
-        body.push(ms(10 * at), true, frame.as_ref()).unwrap();
+        body.push(ms(10 * at), true, frame.as_ref())
+            .expect("test frames are far below the limits");
     }
     Recording {
         sent: ms(1),
@@ -45,7 +46,8 @@ fn streamed(frames: &[impl AsRef<[u8]>]) -> Reading {
 
 fn with_status(status: u16, body: &str) -> Reading {
     let mut recording = recording(&[body]);
-    recording.response.as_mut().unwrap().status = status;
+    let response = recording.response.as_mut();
+    response.expect("it was made with one").status = status;
     read(&recording, &asked(), true)
 }
 

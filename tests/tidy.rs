@@ -58,10 +58,8 @@ fn sources() -> Vec<Source> {
 }
 
 fn is_test(source: &Source) -> bool {
-    source
-        .path
-        .iter()
-        .any(|part| part == "tests" || part == "tests.rs")
+    let name = source.path.file_stem().unwrap().to_string_lossy();
+    source.path.iter().any(|part| part == "tests") || name.ends_with("tests")
 }
 
 /// The rooms that a line of code names through `crate::`.

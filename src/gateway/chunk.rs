@@ -1,17 +1,19 @@
 //! One chunk of a streamed chat answer, or a whole answer that was not streamed.
 //!
-//! Owns the wire structs of OpenAI-compatible servers and their conversion into what was said.
+//! Owns the conversion of the wire structs of OpenAI-compatible servers into what was said.
 //! Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
 //! absent field, never a lost chunk; money is read from its decimal text, never as a float.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::fault::{self, Fault};
-use super::lenient::{Count, List, Loose, Object, Text, TextOrList, Truth};
+use super::lenient::{Object, TextOrList};
+use super::wire::{
+    WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireMetadata, WireRouting,
+    WireUsage, usd,
+};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -168,219 +170,6 @@ fn without_lone_surrogates(text: &str) -> String {
     }
     mended.push_str(&text[at..]);
     mended
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireChunk<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    model: Text<'a>,
-    #[serde(borrow)]
-    choices: List<WireChoice<'a>>,
-    usage: Object<WireUsage>,
-    #[serde(borrow)]
-    x_groq: Object<WireGroq<'a>>,
-    error: Value,
-    #[serde(borrow)]
-    error_type: Text<'a>,
-    #[serde(borrow)]
-    error_message: Text<'a>,
-    #[serde(borrow)]
-    provider: Text<'a>,
-    #[serde(borrow)]
-    provider_metadata: Object<WireMetadata<'a>>,
-    #[serde(borrow, rename = "providerMetadata")]
-    provider_metadata_camel: Object<WireMetadata<'a>>,
-    #[serde(borrow, rename = "generationId")]
-    generation_id: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireGroq<'a> {
-    usage: Object<WireUsage>,
-    #[serde(borrow)]
-    error: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireChoice<'a> {
-    index: Count,
-    #[serde(borrow)]
-    delta: Object<WireDelta<'a>>,
-    #[serde(borrow)]
-    message: Object<WireDelta<'a>>,
-    #[serde(borrow)]
-    finish_reason: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireDelta<'a> {
-    #[serde(borrow)]
-    content: TextOrList<'a, WirePart<'a>>,
-    #[serde(borrow)]
-    reasoning: Text<'a>,
-    #[serde(borrow)]
-    reasoning_content: Text<'a>,
-    #[serde(borrow)]
-    reasoning_details: List<WireDetail<'a>>,
-    #[serde(borrow)]
-    refusal: Text<'a>,
-    #[serde(borrow)]
-    tool_calls: List<WireToolCall<'a>>,
-    /// The older form of a single tool call.
-    #[serde(borrow)]
-    function_call: Object<WireFunction<'a>>,
-    #[serde(borrow)]
-    provider_metadata: Object<WireMetadata<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WirePart<'a> {
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    thinking: TextOrList<'a, WireThinking<'a>>,
-    #[serde(borrow)]
-    refusal: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireThinking<'a> {
-    #[serde(borrow)]
-    text: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireDetail<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    text: Text<'a>,
-    #[serde(borrow)]
-    summary: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireToolCall<'a> {
-    index: Count,
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    function: Object<WireFunction<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireFunction<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[serde(borrow)]
-    arguments: Loose<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireUsage {
-    prompt_tokens: Count,
-    completion_tokens: Count,
-    total_tokens: Count,
-    prompt_tokens_details: Object<WirePromptDetails>,
-    completion_tokens_details: Object<WireCompletionDetails>,
-    cache_creation_input_tokens: Count,
-    prompt_cache_hit_tokens: Count,
-    cost: Amount,
-    market_cost: Amount,
-    gateway_cost: Amount,
-    is_byok: Truth,
-    cost_details: Object<WireCostDetails>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WirePromptDetails {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireCompletionDetails {
-    reasoning_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireCostDetails {
-    upstream_inference_cost: Amount,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireMetadata<'a> {
-    #[serde(borrow)]
-    gateway: Object<WireGateway<'a>>,
-}
-
-/// What the gateway says of itself. `routing.clientSessionId`, a fingerprint, is not read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireGateway<'a> {
-    #[serde(borrow)]
-    routing: Object<WireRouting<'a>>,
-    cost: Amount,
-    #[serde(rename = "marketCost")]
-    market_cost: Amount,
-    #[serde(rename = "gatewayCost")]
-    gateway_cost: Amount,
-    #[serde(borrow, rename = "generationId")]
-    generation_id: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct WireRouting<'a> {
-    #[serde(borrow)]
-    final_provider: Text<'a>,
-    model_attempt_count: Count,
-    total_provider_attempt_count: Count,
-    #[serde(borrow)]
-    model_attempts: List<WireModelAttempt<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct WireModelAttempt<'a> {
-    #[serde(borrow)]
-    canonical_slug: Text<'a>,
-    success: Truth,
-    #[serde(borrow)]
-    provider_attempts: List<WireProviderAttempt<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireProviderAttempt<'a> {
-    #[serde(borrow)]
-    provider: Text<'a>,
-    success: Truth,
-}
-
-/// An amount of money as the server wrote it: a number or a string.
-type Amount = Option<Box<RawValue>>;
-
-/// The amount, from its text; `None` for whatever is not an amount of 0 or more.
-fn usd(amount: &Amount) -> Option<Usd> {
-    let text = amount.as_deref()?.get().trim_matches('"');
-    text.parse().ok().filter(|usd| *usd >= Usd::ZERO)
 }
 
 fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {

@@ -154,12 +154,13 @@ fn allowance(situation: &Situation<'_>) -> Explanation {
 fn model_not_found(situation: &Situation<'_>) -> Explanation {
     let Situation {
         profile,
+        base_url,
         model,
         nearest,
         ..
     } = situation;
     let remedy = if nearest.is_empty() {
-        "Run `bakeoff models` to see which ids the endpoint knows.".to_owned()
+        format!("Look the id up in the list at {base_url}/models.")
     } else {
         format!("Did you mean {}?", either(nearest))
     };
@@ -192,7 +193,7 @@ fn rejected(situation: &Situation<'_>) -> Explanation {
         ),
         _ => Explanation::new(
             format!("the request to `{model}` was turned down{said}."),
-            "Change or remove the parameter it names; `[variants]` may set parameters for one model only.",
+            "Change or remove the parameter it names; a model's own table in the suite may set parameters for it alone.",
         ),
     }
 }

@@ -378,6 +378,7 @@ mod tests {
                 Some("NotFoundError"),
                 "m",
             ),
+            (r#"{"error":"gone","message":"gone"}"#, None, "gone"),
             (r#"{"detail":"Not Found"}"#, None, "Not Found"),
             (
                 r#"[{"error":{"message":"m","code":400}}]"#,
@@ -420,6 +421,41 @@ mod tests {
         assert_eq!(outcome(404, unknown_model), Outcome::ModelNotFound);
         let general = json!({"message": "m", "type": "invalid_request_error"});
         assert_eq!(outcome(401, general), Outcome::Unauthorized);
+    }
+
+    #[test]
+    fn each_known_word_is_classed_by_itself() {
+        // With a status that says nothing, the word alone must give the outcome.
+        for (word, outcome) in [
+            ("rate_limit_exceeded", Outcome::RateLimited),
+            ("RateLimitError", Outcome::RateLimited),
+            ("too_many_requests", Outcome::RateLimited),
+            ("RESOURCE_EXHAUSTED", Outcome::RateLimited),
+            ("authentication_error", Outcome::Unauthorized),
+            ("invalid_api_key", Outcome::Unauthorized),
+            ("insufficient_funds", Outcome::PaymentRequired),
+            ("insufficient_quota", Outcome::PaymentRequired),
+            ("quota_for_entity_exceeded", Outcome::PaymentRequired),
+            ("payment_required", Outcome::PaymentRequired),
+            ("forbidden", Outcome::Forbidden),
+            ("customer_verification_required", Outcome::Forbidden),
+            ("model_not_found", Outcome::ModelNotFound),
+            ("internal_server_error", Outcome::ServerError),
+            ("service_unavailable_error", Outcome::ServerError),
+            ("overloaded_error", Outcome::ServerError),
+            ("provider_overloaded", Outcome::ServerError),
+            ("invalid_request_error", Outcome::Rejected),
+            ("a_word_of_tomorrow", Outcome::Rejected),
+        ] {
+            let body = json!({ "error": { "message": "m", "type": word } }).to_string();
+            let fault = of_body(body.as_bytes());
+            assert_eq!(fault.outcome_of_status(418), outcome, "{word}");
+            let stream = match outcome {
+                Outcome::RateLimited => Outcome::RateLimited,
+                _ => Outcome::StreamError,
+            };
+            assert_eq!(fault.outcome_in_stream(), stream, "{word}");
+        }
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-impl<'de> Reads<'de> for Truth {
+impl Reads<'_> for Truth {
     fn truth(truth: bool) -> Self {
         Self(Some(truth))
     }
@@ -291,6 +291,17 @@ mod tests {
         let numbers: Vec<Option<u64>> = all.list.0.iter().map(|inner| inner.n.0).collect();
         assert_eq!(numbers, [Some(1), Some(2)]);
         assert!(matches!(all.either, TextOrList::List(parts) if parts[0].n == Count(Some(9))));
+    }
+
+    #[test]
+    fn what_is_no_count_is_absent() {
+        // A wrong count is worse than none: it becomes a cost.
+        for wrong in [
+            "-1", "-1.0", "0.5", "1e300", "\"many\"", "true", "[1]", "{}", "null",
+        ] {
+            let inner: Inner = serde_json::from_str(&format!("{{\"n\":{wrong}}}")).unwrap();
+            assert_eq!(inner.n, Count(None), "{wrong}");
+        }
     }
 
     /// Any JSON value, a few levels deep.

@@ -19,6 +19,7 @@ pub mod sse;
 mod stamps;
 mod transcript;
 mod transport;
+mod wire;
 
 pub use clock::Clock;
 pub use explain::{Explanation, Situation, explain};

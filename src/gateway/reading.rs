@@ -6,6 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use memchr::memchr3;
 
 use super::chunk::{self, Chunk};
 use super::decode::{DecodeFault, Decoded, decode};
@@ -210,11 +211,12 @@ enum Form {
 fn form(body: &[u8]) -> Form {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let body = body.trim_ascii_start();
-    let fields: [&[u8]; 5] = [b"data", b"event", b"id", b"retry", b":"];
+    let fields: [&[u8]; 5] = [b"", b"data", b"event", b"id", b"retry"];
+    let name = &body[..memchr3(b':', b'\n', b'\r', body).unwrap_or(body.len())];
     match body.first() {
         None => Form::Empty,
         Some(b'{' | b'[') => Form::Json,
-        Some(_) if fields.iter().any(|field| body.starts_with(field)) => Form::Events,
+        Some(_) if fields.contains(&name) => Form::Events,
         Some(_) => Form::Other,
     }
 }
@@ -318,24 +320,19 @@ fn gather_event(gathered: &mut Gathered, stamps: &mut Stamps<'_>, event: &Event<
         }
         return;
     }
-    let mended;
-    let mut chunk = match chunk::parse(text) {
-        Some(chunk) => chunk,
-        None => match chunk::mend(text) {
-            Some(json) => {
-                mended = json;
-                chunk::parse(&mended).unwrap_or_default()
-            }
-            None => {
-                // Without its closing line it was cut off: the ending says why.
-                if event.closed {
-                    let shown = String::from_utf8_lossy(text);
-                    let told = format!("an event is not JSON: {shown}");
-                    gathered.broken.get_or_insert(told);
-                }
-                return;
-            }
-        },
+    let mended: Vec<u8>;
+    let mut parsed = chunk::parse(text);
+    if parsed.is_none() {
+        mended = chunk::mend(text).unwrap_or_default();
+        parsed = chunk::parse(&mended);
+    }
+    let Some(mut chunk) = parsed else {
+        // Without its closing line it was cut off: the ending says why.
+        if event.closed {
+            let told = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
+            gathered.broken.get_or_insert_with(told);
+        }
+        return;
     };
     if is_error && chunk.fault.is_none() {
         chunk.fault = Some(fault::of_body(text));

@@ -279,6 +279,7 @@ fn what_is_not_an_answer_is_a_protocol_error() {
     // HTTP 200 with something else: it must be said what came.
     for (body, told) in [
         ("", "the answer is empty"),
+        ("database error", "database error"),
         (
             r#"{"status":"ok"}"#,
             r#"the answer has no choices: {"status":"ok"}"#,
@@ -330,4 +331,67 @@ fn no_secret_reaches_a_reading() {
             assert!(!reading.contains(secret), "{reading}");
         }
     }
+}
+
+#[test]
+fn a_gap_is_measured_where_the_reader_waited_within_it() {
+    // A chunk whose first half was waited for came late, even if its rest was there at once; one
+    // that was wholly there already says nothing.
+    let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    let (head, tail) = chunk.split_at(9);
+    let mut recording = answered(200, &[], chunk);
+    let body = &mut recording.response.as_mut().unwrap().body;
+    body.push(Nanos(50), true, head.as_bytes()).unwrap();
+    body.push(Nanos(51), false, tail.as_bytes()).unwrap();
+    body.push(Nanos(52), false, chunk.as_bytes()).unwrap();
+    let reading = read(&recording, &asked(), true);
+    assert_eq!(reading.gaps.gaps, [Nanos(31)]);
+    assert_eq!(reading.gaps.coalesced, 1);
+    assert_eq!(reading.last_token, Some(Nanos(52)));
+}
+
+#[test]
+fn endless_tool_calls_are_too_large() {
+    // Every fragment is looked for among the calls before it: their number must be bounded.
+    let call = |index: usize| {
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"name\":\"f\"}}}}]}}}}]}}\n\n"
+        )
+    };
+    let stream = |count: usize| (0..count).map(call).collect::<String>() + "data: [DONE]\n\n";
+    let limit = crate::gateway::transcript::TOOL_CALLS_PER_ANSWER;
+    let within = read(&answered(200, &[], &stream(limit)), &asked(), true);
+    assert_eq!(
+        (within.outcome, within.tool_calls.len()),
+        (Outcome::Ended, limit)
+    );
+    let beyond = read(&answered(200, &[], &stream(limit + 1)), &asked(), true);
+    assert_eq!(beyond.outcome, Outcome::TooLarge);
+}
+
+#[test]
+fn only_the_first_of_several_choices_is_read() {
+    // A suite may ask for several (`n`): their texts must not be mixed into one answer.
+    let body = r#"{"choices":[{"index":0,"message":{"content":"one"},"finish_reason":"stop"},
+        {"index":1,"message":{"content":"two"},"finish_reason":"length"}]}"#;
+    let reading = read(&answered(200, &[], body), &asked(), false);
+    assert_eq!(
+        (reading.outcome, reading.answer.as_deref()),
+        (Outcome::Complete, Some("one"))
+    );
+}
+
+#[test]
+fn the_last_amount_that_speaks_counts() {
+    // Costs grow from chunk to chunk where usage is cumulative; they are never added up.
+    let usage = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+    let stream =
+        usage(r#"{"cost":0.1,"market_cost":0.4}"#) + &usage(r#"{"cost":0.3}"#) + &usage("null");
+    let reading = read(
+        &answered(200, &[], &(stream + "data: [DONE]\n\n")),
+        &asked(),
+        true,
+    );
+    assert_eq!(reading.billed_usd, Some("0.3".parse().unwrap()));
+    assert_eq!(reading.market_usd, Some("0.4".parse().unwrap()));
 }

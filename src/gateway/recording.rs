@@ -225,6 +225,11 @@ mod tests {
             ("data: {\"content\":\"data: [DONE]\"}\n\n", false),
             ("data: [DONE]\n\ndata: {}", false),
             ("xdata: [DONE]\n", false),
+            // The character before the line lies beyond what is remembered.
+            (
+                "xdata: [DONE]\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
+                false,
+            ),
             ("", false),
         ] {
             assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
@@ -235,7 +240,7 @@ mod tests {
     fn a_full_body_refuses_and_keeps_what_it_had() {
         // A hostile server must not make us hold more than the limit, by any size of frame.
         let mut body = Body::default();
-        body.push(Nanos(1), true, &[7; 1 << 20]).unwrap();
+        body.push(Nanos(1), true, &vec![7; 1 << 20]).unwrap();
         let rest = vec![7; BYTES_PER_ANSWER - (1 << 20) + 1];
         assert_eq!(body.push(Nanos(2), true, &rest), Err(Full::Bytes));
         assert_eq!(body.push(Nanos(2), true, &rest[1..]), Ok(()));

@@ -69,7 +69,7 @@ pub fn body(
     Value::Object(body).to_string().into_bytes()
 }
 
-/// The name of the token limit that a model wants when neither suite nor endpoint says it. OpenAI's
+/// The name of the token limit that a model wants when neither suite nor endpoint says it. `OpenAI`'s
 /// o-series and everything from gpt-5 on turn `max_tokens` down when asked directly; gateways (ids
 /// with a creator before the slash) understand the older name for every model.
 pub fn token_limit_name(model: &ModelId) -> TokenLimitName {

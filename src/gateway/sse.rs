@@ -225,6 +225,9 @@ mod tests {
             assert_eq!(all(bytes.as_bytes()), [one]);
         }
         assert_eq!(all(b"event: error"), []);
+        // Half a name is no name.
+        let cut = all(b"data: x\nevent: err");
+        assert_eq!(cut, [(String::new(), "x".to_owned(), 18, false)]);
     }
 
     #[test]
@@ -235,10 +238,7 @@ mod tests {
         assert_eq!(events(&endless).next(), Some(Err(Excess::Bytes)));
         let many = b"data:\n\n".repeat(EVENTS_PER_STREAM + 2);
         let mut stream = events(&many);
-        assert_eq!(
-            stream.by_ref().filter(Result::is_ok).count(),
-            EVENTS_PER_STREAM
-        );
+        assert_eq!(stream.by_ref().flatten().count(), EVENTS_PER_STREAM);
         let mut stream = events(&many);
         assert_eq!(stream.nth(EVENTS_PER_STREAM), Some(Err(Excess::Events)));
         assert_eq!(stream.next(), None);
@@ -282,7 +282,7 @@ mod tests {
                 for line in lines {
                     // Without a space in between, a leading space of the text would be taken for it.
                     let gap = if space || line.starts_with(' ') { " " } else { "" };
-                    bytes.push_str(&format!("data:{gap}{line}{line_end}"));
+                    bytes.extend(["data:", gap, line, line_end]);
                 }
                 bytes.push_str(line_end);
             }

@@ -95,7 +95,10 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
     // Crockford's base 32, which leaves out letters that look like others.
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let letter = |place: u32| LETTERS[usize::from((random >> (5 * place)) as u8 % 32)];
-    let id: String = (0..6).rev().map(|place| char::from(letter(place))).collect();
+    let id: String = (0..6)
+        .rev()
+        .map(|place| char::from(letter(place)))
+        .collect();
     format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
 }
 

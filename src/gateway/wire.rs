@@ -1,0 +1,224 @@
+//! The wire structs of a chat chunk and of a whole chat answer: names and places, nothing else.
+//!
+//! Owns the spelling of every field that is read. Must not know what the fields mean. Invariant:
+//! every field may be absent, and no value of a field fails the struct.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::lenient::{Count, List, Loose, Object, Text, TextOrList, Truth};
+use crate::units::Usd;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireChunk<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) model: Text<'a>,
+    #[serde(borrow)]
+    pub(super) choices: List<WireChoice<'a>>,
+    pub(super) usage: Object<WireUsage>,
+    #[serde(borrow)]
+    pub(super) x_groq: Object<WireGroq<'a>>,
+    pub(super) error: Value,
+    #[serde(borrow)]
+    pub(super) error_type: Text<'a>,
+    #[serde(borrow)]
+    pub(super) error_message: Text<'a>,
+    #[serde(borrow)]
+    pub(super) provider: Text<'a>,
+    #[serde(borrow)]
+    pub(super) provider_metadata: Object<WireMetadata<'a>>,
+    #[serde(borrow, rename = "providerMetadata")]
+    pub(super) provider_metadata_camel: Object<WireMetadata<'a>>,
+    #[serde(borrow, rename = "generationId")]
+    pub(super) generation_id: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireGroq<'a> {
+    pub(super) usage: Object<WireUsage>,
+    #[serde(borrow)]
+    pub(super) error: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireChoice<'a> {
+    pub(super) index: Count,
+    #[serde(borrow)]
+    pub(super) delta: Object<WireDelta<'a>>,
+    #[serde(borrow)]
+    pub(super) message: Object<WireDelta<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireDelta<'a> {
+    #[serde(borrow)]
+    pub(super) content: TextOrList<'a, WirePart<'a>>,
+    #[serde(borrow)]
+    pub(super) reasoning: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning_details: List<WireDetail<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Text<'a>,
+    #[serde(borrow)]
+    pub(super) tool_calls: List<WireToolCall<'a>>,
+    /// The older form of a single tool call.
+    #[serde(borrow)]
+    pub(super) function_call: Object<WireFunction<'a>>,
+    #[serde(borrow)]
+    pub(super) provider_metadata: Object<WireMetadata<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WirePart<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) thinking: TextOrList<'a, WireThinking<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireThinking<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireDetail<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) summary: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireToolCall<'a> {
+    pub(super) index: Count,
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) function: Object<WireFunction<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireFunction<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Loose<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireUsage {
+    pub(super) prompt_tokens: Count,
+    pub(super) completion_tokens: Count,
+    pub(super) total_tokens: Count,
+    pub(super) prompt_tokens_details: Object<WirePromptDetails>,
+    pub(super) completion_tokens_details: Object<WireCompletionDetails>,
+    pub(super) cache_creation_input_tokens: Count,
+    pub(super) prompt_cache_hit_tokens: Count,
+    pub(super) cost: Amount,
+    pub(super) market_cost: Amount,
+    pub(super) gateway_cost: Amount,
+    pub(super) is_byok: Truth,
+    pub(super) cost_details: Object<WireCostDetails>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WirePromptDetails {
+    pub(super) cached_tokens: Count,
+    pub(super) cache_write_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireCompletionDetails {
+    pub(super) reasoning_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireCostDetails {
+    pub(super) upstream_inference_cost: Amount,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireMetadata<'a> {
+    #[serde(borrow)]
+    pub(super) gateway: Object<WireGateway<'a>>,
+}
+
+/// What the gateway says of itself. `routing.clientSessionId`, a fingerprint, is not read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireGateway<'a> {
+    #[serde(borrow)]
+    pub(super) routing: Object<WireRouting<'a>>,
+    pub(super) cost: Amount,
+    #[serde(rename = "marketCost")]
+    pub(super) market_cost: Amount,
+    #[serde(rename = "gatewayCost")]
+    pub(super) gateway_cost: Amount,
+    #[serde(borrow, rename = "generationId")]
+    pub(super) generation_id: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct WireRouting<'a> {
+    #[serde(borrow)]
+    pub(super) final_provider: Text<'a>,
+    pub(super) model_attempt_count: Count,
+    pub(super) total_provider_attempt_count: Count,
+    #[serde(borrow)]
+    pub(super) model_attempts: List<WireModelAttempt<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct WireModelAttempt<'a> {
+    #[serde(borrow)]
+    pub(super) canonical_slug: Text<'a>,
+    pub(super) success: Truth,
+    #[serde(borrow)]
+    pub(super) provider_attempts: List<WireProviderAttempt<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireProviderAttempt<'a> {
+    #[serde(borrow)]
+    pub(super) provider: Text<'a>,
+    pub(super) success: Truth,
+}
+
+/// An amount of money as the server wrote it: a number or a string.
+pub(super) type Amount = Option<Box<RawValue>>;
+
+/// The amount, from its text; `None` for whatever is not an amount of 0 or more.
+pub(super) fn usd(amount: &Amount) -> Option<Usd> {
+    let text = amount.as_deref()?.get().trim_matches('"');
+    text.parse().ok().filter(|usd| *usd >= Usd::ZERO)
+}
