@@ -421,9 +421,10 @@ fn repeated_prompts_are_cached_and_repetitions_counted() {
 
 #[test]
 fn many_streams_share_one_thread() {
-    // Hundreds of answers in flight at once, all whole, each with its own record.
+    // Many answers in flight at once (few enough for a small descriptor table), all whole, each
+    // with its own record.
     let running = start("");
-    let mut streams: Vec<TcpStream> = (0..300).map(|_| connect(&running)).collect();
+    let mut streams: Vec<TcpStream> = (0..80).map(|_| connect(&running)).collect();
     let body = chat_body("sim/constant-30ms-2ms-20", true);
     for stream in &mut streams {
         send(stream, "POST", "/v1/chat/completions", "", &body);
@@ -433,9 +434,46 @@ fn many_streams_share_one_thread() {
         assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
     }
     let truth = running.truth();
-    assert_eq!(truth.len(), 300);
+    assert_eq!(truth.len(), 80);
     truth.iter().for_each(assert_ordered);
     assert!(truth.iter().all(|truth| truth.chunks == 20));
+}
+
+#[test]
+fn connections_are_kept_for_the_next_request() {
+    // Timing needs warm connections: an answer, also a cut one, leaves its connection usable.
+    let running = start("");
+    let mut stream = connect(&running);
+    for model in ["sim/constant-1ms-1ms-2+cut", "sim/constant-1ms-1ms-2"] {
+        let body = chat_body(model, true);
+        let length = body.len();
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while !bytes.ends_with(b"\r\n0\r\n\r\n") {
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(read > 0, "the server closed the connection");
+            bytes.extend_from_slice(&buffer[..read]);
+        }
+        assert!(parse(&bytes, None).whole);
+    }
+    assert_eq!(running.truth().len(), 2);
+}
+
+#[test]
+fn bodies_beyond_the_limit_are_refused() {
+    // A stranger's body must not fill the memory: beyond 32 MiB the answer is 413.
+    let running = start("");
+    let mut stream = connect(&running);
+    let length = 33 * 1024 * 1024;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The server answers from the announced length, before any byte of the body.
+    assert_eq!(receive(&mut stream).status, 413);
 }
 
 /// A file in memory.

@@ -506,3 +506,35 @@ fn wrong_worlds_say_where() {
         );
     }
 }
+
+#[test]
+fn the_quickstart_takes_well_under_a_minute() {
+    // 5 models, 8 prompts, 4 repetitions, 4 slots in flight: by the scripts' own times, whatever
+    // the salt. The slowest of a slot decides how long the slot takes.
+    let world = World::built_in();
+    let models = [
+        "openai/gpt-5-mini",
+        "anthropic/claude-haiku-4.5",
+        "google/gemini-2.5-flash",
+        "deepseek/deepseek-v3.2",
+        "openai/gpt-4.1-nano",
+    ];
+    for salt in 0..3 {
+        let mut whole = Nanos::ZERO;
+        for (prompt, ordinal) in (0..8).flat_map(|prompt| (0..4).map(move |o| (prompt, o))) {
+            let text = format!("Question {prompt}");
+            let moment = Moment {
+                ordinal,
+                salt,
+                ..MOMENT
+            };
+            let limit = [("max_tokens", json!(200))];
+            let slot = models.map(|model| {
+                let script = write_in(&world, &body(model, &text, &limit), &moment);
+                script.account.unwrap().duration
+            });
+            whole.0 += slot.into_iter().max().unwrap().0;
+        }
+        assert!(whole < Nanos::from_millis(4 * 30_000), "{whole}");
+    }
+}

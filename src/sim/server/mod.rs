@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
@@ -228,16 +228,24 @@ async fn chat(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let read = axum::body::to_bytes(body, MAX_BODY_BYTES).await;
+    let read = read_whole(body).await;
     let arrival = shared.now();
     let asked = match &read {
-        Ok(body) => prepare(&shared, &headers, body, arrival),
-        Err(_) => Asked::refused(Refused::too_large()),
+        Some(body) => prepare(&shared, &headers, body, arrival),
+        None => Asked::refused(Refused::too_large()),
     };
     let request_id = header(&headers, "x-request-id");
     let request_id = request_id.filter(|id| id.len() <= MAX_REQUEST_ID_BYTES);
     let player = Player::new(shared, handle, arrival, asked, request_id);
     player.answer().await
+}
+
+/// A body within the limit; one that announces more is not even begun.
+async fn read_whole(body: Body) -> Option<Bytes> {
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return None;
+    }
+    axum::body::to_bytes(body, MAX_BODY_BYTES).await.ok()
 }
 
 /// A request and what it gets.
