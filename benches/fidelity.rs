@@ -7,6 +7,8 @@
 //! side by side by request id. It prints figures and judges nothing but sense: an error below zero would
 //! mean that one of the two clocks lies, and fails.
 
+#![allow(clippy::print_stdout)] // A benchmark prints its figures.
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -50,8 +52,8 @@ fn main() {
         }
     }
     assert_eq!(
-        ttft.len() as u32,
-        PROMPTS * REPETITIONS,
+        ttft.len(),
+        (PROMPTS * REPETITIONS) as usize,
         "every request has its truth"
     );
     println!(
@@ -98,7 +100,8 @@ fn start_simulator(truth: &Path) -> (Child, String) {
 fn run(folder: &Path, url: &str) -> std::path::PathBuf {
     let prompts: String = (1..=PROMPTS)
         .map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Prompt number {n}\"\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let suite = folder.join("fidelity.toml");
     let head = format!(
         "name = \"fidelity\"\nmodels = [\"{MODEL}\"]\nrepetitions = {REPETITIONS}\n\

@@ -27,6 +27,7 @@ impl Nanos {
     }
 
     /// The span from `earlier` to `self`; zero when `earlier` is the later one.
+    #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }

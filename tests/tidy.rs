@@ -1,6 +1,8 @@
 //! The rules of the house that a compiler does not check: which room may use which, who may touch
 //! the world, and what a file must look like.
 
+#![allow(clippy::unwrap_used)] // A test says what is wrong by failing.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -89,15 +89,15 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
-/// Name of a run that began then: UTC time and six letters of `random`'s lower 30 bits. Names sort
+/// Name of a run that began then: UTC time and six letters of `random`'s lower 48 bits. Names sort
 /// by time and hold no character that some file system forbids.
 pub fn run_name(started_at: Timestamp, random: u64) -> String {
     // Crockford's base 32, which leaves out letters that look like others.
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let letter = |place: u32| LETTERS[usize::from((random >> (5 * place)) as u8 % 32)];
-    let id: String = (0..6)
-        .rev()
-        .map(|place| char::from(letter(place)))
+    let places = random.to_be_bytes().map(|byte| usize::from(byte % 32));
+    let id: String = places[2..]
+        .iter()
+        .map(|&place| char::from(LETTERS[place]))
         .collect();
     format!("{}-{id}", started_at.strftime("%Y%m%dT%H%M%SZ"))
 }
