@@ -126,16 +126,23 @@ impl Transport {
     }
 
     /// Opens every lane's connection with a request that costs nothing; what it answers is no
-    /// matter. All at once, as the lanes are independent.
+    /// matter. All at once, as the lanes are independent. OPTIONS, because its answer is small
+    /// everywhere and may have a body: after a HEAD some servers send one all the same, and the
+    /// connection is lost.
     async fn connect_lanes(&self) -> Option<Ending> {
         let lanes: Vec<Lane> = self.lanes().drain(..).collect();
-        let url = self.url("/models");
+        let url = self.url("/chat/completions");
         let connecting = lanes.iter().map(|lane| {
-            let mut request = Request::new(Method::HEAD, url.clone());
+            let mut request = Request::new(Method::OPTIONS, url.clone());
             *request.timeout_mut() = Some(self.timeouts.connect_ns.into());
-            lane.client.execute(request)
+            async {
+                let mut response = lane.client.execute(request).await?;
+                // Read to its end, or the connection is not used again.
+                while response.chunk().await?.is_some() {}
+                Ok(())
+            }
         });
-        let results = join_all(connecting).await;
+        let results: Vec<reqwest::Result<()>> = join_all(connecting).await;
         let refused = |error: &reqwest::Error| error.is_connect().then(|| ending_of(error));
         let failed: Option<Vec<Ending>> = results
             .iter()
