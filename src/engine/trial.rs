@@ -18,8 +18,8 @@ use crate::suite::{Prompt, Variant};
 use crate::units::Nanos;
 
 use super::event::Event;
+use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
-use super::run::{Ask, Orders, Stop, stopped};
 
 /// The path of the chat route, after the base URL.
 const CHAT: &str = "/chat/completions";
