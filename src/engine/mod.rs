@@ -10,5 +10,8 @@ mod retry;
 mod run;
 mod trial;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::Event;
 pub use run::{Ask, Ending, Orders, Stop, run};
