@@ -11,6 +11,9 @@ mod retry;
 mod run;
 mod trial;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::Event;
 pub use orders::{Ask, Orders, Stop};
 pub use run::{Ending, run};

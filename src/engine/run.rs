@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::record::Outcome;
+use crate::units::Nanos;
 
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
@@ -18,6 +19,9 @@ use super::trial::{self, Ready};
 
 /// How long an interrupted run waits for what is in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// The reason that is told when someone asks a run to stop.
+const INTERRUPTED: &str = "interrupted";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub async fn run<A: Ask>(
     let ending = start_slots(&asker, &orders, &events, &mut stop, &mut flying).await;
     let reason = match &ending {
         Ending::Complete => None,
-        Ending::Interrupted => Some("interrupted".to_owned()),
+        Ending::Interrupted => Some(INTERRUPTED.to_owned()),
         Ending::Hopeless(reason) => Some(reason.clone()),
     };
     let grace = reason.is_some().then(|| Instant::now() + GRACE);
@@ -55,7 +59,7 @@ pub async fn run<A: Ask>(
         // A closed channel means that nobody listens any more; the run still ends in order.
         let _ = events.send(Event::Stopping(reason)).await;
     }
-    land(ending, flying, grace, &mut stop).await
+    land(ending, flying, grace, &events, &mut stop).await
 }
 
 /// Starts every slot of the plan, or stops early.
@@ -83,12 +87,9 @@ async fn start_slots<A: Ask>(
         let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
         let requests = u32::try_from(trials.len()).unwrap_or(u32::MAX);
         let now = asker.now();
-        let start = pacer.wait(now, requests, tokens);
-        tokio::select! {
-            biased;
-            () = stopped(stop) => return Ending::Interrupted,
-            () = sleep(start.since(now).into()), if start > now => {}
-            () = std::future::ready(()), if start <= now => {}
+        let wait = pacer.wait(now, requests, tokens).since(now);
+        if let Some(ending) = pause(wait, flying, stop).await {
+            return ending;
         }
         let (number, asker, orders, events, stop) = (
             slot.number,
@@ -102,11 +103,35 @@ async fn start_slots<A: Ask>(
     Ending::Complete
 }
 
+/// Waits before a slot starts. Slots that land meanwhile may show that waiting makes no sense.
+async fn pause(
+    wait: Nanos,
+    flying: &mut JoinSet<Option<String>>,
+    stop: &mut Stop,
+) -> Option<Ending> {
+    let mut due = std::pin::pin!(sleep(wait.into()));
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Some(Ending::Interrupted),
+            Some(ended) = flying.join_next() => {
+                if let Ok(Some(reason)) = ended {
+                    return Some(Ending::Hopeless(reason));
+                }
+            }
+            // The runtime's timer rounds up: without a wait it is not asked.
+            () = std::future::ready(()), if wait == Nanos::ZERO => return None,
+            () = &mut due, if wait > Nanos::ZERO => return None,
+        }
+    }
+}
+
 /// Waits for what is in flight, until `grace` if there is one, and drops the rest.
 async fn land(
     mut ending: Ending,
     mut flying: JoinSet<Option<String>>,
     mut grace: Option<Instant>,
+    events: &mpsc::Sender<Event>,
     stop: &mut Stop,
 ) -> Ending {
     while !flying.is_empty() {
@@ -127,6 +152,7 @@ async fn land(
             () = stopped(stop), if grace.is_none() => {
                 ending = Ending::Interrupted;
                 grace = Some(Instant::now() + GRACE);
+                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
         }
     }
@@ -158,7 +184,7 @@ async fn carry_out<A: Ask>(
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
     while let Some(ended) = sent.join_next().await {
-        outcomes.extend(ended);
+        outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
     }
     hopeless(&outcomes)
 }
