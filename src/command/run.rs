@@ -220,6 +220,9 @@ fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure
         return report::print(report, report::Format::Json, io::stdout().lock());
     }
     report::show(report, io::stdout().lock())?;
+    if options.quiet {
+        return Ok(());
+    }
     report::tell_paths(run.folder())
 }
 
