@@ -1,4 +1,5 @@
-//! FORMAT.md names every key and column that the program stores, and no other.
+//! FORMAT.md names every key and column that the program stores, and no other; METHODOLOGY.md has
+//! its table of percentiles.
 //!
 //! Records are built here field by field, all fields filled: a new field does not compile until it
 //! stands here, and does not pass until it stands on the page.
@@ -13,6 +14,7 @@ use bakeoff::record::{
     Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
     Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
 };
+use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
 };
@@ -102,10 +104,6 @@ fn assert_same(documented: Names, written: Names, what: &str) {
     );
 }
 
-fn words(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 fn parameters() -> Parameters {
     let object = Map::from_iter([("own".to_owned(), json!(1))]);
     Parameters {
@@ -125,12 +123,12 @@ fn suite() -> Suite {
     let second = Nanos(1_000_000_000);
     Suite {
         name: "s".to_owned(),
-        description: words("what for"),
+        description: Some("what for".to_owned()),
         endpoint: "sim".to_owned(),
         variants: vec![Variant {
             label: "v".to_owned(),
             model: "m".parse().unwrap(),
-            system: words("be brief"),
+            system: Some("be brief".to_owned()),
             parameters: parameters(),
         }],
         reference: "v".to_owned(),
@@ -147,11 +145,11 @@ fn suite() -> Suite {
             gap_ns: second,
             total_ns: second,
         },
-        system: words("be brief"),
+        system: Some("be brief".to_owned()),
         parameters: parameters(),
         prompts: vec![Prompt {
             id: "p".to_owned(),
-            system: words("be brief"),
+            system: Some("be brief".to_owned()),
             messages: vec![Message {
                 role: Role::User,
                 content: "Hello".to_owned(),
@@ -180,9 +178,9 @@ fn manifest(status: Status) -> Manifest {
         },
         endpoint: EndpointRecord {
             name: "e".to_owned(),
-            base_url: words("u"),
-            key_variable: words("K"),
-            world: words("w"),
+            base_url: Some("u".to_owned()),
+            key_variable: Some("K".to_owned()),
+            world: Some("w".to_owned()),
         },
         prices: Some(PriceSource {
             source: "s".to_owned(),
@@ -217,7 +215,7 @@ fn sample() -> Sample {
         outcome: Outcome::Complete,
         error: Some(ErrorReport {
             status: Some(500),
-            kind: words("k"),
+            kind: Some("k".to_owned()),
             message: "m".to_owned(),
         }),
         request_id: "r".to_owned(),
@@ -237,7 +235,7 @@ fn sample() -> Sample {
             p95_ns: time,
             max_ns: time,
             coalesced: 0,
-            hdr: words("h"),
+            hdr: Some("h".to_owned()),
         }),
         answer_chars: Some(1),
         reasoning_chars: Some(1),
@@ -249,14 +247,14 @@ fn sample() -> Sample {
             cached_tokens: Some(1),
             cache_write_tokens: Some(1),
         }),
-        finish_reason: words("stop"),
+        finish_reason: Some("stop".to_owned()),
         cost_usd: usd,
         billed_usd: usd,
         market_usd: usd,
-        provider: words("p"),
+        provider: Some("p".to_owned()),
         provider_attempts: Some(1),
-        served_model: words("m"),
-        generation_id: words("g"),
+        served_model: Some("m".to_owned()),
+        generation_id: Some("g".to_owned()),
         flags: vec![Flag::Cold],
         attempts: vec![Attempt {
             request_id: "r".to_owned(),
@@ -266,10 +264,10 @@ fn sample() -> Sample {
             status: Some(200),
             retry_after_ms: Some(1),
         }],
-        answer: words("a"),
-        reasoning: words("r"),
+        answer: Some("a".to_owned()),
+        reasoning: Some("r".to_owned()),
         tool_calls: vec![ToolCall {
-            id: words("i"),
+            id: Some("i".to_owned()),
             name: "n".to_owned(),
             arguments: "{}".to_owned(),
         }],
@@ -373,6 +371,20 @@ fn every_word_is_documented() {
     assert!(documented("`comparison.csv`").is_superset(&classes.into()));
     let flags = all_flags().map(|flag| flag.word().to_owned());
     assert_same(documented("Flags"), flags.collect(), "flags");
+}
+
+#[test]
+fn the_percentiles_table_is_the_rule() {
+    // Whoever plans a run reads from METHODOLOGY.md how many samples a percentile needs.
+    let page = file("METHODOLOGY.md");
+    for percentile in Percentile::ALL {
+        let (point, bounds) = (
+            percentile.fewest_for_a_point(),
+            percentile.fewest_for_bounds(),
+        );
+        let row = format!("| {} | {point} | {bounds} |\n", percentile.word());
+        assert!(page.contains(&row), "{row}");
+    }
 }
 
 /// Every flag: a new one does not compile until it has a successor here.
