@@ -49,8 +49,8 @@ fn remote(profile: &Profile, base_url: &str, variables: &Variables) -> Result<Op
         .find_map(|name| variables.get(name).map(|key| (name.clone(), key)));
     if found.is_none() && !profile.key_variables.is_empty() {
         return Err(Failure::usage(format!(
-            "the endpoint `{}` wants a key, and {} not set\n  \
-             put the key into that variable (the environment, or a file `.env` beside the suite), \
+            "the endpoint `{}` wants a key, and {}\n  \
+             put the key into that variable (the environment, or a file `.env` in this folder), \
              or try `--endpoint sim`, which needs none",
             profile.name,
             variables_told(&profile.key_variables),
@@ -73,10 +73,11 @@ fn remote(profile: &Profile, base_url: &str, variables: &Variables) -> Result<Op
     })
 }
 
+/// That none of them is set, as half a sentence.
 fn variables_told(names: &[String]) -> String {
     match names {
-        [one] => format!("the variable {one} is"),
-        many => format!("none of the variables {} is", many.join(", ")),
+        [one] => format!("the variable {one} is not set"),
+        many => format!("none of the variables {} is set", many.join(", ")),
     }
 }
 

@@ -1,0 +1,404 @@
+//! FORMAT.md names every key and column that the program stores, and no other; METHODOLOGY.md has
+//! its table of percentiles.
+//!
+//! Records are built here field by field, all fields filled: a new field does not compile until it
+//! stands here, and does not pass until it stands on the page.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use bakeoff::record::{
+    Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
+    Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
+};
+use bakeoff::stats::quantile::Percentile;
+use bakeoff::suite::{
+    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
+};
+use bakeoff::units::{Nanos, Usd};
+use serde_json::{Map, Value, json};
+
+type Names = BTreeSet<String>;
+
+/// Objects whose keys are the user's or the server's own.
+const FREE: [&str; 3] = ["provider_options", "extra", "scores"];
+
+fn file(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The names in the first column of the tables below a heading of FORMAT.md.
+fn documented(heading: &str) -> Names {
+    let page = file("FORMAT.md");
+    let after = page.split(&format!("# {heading}\n")).nth(1).unwrap();
+    let section = after.split("\n#").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let mut names = Names::new();
+    for row in rows {
+        let first_cell = row.split(" | ").next().unwrap();
+        let spans = first_cell.trim_end_matches('`').split("`, `");
+        for name in spans.flat_map(expanded) {
+            assert!(names.insert(name.clone()), "{heading} names {name} twice");
+        }
+    }
+    names
+}
+
+/// Every name that a pattern with `{a,b}` stands for.
+fn expanded(pattern: &str) -> Vec<String> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return vec![pattern.to_owned()];
+    };
+    let (words, after) = rest.split_once('}').unwrap();
+    let ends = expanded(after);
+    let with_word = |word| ends.iter().map(move |end| format!("{before}{word}{end}"));
+    words.split(',').flat_map(with_word).collect()
+}
+
+/// The paths of a value's leaves: `list[].key`.
+fn paths(value: &Value) -> Names {
+    fn walk(value: &Value, path: &str, found: &mut Names) {
+        let free = FREE.iter().any(|name| path.ends_with(name));
+        match value {
+            Value::Object(object) if !free => {
+                for (key, inner) in object {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    walk(inner, &format!("{path}{dot}{key}"), found);
+                }
+            }
+            Value::Array(list) if list.iter().any(Value::is_object) => {
+                for inner in list {
+                    walk(inner, &format!("{path}[]"), found);
+                }
+            }
+            _ => {
+                found.insert(path.to_owned());
+            }
+        }
+    }
+    let mut found = Names::new();
+    walk(value, "", &mut found);
+    found
+}
+
+/// Without the `[]` of lists of words: whether one is empty is not a matter of the format.
+fn bare(names: Names) -> Names {
+    let bare = |name: String| name.strip_suffix("[]").map_or(name.clone(), str::to_owned);
+    names.into_iter().map(bare).collect()
+}
+
+fn assert_same(documented: Names, written: Names, what: &str) {
+    let (documented, written) = (bare(documented), bare(written));
+    let missing: Vec<_> = written.difference(&documented).collect();
+    let stale: Vec<_> = documented.difference(&written).collect();
+    assert!(
+        missing.is_empty(),
+        "FORMAT.md does not name, of {what}: {missing:?}"
+    );
+    assert!(
+        stale.is_empty(),
+        "FORMAT.md names what is not there, of {what}: {stale:?}"
+    );
+}
+
+fn parameters() -> Parameters {
+    let object = Map::from_iter([("own".to_owned(), json!(1))]);
+    Parameters {
+        max_tokens: Some(1),
+        max_tokens_name: Some(TokenLimitName::MaxTokens),
+        temperature: Some(1.0),
+        top_p: Some(1.0),
+        stop: Some(vec!["end".to_owned()]),
+        seed: Some(1),
+        reasoning_effort: Some(ReasoningEffort::Low),
+        provider_options: object.clone(),
+        extra: object,
+    }
+}
+
+fn suite() -> Suite {
+    let second = Nanos(1_000_000_000);
+    Suite {
+        name: "s".to_owned(),
+        description: Some("what for".to_owned()),
+        endpoint: "sim".to_owned(),
+        variants: vec![Variant {
+            label: "v".to_owned(),
+            model: "m".parse().unwrap(),
+            system: Some("be brief".to_owned()),
+            parameters: parameters(),
+        }],
+        reference: "v".to_owned(),
+        repetitions: 1,
+        warmup: 0,
+        concurrency: 1,
+        seed: 1,
+        stream: true,
+        keep_answers: true,
+        max_attempts: 1,
+        timeouts: Timeouts {
+            connect_ns: second,
+            headers_ns: second,
+            gap_ns: second,
+            total_ns: second,
+        },
+        system: Some("be brief".to_owned()),
+        parameters: parameters(),
+        prompts: vec![Prompt {
+            id: "p".to_owned(),
+            system: Some("be brief".to_owned()),
+            messages: vec![Message {
+                role: Role::User,
+                content: "Hello".to_owned(),
+            }],
+            weight: 1.0,
+            tags: vec!["t".to_owned()],
+            parameters: parameters(),
+        }],
+    }
+}
+
+fn manifest(status: Status) -> Manifest {
+    let names = || vec!["n".to_owned()];
+    Manifest {
+        version: Manifest::VERSION,
+        tool: "bakeoff".to_owned(),
+        run: "r".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        status,
+        suite_digest: "d".to_owned(),
+        suite: suite(),
+        selection: Selection {
+            models: names(),
+            prompts: names(),
+            tags: names(),
+        },
+        endpoint: EndpointRecord {
+            name: "e".to_owned(),
+            base_url: Some("u".to_owned()),
+            key_variable: Some("K".to_owned()),
+            world: Some("w".to_owned()),
+        },
+        prices: Some(PriceSource {
+            source: "s".to_owned(),
+            date: "d".to_owned(),
+            digest: "d".to_owned(),
+        }),
+        client: vec![ClientSetting {
+            name: "n".to_owned(),
+            value: "v".to_owned(),
+            reason: "r".to_owned(),
+        }],
+        planned_trials: 1,
+        plan_digest: "d".to_owned(),
+        platform: "p".to_owned(),
+    }
+}
+
+fn sample() -> Sample {
+    let (time, usd) = (Some(Nanos(1)), Some(Usd(1)));
+    Sample {
+        version: Sample::VERSION,
+        trial: 0,
+        slot: 0,
+        round: 1,
+        prompt: "p".to_owned(),
+        prompt_digest: "d".to_owned(),
+        repetition: 1,
+        variant: "v".to_owned(),
+        model: "m".parse().unwrap(),
+        weight: 1.0,
+        tags: vec!["t".to_owned()],
+        outcome: Outcome::Complete,
+        error: Some(ErrorReport {
+            status: Some(500),
+            kind: Some("k".to_owned()),
+            message: "m".to_owned(),
+        }),
+        request_id: "r".to_owned(),
+        sent_ns: Nanos(1),
+        scheduled_ns: Nanos(1),
+        connect_ns: time,
+        headers_ns: time,
+        ttft_ns: time,
+        ttfa_ns: time,
+        last_token_ns: time,
+        latency_ns: time,
+        experienced_ttft_ns: time,
+        gaps: Some(Gaps {
+            count: 1,
+            mean_ns: time,
+            p50_ns: time,
+            p95_ns: time,
+            max_ns: time,
+            coalesced: 0,
+            hdr: Some("h".to_owned()),
+        }),
+        answer_chars: Some(1),
+        reasoning_chars: Some(1),
+        first_chunk_chars: Some(1),
+        usage: Some(Usage {
+            prompt_tokens: Some(1),
+            completion_tokens: Some(1),
+            reasoning_tokens: Some(1),
+            cached_tokens: Some(1),
+            cache_write_tokens: Some(1),
+        }),
+        finish_reason: Some("stop".to_owned()),
+        cost_usd: usd,
+        billed_usd: usd,
+        market_usd: usd,
+        provider: Some("p".to_owned()),
+        provider_attempts: Some(1),
+        served_model: Some("m".to_owned()),
+        generation_id: Some("g".to_owned()),
+        flags: vec![Flag::Cold],
+        attempts: vec![Attempt {
+            request_id: "r".to_owned(),
+            sent_ns: Nanos(1),
+            end_ns: Nanos(1),
+            outcome: Outcome::Complete,
+            status: Some(200),
+            retry_after_ms: Some(1),
+        }],
+        answer: Some("a".to_owned()),
+        reasoning: Some("r".to_owned()),
+        tool_calls: vec![ToolCall {
+            id: Some("i".to_owned()),
+            name: "n".to_owned(),
+            arguments: "{}".to_owned(),
+        }],
+        scores: BTreeMap::from([("s".to_owned(), 1.0)]),
+    }
+}
+
+fn header(path: &str) -> Names {
+    let text = file(path);
+    text.lines()
+        .next()
+        .unwrap()
+        .split(',')
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn records_have_the_documented_keys() {
+    // Whoever reads a run with a program of their own reads this page first.
+    let stored = |value: Result<Value, serde_json::Error>| paths(&value.unwrap());
+    let mut of_manifest = stored(serde_json::to_value(manifest(Status::Running)));
+    let incomplete = Status::Incomplete("why".to_owned());
+    of_manifest.extend(stored(serde_json::to_value(manifest(incomplete))));
+    assert_same(documented("`manifest.json`"), of_manifest, "the manifest");
+    let of_sample = stored(serde_json::to_value(sample()));
+    assert_same(documented("`samples.jsonl`"), of_sample, "a sample");
+    let amendment = Amendment {
+        version: Amendment::VERSION,
+        trial: 0,
+        billed_usd: Some(Usd(1)),
+        market_usd: Some(Usd(1)),
+        scores: BTreeMap::from([("s".to_owned(), 1.0)]),
+    };
+    let of_amendment = stored(serde_json::to_value(amendment));
+    assert_same(
+        documented("`amendments.jsonl`"),
+        of_amendment,
+        "an amendment",
+    );
+}
+
+#[test]
+fn the_example_run_has_only_documented_keys() {
+    // The records above are ours; these were written by a run.
+    let within = |text: &str, heading: &str| {
+        let written = bare(paths(&serde_json::from_str(text).unwrap()));
+        let documented = bare(documented(heading));
+        let missing: Vec<_> = written.difference(&documented).collect();
+        assert!(missing.is_empty(), "FORMAT.md does not name: {missing:?}");
+    };
+    within(&file("reports/example/manifest.json"), "`manifest.json`");
+    for line in file("reports/example/samples.jsonl").lines() {
+        within(line, "`samples.jsonl`");
+    }
+}
+
+#[test]
+fn tables_have_the_documented_columns() {
+    // A script in CI that reads a column relies on its name.
+    for name in ["comparison.csv", "samples.csv"] {
+        let columns = header(&format!("reports/example/{name}"));
+        assert_same(documented(&format!("`{name}`")), columns, name);
+    }
+    let log = file("reports/example/histograms.hlog");
+    let lines = log.lines().filter_map(|line| line.strip_prefix("Tag="));
+    let metrics = lines.map(|line| line.split(',').next().unwrap().rsplit(':').next().unwrap());
+    let metrics = metrics.map(str::to_owned).collect();
+    assert_same(documented("`histograms.hlog`"), metrics, "the histograms");
+}
+
+#[test]
+fn the_json_comparison_has_the_documented_keys() {
+    // The same for a script that prefers JSON.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+        .args(["report", "reports/example", "--format", "json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut written: Names = comparison.as_object().unwrap().keys().cloned().collect();
+    // The example run is complete: it has no warning.
+    written.insert("warning".to_owned());
+    assert_same(documented("The comparison as JSON"), written, "the JSON");
+}
+
+#[test]
+fn every_word_is_documented() {
+    // The lists are closed: a word that is not on the page is a riddle in someone's table.
+    let outcomes = Outcome::ALL.map(|outcome| outcome.word().to_owned());
+    assert_same(documented("Outcomes"), outcomes.into(), "outcomes");
+    let page = file("FORMAT.md");
+    for outcome in Outcome::ALL {
+        let class = outcome
+            .failure()
+            .map_or(String::new(), |class| format!("`{}` ", class.word()));
+        let row = format!("| `{}` | {class}|", outcome.word());
+        assert!(page.contains(&row), "{row}");
+    }
+    let classes = Failure::ALL.map(|class| format!("failed_{}", class.word()));
+    assert!(documented("`comparison.csv`").is_superset(&classes.into()));
+    let flags = all_flags().map(|flag| flag.word().to_owned());
+    assert_same(documented("Flags"), flags.collect(), "flags");
+}
+
+#[test]
+fn the_percentiles_table_is_the_rule() {
+    // Whoever plans a run reads from METHODOLOGY.md how many samples a percentile needs.
+    let page = file("METHODOLOGY.md");
+    for percentile in Percentile::ALL {
+        let (point, bounds) = (
+            percentile.fewest_for_a_point(),
+            percentile.fewest_for_bounds(),
+        );
+        let row = format!("| {} | {point} | {bounds} |\n", percentile.word());
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
+/// Every flag: a new one does not compile until it has a successor here.
+fn all_flags() -> impl Iterator<Item = Flag> {
+    std::iter::successors(Some(Flag::Buffered), |flag| match flag {
+        Flag::Buffered => Some(Flag::Cold),
+        Flag::Cold => Some(Flag::Late),
+        Flag::Late => Some(Flag::ClientLimited),
+        Flag::ClientLimited => Some(Flag::Fallback),
+        Flag::Fallback => Some(Flag::Compressed),
+        Flag::Compressed => Some(Flag::HiddenReasoning),
+        Flag::HiddenReasoning => Some(Flag::EatenByReasoning),
+        Flag::EatenByReasoning => Some(Flag::ThinkTags),
+        Flag::ThinkTags => Some(Flag::UsageMismatch),
+        Flag::UsageMismatch => None,
+    })
+}
