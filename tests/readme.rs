@@ -20,6 +20,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bakeoff::command::exit;
 use bakeoff::record::Run;
 use bakeoff::report::{Report, Style};
 use bakeoff::suite::{parse_project, parse_suite, render};
@@ -227,6 +228,14 @@ fn shown_files_are_valid() {
         };
         let told = problems.map(|problems| render(&problems, &name, &text, false));
         assert_eq!(told, None);
+    }
+}
+
+#[test]
+fn exit_codes_are_listed() {
+    // A CI job decides by them.
+    for code in [exit::DONE, exit::USAGE, exit::INCOMPLETE, exit::INTERRUPTED] {
+        assert!(readme().contains(&format!("\n| {code} | ")), "{code}");
     }
 }
 
