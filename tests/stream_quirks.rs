@@ -655,6 +655,26 @@ fn item_31_a_burst_is_buffered() {
 }
 
 #[test]
+fn item_31_a_burst_in_several_reads_is_buffered() {
+    // A quick reader is done with one part of a burst before the next is there: it waited, but for
+    // the copying alone, and such a sample must not bring in its latency as a TTFT.
+    let parts = |apart_us: u64, chunks: usize| {
+        let mut recording = recording(&[ROLE]);
+        let body = &mut recording.response.as_mut().unwrap().body;
+        for chunk in 0..chunks {
+            let at = Nanos(500_000_000 + chunk as u64 * apart_us * 1_000);
+            body.push(at, true, content("word ").as_bytes()).unwrap();
+        }
+        let end = format!("{}{DONE}", finish("stop"));
+        body.push(ms(600), false, end.as_bytes()).unwrap();
+        read(&recording, &asked(), true)
+    };
+    assert_eq!(parts(99, 8).flags, [Flag::Buffered]);
+    assert_eq!(parts(99, 7).flags, []);
+    assert_eq!(parts(100, 8).flags, []);
+}
+
+#[test]
 fn item_32_compressed_answers_are_decoded_and_flagged() {
     // We ask for identity; a proxy that compresses all the same is read with its times.
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

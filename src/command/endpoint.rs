@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use crate::gateway::Endpoint;
+use crate::gateway::explain::missing_key;
 use crate::record::{EndpointRecord, digest};
 use crate::sim::world::DEFAULT_WORLD;
 use crate::sim::{Running, Simulator, World};
@@ -27,12 +28,11 @@ pub(super) struct Opened {
 /// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
 pub(super) fn open(
     profile: &Profile,
-    variables: &Variables,
     world: Option<&Path>,
     salt: Option<u64>,
 ) -> Result<Opened, Failure> {
     match &profile.base_url {
-        Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url, variables),
+        Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url),
         Some(_) => Err(Failure::usage(format!(
             "--world and --salt are for the simulated gateway, but the endpoint is `{}`: \
              leave them out, or say --endpoint sim",
@@ -42,19 +42,18 @@ pub(super) fn open(
     }
 }
 
-fn remote(profile: &Profile, base_url: &str, variables: &Variables) -> Result<Opened, Failure> {
-    let found = profile
-        .key_variables
-        .iter()
-        .find_map(|name| variables.get(name).map(|key| (name.clone(), key)));
+fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
+    let found = if profile.key_variables.is_empty() {
+        // A `.env` that cannot be read is no trouble where no key is wanted.
+        None
+    } else {
+        let variables = Variables::read()?;
+        let mut names = profile.key_variables.iter();
+        names.find_map(|name| variables.get(name).map(|key| (name.clone(), key)))
+    };
     if found.is_none() && !profile.key_variables.is_empty() {
-        return Err(Failure::usage(format!(
-            "the endpoint `{}` wants a key, and {}\n  \
-             put the key into that variable (the environment, or a file `.env` in this folder), \
-             or try `--endpoint sim`, which needs none",
-            profile.name,
-            variables_told(&profile.key_variables),
-        )));
+        let said = missing_key(&profile.name, &profile.key_variables);
+        return Err(Failure::usage(format!("{}\n  {}", said.what, said.remedy)));
     }
     let (key_variable, key) = found.unzip();
     Ok(Opened {
@@ -71,14 +70,6 @@ fn remote(profile: &Profile, base_url: &str, variables: &Variables) -> Result<Op
         },
         _simulator: None,
     })
-}
-
-/// That none of them is set, as half a sentence.
-fn variables_told(names: &[String]) -> String {
-    match names {
-        [one] => format!("the variable {one} is not set"),
-        many => format!("none of the variables {} is set", many.join(", ")),
-    }
 }
 
 fn simulated(

@@ -80,10 +80,16 @@ impl Variables {
             Ok(lines) => {
                 for line in lines {
                     // The parser's message holds the line, and the line may hold a key.
-                    let (name, value) = line.map_err(|_| {
-                        Failure::usage("`.env` holds a line that is not NAME=value")
+                    let (name, value) = line.map_err(|error| {
+                        Failure::usage(match error {
+                            dotenvy::Error::Io(_) => "`.env` could not be read",
+                            _ => "`.env` holds a line that is not NAME=value",
+                        })
                     })?;
-                    dot_env.insert(name, value.into());
+                    // `NAME=` of a template that was never filled in sets nothing.
+                    if !value.trim().is_empty() {
+                        dot_env.insert(name, value.into());
+                    }
                 }
             }
             Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}

@@ -225,8 +225,9 @@ impl VariantTally {
 fn bars(tally: &Tally) -> Screen {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
     let screen = MultiProgress::with_draw_target(target);
-    let line = ProgressStyle::with_template("  {msg}").expect("the template is a constant");
-    let whole = ProgressStyle::with_template("  [{bar:30}] {pos}/{len}  {msg}")
+    // `wide_msg` is cut at the terminal's edge: a line that wraps is not taken away when redrawn.
+    let line = ProgressStyle::with_template("  {wide_msg}").expect("the template is a constant");
+    let whole = ProgressStyle::with_template("  [{bar:30}] {pos}/{len}  {wide_msg}")
         .expect("the template is a constant")
         .progress_chars("=> ");
     let bar = |variant: &VariantTally| {

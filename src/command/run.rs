@@ -21,7 +21,7 @@ use crate::suite::{Profile, Prompt, Suite, Variant, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
 use super::endpoint::{self, Opened};
-use super::files::{self, Variables};
+use super::files;
 use super::progress::{Progress, Show};
 use super::{Failure, exit, interrupted, report, runtime, unforeseen};
 
@@ -77,13 +77,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     if options.mode == Mode::List {
         return list(&job, options.json);
     }
-    let variables = Variables::read()?;
-    let opened = endpoint::open(
-        &job.profile,
-        &variables,
-        options.world.as_deref(),
-        options.salt,
-    )?;
+    let opened = endpoint::open(&job.profile, options.world.as_deref(), options.salt)?;
     match options.mode {
         Mode::Verify => verify(&job, &opened, options),
         _ => measure(&job, &opened, options),
@@ -121,7 +115,10 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
     }
     let profile = project
         .resolve(&suite.endpoint)
-        .map_err(|error| Failure::usage(error.to_string()))?;
+        .map_err(|error| match error.help() {
+            Some(help) => Failure::usage(format!("{error}\n  {help}")),
+            None => Failure::usage(error.to_string()),
+        })?;
     let catalog = Catalog::snapshot().with_own_prices(&profile.prices);
     let plan = plan(&suite);
     Ok(Job {

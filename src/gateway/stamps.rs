@@ -11,6 +11,11 @@ use crate::units::Nanos;
 /// way: shorter answers do come in one piece.
 pub const BUFFERED_CHUNKS: u64 = 8;
 
+/// A burst: token-bearing chunks closer together than this on average. Faster than any model makes
+/// tokens (10,000 chunks a second), and slower than a held-back answer is copied in. That the reader
+/// never had to wait proves a burst as well, but a fast reader waits between two parts of one.
+pub(super) const BURST_CHUNK_NS: u64 = 100_000;
+
 /// Times between token-bearing chunks, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GapList {
@@ -71,6 +76,12 @@ impl<'a> Stamps<'a> {
 
     /// Whether everything came in one burst.
     pub(super) fn buffered(&self) -> bool {
-        self.gaps.gaps.is_empty() && self.gaps.coalesced + 1 >= BUFFERED_CHUNKS
+        let (Some(first), Some(last)) = (self.first_token, self.last_token) else {
+            return false;
+        };
+        let between = self.gaps.gaps.len() as u64 + self.gaps.coalesced;
+        let burst = self.gaps.gaps.is_empty()
+            || last.since(first).0 < between.saturating_mul(BURST_CHUNK_NS);
+        burst && between + 1 >= BUFFERED_CHUNKS
     }
 }

@@ -17,11 +17,24 @@ use super::text;
 /// Every column of a table, with its names in the first line.
 pub(super) fn write_table(table: &Table, out: impl io::Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.columns.iter().map(|column| column.name.as_bytes()))?;
+    writer
+        .write_record(table.columns.iter().map(|column| column.name.as_bytes()))
+        .map_err(as_io)?;
     for row in &table.rows {
-        writer.write_record(row.iter().map(plain_cell))?;
+        writer
+            .write_record(row.iter().map(plain_cell))
+            .map_err(as_io)?;
     }
     writer.flush()
+}
+
+/// The error as it came from below. The crate's own conversion loses its kind, and a reader that
+/// went away (`| head`) would look like a failure.
+fn as_io(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 /// A cell; words are marked where a spreadsheet would run them.
@@ -42,7 +55,9 @@ impl<W: io::Write> SampleRows<W> {
     /// Writes the names of the columns: a run without samples has them too.
     pub(super) fn new(out: W) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(SAMPLE_COLUMNS.map(|(name, _)| name))?;
+        writer
+            .write_record(SAMPLE_COLUMNS.map(|(name, _)| name))
+            .map_err(as_io)?;
         let field = Field(String::new());
         Ok(Self { writer, field })
     }
@@ -52,9 +67,9 @@ impl<W: io::Write> SampleRows<W> {
         for (_, write) in SAMPLE_COLUMNS {
             self.field.0.clear();
             write(sample, &mut self.field);
-            self.writer.write_field(&self.field.0)?;
+            self.writer.write_field(&self.field.0).map_err(as_io)?;
         }
-        self.writer.write_record(None::<&[u8]>)?;
+        self.writer.write_record(None::<&[u8]>).map_err(as_io)?;
         Ok(())
     }
 

@@ -20,6 +20,27 @@ fn a_run_without_samples_has_every_report() {
 }
 
 #[test]
+fn a_reader_that_went_away_is_told_as_such() {
+    // `| head` must end quietly: whoever prints knows it by the error's kind alone.
+    struct Gone;
+    impl io::Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (run, samples) = failing_run();
+    let many = std::iter::repeat_n(&samples, 50).flatten().cloned();
+    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, Gone).unwrap_err();
+    assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
+    let report = read(&run, &samples);
+    let failed = report.write(Format::ComparisonCsv, Gone).unwrap_err();
+    assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
 fn other_tools_read_the_histograms() {
     // The log is read back with the library's own parser: tags, unit and counts are there.
     let (run, samples) = failing_run();

@@ -1,0 +1,73 @@
+//! What a new user meets before the first answer: keys that are missing, names that are wrong.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// One prompt of a model that answers at once.
+const SUITE: &str = r#"
+name = "first"
+models = ["sim/constant-1ms-1ms-2"]
+repetitions = 1
+[[prompts]]
+id = "p"
+user = "hi"
+"#;
+
+fn bakeoff(folder: &Path, arguments: &[&str]) -> Output {
+    std::fs::write(folder.join("suite.toml"), SUITE).expect("a suite");
+    Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+        .args(["run", "suite.toml", "--quiet"])
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("AI_GATEWAY_API_KEY")
+        .env_remove("VERCEL_OIDC_TOKEN")
+        .output()
+        .expect("the program runs")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
+}
+
+#[test]
+fn a_key_that_was_never_filled_in_is_missing() {
+    // `NAME=` is what a copied template holds: an empty key must not be sent for a 401.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), "AI_GATEWAY_API_KEY=\n").expect("a file");
+    let output = bakeoff(folder.path(), &["--endpoint", "vercel"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(said(&output), @r"
+    error: no key for the endpoint `vercel`: none was found in `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`.
+      Set AI_GATEWAY_API_KEY in the environment or in a `.env` file; `--endpoint sim` needs no key.
+    ");
+}
+
+#[test]
+fn a_broken_env_file_is_no_trouble_where_no_key_is_wanted() {
+    // Many projects have a `.env` of their own, for tools with other rules.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), "no assignment\n").expect("a file");
+    let output = bakeoff(folder.path(), &["--verify"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let output = bakeoff(folder.path(), &["--endpoint", "vercel"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("not NAME=value"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn an_unknown_endpoint_is_told_with_what_there_is() {
+    // A slip of the finger and a wild guess: the first gets the nearest name, the second all.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = bakeoff(folder.path(), &["--endpoint", "vercell"]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(said(&output), @r"
+    error: there is no endpoint `vercell`
+      did you mean `vercel`?
+    ");
+    let output = bakeoff(folder.path(), &["--endpoint", "zzz"]);
+    assert!(said(&output).contains("openrouter"), "{}", said(&output));
+}
