@@ -6,15 +6,13 @@
     reason = "a benchmark's figures go to standard output"
 )]
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use bakeoff::record::{
-    Attempt, EndpointRecord, Manifest, Outcome, Sample, Selection, Status, Usage, gaps_of,
+    Attempt, EndpointRecord, Manifest, Outcome, Run, Sample, Selection, Status, Usage, gaps_of,
 };
-use bakeoff::report::{Format, Report, SAMPLES_CSV};
 use bakeoff::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use bakeoff::units::{Nanos, Usd};
 use rand::rngs::ChaCha8Rng;
@@ -25,57 +23,65 @@ const PROMPTS: usize = 40;
 const REPETITIONS: usize = 500;
 const GAPS: usize = 64;
 const ANSWER_BYTES: usize = 500;
+/// Times the program runs: the first finds the journal in the file cache, as it was just written.
+const RUNS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let journal = folder.path().join("samples.jsonl");
+    let run = Run::create(folder.path(), "bench", "run")?;
     let manifest = manifest();
-    write_journal(&manifest, &journal)?;
-    let bytes = std::fs::metadata(&journal)?.len();
-    let memory_before = peak_memory_mb();
-
-    let begin = Instant::now();
-    let samples = BufReader::with_capacity(1 << 20, File::open(&journal)?)
-        .lines()
-        .map(|line| Ok::<Sample, io::Error>(serde_json::from_str(&line?)?));
-    let rows = File::create(folder.path().join(SAMPLES_CSV))?;
-    let report = Report::read(&manifest, samples, |_| false, rows)?;
-    let read = begin.elapsed();
-    for format in Format::FILES {
-        let file = File::create(folder.path().join(format.file_name()))?;
-        report.write(format, BufWriter::new(file))?;
+    run.write_manifest(&manifest)?;
+    let mut journal = run.new_samples()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for trial in 0..manifest.planned_trials {
+        journal.append(&sample(&manifest, trial, &mut rng))?;
     }
-    let all = begin.elapsed();
-
-    let trials = manifest.planned_trials;
-    println!("{trials} samples, {:.0} MB of journal", bytes as f64 / 1e6);
-    println!("read and summarised: {:.2} s", read.as_secs_f64());
-    println!("with every report:   {:.2} s", all.as_secs_f64());
-    match (memory_before, peak_memory_mb()) {
-        (Some(before), Some(after)) => println!("peak memory: {after} MB ({before} MB before)"),
-        _ => println!("peak memory: not known on this system"),
+    journal.sync()?;
+    let bytes = std::fs::metadata(run.folder().join("samples.jsonl"))?.len();
+    println!(
+        "{} samples, {:.0} MB of journal",
+        manifest.planned_trials,
+        bytes as f64 / 1e6
+    );
+    for _ in 0..RUNS {
+        let (seconds, memory) = report(run.folder())?;
+        match memory {
+            Some(mb) => println!("bakeoff report: {seconds:.2} s, {mb} MB at most"),
+            None => println!("bakeoff report: {seconds:.2} s, memory not known on this system"),
+        }
     }
     Ok(())
 }
 
-/// The most memory this process has had, where the system tells.
-fn peak_memory_mb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+/// Seconds that the whole program takes for all files of a run, and the most memory it had, MB.
+fn report(run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
+    let begin = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+        .arg("report")
+        .arg(run)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut memory = None;
+    while child.try_wait()?.is_none() {
+        memory = memory.max(peak_memory_mb(child.id()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    if !child.wait()?.success() {
+        return Err("the report failed".into());
+    }
+    Ok((seconds, memory))
+}
+
+/// The most memory a process has had so far, where the system tells.
+fn peak_memory_mb(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes / 1024)
-}
-
-fn write_journal(manifest: &Manifest, path: &Path) -> io::Result<()> {
-    let mut journal = BufWriter::new(File::create(path)?);
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    for trial in 0..manifest.planned_trials {
-        serde_json::to_writer(&mut journal, &sample(manifest, trial, &mut rng))?;
-        journal.write_all(b"\n")?;
-    }
-    journal.flush()
 }
 
 fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {

@@ -136,6 +136,9 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.max(2))
+        // Answers are read on one thread beside the workers: many would take the processors away
+        // from those who stamp.
+        .max_blocking_threads(1)
         .enable_all()
         .build()
 }

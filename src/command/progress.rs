@@ -7,6 +7,8 @@
 use std::io::Write;
 
 use hdrhistogram::Histogram;
+use unicode_width::UnicodeWidthStr as _;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::Event;
@@ -55,6 +57,8 @@ struct Tally {
     planned: u64,
     done: u64,
     elapsed: Nanos,
+    /// Columns of the longest label.
+    label_width: usize,
 }
 
 struct VariantTally {
@@ -85,6 +89,12 @@ impl Progress {
             planned: trials,
             done: 0,
             elapsed: Nanos::ZERO,
+            label_width: suite
+                .variants
+                .iter()
+                .map(|v| v.label.width())
+                .max()
+                .unwrap_or(0),
         };
         let screen = match show {
             Show::Bars => bars(&tally),
@@ -129,7 +139,7 @@ impl Progress {
             Screen::Bars { variants, all, .. } => {
                 let changed = tally.variants.iter().zip(variants);
                 for (variant, bar) in changed.filter(|(variant, _)| variant.label == label) {
-                    bar.set_message(variant.line());
+                    bar.set_message(variant.line(tally.label_width));
                 }
                 all.set_position(tally.done);
                 all.set_message(tally.rest());
@@ -142,7 +152,7 @@ impl Progress {
                     // A closed standard error is no reason to end a run.
                     let _ = writeln!(err, "{done}/{planned} trials, {}", tally.rest());
                     for variant in tally.variants.iter().filter(|_| step == PLAIN_LINES) {
-                        let _ = writeln!(err, "  {}", variant.line());
+                        let _ = writeln!(err, "  {}", variant.line(tally.label_width));
                     }
                 }
             }
@@ -190,7 +200,8 @@ impl Tally {
 }
 
 impl VariantTally {
-    fn line(&self) -> String {
+    /// One line, its label in `width` columns.
+    fn line(&self, width: usize) -> String {
         let ttft = if self.ttft_us.is_empty() {
             "-".to_owned()
         } else {
@@ -201,7 +212,7 @@ impl VariantTally {
             failed => format!("  {failed} failed"),
         };
         format!(
-            "{:<32} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} tokens out  ${:.4}{failed}",
+            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} tokens out  ${:.4}{failed}",
             self.label,
             self.done,
             self.planned,
@@ -220,7 +231,7 @@ fn bars(tally: &Tally) -> Screen {
         .progress_chars("=> ");
     let bar = |variant: &VariantTally| {
         let bar = screen.add(ProgressBar::new(variant.planned).with_style(line.clone()));
-        bar.set_message(variant.line());
+        bar.set_message(variant.line(tally.label_width));
         bar
     };
     let variants = tally.variants.iter().map(bar).collect();

@@ -6,9 +6,14 @@
 //! [`Event::Finished`].
 
 mod event;
+mod orders;
 mod retry;
 mod run;
 mod trial;
 
+#[cfg(test)]
+mod tests;
+
 pub use event::Event;
-pub use run::{Ask, Ending, Orders, Stop, run};
+pub use orders::{Ask, Orders, Stop};
+pub use run::{Ending, run};

@@ -6,63 +6,22 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::catalog::Prices;
-use crate::gateway::{Outgoing, Recording, Transport};
-use crate::plan::{Pacer, Plan};
 use crate::record::Outcome;
-use crate::suite::{Suite, TokenLimitName};
 use crate::units::Nanos;
 
 use super::event::Event;
+use super::orders::{Ask, Orders, Stop, stopped};
 use super::trial::{self, Ready};
 
 /// How long an interrupted run waits for what is in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Whoever can carry out one exchange, with the clock it stamps by.
-pub trait Ask: Send + Sync + 'static {
-    /// Sends one request and records what comes back; failures are part of the recording.
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send;
-
-    /// Time since the run began.
-    fn now(&self) -> Nanos;
-}
-
-impl Ask for Transport {
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send {
-        self.exchange(outgoing)
-    }
-
-    fn now(&self) -> Nanos {
-        self.clock().now()
-    }
-}
-
-/// All that a run needs to know, shared by its trials.
-#[derive(Debug)]
-pub struct Orders {
-    /// Name of the run; request ids begin with it.
-    pub run: String,
-    /// The resolved suite.
-    pub suite: Suite,
-    /// The order of everything.
-    pub plan: Plan,
-    /// Content digest of each prompt, in the suite's order.
-    pub prompt_digests: Vec<String>,
-    /// List prices of each variant's model, in the suite's order.
-    pub prices: Vec<Option<Prices>>,
-    /// Name of the token limit that the endpoint wants for every model.
-    pub max_tokens_name: Option<TokenLimitName>,
-    /// Spaces slots by what the endpoint allows a minute.
-    pub pacer: Pacer,
-}
-
-/// The request to stop: `true` once someone wants the run to end.
-pub type Stop = watch::Receiver<bool>;
+/// The reason that is told when someone asks a run to stop.
+const INTERRUPTED: &str = "interrupted";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +51,7 @@ pub async fn run<A: Ask>(
     let ending = start_slots(&asker, &orders, &events, &mut stop, &mut flying).await;
     let reason = match &ending {
         Ending::Complete => None,
-        Ending::Interrupted => Some("interrupted".to_owned()),
+        Ending::Interrupted => Some(INTERRUPTED.to_owned()),
         Ending::Hopeless(reason) => Some(reason.clone()),
     };
     let grace = reason.is_some().then(|| Instant::now() + GRACE);
@@ -100,7 +59,7 @@ pub async fn run<A: Ask>(
         // A closed channel means that nobody listens any more; the run still ends in order.
         let _ = events.send(Event::Stopping(reason)).await;
     }
-    land(ending, flying, grace, &mut stop).await
+    land(ending, flying, grace, &events, &mut stop).await
 }
 
 /// Starts every slot of the plan, or stops early.
@@ -128,12 +87,9 @@ async fn start_slots<A: Ask>(
         let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
         let requests = u32::try_from(trials.len()).unwrap_or(u32::MAX);
         let now = asker.now();
-        let start = pacer.wait(now, requests, tokens);
-        tokio::select! {
-            biased;
-            () = stopped(stop) => return Ending::Interrupted,
-            () = sleep(start.since(now).into()), if start > now => {}
-            () = std::future::ready(()), if start <= now => {}
+        let wait = pacer.wait(now, requests, tokens).since(now);
+        if let Some(ending) = pause(wait, flying, stop).await {
+            return ending;
         }
         let (number, asker, orders, events, stop) = (
             slot.number,
@@ -147,11 +103,35 @@ async fn start_slots<A: Ask>(
     Ending::Complete
 }
 
+/// Waits before a slot starts. Slots that land meanwhile may show that waiting makes no sense.
+async fn pause(
+    wait: Nanos,
+    flying: &mut JoinSet<Option<String>>,
+    stop: &mut Stop,
+) -> Option<Ending> {
+    let mut due = std::pin::pin!(sleep(wait.into()));
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Some(Ending::Interrupted),
+            Some(ended) = flying.join_next() => {
+                if let Ok(Some(reason)) = ended {
+                    return Some(Ending::Hopeless(reason));
+                }
+            }
+            // The runtime's timer rounds up: without a wait it is not asked.
+            () = std::future::ready(()), if wait == Nanos::ZERO => return None,
+            () = &mut due, if wait > Nanos::ZERO => return None,
+        }
+    }
+}
+
 /// Waits for what is in flight, until `grace` if there is one, and drops the rest.
 async fn land(
     mut ending: Ending,
     mut flying: JoinSet<Option<String>>,
     mut grace: Option<Instant>,
+    events: &mpsc::Sender<Event>,
     stop: &mut Stop,
 ) -> Ending {
     while !flying.is_empty() {
@@ -172,6 +152,7 @@ async fn land(
             () = stopped(stop), if grace.is_none() => {
                 ending = Ending::Interrupted;
                 grace = Some(Instant::now() + GRACE);
+                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
         }
     }
@@ -203,7 +184,7 @@ async fn carry_out<A: Ask>(
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
     while let Some(ended) = sent.join_next().await {
-        outcomes.extend(ended);
+        outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
     }
     hopeless(&outcomes)
 }
@@ -223,11 +204,4 @@ fn hopeless(outcomes: &[Outcome]) -> Option<String> {
         .iter()
         .all(|&outcome| outcome == first)
         .then(|| reason.to_owned())
-}
-
-/// Returns once a stop is asked for; never, when nobody can ask any more.
-pub(super) async fn stopped(stop: &mut Stop) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -18,8 +18,8 @@ use crate::suite::{Prompt, Variant};
 use crate::units::Nanos;
 
 use super::event::Event;
+use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
-use super::run::{Ask, Orders, Stop, stopped};
 
 /// The path of the chat route, after the base URL.
 const CHAT: &str = "/chat/completions";
@@ -117,7 +117,9 @@ pub(super) async fn carry_out<A: Ask>(
             status: reading.status,
             retry_after_ms: retry_after.map(|wait| wait.0 / 1_000_000),
         });
-        let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random());
+        let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random())
+            // A stopped run starts nothing more, and must not say that it will.
+            .filter(|_| !*stop.borrow());
         if let Some(wait) = wait {
             let (trial, outcome) = (trial.number, reading.outcome);
             let _ = events

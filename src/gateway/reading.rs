@@ -472,12 +472,13 @@ fn told(status: Option<u16>, message: &str) -> ErrorReport {
 /// Moves what was said into the reading, with the flags it justifies.
 fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: &Response) {
     let route = said.route.take().unwrap_or_default();
-    reading.served_model = route
-        .other_model
-        .or(said.model.take())
-        .filter(|model| model != asked.as_str());
-    let other_model = reading.served_model.as_deref();
-    let other_model = other_model.is_some_and(|served| !same_model(asked.as_str(), served));
+    let served = route.other_model.or(said.model.take());
+    let other_model = served
+        .as_deref()
+        .is_some_and(|served| file_name(served).is_none() && !same_model(asked.as_str(), served));
+    reading.served_model = served
+        .map(|served| file_name(&served).map_or(served.clone(), str::to_owned))
+        .filter(|served| served != asked.as_str());
     let proxy_fell_back = response
         .header("x-litellm-attempted-fallbacks")
         .and_then(|count| count.trim().parse::<u64>().ok())
@@ -543,6 +544,16 @@ fn mismatched(usage: Option<Usage>, total: Option<u64>) -> bool {
     exceeds(usage.cached_tokens, usage.prompt_tokens)
         || exceeds(usage.reasoning_tokens, usage.completion_tokens)
         || matches!((total, sum), (Some(total), Some(sum)) if total != sum)
+}
+
+/// The file's name, where a model is named by a path: a server on someone's machine tells where it
+/// loaded its model from, whatever was asked for. Paths are not kept, and prove no fallback.
+fn file_name(served: &str) -> Option<&str> {
+    let drive = served
+        .get(1..3)
+        .is_some_and(|after| after == ":\\" || after == ":/");
+    let path = drive || served.starts_with(['/', '.', '~', '\\']);
+    path.then(|| served.rsplit(['/', '\\']).next().unwrap_or_default())
 }
 
 /// Whether two ids name one model: apart from a provider's prefix, and from a date or version at

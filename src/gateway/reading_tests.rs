@@ -395,3 +395,20 @@ fn the_last_amount_that_speaks_counts() {
     assert_eq!(reading.billed_usd, Some("0.3".parse().unwrap()));
     assert_eq!(reading.market_usd, Some("0.4".parse().unwrap()));
 }
+
+#[test]
+fn a_path_for_a_model_is_cut_to_its_name_and_no_fallback() {
+    // A local server names the file it loaded: its folders are of someone's machine.
+    for (served, kept) in [
+        (r"/srv/models/qwen-3.gguf", "qwen-3.gguf"),
+        (r"C:\\models\\qwen-3.gguf", "qwen-3.gguf"),
+        ("./qwen-3.gguf", "qwen-3.gguf"),
+    ] {
+        let body = format!(
+            r#"{{"model":"{served}","choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}]}}"#
+        );
+        let reading = read(&answered(200, &[], &body), &asked(), false);
+        assert_eq!(reading.served_model.as_deref(), Some(kept), "{served}");
+        assert!(!reading.flags.contains(&Flag::Fallback), "{served}");
+    }
+}

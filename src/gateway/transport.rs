@@ -20,7 +20,7 @@ use futures::future::join_all;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::record::ClientSetting;
 use crate::suite::Timeouts;
@@ -36,6 +36,15 @@ const AFTER_DONE: Duration = Duration::from_millis(100);
 /// A pooled connection that lay idle longer than this is not trusted: gateways close theirs after
 /// 5 to 60 s, and a request on a dying connection would be re-sent by the client unseen.
 const IDLE_MAX: Duration = Duration::from_secs(55);
+
+/// How long the request that opens a connection waits for its answer beyond the connect deadline.
+/// Were both the same, an endpoint that swallows connections could pass for one that is only slow
+/// to answer, and every trial would then wait for it.
+const OPENING_ANSWER: Duration = Duration::from_secs(1);
+
+/// A connection goes back to its lane in the background, and nothing tells when: before the clock
+/// starts it is given this long, so that the first exchanges find theirs.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// Descriptors kept for everything that is not a lane: files, the simulator's sockets, the runtime.
 const DESCRIPTORS_BESIDE_LANES: u64 = 256;
@@ -126,21 +135,30 @@ impl Transport {
     }
 
     /// Opens every lane's connection with a request that costs nothing; what it answers is no
-    /// matter. All at once, as the lanes are independent.
+    /// matter. All at once, as the lanes are independent. OPTIONS, because its answer is small
+    /// everywhere and may have a body: after a HEAD some servers send one all the same, and the
+    /// connection is lost.
     async fn connect_lanes(&self) -> Option<Ending> {
         let lanes: Vec<Lane> = self.lanes().drain(..).collect();
-        let url = self.url("/models");
+        let url = self.url("/chat/completions");
         let connecting = lanes.iter().map(|lane| {
-            let mut request = Request::new(Method::HEAD, url.clone());
-            *request.timeout_mut() = Some(self.timeouts.connect_ns.into());
-            lane.client.execute(request)
+            let mut request = Request::new(Method::OPTIONS, url.clone());
+            let connect = Duration::from(self.timeouts.connect_ns);
+            *request.timeout_mut() = Some(connect.saturating_add(OPENING_ANSWER));
+            async {
+                let mut response = lane.client.execute(request).await?;
+                // Read to its end, or the connection is not used again.
+                while response.chunk().await?.is_some() {}
+                Ok(())
+            }
         });
-        let results = join_all(connecting).await;
+        let results: Vec<reqwest::Result<()>> = join_all(connecting).await;
         let refused = |error: &reqwest::Error| error.is_connect().then(|| ending_of(error));
         let failed: Option<Vec<Ending>> = results
             .iter()
             .map(|result| result.as_ref().err().and_then(refused))
             .collect();
+        sleep(SETTLING).await;
         for lane in &lanes {
             *lock(&lane.connected) = None;
         }
@@ -469,12 +487,13 @@ fn ending_of(error: &reqwest::Error) -> Ending {
     }
 }
 
-/// An I/O error may wrap the TLS error without naming it as its source.
+/// An I/O error may wrap the TLS error, or another I/O error that does, without naming it as its
+/// source.
 fn names_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    cause
+    let wrapped = cause
         .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+        .and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|inner| inner.is::<rustls::Error>() || names_tls(inner))
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {

@@ -7,8 +7,8 @@ use crate::record::{Failure, Flag, Manifest};
 use crate::units::Usd;
 use crate::verdict::{PairTotal, RunSummary, VariantSummary};
 
-use super::columns::streams_reasoning;
 use super::figure::{Figure, Thousandths};
+use super::finding::Clock;
 
 /// Most names of providers or models told in one sentence: the rest is counted.
 const NAMES_SHOWN: usize = 5;
@@ -102,14 +102,7 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
             None,
         );
     }
-    let answered = |variant: &&VariantSummary| variant.figures.counts.answered > 0;
-    let mut reasoning = summary
-        .variants
-        .iter()
-        .filter(answered)
-        .map(streams_reasoning);
-    let first = reasoning.next();
-    if reasoning.any(|other| Some(other) != first) {
+    if Clock::of(summary) == Clock::Ttfa {
         told.tell(
             "some variants stream their reasoning and others do not: their TTFTs are times to \
              different things"

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -141,6 +141,7 @@ fn run(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
         .enable_all()
         .build()?;
     runtime.block_on(async {
@@ -230,12 +231,18 @@ async fn chat(
 ) -> Response {
     let read = read_whole(body).await;
     let arrival = shared.now();
-    let asked = match &read {
-        Some(body) => prepare(&shared, &headers, body, arrival),
-        None => Asked::refused(Refused::too_large()),
-    };
     let request_id = header(&headers, "x-request-id");
     let request_id = request_id.filter(|id| id.len() <= MAX_REQUEST_ID_BYTES);
+    let writer = Arc::clone(&shared);
+    // Beside the thread that plays: a script takes longer to write than a chunk to send, and the
+    // next request's arrival would be stamped late. One such thread, so that order is kept.
+    let written = tokio::task::spawn_blocking(move || match &read {
+        Some(body) => prepare(&writer, &headers, body, arrival),
+        None => Asked::refused(Refused::too_large()),
+    });
+    let Ok(asked) = written.await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     let player = Player::new(shared, handle, arrival, asked, request_id);
     player.answer().await
 }
@@ -327,32 +334,37 @@ fn scripted(shared: &Shared, request: &ChatRequest, key: u64, arrival: Nanos) ->
         return refused(Refused::bad_request(&message, "model"));
     }
     let unix_ms = shared.unix_ms(arrival);
-    shared.with_state(|state| {
+    let admitted = shared.with_state(|state| {
         if let Some(limit) = &world.rate_limit
             && let Err(wait) = state.admit(&model.id, limit, arrival)
         {
             let seconds = wait.0.div_ceil(1_000_000_000);
-            return refused(Refused::rate_limited(limit.retry_after, seconds, unix_ms));
+            return Err(Refused::rate_limited(limit.retry_after, seconds, unix_ms));
         }
         let spent = state.spent(key);
         if let Some(budget) = world.budget
             && spent >= budget
         {
-            return refused(Refused::over_budget(spent, budget));
+            return Err(Refused::over_budget(spent, budget));
         }
         let ordinal = state.ordinal(request.digest);
         let cache = state.look_up(&model, request);
-        let moment = Moment {
+        Ok(Moment {
             ordinal,
             salt: shared.salt,
             unix_ms,
             minutes: arrival.as_secs_f64() / 60.0,
             cached: cache.cached,
             written: cache.written,
-        };
-        let script = Script::write(world, &model, &selection, request, &moment);
-        (script, ordinal)
-    })
+        })
+    });
+    match admitted {
+        Ok(moment) => {
+            let script = Script::write(world, &model, &selection, request, &moment);
+            (script, moment.ordinal)
+        }
+        Err(wrong) => refused(wrong),
+    }
 }
 
 async fn models(State(shared): State<Arc<Shared>>) -> Response {

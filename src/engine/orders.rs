@@ -1,0 +1,60 @@
+//! What a run is given: whom to ask, what to ask, and how it is told to stop.
+//!
+//! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
+//! while a run goes on.
+
+use tokio::sync::watch;
+
+use crate::catalog::Prices;
+use crate::gateway::{Outgoing, Recording, Transport};
+use crate::plan::{Pacer, Plan};
+use crate::suite::{Suite, TokenLimitName};
+use crate::units::Nanos;
+
+/// Whoever can carry out one exchange, with the clock it stamps by.
+pub trait Ask: Send + Sync + 'static {
+    /// Sends one request and records what comes back; failures are part of the recording.
+    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send;
+
+    /// Time since the run began.
+    fn now(&self) -> Nanos;
+}
+
+impl Ask for Transport {
+    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send {
+        self.exchange(outgoing)
+    }
+
+    fn now(&self) -> Nanos {
+        self.clock().now()
+    }
+}
+
+/// All that a run needs to know, shared by its trials.
+#[derive(Debug)]
+pub struct Orders {
+    /// Name of the run; request ids begin with it.
+    pub run: String,
+    /// The resolved suite.
+    pub suite: Suite,
+    /// The order of everything.
+    pub plan: Plan,
+    /// Content digest of each prompt, in the suite's order.
+    pub prompt_digests: Vec<String>,
+    /// List prices of each variant's model, in the suite's order.
+    pub prices: Vec<Option<Prices>>,
+    /// Name of the token limit that the endpoint wants for every model.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Spaces slots by what the endpoint allows a minute.
+    pub pacer: Pacer,
+}
+
+/// The request to stop: `true` once someone wants the run to end.
+pub type Stop = watch::Receiver<bool>;
+
+/// Returns once a stop is asked for; never, when nobody can ask any more.
+pub(super) async fn stopped(stop: &mut Stop) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,187 @@
+//! How a run ends before its plan does.
+
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::gateway;
+use crate::record::Outcome;
+
+fn second(count: u64) -> Nanos {
+    Nanos::from_millis(count * 1_000)
+}
+
+#[test]
+fn a_stop_starts_nothing_and_keeps_what_still_ends() {
+    // Ctrl-C: answers that are nearly there are paid for and kept; nobody waits for the others.
+    let told = carry_out_with(
+        orders(suite(5, 2, 2)),
+        stopped_at(1_000),
+        |asked| match asked.variant {
+            0 => Reply::answer(2_000),
+            _ => Reply::silence(),
+        },
+    );
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert_eq!(told.reasons(), ["interrupted"]);
+    assert_eq!(told.fake.asked().len(), 2);
+    assert_eq!(told.sample().variant, "v0");
+    assert_eq!(told.sample().outcome, Outcome::Complete);
+    // The grace period is over within seconds, whatever the suite's deadlines are.
+    assert!(
+        told.end > second(2) && told.end < second(10),
+        "{:?}",
+        told.end
+    );
+}
+
+#[test]
+fn a_stop_abandons_retries_that_wait() {
+    // The failure is kept as it is; the pause that the server asked for is not sat out.
+    let waiting = Suite {
+        max_attempts: 3,
+        ..suite(3, 1, 1)
+    };
+    let told = carry_out_with(orders(waiting), stopped_at(1_000), |_| {
+        Reply::rate_limited("50")
+    });
+    let sample = told.sample();
+    assert_eq!(sample.outcome, Outcome::RateLimited);
+    assert_eq!(sample.attempts.len(), 1);
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert!(told.end < second(2), "{:?}", told.end);
+}
+
+#[test]
+fn after_a_stop_no_retry_is_announced() {
+    // "Next attempt in 2 s" would be a lie: the run is ending.
+    let stubborn = Suite {
+        max_attempts: 3,
+        ..suite(3, 1, 1)
+    };
+    let told = carry_out_with(orders(stubborn), stopped_at(1_000), |_| {
+        Reply::refusal(500).later(1_500)
+    });
+    assert_eq!(told.sample().outcome, Outcome::ServerError);
+    assert_eq!(told.waits(), []);
+    assert_eq!(told.fake.asked().len(), 1);
+}
+
+#[test]
+fn a_stop_is_told_also_when_every_slot_has_started() {
+    // The person who pressed Ctrl-C must see that it was heard, in the last slots too.
+    let wide = Suite {
+        concurrency: 8,
+        ..suite(2, 1, 1)
+    };
+    let told = carry_out_with(orders(wide), stopped_at(1_000), |_| Reply::answer(2_000));
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert_eq!(told.reasons(), ["interrupted"]);
+    assert_eq!(told.samples().len(), 2);
+}
+
+#[test]
+fn a_stop_during_the_warm_up_ends_at_once() {
+    // Nothing is in flight that anybody wants to keep.
+    let told = carry_out_with(
+        orders(Suite {
+            warmup: 1,
+            ..suite(2, 2, 1)
+        }),
+        stopped_at(1_000),
+        |_| Reply::silence(),
+    );
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert_eq!(told.samples(), Vec::<&Sample>::new());
+    assert!(told.end < second(2));
+}
+
+#[test]
+fn a_stop_is_heard_while_the_pacer_waits() {
+    // At one request a minute the run would otherwise seem to hang.
+    let orders = Orders {
+        pacer: Pacer::new(NonZeroU32::new(1), None),
+        ..orders(suite(3, 1, 1))
+    };
+    let told = carry_out_with(orders, stopped_at(1_000), |_| Reply::answer(10));
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert_eq!(told.fake.asked().len(), 1);
+    assert!(told.end < second(2));
+}
+
+#[test]
+fn what_would_fail_alike_every_time_ends_the_run() {
+    // A wrong key or an empty account: a thousand more requests would only be counted against it.
+    let refused = || gateway::Ending::ConnectFailed("refused".to_owned());
+    for (reply, told_as) in [
+        (Reply::refusal(401), "key"),
+        (Reply::refusal(402), "balance"),
+        (Reply::failure(refused()), "reached"),
+        (
+            Reply::failure(gateway::Ending::TlsFailed("bad".to_owned())),
+            "certificate",
+        ),
+    ] {
+        let hasty = Suite {
+            max_attempts: 2,
+            concurrency: 2,
+            ..suite(20, 2, 5)
+        };
+        let told = carry_out(orders(hasty), move |_| reply.clone());
+        let Ending::Hopeless(reason) = &told.ending else {
+            panic!("{:?}", told.ending);
+        };
+        assert!(reason.contains(told_as), "{reason}");
+        assert_eq!(told.reasons(), [reason.as_str()]);
+        // The slots that were in flight, and not one more.
+        assert_eq!(told.samples().len(), 4);
+        let failed = (told.samples().iter()).all(|sample| !sample.outcome.answered());
+        assert!(failed);
+    }
+}
+
+#[test]
+fn a_hopeless_run_does_not_wait_for_the_pacer() {
+    // At 1 request a minute a wrong key would take an hour to be told.
+    let paced = Orders {
+        pacer: Pacer::new(NonZeroU32::new(1), None),
+        ..orders(Suite {
+            concurrency: 64,
+            ..suite(60, 1, 1)
+        })
+    };
+    let told = carry_out(paced, |_| Reply::refusal(401));
+    assert!(matches!(told.ending, Ending::Hopeless(_)));
+    assert_eq!(told.fake.asked().len(), 1);
+}
+
+#[test]
+fn the_last_slot_may_show_that_it_was_hopeless() {
+    // A suite of one slot has no further one to save, but its end must say why it is worthless.
+    let told = carry_out(orders(suite(1, 2, 1)), |_| Reply::refusal(401));
+    assert!(matches!(told.ending, Ending::Hopeless(_)));
+    assert_eq!(told.samples().len(), 2);
+}
+
+#[test]
+fn one_variants_failure_is_a_row_and_not_the_end() {
+    // A missing model, a key without rights for it: the others are still worth comparing.
+    for status in [401, 402, 403, 404, 500] {
+        let told = carry_out(orders(suite(3, 2, 2)), move |asked| match asked.variant {
+            1 => Reply::refusal(status),
+            _ => Reply::answer(10),
+        });
+        assert_eq!(told.ending, Ending::Complete, "{status}");
+        assert_eq!(told.samples().len(), 12);
+        let answered = (told.samples().iter())
+            .filter(|sample| sample.outcome.answered())
+            .count();
+        assert_eq!(answered, 6);
+        assert!(told.reasons().is_empty());
+    }
+    // The same 404 on all variants says nothing of the next prompt either.
+    let told = carry_out(orders(suite(3, 2, 2)), |_| Reply::refusal(404));
+    assert_eq!(
+        (told.ending, told.fake.asked().len()),
+        (Ending::Complete, 12)
+    );
+}

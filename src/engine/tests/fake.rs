@@ -1,0 +1,256 @@
+//! A gateway by script: what it answers, and what it saw.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::{Mutex, MutexGuard};
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::engine::Ask;
+use crate::gateway::{Body, Ending, Outgoing, Recording, Response};
+use crate::units::Nanos;
+
+/// Answers by `script`, under the runtime's clock, and notes what it was asked.
+pub(super) struct Fake {
+    script: Box<dyn Fn(&Asked) -> Reply + Send + Sync>,
+    began: Instant,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    asked: Vec<Asked>,
+    /// What was sent and what was answered, in order.
+    lines: Vec<String>,
+    flying: HashMap<usize, usize>,
+    most_flying: usize,
+}
+
+/// One request, as the other side sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asked {
+    pub(super) request_id: String,
+    pub(super) variant: usize,
+    /// `None`: a warm-up.
+    pub(super) prompt: Option<usize>,
+    /// From 1.
+    pub(super) attempt: u32,
+    pub(super) at: Nanos,
+}
+
+impl Asked {
+    fn read(outgoing: &Outgoing, at: Nanos) -> Self {
+        let body: Value = serde_json::from_slice(&outgoing.body).unwrap();
+        let number = |text: &str| text.parse().ok();
+        let model = body["model"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("maker/m"));
+        let content = body.pointer("/messages/0/content").and_then(Value::as_str);
+        let question = content.and_then(|text| text.strip_prefix("Question ")?.strip_suffix('?'));
+        let attempt = outgoing.request_id.rsplit('-').next();
+        Self {
+            request_id: outgoing.request_id.clone(),
+            variant: model.and_then(number).unwrap(),
+            prompt: question.and_then(number),
+            attempt: attempt.and_then(|text| text.parse().ok()).unwrap(),
+            at,
+        }
+    }
+
+    /// `p0 v1`, `p0 v1 try 2`, `warm-up v1`.
+    fn name(&self) -> String {
+        let variant = self.variant;
+        match (self.prompt, self.attempt) {
+            (None, _) => format!("warm-up v{variant}"),
+            (Some(prompt), 1) => format!("p{prompt} v{variant}"),
+            (Some(prompt), attempt) => format!("p{prompt} v{variant} try {attempt}"),
+        }
+    }
+}
+
+/// What comes back, as spans since the request was sent.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    frames: Vec<(Nanos, &'static str)>,
+    /// Whether anything is answered at all.
+    responds: bool,
+    /// `None`: it never ends.
+    end: Option<Nanos>,
+    ending: Ending,
+}
+
+const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+/// How long the failures take that are not given a time.
+const SOON: Nanos = Nanos::from_millis(5);
+
+impl Reply {
+    /// One token after `ttft_ms`, and the end 10 ms later.
+    pub(super) fn answer(ttft_ms: u64) -> Self {
+        let (first, end) = (
+            Nanos::from_millis(ttft_ms),
+            Nanos::from_millis(ttft_ms + 10),
+        );
+        Self {
+            status: 200,
+            headers: Vec::new(),
+            frames: vec![(first, TOKEN), (end, FINISH)],
+            responds: true,
+            end: Some(end),
+            ending: Ending::Complete,
+        }
+    }
+
+    /// An error of that status.
+    pub(super) fn refusal(status: u16) -> Self {
+        Self {
+            status,
+            frames: vec![(SOON, "{\"error\":{\"message\":\"not this model\"}}")],
+            end: Some(SOON),
+            ..Self::answer(0)
+        }
+    }
+
+    /// 429, asking for a pause.
+    pub(super) fn rate_limited(retry_after: &str) -> Self {
+        Self {
+            headers: vec![("retry-after".to_owned(), retry_after.to_owned())],
+            ..Self::refusal(429)
+        }
+    }
+
+    /// No response at all.
+    pub(super) fn failure(ending: Ending) -> Self {
+        Self {
+            responds: false,
+            ending,
+            ..Self::refusal(0)
+        }
+    }
+
+    /// The connection breaks before the first token.
+    pub(super) fn lost() -> Self {
+        Self::failure(Ending::ConnectionLost("reset".to_owned()))
+    }
+
+    /// The connection breaks after the first token.
+    pub(super) fn lost_after_token() -> Self {
+        Self {
+            frames: vec![(SOON, TOKEN)],
+            end: Some(SOON),
+            ending: Ending::ConnectionLost("reset".to_owned()),
+            ..Self::answer(0)
+        }
+    }
+
+    /// The body ends after the first token, in order.
+    pub(super) fn cut_after_token() -> Self {
+        Self {
+            ending: Ending::Complete,
+            ..Self::lost_after_token()
+        }
+    }
+
+    /// Nothing, for ever.
+    pub(super) fn silence() -> Self {
+        Self {
+            end: None,
+            ..Self::lost()
+        }
+    }
+
+    /// The same, so much later.
+    pub(super) fn later(mut self, by_ms: u64) -> Self {
+        let by = Nanos::from_millis(by_ms);
+        for (at, _) in &mut self.frames {
+            at.0 += by.0;
+        }
+        self.end = self.end.map(|end| Nanos(end.0 + by.0));
+        self
+    }
+
+    fn recording(self, sent: Nanos, end: Nanos) -> Recording {
+        let at = |span: Nanos| Nanos(sent.0 + span.0);
+        let mut body = Body::default();
+        for (span, bytes) in &self.frames {
+            body.push(at(*span), true, bytes.as_bytes()).unwrap();
+        }
+        let first = self.frames.first().map_or(Nanos::ZERO, |(span, _)| *span);
+        let response = Response {
+            status: self.status,
+            headers: self.headers,
+            at: at(first),
+            body,
+        };
+        Recording {
+            sent,
+            connect: None,
+            response: self.responds.then_some(response),
+            end,
+            ending: self.ending,
+        }
+    }
+}
+
+impl Fake {
+    pub(super) fn new(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self {
+            script: Box::new(script),
+            began: Instant::now(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Every request, in the order of arrival.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        self.seen().asked.clone()
+    }
+
+    /// `> name` for what was sent and `< name` for what was answered, in order.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.seen().lines.clone()
+    }
+
+    /// Most requests of one variant in flight at once.
+    pub(super) fn most_flying(&self) -> usize {
+        self.seen().most_flying
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+}
+
+impl Ask for Fake {
+    async fn ask(&self, outgoing: Outgoing) -> Recording {
+        let asked = Asked::read(&outgoing, self.now());
+        let reply = (self.script)(&asked);
+        {
+            let mut seen = self.seen();
+            seen.lines.push(format!("> {}", asked.name()));
+            let flying = seen.flying.entry(asked.variant).or_default();
+            *flying += 1;
+            let flying = *flying;
+            seen.most_flying = seen.most_flying.max(flying);
+            seen.asked.push(asked.clone());
+        }
+        let Some(span) = reply.end else {
+            return pending().await;
+        };
+        sleep(span.into()).await;
+        {
+            let mut seen = self.seen();
+            seen.lines.push(format!("< {}", asked.name()));
+            *seen.flying.entry(asked.variant).or_default() -= 1;
+        }
+        // The timer may be late by its rounding; a recording ends when its exchange did.
+        reply.recording(asked.at, self.now())
+    }
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.began.elapsed())
+    }
+}

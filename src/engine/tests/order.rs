@@ -1,0 +1,215 @@
+//! What is sent after what.
+
+use std::num::NonZeroU32;
+
+use super::*;
+
+/// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
+#[must_use = "nothing is checked before `run`"]
+struct OrderTest {
+    orders: Orders,
+    script: fn(&Asked) -> Reply,
+    expected: Vec<String>,
+}
+
+impl OrderTest {
+    /// Variant 0 answers after 100 ms, variant 1 after 110 ms, ...
+    fn of(suite: Suite) -> Self {
+        Self {
+            orders: orders(suite),
+            script: |asked| Reply::answer(100 + 10 * asked.variant as u64),
+            expected: Vec::new(),
+        }
+    }
+
+    fn script(self, script: fn(&Asked) -> Reply) -> Self {
+        Self { script, ..self }
+    }
+
+    /// The next request.
+    fn sends(mut self, name: &str) -> Self {
+        self.expected.push(format!("> {name}"));
+        self
+    }
+
+    /// The next answer.
+    fn gets(mut self, name: &str) -> Self {
+        self.expected.push(format!("< {name}"));
+        self
+    }
+
+    fn run(self) {
+        let told = carry_out(self.orders, self.script);
+        assert_eq!(told.ending, Ending::Complete);
+        assert_eq!(told.fake.lines(), self.expected);
+    }
+}
+
+#[test]
+fn slots_follow_each_other_and_trials_start_together() {
+    // With one slot in flight, every variant is asked before any answers, and nothing else is.
+    OrderTest::of(suite(2, 2, 2))
+        .sends("p1 v0")
+        .sends("p1 v1")
+        .gets("p1 v0")
+        .gets("p1 v1")
+        .sends("p0 v1")
+        .sends("p0 v0")
+        .gets("p0 v0")
+        .gets("p0 v1")
+        .sends("p1 v0")
+        .sends("p1 v1")
+        .gets("p1 v0")
+        .gets("p1 v1")
+        .sends("p0 v0")
+        .sends("p0 v1")
+        .gets("p0 v0")
+        .gets("p0 v1")
+        .run();
+}
+
+#[test]
+fn warm_up_comes_first_and_is_over_before_anything_counts() {
+    // A measured request beside a warm-up would be slowed by it.
+    let suite = Suite {
+        warmup: 2,
+        ..suite(1, 2, 1)
+    };
+    OrderTest::of(suite)
+        .sends("warm-up v0")
+        .sends("warm-up v1")
+        .gets("warm-up v0")
+        .sends("warm-up v0")
+        .gets("warm-up v1")
+        .sends("warm-up v1")
+        .gets("warm-up v0")
+        .gets("warm-up v1")
+        .sends("p0 v1")
+        .sends("p0 v0")
+        .gets("p0 v0")
+        .gets("p0 v1")
+        .run();
+}
+
+#[test]
+fn a_retry_holds_its_slot_and_no_other_variant() {
+    // The next slot waits for the retried trial; the other variant's answer does not.
+    let suite = Suite {
+        max_attempts: 2,
+        ..suite(2, 2, 1)
+    };
+    OrderTest::of(suite)
+        .script(|asked| match (asked.prompt, asked.variant, asked.attempt) {
+            (Some(1), 0, 1) => Reply::refusal(503),
+            _ => Reply::answer(100 + 10 * asked.variant as u64),
+        })
+        .sends("p1 v0")
+        .sends("p1 v1")
+        .gets("p1 v0")
+        .gets("p1 v1")
+        .sends("p1 v0 try 2")
+        .gets("p1 v0 try 2")
+        .sends("p0 v1")
+        .sends("p0 v0")
+        .gets("p0 v0")
+        .gets("p0 v1")
+        .run();
+}
+
+#[test]
+fn a_free_place_is_taken_by_the_next_slot() {
+    // Two in flight: the third slot starts when one of the first two is over, not when both are.
+    let suite = Suite {
+        concurrency: 2,
+        ..suite(3, 1, 1)
+    };
+    OrderTest::of(suite)
+        .script(|asked| Reply::answer(if asked.prompt == Some(2) { 1_000 } else { 100 }))
+        .sends("p2 v0")
+        .sends("p1 v0")
+        .gets("p1 v0")
+        .sends("p0 v0")
+        .gets("p0 v0")
+        .gets("p2 v0")
+        .run();
+}
+
+#[test]
+fn warm_ups_are_told_and_leave_no_sample() {
+    // Somebody who counts samples must not find the warm-up's, failed or not.
+    let suite = Suite {
+        warmup: 2,
+        ..suite(1, 2, 1)
+    };
+    let told = carry_out(orders(suite), |asked| match asked.prompt {
+        None if asked.variant == 1 => Reply::refusal(500),
+        _ => Reply::answer(10),
+    });
+    let warmed: Vec<_> = (told.events.iter())
+        .filter_map(|event| match event {
+            Event::WarmedUp { variant, outcome } => Some((*variant, outcome.word())),
+            _ => None,
+        })
+        .collect();
+    let (well, badly) = ((0, "complete"), (1, "server_error"));
+    assert_eq!(warmed, [badly, badly, well, well]);
+    assert_eq!(told.samples().len(), 2);
+    assert_eq!(told.ending, Ending::Complete);
+}
+
+#[test]
+fn requests_per_minute_space_the_slots() {
+    // 60 a minute for slots of 3 requests: one slot every 3 s, although the places are free, and
+    // the wait is no lag of ours.
+    let suite = Suite {
+        concurrency: 8,
+        ..suite(4, 3, 1)
+    };
+    let orders = Orders {
+        pacer: Pacer::new(NonZeroU32::new(60), None),
+        ..orders(suite)
+    };
+    let told = carry_out(orders, |_| Reply::answer(10));
+    let seconds: Vec<u64> = (told.fake.asked().iter())
+        .map(|asked| asked.at.0 / 1_000_000_000)
+        .collect();
+    assert_eq!(seconds, [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]);
+    for sample in told.samples() {
+        assert_eq!(sample.lag(), Nanos::ZERO);
+    }
+}
+
+#[test]
+fn a_slow_listener_delays_slots_and_no_stamp() {
+    // A full disk or a slow terminal must not be measured as the model's time.
+    let slow = Outside {
+        room: 1,
+        look: Nanos::from_millis(10_000),
+        ..QUIET
+    };
+    let told = carry_out_with(orders(suite(3, 2, 2)), slow, |_| Reply::answer(70));
+    assert_eq!(told.samples().len(), 12);
+    for sample in told.samples() {
+        assert_eq!(sample.lag(), Nanos::ZERO);
+        assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(70)));
+        assert_eq!(sample.latency_ns, Some(Nanos::from_millis(80)));
+    }
+}
+
+#[test]
+fn a_run_ends_when_nobody_listens() {
+    // A listener that went away must leave neither a hanging run nor a panic.
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let ending = runtime.block_on(async {
+        let fake = Arc::new(Fake::new(|_| Reply::answer(10)));
+        let (sender, taken) = mpsc::channel(1);
+        drop(taken);
+        let (_stop, stopped) = watch::channel(false);
+        run(fake, Arc::new(orders(suite(2, 2, 2))), sender, stopped).await
+    });
+    assert_eq!(ending, Ending::Complete);
+}

@@ -1,0 +1,552 @@
+//! One exchange over real sockets: what the HTTP client does, and above all what it must not do
+//! behind our back. Every test is on loopback and bounded in time; none asserts a duration.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+#[path = "support/server.rs"]
+mod server;
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use bakeoff::gateway::{
+    Deadline, Ending, Endpoint, OpenError, Outgoing, Reading, Recording, Transport, read,
+};
+use bakeoff::record::{Flag, Outcome};
+use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::suite::Timeouts;
+use bakeoff::units::Nanos;
+use futures::future::join_all;
+use serde_json::json;
+use server::{ANSWER, Server, Then, response};
+
+/// No test takes longer; what hangs is a failure.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Deadlines that no test reaches.
+const LONG: Timeouts = Timeouts {
+    connect_ns: Nanos::from_millis(60_000),
+    headers_ns: Nanos::from_millis(60_000),
+    gap_ns: Nanos::from_millis(60_000),
+    total_ns: Nanos::from_millis(60_000),
+};
+
+/// A deadline that a server which says nothing is sure to miss.
+const SHORT: Nanos = Nanos::from_millis(60);
+
+/// A deadline that a server which falls silent is sure to miss, and that its first words are not.
+const ENOUGH: Nanos = Nanos::from_millis(1_000);
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, future).await })
+        .expect("it hangs")
+}
+
+fn simulator() -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Simulator::start(World::built_in(), listener, None, 1).unwrap()
+}
+
+fn keyless(base_url: &str) -> Endpoint {
+    Endpoint {
+        base_url: base_url.to_owned(),
+        key: None,
+        headers: Vec::new(),
+    }
+}
+
+fn asking(model: &str, request_id: &str) -> Outgoing {
+    let messages = json!([{ "role": "user", "content": "Why is the sky blue?" }]);
+    let body = json!({ "model": model, "stream": true, "messages": messages });
+    Outgoing {
+        path: "/chat/completions",
+        request_id: request_id.to_owned(),
+        body: body.to_string().into_bytes(),
+    }
+}
+
+fn reading(recording: &Recording) -> Reading {
+    read(recording, &"sim/model".parse().unwrap(), true)
+}
+
+/// A transport with one lane, whose connection is open.
+async fn one_lane(base_url: &str, timeouts: Timeouts) -> Transport {
+    let (transport, failed) = Transport::open(&keyless(base_url), timeouts, 1)
+        .await
+        .unwrap();
+    assert_eq!(failed, None);
+    transport
+}
+
+/// One exchange with the simulator.
+fn ask_simulator(model: &str, timeouts: Timeouts) -> Reading {
+    let running = simulator();
+    block_on(async {
+        let transport = one_lane(&running.base_url(), timeouts).await;
+        reading(&transport.exchange(asking(model, "r")).await)
+    })
+}
+
+/// A server that answers every question well.
+fn answering() -> Server {
+    Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Keep))
+}
+
+#[test]
+fn lanes_are_open_before_the_clock() {
+    // The first answers of a run must not carry the time of a handshake.
+    let server = answering();
+    block_on(async {
+        let (transport, failed) = Transport::open(&keyless(&server.base_url()), LONG, 8)
+            .await
+            .unwrap();
+        assert_eq!(failed, None);
+        let opened = server.seen();
+        assert_eq!(opened.len(), 8);
+        assert!(
+            opened
+                .iter()
+                .all(|seen| seen.head.starts_with("HEAD /v1/models "))
+        );
+        let exchanges = (0..8).map(|_| transport.exchange(asking("m", "r")));
+        for recording in join_all(exchanges).await {
+            assert_eq!(recording.connect, None);
+            assert_eq!(reading(&recording).outcome, Outcome::Complete);
+            assert!(!reading(&recording).flags.contains(&Flag::Cold));
+        }
+    });
+    let questions = server.questions();
+    assert_eq!(questions.len(), 8);
+    assert!(questions.iter().all(|seen| seen.connection < 8));
+}
+
+#[test]
+fn lanes_keep_their_connections() {
+    // A connection opened in mid-run would make its sample cold; the longest-rested lane is taken,
+    // so that its connection is back by then.
+    let running = simulator();
+    block_on(async {
+        let (transport, _) = Transport::open(&keyless(&running.base_url()), LONG, 8)
+            .await
+            .unwrap();
+        for _ in 0..40 {
+            let recording = transport
+                .exchange(asking("sim/constant-5ms-1ms-2", "r"))
+                .await;
+            assert_eq!(recording.connect, None);
+        }
+    });
+}
+
+#[test]
+fn more_requests_than_lanes_are_told_and_not_queued() {
+    // A queue in front of a connection would be measured as the model's time.
+    let running = simulator();
+    block_on(async {
+        let transport = one_lane(&running.base_url(), LONG).await;
+        let asked = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
+        let (first, second) = tokio::join!(asked(), asked());
+        assert_eq!(first.ending, Ending::Complete);
+        assert!(matches!(second.ending, Ending::ConnectFailed(_)));
+    });
+    assert_eq!(running.truth().len(), 1);
+}
+
+#[test]
+fn what_is_sent_is_what_was_asked_for() {
+    // HTTP/1.1, no compression, our id, the profile's headers; a key only where there is one, and
+    // never with the request that opens the connection.
+    let server = answering();
+    let with_key = Endpoint {
+        base_url: server.base_url(),
+        key: Some("marker-key".to_owned().into()),
+        headers: vec![
+            ("x-title".to_owned(), "bakeoff".to_owned()),
+            ("accept-encoding".to_owned(), "gzip".to_owned()),
+        ],
+    };
+    block_on(async {
+        for endpoint in [&with_key, &keyless(&server.base_url())] {
+            let (transport, _) = Transport::open(endpoint, LONG, 1).await.unwrap();
+            transport.exchange(asking("m", "run-0-1")).await;
+        }
+    });
+    let seen = server.seen();
+    let [opening, keyed, _, bare] = seen.as_slice() else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(opening.header("authorization"), None);
+    assert_eq!(keyed.header("authorization"), Some("Bearer marker-key"));
+    assert_eq!(keyed.header("x-title"), Some("bakeoff"));
+    assert_eq!(bare.header("authorization"), None);
+    assert_eq!(bare.header("x-title"), None);
+    for question in [keyed, bare] {
+        let line = question.head.lines().next();
+        assert_eq!(line, Some("POST /v1/chat/completions HTTP/1.1"));
+        assert_eq!(question.header("accept-encoding"), Some("identity"));
+        assert_eq!(question.header("content-type"), Some("application/json"));
+        assert_eq!(question.header("x-request-id"), Some("run-0-1"));
+        assert!(
+            question
+                .header("user-agent")
+                .unwrap()
+                .starts_with("bakeoff/")
+        );
+        assert_eq!(question.body.as_bytes(), asking("m", "").body);
+    }
+}
+
+#[test]
+fn a_closed_connection_is_opened_again_and_told() {
+    // Servers that close after each answer are ordinary: the next request is cold, not lost.
+    let server = Server::start(|_, _| {
+        let reply = response("200 OK", "connection: close\r\n", ANSWER);
+        (reply, Then::Close)
+    });
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        let warm = transport.exchange(asking("m", "r")).await;
+        assert_eq!(warm.connect, None);
+        for _ in 0..3 {
+            let cold = transport.exchange(asking("m", "r")).await;
+            assert!(cold.connect.is_some());
+            let reading = reading(&cold);
+            assert_eq!(reading.outcome, Outcome::Complete);
+            assert_eq!(reading.flags, [Flag::Cold]);
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
+    // The server closes without saying so. Whether the client notices before it writes is chance;
+    // what must not happen is another outcome, or a request that is sent twice in secret.
+    let server = Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Close));
+    let mut ids = Vec::new();
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        for number in 0..20 {
+            let id = format!("r{number}");
+            let recording = transport.exchange(asking("m", &id)).await;
+            let outcome = reading(&recording).outcome;
+            match (&recording.ending, recording.connect) {
+                (Ending::Complete, _) => assert_eq!(outcome, Outcome::Complete),
+                (Ending::ConnectionLost(_), None) => assert_eq!(outcome, Outcome::ConnectionLost),
+                other => panic!("{other:?}"),
+            }
+            ids.push(id);
+        }
+    });
+    for id in ids {
+        let times = server
+            .questions()
+            .iter()
+            .filter(|seen| seen.header("x-request-id") == Some(&id))
+            .count();
+        assert!(times <= 1, "{id} was sent {times} times");
+    }
+}
+
+#[test]
+fn a_question_that_is_not_answered_is_not_asked_again() {
+    // A second, silent try would be paid for and hidden in the first one's time.
+    let server = Server::start(|number, _| match number {
+        0 => (response("200 OK", "", ANSWER), Then::Keep),
+        _ => (Vec::new(), Then::Close),
+    });
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        transport.exchange(asking("m", "first")).await;
+        let lost = transport.exchange(asking("m", "second")).await;
+        assert_eq!(reading(&lost).outcome, Outcome::ConnectionLost);
+        assert_eq!(lost.response, None);
+    });
+    assert_eq!(server.questions().len(), 2);
+}
+
+#[test]
+fn nobody_there_is_a_failed_connection() {
+    // Refused: told when the run begins, and again by each exchange.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    drop(listener);
+    block_on(async {
+        let (transport, failed) = Transport::open(&keyless(&url), LONG, 2).await.unwrap();
+        let Some(Ending::ConnectFailed(words)) = failed else {
+            panic!("{failed:?}")
+        };
+        assert!(words.to_lowercase().contains("refused"), "{words}");
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(reading(&recording).outcome, Outcome::ConnectFailed);
+    });
+}
+
+#[test]
+fn plain_http_under_https_is_a_tls_failure() {
+    // The commonest slip with own servers: it must not look like a dead server.
+    let running = simulator();
+    let url = running.base_url().replace("http://", "https://");
+    block_on(async {
+        let (transport, failed) = Transport::open(&keyless(&url), LONG, 1).await.unwrap();
+        assert!(matches!(failed, Some(Ending::TlsFailed(_))), "{failed:?}");
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(reading(&recording).outcome, Outcome::TlsFailed);
+    });
+    assert!(running.truth().is_empty());
+}
+
+#[test]
+fn endpoints_that_cannot_be_asked_are_refused_without_the_key() {
+    // The message goes to terminals and logs.
+    let open = |base_url: &str, key: Option<&str>, header: Option<(&str, &str)>| {
+        let endpoint = Endpoint {
+            base_url: base_url.to_owned(),
+            key: key.map(|key| key.to_owned().into()),
+            headers: header
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into_iter()
+                .collect(),
+        };
+        block_on(Transport::open(&endpoint, LONG, 1)).err().unwrap()
+    };
+    let fine = "http://127.0.0.1:9/v1";
+    assert!(matches!(
+        open("ftp://host/v1", None, None),
+        OpenError::Url(_)
+    ));
+    let key = open(fine, Some("marker\nkey"), None);
+    assert!(matches!(key, OpenError::Key) && !key.to_string().contains("marker"));
+    let header = open(fine, None, Some(("x-a", "line\nbreak")));
+    assert!(matches!(header, OpenError::Header(_)) && header.to_string().contains("x-a"));
+    let host = open("http://no-such-host.invalid/v1", None, None);
+    assert!(matches!(host, OpenError::Host(..)), "{host}");
+}
+
+#[test]
+fn a_redirect_is_an_outcome_and_the_key_stays_here() {
+    // Following it would time two requests as one, and hand the key to whoever is named.
+    let elsewhere = answering();
+    let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        let location = location.clone();
+        let server = Server::start(move |_, _| (response(status, &location, ""), Then::Keep));
+        let endpoint = Endpoint {
+            key: Some("marker-key".to_owned().into()),
+            ..keyless(&server.base_url())
+        };
+        block_on(async {
+            let (transport, _) = Transport::open(&endpoint, LONG, 1).await.unwrap();
+            let reading = reading(&transport.exchange(asking("m", "r")).await);
+            assert_eq!(reading.outcome, Outcome::Rejected);
+            assert_eq!(reading.status.map(|status| status / 100), Some(3));
+        });
+    }
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[test]
+fn a_compressed_answer_is_decoded_and_flagged() {
+    // We ask for none, but proxies do as they please.
+    for fault in ["gzip", "brotli"] {
+        let reading = ask_simulator(&format!("sim/constant-5ms-2ms-12+{fault}"), LONG);
+        assert_eq!(reading.outcome, Outcome::Complete, "{fault}");
+        assert!(reading.flags.contains(&Flag::Compressed));
+        assert!(!reading.answer.unwrap().is_empty() && reading.first_token.is_some());
+    }
+    let held = ask_simulator("sim/constant-5ms-2ms-12+gzip-held", LONG);
+    assert!(held.flags.contains(&Flag::Buffered) && held.flags.contains(&Flag::Compressed));
+    let plain = ask_simulator("sim/constant-5ms-2ms-12", LONG);
+    assert!(!plain.flags.contains(&Flag::Compressed));
+}
+
+#[test]
+fn done_is_the_end_although_the_line_stays_open() {
+    // Some proxies keep the body open for minutes after `[DONE]`: nobody should wait for that.
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let server = Server::start(move |_, _| (format!("{head}{ANSWER}").into_bytes(), Then::Hold));
+    let hour = Nanos::from_millis(3_600_000);
+    let patient = Timeouts {
+        gap_ns: hour,
+        total_ns: hour,
+        ..LONG
+    };
+    block_on(async {
+        let transport = one_lane(&server.base_url(), patient).await;
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(recording.ending, Ending::Complete);
+        assert_eq!(reading(&recording).outcome, Outcome::Complete);
+        // The wait for the end is not part of the answer.
+        let last = recording
+            .response
+            .as_ref()
+            .unwrap()
+            .body
+            .frames()
+            .last()
+            .unwrap()
+            .at;
+        assert_eq!(recording.end, last);
+        assert_eq!(reading(&recording).end, last);
+    });
+}
+
+#[test]
+fn each_deadline_has_its_outcome() {
+    // What to raise in the suite depends on which one passed.
+    let headers = Timeouts {
+        headers_ns: SHORT,
+        ..LONG
+    };
+    let gap = |gap_ns| Timeouts { gap_ns, ..LONG };
+    let total = |total_ns| Timeouts { total_ns, ..LONG };
+    let model = |fault: &str| format!("sim/constant-1ms-1ms-4+{fault}");
+    for (model, timeouts, outcome, has_token) in [
+        (
+            model("stall-headers"),
+            headers,
+            Outcome::TimedOutHeaders,
+            false,
+        ),
+        (
+            model("stall-first"),
+            gap(SHORT),
+            Outcome::TimedOutGap,
+            false,
+        ),
+        (model("stall"), gap(ENOUGH), Outcome::TimedOutGap, true),
+        (
+            model("stall-headers"),
+            total(SHORT),
+            Outcome::TimedOutTotal,
+            false,
+        ),
+        (
+            model("stall-first"),
+            total(SHORT),
+            Outcome::TimedOutTotal,
+            false,
+        ),
+        (model("stall"), total(ENOUGH), Outcome::TimedOutTotal, true),
+    ] {
+        let reading = ask_simulator(&model, timeouts);
+        assert_eq!(reading.outcome, outcome, "{model}");
+        assert_eq!(reading.first_token.is_some(), has_token, "{model}");
+    }
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_ends_by_the_connect_deadline() {
+    // A firewall that swallows packets: the time belongs to the connection, not to the model.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/v1", silent.local_addr().unwrap());
+    let impatient = Timeouts {
+        connect_ns: SHORT,
+        ..LONG
+    };
+    block_on(async {
+        let (transport, failed) = Transport::open(&keyless(&url), impatient, 1).await.unwrap();
+        assert_eq!(failed, Some(Ending::TimedOut(Deadline::Connect)));
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(reading(&recording).outcome, Outcome::TimedOutConnect);
+    });
+}
+
+#[test]
+fn a_lane_recovers_from_a_failure() {
+    // After a timeout, a reset, a cut, the next exchange on the lane is an ordinary one, cold at worst.
+    let running = simulator();
+    let timeouts = Timeouts {
+        gap_ns: ENOUGH,
+        ..LONG
+    };
+    block_on(async {
+        let transport = one_lane(&running.base_url(), timeouts).await;
+        for (fault, outcome) in [
+            ("stall", Outcome::TimedOutGap),
+            ("reset", Outcome::ConnectionLost),
+            ("reset-headers", Outcome::ConnectionLost),
+            ("cut-transport", Outcome::ConnectionLost),
+            ("cut", Outcome::Cut),
+            ("linger", Outcome::Complete),
+        ] {
+            let model = format!("sim/constant-2ms-1ms-4+{fault}");
+            let failed = reading(&transport.exchange(asking(&model, "r")).await);
+            assert_eq!(failed.outcome, outcome, "{fault}");
+            let next = transport
+                .exchange(asking("sim/constant-2ms-1ms-4", "r"))
+                .await;
+            assert_eq!(reading(&next).outcome, Outcome::Complete, "after {fault}");
+        }
+    });
+}
+
+#[test]
+fn an_endless_answer_ends_at_the_limit() {
+    // A server that never stops must fill neither memory nor time.
+    let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    let event = format!(
+        "data: {{\"choices\":[],\"padding\":\"{}\"}}\n\n",
+        "x".repeat(1_000)
+    );
+    while endless.len() <= bakeoff::gateway::recording::BYTES_PER_ANSWER + event.len() {
+        endless.extend_from_slice(event.as_bytes());
+    }
+    let server = Server::start(move |_, _| (endless.clone(), Then::Close));
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(recording.ending, Ending::TooLarge);
+        let kept = recording.response.as_ref().unwrap().body.bytes().len();
+        assert!(kept <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
+        assert_eq!(reading(&recording).outcome, Outcome::TooLarge);
+    });
+}
+
+#[test]
+fn whatever_a_server_says_is_an_outcome() {
+    // Strangers' bytes: never a panic, never a success, and what was understood is kept.
+    let many_headers = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(10_000));
+    for reply in [
+        "",
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        "HTTP/1.1 999 Beyond\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nnope",
+        "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n<!DOCTYPE html>",
+        &many_headers,
+    ] {
+        let bytes = reply.as_bytes().to_vec();
+        let server = Server::start(move |_, _| (bytes.clone(), Then::Close));
+        let reading = block_on(async {
+            let transport = one_lane(&server.base_url(), LONG).await;
+            reading(&transport.exchange(asking("m", "r")).await)
+        });
+        let shown = &reply[..reply.len().min(60)];
+        assert!(
+            !reading.outcome.answered(),
+            "{shown:?}: {:?}",
+            reading.outcome
+        );
+        assert!(reading.error.is_some(), "{shown:?}");
+        assert_eq!(reading.answer, None, "{shown:?}");
+    }
+}
