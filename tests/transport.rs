@@ -116,7 +116,7 @@ fn lanes_are_open_before_the_clock() {
         assert!(
             opened
                 .iter()
-                .all(|seen| seen.head.starts_with("HEAD /v1/models "))
+                .all(|seen| seen.head.starts_with("OPTIONS /v1/chat/completions "))
         );
         let exchanges = (0..8).map(|_| transport.exchange(asking("m", "r")));
         for recording in join_all(exchanges).await {

@@ -148,7 +148,7 @@ fn converse(
         let (reply, then) = if request.is_question() {
             script(number - 1, &request)
         } else {
-            (b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), Then::Keep)
+            (b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), Then::Keep)
         };
         stream.write_all(&reply)?;
         match then {

@@ -218,7 +218,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Clients open connections with HEAD: it must cost nothing and succeed.
+/// Some clients open connections with HEAD: it must cost nothing and succeed.
 async fn alive() -> StatusCode {
     StatusCode::OK
 }
