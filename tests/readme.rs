@@ -187,6 +187,17 @@ fn outputs_are_what_the_commands_print() {
 }
 
 #[test]
+fn excerpts_show_what_they_are_about() {
+    // Columns are cut by number: where one is added before them, the excerpt must not tell of another.
+    for header in [
+        "variant,n,ttft_p50_ms,ttft_p95_ms,latency_p50_ms",
+        "variant,prompt_tokens_mean,completion_tokens_mean,cost_usd_mean,cost_usd_total,billed_usd_mean",
+    ] {
+        assert!(readme().contains(&format!("\n{header}\n")), "{header}");
+    }
+}
+
+#[test]
 fn commands_that_are_not_run_have_valid_arguments() {
     // A flag that was renamed must not live on in the README.
     let folder = folder();
