@@ -171,10 +171,7 @@ fn manifest() -> Manifest {
     let prompts = (0..PROMPTS).map(|number| Prompt {
         id: format!("prompt-{number}"),
         system: None,
-        messages: vec![Message {
-            role: Role::User,
-            content: "Say something.".to_owned(),
-        }],
+        messages: vec![Message::text(Role::User, "Say something.".to_owned())],
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),

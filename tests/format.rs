@@ -16,7 +16,7 @@ use bakeoff::record::{
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
+    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use serde_json::{Map, Value, json};
@@ -114,6 +114,12 @@ fn parameters() -> Parameters {
         stop: Some(vec!["end".to_owned()]),
         seed: Some(1),
         reasoning_effort: Some(ReasoningEffort::Low),
+        tools: Some(vec![Tool {
+            name: "t".to_owned(),
+            description: Some("what for".to_owned()),
+            parameters: json!(true),
+        }]),
+        response_format: Some(json!(true)),
         provider_options: object.clone(),
         extra: object,
     }
@@ -150,10 +156,7 @@ fn suite() -> Suite {
         prompts: vec![Prompt {
             id: "p".to_owned(),
             system: Some("be brief".to_owned()),
-            messages: vec![Message {
-                role: Role::User,
-                content: "Hello".to_owned(),
-            }],
+            messages: vec![Message::text(Role::User, "Hello".to_owned())],
             weight: 1.0,
             tags: vec!["t".to_owned()],
             parameters: parameters(),

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::suite::{Message, Parameters, TokenLimitName};
+use crate::suite::{Image, Message, Parameters, TokenLimitName, Tool};
 use crate::units::ModelId;
 
 /// The JSON body of one request. What the parameters do not say is not sent, so that the endpoint's
@@ -27,7 +27,7 @@ pub fn body(
         body.insert(key.to_owned(), value);
     };
     set("model", json!(model));
-    set("messages", json!(messages));
+    set("messages", messages.iter().map(message).collect());
     set("stream", json!(stream));
     if stream {
         // Without this, OpenAI and its likes stream no token counts. Vercel sends them anyway.
@@ -50,6 +50,8 @@ pub fn body(
         ("top_p", parameters.top_p.map(Value::from)),
         ("stop", parameters.stop.as_ref().map(|stop| json!(stop))),
         ("seed", parameters.seed.map(Value::from)),
+        ("tools", parameters.tools.as_deref().map(tools)),
+        ("response_format", parameters.response_format.clone()),
         (
             "reasoning_effort",
             parameters.reasoning_effort.map(|effort| json!(effort)),
@@ -67,6 +69,38 @@ pub fn body(
         );
     }
     Value::Object(body).to_string().into_bytes()
+}
+
+/// One turn: its text alone, unless there is more to it.
+fn message(message: &Message) -> Value {
+    let mut turn = json!({ "role": message.role, "content": message.content });
+    if !message.images.is_empty() {
+        let text = json!({ "type": "text", "text": message.content });
+        let images = message.images.iter().map(|image| {
+            let url = match image {
+                Image::Url(url) => url.clone(),
+                Image::Bytes { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
+            };
+            json!({ "type": "image_url", "image_url": { "url": url } })
+        });
+        turn["content"] = std::iter::once(text).chain(images).collect();
+    }
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter().map(|call| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
+        });
+        turn["tool_calls"] = calls.collect();
+    }
+    if let Some(id) = &message.tool_call_id {
+        turn["tool_call_id"] = json!(id);
+    }
+    turn
+}
+
+fn tools(tools: &[Tool]) -> Value {
+    let function = |tool: &Tool| json!({ "type": "function", "function": tool });
+    tools.iter().map(function).collect()
 }
 
 /// The name of the token limit that a model wants when neither suite nor endpoint says it. `OpenAI`'s
@@ -106,10 +140,10 @@ mod tests {
     }
 
     fn question() -> Vec<Message> {
-        vec![Message {
-            role: Role::User,
-            content: "Why \"is\" the sky blue?".to_owned(),
-        }]
+        vec![Message::text(
+            Role::User,
+            "Why \"is\" the sky blue?".to_owned(),
+        )]
     }
 
     fn object(value: Value) -> Map<String, Value> {
@@ -143,6 +177,12 @@ mod tests {
             stop: Some(vec!["END".to_owned()]),
             seed: Some(-7),
             reasoning_effort: Some(ReasoningEffort::Low),
+            tools: Some(vec![Tool {
+                name: "add".to_owned(),
+                description: None,
+                parameters: json!({"type": "object"}),
+            }]),
+            response_format: Some(json!({"type": "text"})),
             provider_options: object(json!({"gateway": {"only": ["azure"]}})),
             extra: object(
                 json!({"model": "other", "n": 1, "stream_options": {"include_obfuscation": false}}),
@@ -163,6 +203,9 @@ mod tests {
                 "stop": ["END"],
                 "seed": -7,
                 "reasoning_effort": "low",
+                "tools": [{"type": "function",
+                    "function": {"name": "add", "parameters": {"type": "object"}}}],
+                "response_format": {"type": "text"},
                 "providerOptions": {"gateway": {"only": ["azure"]}},
                 "n": 1,
             })

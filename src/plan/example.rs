@@ -8,10 +8,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
     let prompt = |place: usize| Prompt {
         id: format!("p{place}"),
         system: None,
-        messages: vec![Message {
-            role: Role::User,
-            content: format!("Question {place}?"),
-        }],
+        messages: vec![Message::text(Role::User, format!("Question {place}?"))],
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),

@@ -101,10 +101,7 @@ pub fn warm_up_prompt(suite: &Suite) -> Prompt {
     Prompt {
         id: "warm-up".to_owned(),
         system: None,
-        messages: vec![Message {
-            role: Role::User,
-            content,
-        }],
+        messages: vec![Message::text(Role::User, content)],
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),

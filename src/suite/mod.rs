@@ -24,8 +24,8 @@ mod tests;
 pub mod wire;
 
 pub use model::{
-    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Variant,
-    prompt_canonical,
+    DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
+    TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use parse::parse_suite;
 pub use problem::{Code, Place, Problem, Problems, render};

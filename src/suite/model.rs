@@ -87,8 +87,68 @@ pub struct Prompt {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// What is said; may be empty where an assistant only calls tools.
     pub content: String,
+    /// Images beside the text, of a user's turn only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// Calls of an assistant's turn that the suite declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<DeclaredCall>,
+    /// Which call a tool's turn answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A turn of text alone.
+    pub fn text(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+            images: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+/// An image of a user's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Image {
+    /// Fetched by whoever answers.
+    Url(String),
+    /// Sent along.
+    Bytes {
+        /// `image/png` and the like.
+        media_type: String,
+        /// The file, base64.
+        base64: String,
+    },
+}
+
+/// A tool call that a suite declares as made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredCall {
+    /// What the tool's turn refers to.
+    pub id: String,
+    /// The function's name.
+    pub name: String,
+    /// The arguments, JSON as text.
+    pub arguments: String,
+}
+
+/// A tool that the model may call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// The function's name.
+    pub name: String,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON schema of its arguments.
+    pub parameters: Value,
 }
 
 /// Who speaks in a message.
@@ -101,6 +161,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// The result of a tool call.
+    Tool,
 }
 
 /// Request parameters; what is absent is not sent. Three levels are laid over each other: the
@@ -129,6 +191,12 @@ pub struct Parameters {
     /// How long a reasoning model may think.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
+    /// Tools that the model may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Vec<Tool>>,
+    /// The form of the answer, as the chat route spells it (`json_schema` ...).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<Value>,
     /// Sent as `providerOptions`; merged key by key with the level below.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub provider_options: Map<String, Value>,
@@ -217,10 +285,7 @@ impl Suite {
         let system = [&variant.system, &prompt.system, &self.system]
             .into_iter()
             .find_map(Option::as_ref)
-            .map(|content| Message {
-                role: Role::System,
-                content: content.clone(),
-            });
+            .map(|content| Message::text(Role::System, content));
         system
             .into_iter()
             .chain(prompt.messages.iter().cloned())
@@ -258,6 +323,11 @@ impl Parameters {
             stop: self.stop.clone().or_else(|| below.stop.clone()),
             seed: self.seed.or(below.seed),
             reasoning_effort: self.reasoning_effort.or(below.reasoning_effort),
+            tools: self.tools.clone().or_else(|| below.tools.clone()),
+            response_format: self
+                .response_format
+                .clone()
+                .or_else(|| below.response_format.clone()),
             provider_options: merged(&self.provider_options, &below.provider_options),
             extra: merged(&self.extra, &below.extra),
         }

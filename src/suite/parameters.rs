@@ -68,6 +68,8 @@ fn read(table: &mut Table<'_>) -> Parameters {
         reasoning_effort: table
             .field("reasoning_effort")
             .and_then(|value| value.word(&ReasoningEffort::WORDS)),
+        tools: None,
+        response_format: None,
         provider_options: provider_options(table),
         extra: table
             .field("extra")

@@ -411,10 +411,7 @@ fn turn(table: &mut Table<'_>) -> Option<Message> {
 }
 
 fn message(role: Role, content: &str) -> Message {
-    Message {
-        role,
-        content: content.to_owned(),
-    }
+    Message::text(role, content)
 }
 
 fn weight(value: &Value<'_>) -> Option<f64> {

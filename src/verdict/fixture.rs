@@ -49,10 +49,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
     let prompt = |id: &&str| Prompt {
         id: (*id).to_owned(),
         system: None,
-        messages: vec![Message {
-            role: Role::User,
-            content: "Why?".to_owned(),
-        }],
+        messages: vec![Message::text(Role::User, "Why?".to_owned())],
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),
