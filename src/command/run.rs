@@ -120,7 +120,10 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
     }
     let profile = project
         .resolve(&suite.endpoint)
-        .map_err(|error| Failure::usage(error.to_string()))?;
+        .map_err(|error| match error.help() {
+            Some(help) => Failure::usage(format!("{error}\n  {help}")),
+            None => Failure::usage(error.to_string()),
+        })?;
     let catalog = Catalog::snapshot().with_own_prices(&profile.prices);
     let plan = plan(&suite);
     Ok(Job {
