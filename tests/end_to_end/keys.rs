@@ -121,6 +121,18 @@ fn a_dot_env_is_read_and_the_environment_wins() {
 }
 
 #[test]
+fn an_empty_key_is_a_missing_one() {
+    // A template of `.env` that nobody filled in: told before anything is sent without a key.
+    let server = answering();
+    let home = home(&server).with(".env", "STAGING_KEY=\"  \"\n");
+    home.bakeoff("run suite.toml")
+        .exits(2)
+        .complains("STAGING_KEY")
+        .run();
+    assert!(server.seen().is_empty());
+}
+
+#[test]
 fn a_broken_dot_env_does_not_show_its_lines() {
     // The line that cannot be read may be the one with the key.
     let server = answering();
