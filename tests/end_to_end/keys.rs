@@ -11,6 +11,7 @@ const MARKER: &str = "marker.of.a.key.that.nobody.may.see";
 const SUITE: &str = r#"
 name = "own"
 endpoint = "staging"
+max_attempts = 1
 models = ["our-model"]
 repetitions = 3
 concurrency = 1
