@@ -93,6 +93,7 @@ pub struct Outgoing {
 pub struct Transport {
     clock: Clock,
     base_url: Url,
+    key: Option<SecretString>,
     headers: HeaderMap,
     timeouts: Timeouts,
     resting: Mutex<VecDeque<Lane>>,
@@ -125,6 +126,7 @@ impl Transport {
         let mut transport = Self {
             clock: Clock::new(),
             headers: headers(endpoint)?,
+            key: endpoint.key.clone(),
             base_url,
             timeouts,
             resting: Mutex::new(resting),
@@ -190,9 +192,12 @@ impl Transport {
         };
         let request = self.request(outgoing);
         let sent = self.clock.now();
-        let (response, end, ending) = self.record(&lane, request, sent).await;
+        let (mut response, end, ending) = self.record(&lane, request, sent).await;
         let connect = lock(&lane.connected).take();
         self.lanes().push_back(lane);
+        if let (Some(response), Some(key)) = (&mut response, &self.key) {
+            response.strike_out(key.expose_secret());
+        }
         Recording {
             sent,
             connect,
