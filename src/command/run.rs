@@ -1,6 +1,5 @@
 //! `bakeoff run`: a suite goes in, a comparison comes out.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -23,6 +22,7 @@ use crate::units::{ModelId, digest};
 use super::endpoint::{self, Opened};
 use super::files;
 use super::progress::{Progress, Show};
+use super::remedies::Remedies;
 use super::{Failure, exit, interrupted, report, runtime, unforeseen};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
@@ -203,7 +203,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     run.point_latest()?;
     let report = report::make_files(&run, &manifest)?;
     tell(&report, &run, options)?;
-    remedies.tell()?;
+    remedies.tell(io::stderr());
     let ending = ending?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
@@ -231,38 +231,6 @@ fn can_be_judged(report: &Report<'_>) -> bool {
         .variants
         .iter()
         .all(|variant| variant.figures.counts.answered * 2 >= variant.figures.counts.planned)
-}
-
-/// What went wrong in a run and what to do about it, each kind of trouble of a variant once.
-#[derive(Default)]
-struct Remedies {
-    told: BTreeMap<(String, Outcome), Explanation>,
-}
-
-impl Remedies {
-    /// Takes a sample in; `explain` is asked only for a kind of trouble that is new.
-    fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
-        let trouble = !sample.outcome.answered() || sample.has(Flag::EatenByReasoning);
-        let key = (sample.variant.clone(), sample.outcome);
-        if trouble
-            && !self.told.contains_key(&key)
-            && let Some(explanation) = explain()
-        {
-            self.told.insert(key, explanation);
-        }
-    }
-
-    /// Says them on standard error, beside the paths. What several variants share is said once.
-    fn tell(&self) -> Result<(), Failure> {
-        let mut err = io::stderr();
-        let mut said = BTreeSet::new();
-        for ((variant, _), Explanation { what, remedy }) in &self.told {
-            if said.insert((what, remedy)) {
-                writeln!(err, "{variant}: {what}\n  {remedy}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A transport with its connections open, and the runtime it lives on.

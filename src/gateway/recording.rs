@@ -18,7 +18,7 @@ pub const FRAMES_PER_ANSWER: usize = 2_000_000;
 
 /// Fewest bytes of a key that is told from a word: own servers are asked with placeholders such as
 /// `none` or `ollama`, the keys of gateways have thirty characters and more.
-pub const KEY_BYTES: usize = 16;
+pub const KEY_BYTES: usize = 8;
 
 /// Everything the transport saw of one exchange. Instants are nanoseconds since the run began.
 #[derive(Debug, Clone, PartialEq, Eq)]
