@@ -72,64 +72,6 @@ fn an_unknown_endpoint_is_told_with_what_there_is() {
     assert!(said(&output).contains("openrouter"), "{}", said(&output));
 }
 
-/// Answers everything with 401 and repeats the `authorization` header in it, as some servers do.
-/// Ends with the process.
-fn server_that_repeats_the_key() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
-            let (mut length, mut key) = (0, String::new());
-            let heads = reader.by_ref().lines().map_while(Result::ok);
-            for line in heads.take_while(|line| !line.is_empty()) {
-                match line.split_once(": ") {
-                    Some(("content-length", value)) => length = value.parse().unwrap_or(0),
-                    Some(("authorization", value)) => value.clone_into(&mut key),
-                    _ => {}
-                }
-            }
-            let mut body = vec![0; length];
-            let _ = reader.read_exact(&mut body);
-            let said = format!(r#"{{"error":{{"message":"no such key: {key}"}}}}"#);
-            let _ = write!(
-                stream,
-                "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{said}",
-                said.len()
-            );
-        }
-    });
-    format!("http://{address}/v1")
-}
-
-#[test]
-fn no_file_and_no_line_holds_the_key() {
-    // A server's refusal may repeat a key that looks like any word; reports are handed on.
-    let folder = tempfile::tempdir().expect("a folder");
-    let base_url = server_that_repeats_the_key();
-    let project = format!("[endpoints.own]\nbase_url = \"{base_url}\"\nkey = \"OWN_KEY\"\n");
-    std::fs::write(folder.path().join("bakeoff.toml"), project).expect("a file");
-    std::fs::write(folder.path().join(".env"), "OWN_KEY=correct-horse\n").expect("a file");
-    let measured = ["--endpoint", "own", "--output", "runs"];
-    let verified = ["--endpoint", "own", "--verify"];
-    for arguments in [&measured[..], &verified[..]] {
-        let output = bakeoff(folder.path(), arguments);
-        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-        let told = [output.stdout, output.stderr].concat();
-        let told = String::from_utf8(told).expect("messages are UTF-8");
-        assert!(told.contains("no such key: Bearer [redacted]"), "{told}");
-        assert!(!told.contains("correct-horse"), "{told}");
-    }
-    let run = folder.path().join("runs/first/latest");
-    let mut files = 0;
-    for entry in std::fs::read_dir(run).expect("a run") {
-        let text = std::fs::read(entry.expect("an entry").path()).expect("a file");
-        assert!(!String::from_utf8_lossy(&text).contains("correct-horse"));
-        files += 1;
-    }
-    assert!(files >= 6, "{files}");
-}
-
 #[test]
 fn a_run_says_what_to_do_about_a_model_that_is_not_there() {
     // A slip in an id is the commonest failure of all: the run itself names the nearest ones.

@@ -16,8 +16,8 @@ pub const BYTES_PER_ANSWER: usize = 64 << 20;
 /// pieces. Bounds what a server can make us remember by sending single bytes.
 pub const FRAMES_PER_ANSWER: usize = 2_000_000;
 
-/// Fewest bytes of a key that is told from a word: own servers are asked with placeholders such as
-/// `none` or `ollama`, the keys of gateways have thirty characters and more.
+/// Fewest bytes of a key that is taken for one: own servers are asked with placeholders such as `none`
+/// or `ollama`, which guard nothing and would be struck out of answers.
 pub const KEY_BYTES: usize = 8;
 
 /// Everything the transport saw of one exchange. Instants are nanoseconds since the run began.
