@@ -27,6 +27,7 @@ use crate::suite::Timeouts;
 use crate::units::Nanos;
 
 use super::clock::Clock;
+use super::descriptors::{self, TooFewDescriptors};
 use super::recording::{Body, Deadline, DoneWatch, Ending, Recording, Response};
 
 /// After `[DONE]` the body should end at once; a server that keeps the line open gets this long
@@ -45,10 +46,6 @@ const OPENING_ANSWER: Duration = Duration::from_secs(1);
 /// A connection goes back to its lane in the background, and nothing tells when: before the clock
 /// starts it is given this long, so that the first exchanges find theirs.
 const SETTLING: Duration = Duration::from_millis(20);
-
-/// Descriptors kept for everything that is not a lane: files, the runtime, connections that are
-/// being replaced.
-const DESCRIPTORS_BESIDE_LANES: u64 = 256;
 
 /// Where requests go, with the key.
 pub struct Endpoint {
@@ -72,19 +69,9 @@ pub enum OpenError {
     /// The key cannot be sent; it is not shown.
     #[error("the key holds characters that no header may hold (a line break, perhaps)")]
     Key,
-    /// The system allows fewer open files than the connections need; half a run would fail.
-    #[error(
-        "{lanes} requests at once need {needed} open files, and the system allows {granted}\n  \
-         lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n {needed}`)"
-    )]
-    Descriptors {
-        /// Connections wanted.
-        lanes: usize,
-        /// Descriptors they need, with what else is open.
-        needed: u64,
-        /// The limit, raised as far as it goes.
-        granted: u64,
-    },
+    /// The system allows fewer open files than the connections need.
+    #[error(transparent)]
+    Descriptors(TooFewDescriptors),
     /// The name of the host is unknown.
     #[error("the host `{0}` could not be found: {1}")]
     Host(String, String),
@@ -133,15 +120,7 @@ impl Transport {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| OpenError::Url(endpoint.base_url.clone()))?;
         let addresses = resolve(&base_url).await?;
-        let needed = lanes as u64 * ends_here(&addresses) + DESCRIPTORS_BESIDE_LANES;
-        let granted = grow_descriptor_table(needed);
-        if granted < needed {
-            return Err(OpenError::Descriptors {
-                lanes,
-                needed,
-                granted,
-            });
-        }
+        descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
         let resting = (0..lanes.max(1))
             .map(|_| lane(&base_url, &addresses, timeouts))
             .collect::<Result<VecDeque<_>, _>>()?;
@@ -540,43 +519,6 @@ fn text_of(error: &reqwest::Error) -> String {
         [] => "the HTTP client failed without a cause".to_owned(),
         [.., last] => last.clone(),
     }
-}
-
-/// Ends of each connection that lie in this process: the embedded simulator, which is always on the
-/// loopback interface, holds the other one.
-fn ends_here(addresses: &[SocketAddr]) -> u64 {
-    let loopback = addresses.iter().any(|address| address.ip().is_loopback());
-    if loopback { 2 } else { 1 }
-}
-
-/// Raises the limit of open descriptors to what is needed and makes the kernel's table that large
-/// now: when it grows in mid-run, every thread waits. Returns the limit that now holds.
-fn grow_descriptor_table(needed: u64) -> u64 {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(needed, |most| needed.min(most));
-        if limit.current.is_some_and(|current| current < wanted) {
-            // A refusal leaves the old limit, which is then told.
-            let _ = setrlimit(
-                Resource::Nofile,
-                Rlimit {
-                    current: Some(wanted),
-                    maximum: limit.maximum,
-                },
-            );
-        }
-        if let (Ok(highest), Ok(anchor)) = (
-            i32::try_from(wanted.saturating_sub(1)),
-            std::fs::File::open("/dev/null"),
-        ) {
-            let _ = rustix::io::fcntl_dupfd_cloexec(&anchor, highest);
-        }
-        getrlimit(Resource::Nofile).current.unwrap_or(needed)
-    }
-    #[cfg(not(unix))]
-    needed
 }
 
 /// Times the opening of a lane's connection: name, TCP and TLS.
