@@ -245,6 +245,7 @@ fn comparison_csv_of_a_small_run() {
     client_limited: 0 | 0
     late: 0 | 0
     fallbacks: 0 | 0
+    other_model: 0 | 0
     hidden_reasoning: 0 | 0
     eaten_by_reasoning: 1 | 0
     usage_mismatch: 0 | 0
@@ -411,6 +412,7 @@ fn the_comparison_as_json() {
           "client_limited": 0,
           "late": 0,
           "fallbacks": 0,
+          "other_model": 0,
           "hidden_reasoning": 0,
           "eaten_by_reasoning": 0,
           "usage_mismatch": 0,
