@@ -13,7 +13,8 @@ use crate::engine::{self, Ending, Event, Orders};
 use crate::gateway::{self, Explanation, Situation, Transport, explain, settings};
 use crate::plan::{Pacer, Plan, plan};
 use crate::record::{
-    ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, run_name,
+    ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, Writer,
+    run_name,
 };
 use crate::report::Report;
 use crate::suite::{Profile, Prompt, Suite, Variant, prompt_canonical, select};
@@ -192,24 +193,53 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
-    journal.sync()?;
     manifest.status = match &ending {
         Ok(Ending::Complete) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
-    run.write_manifest(&manifest)?;
-    run.point_latest()?;
-    let report = report::make_files(&run, &manifest)?;
-    tell(&report, &run, options)?;
+    let judged = close(&run, &journal, &manifest, options);
     remedies.tell(io::stderr());
-    let ending = ending?;
+    // What stopped the run is the first cause; what failed after it is its consequence.
+    let ending = ending.map_err(|failure| kept(failure, &run))?;
+    let judged = judged.map_err(|failure| kept(failure, &run))?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        Ending::Complete if can_be_judged(&report) => exit::DONE,
+        Ending::Complete if judged => exit::DONE,
         Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
+}
+
+/// Settles the records of a run that has ended, makes its reports and shows them. Returns whether
+/// the variants can be judged.
+fn close(
+    run: &Run,
+    journal: &Writer<Sample>,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<bool, Failure> {
+    journal.sync()?;
+    run.write_manifest(manifest)?;
+    run.point_latest()?;
+    let report = report::make_files(run, manifest)?;
+    tell(&report, run, options)?;
+    Ok(can_be_judged(&report))
+}
+
+/// A failure of our own, with what is left of the run: nothing that was paid for is lost.
+fn kept(failure: Failure, run: &Run) -> Failure {
+    if failure.code == exit::DONE {
+        return failure;
+    }
+    let folder = run.folder().display();
+    Failure {
+        message: format!(
+            "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
+             `bakeoff report {folder}` makes the reports"
+        ),
+        ..failure
+    }
 }
 
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {

@@ -179,8 +179,8 @@ fn comparability(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_flag(
         variant,
         Flag::Cold,
-        "cold (a connection had to be opened), set aside from TTFT",
-        Some("raise warmup, or lower concurrency"),
+        "cold (the server had closed the connection, or a retry came), set aside from TTFT",
+        None,
     );
     told.tell_flag(
         variant,
