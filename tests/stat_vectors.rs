@@ -451,7 +451,11 @@ fn the_tail_agrees() {
 fn passes(rows_of_answers: &Value) -> Vec<Passes> {
     rows(rows_of_answers)
         .iter()
-        .map(|row| Passes::new(count(row.iter().sum()), row.len() as u64).unwrap())
+        .map(|row| {
+            let passed = row.iter().filter(|answer| **answer > 0.5).count();
+            let whole = |number: usize| u32::try_from(number).unwrap();
+            Passes::new(whole(passed), whole(row.len())).unwrap()
+        })
         .collect()
 }
 

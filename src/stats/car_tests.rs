@@ -210,12 +210,11 @@ proptest! {
             Paired::new(prompts).unwrap().with_weights(weights).unwrap()
         };
         let left_out = without_each(&weighted(&prompts, shares), h);
-        for index in 0..prompts.len() {
+        for (index, ours) in left_out.into_iter().enumerate() {
             let (mut others, mut weights) = (prompts.clone(), shares.to_vec());
             others.remove(index);
             weights.remove(index);
             let truth = test(&weighted(&others, &weights), h);
-            let ours = left_out[index];
             prop_assert!((ours.estimate - truth.estimate).abs() < 1e-9);
             prop_assert!(near(ours.standard_error, truth.standard_error, 1e-9));
             prop_assert!((ours.df - truth.df).abs() < 1e-9);

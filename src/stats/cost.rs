@@ -114,21 +114,21 @@ fn fieller(
     let mut products: Vec<f64> = pairs
         .iter()
         .zip(weights.shares())
-        .map(|((x, y), share)| share * share * (x - a.estimate) * (y - b.estimate))
+        .map(|(pair, share)| share * share * (pair.0 - a.estimate) * (pair.1 - b.estimate))
         .collect();
     products.sort_unstable_by(f64::total_cmp);
     let covariance = products.iter().sum::<f64>() * count / (count - 1.0);
     // In units of the means, so that neither tiny prices nor huge ones leave the range of numbers.
-    let (x, y) = (error_a / a.estimate, error_b / b.estimate);
-    let joint = covariance / a.estimate / b.estimate;
+    let (spread_a, spread_b) = (q * error_a / a.estimate, q * error_b / b.estimate);
+    let joint = q * q * covariance / a.estimate / b.estimate;
     if b.estimate <= 0.0 {
         // Nothing on one side costs nothing at any ratio but 0.
         return (a.estimate > 0.0).then(|| Interval::new(0.0, 0.0));
     }
     let (squared, linear, constant) = (
-        1.0 - q * q * x * x,
-        1.0 - q * q * joint,
-        1.0 - q * q * y * y,
+        1.0 - spread_a * spread_a,
+        1.0 - joint,
+        1.0 - spread_b * spread_b,
     );
     if squared.is_nan() || squared <= 0.0 {
         return None;

@@ -13,8 +13,8 @@ use super::special::{beta_tails, ln_gamma};
 const NORMAL_FRACTION_FROM: f64 = 2.5;
 
 /// Beyond this many degrees of freedom Student's t is the normal distribution and one term of its
-/// expansion: what is left out is below 1e-13.
-const DF_NEARLY_NORMAL: f64 = 1e7;
+/// expansion: what is left out is below 1e-15 of the tail out to t = 8.
+const DF_NEARLY_NORMAL: f64 = 1e10;
 
 /// Steps of a Newton iteration kept inside a bracket: bisection alone would need about 60.
 const ROOT_STEPS_MAX: u32 = 200;

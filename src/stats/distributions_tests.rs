@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Exactly equal, an infinity included; not for NaN.
+fn exactly(ours: f64, truth: f64) -> bool {
+    ours.total_cmp(&(truth + 0.0)).is_eq()
+}
+
 fn close(ours: f64, truth: f64, relative: f64) -> bool {
     (ours - truth).abs() <= relative * truth.abs()
 }
@@ -10,29 +15,30 @@ fn close(ours: f64, truth: f64, relative: f64) -> bool {
 fn tails_agree_with_forty_digit_arithmetic() {
     // The middle, the far tails and the seams between two methods: values from mpmath.
     for (x, truth) in [
-        (0.1, 0.460_172_162_722_971_02),
+        (0.1, 0.460_172_162_722_971),
         (1.0, 0.158_655_253_931_457_05),
         (2.49, 0.006_387_154_764_943_173),
         (2.5, 0.006_209_665_325_776_135),
         (2.51, 0.006_036_558_080_412_663),
-        (4.0, 3.167_124_183_311_992_1e-5),
-        (8.0, 6.220_960_574_271_784_1e-16),
+        (4.0, 3.167_124_183_311_992_4e-5),
+        (8.0, 6.220_960_574_271_784e-16),
         (20.0, 2.753_624_118_606_233_7e-89),
-        (37.0, 5.725_571_222_524_576_8e-300),
+        (37.0, 5.725_571_222_524_577e-300),
     ] {
         assert!(close(normal_sf(x), truth, 2e-13), "normal {x}");
     }
     for (t, df, truth) in [
-        (0.001, 0.3, 0.499_770_680_912_768_83),
-        (0.7, 1.5, 0.288_219_120_441_343_32),
-        (2.5, 0.5, 0.200_485_264_526_646_59),
-        (1e6, 2.5, 7.193_397_190_814_238_5e-16),
-        (2.0, 4.75, 0.052_467_707_720_583_554),
-        (9.0, 9.0, 4.269_025_611_583_137_4e-6),
+        (0.001, 0.3, 0.499_770_680_912_768_8),
+        (0.7, 1.5, 0.288_219_120_441_343_35),
+        (2.5, 0.5, 0.200_485_264_526_646_58),
+        (1e6, 2.5, 7.193_397_190_814_239e-16),
+        (2.0, 4.75, 0.052_467_707_720_583_553),
+        (9.0, 9.0, 4.269_025_611_583_137e-6),
         (3.3, 19.5, 0.001_833_902_299_441_729_5),
         (0.2, 250.25, 0.420_821_504_218_352_7),
-        (5.0, 999.0, 3.384_180_947_900_548_6e-7),
-        (3.0, 12_345.5, 0.001_352_591_847_001_010_9),
+        (5.0, 999.0, 3.384_180_947_900_548_4e-7),
+        (3.0, 12_345.5, 0.001_352_591_847_001_011),
+        (4.0, 1e7, 3.167_146_934_508_438e-5),
     ] {
         assert!(
             close(t_sf(t, df), truth, 1e-12),
@@ -45,7 +51,7 @@ fn tails_agree_with_forty_digit_arithmetic() {
         (3, 10, 0.5, 0.171_875),
         (400, 1_000, 0.5, 1.364_232_078_033_009_2e-10),
         (985, 1_000, 0.99, 0.082_412_319_516_089_21),
-        (4_700, 5_000, 0.95, 0.000_878_339_281_356_795_45),
+        (4_700, 5_000, 0.95, 0.000_878_339_281_356_795_4),
         (0, 5_000, 0.001, 0.006_721_111_959_865_617),
         (480, 5_000, 0.125, 7.697_184_217_026_998e-11),
     ] {
@@ -56,7 +62,7 @@ fn tails_agree_with_forty_digit_arithmetic() {
 
 #[test]
 fn many_degrees_of_freedom_join_the_normal_smoothly() {
-    // The change of method at ten million degrees of freedom must not show.
+    // The change of method at ten thousand million degrees of freedom must not show.
     for t in [0.3, 1.0, 2.0, 4.0, 6.0] {
         let below = t_sf(t, DF_NEARLY_NORMAL);
         let above = t_sf(t, DF_NEARLY_NORMAL * 1.000_001);
@@ -84,13 +90,13 @@ fn what_is_no_number_gives_none() {
     ] {
         assert!(bad.is_nan());
     }
-    assert_eq!(normal_ppf(1.0), f64::INFINITY);
-    assert_eq!(t_ppf(0.0, 3.0), f64::NEG_INFINITY);
-    assert_eq!(t_sf(f64::INFINITY, 3.0), 0.0);
-    assert_eq!(t_sf(f64::NEG_INFINITY, 3.0), 1.0);
-    assert_eq!(binomial_cdf(5, 5, 0.3), 1.0);
-    assert_eq!(binomial_cdf(0, 5, 0.0), 1.0);
-    assert_eq!(binomial_cdf(4, 5, 1.0), 0.0);
+    assert!(exactly(normal_ppf(1.0), f64::INFINITY));
+    assert!(exactly(t_ppf(0.0, 3.0), f64::NEG_INFINITY));
+    assert!(exactly(t_sf(f64::INFINITY, 3.0), 0.0));
+    assert!(exactly(t_sf(f64::NEG_INFINITY, 3.0), 1.0));
+    assert!(exactly(binomial_cdf(5, 5, 0.3), 1.0));
+    assert!(exactly(binomial_cdf(0, 5, 0.0), 1.0));
+    assert!(exactly(binomial_cdf(4, 5, 1.0), 0.0));
 }
 
 proptest! {

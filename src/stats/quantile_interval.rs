@@ -88,11 +88,7 @@ pub fn for_prompts_like_these<V: AsRef<[f64]>>(
     q: f64,
     alpha: Alpha,
 ) -> Option<Clustered> {
-    let mut all: Vec<f64> = prompts
-        .iter()
-        .flat_map(|values| values.as_ref())
-        .copied()
-        .collect();
+    let mut all: Vec<f64> = prompts.iter().flat_map(AsRef::as_ref).copied().collect();
     if !all.iter().all(|value| value.is_finite()) || !(0.0..=1.0).contains(&q) {
         return None;
     }
@@ -204,7 +200,9 @@ mod tests {
         ) {
             let there = for_prompts_like_these(&prompts, q, Alpha::FIVE_PERCENT).unwrap();
             prompts.reverse();
-            prompts.iter_mut().for_each(|values| values.reverse());
+            for values in &mut prompts {
+                values.reverse();
+            }
             let back = for_prompts_like_these(&prompts, q, Alpha::FIVE_PERCENT).unwrap();
             prop_assert_eq!(there, back);
             prop_assert!(there.interval.lower.is_none_or(|lower| lower <= there.estimate));

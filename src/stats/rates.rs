@@ -11,13 +11,13 @@ use super::mean::Mean;
 /// Of the answers to one prompt, how many passed: never more than there were, and there was one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passes {
-    passed: u64,
-    of: u64,
+    passed: u32,
+    of: u32,
 }
 
 impl Passes {
     /// `None` of no answers and where more passed than there were.
-    pub const fn new(passed: u64, of: u64) -> Option<Self> {
+    pub const fn new(passed: u32, of: u32) -> Option<Self> {
         if of > 0 && passed <= of {
             Some(Self { passed, of })
         } else {
@@ -27,7 +27,7 @@ impl Passes {
 
     /// The share that passed.
     pub fn rate(self) -> f64 {
-        self.passed as f64 / self.of as f64
+        f64::from(self.passed) / f64::from(self.of)
     }
 }
 
@@ -93,8 +93,8 @@ pub fn wilson(passed: f64, of: f64, alpha: Alpha) -> Interval {
 /// from P prompts; then Wilson's interval. With one answer a prompt: Wilson's interval as it is.
 pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
     let count = prompts.len();
-    let answers: u64 = prompts.iter().map(|prompt| prompt.of).sum();
-    let passed: u64 = prompts.iter().map(|prompt| prompt.passed).sum();
+    let answers: u64 = prompts.iter().map(|prompt| u64::from(prompt.of)).sum();
+    let passed: u64 = prompts.iter().map(|prompt| u64::from(prompt.passed)).sum();
     let shares: Vec<f64> = prompts.iter().map(|prompt| prompt.rate()).collect();
     let mean = Mean::of(&shares)?;
     let (n, estimate) = (answers as f64, passed as f64 / answers as f64);
@@ -245,11 +245,11 @@ fn difference_of_scores(first: (f64, f64), second: (f64, f64), phi: f64, alpha: 
     )
 }
 
-/// The two-sided mid-p of McNemar's test, of how many pairs only the first and only the second passed:
+/// The two-sided mid-p of `McNemar`'s test, of how many pairs only the first and only the second passed:
 /// 2 P(X <= smaller) - P(X = smaller), X binomial (their sum, 1/2); see Fagerland, Lydersen and Laake
 /// (BMC Medical Research Methodology 13, 2013). For one answer a side and prompt.
 pub fn mcnemar_mid_p(first: u64, second: u64) -> f64 {
-    let (smaller, n) = (first.min(second), first + second);
+    let (smaller, n) = (first.min(second), first.saturating_add(second));
     let up_to = binomial_cdf(smaller, n, 0.5);
     let below = if smaller == 0 {
         0.0
@@ -269,7 +269,7 @@ mod tests {
     const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
     fn passes() -> impl Strategy<Value = Passes> {
-        (1..8_u64)
+        (1..8_u32)
             .prop_flat_map(|of| (0..=of, Just(of)))
             .prop_map(|(passed, of)| Passes::new(passed, of).unwrap())
     }

@@ -5,9 +5,9 @@
 //! Invariant: by the last look at information 1 exactly the whole error rate is spent, and never more
 //! before.
 //!
-//! Lan and DeMets ("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983) with a
+//! Lan and `DeMets` ("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983) with a
 //! spending function of O'Brien and Fleming's type, computed by the recursive numerical integration of
-//! Armitage, McPherson and Rowe (JRSS A 132, 1969). Looks may come unplanned so long as their times do
+//! Armitage, `McPherson` and Rowe (JRSS A 132, 1969). Looks may come unplanned so long as their times do
 //! not depend on the results.
 
 use super::distributions::{normal_density, normal_isf, normal_sf, t_isf};
@@ -217,8 +217,8 @@ impl Paths {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
     use rand::rngs::ChaCha8Rng;
-    use rand::{RngExt as _, SeedableRng as _};
 
     use super::*;
 

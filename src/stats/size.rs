@@ -201,7 +201,7 @@ pub fn smallest_rate_change(
 }
 
 fn df(prompts: u64) -> Option<f64> {
-    (prompts >= 2).then(|| prompts as f64 - 1.0)
+    (prompts >= 2).then_some(prompts as f64 - 1.0)
 }
 
 /// q = t(1 - alpha/2) + t(power), over prompts.

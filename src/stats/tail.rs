@@ -27,11 +27,14 @@ pub struct Tail {
     pub difference: Mean,
 }
 
+/// Both sides of a prompt, less the prompt's median.
+type Aligned = (Vec<f64>, Vec<f64>);
+
 /// Aligns every value on its prompt's median (both sides), takes the `from`-quantile (type 8) of all
 /// aligned values as threshold, and compares the shares beyond it prompt by prompt. O(N log N).
 pub fn compare(paired: &Paired, from: f64) -> Tail {
     let mut all = Vec::new();
-    let aligned: Vec<(Vec<f64>, Vec<f64>)> = paired
+    let aligned: Vec<Aligned> = paired
         .prompts()
         .iter()
         .map(|sides| {
@@ -50,7 +53,7 @@ pub fn compare(paired: &Paired, from: f64) -> Tail {
     let beyond = |logs: &[f64]| logs.iter().filter(above).count();
     let share = |logs: &[f64]| beyond(logs) as f64 / logs.len() as f64;
     let differences: Vec<f64> = aligned.iter().map(|(a, b)| share(b) - share(a)).collect();
-    let total = |side: fn(&(Vec<f64>, Vec<f64>)) -> &[f64]| {
+    let total = |side: fn(&Aligned) -> &[f64]| {
         let count: usize = aligned.iter().map(|prompt| side(prompt).len()).sum();
         let found: usize = aligned.iter().map(|prompt| beyond(side(prompt))).sum();
         found as f64 / count as f64
