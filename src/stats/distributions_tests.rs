@@ -142,8 +142,9 @@ proptest! {
             log += ((n - i + 1) as f64 / i as f64 * q / (1.0 - q)).ln();
             sum += log.exp();
         }
-        // The recurrence itself loses digits with every step.
-        prop_assert!(close(binomial_cdf(k, n, q), sum, 1e-10));
+        // The recurrence itself loses digits with every step, and a float has few of them near 0.
+        let ours = binomial_cdf(k, n, q);
+        prop_assert!(close(ours, sum, 1e-10) || ours.max(sum) < 1e-290, "{} {}", ours, sum);
         prop_assert!((binomial_sf(k, n, q) + sum - 1.0).abs() <= 1e-10);
     }
 }
