@@ -102,7 +102,7 @@ struct RunArgs {
     bakeoff report reports/quickstart/latest\n  \
     bakeoff report reports/quickstart/latest --format markdown")]
 struct ReportArgs {
-    /// Folder of a run, or `latest`
+    /// Folder of a run, or the `latest` beside it
     run: PathBuf,
     /// Print this format instead of writing the run's files again
     #[arg(short, long, value_name = "FORMAT")]

@@ -71,3 +71,41 @@ fn an_unknown_endpoint_is_told_with_what_there_is() {
     let output = bakeoff(folder.path(), &["--endpoint", "zzz"]);
     assert!(said(&output).contains("openrouter"), "{}", said(&output));
 }
+
+#[test]
+fn a_run_says_what_to_do_about_a_model_that_is_not_there() {
+    // A slip in an id is the commonest failure of all: the run itself names the nearest ones.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = bakeoff(
+        folder.path(),
+        &["--model", "openai/gpt-5-minni", "--repetitions", "3"],
+    );
+    assert_eq!(output.status.code(), Some(4));
+    let told = said(&output);
+    assert!(told.contains("What to do"), "{told}");
+    assert!(told.contains("openai/gpt-5-mini`"), "{told}");
+    assert_eq!(told.matches("does not know the model").count(), 1, "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn too_few_open_files_are_told_before_anything_is_sent() {
+    // Otherwise a part of the trials fails in mid-run, and the journal cannot be opened either.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("suite.toml"), SUITE).expect("a suite");
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            r#"ulimit -n 512 && exec "$0" run suite.toml --concurrency 200"#,
+        ])
+        .arg(env!("CARGO_BIN_EXE_bakeoff"))
+        .current_dir(folder.path())
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(4));
+    insta::assert_snapshot!(said(&output), @r"
+    error: 200 requests at once need 656 open files, and the system allows 512
+      lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n 656`)
+    ");
+    assert!(!folder.path().join("reports").exists());
+}

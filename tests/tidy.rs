@@ -144,7 +144,7 @@ fn the_world_is_touched_where_the_design_says() {
                 "record/folder",
                 "record/run",
                 "record/amendment",
-                "gateway/transport.rs",
+                "gateway/descriptors.rs",
             ],
         ),
         ("rand::random", &["command"]),

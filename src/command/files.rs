@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::suite::{self, Problems, Project, Suite};
 
@@ -100,10 +100,12 @@ impl Variables {
 
     /// The value of a variable, unless it is unset or empty.
     pub(super) fn get(&self, name: &str) -> Option<SecretString> {
-        let own = std::env::var(name)
-            .ok()
-            .filter(|value| !value.trim().is_empty());
-        own.map(|value| value.trim().to_owned().into())
-            .or_else(|| self.dot_env.get(name).cloned())
+        let set = |value: &str| {
+            let value = value.trim();
+            (!value.is_empty()).then(|| value.to_owned().into())
+        };
+        let own = std::env::var(name).ok().and_then(|value| set(&value));
+        let filed = self.dot_env.get(name).map(ExposeSecret::expose_secret);
+        own.or_else(|| filed.and_then(set))
     }
 }

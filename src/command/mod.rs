@@ -7,6 +7,7 @@
 mod endpoint;
 mod files;
 mod progress;
+mod remedies;
 pub mod report;
 pub mod run;
 pub mod sim;

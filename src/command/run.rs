@@ -1,6 +1,5 @@
 //! `bakeoff run`: a suite goes in, a comparison comes out.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -14,7 +13,8 @@ use crate::engine::{self, Ending, Event, Orders};
 use crate::gateway::{self, Explanation, Situation, Transport, explain, settings};
 use crate::plan::{Pacer, Plan, plan};
 use crate::record::{
-    ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, run_name,
+    ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, Writer,
+    run_name,
 };
 use crate::report::Report;
 use crate::suite::{Profile, Prompt, Suite, Variant, prompt_canonical, select};
@@ -23,6 +23,7 @@ use crate::units::{ModelId, digest};
 use super::endpoint::{self, Opened};
 use super::files;
 use super::progress::{Progress, Show};
+use super::remedies::Remedies;
 use super::{Failure, exit, interrupted, report, runtime, unforeseen};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
@@ -192,24 +193,53 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
-    journal.sync()?;
     manifest.status = match &ending {
         Ok(Ending::Complete) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
-    run.write_manifest(&manifest)?;
-    run.point_latest()?;
-    let report = report::make_files(&run, &manifest)?;
-    tell(&report, &run, options)?;
-    remedies.tell()?;
-    let ending = ending?;
+    let judged = close(&run, &journal, &manifest, options);
+    remedies.tell(io::stderr());
+    // What stopped the run is the first cause; what failed after it is its consequence.
+    let ending = ending.map_err(|failure| kept(failure, &run))?;
+    let judged = judged.map_err(|failure| kept(failure, &run))?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        Ending::Complete if can_be_judged(&report) => exit::DONE,
+        Ending::Complete if judged => exit::DONE,
         Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
+}
+
+/// Settles the records of a run that has ended, makes its reports and shows them. Returns whether
+/// the variants can be judged.
+fn close(
+    run: &Run,
+    journal: &Writer<Sample>,
+    manifest: &Manifest,
+    options: &Options,
+) -> Result<bool, Failure> {
+    journal.sync()?;
+    run.write_manifest(manifest)?;
+    run.point_latest()?;
+    let report = report::make_files(run, manifest)?;
+    tell(&report, run, options)?;
+    Ok(can_be_judged(&report))
+}
+
+/// A failure of our own, with what is left of the run: nothing that was paid for is lost.
+fn kept(failure: Failure, run: &Run) -> Failure {
+    if failure.code == exit::DONE {
+        return failure;
+    }
+    let folder = run.folder().display();
+    Failure {
+        message: format!(
+            "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
+             `bakeoff report {folder}` makes the reports"
+        ),
+        ..failure
+    }
 }
 
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
@@ -231,38 +261,6 @@ fn can_be_judged(report: &Report<'_>) -> bool {
         .variants
         .iter()
         .all(|variant| variant.figures.counts.answered * 2 >= variant.figures.counts.planned)
-}
-
-/// What went wrong in a run and what to do about it, each kind of trouble of a variant once.
-#[derive(Default)]
-struct Remedies {
-    told: BTreeMap<(String, Outcome), Explanation>,
-}
-
-impl Remedies {
-    /// Takes a sample in; `explain` is asked only for a kind of trouble that is new.
-    fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
-        let trouble = !sample.outcome.answered() || sample.has(Flag::EatenByReasoning);
-        let key = (sample.variant.clone(), sample.outcome);
-        if trouble
-            && !self.told.contains_key(&key)
-            && let Some(explanation) = explain()
-        {
-            self.told.insert(key, explanation);
-        }
-    }
-
-    /// Says them on standard error, beside the paths. What several variants share is said once.
-    fn tell(&self) -> Result<(), Failure> {
-        let mut err = io::stderr();
-        let mut said = BTreeSet::new();
-        for ((variant, _), Explanation { what, remedy }) in &self.told {
-            if said.insert((what, remedy)) {
-                writeln!(err, "{variant}: {what}\n  {remedy}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A transport with its connections open, and the runtime it lives on.

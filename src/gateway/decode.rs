@@ -2,7 +2,7 @@
 //!
 //! Owns gzip, deflate and brotli. Must not know what the bytes mean. Invariant: each decoded byte
 //! bears the instant of the frame that released it, and no more than
-//! [`BYTES_PER_ANSWER`](super::recording::BYTES_PER_ANSWER) bytes are ever decoded.
+//! [`BYTES_PER_ANSWER`] bytes are ever decoded.
 //!
 //! We ask for identity; a proxy that compresses all the same is read, and the sample is flagged.
 

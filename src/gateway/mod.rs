@@ -9,6 +9,7 @@
 pub mod chunk;
 mod clock;
 pub mod decode;
+mod descriptors;
 pub mod explain;
 pub mod fault;
 mod lenient;
@@ -22,6 +23,7 @@ mod transport;
 mod wire;
 
 pub use clock::Clock;
+pub use descriptors::TooFewDescriptors;
 pub use explain::{Explanation, Situation, explain};
 pub use reading::{GapList, Reading, RetryAfter, read};
 pub use recording::{Body, Deadline, DoneWatch, Ending, Frame, Full, Recording, Response};

@@ -472,6 +472,7 @@ fn told(status: Option<u16>, message: &str) -> ErrorReport {
 /// Moves what was said into the reading, with the flags it justifies.
 fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: &Response) {
     let route = said.route.take().unwrap_or_default();
+    let routed = route.other_model.is_some();
     let served = route.other_model.or(said.model.take());
     let other_model = served
         .as_deref()
@@ -495,8 +496,9 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     let flags = [
         (
             Flag::Fallback,
-            route.fell_back || other_model || proxy_fell_back,
+            route.fell_back || proxy_fell_back || (routed && other_model),
         ),
+        (Flag::OtherModel, other_model && !routed),
         (Flag::HiddenReasoning, hidden),
         (
             Flag::EatenByReasoning,

@@ -206,8 +206,9 @@ fn a_dated_or_prefixed_id_is_the_same_model() {
 }
 
 #[test]
-fn another_model_is_a_fallback_and_a_date_is_not() {
-    // What served is told either way; only another model is flagged.
+fn another_model_is_flagged_and_a_date_is_not() {
+    // What served is told either way; only another model is flagged. Without a gateway's word it
+    // may be an alias, so it is no fallback yet.
     let served = |model: &str| {
         let body = format!(
             r#"{{"model":"{model}","choices":[{{"message":{{"content":"Hi"}},"finish_reason":"stop"}}]}}"#
@@ -222,7 +223,7 @@ fn another_model_is_a_fallback_and_a_date_is_not() {
     );
     assert_eq!(
         served("openai/gpt-5-nano"),
-        (Some("openai/gpt-5-nano".to_owned()), vec![Flag::Fallback])
+        (Some("openai/gpt-5-nano".to_owned()), vec![Flag::OtherModel])
     );
 }
 

@@ -27,6 +27,7 @@ use crate::suite::Timeouts;
 use crate::units::Nanos;
 
 use super::clock::Clock;
+use super::descriptors::{self, TooFewDescriptors};
 use super::recording::{Body, Deadline, DoneWatch, Ending, Recording, Response};
 
 /// After `[DONE]` the body should end at once; a server that keeps the line open gets this long
@@ -45,9 +46,6 @@ const OPENING_ANSWER: Duration = Duration::from_secs(1);
 /// A connection goes back to its lane in the background, and nothing tells when: before the clock
 /// starts it is given this long, so that the first exchanges find theirs.
 const SETTLING: Duration = Duration::from_millis(20);
-
-/// Descriptors kept for everything that is not a lane: files, the simulator's sockets, the runtime.
-const DESCRIPTORS_BESIDE_LANES: u64 = 256;
 
 /// Where requests go, with the key.
 pub struct Endpoint {
@@ -71,6 +69,9 @@ pub enum OpenError {
     /// The key cannot be sent; it is not shown.
     #[error("the key holds characters that no header may hold (a line break, perhaps)")]
     Key,
+    /// The system allows fewer open files than the connections need.
+    #[error(transparent)]
+    Descriptors(TooFewDescriptors),
     /// The name of the host is unknown.
     #[error("the host `{0}` could not be found: {1}")]
     Host(String, String),
@@ -93,6 +94,7 @@ pub struct Outgoing {
 pub struct Transport {
     clock: Clock,
     base_url: Url,
+    key: Option<SecretString>,
     headers: HeaderMap,
     timeouts: Timeouts,
     resting: Mutex<VecDeque<Lane>>,
@@ -117,14 +119,15 @@ impl Transport {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| OpenError::Url(endpoint.base_url.clone()))?;
-        grow_descriptor_table(lanes as u64 + DESCRIPTORS_BESIDE_LANES);
         let addresses = resolve(&base_url).await?;
+        descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
         let resting = (0..lanes.max(1))
             .map(|_| lane(&base_url, &addresses, timeouts))
             .collect::<Result<VecDeque<_>, _>>()?;
         let mut transport = Self {
             clock: Clock::new(),
             headers: headers(endpoint)?,
+            key: endpoint.key.clone(),
             base_url,
             timeouts,
             resting: Mutex::new(resting),
@@ -190,9 +193,12 @@ impl Transport {
         };
         let request = self.request(outgoing);
         let sent = self.clock.now();
-        let (response, end, ending) = self.record(&lane, request, sent).await;
+        let (mut response, end, ending) = self.record(&lane, request, sent).await;
         let connect = lock(&lane.connected).take();
         self.lanes().push_back(lane);
+        if let (Some(response), Some(key)) = (&mut response, &self.key) {
+            response.strike_out(key.expose_secret());
+        }
         Recording {
             sent,
             connect,
@@ -513,35 +519,6 @@ fn text_of(error: &reqwest::Error) -> String {
         [] => "the HTTP client failed without a cause".to_owned(),
         [.., last] => last.clone(),
     }
-}
-
-/// Raises the limit of open descriptors to what is needed and makes the kernel's table that large
-/// now: when it grows in mid-run, every thread waits.
-fn grow_descriptor_table(needed: u64) {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(needed, |most| needed.min(most));
-        if limit.current.is_some_and(|current| current < wanted) {
-            // A refusal leaves the old limit: the run then fails later with a clear error.
-            let _ = setrlimit(
-                Resource::Nofile,
-                Rlimit {
-                    current: Some(wanted),
-                    maximum: limit.maximum,
-                },
-            );
-        }
-        if let (Ok(highest), Ok(anchor)) = (
-            i32::try_from(wanted.saturating_sub(1)),
-            std::fs::File::open("/dev/null"),
-        ) {
-            let _ = rustix::io::fcntl_dupfd_cloexec(&anchor, highest);
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = needed;
 }
 
 /// Times the opening of a lane's connection: name, TCP and TLS.

@@ -228,8 +228,12 @@ pub enum Flag {
     Late,
     /// Our own delay (`lag`) was above a stated share of TTFT.
     ClientLimited,
-    /// Another provider or model than the first choice answered: it spoils a comparison.
+    /// The gateway tells that another provider or model than the first choice answered: it spoils
+    /// a comparison.
     Fallback,
+    /// The answer names another model than the one asked for, and no gateway says why: an alias, or
+    /// a fallback that is not told.
+    OtherModel,
     /// The body came compressed although it was asked not to.
     Compressed,
     /// Reasoning was hidden, summarised or encrypted: rates over visible time mean nothing.
@@ -251,6 +255,7 @@ impl Flag {
             Self::Late => "late",
             Self::ClientLimited => "client_limited",
             Self::Fallback => "fallback",
+            Self::OtherModel => "other_model",
             Self::Compressed => "compressed",
             Self::HiddenReasoning => "hidden_reasoning",
             Self::EatenByReasoning => "eaten_by_reasoning",

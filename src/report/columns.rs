@@ -127,6 +127,7 @@ fn put_counts(row: &mut Row, variant: &VariantSummary) {
         ("client_limited", Flag::ClientLimited),
         ("late", Flag::Late),
         ("fallbacks", Flag::Fallback),
+        ("other_model", Flag::OtherModel),
         ("hidden_reasoning", Flag::HiddenReasoning),
         ("eaten_by_reasoning", Flag::EatenByReasoning),
         ("usage_mismatch", Flag::UsageMismatch),

@@ -121,7 +121,7 @@ pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
 /// The variant with its median, or why it is not ranked.
 fn rank(variant: &VariantSummary, clock: Clock) -> Result<Ranked<'_>, String> {
     let counts = &variant.figures.counts;
-    let fallbacks = counts.flag(Flag::Fallback);
+    let fallbacks = counts.flag(Flag::Fallback) + variant.untold_fallbacks();
     if counts.done == 0 {
         return Err("no samples".to_owned());
     }
@@ -143,7 +143,7 @@ fn rank(variant: &VariantSummary, clock: Clock) -> Result<Ranked<'_>, String> {
         _ => {
             let n = distribution.map_or(0, |all| all.n);
             let fewest = Percentile::P50.fewest_for_bounds();
-            Err(format!("{n} usable times, a median needs {fewest}"))
+            Err(format!("usable times: {n}, a median needs {fewest}"))
         }
     }
 }
@@ -201,18 +201,24 @@ fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
     let &(cheapest, mean, n) = prices.iter().min_by_key(|(_, mean, _)| *mean)?;
     let amount = Figure::Money(mean).shown();
     let name = &cheapest.label;
+    let listed = |side: &Ranked<'_>| side.variant.figures.money.list.n > 0;
+    let by = if ranked.iter().all(listed) {
+        "By list price"
+    } else {
+        "By list price, or the gateway's where none is listed,"
+    };
     if prices.len() == 1 {
-        return Some(format!(
-            "By list price {name} costs {amount} a request (n {n})."
-        ));
+        return Some(format!("{by} {name} costs {amount} a request (n {n})."));
+    }
+    if prices.iter().all(|(_, other, _)| *other == mean) {
+        return Some(format!("{by} all cost the same: {amount} a request."));
     }
     let role = if cheapest.is_reference {
         "the reference "
     } else {
         ""
     };
-    let mut sentence =
-        format!("By list price {role}{name} is the cheapest: {amount} a request (n {n})");
+    let mut sentence = format!("{by} {role}{name} is the cheapest: {amount} a request (n {n})");
     // The reference's price is what a switch is measured by; the soonest's is what speed costs.
     let mut told = vec![name];
     let beside = [

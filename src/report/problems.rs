@@ -158,6 +158,18 @@ fn comparability(told: &mut Told<'_>, variant: &VariantSummary) {
         &format!("answered by another provider or model than the first choice{by}, which spoils the comparison"),
         Some("pin the provider in the variant's provider_options"),
     );
+    match variant.alias() {
+        Some(alias) => told.tell(
+            format!("every answer names the model `{alias}`, taken for another name of the same"),
+            None,
+        ),
+        None => told.tell_flag(
+            variant,
+            Flag::OtherModel,
+            &format!("named another model than the one asked for{by}, which spoils the comparison"),
+            Some("ask for one of these by its own id"),
+        ),
+    }
     told.tell_flag(
         variant,
         Flag::Buffered,
@@ -167,8 +179,8 @@ fn comparability(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_flag(
         variant,
         Flag::Cold,
-        "cold (a connection had to be opened), set aside from TTFT",
-        Some("raise warmup, or lower concurrency"),
+        "cold (the server had closed the connection, or a retry came), set aside from TTFT",
+        None,
     );
     told.tell_flag(
         variant,

@@ -185,6 +185,14 @@ fn push_table(screen: &mut String, table: &Table, style: Style) {
         });
         push_row(screen, style, cells);
     }
+    let kept = columns.iter().map(|column| column.shown.heading);
+    let kept: Vec<&str> = kept.collect();
+    let shown = table.shown().into_iter().map(|(_, shown)| shown.heading);
+    let left_out: Vec<&str> = shown.filter(|heading| !kept.contains(heading)).collect();
+    if !left_out.is_empty() {
+        let line = format!("left out at this width: {}", left_out.join(", "));
+        push_line(screen, style, DIM, &line);
+    }
 }
 
 fn push_row<'a>(

@@ -24,7 +24,8 @@ macro_rules! faults {
         #[allow(clippy::doc_markdown, reason = "meanings are plain text: worlds show them too")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
-            $(#[doc = $meaning] $variant,)*
+            // Not the meaning: it may hold brackets and tags, which are markup here.
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Fault {

@@ -1,7 +1,39 @@
 //! Mathematics: numbers in, numbers out.
 //!
 //! Owns the procedures and their error rates. Must not know what a number measures, nor touch a
-//! clock, a file or the system's randomness. Invariant: the same numbers give the same result, in
-//! whatever order they came.
+//! clock, a file or any randomness. Invariant: the same numbers give the same result, in whatever
+//! order they came (but for [`drift`] and [`size`]'s noise, where the order is the question), and
+//! nothing panics on any number.
+//!
+//! From the ground up:
+//!
+//! * [`special`], [`distributions`]: the normal, Student's t, the binomial.
+//! * [`interval`]: the level of an interval and its two ends. [`mean`]: Student's t over prompts.
+//! * [`quantile`], [`quantile_interval`]: percentiles. [`hodges_lehmann`]: robust levels and shifts.
+//! * [`paired`]: two sides on the same prompts. [`car`]: are they different? [`tail`]: in the tail?
+//! * [`rates`], [`cost`]: shares and money. [`multiple`]: many comparisons at once.
+//! * [`history`], [`series`]: today against the past. [`drift`]: a change inside a run.
+//! * [`sequential`]: looking early. [`size`]: how many requests a question needs.
 
+pub mod car;
+pub mod cost;
+pub mod distributions;
+pub mod drift;
+pub mod history;
+pub mod hodges_lehmann;
+pub mod interval;
+pub mod mean;
+pub mod multiple;
+pub mod paired;
 pub mod quantile;
+pub mod quantile_interval;
+pub mod rates;
+pub mod sequential;
+pub mod series;
+pub mod size;
+pub mod special;
+pub mod tail;
+
+/// The fewest prompts on which a verdict may stand: of five even all signs agreeing would happen
+/// by chance in 1 of 16 cases.
+pub const FEWEST_PROMPTS: usize = 6;

@@ -21,7 +21,7 @@ fn quantile(count: usize, q: f64, value_at: impl Fn(usize) -> f64) -> Option<f64
     if count == 0 {
         return None;
     }
-    let place = ((count as f64 + 1.0 / 3.0) * q + 1.0 / 3.0).clamp(1.0, count as f64);
+    let place = place_of(count as f64, q);
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -30,6 +30,37 @@ fn quantile(count: usize, q: f64, value_at: impl Fn(usize) -> f64) -> Option<f64
     let below = place.floor() as usize;
     let (low, high) = (value_at(below - 1), value_at(below.min(count - 1)));
     Some(low + (place - below as f64) * (high - low))
+}
+
+/// Type 8's place of the `q`-quantile among `count` values.
+fn place_of(count: f64, q: f64) -> f64 {
+    ((count + 1.0 / 3.0) * q + 1.0 / 3.0).clamp(1.0, count.max(1.0))
+}
+
+/// The `q`-quantile (0 to 1) of pairs (value, weight) in rising order of values, where a weight
+/// says how often its value stands for: 3 is the value three times over, 0.5 half a value.
+/// The weights take the place of counts: shares that sum to 1 must be scaled to the number of values
+/// first. `None` of no values and where a weight is not above 0 or not finite.
+pub fn quantile_weighted(sorted: &[(f64, f64)], q: f64) -> Option<f64> {
+    let mut reached = 0.0;
+    let mut ends = Vec::with_capacity(sorted.len());
+    for (_, weight) in sorted {
+        if !weight.is_finite() || *weight <= 0.0 {
+            return None;
+        }
+        reached += weight;
+        ends.push(reached);
+    }
+    let last = sorted.last()?.0;
+    // Sums of weights carry rounding errors: a place this near to an end has reached it.
+    let slack = 1e-12 * reached;
+    let value_at = |place: f64| {
+        let index = ends.partition_point(|end| *end < place - slack);
+        sorted.get(index).map_or(last, |(value, _)| *value)
+    };
+    let place = place_of(reached, q);
+    let (low, high) = (value_at(place.floor()), value_at(place.floor() + 1.0));
+    Some(low + place.fract() * (high - low))
 }
 
 /// The percentiles that reports may show.
@@ -200,6 +231,37 @@ mod tests {
             prop_assert!(low <= high);
             prop_assert!(low >= values[0] as f64);
             prop_assert!(high <= values[values.len() - 1] as f64);
+        }
+
+        // A weight is a number of repetitions: whole weights are values written several times.
+        #[test]
+        fn weights_are_repetitions(
+            mut pairs in prop::collection::vec((-9.0..9.0_f64, 1..5_u8), 1..40),
+            q in 0.0..=1.0_f64,
+        ) {
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let repeated: Vec<f64> = pairs
+                .iter()
+                .flat_map(|&(value, times)| vec![value; usize::from(times)])
+                .collect();
+            let weighted: Vec<(f64, f64)> =
+                pairs.iter().map(|&(value, times)| (value, f64::from(times))).collect();
+            let (ours, theirs) = (quantile_weighted(&weighted, q), quantile_f64(&repeated, q));
+            prop_assert_eq!(ours.map(f64::to_bits), theirs.map(f64::to_bits));
+        }
+
+        // Whatever the weights, a quantile lies inside its values and never falls as q rises.
+        #[test]
+        fn weighted_quantiles_stay_inside_and_rise(
+            mut pairs in prop::collection::vec((-9.0..9.0_f64, 1e-6..50.0_f64), 1..40),
+            q in 0.0..1.0_f64,
+            step in 0.0..1.0_f64,
+        ) {
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let low = quantile_weighted(&pairs, q).unwrap();
+            let high = quantile_weighted(&pairs, (q + step).min(1.0)).unwrap();
+            prop_assert!(low <= high + 1e-12);
+            prop_assert!(low >= pairs[0].0 && high <= pairs[pairs.len() - 1].0);
         }
 
         // Both number types give one answer, so that a rate and a time are summarised alike.

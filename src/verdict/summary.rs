@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 
-use crate::record::{Gaps, HdrReader, Manifest, Sample, empty_histogram, recordable_us};
+use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, recordable_us};
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -372,6 +372,28 @@ impl Side {
             providers: self.providers,
             served_models: self.served_models,
             errors: self.errors.finish(),
+        }
+    }
+}
+
+impl VariantSummary {
+    /// The one name under which every answer came, where it is not that of the model asked for and
+    /// no gateway tells of a fallback: servers have names of their own for what they were asked.
+    pub fn alias(&self) -> Option<&str> {
+        let counts = &self.figures.counts;
+        let always = counts.answered > 0 && counts.flag(Flag::OtherModel) == counts.answered;
+        match self.served_models.iter().next() {
+            Some((name, _)) if always && self.served_models.len() == 1 => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Samples that name another model, although others of the variant do not: a fallback that the
+    /// endpoint does not tell of.
+    pub fn untold_fallbacks(&self) -> u64 {
+        match self.alias() {
+            Some(_) => 0,
+            None => self.figures.counts.flag(Flag::OtherModel),
         }
     }
 }

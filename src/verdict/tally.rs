@@ -28,12 +28,13 @@ pub struct Counts {
 }
 
 /// Every flag, in the order of its declaration: the order of [`Counts`]'s own table.
-const FLAGS: [Flag; 10] = [
+const FLAGS: [Flag; 11] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Late,
     Flag::ClientLimited,
     Flag::Fallback,
+    Flag::OtherModel,
     Flag::Compressed,
     Flag::HiddenReasoning,
     Flag::EatenByReasoning,

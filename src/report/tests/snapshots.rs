@@ -8,7 +8,7 @@ use super::*;
 fn the_page_of_a_small_run() {
     // The whole of report.md, as a person would paste it into a pull request.
     let (run, samples) = small_run();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r#"
+    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @"
     # bakeoff: quickstart
 
     anthropic/claude was the soonest at the median: TTFT p50 208 ms (n 8) against 424 ms (n 7) for the reference openai/gpt-5-mini, 0.49x. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8). Numbers only: interval estimates are not part of this version, so a small difference may be noise.
@@ -25,7 +25,7 @@ fn the_page_of_a_small_run() {
 
     ## What went wrong
 
-    - **openai/gpt-5-mini**: cold (a connection had to be opened), set aside from TTFT: 1 of 8 samples (raise warmup, or lower concurrency).
+    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples.
     - **openai/gpt-5-mini**: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower reasoning_effort).
     - **anthropic/claude**: the cost of 8 of 8 samples differs: $0.0100 by list, $0.0120 was billed, +20.0 % (check the date of the price list, and surcharges).
 
@@ -56,14 +56,14 @@ fn the_page_of_a_small_run() {
     | timeouts | connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s |
     | suite digest | sha256:5017e |
     | prices | snapshot shipped with bakeoff, 2025-01-01 |
-    "#);
+    ");
 }
 
 #[test]
 fn the_page_of_an_interrupted_run_with_failures() {
     // What spoils a comparison stands above it, and a failing variant is not praised.
     let (run, samples) = failing_run();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r#"
+    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r"
     # bakeoff: quickstart
 
     > **This run was interrupted: 15 of 16 trials have a sample.**
@@ -83,7 +83,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     ## What went wrong
 
     - **run**: without a sample: 1 of 16 planned trials.
-    - **openai/gpt-5-mini**: cold (a connection had to be opened), set aside from TTFT: 1 of 8 samples (raise warmup, or lower concurrency).
+    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples.
     - **openai/gpt-5-mini**: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower reasoning_effort).
     - **anthropic/claude**: 1 of 7 trials failed: 1 rate_limit.
     - **anthropic/claude**: the cost of 6 of 6 samples differs: $0.00750 by list, $0.00900 was billed, +20.0 % (check the date of the price list, and surcharges).
@@ -119,7 +119,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     | timeouts | connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s |
     | suite digest | sha256:5017e |
     | prices | snapshot shipped with bakeoff, 2025-01-01 |
-    "#);
+    ");
 }
 
 #[test]
@@ -130,10 +130,11 @@ fn the_terminal_of_a_small_run() {
         colour: false,
         width: 120,
     };
-    insta::assert_snapshot!(read(&run, &samples).terminal(style), @r#"
+    insta::assert_snapshot!(read(&run, &samples).terminal(style), @"
     variant                        answered  TTFT p50  latency p50  output tok  tokens out  cost/request  TTFT vs ref
     openai/gpt-5-mini (reference)       8/8    424 ms       526 ms       918/s         101     $0.000500        1.00x
     anthropic/claude                    8/8    208 ms       313 ms       918/s         101      $0.00125        0.49x
+    left out at this width: TTFT p75, latency vs ref, cost vs ref
 
     anthropic/claude was the soonest at the median: TTFT p50 208 ms (n 8) against 424 ms (n 7) for the reference
     openai/gpt-5-mini, 0.49x.
@@ -142,8 +143,7 @@ fn the_terminal_of_a_small_run() {
     Numbers only: interval estimates are not part of this version, so a small difference may be noise.
 
     What went wrong
-    openai/gpt-5-mini: cold (a connection had to be opened), set aside from TTFT: 1 of 8 samples (raise warmup, or lower
-    concurrency)
+    openai/gpt-5-mini: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples
     openai/gpt-5-mini: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower
     reasoning_effort)
     anthropic/claude: the cost of 8 of 8 samples differs: $0.0100 by list, $0.0120 was billed, +20.0 % (check the date of
@@ -155,7 +155,7 @@ fn the_terminal_of_a_small_run() {
     Percentiles are quantiles of type 8.
     † n too small for an interval with two ends (needed: p50 6, p75 13, p90 36, p95 72, p99 368).
     – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
-    "#);
+    ");
 }
 
 #[test]
@@ -166,12 +166,15 @@ fn the_terminal_of_a_failing_run_with_little_room() {
         colour: false,
         width: 60,
     };
-    insta::assert_snapshot!(read(&run, &samples).terminal(style), @r#"
+    insta::assert_snapshot!(read(&run, &samples).terminal(style), @"
     This run was interrupted: 15 of 16 trials have a sample.
 
     variant                        answered  TTFT p50
     openai/gpt-5-mini (reference)       8/8    424 ms
     anthropic/claude                    6/8    206 ms
+    left out at this width: TTFT p75, latency p50, output tok,
+    tokens out, cost/request, TTFT vs ref, latency vs ref, cost
+    vs ref
 
     Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (n
     7).
@@ -181,9 +184,9 @@ fn the_terminal_of_a_failing_run_with_little_room() {
 
     What went wrong
     run: without a sample: 1 of 16 planned trials
-    openai/gpt-5-mini: cold (a connection had to be opened), set
-    aside from TTFT: 1 of 8 samples (raise warmup, or lower
-    concurrency)
+    openai/gpt-5-mini: cold (the server had closed the
+    connection, or a retry came), set aside from TTFT: 1 of 8
+    samples
     openai/gpt-5-mini: answer empty because reasoning used up
     the token limit: 1 of 8 samples (raise max_tokens, or lower
     reasoning_effort)
@@ -194,6 +197,7 @@ fn the_terminal_of_a_failing_run_with_little_room() {
 
     variant           outcome       trials
     anthropic/claude  rate_limited       1
+    left out at this width: status, first trial, message
 
     TTFT: from sending the request to its first token, reasoning
     included; latency: to the end of the answer. Times are of
@@ -206,7 +210,7 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     p75 13, p90 36, p95 72, p99 368).
     – not known, or n too small for any estimate (needed: p50 2,
     p75 4, p90 10, p95 20, p99 100).
-    "#);
+    ");
 }
 
 #[test]
@@ -245,6 +249,7 @@ fn comparison_csv_of_a_small_run() {
     client_limited: 0 | 0
     late: 0 | 0
     fallbacks: 0 | 0
+    other_model: 0 | 0
     hidden_reasoning: 0 | 0
     eaten_by_reasoning: 1 | 0
     usage_mismatch: 0 | 0
@@ -387,7 +392,7 @@ fn the_comparison_as_json() {
       "quantiles": "type 8",
       "finding": [
         "No finding: no variant has answers enough to be ranked.",
-        "Not ranked: a/x (2 usable times, a median needs 6)."
+        "Not ranked: a/x (usable times: 2, a median needs 6)."
       ],
       "comparison": [
         {
@@ -411,6 +416,7 @@ fn the_comparison_as_json() {
           "client_limited": 0,
           "late": 0,
           "fallbacks": 0,
+          "other_model": 0,
           "hidden_reasoning": 0,
           "eaten_by_reasoning": 0,
           "usage_mismatch": 0,

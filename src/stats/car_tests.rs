@@ -1,0 +1,293 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ALPHA: Alpha = Alpha::FIVE_PERCENT;
+
+type Prompt = (Vec<f64>, Vec<f64>);
+
+/// Values with ties (whole numbers) or without.
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![(1..6_i32).prop_map(f64::from), 0.5..20.0_f64]
+}
+
+fn prompts(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Prompt>> {
+    let side = || prop::collection::vec(value(), 1..6);
+    prop::collection::vec((side(), side()), count)
+}
+
+/// The definition, word for word, without any of the shortcuts: O(N^2).
+fn scores_by_definition(prompts: &[Prompt], h: f64) -> Vec<f64> {
+    let mut all = Vec::new();
+    for (index, (a, b)) in prompts.iter().enumerate() {
+        let x: Vec<f64> = a.iter().map(|value| value.ln()).collect();
+        let y: Vec<f64> = b.iter().map(|value| value.ln() - h).collect();
+        let mut both = [x.as_slice(), y.as_slice()].concat();
+        both.sort_by(f64::total_cmp);
+        let n = both.len();
+        let centre = if n % 2 == 1 {
+            both[n / 2]
+        } else {
+            0.5 * (both[n / 2 - 1] + both[n / 2])
+        };
+        let key = |value: &f64| ((value - centre) / 1e-12).round_ties_even();
+        all.extend(x.iter().map(|value| (index, false, key(value))));
+        all.extend(y.iter().map(|value| (index, true, key(value))));
+    }
+    let rank = |key: f64| {
+        let below = all.iter().filter(|other| other.2 < key).count() as f64;
+        let tied = all
+            .iter()
+            .filter(|other| other.2.to_bits() == key.to_bits())
+            .count() as f64;
+        below + 0.5 * (tied + 1.0)
+    };
+    (0..prompts.len())
+        .map(|index| {
+            let own = || all.iter().filter(move |value| value.0 == index);
+            let mean = own().map(|value| rank(value.2)).sum::<f64>() / own().count() as f64;
+            own()
+                .filter(|value| value.1)
+                .map(|value| rank(value.2) - mean)
+                .sum()
+        })
+        .collect()
+}
+
+fn near(a: Option<f64>, b: Option<f64>, within: f64) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() <= within,
+        (a, b) => a == b,
+    }
+}
+
+fn negated(bound: Option<f64>) -> Option<f64> {
+    bound.map(|bound| -bound)
+}
+
+#[test]
+fn one_prompt_has_an_estimate_and_no_interval() {
+    // With nothing to compare a prompt with, only its own shift can be told.
+    let paired = Paired::new(&[([100.0, 110.0, 120.0], [200.0, 220.0, 240.0])]).unwrap();
+    let found = compare(&paired, ALPHA);
+    assert!((found.estimate - 2.0_f64.ln()).abs() < 0.1, "{found:?}");
+    assert_eq!(found.interval, Interval::NONE);
+    assert_eq!(found.level.p_two_sided(0.0), None);
+    assert!(without_each(&paired, 0.0).is_empty());
+}
+
+#[test]
+fn sides_without_noise_have_an_interval_without_width() {
+    // Exactly twice as slow on every prompt, whatever the prompts' own levels.
+    let prompts: Vec<Prompt> = (1..9)
+        .map(|i| (vec![f64::from(i) * 37.0; 3], vec![f64::from(i) * 74.0; 3]))
+        .collect();
+    let found = compare(&Paired::new(&prompts).unwrap(), ALPHA);
+    for log in [
+        Some(found.estimate),
+        found.interval.lower,
+        found.interval.upper,
+    ] {
+        assert!(near(log, Some(2.0_f64.ln()), 1e-11), "{found:?}");
+    }
+    assert_eq!(found.level.t(0.0), Some(f64::INFINITY));
+    assert_eq!(found.level.p_two_sided(0.0), Some(0.0));
+}
+
+#[test]
+fn the_prompt_that_decides_is_seen() {
+    // Seven prompts a little slower and one much faster: without that one, t rises.
+    let mut prompts: Vec<Prompt> = (0..7)
+        .map(|i| {
+            let base = 100.0 + f64::from(i);
+            (
+                vec![base, base * 1.07, base * 0.95],
+                vec![base * 1.2, base * 1.25, base * 1.1],
+            )
+        })
+        .collect();
+    prompts.push((vec![100.0, 110.0, 90.0], vec![40.0, 45.0, 50.0]));
+    let paired = Paired::new(&prompts).unwrap();
+    let all = test(&paired, 0.0);
+    let left_out = without_each(&paired, 0.0);
+    assert!(all.p_greater(0.0).unwrap() > 0.025);
+    for (index, mean) in left_out.iter().enumerate() {
+        let decided = mean.p_greater(0.0).unwrap() < 0.025;
+        assert_eq!(decided, index == 7, "{index}: {mean:?}");
+    }
+}
+
+proptest! {
+    // Counting ranks by sorting gives what the definition gives by comparing everything.
+    #[test]
+    fn scores_follow_the_definition(prompts in prompts(1..8), h in -1.0..1.0_f64) {
+        let paired = Paired::new(&prompts).unwrap();
+        let ours = scores(&paired, h);
+        for (ours, theirs) in ours.iter().zip(scores_by_definition(&prompts, h)) {
+            prop_assert!((ours - theirs).abs() < 1e-9);
+        }
+    }
+
+    // Repairing the last order gives what sorting anew gives, wherever the search has been before.
+    #[test]
+    fn the_last_order_leaves_no_trace(
+        prompts in prompts(1..30),
+        path in prop::collection::vec(-2.0..2.0_f64, 1..8),
+    ) {
+        let paired = Paired::new(&prompts).unwrap();
+        let mut ranking = Ranking::new(&paired);
+        for h in path {
+            prop_assert_eq!(ranking.scores(h), scores(&paired, h));
+        }
+    }
+
+    // Exchanging the sides changes the sign of t, of the estimate and of the interval, nothing else.
+    #[test]
+    fn sides_are_alike(prompts in prompts(6..14), h in -0.5..0.5_f64) {
+        let there = Paired::new(&prompts).unwrap();
+        let back = there.clone().swapped();
+        let (t, other) = (test(&there, h).t(0.0), test(&back, -h).t(0.0));
+        prop_assert!(t == negated(other) || near(t, negated(other), 1e-9), "{:?} {:?}", t, other);
+        let (there, back) = (compare(&there, ALPHA), compare(&back, ALPHA));
+        // At tiny n t may cross a level twice; then the two searches may end at different crossings.
+        prop_assume!(there.prompts >= 8);
+        prop_assert!(near(Some(there.estimate), Some(-back.estimate), 1e-9), "{:?} {:?}", there, back);
+    }
+
+    // The unit of the values, of each prompt by itself even, does not matter.
+    #[test]
+    fn units_are_irrelevant(prompts in prompts(6..10), unit in 1e-6..1e6_f64) {
+        let scaled: Vec<Prompt> = prompts
+            .iter()
+            .enumerate()
+            .map(|(index, (a, b))| {
+                let unit = unit * (index + 1) as f64;
+                let scale = |side: &[f64]| side.iter().map(|value| value * unit).collect();
+                (scale(a), scale(b))
+            })
+            .collect();
+        let plain = test(&Paired::new(&prompts).unwrap(), 0.01);
+        let other = test(&Paired::new(&scaled).unwrap(), 0.01);
+        prop_assert!(near(plain.t(0.0), other.t(0.0), 1e-9), "{:?} {:?}", plain, other);
+    }
+
+    // The order of repetitions and of prompts changes not a bit.
+    #[test]
+    fn order_is_irrelevant(prompts in prompts(2..12)) {
+        let mut shuffled = prompts.clone();
+        shuffled.reverse();
+        for (a, b) in &mut shuffled {
+            a.reverse();
+            b.rotate_left(1);
+        }
+        let there = compare(&Paired::new(&prompts).unwrap(), ALPHA);
+        let back = compare(&Paired::new(&shuffled).unwrap(), ALPHA);
+        prop_assert_eq!(there, back);
+    }
+
+    // A factor on every value of b moves the test by its logarithm.
+    #[test]
+    fn a_factor_moves_the_test(prompts in prompts(6..10), factor in 0.5..2.0_f64) {
+        let moved: Vec<Prompt> = prompts
+            .iter()
+            .map(|(a, b)| (a.clone(), b.iter().map(|value| value * factor).collect()))
+            .collect();
+        let plain = test(&Paired::new(&prompts).unwrap(), 0.013);
+        let other = test(&Paired::new(&moved).unwrap(), 0.013 + factor.ln());
+        prop_assert!(near(plain.t(0.0), other.t(0.0), 1e-9), "{:?} {:?}", plain, other);
+    }
+
+    // Leaving a prompt out by arithmetic is leaving it out of the data.
+    #[test]
+    fn leaving_out_is_leaving_out(
+        prompts in prompts(3..9),
+        shares in prop::collection::vec(0.2..3.0_f64, 9),
+        h in -0.5..0.5_f64,
+    ) {
+        let shares = &shares[..prompts.len()];
+        let weighted = |prompts: &[Prompt], shares: &[f64]| {
+            let weights = Weights::new(shares).unwrap();
+            Paired::new(prompts).unwrap().with_weights(weights).unwrap()
+        };
+        let left_out = without_each(&weighted(&prompts, shares), h);
+        for (index, ours) in left_out.into_iter().enumerate() {
+            let (mut others, mut weights) = (prompts.clone(), shares.to_vec());
+            others.remove(index);
+            weights.remove(index);
+            let truth = test(&weighted(&others, &weights), h);
+            prop_assert!((ours.estimate - truth.estimate).abs() < 1e-9);
+            prop_assert!(near(ours.standard_error, truth.standard_error, 1e-9));
+            prop_assert!((ours.df - truth.df).abs() < 1e-9);
+        }
+    }
+
+    // Equal weights are no weights, and a prompt that weighs nearly nothing hardly counts.
+    #[test]
+    fn weights_count(prompts in prompts(7..12), share in 0.1..10.0_f64) {
+        let plain = Paired::new(&prompts).unwrap();
+        let weights = Weights::new(&vec![share; prompts.len()]).unwrap();
+        let equal = plain.clone().with_weights(weights).unwrap();
+        let (ours, theirs) = (test(&equal, 0.0), test(&plain, 0.0));
+        prop_assert!(near(ours.t(0.0), theirs.t(0.0), 1e-9));
+        prop_assert!((ours.df - theirs.df).abs() < 1e-9);
+        let mut shares = vec![1.0; prompts.len()];
+        shares[0] = 1e-9;
+        let lighter = plain.with_weights(Weights::new(&shares).unwrap()).unwrap();
+        prop_assert!((test(&lighter, 0.0).effective_count() - shares.len() as f64 + 1.0).abs() < 1e-6);
+    }
+
+    // Where prompts are few, t agrees with the exact test that flips every sign: without a difference
+    // each T is as likely as its opposite, so that all 2^P patterns are equally likely.
+    #[test]
+    fn sign_flips_bear_t_out(prompts in prompts(10..12)) {
+        let paired = Paired::new(&prompts).unwrap();
+        let scores = scores(&paired, 0.0);
+        let seen: f64 = scores.iter().sum();
+        let patterns = 1_u32 << scores.len();
+        let as_large = (0..patterns)
+            .filter(|pattern| {
+                let flipped: f64 = scores
+                    .iter()
+                    .enumerate()
+                    .map(|(i, score)| if pattern >> i & 1 == 1 { -score } else { *score })
+                    .sum();
+                flipped >= seen - 1e-9
+            })
+            .count();
+        let exact = as_large as f64 / f64::from(patterns);
+        let p = test(&paired, 0.0).p_greater(0.0).unwrap();
+        // Ties in the flipped sums make the exact p larger by up to their share.
+        prop_assert!((p - exact).abs() < 0.12, "{} {}", p, exact);
+    }
+
+    // The interval holds what the two tests do not reject, looked at from outside its ends.
+    #[test]
+    fn the_interval_inverts_the_test(prompts in prompts(8..14)) {
+        let paired = Paired::new(&prompts).unwrap();
+        let found = compare(&paired, ALPHA);
+        let q = ALPHA.critical_t(found.level.df).unwrap();
+        let t = |h: f64| test(&paired, h).t(0.0).unwrap();
+        if let Some(lower) = found.interval.lower {
+            prop_assert!(t(lower - 1e-9) > q && t(lower + 1e-9) <= q);
+        }
+        if let Some(upper) = found.interval.upper {
+            prop_assert!(t(upper - 1e-9) >= -q && t(upper + 1e-9) < -q);
+        }
+    }
+
+    // No finite values make anything that is not a number.
+    #[test]
+    fn results_are_numbers(
+        prompts in prop::collection::vec(
+            (
+                prop::collection::vec(f64::MIN_POSITIVE..f64::MAX, 1..4),
+                prop::collection::vec(f64::MIN_POSITIVE..f64::MAX, 1..4),
+            ),
+            1..5,
+        ),
+    ) {
+        let found = compare(&Paired::new(&prompts).unwrap(), ALPHA);
+        prop_assert!(found.estimate.is_finite() && !found.level.estimate.is_nan());
+        prop_assert!(found.level.t(0.0).is_none_or(|t| !t.is_nan()));
+    }
+}

@@ -1,0 +1,249 @@
+//! What a request costs on average, and how much that may be wrong.
+//!
+//! Owns intervals of means of skewed numbers and of their ratios. Must not know prices; the numbers are
+//! one mean cost a prompt, in any unit of money. Invariant: costs are at least 0, a lower end is at
+//! least 0, and a ratio's interval is absent where the data cannot bound it.
+
+use super::distributions::t_isf;
+use super::interval::{Alpha, Interval};
+use super::mean::{Mean, Weights};
+
+/// A mean cost with what its interval needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CostMean {
+    /// The (weighted) mean over prompts with its standard error and degrees of freedom.
+    pub mean: Mean,
+    /// The third central moment in units of the (population) standard deviation cubed; 0 without spread.
+    pub skewness: f64,
+}
+
+/// Mean cost from one cost a prompt; `None` of nothing, and where a cost is below 0 or not finite.
+pub fn mean_cost(costs: &[f64], weights: &Weights) -> Option<CostMean> {
+    if !costs.iter().all(|cost| *cost >= 0.0) {
+        return None;
+    }
+    let mean = Mean::weighted(costs, weights)?;
+    let moment = |power: i32| -> f64 {
+        let mut terms: Vec<f64> = costs
+            .iter()
+            .zip(weights.shares())
+            .map(|(cost, share)| share * (cost - mean.estimate).powi(power))
+            .collect();
+        terms.sort_unstable_by(f64::total_cmp);
+        terms.iter().sum()
+    };
+    let spread = mean.standard_error.is_some_and(|error| error > 0.0);
+    let skewness = if spread {
+        moment(3) / moment(2).powf(1.5)
+    } else {
+        0.0
+    };
+    Some(CostMean { mean, skewness })
+}
+
+impl CostMean {
+    /// The interval of the mean: m exp(-q se / m) below, and above
+    /// m exp((q se + max(g, 0) sd (1 + 2 q^2) / (6 P)) / m): a log-t interval whose upper limit carries
+    /// the skewness g as Johnson's modified t does ("Modified t tests and confidence intervals for
+    /// asymmetrical populations", JASA 73, 1978). No bounds of a single prompt; nothing but 0 where all
+    /// costs are 0.
+    pub fn interval(&self, alpha: Alpha) -> Interval {
+        self.limits(alpha.one_side()).unwrap_or(Interval::NONE)
+    }
+
+    /// The limit that the mean exceeds with a chance of at most `one_side`.
+    pub fn upper_limit(&self, one_side: f64) -> Option<f64> {
+        self.limits(one_side)?.upper
+    }
+
+    fn limits(&self, one_side: f64) -> Option<Interval> {
+        let (m, error) = (self.mean.estimate, self.mean.standard_error?);
+        if error <= 0.0 {
+            return Some(Interval::new(m, m));
+        }
+        let q = t_isf(one_side, self.mean.df);
+        let count = self.mean.count as f64;
+        let sd = error * count.sqrt();
+        let skewed = self.skewness.max(0.0) * sd * (1.0 + 2.0 * q * q) / (6.0 * count);
+        Some(Interval::new(
+            m * (-q * error / m).exp(),
+            m * ((q * error + skewed) / m).exp(),
+        ))
+    }
+}
+
+/// The ratio of two means on the same prompts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CostRatio {
+    /// How many prompts.
+    pub prompts: usize,
+    /// b's mean over a's; `None` where a's is 0.
+    pub estimate: Option<f64>,
+    /// Its interval; no bounds where a's mean cannot be told from 0.
+    pub interval: Interval,
+}
+
+/// b's mean cost over a's, from one pair (a, b) a prompt, by Fieller's theorem ("Some problems in
+/// interval estimation", JRSS B 16, 1954): the ratios r for which b - r a could have mean 0. `None` of
+/// nothing, and where a cost is below 0 or not finite.
+pub fn ratio(pairs: &[(f64, f64)], weights: &Weights, alpha: Alpha) -> Option<CostRatio> {
+    let (costs_a, costs_b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    if !costs_a.iter().chain(&costs_b).all(|cost| *cost >= 0.0) {
+        return None;
+    }
+    let a = Mean::weighted(&costs_a, weights)?;
+    let b = Mean::weighted(&costs_b, weights)?;
+    let estimate = (a.estimate > 0.0).then(|| b.estimate / a.estimate);
+    let interval = fieller(pairs, weights, (&a, &b), alpha).unwrap_or(Interval::NONE);
+    Some(CostRatio {
+        prompts: pairs.len(),
+        estimate,
+        interval,
+    })
+}
+
+fn fieller(
+    pairs: &[(f64, f64)],
+    weights: &Weights,
+    (a, b): (&Mean, &Mean),
+    alpha: Alpha,
+) -> Option<Interval> {
+    let q = alpha.critical_t(a.df)?;
+    let (error_a, error_b) = (a.standard_error?, b.standard_error?);
+    let count = pairs.len() as f64;
+    let mut products: Vec<f64> = pairs
+        .iter()
+        .zip(weights.shares())
+        .map(|(pair, share)| share * share * (pair.0 - a.estimate) * (pair.1 - b.estimate))
+        .collect();
+    products.sort_unstable_by(f64::total_cmp);
+    let covariance = products.iter().sum::<f64>() * count / (count - 1.0);
+    // In units of the means, so that neither tiny prices nor huge ones leave the range of numbers.
+    let (spread_a, spread_b) = (q * error_a / a.estimate, q * error_b / b.estimate);
+    let joint = q * q * covariance / a.estimate / b.estimate;
+    if b.estimate <= 0.0 {
+        // Nothing on one side costs nothing at any ratio but 0.
+        return (a.estimate > 0.0).then(|| Interval::new(0.0, 0.0));
+    }
+    let (squared, linear, constant) = (
+        1.0 - spread_a * spread_a,
+        1.0 - joint,
+        1.0 - spread_b * spread_b,
+    );
+    if squared.is_nan() || squared <= 0.0 {
+        return None;
+    }
+    let root = (linear * linear - squared * constant).max(0.0).sqrt();
+    let scale = b.estimate / a.estimate / squared;
+    Some(Interval::new(
+        scale * (linear - root),
+        scale * (linear + root),
+    ))
+}
+
+/// By what to multiply an estimate so that it bounds the next run's actual cost: the k-th smallest of
+/// the past runs' actual / estimate, k = ceil((n + 1) `level`). Covers with a chance of at least `level`
+/// if runs are exchangeable (split conformal prediction; Lei and others, JASA 113, 2018). `None` of too
+/// few runs for the level (fewer than 9 for 0.9), and where a ratio is not a number.
+pub fn conformal_factor(actual_over_estimate: &[f64], level: f64) -> Option<f64> {
+    if actual_over_estimate.iter().any(|ratio| ratio.is_nan()) || !(0.0..1.0).contains(&level) {
+        return None;
+    }
+    let mut rising = actual_over_estimate.to_vec();
+    rising.sort_unstable_by(f64::total_cmp);
+    // 10 x 0.9 is 9, not the 9.000...01 that a float may make of it.
+    let rank = ((rising.len() as f64 + 1.0) * level - 1e-9).ceil().max(1.0);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 1 and one more than the number of runs"
+    )]
+    rising.get(rank as usize - 1).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALPHA: Alpha = Alpha::FIVE_PERCENT;
+
+    #[test]
+    fn free_requests_cost_nothing() {
+        // Free models exist: no division by a mean of 0, no interval out of nothing.
+        let free = mean_cost(&[0.0; 8], &Weights::equal(8)).unwrap();
+        assert_eq!(free.interval(ALPHA), Interval::new(0.0, 0.0));
+        let weights = Weights::equal(2);
+        let from_free = ratio(&[(0.0, 1.0), (0.0, 2.0)], &weights, ALPHA).unwrap();
+        assert_eq!(
+            (from_free.estimate, from_free.interval),
+            (None, Interval::NONE)
+        );
+        let to_free = ratio(&[(1.0, 0.0), (2.0, 0.0)], &weights, ALPHA).unwrap();
+        assert_eq!(to_free.estimate, Some(0.0));
+        assert_eq!(to_free.interval, Interval::new(0.0, 0.0));
+    }
+
+    #[test]
+    fn what_is_no_cost_is_refused() {
+        // A negative or missing cost would bend a mean unseen.
+        for bad in [-1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(mean_cost(&[1.0, bad], &Weights::equal(2)), None);
+            assert_eq!(
+                ratio(&[(1.0, 1.0), (1.0, bad)], &Weights::equal(2), ALPHA),
+                None
+            );
+        }
+        assert_eq!(mean_cost(&[], &Weights::equal(0)), None);
+        let one = mean_cost(&[2.0], &Weights::equal(1)).unwrap();
+        assert_eq!(one.interval(ALPHA), Interval::NONE);
+        assert_eq!(conformal_factor(&[1.0, f64::NAN], 0.5), None);
+    }
+
+    proptest! {
+        // The interval surrounds the mean, stays above 0, and follows the unit of money.
+        #[test]
+        fn intervals_follow_the_unit(
+            costs in prop::collection::vec(1e-6..10.0_f64, 2..30),
+            unit in 1e-9..1e9_f64,
+        ) {
+            let weights = Weights::equal(costs.len());
+            let plain = mean_cost(&costs, &weights).unwrap();
+            let interval = plain.interval(ALPHA);
+            let lower = interval.lower.unwrap();
+            prop_assert!(lower >= 0.0 && lower <= plain.mean.estimate);
+            prop_assert!(interval.upper.is_none_or(|upper| upper >= plain.mean.estimate));
+            let scaled: Vec<f64> = costs.iter().map(|cost| cost * unit).collect();
+            let other = mean_cost(&scaled, &weights).unwrap().interval(ALPHA).lower.unwrap();
+            prop_assert!((other - lower * unit).abs() <= 1e-6 * other.max(1e-300));
+        }
+
+        // Fieller's interval holds exactly the ratios that a t test of b - r a does not reject.
+        #[test]
+        fn fieller_inverts_a_test(
+            pairs in prop::collection::vec((0.5..2.0_f64, 0.5..2.0_f64), 6..30),
+            shares in prop::collection::vec(0.5..2.0_f64, 30),
+            candidate in 0.5..2.0_f64,
+        ) {
+            let weights = Weights::new(&shares[..pairs.len()]).unwrap();
+            let found = ratio(&pairs, &weights, ALPHA).unwrap();
+            prop_assume!(found.interval.lower.is_some());
+            let residuals: Vec<f64> = pairs.iter().map(|(a, b)| b - candidate * a).collect();
+            let p = Mean::weighted(&residuals, &weights).unwrap().p_two_sided(0.0).unwrap();
+            prop_assume!((p - 0.05).abs() > 1e-6);
+            prop_assert_eq!(found.interval.contains(candidate), p > 0.05);
+        }
+
+        // Enough past runs bound the next one; too few bound nothing.
+        #[test]
+        fn conformal_counts_runs(ratios in prop::collection::vec(0.5..3.0_f64, 0..40)) {
+            let factor = conformal_factor(&ratios, 0.9);
+            prop_assert_eq!(factor.is_some(), ratios.len() >= 9);
+            if let Some(factor) = factor {
+                let covered = ratios.iter().filter(|&&ratio| ratio <= factor).count();
+                prop_assert!(covered as f64 >= 0.9 * (ratios.len() + 1) as f64 - 1e-9);
+            }
+        }
+    }
+}

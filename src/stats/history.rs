@@ -1,0 +1,281 @@
+//! Today against the past: procedure H.
+//!
+//! Owns the prediction interval of a run's level from earlier runs, and what it learns about how much
+//! runs differ. Must not know which runs match, nor when they were. Invariant: runs differ as wholes, so
+//! that more requests inside a run never make its difference from another certain.
+//!
+//! A run is a row of robust levels (natural logarithms), one a prompt; every run has the same prompts.
+//! m is a run's mean level. What is left of a level after its run's and its prompt's mean says how well
+//! a level is known; how the m of the past differ, together with a prior worth a few runs, says how
+//! much runs differ.
+
+use super::distributions::normal_isf;
+use super::hodges_lehmann;
+use super::interval::{Alpha, Interval};
+use super::quantile::quantile_f64;
+
+/// The most past runs that a level is predicted from: older ones tell of another time.
+pub const RUNS_MAX: usize = 20;
+
+/// The power that a floor is stated for.
+const POWER: f64 = 0.8;
+
+/// From this many series of at least [`LEARN_RUNS`] runs on, the prior is what they show.
+const LEARN_SERIES: usize = 20;
+
+/// A shorter series says too little about how much its runs differ.
+const LEARN_RUNS: usize = 5;
+
+/// The robust level of one prompt in one run: the one-sample Hodges-Lehmann estimate of natural
+/// logarithms in any order. `None` of nothing, or where one is not finite.
+pub fn level(logs: &[f64]) -> Option<f64> {
+    if !logs.iter().all(|log| log.is_finite()) {
+        return None;
+    }
+    let mut sorted = logs.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    hodges_lehmann::level(&sorted)
+}
+
+/// Runs with one level a prompt: at least one run, at least two prompts, every run with all of them, all
+/// levels finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Levels(Vec<Vec<f64>>);
+
+impl Levels {
+    /// `None` where the above does not hold.
+    pub fn new(runs: Vec<Vec<f64>>) -> Option<Self> {
+        let prompts = runs.first()?.len();
+        let proper = |run: &Vec<f64>| run.len() == prompts && run.iter().all(|l| l.is_finite());
+        (prompts >= 2 && runs.iter().all(proper)).then_some(Self(runs))
+    }
+
+    /// How many runs.
+    pub fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many prompts.
+    pub fn prompts(&self) -> usize {
+        self.0[0].len()
+    }
+
+    /// The mean level of each run.
+    pub fn means(&self) -> Vec<f64> {
+        self.0.iter().map(|run| mean(run)).collect()
+    }
+
+    /// The runs from `first` to before `end`; `None` where that holds none.
+    pub fn slice(&self, first: usize, end: usize) -> Option<Self> {
+        let runs = self.0.get(first..end)?;
+        (!runs.is_empty()).then(|| Self(runs.to_vec()))
+    }
+
+    /// These levels less those of a control in the same runs, so that what slows both cancels. `None`
+    /// unless runs and prompts are as many.
+    pub fn less(&self, control: &Self) -> Option<Self> {
+        if (self.runs(), self.prompts()) != (control.runs(), control.prompts()) {
+            return None;
+        }
+        let less = |(own, other): (&Vec<f64>, &Vec<f64>)| {
+            own.iter()
+                .zip(other)
+                .map(|(own, other)| own - other)
+                .collect()
+        };
+        Self::new(self.0.iter().zip(&control.0).map(less).collect())
+    }
+
+    /// The variance of a run's mean level that sampling and the prompts' own moods explain: the mean
+    /// square of what remains after run and prompt means, over P. `None` of a single run.
+    fn sampling_variance(&self) -> Option<f64> {
+        let (runs, prompts) = (self.runs(), self.prompts());
+        if runs < 2 {
+            return None;
+        }
+        let run_means = self.means();
+        let all = mean(&run_means);
+        let prompt_means: Vec<f64> = (0..prompts)
+            .map(|prompt| mean(&self.0.iter().map(|run| run[prompt]).collect::<Vec<_>>()))
+            .collect();
+        let squares: Vec<f64> = self
+            .0
+            .iter()
+            .zip(&run_means)
+            .flat_map(|(run, run_mean)| {
+                run.iter()
+                    .zip(&prompt_means)
+                    .map(move |(level, prompt_mean)| (level - run_mean - prompt_mean + all).powi(2))
+            })
+            .collect();
+        Some(sum(&squares) / ((prompts - 1) * (runs - 1)) as f64 / prompts as f64)
+    }
+
+    /// How much these runs differ, and how much of it sampling explains; `None` of a single run.
+    pub fn spread(&self) -> Option<Spread> {
+        Some(Spread {
+            runs: self.runs(),
+            between: variance(&self.means())?,
+            sampling: self.sampling_variance()?,
+        })
+    }
+}
+
+/// How much the runs of one series differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// How many runs.
+    pub runs: usize,
+    /// The variance of their mean levels.
+    pub between: f64,
+    /// The part of it that sampling explains.
+    pub sampling: f64,
+}
+
+/// What is believed about how much runs differ before any were seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prior {
+    /// The standard deviation of a run's level, as a natural logarithm, apart from sampling.
+    pub sd: f64,
+    /// As how many runs this belief counts.
+    pub runs: f64,
+}
+
+impl Default for Prior {
+    /// 4 per cent, worth six runs.
+    fn default() -> Self {
+        Self {
+            sd: 0.04,
+            runs: 6.0,
+        }
+    }
+}
+
+impl Prior {
+    /// The prior that a store of many series teaches: the median over series of what sampling does not
+    /// explain. `None` until there are 20 series of at least 5 runs.
+    pub fn learned(series: &[Spread]) -> Option<Self> {
+        let mut beyond_sampling: Vec<f64> = series
+            .iter()
+            .filter(|spread| spread.runs >= LEARN_RUNS)
+            .map(|spread| (spread.between - spread.sampling).max(0.0))
+            .collect();
+        if beyond_sampling.len() < LEARN_SERIES {
+            return None;
+        }
+        beyond_sampling.sort_unstable_by(f64::total_cmp);
+        let sd = quantile_f64(&beyond_sampling, 0.5)?.sqrt();
+        Some(Self {
+            sd,
+            ..Self::default()
+        })
+    }
+}
+
+/// Today's level against the past's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// How many past runs were used.
+    pub past: usize,
+    /// How many runs of today.
+    pub today: usize,
+    /// How many prompts.
+    pub prompts: usize,
+    /// How much higher today's level is than the past's, as a natural logarithm.
+    pub estimate: f64,
+    /// The standard deviation of one run's level, sampling included (T).
+    pub run_sd: f64,
+    /// The standard error of the estimate.
+    pub standard_error: f64,
+    /// Its degrees of freedom: the prior's runs and the past's, less 1.
+    pub df: f64,
+}
+
+/// Today's runs (usually one) against the last [`RUNS_MAX`] of the past ones, the newest last. `None`
+/// where prompts are not as many.
+///
+/// T^2 = max(s^2, (`nu_0` (`s_0`^2 + s^2) + (K - 1) S^2) / (`nu_0` + K - 1)), s^2 the sampling variance, S^2 the
+/// variance of the past's K means; standard error T sqrt(1/q + 1/K) for q runs of today; `nu_0` + K - 1
+/// degrees of freedom.
+pub fn predict(past: &Levels, today: &Levels, prior: Prior) -> Option<Prediction> {
+    if past.prompts() != today.prompts() {
+        return None;
+    }
+    let past = past.slice(past.runs().saturating_sub(RUNS_MAX), past.runs())?;
+    let all = Levels([today.0.as_slice(), past.0.as_slice()].concat());
+    let sampling = all.sampling_variance()?;
+    let (past_means, today_means) = (past.means(), today.means());
+    let (k, q) = (past.runs() as f64, today.runs() as f64);
+    let between = variance(&past_means).unwrap_or(0.0);
+    let df = prior.runs + k - 1.0;
+    let seen = prior.runs * (prior.sd * prior.sd + sampling) + (k - 1.0) * between;
+    let run_variance = if df > 0.0 {
+        sampling.max(seen / df)
+    } else {
+        sampling
+    };
+    let run_sd = run_variance.sqrt();
+    Some(Prediction {
+        past: past.runs(),
+        today: today.runs(),
+        prompts: all.prompts(),
+        estimate: mean(&today_means) - mean(&past_means),
+        run_sd,
+        standard_error: run_sd * (1.0 / q + 1.0 / k).sqrt(),
+        df,
+    })
+}
+
+impl Prediction {
+    /// Today's excess over the past, as a mean for t and p.
+    pub fn mean(&self) -> super::mean::Mean {
+        super::mean::Mean {
+            count: self.prompts,
+            estimate: self.estimate,
+            standard_error: Some(self.standard_error),
+            df: self.df,
+        }
+    }
+
+    /// The interval of the excess.
+    pub fn interval(&self, alpha: Alpha) -> Interval {
+        self.mean().interval(alpha)
+    }
+
+    /// The smallest log ratio that would be found with a power of 80 %, however many requests a run
+    /// has: see [`smallest_shift`].
+    pub fn smallest_shift(&self, alpha: Alpha) -> f64 {
+        smallest_shift(self.run_sd, self.today as f64, self.past as f64, alpha)
+    }
+}
+
+/// The noise floor: the smallest log ratio between `today` and `past` runs that is found with a power
+/// of 80 %, at a run-level standard deviation `run_sd`: (`z_(1-alpha/2)` + `z_0.8`) T sqrt(1/q + 1/K).
+pub fn smallest_shift(run_sd: f64, today: f64, past: f64, alpha: Alpha) -> f64 {
+    (alpha.critical_z() + normal_isf(1.0 - POWER)) * run_sd * (1.0 / today + 1.0 / past).sqrt()
+}
+
+/// The sum, in rising order, so that the order of runs and prompts does not enter.
+fn sum(values: &[f64]) -> f64 {
+    let mut rising = values.to_vec();
+    rising.sort_unstable_by(f64::total_cmp);
+    rising.iter().sum()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    sum(values) / values.len() as f64
+}
+
+/// With n - 1; `None` of fewer than two.
+fn variance(values: &[f64]) -> Option<f64> {
+    let centre = mean(values);
+    let squares: Vec<f64> = values
+        .iter()
+        .map(|value| (value - centre).powi(2))
+        .collect();
+    (values.len() >= 2).then(|| sum(&squares) / (values.len() - 1) as f64)
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

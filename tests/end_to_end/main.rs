@@ -1,0 +1,39 @@
+//! The whole program, as its users start it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "../support/program.rs"]
+mod program;
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "../support/server.rs"]
+mod server;
+
+mod endings;
+mod faults;
+mod keys;
+mod measuring;
+mod mistakes;
+
+/// Two prompts, three models, two repetitions: 12 trials.
+const SUITE: &str = r#"
+name = "small"
+reference = "openai/gpt-4.1-nano"
+models = ["openai/gpt-4.1-nano", "openai/gpt-5-mini", "anthropic/claude-haiku-4.5"]
+repetitions = 2
+concurrency = 1
+
+[parameters]
+max_tokens = 400
+
+[[prompts]]
+id = "capital"
+user = "What is the capital of Australia?"
+
+[[prompts]]
+id = "sky"
+user = "Why is the sky blue?"
+"#;

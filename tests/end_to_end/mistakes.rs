@@ -1,0 +1,138 @@
+//! What users get wrong before anything is sent: one message, exit code 2, nothing written.
+
+use super::SUITE;
+use super::program::Home;
+
+fn home() -> Home {
+    Home::new().with("suite.toml", SUITE)
+}
+
+fn leaves_nothing(home: &Home) {
+    assert!(!home.path("reports").exists());
+}
+
+#[test]
+fn a_bad_suite_tells_all_its_problems() {
+    // One round of corrections instead of one per mistake; each with its place.
+    let bad = r#"
+name = "bad"
+models = ["openai/gpt-5-mini"]
+repetitons = 3
+concurrency = 0
+
+[[prompts]]
+id = "a"
+user = "Hello"
+
+[[prompts]]
+id = "a"
+weight = -1
+user = "Hello again"
+"#;
+    let home = Home::new().with("bad.toml", bad).with("suite.toml", SUITE);
+    for call in [
+        "run bad.toml",
+        "run bad.toml --list",
+        "suite check suite.toml bad.toml",
+    ] {
+        let said = home
+            .bakeoff(call)
+            .exits(2)
+            .complains("bad.toml has 4 problems")
+            .complains("bad.toml:4")
+            .complains("repetitions")
+            .complains("bad.toml:5")
+            .complains("bad.toml:12")
+            .complains("bad.toml:13")
+            .run();
+        assert!(!said.err.contains('\u{1b}'), "{}", said.err);
+    }
+    let check = home.bakeoff("suite check suite.toml").run();
+    assert_eq!(
+        check.out,
+        "suite.toml: ok, 2 prompts, 3 models, 12 trials\n"
+    );
+    leaves_nothing(&home);
+}
+
+#[test]
+fn flags_and_files_that_do_not_exist_are_named() {
+    // The message names what was typed, and the exit code is that of bad usage.
+    let home = home();
+    for (call, named) in [
+        ("run suite.toml --repetitons 3", "--repetitions"),
+        ("run suite.toml --repetitions 0", "repetitions"),
+        ("run suite.toml --list --verify", "--verify"),
+        ("run missing.toml", "missing.toml"),
+        ("run world.toml", "world.toml"),
+        ("run suite.toml --world missing.toml", "missing.toml"),
+        (
+            "run suite.toml --world suite.toml",
+            "suite.toml is not a world",
+        ),
+        ("run suite.toml --project missing.toml", "missing.toml"),
+        ("run suite.toml --prompt nothing", "nothing"),
+        ("report nowhere", "nowhere"),
+        ("report .", "manifest.json"),
+        ("report world.toml", "world.toml"),
+        ("bake", "bake"),
+    ] {
+        let said = home.bakeoff(call).exits(2).complains(named).run();
+        assert_eq!(said.out, "", "{call}");
+    }
+    leaves_nothing(&home);
+}
+
+#[test]
+fn unknown_endpoints_are_told_with_the_nearest() {
+    // `vercle` is a slip; `nonsense` is told what there is.
+    let home = home();
+    home.bakeoff("run suite.toml --endpoint vercle")
+        .exits(2)
+        .complains("vercle")
+        .complains("did you mean `vercel`?")
+        .run();
+    home.bakeoff("run suite.toml --endpoint nonsense")
+        .exits(2)
+        .complains("openai, openrouter, sim, vercel")
+        .run();
+    home.bakeoff("run suite.toml --endpoint http://user:pass@host/v1")
+        .exits(2)
+        .run();
+    leaves_nothing(&home);
+}
+
+#[test]
+fn a_missing_key_is_told_by_the_name_of_its_variable() {
+    // And nothing is sent: not even a connection is opened.
+    let home = home();
+    for (endpoint, variables) in [
+        ("vercel", ["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"]),
+        ("openrouter", ["OPENROUTER_API_KEY"; 2]),
+        ("openai", ["OPENAI_API_KEY"; 2]),
+    ] {
+        let call = format!("run suite.toml --endpoint {endpoint}");
+        home.bakeoff(&call)
+            .env("AI_GATEWAY_API_KEY", "")
+            .exits(2)
+            .complains(variables[0])
+            .complains(variables[1])
+            .complains("--endpoint sim")
+            .run();
+    }
+    leaves_nothing(&home);
+}
+
+#[test]
+fn simulator_flags_are_refused_elsewhere() {
+    // A salt that has no effect would make two runs look comparable that are not.
+    let home = home();
+    for flag in ["--salt 1", "--world world.toml"] {
+        home.bakeoff(&format!(
+            "run suite.toml --endpoint http://127.0.0.1:9/v1 {flag}"
+        ))
+        .exits(2)
+        .complains("--endpoint sim")
+        .run();
+    }
+}

@@ -1,0 +1,263 @@
+//! The program as its users start it: the built binary in a folder of its own, with an environment
+//! that holds nothing of the machine's, bounded in time.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A program that runs so long hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A world that answers within milliseconds.
+pub(crate) const FAST_WORLD: &str = r"
+[default]
+ttft = { median_ms = 6, sigma = 0.2 }
+gap = { median_ms = 1, sigma = 0.2 }
+tokens = { median = 12, sigma = 0.3 }
+prefill_ms_per_ktok = 0
+";
+
+/// A folder with a suite and what else a test puts there.
+pub(crate) struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// A folder with the fast world as `world.toml`.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Self { folder };
+        home.with("world.toml", FAST_WORLD)
+    }
+
+    /// Puts a file there.
+    pub(crate) fn with(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.path(name), text).unwrap();
+        self
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The text of a file in the folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The samples of the newest run of a suite, in the order of the plan.
+    pub(crate) fn samples(&self, suite: &str) -> Vec<Value> {
+        let text = self.read(&format!("reports/{suite}/latest/samples.jsonl"));
+        let mut samples: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        samples.sort_by_key(|sample| sample["trial"].as_u64());
+        samples
+    }
+
+    /// Every file below the folder.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                // `latest` is a link: its files are found under their own name.
+                match path.symlink_metadata().unwrap().file_type() {
+                    kind if kind.is_dir() => walk(&path, found),
+                    kind if kind.is_file() => found.push(path),
+                    _ => {}
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(self.folder.path(), &mut found);
+        found.sort();
+        found
+    }
+
+    /// A call of the program in this folder; arguments are separated by spaces.
+    pub(crate) fn bakeoff(&self, arguments: &str) -> Call {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bakeoff"));
+        command
+            .args(arguments.split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Call {
+            command,
+            status: 0,
+            out: Vec::new(),
+            err: Vec::new(),
+        }
+    }
+}
+
+/// A call that is not made yet, and what is expected of it.
+#[must_use = "nothing is started before `run`"]
+pub(crate) struct Call {
+    command: Command,
+    status: i32,
+    out: Vec<String>,
+    err: Vec<String>,
+}
+
+/// What a call said.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Call {
+    /// Sets a variable of its environment, which is empty otherwise.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Expects this exit code; without a word, 0.
+    pub(crate) fn exits(self, status: i32) -> Self {
+        Self { status, ..self }
+    }
+
+    /// Expects a text on standard output.
+    pub(crate) fn says(mut self, text: &str) -> Self {
+        self.out.push(text.to_owned());
+        self
+    }
+
+    /// Expects a text on standard error.
+    pub(crate) fn complains(mut self, text: &str) -> Self {
+        self.err.push(text.to_owned());
+        self
+    }
+
+    /// Makes the call and checks what was expected.
+    pub(crate) fn run(self) -> Said {
+        self.begin().end()
+    }
+
+    /// Makes the call with nobody to read its standard output.
+    pub(crate) fn begin_unread(mut self) -> Underway {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.command.stdout(writer);
+        self.begin()
+    }
+
+    /// Makes the call and comes back while it is under way.
+    pub(crate) fn begin(mut self) -> Underway {
+        let mut child = self.command.spawn().unwrap();
+        let out = child.stdout.take();
+        let err = child.stderr.take().unwrap();
+        let (out_lines, out_told) = mpsc::channel();
+        let (err_lines, err_told) = mpsc::channel();
+        Underway {
+            child,
+            expected: self,
+            out: std::thread::spawn(move || match out {
+                Some(out) => all_text(out, &out_lines),
+                None => String::new(),
+            }),
+            err: std::thread::spawn(move || all_text(err, &err_lines)),
+            out_told,
+            err_told,
+        }
+    }
+}
+
+/// Everything that a stream brings, told line by line on the way.
+fn all_text(stream: impl Read, lines: &mpsc::Sender<String>) -> String {
+    let mut all = String::new();
+    let mut stream = BufReader::new(stream);
+    loop {
+        let before = all.len();
+        if stream.read_line(&mut all).unwrap() == 0 {
+            return all;
+        }
+        // Whoever waited for a line may have left.
+        let _ = lines.send(all[before..].to_owned());
+    }
+}
+
+/// A call under way.
+pub(crate) struct Underway {
+    child: Child,
+    expected: Call,
+    out: JoinHandle<String>,
+    err: JoinHandle<String>,
+    out_told: mpsc::Receiver<String>,
+    err_told: mpsc::Receiver<String>,
+}
+
+impl Underway {
+    /// Waits for the next line on standard error.
+    pub(crate) fn next_line(&self) -> String {
+        let line = self.err_told.recv_timeout(PATIENCE);
+        line.expect("it ended, or hangs, without a word")
+    }
+
+    /// Waits for the next line on standard output that names a URL, and returns this.
+    pub(crate) fn next_url(&self) -> String {
+        loop {
+            let line = self
+                .out_told
+                .recv_timeout(PATIENCE)
+                .expect("it names no URL");
+            if let Some(url) = line
+                .split_whitespace()
+                .find(|word| word.starts_with("http://"))
+            {
+                return url.to_owned();
+            }
+        }
+    }
+
+    /// Sends a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Waits for its end and checks what was expected.
+    pub(crate) fn end(mut self) -> Said {
+        // The pipes close when it ends; then nothing is left to wait for.
+        let hangs = loop {
+            match self.err_told.recv_timeout(PATIENCE) {
+                Ok(_) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break false,
+                Err(mpsc::RecvTimeoutError::Timeout) => break true,
+            }
+        };
+        if hangs {
+            self.child.kill().unwrap();
+        }
+        let status = self.child.wait().unwrap();
+        let said = Said {
+            out: self.out.join().unwrap(),
+            err: self.err.join().unwrap(),
+        };
+        assert!(!hangs, "it hangs: {said:#?}");
+        let Said { out, err } = &said;
+        let code = status.code().unwrap_or(-1);
+        let told = format!("exit code {code}\n--- stdout\n{out}\n--- stderr\n{err}");
+        assert_eq!(code, self.expected.status, "{told}");
+        for text in &self.expected.out {
+            assert!(out.contains(text), "no `{text}` on stdout: {told}");
+        }
+        for text in &self.expected.err {
+            assert!(err.contains(text), "no `{text}` on stderr: {told}");
+        }
+        said
+    }
+}

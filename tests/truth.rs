@@ -1,0 +1,216 @@
+//! What the program says of each answer, laid beside what the simulator knows of it, by request id.
+//!
+//! The simulator stamps what comes after the fact and what goes before it, so that no client can
+//! see anything sooner than it says. A figure of ours below its truth is a clock that lies.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/program.rs"]
+mod program;
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+
+use bakeoff::record::Sample;
+use bakeoff::sim::truth::Truth;
+use bakeoff::sim::{Simulator, World};
+use bakeoff::units::Nanos;
+use program::{FAST_WORLD, Home};
+
+/// Models of every kind: exact times, visible, summarised, encrypted and hidden reasoning, several
+/// tokens a chunk, prompt caches, a provider that often fails, and answers that break.
+const SUITE: &str = r#"
+name = "truth"
+models = [
+  "sim/constant-20ms-3ms-16",
+  "sim/constant-0ms-0ms-40",
+  "openai/gpt-5-mini",
+  "openai/gpt-5-nano",
+  "openai/gpt-4.1-nano",
+  "openai/gpt-4o-mini",
+  "google/gemini-2.5-pro",
+  "spacexai/grok-4.1-fast-reasoning",
+  "inception/mercury-2",
+  "deepseek/deepseek-v3.2",
+  "openai/gpt-4.1-nano+buffered-2000",
+  "openai/gpt-4.1-nano+bytewise",
+  "openai/gpt-4.1-nano+503+once",
+  "openai/gpt-4.1-nano+reset",
+  "openai/gpt-4.1-nano+error-midstream",
+]
+repetitions = 4
+concurrency = 2
+warmup = 1
+
+[[prompts]]
+id = "short"
+user = "Why is the sky blue?"
+
+[[prompts]]
+id = "long"
+user = "LONG"
+"#;
+
+const WORLD: &str = r#"
+[models."openai/gpt-4o-mini"]
+providers = [{ name = "azure", failure_share = 0.5 }, { name = "openai" }]
+"#;
+
+/// The suite with a prompt that is long enough for a prompt cache.
+fn home() -> Home {
+    let long = "All work and no play makes a dull benchmark. ".repeat(200);
+    let suite = SUITE.replace("LONG", &long);
+    let world = format!("{FAST_WORLD}{WORLD}");
+    Home::new()
+        .with("suite.toml", &suite)
+        .with("gateway.toml", &world)
+}
+
+fn samples(home: &Home) -> Vec<Sample> {
+    let samples = home.samples("truth").into_iter();
+    samples
+        .map(|sample| serde_json::from_value(sample).unwrap())
+        .collect()
+}
+
+/// Asserts that `ours`, counted from our sending, is not below the instant `theirs`, counted from
+/// their receiving.
+fn not_sooner(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, told: &Truth) {
+    if let (Some(ours), Some(theirs)) = (ours, theirs) {
+        let theirs = theirs.since(told.arrival_ns);
+        assert!(
+            ours >= theirs,
+            "{what}: {ours:?} is below {theirs:?}: {told:?}"
+        );
+    }
+}
+
+/// Times of the answered attempt.
+fn check_times(sample: &Sample, told: &Truth) {
+    not_sooner("headers", sample.headers_ns, told.headers_ns, told);
+    not_sooner("TTFT", sample.ttft_ns, told.first_token_ns, told);
+    not_sooner("TTFA", sample.ttfa_ns, told.first_token_ns, told);
+    not_sooner(
+        "latency",
+        sample.latency_ns,
+        told.chunks_ns.last().copied(),
+        told,
+    );
+    if sample.outcome.answered() {
+        // Only a whole answer's last token is the simulator's last.
+        not_sooner(
+            "last token",
+            sample.last_token_ns,
+            told.chunks_ns.last().copied(),
+            told,
+        );
+        assert_eq!(sample.ttft_ns.is_some(), told.first_token_ns.is_some());
+        let gaps = sample.gaps.as_ref().unwrap();
+        assert_eq!(gaps.count + gaps.coalesced + 1, told.chunks, "{told:?}");
+    }
+}
+
+/// Counts, provider and money of a whole answer.
+fn check_account(sample: &Sample, told: &Truth) {
+    let usage = sample.usage.as_ref().unwrap();
+    assert_eq!(usage.prompt_tokens, Some(told.prompt_tokens));
+    assert_eq!(usage.completion_tokens, Some(told.completion_tokens));
+    assert_eq!(usage.reasoning_tokens.unwrap_or(0), told.reasoning_tokens);
+    assert_eq!(usage.cached_tokens.unwrap_or(0), told.cached_tokens);
+    assert_eq!(
+        usage.cache_write_tokens.unwrap_or(0),
+        told.cache_write_tokens
+    );
+    assert_eq!(sample.provider, told.provider);
+    assert_eq!(sample.generation_id, told.generation_id);
+    assert_eq!(sample.billed_usd, told.cost_usd);
+    if let Some(list) = sample.cost_usd {
+        assert_eq!(Some(list), told.cost_usd, "{told:?}");
+    }
+}
+
+/// Every sample beside its truth; each attempt has one, too.
+fn check(samples: &[Sample], truth: &[Truth]) {
+    let mut by_id = HashMap::new();
+    for told in truth {
+        let id = told.request_id.as_deref().unwrap();
+        assert!(by_id.insert(id, told).is_none(), "{id} was sent twice");
+    }
+    assert_eq!(samples.len(), 15 * 2 * 4);
+    for sample in samples {
+        for attempt in &sample.attempts {
+            let told = by_id[attempt.request_id.as_str()];
+            let shown = attempt.status.unwrap_or(0);
+            assert_eq!(shown, told.status);
+            assert_eq!(told.model.as_deref(), Some(sample.model.as_str()));
+        }
+        let told = by_id[sample.request_id.as_str()];
+        check_times(sample, told);
+        if sample.outcome.answered() {
+            check_account(sample, told);
+        }
+    }
+    // The suite must not prove less than it says.
+    let any =
+        |holds: &dyn Fn(&Sample) -> bool| samples.iter().filter(|sample| holds(sample)).count();
+    assert!(any(&|sample| sample.outcome.answered()) >= 13 * 8);
+    assert!(any(&|sample| sample.attempts.len() > 1) >= 2);
+    assert!(any(&|sample| sample.provider_attempts > Some(1)) >= 1);
+    assert!(
+        any(&|sample| sample
+            .usage
+            .is_some_and(|usage| usage.cached_tokens > Some(0)))
+            >= 1
+    );
+    assert!(any(&|sample| sample.cost_usd.is_some()) >= 60);
+    let warm_ups = truth.len()
+        - samples
+            .iter()
+            .map(|sample| sample.attempts.len())
+            .sum::<usize>();
+    assert_eq!(warm_ups, 15);
+}
+
+#[test]
+fn nothing_is_ever_sooner_than_the_truth() {
+    // The promise that every figure rests on: what we measure took at least that long, and tokens,
+    // provider and money are those of the answer.
+    let home = home();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let world = World::parse(&home.read("gateway.toml")).unwrap();
+    let running = Simulator::start(world, listener, None, 5).unwrap();
+    home.bakeoff(&format!(
+        "run suite.toml --quiet --endpoint {}",
+        running.base_url()
+    ))
+    .exits(4)
+    .run();
+    check(&samples(&home), &running.truth());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_simulator_alone_tells_its_truth_in_a_file() {
+    // The same with two processes, as the benchmark of fidelity does it; and Ctrl-C ends the
+    // simulator in order, with every line written.
+    let home = home();
+    let simulator = home
+        .bakeoff("sim --port 0 --salt 5 --world gateway.toml --truth truth.jsonl")
+        .begin();
+    let url = simulator.next_url();
+    home.bakeoff(&format!("run suite.toml --quiet --endpoint {url}"))
+        .exits(4)
+        .run();
+    simulator.signal(rustix::process::Signal::INT);
+    simulator.end();
+    let text = home.read("truth.jsonl");
+    let truth: Vec<Truth> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    check(&samples(&home), &truth);
+}
