@@ -553,7 +553,12 @@ fn endpoints_are_resolved() {
             }],
             requests_per_minute: Some(60),
             tokens_per_minute: Some(1_000_000),
-            max_tokens_name: Some(TokenLimitName::MaxTokens),
+            wording: Wording {
+                max_tokens_name: Some(TokenLimitName::MaxTokens),
+                ..Wording::default()
+            },
+            key_header: None,
+            api_version: None,
         }
     );
     // An own profile changes only what it says of the built-in one.
@@ -583,6 +588,6 @@ fn endpoints_are_resolved() {
         format!("{error}; {}", error.help().unwrap_or_default())
     };
     insta::assert_snapshot!(told("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
-    insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
+    insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
     insta::assert_snapshot!(told("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
 }
