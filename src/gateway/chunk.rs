@@ -19,6 +19,10 @@ use crate::record::Usage;
 use crate::units::Usd;
 
 /// What one chunk says.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the chunk, and any of them can hold together"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The id on the chunk's envelope.

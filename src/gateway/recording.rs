@@ -187,6 +187,8 @@ pub struct DoneWatch {
     kept: usize,
     /// The line goes on beyond what is remembered of it.
     longer: bool,
+    /// The byte before: a LF after a CR is of the same line end.
+    before: u8,
     /// The event under way is a last one, by its name.
     last_event: bool,
     /// The last line that is not blank ended the stream.
@@ -199,6 +201,7 @@ impl Default for DoneWatch {
             head: [0; HEAD],
             kept: 0,
             longer: false,
+            before: 0,
             last_event: false,
             done: false,
         }
@@ -216,7 +219,11 @@ impl DoneWatch {
         let mut rest = frame;
         while let Some(end) = memchr2(b'\n', b'\r', rest) {
             self.extend(&rest[..end]);
-            self.end_line();
+            let half = self.before == b'\r' && rest[end] == b'\n';
+            if !half {
+                self.end_line();
+            }
+            self.before = rest[end];
             rest = &rest[end + 1..];
         }
         self.extend(rest);
@@ -236,6 +243,7 @@ impl DoneWatch {
         self.head[self.kept..self.kept + fits].copy_from_slice(&more[..fits]);
         self.kept += fits;
         self.longer |= fits < more.len();
+        self.before = more.last().copied().unwrap_or(self.before);
     }
 
     fn head(&self) -> &[u8] {
@@ -316,6 +324,38 @@ mod tests {
     }
 
     #[test]
+    fn the_last_event_of_a_route_ends_its_stream() {
+        // These routes have no `[DONE]`. An event's text is long: it is known by its name, or by
+        // its beginning, but not before its line has ended.
+        let long = "x".repeat(4 * HEAD);
+        let completed = format!(r#"data: {{"type":"response.completed","response":"{long}"}}"#);
+        let named = format!(r#"event: response.completed{}data: {{"{long}":1}}"#, "\n");
+        for (stream, done) in [
+            (
+                "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+                true,
+            ),
+            ("event:message_stop\r\ndata: {}\r\n\r\n", true),
+            ("data: { \"type\" : \"message_stop\" }\n\n", true),
+            (&*format!("{completed}\n"), true),
+            (&*format!("{named}\n\n"), true),
+            (&*completed, false),
+            (&*named, false),
+            ("event: message_stop\n", false),
+            ("event: message_stop\n\ndata: {}\n\n", false),
+            ("event: message_stopped\ndata: {}\n\n", false),
+            ("data: {\"type\":\"message_stopped\"}\n\n", false),
+            ("data: {\"text\":\"message_stop\"}\n\n", false),
+            (
+                "event: message_stop\ndata: {}\n\nevent: ping\ndata: {}\n\n",
+                false,
+            ),
+        ] {
+            assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
+        }
+    }
+
+    #[test]
     fn a_full_body_refuses_and_keeps_what_it_had() {
         // A hostile server must not make us hold more than the limit, by any size of frame.
         let mut body = Body::default();
@@ -356,6 +396,27 @@ mod tests {
             prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
             let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
             prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
+        }
+
+        // The same for the other routes' last events.
+        #[test]
+        fn last_events_do_not_depend_on_frames(
+            before in prop_oneof!["(data: \\{\\}\n\n){0,3}", "(event: ping\ndata: \\{\\}\r\r){0,2}"],
+            name in prop_oneof!["", "event: message_stop\n", "event: response[.]failed\r\n"],
+            text in prop_oneof!["\\{\\}", "\\{\"type\":\"response[.]completed\",\"a\":\"[a-z]{0,90}\"\\}"],
+            after in "[\n\r]{0,4}", cuts in prop::collection::vec(0_usize..200, 0..8),
+        ) {
+            let stream = format!("{before}{name}data: {text}{after}").into_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+            cuts.sort_unstable();
+            let mut watch = DoneWatch::new();
+            let mut start = 0;
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                watch.feed(&stream[start..cut]);
+                start = cut;
+            }
+            let last = !name.is_empty() || text.len() > 2;
+            prop_assert_eq!(watch.done(), last && !after.is_empty());
         }
 
         // The frame that completed an offset is the first one that reaches it.

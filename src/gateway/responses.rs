@@ -291,7 +291,7 @@ fn is_call(item: &WireItem<'_>) -> bool {
     matches!(&*item.kind.0, "function_call" | "custom_tool_call")
 }
 
-fn call<'a>(index: Option<u64>, item: WireItem<'a>) -> Piece<'a> {
+fn call(index: Option<u64>, item: WireItem<'_>) -> Piece<'_> {
     let arguments = item.arguments.0;
     Piece::ToolCall(ToolFragment {
         index,
