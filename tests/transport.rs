@@ -61,6 +61,7 @@ fn keyless(base_url: &str) -> Endpoint {
     Endpoint {
         base_url: base_url.to_owned(),
         key: None,
+        key_header: None,
         headers: Vec::new(),
     }
 }
@@ -170,6 +171,7 @@ fn what_is_sent_is_what_was_asked_for() {
     let with_key = Endpoint {
         base_url: server.base_url(),
         key: Some("marker-key".to_owned().into()),
+        key_header: None,
         headers: vec![
             ("x-title".to_owned(), "bakeoff".to_owned()),
             ("accept-encoding".to_owned(), "gzip".to_owned()),
@@ -312,6 +314,7 @@ fn endpoints_that_cannot_be_asked_are_refused_without_the_key() {
         let endpoint = Endpoint {
             base_url: base_url.to_owned(),
             key: key.map(|key| key.to_owned().into()),
+            key_header: None,
             headers: header
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into_iter()

@@ -7,8 +7,8 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::gateway::Endpoint;
 use crate::gateway::explain::missing_key;
+use crate::gateway::{Endpoint, request};
 use crate::record::{EndpointRecord, digest};
 use crate::sim::world::DEFAULT_WORLD;
 use crate::sim::{Running, Simulator, World};
@@ -58,9 +58,10 @@ fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
     let (key_variable, key) = found.unzip();
     Ok(Opened {
         endpoint: Endpoint {
-            base_url: base_url.to_owned(),
+            base_url: with_version(base_url, profile),
             key,
-            headers: profile.headers.clone(),
+            key_header: profile.key_header.clone(),
+            headers: headers(profile),
         },
         record: EndpointRecord {
             name: profile.name.clone(),
@@ -70,6 +71,21 @@ fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
         },
         _simulator: None,
     })
+}
+
+/// The route's headers, then the profile's own, which win.
+fn headers(profile: &Profile) -> Vec<(String, String)> {
+    let route = request::headers(profile.wording.api).iter();
+    let route = route.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    route.chain(profile.headers.iter().cloned()).collect()
+}
+
+/// The base URL with the version of the API that Azure wants in the query.
+fn with_version(base_url: &str, profile: &Profile) -> String {
+    match &profile.api_version {
+        Some(version) => format!("{base_url}?api-version={version}"),
+        None => base_url.to_owned(),
+    }
 }
 
 fn simulated(
@@ -86,10 +102,11 @@ fn simulated(
         })?;
     Ok(Opened {
         endpoint: Endpoint {
-            base_url: running.base_url(),
+            base_url: with_version(&running.base_url(), profile),
             // Any key will do there; this one is too short to be struck out of an answer.
             key: Some("sim".to_owned().into()),
-            headers: profile.headers.clone(),
+            key_header: profile.key_header.clone(),
+            headers: headers(profile),
         },
         record: EndpointRecord {
             name: profile.name.clone(),

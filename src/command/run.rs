@@ -10,14 +10,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::catalog::Catalog;
 use crate::engine::{self, Ending, Event, Orders};
-use crate::gateway::{self, Explanation, Situation, Transport, explain, settings};
+use crate::gateway::{self, Explanation, Situation, Transport, explain, request, settings};
 use crate::plan::{Pacer, Plan, plan};
 use crate::record::{
     ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, Writer,
     run_name,
 };
 use crate::report::Report;
-use crate::suite::{Profile, Prompt, Suite, Variant, prompt_canonical, select};
+use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
 use super::endpoint::{self, Opened};
@@ -120,6 +120,9 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
             Some(help) => Failure::usage(format!("{error}\n  {help}")),
             None => Failure::usage(error.to_string()),
         })?;
+    if let Some(said) = unsayable(&suite, profile.wording) {
+        return Err(Failure::usage(said));
+    }
     let catalog = Catalog::snapshot().with_own_prices(&profile.prices);
     let plan = plan(&suite);
     Ok(Job {
@@ -128,6 +131,16 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
         profile,
         catalog,
     })
+}
+
+/// What of the suite the endpoint's route cannot carry, if there is such a thing.
+fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
+    let met = engine::unsayable(suite, wording);
+    let lines: Vec<String> = met
+        .iter()
+        .map(|(what, place)| format!("{what} (first met in {place})"))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// One trial per prompt and variant: says which did not complete, keeps nothing.
@@ -345,7 +358,7 @@ impl Job {
             plan: self.plan,
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
-            max_tokens_name: profile.max_tokens_name,
+            wording: profile.wording,
             pacer: Pacer::new(
                 profile.requests_per_minute.and_then(NonZeroU32::new),
                 profile.tokens_per_minute.and_then(NonZeroU64::new),
@@ -386,7 +399,11 @@ impl Job {
                 date: source.date.clone(),
                 digest: source.digest.clone(),
             }),
-            client: settings(self.suite.timeouts, self.lanes()),
+            client: {
+                let mut client = settings(self.suite.timeouts, self.lanes());
+                client.extend(request::settings(self.profile.wording));
+                client
+            },
             planned_trials: self.plan.trial_count(),
             plan_digest: self.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

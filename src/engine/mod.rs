@@ -17,3 +17,4 @@ mod tests;
 pub use event::Event;
 pub use orders::{Ask, Orders, Stop};
 pub use run::{Ending, run};
+pub use trial::unsayable;

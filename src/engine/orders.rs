@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::catalog::Prices;
 use crate::gateway::{Outgoing, Recording, Transport};
 use crate::plan::{Pacer, Plan};
-use crate::suite::{Suite, TokenLimitName};
+use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
@@ -43,8 +43,8 @@ pub struct Orders {
     pub prompt_digests: Vec<String>,
     /// List prices of each variant's model, in the suite's order.
     pub prices: Vec<Option<Prices>>,
-    /// Name of the token limit that the endpoint wants for every model.
-    pub max_tokens_name: Option<TokenLimitName>,
+    /// How requests to the endpoint are worded: the route, and the names of some keys.
+    pub wording: Wording,
     /// Spaces slots by what the endpoint allows a minute.
     pub pacer: Pacer,
 }

@@ -3,6 +3,7 @@
 //! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
 //! time (building the request, reading the answer) happens before the first stamp or after the last.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
@@ -11,18 +12,16 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::catalog::{TokenCounts, cost};
-use crate::gateway::{Outgoing, Reading, Recording, read, request};
+use crate::gateway::request::{self, Unsayable};
+use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Slot, Trial, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
-use crate::suite::{Prompt, Variant};
+use crate::suite::{Api, Prompt, Suite, Variant, Wording};
 use crate::units::Nanos;
 
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
-
-/// The path of the chat route, after the base URL.
-const CHAT: &str = "/chat/completions";
 
 /// Tokens of an answer that a tokens-a-minute limit reserves where no token limit was set.
 const TOKENS_ASSUMED: u64 = 1_024;
@@ -66,14 +65,43 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot) -> Vec<Ready> {
 }
 
 fn body(orders: &Orders, prompt: &Prompt, variant: &Variant) -> Vec<u8> {
-    let suite = &orders.suite;
+    worded(&orders.suite, prompt, variant, orders.wording)
+        .expect("whoever gives the orders asked `unsayable` first")
+}
+
+fn worded(
+    suite: &Suite,
+    prompt: &Prompt,
+    variant: &Variant,
+    wording: Wording,
+) -> Result<Vec<u8>, Unsayable> {
     request::body(
         &variant.model,
         &suite.messages_of(prompt, variant),
         &suite.parameters_of(prompt, variant),
         suite.stream,
-        orders.max_tokens_name,
+        wording,
     )
+}
+
+/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
+/// variant where it was met first. With any of it a run must not begin.
+pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
+    if wording.api == Api::Chat {
+        // It carries everything: the words of suites are its words.
+        return Vec::new();
+    }
+    let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
+    let mut met = BTreeMap::new();
+    for prompt in suite.prompts.iter().chain(&warm_up) {
+        for variant in &suite.variants {
+            if let Err(what) = worded(suite, prompt, variant, wording) {
+                let place = || format!("{} on {}", prompt.id, variant.label);
+                met.entry(what).or_insert_with(place);
+            }
+        }
+    }
+    met.into_iter().collect()
 }
 
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
@@ -93,7 +121,7 @@ pub(super) async fn carry_out<A: Ask>(
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
         let request_id = format!("{}-{}-{number}", orders.run, trial.number);
         let outgoing = Outgoing {
-            path: CHAT,
+            path: request::path(orders.wording.api),
             request_id: request_id.clone(),
             body: ready.body.clone(),
         };
@@ -178,7 +206,7 @@ pub(super) async fn warm_up<A: Ask>(
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
                     let outgoing = Outgoing {
-                        path: CHAT,
+                        path: request::path(orders.wording.api),
                         request_id,
                         body: body.clone(),
                     };

@@ -1,7 +1,7 @@
-//! One chunk of a streamed chat answer, or a whole answer that was not streamed.
+//! One chunk of a streamed answer, or a whole answer that was not streamed.
 //!
-//! Owns the conversion of the wire structs of OpenAI-compatible servers into what was said.
-//! Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
+//! Owns the conversion of the wire structs of the chat route into what was said; the bytes say
+//! themselves which route they are of, and [`messages`] and [`responses`] read theirs. Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
 //! absent field, never a lost chunk; money is read from its decimal text, never as a float.
 
 use std::borrow::Cow;
@@ -14,10 +14,15 @@ use super::wire::{
     WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireMetadata, WireRouting,
     WireUsage, usd,
 };
+use super::{messages, responses};
 use crate::record::Usage;
 use crate::units::Usd;
 
 /// What one chunk says.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the chunk, and any of them can hold together"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// The id on the chunk's envelope.
@@ -32,10 +37,15 @@ pub struct Chunk<'a> {
     pub whole: bool,
     /// Reasoning came encrypted or as a summary.
     pub hidden_reasoning: bool,
+    /// A thought was closed: where none of it was seen, it was hidden.
+    pub signed_reasoning: bool,
     /// Verbatim.
     pub finish_reason: Option<Cow<'a, str>>,
     /// Token counts so far; what is absent was not said in this chunk.
     pub usage: Usage,
+    /// Prompt tokens that were neither read from the cache nor written to it, where the server
+    /// counts them so: the prompt's tokens are these and those.
+    pub fresh_prompt_tokens: Option<u64>,
     /// `total_tokens`, for checking the counts against each other.
     pub total_tokens: Option<u64>,
     /// Amounts of money so far.
@@ -48,6 +58,8 @@ pub struct Chunk<'a> {
     pub generation_id: Option<Cow<'a, str>>,
     /// An error told in this chunk.
     pub fault: Option<Fault>,
+    /// The answer is over: what other routes have in place of `[DONE]`.
+    pub ends: bool,
 }
 
 /// A piece of an answer.
@@ -129,7 +141,15 @@ pub struct Route {
 /// Reads the JSON of one chunk or of a whole answer; `None` when it is not a JSON object.
 pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
     let wire: Object<WireChunk<'_>> = serde_json::from_slice(json).ok()?;
-    wire.0.map(chunk_of)
+    let wire = wire.0?;
+    let named = wire.choices.0.is_empty();
+    if named && messages::speaks(&wire.kind.0) {
+        return messages::parse(json, &wire.kind.0);
+    }
+    if named && responses::speaks(&wire) {
+        return responses::parse(json, &wire.kind.0);
+    }
+    Some(chunk_of(wire))
 }
 
 /// JSON that most parsers accept and ours does not, made plain: bytes that are not UTF-8, halves of
@@ -268,7 +288,7 @@ fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>
 
 impl Piece<'_> {
     /// Whether it says anything. A tool call's bare id does: it opens the call.
-    fn speaks(&self) -> bool {
+    pub(super) fn speaks(&self) -> bool {
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => !text.is_empty(),
             Self::ToolCall(part) => {
@@ -292,6 +312,7 @@ impl Piece<'_> {
 /// count; where they differ one of them is a filled-in 0.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
+    chunk.bill = bill_of(&wire).over(chunk.bill);
     let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
     let completion = wire.completion_tokens_details.0.unwrap_or_default();
     let usage = Usage {
@@ -306,15 +327,18 @@ fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     };
     chunk.usage = newer(usage, chunk.usage);
     chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
+}
+
+/// The amounts in a usage block, of whichever route.
+pub(super) fn bill_of(wire: &WireUsage) -> Bill {
     let own_key = wire.is_byok.0 == Some(true);
-    let details = wire.cost_details.0.filter(|_| own_key);
-    let bill = Bill {
+    let details = wire.cost_details.0.as_ref().filter(|_| own_key);
+    Bill {
         with_surcharges: usd(&wire.gateway_cost),
         inference: usd(&wire.cost),
         market: usd(&wire.market_cost),
         upstream: details.and_then(|details| usd(&details.upstream_inference_cost)),
-    };
-    chunk.bill = bill.over(chunk.bill);
+    }
 }
 
 /// `newer` count by count, where it speaks.
@@ -329,7 +353,7 @@ pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
 }
 
 /// Adds what the gateway says of itself; the usage block's amounts, read before, win.
-fn add_metadata<'a>(chunk: &mut Chunk<'a>, metadata: Object<WireMetadata<'a>>) {
+pub(super) fn add_metadata<'a>(chunk: &mut Chunk<'a>, metadata: Object<WireMetadata<'a>>) {
     let Some(gateway) = metadata.0.and_then(|metadata| metadata.gateway.0) else {
         return;
     };

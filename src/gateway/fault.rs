@@ -41,7 +41,7 @@ impl Fault {
     /// The outcome of an answer that began well and then told this error.
     pub fn outcome_in_stream(&self) -> Outcome {
         match self.class() {
-            Some(Outcome::RateLimited) => Outcome::RateLimited,
+            Some(outcome @ (Outcome::RateLimited | Outcome::Filtered)) => outcome,
             _ => Outcome::StreamError,
         }
     }
@@ -90,7 +90,8 @@ impl Fault {
                 | "permissionerror"
                 | "permissiondenied"
                 | "customerverificationrequired" => Outcome::Forbidden,
-                "modelnotfound" => Outcome::ModelNotFound,
+                "modelnotfound" | "deploymentnotfound" | "invalidmodel" => Outcome::ModelNotFound,
+                "contentfilter" | "contentpolicyviolation" => Outcome::Filtered,
                 "contextlengthexceeded" | "faileddependency" => Outcome::Rejected,
                 "internalservererror"
                 | "serviceunavailableerror"
@@ -440,6 +441,10 @@ mod tests {
             ("forbidden", Outcome::Forbidden),
             ("customer_verification_required", Outcome::Forbidden),
             ("model_not_found", Outcome::ModelNotFound),
+            ("DeploymentNotFound", Outcome::ModelNotFound),
+            ("invalid_model", Outcome::ModelNotFound),
+            ("content_filter", Outcome::Filtered),
+            ("content_policy_violation", Outcome::Filtered),
             ("internal_server_error", Outcome::ServerError),
             ("service_unavailable_error", Outcome::ServerError),
             ("overloaded_error", Outcome::ServerError),
@@ -451,7 +456,7 @@ mod tests {
             let fault = of_body(body.as_bytes());
             assert_eq!(fault.outcome_of_status(418), outcome, "{word}");
             let stream = match outcome {
-                Outcome::RateLimited => Outcome::RateLimited,
+                Outcome::RateLimited | Outcome::Filtered => outcome,
                 _ => Outcome::StreamError,
             };
             assert_eq!(fault.outcome_in_stream(), stream, "{word}");

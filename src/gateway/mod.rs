@@ -1,6 +1,6 @@
 //! Asking once: one request, and what came back, from bytes to an answer with its times.
 //!
-//! Owns the wire format of OpenAI-compatible endpoints and is the only user of the HTTP client.
+//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and is the only user of the HTTP client.
 //! Must not know of suites' order, retries, budgets or reports. Invariant: nothing that costs time
 //! runs between two stamps. While an answer comes in its bytes are only copied, into a
 //! [`Recording`]; afterwards [`read`] makes a [`Reading`] of it, a pure function whose result does
@@ -13,9 +13,11 @@ mod descriptors;
 pub mod explain;
 pub mod fault;
 mod lenient;
+mod messages;
 pub mod reading;
 pub mod recording;
 pub mod request;
+mod responses;
 pub mod sse;
 mod stamps;
 mod transcript;

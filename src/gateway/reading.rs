@@ -39,7 +39,7 @@ pub struct Reading {
     pub first_answer: Option<Nanos>,
     /// When the last token-bearing chunk came.
     pub last_token: Option<Nanos>,
-    /// When the answer was over: `[DONE]`, else the end of the body; where a finished answer left
+    /// When the answer was over: `[DONE]` or another route's last event, else the end of the body; where a finished answer left
     /// the connection open until a deadline, its last event.
     pub end: Nanos,
     /// Times between token-bearing chunks.
@@ -225,9 +225,9 @@ fn form(body: &[u8]) -> Form {
 #[derive(Default)]
 struct Gathered {
     transcript: Transcript,
-    /// `[DONE]`, or the end of a whole JSON answer.
+    /// `[DONE]`, another route's last event, or the end of a whole JSON answer.
     done: bool,
-    /// When `[DONE]` came.
+    /// When the last event came that there can be.
     done_at: Option<Nanos>,
     /// When the last event came.
     last_event: Option<Nanos>,
@@ -280,7 +280,7 @@ fn read_answer(
     tell(reading, gathered.transcript, asked, response);
 }
 
-/// Reads a stream, up to `[DONE]` or its end.
+/// Reads a stream, up to `[DONE]` (or what other routes have in its place) or its end.
 fn gather_events(gathered: &mut Gathered, stamps: &mut Stamps<'_>, body: &Body) {
     for event in sse::events(body.bytes()) {
         let event = match event {
@@ -299,7 +299,11 @@ fn gather_events(gathered: &mut Gathered, stamps: &mut Stamps<'_>, body: &Body) 
             gathered.done_at = gathered.last_event;
             return;
         }
-        gather_event(gathered, stamps, &event, frame);
+        gathered.done = gather_event(gathered, stamps, &event, frame);
+        if gathered.done {
+            gathered.done_at = gathered.last_event;
+            return;
+        }
         if gathered.transcript.too_many_calls {
             gathered.excess = Some("the answer has too many tool calls".to_owned());
             return;
@@ -307,7 +311,13 @@ fn gather_events(gathered: &mut Gathered, stamps: &mut Stamps<'_>, body: &Body) 
     }
 }
 
-fn gather_event(gathered: &mut Gathered, stamps: &mut Stamps<'_>, event: &Event<'_>, frame: usize) {
+/// Reads an event, and says whether it ends the answer.
+fn gather_event(
+    gathered: &mut Gathered,
+    stamps: &mut Stamps<'_>,
+    event: &Event<'_>,
+    frame: usize,
+) -> bool {
     let text = event.text.trim_ascii();
     let is_error = event.name == b"error";
     if !text.starts_with(b"{") {
@@ -318,7 +328,7 @@ fn gather_event(gathered: &mut Gathered, stamps: &mut Stamps<'_>, event: &Event<
             let stray = || String::from_utf8_lossy(text).into_owned();
             gathered.stray.get_or_insert_with(stray);
         }
-        return;
+        return false;
     }
     let mended: Vec<u8>;
     let mut parsed = chunk::parse(text);
@@ -332,13 +342,15 @@ fn gather_event(gathered: &mut Gathered, stamps: &mut Stamps<'_>, event: &Event<
             let told = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
             gathered.broken.get_or_insert_with(told);
         }
-        return;
+        return false;
     };
     if is_error && chunk.fault.is_none() {
         chunk.fault = Some(fault::of_body(text));
     }
+    let ends = chunk.ends;
     let added = gathered.transcript.take(chunk);
     stamps.take(frame, added);
+    ends
 }
 
 /// Reads an answer that was not streamed.
@@ -428,7 +440,7 @@ fn by_finish_reason(
     status: Option<u16>,
 ) -> (Outcome, Option<ErrorReport>) {
     let outcome = match reason.to_ascii_lowercase().as_str() {
-        "error" | "insufficient_system_resource" => {
+        "error" | "insufficient_system_resource" | "failed" | "cancelled" => {
             let fault = Fault {
                 kind: Some(reason.to_owned()),
                 message: format!("the answer ended with finish_reason \"{reason}\""),
@@ -439,7 +451,11 @@ fn by_finish_reason(
         "content_filter" => Outcome::Filtered,
         "refusal" => Outcome::Refused,
         _ if transcript.is_refusal() => Outcome::Refused,
-        "length" | "max_tokens" => Outcome::Length,
+        "length" | "max_tokens" | "max_output_tokens" | "model_context_window_exceeded" => {
+            Outcome::Length
+        }
+        // Ended early, for a reason that was not told.
+        "incomplete" => Outcome::Cut,
         _ => Outcome::Complete,
     };
     (outcome, None)

@@ -1,10 +1,10 @@
 //! What the transport saw of one exchange, untouched: bytes with the instants at which they came.
 //!
-//! Owns the shape of a recording, its limits, and the watch for `[DONE]`. Must not know what the
+//! Owns the shape of a recording, its limits, and the watch for the end of a stream. Must not know what the
 //! bytes mean. Invariant: a [`Body`]'s frames lie side by side, cover its bytes, are never empty,
 //! and stay within the limits below, whoever sends them.
 
-use memchr::memmem;
+use memchr::{memchr2, memmem};
 
 use crate::units::Nanos;
 
@@ -157,7 +157,8 @@ impl Body {
 /// Why an exchange was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The body ended as the protocol says, or `[DONE]` was seen and the line went quiet.
+    /// The body ended as the protocol says, or `[DONE]` (or what other routes have in its place) was
+    /// seen and the line went quiet.
     Complete,
     /// No connection could be made; the client's words.
     ConnectFailed(String),
@@ -184,18 +185,48 @@ pub enum Deadline {
     Total,
 }
 
-/// Most bytes of the end of a stream that [`DoneWatch`] remembers: the longest spelling of the
-/// line, the line end before it, and room for blank lines after it.
-const TAIL: usize = 32;
+/// Most bytes of the beginning of a line that [`DoneWatch`] remembers: the longest line by whose
+/// beginning it knows the end, and room for blanks.
+const HEAD: usize = 64;
 
-/// Watches for a stream that ends with the line `data: [DONE]`, so that the transport need not wait
-/// for a server that leaves the connection open. It costs nanoseconds a frame: it only remembers
-/// the last bytes. It errs on the side of waiting.
-#[derive(Debug, Clone, Copy, Default)]
+/// The events that end an answer on the Messages and on the Responses route.
+const LAST_EVENTS: [&[u8]; 5] = [
+    b"message_stop",
+    b"response.completed",
+    b"response.incomplete",
+    b"response.failed",
+    b"response.cancelled",
+];
+
+/// Watches for a stream that ends with the line `data: [DONE]`, or with the event that other routes
+/// have in its place, so that the transport need not wait for a server that leaves the connection
+/// open. It costs nanoseconds a frame: it looks for the ends of lines, and remembers how the last
+/// one begins. It errs on the side of waiting.
+#[derive(Debug, Clone, Copy)]
 pub struct DoneWatch {
-    tail: [u8; TAIL],
+    head: [u8; HEAD],
     kept: usize,
-    more_before: bool,
+    /// The line goes on beyond what is remembered of it.
+    longer: bool,
+    /// The byte before: a LF after a CR is of the same line end.
+    before: u8,
+    /// The event under way is a last one, by its name.
+    last_event: bool,
+    /// The last line that is not blank ended the stream.
+    done: bool,
+}
+
+impl Default for DoneWatch {
+    fn default() -> Self {
+        Self {
+            head: [0; HEAD],
+            kept: 0,
+            longer: false,
+            before: 0,
+            last_event: false,
+            done: false,
+        }
+    }
 }
 
 impl DoneWatch {
@@ -206,28 +237,82 @@ impl DoneWatch {
 
     /// Takes the bytes of the next frame and says whether the stream so far ends with the line.
     pub fn feed(&mut self, frame: &[u8]) -> bool {
-        let fresh = &frame[frame.len().saturating_sub(TAIL)..];
-        let old = self.kept.min(TAIL - fresh.len());
-        self.more_before |= frame.len() > TAIL || old < self.kept;
-        self.tail.copy_within(self.kept - old..self.kept, 0);
-        self.tail[old..old + fresh.len()].copy_from_slice(fresh);
-        self.kept = old + fresh.len();
+        let mut rest = frame;
+        while let Some(end) = memchr2(b'\n', b'\r', rest) {
+            self.extend(&rest[..end]);
+            let half = self.before == b'\r' && rest[end] == b'\n';
+            if !half {
+                self.end_line();
+            }
+            self.before = rest[end];
+            rest = &rest[end + 1..];
+        }
+        self.extend(rest);
         self.done()
     }
 
     /// Whether the stream so far ends with the line, blank lines after it allowed.
     pub fn done(&self) -> bool {
-        let line_start = |before: &[u8]| match before.last() {
-            Some(last) => matches!(last, b'\n' | b'\r'),
-            None => !self.more_before,
-        };
-        self.tail[..self.kept]
-            .trim_ascii_end()
-            .strip_suffix(b"[DONE]")
-            .map(|rest| rest.strip_suffix(b" ").unwrap_or(rest))
-            .and_then(|rest| rest.strip_suffix(b"data:"))
-            .is_some_and(line_start)
+        if self.head().is_empty() && !self.longer {
+            return self.done;
+        }
+        self.is_done_line()
     }
+
+    fn extend(&mut self, more: &[u8]) {
+        let fits = more.len().min(HEAD - self.kept);
+        self.head[self.kept..self.kept + fits].copy_from_slice(&more[..fits]);
+        self.kept += fits;
+        self.longer |= fits < more.len();
+        self.before = more.last().copied().unwrap_or(self.before);
+    }
+
+    fn head(&self) -> &[u8] {
+        self.head[..self.kept].trim_ascii_end()
+    }
+
+    /// Whether the line under way is `data: [DONE]`: the one that is known before it has ended.
+    fn is_done_line(&self) -> bool {
+        !self.longer && value_of(self.head(), b"data") == Some(b"[DONE]")
+    }
+
+    fn end_line(&mut self) {
+        let head = self.head();
+        if head.is_empty() && !self.longer {
+            self.last_event = false;
+        } else if let Some(name) = value_of(head, b"event") {
+            self.last_event = !self.longer && LAST_EVENTS.contains(&name);
+            self.done = false;
+        } else {
+            let text = value_of(head, b"data");
+            let ends = |text| self.last_event || is_last_event(text);
+            self.done = self.is_done_line() || text.is_some_and(ends);
+        }
+        self.kept = 0;
+        self.longer = false;
+    }
+}
+
+/// The value of a line of this field.
+fn value_of<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
+    let value = line.strip_prefix(field)?.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// Whether JSON begins as a last event does that bears no name of its own: with its `type`.
+fn is_last_event(json: &[u8]) -> bool {
+    let mut rest = json;
+    for token in [&b"{"[..], b"\"type\"", b":", b"\""] {
+        match rest.trim_ascii_start().strip_prefix(token) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    let ends = |name: &&[u8]| {
+        rest.strip_prefix(*name)
+            .is_some_and(|rest| rest.starts_with(b"\""))
+    };
+    LAST_EVENTS.iter().any(ends)
 }
 
 #[cfg(test)]
@@ -254,6 +339,38 @@ mod tests {
                 false,
             ),
             ("", false),
+        ] {
+            assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
+        }
+    }
+
+    #[test]
+    fn the_last_event_of_a_route_ends_its_stream() {
+        // These routes have no `[DONE]`. An event's text is long: it is known by its name, or by
+        // its beginning, but not before its line has ended.
+        let long = "x".repeat(4 * HEAD);
+        let completed = format!(r#"data: {{"type":"response.completed","response":"{long}"}}"#);
+        let named = format!(r#"event: response.completed{}data: {{"{long}":1}}"#, "\n");
+        for (stream, done) in [
+            (
+                "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+                true,
+            ),
+            ("event:message_stop\r\ndata: {}\r\n\r\n", true),
+            ("data: { \"type\" : \"message_stop\" }\n\n", true),
+            (&*format!("{completed}\n"), true),
+            (&*format!("{named}\n\n"), true),
+            (&*completed, false),
+            (&*named, false),
+            ("event: message_stop\n", false),
+            ("event: message_stop\n\ndata: {}\n\n", false),
+            ("event: message_stopped\ndata: {}\n\n", false),
+            ("data: {\"type\":\"message_stopped\"}\n\n", false),
+            ("data: {\"text\":\"message_stop\"}\n\n", false),
+            (
+                "event: message_stop\ndata: {}\n\nevent: ping\ndata: {}\n\n",
+                false,
+            ),
         ] {
             assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
         }
@@ -337,6 +454,27 @@ mod tests {
             prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
             let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
             prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
+        }
+
+        // The same for the other routes' last events.
+        #[test]
+        fn last_events_do_not_depend_on_frames(
+            before in prop_oneof!["(data: \\{\\}\n\n){0,3}", "(event: ping\ndata: \\{\\}\r\r){0,2}"],
+            name in prop_oneof!["", "event: message_stop\n", "event: response[.]failed\r\n"],
+            text in prop_oneof!["\\{\\}", "\\{\"type\":\"response[.]completed\",\"a\":\"[a-z]{0,90}\"\\}"],
+            after in "[\n\r]{0,4}", cuts in prop::collection::vec(0_usize..200, 0..8),
+        ) {
+            let stream = format!("{before}{name}data: {text}{after}").into_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+            cuts.sort_unstable();
+            let mut watch = DoneWatch::new();
+            let mut start = 0;
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                watch.feed(&stream[start..cut]);
+                start = cut;
+            }
+            let last = !name.is_empty() || text.len() > 2;
+            prop_assert_eq!(watch.done(), last && !after.is_empty());
         }
 
         // The frame that completed an offset is the first one that reaches it.

@@ -1,49 +1,142 @@
-//! The body of a chat request.
+//! The request: its path, the headers of its route, and its body, which for the chat route is made
+//! here.
 //!
-//! Owns the names of the wire's request keys. Must not know of headers, keys or transports.
-//! Invariant: the same arguments give the same bytes.
+//! Owns what all routes share, and the names of the chat route's keys. Must not know of keys or
+//! transports. Invariants: the same arguments give the same bytes; what a route cannot carry is an
+//! error, never left out.
 
 use serde_json::{Map, Value, json};
 
-use crate::suite::{Image, Message, Parameters, TokenLimitName, Tool};
+use super::{messages, responses};
+use crate::record::ClientSetting;
+use crate::suite::{
+    Api, Image, Message, Parameters, ReasoningEffort, ReasoningName, TokenLimitName, Tool, Wording,
+};
 use crate::units::ModelId;
+
+/// The version of the Messages route that is spoken here.
+const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
+
+/// Something that a suite asks for and a route has no word for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{what} cannot be sent on the `{}` route: {remedy}", api.word())]
+pub struct Unsayable {
+    /// What cannot be sent, as the suite spells it.
+    pub what: String,
+    /// The route.
+    pub api: Api,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The path of a route, after the base URL.
+pub const fn path(api: Api) -> &'static str {
+    match api {
+        Api::Chat => "/chat/completions",
+        Api::Messages => "/messages",
+        Api::Responses => "/responses",
+    }
+}
+
+/// Headers that a route wants beside everyone's.
+pub const fn headers(api: Api) -> &'static [(&'static str, &'static str)] {
+    match api {
+        Api::Messages => &[ANTHROPIC_VERSION],
+        Api::Chat | Api::Responses => &[],
+    }
+}
+
+/// How requests are worded, for the manifest: what is not the default, and why.
+pub fn settings(wording: Wording) -> Vec<ClientSetting> {
+    let default = Wording::default();
+    let limit = wording.max_tokens_name;
+    let rows = [
+        ("api", wording.api.word(), wording.api != default.api),
+        (
+            "max_tokens_name",
+            limit.map_or("", wire_name),
+            limit.is_some(),
+        ),
+        (
+            "reasoning_name",
+            wording.reasoning_name.word(),
+            wording.reasoning_name != default.reasoning_name,
+        ),
+    ];
+    let rows = rows.into_iter().filter(|(_, _, own)| *own);
+    rows.map(|(name, value, _)| ClientSetting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        reason: "the endpoint's profile says so".to_owned(),
+    })
+    .collect()
+}
 
 /// The JSON body of one request. What the parameters do not say is not sent, so that the endpoint's
 /// own defaults hold.
 ///
-/// `endpoint_limit_name` is the name of the token limit at this endpoint, where that is known; the
-/// parameters' own name wins over it, and without either the model decides
-/// ([`token_limit_name`]). `extra` keys stand beside the others and cannot replace them, but for
-/// `stream_options`, whose keys are added to ours.
+/// `extra` keys stand beside the others and cannot replace them; where one of ours is an object, as
+/// `stream_options` is, their entries are added to it.
 pub fn body(
     model: &ModelId,
     messages: &[Message],
     parameters: &Parameters,
     stream: bool,
-    endpoint_limit_name: Option<TokenLimitName>,
-) -> Vec<u8> {
-    let mut body = parameters.extra.clone();
-    let mut set = |key: &str, value: Value| {
-        body.insert(key.to_owned(), value);
+    wording: Wording,
+) -> Result<Vec<u8>, Unsayable> {
+    let keys = match wording.api {
+        Api::Chat => chat_keys(model, messages, parameters, stream, wording),
+        Api::Messages => messages::keys(messages, parameters)?,
+        Api::Responses => responses::keys(messages, parameters)?,
     };
-    set("model", json!(model));
-    set("messages", messages.iter().map(message).collect());
-    set("stream", json!(stream));
+    let mut body = parameters.extra.clone();
+    let common = [("model", json!(model)), ("stream", json!(stream))];
+    for (key, value) in common.into_iter().chain(keys) {
+        body.insert(key.to_owned(), value);
+    }
+    if !parameters.provider_options.is_empty() {
+        let options = Value::Object(parameters.provider_options.clone());
+        body.insert("providerOptions".to_owned(), options);
+    }
+    Ok(Value::Object(body).to_string().into_bytes())
+}
+
+/// Our object under this key, laid over what `extra` has there.
+pub(super) fn added_to(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
+    let mut both = match extra.get(key) {
+        Some(Value::Object(theirs)) => theirs.clone(),
+        _ => Map::new(),
+    };
+    both.extend(ours);
+    Value::Object(both)
+}
+
+/// The chat route's keys. The parameters' own name of the token limit wins over the endpoint's, and
+/// without either the model decides ([`token_limit_name`]).
+fn chat_keys(
+    model: &ModelId,
+    messages: &[Message],
+    parameters: &Parameters,
+    stream: bool,
+    wording: Wording,
+) -> Vec<(&'static str, Value)> {
+    let extra = &parameters.extra;
+    let mut keys = vec![("messages", messages.iter().map(message).collect())];
     if stream {
         // Without this, OpenAI and its likes stream no token counts. Vercel sends them anyway.
-        let mut options = match parameters.extra.get("stream_options") {
-            Some(Value::Object(options)) => options.clone(),
-            _ => Map::new(),
-        };
-        options.insert("include_usage".to_owned(), json!(true));
-        set("stream_options", Value::Object(options));
+        let usage = Map::from_iter([("include_usage".to_owned(), json!(true))]);
+        keys.push(("stream_options", added_to(extra, "stream_options", usage)));
     }
     if let Some(limit) = parameters.max_tokens {
         let name = parameters
             .max_tokens_name
-            .or(endpoint_limit_name)
+            .or(wording.max_tokens_name)
             .unwrap_or_else(|| token_limit_name(model));
-        set(wire_name(name), json!(limit));
+        keys.push((wire_name(name), json!(limit)));
+    }
+    if let Some(effort) = parameters.reasoning_effort {
+        let key = wording.reasoning_name;
+        keys.push((key.word(), reasoning(key, effort, extra)));
     }
     let optional = [
         ("temperature", parameters.temperature.map(Value::from)),
@@ -52,23 +145,28 @@ pub fn body(
         ("seed", parameters.seed.map(Value::from)),
         ("tools", parameters.tools.as_deref().map(tools)),
         ("response_format", parameters.response_format.clone()),
-        (
-            "reasoning_effort",
-            parameters.reasoning_effort.map(|effort| json!(effort)),
-        ),
     ];
-    for (key, value) in optional {
-        if let Some(value) = value {
-            set(key, value);
+    let optional = optional.into_iter();
+    keys.extend(optional.filter_map(|(key, value)| value.map(|value| (key, value))));
+    keys
+}
+
+/// The value under the key of the reasoning effort. A model's own template knows a switch, an effort
+/// or neither: it is given both.
+fn reasoning(key: ReasoningName, effort: ReasoningEffort, extra: &Map<String, Value>) -> Value {
+    let ours = match key {
+        ReasoningName::ReasoningEffort => return json!(effort),
+        ReasoningName::Reasoning => vec![("effort".to_owned(), json!(effort))],
+        ReasoningName::ChatTemplateKwargs => {
+            let thinks = effort != ReasoningEffort::None;
+            let switch = ("enable_thinking".to_owned(), json!(thinks));
+            let effort = ("reasoning_effort".to_owned(), json!(effort));
+            std::iter::once(switch)
+                .chain(thinks.then_some(effort))
+                .collect()
         }
-    }
-    if !parameters.provider_options.is_empty() {
-        set(
-            "providerOptions",
-            Value::Object(parameters.provider_options.clone()),
-        );
-    }
-    Value::Object(body).to_string().into_bytes()
+    };
+    added_to(extra, key.word(), Map::from_iter(ours))
 }
 
 /// One turn: its text alone, unless there is more to it.
@@ -76,13 +174,9 @@ fn message(message: &Message) -> Value {
     let mut turn = json!({ "role": message.role, "content": message.content });
     if !message.images.is_empty() {
         let text = json!({ "type": "text", "text": message.content });
-        let images = message.images.iter().map(|image| {
-            let url = match image {
-                Image::Url(url) => url.clone(),
-                Image::Bytes { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
-            };
-            json!({ "type": "image_url", "image_url": { "url": url } })
-        });
+        let images = message.images.iter();
+        let images = images
+            .map(|image| json!({ "type": "image_url", "image_url": { "url": image_url(image) } }));
         turn["content"] = std::iter::once(text).chain(images).collect();
     }
     if !message.tool_calls.is_empty() {
@@ -96,6 +190,14 @@ fn message(message: &Message) -> Value {
         turn["tool_call_id"] = json!(id);
     }
     turn
+}
+
+/// Where an image is, or the whole of it.
+pub(super) fn image_url(image: &Image) -> String {
+    match image {
+        Image::Url(url) => url.clone(),
+        Image::Bytes { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
+    }
 }
 
 fn tools(tools: &[Tool]) -> Value {
@@ -131,125 +233,5 @@ const fn wire_name(name: TokenLimitName) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::suite::{ReasoningEffort, Role};
-
-    fn id(text: &str) -> ModelId {
-        text.parse().unwrap()
-    }
-
-    fn question() -> Vec<Message> {
-        vec![Message::text(
-            Role::User,
-            "Why \"is\" the sky blue?".to_owned(),
-        )]
-    }
-
-    fn object(value: Value) -> Map<String, Value> {
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn a_bare_request_says_nothing_of_its_own() {
-        // Parameters that nobody set must not be sent: their defaults belong to the endpoint.
-        let sent = body(
-            &id("openai/gpt-5-mini"),
-            &question(),
-            &Parameters::default(),
-            false,
-            None,
-        );
-        insta::assert_snapshot!(
-            String::from_utf8(sent).unwrap(),
-            @r#"{"messages":[{"content":"Why \"is\" the sky blue?","role":"user"}],"model":"openai/gpt-5-mini","stream":false}"#
-        );
-    }
-
-    #[test]
-    fn every_parameter_is_sent_under_its_wire_name() {
-        // A misspelt key is silently ignored by servers, and the comparison would be of defaults.
-        let parameters = Parameters {
-            max_tokens: Some(64),
-            max_tokens_name: None,
-            temperature: Some(0.2),
-            top_p: Some(0.9),
-            stop: Some(vec!["END".to_owned()]),
-            seed: Some(-7),
-            reasoning_effort: Some(ReasoningEffort::Low),
-            tools: Some(vec![Tool {
-                name: "add".to_owned(),
-                description: None,
-                parameters: json!({"type": "object"}),
-            }]),
-            response_format: Some(json!({"type": "text"})),
-            provider_options: object(json!({"gateway": {"only": ["azure"]}})),
-            extra: object(
-                json!({"model": "other", "n": 1, "stream_options": {"include_obfuscation": false}}),
-            ),
-        };
-        let sent = body(&id("m"), &question(), &parameters, true, None);
-        let sent: Value = serde_json::from_slice(&sent).unwrap();
-        assert_eq!(
-            sent,
-            json!({
-                "model": "m",
-                "messages": [{"role": "user", "content": "Why \"is\" the sky blue?"}],
-                "stream": true,
-                "stream_options": {"include_usage": true, "include_obfuscation": false},
-                "max_tokens": 64,
-                "temperature": 0.2,
-                "top_p": 0.9,
-                "stop": ["END"],
-                "seed": -7,
-                "reasoning_effort": "low",
-                "tools": [{"type": "function",
-                    "function": {"name": "add", "parameters": {"type": "object"}}}],
-                "response_format": {"type": "text"},
-                "providerOptions": {"gateway": {"only": ["azure"]}},
-                "n": 1,
-            })
-        );
-    }
-
-    #[test]
-    fn the_token_limit_has_the_name_that_the_model_wants() {
-        // OpenAI turns the older name down for reasoning models; other servers know only that.
-        for (model, name) in [
-            ("o3", TokenLimitName::MaxCompletionTokens),
-            ("o4-mini-2025-04-16", TokenLimitName::MaxCompletionTokens),
-            ("gpt-5", TokenLimitName::MaxCompletionTokens),
-            ("gpt-5.4-mini", TokenLimitName::MaxCompletionTokens),
-            ("gpt-4o", TokenLimitName::MaxTokens),
-            ("gpt-oss-120b", TokenLimitName::MaxTokens),
-            ("olmo-2", TokenLimitName::MaxTokens),
-            ("openai/o3", TokenLimitName::MaxTokens),
-            ("openai/gpt-5", TokenLimitName::MaxTokens),
-        ] {
-            assert_eq!(token_limit_name(&id(model)), name, "{model}");
-        }
-    }
-
-    #[test]
-    fn the_suites_name_wins_over_the_endpoints_and_that_over_the_models() {
-        // The nearest word is the most deliberate one.
-        let names = |own, endpoint| {
-            let parameters = Parameters {
-                max_tokens: Some(1),
-                max_tokens_name: own,
-                ..Parameters::default()
-            };
-            let sent = body(&id("o3"), &[], &parameters, false, endpoint);
-            let sent: Map<String, Value> = serde_json::from_slice(&sent).unwrap();
-            sent.keys()
-                .find(|key| key.starts_with("max_"))
-                .unwrap()
-                .clone()
-        };
-        let older = Some(TokenLimitName::MaxTokens);
-        let newer = Some(TokenLimitName::MaxCompletionTokens);
-        assert_eq!(names(None, None), "max_completion_tokens");
-        assert_eq!(names(None, older), "max_tokens");
-        assert_eq!(names(newer, older), "max_completion_tokens");
-    }
-}
+#[path = "request_tests.rs"]
+mod tests;

@@ -21,6 +21,8 @@ pub(super) struct Transcript {
     pub(super) reasoning_chars: u64,
     pub(super) finish_reason: Option<String>,
     pub(super) usage: Option<Usage>,
+    /// See [`Chunk::fresh_prompt_tokens`].
+    fresh_prompt_tokens: Option<u64>,
     pub(super) total_tokens: Option<u64>,
     pub(super) bill: Bill,
     pub(super) route: Option<Route>,
@@ -66,6 +68,7 @@ impl Transcript {
         let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
         self.has_choice |= chunk.has_choice;
         self.hidden_reasoning |= chunk.hidden_reasoning;
+        self.hidden_reasoning |= chunk.signed_reasoning && self.reasoning_chars == 0;
         if self.envelope_id.is_none() {
             self.envelope_id = chunk.id.map(own);
         }
@@ -83,6 +86,13 @@ impl Transcript {
         }
         if chunk.usage != Usage::default() {
             self.usage = Some(newer(chunk.usage, self.usage.unwrap_or_default()));
+        }
+        self.fresh_prompt_tokens = chunk.fresh_prompt_tokens.or(self.fresh_prompt_tokens);
+        if let Some(fresh) = self.fresh_prompt_tokens {
+            let usage = self.usage.get_or_insert_default();
+            let cache = [usage.cached_tokens, usage.cache_write_tokens];
+            let cache = cache.into_iter().flatten();
+            usage.prompt_tokens = Some(cache.fold(fresh, u64::saturating_add));
         }
         self.total_tokens = chunk.total_tokens.or(self.total_tokens);
         self.bill = chunk.bill.over(self.bill);

@@ -17,7 +17,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::join_all;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 use reqwest::{Client, Method, Request, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{sleep, timeout, timeout_at};
@@ -49,10 +51,12 @@ const SETTLING: Duration = Duration::from_millis(20);
 
 /// Where requests go, with the key.
 pub struct Endpoint {
-    /// Without a trailing slash, `/v1` included.
+    /// Without a trailing slash, `/v1` included; a query is sent with every request.
     pub base_url: String,
-    /// Sent as `authorization: Bearer`; absent: keyless.
+    /// Absent: keyless.
     pub key: Option<SecretString>,
+    /// Header that bears the key alone; absent: `authorization`, behind `Bearer`.
+    pub key_header: Option<String>,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
 }
@@ -323,10 +327,17 @@ fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     // Last, so that no profile can ask for compression: a compressor holds events back.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(key) = &endpoint.key {
-        let bearer = format!("Bearer {}", key.expose_secret());
-        let mut value = HeaderValue::from_str(&bearer).map_err(|_| OpenError::Key)?;
+        let (header, text) = match &endpoint.key_header {
+            Some(name) => {
+                let header = HeaderName::from_bytes(name.as_bytes());
+                let header = header.map_err(|_| OpenError::Header(name.clone()))?;
+                (header, key.expose_secret().to_owned())
+            }
+            None => (AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| OpenError::Key)?;
         value.set_sensitive(true);
-        headers.insert(reqwest::header::AUTHORIZATION, value);
+        headers.insert(header, value);
     }
     Ok(headers)
 }

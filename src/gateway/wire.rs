@@ -1,4 +1,5 @@
-//! The wire structs of a chat chunk and of a whole chat answer: names and places, nothing else.
+//! The wire structs of a chat chunk and of a whole chat answer, and of what all routes share (usage,
+//! a gateway's own words): names and places, nothing else.
 //!
 //! Owns the spelling of every field that is read. Must not know what the fields mean. Invariant:
 //! every field may be absent, and no value of a field fails the struct.
@@ -15,6 +16,11 @@ use crate::units::Usd;
 pub(super) struct WireChunk<'a> {
     #[serde(borrow)]
     pub(super) id: Text<'a>,
+    /// What the other routes call their events and answers.
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) object: Text<'a>,
     #[serde(borrow)]
     pub(super) model: Text<'a>,
     #[serde(borrow)]
@@ -137,6 +143,13 @@ pub(super) struct WireUsage {
     pub(super) completion_tokens_details: Object<WireCompletionDetails>,
     pub(super) cache_creation_input_tokens: Count,
     pub(super) prompt_cache_hit_tokens: Count,
+    /// The other routes' names of the same, or nearly: the route says what they mean.
+    pub(super) input_tokens: Count,
+    pub(super) output_tokens: Count,
+    pub(super) input_tokens_details: Object<WirePromptDetails>,
+    pub(super) output_tokens_details: Object<WireCompletionDetails>,
+    pub(super) cache_read_input_tokens: Count,
+    pub(super) cache_creation: Object<WireCacheCreation>,
     pub(super) cost: Amount,
     pub(super) market_cost: Amount,
     pub(super) gateway_cost: Amount,
@@ -155,6 +168,14 @@ pub(super) struct WirePromptDetails {
 #[serde(default)]
 pub(super) struct WireCompletionDetails {
     pub(super) reasoning_tokens: Count,
+    pub(super) thinking_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WireCacheCreation {
+    pub(super) ephemeral_5m_input_tokens: Count,
+    pub(super) ephemeral_1h_input_tokens: Count,
 }
 
 #[derive(Default, Deserialize)]

@@ -29,6 +29,6 @@ pub use model::{
 };
 pub use parse::parse_suite;
 pub use problem::{Code, Place, Problem, Problems, render};
-pub use profile::{OwnPrice, Profile, SIM};
+pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};
 pub use select::{SelectError, select};

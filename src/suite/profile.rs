@@ -1,5 +1,7 @@
 //! Endpoint profiles: where requests go, which variable holds the key, and what is known of it.
 
+use schemars::JsonSchema;
+
 use crate::units::{ModelId, Usd};
 
 use super::TokenLimitName;
@@ -22,8 +24,85 @@ pub struct Profile {
     pub requests_per_minute: Option<u32>,
     /// Tokens a minute, prompt and completion, that the endpoint allows.
     pub tokens_per_minute: Option<u64>,
-    /// Name of the token limit for every model of this endpoint; absent: decided by model.
+    /// How its requests are worded.
+    pub wording: Wording,
+    /// Header that bears the bare key; absent: `authorization: Bearer KEY`.
+    pub key_header: Option<String>,
+    /// Sent as `?api-version=` with every request (Azure); absent: not sent.
+    pub api_version: Option<String>,
+}
+
+/// How requests to an endpoint are worded, where endpoints differ and their answers do not say it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// The route on which it is asked.
+    pub api: Api,
+    /// Name of the token limit for every model, on the chat route; absent: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
+    /// How the reasoning effort is said, on the chat route.
+    pub reasoning_name: ReasoningName,
+}
+
+/// The routes on which a model can be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Api {
+    /// `/chat/completions`, which most servers have.
+    #[default]
+    Chat,
+    /// `/messages`, Anthropic's.
+    Messages,
+    /// `/responses`, `OpenAI`'s newer one.
+    Responses,
+}
+
+impl Api {
+    /// Every route by its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("chat", Self::Chat),
+        ("messages", Self::Messages),
+        ("responses", Self::Responses),
+    ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Messages => "messages",
+            Self::Responses => "responses",
+        }
+    }
+}
+
+/// The key under which the chat route takes the reasoning effort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningName {
+    /// `reasoning_effort = "low"`.
+    #[default]
+    ReasoningEffort,
+    /// `reasoning = { effort = "low" }`, of gateways.
+    Reasoning,
+    /// `chat_template_kwargs`, of servers that hand it to the model's own template.
+    ChatTemplateKwargs,
+}
+
+impl ReasoningName {
+    /// Every key by its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("reasoning_effort", Self::ReasoningEffort),
+        ("reasoning", Self::Reasoning),
+        ("chat_template_kwargs", Self::ChatTemplateKwargs),
+    ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ReasoningEffort => "reasoning_effort",
+            Self::Reasoning => "reasoning",
+            Self::ChatTemplateKwargs => "chat_template_kwargs",
+        }
+    }
 }
 
 /// A price the user declares, USD per token.
@@ -49,30 +128,52 @@ pub(super) struct BuiltIn {
     pub(super) name: &'static str,
     base_url: Option<&'static str>,
     key_variables: &'static [&'static str],
+    api: Api,
+    key_header: Option<&'static str>,
+}
+
+impl BuiltIn {
+    /// One that is asked on the chat route, its key sent as a bearer.
+    const fn chat(
+        name: &'static str,
+        base_url: Option<&'static str>,
+        key_variables: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            base_url,
+            key_variables,
+            api: Api::Chat,
+            key_header: None,
+        }
+    }
 }
 
 /// Every built-in profile.
-pub(super) const BUILT_IN: [BuiltIn; 4] = [
-    BuiltIn {
-        name: SIM,
-        base_url: None,
-        key_variables: &[],
-    },
-    BuiltIn {
-        name: "vercel",
-        base_url: Some("https://ai-gateway.vercel.sh/v1"),
+pub(super) const BUILT_IN: [BuiltIn; 5] = [
+    BuiltIn::chat(SIM, None, &[]),
+    BuiltIn::chat(
+        "vercel",
+        Some("https://ai-gateway.vercel.sh/v1"),
         // In the order of Vercel's own clients: a key that is set and bad is not replaced.
-        key_variables: &["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
-    },
+        &["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
+    ),
+    BuiltIn::chat(
+        "openrouter",
+        Some("https://openrouter.ai/api/v1"),
+        &["OPENROUTER_API_KEY"],
+    ),
+    BuiltIn::chat(
+        "openai",
+        Some("https://api.openai.com/v1"),
+        &["OPENAI_API_KEY"],
+    ),
     BuiltIn {
-        name: "openrouter",
-        base_url: Some("https://openrouter.ai/api/v1"),
-        key_variables: &["OPENROUTER_API_KEY"],
-    },
-    BuiltIn {
-        name: "openai",
-        base_url: Some("https://api.openai.com/v1"),
-        key_variables: &["OPENAI_API_KEY"],
+        name: "anthropic",
+        base_url: Some("https://api.anthropic.com/v1"),
+        key_variables: &["ANTHROPIC_API_KEY"],
+        api: Api::Messages,
+        key_header: Some("x-api-key"),
     },
 ];
 
@@ -84,6 +185,11 @@ impl Profile {
         Some(Self {
             base_url: built_in.base_url.map(str::to_owned),
             key_variables: keys.map(|&variable| variable.to_owned()).collect(),
+            wording: Wording {
+                api: built_in.api,
+                ..Wording::default()
+            },
+            key_header: built_in.key_header.map(str::to_owned),
             ..Self::bare(built_in.name.to_owned())
         })
     }
@@ -105,7 +211,9 @@ impl Profile {
             prices: Vec::new(),
             requests_per_minute: None,
             tokens_per_minute: None,
-            max_tokens_name: None,
+            wording: Wording::default(),
+            key_header: None,
+            api_version: None,
         }
     }
 }

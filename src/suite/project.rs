@@ -13,7 +13,7 @@ use super::model::TokenLimitName;
 use super::parse::{is_identifier, model_id};
 use super::price::{PriceError, usd_per_token};
 use super::problem::{Code, Problems, nearest, quoted};
-use super::profile::{BUILT_IN, OwnPrice, Profile, SIM};
+use super::profile::{Api, BUILT_IN, OwnPrice, Profile, ReasoningName, SIM, Wording};
 use super::reader::{self, File, FirstLines, Key, Table, Value};
 use super::secret::{looks_like_key, names_a_key};
 
@@ -157,7 +157,8 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => key_variables(&value),
         None => Some(
             built_in
-                .map(|profile| profile.key_variables)
+                .as_ref()
+                .map(|profile| profile.key_variables.clone())
                 .unwrap_or_default(),
         ),
     };
@@ -171,9 +172,15 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
     let tokens_per_minute = table
         .field("tokens_per_minute")
         .and_then(|value| value.whole(1..=limits::TOKENS_PER_MINUTE));
-    let max_tokens_name = table
-        .field("max_tokens_name")
-        .and_then(|value| value.word(&TokenLimitName::WORDS));
+    let wording = wording(table, built_in.as_ref());
+    let key_header = match table.field("key_header") {
+        Some(value) => key_header(&value).map(Some),
+        None => Some(built_in.and_then(|profile| profile.key_header)),
+    };
+    let api_version = match table.field("api_version") {
+        Some(value) => api_version(&value).map(Some),
+        None => Some(None),
+    };
     let prices = match table.field("prices") {
         Some(value) => prices(&value),
         None => Some(Vec::new()),
@@ -186,8 +193,71 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         prices: prices?,
         requests_per_minute,
         tokens_per_minute,
-        max_tokens_name,
+        wording,
+        key_header: key_header?,
+        api_version: api_version?,
     })
+}
+
+/// How requests are worded. The names of the chat route's keys mean nothing on another route.
+fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
+    let api = table
+        .field("api")
+        .and_then(|value| value.word(&Api::WORDS))
+        .or(built_in.map(|profile| profile.wording.api))
+        .unwrap_or_default();
+    let fields = [
+        table.field("max_tokens_name"),
+        table.field("reasoning_name"),
+    ];
+    if api != Api::Chat {
+        for (value, key) in fields.iter().zip(["max_tokens_name", "reasoning_name"]) {
+            if let Some(value) = value {
+                let message = format!("`{key}` is for the chat route, not for `{}`", api.word());
+                value.say(Code::Conflict, message, Some("leave it out".to_owned()));
+            }
+        }
+    }
+    let [max_tokens_name, reasoning_name] = fields;
+    Wording {
+        api,
+        max_tokens_name: max_tokens_name.and_then(|value| value.word(&TokenLimitName::WORDS)),
+        reasoning_name: reasoning_name
+            .and_then(|value| value.word(&ReasoningName::WORDS))
+            .unwrap_or_default(),
+    }
+}
+
+/// The name of the header that bears the key. `authorization` is what is used without it.
+fn key_header(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if looks_like_key(text) {
+        value.secret();
+        return None;
+    }
+    let name = text.to_ascii_lowercase();
+    if !is_header_name(&name) || OWN_HEADERS.contains(&name.as_str()) || name == "authorization" {
+        let wanted = "the name of a header such as \"api-key\" or \"x-api-key\"";
+        let help = "without it the key is sent as `authorization: Bearer`".to_owned();
+        value.wrong(Code::BadValue, wanted, Some(help));
+        return None;
+    }
+    Some(name)
+}
+
+/// A version as Azure writes them, a date mostly: nothing that would need escaping in a URL.
+fn api_version(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let inside = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if looks_like_key(text) {
+        value.secret();
+        return None;
+    }
+    if !(1..=limits::ID_CHARS).contains(&text.len()) || !text.chars().all(inside) {
+        value.wrong(Code::BadValue, "a version such as \"2024-10-21\"", None);
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 fn key_variables(value: &Value<'_>) -> Option<Vec<String>> {
@@ -253,14 +323,18 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, String)>> {
     })?
 }
 
+fn is_header_name(name: &str) -> bool {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    (1..=limits::ID_CHARS).contains(&name.len()) && name.chars().all(is_token)
+}
+
 fn header<'a>(
     key: &Key<'a>,
     value: &Value<'a>,
     seen: &mut HashMap<String, &'a str>,
 ) -> Option<(String, String)> {
     let name = key.text.to_ascii_lowercase();
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || name.len() > limits::ID_CHARS || !name.chars().all(is_token) {
+    if !is_header_name(&name) {
         let message = format!("{} is not a header's name", quoted(key.text));
         key.wrong(Code::BadValue, message, None);
         return None;

@@ -553,7 +553,12 @@ fn endpoints_are_resolved() {
             }],
             requests_per_minute: Some(60),
             tokens_per_minute: Some(1_000_000),
-            max_tokens_name: Some(TokenLimitName::MaxTokens),
+            wording: Wording {
+                max_tokens_name: Some(TokenLimitName::MaxTokens),
+                ..Wording::default()
+            },
+            key_header: None,
+            api_version: None,
         }
     );
     // An own profile changes only what it says of the built-in one.
@@ -578,11 +583,65 @@ fn endpoints_are_resolved() {
     assert_eq!(by_url.base_url.as_deref(), Some("http://127.0.0.1:8000/v1"));
     assert!(by_url.key_variables.is_empty());
 
+    let anthropic = project.resolve("anthropic").unwrap();
+    assert_eq!(anthropic.wording.api, Api::Messages);
+    assert_eq!(anthropic.key_header.as_deref(), Some("x-api-key"));
     let told = |endpoint: &str| {
         let error = project.resolve(endpoint).unwrap_err();
         format!("{error}; {}", error.help().unwrap_or_default())
     };
     insta::assert_snapshot!(told("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
-    insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
+    insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
     insta::assert_snapshot!(told("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
+}
+
+#[test]
+fn an_endpoint_says_how_its_requests_are_worded() {
+    // What differs in the request cannot be learnt from the answer: the profile must say it.
+    let azure = "[endpoints.azure]\nbase_url = \"https://x.example.org/openai/deployments/d\"\n\
+         key_header = \"Api-Key\"\napi_version = \"2024-10-21\"\nreasoning_name = \"reasoning\"\n\
+         [endpoints.sim]\napi = \"responses\"\n[endpoints.anthropic]\nrequests_per_minute = 5\n";
+    let project = parse_project(azure).unwrap();
+    let azure = project.resolve("azure").unwrap();
+    assert_eq!(azure.key_header.as_deref(), Some("api-key"));
+    assert_eq!(azure.api_version.as_deref(), Some("2024-10-21"));
+    assert_eq!(azure.wording.reasoning_name, ReasoningName::Reasoning);
+    assert_eq!(azure.wording.api, Api::Chat);
+    let sim = project.resolve("sim").unwrap();
+    assert_eq!((sim.wording.api, sim.base_url), (Api::Responses, None));
+    // A built-in endpoint that is only slowed down keeps its route and its header.
+    let anthropic = project.resolve("anthropic").unwrap();
+    assert_eq!(anthropic.wording.api, Api::Messages);
+    assert_eq!(anthropic.key_header.as_deref(), Some("x-api-key"));
+}
+
+#[test]
+fn wrong_wordings_are_told() {
+    // A key of another route, a value that is no header, a query, and a key where a name belongs.
+    let told = |line: &str| {
+        let text = format!("[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{line}\n");
+        let problems = parse_project(&text).unwrap_err();
+        problems
+            .iter()
+            .map(|problem| problem.code)
+            .collect::<Vec<_>>()
+    };
+    for (line, code) in [
+        ("api = \"completions\"", Code::BadValue),
+        (
+            "api = \"messages\"\nmax_tokens_name = \"max_tokens\"",
+            Code::Conflict,
+        ),
+        (
+            "api = \"responses\"\nreasoning_name = \"reasoning\"",
+            Code::Conflict,
+        ),
+        ("key_header = \"authorization\"", Code::BadValue),
+        ("key_header = \"content-length\"", Code::BadValue),
+        ("key_header = \"sk-0123456789abcdef\"", Code::Secret),
+        ("api_version = \"1&key=2\"", Code::BadValue),
+        ("api_version = \"\"", Code::BadValue),
+    ] {
+        assert_eq!(told(line), [code], "{line}");
+    }
 }

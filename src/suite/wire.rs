@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use super::model::{ReasoningEffort, TokenLimitName};
+use super::profile::{Api, ReasoningName};
 use super::{defaults, limits};
 
 /// A suite of bakeoff: prompts, what competes on them, and how to run them.
@@ -214,8 +215,17 @@ pub struct EndpointTable {
     /// Tokens a minute, prompt and completion, that the endpoint allows.
     #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
     pub tokens_per_minute: Option<u64>,
-    /// Name of the token limit for every model here. Default: decided by model.
+    /// Name of the token limit for every model here, on the chat route. Default: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
+    /// The route on which models are asked. Default: `chat`, or as built in.
+    pub api: Option<Api>,
+    /// Key under which the chat route takes the reasoning effort. Default: `reasoning_effort`.
+    pub reasoning_name: Option<ReasoningName>,
+    /// Header that bears the key alone, such as `api-key` for Azure.
+    /// Default: `authorization`, behind `Bearer`; or as built in.
+    pub key_header: Option<String>,
+    /// Sent as `?api-version=` with every request, for Azure.
+    pub api_version: Option<String>,
     /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,

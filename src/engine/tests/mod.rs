@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::plan::{Pacer, example, plan};
 use crate::record::Sample;
-use crate::suite::Suite;
+use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
 use super::{Ending, Event, Orders, run};
@@ -35,7 +35,7 @@ fn orders(suite: Suite) -> Orders {
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
         prices: vec![None; suite.variants.len()],
-        max_tokens_name: None,
+        wording: Wording::default(),
         pacer: Pacer::new(None, None),
         suite,
     }

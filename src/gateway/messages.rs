@@ -1,0 +1,407 @@
+//! The Messages route, as Anthropic and gateways in its place speak it: its request and its events.
+//!
+//! Owns the names of that route. Must not know of times, headers or the chunks before. Invariants:
+//! what the route cannot carry is turned down, never left out; a field of an unexpected type is an
+//! absent field.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
+use super::lenient::{Count, List, Loose, Object, Text};
+use super::request::{Unsayable, added_to};
+use super::wire::{WireMetadata, WireUsage};
+use crate::record::Usage;
+use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};
+
+/// The keys of a request beside `model`, `stream` and the suite's `extra`.
+pub(super) fn keys(
+    messages: &[Message],
+    parameters: &Parameters,
+) -> Result<Vec<(&'static str, Value)>, Unsayable> {
+    let unsayable = |what: &str, remedy| Err(turned_down(what, remedy));
+    let Some(limit) = parameters.max_tokens else {
+        return unsayable(
+            "a request without `max_tokens`",
+            "add it to the suite's `parameters`",
+        );
+    };
+    if parameters.seed.is_some() {
+        return unsayable("`seed`", "leave it out");
+    }
+    if parameters.max_tokens_name.is_some() {
+        return unsayable("`max_tokens_name`", "leave it out: the route has one name");
+    }
+    let opening = |message: &&Message| message.role == Role::System;
+    let system: Vec<&Message> = messages.iter().take_while(opening).collect();
+    let mut keys = vec![
+        ("max_tokens", json!(limit)),
+        ("messages", turns(&messages[system.len()..])?),
+    ];
+    let text_block = |message: &&Message| json!({ "type": "text", "text": message.content });
+    match system.as_slice() {
+        [] => {}
+        [only] => keys.push(("system", json!(only.content))),
+        several => keys.push(("system", several.iter().map(text_block).collect())),
+    }
+    let optional = [
+        ("temperature", parameters.temperature.map(Value::from)),
+        ("top_p", parameters.top_p.map(Value::from)),
+        (
+            "stop_sequences",
+            parameters.stop.as_ref().map(|stop| json!(stop)),
+        ),
+        (
+            "tools",
+            parameters
+                .tools
+                .as_deref()
+                .map(|tools| tools.iter().map(tool).collect()),
+        ),
+    ];
+    keys.extend(
+        optional
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value))),
+    );
+    keys.extend(output(parameters)?);
+    Ok(keys)
+}
+
+fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
+    Unsayable {
+        what: what.to_owned(),
+        api: Api::Messages,
+        remedy,
+    }
+}
+
+fn tool(tool: &Tool) -> Value {
+    let mut said = json!({ "name": tool.name, "input_schema": tool.parameters });
+    if let Some(description) = &tool.description {
+        said["description"] = json!(description);
+    }
+    said
+}
+
+/// The reasoning effort and the form of the answer, which share a key.
+fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsayable> {
+    let mut config = Map::new();
+    let mut keys = Vec::new();
+    match parameters.reasoning_effort {
+        None => {}
+        Some(ReasoningEffort::None) => {
+            let off = Map::from_iter([("type".to_owned(), json!("disabled"))]);
+            keys.push(("thinking", added_to(&parameters.extra, "thinking", off)));
+        }
+        Some(ReasoningEffort::Minimal) => {
+            let what = "`reasoning_effort = \"minimal\"`";
+            return Err(turned_down(what, "the least there is \"low\" or \"none\""));
+        }
+        Some(effort) => {
+            config.insert("effort".to_owned(), json!(effort));
+        }
+    }
+    if let Some(format) = &parameters.response_format {
+        let kind = format.get("type").and_then(Value::as_str);
+        match (kind, format.pointer("/json_schema/schema")) {
+            (Some("text"), _) => {}
+            (Some("json_schema"), Some(schema)) => {
+                let format = json!({ "type": "json_schema", "schema": schema });
+                config.insert("format".to_owned(), format);
+            }
+            _ => {
+                let remedy = "only `json_schema` and `text` are known there";
+                return Err(turned_down("this `response_format`", remedy));
+            }
+        }
+    }
+    if !config.is_empty() {
+        let config = added_to(&parameters.extra, "output_config", config);
+        keys.push(("output_config", config));
+    }
+    Ok(keys)
+}
+
+/// The turns. Results of tools that follow one another answer one turn, and are one turn.
+fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
+    let mut turns: Vec<Value> = Vec::new();
+    let mut after_tool = false;
+    for message in messages {
+        let (role, blocks) = match message.role {
+            Role::System => {
+                let what = "a system text after the first turn";
+                return Err(turned_down(what, "write it as `system`"));
+            }
+            Role::User => ("user", user_blocks(message)),
+            Role::Assistant => ("assistant", assistant_blocks(message)?),
+            Role::Tool => ("user", vec![tool_result(message)]),
+        };
+        let is_tool = message.role == Role::Tool;
+        match turns
+            .last_mut()
+            .and_then(|turn| turn["content"].as_array_mut())
+        {
+            Some(before) if is_tool && after_tool => before.extend(blocks),
+            _ => turns.push(turn(role, blocks)),
+        }
+        after_tool = is_tool;
+    }
+    Ok(Value::Array(turns))
+}
+
+/// A turn of text alone is written as that text.
+fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
+    let content = match blocks.as_mut_slice() {
+        [only] if only["type"] == "text" => only["text"].take(),
+        _ => Value::Array(blocks),
+    };
+    json!({ "role": role, "content": content })
+}
+
+/// An empty text block is turned down by the server: it is none.
+fn text_block(message: &Message) -> Option<Value> {
+    let text = &message.content;
+    (!text.is_empty()).then(|| json!({ "type": "text", "text": text }))
+}
+
+fn user_blocks(message: &Message) -> Vec<Value> {
+    let images = message.images.iter().map(|image| {
+        let source = match image {
+            Image::Url(url) => json!({ "type": "url", "url": url }),
+            Image::Bytes { media_type, base64 } => {
+                json!({ "type": "base64", "media_type": media_type, "data": base64 })
+            }
+        };
+        json!({ "type": "image", "source": source })
+    });
+    images.chain(text_block(message)).collect()
+}
+
+fn assistant_blocks(message: &Message) -> Result<Vec<Value>, Unsayable> {
+    let calls = message.tool_calls.iter().map(|call| {
+        match serde_json::from_str::<Value>(&call.arguments) {
+            Ok(input @ Value::Object(_)) => {
+                Ok(json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input }))
+            }
+            _ => Err(turned_down(
+                &format!("the call `{}` of a turn", call.id),
+                "its arguments must be a JSON object",
+            )),
+        }
+    });
+    text_block(message)
+        .map(Ok)
+        .into_iter()
+        .chain(calls)
+        .collect()
+}
+
+fn tool_result(message: &Message) -> Value {
+    let id = message.tool_call_id.as_deref().unwrap_or_default();
+    json!({ "type": "tool_result", "tool_use_id": id, "content": message.content })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireEvent<'a> {
+    index: Count,
+    #[serde(borrow)]
+    message: Object<WireMessage<'a>>,
+    #[serde(borrow)]
+    content_block: Object<WireBlock<'a>>,
+    #[serde(borrow)]
+    delta: Object<WireBlock<'a>>,
+    usage: Object<WireUsage>,
+    #[serde(borrow)]
+    provider_metadata: Object<WireMetadata<'a>>,
+    #[serde(borrow, rename = "providerMetadata")]
+    provider_metadata_camel: Object<WireMetadata<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireMessage<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    provider: Text<'a>,
+    #[serde(borrow)]
+    content: List<WireBlock<'a>>,
+    #[serde(borrow)]
+    stop_reason: Text<'a>,
+    usage: Object<WireUsage>,
+    #[serde(borrow)]
+    provider_metadata: Object<WireMetadata<'a>>,
+    #[serde(borrow, rename = "providerMetadata")]
+    provider_metadata_camel: Object<WireMetadata<'a>>,
+}
+
+/// A block of content, its beginning, or what is added to it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireBlock<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    thinking: Text<'a>,
+    #[serde(borrow)]
+    signature: Text<'a>,
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    input: Loose<'a>,
+    #[serde(borrow)]
+    partial_json: Text<'a>,
+    #[serde(borrow)]
+    stop_reason: Text<'a>,
+}
+
+/// Whether an event or answer of this `type` is of this route. Its `ping` says nothing and its
+/// `error` is everyone's.
+pub(super) fn speaks(kind: &str) -> bool {
+    matches!(
+        kind,
+        "message"
+            | "message_start"
+            | "message_delta"
+            | "message_stop"
+            | "content_block_start"
+            | "content_block_delta"
+            | "content_block_stop"
+    )
+}
+
+/// Reads an event of this `type`, or a whole answer; `None` when it is not a JSON object.
+pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
+    if kind == "message" {
+        let wire: Object<WireMessage<'a>> = serde_json::from_slice(json).ok()?;
+        return wire.0.map(whole);
+    }
+    let wire: Object<WireEvent<'a>> = serde_json::from_slice(json).ok()?;
+    let wire = wire.0?;
+    let mut chunk = Chunk::default();
+    let index = wire.index.0;
+    match kind {
+        "message_start" => {
+            if let Some(message) = wire.message.0 {
+                start(&mut chunk, message);
+            }
+        }
+        "content_block_start" => add_block(&mut chunk, index, wire.content_block.0),
+        "content_block_delta" => add_block(&mut chunk, index, wire.delta.0),
+        "message_delta" => {
+            let reason = wire.delta.0.and_then(|delta| delta.stop_reason.some());
+            chunk.finish_reason = reason;
+            add_usage(&mut chunk, wire.usage);
+        }
+        "message_stop" => chunk.ends = true,
+        _ => {}
+    }
+    for metadata in [wire.provider_metadata, wire.provider_metadata_camel] {
+        add_metadata(&mut chunk, metadata);
+    }
+    chunk.pieces.retain(Piece::speaks);
+    Some(chunk)
+}
+
+/// The message as it begins: no count of its output means anything yet, and gateways that do not
+/// know the prompt's tokens yet write 0.
+fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
+    chunk.id = message.id.some();
+    chunk.model = message.model.some();
+    chunk.provider = message.provider.some();
+    add_usage(chunk, message.usage);
+    chunk.usage.completion_tokens = None;
+    chunk.usage.reasoning_tokens = None;
+    let counts = [
+        chunk.fresh_prompt_tokens,
+        chunk.usage.cached_tokens,
+        chunk.usage.cache_write_tokens,
+    ];
+    if counts.into_iter().flatten().all(|count| count == 0) {
+        chunk.usage = Usage::default();
+        chunk.fresh_prompt_tokens = None;
+    }
+}
+
+/// A whole answer.
+fn whole(message: WireMessage<'_>) -> Chunk<'_> {
+    let mut chunk = Chunk {
+        id: message.id.some(),
+        model: message.model.some(),
+        provider: message.provider.some(),
+        has_choice: true,
+        whole: true,
+        finish_reason: message.stop_reason.some(),
+        ..Chunk::default()
+    };
+    for (index, block) in (0..).zip(message.content.0) {
+        add_block(&mut chunk, Some(index), Some(block));
+    }
+    add_usage(&mut chunk, message.usage);
+    for metadata in [message.provider_metadata, message.provider_metadata_camel] {
+        add_metadata(&mut chunk, metadata);
+    }
+    chunk.pieces.retain(Piece::speaks);
+    chunk
+}
+
+fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBlock<'a>>) {
+    let Some(block) = block else { return };
+    match &*block.kind.0 {
+        "tool_use" | "server_tool_use" | "mcp_tool_use" => {
+            // An empty object stands where the arguments are still to come.
+            let said = chunk.whole || block.input.0 != "{}";
+            let input = Some(block.input.0).filter(|_| said);
+            chunk.pieces.push(Piece::ToolCall(ToolFragment {
+                index,
+                id: block.id.0,
+                name: block.name.0,
+                arguments: input.unwrap_or_default(),
+            }));
+        }
+        "input_json_delta" => chunk.pieces.push(Piece::ToolCall(ToolFragment {
+            index,
+            id: Cow::Borrowed(""),
+            name: Cow::Borrowed(""),
+            arguments: block.partial_json.0,
+        })),
+        "redacted_thinking" => chunk.hidden_reasoning = true,
+        _ => {
+            chunk.signed_reasoning |= !block.signature.0.is_empty() && block.thinking.0.is_empty();
+            chunk.pieces.push(Piece::Reasoning(block.thinking.0));
+            chunk.pieces.push(Piece::Content(block.text.0));
+        }
+    }
+}
+
+/// Lays a usage block over what the chunk has. Here `input_tokens` are those beside the cache.
+fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
+    let Some(wire) = usage.0 else { return };
+    chunk.bill = bill_of(&wire).over(chunk.bill);
+    chunk.fresh_prompt_tokens = wire.input_tokens.0;
+    let details = wire.output_tokens_details.0.unwrap_or_default();
+    let written = wire.cache_creation.0.and_then(|written| {
+        let spans = [
+            written.ephemeral_5m_input_tokens.0,
+            written.ephemeral_1h_input_tokens.0,
+        ];
+        spans.into_iter().flatten().reduce(u64::saturating_add)
+    });
+    chunk.usage = Usage {
+        prompt_tokens: None,
+        completion_tokens: wire.output_tokens.0,
+        reasoning_tokens: details.thinking_tokens.0.or(details.reasoning_tokens.0),
+        cached_tokens: wire.cache_read_input_tokens.0,
+        cache_write_tokens: wire.cache_creation_input_tokens.0.or(written),
+    };
+}

@@ -1,0 +1,387 @@
+use super::*;
+use crate::suite::{DeclaredCall, ReasoningEffort, Role};
+
+fn id(text: &str) -> ModelId {
+    text.parse().unwrap()
+}
+
+fn question() -> Vec<Message> {
+    vec![Message::text(
+        Role::User,
+        "Why \"is\" the sky blue?".to_owned(),
+    )]
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn a_bare_request_says_nothing_of_its_own() {
+    // Parameters that nobody set must not be sent: their defaults belong to the endpoint.
+    let sent = body(
+        &id("openai/gpt-5-mini"),
+        &question(),
+        &Parameters::default(),
+        false,
+        Wording::default(),
+    )
+    .unwrap();
+    insta::assert_snapshot!(
+        String::from_utf8(sent).unwrap(),
+        @r#"{"messages":[{"content":"Why \"is\" the sky blue?","role":"user"}],"model":"openai/gpt-5-mini","stream":false}"#
+    );
+}
+
+#[test]
+fn every_parameter_is_sent_under_its_wire_name() {
+    // A misspelt key is silently ignored by servers, and the comparison would be of defaults.
+    let parameters = Parameters {
+        max_tokens: Some(64),
+        max_tokens_name: None,
+        temperature: Some(0.2),
+        top_p: Some(0.9),
+        stop: Some(vec!["END".to_owned()]),
+        seed: Some(-7),
+        reasoning_effort: Some(ReasoningEffort::Low),
+        tools: Some(vec![Tool {
+            name: "add".to_owned(),
+            description: None,
+            parameters: json!({"type": "object"}),
+        }]),
+        response_format: Some(json!({"type": "text"})),
+        provider_options: object(json!({"gateway": {"only": ["azure"]}})),
+        extra: object(
+            json!({"model": "other", "n": 1, "stream_options": {"include_obfuscation": false}}),
+        ),
+    };
+    let sent = body(&id("m"), &question(), &parameters, true, Wording::default()).unwrap();
+    let sent: Value = serde_json::from_slice(&sent).unwrap();
+    assert_eq!(
+        sent,
+        json!({
+            "model": "m",
+            "messages": [{"role": "user", "content": "Why \"is\" the sky blue?"}],
+            "stream": true,
+            "stream_options": {"include_usage": true, "include_obfuscation": false},
+            "max_tokens": 64,
+            "temperature": 0.2,
+            "top_p": 0.9,
+            "stop": ["END"],
+            "seed": -7,
+            "reasoning_effort": "low",
+            "tools": [{"type": "function",
+                "function": {"name": "add", "parameters": {"type": "object"}}}],
+            "response_format": {"type": "text"},
+            "providerOptions": {"gateway": {"only": ["azure"]}},
+            "n": 1,
+        })
+    );
+}
+
+#[test]
+fn the_token_limit_has_the_name_that_the_model_wants() {
+    // OpenAI turns the older name down for reasoning models; other servers know only that.
+    for (model, name) in [
+        ("o3", TokenLimitName::MaxCompletionTokens),
+        ("o4-mini-2025-04-16", TokenLimitName::MaxCompletionTokens),
+        ("gpt-5", TokenLimitName::MaxCompletionTokens),
+        ("gpt-5.4-mini", TokenLimitName::MaxCompletionTokens),
+        ("gpt-4o", TokenLimitName::MaxTokens),
+        ("gpt-oss-120b", TokenLimitName::MaxTokens),
+        ("olmo-2", TokenLimitName::MaxTokens),
+        ("openai/o3", TokenLimitName::MaxTokens),
+        ("openai/gpt-5", TokenLimitName::MaxTokens),
+    ] {
+        assert_eq!(token_limit_name(&id(model)), name, "{model}");
+    }
+}
+
+#[test]
+fn the_suites_name_wins_over_the_endpoints_and_that_over_the_models() {
+    // The nearest word is the most deliberate one.
+    let names = |own, endpoint| {
+        let parameters = Parameters {
+            max_tokens: Some(1),
+            max_tokens_name: own,
+            ..Parameters::default()
+        };
+        let wording = Wording {
+            max_tokens_name: endpoint,
+            ..Wording::default()
+        };
+        let sent = body(&id("o3"), &[], &parameters, false, wording).unwrap();
+        let sent: Map<String, Value> = serde_json::from_slice(&sent).unwrap();
+        sent.keys()
+            .find(|key| key.starts_with("max_"))
+            .unwrap()
+            .clone()
+    };
+    let older = Some(TokenLimitName::MaxTokens);
+    let newer = Some(TokenLimitName::MaxCompletionTokens);
+    assert_eq!(names(None, None), "max_completion_tokens");
+    assert_eq!(names(None, older), "max_tokens");
+    assert_eq!(names(newer, older), "max_completion_tokens");
+}
+
+fn sent(messages: &[Message], parameters: &Parameters, wording: Wording) -> Value {
+    let bytes = body(&id("m"), messages, parameters, true, wording).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn on(api: Api) -> Wording {
+    Wording {
+        api,
+        ..Wording::default()
+    }
+}
+
+/// A conversation with everything that a turn can hold.
+fn conversation() -> Vec<Message> {
+    let result = |id: &str, content: &str| Message {
+        tool_call_id: Some(id.to_owned()),
+        ..Message::text(Role::Tool, content)
+    };
+    let call = |id: &str| DeclaredCall {
+        id: id.to_owned(),
+        name: "weather".to_owned(),
+        arguments: "{\"city\":\"Bern\"}".to_owned(),
+    };
+    vec![
+        Message::text(Role::System, "Be brief."),
+        Message {
+            images: vec![
+                Image::Url("https://example.org/a.png".to_owned()),
+                Image::Bytes {
+                    media_type: "image/png".to_owned(),
+                    base64: "aGk=".to_owned(),
+                },
+            ],
+            ..Message::text(Role::User, "Where?")
+        },
+        Message {
+            tool_calls: vec![call("a"), call("b")],
+            ..Message::text(Role::Assistant, "")
+        },
+        result("a", "rain"),
+        result("b", "sun"),
+        Message::text(Role::User, "And?"),
+    ]
+}
+
+/// Everything that the routes beside chat have a word for.
+fn wishes() -> Parameters {
+    let schema = json!({"name": "n", "schema": {"type": "object"}, "strict": true});
+    Parameters {
+        max_tokens: Some(64),
+        temperature: Some(0.5),
+        top_p: Some(0.9),
+        reasoning_effort: Some(ReasoningEffort::Low),
+        tools: Some(vec![Tool {
+            name: "weather".to_owned(),
+            description: Some("Tells it.".to_owned()),
+            parameters: json!({"type": "object"}),
+        }]),
+        response_format: Some(json!({"type": "json_schema", "json_schema": schema})),
+        provider_options: object(json!({"gateway": {"only": ["azure"]}})),
+        extra: object(json!({"store": false, "model": "other"})),
+        ..Parameters::default()
+    }
+}
+
+#[test]
+fn the_messages_route_carries_the_same_conversation() {
+    // The same suite on another route must ask the same: a turn lost is another question.
+    let mut parameters = wishes();
+    parameters.stop = Some(vec!["END".to_owned()]);
+    let tool_use =
+        |id| json!({"type": "tool_use", "id": id, "name": "weather", "input": {"city": "Bern"}});
+    let result = |id, said| json!({"type": "tool_result", "tool_use_id": id, "content": said});
+    assert_eq!(
+        sent(&conversation(), &parameters, on(Api::Messages)),
+        json!({
+            "model": "m",
+            "stream": true,
+            "store": false,
+            "max_tokens": 64,
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "stop_sequences": ["END"],
+            "system": "Be brief.",
+            "messages": [
+                {"role": "user", "content": [
+                    {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
+                    {"type": "image", "source":
+                        {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+                    {"type": "text", "text": "Where?"},
+                ]},
+                {"role": "assistant", "content": [tool_use("a"), tool_use("b")]},
+                {"role": "user", "content": [result("a", "rain"), result("b", "sun")]},
+                {"role": "user", "content": "And?"},
+            ],
+            "tools": [{"name": "weather", "description": "Tells it.",
+                "input_schema": {"type": "object"}}],
+            "output_config": {"effort": "low",
+                "format": {"type": "json_schema", "schema": {"type": "object"}}},
+            "providerOptions": {"gateway": {"only": ["azure"]}},
+        })
+    );
+}
+
+#[test]
+fn the_responses_route_carries_the_same_conversation() {
+    // As above: items in place of turns, and the same order.
+    let call = |id| {
+        json!({"type": "function_call", "call_id": id, "name": "weather",
+        "arguments": "{\"city\":\"Bern\"}"})
+    };
+    let result = |id, said| json!({"type": "function_call_output", "call_id": id, "output": said});
+    assert_eq!(
+        sent(&conversation(), &wishes(), on(Api::Responses)),
+        json!({
+            "model": "m",
+            "stream": true,
+            "store": false,
+            "max_output_tokens": 64,
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "input": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [
+                    {"type": "input_text", "text": "Where?"},
+                    {"type": "input_image", "image_url": "https://example.org/a.png"},
+                    {"type": "input_image", "image_url": "data:image/png;base64,aGk="},
+                ]},
+                call("a"), call("b"), result("a", "rain"), result("b", "sun"),
+                {"role": "user", "content": "And?"},
+            ],
+            "tools": [{"type": "function", "name": "weather", "description": "Tells it.",
+                "parameters": {"type": "object"}, "strict": false}],
+            "reasoning": {"effort": "low"},
+            "text": {"format": {"type": "json_schema", "name": "n",
+                "schema": {"type": "object"}, "strict": true}},
+            "providerOptions": {"gateway": {"only": ["azure"]}},
+        })
+    );
+}
+
+#[test]
+fn what_a_route_cannot_carry_is_named() {
+    // Left out in silence it would make the comparison one of different questions.
+    let plain = || Parameters {
+        max_tokens: Some(1),
+        ..Parameters::default()
+    };
+    let told = |api, messages: &[Message], parameters: Parameters| {
+        let told = body(&id("m"), messages, &parameters, true, on(api));
+        told.unwrap_err().to_string()
+    };
+    let seeded = || Parameters {
+        seed: Some(1),
+        ..plain()
+    };
+    let grammar = || Parameters {
+        response_format: Some(json!({"type": "grammar"})),
+        ..plain()
+    };
+    let question = question();
+    let mut broken = conversation();
+    broken[2].tool_calls[0].arguments = "Bern".to_owned();
+    let late = [
+        question[0].clone(),
+        Message::text(Role::System, "Be brief."),
+    ];
+    let messages = |said, parameters| told(Api::Messages, said, parameters);
+    let responses = |parameters| told(Api::Responses, &question, parameters);
+    for (told, what) in [
+        (
+            messages(&question, Parameters::default()),
+            "a request without `max_tokens`",
+        ),
+        (messages(&question, seeded()), "`seed`"),
+        (messages(&question, grammar()), "this `response_format`"),
+        (
+            messages(
+                &question,
+                Parameters {
+                    reasoning_effort: Some(ReasoningEffort::Minimal),
+                    ..plain()
+                },
+            ),
+            "`reasoning_effort = \"minimal\"`",
+        ),
+        (
+            messages(
+                &question,
+                Parameters {
+                    max_tokens_name: Some(TokenLimitName::MaxTokens),
+                    ..plain()
+                },
+            ),
+            "`max_tokens_name`",
+        ),
+        (messages(&broken, plain()), "the call `a` of a turn"),
+        (
+            messages(&late, plain()),
+            "a system text after the first turn",
+        ),
+        (responses(seeded()), "`seed`"),
+        (responses(grammar()), "this `response_format`"),
+        (
+            responses(Parameters {
+                stop: Some(vec!["END".to_owned()]),
+                ..plain()
+            }),
+            "`stop`",
+        ),
+    ] {
+        assert!(
+            told.starts_with(&format!("{what} cannot be sent on the `")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_reasoning_effort_has_the_key_that_the_endpoint_wants() {
+    // Servers ignore a key they do not know, and would think as long as they like.
+    let said = |reasoning_name, effort| {
+        let parameters = Parameters {
+            reasoning_effort: Some(effort),
+            extra: object(json!({
+                "reasoning": {"exclude": true, "effort": "max"},
+                "chat_template_kwargs": {"thinking": true},
+            })),
+            ..Parameters::default()
+        };
+        let wording = Wording {
+            reasoning_name,
+            ..Wording::default()
+        };
+        let sent = sent(&question(), &parameters, wording);
+        sent[reasoning_name.word()].clone()
+    };
+    let low = ReasoningEffort::Low;
+    assert_eq!(said(ReasoningName::ReasoningEffort, low), json!("low"));
+    assert_eq!(
+        said(ReasoningName::Reasoning, low),
+        json!({"effort": "low", "exclude": true})
+    );
+    assert_eq!(
+        said(ReasoningName::ChatTemplateKwargs, low),
+        json!({"enable_thinking": true, "reasoning_effort": "low", "thinking": true})
+    );
+    assert_eq!(
+        said(ReasoningName::ChatTemplateKwargs, ReasoningEffort::None),
+        json!({"enable_thinking": false, "thinking": true})
+    );
+}
+
+#[test]
+fn the_manifest_says_how_requests_were_worded() {
+    // Without it a run on another route could not be told from one on the chat route.
+    assert_eq!(settings(Wording::default()), []);
+    let told = settings(on(Api::Messages));
+    let told: Vec<_> = told.iter().map(|row| (&*row.name, &*row.value)).collect();
+    assert_eq!(told, [("api", "messages")]);
+}

@@ -1,0 +1,52 @@
+//! Recordings made of bytes, as a transport would have made them.
+
+use bakeoff::gateway::{Body, Ending, Reading, Recording, Response, read};
+use bakeoff::units::Nanos;
+
+pub(crate) const fn ms(millis: u64) -> Nanos {
+    Nanos::from_millis(millis)
+}
+
+/// A response whose frames were waited for: frame `n` (from 1) came at `10 n` ms.
+pub(crate) fn recording(
+    status: u16,
+    headers: &[(&str, &str)],
+    frames: &[impl AsRef<[u8]>],
+) -> Recording {
+    let mut body = Body::default();
+    for (at, frame) in (1..).zip(frames) {
+        body.push(ms(10 * at), true, frame.as_ref())
+            .expect("test frames are far below the limits");
+    }
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Recording {
+        sent: ms(1),
+        connect: None,
+        response: Some(Response {
+            status,
+            headers: headers.iter().map(own).collect(),
+            at: ms(5),
+            body,
+        }),
+        end: ms(1_000),
+        ending: Ending::Complete,
+    }
+}
+
+/// Reads an answer of HTTP 200 to this model, streamed or not, whose frames are these.
+pub(crate) fn answered(model: &str, streamed: bool, frames: &[impl AsRef<[u8]>]) -> Reading {
+    told(model, streamed, &recording(200, &[], frames))
+}
+
+/// Reads an error.
+pub(crate) fn failed(model: &str, status: u16, body: &str) -> Reading {
+    told(model, true, &recording(status, &[], &[body]))
+}
+
+pub(crate) fn told(model: &str, streamed: bool, recording: &Recording) -> Reading {
+    read(
+        recording,
+        &model.parse().expect("the id is well formed"),
+        streamed,
+    )
+}
