@@ -12,6 +12,7 @@ pub mod decode;
 pub mod explain;
 pub mod fault;
 mod lenient;
+pub mod listing;
 pub mod reading;
 pub mod recording;
 pub mod request;
