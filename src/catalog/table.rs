@@ -12,7 +12,7 @@ use crate::units::{ModelId, Usd};
 
 use super::model::Model;
 use super::offer::{Offer, Offers, Percentiles, Window};
-use super::price::Rates;
+use super::price::{Prices, Rates};
 
 /// What stands for a fact that is not known.
 const UNKNOWN: &str = "–";
@@ -88,7 +88,7 @@ impl RatesDocument {
 
 impl<'a> From<&'a Model> for ModelDocument<'a> {
     fn from(model: &'a Model) -> Self {
-        let tiers = model.prices.iter().flat_map(|prices| prices.tiers());
+        let tiers = model.prices.iter().flat_map(Prices::tiers);
         Self {
             id: &model.id,
             name: &model.name,
