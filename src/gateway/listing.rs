@@ -41,7 +41,7 @@ pub enum ListingError {
     #[error("no whole answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// The endpoint answered with an error.
-    #[error("HTTP {status}: \"{message}\"")]
+    #[error("HTTP {status}{}", quoted(.message))]
     Status {
         /// HTTP status.
         status: u16,
@@ -60,6 +60,13 @@ pub enum ListingError {
     /// A log-in page, perhaps.
     #[error("the answer is {0}")]
     Page(String),
+}
+
+fn quoted(message: &str) -> String {
+    if message.is_empty() {
+        return String::new();
+    }
+    format!(": \"{message}\"")
 }
 
 /// Asks the endpoint for a list, and returns the text of its answer. Looking up the host, opening the
@@ -181,6 +188,7 @@ mod tests {
         };
         let lines = [
             told(401, "", br#"{"error":{"message":"No  key\nhere"}}"#),
+            told(302, "", b""),
             told(404, "", b"<html><title>Gone</title></html>"),
             told(200, "", b" <!doctype html><h1>Log in</h1>"),
             told(200, "", b"\xff\xfe"),
@@ -188,6 +196,7 @@ mod tests {
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
         HTTP 401: "No key here"
+        HTTP 302
         HTTP 404: "an HTML page titled "Gone""
         the answer is an HTML page titled "Log in"
         the answer is not text
