@@ -112,6 +112,8 @@ fn run(folder: &Path, url: &str) -> std::path::PathBuf {
         .args(["run", "--quiet", "--endpoint", url, "--output"])
         .arg(folder)
         .arg(&suite)
+        // The simulator's list is gone with it: it must not stay in the user's cache.
+        .env("BAKEOFF_CACHE_DIR", folder.join("cache"))
         .stdout(Stdio::null())
         .status()
         .expect("the program runs");

@@ -36,6 +36,8 @@ enum VerbArgs {
     /// Check suites, or print the schema of suite files
     #[command(subcommand)]
     Suite(SuiteArgs),
+    /// List the models of an endpoint, with limits and prices, or show one of them
+    Models(ModelsArgs),
     /// Serve the simulated gateway on its own, for any client
     Sim(SimArgs),
 }
@@ -152,6 +154,46 @@ enum SchemaArg {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        bakeoff models --endpoint vercel\n  \
+        bakeoff models claude haiku --endpoint vercel\n  \
+        bakeoff models 'openai/*' reasoning --json\n  \
+        bakeoff models show openai/gpt-5-mini --endpoint vercel"
+)]
+struct ModelsArgs {
+    #[command(subcommand)]
+    verb: Option<ModelsVerb>,
+    /// Words that must all fit: part of an id, name or tag, or a glob of an id or tag
+    #[arg(value_name = "QUERY")]
+    query: Vec<String>,
+    /// Whose models: sim (when nothing is said), vercel, openrouter, openai, a profile of
+    /// bakeoff.toml, or a base URL
+    #[arg(short, long, value_name = "NAME|URL", global = true)]
+    endpoint: Option<String>,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE", global = true)]
+    project: Option<PathBuf>,
+    /// Fetch the list anew, or fail; otherwise one that was kept less than 24 hours will do
+    #[arg(long, global = true)]
+    refresh: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsVerb {
+    /// All about one model: prices, limits, and who serves it, how fast and how reliably
+    #[command(after_help = "Example:\n  bakeoff models show openai/gpt-5-mini --endpoint vercel")]
+    Show {
+        /// The model's id, as the endpoint spells it
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff sim --port 8787\n  \
     bakeoff sim --world my-world.toml --truth truth.jsonl")]
@@ -197,6 +239,16 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Suite(SuiteArgs::Schema {
             of: SchemaArg::Project,
         }) => Verb::ProjectSchema,
+        VerbArgs::Models(args) => Verb::Models(command::models::Options {
+            what: match args.verb {
+                Some(ModelsVerb::Show { id }) => command::models::What::Show(id),
+                None => command::models::What::List(args.query),
+            },
+            endpoint: args.endpoint,
+            project: args.project,
+            refresh: args.refresh,
+            json: args.json,
+        }),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
             port: args.port,
             world: args.world,

@@ -140,6 +140,7 @@ fn the_world_is_touched_where_the_design_says() {
             "std::fs",
             &[
                 "command",
+                "catalog/cache",
                 "record/journal",
                 "record/folder",
                 "record/run",

@@ -4,8 +4,13 @@
 //! what is asked, nor talk to an endpoint: lists come as bytes. Invariant: money is exact, and a
 //! price that is not known is absent, never 0.
 
+mod cache;
 mod model;
+mod offer;
 mod price;
+mod pricing;
+mod search;
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -15,16 +20,21 @@ use serde_json::value::RawValue;
 use crate::suite::OwnPrice;
 use crate::units::{ModelId, Usd, digest};
 
+pub use cache::{Cache, Cached};
 pub use model::{Kind, Model};
+pub use offer::{Offer, Offers, Percentiles, Window};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
+pub use search::BadGlob;
+pub use table::{ModelDocument, OfferDocument, offers_table, page, table};
 
 use model::WireModel;
+use search::Word;
 
 /// The list that is compiled in: the facts this program uses of a gateway's `/v1/models`.
 const SNAPSHOT: &str = include_str!("snapshot.json");
 
 /// Bytes of a model list: the largest known one, 377 models, is below 1 MiB.
-const MAX_LIST_BYTES: usize = 32 << 20;
+pub const MAX_LIST_BYTES: usize = 32 << 20;
 /// Models of a list: an order of magnitude above the largest known one.
 const MAX_MODELS: usize = 10_000;
 /// Below this similarity (0 to 1) an id is not "near": a wrong hint is worse than none.
@@ -67,8 +77,9 @@ pub enum ListError {
 /// understood does not take the others with it.
 #[derive(Debug, Deserialize)]
 struct WireList<'a> {
-    #[serde(borrow)]
-    data: Vec<&'a RawValue>,
+    /// Null where a server has no model at all (Ollama).
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
+    data: Option<Vec<&'a RawValue>>,
 }
 
 /// What only the compiled-in list has.
@@ -103,12 +114,13 @@ impl Catalog {
             return Err(ListError::TooLarge);
         }
         let wire: WireList<'_> = serde_json::from_str(list)?;
-        if wire.data.len() > MAX_MODELS {
+        let entries = wire.data.unwrap_or_default();
+        if entries.len() > MAX_MODELS {
             return Err(ListError::TooLarge);
         }
         let mut models = BTreeMap::new();
         let mut unreadable_entries = 0;
-        for entry in wire.data {
+        for entry in entries {
             let checked = serde_json::from_str::<WireModel<'_>>(entry.get())
                 .ok()
                 .and_then(WireModel::checked);
@@ -188,6 +200,45 @@ impl Catalog {
             .collect();
         near.sort_by(|(a, a_id), (b, b_id)| b.total_cmp(a).then_with(|| a_id.cmp(b_id)));
         near.into_iter().take(most).map(|(_, id)| id).collect()
+    }
+
+    /// Whether a request for this id can be meant for a model of the list. Beyond the ids that are
+    /// listed: an id without its tag where the server has a default one (`llama3`, listed as
+    /// `llama3:latest`), and a listed id with a routing suffix (`openai/gpt-5:nitro`).
+    pub fn offers(&self, id: &ModelId) -> bool {
+        let listed = |text: &str| {
+            let id = text.parse::<ModelId>();
+            id.is_ok_and(|id| self.models.contains_key(&id))
+        };
+        let text = id.as_str();
+        let bare = text.rsplit_once(':').map(|(bare, _)| bare);
+        listed(text) || listed(&format!("{text}:latest")) || bare.is_some_and(listed)
+    }
+
+    /// The ids under which another creator offers what `wrong` names: gateways rename creators and
+    /// move models between them, and an id of another gateway may have none.
+    pub fn moved(&self, wrong: &str) -> Vec<&ModelId> {
+        let model_part = |id: &str| id.rsplit('/').next().unwrap_or_default().to_lowercase();
+        let wanted = model_part(wrong);
+        let same = |id: &&ModelId| id.as_str() != wrong && model_part(id.as_str()) == wanted;
+        self.models.keys().filter(same).collect()
+    }
+
+    /// The models of which every word of `words` says something true: a substring of the id, the
+    /// name or a tag, or a glob (`*`, `?`, `[...]`) of a whole id or tag. Case does not matter.
+    ///
+    /// # Errors
+    /// The word that is a broken glob.
+    pub fn search(&self, words: &[String]) -> Result<Vec<&Model>, BadGlob> {
+        let words = words.iter().map(|word| Word::read(word));
+        let words = words.collect::<Result<Vec<_>, _>>()?;
+        let every = |model: &&Model| words.iter().all(|word| word.fits(model));
+        Ok(self.models.values().filter(every).collect())
+    }
+
+    /// Whether any model has a price per token. Lists of plain servers have none.
+    pub fn has_prices(&self) -> bool {
+        self.models.values().any(|model| model.prices.is_some())
     }
 
     /// Where the list came from.

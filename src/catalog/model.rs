@@ -3,18 +3,15 @@
 //! Owns the wire shape of an entry. Must not know where the list came from. Invariant: a fact that
 //! is missing or cannot be understood is absent; only an entry without an id is turned down.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::units::{ModelId, Usd};
+use crate::units::ModelId;
 
-use super::price::{Prices, Rates, Tier};
+use super::price::Prices;
+use super::pricing::read_pricing;
 
-/// Tiers of one price: real lists have two; more than this is not a price list.
-const MAX_TIERS: usize = 64;
 /// Tags kept of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
 /// Characters kept of a name or a tag: they end in tables.
@@ -69,85 +66,102 @@ pub(super) struct WireModel<'a> {
     kind: Option<String>,
     #[serde(default, deserialize_with = "understood")]
     context_window: Option<u64>,
+    /// OpenRouter's name of it.
+    #[serde(default, deserialize_with = "understood")]
+    context_length: Option<u64>,
+    /// vLLM's: what the server was started with.
+    #[serde(default, deserialize_with = "understood")]
+    max_model_len: Option<u64>,
+    #[serde(default, deserialize_with = "understood")]
+    meta: Option<WireMeta>,
     #[serde(default, deserialize_with = "understood")]
     max_tokens: Option<u64>,
+    /// Groq's name of it.
+    #[serde(default, deserialize_with = "understood")]
+    max_completion_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "understood")]
+    top_provider: Option<WireTopProvider>,
     #[serde(default, deserialize_with = "understood")]
     tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "understood")]
+    architecture: Option<WireArchitecture>,
+    #[serde(default, deserialize_with = "understood")]
+    supported_parameters: Option<Vec<String>>,
     #[serde(default, borrow)]
     pricing: Option<&'a RawValue>,
 }
 
-/// One tier of one price: `min` is inclusive, `max` exclusive and absent in the last.
+/// What llama.cpp's server tells of its model.
 #[derive(Debug, Deserialize)]
-struct WireTier<'a> {
-    #[serde(borrow)]
-    cost: &'a RawValue,
-    min: u64,
-    #[serde(default)]
-    max: Option<u64>,
+struct WireMeta {
+    #[serde(default, deserialize_with = "understood")]
+    n_ctx: Option<u64>,
 }
 
-/// Keys of `pricing`, by name. Values stay text: through a float they would lose digits.
-type WirePricing<'a> = BTreeMap<String, &'a RawValue>;
-
-/// The four prices per token with their names in `pricing`, and where each goes in [`Rates`].
-const TOKEN_PRICES: [TokenPrice; 4] = [
-    TokenPrice {
-        flat: "input",
-        tiers: "input_tiers",
-        place: |rates| &mut rates.input,
-    },
-    TokenPrice {
-        flat: "output",
-        tiers: "output_tiers",
-        place: |rates| &mut rates.output,
-    },
-    TokenPrice {
-        flat: "input_cache_read",
-        tiers: "input_cache_read_tiers",
-        place: |rates| &mut rates.cache_read,
-    },
-    TokenPrice {
-        flat: "input_cache_write",
-        tiers: "input_cache_write_tiers",
-        place: |rates| &mut rates.cache_write,
-    },
-];
-
-struct TokenPrice {
-    flat: &'static str,
-    tiers: &'static str,
-    place: fn(&mut Rates) -> &mut Option<Usd>,
+/// What OpenRouter tells of the provider it asks first.
+#[derive(Debug, Deserialize)]
+struct WireTopProvider {
+    #[serde(default, deserialize_with = "understood")]
+    max_completion_tokens: Option<u64>,
 }
 
-/// What a price list holds but this program cannot read: then no price is known, because a cost
-/// with a part missing would be wrong.
-struct Unreadable;
+/// What OpenRouter tells of what goes in and comes out.
+#[derive(Debug, Default, Deserialize)]
+struct WireArchitecture {
+    #[serde(default, deserialize_with = "understood")]
+    input_modalities: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "understood")]
+    output_modalities: Option<Vec<String>>,
+}
 
-impl<'a> WireModel<'a> {
-    /// The checked entry; `None` where its id is not one.
+impl WireModel<'_> {
+    /// The checked entry; `None` where its id is not one, or could not be shown.
     pub(super) fn checked(self) -> Option<Model> {
         let id: ModelId = self.id.parse().ok()?;
-        let kind = self.kind.as_deref().map_or(Kind::Other, Kind::from_wire);
-        let pricing: WirePricing<'a> = self
-            .pricing
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default();
+        if id.as_str().contains(hostile) {
+            return None;
+        }
+        let architecture = self.architecture.unwrap_or_default();
+        let kind = match self.kind.as_deref() {
+            Some(word) => Kind::from_wire(word),
+            None if holds(architecture.output_modalities.as_ref(), "text") => Kind::Language,
+            None => Kind::Other,
+        };
+        let tags = self.tags.unwrap_or_else(|| {
+            let parameters = self.supported_parameters.as_ref();
+            let told = [
+                ("reasoning", holds(parameters, "reasoning")),
+                ("tool-use", holds(parameters, "tools")),
+                (
+                    "vision",
+                    holds(architecture.input_modalities.as_ref(), "image"),
+                ),
+            ];
+            (told.iter().filter(|(_, holds)| *holds))
+                .map(|(tag, _)| (*tag).to_owned())
+                .collect()
+        });
+        let (prices, other_prices) = read_pricing(self.pricing);
         let answers_in_tokens = matches!(kind, Kind::Language | Kind::Other);
+        let top_most = self.top_provider.and_then(|top| top.max_completion_tokens);
         Some(Model {
             name: self.name.map_or_else(|| id.to_string(), shortened),
             kind,
-            context_window: self.context_window,
-            max_tokens: self.max_tokens.filter(|_| answers_in_tokens),
-            tags: (self.tags.unwrap_or_default().into_iter())
-                .take(MAX_TAGS)
-                .map(shortened)
-                .collect(),
-            prices: token_prices(&pricing).unwrap_or(None),
-            other_prices: other_prices(&pricing),
+            context_window: (self.context_window.or(self.context_length))
+                .or(self.max_model_len)
+                .or(self.meta.and_then(|meta| meta.n_ctx)),
+            max_tokens: (self.max_tokens.or(self.max_completion_tokens).or(top_most))
+                .filter(|_| answers_in_tokens),
+            tags: tags.into_iter().take(MAX_TAGS).map(shortened).collect(),
+            prices,
+            other_prices,
             id,
         })
     }
+}
+
+fn holds(words: Option<&Vec<String>>, wanted: &str) -> bool {
+    words.is_some_and(|words| words.iter().any(|word| word == wanted))
 }
 
 impl Model {
@@ -180,101 +194,48 @@ impl Kind {
             _ => Self::Other,
         }
     }
+
+    /// The word of the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Language => "language",
+            Self::Embedding => "embedding",
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Reranking => "reranking",
+            Self::Transcription => "transcription",
+            Self::Speech => "speech",
+            Self::Realtime => "realtime",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// Reads a value of the wanted type, or leaves it absent when it has another one.
-fn understood<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Option<T>, D::Error> {
+pub(super) fn understood<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<Option<T>, D::Error> {
     let value = serde_json::Value::deserialize(d)?;
     Ok(serde_json::from_value(value).ok())
 }
 
-fn shortened(word: String) -> String {
-    if word.chars().count() > MAX_WORD_CHARS {
-        word.chars().take(MAX_WORD_CHARS).collect()
+/// A word from outside, as long as a table bears and without what moves a cursor or turns a line.
+pub(super) fn shortened(word: String) -> String {
+    if word.chars().count() > MAX_WORD_CHARS || word.contains(hostile) {
+        let harmless = word.chars().filter(|&c| !hostile(c));
+        harmless.take(MAX_WORD_CHARS).collect()
     } else {
         word
     }
 }
 
-/// The prices per token; `Ok(None)` where there are none.
-fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<Prices>, Unreadable> {
-    let lists = TOKEN_PRICES
-        .iter()
-        .map(|price| Ok((price.place, steps(pricing, price)?)))
-        .collect::<Result<Vec<_>, Unreadable>>()?;
-    if lists.iter().all(|(_, steps)| steps.is_empty()) {
-        return Ok(None);
-    }
-    // Each price has boundaries of its own; a tier begins wherever one of them changes.
-    let boundaries: BTreeSet<u64> = (lists.iter())
-        .flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
-        .collect();
-    let tiers = (boundaries.into_iter())
-        .map(|from_prompt_tokens| {
-            let mut rates = Rates::default();
-            for (place, steps) in &lists {
-                let reached = steps.iter().rfind(|(from, _)| *from <= from_prompt_tokens);
-                *place(&mut rates) = reached.map(|(_, usd)| *usd);
-            }
-            Tier {
-                from_prompt_tokens,
-                rates,
-            }
-        })
-        .collect();
-    Prices::tiered(tiers).map(Some).map_err(|_| Unreadable)
-}
-
-/// One price as steps (from this many prompt tokens on, USD per token), the first from 0; empty
-/// where it is not listed. Tiers win over the flat price, which repeats the first of them.
-fn steps(pricing: &WirePricing<'_>, price: &TokenPrice) -> Result<Vec<(u64, Usd)>, Unreadable> {
-    let Some(raw) = pricing.get(price.tiers) else {
-        let flat = pricing.get(price.flat);
-        return flat.map(|raw| Ok((0, usd(raw)?))).into_iter().collect();
-    };
-    let tiers: Vec<WireTier<'_>> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
-    // Without a hole, and open at the end: every prompt falls in one tier.
-    let mut expected = Some(0);
-    for tier in &tiers {
-        let ascends = tier.max.is_none_or(|max| tier.min < max);
-        if expected != Some(tier.min) || !ascends {
-            return Err(Unreadable);
-        }
-        expected = tier.max;
-    }
-    if expected.is_some() || tiers.len() > MAX_TIERS {
-        return Err(Unreadable);
-    }
-    (tiers.iter())
-        .map(|tier| Ok((tier.min, usd(tier.cost)?)))
-        .collect()
-}
-
-/// An amount, as text or as a number, by its digits. Negative ones are some lists' way to say
-/// that a price varies.
-fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
-    let text = raw.get();
-    let amount: Usd = if text.starts_with('"') {
-        serde_json::from_str(text).map_err(|_| Unreadable)?
-    } else {
-        text.parse().map_err(|_| Unreadable)?
-    };
-    if amount < Usd::ZERO {
-        return Err(Unreadable);
-    }
-    Ok(amount)
-}
-
-fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
-    let per_token = |name: &str| {
-        TOKEN_PRICES
-            .iter()
-            .any(|price| price.flat == name || price.tiers == name)
-    };
-    pricing
-        .keys()
-        .filter(|name| !per_token(name))
-        .cloned()
-        .map(shortened)
-        .collect()
+/// Control characters and those that change the direction of writing: none may reach a terminal.
+fn hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
 }

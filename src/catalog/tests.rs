@@ -61,12 +61,134 @@ fn prices_that_are_not_known_are_absent() {
         ));
         assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None, "{pricing}");
     }
-    let catalog = read(r#"{"data":[{"id":"a/b"},{"id":"a/c","pricing":{"image":"1","x":{}}}]}"#);
+    let catalog =
+        read(r#"{"data":[{"id":"a/b"},{"id":"a/c","pricing":{"image":"1","x":{"us":1}}}]}"#);
     assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None);
     assert_eq!(
         catalog.get(&id("a/c")).unwrap().other_prices,
         ["image", "x"]
     );
+}
+
+#[test]
+fn lists_of_every_server_are_read() {
+    // OpenRouter's names, OpenAI's bare list, vLLM's, llama.cpp's and Groq's limits: each says what
+    // it has, and what it does not have is absent.
+    let catalog = read(
+        r#"{"object":"list","data":[
+            {"id":"o/router","name":"O: Router","context_length":128000,"canonical_slug":"o/router-1",
+             "architecture":{"input_modalities":["text","image"],"output_modalities":["text"]},
+             "top_provider":{"context_length":64000,"max_completion_tokens":8192},
+             "supported_parameters":["tools","temperature"],"pricing":{"prompt":"0.0000005",
+             "completion":"0.0000015","request":"0","image":"0.001","input_cache_read":"0.00000005",
+             "overrides":[],"discount":0}},
+            {"id":"o/auto","pricing":{"prompt":"-1","completion":"-1"}},
+            {"id":"o/varies","pricing":{"prompt":"0.0000005","completion":"0.0000015",
+             "overrides":[{"prompt":"0.000001"}]}},
+            {"id":"gpt-5","object":"model","created":1,"owned_by":"openai"},
+            {"id":"vllm","max_model_len":4096},
+            {"id":"llama.gguf","meta":{"n_ctx":8192,"n_ctx_train":131072}},
+            {"id":"groq","context_window":131072,"max_completion_tokens":32768}]}"#,
+    );
+    assert_eq!(catalog.unreadable_entries(), 0);
+    let model = |text| catalog.get(&id(text)).unwrap();
+    let router = model("o/router");
+    let limits = (router.context_window, router.max_tokens, router.kind);
+    assert_eq!(limits, (Some(128_000), Some(8192), Kind::Language));
+    assert_eq!(router.tags, ["tool-use", "vision"]);
+    assert_eq!(router.other_prices, ["image"], "a price of 0 is none");
+    let rates = *router.prices.as_ref().unwrap().rates(0);
+    assert_eq!(
+        (rates.input, rates.output),
+        (usd("0.0000005"), usd("0.0000015"))
+    );
+    assert_eq!(rates.cache_read, usd("0.00000005"));
+    assert_eq!(model("o/auto").prices, None);
+    assert_eq!(
+        model("o/varies").prices,
+        None,
+        "conditions that are not known"
+    );
+    assert_eq!(model("gpt-5").prices, None);
+    assert_eq!(model("vllm").context_window, Some(4096));
+    assert_eq!(model("llama.gguf").context_window, Some(8192));
+    assert_eq!(model("groq").max_tokens, Some(32768));
+}
+
+#[test]
+fn prices_in_another_unit_are_not_believed() {
+    // Some servers list USD per million tokens under the same names: 0.18 USD a token would make
+    // every figure a million times too dear.
+    let catalog = read(r#"{"data":[{"id":"a/b","pricing":{"input":0.18,"output":0.59}}]}"#);
+    assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None);
+}
+
+#[test]
+fn a_list_without_models_is_a_list() {
+    // A server on which nothing is installed says null or an empty list.
+    for text in [r#"{"object":"list","data":null}"#, r#"{"data":[]}"#] {
+        assert_eq!(read(text).models().count(), 0);
+    }
+}
+
+#[test]
+fn words_of_a_list_cannot_move_a_terminal() {
+    // Names come from outside and are printed: no control character, no change of direction.
+    let catalog = read(
+        r#"{"data":[{"id":"a/b","name":"a\u001b[2Jb\u202ec","tags":["x\ny"]},{"id":"a/\u202eb"}]}"#,
+    );
+    let model = catalog.get(&id("a/b")).unwrap();
+    assert_eq!(
+        (model.name.as_str(), model.tags[0].as_str()),
+        ("a[2Jbc", "xy")
+    );
+    assert_eq!(catalog.unreadable_entries(), 1);
+}
+
+#[test]
+fn ids_that_moved_are_found_under_their_new_creator() {
+    // A gateway renamed a creator: the same model part is there, and no other id is offered as it.
+    let catalog = Catalog::snapshot();
+    let moved = |text| -> Vec<String> {
+        catalog
+            .moved(text)
+            .into_iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(moved("xai/grok-4.6"), ["spacexai/grok-4.6"]);
+    assert_eq!(moved("grok-4.6"), ["spacexai/grok-4.6"]);
+    assert!(moved("xai/grok-0.1").is_empty());
+    assert!(moved("spacexai/grok-4.6").is_empty());
+}
+
+#[test]
+fn ids_with_suffixes_are_known() {
+    // A routing suffix and a default tag are part of a request, not of a list: no false alarm.
+    let catalog = read(r#"{"data":[{"id":"o/m"},{"id":"llama3:latest"},{"id":"q:7b"}]}"#);
+    for known in ["o/m", "o/m:nitro", "llama3", "llama3:latest", "q:7b"] {
+        assert!(catalog.offers(&id(known)), "{known}");
+    }
+    for unknown in ["m", "o/n", "q", "q:8b", "o/m/x"] {
+        assert!(!catalog.offers(&id(unknown)), "{unknown}");
+    }
+}
+
+#[test]
+fn searches_narrow_with_every_word() {
+    // People type parts, globs and tags, in any case; all of them must hold.
+    let catalog = Catalog::snapshot();
+    let found = |words: &[&str]| -> Vec<String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let models = catalog.search(&words).unwrap();
+        models.iter().map(|model| model.id.to_string()).collect()
+    };
+    assert_eq!(found(&[]).len(), 54);
+    assert_eq!(found(&["Claude", "HAIKU"]), ["anthropic/claude-haiku-4.5"]);
+    assert_eq!(found(&["*haiku-4.5"]), ["anthropic/claude-haiku-4.5"]);
+    assert!(found(&["haiku-4"]) == found(&["*haiku-4*"]) && found(&["haiku-?"]).is_empty());
+    assert!(found(&["openai/*", "reasoning"]).len() < found(&["openai/*"]).len());
+    assert!(catalog.search(&["[".to_owned()]).is_err());
 }
 
 #[test]
@@ -84,9 +206,9 @@ fn tiers_of_several_prices_are_laid_over_each_other() {
     // Input changes at 10, output at 20, cached input never: three tiers, each complete.
     let catalog = read(
         r#"{"data":[{"id":"a/b","pricing":{
-            "input":"1","input_tiers":[{"cost":"1","min":0,"max":10},{"cost":"2","min":10}],
-            "output":"3","output_tiers":[{"cost":"3","min":0,"max":20},{"cost":"4","min":20}],
-            "input_cache_read":"0.5"}}]}"#,
+            "input":"0.001","input_tiers":[{"cost":"0.001","min":0,"max":10},{"cost":"0.002","min":10}],
+            "output":"0.003","output_tiers":[{"cost":"0.003","min":0,"max":20},{"cost":"0.004","min":20}],
+            "input_cache_read":"0.0005"}}]}"#,
     );
     let prices = catalog.get(&id("a/b")).unwrap().prices.clone().unwrap();
     let seen: Vec<_> = (prices.tiers().iter())
@@ -109,9 +231,9 @@ fn tiers_of_several_prices_are_laid_over_each_other() {
     assert_eq!(
         seen,
         [
-            (0, usd("1"), usd("3"), usd("0.5"), None),
-            (10, usd("2"), usd("3"), usd("0.5"), None),
-            (20, usd("2"), usd("4"), usd("0.5"), None),
+            (0, usd("0.001"), usd("0.003"), usd("0.0005"), None),
+            (10, usd("0.002"), usd("0.003"), usd("0.0005"), None),
+            (20, usd("0.002"), usd("0.004"), usd("0.0005"), None),
         ]
     );
 }
@@ -121,13 +243,13 @@ fn tiers_with_a_hole_are_no_prices() {
     // A prompt between two tiers would have no price: then none is known.
     for tiers in [
         r"[]",
-        r#"[{"cost":"1","min":1}]"#,
-        r#"[{"cost":"1","min":0,"max":10}]"#,
-        r#"[{"cost":"1","min":0,"max":10},{"cost":"2","min":11}]"#,
-        r#"[{"cost":"1","min":0},{"cost":"2","min":10}]"#,
-        r#"[{"cost":"1","min":0,"max":0},{"cost":"2","min":0}]"#,
+        r#"[{"cost":"0.001","min":1}]"#,
+        r#"[{"cost":"0.001","min":0,"max":10}]"#,
+        r#"[{"cost":"0.001","min":0,"max":10},{"cost":"0.002","min":11}]"#,
+        r#"[{"cost":"0.001","min":0},{"cost":"0.002","min":10}]"#,
+        r#"[{"cost":"0.001","min":0,"max":0},{"cost":"0.002","min":0}]"#,
     ] {
-        let pricing = format!(r#"{{"input":"1","input_tiers":{tiers}}}"#);
+        let pricing = format!(r#"{{"input":"0.001","input_tiers":{tiers}}}"#);
         let catalog = read(&format!(
             r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}]}}"#
         ));

@@ -7,12 +7,14 @@
 use std::net::TcpListener;
 use std::path::Path;
 
+use secrecy::SecretString;
+
 use crate::gateway::explain::missing_key;
 use crate::gateway::{Endpoint, request};
 use crate::record::{EndpointRecord, digest};
 use crate::sim::world::DEFAULT_WORLD;
 use crate::sim::{Running, Simulator, World};
-use crate::suite::Profile;
+use crate::suite::{Profile, Project};
 
 use super::files::{self, Variables};
 use super::{Failure, unforeseen};
@@ -23,6 +25,23 @@ pub(super) struct Opened {
     pub(super) record: EndpointRecord,
     /// Kept so that the simulator lives as long as the run.
     _simulator: Option<Running>,
+}
+
+/// The profile of a name or base URL.
+pub(super) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure> {
+    project.resolve(name).map_err(|error| match error.help() {
+        Some(help) => Failure::usage(format!("{error}\n  {help}")),
+        None => Failure::usage(error.to_string()),
+    })
+}
+
+/// Opens the endpoint of a profile for its lists. They often need no key, so a missing one is no
+/// failure: the endpoint says so itself where it wants one.
+pub(super) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
+    match &profile.base_url {
+        Some(base_url) => Ok(at(profile, base_url, key(profile)?)),
+        None => simulated(profile, None, None),
+    }
 }
 
 /// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
@@ -43,20 +62,28 @@ pub(super) fn open(
 }
 
 fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
-    let found = if profile.key_variables.is_empty() {
-        // A `.env` that cannot be read is no trouble where no key is wanted.
-        None
-    } else {
-        let variables = Variables::read()?;
-        let mut names = profile.key_variables.iter();
-        names.find_map(|name| variables.get(name).map(|key| (name.clone(), key)))
-    };
+    let found = key(profile)?;
     if found.is_none() && !profile.key_variables.is_empty() {
         let said = missing_key(&profile.name, &profile.key_variables);
         return Err(Failure::usage(format!("{}\n  {}", said.what, said.remedy)));
     }
+    Ok(at(profile, base_url, found))
+}
+
+/// The key, and the variable that held it, where one is wanted and found.
+fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
+    if profile.key_variables.is_empty() {
+        // A `.env` that cannot be read is no trouble where no key is wanted.
+        return Ok(None);
+    }
+    let variables = Variables::read()?;
+    let mut names = profile.key_variables.iter();
+    Ok(names.find_map(|name| variables.get(name).map(|key| (name.clone(), key))))
+}
+
+fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) -> Opened {
     let (key_variable, key) = found.unzip();
-    Ok(Opened {
+    Opened {
         endpoint: Endpoint {
             base_url: with_version(base_url, profile),
             key,
@@ -70,7 +97,7 @@ fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
             world: None,
         },
         _simulator: None,
-    })
+    }
 }
 
 /// The route's headers, then the profile's own, which win.

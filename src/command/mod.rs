@@ -4,8 +4,10 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+mod catalogue;
 mod endpoint;
 mod files;
+pub mod models;
 mod progress;
 mod remedies;
 pub mod report;
@@ -31,6 +33,8 @@ pub enum Verb {
     SuiteSchema,
     /// `bakeoff suite schema project`
     ProjectSchema,
+    /// `bakeoff models`
+    Models(models::Options),
     /// `bakeoff sim`
     Sim(sim::Options),
 }
@@ -93,6 +97,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
+        Verb::Models(options) => models::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
     };
     result.unwrap_or_else(|failure| {

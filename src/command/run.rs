@@ -1,5 +1,6 @@
 //! `bakeoff run`: a suite goes in, a comparison comes out.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::report::Report;
 use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
+use super::catalogue::{Known, NEAREST_TOLD, unlisted};
 use super::endpoint::{self, Opened};
 use super::files;
 use super::progress::{Progress, Show};
@@ -28,9 +30,6 @@ use super::{Failure, exit, interrupted, report, runtime, unforeseen};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;
-
-/// Ids of other models that are offered for one that does not exist.
-const NEAREST_TOLD: usize = 3;
 
 /// What `bakeoff run` was told.
 #[derive(Debug)]
@@ -69,16 +68,20 @@ struct Job {
     suite: Suite,
     plan: Plan,
     profile: Profile,
+    /// Prices.
     catalog: Catalog,
+    /// What the endpoint says it offers, where that is known.
+    listed: Option<Catalog>,
 }
 
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
-    let job = prepare(options)?;
+    let mut job = prepare(options)?;
     if options.mode == Mode::List {
         return list(&job, options.json);
     }
     let opened = endpoint::open(&job.profile, options.world.as_deref(), options.salt)?;
+    job.learn(&opened, options.quiet)?;
     match options.mode {
         Mode::Verify => verify(&job, &opened, options),
         _ => measure(&job, &opened, options),
@@ -114,12 +117,7 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
     if options.mode == Mode::Verify {
         (suite.repetitions, suite.warmup) = (1, 0);
     }
-    let profile = project
-        .resolve(&suite.endpoint)
-        .map_err(|error| match error.help() {
-            Some(help) => Failure::usage(format!("{error}\n  {help}")),
-            None => Failure::usage(error.to_string()),
-        })?;
+    let profile = endpoint::resolve(&project, &suite.endpoint)?;
     if let Some(said) = unsayable(&suite, profile.wording) {
         return Err(Failure::usage(said));
     }
@@ -130,6 +128,7 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
         plan,
         profile,
         catalog,
+        listed: None,
     })
 }
 
@@ -343,6 +342,34 @@ impl Session {
 }
 
 impl Job {
+    /// Takes the endpoint's own list in, before any clock starts, and says which ids it does not have.
+    /// They are asked all the same: a list may be old, or leave out what the endpoint answers to.
+    fn learn(&mut self, opened: &Opened, quiet: bool) -> Result<(), Failure> {
+        let Known {
+            prices,
+            listed,
+            notes,
+        } = Known::of(opened)?;
+        self.catalog = prices.with_own_prices(&self.profile.prices);
+        self.listed = listed;
+        if quiet {
+            return Ok(());
+        }
+        let mut err = io::stderr();
+        for note in notes {
+            writeln!(err, "note: {note}")?;
+        }
+        let Some(listed) = &self.listed else {
+            return Ok(());
+        };
+        let models: BTreeSet<&ModelId> = self.suite.variants.iter().map(|v| &v.model).collect();
+        for model in models.into_iter().filter(|model| !listed.offers(model)) {
+            let said = unlisted(listed, &self.profile.name, model);
+            writeln!(err, "warning: {said}")?;
+        }
+        Ok(())
+    }
+
     /// Requests that can be in flight at once.
     fn lanes(&self) -> usize {
         self.suite.variants.len() * self.suite.concurrency as usize
@@ -446,7 +473,8 @@ impl Job {
         model: &ModelId,
         opened: &Opened,
     ) -> Option<Explanation> {
-        let nearest = self.catalog.nearest(model.as_str(), NEAREST_TOLD);
+        let known = self.listed.as_ref().unwrap_or(&self.catalog);
+        let nearest = known.nearest(model.as_str(), NEAREST_TOLD);
         let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
         explain(&Situation {
             outcome,

@@ -13,6 +13,7 @@ mod descriptors;
 pub mod explain;
 pub mod fault;
 mod lenient;
+pub mod listing;
 mod messages;
 pub mod reading;
 pub mod recording;

@@ -104,8 +104,8 @@ pub struct Transport {
     resting: Mutex<VecDeque<Lane>>,
 }
 
-struct Lane {
-    client: Client,
+pub(super) struct Lane {
+    pub(super) client: Client,
     /// Set by the connector while the lane's only exchange is under way.
     connected: Arc<Mutex<Option<Nanos>>>,
 }
@@ -119,10 +119,7 @@ impl Transport {
         timeouts: Timeouts,
         lanes: usize,
     ) -> Result<(Self, Option<Ending>), OpenError> {
-        let base_url = Url::parse(&endpoint.base_url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| OpenError::Url(endpoint.base_url.clone()))?;
+        let base_url = base_url(endpoint)?;
         let addresses = resolve(&base_url).await?;
         descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
         let resting = (0..lanes.max(1))
@@ -305,14 +302,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn header_text((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
+pub(super) fn header_text((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
     (
         name.as_str().to_owned(),
         String::from_utf8_lossy(value.as_bytes()).into_owned(),
     )
 }
 
-fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
+pub(super) fn base_url(endpoint: &Endpoint) -> Result<Url, OpenError> {
+    Url::parse(&endpoint.base_url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| OpenError::Url(endpoint.base_url.clone()))
+}
+
+pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(
@@ -343,12 +347,9 @@ fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
 }
 
 /// The host's addresses, looked up once: a look-up inside an attempt would be timed as the model's.
-async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
+pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let found = tokio::net::lookup_host((host.as_str(), port)).await;
     found
@@ -358,7 +359,11 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
 
 /// One client with every setting written out, also where it equals the default; [`settings`] tells
 /// the reader of a manifest why.
-fn lane(base_url: &Url, addresses: &[SocketAddr], timeouts: Timeouts) -> Result<Lane, OpenError> {
+pub(super) fn lane(
+    base_url: &Url,
+    addresses: &[SocketAddr],
+    timeouts: Timeouts,
+) -> Result<Lane, OpenError> {
     static TLS: Once = Once::new();
     TLS.call_once(|| {
         // An error here means that a provider is installed already, which is as good.
@@ -489,7 +494,7 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
 }
 
 /// How an exchange that failed inside the client ended.
-fn ending_of(error: &reqwest::Error) -> Ending {
+pub(super) fn ending_of(error: &reqwest::Error) -> Ending {
     if error.is_connect() && error.is_timeout() {
         return Ending::TimedOut(Deadline::Connect);
     }

@@ -50,9 +50,9 @@ fn usd(text: &str) -> Usd {
     text.parse().unwrap()
 }
 
-/// A price as text with up to 12 decimals, and as a fraction.
+/// A price as text with up to 12 decimals, below the dearest that a list is believed, and as a fraction.
 fn price() -> impl Strategy<Value = (String, Fraction)> {
-    (0_u32..1_000_000, 6_u32..=12).prop_map(|(digits, decimals)| {
+    (0_u32..1_000_000, 8_u32..=12).prop_map(|(digits, decimals)| {
         let scale = 10_u64.pow(decimals);
         let width = decimals as usize;
         let (whole, part) = (u64::from(digits) / scale, u64::from(digits) % scale);

@@ -1,0 +1,175 @@
+//! One `pricing` object of a list: from its bytes to checked [`Prices`].
+//!
+//! Owns the names that gateways give to prices. Must not know whose prices they are. Invariant: what
+//! cannot be read in full is no price, because a cost with a part missing would be wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::units::Usd;
+
+use super::model::shortened;
+use super::price::{Prices, Rates, Tier};
+
+/// Tiers of one price: real lists have two; more than this is not a price list.
+const MAX_TIERS: usize = 64;
+/// The dearest token that is believed, ten thousand USD a million: above it a list counts in another
+/// unit (some servers list USD per million tokens under the same names). The dearest known is 0.0006.
+const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
+/// Prices that replace others under conditions which are not described: with one of them no price is known.
+const CONDITIONAL: &str = "overrides";
+
+/// The prices per token, and the names of all others, sorted.
+pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<String>) {
+    let pricing: WirePricing<'_> = raw
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default();
+    (
+        token_prices(&pricing).unwrap_or(None),
+        other_prices(&pricing),
+    )
+}
+
+/// One tier of one price: `min` is inclusive, `max` exclusive and absent in the last.
+#[derive(Debug, Deserialize)]
+struct WireTier<'a> {
+    #[serde(borrow)]
+    cost: &'a RawValue,
+    min: u64,
+    #[serde(default)]
+    max: Option<u64>,
+}
+
+/// Keys of `pricing`, by name. Values stay text: through a float they would lose digits.
+type WirePricing<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The four prices per token with their names in `pricing` (Vercel's list; OpenRouter's, which is also
+/// that of both gateways' lists of providers), and where each goes in [`Rates`].
+const TOKEN_PRICES: [TokenPrice; 4] = [
+    TokenPrice {
+        flat: &["input", "prompt"],
+        tiers: &["input_tiers", "prompt_tiers"],
+        place: |rates| &mut rates.input,
+    },
+    TokenPrice {
+        flat: &["output", "completion"],
+        tiers: &["output_tiers", "completion_tiers"],
+        place: |rates| &mut rates.output,
+    },
+    TokenPrice {
+        flat: &["input_cache_read"],
+        tiers: &["input_cache_read_tiers"],
+        place: |rates| &mut rates.cache_read,
+    },
+    TokenPrice {
+        flat: &["input_cache_write"],
+        tiers: &["input_cache_write_tiers"],
+        place: |rates| &mut rates.cache_write,
+    },
+];
+
+struct TokenPrice {
+    flat: &'static [&'static str],
+    tiers: &'static [&'static str],
+    place: fn(&mut Rates) -> &mut Option<Usd>,
+}
+
+/// What a price list holds but this program cannot read: then no price is known, because a cost
+/// with a part missing would be wrong.
+struct Unreadable;
+
+/// The prices per token; `Ok(None)` where there are none.
+fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<Prices>, Unreadable> {
+    if pricing.get(CONDITIONAL).is_some_and(|raw| !is_empty(raw)) {
+        return Err(Unreadable);
+    }
+    let lists = TOKEN_PRICES
+        .iter()
+        .map(|price| Ok((price.place, steps(pricing, price)?)))
+        .collect::<Result<Vec<_>, Unreadable>>()?;
+    if lists.iter().all(|(_, steps)| steps.is_empty()) {
+        return Ok(None);
+    }
+    // Each price has boundaries of its own; a tier begins wherever one of them changes.
+    let boundaries: BTreeSet<u64> = (lists.iter())
+        .flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
+        .collect();
+    let tiers = (boundaries.into_iter())
+        .map(|from_prompt_tokens| {
+            let mut rates = Rates::default();
+            for (place, steps) in &lists {
+                let reached = steps.iter().rfind(|(from, _)| *from <= from_prompt_tokens);
+                *place(&mut rates) = reached.map(|(_, usd)| *usd);
+            }
+            Tier {
+                from_prompt_tokens,
+                rates,
+            }
+        })
+        .collect();
+    Prices::tiered(tiers).map(Some).map_err(|_| Unreadable)
+}
+
+/// One price as steps (from this many prompt tokens on, USD per token), the first from 0; empty
+/// where it is not listed. Tiers win over the flat price, which repeats the first of them.
+fn steps(pricing: &WirePricing<'_>, price: &TokenPrice) -> Result<Vec<(u64, Usd)>, Unreadable> {
+    let named = |names: &[&str]| names.iter().find_map(|name| pricing.get(*name));
+    let Some(raw) = named(price.tiers) else {
+        return named(price.flat)
+            .map(|raw| Ok((0, usd(raw)?)))
+            .into_iter()
+            .collect();
+    };
+    let tiers: Vec<WireTier<'_>> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
+    // Without a hole, and open at the end: every prompt falls in one tier.
+    let mut expected = Some(0);
+    for tier in &tiers {
+        let ascends = tier.max.is_none_or(|max| tier.min < max);
+        if expected != Some(tier.min) || !ascends {
+            return Err(Unreadable);
+        }
+        expected = tier.max;
+    }
+    if expected.is_some() || tiers.len() > MAX_TIERS {
+        return Err(Unreadable);
+    }
+    (tiers.iter())
+        .map(|tier| Ok((tier.min, usd(tier.cost)?)))
+        .collect()
+}
+
+/// An amount, as text or as a number, by its digits. Negative ones are some lists' way to say
+/// that a price varies.
+fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
+    let text = raw.get();
+    let amount: Usd = if text.starts_with('"') {
+        serde_json::from_str(text).map_err(|_| Unreadable)?
+    } else {
+        text.parse().map_err(|_| Unreadable)?
+    };
+    if amount < Usd::ZERO || amount > MAX_USD_PER_TOKEN {
+        return Err(Unreadable);
+    }
+    Ok(amount)
+}
+
+fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
+    let per_token = |name: &str| {
+        TOKEN_PRICES
+            .iter()
+            .any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
+    };
+    pricing
+        .iter()
+        .filter(|(name, raw)| !per_token(name) && !is_empty(raw))
+        .map(|(name, _)| shortened(name.clone()))
+        .collect()
+}
+
+/// Whether a value says that there is no such price: lists put a 0 or nothing under every name they know.
+fn is_empty(raw: &RawValue) -> bool {
+    let text = raw.get();
+    matches!(text, "null" | "[]" | "{}") || usd(raw).is_ok_and(|amount| amount == Usd::ZERO)
+}

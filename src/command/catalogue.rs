@@ -1,0 +1,271 @@
+//! The list of an endpoint's models: from the cache, from the endpoint, or the one compiled in.
+//!
+//! Owns which of the three is taken, and how old one may be. Must not know what is looked up in it.
+//! Invariant: a list is fetched before a clock starts, on connections of its own; a list that cannot
+//! be had is a note, an error only where a fresh one was asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::catalog::{Cache, Cached, Catalog};
+use crate::gateway::listing::{Listing, fetch};
+use crate::units::ModelId;
+
+use super::endpoint::Opened;
+use super::{Failure, runtime};
+
+/// How old a list may be before a look-up asks for it again: gateways change theirs several times a
+/// week.
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
+/// The age from which on a run says how old the prices are that it counts with.
+const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The longest that a look-up waits for an answer: lists of a megabyte come over slow lines too.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest that a run waits: it can do without the list.
+const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
+/// Ids of other models that are offered for one that does not exist.
+pub(super) const NEAREST_TOLD: usize = 3;
+/// Variable that names the folder of the cache.
+const CACHE_VARIABLE: &str = "BAKEOFF_CACHE_DIR";
+
+/// Which list will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// A new one, or an error.
+    New,
+    /// One of the last 24 hours; failing that any, with a note.
+    Fresh,
+    /// Any that is there; only where there is none the endpoint is asked, briefly.
+    Any,
+}
+
+/// A list, and what is to be said of it.
+pub(super) struct Listed {
+    pub(super) catalog: Catalog,
+    /// Whether it is the endpoint's own; otherwise the one that is compiled in.
+    pub(super) own: bool,
+    /// Whether the endpoint was found not to answer.
+    pub(super) unreachable: bool,
+    /// For standard error, one line each.
+    pub(super) notes: Vec<String>,
+    /// Since when it is in the cache; absent where it was not taken from there.
+    since: Option<SignedDuration>,
+}
+
+/// The list of the endpoint's models.
+///
+/// # Errors
+/// Only where a new one was wished for and could not be had.
+pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
+    let now = Timestamp::now();
+    let place = opened.record.base_url.as_deref().zip(cache());
+    let kept = place.as_ref().and_then(|(url, cache)| {
+        let cached = cache.get(url)?;
+        let catalog = read(opened, &cached).ok()?;
+        Some((catalog, now.duration_since(cached.fetched_at)))
+    });
+    let will_do = |age: SignedDuration| match wish {
+        Wish::New => false,
+        // A list from the future was stored under a wrong clock: its age is not known.
+        Wish::Fresh => (SignedDuration::ZERO..FRESH).contains(&age),
+        Wish::Any => true,
+    };
+    if let Some((catalog, age)) = kept.as_ref().filter(|(_, age)| will_do(*age)) {
+        return Ok(Listed {
+            catalog: catalog.clone(),
+            own: true,
+            unreachable: false,
+            notes: vec![format!("{} (kept {})", origin(catalog), ago(*age))],
+            since: Some(*age),
+        });
+    }
+    let patience = if wish == Wish::Any {
+        PATIENCE_OF_A_RUN
+    } else {
+        PATIENCE
+    };
+    let failed = match fetched(opened, patience, now) {
+        Ok((catalog, cached)) => {
+            let mut notes = vec![origin(&catalog)];
+            if let Some((url, cache)) = &place
+                && let Err(error) = cache.put(url, &cached)
+            {
+                notes.push(format!("the list could not be kept: {error}"));
+            }
+            return Ok(Listed {
+                catalog,
+                own: true,
+                unreachable: false,
+                notes,
+                since: None,
+            });
+        }
+        Err(failed) => failed,
+    };
+    let base_url = &opened.endpoint.base_url;
+    let failed = format!("no list of models from {base_url}: {failed}");
+    if wish == Wish::New {
+        return Err(Failure::incomplete(failed));
+    }
+    let (catalog, own, since) = match kept {
+        Some((catalog, age)) => (catalog, true, Some(age)),
+        None => (Catalog::snapshot(), false, None),
+    };
+    let instead = match since {
+        Some(age) => format!("{} (kept {})", origin(&catalog), ago(age)),
+        None => origin(&catalog),
+    };
+    Ok(Listed {
+        catalog,
+        own,
+        unreachable: true,
+        notes: vec![failed, format!("instead: {instead}")],
+        since,
+    })
+}
+
+/// What a run knows before it sends anything.
+pub(super) struct Known {
+    /// For costs, without own prices.
+    pub(super) prices: Catalog,
+    /// The endpoint's own list; absent where it could not be had.
+    pub(super) listed: Option<Catalog>,
+    /// For standard error, one line each.
+    pub(super) notes: Vec<String>,
+}
+
+impl Known {
+    /// What is known without asking anybody.
+    pub(super) fn compiled_in() -> Self {
+        Self {
+            prices: Catalog::snapshot(),
+            listed: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Of an endpoint about to be asked. The embedded simulator charges by the compiled-in list, and
+    /// knows more ids than any list: it is not asked.
+    pub(super) fn of(opened: &Opened) -> Result<Self, Failure> {
+        if opened.record.base_url.is_none() {
+            return Ok(Self::compiled_in());
+        }
+        let Listed {
+            catalog,
+            own,
+            notes,
+            since,
+            unreachable: _,
+        } = list(opened, Wish::Any)?;
+        if !own {
+            return Ok(Self {
+                notes,
+                ..Self::compiled_in()
+            });
+        }
+        // A plain server's list has no prices: the compiled-in one may.
+        let priced = catalog.has_prices();
+        let old = since.filter(|age| priced && *age >= OLD).map(|age| {
+            let name = &opened.record.name;
+            format!(
+                "prices are of a list kept {}; `bakeoff models --endpoint {name} --refresh` gets a new one",
+                ago(age)
+            )
+        });
+        Ok(Self {
+            prices: if priced {
+                catalog.clone()
+            } else {
+                Catalog::snapshot()
+            },
+            listed: Some(catalog),
+            notes: old.into_iter().collect(),
+        })
+    }
+}
+
+/// What to say of an id that a list does not have: where it went, or what it looks like.
+pub(super) fn unlisted(catalog: &Catalog, endpoint: &str, id: &ModelId) -> String {
+    let quoted = |ids: Vec<&ModelId>| {
+        let ids: Vec<String> = ids.into_iter().map(|id| format!("`{id}`")).collect();
+        ids.join(" or ")
+    };
+    let moved = catalog.moved(id.as_str());
+    let nearest = catalog.nearest(id.as_str(), NEAREST_TOLD);
+    let remedy = match (moved.is_empty(), nearest.is_empty()) {
+        (false, _) => format!("; it lists that model as {}", quoted(moved)),
+        (true, false) => format!("; did you mean {}?", quoted(nearest)),
+        (true, true) => String::new(),
+    };
+    let date = &catalog.source().date;
+    format!("`{endpoint}` does not list `{id}` (list of {date}){remedy}")
+}
+
+/// Asks the endpoint, and makes sure that what came is a list before it is kept.
+fn fetched(
+    opened: &Opened,
+    patience: Duration,
+    now: Timestamp,
+) -> Result<(Catalog, Cached), String> {
+    let asking = fetch(&opened.endpoint, Listing::Models, patience);
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let list = runtime
+        .block_on(asking)
+        .map_err(|error| error.to_string())?;
+    let cached = Cached {
+        fetched_at: now,
+        list,
+    };
+    let catalog = read(opened, &cached).map_err(|error| error.to_string())?;
+    Ok((catalog, cached))
+}
+
+fn read(opened: &Opened, cached: &Cached) -> Result<Catalog, crate::catalog::ListError> {
+    let words = match &opened.record.base_url {
+        Some(url) => format!("list of models of {url}"),
+        None => "list of models of the simulated gateway".to_owned(),
+    };
+    let date = cached.fetched_at.strftime("%Y-%m-%d").to_string();
+    Catalog::read(&cached.list, words, date)
+}
+
+fn origin(catalog: &Catalog) -> String {
+    let source = catalog.source();
+    format!("{}, {}", source.words, source.date)
+}
+
+fn ago(age: SignedDuration) -> String {
+    match (age.as_hours(), age.as_mins()) {
+        (_, ..0) => "since a time to come".to_owned(),
+        (48.., _) => format!("for {} days", age.as_hours() / 24),
+        (1.., _) => format!("for {} h", age.as_hours()),
+        (_, minutes) => format!("for {minutes} min"),
+    }
+}
+
+/// The cache of this user, where there is a place for one: the folder that was named, else the one
+/// that the platform has for such files.
+fn cache() -> Option<Cache> {
+    let folder = |name: &str| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        // A relative one would lie in whatever folder the user is in.
+        path.is_absolute().then_some(path)
+    };
+    let named = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
+    if let Some(named) = named {
+        return Some(Cache::new(PathBuf::from(named)));
+    }
+    let platform = || {
+        if cfg!(windows) {
+            folder("LOCALAPPDATA")
+        } else if cfg!(target_os = "macos") {
+            folder("HOME").map(|home| home.join("Library").join("Caches"))
+        } else {
+            folder("HOME").map(|home| home.join(".cache"))
+        }
+    };
+    let base = folder("XDG_CACHE_HOME").or_else(platform)?;
+    Some(Cache::new(base.join("bakeoff")))
+}

@@ -1,0 +1,171 @@
+//! `bakeoff models`: what an endpoint offers, and what it costs.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::catalog::{Catalog, ModelDocument, OfferDocument, Offers, offers_table, page, table};
+use crate::gateway::listing::{Listing, fetch};
+use crate::suite::SIM;
+use crate::units::ModelId;
+
+use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::endpoint::{self, Opened};
+use super::{Failure, exit, files, runtime};
+
+/// Version of the JSON that this verb prints.
+const VERSION: u32 = 1;
+/// The longest that is waited for the providers of a model.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What `bakeoff models` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// List, or show one model.
+    pub what: What,
+    /// Name of a profile or a base URL; absent: the simulated gateway.
+    pub endpoint: Option<String>,
+    /// Project file.
+    pub project: Option<PathBuf>,
+    /// Fetch the list, whatever the cache holds.
+    pub refresh: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// What is looked up.
+#[derive(Debug)]
+pub enum What {
+    /// The models that fit every one of these words.
+    List(Vec<String>),
+    /// All about this one.
+    Show(String),
+}
+
+/// Carries out `bakeoff models`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let project = files::project(options.project.as_deref())?;
+    let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
+    let opened = endpoint::open_for_lists(&profile)?;
+    let wish = if options.refresh {
+        Wish::New
+    } else {
+        Wish::Fresh
+    };
+    let listed = catalogue::list(&opened, wish)?;
+    let mut err = io::stderr();
+    for note in &listed.notes {
+        writeln!(err, "{note}")?;
+    }
+    let unreadable = listed.catalog.unreadable_entries();
+    if unreadable > 0 {
+        writeln!(err, "{unreadable} entries without a usable id are left out")?;
+    }
+    let reachable = !listed.unreachable;
+    let Listed { catalog, .. } = listed;
+    let catalog = catalog.with_own_prices(&profile.prices);
+    match &options.what {
+        What::List(words) => print_list(&catalog, words, &opened, options.json),
+        What::Show(id) => show(&catalog, id, &opened, reachable, options.json),
+    }
+}
+
+fn print_list(
+    catalog: &Catalog,
+    words: &[String],
+    opened: &Opened,
+    json: bool,
+) -> Result<u8, Failure> {
+    let models = catalog
+        .search(words)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    if models.is_empty() && !words.is_empty() {
+        return Err(nothing_found(catalog, words));
+    }
+    let mut out = io::stdout().lock();
+    if json {
+        let models: Vec<ModelDocument<'_>> = models.into_iter().map(Into::into).collect();
+        let mut document = head(catalog, opened);
+        document["models"] = json!(models);
+        writeln!(out, "{document:#}")?;
+        return Ok(exit::DONE);
+    }
+    let width = terminal_size::terminal_size_of(io::stdout());
+    let width = width.map(|(width, _)| usize::from(width.0));
+    write!(out, "{}", table(&models, width))?;
+    Ok(exit::DONE)
+}
+
+fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
+    let near = catalog.nearest(&words.join("-"), NEAREST_TOLD);
+    let near: Vec<String> = near.into_iter().map(|id| format!("`{id}`")).collect();
+    let remedy = match near.as_slice() {
+        [] => "`bakeoff models` without a word lists all".to_owned(),
+        near => format!("did you mean {}?", near.join(" or ")),
+    };
+    Failure::usage(format!(
+        "none of {} models fits `{}`\n  {remedy}",
+        catalog.models().count(),
+        words.join(" ")
+    ))
+}
+
+fn show(
+    catalog: &Catalog,
+    id: &str,
+    opened: &Opened,
+    reachable: bool,
+    json: bool,
+) -> Result<u8, Failure> {
+    let id: ModelId = id
+        .parse()
+        .map_err(|error: crate::units::ModelIdError| Failure::usage(error.to_string()))?;
+    let Some(model) = catalog.get(&id) else {
+        return Err(Failure::usage(unlisted(catalog, &opened.record.name, &id)));
+    };
+    // Figures of the last hour are never kept: they are asked for, or not known.
+    let offers = if reachable {
+        providers(opened, &id)
+    } else {
+        Err("the endpoint does not answer".to_owned())
+    };
+    let mut out = io::stdout().lock();
+    if json {
+        let mut document = head(catalog, opened);
+        document["model"] = json!(ModelDocument::from(model));
+        if let Ok(offers) = &offers {
+            let offers: Vec<OfferDocument<'_>> = offers.0.iter().map(Into::into).collect();
+            document["providers"] = json!(offers);
+        }
+        writeln!(out, "{document:#}")?;
+    } else {
+        write!(out, "{}", page(model))?;
+    }
+    match &offers {
+        Ok(offers) if !json => write!(out, "\n{}", offers_table(offers))?,
+        Ok(_) => {}
+        Err(why) => writeln!(io::stderr(), "who serves it is not known: {why}")?,
+    }
+    Ok(exit::DONE)
+}
+
+fn providers(opened: &Opened, id: &ModelId) -> Result<Offers, String> {
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let asking = fetch(&opened.endpoint, Listing::Providers(id), PATIENCE);
+    let answer = runtime
+        .block_on(asking)
+        .map_err(|error| error.to_string())?;
+    Offers::read(&answer).map_err(|error| error.to_string())
+}
+
+/// What every document of this verb begins with.
+fn head(catalog: &Catalog, opened: &Opened) -> serde_json::Value {
+    let source = catalog.source();
+    json!({
+        "version": VERSION,
+        "endpoint": opened.record.name,
+        "source": { "words": source.words, "date": source.date },
+    })
+}

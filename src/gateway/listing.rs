@@ -1,0 +1,218 @@
+//! Lists that an endpoint tells of itself: its models, and the providers of one of them.
+//!
+//! Owns the two routes, their deadline and their limit. Must not know what a list means. Invariant:
+//! nothing here shares a connection or a clock with an exchange that is timed; the client is the
+//! transport's, with its settings.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::catalog::MAX_LIST_BYTES;
+use crate::suite::Timeouts;
+use crate::units::{ModelId, Nanos};
+
+use super::decode::{DecodeFault, decode};
+use super::fault;
+use super::recording::{Body, Ending, Response};
+use super::transport::{
+    Endpoint, OpenError, base_url, ending_of, header_text, headers, lane, resolve,
+};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Listing<'a> {
+    /// Every model: `GET {base}/models`.
+    Models,
+    /// Who serves this model: `GET {base}/models/{id}/endpoints`.
+    Providers(&'a ModelId),
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// Nothing could be sent.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No connection, or it broke; in the client's words.
+    #[error("{0}")]
+    Connection(String),
+    /// It took longer than it was given.
+    #[error("no whole answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The endpoint answered with an error.
+    #[error("HTTP {status}{}", quoted(.message))]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// What it says, shortened and without secrets.
+        message: String,
+    },
+    /// More than [`MAX_LIST_BYTES`].
+    #[error("the answer is larger than {MAX_LIST_BYTES} bytes")]
+    TooLarge,
+    /// Compressed in a way that could not be undone.
+    #[error(transparent)]
+    Encoding(#[from] DecodeFault),
+    /// Not UTF-8.
+    #[error("the answer is not text")]
+    NotText,
+    /// A log-in page, perhaps.
+    #[error("the answer is {0}")]
+    Page(String),
+}
+
+fn quoted(message: &str) -> String {
+    if message.is_empty() {
+        return String::new();
+    }
+    format!(": \"{message}\"")
+}
+
+/// Asks the endpoint for a list, and returns the text of its answer. Looking up the host, opening the
+/// connection and the whole answer must all be done within `patience`.
+pub async fn fetch(
+    endpoint: &Endpoint,
+    listing: Listing<'_>,
+    patience: Duration,
+) -> Result<String, ListingError> {
+    let response = timeout(patience, answer(endpoint, listing, patience))
+        .await
+        .map_err(|_| ListingError::TimedOut(patience))??;
+    text_of(&response)
+}
+
+async fn answer(
+    endpoint: &Endpoint,
+    listing: Listing<'_>,
+    patience: Duration,
+) -> Result<Response, ListingError> {
+    let base = base_url(endpoint)?;
+    let addresses = resolve(&base).await?;
+    let within = Nanos::from(patience);
+    let client = lane(
+        &base,
+        &addresses,
+        Timeouts {
+            connect_ns: within,
+            headers_ns: within,
+            gap_ns: within,
+            total_ns: within,
+        },
+    )?
+    .client;
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("models");
+        if let Listing::Providers(id) = listing {
+            // Segment by segment: what an id may hold (`?`, `#`, `%`) must not change the URL.
+            path.extend(id.as_str().split('/')).push("endpoints");
+        }
+    }
+    let mut headers = headers(endpoint)?;
+    headers.remove("content-type");
+    let lost = |ending| match ending {
+        Ending::ConnectFailed(words) | Ending::TlsFailed(words) | Ending::ConnectionLost(words) => {
+            ListingError::Connection(words)
+        }
+        _ => ListingError::TimedOut(patience),
+    };
+    let sent = client.get(url).headers(headers).send().await;
+    let mut answered = sent.map_err(|error| lost(ending_of(&error)))?;
+    let mut body = Body::default();
+    while let Some(bytes) = (answered.chunk().await).map_err(|error| lost(ending_of(&error)))? {
+        if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {
+            return Err(ListingError::TooLarge);
+        }
+        // Nothing is timed here: every frame bears the same instant.
+        (body.push(Nanos::ZERO, false, &bytes)).map_err(|_| ListingError::TooLarge)?;
+    }
+    Ok(Response {
+        status: answered.status().as_u16(),
+        headers: answered.headers().iter().map(header_text).collect(),
+        at: Nanos::ZERO,
+        body,
+    })
+}
+
+/// The text of an answer that is a list, as far as that can be told from outside.
+fn text_of(response: &Response) -> Result<String, ListingError> {
+    let decoded = decode(response);
+    if let Some(fault) = decoded.fault {
+        return Err(fault.into());
+    }
+    let bytes = decoded.body.bytes();
+    let message = || {
+        let said = fault::kept(&fault::of_body(bytes).message);
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    if response.status != 200 {
+        return Err(ListingError::Status {
+            status: response.status,
+            message: message(),
+        });
+    }
+    if fault::is_html(bytes) {
+        return Err(ListingError::Page(message()));
+    }
+    if bytes.len() > MAX_LIST_BYTES {
+        return Err(ListingError::TooLarge);
+    }
+    String::from_utf8(bytes.to_vec()).map_err(|_| ListingError::NotText)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn response(status: u16, encoding: &str, bytes: &[u8]) -> Response {
+        let mut body = Body::default();
+        body.push(Nanos::ZERO, false, bytes).unwrap();
+        Response {
+            status,
+            headers: vec![("content-encoding".to_owned(), encoding.to_owned())],
+            at: Nanos::ZERO,
+            body,
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_is_told() {
+        // Each ends in words that the reader of a note understands, never in a page or a key.
+        let told = |status, encoding, bytes: &[u8]| {
+            text_of(&response(status, encoding, bytes))
+                .unwrap_err()
+                .to_string()
+        };
+        let lines = [
+            told(401, "", br#"{"error":{"message":"No  key\nhere"}}"#),
+            told(302, "", b""),
+            told(404, "", b"<html><title>Gone</title></html>"),
+            told(200, "", b" <!doctype html><h1>Log in</h1>"),
+            told(200, "", b"\xff\xfe"),
+            told(200, "zstd", b"x"),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        HTTP 401: "No key here"
+        HTTP 302
+        HTTP 404: "an HTML page titled "Gone""
+        the answer is an HTML page titled "Log in"
+        the answer is not text
+        the body has the unknown content encoding `zstd`
+        "#);
+    }
+
+    #[test]
+    fn a_compressed_list_is_read() {
+        // We ask for none, and some proxies compress all the same.
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(b"{\"data\":[]}").unwrap();
+        let bytes = packed.finish().unwrap();
+        assert_eq!(
+            text_of(&response(200, "gzip", &bytes)).unwrap(),
+            "{\"data\":[]}"
+        );
+    }
+}
