@@ -13,6 +13,7 @@ pub mod explain;
 pub mod fault;
 mod lenient;
 mod messages;
+mod model_name;
 pub mod reading;
 pub mod recording;
 pub mod request;
