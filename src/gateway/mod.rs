@@ -15,6 +15,7 @@ pub mod fault;
 mod lenient;
 pub mod listing;
 mod messages;
+mod model_name;
 pub mod reading;
 pub mod recording;
 pub mod request;

@@ -11,6 +11,7 @@ use memchr::memchr3;
 use super::chunk::{self, Chunk};
 use super::decode::{DecodeFault, Decoded, decode};
 use super::fault::{self, Fault};
+use super::model_name::{file_name, same_model};
 use super::recording::{Body, Deadline, Ending, Recording, Response};
 use super::sse::{self, Event};
 use super::stamps::Stamps;
@@ -562,53 +563,6 @@ fn mismatched(usage: Option<Usage>, total: Option<u64>) -> bool {
     exceeds(usage.cached_tokens, usage.prompt_tokens)
         || exceeds(usage.reasoning_tokens, usage.completion_tokens)
         || matches!((total, sum), (Some(total), Some(sum)) if total != sum)
-}
-
-/// The file's name, where a model is named by a path: a server on someone's machine tells where it
-/// loaded its model from, whatever was asked for. Paths are not kept, and prove no fallback.
-fn file_name(served: &str) -> Option<&str> {
-    let drive = served
-        .get(1..3)
-        .is_some_and(|after| after == ":\\" || after == ":/");
-    let path = drive || served.starts_with(['/', '.', '~', '\\']);
-    path.then(|| served.rsplit(['/', '\\']).next().unwrap_or_default())
-}
-
-/// Whether two ids name one model: apart from a provider's prefix, and from a date or version at
-/// the end (`gpt-4o` is served as `gpt-4o-2024-08-06`, `claude-haiku-4.5` as
-/// `claude-haiku-4-5-20251001`; `gpt-5` is not `gpt-5.4` nor `gpt-5-mini`).
-pub fn same_model(asked: &str, served: &str) -> bool {
-    let bare = |id: &str| {
-        let name = id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase();
-        // `:free` and the like are ways of being served.
-        let name = name
-            .split(':')
-            .next()
-            .unwrap_or("")
-            .replace(['.', '@'], "-");
-        name.strip_suffix("-latest").unwrap_or(&name).to_owned()
-    };
-    let (asked, served) = (bare(asked), bare(served));
-    let (short, long) = if asked.len() <= served.len() {
-        (asked, served)
-    } else {
-        (served, asked)
-    };
-    match long.strip_prefix(&short) {
-        Some("") => true,
-        Some(rest) => rest.strip_prefix('-').is_some_and(is_version),
-        None => false,
-    }
-}
-
-/// `20241022`, `2024-08-06`, `0613`, `001`, `preview-05-20`: a number of at least three digits
-/// first, or `preview`; shorter numbers are part of a model's name.
-fn is_version(suffix: &str) -> bool {
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let mut parts = suffix.split('-');
-    let first = parts.next().unwrap_or("");
-    let opens = first == "preview" || (number(first) && first.len() >= 3);
-    opens && parts.all(number)
 }
 
 #[cfg(test)]

@@ -17,9 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::join_all;
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Url};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{sleep, timeout, timeout_at};
@@ -331,14 +329,12 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     // Last, so that no profile can ask for compression: a compressor holds events back.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(key) = &endpoint.key {
-        let (header, text) = match &endpoint.key_header {
-            Some(name) => {
-                let header = HeaderName::from_bytes(name.as_bytes());
-                let header = header.map_err(|_| OpenError::Header(name.clone()))?;
-                (header, key.expose_secret().to_owned())
-            }
-            None => (AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
-        };
+        let own = endpoint.key_header.as_deref();
+        let scheme = if own.is_some() { "" } else { "Bearer " };
+        let name = own.unwrap_or("authorization");
+        let header = HeaderName::from_bytes(name.as_bytes());
+        let header = header.map_err(|_| OpenError::Header(name.to_owned()))?;
+        let text = format!("{scheme}{}", key.expose_secret());
         let mut value = HeaderValue::from_str(&text).map_err(|_| OpenError::Key)?;
         value.set_sensitive(true);
         headers.insert(header, value);
