@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod files;
+mod named;
 mod progress;
 pub mod report;
 pub mod run;

@@ -15,10 +15,15 @@ mod price;
 mod problem;
 mod profile;
 mod project;
+mod prompt_files;
+mod prompts;
 mod reader;
+mod row;
 mod secret;
 mod select;
+mod source;
 mod syntax;
+mod template;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -27,8 +32,9 @@ pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
-pub use parse::parse_suite;
+pub use parse::{Reading, parse_suite, read_suite};
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{OwnPrice, Profile, SIM};
 pub use project::{EndpointError, Project, parse_project};
 pub use select::{SelectError, select};
+pub use source::{Found, FoundFile, Wanted, WantedKind};
