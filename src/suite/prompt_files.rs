@@ -16,7 +16,7 @@ use super::problem::{Code, Row as Place, quoted};
 use super::prompts::{Census, Turn, conversation, tags, weight};
 use super::reader::{Table, Value};
 use super::row::{Format, Row, each_row};
-use super::source::{FoundFile, Sources, WantedKind};
+use super::source::{FoundFile, Sources, WantedKind, image_bytes};
 use super::template::{FillError, Template};
 
 /// What every row of some files is put into.
@@ -37,6 +37,14 @@ struct TurnMould {
     message: Message,
     content: Template,
     images: Vec<Template>,
+}
+
+/// A row in its mould.
+struct Filled {
+    prompt: Prompt,
+    /// The turn of each image, and its path or URL.
+    images: Vec<(usize, String)>,
+    place: Place,
 }
 
 /// What is wrong with a row, and what to do.
@@ -112,18 +120,22 @@ fn entry(
         path: &path,
         sources,
     };
-    let mut prompts = Vec::new();
+    let mut filled = Vec::new();
     for file in files {
-        filling.file(file, format, census, &mut prompts);
+        filling.file(file, format, census, &mut filled);
     }
-    if prompts.is_empty() {
+    if filled.is_empty() {
         let message = format!("{} holds no prompt", quoted(named));
         path.say_if_quiet(Code::File, message);
     }
     if let Some(take) = take {
-        choose(&mut prompts, take, seed);
+        choose(&mut filled, take, seed);
     }
-    Some(prompts)
+    // Images of rows that were not chosen are never read.
+    let prompts = filled
+        .into_iter()
+        .map(|filled| filling.shown(filled, census));
+    Some(prompts.collect())
 }
 
 fn mould(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Mould> {
@@ -207,7 +219,7 @@ impl Filling<'_, '_> {
         file: &FoundFile,
         format: Option<Format>,
         census: &mut Census,
-        prompts: &mut Vec<Prompt>,
+        all: &mut Vec<Filled>,
     ) {
         let Some(format) = format.or_else(|| Format::of_name(&file.name)) else {
             let message = format!("the format of `{}` is not known by its name", file.name);
@@ -234,7 +246,7 @@ impl Filling<'_, '_> {
                 file: Arc::clone(&name),
                 line,
             };
-            let admitted = filled.and_then(|prompt| {
+            let admitted = filled.and_then(|(prompt, images)| {
                 if let Some(first) = census.ids.note_row(&prompt.id, &place) {
                     let message = format!("the id {} is used twice", quoted(&prompt.id));
                     let help = Some(format!("the first is {first}"));
@@ -248,10 +260,15 @@ impl Filling<'_, '_> {
                     full = true;
                     Fault::new(Code::TooLarge, message)
                 })?;
-                Ok(prompt)
+                let place = place.clone();
+                Ok(Filled {
+                    prompt,
+                    images,
+                    place,
+                })
             });
             match admitted {
-                Ok(prompt) => prompts.push(prompt),
+                Ok(filled) => all.push(filled),
                 Err(fault) => self
                     .path
                     .say_row(place, fault.code, fault.message, fault.help),
@@ -259,31 +276,66 @@ impl Filling<'_, '_> {
         });
     }
 
-    fn prompt(&self, row: &Row<'_>, format: Format, stem: &str) -> Result<Prompt, Fault> {
+    fn prompt(
+        &self,
+        row: &Row<'_>,
+        format: Format,
+        stem: &str,
+    ) -> Result<(Prompt, Vec<(usize, String)>), Fault> {
         let id = self.id(row, format, stem)?;
         let system = match &self.mould.system {
             Some(template) => Some(fill(template, row)?),
             None => self.mould.system_text.clone(),
         };
-        let messages = match &self.mould.turns {
-            Some(turns) => turns
-                .iter()
-                .map(|turn| self.message(turn, row))
-                .collect::<Result<_, _>>()?,
-            None => {
-                let text = row.cell("text").unwrap_or_default();
-                not_blank(&text)?;
-                vec![Message::text(Role::User, text)]
+        let mut messages = Vec::new();
+        let mut images = Vec::new();
+        if let Some(turns) = &self.mould.turns {
+            for (index, turn) in turns.iter().enumerate() {
+                messages.push(message(turn, row)?);
+                for template in &turn.images {
+                    images.push((index, fill(template, row)?));
+                }
             }
-        };
-        Ok(Prompt {
+        } else {
+            let text = row.cell("text").unwrap_or_default();
+            not_blank(&text)?;
+            messages.push(Message::text(Role::User, text));
+        }
+        let prompt = Prompt {
             id,
             system,
             messages,
             weight: self.mould.weight,
             tags: self.mould.tags.clone(),
             parameters: self.mould.parameters.clone(),
-        })
+        };
+        Ok((prompt, images))
+    }
+
+    /// The prompt with its images; what is wrong with one is said.
+    fn shown(&self, filled: Filled, census: &mut Census) -> Prompt {
+        let mut prompt = filled.prompt;
+        for (turn, named) in filled.images {
+            // Not there yet: what is read now is thrown away.
+            let Some(image) = self.sources.image(&named) else {
+                continue;
+            };
+            let weighed = image
+                .map_err(|message| (Code::File, message))
+                .and_then(|image| {
+                    let weighed = census.weigh(image_bytes(&image));
+                    weighed.map_err(|message| (Code::TooLarge, message))?;
+                    Ok(image)
+                });
+            match weighed {
+                Ok(image) => prompt.messages[turn].images.push(image),
+                Err((code, message)) => {
+                    self.path.say_row(filled.place.clone(), code, message, None);
+                    break;
+                }
+            }
+        }
+        prompt
     }
 
     /// The id in the row's column; without one, a text's is its file's stem, and a row's that and
@@ -316,24 +368,15 @@ impl Filling<'_, '_> {
             help,
         })
     }
+}
 
-    fn message(&self, turn: &TurnMould, row: &Row<'_>) -> Result<Message, Fault> {
-        let mut message = turn.message.clone();
-        if !message.content.is_empty() {
-            message.content = fill(&turn.content, row)?;
-            not_blank(&message.content)?;
-        }
-        for template in &turn.images {
-            let named = fill(template, row)?;
-            match self.sources.image(&named) {
-                // Not there yet: what is read now is thrown away.
-                None => {}
-                Some(Ok(image)) => message.images.push(image),
-                Some(Err(problem)) => return Err(Fault::new(Code::File, problem)),
-            }
-        }
-        Ok(message)
+fn message(turn: &TurnMould, row: &Row<'_>) -> Result<Message, Fault> {
+    let mut message = turn.message.clone();
+    if !message.content.is_empty() {
+        message.content = fill(&turn.content, row)?;
+        not_blank(&message.content)?;
     }
+    Ok(message)
 }
 
 fn fill(template: &Template, row: &Row<'_>) -> Result<String, Fault> {
@@ -378,14 +421,14 @@ fn stem_of(name: &str) -> &str {
 /// Keeps `take` of the prompts, in their order: those whose ids have the least digests with the
 /// seed. So a row's luck does not depend on its neighbours: when rows are added to a file, the
 /// chosen ones stay, but for those that a new one displaces.
-fn choose(prompts: &mut Vec<Prompt>, take: usize, seed: u64) {
+fn choose(prompts: &mut Vec<Filled>, take: usize, seed: u64) {
     if prompts.len() <= take {
         return;
     }
-    let rank = |prompt: &Prompt| {
+    let rank = |filled: &Filled| {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
-        hash.update(prompt.id.as_bytes());
+        hash.update(filled.prompt.id.as_bytes());
         let digest: [u8; 32] = hash.finalize().into();
         digest
     };

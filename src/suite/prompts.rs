@@ -13,7 +13,7 @@ use super::parameters::parameters_of;
 use super::parse::{identifier, said, system};
 use super::problem::{Code, quoted};
 use super::reader::{FirstLines, Table, Value};
-use super::source::Sources;
+use super::source::{Sources, image_bytes};
 
 /// The ids and the size of all prompts of a suite, from wherever they come.
 #[derive(Default)]
@@ -96,12 +96,17 @@ impl Census {
                 "a prompt has {text_bytes} bytes of text; at most {most} are read"
             ));
         }
-        let images = prompt.messages.iter().flat_map(|message| &message.images);
         self.count += 1;
-        self.bytes += text_bytes + images.map(super::source::image_bytes).sum::<usize>();
         if self.count > limits::PROMPTS {
             return Err(format!("a suite has at most {} prompts", limits::PROMPTS));
         }
+        let images = prompt.messages.iter().flat_map(|message| &message.images);
+        self.weigh(text_bytes + images.map(image_bytes).sum::<usize>())
+    }
+
+    /// Counts bytes of a prompt, or says that they are too many.
+    pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes += bytes;
         if self.bytes > limits::PROMPTS_BYTES {
             let most = limits::PROMPTS_BYTES >> 20;
             return Err(format!("the prompts of a suite have at most {most} MiB"));
@@ -240,7 +245,9 @@ fn check_calls(turns: &[Turn<'_>], items: &[Value<'_>]) -> bool {
             let help = "add a message with `role = \"tool\"` and its `tool_call_id` after it";
             wrong(caller, text, help);
         }
-        for call in &message.tool_calls {
+        // Calls of anyone else are told where they stand.
+        let calls = message.tool_calls.iter();
+        for call in calls.filter(|_| message.role == Role::Assistant) {
             if !used.insert(&call.id) {
                 let text = format!("the call {} is made twice", quoted(&call.id));
                 wrong(item, text, "give each call an id of its own");
