@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod files;
+pub mod import;
 mod named;
 mod progress;
 pub mod report;
@@ -31,6 +32,8 @@ pub enum Verb {
     SuiteSchema,
     /// `bakeoff suite schema project`
     ProjectSchema,
+    /// `bakeoff import`
+    Import(import::Options),
     /// `bakeoff sim`
     Sim(sim::Options),
 }
@@ -93,6 +96,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
+        Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
     };
     result.unwrap_or_else(|failure| {

@@ -102,3 +102,12 @@ pub const TOKENS_PER_MINUTE: u64 = 1_000_000_000_000;
 
 /// Bytes of one selection pattern: patterns are compiled.
 pub const PATTERN_BYTES: usize = 512;
+
+/// Bytes of a file that is imported: what is made of it must pass [`SUITE_BYTES`].
+pub const IMPORT_BYTES: usize = 64 << 20;
+/// Nodes of a YAML file: its aliases may repeat what they name.
+pub const YAML_NODES: usize = 1_000_000;
+/// Collections within collections of a YAML file: our own recursion ends there.
+pub const YAML_DEPTH: usize = 64;
+/// Prompts that lists of values may multiply one test to.
+pub const PRODUCT: usize = 10_000;

@@ -7,6 +7,7 @@
 mod base_url;
 pub mod defaults;
 mod duration;
+pub mod import;
 pub mod limits;
 mod model;
 mod parameters;

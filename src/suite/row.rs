@@ -74,6 +74,14 @@ impl Row<'_> {
         }
     }
 
+    /// The object of a JSON line; other rows have none.
+    pub(super) fn into_object(self) -> Map<String, Value> {
+        match self.cells {
+            Cells::Object(object) => object,
+            Cells::Record(..) | Cells::Text(_) => Map::new(),
+        }
+    }
+
     /// The names of the columns, sorted, for messages.
     pub(super) fn columns(&self) -> Vec<&str> {
         let mut names: Vec<&str> = match &self.cells {
