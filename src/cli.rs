@@ -174,7 +174,7 @@ struct ImportArgs {
 enum OriginArg {
     /// A configuration of promptfoo, YAML or JSON
     Promptfoo,
-    /// Samples of OpenAI evals, JSON lines with `input` and `ideal`
+    /// Samples of evals by `openai/evals`, JSON lines with `input` and `ideal`
     OpenaiEvals,
     /// An array of conversations with `from` and `value`
     Sharegpt,

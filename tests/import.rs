@@ -76,8 +76,67 @@ evaluateOptions: { repeat: 3, maxConcurrency: 2, cache: false }
 outputPath: out.json
 "#;
     let (suite, told) = imported("promptfoo", "promptfooconfig.yaml", config);
-    insta::assert_snapshot!(suite, @r"");
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(suite, @r##"
+    # Made by `bakeoff import` from promptfooconfig.yaml.
+
+    name = "promptfooconfig"
+    description = "Capitals"
+
+    # Where to ask: `sim` is the simulator, which needs no key.
+    endpoint = "sim"
+
+    # The first one is the model in use today.
+    models = [
+      "openai/gpt-5-mini",
+      { model = "anthropic/claude-haiku-4.5", label = "haiku", parameters = { temperature = 0.5, max_tokens = 50 } },
+    ]
+
+    repetitions = 3
+    concurrency = 2
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries"
+    user = "Name the capital of France."
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries-2"
+    user = "Name the capital of Peru \"south\"."
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries:chat"
+    system = "One word."
+    user = "France?"
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries:chat-2"
+    system = "One word."
+    user = "Peru \"south\"?"
+    "##);
+    insta::assert_snapshot!(told, @r##"
+    promptfooconfig.yaml:8: the prompt is left out: it lies in a file; put its text here, or see `[[prompt_files]]`
+    promptfooconfig.yaml:9: the prompt is left out: it has statements of Nunjucks
+    promptfooconfig.yaml:14: a provider's `apiKey` is not carried over
+    promptfooconfig.yaml:15: the provider `python:own.py` is no model of a gateway
+    promptfooconfig.yaml:19: every test's `options` is not carried over
+    promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat-2`
+    promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
+    promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
+    promptfooconfig.yaml:22: the id `two countries` became `two-countries`
+    promptfooconfig.yaml:27: assertion `icontains` is not carried over: answers are not graded
+    promptfooconfig.yaml:29: assertion `javascript` is not carried over: answers are not graded
+    promptfooconfig.yaml:31: the test is left out: it has no variable `country`
+    promptfooconfig.yaml:32: tests in a file or script are left out: see `[[prompt_files]]` for CSV files
+    promptfooconfig.yaml:33: the option `cache` is not carried over
+    promptfooconfig.yaml:34: `outputPath` is not carried over
+    "##);
 }
 
 #[test]
@@ -91,7 +150,12 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(read.prompts.len(), 2);
     assert_eq!(read.prompts[0].system.as_deref(), Some("Add."));
     assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(told, @r##"
+    sums.jsonl:1-2: `ideal` is kept as a comment: answers are not graded
+    sums.jsonl:2: the key `metadata` is not carried over
+    sums.jsonl:3: the prompt is left out: it has no `input`
+    sums.jsonl:4: this line is not JSON: expected ident (column 2)
+    "##);
 
     let sharegpt = "[\n  {\"id\": \"a b\", \"conversations\": [\n    {\"from\": \"human\", \"value\": \"Hi\\nthere\"},\n    \
                     {\"from\": \"gpt\", \"value\": \"Hello\"}]},\n  {\"id\": \"c\", \"conversations\": []},\n  \
@@ -107,7 +171,11 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(ids, ["a-b", "c"]);
     assert_eq!(read.prompts[0].messages[0].content, "Hi\nthere");
     assert_eq!(read.prompts[1].messages.len(), 3);
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(told, @r##"
+    chats.json:2: the answer at the end is kept as a comment
+    chats.json:2: the id `a b` became `a-b`
+    chats.json:5: the prompt is left out: it has no message of a user
+    "##);
 }
 
 #[test]
@@ -133,5 +201,9 @@ fn json_lines_of_many_makers_are_carried_over() {
         "{\"a\": 1}"
     );
     assert_eq!(read.prompts[3].system.as_deref(), Some("Be brief."));
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(told, @r##"
+    mixed.jsonl:3: the key `method` is not carried over
+    mixed.jsonl:3: the key `model` is not carried over
+    mixed.jsonl:5: the prompt is left out: none of its keys is known to hold a prompt
+    "##);
 }

@@ -271,7 +271,10 @@ proptest! {
     // smaller choice, and rows that come later displace, but never shuffle.
     #[test]
     fn choices_are_stable(rows in 1_usize..60, take in 1_usize..70, seed in 0_u64..5) {
-        let file = |rows: usize| (0..rows).map(|n| format!("{{\"id\": \"r{n}\"}}\n")).collect::<String>();
+        let file = |rows: usize| {
+            let lines: Vec<_> = (0..rows).map(|n| format!("{{\"id\": \"r{n}\"}}")).collect();
+            lines.join("\n")
+        };
         let chosen = |rows: usize, take: usize| {
             let text = format!(
                 "name = \"x\"\nseed = {seed}\nmodels = [\"m\"]\n[[prompt_files]]\n\
@@ -363,9 +366,10 @@ fn files_are_found_beside_the_suite() {
 fn rows_are_asked_in_a_run() {
     // The whole way: a file of rows, chosen by a seed, is sent and answered.
     let home = tempfile::tempdir().unwrap();
-    let rows: String = (0..30)
-        .map(|n| format!("{{\"q\": \"What is {n}?\"}}\n"))
+    let rows: Vec<_> = (0..30)
+        .map(|n| format!("{{\"q\": \"What is {n}?\"}}"))
         .collect();
+    let rows = rows.join("\n");
     fs::write(home.path().join("rows.jsonl"), rows).unwrap();
     let text = "name = \"x\"\nmodels = [\"openai/gpt-5-mini\"]\nrepetitions = 1\nwarmup = 0\n\
                 [[prompt_files]]\npath = \"rows.jsonl\"\nuser = \"{{q}}\"\ntake = 3";
@@ -373,4 +377,23 @@ fn rows_are_asked_in_a_run() {
     let output = bakeoff(home.path(), &["run", "x.toml", "--verify", "--quiet"]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.ends_with("3 of 3 trials completed\n"), "{told}");
+}
+
+#[test]
+fn the_suite_of_the_readme_is_read() {
+    // A reader copies it: every key that it shows must mean what is written beside it.
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks = readme.split("```toml\n").skip(1);
+    let mut shown = blocks.map(|block| block.split("```").next().unwrap());
+    let text = shown
+        .find(|block| block.contains("[[prompt_files]]"))
+        .unwrap();
+    let rows = ["a", "b", "c"].map(|id| format!("{{\"qid\": \"{id}\", \"question\": \"?\"}}"));
+    let rows = rows.join("\n");
+    let files: [(&str, &[u8]); 2] = [
+        ("prefix.md", b"Be brief."),
+        ("questions.jsonl", rows.as_bytes()),
+    ];
+    assert_eq!(read(text, &files).unwrap().prompts.len(), 4);
 }

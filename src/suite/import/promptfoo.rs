@@ -307,18 +307,7 @@ fn model(node: &Node, draft: &mut Draft) {
         match key.as_str() {
             "id" => {}
             "label" => model.label = value.text().map(str::to_owned),
-            "config" => {
-                value
-                    .entries()
-                    .iter()
-                    .for_each(|(key, value)| match parameter(key, value) {
-                        Some(parameter) => model.parameters.push(parameter),
-                        None => draft.leave_out(
-                            value.line,
-                            format!("a provider's `{key}` is not carried over"),
-                        ),
-                    })
-            }
+            "config" => config(value, &mut model, draft),
             _ => draft.leave_out(
                 value.line,
                 format!("a provider's `{key}` is not carried over"),
@@ -332,6 +321,21 @@ fn model(node: &Node, draft: &mut Draft) {
         return draft.leave_out(node.line, what);
     }
     draft.models.push(model);
+}
+
+/// Parameters of a provider: those that we have too.
+fn config(node: &Node, model: &mut Model, draft: &mut Draft) {
+    for (key, value) in node.entries() {
+        match parameter(key, value) {
+            Some(found) if model.parameters.iter().all(|(key, _)| *key != found.0) => {
+                model.parameters.push(found);
+            }
+            _ => {
+                let what = format!("a provider's `{key}` is not carried over");
+                draft.leave_out(value.line, what);
+            }
+        }
+    }
 }
 
 /// `openai:chat:gpt-4o` as `openai/gpt-4o`.

@@ -1,5 +1,7 @@
 //! Properties of importing: whatever comes in, a valid suite or a reason comes out.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -47,7 +49,7 @@ fn yaml_cannot_outgrow_its_limits() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..12 {
         let inner = vec![format!("*a{}", n - 1); 10].join(", ");
-        bomb.push_str(&format!("a{n}: &a{n} [{inner}]\n"));
+        writeln!(bomb, "a{n}: &a{n} [{inner}]").unwrap();
     }
     let deep = "- ".repeat(100_000);
     let flow = "[".repeat(100_000);

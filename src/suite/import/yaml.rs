@@ -67,8 +67,8 @@ impl Node {
 struct Open {
     node: Node,
     anchor: usize,
-    /// The key that waits for its value.
-    key: Option<String>,
+    /// The key that waits for its value, and its line, which a reader looks for.
+    key: Option<(String, usize)>,
     /// Maps whose entries hold where this map itself says nothing (`<<`).
     merged: Vec<Node>,
 }
@@ -162,7 +162,7 @@ impl Tree {
     }
 
     /// Puts a closed value where it belongs.
-    fn add(&mut self, node: Node, anchor: usize) -> Result<(), String> {
+    fn add(&mut self, mut node: Node, anchor: usize) -> Result<(), String> {
         if anchor != 0 {
             // A copy, which counts like what an alias makes of it.
             self.count(node.size)?;
@@ -175,7 +175,8 @@ impl Tree {
         if let Yaml::Map(_) = open.node.value
             && open.key.is_none()
         {
-            open.key = Some(node.text().unwrap_or_default().to_owned());
+            let key = node.text().unwrap_or_default().to_owned();
+            open.key = Some((key, node.line));
             return Ok(());
         }
         open.node.size += node.size;
@@ -186,8 +187,11 @@ impl Tree {
         match &mut open.node.value {
             Yaml::List(items) => items.push(node),
             Yaml::Map(entries) => match open.key.take() {
-                Some(key) if key == "<<" => open.merged.push(node),
-                Some(key) => entries.push((key, node)),
+                Some((key, _)) if key == "<<" => open.merged.push(node),
+                Some((key, line)) => {
+                    node.line = line;
+                    entries.push((key, node));
+                }
                 None => {}
             },
             _ => {}
