@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
+use crate::suite::import::Origin;
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ enum VerbArgs {
     Suite(SuiteArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
     Models(ModelsArgs),
+    /// Make a suite of another tool's file
+    Import(ImportArgs),
     /// Serve the simulated gateway on its own, for any client
     Sim(SimArgs),
 }
@@ -195,6 +198,34 @@ enum ModelsVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
+    bakeoff import jsonl questions.jsonl > mine.toml\n\n\
+    What cannot be carried over is told on standard error, each with its line.")]
+struct ImportArgs {
+    /// What kind of file it is
+    #[arg(value_enum, value_name = "FORMAT")]
+    origin: OriginArg,
+    /// The file
+    file: PathBuf,
+    /// Write the suite here instead of printing it; a file that is there is not overwritten
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OriginArg {
+    /// A configuration of promptfoo, YAML or JSON
+    Promptfoo,
+    /// Samples of evals by `openai/evals`, JSON lines with `input` and `ideal`
+    OpenaiEvals,
+    /// An array of conversations with `from` and `value`
+    Sharegpt,
+    /// JSON lines with `messages`, `prompt`, `question` or the like
+    Jsonl,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
     bakeoff sim --port 8787\n  \
     bakeoff sim --world my-world.toml --truth truth.jsonl")]
 struct SimArgs {
@@ -248,6 +279,16 @@ fn verb(args: VerbArgs) -> Verb {
             project: args.project,
             refresh: args.refresh,
             json: args.json,
+        }),
+        VerbArgs::Import(args) => Verb::Import(command::import::Options {
+            origin: match args.origin {
+                OriginArg::Promptfoo => Origin::Promptfoo,
+                OriginArg::OpenaiEvals => Origin::OpenaiEvals,
+                OriginArg::Sharegpt => Origin::Sharegpt,
+                OriginArg::Jsonl => Origin::Jsonl,
+            },
+            file: args.file,
+            output: args.output,
         }),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
             port: args.port,

@@ -235,6 +235,8 @@ fn shown_files_are_valid() {
     for (name, text) in shown {
         let problems = match name.as_str() {
             "bakeoff.toml" => parse_project(&text).err(),
+            // It names files: tests/prompts.rs reads it beside them.
+            "questions.toml" => None,
             _ => parse_suite(&text).err(),
         };
         let told = problems.map(|problems| render(&problems, &name, &text, false));

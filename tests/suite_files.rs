@@ -106,7 +106,10 @@ fn the_reader_knows_the_documented_keys() {
     // A key that is documented but not read, or read but not documented, misleads its user.
     let suite = format!(
         "{FOREIGN} = 1\nmodels = [{{ {FOREIGN} = 1 }}]\n[timeouts]\n{FOREIGN} = 1\n\
-         [parameters]\n{FOREIGN} = 1\n[[prompts]]\n{FOREIGN} = 1\nmessages = [{{ {FOREIGN} = 1 }}]"
+         [parameters]\n{FOREIGN} = 1\ntools = [{{ {FOREIGN} = 1 }}]\n\
+         [[prompt_files]]\n{FOREIGN} = 1\n\
+         [[prompts]]\n{FOREIGN} = 1\n\
+         messages = [{{ {FOREIGN} = 1, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
     );
     let schema = wire::suite_schema();
     for (what, table) in [
@@ -116,6 +119,9 @@ fn the_reader_knows_the_documented_keys() {
         ("`parameters`", "/definitions/ParametersTable"),
         ("a prompt", "/definitions/PromptTable"),
         ("a message", "/definitions/MessageTable"),
+        ("`prompt_files`", "/definitions/PromptFileTable"),
+        ("a tool", "/definitions/ToolTable"),
+        ("a tool call", "/definitions/ToolCallTable"),
     ] {
         assert_eq!(
             reader_keys(parse_suite(&suite), what),

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::suite::{self, Problems, Project, Suite};
+use crate::suite::{self, Found, Problems, Project, Reading, Suite};
 
+use super::named::Folder;
 use super::{Failure, colour};
 
 /// The largest TOML file that is read: a suite of this size holds a million short prompts.
@@ -19,10 +20,23 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Name of the project file that is read when nothing else was said.
 const PROJECT: &str = "bakeoff.toml";
 
-/// A checked suite, or every problem of its file in one message.
+/// A checked suite with everything it names, or every problem of its files in one message.
 pub(super) fn suite(path: &Path) -> Result<Suite, Failure> {
     let text = text(path)?;
-    suite::parse_suite(&text).map_err(|problems| told(&problems, path, &text))
+    let mut folder = Folder::of(path);
+    let mut found = Found::default();
+    loop {
+        match suite::read_suite(&text, &found) {
+            Ok(Reading::Suite(suite)) => return Ok(*suite),
+            Ok(Reading::Wants(wanted)) => {
+                for wanted in wanted {
+                    let answer = folder.find(&wanted);
+                    found.add(wanted, answer);
+                }
+            }
+            Err(problems) => return Err(told(&problems, path, &text)),
+        }
+    }
 }
 
 /// The project file: the one that was named, else `bakeoff.toml` where there is one, else none.

@@ -7,7 +7,9 @@
 mod catalogue;
 mod endpoint;
 mod files;
+pub mod import;
 pub mod models;
+mod named;
 mod progress;
 mod remedies;
 pub mod report;
@@ -35,6 +37,8 @@ pub enum Verb {
     ProjectSchema,
     /// `bakeoff models`
     Models(models::Options),
+    /// `bakeoff import`
+    Import(import::Options),
     /// `bakeoff sim`
     Sim(sim::Options),
 }
@@ -98,6 +102,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
         Verb::Models(options) => models::execute(&options),
+        Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
     };
     result.unwrap_or_else(|failure| {

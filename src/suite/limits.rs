@@ -42,6 +42,29 @@ pub const PROMPTS: usize = 1_000_000;
 pub const PROMPT_BYTES: usize = 8 << 20;
 /// Messages of one prompt.
 pub const MESSAGES: usize = 10_000;
+/// `[[prompt_files]]` of a suite.
+pub const PROMPT_FILES: usize = 1_000;
+/// Characters of a file's path; systems take no longer ones.
+pub const PATH_CHARS: usize = 4_096;
+/// Bytes of one file of prompts: 100,000 of 2 KiB fit.
+pub const PROMPT_FILE_BYTES: usize = 256 << 20;
+/// Files that one path may name: each is opened and held in memory.
+pub const FOUND_FILES: usize = 100_000;
+/// Bytes of all files that a suite names, and of all its prompts after templates are filled and
+/// images encoded: both are held in memory.
+pub const PROMPTS_BYTES: usize = 1 << 30;
+/// Columns of a CSV file of prompts.
+pub const COLUMNS: usize = 1_000;
+/// Bytes of one image's file; endpoints refuse larger ones.
+pub const IMAGE_BYTES: usize = 20 << 20;
+/// Bytes of an image's URL; servers refuse longer ones.
+pub const IMAGE_URL_BYTES: usize = 8_192;
+/// Images of one message; endpoints allow fewer and say so.
+pub const IMAGES: usize = 100;
+/// Tools of a request, and calls of one turn: what endpoints allow.
+pub const TOOLS: usize = 128;
+/// Characters of a tool's name: what endpoints allow.
+pub const TOOL_NAME_CHARS: usize = 64;
 /// Tags of one prompt.
 pub const TAGS: usize = 64;
 /// Least weight; the range keeps sums and ratios of weights exact enough.
@@ -79,3 +102,12 @@ pub const TOKENS_PER_MINUTE: u64 = 1_000_000_000_000;
 
 /// Bytes of one selection pattern: patterns are compiled.
 pub const PATTERN_BYTES: usize = 512;
+
+/// Bytes of a file that is imported: what is made of it must pass [`SUITE_BYTES`].
+pub const IMPORT_BYTES: usize = 64 << 20;
+/// Nodes of a YAML file: its aliases may repeat what they name.
+pub const YAML_NODES: usize = 1_000_000;
+/// Collections within collections of a YAML file: our own recursion ends there.
+pub const YAML_DEPTH: usize = 64;
+/// Prompts that lists of values may multiply one test to.
+pub const PRODUCT: usize = 10_000;

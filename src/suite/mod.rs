@@ -7,6 +7,7 @@
 mod base_url;
 pub mod defaults;
 mod duration;
+pub mod import;
 pub mod limits;
 mod model;
 mod parameters;
@@ -15,10 +16,15 @@ mod price;
 mod problem;
 mod profile;
 mod project;
+mod prompt_files;
+mod prompts;
 mod reader;
+mod row;
 mod secret;
 mod select;
+mod source;
 mod syntax;
+mod template;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -27,8 +33,9 @@ pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
-pub use parse::parse_suite;
+pub use parse::{Reading, parse_suite, read_suite};
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};
 pub use select::{SelectError, select};
+pub use source::{Found, FoundFile, Wanted, WantedKind};

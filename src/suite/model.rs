@@ -70,7 +70,7 @@ pub struct Prompt {
     /// System text in place of the suite's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// The turns after the system text, at least one, the last one the user's.
+    /// The turns after the system text, at least one, the last one the user's or a tool's.
     pub messages: Vec<Message>,
     /// Share of the traffic that looks like this prompt; positive and finite.
     pub weight: f64,

@@ -3,15 +3,18 @@
 //! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which
 //! level the table stands. Invariant: a request's key can be said in one way only.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json};
 
 use super::limits;
-use super::model::{Parameters, ReasoningEffort, TokenLimitName};
+use super::model::{Parameters, ReasoningEffort, TokenLimitName, Tool};
 use super::problem::{Code, quoted};
+use super::prompts::tool_name;
 use super::reader::{Table, Value};
 
 /// Keys of a request's body that `extra` may not name, and what to write instead.
-const OWN_KEYS: [(&str, &str); 13] = [
+const OWN_KEYS: [(&str, &str); 15] = [
     ("model", "write it under `models`"),
     ("messages", "write it as the prompt's `messages`"),
     ("stream", "write it as `stream` at the top of the suite"),
@@ -28,6 +31,11 @@ const OWN_KEYS: [(&str, &str); 13] = [
     (
         "reasoning_effort",
         "write it as `reasoning_effort` beside `extra`",
+    ),
+    ("tools", "write it as `tools` beside `extra`"),
+    (
+        "response_format",
+        "write it as `response_format` beside `extra`",
     ),
     (
         "providerOptions",
@@ -68,8 +76,10 @@ fn read(table: &mut Table<'_>) -> Parameters {
         reasoning_effort: table
             .field("reasoning_effort")
             .and_then(|value| value.word(&ReasoningEffort::WORDS)),
-        tools: None,
-        response_format: None,
+        tools: table.field("tools").and_then(|value| tools(&value)),
+        response_format: table
+            .field("response_format")
+            .and_then(|value| response_format(&value)),
         provider_options: provider_options(table),
         extra: table
             .field("extra")
@@ -94,6 +104,57 @@ fn stops(value: &Value<'_>) -> Option<Vec<String>> {
     }
     let items = value.items(limits::STOPS, "a text or a list of texts")?;
     Some(items.iter().filter_map(stop).collect())
+}
+
+fn tools(value: &Value<'_>) -> Option<Vec<Tool>> {
+    let items = value.items(
+        limits::TOOLS,
+        "a list of tables with `name` and `parameters`",
+    )?;
+    let mut names = HashSet::new();
+    let tools: Vec<_> = items
+        .iter()
+        .map(|item| {
+            let tool = item.table("a tool", tool)??;
+            if !names.insert(tool.name.clone()) {
+                let message = format!("the tool {} is there twice", quoted(&tool.name));
+                item.say(Code::Duplicate, message, None);
+                return None;
+            }
+            Some(tool)
+        })
+        .collect();
+    tools.into_iter().collect()
+}
+
+fn tool(table: &mut Table<'_>) -> Option<Tool> {
+    let name = table
+        .required("name", "add the function's `name`")
+        .and_then(|value| tool_name(&value));
+    let description = table
+        .field("description")
+        .and_then(|value| value.written(limits::PROMPT_BYTES).map(str::to_owned));
+    let parameters = match table.field("parameters") {
+        Some(value) => object(&value).map(Json::Object),
+        // The schema of a function without arguments.
+        None => Some(serde_json::json!({ "type": "object", "properties": {} })),
+    };
+    Some(Tool {
+        name: name?,
+        description,
+        parameters: parameters?,
+    })
+}
+
+fn response_format(value: &Value<'_>) -> Option<Json> {
+    let format = object(value)?;
+    if !matches!(format.get("type"), Some(Json::String(_))) {
+        let message = "`response_format` has no `type`".to_owned();
+        let help = "add `type = \"json_object\"`, or `\"json_schema\"` with a `json_schema` table";
+        value.say(Code::MissingKey, message, Some(help.to_owned()));
+        return None;
+    }
+    Some(Json::Object(format))
 }
 
 fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {

@@ -3,29 +3,64 @@
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
-use std::collections::HashSet;
-
 use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
 use super::duration::parse_duration;
-use super::model::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use super::model::{Parameters, Prompt, Suite, Timeouts, Variant};
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems, nearest, quoted};
+use super::prompt_files::prompt_files;
+use super::prompts::{Census, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
+use super::source::{Found, Sources, Wanted, WantedKind};
 use super::{defaults, limits, wire};
 
-/// Reads a suite file, or says everything that is wrong with it.
-pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
+/// How far a suite could be read.
+#[derive(Debug)]
+pub enum Reading {
+    /// All of it.
+    Suite(Box<Suite>),
+    /// Up to these files: find them, then read again.
+    Wants(Vec<Wanted>),
+}
+
+/// Reads a suite file with what was `found` of the files it names, or says everything that is wrong
+/// with it. Problems are told once every file that is wanted has an answer, so that those of the
+/// suite and of its files come together; rows of a file may name images, so that what is wanted may
+/// come in more than one turn.
+pub fn read_suite(text: &str, found: &Found) -> Result<Reading, Problems> {
     const FILE: File = File {
         what: "the suite",
         max_bytes: limits::SUITE_BYTES,
         home: wire::suite_home,
     };
-    reader::read(text, &FILE, suite)
+    let sources = Sources::new(found);
+    let read = reader::read(text, &FILE, |table| suite(table, &sources));
+    let wanted = sources.into_wanted();
+    if wanted.is_empty() {
+        return read.map(|suite| Reading::Suite(Box::new(suite)));
+    }
+    Ok(Reading::Wants(wanted))
 }
 
-fn suite(table: &mut Table<'_>) -> Option<Suite> {
+/// Reads a suite that stands alone: a file that it names is a problem.
+pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
+    let mut found = Found::default();
+    loop {
+        match read_suite(text, &found)? {
+            Reading::Suite(suite) => return Ok(*suite),
+            Reading::Wants(wanted) => {
+                for wanted in wanted {
+                    let message = format!("{} is not read here", quoted(&wanted.path));
+                    found.add(wanted, Err(message));
+                }
+            }
+        }
+    }
+}
+
+fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     // Every key is read before a missing one ends the whole, so that all problems are told.
     let name = table
         .required("name", "add `name = \"my-suite\"`")
@@ -36,7 +71,7 @@ fn suite(table: &mut Table<'_>) -> Option<Suite> {
         .map(str::to_owned);
     let variants = table
         .required("models", "add `models = [\"openai/gpt-5-mini\"]`")
-        .and_then(|value| variants(&value));
+        .and_then(|value| variants(&value, sources));
     let reference = reference(table, variants.as_deref());
     let endpoint = endpoint(table);
     let repetitions = table
@@ -57,14 +92,10 @@ fn suite(table: &mut Table<'_>) -> Option<Suite> {
         .field("max_attempts")
         .and_then(|value| value.whole(1..=limits::ATTEMPTS));
     let timeouts = timeouts(table);
-    let system = system(table);
+    let system = system(table, sources);
     let parameters = parameters_of(table);
-    let prompts = table
-        .required(
-            "prompts",
-            "add a `[[prompts]]` with an `id` and a `user` text",
-        )
-        .and_then(|value| prompts(&value));
+    let seed = seed.unwrap_or(defaults::SEED);
+    let prompts = all_prompts(table, sources, seed);
     Some(Suite {
         name: name?,
         description,
@@ -74,7 +105,7 @@ fn suite(table: &mut Table<'_>) -> Option<Suite> {
         repetitions: repetitions.unwrap_or(defaults::REPETITIONS),
         warmup: warmup.unwrap_or(defaults::WARMUP),
         concurrency: concurrency.unwrap_or(defaults::CONCURRENCY),
-        seed: seed.unwrap_or(defaults::SEED),
+        seed,
         stream: stream.unwrap_or(defaults::STREAM),
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
@@ -111,7 +142,7 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
 }
 
 /// An id, a tag or a profile's name: what can be typed after a flag without quotation marks.
-fn identifier(value: &Value<'_>) -> Option<String> {
+pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
     let text = value.written(limits::ID_CHARS)?;
     if is_identifier(text) {
         return Some(text.to_owned());
@@ -137,7 +168,7 @@ pub(super) fn model_id(value: &Value<'_>) -> Option<ModelId> {
     id.ok()
 }
 
-fn variants(value: &Value<'_>) -> Option<Vec<Variant>> {
+fn variants(value: &Value<'_>, sources: &Sources<'_>) -> Option<Vec<Variant>> {
     let items = value.items(limits::VARIANTS, "a list of model ids and tables")?;
     if items.is_empty() {
         let message = "`models` is empty: nothing would be asked".to_owned();
@@ -147,12 +178,16 @@ fn variants(value: &Value<'_>) -> Option<Vec<Variant>> {
     let mut first_lines = FirstLines::default();
     let variants: Vec<_> = items
         .iter()
-        .map(|item| variant(item, &mut first_lines))
+        .map(|item| variant(item, sources, &mut first_lines))
         .collect();
     variants.into_iter().collect()
 }
 
-fn variant(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<Variant> {
+fn variant(
+    value: &Value<'_>,
+    sources: &Sources<'_>,
+    first_lines: &mut FirstLines,
+) -> Option<Variant> {
     let (variant, labelled_at) = if value.is_text() {
         let model = model_id(value)?;
         let variant = Variant {
@@ -163,7 +198,7 @@ fn variant(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<Variant> {
         };
         (variant, value.clone())
     } else if value.is_table() {
-        value.table("a model", |table| variant_table(table, value))??
+        value.table("a model", |table| variant_table(table, sources, value))??
     } else {
         let wanted = "a model's id or a table such as { model = \"...\", label = \"...\" }";
         value.wrong(Code::WrongType, wanted, None);
@@ -171,9 +206,9 @@ fn variant(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<Variant> {
     };
     match first_lines.note(&variant.label, &labelled_at) {
         None => Some(variant),
-        Some(line) => {
+        Some(first) => {
             let message = format!("the label {} is used twice", quoted(&variant.label));
-            let help = format!("the first is on line {line}; give one of them another `label`");
+            let help = format!("the first is {first}; give one of them another `label`");
             labelled_at.say(Code::Duplicate, message, Some(help));
             None
         }
@@ -181,7 +216,11 @@ fn variant(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<Variant> {
 }
 
 /// The variant, and where its label stands.
-fn variant_table<'a>(table: &mut Table<'a>, whole: &Value<'a>) -> Option<(Variant, Value<'a>)> {
+fn variant_table<'a>(
+    table: &mut Table<'a>,
+    sources: &Sources<'_>,
+    whole: &Value<'a>,
+) -> Option<(Variant, Value<'a>)> {
     let model_value = table.required("model", "add `model = \"creator/model\"`");
     let model = model_value.as_ref().and_then(model_id);
     let label_value = table.field("label");
@@ -189,7 +228,7 @@ fn variant_table<'a>(table: &mut Table<'a>, whole: &Value<'a>) -> Option<(Varian
         Some(value) => label(value),
         None => model.as_ref().map(ToString::to_string),
     };
-    let system = system(table);
+    let system = system(table, sources);
     let parameters = parameters_of(table);
     let variant = Variant {
         label: label?,
@@ -275,162 +314,67 @@ fn timeout(value: &Value<'_>) -> Option<Nanos> {
     Some(time)
 }
 
-fn system(table: &mut Table<'_>) -> Option<String> {
-    let value = table.field("system")?;
-    said(&value).map(str::to_owned)
+/// The text of `system`, or of the file that `system_file` names.
+pub(super) fn system(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<String> {
+    let written = table.field("system");
+    let file = table.field("system_file");
+    if let (Some(_), Some(file)) = (&written, &file) {
+        let message = "there is both a `system` and a `system_file`".to_owned();
+        file.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+    }
+    match (written, file) {
+        (Some(value), _) => said(&value).map(str::to_owned),
+        (None, Some(value)) => system_file(&value, sources),
+        (None, None) => None,
+    }
+}
+
+/// The text of a file without the line break at its end, which editors add.
+fn system_file(value: &Value<'_>, sources: &Sources<'_>) -> Option<String> {
+    let path = value.written(limits::PATH_CHARS)?;
+    let told = |message: String| {
+        value.say(Code::File, message, None);
+        None
+    };
+    let file = match sources.ask(path, WantedKind::System)? {
+        Ok([file]) => file,
+        Ok(_) => return told(format!("{} is not one file", quoted(path))),
+        Err(problem) => return told(problem.to_owned()),
+    };
+    let Ok(text) = std::str::from_utf8(&file.bytes) else {
+        return told(format!("`{}` is not UTF-8 text", file.name));
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.trim().is_empty() {
+        return told(format!("`{}` holds no text", file.name));
+    }
+    Some(text.to_owned())
 }
 
 /// The text of a message: with something in it, and within the limit of a prompt.
-fn said<'a>(value: &Value<'a>) -> Option<&'a str> {
+pub(super) fn said<'a>(value: &Value<'a>) -> Option<&'a str> {
     value.written(limits::PROMPT_BYTES)
 }
 
-fn prompts(value: &Value<'_>) -> Option<Vec<Prompt>> {
-    let items = value.items(limits::PROMPTS, "tables under `[[prompts]]`")?;
-    if items.is_empty() {
-        let message = "`prompts` is empty: nothing would be asked".to_owned();
-        value.say(Code::BadValue, message, None);
+/// The prompts of the suite itself, then those of its files.
+fn all_prompts(table: &mut Table<'_>, sources: &Sources<'_>, seed: u64) -> Option<Vec<Prompt>> {
+    let mut census = Census::default();
+    let own = table.field("prompts");
+    let files = table.field("prompt_files");
+    if own.is_none() && files.is_none() {
+        let help = "add a `[[prompts]]` with an `id` and a `user` text";
+        table.missing(&["prompts", "prompt_files"], help);
         return None;
     }
-    let mut first_lines = FirstLines::default();
-    let prompts: Vec<_> = items
-        .iter()
-        .map(|item| item.table("a prompt", |table| prompt(table, &mut first_lines))?)
-        .collect();
-    prompts.into_iter().collect()
-}
-
-fn prompt(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<Prompt> {
-    let id = table
-        .required("id", "add `id = \"a-short-name\"`")
-        .and_then(|value| unique_id(&value, first_lines));
-    let system = system(table);
-    let messages = conversation(table);
-    let weight = match table.field("weight") {
-        Some(value) => weight(&value),
-        None => Some(defaults::WEIGHT),
-    };
-    let tags = table
-        .field("tags")
-        .and_then(|value| tags(&value))
-        .unwrap_or_default();
-    let parameters = parameters_of(table);
-    let prompt = Prompt {
-        id: id?,
-        system,
-        messages: messages?,
-        weight: weight?,
-        tags,
-        parameters,
-    };
-    let texts = prompt.messages.iter().map(|message| &message.content);
-    let bytes: usize = texts.chain(&prompt.system).map(String::len).sum();
-    if bytes > limits::PROMPT_BYTES {
-        let most = limits::PROMPT_BYTES;
-        let message = format!("a prompt has {bytes} bytes of text; at most {most} are read");
-        table.wrong(Code::TooLarge, message, None);
-        return None;
-    }
-    Some(prompt)
-}
-
-fn unique_id(value: &Value<'_>, first_lines: &mut FirstLines) -> Option<String> {
-    let id = identifier(value)?;
-    match first_lines.note(&id, value) {
-        None => Some(id),
-        Some(line) => {
-            let message = format!("the id {} is used twice", quoted(&id));
-            let help = format!("the first is on line {line}");
-            value.say(Code::Duplicate, message, Some(help));
-            None
-        }
-    }
-}
-
-/// What `user` or `messages` say.
-fn conversation(table: &mut Table<'_>) -> Option<Vec<Message>> {
-    let user = table.field("user");
-    let messages = table.field("messages");
-    match (user, messages) {
-        (Some(user), None) => said(&user).map(|content| vec![message(Role::User, content)]),
-        (None, Some(messages)) => turns(&messages),
-        (Some(user), Some(messages)) => {
-            said(&user);
-            turns(&messages);
-            let text = "a prompt has both `user` and `messages`".to_owned();
-            let help = "keep `user` for one message, `messages` for a conversation".to_owned();
-            user.say(Code::Conflict, text, Some(help));
-            None
-        }
-        (None, None) => {
-            table.missing(&["user", "messages"], "add `user = \"...\"`");
-            None
-        }
-    }
-}
-
-fn turns(value: &Value<'_>) -> Option<Vec<Message>> {
-    let items = value.items(
-        limits::MESSAGES,
-        "a list of tables with `role` and `content`",
-    )?;
-    let turns: Vec<_> = items
-        .iter()
-        .map(|item| item.table("a message", turn)?)
-        .collect();
-    let Some(last) = items.last() else {
-        value.say(Code::BadValue, "`messages` is empty".to_owned(), None);
-        return None;
-    };
-    let turns: Vec<Message> = turns.into_iter().collect::<Option<_>>()?;
-    if turns.last().is_some_and(|turn| turn.role != Role::User) {
-        let message = "the last message must be the user's: there is nothing to answer".to_owned();
-        last.say(Code::BadValue, message, None);
-        return None;
-    }
-    Some(turns)
-}
-
-fn turn(table: &mut Table<'_>) -> Option<Message> {
-    const SPEAKERS: [(&str, Role); 2] = [("user", Role::User), ("assistant", Role::Assistant)];
-    let role = table
-        .required("role", "add `role = \"user\"`")
-        .and_then(|value| {
-            if value.as_text() == Some("system") {
-                let message = "system text is not a message here".to_owned();
-                let help = "write it as `system = \"...\"` of the prompt or of the suite";
-                value.say(Code::BadValue, message, Some(help.to_owned()));
-                return None;
-            }
-            value.word(&SPEAKERS)
-        });
-    let content = table
-        .required("content", "add `content = \"...\"`")
-        .and_then(|value| said(&value));
-    Some(message(role?, content?))
-}
-
-fn message(role: Role, content: &str) -> Message {
-    Message::text(role, content)
-}
-
-fn weight(value: &Value<'_>) -> Option<f64> {
-    let range = limits::WEIGHT_MIN..=limits::WEIGHT_MAX;
-    value.number("a number above 0, from 1e-9 to 1e9", |weight| {
-        range.contains(&weight)
-    })
-}
-
-fn tags(value: &Value<'_>) -> Option<Vec<String>> {
-    let items = value.items(limits::TAGS, "a list of texts")?;
-    let mut seen = HashSet::new();
-    let tags = items.iter().filter_map(|item| {
-        let tag = identifier(item)?;
-        if !seen.insert(tag.clone()) {
-            let message = format!("the tag {} is given twice", quoted(&tag));
-            item.say(Code::Duplicate, message, None);
-        }
-        Some(tag)
+    let own = own.map_or(Some(Vec::new()), |value| {
+        prompts(&value, sources, &mut census)
     });
-    Some(tags.collect())
+    let files = files.map_or(Some(Vec::new()), |value| {
+        prompt_files(&value, sources, seed, &mut census)
+    });
+    let mut all = own?;
+    all.extend(files?);
+    Some(all)
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
@@ -22,6 +23,24 @@ pub struct Problem {
     pub message: String,
     /// What to write instead, where that is known.
     pub help: Option<String>,
+    /// The place in another file, which the suite names at `span`.
+    pub row: Option<Row>,
+}
+
+/// A row of a file that a suite names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// How messages call the file.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: usize,
+}
+
+/// ``in `cases.jsonl`, line 3``.
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in `{}`, line {}", self.file, self.line)
+    }
 }
 
 /// The closed list of what can be wrong with a file.
@@ -48,6 +67,8 @@ pub enum Code {
     TooLarge,
     /// A secret, which belongs in the environment.
     Secret,
+    /// A file that is named here and is not there, or is not what it should be.
+    File,
 }
 
 /// A place as people count: lines and characters from 1.
@@ -80,6 +101,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
             Self::Secret => "secret",
+            Self::File => "file",
         }
     }
 }
@@ -96,7 +118,8 @@ impl Problems {
     /// not kept.
     pub(super) fn new(mut found: Vec<Problem>, left_out: usize) -> Option<Self> {
         found.sort_by(|a, b| {
-            (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message))
+            let key = |p: &'_ Problem| (p.span.start, p.span.end);
+            (key(a), &a.row, &a.message).cmp(&(key(b), &b.row, &b.message))
         });
         (!found.is_empty()).then_some(Self {
             sorted: found,
@@ -166,6 +189,15 @@ fn render_one(problem: &Problem, file: &str, text: &str, renderer: &Renderer) ->
         .primary_title(problem.message.as_str())
         .id(problem.code.word());
     let mut group = Group::with_title(title);
+    if let Some(row) = &problem.row {
+        let origin = Origin::path(row.file.as_ref()).line(row.line);
+        let named = format!("{file}:{} names this file", place.line);
+        group = group.element(origin).element(Level::NOTE.message(named));
+        if let Some(help) = &problem.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        return renderer.render(&[group]);
+    }
     let mut snippet = Snippet::source(excerpt).line_start(place.line);
     if from_line_start {
         snippet = snippet.path(file);

@@ -381,10 +381,10 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
     let model_value = table.required("model", "add `model = \"creator/model\"`");
     let model = model_value.as_ref().and_then(model_id);
     if let (Some(value), Some(model)) = (&model_value, &model)
-        && let Some(line) = first_lines.note(model.as_str(), value)
+        && let Some(first) = first_lines.note(model.as_str(), value)
     {
         let message = format!("the price of {} is given twice", quoted(model.as_str()));
-        let help = format!("the first is on line {line}");
+        let help = format!("the first is {first}");
         value.say(Code::Duplicate, message, Some(help));
     }
     let example = "add it in USD per million tokens, such as 0.25";

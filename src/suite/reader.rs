@@ -7,18 +7,19 @@
 //! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
 //! the result away when anything was said, so that the stand-in is never seen.
 
+mod json;
+
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
-use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::limits;
-use super::problem::{Code, Problem, Problems, nearest, quoted};
-use super::secret::{looks_like_key, names_a_key};
+use super::problem::{Code, Problem, Problems, Row, nearest, quoted};
 use super::syntax::{faults_of, readable};
 
 /// What is read, for messages and limits.
@@ -105,6 +106,7 @@ impl<'a> Log<'a> {
                 code,
                 message,
                 help,
+                row: None,
             });
         }
     }
@@ -187,6 +189,11 @@ impl<'a> Table<'a> {
     /// The value of `key`, if it is given.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.known.push(key);
+        self.peek(key)
+    }
+
+    /// The value of `key`, if it is given, without making it one of the known ones.
+    pub(super) fn peek(&self, key: &str) -> Option<Value<'a>> {
         self.entries.get(key).map(|value| Value {
             log: self.log,
             name: format!("`{key}`"),
@@ -294,18 +301,45 @@ impl Key<'_> {
     }
 }
 
-/// Names that must be unique, each with the line on which it was first used.
+/// Names that must be unique, each with the place at which it was first used.
 #[derive(Default)]
-pub(super) struct FirstLines(HashMap<String, usize>);
+pub(super) struct FirstLines(HashMap<String, FirstPlace>);
+
+/// Where a name was first used.
+#[derive(Clone)]
+pub(super) enum FirstPlace {
+    /// A line of the file itself.
+    Line(usize),
+    /// A row of a file that it names.
+    Row(Row),
+}
+
+impl fmt::Display for FirstPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "on line {line}"),
+            Self::Row(row) => row.fmt(f),
+        }
+    }
+}
 
 impl FirstLines {
-    /// Notes that `name` stands at `value`; the line of its first use, where it has one already.
-    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<usize> {
-        if let Some(&line) = self.0.get(name) {
-            return Some(line);
+    /// Notes that `name` stands at `value`; the place of its first use, where it has one already.
+    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
+        let line = || value.log.line_of(value.spanned.span().start);
+        self.note_at(name, || FirstPlace::Line(line()))
+    }
+
+    /// The same of a name in a row of another file.
+    pub(super) fn note_row(&mut self, name: &str, row: &Row) -> Option<FirstPlace> {
+        self.note_at(name, || FirstPlace::Row(row.clone()))
+    }
+
+    fn note_at(&mut self, name: &str, place: impl Fn() -> FirstPlace) -> Option<FirstPlace> {
+        if let Some(first) = self.0.get(name) {
+            return Some(first.clone());
         }
-        let line = value.log.line_of(value.spanned.span().start);
-        self.0.insert(name.to_owned(), line);
+        self.0.insert(name.to_owned(), place());
         None
     }
 }
@@ -329,6 +363,30 @@ impl<'a> Value<'a> {
     /// Says a problem of this value in the caller's words.
     pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.spanned.span(), code, message, help);
+    }
+
+    /// Says a problem of a row in the file that this value names.
+    pub(super) fn say_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
+        self.log.keep(Problem {
+            span: self.spanned.span(),
+            code,
+            message,
+            help,
+            row: Some(row),
+        });
+    }
+
+    /// The same as [`Self::say`], unless something was said of this value or its file already.
+    pub(super) fn say_if_quiet(&self, code: Code, message: String) {
+        let span = self.spanned.span();
+        if !self.log.said.borrow().iter().any(|p| p.span == span) {
+            self.say(code, message, None);
+        }
+    }
+
+    /// How messages call the value.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The value as a message shows it.
@@ -507,72 +565,6 @@ impl<'a> Value<'a> {
         };
         let table = Table::new(self.log, "", self.spanned.span(), entries);
         Some(build(&table))
-    }
-
-    /// The value as JSON: what TOML can say and JSON cannot is a problem, and so is a secret.
-    pub(super) fn json(&self) -> Option<Json> {
-        self.json_within(limits::JSON_DEPTH)
-    }
-
-    fn json_within(&self, depth: usize) -> Option<Json> {
-        if depth == 0 {
-            let message = format!("tables are nested deeper than {} here", limits::JSON_DEPTH);
-            self.say(Code::TooLarge, message, None);
-            return None;
-        }
-        match self.spanned.get_ref() {
-            DeValue::String(text) => {
-                if looks_like_key(text) {
-                    self.secret();
-                    return None;
-                }
-                Some(Json::from(text.as_ref()))
-            }
-            DeValue::Integer(_) => self.whole(i64::MIN..=i64::MAX).map(Json::from),
-            DeValue::Float(_) => self.number("a finite number", |_| true).map(Json::from),
-            DeValue::Boolean(truth) => Some(Json::from(*truth)),
-            DeValue::Datetime(_) => {
-                let help = Some("write it as a text, in quotation marks".to_owned());
-                self.wrong(Code::WrongType, "a value that JSON knows", help);
-                None
-            }
-            // Every item is read before a wrong one ends the whole, so that all are told.
-            DeValue::Array(_) => {
-                let items = self.items(usize::MAX, "a list")?;
-                let items: Vec<_> = items
-                    .iter()
-                    .map(|item| item.json_within(depth - 1))
-                    .collect();
-                items.into_iter().collect()
-            }
-            DeValue::Table(_) => self.free_table(|table| {
-                let entries: Vec<_> = table
-                    .all()
-                    .into_iter()
-                    .map(|(key, value)| {
-                        (key.text.to_owned(), value.json_entry(key.text, depth - 1))
-                    })
-                    .collect();
-                let entries = entries.into_iter().map(|(key, value)| Some((key, value?)));
-                entries.collect::<Option<_>>().map(Json::Object)
-            })?,
-        }
-    }
-
-    fn json_entry(&self, key: &str, depth: usize) -> Option<Json> {
-        if names_a_key(key) && self.is_text() {
-            self.secret();
-            return None;
-        }
-        self.json_within(depth)
-    }
-
-    /// Says that a secret stands here, without showing it.
-    pub(super) fn secret(&self) {
-        let message = format!("{} holds a secret", self.name);
-        let help = "keys come only from the environment: remove it here, and name the variable \
-                    as `key` of an endpoint in bakeoff.toml";
-        self.say(Code::Secret, message, Some(help.to_owned()));
     }
 
     /// Help for a number or truth that was put in quotation marks.

@@ -147,6 +147,7 @@ fn unclosed_problem(text: &str, value: &Range<usize>) -> Problem {
         code: Code::Syntax,
         message: format!("this {kind} is never closed"),
         help: Some(format!("add `{closing}` at its end")),
+        row: None,
     }
 }
 
@@ -176,6 +177,7 @@ fn problem(text: &str, span: Range<usize>, message: &str) -> Problem {
         code: Code::Syntax,
         message,
         help: help.map(str::to_owned),
+        row: None,
     }
 }
 

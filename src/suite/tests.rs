@@ -110,7 +110,7 @@ fn is_valid(suite: &Suite) -> bool {
                 && prompt
                     .messages
                     .last()
-                    .is_some_and(|last| last.role == Role::User)
+                    .is_some_and(|last| last.role != Role::Assistant)
         })
 }
 

@@ -18,7 +18,10 @@ use super::{defaults, limits};
 
 /// A suite of bakeoff: prompts, what competes on them, and how to run them.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("anyOf" = [{ "required": ["prompts"] }, { "required": ["prompt_files"] }])
+)]
 pub struct SuiteFile {
     /// Name of the suite and of its folder under `reports/`: letters, digits, `-`, `_` and `.`,
     /// beginning and ending with a letter or digit.
@@ -59,13 +62,19 @@ pub struct SuiteFile {
     /// System text of every prompt and variant that has none of its own.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
     /// Deadlines of one attempt.
     pub timeouts: Option<TimeoutsTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,
     /// The prompts, each under its own `[[prompts]]`.
     #[schemars(length(min = 1, max = limits::PROMPTS))]
-    pub prompts: Vec<PromptTable>,
+    pub prompts: Option<Vec<PromptTable>>,
+    /// Files whose rows are prompts.
+    #[schemars(length(min = 1, max = limits::PROMPT_FILES))]
+    pub prompt_files: Option<Vec<PromptFileTable>>,
 }
 
 /// One of `models`: the id of a model, or a table.
@@ -89,6 +98,9 @@ pub struct VariantTable {
     /// System text in place of the prompt's and the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
     /// Parameters that win over the prompt's and the suite's.
     pub parameters: Option<ParametersTable>,
 }
@@ -103,12 +115,18 @@ pub struct PromptTable {
     /// What the user says: short for `messages` with one message.
     #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// The turns of a conversation; the last one is the user's.
+    /// Images beside `user`: paths of PNG, JPEG, WebP or GIF files, relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// The turns of a conversation; the last one is the user's or a tool's.
     #[schemars(length(min = 1, max = limits::MESSAGES))]
     pub messages: Option<Vec<MessageTable>>,
     /// System text in place of the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
     /// Share of your traffic that looks like this prompt, relative to the other prompts.
     #[schemars(range(min = limits::WEIGHT_MIN, max = limits::WEIGHT_MAX), extend("default" = defaults::WEIGHT))]
     pub weight: Option<f64>,
@@ -119,15 +137,106 @@ pub struct PromptTable {
     pub parameters: Option<ParametersTable>,
 }
 
+/// Files whose rows are prompts, put into one mould. `{{column}}` in `user`, `system`, `messages` and
+/// `images` stands for the row's value, `{{'{{'}}` for two braces.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PromptFileTable {
+    /// A file, a folder, or a pattern such as `cases/*.txt`, relative to the suite.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub path: String,
+    /// How the files are written. Default: by their names' extensions.
+    pub format: Option<PromptFileFormat>,
+    /// Column that holds the ids. Default: a text file's name without its extension; of other rows
+    /// that and their line.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: Option<String>,
+    /// What the user says. Default for text files: the file's text, which is the column `text`.
+    #[schemars(length(min = 1))]
+    pub user: Option<String>,
+    /// Images beside `user`: paths relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// The turns of a conversation; the last one is the user's or a tool's.
+    #[schemars(length(min = 1, max = limits::MESSAGES))]
+    pub messages: Option<Vec<MessageTable>>,
+    /// System text in place of the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// File that holds the system text, relative to the suite; its braces are no places.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
+    /// Only so many of the rows, chosen by the suite's `seed` and their ids. Default: all.
+    #[schemars(range(min = 1, max = limits::PROMPTS))]
+    pub take: Option<usize>,
+    /// Share of your traffic that looks like each of these prompts, relative to the others.
+    #[schemars(range(min = limits::WEIGHT_MIN, max = limits::WEIGHT_MAX), extend("default" = defaults::WEIGHT))]
+    pub weight: Option<f64>,
+    /// For selection by `--tag`, spelled as ids are.
+    #[schemars(length(max = limits::TAGS))]
+    pub tags: Option<Vec<String>>,
+    /// Parameters that win over the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// How a file of prompts is written.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum PromptFileFormat {
+    /// A JSON object on each line.
+    Jsonl,
+    /// A header line, then a record for each prompt.
+    Csv,
+    /// The whole file is one prompt's text.
+    Text,
+}
+
 /// One turn of a conversation.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MessageTable {
     /// Who speaks. System text has its own key, `system`.
     pub role: Speaker,
-    /// What is said.
+    /// What is said; may be left out beside `tool_calls`.
     #[schemars(length(min = 1))]
-    pub content: String,
+    pub content: Option<String>,
+    /// Images of a user's turn: paths relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// Calls that an assistant's turn makes; each is answered by a tool's turn after it.
+    #[schemars(length(max = limits::TOOLS))]
+    pub tool_calls: Option<Vec<ToolCallTable>>,
+    /// The `id` of the call that a tool's turn answers.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub tool_call_id: Option<String>,
+}
+
+/// A call of a tool that the suite declares as made.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ToolCallTable {
+    /// What the tool's turn refers to; unique in the prompt.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: String,
+    /// The tool's name.
+    #[schemars(length(min = 1, max = limits::TOOL_NAME_CHARS), extend("pattern" = "^[A-Za-z0-9_-]+$"))]
+    pub name: String,
+    /// The arguments as a table, or as a text that holds a JSON object. Default: none.
+    pub arguments: Option<TableOrText>,
+}
+
+/// A tool that the model may call.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ToolTable {
+    /// The function's name.
+    #[schemars(length(min = 1, max = limits::TOOL_NAME_CHARS), extend("pattern" = "^[A-Za-z0-9_-]+$"))]
+    pub name: String,
+    /// What it does, for the model.
+    #[schemars(length(min = 1))]
+    pub description: Option<String>,
+    /// JSON schema of its arguments. Default: an object without properties.
+    pub parameters: Option<Map<String, Value>>,
 }
 
 /// Who speaks in a conversation.
@@ -138,6 +247,8 @@ pub enum Speaker {
     User,
     /// The model.
     Assistant,
+    /// The result of a tool call.
+    Tool,
 }
 
 /// Request parameters; what is absent is not sent. A variant's win over a prompt's, and those over
@@ -162,6 +273,11 @@ pub struct ParametersTable {
     pub seed: Option<i64>,
     /// How long a reasoning model may think.
     pub reasoning_effort: Option<ReasoningEffort>,
+    /// Tools that the model may call.
+    #[schemars(length(max = limits::TOOLS))]
+    pub tools: Option<Vec<ToolTable>>,
+    /// The form of the answer as the request spells it, for instance `{ type = "json_object" }`.
+    pub response_format: Option<Map<String, Value>>,
     /// Sent as `providerOptions`, for instance `{ gateway = { only = ["azure"] } }`.
     pub provider_options: Option<Map<String, Value>>,
     /// The same under the name that the request has.
@@ -251,6 +367,9 @@ pub struct PriceTable {
 /// A text, or a list of texts.
 pub struct OneOrMore;
 
+/// A table, or a text that holds a JSON object.
+pub struct TableOrText;
+
 /// A number, or a text that holds one; both are taken digit by digit.
 pub struct Decimal;
 
@@ -281,6 +400,20 @@ impl JsonSchema for OneOrMore {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let text = json_schema!({ "type": "string", "minLength": 1 });
         json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
+    }
+}
+
+impl JsonSchema for TableOrText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TableOrText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "object" }, { "type": "string", "minLength": 1 }] })
     }
 }
 

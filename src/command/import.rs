@@ -1,0 +1,95 @@
+//! `bakeoff import`: another tool's file becomes a suite.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::suite::import::{LeftOut, Origin, import};
+
+use super::{Failure, exit, files};
+
+/// What `bakeoff import` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// What kind of file it is.
+    pub origin: Origin,
+    /// The file.
+    pub file: PathBuf,
+    /// Where the suite goes; standard output without one.
+    pub output: Option<PathBuf>,
+}
+
+/// Writes the suite, and says on standard error what is not in it.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let file = options.file.display().to_string();
+    let name = options.file.file_name().unwrap_or_default();
+    let text = files::text(&options.file)?;
+    let imported = import(options.origin, &name.to_string_lossy(), text.as_bytes());
+    match imported {
+        Ok(imported) => {
+            tell(&file, &imported.left_out)?;
+            write(options, &imported.suite)?;
+            Ok(exit::DONE)
+        }
+        Err(error) => {
+            tell(&file, &error.left_out)?;
+            let line = error.line.map(|line| format!(":{line}"));
+            let place = file + &line.unwrap_or_default();
+            Err(Failure::usage(format!("{place}: {}", error.message)))
+        }
+    }
+}
+
+fn write(options: &Options, suite: &str) -> Result<(), Failure> {
+    let Some(path) = &options.output else {
+        return Ok(io::stdout().write_all(suite.as_bytes())?);
+    };
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(suite.as_bytes()));
+    written.map_err(|error| {
+        Failure::usage(format!(
+            "`{}` could not be written: {error}",
+            path.display()
+        ))
+    })
+}
+
+/// Each thing that is left out once, with all its lines.
+fn tell(file: &str, left_out: &[LeftOut]) -> Result<(), Failure> {
+    let mut lines_of: Vec<(&str, Vec<usize>)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for LeftOut { line, what } in left_out {
+        let place = *places.entry(what.as_str()).or_insert(lines_of.len());
+        if place == lines_of.len() {
+            lines_of.push((what, Vec::new()));
+        }
+        lines_of[place].1.push(*line);
+    }
+    let mut err = io::stderr().lock();
+    for (what, lines) in lines_of {
+        writeln!(err, "{file}:{}: {what}", ranges(&lines))?;
+    }
+    Ok(())
+}
+
+/// Sorted lines as `1-3,7`.
+fn ranges(lines: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for &line in lines {
+        match ranges.last_mut() {
+            Some((_, last)) if line <= *last + 1 => *last = line,
+            _ => ranges.push((line, line)),
+        }
+    }
+    let shown = ranges.iter().map(|(first, last)| {
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
+    });
+    shown.collect::<Vec<_>>().join(",")
+}

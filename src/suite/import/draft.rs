@@ -1,0 +1,306 @@
+//! The suite that is being made, and its text.
+//!
+//! Owns the names that prompts get, and how values are written as TOML. Must not know where they
+//! come from. Invariant: what is written is read again by the reader of suites before it is given
+//! away.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{ImportError, Imported, LeftOut};
+use crate::suite::model::{Image, Message, Role};
+use crate::suite::parse::parse_suite;
+use crate::suite::{limits, problem};
+
+/// The model of a suite whose source names none.
+const ANY_MODEL: &str = "openai/gpt-5-mini";
+
+/// What was understood of the source so far.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) description: Option<String>,
+    pub(super) models: Vec<Model>,
+    pub(super) repetitions: Option<u64>,
+    pub(super) concurrency: Option<u64>,
+    pub(super) cases: Vec<Case>,
+    left_out: BTreeSet<LeftOut>,
+}
+
+/// A model of the source.
+pub(super) struct Model {
+    pub(super) id: String,
+    pub(super) label: Option<String>,
+    /// Names and values of parameters, as TOML.
+    pub(super) parameters: Vec<(&'static str, String)>,
+}
+
+/// A prompt of the source.
+pub(super) struct Case {
+    /// Line of the source.
+    pub(super) line: usize,
+    /// As the source spells it.
+    pub(super) id: Option<String>,
+    pub(super) system: Option<String>,
+    pub(super) messages: Vec<Message>,
+    /// What is not asked but worth knowing, such as the wanted answer.
+    pub(super) notes: Vec<String>,
+}
+
+impl Draft {
+    /// Notes that something is not carried over.
+    pub(super) fn leave_out(&mut self, line: usize, what: impl Into<String>) {
+        let what = what.into();
+        self.left_out.insert(LeftOut { line, what });
+    }
+
+    /// The suite as a file.
+    pub(super) fn finish(mut self, file: &str) -> Result<Imported, ImportError> {
+        let suite = if self.cases.is_empty() {
+            Err("it holds no prompt that could be carried over".to_owned())
+        } else {
+            let suite = self.written(file);
+            match parse_suite(&suite) {
+                Ok(_) => Ok(suite),
+                Err(problems) => {
+                    let told = problem::render(&problems, "the suite", &suite, false);
+                    Err(format!("what was made of it is no valid suite\n\n{told}"))
+                }
+            }
+        };
+        let left_out: Vec<_> = self.left_out.into_iter().collect();
+        match suite {
+            Ok(suite) => Ok(Imported { suite, left_out }),
+            Err(message) => Err(ImportError {
+                line: None,
+                message,
+                left_out,
+            }),
+        }
+    }
+
+    fn written(&mut self, file: &str) -> String {
+        let mut out = String::new();
+        let from = comment(file);
+        let _ = writeln!(out, "# Made by `bakeoff import` from {from}.\n");
+        let _ = writeln!(out, "name = {}", text(&suite_name(file)));
+        if let Some(description) = &self.description {
+            let cut: String = description
+                .chars()
+                .take(limits::DESCRIPTION_CHARS)
+                .collect();
+            let _ = writeln!(out, "description = {}", text(&cut));
+        }
+        let _ = writeln!(
+            out,
+            "\n# Where to ask: `sim` is the simulator, which needs no key."
+        );
+        let _ = writeln!(out, "endpoint = \"sim\"\n");
+        if self.models.is_empty() {
+            let _ = writeln!(out, "# The source names no model: write those to compare.");
+            let _ = writeln!(out, "models = [{}]\n", text(ANY_MODEL));
+        } else {
+            let _ = writeln!(
+                out,
+                "# The first one is the model in use today.\nmodels = ["
+            );
+            for model in &self.models {
+                let _ = writeln!(out, "  {},", model.written());
+            }
+            let _ = writeln!(out, "]\n");
+        }
+        let numbers = [
+            ("repetitions", self.repetitions),
+            ("concurrency", self.concurrency),
+        ];
+        for (key, number) in numbers {
+            if let Some(number) = number {
+                let _ = writeln!(out, "{key} = {number}");
+            }
+        }
+        let mut taken = HashSet::new();
+        for (index, case) in std::mem::take(&mut self.cases).into_iter().enumerate() {
+            let id = self.id_of(&case, index, &mut taken);
+            case.write(&id, &mut out);
+        }
+        out
+    }
+
+    /// An id that a suite may have, like the source's.
+    fn id_of(&mut self, case: &Case, index: usize, taken: &mut HashSet<String>) -> String {
+        /// Characters that a number behind an id may take.
+        const ROOM: usize = 8;
+        let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
+        let id = match &case.id {
+            Some(id) => {
+                let mapped = id.trim().chars().map(|c| if fits(c) { c } else { '-' });
+                let mapped: String = mapped.take(limits::ID_CHARS - ROOM).collect();
+                mapped.trim_matches('-').to_owned()
+            }
+            None => String::new(),
+        };
+        let id = if id.is_empty() {
+            format!("prompt-{}", index + 1)
+        } else {
+            id
+        };
+        let numbered = (2_usize..).map(|number| format!("{id}-{number}"));
+        let id = std::iter::once(id.clone())
+            .chain(numbered)
+            .find(|id| !taken.contains(id))
+            .unwrap_or(id);
+        if let Some(source) = case.id.as_ref().filter(|source| **source != id) {
+            let message = format!("the id {} became `{id}`", problem::quoted(source));
+            self.leave_out(case.line, message);
+        }
+        taken.insert(id.clone());
+        id
+    }
+}
+
+impl Model {
+    fn written(&self) -> String {
+        if self.label.is_none() && self.parameters.is_empty() {
+            return text(&self.id);
+        }
+        let mut table = format!("{{ model = {}", text(&self.id));
+        if let Some(label) = &self.label {
+            let _ = write!(table, ", label = {}", text(label));
+        }
+        if !self.parameters.is_empty() {
+            let parameters = self.parameters.iter();
+            let pairs: Vec<_> = parameters
+                .map(|(key, value)| format!("{key} = {value}"))
+                .collect();
+            let _ = write!(table, ", parameters = {{ {} }}", pairs.join(", "));
+        }
+        table + " }"
+    }
+}
+
+impl Case {
+    fn write(&self, id: &str, out: &mut String) {
+        let _ = writeln!(out, "\n[[prompts]]");
+        for note in &self.notes {
+            let _ = writeln!(out, "# {}", comment(note));
+        }
+        let _ = writeln!(out, "id = {}", text(id));
+        if let Some(system) = &self.system {
+            let _ = writeln!(out, "system = {}", text(system));
+        }
+        if let [only] = self.messages.as_slice()
+            && only.role == Role::User
+        {
+            let _ = writeln!(out, "user = {}", text(&only.content));
+            if !only.images.is_empty() {
+                let _ = writeln!(out, "images = [{}]", images(only));
+            }
+            return;
+        }
+        let _ = writeln!(out, "messages = [");
+        for message in &self.messages {
+            let _ = writeln!(out, "  {},", turn(message));
+        }
+        let _ = writeln!(out, "]");
+    }
+}
+
+fn turn(message: &Message) -> String {
+    let role = match message.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let mut keys = vec![format!("role = \"{role}\"")];
+    if !message.content.is_empty() {
+        keys.push(format!("content = {}", text(&message.content)));
+    }
+    if !message.images.is_empty() {
+        keys.push(format!("images = [{}]", images(message)));
+    }
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter().map(|call| {
+            let [id, name, arguments] = [&call.id, &call.name, &call.arguments].map(|s| text(s));
+            format!("{{ id = {id}, name = {name}, arguments = {arguments} }}")
+        });
+        keys.push(format!(
+            "tool_calls = [{}]",
+            calls.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if let Some(id) = &message.tool_call_id {
+        keys.push(format!("tool_call_id = {}", text(id)));
+    }
+    format!("{{ {} }}", keys.join(", "))
+}
+
+fn images(message: &Message) -> String {
+    let urls = message.images.iter().filter_map(|image| match image {
+        Image::Url(url) => Some(text(url)),
+        Image::Bytes { .. } => None,
+    });
+    urls.collect::<Vec<_>>().join(", ")
+}
+
+/// A text as TOML: over several lines where it has them.
+pub(super) fn text(text: &str) -> String {
+    if !text.contains('\n') {
+        // JSON's escapes are TOML's; TOML has one more character that must not stand for itself.
+        return Value::from(text).to_string().replace('\u{7f}', "\\u007f");
+    }
+    let mut out = String::from("\"\"\"\n");
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            '\\' => out.push_str("\\\\"),
+            // Escaped after another one only, so that no three stand together.
+            '"' if out.ends_with('"') => out.push_str("\\\""),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    if out.ends_with('"') && !out.ends_with("\\\"") {
+        out.pop();
+        out.push_str("\\\"");
+    }
+    out + "\"\"\""
+}
+
+/// A text within a comment: on one line, and not endless.
+fn comment(text: &str) -> String {
+    const CHARS: usize = 300;
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut cut: String = line.take(CHARS).collect();
+    if text.chars().nth(CHARS).is_some() {
+        cut.push_str(" ...");
+    }
+    cut
+}
+
+/// The name of the suite: the file's, with what a name may have.
+fn suite_name(file: &str) -> String {
+    let stem = file
+        .split('.')
+        .find(|part| !part.is_empty())
+        .unwrap_or(file);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let name: String = stem
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect();
+    let name: String = name
+        .trim_matches(['-', '_'])
+        .chars()
+        .take(limits::NAME_CHARS)
+        .collect();
+    let name = name.trim_matches(['-', '_']).to_owned();
+    if name.is_empty() {
+        "imported".to_owned()
+    } else {
+        name
+    }
+}

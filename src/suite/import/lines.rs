@@ -1,0 +1,184 @@
+//! Files of JSON: a row on each line, or one array of conversations.
+//!
+//! Owns the keys under which other tools keep prompts. Must not know how a suite is written.
+//! Invariant: every row becomes a prompt, or is told with its line and the reason.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::ImportError;
+use super::chat::{Chat, chat};
+use super::draft::{Case, Draft};
+use crate::suite::model::{Message, Role};
+use crate::suite::row::{Format, each_row};
+
+/// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
+/// knows the habits of most data sets.
+const PROMPT_KEYS: [&str; 9] = [
+    "prompt",
+    "instruction",
+    "question",
+    "input",
+    "context",
+    "content",
+    "conversation",
+    "turn",
+    "text",
+];
+/// Keys that hold a whole conversation.
+const CHAT_KEYS: [&str; 2] = ["messages", "conversations"];
+/// Keys that hold the system text.
+const SYSTEM_KEYS: [&str; 3] = ["system_prompt", "system", "prefix"];
+/// Keys that hold an id.
+const ID_KEYS: [&str; 4] = ["id", "custom_id", "key", "session_id"];
+/// Keys that hold the wanted answer.
+const ANSWER_KEYS: [&str; 6] = [
+    "ideal",
+    "target",
+    "expected",
+    "answer",
+    "completion",
+    "output",
+];
+
+/// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the wanted answer.
+pub(super) fn openai_evals(text: &str, draft: &mut Draft) {
+    rows(text, draft, |row| {
+        let input = row.remove("input").ok_or("it has no `input`")?;
+        asked(input)
+    });
+}
+
+/// JSON lines of unknown making.
+pub(super) fn any(text: &str, draft: &mut Draft) {
+    rows(text, draft, |row| {
+        if let Some(Value::Object(body)) = row.remove("body") {
+            // A batch of requests: what is asked stands in each one's body.
+            row.extend(body);
+        }
+        let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
+        let key = keys.find(|key| row.contains_key(**key));
+        let key = key.ok_or("none of its keys is known to hold a prompt")?;
+        asked(row.remove(*key).unwrap_or_default())
+    });
+}
+
+/// An array of conversations, each message with `from` and `value`.
+pub(super) fn sharegpt(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
+    let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        let line = Some(error.line()).filter(|line| *line > 0);
+        let message = format!("it is not an array of JSON objects: {error}");
+        ImportError::new(line, message)
+    })?;
+    // Entries are parts of the text, in its order: their lines are counted as we go.
+    let (mut line, mut counted) = (1, 0);
+    for entry in entries {
+        let at = entry.get().as_ptr() as usize - text.as_ptr() as usize;
+        line += memchr::memchr_iter(b'\n', &text.as_bytes()[counted..at]).count();
+        counted = at;
+        match serde_json::from_str(entry.get()) {
+            Ok(Value::Object(row)) => add(draft, line, row, |row| {
+                let turns = row
+                    .remove("conversations")
+                    .or_else(|| row.remove("messages"));
+                asked(turns.ok_or("it has no `conversations`")?)
+            }),
+            _ => draft.leave_out(line, "this entry is not an object"),
+        }
+    }
+    Ok(())
+}
+
+/// Every JSON line through `prompt`, which takes what it understands out of the row.
+fn rows(
+    text: &str,
+    draft: &mut Draft,
+    prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
+) {
+    each_row(text.as_bytes(), Format::Jsonl, |row| match row {
+        Ok(row) => {
+            let line = row.line;
+            add(draft, line, row.into_object(), &prompt);
+        }
+        Err(bad) => draft.leave_out(bad.line, bad.message),
+    });
+}
+
+fn add(
+    draft: &mut Draft,
+    line: usize,
+    mut row: Map<String, Value>,
+    prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
+) {
+    let mut chat = match prompt(&mut row) {
+        Ok(chat) => chat,
+        Err(reason) => {
+            return draft.leave_out(line, format!("the prompt is left out: {reason}"));
+        }
+    };
+    let id = ID_KEYS.iter().find_map(|key| row.remove(*key)).map(plain);
+    if chat.system.is_none() {
+        let system = SYSTEM_KEYS
+            .iter()
+            .find_map(|key| row.remove(*key))
+            .map(plain);
+        chat.system = system.filter(|text| !text.trim().is_empty());
+    }
+    let mut notes = Vec::new();
+    for key in ANSWER_KEYS {
+        if let Some(answer) = row.remove(key) {
+            notes.push(format!("{key}: {answer}"));
+            draft.leave_out(
+                line,
+                format!("`{key}` is kept as a comment: answers are not graded"),
+            );
+        }
+    }
+    if let Some(answer) = chat.answer {
+        notes.push(format!("answer: {}", Value::from(answer)));
+        draft.leave_out(line, "the answer at the end is kept as a comment");
+    }
+    for key in row.keys() {
+        draft.leave_out(line, format!("the key `{key}` is not carried over"));
+    }
+    draft.cases.push(Case {
+        line,
+        id,
+        system: chat.system,
+        messages: chat.messages,
+        notes,
+    });
+}
+
+/// What a prompt's value asks: a text, or a conversation in either spelling.
+fn asked(value: Value) -> Result<Chat, String> {
+    match value {
+        Value::String(text) if !text.trim().is_empty() => Ok(Chat {
+            system: None,
+            messages: vec![Message::text(Role::User, text)],
+            answer: None,
+        }),
+        Value::Array(items) => {
+            let turns: Vec<Value> = items.into_iter().map(spelled_as_chat).collect();
+            chat(&Value::from(turns))
+        }
+        _ => Err("its prompt is neither a text nor a conversation".to_owned()),
+    }
+}
+
+/// `from` and `value` as `role` and `content`.
+fn spelled_as_chat(mut item: Value) -> Value {
+    if item.get("from").is_some() && item.get("role").is_none() {
+        let [from, value] = ["from", "value"].map(|key| item[key].take());
+        return json!({ "role": from, "content": value });
+    }
+    item
+}
+
+/// A text as it is, anything else as JSON.
+fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}

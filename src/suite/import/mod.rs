@@ -1,0 +1,92 @@
+//! Suites made of other tools' files.
+//!
+//! Owns the formats that are understood and the text of the suite that is made. Must not read or
+//! write files. Invariants: the suite that is made is valid; what is not carried over is told with
+//! its line.
+
+mod chat;
+mod draft;
+mod lines;
+mod promptfoo;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use super::limits;
+use draft::Draft;
+
+/// A kind of file that is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A promptfoo configuration, YAML or JSON.
+    Promptfoo,
+    /// Samples of `OpenAI` evals, JSON lines with `input` and `ideal`.
+    OpenaiEvals,
+    /// A `ShareGPT` array, with `conversations`.
+    Sharegpt,
+    /// JSON lines with `messages`, `prompt`, or one of the other usual keys.
+    Jsonl,
+}
+
+/// A suite that was made, and what is not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The suite's file.
+    pub suite: String,
+    /// What could not be carried over, by line.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something of the source that is not in the suite.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// Line of the source, from 1.
+    pub line: usize,
+    /// What it is, and why.
+    pub what: String,
+}
+
+/// Why no suite could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ImportError {
+    /// Line of the source, where one is to blame.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What had to be left out before that.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl ImportError {
+    fn new(line: Option<usize>, message: impl Into<String>) -> Self {
+        Self {
+            line,
+            message: message.into(),
+            left_out: Vec::new(),
+        }
+    }
+}
+
+/// Makes a suite of `bytes`, which were read from the file called `file`.
+pub fn import(origin: Origin, file: &str, bytes: &[u8]) -> Result<Imported, ImportError> {
+    if bytes.len() > limits::IMPORT_BYTES {
+        let most = limits::IMPORT_BYTES >> 20;
+        let message = format!("it is larger than {most} MiB, the most that is imported");
+        return Err(ImportError::new(None, message));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = memchr::memchr_iter(b'\n', before).count() + 1;
+        ImportError::new(Some(line), "it is not UTF-8 text")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut draft = Draft::default();
+    match origin {
+        Origin::Promptfoo => promptfoo::read(text, &mut draft)?,
+        Origin::OpenaiEvals => lines::openai_evals(text, &mut draft),
+        Origin::Sharegpt => lines::sharegpt(text, &mut draft)?,
+        Origin::Jsonl => lines::any(text, &mut draft),
+    }
+    draft.finish(file)
+}

@@ -1,0 +1,209 @@
+//! `bakeoff import`: each format becomes a suite that `suite check` accepts, and what is not in it is
+//! told with its lines.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
+use std::fs;
+use std::process::Command;
+
+use bakeoff::suite::parse_suite;
+
+/// The suite that is printed and what is said beside it.
+fn imported(format: &str, name: &str, text: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), text).unwrap();
+    let bakeoff = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+            .current_dir(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let (code, suite, told) = bakeoff(&["import", format, name]);
+    assert_eq!(code, 0, "{told}");
+    let (code, nothing, again) = bakeoff(&["import", format, name, "-o", "made.toml"]);
+    assert_eq!((code, nothing.as_str(), &again), (0, "", &told));
+    assert_eq!(
+        fs::read_to_string(folder.path().join("made.toml")).unwrap(),
+        suite
+    );
+    let (code, _, _) = bakeoff(&["suite", "check", "made.toml"]);
+    assert_eq!(code, 0);
+    let (code, _, err) = bakeoff(&["import", format, name, "-o", "made.toml"]);
+    assert_eq!(code, 2, "a file was overwritten");
+    assert!(err.contains("`made.toml` could not be written"), "{err}");
+    (suite, told)
+}
+
+#[test]
+fn promptfoo_configurations_are_carried_over() {
+    // Prompts x tests x lists of values, as promptfoo asks them; code and grading are told.
+    let config = r#"
+description: Capitals
+prompts:
+  - "Name the capital of {{country}}."
+  - id: brief
+    label: chat
+    raw: '[{"role": "system", "content": "One word."}, {"role": "user", "content": "{{ country }}?"}]'
+  - file://prompt.txt
+  - "{% if x %}Hello{% endif %}"
+providers:
+  - openai:chat:gpt-5-mini
+  - id: anthropic:messages:claude-haiku-4.5
+    label: haiku
+    config: { temperature: 0.5, max_tokens: 50, apiKey: none }
+  - python:own.py
+defaultTest:
+  vars: &defaults
+    tone: kind
+  options:
+    transform: output.trim()
+tests:
+  - description: two countries
+    vars:
+      <<: *defaults
+      country: [France, "Peru \"south\""]
+    assert:
+      - type: icontains
+        value: Paris
+      - type: javascript
+        value: output.length < 10
+  - vars: { town: Bonn }
+  - file://more.csv
+evaluateOptions: { repeat: 3, maxConcurrency: 2, cache: false }
+outputPath: out.json
+"#;
+    let (suite, told) = imported("promptfoo", "promptfooconfig.yaml", config);
+    insta::assert_snapshot!(suite, @r##"
+    # Made by `bakeoff import` from promptfooconfig.yaml.
+
+    name = "promptfooconfig"
+    description = "Capitals"
+
+    # Where to ask: `sim` is the simulator, which needs no key.
+    endpoint = "sim"
+
+    # The first one is the model in use today.
+    models = [
+      "openai/gpt-5-mini",
+      { model = "anthropic/claude-haiku-4.5", label = "haiku", parameters = { temperature = 0.5, max_tokens = 50 } },
+    ]
+
+    repetitions = 3
+    concurrency = 2
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries"
+    user = "Name the capital of France."
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries-2"
+    user = "Name the capital of Peru \"south\"."
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries:chat"
+    system = "One word."
+    user = "France?"
+
+    [[prompts]]
+    # assert icontains: "Paris"
+    # assert javascript: "output.length < 10"
+    id = "two-countries:chat-2"
+    system = "One word."
+    user = "Peru \"south\"?"
+    "##);
+    insta::assert_snapshot!(told, @r##"
+    promptfooconfig.yaml:8: the prompt is left out: it lies in a file; put its text here, or see `[[prompt_files]]`
+    promptfooconfig.yaml:9: the prompt is left out: it has statements of Nunjucks
+    promptfooconfig.yaml:14: a provider's `apiKey` is not carried over
+    promptfooconfig.yaml:15: the provider `python:own.py` is no model of a gateway
+    promptfooconfig.yaml:19: every test's `options` is not carried over
+    promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat-2`
+    promptfooconfig.yaml:22: the id `two countries:chat` became `two-countries:chat`
+    promptfooconfig.yaml:22: the id `two countries` became `two-countries-2`
+    promptfooconfig.yaml:22: the id `two countries` became `two-countries`
+    promptfooconfig.yaml:27: assertion `icontains` is not carried over: answers are not graded
+    promptfooconfig.yaml:29: assertion `javascript` is not carried over: answers are not graded
+    promptfooconfig.yaml:31: the test is left out: it has no variable `country`
+    promptfooconfig.yaml:32: tests in a file or script are left out: see `[[prompt_files]]` for CSV files
+    promptfooconfig.yaml:33: the option `cache` is not carried over
+    promptfooconfig.yaml:34: `outputPath` is not carried over
+    "##);
+}
+
+#[test]
+fn rows_of_evals_and_conversations_are_carried_over() {
+    // The ids stay the source's, the wanted answers stay readable.
+    let evals = "{\"input\": [{\"role\": \"system\", \"content\": \"Add.\"}, {\"role\": \"user\", \"content\": \"2 + 2\"}], \"ideal\": \"4\"}\n\
+                 {\"input\": \"3 + 3\", \"ideal\": [\"6\", \"six\"], \"metadata\": 1}\n{\"ideal\": \"7\"}\nnothing\n";
+    let (suite, told) = imported("openai-evals", "sums.jsonl", evals);
+    let read = parse_suite(&suite).unwrap();
+    assert_eq!(read.name, "sums");
+    assert_eq!(read.prompts.len(), 2);
+    assert_eq!(read.prompts[0].system.as_deref(), Some("Add."));
+    assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
+    insta::assert_snapshot!(told, @r##"
+    sums.jsonl:1-2: `ideal` is kept as a comment: answers are not graded
+    sums.jsonl:2: the key `metadata` is not carried over
+    sums.jsonl:3: the prompt is left out: it has no `input`
+    sums.jsonl:4: this line is not JSON: expected ident (column 2)
+    "##);
+
+    let sharegpt = "[\n  {\"id\": \"a b\", \"conversations\": [\n    {\"from\": \"human\", \"value\": \"Hi\\nthere\"},\n    \
+                    {\"from\": \"gpt\", \"value\": \"Hello\"}]},\n  {\"id\": \"c\", \"conversations\": []},\n  \
+                    {\"id\": \"c\", \"conversations\": [{\"from\": \"system\", \"value\": \"Be kind.\"}, {\"from\": \"human\", \"value\": \"1\"}, \
+                    {\"from\": \"gpt\", \"value\": \"2\"}, {\"from\": \"human\", \"value\": \"3\"}]}\n]\n";
+    let (suite, told) = imported("sharegpt", "chats.json", sharegpt);
+    let read = parse_suite(&suite).unwrap();
+    let ids: Vec<_> = read
+        .prompts
+        .iter()
+        .map(|prompt| prompt.id.as_str())
+        .collect();
+    assert_eq!(ids, ["a-b", "c"]);
+    assert_eq!(read.prompts[0].messages[0].content, "Hi\nthere");
+    assert_eq!(read.prompts[1].messages.len(), 3);
+    insta::assert_snapshot!(told, @r##"
+    chats.json:2: the answer at the end is kept as a comment
+    chats.json:2: the id `a b` became `a-b`
+    chats.json:5: the prompt is left out: it has no message of a user
+    "##);
+}
+
+#[test]
+fn json_lines_of_many_makers_are_carried_over() {
+    // Each maker has keys of its own; a row that none fits is told, not guessed.
+    let rows = r#"{"prompt": "One?", "id": 7}
+{"messages": [{"role": "user", "content": [{"type": "text", "text": "Two?"}, {"type": "image_url", "image_url": {"url": "https://example.org/2.png"}}]}]}
+{"custom_id": "three", "method": "POST", "body": {"model": "gpt", "messages": [{"role": "user", "content": "Three?"}, {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "3"}]}}
+{"question": "Four?", "system_prompt": "Be brief."}
+{"colour": "blue"}
+"#;
+    let (suite, told) = imported("jsonl", "mixed.jsonl", rows);
+    let read = parse_suite(&suite).unwrap();
+    let ids: Vec<_> = read
+        .prompts
+        .iter()
+        .map(|prompt| prompt.id.as_str())
+        .collect();
+    assert_eq!(ids, ["7", "prompt-2", "three", "prompt-4"]);
+    assert_eq!(read.prompts[1].messages[0].images.len(), 1);
+    assert_eq!(
+        read.prompts[2].messages[1].tool_calls[0].arguments,
+        "{\"a\": 1}"
+    );
+    assert_eq!(read.prompts[3].system.as_deref(), Some("Be brief."));
+    insta::assert_snapshot!(told, @r##"
+    mixed.jsonl:3: the key `method` is not carried over
+    mixed.jsonl:3: the key `model` is not carried over
+    mixed.jsonl:5: the prompt is left out: none of its keys is known to hold a prompt
+    "##);
+}
