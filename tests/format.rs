@@ -16,7 +16,8 @@ use bakeoff::record::{
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool, Variant,
+    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool,
+    Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use serde_json::{Map, Value, json};
