@@ -18,7 +18,7 @@ pub enum Dialect {
     Vercel,
     /// `OpenRouter`.
     OpenRouter,
-    /// OpenAI itself.
+    /// `OpenAI` itself.
     OpenAi,
     /// The `LiteLLM` proxy.
     LiteLlm,

@@ -167,7 +167,15 @@ fn in_stream_error(events: &mut Vec<Event>, identity: &Identity, faults: &Faults
         Dialect::OpenRouter => envelope.bare(WITH_CHOICES),
         dialect => {
             let problem = envelope::provider_trouble("Upstream closed the stream");
-            envelope::body(&problem, dialect, Api::Chat).to_string()
+            let told = envelope::body(&problem, dialect, Api::Chat);
+            // Among events every decoder looks for the key `error`, also where bodies are flat.
+            let keyed = told.get("error").is_some();
+            (if keyed {
+                told
+            } else {
+                json!({ "error": told })
+            })
+            .to_string()
         }
     };
     let event = match kind {

@@ -97,7 +97,7 @@ fn anthropic(problem: &Problem) -> Value {
     json!({ "type": "error", "error": { "type": kind, "message": problem.message } })
 }
 
-/// OpenAI's `type` and `code`, which Groq shares.
+/// `OpenAI`'s `type` and `code`, which Groq shares.
 fn openai_words(problem: &Problem) -> (&'static str, Option<&'static str>) {
     match (problem.status, problem.kind) {
         (_, "unsupported_parameter") => ("invalid_request_error", Some("unsupported_parameter")),

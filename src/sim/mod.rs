@@ -40,4 +40,6 @@ pub use server::{Running, Simulator, serve};
 pub use world::World;
 
 #[cfg(test)]
+mod dialect_tests;
+#[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ pub struct Refused {
     /// The body.
     pub body: Vec<u8>,
     /// What it says, where another vendor could say it too; absent: only these very bytes.
-    pub problem: Option<Problem>,
+    pub problem: Option<Box<Problem>>,
 }
 
 impl Refused {
@@ -58,7 +58,7 @@ impl Refused {
             param: error["param"].clone(),
         };
         Self {
-            problem: Some(problem),
+            problem: Some(Box::new(problem)),
             ..Self::json(status, &json!({ "error": error }))
         }
     }
@@ -95,7 +95,7 @@ impl Refused {
         Self::saying("invalid_request_error", 400, &error)
     }
 
-    /// 400: a parameter that this model does not take, as OpenAI says it.
+    /// 400: a parameter that this model does not take, as `OpenAI` says it.
     pub fn unsupported(param: &str, instead: &str) -> Self {
         let message = format!(
             "Unsupported parameter: '{param}' is not supported with this model. Use '{instead}' instead."

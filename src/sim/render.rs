@@ -365,10 +365,8 @@ impl Stream<'_> {
             format!(r#","usage":{usage}"#)
         } else if self.has(Fault::UsageZeros) {
             r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#.to_owned()
-        } else if self.has(Fault::OpenAiUsage) || self.speaks(Dialect::OpenAi) {
-            let null = self.request.include_usage;
-            null.then(|| r#","usage":null"#.to_owned())
-                .unwrap_or_default()
+        } else if self.request.include_usage && chat::voice(self.faults) == Dialect::OpenAi {
+            r#","usage":null"#.to_owned()
         } else {
             String::new()
         }

@@ -29,7 +29,7 @@ pub enum Api {
     Chat,
     /// `POST /v1/messages`, in Anthropic's shape.
     Messages,
-    /// `POST /v1/responses`, in OpenAI's shape.
+    /// `POST /v1/responses`, in `OpenAI`'s shape.
     Responses,
 }
 
@@ -79,7 +79,7 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// `stream_options.continuous_usage_stats`, which vLLM knows.
     pub usage_each: bool,
-    /// `stream_options.include_obfuscation`, which OpenAI takes for granted.
+    /// `stream_options.include_obfuscation`, which `OpenAI` takes for granted.
     pub obfuscation: bool,
     /// `return_progress`, which llama.cpp knows.
     pub progress: bool,

@@ -1,4 +1,4 @@
-//! An answer by the Responses route: OpenAI's events and bodies.
+//! An answer by the Responses route: `OpenAI`'s events and bodies.
 //!
 //! Owns the items of a response and the order of its events. Must not know how events become bytes
 //! or how a stream ends badly. Invariants: `sequence_number` counts the events from 0; every item
@@ -132,7 +132,9 @@ pub fn response(
         let same = |piece: &&Piece| Item::of(piece.kind) == kind;
         let (now, later) = pieces.split_at(pieces.iter().take_while(same).count());
         let mut open = Open::new(kind);
-        now.iter().for_each(|piece| open.take(piece));
+        for piece in now {
+            open.take(piece);
+        }
         output.push(open.item(identity, output.len(), status(answer), true));
         pieces = later;
     }
@@ -240,9 +242,9 @@ impl Open {
     /// The item, as it is announced (`said` false) or whole.
     fn item(&self, identity: &Identity, place: usize, status: &str, said: bool) -> Value {
         let mark = &identity.mark;
-        let parts = || match said && !self.text.is_empty() {
-            true => json!([self.part(true)]),
-            false => json!([]),
+        let parts = || {
+            let begun = said && !self.text.is_empty();
+            Value::Array(begun.then(|| self.part(true)).into_iter().collect())
         };
         match self.kind {
             Item::Reasoning => {

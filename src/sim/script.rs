@@ -140,7 +140,7 @@ impl Script {
     }
 }
 
-/// What OpenAI refuses of its o-series: the old name of the token limit.
+/// What `OpenAI` refuses of its o-series: the old name of the token limit.
 fn unsupported(model: &Model, request: &ChatRequest, dialect: Dialect) -> Option<Refused> {
     let strict = matches!(dialect, Dialect::OpenAi | Dialect::Azure);
     let name = model.id.rsplit('/').next().unwrap_or_default();

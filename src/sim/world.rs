@@ -215,15 +215,13 @@ impl World {
 
     /// The model of that id (without faults); `sim/constant-TTFTms-GAPms-TOKENS` is always there.
     pub fn model(&self, id: &str) -> Option<Arc<Model>> {
-        match id.strip_prefix("sim/constant-") {
-            Some(times) => constant(id, times).map(Arc::new),
-            None => {
-                // Ollama's ids have a tag, and one without means the latest.
-                let plain = id.strip_suffix(":latest");
-                let plain = plain.filter(|_| self.dialect == Dialect::Ollama);
-                self.models.get(plain.unwrap_or(id)).cloned()
-            }
+        if let Some(times) = id.strip_prefix("sim/constant-") {
+            return constant(id, times).map(Arc::new);
         }
+        // Ollama's ids have a tag, and one without means the latest.
+        let plain = id.strip_suffix(":latest");
+        let plain = plain.filter(|_| self.dialect == Dialect::Ollama);
+        self.models.get(plain.unwrap_or(id)).cloned()
     }
 }
 

@@ -263,12 +263,12 @@ async fn converse(
     let writer = Arc::clone(&shared);
     // Beside the thread that plays: a script takes longer to write than a chunk to send, and the
     // next request's arrival would be stamped late. One such thread, so that order is kept.
-    let written = tokio::task::spawn_blocking(move || match &read {
-        Some(body) => prepare(&writer, &headers, body, api, arrival),
-        None => {
-            let refused = Refused::too_large();
-            Asked::refused(refused.told(writer.world.dialect, api))
+    let written = tokio::task::spawn_blocking(move || {
+        if let Some(body) = &read {
+            return prepare(&writer, &headers, body, api, arrival);
         }
+        let refused = Refused::too_large();
+        Asked::refused(refused.told(writer.world.dialect, api))
     });
     let Ok(asked) = written.await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
