@@ -55,7 +55,7 @@ impl Reply {
 
 fn connect(running: &Running) -> TcpStream {
     let url = running.base_url();
-    let address = url.strip_prefix("http://").unwrap().strip_suffix("/v1");
+    let address = url.strip_prefix("http://").unwrap().split('/').next();
     let stream = TcpStream::connect(address.unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -474,6 +474,118 @@ fn bodies_beyond_the_limit_are_refused() {
     stream.write_all(head.as_bytes()).unwrap();
     // The server answers from the announced length, before any byte of the body.
     assert_eq!(receive(&mut stream).status, 413);
+}
+
+/// Posts a body to a path and gives what came back.
+fn post(running: &Running, path: &str, headers: &str, body: &Value) -> Reply {
+    let mut stream = connect(running);
+    send(&mut stream, "POST", path, headers, &body.to_string());
+    receive(&mut stream)
+}
+
+#[test]
+fn messages_and_responses_are_played_like_chats() {
+    // The further routes have the clock, the truth and the bill of the first.
+    let running = start("");
+    let model = "sim/constant-20ms-5ms-8";
+    let asked = json!([{ "role": "user", "content": "Why?" }]);
+    let messages = json!({ "model": model, "stream": true, "max_tokens": 50, "messages": asked });
+    let responses =
+        json!({ "model": model, "stream": true, "max_output_tokens": 50, "input": "Why?" });
+    for (path, body, last) in [
+        ("/v1/messages", messages, "message_stop"),
+        ("/v1/responses", responses, "response.completed"),
+    ] {
+        let reply = post(&running, path, "", &body);
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(reply.has_header("content-type: text/event-stream"));
+        assert!(reply.whole && reply.text().contains(&format!("event: {last}\n")));
+        let truth = running.truth().pop().unwrap();
+        assert_ordered(&truth);
+        assert_eq!((truth.chunks, truth.completion_tokens), (8, 8), "{path}");
+        let ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
+        assert!(ttft >= Nanos::from_millis(20), "{path}");
+    }
+    let unlimited = json!({ "model": model, "messages": asked });
+    let refused = post(&running, "/v1/messages", "", &unlimited);
+    assert_eq!(
+        (refused.status, &refused.json()["type"]),
+        (400, &json!("error"))
+    );
+}
+
+#[test]
+fn keys_come_as_each_route_carries_them() {
+    // Clients of Anthropic send x-api-key, clients of Azure api-key; neither is a key elsewhere.
+    let access = "[access]\nkeys = [\"right\"]\nmissing_key = \"refuse\"";
+    let chat: Value = serde_json::from_str(&chat_body("sim/constant-1ms-1ms-1", true)).unwrap();
+    let mut message = chat.clone();
+    message["max_tokens"] = json!(5);
+    let status = |world: &str, path: &str, header: &str| {
+        let running = start(&format!("{world}\n{access}"));
+        let body = if path.ends_with("messages") {
+            &message
+        } else {
+            &chat
+        };
+        post(&running, path, &format!("{header}: right\r\n"), body).status
+    };
+    assert_eq!(status("", "/v1/messages", "x-api-key"), 200);
+    assert_eq!(status("", "/v1/chat/completions", "x-api-key"), 401);
+    let azure = "dialect = \"azure\"";
+    assert_eq!(status(azure, "/openai/v1/chat/completions", "api-key"), 200);
+    assert_eq!(status("", "/v1/chat/completions", "api-key"), 401);
+}
+
+#[test]
+fn every_dialect_has_its_path_its_list_and_its_errors() {
+    // What a client of that vendor asks first: the base path, the models, and a wrong model.
+    let id = "openai/gpt-5-mini";
+    for (dialect, base, pointer, expected) in [
+        ("vercel", "/v1", "/pricing/input", json!("0.00000025")),
+        (
+            "openrouter",
+            "/api/v1",
+            "/pricing/prompt",
+            json!("0.00000025"),
+        ),
+        ("openai", "/v1", "/owned_by", json!("openai")),
+        ("litellm", "/v1", "/object", json!("model")),
+        ("vllm", "/v1", "/max_model_len", json!(400_000)),
+        ("llamacpp", "/v1", "/meta/n_ctx_train", json!(400_000)),
+        ("ollama", "/v1", "/id", json!("openai/gpt-5-mini:latest")),
+        ("groq", "/openai/v1", "/active", json!(true)),
+        ("deepseek", "", "/owned_by", json!("openai")),
+        ("mistral", "/v1", "/max_context_length", json!(400_000)),
+        (
+            "azure",
+            "/openai/v1",
+            "/capabilities/inference",
+            json!(true),
+        ),
+        ("anthropic", "/v1", "/type", json!("model")),
+    ] {
+        let running = start(&format!("dialect = \"{dialect}\""));
+        let listed = get(&running, &format!("{base}/models")).json();
+        let entries = listed["data"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| {
+            let found = entry["id"].as_str().unwrap();
+            found.trim_end_matches(":latest") == id
+        });
+        let found = entry.unwrap().pointer(pointer).cloned();
+        assert_eq!(found, Some(expected), "{dialect}");
+        // The id of the list is an id that answers, under the vendor's path and under /v1.
+        let listed_id = entry.unwrap()["id"].as_str().unwrap().to_owned();
+        for path in [base, "/v1"] {
+            let body = serde_json::from_str(&chat_body(&format!("{listed_id}+429"), true));
+            let path = format!("{path}/chat/completions");
+            let limited = post(&running, &path, "", &body.unwrap());
+            assert_eq!(limited.status, 429, "{dialect} {path}");
+            assert!(limited.text().contains("Rate limit exceeded"));
+        }
+        let vercels = get(&running, "/v1/report").status == 403;
+        assert_eq!(vercels, dialect == "vercel", "{dialect}");
+    }
 }
 
 /// A file in memory.

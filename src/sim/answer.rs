@@ -387,7 +387,6 @@ impl Lengths {
             Fault::ThinkTags,
             Fault::ReasoningContent,
             Fault::ReasoningBoth,
-            Fault::DeepSeek,
         ];
         if thinks.into_iter().any(|fault| faults.has(fault)) {
             // These show thinking, so there must be some to show; the answer makes room for it.

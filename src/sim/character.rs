@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::dialect::Dialect;
 use super::fault::Fault;
 use crate::units::{Nanos, Usd};
 
@@ -292,6 +293,7 @@ layers! {
     providers: Vec<Provider>,
     faults: BTreeMap<Fault, Share>,
     always: Vec<Fault>,
+    dialect: Dialect,
     drift_per_minute: Drift,
     price: PriceWire,
     max_tokens: u64,
@@ -322,6 +324,8 @@ pub struct Character {
     pub faults: BTreeMap<Fault, Share>,
     /// Faults that every answer has.
     pub always: Vec<Fault>,
+    /// In whose words it answers; absent: in those of the world.
+    pub dialect: Option<Dialect>,
     /// Relative change of the TTFT for each minute.
     pub drift_per_minute: Drift,
 }
@@ -379,6 +383,7 @@ impl CharacterWire {
             providers,
             faults,
             always: self.always.unwrap_or_default(),
+            dialect: self.dialect,
             drift_per_minute: self.drift_per_minute.unwrap_or(Drift(0.0)),
         })
     }

@@ -8,18 +8,22 @@ use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
 use super::answer::{Answer, Kind};
+use super::dialect::{Dialect, ThinkingField};
 use super::draw::{self, Seed};
 use super::fault::{Fault, Faults};
+use super::request::{Api, ChatRequest};
 use crate::units::{Nanos, Usd};
 use rand::RngExt;
 
 /// What names one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// `gen_` and a ULID whose time is the arrival.
+    /// The answer's id, as its dialect and route write it.
+    pub id: String,
+    /// What `/v1/generation` knows it by: of Vercel, `gen_` and a ULID whose time is the arrival.
     pub generation_id: String,
-    /// `fp_` and ten characters.
-    pub fingerprint: String,
+    /// Ten characters that other ids of the answer are made of.
+    pub mark: String,
     /// The id asked for.
     pub model: String,
     /// Arrival, ms since 1970.
@@ -28,13 +32,27 @@ pub struct Identity {
 
 impl Identity {
     /// Names an answer.
-    pub fn new(seed: &Seed, model: &str, unix_ms: u64) -> Self {
+    pub fn new(seed: &Seed, request: &ChatRequest, dialect: Dialect, unix_ms: u64) -> Self {
         let mut generator = seed.generator("identity");
         let ulid = Ulid::from_parts(unix_ms, generator.random());
+        let mark = draw::letters(&mut generator, 10);
+        let long = draw::letters(&mut generator, 20);
+        let generation_id = match dialect {
+            Dialect::OpenRouter => format!("gen-{}-{long}", unix_ms / 1000),
+            _ => format!("gen_{ulid}"),
+        };
+        let id = match (dialect, request.api) {
+            (Dialect::Vercel | Dialect::OpenRouter, _) => generation_id.clone(),
+            (_, Api::Messages) => format!("msg_{long}"),
+            (_, Api::Responses) => format!("resp_{long}"),
+            (Dialect::Mistral, Api::Chat) => long,
+            (_, Api::Chat) => format!("chatcmpl-{long}"),
+        };
         Self {
-            generation_id: format!("gen_{ulid}"),
-            fingerprint: format!("fp_{}", draw::letters(&mut generator, 10)),
-            model: model.to_owned(),
+            id,
+            generation_id,
+            mark,
+            model: request.model.clone(),
             unix_ms,
         }
     }
@@ -42,6 +60,14 @@ impl Identity {
     /// Arrival in Unix seconds.
     pub const fn created(&self) -> u64 {
         self.unix_ms / 1000
+    }
+
+    /// The `system_fingerprint`.
+    pub fn fingerprint(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Ollama => "fp_ollama".to_owned(),
+            _ => format!("fp_{}", self.mark),
+        }
     }
 }
 
@@ -51,67 +77,73 @@ fn number(usd: Usd) -> Value {
     json!(usd.as_f64())
 }
 
-/// Which usage keys a server sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UsageStyle {
-    Vercel,
-    OpenRouter,
-    DeepSeek,
-    Groq,
-    Plain,
-}
-
-impl UsageStyle {
-    fn of(faults: &Faults) -> Self {
-        let plain = [Fault::OpenAiUsage, Fault::LlamaCpp, Fault::Ollama];
-        if faults.has(Fault::OpenRouter) {
-            Self::OpenRouter
-        } else if faults.has(Fault::DeepSeek) {
-            Self::DeepSeek
-        } else if faults.has(Fault::Groq) {
-            Self::Groq
-        } else if plain.into_iter().any(|fault| faults.has(fault)) {
-            Self::Plain
-        } else {
-            Self::Vercel
-        }
+/// In whose words usage and the finish are told: the dialect's, unless a fault asks for another's.
+pub fn voice(faults: &Faults) -> Dialect {
+    match faults.dialect {
+        Dialect::Vercel if faults.has(Fault::OpenAiUsage) => Dialect::OpenAi,
+        dialect => dialect,
     }
 }
 
 /// Whether the answer speaks as the Vercel gateway, with routing metadata, or as another server.
 pub fn is_vercel(faults: &Faults) -> bool {
-    UsageStyle::of(faults) == UsageStyle::Vercel
+    voice(faults) == Dialect::Vercel
 }
 
-/// The `usage` object. `completed` are the completion tokens so far, for cumulative usage.
+/// The `usage` object of a chat. `completed` are the completion tokens so far, for cumulative
+/// usage.
 pub fn usage(answer: &Answer, completed: u64, faults: &Faults) -> Value {
     let used = &answer.usage;
     let mut usage = json!({
         "prompt_tokens": used.prompt,
         "completion_tokens": completed,
         "total_tokens": used.prompt + completed,
-        "prompt_tokens_details": { "cached_tokens": used.cached, "audio_tokens": 0 },
-        "completion_tokens_details": { "reasoning_tokens": used.reasoning.min(completed) },
     });
-    let bill = &answer.bill;
-    match UsageStyle::of(faults) {
-        UsageStyle::Vercel => {
+    let voice = voice(faults);
+    if voice == Dialect::Ollama {
+        return usage;
+    }
+    usage["prompt_tokens_details"] = json!({ "cached_tokens": used.cached });
+    let reasoning = used.reasoning.min(completed);
+    if !matches!(voice, Dialect::Vllm | Dialect::LlamaCpp | Dialect::Mistral) {
+        usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
+    }
+    match voice {
+        Dialect::Vercel => {
+            usage["prompt_tokens_details"]["audio_tokens"] = json!(0);
             usage["prompt_tokens_details"]["video_tokens"] = json!(0);
             usage["completion_tokens_details"]["image_tokens"] = json!(0);
             usage["cache_creation_input_tokens"] = json!(used.written);
-            usage["market_cost"] = number(bill.market);
-            usage["gateway_cost"] = number(bill.gateway);
+            usage["market_cost"] = number(answer.bill.market);
+            usage["gateway_cost"] = number(answer.bill.gateway);
             add_cost(&mut usage, answer);
         }
-        UsageStyle::OpenRouter => {
+        Dialect::OpenRouter => {
+            for (key, count) in [
+                ("cache_write_tokens", used.written),
+                ("audio_tokens", 0),
+                ("video_tokens", 0),
+            ] {
+                usage["prompt_tokens_details"][key] = json!(count);
+            }
+            add_cost(&mut usage, answer);
+        }
+        Dialect::OpenAi | Dialect::Azure | Dialect::LiteLlm => {
+            usage["prompt_tokens_details"]["audio_tokens"] = json!(0);
             usage["prompt_tokens_details"]["cache_write_tokens"] = json!(used.written);
-            add_cost(&mut usage, answer);
+            for key in [
+                "audio_tokens",
+                "accepted_prediction_tokens",
+                "rejected_prediction_tokens",
+            ] {
+                usage["completion_tokens_details"][key] = json!(0);
+            }
         }
-        UsageStyle::DeepSeek => {
+        Dialect::DeepSeek => {
             usage["prompt_cache_hit_tokens"] = json!(used.cached);
             usage["prompt_cache_miss_tokens"] = json!(used.prompt - used.cached.min(used.prompt));
         }
-        UsageStyle::Groq => {
+        Dialect::Groq => {
             let total = answer.finish_at.as_secs_f64();
             let prompt = answer.headers_at.as_secs_f64();
             usage["queue_time"] = json!(0.001);
@@ -119,7 +151,7 @@ pub fn usage(answer: &Answer, completed: u64, faults: &Faults) -> Value {
             usage["completion_time"] = json!(total - prompt);
             usage["total_time"] = json!(total);
         }
-        UsageStyle::Plain => {}
+        _ => {}
     }
     usage
 }
@@ -153,7 +185,7 @@ pub fn provider_metadata(identity: &Identity, answer: &Answer, faults: &Faults) 
         gateway["providerAllowlistCost"] = json!(bill.surcharge);
     }
     let mut metadata = Map::new();
-    let own = json!({ "responseId": format!("resp_{}", &identity.fingerprint[3..]) });
+    let own = json!({ "responseId": format!("resp_{}", identity.mark) });
     metadata.insert(answer.provider().to_owned(), own);
     metadata.insert("gateway".to_owned(), gateway);
     Value::Object(metadata)
@@ -194,7 +226,7 @@ fn routing(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
         "modelAttempts": models,
         "totalProviderAttemptCount": provider_attempts,
         "affinity": { "outcome": "skipped_below_min_prefix" },
-        "clientSessionId": format!("sim-{}", identity.fingerprint),
+        "clientSessionId": format!("sim-{}", identity.mark),
         "clientSessionIdSource": "fingerprint",
     })
 }
@@ -240,32 +272,77 @@ fn attempt(
     attempt
 }
 
+/// The texts of an answer's pieces of those kinds, put together.
+pub fn text(answer: &Answer, wanted: &[Kind]) -> String {
+    let pieces = answer.pieces.iter();
+    let pieces = pieces.filter(|piece| wanted.contains(&piece.kind));
+    pieces.map(|piece| piece.text.as_str()).collect()
+}
+
 /// The whole answer, for a request that does not stream.
-pub fn completion(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
-    let text = |wanted: &[Kind]| -> String {
-        let pieces = answer.pieces.iter();
-        let pieces = pieces.filter(|piece| wanted.contains(&piece.kind));
-        pieces.map(|piece| piece.text.as_str()).collect()
+pub fn completion(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) -> Value {
+    let dialect = faults.dialect;
+    let finish = match (faults.has(Fault::NoFinish), faults.has(Fault::FinishError)) {
+        (true, _) => Value::Null,
+        (false, true) => json!("error"),
+        (false, false) => json!(answer.finish.word()),
     };
-    let thinking = text(&[Kind::Thinking, Kind::Summary]);
-    let mut content = text(&[Kind::Content]);
+    let message = message(identity, answer, faults, parsed);
+    let mut body = json!({
+        "id": identity.id,
+        "object": "chat.completion",
+        "created": identity.created(),
+        "model": identity.model,
+        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
+        "system_fingerprint": identity.fingerprint(dialect),
+    });
+    if is_vercel(faults) {
+        body["generationId"] = json!(identity.generation_id);
+    }
+    if faults.has(Fault::FinishError) {
+        body["usage"] = Value::Null;
+    } else if !faults.has(Fault::NoUsage) {
+        body["usage"] = usage(answer, answer.usage.completion, faults);
+    }
+    match dialect {
+        Dialect::LlamaCpp => body["timings"] = timings(answer),
+        Dialect::Groq => {
+            body["x_groq"] = json!({ "id": format!("req_{}", identity.mark) });
+        }
+        Dialect::OpenRouter => body["provider"] = json!(answer.provider()),
+        Dialect::OpenAi => body["service_tier"] = json!("default"),
+        _ => {}
+    }
+    body
+}
+
+/// What the assistant says, whole.
+fn message(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) -> Value {
+    let thinking = text(answer, &[Kind::Thinking, Kind::Summary]);
+    let mut content = json!(text(answer, &[Kind::Content]));
     let mut message = json!({ "role": "assistant" });
     if !thinking.is_empty() {
         if faults.has(Fault::ThinkTags) {
-            content = format!("<think>{thinking}</think>\n\n{content}");
+            let said = text(answer, &[Kind::Content]);
+            content = json!(format!("<think>{thinking}</think>\n\n{said}"));
+        } else if thinking_field(faults, parsed) == ThinkingField::Part {
+            let thinking = json!([{ "type": "text", "text": thinking }]);
+            content = json!([
+                { "type": "thinking", "thinking": thinking }, { "type": "text", "text": content },
+            ]);
         } else {
-            add_thinking(&mut message, &thinking, faults);
+            add_thinking(&mut message, &thinking, faults, parsed);
         }
     }
-    message["content"] = json!(content);
-    let refusal = text(&[Kind::Refusal]);
+    message["content"] = content;
+    let refusal = text(answer, &[Kind::Refusal]);
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
         message["content"] = Value::Null;
     }
-    let name = text(&[Kind::ToolName]);
+    let name = text(answer, &[Kind::ToolName]);
     if !name.is_empty() {
-        let arguments = text(&[Kind::ToolArguments]);
+        let arguments = text(answer, &[Kind::ToolArguments]);
         let function = json!({ "name": name, "arguments": arguments });
         let call = json!({ "id": call_id(identity), "type": "function", "function": function });
         message["tool_calls"] = json!([call]);
@@ -274,41 +351,50 @@ pub fn completion(identity: &Identity, answer: &Answer, faults: &Faults) -> Valu
     if is_vercel(faults) {
         message["provider_metadata"] = provider_metadata(identity, answer, faults);
     }
-    let finish = match (faults.has(Fault::NoFinish), faults.has(Fault::FinishError)) {
-        (true, _) => Value::Null,
-        (false, true) => json!("error"),
-        (false, false) => json!(answer.finish.word()),
-    };
-    let mut body = json!({
-        "id": identity.generation_id,
-        "object": "chat.completion",
-        "created": identity.created(),
-        "model": identity.model,
-        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
-        "system_fingerprint": identity.fingerprint,
-        "generationId": identity.generation_id,
-    });
-    if faults.has(Fault::FinishError) {
-        body["usage"] = Value::Null;
-    } else if !faults.has(Fault::NoUsage) {
-        body["usage"] = usage(answer, answer.usage.completion, faults);
-    }
-    body
+    message
 }
 
-fn add_thinking(message: &mut Value, thinking: &str, faults: &Faults) {
-    let old_name = [Fault::ReasoningContent, Fault::DeepSeek, Fault::LlamaCpp];
+/// Where a chat shows thinking. Groq shows it only `parsed`.
+pub fn thinking_field(faults: &Faults, parsed: bool) -> ThinkingField {
+    match faults.dialect {
+        Dialect::Groq if !parsed => ThinkingField::Absent,
+        _ if faults.has(Fault::ReasoningContent) => ThinkingField::ReasoningContent,
+        dialect => dialect.thinking_field(),
+    }
+}
+
+fn add_thinking(message: &mut Value, thinking: &str, faults: &Faults, parsed: bool) {
+    let field = thinking_field(faults, parsed);
     let both = faults.has(Fault::ReasoningBoth);
-    let old = both || old_name.into_iter().any(|fault| faults.has(fault));
-    if old {
+    if both || field == ThinkingField::ReasoningContent {
         message["reasoning_content"] = json!(thinking);
     }
-    if both || !old {
+    if both || matches!(field, ThinkingField::Detailed | ThinkingField::Reasoning) {
         message["reasoning"] = json!(thinking);
     }
 }
 
+/// What llama.cpp measures of an answer.
+pub fn timings(answer: &Answer) -> Value {
+    let cached = answer.usage.cached;
+    let fresh = answer.usage.prompt.saturating_sub(cached);
+    let predicted = answer.usage.completion;
+    let prompt_ms = answer.headers_at.as_millis_f64();
+    let predicted_ms = answer.finish_at.as_millis_f64() - prompt_ms;
+    // Of nothing, or in no time, there is no rate: 0, which JSON can hold.
+    let per = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    json!({
+        "cache_n": cached,
+        "prompt_n": fresh, "prompt_ms": prompt_ms,
+        "prompt_per_token_ms": per(prompt_ms, fresh as f64),
+        "prompt_per_second": per(fresh as f64 * 1000.0, prompt_ms),
+        "predicted_n": predicted, "predicted_ms": predicted_ms,
+        "predicted_per_token_ms": per(predicted_ms, predicted as f64),
+        "predicted_per_second": per(predicted as f64 * 1000.0, predicted_ms),
+    })
+}
+
 /// The id of the answer's tool call.
 pub fn call_id(identity: &Identity) -> String {
-    format!("call_{}", &identity.fingerprint[3..])
+    format!("call_{}", identity.mark)
 }

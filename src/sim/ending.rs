@@ -7,8 +7,11 @@
 use serde_json::{Value, json};
 
 use super::chat::Identity;
+use super::dialect::Dialect;
+use super::envelope;
 use super::fault::{Fault, Faults};
 use super::render::{Envelope, Event, Payload};
+use super::request::Api;
 use crate::units::Nanos;
 
 /// What happens after the last byte.
@@ -28,8 +31,11 @@ pub enum Ending {
 pub const BREAK_DELAY: Nanos = Nanos::from_millis(5);
 
 /// Applies the faults that concern the course of the stream.
-pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) -> Ending {
-    in_stream_error(events, identity, faults);
+pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults, api: Api) -> Ending {
+    match api {
+        Api::Chat => in_stream_error(events, identity, faults),
+        Api::Messages | Api::Responses => named_error(events, faults, api),
+    }
     strange_events(events, faults);
     if faults.has(Fault::NoDone) || faults.has(Fault::NoLastBlank) {
         events.retain(|event| !is_done(event));
@@ -45,7 +51,9 @@ pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) -> E
     if faults.has(Fault::CutDone) {
         half(events);
         let at = events.last().map_or(Nanos::ZERO, |event| event.at);
-        events.push(Event::done(at));
+        if api == Api::Chat {
+            events.push(Event::done(at));
+        }
         return Ending::Clean;
     }
     if faults.has(Fault::CutTransport) {
@@ -73,7 +81,13 @@ pub fn apply(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) -> E
 }
 
 fn is_done(event: &Event) -> bool {
-    matches!(&event.payload, Payload::Chunk(json) if json == b"[DONE]")
+    match &event.payload {
+        Payload::Chunk(json) => json == b"[DONE]",
+        Payload::Named(name, _) => {
+            ["message_stop", "response.completed", "response.incomplete"].contains(name)
+        }
+        Payload::Comment(_) => false,
+    }
 }
 
 /// How many events to keep so that the first token is the last.
@@ -97,29 +111,73 @@ fn after_half(events: &[Event]) -> usize {
     events.len().min(1)
 }
 
-/// The errors that come as events: each replaces the rest of the stream.
-fn in_stream_error(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) {
-    let kinds = [
-        Fault::ErrorFirst,
-        Fault::ErrorMidstream,
-        Fault::ErrorMidstreamDone,
-        Fault::ErrorWithChoices,
-        Fault::ErrorNamedEvent,
-        Fault::ErrorBeside,
-        Fault::ErrorNested,
-    ];
-    let Some(kind) = kinds.into_iter().find(|kind| faults.has(*kind)) else {
-        return;
-    };
+/// The faults that are an error among the events.
+const IN_STREAM: [Fault; 7] = [
+    Fault::ErrorFirst,
+    Fault::ErrorMidstream,
+    Fault::ErrorMidstreamDone,
+    Fault::ErrorWithChoices,
+    Fault::ErrorNamedEvent,
+    Fault::ErrorBeside,
+    Fault::ErrorNested,
+];
+
+/// Makes room for an error: which one, and the instant of the first event that is lost, which the
+/// error takes the place of.
+fn room_for_error(events: &mut Vec<Event>, faults: &Faults) -> Option<(Fault, Nanos)> {
+    let kind = IN_STREAM.into_iter().find(|kind| faults.has(*kind))?;
     let kept = match kind {
         Fault::ErrorFirst => 0,
         _ => after_half(events),
     };
-    // The error takes the place, and the instant, of the first event that is lost.
     let lost = events.get(kept).or(events.last());
     let at = lost.map_or(Nanos::ZERO, |event| event.at);
     events.truncate(kept);
-    let envelope = Envelope::new(identity);
+    Some((kind, at))
+}
+
+/// An error among the events of a route whose events have names: always an event `error`.
+fn named_error(events: &mut Vec<Event>, faults: &Faults, api: Api) {
+    let Some((_, at)) = room_for_error(events, faults) else {
+        return;
+    };
+    let error = match api {
+        Api::Responses => json!({
+            "type": "error", "code": "server_error", "message": "The provider is overloaded",
+            "param": null, "sequence_number": events.len(),
+        })
+        .to_string(),
+        Api::Chat | Api::Messages => overloaded(),
+    };
+    events.push(Event {
+        at,
+        payload: Payload::Named("error", error.into_bytes()),
+        token: false,
+    });
+}
+
+/// The errors that come as events of a chat: each replaces the rest of the stream.
+fn in_stream_error(events: &mut Vec<Event>, identity: &Identity, faults: &Faults) {
+    let Some((kind, at)) = room_for_error(events, faults) else {
+        return;
+    };
+    let envelope = Envelope::new(identity, faults.dialect);
+    let plain = || match faults.dialect {
+        Dialect::Vercel => envelope.bare(&stream_error("Upstream closed the stream")),
+        Dialect::OpenRouter => envelope.bare(WITH_CHOICES),
+        dialect => {
+            let problem = envelope::provider_trouble("Upstream closed the stream");
+            let told = envelope::body(&problem, dialect, Api::Chat);
+            // Among events every decoder looks for the key `error`, also where bodies are flat.
+            let keyed = told.get("error").is_some();
+            (if keyed {
+                told
+            } else {
+                json!({ "error": told })
+            })
+            .to_string()
+        }
+    };
     let event = match kind {
         Fault::ErrorNamedEvent => Event {
             at,
@@ -129,10 +187,7 @@ fn in_stream_error(events: &mut Vec<Event>, identity: &Identity, faults: &Faults
         Fault::ErrorWithChoices => Event::chunk(at, envelope.bare(WITH_CHOICES)),
         Fault::ErrorBeside => Event::chunk(at, envelope.bare(BESIDE)),
         Fault::ErrorNested => Event::chunk(at, envelope.bare(&stream_error(&nested_text()))),
-        _ => Event::chunk(
-            at,
-            envelope.bare(&stream_error("Upstream closed the stream")),
-        ),
+        _ => Event::chunk(at, plain()),
     };
     events.push(event);
     if kind == Fault::ErrorMidstreamDone {
@@ -158,7 +213,11 @@ fn stream_error(text: &str) -> String {
 }
 
 /// The same error as a whole body.
-pub fn error_body() -> Value {
+pub fn error_body(dialect: Dialect, api: Api) -> Value {
+    if dialect != Dialect::Vercel || api == Api::Messages {
+        let problem = envelope::provider_trouble("Stream error occurred");
+        return envelope::body(&problem, dialect, api);
+    }
     json!({ "error": { "code": "error", "message": "Stream error occurred", "type": null } })
 }
 

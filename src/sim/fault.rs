@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::dialect::Dialect;
+
 /// The largest buffer that `buffered-N` may ask for, in bytes: more than any answer of ours, so
 /// that a larger number would mean the same.
 pub const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
@@ -119,7 +121,7 @@ faults! {
     Brotli "brotli" "brotli (stored blocks), flushed after each event"
     Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes"
 
-    // Usage and shape of chunks: the ways of other servers.
+    // Usage and shape of a chat's chunks.
     NoUsage "no-usage" "no usage at all"
     OpenAiUsage "openai-usage" "usage in a chunk of its own after the finish, only if asked for; null before"
     UsageEach "usage-each" "cumulative usage on every chunk"
@@ -127,13 +129,8 @@ faults! {
     UsageZeros "usage-zeros" "usage of zeros on every chunk but the last"
     ReasoningContent "reasoning-content" "reasoning under the name `reasoning_content`"
     ReasoningBoth "reasoning-both" "reasoning under both names at once"
-    Mistral "mistral" "content as an array of parts, a padding field, finish and usage with the last text"
-    Azure "azure" "a first chunk with empty id, model and choices, and filter results"
-    OpenRouter "openrouter" "comments while waiting, usage after the finish, X-Generation-Id"
-    Groq "groq" "usage inside `x_groq` as well, and times in seconds"
-    DeepSeek "deepseek" "keep-alive comments, cache hit and miss counts, `reasoning_content`"
-    LlamaCpp "llamacpp" "progress chunks before any token, timings at the end"
-    Ollama "ollama" "`content` is an empty text in role and reasoning chunks"
+    AzureFirst "azure-first" "a first chunk with empty id, model and choices, and filter results"
+    Progress "progress" "chunks that report progress before any token"
     Obfuscation "obfuscation" "a random padding text on every chunk"
     NullChoices "null-choices" "chunks whose `choices` are null, missing or empty between the others"
     EmptyContent "empty-content" "empty and null contents before the first token"
@@ -203,10 +200,12 @@ impl Turn {
     }
 }
 
-/// The faults of one answer.
+/// The faults of one answer, and the dialect in which it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Faults {
     chosen: Vec<Fault>,
+    /// Whose ways the answer has, faults apart.
+    pub dialect: Dialect,
     /// Bytes that a proxy holds before it passes them on, for [`Fault::Buffered`]; absent: all.
     pub buffer_bytes: Option<usize>,
 }
@@ -238,7 +237,8 @@ impl FromIterator<Fault> for Faults {
     }
 }
 
-/// What a model id asks for: `MODEL`, or `MODEL+FAULT+...` with `+once` or `+every-other`.
+/// What a model id asks for: `MODEL`, or `MODEL+FAULT+...` with `+once` or `+every-other`, and with
+/// the name of a dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The id without its faults.
@@ -247,6 +247,8 @@ pub struct Selection {
     pub faults: Faults,
     /// To which of several identical requests they apply.
     pub turn: Turn,
+    /// The dialect it names, if it does; no turn limits it.
+    pub dialect: Option<Dialect>,
 }
 
 impl FromStr for Selection {
@@ -259,6 +261,7 @@ impl FromStr for Selection {
             model,
             faults: Faults::default(),
             turn: Turn::Always,
+            dialect: None,
         };
         for (index, word) in words.enumerate() {
             if index >= MAX_FAULTS_PER_ID {
@@ -267,7 +270,10 @@ impl FromStr for Selection {
             match word {
                 "once" => selection.turn = Turn::Once,
                 "every-other" => selection.turn = Turn::EveryOther,
-                _ => selection.faults.add_named(word)?,
+                _ => match word.parse() {
+                    Ok(dialect) => selection.dialect = Some(dialect),
+                    Err(_) => selection.faults.add_named(word)?,
+                },
             }
         }
         Ok(selection)

@@ -6,15 +6,119 @@
 use serde_json::{Value, json};
 
 use super::bill::Prices;
+use super::dialect::Dialect;
 use super::refusal::Refused;
 use super::script::Account;
 use super::world::{Model, World};
 use crate::units::{Nanos, Usd};
 
-/// `GET /v1/models`.
+/// `GET /v1/models`, in the words of the world's dialect.
 pub fn models(world: &World) -> Value {
-    let entries: Vec<&Value> = world.models().map(|model| &model.entry).collect();
+    let dialect = world.dialect;
+    let entries: Vec<Value> = world
+        .models()
+        .filter(|model| model.language || dialect == Dialect::Vercel)
+        .map(|model| entry(model, dialect))
+        .collect();
+    if dialect == Dialect::Anthropic {
+        let id = |entry: Option<&Value>| entry.map(|entry| entry["id"].clone());
+        let (first, last) = (id(entries.first()), id(entries.last()));
+        return json!({
+            "data": entries, "has_more": false, "first_id": first, "last_id": last,
+        });
+    }
     json!({ "object": "list", "data": entries })
+}
+
+/// One model, as the vendor lists it.
+pub fn entry(model: &Model, dialect: Dialect) -> Value {
+    let known = &model.entry;
+    if dialect == Dialect::Vercel {
+        return known.clone();
+    }
+    let mut entry = json!({
+        "id": model.id, "object": "model", "created": known["created"],
+        "owned_by": owner(model, dialect),
+    });
+    let extra = match dialect {
+        Dialect::OpenRouter => return openrouter_entry(model),
+        Dialect::Anthropic => return anthropic_entry(model),
+        Dialect::Ollama => json!({ "id": format!("{}:latest", model.id) }),
+        Dialect::Vllm => json!({
+            "root": model.id, "parent": null, "max_model_len": known["context_window"],
+            "permission": [],
+        }),
+        Dialect::LlamaCpp => json!({ "meta": { "n_ctx_train": known["context_window"] } }),
+        Dialect::Groq => json!({
+            "active": true, "context_window": known["context_window"],
+            "max_completion_tokens": model.max_tokens, "public_apps": null,
+        }),
+        Dialect::Mistral => json!({
+            "name": known["name"], "description": known["description"],
+            "max_context_length": known["context_window"], "aliases": [], "type": "base",
+            "capabilities": { "completion_chat": true, "function_calling": true },
+        }),
+        Dialect::Azure => json!({
+            "lifecycle_status": "generally-available",
+            "capabilities": { "chat_completion": true, "inference": true },
+        }),
+        _ => json!({}),
+    };
+    if let (Value::Object(entry), Value::Object(extra)) = (&mut entry, extra) {
+        entry.extend(extra);
+    }
+    entry
+}
+
+/// Servers of one's own name themselves; the others name who made the model.
+fn owner(model: &Model, dialect: Dialect) -> &str {
+    match dialect {
+        Dialect::Vllm => "vllm",
+        Dialect::LlamaCpp => "llamacpp",
+        Dialect::LiteLlm => "openai",
+        Dialect::Mistral => "mistralai",
+        _ => model.creator(),
+    }
+}
+
+fn openrouter_entry(model: &Model) -> Value {
+    let known = &model.entry;
+    let pricing = model.prices.as_ref().map_or(json!({}), |prices| {
+        let mut pricing = json!({
+            "prompt": prices.input.at(0), "completion": prices.output.at(0),
+            "request": "0", "image": "0", "web_search": "0", "internal_reasoning": "0",
+        });
+        for (key, rate) in [
+            ("input_cache_read", &prices.cache_read),
+            ("input_cache_write", &prices.cache_write),
+        ] {
+            if let Some(rate) = rate {
+                pricing[key] = json!(rate.at(0));
+            }
+        }
+        pricing
+    });
+    json!({
+        "id": model.id, "canonical_slug": model.id, "name": known["name"],
+        "created": known["created"], "description": known["description"],
+        "context_length": known["context_window"],
+        "architecture": { "modality": "text->text", "tokenizer": "Other", "instruct_type": null },
+        "pricing": pricing,
+        "top_provider": {
+            "context_length": known["context_window"],
+            "max_completion_tokens": model.max_tokens, "is_moderated": false,
+        },
+        "supported_parameters": ["max_tokens", "temperature", "stop", "tools"],
+    })
+}
+
+fn anthropic_entry(model: &Model) -> Value {
+    let seconds = model.entry["created"].as_i64().unwrap_or_default();
+    let created = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    json!({
+        "type": "model", "id": model.id, "display_name": model.entry["name"],
+        "created_at": created.to_string(),
+    })
 }
 
 /// `GET /v1/models/{creator}/{model}/endpoints`.
@@ -100,9 +204,13 @@ fn endpoint_pricing(prices: &Prices, per_mille: u32) -> Value {
     pricing
 }
 
-/// `GET /v1/credits`: strings, USD.
+/// `GET /v1/credits`: strings, USD; `OpenRouter` tells numbers.
 pub fn credits(world: &World, used: Usd) -> Value {
     let balance = Usd(world.credits.0.saturating_sub(used.0).max(0));
+    if world.dialect == Dialect::OpenRouter {
+        let (credits, used) = (world.credits.as_f64(), used.as_f64());
+        return json!({ "data": { "total_credits": credits, "total_usage": used } });
+    }
     json!({ "balance": balance, "total_used": used })
 }
 

@@ -1,16 +1,20 @@
 //! Answers that are not completions: every error of the gateway in its recorded shape.
 //!
-//! Owns statuses, headers and bodies of errors. Must not know why one is chosen. Invariant: the
+//! Owns statuses, headers and bodies of errors; other vendors' envelopes are `envelope`'s. Must not
+//! know why one is chosen. Invariant: the
 //! `type` of an error names its kind, and clients are meant to trust it over the status.
 
 use serde_json::{Value, json};
 
+use super::dialect::Dialect;
+use super::envelope::{self, Problem};
 use super::fault::Fault;
+use super::request::Api;
 use super::world::RetryAfter;
 use crate::units::Usd;
 
 /// An answer with a body that is known at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
@@ -18,6 +22,8 @@ pub struct Refused {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// What it says, where another vendor could say it too; absent: only these very bytes.
+    pub problem: Option<Box<Problem>>,
 }
 
 impl Refused {
@@ -27,15 +33,39 @@ impl Refused {
             status,
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.to_string().into_bytes(),
+            problem: None,
+        }
+    }
+
+    /// The same trouble with that vendor's words, on that route.
+    #[must_use]
+    pub fn told(mut self, dialect: Dialect, api: Api) -> Self {
+        let own = dialect == Dialect::Vercel && api != Api::Messages;
+        if let Some(problem) = self.problem.as_ref().filter(|_| !own) {
+            self.body = envelope::body(problem, dialect, api)
+                .to_string()
+                .into_bytes();
+        }
+        self
+    }
+
+    /// A JSON body, and what it says.
+    fn saying(kind: &'static str, status: u16, error: &Value) -> Self {
+        let problem = Problem {
+            status,
+            kind,
+            message: error["message"].as_str().unwrap_or_default().to_owned(),
+            param: error["param"].clone(),
+        };
+        Self {
+            problem: Some(Box::new(problem)),
+            ..Self::json(status, &json!({ "error": error }))
         }
     }
 
     /// The usual envelope with a type and a sentence.
-    fn plain(status: u16, kind: &str, message: &str) -> Self {
-        Self::json(
-            status,
-            &json!({ "error": { "message": message, "type": kind } }),
-        )
+    fn plain(status: u16, kind: &'static str, message: &str) -> Self {
+        Self::saying(kind, status, &json!({ "message": message, "type": kind }))
     }
 
     /// A page, as proxies and hosting platforms send it.
@@ -47,6 +77,7 @@ impl Refused {
             status,
             headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
             body: page.into_bytes(),
+            problem: None,
         }
     }
 
@@ -61,7 +92,19 @@ impl Refused {
             "message": message, "type": "invalid_request_error", "param": param,
             "code": "invalid_request_error",
         });
-        Self::json(400, &json!({ "error": error }))
+        Self::saying("invalid_request_error", 400, &error)
+    }
+
+    /// 400: a parameter that this model does not take, as `OpenAI` says it.
+    pub fn unsupported(param: &str, instead: &str) -> Self {
+        let message = format!(
+            "Unsupported parameter: '{param}' is not supported with this model. Use '{instead}' instead."
+        );
+        let error = json!({
+            "message": message, "type": "invalid_request_error", "param": param,
+            "code": "unsupported_parameter",
+        });
+        Self::saying("unsupported_parameter", 400, &error)
     }
 
     /// 401: no key, or a wrong one.
@@ -76,7 +119,7 @@ impl Refused {
             "type": "model_not_found",
             "param": { "modelId": id },
         });
-        Self::json(404, &json!({ "error": error }))
+        Self::saying("model_not_found", 404, &error)
     }
 
     /// 404: no such path under `/v1`.
@@ -187,10 +230,11 @@ fn type_mismatch(context: &Context<'_>) -> Refused {
         "name": "ModelTypeMismatchError", "message": message,
     });
     let error = json!({ "message": message, "type": "invalid_request_error", "param": param });
-    Refused::json(
-        400,
-        &json!({ "error": error, "providerMetadata": context.routing() }),
-    )
+    let body = json!({ "error": error, "providerMetadata": context.routing() });
+    Refused {
+        body: body.to_string().into_bytes(),
+        ..Refused::saying("invalid_request_error", 400, &error)
+    }
 }
 
 fn forbidden() -> Refused {
@@ -199,7 +243,7 @@ fn forbidden() -> Refused {
         "type": "forbidden",
         "param": { "ruleId": "rule_simulated" },
     });
-    Refused::json(403, &json!({ "error": error }))
+    Refused::saying("forbidden", 403, &error)
 }
 
 /// The recorded 429 of a free tier: the error once more inside `param`, and routing beside it.
@@ -207,14 +251,15 @@ fn free_tier(context: &Context<'_>) -> Refused {
     let inner = json!({ "message": "Free tier limit reached", "type": "rate_limit_exceeded" });
     let mut error = inner.clone();
     error["param"] = inner;
-    Refused::json(
-        429,
-        &json!({
-            "error": error,
-            "generationId": context.generation_id,
-            "providerMetadata": context.routing(),
-        }),
-    )
+    let body = json!({
+        "error": error,
+        "generationId": context.generation_id,
+        "providerMetadata": context.routing(),
+    });
+    Refused {
+        body: body.to_string().into_bytes(),
+        ..Refused::saying("rate_limit_exceeded", 429, &error)
+    }
 }
 
 /// A provider's own words, passed through.
@@ -230,7 +275,7 @@ fn provider_limit() -> Refused {
 fn overloaded() -> Refused {
     let metadata = json!({ "error_type": "provider_overloaded" });
     let error = json!({ "code": 529, "message": "Provider overloaded", "metadata": metadata });
-    Refused::json(529, &json!({ "error": error }))
+    Refused::saying("overloaded_error", 529, &error)
 }
 
 /// An instant as HTTP writes it (RFC 9110 section 5.6.7).

@@ -1,4 +1,4 @@
-//! An answer as the events of a stream, in the Vercel dialect or with the ways of another server.
+//! An answer as the events of a streamed chat, in any dialect.
 //!
 //! Owns the JSON of each chunk and the order of events. Must not know how events become bytes on
 //! the wire, nor how a stream ends badly: that is `framing`'s and `ending`'s. Invariant: events are
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Kind, Piece};
 use super::chat::{self, Identity};
+use super::dialect::{Dialect, ThinkingField, UsagePlace};
 use super::fault::{Fault, Faults};
 use super::request::ChatRequest;
 use crate::units::Nanos;
@@ -67,16 +68,18 @@ pub fn events(
 ) -> Vec<Event> {
     let stream = Stream {
         answer,
-        envelope: Envelope::new(identity),
+        envelope: Envelope::new(identity, faults.dialect),
         identity,
         faults,
-        usage_asked: request.include_usage,
+        request,
     };
     let mut events = stream.preamble();
-    let merge = faults.has(Fault::Mistral) || faults.has(Fault::OneChunk);
-    let last = answer.pieces.len().checked_sub(1).filter(|_| merge);
+    let merge = stream.speaks(Dialect::Mistral) || faults.has(Fault::OneChunk);
+    let shown = answer.pieces.iter().filter(|piece| stream.shows(piece));
+    let shown: Vec<&Piece> = shown.collect();
+    let last = shown.len().checked_sub(1).filter(|_| merge);
     let mut thinking = false;
-    for (index, piece) in answer.pieces.iter().enumerate() {
+    for (index, piece) in shown.iter().copied().enumerate() {
         let tags = stream.think_tags(piece, &mut thinking);
         let (finish, extra) = if last == Some(index) {
             (stream.finish_word(), stream.finish_extra())
@@ -90,7 +93,7 @@ pub fn events(
             token: piece.kind != Kind::Encrypted,
         });
     }
-    if let Some(at) = last.and_then(|_| answer.pieces.last()).map(|p| p.at) {
+    if let Some(at) = last.and_then(|_| shown.last()).map(|piece| piece.at) {
         events.push(Event::done(at));
         return events;
     }
@@ -104,30 +107,42 @@ pub struct Envelope {
     head: String,
     /// The envelope without `choices`, for chunks that have none.
     bare: String,
-    fingerprint: String,
+    /// What stands between the choices and their chunk's own keys.
+    tail: String,
 }
 
 impl Envelope {
     /// The envelope of an answer.
-    pub fn new(identity: &Identity) -> Self {
-        let bare = format!(
+    pub fn new(identity: &Identity, dialect: Dialect) -> Self {
+        let mut bare = format!(
             r#"{{"id":{},"object":"chat.completion.chunk","created":{},"model":{}"#,
-            json!(identity.generation_id),
+            json!(identity.id),
             identity.created(),
             json!(identity.model),
         );
+        if dialect == Dialect::OpenAi {
+            bare.push_str(r#","service_tier":"default""#);
+        }
+        let tail = match dialect {
+            // vLLM tells it on its last chunk only, Mistral never.
+            Dialect::Vllm | Dialect::Mistral => String::new(),
+            _ => format!(
+                r#","system_fingerprint":"{}""#,
+                identity.fingerprint(dialect)
+            ),
+        };
         Self {
             head: format!(r#"{bare},"choices":[{{"index":0,"delta":"#),
             bare,
-            fingerprint: identity.fingerprint.clone(),
+            tail,
         }
     }
 
     /// A chunk: `delta` and `finish` are JSON, `extra` is empty or begins with a comma.
     fn chunk(&self, delta: &str, finish: &str, extra: &str) -> String {
         format!(
-            r#"{}{delta},"logprobs":null,"finish_reason":{finish}}}],"system_fingerprint":"{}"{extra}}}"#,
-            self.head, self.fingerprint
+            r#"{}{delta},"logprobs":null,"finish_reason":{finish}}}]{}{extra}}}"#,
+            self.head, self.tail
         )
     }
 
@@ -142,7 +157,7 @@ struct Stream<'a> {
     envelope: Envelope,
     identity: &'a Identity,
     faults: &'a Faults,
-    usage_asked: bool,
+    request: &'a ChatRequest,
 }
 
 impl Stream<'_> {
@@ -150,21 +165,39 @@ impl Stream<'_> {
         self.faults.has(fault)
     }
 
+    fn speaks(&self, dialect: Dialect) -> bool {
+        self.faults.dialect == dialect
+    }
+
+    /// Whether a piece can be seen in this dialect at all.
+    fn shows(&self, piece: &Piece) -> bool {
+        match piece.kind {
+            Kind::Thinking | Kind::Summary => {
+                let field = chat::thinking_field(self.faults, self.request.parsed_reasoning);
+                let anyway = self.has(Fault::ThinkTags) || self.has(Fault::ReasoningBoth);
+                anyway || field != ThinkingField::Absent
+            }
+            Kind::Encrypted => self.faults.dialect.shows_encrypted(),
+            _ => true,
+        }
+    }
+
     /// Everything before the first piece.
     fn preamble(&self) -> Vec<Event> {
         let at = self.answer.headers_at;
         let chunk = |delta: &str| Event::chunk(at, self.envelope.chunk(delta, "null", ""));
         let mut events = Vec::new();
-        if self.has(Fault::OpenRouter) {
+        if self.speaks(Dialect::OpenRouter) {
             events.extend(self.comments("OPENROUTER PROCESSING"));
         }
-        if self.has(Fault::DeepSeek) {
+        if self.speaks(Dialect::DeepSeek) {
             events.extend(self.comments("keep-alive"));
         }
-        if self.has(Fault::Azure) {
+        if self.speaks(Dialect::Azure) || self.has(Fault::AzureFirst) {
             events.push(Event::chunk(at, azure_first_chunk()));
         }
-        if self.has(Fault::LlamaCpp) {
+        let progress = self.speaks(Dialect::LlamaCpp) && self.request.progress;
+        if progress || self.has(Fault::Progress) {
             events.extend(self.progress());
         }
         if self.has(Fault::HugeEvent) {
@@ -194,17 +227,23 @@ impl Stream<'_> {
     }
 
     fn role(&self) -> (&'static str, String) {
-        let delta = if self.has(Fault::Ollama) {
-            r#"{"role":"assistant","content":""}"#
-        } else {
-            r#"{"role":"assistant"}"#
+        let delta = match self.faults.dialect {
+            Dialect::OpenAi | Dialect::Azure => {
+                r#"{"role":"assistant","content":"","refusal":null}"#
+            }
+            Dialect::Vercel | Dialect::LiteLlm => r#"{"role":"assistant"}"#,
+            Dialect::LlamaCpp => r#"{"role":"assistant","content":null}"#,
+            _ => r#"{"role":"assistant","content":""}"#,
         };
-        let extra = if self.has(Fault::Groq) {
-            format!(r#","x_groq":{{"id":"req_{}"}}"#, self.identity.fingerprint)
-        } else {
-            self.usage_before_finish(0)
-        };
+        let mut extra = self.usage_before_finish(0);
+        if self.speaks(Dialect::Groq) {
+            add(&mut extra, "x_groq", &json!({ "id": self.groq_id() }));
+        }
         (delta, extra)
+    }
+
+    fn groq_id(&self) -> String {
+        format!("req_{}", self.identity.mark)
     }
 
     /// Comments from the headers until the first token.
@@ -257,7 +296,7 @@ impl Stream<'_> {
                 r#""reasoning_details":[{{"type":"reasoning.encrypted","data":{},"format":"openai-responses-v1","index":0}}]"#,
                 text()
             ),
-            Kind::Content if self.has(Fault::Mistral) => {
+            Kind::Content if self.speaks(Dialect::Mistral) => {
                 format!(r#""content":[{{"type":"text","text":{}}}]"#, text())
             }
             Kind::Content => format!(r#""content":{}"#, text()),
@@ -290,20 +329,21 @@ impl Stream<'_> {
     }
 
     fn thinking_fields(&self, kind: Kind, text: &str) -> String {
-        let old_name = [Fault::ReasoningContent, Fault::DeepSeek, Fault::LlamaCpp];
-        if self.has(Fault::Mistral) {
-            return format!(
-                r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":{text}}}]}}]"#
-            );
-        }
         if self.has(Fault::ReasoningBoth) {
             return format!(r#""reasoning":{text},"reasoning_content":{text}"#);
         }
-        if old_name.into_iter().any(|fault| self.has(fault)) {
-            return format!(r#""reasoning_content":{text}"#);
-        }
-        if self.has(Fault::Ollama) {
-            return format!(r#""content":"","reasoning":{text}"#);
+        match chat::thinking_field(self.faults, self.request.parsed_reasoning) {
+            ThinkingField::Part => {
+                return format!(
+                    r#""content":[{{"type":"thinking","thinking":[{{"type":"text","text":{text}}}]}}]"#
+                );
+            }
+            ThinkingField::ReasoningContent => return format!(r#""reasoning_content":{text}"#),
+            ThinkingField::Reasoning if self.speaks(Dialect::Ollama) => {
+                return format!(r#""content":"","reasoning":{text}"#);
+            }
+            ThinkingField::Reasoning => return format!(r#""reasoning":{text}"#),
+            ThinkingField::Detailed | ThinkingField::Absent => {}
         }
         let detail = match kind {
             Kind::Summary => {
@@ -318,13 +358,14 @@ impl Stream<'_> {
 
     /// Usage that stands on chunks before the last.
     fn usage_before_finish(&self, completed: u64) -> String {
-        let cumulative = self.has(Fault::UsageEach) || self.has(Fault::UsageEachNull);
+        let asked = self.speaks(Dialect::Vllm) && self.request.usage_each;
+        let cumulative = asked || self.has(Fault::UsageEach) || self.has(Fault::UsageEachNull);
         if cumulative {
             let usage = chat::usage(self.answer, completed, self.faults);
             format!(r#","usage":{usage}"#)
         } else if self.has(Fault::UsageZeros) {
             r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#.to_owned()
-        } else if self.has(Fault::OpenAiUsage) && self.usage_asked {
+        } else if self.request.include_usage && chat::voice(self.faults) == Dialect::OpenAi {
             r#","usage":null"#.to_owned()
         } else {
             String::new()
@@ -334,7 +375,8 @@ impl Stream<'_> {
     /// What stands beside the choices of a piece's chunk.
     fn chunk_extra(&self, piece: &Piece, index: usize) -> String {
         let mut extra = self.usage_before_finish(piece.completed);
-        if self.has(Fault::Obfuscation) {
+        let padded = self.speaks(Dialect::OpenAi) && self.request.obfuscation;
+        if padded || self.has(Fault::Obfuscation) {
             // Deterministic lengths that vary from chunk to chunk.
             add(
                 &mut extra,
@@ -342,7 +384,7 @@ impl Stream<'_> {
                 &json!("x".repeat(1 + index * 7 % 23)),
             );
         }
-        if self.has(Fault::Mistral) {
+        if self.speaks(Dialect::Mistral) {
             add(&mut extra, "p", &json!("abcdefgh".repeat(1 + index % 4)));
         }
         extra
@@ -367,17 +409,31 @@ impl Stream<'_> {
         let mut extra = String::new();
         let null = [Fault::FinishError, Fault::UsageEachNull];
         let null = null.into_iter().any(|fault| self.has(fault));
-        if null || (self.has(Fault::OpenAiUsage) && self.usage_asked) {
+        let late = self.usage_comes_late();
+        let told_later =
+            late && self.request.include_usage && chat::voice(self.faults) == Dialect::OpenAi;
+        if null || told_later {
             add(&mut extra, "usage", &Value::Null);
-        } else if !self.usage_comes_late() && !self.has(Fault::NoUsage) {
+        } else if !late && !self.has(Fault::NoUsage) {
             add(&mut extra, "usage", &usage());
         }
-        if self.has(Fault::Groq) && !self.has(Fault::NoUsage) {
-            let id = format!("req_{}", self.identity.fingerprint);
-            add(&mut extra, "x_groq", &json!({ "id": id, "usage": usage() }));
-        }
-        if self.has(Fault::LlamaCpp) {
-            add(&mut extra, "timings", &self.timings());
+        match self.faults.dialect {
+            Dialect::Groq if !self.has(Fault::NoUsage) => {
+                let ends = json!({ "id": self.groq_id(), "usage": usage() });
+                add(&mut extra, "x_groq", &ends);
+            }
+            // The last chunk tells the timings: the one with the usage, if that comes.
+            Dialect::LlamaCpp if !self.request.include_usage => {
+                add(&mut extra, "timings", &chat::timings(self.answer));
+            }
+            Dialect::Vllm => {
+                let name = self.identity.fingerprint(Dialect::Vllm);
+                add(&mut extra, "system_fingerprint", &json!(name));
+            }
+            Dialect::OpenRouter => {
+                add(&mut extra, "provider", &json!(self.answer.provider()));
+            }
+            _ => {}
         }
         if chat::is_vercel(self.faults) {
             add(
@@ -389,19 +445,10 @@ impl Stream<'_> {
         extra
     }
 
-    fn timings(&self) -> Value {
-        let (prompt, predicted) = (self.answer.usage.prompt, self.answer.usage.completion);
-        let prompt_ms = self.answer.headers_at.as_millis_f64();
-        let predicted_ms = self.answer.finish_at.as_millis_f64() - prompt_ms;
-        json!({
-            "prompt_n": prompt, "prompt_ms": prompt_ms,
-            "predicted_n": predicted, "predicted_ms": predicted_ms,
-        })
-    }
-
     /// Whether usage has a chunk of its own after the finish.
     fn usage_comes_late(&self) -> bool {
-        self.has(Fault::OpenAiUsage) || self.has(Fault::OpenRouter)
+        let place = self.faults.dialect.usage_place();
+        self.has(Fault::OpenAiUsage) || place != UsagePlace::Finish
     }
 
     /// The finish, late usage and `[DONE]`.
@@ -422,12 +469,15 @@ impl Stream<'_> {
             .envelope
             .chunk(&delta, &self.finish_word(), &self.finish_extra());
         events.push(Event::chunk(at, finish));
-        let asked = self.usage_asked || self.has(Fault::OpenRouter);
+        let place = self.faults.dialect.usage_place();
+        let asked = self.request.include_usage || place == UsagePlace::After;
         if self.usage_comes_late() && asked && !self.has(Fault::NoUsage) {
             let usage = chat::usage(self.answer, self.answer.usage.completion, self.faults);
-            let late = self
-                .envelope
-                .bare(&format!(r#","choices":[],"usage":{usage}"#));
+            let mut extra = format!(r#","choices":[],"usage":{usage}"#);
+            if self.speaks(Dialect::LlamaCpp) {
+                add(&mut extra, "timings", &chat::timings(self.answer));
+            }
+            let late = self.envelope.bare(&extra);
             events.push(Event::chunk(at, late));
         }
         events.push(Event::done(at));

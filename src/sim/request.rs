@@ -1,11 +1,14 @@
-//! Reading a chat request: JSON of any client in, what matters to an answer out.
+//! Reading a request of any of the three routes: JSON of any client in, what matters to an answer
+//! out.
 //!
-//! Owns the tolerant reading of the body and the counting of prompt tokens. Must not know worlds or
-//! characters. Invariant: any body is a request or a refusal with a message, never a panic.
+//! Owns the tolerant reading of the body, the counting of prompt tokens and the names that draws
+//! follow from: requests that mean the same have the same name, whatever their route and spelling.
+//! Must not know worlds or characters. Invariant: any body is a request or a refusal with a message, never a panic.
 
 use serde_json::Value;
 
 use super::draw::digest;
+use super::translation;
 
 /// The longest model id, in bytes: it is repeated in every chunk of the answer.
 const MAX_MODEL_BYTES: usize = 512;
@@ -18,6 +21,47 @@ const TOKENS_PER_PART: u64 = 100;
 /// Characters in a token: the usual rule of thumb for English.
 pub const CHARS_PER_TOKEN: u64 = 4;
 
+/// The routes that answer a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Api {
+    /// `POST /v1/chat/completions`.
+    #[default]
+    Chat,
+    /// `POST /v1/messages`, in Anthropic's shape.
+    Messages,
+    /// `POST /v1/responses`, in `OpenAI`'s shape.
+    Responses,
+}
+
+/// Fields that do not tell one conversation from another: they name the model or the manner of
+/// telling, or their meaning is spelled differently by route and counted by that meaning.
+const SPELLED_APART: [&str; 24] = [
+    "model",
+    "stream",
+    "stream_options",
+    "messages",
+    "system",
+    "input",
+    "instructions",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "reasoning",
+    "reasoning_effort",
+    "reasoning_format",
+    "thinking",
+    "output_config",
+    "tools",
+    "tool_choice",
+    "store",
+    "include",
+    "metadata",
+    "return_progress",
+    "timings_per_token",
+    "cache_prompt",
+    "usage",
+];
+
 /// What a client asks, as far as the simulator cares.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
@@ -25,13 +69,25 @@ pub const CHARS_PER_TOKEN: u64 = 4;
     reason = "each mirrors one switch of the body"
 )]
 pub struct ChatRequest {
+    /// The route it came by.
+    pub api: Api,
     /// The model id as it was written, faults included.
     pub model: String,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// `stream_options.include_usage`.
     pub include_usage: bool,
-    /// The token limit, under either of its names.
+    /// `stream_options.continuous_usage_stats`, which vLLM knows.
+    pub usage_each: bool,
+    /// `stream_options.include_obfuscation`, which `OpenAI` takes for granted.
+    pub obfuscation: bool,
+    /// `return_progress`, which llama.cpp knows.
+    pub progress: bool,
+    /// `reasoning_format: "parsed"`, without which Groq shows no thinking.
+    pub parsed_reasoning: bool,
+    /// Whether the limit has the name `max_tokens`.
+    pub old_limit_name: bool,
+    /// The token limit, under any of its names.
     pub max_tokens: Option<u64>,
     /// What multiplies the tokens of thinking: from the effort.
     pub thinking: f64,
@@ -45,7 +101,8 @@ pub struct ChatRequest {
     pub prompt_tokens: u64,
     /// A name for equal bodies.
     pub digest: u64,
-    /// A name for bodies that are equal but for the model: a fault in its id moves no draw.
+    /// A name for requests that mean the same, the model apart: neither a fault or a dialect in its
+    /// id, nor the route, nor a spelling moves a draw.
     pub draw_digest: u64,
     /// A name for equal messages, whatever the model and parameters.
     pub prompt_digest: u64,
@@ -73,17 +130,30 @@ pub struct BadRequest {
 }
 
 impl BadRequest {
-    fn new(param: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(param: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { message, param }
     }
 }
 
 impl ChatRequest {
-    /// Reads a body.
-    pub fn read(body: &[u8]) -> Result<Self, BadRequest> {
-        let json: Value = serde_json::from_slice(body)
+    /// Reads a body that came by `api`.
+    pub fn read(body: &[u8], api: Api) -> Result<Self, BadRequest> {
+        let written: Value = serde_json::from_slice(body)
             .map_err(|e| BadRequest::new("body", format!("Invalid JSON: {e}")))?;
+        let mut request = match api {
+            Api::Chat => Self::of_chat(&written)?,
+            Api::Messages => Self::of_chat(&translation::of_messages(&written)?)?,
+            Api::Responses => Self::of_chat(&translation::of_responses(&written)?)?,
+        };
+        request.api = api;
+        request.digest = digest(body);
+        request.draw_digest = request.meaning(&written);
+        Ok(request)
+    }
+
+    /// Reads a body in the shape of a chat; names are left to [`Self::read`].
+    fn of_chat(json: &Value) -> Result<Self, BadRequest> {
         let model = json["model"].as_str();
         let model = model.ok_or_else(|| BadRequest::new("model", "Missing `model`"))?;
         if model.len() > MAX_MODEL_BYTES {
@@ -98,23 +168,30 @@ impl ChatRequest {
             prompt_tokens += add_message(message, &mut prompt)?;
         }
         let gateway = &json["providerOptions"]["gateway"];
-        let (thinking, max_thinking, hide_thinking) = thinking(&json);
+        let (thinking, max_thinking, hide_thinking) = thinking(json);
+        let options = &json["stream_options"];
         Ok(Self {
+            api: Api::Chat,
             model: model.to_owned(),
             stream: json["stream"].as_bool().unwrap_or(false),
-            include_usage: json["stream_options"]["include_usage"] == true,
-            max_tokens: max_tokens(&json)?,
+            include_usage: options["include_usage"] == true,
+            usage_each: options["continuous_usage_stats"] == true,
+            obfuscation: options["include_obfuscation"] != false,
+            progress: json["return_progress"] == true,
+            parsed_reasoning: json["reasoning_format"] == "parsed",
+            old_limit_name: !json["max_tokens"].is_null(),
+            max_tokens: max_tokens(json)?,
             thinking,
             max_thinking,
             hide_thinking,
             prompt_tokens,
-            digest: digest(body),
-            draw_digest: without_model(&json),
+            digest: 0,
+            draw_digest: 0,
             prompt_digest: digest(prompt.as_bytes()),
             prompt,
             cache_marked: gateway["caching"] == "auto" || messages.iter().any(is_marked),
-            forced_tool: forced_tool(&json),
-            first_tool: first_tool(&json),
+            forced_tool: forced_tool(json),
+            first_tool: first_tool(json),
             only: texts(&gateway["only"]),
             order: texts(&gateway["order"]),
             own_key: gateway["byok"].is_object(),
@@ -122,15 +199,31 @@ impl ChatRequest {
     }
 }
 
-/// A name for all of a body but its model.
-fn without_model(json: &Value) -> u64 {
-    let fields = json.as_object().into_iter().flatten();
-    let mut names = Vec::new();
-    for (key, value) in fields.filter(|(key, _)| *key != "model") {
-        names.extend_from_slice(&digest(key.as_bytes()).to_le_bytes());
-        names.extend_from_slice(&digest(value.to_string().as_bytes()).to_le_bytes());
+impl ChatRequest {
+    /// A name for what is asked: the conversation and its limits by their meaning, every other
+    /// field (temperature, seed, provider options, ...) as it was written.
+    fn meaning(&self, written: &Value) -> u64 {
+        let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        let mut names = Vec::new();
+        for number in [
+            self.prompt_digest,
+            self.prompt_tokens,
+            limit(self.max_tokens),
+            limit(self.max_thinking),
+            self.thinking.to_bits(),
+        ] {
+            names.extend_from_slice(&number.to_le_bytes());
+        }
+        let mut add = |text: &str| names.extend_from_slice(&digest(text.as_bytes()).to_le_bytes());
+        add(self.first_tool.as_deref().unwrap_or_default());
+        add(self.forced_tool.as_deref().unwrap_or_default());
+        let fields = written.as_object().into_iter().flatten();
+        for (key, value) in fields.filter(|(key, _)| !SPELLED_APART.contains(&key.as_str())) {
+            add(key);
+            add(&value.to_string());
+        }
+        digest(&names)
     }
-    digest(&names)
 }
 
 /// Adds a message's text to the prompt and counts its tokens.
@@ -242,7 +335,7 @@ mod tests {
         let body = br#"{"model":"a/b","max_completion_tokens":9,"messages":[
             {"role":"system","content":"12345"},
             {"role":"user","content":[{"type":"text","text":"abcd"},{"type":"image_url"}]}]}"#;
-        let request = ChatRequest::read(body).unwrap();
+        let request = ChatRequest::read(body, Api::Chat).unwrap();
         assert_eq!(request.prompt_tokens, 3 + (4 + 2) + (4 + 1 + 100));
         assert_eq!(request.max_tokens, Some(9));
         assert_eq!(request.prompt, "system:12345\nuser:abcd\n");
@@ -262,7 +355,7 @@ mod tests {
                 "max_tokens",
             ),
         ] {
-            let refused = ChatRequest::read(body.as_bytes()).unwrap_err();
+            let refused = ChatRequest::read(body.as_bytes(), Api::Chat).unwrap_err();
             assert_eq!(refused.param, param, "{body}");
         }
     }
@@ -275,10 +368,13 @@ mod tests {
             let body = format!(
                 r#"{{"model":"a/b","messages":[{{"role":"user","content":{quoted}}}],"tools":{quoted},"reasoning":{quoted}}}"#
             );
-            let request = ChatRequest::read(body.as_bytes()).unwrap();
+            let request = ChatRequest::read(body.as_bytes(), Api::Chat).unwrap();
             let chars = content.chars().count() as u64;
             prop_assert_eq!(request.prompt_tokens, 7 + chars.div_ceil(4));
-            let _ = ChatRequest::read(rest.as_bytes());
+            for api in [Api::Chat, Api::Messages, Api::Responses] {
+                let _ = ChatRequest::read(rest.as_bytes(), api);
+                let _ = ChatRequest::read(body.as_bytes(), api);
+            }
         }
     }
 }

@@ -8,13 +8,16 @@ use serde_json::Value;
 use super::answer::{self, Answer, Finish, Moment};
 use super::bill::{Bill, Usage};
 use super::chat::{self, Identity};
+use super::dialect::Dialect;
 use super::draw::{Seed, happens};
 use super::ending::{self, Ending};
 use super::fault::{Fault, Faults, Selection};
 use super::framing::{self, Step};
+use super::messages;
 use super::refusal::{Context, Refused};
 use super::render;
-use super::request::ChatRequest;
+use super::request::{Api, ChatRequest};
+use super::responses;
 use super::world::{Model, World};
 use crate::units::Nanos;
 
@@ -102,16 +105,18 @@ impl Script {
         moment: &Moment,
     ) -> Self {
         let seed = answer::seed(world, model, request, moment);
-        let faults = chosen(&seed, model, selection, moment.ordinal);
-        let identity = Identity::new(&seed, &request.model, moment.unix_ms);
+        let mut faults = chosen(&seed, model, selection, moment.ordinal);
+        faults.dialect = world.dialect_of(model, selection);
+        let identity = Identity::new(&seed, request, faults.dialect, moment.unix_ms);
         let context = Context {
             model: &request.model,
             generation_id: &identity.generation_id,
             unix_ms: moment.unix_ms,
         };
         let refused = faults.iter().find_map(|fault| Refused::of(fault, &context));
+        let refused = refused.or_else(|| unsupported(model, request, faults.dialect));
         if let Some(refused) = refused {
-            let refused = Self::refused(refused);
+            let refused = Self::refused(refused.told(faults.dialect, request.api));
             return Self { faults, ..refused };
         }
         if faults.has(Fault::StallHeaders) {
@@ -123,15 +128,27 @@ impl Script {
         let answer = Answer::draw(world, model, request, moment, &faults);
         if answer.attempts.is_empty() {
             let message = "No provider of this model is allowed by `providerOptions.gateway.only`";
-            let refused = Self::refused(Refused::bad_request(message, "only"));
+            let refused = Refused::bad_request(message, "only");
+            let refused = Self::refused(refused.told(faults.dialect, request.api));
             return Self { faults, ..refused };
         }
         if request.stream {
             streamed(&answer, &identity, request, faults)
         } else {
-            whole(&answer, &identity, faults)
+            whole(&answer, &identity, request, faults)
         }
     }
+}
+
+/// What `OpenAI` refuses of its o-series: the old name of the token limit.
+fn unsupported(model: &Model, request: &ChatRequest, dialect: Dialect) -> Option<Refused> {
+    let strict = matches!(dialect, Dialect::OpenAi | Dialect::Azure);
+    let name = model.id.rsplit('/').next().unwrap_or_default();
+    let mut letters = name.chars();
+    let o_series =
+        letters.next() == Some('o') && letters.next().is_some_and(|c| c.is_ascii_digit());
+    let old = request.api == Api::Chat && request.old_limit_name;
+    (strict && o_series && old).then(|| Refused::unsupported("max_tokens", "max_completion_tokens"))
 }
 
 /// The faults of a request: those its model id names, those the model always has, and one drawn
@@ -175,7 +192,9 @@ fn account(answer: &Answer, identity: &Identity, streamed: bool) -> Account {
 fn headers(
     content_type: &str,
     identity: &Identity,
+    answer: &Answer,
     faults: &Faults,
+    api: Api,
 ) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("content-type", content_type.to_owned()),
@@ -186,19 +205,60 @@ fn headers(
     if let Some(encoding) = framing::encoding(faults) {
         headers.push(("content-encoding", encoding.to_owned()));
     }
-    if faults.has(Fault::OpenRouter) {
-        headers.push(("x-generation-id", identity.generation_id.clone()));
+    let request_id = format!("req_{}", identity.mark);
+    match faults.dialect {
+        Dialect::OpenRouter => headers.push(("x-generation-id", identity.generation_id.clone())),
+        Dialect::LiteLlm => headers.extend(litellm_headers(content_type, identity, answer)),
+        Dialect::OpenAi | Dialect::Groq | Dialect::Azure => {
+            headers.push(("x-request-id", request_id));
+        }
+        Dialect::Anthropic => headers.push(("request-id", request_id)),
+        Dialect::Vercel if api == Api::Messages => headers.push(("request-id", request_id)),
+        _ => {}
+    }
+    headers
+}
+
+/// What a `LiteLLM` proxy adds. Its headers leave before the answer: only a whole answer's have the
+/// cost.
+fn litellm_headers(
+    content_type: &str,
+    identity: &Identity,
+    answer: &Answer,
+) -> Vec<(&'static str, String)> {
+    let group = identity.model.split('+').next().unwrap_or_default();
+    let mut headers = vec![
+        ("x-litellm-call-id", identity.id.clone()),
+        ("x-litellm-model-id", identity.mark.clone()),
+        ("x-litellm-version", "0.0.0-simulated".to_owned()),
+        ("x-litellm-attempted-retries", "0".to_owned()),
+        ("x-litellm-attempted-fallbacks", "0".to_owned()),
+        ("x-ratelimit-limit-requests", "1000".to_owned()),
+        ("x-ratelimit-remaining-requests", "999".to_owned()),
+    ];
+    // A world may name its models with any letters; a header may not.
+    if group.bytes().all(|byte| byte.is_ascii_graphic()) {
+        headers.push(("x-litellm-model-group", group.to_owned()));
+    }
+    if content_type == "application/json" {
+        let millis = answer.finish_at.as_millis_f64().round();
+        headers.push(("x-litellm-response-cost", answer.bill.cost.to_string()));
+        headers.push(("x-litellm-response-duration-ms", millis.to_string()));
     }
     headers
 }
 
 fn streamed(answer: &Answer, identity: &Identity, request: &ChatRequest, faults: Faults) -> Script {
-    let mut events = render::events(answer, identity, request, &faults);
-    let ending = ending::apply(&mut events, identity, &faults);
+    let mut events = match request.api {
+        Api::Chat => render::events(answer, identity, request, &faults),
+        Api::Messages => messages::events(answer, identity, &faults),
+        Api::Responses => responses::events(answer, identity, request, &faults),
+    };
+    let ending = ending::apply(&mut events, identity, &faults, request.api);
     Script {
         head_at: Some(answer.headers_at),
         status: 200,
-        headers: headers("text/event-stream", identity, &faults),
+        headers: headers("text/event-stream", identity, answer, &faults, request.api),
         steps: framing::steps(&events, &faults),
         ending,
         account: Some(account(answer, identity, true)),
@@ -207,10 +267,14 @@ fn streamed(answer: &Answer, identity: &Identity, request: &ChatRequest, faults:
 }
 
 /// A JSON body at the end of the answer's time; faults of streams apply as far as they make sense.
-fn whole(answer: &Answer, identity: &Identity, faults: Faults) -> Script {
+fn whole(answer: &Answer, identity: &Identity, request: &ChatRequest, faults: Faults) -> Script {
     let at = answer.finish_at;
-    let error = in_body_error(&faults);
-    let body = error.unwrap_or_else(|| chat::completion(identity, answer, &faults));
+    let error = in_body_error(&faults, request.api);
+    let body = error.unwrap_or_else(|| match request.api {
+        Api::Chat => chat::completion(identity, answer, &faults, request.parsed_reasoning),
+        Api::Messages => messages::message(answer, identity, &faults),
+        Api::Responses => responses::response(answer, identity, request, &faults),
+    });
     let mut body = body.to_string().into_bytes();
     let breaks = [
         (Fault::Cut, Ending::Clean),
@@ -224,7 +288,8 @@ fn whole(answer: &Answer, identity: &Identity, faults: Faults) -> Script {
     }
     let mut head_at = at;
     let mut steps = Vec::new();
-    if faults.has(Fault::BlankLines) {
+    // DeepSeek keeps a queued request alive with them.
+    if faults.has(Fault::BlankLines) || faults.dialect == Dialect::DeepSeek {
         head_at = answer.headers_at;
         let count = (at.since(head_at).0 / BLANK_EVERY.0).clamp(1, MAX_BLANK_LINES);
         let blank =
@@ -235,7 +300,7 @@ fn whole(answer: &Answer, identity: &Identity, faults: Faults) -> Script {
     Script {
         head_at: Some(head_at),
         status: 200,
-        headers: headers("application/json", identity, &faults),
+        headers: headers("application/json", identity, answer, &faults, request.api),
         steps: framing::bodies(steps, &faults),
         ending: broken.map_or(Ending::Clean, |(_, ending)| ending),
         account: Some(account(answer, identity, false)),
@@ -244,12 +309,12 @@ fn whole(answer: &Answer, identity: &Identity, faults: Faults) -> Script {
 }
 
 /// An error that came after the status: 200 with nothing but an error.
-fn in_body_error(faults: &Faults) -> Option<Value> {
+fn in_body_error(faults: &Faults, api: Api) -> Option<Value> {
     let kinds = [
         Fault::ErrorFirst,
         Fault::ErrorMidstream,
         Fault::ErrorMidstreamDone,
     ];
     let failed = kinds.into_iter().any(|fault| faults.has(fault));
-    failed.then(ending::error_body)
+    failed.then(|| ending::error_body(faults.dialect, api))
 }

@@ -194,6 +194,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::request::Api;
     use crate::sim::world::{RetryAfter, World};
     use proptest::prelude::*;
 
@@ -203,7 +204,7 @@ mod tests {
             "model": model, "messages": [{ "role": "user", "content": text }],
             "providerOptions": { "gateway": { "caching": caching } },
         });
-        ChatRequest::read(body.to_string().as_bytes()).unwrap()
+        ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap()
     }
 
     #[test]

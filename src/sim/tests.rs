@@ -7,7 +7,7 @@ use super::answer::Moment;
 use super::bill::{Bill, Terms};
 use super::ending::Ending;
 use super::fault::{Fault, Selection};
-use super::request::ChatRequest;
+use super::request::{Api, ChatRequest};
 use super::script::Script;
 use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
 use crate::units::Nanos;
@@ -33,7 +33,7 @@ fn body(model: &str, text: &str, changes: &[(&str, Value)]) -> Value {
 
 /// The script of a request in a world.
 fn write_in(world: &World, body: &Value, moment: &Moment) -> Script {
-    let request = ChatRequest::read(body.to_string().as_bytes()).unwrap();
+    let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
     let selection: Selection = request.model.parse().unwrap();
     let model = world.model(&selection.model).unwrap();
     Script::write(world, &model, &selection, &request, moment)

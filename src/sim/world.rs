@@ -17,6 +17,8 @@ use super::character::{
     Cache, CacheKind, Character, CharacterWire, Factor, Millis, PriceWire, Reasoning, Shown, Sigma,
     Spread, TokenSpread,
 };
+use super::dialect::Dialect;
+use super::fault::Selection;
 use crate::units::{Nanos, Usd};
 
 /// The built-in world: the quickstart's gateway, and the reference of every key.
@@ -41,6 +43,8 @@ pub struct World {
     pub seed: u64,
     /// Whether the salt of a run is left out.
     pub fixed_salt: bool,
+    /// Whose ways every model has that says nothing else, and whose the other routes have.
+    pub dialect: Dialect,
     /// Who may ask.
     pub access: Access,
     /// The balance that `/v1/credits` begins with.
@@ -144,6 +148,7 @@ impl Model {
 struct WorldWire {
     seed: Option<u64>,
     fixed_salt: Option<bool>,
+    dialect: Option<Dialect>,
     access: Option<Access>,
     credits_usd: Option<Usd>,
     generation_delay_ms: Option<Millis>,
@@ -185,6 +190,7 @@ impl World {
         Ok(Self {
             seed: own.seed.or(built_in.seed).ok_or(missing("seed"))?,
             fixed_salt: own.fixed_salt.or(built_in.fixed_salt).unwrap_or_default(),
+            dialect: own.dialect.or(built_in.dialect).unwrap_or_default(),
             access: own.access.or(built_in.access).ok_or(missing("access"))?,
             credits: credits.ok_or(missing("credits_usd"))?,
             generation_delay: delay.ok_or(missing("generation_delay_ms"))?.nanos(),
@@ -200,12 +206,22 @@ impl World {
         self.models.values().map(Arc::as_ref)
     }
 
+    /// In whose words a request's answer is told: as its model id says, else as the model's
+    /// character says, else as the world says.
+    pub fn dialect_of(&self, model: &Model, selection: &Selection) -> Dialect {
+        let own = selection.dialect.or(model.character.dialect);
+        own.unwrap_or(self.dialect)
+    }
+
     /// The model of that id (without faults); `sim/constant-TTFTms-GAPms-TOKENS` is always there.
     pub fn model(&self, id: &str) -> Option<Arc<Model>> {
-        match id.strip_prefix("sim/constant-") {
-            Some(times) => constant(id, times).map(Arc::new),
-            None => self.models.get(id).cloned(),
+        if let Some(times) = id.strip_prefix("sim/constant-") {
+            return constant(id, times).map(Arc::new);
         }
+        // Ollama's ids have a tag, and one without means the latest.
+        let plain = id.strip_suffix(":latest");
+        let plain = plain.filter(|_| self.dialect == Dialect::Ollama);
+        self.models.get(plain.unwrap_or(id)).cloned()
     }
 }
 

@@ -20,18 +20,19 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use self::play::Player;
 use self::socket::{Door, Handle};
 use super::answer::Moment;
+use super::dialect::Dialect;
 use super::draw::digest;
 use super::fault::Selection;
 use super::listing;
 use super::refusal::Refused;
-use super::request::ChatRequest;
+use super::request::{Api, ChatRequest};
 use super::script::Script;
 use super::state;
 use super::truth::{Log, Truth};
@@ -50,6 +51,7 @@ pub struct Simulator;
 /// A simulator that runs on a thread of its own until it is dropped.
 pub struct Running {
     address: SocketAddr,
+    base_path: &'static str,
     log: Arc<Log>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -66,6 +68,7 @@ impl Simulator {
         salt: u64,
     ) -> io::Result<Running> {
         let address = listener.local_addr()?;
+        let base_path = world.dialect.base_path();
         let log = Arc::new(Log::new(truth));
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::new(Shared::new(world, Arc::clone(&log), salt));
@@ -80,6 +83,7 @@ impl Simulator {
             .spawn(run)?;
         Ok(Running {
             address,
+            base_path,
             log,
             stop: Some(stop),
             thread: Some(thread),
@@ -88,9 +92,10 @@ impl Simulator {
 }
 
 impl Running {
-    /// Where it listens, `/v1` included, without a slash at the end.
+    /// Where it listens, with the path of its dialect's vendor (mostly `/v1`, which answers in every
+    /// dialect), without a slash at the end.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}{}", self.address, self.base_path)
     }
 
     /// What it answered so far, oldest first; only the newest
@@ -202,20 +207,32 @@ impl Shared {
     }
 }
 
+/// The routes under `/v1`, and under the path of the dialect's vendor.
 fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/v1/chat/completions", post(chat).head(alive))
-        .route("/v1/models", get(models).head(alive))
-        .route("/v1/models/{creator}/{model}", get(model).head(alive))
-        .route(
-            "/v1/models/{creator}/{model}/endpoints",
-            get(endpoints).head(alive),
-        )
-        .route("/v1/credits", get(credits).head(alive))
-        .route("/v1/generation", get(generation).head(alive))
-        .route("/v1/report", get(report).head(alive))
-        .fallback(elsewhere)
-        .with_state(shared)
+    let dialect = shared.world.dialect;
+    let mut api = Router::new()
+        .route("/chat/completions", conversation(Api::Chat))
+        .route("/messages", conversation(Api::Messages))
+        .route("/responses", conversation(Api::Responses))
+        .route("/models", get(models).head(alive))
+        .route("/models/{creator}/{model}", get(model).head(alive));
+    if matches!(dialect, Dialect::Vercel | Dialect::OpenRouter) {
+        let endpoints_path = "/models/{creator}/{model}/endpoints";
+        api = api
+            .route(endpoints_path, get(endpoints).head(alive))
+            .route("/credits", get(credits).head(alive))
+            .route("/generation", get(generation).head(alive));
+    }
+    if dialect == Dialect::Vercel {
+        api = api.route("/report", get(report).head(alive));
+    }
+    let router = Router::new().nest("/v1", api.clone());
+    let router = match dialect.base_path() {
+        "/v1" => router,
+        "" => router.merge(api),
+        path => router.nest(path, api),
+    };
+    router.fallback(elsewhere).with_state(shared)
 }
 
 /// Some clients open connections with HEAD: it must cost nothing and succeed.
@@ -223,9 +240,19 @@ async fn alive() -> StatusCode {
     StatusCode::OK
 }
 
-async fn chat(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(handle): ConnectInfo<Handle>,
+/// A route that answers conversations.
+fn conversation(api: Api) -> MethodRouter<Arc<Shared>> {
+    let answer = move |State(shared): State<Arc<Shared>>,
+                       ConnectInfo(handle): ConnectInfo<Handle>,
+                       headers: HeaderMap,
+                       body: Body| converse(api, shared, handle, headers, body);
+    post(answer).head(alive)
+}
+
+async fn converse(
+    api: Api,
+    shared: Arc<Shared>,
+    handle: Handle,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -236,9 +263,12 @@ async fn chat(
     let writer = Arc::clone(&shared);
     // Beside the thread that plays: a script takes longer to write than a chunk to send, and the
     // next request's arrival would be stamped late. One such thread, so that order is kept.
-    let written = tokio::task::spawn_blocking(move || match &read {
-        Some(body) => prepare(&writer, &headers, body, arrival),
-        None => Asked::refused(Refused::too_large()),
+    let written = tokio::task::spawn_blocking(move || {
+        if let Some(body) = &read {
+            return prepare(&writer, &headers, body, api, arrival);
+        }
+        let refused = Refused::too_large();
+        Asked::refused(refused.told(writer.world.dialect, api))
     });
     let Ok(asked) = written.await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -278,15 +308,17 @@ impl Asked {
 
 /// Everything between reading a request and playing its script, in the gateway's order: key,
 /// body, model, limits, answer.
-fn prepare(shared: &Shared, headers: &HeaderMap, body: &[u8], arrival: Nanos) -> Asked {
-    let key = match admitted_key(&shared.world, headers) {
+fn prepare(shared: &Shared, headers: &HeaderMap, body: &[u8], api: Api, arrival: Nanos) -> Asked {
+    let dialect = shared.world.dialect;
+    let key = match admitted_key(&shared.world, headers, api) {
         Ok(key) => key,
-        Err(refused) => return Asked::refused(refused),
+        Err(refused) => return Asked::refused(refused.told(dialect, api)),
     };
-    let request = match ChatRequest::read(body) {
+    let request = match ChatRequest::read(body, api) {
         Ok(request) => request,
         Err(wrong) => {
-            return Asked::refused(Refused::bad_request(&wrong.message, wrong.param));
+            let refused = Refused::bad_request(&wrong.message, wrong.param);
+            return Asked::refused(refused.told(dialect, api));
         }
     };
     let (script, ordinal) = scripted(shared, &request, key, arrival);
@@ -298,19 +330,28 @@ fn prepare(shared: &Shared, headers: &HeaderMap, body: &[u8], arrival: Nanos) ->
     }
 }
 
-/// A name for the key of a request that may pass.
-fn admitted_key(world: &World, headers: &HeaderMap) -> Result<u64, Refused> {
-    let bearer = header(headers, "authorization");
-    let key = bearer.as_deref().and_then(|text| {
+/// The key of a request: as a bearer, or as its route or dialect carries it.
+fn key_of(dialect: Dialect, headers: &HeaderMap, api: Api) -> Option<String> {
+    let bearer = header(headers, "authorization").and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        let bears = scheme.eq_ignore_ascii_case("bearer");
+        bears.then(|| key.trim().to_owned())
     });
-    let accepted = match key {
-        None | Some("") => world.access.missing_key == MissingKey::Accept,
-        Some(key) => {
-            let keys = &world.access.keys;
-            keys.is_empty() || keys.iter().any(|accepted| accepted == key)
-        }
+    let anthropic = api == Api::Messages || dialect == Dialect::Anthropic;
+    let own = match (anthropic, dialect.takes_api_key_header()) {
+        (true, _) => header(headers, "x-api-key"),
+        (false, true) => header(headers, "api-key"),
+        (false, false) => None,
+    };
+    bearer.or(own).filter(|key| !key.is_empty())
+}
+
+/// A name for the key of a request that may pass.
+fn admitted_key(world: &World, headers: &HeaderMap, api: Api) -> Result<u64, Refused> {
+    let key = key_of(world.dialect, headers, api);
+    let accepted = match &key {
+        None => world.access.missing_key == MissingKey::Accept,
+        Some(key) => world.access.keys.is_empty() || world.access.keys.contains(key),
     };
     if accepted {
         Ok(digest(key.unwrap_or_default().as_bytes()))
@@ -322,13 +363,15 @@ fn admitted_key(world: &World, headers: &HeaderMap) -> Result<u64, Refused> {
 /// The script of a request that could be read, and how many equal ones came before.
 fn scripted(shared: &Shared, request: &ChatRequest, key: u64, arrival: Nanos) -> (Script, u64) {
     let world = &shared.world;
-    let refused = |refused| (Script::refused(refused), 0);
+    let told = |dialect, refused: Refused| (Script::refused(refused.told(dialect, request.api)), 0);
     let Ok(selection) = request.model.parse::<Selection>() else {
-        return refused(Refused::unknown_model(&request.model));
+        return told(world.dialect, Refused::unknown_model(&request.model));
     };
     let Some(model) = world.model(&selection.model) else {
-        return refused(Refused::unknown_model(&request.model));
+        let dialect = selection.dialect.unwrap_or(world.dialect);
+        return told(dialect, Refused::unknown_model(&request.model));
     };
+    let refused = |refused| told(world.dialect_of(&model, &selection), refused);
     if !model.language {
         let message = format!("Model '{}' is not a language model", model.id);
         return refused(Refused::bad_request(&message, "model"));
@@ -377,8 +420,11 @@ async fn model(
 ) -> Response {
     let id = format!("{creator}/{model}");
     match shared.world.models().find(|model| model.id == id) {
-        Some(model) => json(200, model.entry.to_string()),
-        None => refuse(Refused::unknown_model(&id)),
+        Some(model) => {
+            let entry = listing::entry(model, shared.world.dialect);
+            json(200, entry.to_string())
+        }
+        None => refuse(&shared, Refused::unknown_model(&id)),
     }
 }
 
@@ -389,13 +435,13 @@ async fn endpoints(
     let id = format!("{creator}/{model}");
     match shared.world.models().find(|model| model.id == id) {
         Some(model) => json(200, listing::endpoints(model).to_string()),
-        None => refuse(Refused::unknown_model(&id)),
+        None => refuse(&shared, Refused::unknown_model(&id)),
     }
 }
 
 async fn credits(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refused) = admitted_key(&shared.world, &headers) {
-        return refuse(refused);
+    if let Err(refused) = admitted_key(&shared.world, &headers, Api::Chat) {
+        return refuse(&shared, refused);
     }
     let used: Usd = shared.with_state(|state| state.total_spent());
     json(200, listing::credits(&shared.world, used).to_string())
@@ -411,8 +457,8 @@ async fn generation(
     headers: HeaderMap,
     Query(query): Query<GenerationQuery>,
 ) -> Response {
-    if let Err(refused) = admitted_key(&shared.world, &headers) {
-        return refuse(refused);
+    if let Err(refused) = admitted_key(&shared.world, &headers, Api::Chat) {
+        return refuse(&shared, refused);
     }
     let (delay, now) = (shared.world.generation_delay, shared.now());
     let id = query.id.as_deref();
@@ -422,23 +468,33 @@ async fn generation(
     });
     match found {
         Some(body) => json(200, body.to_string()),
-        None => refuse(listing::no_generation(id)),
+        None => refuse(&shared, listing::no_generation(id)),
     }
 }
 
-async fn report() -> Response {
-    refuse(listing::report())
+async fn report(State(shared): State<Arc<Shared>>) -> Response {
+    refuse(&shared, listing::report())
 }
 
-/// Unknown paths: JSON under `/v1`, a page elsewhere, as the real gateway's host answers.
-async fn elsewhere(uri: Uri) -> Response {
+/// Unknown paths: JSON where the routes are, a page elsewhere, as the real gateway's host answers.
+async fn elsewhere(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let path = uri.path();
-    let below_v1 = path == "/v1" || path.starts_with("/v1/");
-    refuse(if below_v1 {
+    let bases = ["/v1", shared.world.dialect.base_path()];
+    let below = |base: &str| {
+        let rest = path.strip_prefix(base);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let refused = if bases.into_iter().any(below) {
         Refused::unknown_path(path)
     } else {
         Refused::html(404, "404: This page could not be found")
-    })
+    };
+    let route = if path.ends_with("/messages") || path.contains("/messages/") {
+        Api::Messages
+    } else {
+        Api::Chat
+    };
+    refuse_on(&shared, refused, route)
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -454,7 +510,13 @@ fn json(status: u16, body: String) -> Response {
     respond(status, &json_type(), body)
 }
 
-fn refuse(refused: Refused) -> Response {
+/// A refusal of a route that answers no conversation.
+fn refuse(shared: &Shared, refused: Refused) -> Response {
+    refuse_on(shared, refused, Api::Chat)
+}
+
+fn refuse_on(shared: &Shared, refused: Refused, api: Api) -> Response {
+    let refused = refused.told(shared.world.dialect, api);
     respond(refused.status, &refused.headers, refused.body)
 }
 

@@ -1,0 +1,174 @@
+//! Whose words an answer is told in: the servers that the simulator can pass for.
+//!
+//! Owns the closed list of dialects, their names and the questions the room asks of one (where
+//! thinking stands, when usage comes, which path it lives under). Must not know answers, JSON or
+//! sockets. Invariant: a dialect changes how an answer looks, never what is said nor how many
+//! tokens it has.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// A server whose ways the simulator plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Dialect {
+    /// The Vercel AI Gateway.
+    #[default]
+    Vercel,
+    /// `OpenRouter`.
+    OpenRouter,
+    /// `OpenAI` itself.
+    OpenAi,
+    /// The `LiteLLM` proxy.
+    LiteLlm,
+    /// vLLM's own server.
+    Vllm,
+    /// llama.cpp's own server.
+    LlamaCpp,
+    /// Ollama.
+    Ollama,
+    /// Groq.
+    Groq,
+    /// `DeepSeek`.
+    DeepSeek,
+    /// Mistral.
+    Mistral,
+    /// Azure.
+    Azure,
+    /// Anthropic itself: its own events, model list and errors.
+    Anthropic,
+}
+
+/// Under which name a server shows thinking in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinkingField {
+    /// `reasoning`, with `reasoning_details` beside it.
+    Detailed,
+    /// `reasoning`.
+    Reasoning,
+    /// `reasoning_content`.
+    ReasoningContent,
+    /// A part of `content`.
+    Part,
+    /// Nowhere.
+    Absent,
+}
+
+/// Where the usage of a streamed chat stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsagePlace {
+    /// In the finish chunk, always.
+    Finish,
+    /// In a chunk after the finish, always.
+    After,
+    /// In a chunk after the finish, if asked for.
+    AfterIfAsked,
+}
+
+/// A text that names no dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a dialect; there are {names}", names = Dialect::names())]
+pub struct UnknownDialect(String);
+
+impl Dialect {
+    /// Every dialect, in the order of the documentation.
+    pub const ALL: [Self; 12] = [
+        Self::Vercel,
+        Self::OpenRouter,
+        Self::OpenAi,
+        Self::LiteLlm,
+        Self::Vllm,
+        Self::LlamaCpp,
+        Self::Ollama,
+        Self::Groq,
+        Self::DeepSeek,
+        Self::Mistral,
+        Self::Azure,
+        Self::Anthropic,
+    ];
+
+    /// Its name in worlds and in model ids.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vercel => "vercel",
+            Self::OpenRouter => "openrouter",
+            Self::OpenAi => "openai",
+            Self::LiteLlm => "litellm",
+            Self::Vllm => "vllm",
+            Self::LlamaCpp => "llamacpp",
+            Self::Ollama => "ollama",
+            Self::Groq => "groq",
+            Self::DeepSeek => "deepseek",
+            Self::Mistral => "mistral",
+            Self::Azure => "azure",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
+    /// The path under which the vendor serves its routes; empty: the root.
+    pub const fn base_path(self) -> &'static str {
+        match self {
+            Self::OpenRouter => "/api/v1",
+            Self::Groq | Self::Azure => "/openai/v1",
+            Self::DeepSeek => "",
+            _ => "/v1",
+        }
+    }
+
+    /// Where a chat shows thinking.
+    pub const fn thinking_field(self) -> ThinkingField {
+        match self {
+            Self::Vercel | Self::OpenRouter => ThinkingField::Detailed,
+            Self::Vllm | Self::Ollama | Self::Groq => ThinkingField::Reasoning,
+            Self::LiteLlm | Self::LlamaCpp | Self::DeepSeek => ThinkingField::ReasoningContent,
+            Self::Mistral => ThinkingField::Part,
+            Self::OpenAi | Self::Azure | Self::Anthropic => ThinkingField::Absent,
+        }
+    }
+
+    /// Where a streamed chat tells its usage.
+    pub const fn usage_place(self) -> UsagePlace {
+        match self {
+            Self::Vercel | Self::Mistral | Self::DeepSeek | Self::Groq => UsagePlace::Finish,
+            Self::OpenRouter => UsagePlace::After,
+            _ => UsagePlace::AfterIfAsked,
+        }
+    }
+
+    /// Whether thinking that nobody can read is sent at all.
+    pub const fn shows_encrypted(self) -> bool {
+        matches!(self, Self::Vercel | Self::OpenRouter)
+    }
+
+    /// Whether a key may come in the header `api-key`.
+    pub const fn takes_api_key_header(self) -> bool {
+        matches!(self, Self::Azure)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDialect> {
+        let found = Self::ALL.into_iter().find(|dialect| dialect.name() == name);
+        found.ok_or_else(|| UnknownDialect(name.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Dialect {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
