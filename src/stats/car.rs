@@ -12,6 +12,8 @@
 //! the variance taken between prompts: without a difference, exchanging a prompt's labels only
 //! changes the sign of its T, so that t is a self-normalised sum of symmetric terms whatever the noise.
 
+use std::ops::Range;
+
 use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
 use super::paired::{Paired, Sides};
@@ -31,6 +33,10 @@ const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
 /// Values that a step of h may carry a value past, on average, for the last order to be worth repairing:
 /// their number times the step is about that.
 const REPAIR_WITHIN: f64 = 30.0;
+
+/// Prompts left out in one pass over all values: their parts of every score stay in a processor's cache,
+/// and memory stays small however many prompts there are.
+const LEFT_OUT_AT_ONCE: usize = 64;
 
 /// Moves a value after which repairing the last order is given up.
 const REPAIR_MOVES_PER_VALUE: usize = 30;
@@ -125,22 +131,25 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     }
     let mut ranking = Ranking::new(paired);
     let scores = ranking.scores(h);
-    let parts = ranking.parts();
     let shares = paired.weights().shares();
-    (0..count)
-        .map(|left_out| {
-            let others = (0..count).filter(|&prompt| prompt != left_out);
+    let mut without = Vec::with_capacity(count);
+    for first in (0..count).step_by(LEFT_OUT_AT_ONCE) {
+        let left_out = first..count.min(first + LEFT_OUT_AT_ONCE);
+        let parts = ranking.parts(left_out.clone());
+        without.extend(left_out.clone().map(|absent| {
+            let others = (0..count).filter(|&prompt| prompt != absent);
             let (values, shares): (Vec<f64>, Vec<f64>) = others
                 .map(|prompt| {
-                    let owed = parts[prompt * count + left_out];
+                    let owed = parts[prompt * left_out.len() + absent - first];
                     (scores[prompt] - owed, shares[prompt])
                 })
                 .unzip();
             Weights::new(&shares)
                 .and_then(|weights| Mean::weighted(&values, &weights))
                 .expect("one other prompt at least, positive weights, finite scores")
-        })
-        .collect()
+        }));
+    }
+    without
 }
 
 /// A search along h that evaluates no h twice.
@@ -328,31 +337,34 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// For every prompt and every other: how much of the prompt's score at the last h comes from the
-    /// other's values lying below its own (row by row). A value's rank among all is 1/2 + the values
-    /// below it + half of those tied with it, itself included.
-    fn parts(&self) -> Vec<f64> {
+    /// For every prompt (row by row) and each of those to be left out: how much of the prompt's score at the
+    /// last h comes from the other's values lying below its own. A value's rank among all is 1/2 + the
+    /// values below it + half of those tied with it, itself included.
+    fn parts(&self, left_out: Range<usize>) -> Vec<f64> {
         let prompts = self.paired.prompts();
-        let count = prompts.len();
-        let mut below = vec![0.0; count];
-        let mut parts = vec![0.0; count * count];
+        let width = left_out.len();
+        let mut below = vec![0.0; width];
+        let mut parts = vec![0.0; prompts.len() * width];
         for tied in self.values.chunk_by(|a, b| a.key == b.key) {
-            for value in tied {
-                below[value.prompt()] += 0.5;
-            }
+            let pass_half = |below: &mut [f64]| {
+                for value in tied {
+                    if left_out.contains(&value.prompt()) {
+                        below[value.prompt() - left_out.start] += 0.5;
+                    }
+                }
+            };
+            pass_half(&mut below);
             for value in tied {
                 let prompt = value.prompt();
                 let sides = &prompts[prompt];
                 let mean_share = sides.b().len() as f64 / sides.len() as f64;
                 let weight = f64::from(value.side % 2) - mean_share;
-                let row = &mut parts[prompt * count..(prompt + 1) * count];
+                let row = &mut parts[prompt * width..(prompt + 1) * width];
                 for (part, below) in row.iter_mut().zip(&below) {
                     *part += weight * below;
                 }
             }
-            for value in tied {
-                below[value.prompt()] += 0.5;
-            }
+            pass_half(&mut below);
         }
         parts
     }

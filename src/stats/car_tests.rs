@@ -117,6 +117,31 @@ fn the_prompt_that_decides_is_seen() {
     }
 }
 
+#[test]
+fn many_prompts_are_left_out_in_blocks() {
+    // More prompts than one pass leaves out: the last block must be as right as the first.
+    let prompts: Vec<Prompt> = (0..LEFT_OUT_AT_ONCE + 3)
+        .map(|i| {
+            let base = 50.0 + (i * 37 % 101) as f64;
+            (
+                vec![base, base * 1.3],
+                vec![base * 1.1, base * (1.0 + (i % 7) as f64 / 20.0)],
+            )
+        })
+        .collect();
+    let left_out = without_each(&Paired::new(&prompts).unwrap(), 0.01);
+    assert_eq!(left_out.len(), prompts.len());
+    for absent in [0, LEFT_OUT_AT_ONCE - 1, LEFT_OUT_AT_ONCE, prompts.len() - 1] {
+        let mut others = prompts.clone();
+        others.remove(absent);
+        let truth = test(&Paired::new(&others).unwrap(), 0.01);
+        assert!(
+            near(left_out[absent].t(0.0), truth.t(0.0), 1e-9),
+            "{absent}"
+        );
+    }
+}
+
 proptest! {
     // Counting ranks by sorting gives what the definition gives by comparing everything.
     #[test]
