@@ -1,7 +1,7 @@
 //! One chunk of a streamed answer, or a whole answer that was not streamed.
 //!
 //! Owns the conversion of the wire structs of the chat route into what was said; the bytes say
-//! themselves which route they are of, and [`messages`] and [`responses`] read theirs. Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
+//! themselves which route they are of, and `messages` and `responses` read theirs. Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
 //! absent field, never a lost chunk; money is read from its decimal text, never as a float.
 
 use std::borrow::Cow;
