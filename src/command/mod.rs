@@ -43,7 +43,7 @@ pub enum Verb {
     Sim(sim::Options),
 }
 
-/// Exit codes, as DESIGN and `--help` list them.
+/// Exit codes, as the README and `--help` list them.
 pub mod exit {
     /// Done; every gate passed.
     pub const DONE: u8 = 0;

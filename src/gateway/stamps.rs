@@ -1,6 +1,6 @@
 //! The instants of an answer: which frame brought which token.
 //!
-//! Owns what DESIGN's clock says of tokens and gaps. Must not know what was said. Invariant: every
+//! Owns what METHODOLOGY says of the times of tokens and gaps. Must not know what was said. Invariant: every
 //! instant is a frame's; a gap is only measured where the reader waited for it.
 
 use super::recording::Frame;

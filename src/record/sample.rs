@@ -289,7 +289,7 @@ impl Sample {
         first_sent.since(self.scheduled_ns)
     }
 
-    /// Completion tokens a second after the first chunk (DESIGN's *output rate*): completion tokens
+    /// Completion tokens a second after the first chunk (METHODOLOGY's *output rate*): completion tokens
     /// x share of characters after the first chunk / (last token - first token). Absent without
     /// streaming, without usage, where all came in one chunk or burst, or where reasoning was hidden.
     pub fn output_rate(&self) -> Option<f64> {
