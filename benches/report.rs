@@ -188,6 +188,7 @@ fn manifest() -> Manifest {
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(1000),

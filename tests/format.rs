@@ -145,6 +145,7 @@ fn suite() -> Suite {
         seed: 1,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,

@@ -32,6 +32,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,

@@ -7,8 +7,10 @@
 mod base_url;
 pub mod defaults;
 mod duration;
+mod gate;
 pub mod import;
 pub mod limits;
+mod metric;
 mod model;
 mod parameters;
 mod parse;
@@ -29,6 +31,8 @@ mod template;
 mod tests;
 pub mod wire;
 
+pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+pub use metric::{Direction, Metric, Scale};
 pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,

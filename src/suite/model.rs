@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::units::{ModelId, Nanos};
 
+use super::gate::Gate;
+
 /// A checked suite: prompts, what competes on them, and how to run them. Serialized into the
 /// manifest of a run as the *resolved suite*.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,9 @@ pub struct Suite {
     pub max_attempts: u32,
     /// Deadlines of one attempt.
     pub timeouts: Timeouts,
+    /// What a verdict must show, where the suite says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// System text of every prompt that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,

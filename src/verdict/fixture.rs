@@ -66,6 +66,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 3,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(5_000),
