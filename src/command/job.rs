@@ -6,9 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::num::{NonZeroU32, NonZeroU64};
 
-use crate::engine::{self, Orders};
+use crate::engine::{self, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Pacer, Plan, plan};
 use crate::record::{ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status};
@@ -123,10 +122,7 @@ impl Job {
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
             wording: profile.wording,
-            pacer: Pacer::new(
-                profile.requests_per_minute.and_then(NonZeroU32::new),
-                profile.tokens_per_minute.and_then(NonZeroU64::new),
-            ),
+            pace: Pace::new(Pacer::new(suite, &profile.limits)),
         }
     }
 

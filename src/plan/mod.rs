@@ -10,7 +10,9 @@ pub(crate) mod example;
 mod listing;
 mod order;
 mod pace;
+mod tokens;
 
 pub use listing::{Listing, PlanDocument};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
-pub use pace::Pacer;
+pub use pace::{Load, Pacer};
+pub use tokens::{prompt_tokens, reserved_tokens};
