@@ -5,8 +5,8 @@
 //! Invariant: what is made here depends on nothing that happens during the run.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 
+use crate::catalog::Catalog;
 use crate::engine::{self, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Pacer, Plan, plan};
@@ -88,22 +88,26 @@ impl Job {
         }
     }
 
-    /// Says what is worth knowing before a clock starts: which ids the endpoint does not list. They
-    /// are asked all the same: a list may be old, or leave out what the endpoint answers to.
-    pub(super) fn warn(&self, mut to: impl Write) -> io::Result<()> {
-        for note in &self.known.notes {
-            writeln!(to, "note: {note}")?;
-        }
-        let Some(listed) = &self.known.listed else {
-            return Ok(());
-        };
-        let variants = self.asked.suite.variants.iter();
-        let models: BTreeSet<&ModelId> = variants.map(|variant| &variant.model).collect();
-        for model in models.into_iter().filter(|model| !listed.offers(model)) {
-            let said = unlisted(listed, &self.asked.profile.name, model);
-            writeln!(to, "warning: {said}")?;
-        }
-        Ok(())
+    /// What is worth knowing before a clock starts, as lines for standard error: where prices come
+    /// from, and which ids the endpoint does not list. Those are asked all the same: a list may be
+    /// old, or leave out what the endpoint answers to.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
+        let models = self.asked.suite.variants.iter().map(|v| &v.model);
+        let models: BTreeSet<&ModelId> = models.collect();
+        let unlisted = self.known.listed.iter().flat_map(|listed| {
+            let missing = models.iter().filter(|model| !listed.offers(model));
+            missing.map(|model| {
+                let said = unlisted(listed, &self.asked.profile.name, model);
+                format!("warning: {said}")
+            })
+        });
+        notes.chain(unlisted).collect()
+    }
+
+    /// The list of models that knows the endpoint best.
+    pub(super) fn catalog(&self) -> &Catalog {
+        self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
     /// Requests that can be in flight at once.
@@ -202,8 +206,7 @@ impl Job {
         model: &ModelId,
         opened: &Opened,
     ) -> Option<Explanation> {
-        let known = self.known.listed.as_ref().unwrap_or(&self.known.prices);
-        let nearest = known.nearest(model.as_str(), NEAREST_TOLD);
+        let nearest = self.catalog().nearest(model.as_str(), NEAREST_TOLD);
         let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
         explain(&Situation {
             outcome,

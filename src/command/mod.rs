@@ -7,6 +7,7 @@
 mod catalogue;
 mod endpoint;
 mod files;
+mod foresight;
 pub mod import;
 mod job;
 pub mod models;

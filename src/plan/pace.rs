@@ -40,9 +40,31 @@ pub struct Pacer {
     of_variant: Vec<Option<usize>>,
 }
 
+/// One limit, for whoever must be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The model that it is a limit of; `None`: of the endpoint as a whole.
+    pub model: Option<ModelId>,
+    /// How many are allowed.
+    pub per_minute: u64,
+    /// Of what.
+    pub unit: Unit,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Requests.
+    Requests,
+    /// Tokens, of prompts and answers.
+    Tokens,
+}
+
 /// The two limits of an endpoint or a model.
 #[derive(Debug, Clone)]
 struct Lanes {
+    /// `None`: of the endpoint.
+    model: Option<ModelId>,
     requests: Lane,
     tokens: Lane,
 }
@@ -69,13 +91,13 @@ impl Pacer {
             let per_minute = limits.of(model);
             (per_minute != PerMinute::default()).then(|| {
                 limited.push(model);
-                models.push(Lanes::new(per_minute));
+                models.push(Lanes::new(Some(model.clone()), per_minute));
                 models.len() - 1
             })
         });
         let of_variant = of_variant.collect();
         Self {
-            whole: Lanes::new(limits.whole),
+            whole: Lanes::new(None, limits.whole),
             models,
             of_variant,
         }
@@ -101,10 +123,24 @@ impl Pacer {
         }
     }
 
-    /// When everything that was counted so far is used up.
-    pub fn free_at(&self) -> Nanos {
-        let models = self.models.iter().map(Lanes::free_at);
-        models.fold(self.whole.free_at(), Nanos::max)
+    /// The limit that is busy the longest with what was counted so far, and until when. Of two the
+    /// endpoint's own.
+    pub fn busiest(&self) -> Option<(Nanos, Limit)> {
+        let all = std::iter::once(&self.whole).chain(&self.models);
+        let lanes = all.flat_map(|lanes| {
+            let of_lane = |lane: &Lane, unit| {
+                let limit = Limit {
+                    model: lanes.model.clone(),
+                    per_minute: lane.per_minute?.get(),
+                    unit,
+                };
+                Some((lane.free_at, limit))
+            };
+            let requests = of_lane(&lanes.requests, Unit::Requests);
+            let tokens = of_lane(&lanes.tokens, Unit::Tokens);
+            requests.into_iter().chain(tokens)
+        });
+        lanes.reduce(|most, next| if next.0 > most.0 { next } else { most })
     }
 
     fn model_of(&self, load: &Load) -> Option<usize> {
@@ -113,8 +149,9 @@ impl Pacer {
 }
 
 impl Lanes {
-    fn new(per_minute: PerMinute) -> Self {
+    fn new(model: Option<ModelId>, per_minute: PerMinute) -> Self {
         Self {
+            model,
             requests: Lane::new(per_minute.requests.map(NonZeroU64::from)),
             tokens: Lane::new(per_minute.tokens),
         }

@@ -40,6 +40,14 @@ pub struct ModelLimit {
 }
 
 impl RateLimits {
+    /// Whether any of them counts tokens.
+    pub fn count_tokens(&self) -> bool {
+        let models = self.models.iter().map(|limit| limit.per_minute);
+        models
+            .chain([self.whole])
+            .any(|per_minute| per_minute.tokens.is_some())
+    }
+
     /// What the endpoint allows of this model alone, whatever the variant that asks it.
     pub fn of(&self, model: &ModelId) -> PerMinute {
         let fits = |limit: &&ModelLimit| {
