@@ -39,5 +39,6 @@ pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};
 pub use rate::{ModelLimit, PerMinute, RateLimits};
+pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};
 pub use source::{Found, FoundFile, Wanted, WantedKind};
