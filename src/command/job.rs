@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use crate::catalog::Catalog;
 use crate::engine::{self, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
-use crate::plan::{Pacer, Plan, plan};
-use crate::record::{ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status};
+use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::record::{
+    ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
+};
 use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
@@ -126,8 +128,12 @@ impl Job {
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
             wording: profile.wording,
-            pace: Pace::new(Pacer::new(suite, &profile.limits)),
+            pace: Pace::new(self.pacer()),
         }
+    }
+
+    fn pacer(&self) -> Pacer {
+        Pacer::new(&self.asked.suite, &self.asked.profile.limits)
     }
 
     fn prompt_digests(&self) -> Vec<String> {
@@ -162,6 +168,7 @@ impl Job {
             client: {
                 let mut client = settings(self.asked.suite.timeouts, self.lanes());
                 client.extend(request::settings(self.asked.profile.wording));
+                client.extend(self.pacer().limits().map(limit_setting));
                 client
             },
             planned_trials: self.asked.plan.trial_count(),
@@ -218,5 +225,18 @@ impl Job {
             model,
             nearest: &nearest,
         })
+    }
+}
+
+/// A rate limit as the manifest tells it: `requests_per_minute`, of one model with its id behind.
+fn limit_setting(limit: Limit) -> ClientSetting {
+    let key = limit.unit.key();
+    ClientSetting {
+        name: match limit.model {
+            Some(model) => format!("{key} {model}"),
+            None => key.to_owned(),
+        },
+        value: limit.per_minute.to_string(),
+        reason: "the endpoint's profile says so".to_owned(),
     }
 }

@@ -60,6 +60,16 @@ pub enum Unit {
     Tokens,
 }
 
+impl Unit {
+    /// The key of a profile that sets such a limit.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Requests => "requests_per_minute",
+            Self::Tokens => "tokens_per_minute",
+        }
+    }
+}
+
 /// The two limits of an endpoint or a model.
 #[derive(Debug, Clone)]
 struct Lanes {
@@ -123,24 +133,35 @@ impl Pacer {
         }
     }
 
-    /// The limit that is busy the longest with what was counted so far, and until when. Of two the
-    /// endpoint's own.
+    /// Every limit that something here is counted against, the endpoint's first.
+    pub fn limits(&self) -> impl Iterator<Item = Limit> {
+        self.lanes().map(|(limit, _)| limit)
+    }
+
+    /// The limit that is busy the longest with what was counted so far, and until when. Of two that
+    /// are, the first.
     pub fn busiest(&self) -> Option<(Nanos, Limit)> {
+        let busy = self.lanes().map(|(limit, until)| (until, limit));
+        busy.reduce(|most, next| if next.0 > most.0 { next } else { most })
+    }
+
+    /// Every limit, and when it is free.
+    fn lanes(&self) -> impl Iterator<Item = (Limit, Nanos)> {
         let all = std::iter::once(&self.whole).chain(&self.models);
-        let lanes = all.flat_map(|lanes| {
-            let of_lane = |lane: &Lane, unit| {
+        all.flat_map(|lanes| {
+            let both = [
+                (&lanes.requests, Unit::Requests),
+                (&lanes.tokens, Unit::Tokens),
+            ];
+            both.into_iter().filter_map(|(lane, unit)| {
                 let limit = Limit {
                     model: lanes.model.clone(),
                     per_minute: lane.per_minute?.get(),
                     unit,
                 };
-                Some((lane.free_at, limit))
-            };
-            let requests = of_lane(&lanes.requests, Unit::Requests);
-            let tokens = of_lane(&lanes.tokens, Unit::Tokens);
-            requests.into_iter().chain(tokens)
-        });
-        lanes.reduce(|most, next| if next.0 > most.0 { next } else { most })
+                Some((limit, lane.free_at))
+            })
+        })
     }
 
     fn model_of(&self, load: &Load) -> Option<usize> {
