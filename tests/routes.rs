@@ -216,7 +216,11 @@ fn arguments_that_come_late_are_taken_once() {
         (vec![start, done, item, end], 20, 30),
         (vec![start, added, &bare_done, &bare_item, end], 20, 30),
         (vec![start, added, delta, done, item, end], 20, 30),
-        (vec![start, added, delta, &bare_done, &bare_item, end], 20, 30),
+        (
+            vec![start, added, delta, &bare_done, &bare_item, end],
+            20,
+            30,
+        ),
     ] {
         let reading = answered("gpt-5-mini", true, &stream(&events));
         assert_eq!(reading.tool_calls, [weather("call_1")], "{events:?}");
@@ -238,7 +242,9 @@ fn arguments_that_come_late_are_taken_once() {
     };
     let calls = [weather("call_1"), weather("call_2"), run];
     assert_eq!(reading.tool_calls, calls);
-    let all = calls.iter().map(|call| call.name.len() + call.arguments.len());
+    let all = calls
+        .iter()
+        .map(|call| call.name.len() + call.arguments.len());
     assert_eq!(reading.answer_chars, Some(all.sum::<usize>() as u64));
 }
 

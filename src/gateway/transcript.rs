@@ -177,7 +177,8 @@ impl Transcript {
     /// Takes of a call that is done what its parts did not say, and returns the characters of that.
     /// It is the call of its id, else the last one of its index, where the server numbers them.
     fn take_done_call(&mut self, done: &ToolFragment<'_>) -> u64 {
-        let same_id = |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
+        let same_id =
+            |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
         let same_index = |call: &Call| {
             let same = done.index.is_none() || call.index == done.index;
             same && (done.id.is_empty() || call.call.id.is_none())
