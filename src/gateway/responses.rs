@@ -30,6 +30,13 @@ pub(super) fn keys(
     if let Some((what, _)) = absent.into_iter().find(|(_, said)| *said) {
         return Err(turned_down(what, "leave it out"));
     }
+    if messages.iter().any(|turn| turn.cache_control.is_some()) {
+        let what = "a prompt marked by `cache_control`";
+        return Err(turned_down(
+            what,
+            "leave the mark out, or ask for `caching`",
+        ));
+    }
     let format = parameters.response_format.as_ref();
     let object = |key: &str, value| Map::from_iter([(key.to_owned(), value)]);
     let added = |key, value| added_to(&parameters.extra, key, value);

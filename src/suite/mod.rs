@@ -5,6 +5,7 @@
 //! valid; everything that could be wrong was said while it was made.
 
 mod base_url;
+mod cache;
 pub mod defaults;
 mod duration;
 pub mod import;
@@ -29,6 +30,7 @@ mod template;
 mod tests;
 pub mod wire;
 
+pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
 pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
