@@ -7,7 +7,8 @@ use crate::units::Nanos;
 /// other and never answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A warm-up request of a variant (by its index in the suite) ended; it is not a sample.
+    /// An untimed request of a variant (by its index in the suite) ended: a warm-up's before the first
+    /// round or, where the suite warms caches, one before a trial. It is not a sample.
     WarmedUp {
         /// Index of the variant.
         variant: usize,

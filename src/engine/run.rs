@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::record::Outcome;
 use crate::units::Nanos;
 
+use super::cache;
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::trial::{self, Ready};
@@ -85,7 +86,7 @@ async fn start_slots<A: Ask>(
         }
         let trials = trial::of_slot(orders, &slot);
         let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
-        let requests = u32::try_from(trials.len()).unwrap_or(u32::MAX);
+        let requests = trials.iter().map(|ready| ready.requests(orders)).sum();
         let now = asker.now();
         let wait = pacer.wait(now, requests, tokens).since(now);
         if let Some(ending) = pause(wait, flying, stop).await {
@@ -166,8 +167,11 @@ async fn carry_out<A: Ask>(
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
-    stop: Stop,
+    mut stop: Stop,
 ) -> Option<String> {
+    if !cache::warm(&trials, &asker, &orders, &events, &mut stop).await {
+        return None;
+    }
     let scheduled = asker.now();
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()

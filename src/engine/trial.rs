@@ -16,9 +16,10 @@ use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Slot, Trial, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
-use crate::suite::{Api, Prompt, Suite, Variant, Wording};
+use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
 use crate::units::Nanos;
 
+use super::cache;
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
@@ -45,12 +46,42 @@ impl Ready {
         )
     }
 
-    /// What it may take from a tokens-a-minute limit: its prompt at four bytes a token (roughly
-    /// English) and its answer at the token limit.
+    /// The variant's place in the suite.
+    pub(super) fn variant(&self) -> usize {
+        self.trial.variant
+    }
+
+    /// What it takes from a requests-a-minute limit.
+    pub(super) fn requests(&self, orders: &Orders) -> u32 {
+        orders.suite.cache.requests_per_trial()
+    }
+
+    /// What it may take from a tokens-a-minute limit: for each of its requests the prompt at four
+    /// bytes a token (roughly English) and the answer at the token limit.
     pub(super) fn tokens(&self, orders: &Orders) -> u64 {
         let (prompt, variant) = self.asks(orders);
         let most = orders.suite.parameters_of(prompt, variant).max_tokens;
-        self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED)
+        let once = self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED);
+        once.saturating_mul(u64::from(self.requests(orders)))
+    }
+
+    /// Its request, as the attempt of this number.
+    pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
+        Outgoing {
+            path: request::path(orders.wording.api),
+            request_id: format!("{}-{}-{attempt}", orders.run, self.trial.number),
+            body: self.body.clone(),
+        }
+    }
+
+    /// One exchange of it, and what that means.
+    pub(super) async fn ask<A: Ask>(
+        &self,
+        asker: &A,
+        orders: &Orders,
+        outgoing: Outgoing,
+    ) -> (Recording, Reading) {
+        answer(asker, orders, self.asks(orders).1, outgoing).await
     }
 }
 
@@ -58,14 +89,19 @@ impl Ready {
 pub(super) fn of_slot(orders: &Orders, slot: &Slot) -> Vec<Ready> {
     let prompt = &orders.suite.prompts[slot.prompt];
     let ready = |trial: Trial| {
-        let body = body(orders, prompt, &orders.suite.variants[trial.variant]);
+        let variant = &orders.suite.variants[trial.variant];
+        let mut messages = orders.suite.messages_of(prompt, variant);
+        if orders.suite.cache == CacheMode::Bust {
+            cache::bust(&mut messages, &orders.run, trial.number);
+        }
+        let body = body(orders, prompt, variant, &messages);
         Ready { trial, body }
     };
     slot.trials().map(ready).collect()
 }
 
-fn body(orders: &Orders, prompt: &Prompt, variant: &Variant) -> Vec<u8> {
-    worded(&orders.suite, prompt, variant, orders.wording)
+fn body(orders: &Orders, prompt: &Prompt, variant: &Variant, messages: &[Message]) -> Vec<u8> {
+    worded(&orders.suite, prompt, variant, messages, orders.wording)
         .expect("whoever gives the orders asked `unsayable` first")
 }
 
@@ -73,11 +109,12 @@ fn worded(
     suite: &Suite,
     prompt: &Prompt,
     variant: &Variant,
+    messages: &[Message],
     wording: Wording,
 ) -> Result<Vec<u8>, Unsayable> {
     request::body(
         &variant.model,
-        &suite.messages_of(prompt, variant),
+        messages,
         &suite.parameters_of(prompt, variant),
         suite.stream,
         wording,
@@ -95,7 +132,8 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
     let mut met = BTreeMap::new();
     for prompt in suite.prompts.iter().chain(&warm_up) {
         for variant in &suite.variants {
-            if let Err(what) = worded(suite, prompt, variant, wording) {
+            let messages = suite.messages_of(prompt, variant);
+            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
                 let place = || format!("{} on {}", prompt.id, variant.label);
                 met.entry(what).or_insert_with(place);
             }
@@ -119,14 +157,9 @@ pub(super) async fn carry_out<A: Ask>(
     let mut jitter = ChaCha8Rng::seed_from_u64(orders.suite.seed ^ (trial.number << 16));
     loop {
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
-        let request_id = format!("{}-{}-{number}", orders.run, trial.number);
-        let outgoing = Outgoing {
-            path: request::path(orders.wording.api),
-            request_id: request_id.clone(),
-            body: ready.body.clone(),
-        };
-        let (_, variant) = ready.asks(&orders);
-        let (recording, reading) = answer(&*asker, &orders, variant, outgoing).await;
+        let outgoing = ready.outgoing(&orders, number);
+        let request_id = outgoing.request_id.clone();
+        let (recording, reading) = ready.ask(&*asker, &orders, outgoing).await;
         // A date means something only against the wall clock: the one place where it is asked.
         let retry_after = reading
             .retry_after
@@ -201,7 +234,8 @@ pub(super) async fn warm_up<A: Ask>(
         .iter()
         .enumerate()
         .map(|(place, variant)| {
-            let body = body(orders, &prompt, variant);
+            let messages = orders.suite.messages_of(&prompt, variant);
+            let body = body(orders, &prompt, variant, &messages);
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
