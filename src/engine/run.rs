@@ -143,6 +143,13 @@ async fn land(
             }
         };
         tokio::select! {
+            // First: a slot that ends because of a stop was not carried out.
+            biased;
+            () = stopped(stop), if grace.is_none() => {
+                ending = Ending::Interrupted;
+                grace = Some(Instant::now() + GRACE);
+                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
+            }
             ended = ended => match ended {
                 Some(Ok(Some(reason))) if ending == Ending::Complete => {
                     ending = Ending::Hopeless(reason);
@@ -150,11 +157,6 @@ async fn land(
                 Some(_) => {}
                 None => break,
             },
-            () = stopped(stop), if grace.is_none() => {
-                ending = Ending::Interrupted;
-                grace = Some(Instant::now() + GRACE);
-                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
-            }
         }
     }
     ending

@@ -77,13 +77,15 @@ fn warming_is_in_no_sample() {
 #[test]
 fn a_stop_while_warming_ends_the_run() {
     // What was not begun is not begun any more, and nobody waits for answers that count for nothing.
-    let told = carry_out_with(orders(warm(3, 2, 1)), stopped_at(1_000), |_| {
-        Reply::silence()
-    });
-    assert_eq!(told.ending, Ending::Interrupted);
-    assert_eq!(told.samples(), Vec::<&Sample>::new());
-    assert_eq!(told.fake.asked().len(), 2);
-    assert_eq!(told.end, Nanos::from_millis(1_000));
+    for prompts in [3, 1] {
+        // Also in the last slot, when nothing is left to start but what was being warmed.
+        let orders = orders(warm(prompts, 2, 1));
+        let told = carry_out_with(orders, stopped_at(1_000), |_| Reply::silence());
+        assert_eq!(told.ending, Ending::Interrupted);
+        assert_eq!(told.samples(), Vec::<&Sample>::new());
+        assert_eq!(told.fake.asked().len(), 2);
+        assert_eq!(told.end, Nanos::from_millis(1_000));
+    }
 }
 
 #[test]
