@@ -18,7 +18,7 @@ use crate::record::{
     run_name,
 };
 use crate::report::Report;
-use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
+use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
@@ -116,6 +116,9 @@ fn prepare(options: &Options) -> Result<Job, Failure> {
     }
     if options.mode == Mode::Verify {
         (suite.repetitions, suite.warmup) = (1, 0);
+        if suite.cache == CacheMode::Warm {
+            suite.cache = CacheMode::AsIs;
+        }
     }
     let profile = endpoint::resolve(&project, &suite.endpoint)?;
     if let Some(said) = unsayable(&suite, profile.wording) {

@@ -11,14 +11,25 @@ pub(super) fn check(paths: &[PathBuf]) -> Result<u8, Failure> {
     let mut code = exit::DONE;
     for path in paths {
         match files::suite(path) {
-            Ok(suite) => writeln!(
-                out,
-                "{}: ok, {} prompts, {} models, {} trials",
-                path.display(),
-                suite.prompts.len(),
-                suite.variants.len(),
-                suite.trials(),
-            )?,
+            Ok(suite) => {
+                writeln!(
+                    out,
+                    "{}: ok, {} prompts, {} models, {} trials",
+                    path.display(),
+                    suite.prompts.len(),
+                    suite.variants.len(),
+                    suite.trials(),
+                )?;
+                for (model, labels) in suite.shared_caches() {
+                    writeln!(
+                        io::stderr(),
+                        "{}: note: {} variants ask `{model}` and share its prompt cache: in a slot one \
+                         can read what another wrote; `cache = \"bust\"` keeps them apart",
+                        path.display(),
+                        labels.len(),
+                    )?;
+                }
+            }
             Err(failure) => {
                 code = failure.code;
                 writeln!(io::stderr(), "{failure}")?;

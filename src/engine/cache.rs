@@ -12,7 +12,7 @@ use crate::units::digest;
 
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
-use super::trial::Ready;
+use super::trial::{self, Ready};
 
 /// Digits of a nonce: as many as 64 bits hold for certain. Digits, because tokenizers cut them in
 /// even pieces: letters would make prompts of slightly different token counts.
@@ -55,9 +55,9 @@ pub(super) async fn warm<A: Ask>(
     let warming = trials.iter().map(|ready| async move {
         // Attempts of the trial are numbered from 1.
         let outgoing = ready.outgoing(orders, 0);
-        let outcome = ready.ask(&**asker, orders, outgoing).await.1.outcome;
-        let variant = ready.variant();
-        let _ = events.send(Event::WarmedUp { variant, outcome }).await;
+        let reading = ready.ask(&**asker, orders, outgoing).await.1;
+        let told = trial::untimed(orders, ready.variant(), &reading);
+        let _ = events.send(told).await;
     });
     tokio::select! {
         biased;

@@ -1,7 +1,7 @@
 //! What leaves the engine while it works.
 
 use crate::record::{Outcome, Sample};
-use crate::units::Nanos;
+use crate::units::{Nanos, Usd};
 
 /// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
 /// other and never answer.
@@ -14,6 +14,8 @@ pub enum Event {
         variant: usize,
         /// How it ended.
         outcome: Outcome,
+        /// What it cost, as far as that is known: billed or by list, whichever is more.
+        spent: Option<Usd>,
     },
     /// The trials of a slot were sent.
     Started {

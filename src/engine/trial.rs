@@ -17,7 +17,7 @@ use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Slot, Trial, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
 use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
-use crate::units::Nanos;
+use crate::units::{Nanos, Usd};
 
 use super::cache;
 use super::event::Event;
@@ -245,16 +245,26 @@ pub(super) async fn warm_up<A: Ask>(
                         body: body.clone(),
                     };
                     let reading = answer(&**asker, orders, variant, outgoing).await.1;
-                    let _ = events
-                        .send(Event::WarmedUp {
-                            variant: place,
-                            outcome: reading.outcome,
-                        })
-                        .await;
+                    let _ = events.send(untimed(orders, place, &reading)).await;
                 }
             }
         });
     futures::future::join_all(warming).await;
+}
+
+/// What is told of an answer that is no sample. `variant` is its place in the suite.
+pub(super) fn untimed(orders: &Orders, variant: usize, reading: &Reading) -> Event {
+    Event::WarmedUp {
+        variant,
+        outcome: reading.outcome,
+        spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
+    }
+}
+
+/// What an answer costs by list price, where that is known.
+fn list_cost(orders: &Orders, variant: usize, reading: &Reading) -> Option<Usd> {
+    let usage = reading.usage.as_ref()?;
+    cost(orders.prices[variant].as_ref()?, &counts(usage)?)
 }
 
 /// The sample that a finished trial leaves.
@@ -271,11 +281,7 @@ fn sample(
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let keep = orders.suite.keep_answers;
-    let cost_usd = reading
-        .usage
-        .as_ref()
-        .zip(orders.prices[trial.variant].as_ref())
-        .and_then(|(usage, prices)| cost(prices, &counts(usage)?));
+    let cost_usd = list_cost(orders, trial.variant, &reading);
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,

@@ -107,9 +107,9 @@ impl CacheTtl {
 impl Suite {
     /// Models that several variants ask with the same prompts, each with the labels of these: in a
     /// slot one of them finds in the model's prompt cache what another left there. None where the
-    /// mode keeps caches out.
+    /// mode keeps caches out, or fills them for every trial.
     pub fn shared_caches(&self) -> Vec<(&ModelId, Vec<&str>)> {
-        if self.cache == CacheMode::Bust {
+        if self.cache != CacheMode::AsIs {
             return Vec::new();
         }
         let mut shared = Vec::new();

@@ -299,8 +299,9 @@ fn long_lines_are_cut_around_the_mark() {
 #[test]
 fn variants_that_share_a_cache_are_found() {
     // Two efforts of one model read what the other wrote; other system texts or tools stand before
-    // the prompt and keep them apart, and so does a nonce.
+    // the prompt and keep them apart; a nonce does so too, and what is warmed is warm for both.
     let mut suite = full();
+    suite.cache = CacheMode::AsIs;
     assert!(suite.shared_caches().is_empty());
     suite.variants[1].system = None;
     let model = suite.variants[0].model.clone();
@@ -309,8 +310,10 @@ fn variants_that_share_a_cache_are_found() {
     suite.variants[1].parameters.tools = Some(Vec::new());
     assert!(suite.shared_caches().is_empty());
     suite.variants[1].parameters.tools = None;
-    suite.cache = CacheMode::Bust;
-    assert!(suite.shared_caches().is_empty());
+    for cache in [CacheMode::Bust, CacheMode::Warm] {
+        suite.cache = cache;
+        assert!(suite.shared_caches().is_empty());
+    }
 }
 
 #[test]

@@ -147,7 +147,9 @@ fn warm_ups_are_told_and_leave_no_sample() {
     });
     let warmed: Vec<_> = (told.events.iter())
         .filter_map(|event| match event {
-            Event::WarmedUp { variant, outcome } => Some((*variant, outcome.word())),
+            Event::WarmedUp {
+                variant, outcome, ..
+            } => Some((*variant, outcome.word())),
             _ => None,
         })
         .collect();
