@@ -330,9 +330,8 @@ fn caches_that_spoil_a_comparison_are_told() {
     assert!(method);
     assert_eq!(told_of_caches(CacheMode::Bust, 0), (vec![], true));
     let (told, method) = told_of_caches(CacheMode::Warm, 64);
-    assert_eq!(told[0], shares);
     assert_eq!(
-        told[1],
+        told[0],
         "found nothing in the prompt cache that was warmed: 4 of 8 samples"
     );
     assert!(method);
