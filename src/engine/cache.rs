@@ -40,6 +40,12 @@ fn nonce(run: &str, trial: u64) -> String {
     format!("{:0NONCE_DIGITS$}", drawn % NONCES)
 }
 
+/// What the trials of a slot take from a requests-a-minute limit.
+pub(super) fn requests(orders: &Orders, trials: &[Ready]) -> u32 {
+    let trials = u32::try_from(trials.len()).unwrap_or(u32::MAX);
+    trials.saturating_mul(orders.suite.cache.requests_per_trial())
+}
+
 /// Where the suite wants warm caches: sends the request of each trial once, side by side, and waits
 /// for the answers, whatever these are. `false` when the run was asked to stop meanwhile.
 pub(super) async fn warm<A: Ask>(

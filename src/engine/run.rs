@@ -86,7 +86,7 @@ async fn start_slots<A: Ask>(
         }
         let trials = trial::of_slot(orders, &slot);
         let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
-        let requests = trials.iter().map(|ready| ready.requests(orders)).sum();
+        let requests = cache::requests(orders, &trials);
         let now = asker.now();
         let wait = pacer.wait(now, requests, tokens).since(now);
         if let Some(ending) = pause(wait, flying, stop).await {

@@ -51,18 +51,13 @@ impl Ready {
         self.trial.variant
     }
 
-    /// What it takes from a requests-a-minute limit.
-    pub(super) fn requests(&self, orders: &Orders) -> u32 {
-        orders.suite.cache.requests_per_trial()
-    }
-
     /// What it may take from a tokens-a-minute limit: for each of its requests the prompt at four
     /// bytes a token (roughly English) and the answer at the token limit.
     pub(super) fn tokens(&self, orders: &Orders) -> u64 {
         let (prompt, variant) = self.asks(orders);
         let most = orders.suite.parameters_of(prompt, variant).max_tokens;
         let once = self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED);
-        once.saturating_mul(u64::from(self.requests(orders)))
+        once.saturating_mul(u64::from(orders.suite.cache.requests_per_trial()))
     }
 
     /// Its request, as the attempt of this number.
