@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bakeoff::record::{
     Attempt, EndpointRecord, Manifest, Outcome, Run, Sample, Selection, Status, Usage, gaps_of,
 };
-use bakeoff::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use bakeoff::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use bakeoff::units::{Nanos, Usd};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -197,6 +197,7 @@ fn manifest() -> Manifest {
             gap_ns: Nanos::from_millis(1000),
             total_ns: Nanos::from_millis(1000),
         },
+        cache: CacheMode::AsIs,
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.collect(),

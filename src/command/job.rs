@@ -13,7 +13,7 @@ use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::{
     ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
 };
-use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
+use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
@@ -51,6 +51,9 @@ impl Asked {
         }
         if options.mode == Mode::Verify {
             (suite.repetitions, suite.warmup) = (1, 0);
+            if suite.cache == CacheMode::Warm {
+                suite.cache = CacheMode::AsIs;
+            }
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
         if let Some(said) = unsayable(&suite, profile.wording) {

@@ -27,6 +27,15 @@ pub(super) fn check(paths: &[PathBuf]) -> Result<u8, Failure> {
                 for (_, said) in foresight::warnings(&suite, &catalog) {
                     writeln!(io::stderr(), "warning: {}: {said}", path.display())?;
                 }
+                for (model, labels) in suite.shared_caches() {
+                    writeln!(
+                        io::stderr(),
+                        "{}: note: {} variants ask `{model}` and share its prompt cache: in a slot one \
+                         can read what another wrote; `cache = \"bust\"` keeps them apart",
+                        path.display(),
+                        labels.len(),
+                    )?;
+                }
             }
             Err(failure) => {
                 code = failure.code;

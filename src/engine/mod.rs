@@ -5,6 +5,7 @@
 //! requests in flight than `concurrency`; every trial that was started and could end is one
 //! [`Event::Finished`].
 
+mod cache;
 mod event;
 mod orders;
 mod pace;

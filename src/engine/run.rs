@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::record::Outcome;
 use crate::units::Nanos;
 
+use super::cache;
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::trial::{self, Ready, Start};
@@ -144,6 +145,13 @@ async fn land(
             }
         };
         tokio::select! {
+            // First: a slot that ends because of a stop was not carried out.
+            biased;
+            () = stopped(stop), if grace.is_none() => {
+                ending = Ending::Interrupted;
+                grace = Some(Instant::now() + GRACE);
+                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
+            }
             ended = ended => match ended {
                 Some(Ok(Some(reason))) if ending == Ending::Complete => {
                     ending = Ending::Hopeless(reason);
@@ -151,11 +159,6 @@ async fn land(
                 Some(_) => {}
                 None => break,
             },
-            () = stopped(stop), if grace.is_none() => {
-                ending = Ending::Interrupted;
-                grace = Some(Instant::now() + GRACE);
-                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
-            }
         }
     }
     ending
@@ -170,9 +173,19 @@ async fn carry_out<A: Ask>(
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
-    stop: Stop,
+    mut stop: Stop,
 ) -> Option<String> {
-    let start = Start::of(held_since, asker.now());
+    let (before, warmed, after) = (
+        asker.now(),
+        cache::warm(&trials, &asker, &orders, &events, &mut stop).await,
+        asker.now(),
+    );
+    if !warmed {
+        return None;
+    }
+    // Filling caches is no wait for a limit: the slot is due that much later.
+    let due = held_since.map(|due| Nanos(due.0 + after.since(before).0));
+    let start = Start::of(due, asker.now());
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()
         .map(|trial| {

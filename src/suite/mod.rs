@@ -5,6 +5,7 @@
 //! valid; everything that could be wrong was said while it was made.
 
 mod base_url;
+mod cache;
 pub mod defaults;
 mod duration;
 mod gate;
@@ -32,6 +33,7 @@ mod template;
 mod tests;
 pub mod wire;
 
+pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
 pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use metric::{Direction, Metric, Scale};
 pub use model::{

@@ -6,7 +6,7 @@ use crate::record::{
     Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection,
     Status, Usage, gaps_of,
 };
-use crate::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use crate::units::{Nanos, Usd};
 
 /// The manifest of a complete run of these variants (the first is the reference) and prompts.
@@ -74,6 +74,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
             gap_ns: Nanos::from_millis(20_000),
             total_ns: Nanos::from_millis(120_000),
         },
+        cache: CacheMode::AsIs,
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.iter().map(prompt).collect(),

@@ -12,6 +12,7 @@ mod program;
 #[path = "../support/server.rs"]
 mod server;
 
+mod caches;
 mod endings;
 mod faults;
 mod foresight;

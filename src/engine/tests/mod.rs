@@ -2,6 +2,7 @@
 //! waits, so that orders and waits are exact and take no time.
 
 mod any_run;
+mod caches;
 mod ending;
 mod fake;
 mod limits;

@@ -4,7 +4,7 @@ use super::*;
 
 /// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
 #[must_use = "nothing is checked before `run`"]
-struct OrderTest {
+pub(super) struct OrderTest {
     orders: Orders,
     script: fn(&Asked) -> Reply,
     expected: Vec<String>,
@@ -12,7 +12,7 @@ struct OrderTest {
 
 impl OrderTest {
     /// Variant 0 answers after 100 ms, variant 1 after 110 ms, ...
-    fn of(suite: Suite) -> Self {
+    pub(super) fn of(suite: Suite) -> Self {
         Self {
             orders: orders(suite),
             script: |asked| Reply::answer(100 + 10 * asked.variant as u64),
@@ -20,23 +20,23 @@ impl OrderTest {
         }
     }
 
-    fn script(self, script: fn(&Asked) -> Reply) -> Self {
+    pub(super) fn script(self, script: fn(&Asked) -> Reply) -> Self {
         Self { script, ..self }
     }
 
     /// The next request.
-    fn sends(mut self, name: &str) -> Self {
+    pub(super) fn sends(mut self, name: &str) -> Self {
         self.expected.push(format!("> {name}"));
         self
     }
 
     /// The next answer.
-    fn gets(mut self, name: &str) -> Self {
+    pub(super) fn gets(mut self, name: &str) -> Self {
         self.expected.push(format!("< {name}"));
         self
     }
 
-    fn run(self) {
+    pub(super) fn run(self) {
         let told = carry_out(self.orders, self.script);
         assert_eq!(told.ending, Ending::Complete);
         assert_eq!(told.fake.lines(), self.expected);
@@ -145,7 +145,9 @@ fn warm_ups_are_told_and_leave_no_sample() {
     });
     let warmed: Vec<_> = (told.events.iter())
         .filter_map(|event| match event {
-            Event::WarmedUp { variant, outcome } => Some((*variant, outcome.word())),
+            Event::WarmedUp {
+                variant, outcome, ..
+            } => Some((*variant, outcome.word())),
             _ => None,
         })
         .collect();
