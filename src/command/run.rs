@@ -17,7 +17,7 @@ use crate::record::{
     ErrorReport, Flag, Manifest, Outcome, PriceSource, Run, Sample, Selection, Status, Writer,
     run_name,
 };
-use crate::report::Report;
+use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
 
@@ -26,7 +26,7 @@ use super::endpoint::{self, Opened};
 use super::files;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
-use super::{Failure, exit, interrupted, report, runtime, unforeseen};
+use super::{Failure, exit, interrupted, print_json, report, runtime, unforeseen};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;
@@ -92,9 +92,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 fn list(job: &Job, json: bool) -> Result<u8, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     if json {
-        serde_json::to_writer_pretty(&mut out, &job.plan.document(&job.suite))
-            .map_err(io::Error::from)?;
-        writeln!(out)?;
+        print_json(&mut out, &job.plan.document(&job.suite))?;
     } else {
         write!(out, "{}", job.plan.listing(&job.suite))?;
     }
@@ -157,27 +155,38 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     progress.end();
     samples.sort_by_key(|sample| sample.trial);
     let mut out = io::stdout().lock();
-    let incomplete = samples
-        .iter()
-        .filter_map(|sample| Some((sample, job.explain(sample, opened)?)));
-    let mut told = 0;
-    for (sample, said) in incomplete {
-        told += 1;
-        writeln!(
-            out,
-            "{} on {}: {} {}",
-            sample.prompt, sample.variant, said.what, said.remedy
-        )?;
-    }
+    let incomplete = samples.iter().filter_map(|sample| {
+        let Explanation { what, remedy } = job.explain(sample, opened)?;
+        Some(Incomplete {
+            prompt: sample.prompt.clone(),
+            variant: sample.variant.clone(),
+            model: sample.model.to_string(),
+            outcome: sample.outcome.word(),
+            text: what,
+            remedy,
+        })
+    });
+    let incomplete: Vec<Incomplete> = incomplete.collect();
+    let all_complete = incomplete.is_empty();
     let planned = job.suite.trials();
     let answered = samples
         .iter()
         .filter(|sample| sample.outcome.answered())
         .count() as u64;
-    writeln!(out, "{answered} of {planned} trials completed")?;
+    if options.json {
+        let name = &job.suite.name;
+        let document = VerificationDocument::new(name, planned, answered, incomplete);
+        print_json(&mut out, &document)?;
+    } else {
+        for told in incomplete {
+            let (prompt, variant) = (told.prompt, told.variant);
+            writeln!(out, "{prompt} on {variant}: {} {}", told.text, told.remedy)?;
+        }
+        writeln!(out, "{answered} of {planned} trials completed")?;
+    }
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        _ if answered == planned && told == 0 => exit::DONE,
+        _ if answered == planned && all_complete => exit::DONE,
         _ => exit::INCOMPLETE,
     })
 }
