@@ -87,8 +87,8 @@ enum VerbArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff run suites/quickstart.toml\n  \
-    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n  \
-    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m my-model\n  \
+    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m openai/gpt-5-nano\n  \
+    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
     bakeoff run suites/support.toml --list")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
