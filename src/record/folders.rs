@@ -112,26 +112,38 @@ fn holds_manifest(folder: &Path) -> bool {
     manifest.is_ok_and(|manifest| manifest.is_file())
 }
 
-/// The plain files of a folder with their bytes, and the first of what is none.
-fn contents(folder: &Path) -> Result<(Vec<(PathBuf, u64)>, Option<String>), RunError> {
-    let mut files = Vec::new();
-    let mut foreign = None;
-    let mut read = || -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            // Of the entry itself, not of what a link points at.
-            let about = entry.metadata()?;
-            if about.is_file() {
-                files.push((entry.path(), about.len()));
-            } else {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                foreign = foreign.take().into_iter().chain([name]).min();
+/// What lies in a run's folder.
+#[derive(Default)]
+struct Contents {
+    /// The plain files.
+    files: Vec<PathBuf>,
+    /// Bytes of them all.
+    bytes: u64,
+    /// The first of what is no plain file, by name.
+    foreign: Option<String>,
+}
+
+impl Contents {
+    fn of(folder: &Path) -> Result<Self, RunError> {
+        let read = || -> io::Result<Self> {
+            let mut contents = Self::default();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                // Of the entry itself, not of what a link points at.
+                let about = entry.metadata()?;
+                if about.is_file() {
+                    contents.files.push(entry.path());
+                    contents.bytes += about.len();
+                } else {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let before = contents.foreign.take();
+                    contents.foreign = before.into_iter().chain([name]).min();
+                }
             }
-        }
-        Ok(())
-    };
-    read().map_err(failed("read the folder", folder))?;
-    Ok((files, foreign))
+            Ok(contents)
+        };
+        read().map_err(failed("read the folder", folder))
+    }
 }
 
 impl StoredRun {
@@ -144,7 +156,7 @@ impl StoredRun {
                 reason: format!("its {MANIFEST} is not of bakeoff"),
             });
         }
-        let (files, foreign) = contents(folder)?;
+        let Contents { bytes, foreign, .. } = Contents::of(folder)?;
         let name = folder.file_name().unwrap_or_default();
         Ok(Self {
             folder: folder.to_owned(),
@@ -154,7 +166,7 @@ impl StoredRun {
             started_at: manifest.started_at,
             status: manifest.status,
             planned_trials: manifest.planned_trials,
-            size_bytes: files.iter().map(|(_, bytes)| bytes).sum(),
+            size_bytes: bytes,
             is_latest: latest.is_some() && fs::canonicalize(folder).ok().as_deref() == latest,
             foreign,
         })
@@ -213,11 +225,9 @@ impl StoredRun {
         if Self::read(&self.folder, latest.as_deref())? != *self {
             return Err(changed());
         }
-        let (files, _) = contents(&self.folder)?;
-        let (manifest, others): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|(path, _)| path.ends_with(MANIFEST));
-        for (path, _) in others.into_iter().chain(manifest) {
+        let files = Contents::of(&self.folder)?.files.into_iter();
+        let (manifest, others): (Vec<_>, Vec<_>) = files.partition(|path| path.ends_with(MANIFEST));
+        for path in others.into_iter().chain(manifest) {
             fs::remove_file(&path).map_err(failed("delete", &path))?;
         }
         fs::remove_dir(&self.folder).map_err(failed("delete the folder", &self.folder))

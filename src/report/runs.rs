@@ -254,15 +254,15 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
         1 => "1 stays".to_owned(),
         count => format!("{count} stay"),
     };
-    told.push_str(&match (pruning.gone.is_empty(), pruning.deleted) {
+    let sum = match (pruning.gone.is_empty(), pruning.deleted) {
         (true, _) => format!("nothing to delete; {others}\n"),
         (false, true) => format!("deleted {runs}, {size}; {others}\n"),
         (false, false) => format!(
             "would delete {runs}, {size}; {others}\n\
              Nothing was deleted: with --yes it is, and cannot be brought back.\n"
         ),
-    });
-    told
+    };
+    told + &sum
 }
 
 /// `3 d`, `5 h`, `12 min`; what lies ahead began under another clock.
@@ -344,7 +344,12 @@ mod tests {
             (failed, Some(Progress::default())),
             (killed, None),
         ];
-        insta::assert_snapshot!(runs_table(&runs, now(), None), @"");
+        insta::assert_snapshot!(runs_table(&runs, now(), None), @"
+        run                                            started (UTC)     age  answered    size  status
+        reports/quickstart/20261122T111500Z-000007  2026-11-22 11:15  45 min   158/160  1.2 MB  complete, latest
+        reports/support/20261121T090000Z-000007     2026-11-21 09:00    27 h     0/160  1.2 MB  incomplete: no connection �[31mto it
+        reports/quickstart/20261001T090000Z-000007  2026-10-01 09:00    52 d     ?/160  1.2 MB  running
+        ");
     }
 
     #[test]
@@ -358,11 +363,25 @@ mod tests {
             failed: Vec::new(),
             stay: 1,
         };
-        insta::assert_snapshot!(prune_lines(&pruning, now()), @"");
+        insta::assert_snapshot!(prune_lines(&pruning, now()), @"
+        reports/support/20261121T090000Z-000007     27 h  1.2 MB
+        reports/quickstart/20261001T090000Z-000007  52 d  1.2 MB
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        would delete 2 runs, 2.5 MB; 1 stays
+        Nothing was deleted: with --yes it is, and cannot be brought back.
+        ");
         pruning.deleted = true;
-        insta::assert_snapshot!(prune_lines(&pruning, now()), @"");
+        insta::assert_snapshot!(prune_lines(&pruning, now()), @"
+        reports/support/20261121T090000Z-000007     27 h  1.2 MB
+        reports/quickstart/20261001T090000Z-000007  52 d  1.2 MB
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        deleted 2 runs, 2.5 MB; 1 stays
+        ");
         pruning.gone.clear();
-        insta::assert_snapshot!(prune_lines(&pruning, now()), @"");
+        insta::assert_snapshot!(prune_lines(&pruning, now()), @"
+        reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
+        nothing to delete; 1 stays
+        ");
     }
 
     #[test]
