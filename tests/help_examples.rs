@@ -60,8 +60,8 @@ fn folder() -> Home {
 }
 
 /// Runs one line; what it needs of a network is at `url`.
+#[allow(clippy::print_stdout, reason = "a test that fails shows which line it was")]
 fn run(home: &Home, line: &str, url: &str) {
-    // Told where it fails.
     println!("$ {line}");
     let line = line.replace(OWN_SERVER, url);
     if let Some(arguments) = line.strip_prefix("bakeoff sim") {

@@ -55,7 +55,7 @@ pub struct Progress {
 pub struct StoredRuns {
     /// The runs, newest first.
     pub runs: Vec<StoredRun>,
-    /// Folders with a manifest that cannot be read, or that is of another program.
+    /// Folders that cannot be read, or whose manifest cannot, or is of another program.
     pub unreadable: Vec<RunError>,
 }
 
@@ -67,8 +67,11 @@ pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
     let mut found = StoredRuns::default();
     look(reports, &mut found)?;
     for folder in folders_in(reports)? {
-        if !holds_manifest(&folder) {
-            look(&folder, &mut found)?;
+        // One folder that is closed to us hides no other.
+        if !holds_manifest(&folder)
+            && let Err(error) = look(&folder, &mut found)
+        {
+            found.unreadable.push(error);
         }
     }
     found.runs.sort_by(StoredRun::newer_first);
@@ -172,10 +175,13 @@ impl StoredRun {
         })
     }
 
-    /// The order of lists: newest first, by name where two began in the same second.
+    /// The order of lists: newest first. Where two began in the same second, the one that `latest`
+    /// points at is the newer, and names decide between the others.
     pub fn newer_first(&self, other: &Self) -> Ordering {
-        let key = |run: &Self| (run.started_at, run.folder.clone());
-        key(other).cmp(&key(self))
+        let key = |run: &Self| (run.started_at, run.is_latest);
+        key(other)
+            .cmp(&key(self))
+            .then_with(|| other.folder.cmp(&self.folder))
     }
 
     /// Counts the samples, without reading what they hold. Lines that are none are left out.

@@ -22,7 +22,7 @@ pub struct RunsDocument {
     version: u32,
     /// The runs, newest first.
     runs: Vec<RunEntry>,
-    /// Folders with a manifest that is not a run's of this version.
+    /// Folders that cannot be read, or whose manifest cannot, or is of another program.
     unreadable: Vec<Trouble>,
 }
 

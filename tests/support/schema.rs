@@ -41,7 +41,7 @@ fn check(root: &Value, schema: &Value, value: &Value, place: &str, found: &mut V
             }
             "const" if rule != value => wrong(format!("is not {rule}")),
             "minimum" if value.is_number() && value.as_f64() < rule.as_f64() => {
-                wrong(format!("is below {rule}"))
+                wrong(format!("is below {rule}"));
             }
             "anyOf" | "oneOf" => {
                 let choices = rule.as_array().unwrap().iter();
