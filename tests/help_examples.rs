@@ -60,7 +60,10 @@ fn folder() -> Home {
 }
 
 /// Runs one line; what it needs of a network is at `url`.
-#[allow(clippy::print_stdout, reason = "a test that fails shows which line it was")]
+#[allow(
+    clippy::print_stdout,
+    reason = "a test that fails shows which line it was"
+)]
 fn run(home: &Home, line: &str, url: &str) {
     println!("$ {line}");
     let line = line.replace(OWN_SERVER, url);
