@@ -5,9 +5,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValue;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::{Generator, Shell};
+use clap_mangen::Man;
 
+use crate::command::pages::Page;
+use crate::command::schema::Shape;
 use crate::command::{self, Verb};
+use crate::record::{Age, Retention};
 use crate::suite::import::Origin;
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
@@ -18,7 +24,7 @@ use crate::suite::import::Origin;
     propagate_version = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    after_help = "Begin with:  bakeoff run suites/quickstart.toml\n\
+    after_help = "Begin with:\n  bakeoff init\n  bakeoff run suites/first.toml\n\n\
         It needs no key and no network: the default endpoint is an embedded simulated gateway.\n\n\
         Exit codes: 0 done, 1 a gate failed, 2 bad usage or suite, 3 inconclusive where that was\n\
         asked to fail, 4 the run is incomplete, 130 interrupted (what finished is kept)."
@@ -34,7 +40,11 @@ enum VerbArgs {
     Run(RunArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
-    /// Check suites, or print the schema of suite files
+    /// List the runs on the disk, or delete old ones
+    Runs(RunsArgs),
+    /// Write a suite and a project file to start from
+    Init(InitArgs),
+    /// Check suites
     #[command(subcommand)]
     Suite(SuiteArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
@@ -43,13 +53,42 @@ enum VerbArgs {
     Import(ImportArgs),
     /// Serve the simulated gateway on its own, for any client
     Sim(SimArgs),
+    /// Print the JSON schema of a file or of what `--json` prints
+    #[command(after_help = "Examples:\n  \
+        bakeoff schema suite > suite.schema.json\n  \
+        bakeoff schema comparison")]
+    Schema {
+        /// What it describes
+        #[arg(value_enum, value_name = "NAME")]
+        shape: Shape,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:\n  \
+        bakeoff completions bash > bakeoff.bash\n  \
+        bakeoff completions zsh > _bakeoff\n  \
+        bakeoff completions fish > bakeoff.fish\n\n\
+        Put the file where your shell looks for them, such as ~/.local/share/bash-completion/completions,\n\
+        a folder of zsh's $fpath, or ~/.config/fish/completions.")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write the page of each verb
+    #[command(after_help = "Examples:\n  \
+        bakeoff man > bakeoff.1\n  \
+        bakeoff man share/man/man1")]
+    Man {
+        /// Folder for the page of each verb; made where it is not there
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff run suites/quickstart.toml\n  \
-    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n  \
-    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m my-model\n  \
+    bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m openai/gpt-5-nano\n  \
+    bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
     bakeoff run suites/support.toml --list")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
@@ -133,27 +172,87 @@ enum FormatArg {
 #[derive(Debug, Subcommand)]
 enum SuiteArgs {
     /// Say every problem of suite files, with its place, and what will disappoint; send nothing
-    #[command(after_help = "Example:\n  bakeoff suite check suites/*.toml")]
+    #[command(after_help = "Examples:\n  \
+        bakeoff suite check suites/*.toml\n  \
+        bakeoff suite check suites/quickstart.toml --json")]
     Check {
         /// Suite files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-    },
-    /// Print a JSON schema, for editors
-    #[command(after_help = "Example:\n  bakeoff suite schema > suite.schema.json")]
-    Schema {
-        /// Which file it describes
-        #[arg(value_enum, default_value_t = SchemaArg::Suite)]
-        of: SchemaArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SchemaArg {
-    /// A suite
-    Suite,
-    /// bakeoff.toml
-    Project,
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        bakeoff runs\n  \
+        bakeoff runs reports/quickstart --json\n  \
+        bakeoff runs prune --older-than 30d --keep 10"
+)]
+struct RunsArgs {
+    #[command(subcommand)]
+    verb: Option<RunsVerb>,
+    /// Folder that holds the runs, or those of one suite [default: reports]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsVerb {
+    /// Delete old runs: those beyond every bound that is given
+    #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
+    #[command(after_help = "Examples:\n  \
+        bakeoff runs prune --older-than 30d\n  \
+        bakeoff runs prune --older-than 30d --keep 10 --yes\n  \
+        bakeoff runs prune reports/quickstart --keep 10 --dry-run --json\n\n\
+        Without --yes nothing is deleted. What stays in any case: the run that `latest` points at, one\n\
+        that says it is running (unless it began 7 days ago), one whose folder was renamed, and one\n\
+        with a folder or a link in it. Links are not followed.")]
+    Prune {
+        /// Folder that holds the runs, or those of one suite [default: reports]
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Only runs that began longer ago, such as 12h, 30d or 8w
+        #[arg(long, value_name = "AGE", group = "bound")]
+        older_than: Option<Age>,
+        /// Only runs beyond so many newest ones of their suite
+        #[arg(long, value_name = "N", group = "bound")]
+        keep: Option<usize>,
+        /// Delete them; otherwise it is only told what would be deleted
+        #[arg(short, long)]
+        yes: bool,
+        /// Delete nothing, which is what happens without --yes
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff init\n  \
+    bakeoff init my-comparison\n\n\
+    Nothing is overwritten: what is there already is kept, and told.")]
+struct InitArgs {
+    /// Folder to begin in; made where it is not there
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+impl ValueEnum for Shape {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.word()).help(self.describes()))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -263,13 +362,22 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),
-        VerbArgs::Suite(SuiteArgs::Check { files }) => Verb::SuiteCheck(files),
-        VerbArgs::Suite(SuiteArgs::Schema {
-            of: SchemaArg::Suite,
-        }) => Verb::SuiteSchema,
-        VerbArgs::Suite(SuiteArgs::Schema {
-            of: SchemaArg::Project,
-        }) => Verb::ProjectSchema,
+        VerbArgs::Runs(args) => Verb::Runs(runs_options(args)),
+        VerbArgs::Init(args) => Verb::Init(command::init::Options {
+            folder: args.folder,
+        }),
+        VerbArgs::Suite(SuiteArgs::Check { files, json }) => {
+            Verb::SuiteCheck(command::suite::Options { files, json })
+        }
+        VerbArgs::Schema { shape } => Verb::Schema(shape),
+        VerbArgs::Completions { shell } => Verb::Pages(command::pages::Options {
+            pages: vec![completions(shell)],
+            folder: None,
+        }),
+        VerbArgs::Man { folder } => Verb::Pages(command::pages::Options {
+            pages: manual(),
+            folder,
+        }),
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
             what: match args.verb {
                 Some(ModelsVerb::Show { id }) => command::models::What::Show(id),
@@ -299,6 +407,59 @@ fn verb(args: VerbArgs) -> Verb {
     }
 }
 
+fn runs_options(args: RunsArgs) -> command::runs::Options {
+    let (folder, what) = match args.verb {
+        None => (args.folder, command::runs::What::List),
+        Some(RunsVerb::Prune {
+            folder,
+            older_than,
+            keep,
+            yes,
+            dry_run: _,
+        }) => {
+            let retention = Retention { older_than, keep };
+            (folder, command::runs::What::Prune { retention, yes })
+        }
+    };
+    command::runs::Options {
+        folder,
+        what,
+        json: args.json,
+    }
+}
+
+fn completions(shell: Shell) -> Page {
+    let mut bytes = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "bakeoff", &mut bytes);
+    Page {
+        file_name: shell.file_name("bakeoff"),
+        bytes,
+    }
+}
+
+/// The manual page of the program and of each verb; the program's first.
+fn manual() -> Vec<Page> {
+    fn add(command: &clap::Command, pages: &mut Vec<Page>) {
+        let page = Man::new(command.clone());
+        let mut bytes = Vec::new();
+        page.render(&mut bytes)
+            .expect("a list of bytes takes all that is written into it");
+        pages.push(Page {
+            file_name: page.get_filename(),
+            bytes,
+        });
+        for verb in command.get_subcommands() {
+            add(verb, pages);
+        }
+    }
+    let mut program = Cli::command();
+    // Only then do the verbs know their full names.
+    program.build();
+    let mut pages = Vec::new();
+    add(&program, &mut pages);
+    pages
+}
+
 fn run_options(args: RunArgs) -> command::run::Options {
     command::run::Options {
         suite: args.suite,
@@ -326,7 +487,6 @@ fn run_options(args: RunArgs) -> command::run::Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_flag_table_is_sound() {

@@ -10,13 +10,15 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
 mod picture;
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/program.rs"]
+mod program;
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ use bakeoff::command::exit;
 use bakeoff::record::Run;
 use bakeoff::report::{Report, Style};
 use bakeoff::suite::{parse_project, parse_suite, render};
+use program::Home;
+use rustix::process::Signal;
 
 /// The picture at the head of the README.
 const PICTURE: &str = "docs/quickstart.svg";
@@ -98,23 +102,13 @@ fn commands(language: &str) -> Vec<&'static str> {
 }
 
 /// A folder like the one a reader is in.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for part in ["suites", "reports/example"] {
-        fs::create_dir_all(folder.path().join(part)).unwrap();
-        for entry in fs::read_dir(root().join(part)).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(
-                entry.path(),
-                folder.path().join(part).join(entry.file_name()),
-            )
-            .unwrap();
-        }
-    }
-    for (name, text) in shown_files(&fs::read_to_string(root().join("README.md")).unwrap()) {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
-    folder
+fn folder() -> Home {
+    let home = Home::new()
+        .with_folder("suites")
+        .with_folder("reports/example");
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let shown = shown_files(&text).into_iter();
+    shown.fold(home, |home, (name, text)| home.with(&name, &text))
 }
 
 /// The TOML files that the README shows: their first line is `# NAME`.
@@ -130,25 +124,8 @@ fn shown_files(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Runs a line in a shell that finds our `bakeoff`.
-fn shell(line: &str, folder: &Path) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_bakeoff"));
-    let mut places = vec![program.parent().unwrap().to_path_buf()];
-    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
-    Command::new("sh")
-        .args(["-c", line])
-        .current_dir(folder)
-        .env("PATH", std::env::join_paths(places).unwrap())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn printed(command: &str, folder: &Path) -> String {
-    let output = shell(command, folder);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "`{command}` failed:\n{told}");
-    String::from_utf8(output.stdout).unwrap()
+fn printed(command: &str, folder: &Home) -> String {
+    folder.shell(command).run().out
 }
 
 /// The README with the output of each command below it, as it is today.
@@ -165,7 +142,7 @@ fn with_outputs(text: &str) -> String {
         written.push_str(line);
         written.push('\n');
         if let (Some("console"), Some(command)) = (language, line.strip_prefix("$ ")) {
-            written.push_str(&printed(command, folder.path()));
+            written.push_str(&printed(command, &folder));
         }
     }
     written
@@ -203,6 +180,8 @@ fn commands_that_are_not_run_have_valid_arguments() {
     let folder = folder();
     let mut read = 0;
     for command in commands("console,no-run") {
+        // Where its output goes is the reader's own place.
+        let command = command.split(" > ").next().unwrap();
         let ours = command.replace("cargo run --release -- ", "bakeoff ");
         let line = match ours.split(' ').take(2).collect::<Vec<_>>()[..] {
             ["bakeoff", "run"] => format!("{} --list", ours.replace(" --verify", "")),
@@ -210,7 +189,7 @@ fn commands_that_are_not_run_have_valid_arguments() {
             ["cargo", "test"] | ["export" | "curl", ..] => continue,
             _ => panic!("a command of which the test knows nothing: {command}"),
         };
-        assert!(!printed(&line, folder.path()).is_empty(), "{line}");
+        assert!(!printed(&line, &folder).is_empty(), "{line}");
         read += 1;
     }
     assert!(read >= 6, "the README shows no command");
@@ -302,10 +281,7 @@ fn drawn() -> String {
 fn the_picture_is_of_the_example_run() {
     // A picture of another version's output would be a promise that nobody keeps.
     let folder = folder();
-    let piped = printed(
-        "bakeoff report reports/example --format terminal",
-        folder.path(),
-    );
+    let piped = printed("bakeoff report reports/example --format terminal", &folder);
     let plain = screen(Style {
         colour: false,
         width: PIPE_COLUMNS,
@@ -321,39 +297,6 @@ fn the_picture_is_of_the_example_run() {
         drawn() == committed,
         "{PICTURE} is stale: run the tests with BAKEOFF_UPDATE=1"
     );
-}
-
-/// `bakeoff sim` on a free port; it ends with the value.
-struct Served {
-    process: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Served {
-    fn start() -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
-            .args(["sim", "--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        Self { process, out }
-    }
-
-    /// Host and port, as its first line tells them.
-    fn address(&mut self) -> String {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        let url = line.split("http://").nth(1).unwrap();
-        url.split('/').next().unwrap().to_owned()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 #[test]
@@ -373,8 +316,11 @@ fn the_simulator_answers_the_request_that_is_shown() {
         .next()
         .unwrap();
 
-    let mut served = Served::start();
-    let mut stream = TcpStream::connect(served.address()).unwrap();
+    let home = Home::new();
+    let served = home.bakeoff("sim --port 0").begin();
+    let url = served.next_url();
+    let address = url.strip_prefix("http://").unwrap().split('/').next();
+    let mut stream = TcpStream::connect(address.unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // The content type is the one that curl sends with `-d`.
     write!(
@@ -388,4 +334,6 @@ fn the_simulator_answers_the_request_that_is_shown() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("data: [DONE]"), "{answer}");
+    served.signal(Signal::INT);
+    served.end();
 }

@@ -25,7 +25,10 @@ pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use search::BadGlob;
-pub use table::{ModelDocument, OfferDocument, offers_table, page, table};
+pub use table::{
+    ModelDocument, ModelShownDocument, ModelsDocument, OfferDocument, aligned, offers_table, page,
+    table,
+};
 
 use model::WireModel;
 use search::Word;

@@ -4,6 +4,7 @@
 //! Invariant: a figure that is missing or cannot be understood is absent, never 0. The figures are the
 //! gateway's own, of its live traffic: they are shown beside ours and never mixed with them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -45,16 +46,17 @@ pub struct Offer {
 }
 
 /// The middle and the slow end of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Half of the requests are below.
     pub p50: f64,
     /// 19 of 20 requests are below.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p95: Option<f64>,
 }
 
 /// How far back the gateway's recent figures go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
     /// Vercel.

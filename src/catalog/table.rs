@@ -5,11 +5,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::units::{ModelId, Usd};
 
+use super::Catalog;
 use super::model::Model;
 use super::offer::{Offer, Offers, Percentiles, Window};
 use super::price::{Prices, Rates};
@@ -23,25 +25,108 @@ const LEAST_WORDS: usize = 12;
 /// Prices are per token in a list and per million for people.
 const MTOK: u64 = 1_000_000;
 
+/// Version of both documents.
+const VERSION: u32 = 1;
+
+/// What `bakeoff models --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ModelsDocument<'a> {
+    /// Version of this document.
+    version: u32,
+    /// Whose models: name of a profile, or a base URL.
+    endpoint: &'a str,
+    source: SourceDocument<'a>,
+    /// The models that fit, sorted.
+    models: Vec<ModelDocument<'a>>,
+}
+
+/// What `bakeoff models show --json` prints.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ModelShownDocument<'a> {
+    /// Version of this document.
+    version: u32,
+    /// Whose model: name of a profile, or a base URL.
+    endpoint: &'a str,
+    source: SourceDocument<'a>,
+    model: ModelDocument<'a>,
+    /// Who serves it, in the gateway's order; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<Vec<OfferDocument<'a>>>,
+}
+
+/// Where the list of models came from.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SourceDocument<'a> {
+    /// In words.
+    words: &'a str,
+    /// Date of the list, `YYYY-MM-DD`.
+    date: &'a str,
+}
+
+impl<'a> ModelsDocument<'a> {
+    /// Of models of a list that is `endpoint`'s.
+    pub fn new(endpoint: &'a str, list: &'a Catalog, models: Vec<&'a Model>) -> Self {
+        Self {
+            version: VERSION,
+            endpoint,
+            source: SourceDocument::of(list),
+            models: models.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl<'a> ModelShownDocument<'a> {
+    /// Of a model of a list that is `endpoint`'s, with who serves it, where that is known.
+    pub fn new(
+        endpoint: &'a str,
+        list: &'a Catalog,
+        model: &'a Model,
+        offers: Option<&'a Offers>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            endpoint,
+            source: SourceDocument::of(list),
+            model: model.into(),
+            providers: offers.map(|offers| offers.0.iter().map(Into::into).collect()),
+        }
+    }
+}
+
+impl<'a> SourceDocument<'a> {
+    fn of(list: &'a Catalog) -> Self {
+        let source = list.source();
+        Self {
+            words: &source.words,
+            date: &source.date,
+        }
+    }
+}
+
 /// One model as JSON: absent means not known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelDocument<'a> {
+    /// The id, as the endpoint spells it.
+    #[schemars(with = "String")]
     id: &'a ModelId,
+    /// Its name for people.
     name: &'a str,
+    /// `language`, `embedding`, ...
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     context_window: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u64>,
     tags: &'a [String],
-    /// By size of the prompt; empty: no price per token is known.
+    /// Prices by size of the prompt; empty: no price per token is known.
     prices: Vec<RatesDocument>,
     other_prices: &'a [String],
 }
 
 /// One provider of a model as JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OfferDocument<'a> {
+    /// The provider's slug.
     provider: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     context_window: Option<u64>,
@@ -61,16 +146,21 @@ pub struct OfferDocument<'a> {
 }
 
 /// Prices in USD per million tokens, decimal strings.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct RatesDocument {
+    /// The smallest prompt that pays them.
     from_prompt_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     input_usd_per_mtok: Option<Usd>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     output_usd_per_mtok: Option<Usd>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     cache_read_usd_per_mtok: Option<Usd>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     cache_write_usd_per_mtok: Option<Usd>,
 }
 
@@ -146,7 +236,7 @@ pub fn table(models: &[&Model], width: Option<usize>) -> String {
         row.push(model.tags.join(" "));
         rows.push(row);
     }
-    let mut told = aligned(&rows, width);
+    let mut told = aligned(&rows, true, width);
     told.push_str("Prices in USD per million tokens.");
     if rows.iter().flatten().any(|cell| cell.ends_with(TIERED)) {
         told.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
@@ -221,7 +311,7 @@ pub fn offers_table(offers: &Offers) -> String {
         ]);
         rows.push(row);
     }
-    let mut told = aligned(&rows, None);
+    let mut told = aligned(&rows, false, None);
     let window = offers.0.first().map_or(Window::LastHour, |o| o.window);
     let _ = writeln!(
         told,
@@ -287,9 +377,10 @@ fn price_words(rates: &Rates) -> String {
     )
 }
 
-/// Rows under each other, two spaces between columns: the first column and the last one of words on
-/// the left, the others on the right.
-fn aligned(rows: &[Vec<String>], width: Option<usize>) -> String {
+/// Rows under each other, two spaces between columns: the first column on the left, and the last one
+/// where it is words; the others on the right. `width`: columns of the terminal, beyond which lines
+/// are cut.
+pub fn aligned(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |column: usize| {
         rows.iter()
@@ -298,10 +389,6 @@ fn aligned(rows: &[Vec<String>], width: Option<usize>) -> String {
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(widest).collect();
-    let last_is_words = rows
-        .first()
-        .and_then(|row| row.last())
-        .is_some_and(|word| word == "tags");
     let mut told = String::new();
     for row in rows {
         let mut line = String::new();

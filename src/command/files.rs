@@ -20,9 +20,22 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Name of the project file that is read when nothing else was said.
 const PROJECT: &str = "bakeoff.toml";
 
+/// Why a file holds no suite.
+pub(super) enum BadSuite {
+    /// It could not be read.
+    Unread(Failure),
+    /// It is wrong, and this is its text.
+    Wrong(Problems, String),
+}
+
 /// A checked suite with everything it names, or every problem of its files in one message.
 pub(super) fn suite(path: &Path) -> Result<Suite, Failure> {
-    let text = text(path)?;
+    checked_suite(path).map_err(|bad| bad.told(path))
+}
+
+/// A checked suite with everything it names, or what is wrong with it.
+pub(super) fn checked_suite(path: &Path) -> Result<Suite, BadSuite> {
+    let text = text(path).map_err(BadSuite::Unread)?;
     let mut folder = Folder::of(path);
     let mut found = Found::default();
     loop {
@@ -34,7 +47,17 @@ pub(super) fn suite(path: &Path) -> Result<Suite, Failure> {
                     found.add(wanted, answer);
                 }
             }
-            Err(problems) => return Err(told(&problems, path, &text)),
+            Err(problems) => return Err(BadSuite::Wrong(problems, text)),
+        }
+    }
+}
+
+impl BadSuite {
+    /// All of it in one message.
+    pub(super) fn told(self, path: &Path) -> Failure {
+        match self {
+            Self::Unread(failure) => failure,
+            Self::Wrong(problems, text) => told(&problems, path, &text),
         }
     }
 }

@@ -9,21 +9,23 @@ mod endpoint;
 mod files;
 mod foresight;
 pub mod import;
+pub mod init;
 mod job;
 pub mod models;
 mod named;
+pub mod pages;
 mod progress;
 mod remedies;
 pub mod report;
 pub mod run;
+pub mod runs;
+pub mod schema;
 mod session;
 pub mod sim;
-mod suite;
-
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+pub mod suite;
 
 use rand::TryRng;
+use std::io::{self, IsTerminal, Write};
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -33,13 +35,17 @@ pub enum Verb {
     /// `bakeoff report`
     Report(report::Options),
     /// `bakeoff suite check`
-    SuiteCheck(Vec<PathBuf>),
-    /// `bakeoff suite schema`
-    SuiteSchema,
-    /// `bakeoff suite schema project`
-    ProjectSchema,
+    SuiteCheck(suite::Options),
     /// `bakeoff models`
     Models(models::Options),
+    /// `bakeoff runs`
+    Runs(runs::Options),
+    /// `bakeoff init`
+    Init(init::Options),
+    /// `bakeoff schema`
+    Schema(schema::Shape),
+    /// `bakeoff completions` and `bakeoff man`
+    Pages(pages::Options),
     /// `bakeoff import`
     Import(import::Options),
     /// `bakeoff sim`
@@ -101,10 +107,12 @@ pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Report(options) => report::execute(&options),
-        Verb::SuiteCheck(files) => suite::check(&files),
-        Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
-        Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
+        Verb::SuiteCheck(options) => suite::check(&options),
         Verb::Models(options) => models::execute(&options),
+        Verb::Runs(options) => runs::execute(&options),
+        Verb::Init(options) => init::execute(&options),
+        Verb::Schema(shape) => schema::execute(shape),
+        Verb::Pages(options) => pages::execute(&options),
         Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
     };
@@ -117,9 +125,10 @@ pub fn execute(verb: Verb) -> u8 {
     })
 }
 
-fn schema(schema: &serde_json::Value) -> Result<u8, Failure> {
-    writeln!(io::stdout(), "{schema:#}")?;
-    Ok(exit::DONE)
+/// A document for programs, pretty-printed, with a line break at its end.
+fn print_json(out: &mut impl Write, document: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)
 }
 
 /// A number that nobody can foresee: for names of runs and salts, never for an order.

@@ -4,19 +4,17 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::catalog::{Catalog, ModelDocument, OfferDocument, Offers, offers_table, page, table};
+use crate::catalog::{
+    Catalog, ModelShownDocument, ModelsDocument, Offers, offers_table, page, table,
+};
 use crate::gateway::listing::{Listing, fetch};
 use crate::suite::SIM;
 use crate::units::ModelId;
 
 use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
 use super::endpoint::{self, Opened};
-use super::{Failure, exit, files, runtime};
+use super::{Failure, exit, files, print_json, runtime};
 
-/// Version of the JSON that this verb prints.
-const VERSION: u32 = 1;
 /// The longest that is waited for the providers of a model.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -86,10 +84,8 @@ fn print_list(
     }
     let mut out = io::stdout().lock();
     if json {
-        let models: Vec<ModelDocument<'_>> = models.into_iter().map(Into::into).collect();
-        let mut document = head(catalog, opened);
-        document["models"] = json!(models);
-        writeln!(out, "{document:#}")?;
+        let document = ModelsDocument::new(&opened.record.name, catalog, models);
+        print_json(&mut out, &document)?;
         return Ok(exit::DONE);
     }
     let width = terminal_size::terminal_size_of(io::stdout());
@@ -133,13 +129,9 @@ fn show(
     };
     let mut out = io::stdout().lock();
     if json {
-        let mut document = head(catalog, opened);
-        document["model"] = json!(ModelDocument::from(model));
-        if let Ok(offers) = &offers {
-            let offers: Vec<OfferDocument<'_>> = offers.0.iter().map(Into::into).collect();
-            document["providers"] = json!(offers);
-        }
-        writeln!(out, "{document:#}")?;
+        let name = &opened.record.name;
+        let document = ModelShownDocument::new(name, catalog, model, offers.as_ref().ok());
+        print_json(&mut out, &document)?;
     } else {
         write!(out, "{}", page(model))?;
     }
@@ -158,14 +150,4 @@ fn providers(opened: &Opened, id: &ModelId) -> Result<Offers, String> {
         .block_on(asking)
         .map_err(|error| error.to_string())?;
     Offers::read(&answer).map_err(|error| error.to_string())
-}
-
-/// What every document of this verb begins with.
-fn head(catalog: &Catalog, opened: &Opened) -> serde_json::Value {
-    let source = catalog.source();
-    json!({
-        "version": VERSION,
-        "endpoint": opened.record.name,
-        "source": { "words": source.words, "date": source.date },
-    })
 }

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
+use crate::gateway::Explanation;
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
-use crate::report::Report;
+use crate::report::{Incomplete, Report, VerificationDocument};
 
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
@@ -17,7 +18,7 @@ use super::job::{Asked, Job};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, foresight, report, unforeseen};
+use super::{Failure, exit, foresight, print_json, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug)]
@@ -94,9 +95,7 @@ fn tell_before(lines: &[String]) -> io::Result<()> {
 fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     if json {
-        serde_json::to_writer_pretty(&mut out, &asked.plan.document(&asked.suite))
-            .map_err(io::Error::from)?;
-        writeln!(out)?;
+        print_json(&mut out, &asked.plan.document(&asked.suite))?;
     } else {
         write!(out, "{}", asked.plan.listing(&asked.suite))?;
     }
@@ -119,27 +118,38 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     progress.end();
     samples.sort_by_key(|sample| sample.trial);
     let mut out = io::stdout().lock();
-    let incomplete = samples
-        .iter()
-        .filter_map(|sample| Some((sample, job.explain(sample, opened)?)));
-    let mut told = 0;
-    for (sample, said) in incomplete {
-        told += 1;
-        writeln!(
-            out,
-            "{} on {}: {} {}",
-            sample.prompt, sample.variant, said.what, said.remedy
-        )?;
-    }
+    let incomplete = samples.iter().filter_map(|sample| {
+        let Explanation { what, remedy } = job.explain(sample, opened)?;
+        Some(Incomplete {
+            prompt: sample.prompt.clone(),
+            variant: sample.variant.clone(),
+            model: sample.model.to_string(),
+            outcome: sample.outcome.word(),
+            text: what,
+            remedy,
+        })
+    });
+    let incomplete: Vec<Incomplete> = incomplete.collect();
+    let all_complete = incomplete.is_empty();
     let planned = job.asked.suite.trials();
     let answered = samples
         .iter()
         .filter(|sample| sample.outcome.answered())
         .count() as u64;
-    writeln!(out, "{answered} of {planned} trials completed")?;
+    if options.json {
+        let name = &job.asked.suite.name;
+        let document = VerificationDocument::new(name, planned, answered, incomplete);
+        print_json(&mut out, &document)?;
+    } else {
+        for told in incomplete {
+            let (prompt, variant) = (told.prompt, told.variant);
+            writeln!(out, "{prompt} on {variant}: {} {}", told.text, told.remedy)?;
+        }
+        writeln!(out, "{answered} of {planned} trials completed")?;
+    }
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        _ if answered == planned && told == 0 => exit::DONE,
+        _ if answered == planned && all_complete => exit::DONE,
         _ => exit::INCOMPLETE,
     })
 }

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, LineWriter, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::pin::pin;
+
+use futures::poll;
 
 use crate::sim::Simulator;
 
@@ -42,14 +45,21 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     })?;
     let salt = options.salt.map_or_else(unforeseen, Ok)?;
     let running = Simulator::start(world, listener, truth, salt)?;
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "simulated gateway at {} (salt {salt}); Ctrl-C ends it",
-        running.base_url()
-    )?;
-    out.flush()?;
-    runtime()?.block_on(interrupted());
+    runtime()?.block_on(async {
+        let mut ended = pin!(interrupted());
+        // The first look is what makes us hear signals: whoever has read the line may send one.
+        if poll!(ended.as_mut()).is_pending() {
+            let mut out = io::stdout();
+            writeln!(
+                out,
+                "simulated gateway at {} (salt {salt}); Ctrl-C ends it",
+                running.base_url()
+            )?;
+            out.flush()?;
+            ended.await;
+        }
+        Ok::<(), io::Error>(())
+    })?;
     drop(running);
     Ok(exit::DONE)
 }

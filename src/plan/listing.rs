@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
@@ -20,40 +21,51 @@ pub struct Listing<'a> {
 }
 
 /// A plan for programs: serialize it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlanDocument<'a> {
-    /// [`ORDER_VERSION`].
+    /// Version of this document and of the order.
     version: u32,
     /// Name of the suite.
     suite: &'a str,
     /// Seed of the order.
     seed: u64,
-    /// [`Plan::digest`].
+    /// Digest of the order of all trials.
     digest: String,
     /// Untimed requests for each variant before the first round.
     warmup: u32,
     /// How many trials there are.
     trials: u64,
     /// Every slot, in the order of starting.
+    #[schemars(with = "Vec<SlotEntry<'a>>")]
     slots: SlotList<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct SlotList<'a>(Listing<'a>);
 
-#[derive(Debug, Serialize)]
+/// The trials of one prompt and repetition, which are sent at the same moment.
+#[derive(Debug, Serialize, JsonSchema)]
 struct SlotEntry<'a> {
+    /// Number, from 0.
     slot: u64,
+    /// Round, from 1.
     round: u32,
+    /// Repetition of the prompt, from 1.
     repetition: u32,
+    /// Id of the prompt.
     prompt: &'a str,
+    /// One for each variant, in the order of sending.
     trials: Vec<TrialEntry<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// One request.
+#[derive(Debug, Serialize, JsonSchema)]
 struct TrialEntry<'a> {
+    /// Number, from 0.
     trial: u64,
+    /// Label of the variant.
     variant: &'a str,
+    /// The model, as the endpoint spells it.
     model: &'a str,
 }
 

@@ -8,21 +8,25 @@ mod amendment;
 mod check;
 #[cfg(test)]
 pub(crate) mod example;
+mod folders;
 mod gaps;
 mod history;
 mod journal;
 mod manifest;
 mod outcome;
+mod retention;
 mod run;
 mod sample;
 
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
+pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
 pub use history::{Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status};
 pub use outcome::{Failure, Outcome};
+pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall, Usage};

@@ -18,9 +18,9 @@ use super::journal::{JournalError, Reader, Writer, stored_version};
 use super::{Amendment, Manifest, Sample};
 
 /// Name of the manifest in the run's folder.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 /// Name, beside the runs of a suite, of what points at the newest.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 /// Bytes of a manifest: above the largest suite that is accepted, resolved.
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of a `latest` that is a file: it holds one name.
@@ -325,7 +325,7 @@ impl Iterator for Samples {
     }
 }
 
-fn failed(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+pub(super) fn failed(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
     let path = path.to_owned();
     move |source| RunError::System { deed, path, source }
 }

@@ -3,6 +3,10 @@
 //! Owns its layout and version. Must not know how a number came about. Invariant: names and numbers
 //! are those of `comparison.csv`; what is absent there is absent here; money is a decimal string.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
@@ -16,22 +20,36 @@ use super::view::View;
 /// Version of the layout.
 const VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The comparison of a run.
+#[derive(Serialize, JsonSchema)]
+pub struct Document<'a> {
+    /// Version of this document.
     version: u32,
+    /// Name and version of the program that made the run.
     tool: &'a str,
+    /// Name of the suite.
     suite: &'a str,
+    /// Name of the run.
     run: &'a str,
+    /// How the run went.
     status: &'static str,
+    /// What a reader must know first; absent for a complete run.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
     /// The definition of every percentile.
     quantiles: &'static str,
+    /// The finding, sentence by sentence.
     finding: &'a [String],
+    /// One row for each variant; FORMAT.md says what each name means, under `comparison.csv`.
     comparison: Rows<'a>,
+    /// One row for each prompt and variant.
     prompts: Rows<'a>,
+    /// One row for each kind of error and variant.
     errors: Rows<'a>,
+    /// What went wrong.
     problems: &'a [Problem],
+    /// How it was run.
+    #[schemars(with = "BTreeMap<String, String>")]
     method: Pairs<'a>,
 }
 
@@ -68,6 +86,33 @@ impl Serialize for Rows<'_> {
             rows.serialize_element(&Row(self.0, row))?;
         }
         rows.end()
+    }
+}
+
+/// Columns come and go with what a run holds, so that a row's names are not in the schema; what a
+/// value may be is.
+impl JsonSchema for Rows<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Rows".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["variant"],
+                "properties": {
+                    "variant": { "description": "Label of the variant.", "type": "string" },
+                    "thin": {
+                        "description": "Figures of too few samples for an interval.",
+                        "type": "array",
+                        "items": { "type": "string" }
+                    }
+                },
+                "additionalProperties": { "type": ["string", "number", "boolean"] }
+            }
+        })
     }
 }
 

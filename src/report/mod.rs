@@ -12,11 +12,13 @@ mod hlog;
 mod json;
 mod markdown;
 mod problems;
+mod runs;
 mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod verification;
 mod view;
 
 use std::io;
@@ -25,9 +27,12 @@ use crate::record::{Manifest, Sample};
 use crate::verdict::{RunSummary, Summaries};
 
 pub use figure::{Cell, Figure, Thousandths};
+pub use json::Document;
 pub use problems::Problem;
+pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use table::{Column, Shown, Table};
 pub use terminal::Style;
+pub use verification::{Incomplete, VerificationDocument};
 pub use view::View;
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads.

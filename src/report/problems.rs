@@ -15,7 +15,7 @@ use super::finding::Clock;
 const NAMES_SHOWN: usize = 5;
 
 /// One thing that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Problem {
     /// The variant, or `run`.
     pub subject: String,

@@ -41,7 +41,7 @@ pub use model::{
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use parse::{Reading, parse_suite, read_suite};
-pub use problem::{Code, Place, Problem, Problems, render};
+pub use problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};
 pub use rate::{ModelLimit, PerMinute, RateLimits};

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One thing that is wrong, with its place in the file.
@@ -44,7 +45,7 @@ impl fmt::Display for Row {
 }
 
 /// The closed list of what can be wrong with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// It is not TOML.
@@ -69,6 +70,34 @@ pub enum Code {
     Secret,
     /// A file that is named here and is not there, or is not what it should be.
     File,
+}
+
+/// One problem as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ProblemDocument {
+    /// The class of the problem.
+    code: Code,
+    /// Line in the suite, from 1.
+    line: usize,
+    /// Character in its line, from 1.
+    column: usize,
+    /// What is wrong.
+    message: String,
+    /// What to write instead, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    /// The place in another file, which the suite names at that line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<RowDocument>,
+}
+
+/// A row of a file that a suite names, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+struct RowDocument {
+    /// The file, as the suite calls it.
+    file: String,
+    /// Line, from 1.
+    line: usize,
 }
 
 /// A place as people count: lines and characters from 1.
@@ -110,6 +139,22 @@ impl Problem {
     /// Where the problem begins in `text`, the file it was found in.
     pub fn place(&self, text: &str) -> Place {
         place_of(text, self.span.start)
+    }
+
+    /// The problem for programs; `text` is the file it was found in.
+    pub fn document(&self, text: &str) -> ProblemDocument {
+        let Place { line, column } = self.place(text);
+        ProblemDocument {
+            code: self.code,
+            line,
+            column,
+            message: self.message.clone(),
+            help: self.help.clone(),
+            row: self.row.as_ref().map(|row| RowDocument {
+                file: row.file.to_string(),
+                line: row.line,
+            }),
+        }
     }
 }
 

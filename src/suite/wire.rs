@@ -502,15 +502,27 @@ pub fn project_schema() -> Value {
     schema_of::<ProjectFile>("bakeoff.toml")
 }
 
-/// Draft 7: every editor's TOML plug-in understands it.
+/// The JSON schema of what is read as a `T`.
 fn schema_of<T: JsonSchema>(title: &str) -> Value {
-    let settings = SchemaSettings::draft07().with_transform(WithoutNull);
+    schema_with::<T>(SchemaSettings::draft07(), title)
+}
+
+/// The JSON schema of what is printed of a `T`: keys that are always there are required, and absent
+/// stands for what is not known.
+pub fn printed_schema<T: JsonSchema>(title: &str) -> Value {
+    schema_with::<T>(SchemaSettings::draft07().for_serialize(), title)
+}
+
+/// Draft 7: every editor's TOML plug-in understands it.
+fn schema_with<T: JsonSchema>(settings: SchemaSettings, title: &str) -> Value {
+    let settings = settings.with_transform(WithoutNull);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.insert("title".to_owned(), Value::from(title));
     schema.to_value()
 }
 
-/// TOML has no null: an optional key is absent, so that `null` is taken out of every type.
+/// TOML has no null, and our JSON none either: an optional key is absent, so that `null` is taken out
+/// of every type.
 #[derive(Clone)]
 struct WithoutNull;
 

@@ -42,6 +42,17 @@ impl Home {
         self
     }
 
+    /// Puts every file of a folder of the repository there, under the same path.
+    pub(crate) fn with_folder(self, name: &str) -> Self {
+        std::fs::create_dir_all(self.path(name)).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), self.path(name).join(entry.file_name())).unwrap();
+        }
+        self
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -85,8 +96,23 @@ impl Home {
     /// A call of the program in this folder; arguments are separated by spaces.
     pub(crate) fn bakeoff(&self, arguments: &str) -> Call {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bakeoff"));
+        command.args(arguments.split_whitespace());
+        self.call(command)
+    }
+
+    /// A line for a POSIX shell that finds our `bakeoff`, in this folder.
+    pub(crate) fn shell(&self, line: &str) -> Call {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        let program = Path::new(env!("CARGO_BIN_EXE_bakeoff"));
+        let mut places = vec![program.parent().unwrap().to_path_buf()];
+        places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        self.call(command)
+            .env("PATH", std::env::join_paths(places).unwrap())
+    }
+
+    fn call(&self, mut command: Command) -> Call {
         command
-            .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
             .env_clear()
             .stdin(Stdio::null())

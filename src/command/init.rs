@@ -1,0 +1,143 @@
+//! `bakeoff init`: a suite and a project file to start from.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Failure, exit};
+
+/// The files: where they go and what they say.
+const FILES: [(&str, &str); 3] = [
+    (SUITE, include_str!("init/first.toml")),
+    ("bakeoff.toml", include_str!("init/bakeoff.toml")),
+    (IGNORE, include_str!("init/gitignore")),
+];
+/// The suite, below the folder.
+const SUITE: &str = "suites/first.toml";
+/// What git is not to keep.
+const IGNORE: &str = ".gitignore";
+
+/// What `bakeoff init` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// The folder to begin in; made where it is not there.
+    pub folder: PathBuf,
+}
+
+/// Writes what is not there yet, and says what to type next.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let folder = &options.folder;
+    let mut out = io::stdout().lock();
+    let mut ignore_kept = false;
+    for (name, text) in FILES {
+        // `.` before the names would only be noise.
+        let path = if folder == Path::new(".") {
+            PathBuf::from(name)
+        } else {
+            folder.join(name)
+        };
+        if create(&path, text)? {
+            writeln!(out, "made {}", path.display())?;
+        } else {
+            writeln!(out, "kept {}, which was there already", path.display())?;
+            ignore_kept |= name == IGNORE && !ignores_all(&path);
+        }
+    }
+    if ignore_kept {
+        writeln!(
+            out,
+            "\nGit should not keep the runs, nor keys. Add to {IGNORE}:\n"
+        )?;
+        for line in ignored() {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    writeln!(out, "\nNext:\n")?;
+    if folder != Path::new(".") {
+        writeln!(out, "  cd {}", folder.display())?;
+    }
+    writeln!(
+        out,
+        "  bakeoff suite check {SUITE}\n  \
+         bakeoff run {SUITE}\n\n\
+         No key is needed: the default endpoint is a simulated gateway, and its figures are invented.\n\
+         For real ones set AI_GATEWAY_API_KEY, and see first whether everything answers:\n\n  \
+         bakeoff run {SUITE} --endpoint vercel --verify"
+    )?;
+    Ok(exit::DONE)
+}
+
+/// Writes a new file; `false` where there is something of that name.
+fn create(path: &Path, text: &str) -> Result<bool, Failure> {
+    let failed = |error: io::Error| {
+        Failure::usage(format!("`{}` could not be made: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    // Never in place of another, not even of a link that leads nowhere.
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    match file {
+        Ok(mut file) => file.write_all(text.as_bytes()).map_err(failed)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    }
+    Ok(true)
+}
+
+/// The patterns that a new `.gitignore` gets.
+fn ignored() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("init/gitignore").lines();
+    lines.filter(|line| !line.starts_with('#'))
+}
+
+/// Whether the file has every one of these lines.
+fn ignores_all(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut wanted = ignored();
+    wanted.all(|line| text.lines().any(|own| own.trim() == line))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::suite::{parse_project, parse_suite, render};
+
+    /// The text with what is commented out put in: `#key = value`, where prose is `# prose`.
+    fn with_everything(text: &str) -> String {
+        let opened = text.lines().map(|line| {
+            let rest = line.strip_prefix('#').unwrap_or(line);
+            if rest.starts_with([' ', ':']) || rest.is_empty() {
+                line
+            } else {
+                rest
+            }
+        });
+        opened.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_commented_out_is_valid_too() {
+        // A beginner learns by taking the `#` away: that must not end in an error.
+        let suite = include_str!("init/first.toml");
+        let project = include_str!("init/bakeoff.toml");
+        for text in [suite.to_owned(), with_everything(suite)] {
+            let problems = parse_suite(&text).err();
+            let told = problems.map(|problems| render(&problems, "first.toml", &text, false));
+            assert_eq!(told, None);
+        }
+        for text in [project.to_owned(), with_everything(project)] {
+            let problems = parse_project(&text).err();
+            let told = problems.map(|problems| render(&problems, "bakeoff.toml", &text, false));
+            assert_eq!(told, None);
+        }
+        let plain = parse_suite(suite).unwrap();
+        let full = parse_suite(&with_everything(suite)).unwrap();
+        assert_ne!(plain, full, "nothing was commented out");
+        assert!(
+            !parse_project(&with_everything(project))
+                .unwrap()
+                .profiles
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! `bakeoff completions` and `bakeoff man`: texts about the arguments, which the argument parser made.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::{Failure, exit};
+
+/// What is to be printed, or written into a folder.
+#[derive(Debug)]
+pub struct Options {
+    /// The texts; the first is the one that is printed.
+    pub pages: Vec<Page>,
+    /// Where a file of each goes; absent: the first one goes to standard output.
+    pub folder: Option<PathBuf>,
+}
+
+/// One text.
+#[derive(Debug)]
+pub struct Page {
+    /// Name of its file.
+    pub file_name: String,
+    /// The text.
+    pub bytes: Vec<u8>,
+}
+
+/// Prints the first page, or writes all of them, in place of older ones.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let Some(folder) = &options.folder else {
+        if let Some(page) = options.pages.first() {
+            io::stdout().write_all(&page.bytes)?;
+        }
+        return Ok(exit::DONE);
+    };
+    fs::create_dir_all(folder).map_err(|error| {
+        Failure::usage(format!("`{}` could not be made: {error}", folder.display()))
+    })?;
+    for page in &options.pages {
+        let path = folder.join(&page.file_name);
+        fs::write(&path, &page.bytes).map_err(|error| {
+            Failure::usage(format!(
+                "`{}` could not be written: {error}",
+                path.display()
+            ))
+        })?;
+        writeln!(io::stderr(), "{}", path.display())?;
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,134 @@
+//! `bakeoff runs`: what lies in a folder of reports, and pruning it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::record::{Fate, Retention, Run, RunError, StoredRun, StoredRuns, runs_below};
+use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
+
+use super::{Failure, exit};
+
+/// The folder that `run` puts runs into when nothing else is said.
+const REPORTS: &str = "reports";
+
+/// What `bakeoff runs` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// The folder; absent: `reports`, which need not be there.
+    pub folder: Option<PathBuf>,
+    /// List or prune.
+    pub what: What,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// What is done with the runs.
+#[derive(Debug)]
+pub enum What {
+    /// They are listed.
+    List,
+    /// Some are deleted.
+    Prune {
+        /// Which ones.
+        retention: Retention,
+        /// Whether it is done; otherwise it is only told.
+        yes: bool,
+    },
+}
+
+/// Carries out `bakeoff runs`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let found = find(options.folder.as_deref())?;
+    let mut err = io::stderr();
+    for error in &found.unreadable {
+        writeln!(err, "warning: {error}; it is left alone")?;
+    }
+    match options.what {
+        What::List => list(found, options.json),
+        What::Prune { retention, yes } => prune(&found, retention, yes, options.json),
+    }
+}
+
+fn find(folder: Option<&Path>) -> Result<StoredRuns, Failure> {
+    let reports = Path::new(REPORTS);
+    // Before the first run there is no folder, and that is no mistake; one that was named must be there.
+    if folder.is_none() && !reports.exists() {
+        return Ok(StoredRuns::default());
+    }
+    let folder = folder.unwrap_or(reports);
+    if Run::open(folder).is_ok() {
+        let path = folder.display();
+        return Err(Failure::usage(format!(
+            "{path} is one run\n  give the folder that it lies in; `bakeoff report {path}` tells of the run"
+        )));
+    }
+    Ok(runs_below(folder)?)
+}
+
+fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
+    let mut runs = Vec::with_capacity(found.runs.len());
+    for run in found.runs {
+        let progress = run.progress();
+        if let Err(error) = &progress {
+            writeln!(io::stderr(), "warning: {error}")?;
+        }
+        runs.push((run, progress.ok()));
+    }
+    let now = Timestamp::now();
+    let mut out = io::stdout().lock();
+    if json {
+        let document = RunsDocument::new(&runs, &found.unreadable, now);
+        super::print_json(&mut out, &document)?;
+    } else if runs.is_empty() {
+        writeln!(io::stderr(), "no runs yet: `bakeoff run SUITE` makes one")?;
+    } else {
+        let width = terminal_size::terminal_size_of(io::stdout());
+        let width = width.map(|(width, _)| usize::from(width.0));
+        write!(out, "{}", runs_table(&runs, now, width))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Result<u8, Failure> {
+    let now = Timestamp::now();
+    let mut pruning = Pruning {
+        deleted: yes,
+        gone: Vec::new(),
+        protected: Vec::new(),
+        failed: Vec::new(),
+        stay: found.runs.len(),
+    };
+    for (run, fate) in found.runs.iter().zip(retention.judge(&found.runs, now)) {
+        match fate {
+            Fate::Stays => {}
+            Fate::Protected(why) => pruning.protected.push((run, why)),
+            Fate::Goes => match delete(run, yes) {
+                Ok(()) => {
+                    pruning.gone.push(run);
+                    pruning.stay -= 1;
+                }
+                Err(error) => pruning.failed.push((run, error)),
+            },
+        }
+    }
+    let mut out = io::stdout().lock();
+    if json {
+        super::print_json(&mut out, &PruneDocument::new(&pruning))?;
+    } else {
+        write!(out, "{}", prune_lines(&pruning, now))?;
+    }
+    for (_, error) in &pruning.failed {
+        writeln!(io::stderr(), "error: {error}")?;
+    }
+    Ok(if pruning.failed.is_empty() {
+        exit::DONE
+    } else {
+        exit::USAGE
+    })
+}
+
+fn delete(run: &StoredRun, yes: bool) -> Result<(), RunError> {
+    if yes { run.delete() } else { Ok(()) }
+}

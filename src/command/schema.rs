@@ -1,0 +1,110 @@
+//! `bakeoff schema`: the JSON schema of every file that is read and of every document that is printed.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::catalog::{ModelShownDocument, ModelsDocument};
+use crate::plan::PlanDocument;
+use crate::report::{Document, PruneDocument, RunsDocument, VerificationDocument};
+use crate::suite::wire::{printed_schema, project_schema, suite_schema};
+
+use super::suite::CheckDocument;
+use super::{Failure, exit, print_json};
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A suite.
+    Suite,
+    /// `bakeoff.toml`.
+    Project,
+    /// `run --json` and `report --format json`.
+    Comparison,
+    /// `run --list --json`.
+    Plan,
+    /// `run --verify --json`.
+    Verification,
+    /// `suite check --json`.
+    Check,
+    /// `models --json`.
+    Models,
+    /// `models show --json`.
+    Model,
+    /// `runs --json`.
+    Runs,
+    /// `runs prune --json`.
+    Prune,
+}
+
+impl Shape {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Suite,
+        Self::Project,
+        Self::Comparison,
+        Self::Plan,
+        Self::Verification,
+        Self::Check,
+        Self::Models,
+        Self::Model,
+        Self::Runs,
+        Self::Prune,
+    ];
+
+    /// Its name on the command line, and of its file under `docs/schemas/`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Suite => "suite",
+            Self::Project => "project",
+            Self::Comparison => "comparison",
+            Self::Plan => "plan",
+            Self::Verification => "verification",
+            Self::Check => "check",
+            Self::Models => "models",
+            Self::Model => "model",
+            Self::Runs => "runs",
+            Self::Prune => "prune",
+        }
+    }
+
+    /// What it describes, in words.
+    pub const fn describes(self) -> &'static str {
+        match self {
+            Self::Suite => "a suite",
+            Self::Project => "bakeoff.toml",
+            Self::Comparison => "what `run --json` and `report --format json` print",
+            Self::Plan => "what `run --list --json` prints",
+            Self::Verification => "what `run --verify --json` prints",
+            Self::Check => "what `suite check --json` prints",
+            Self::Models => "what `models --json` prints",
+            Self::Model => "what `models show --json` prints",
+            Self::Runs => "what `runs --json` prints",
+            Self::Prune => "what `runs prune --json` prints",
+        }
+    }
+
+    /// The schema.
+    pub fn schema(self) -> Value {
+        match self {
+            Self::Suite => suite_schema(),
+            Self::Project => project_schema(),
+            Self::Comparison => printed_schema::<Document<'_>>("A comparison by bakeoff"),
+            Self::Plan => printed_schema::<PlanDocument<'_>>("A plan of bakeoff"),
+            Self::Verification => {
+                printed_schema::<VerificationDocument>("A verification by bakeoff")
+            }
+            Self::Check => printed_schema::<CheckDocument>("Suites checked by bakeoff"),
+            Self::Models => printed_schema::<ModelsDocument<'_>>("The models of an endpoint"),
+            Self::Model => printed_schema::<ModelShownDocument<'_>>("A model of an endpoint"),
+            Self::Runs => printed_schema::<RunsDocument>("The runs in a folder"),
+            Self::Prune => printed_schema::<PruneDocument>("What was pruned of a folder of runs"),
+        }
+    }
+}
+
+/// Prints one schema.
+pub(super) fn execute(shape: Shape) -> Result<u8, Failure> {
+    print_json(&mut io::stdout().lock(), &shape.schema())?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,264 @@
+//! Every run below a folder of reports: finding, counting and deleting them.
+//!
+//! Owns which folders are runs of ours, and how one is taken away. Must not know why one is to go.
+//! Invariants: no link is followed, and what is deleted is the plain files of one run's folder, its
+//! manifest last, so that what a failure leaves behind is still found as a run.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::journal::{JournalError, Reader};
+use super::run::{LATEST, MANIFEST, failed};
+use super::{Entry, Outcome, Run, RunError, Sample, Status, Unsound};
+
+/// A run on the disk, as far as a list tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRun {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Name of the suite.
+    pub suite: String,
+    /// Its name.
+    pub run: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How it went.
+    pub status: Status,
+    /// Trials in its plan.
+    pub planned_trials: u64,
+    /// Bytes of its files.
+    pub size_bytes: u64,
+    /// Whether the `latest` beside it points at it.
+    pub is_latest: bool,
+    /// Whether its folder has another name than the run.
+    pub is_renamed: bool,
+    /// Something in the folder that is no plain file, where there is such a thing.
+    pub foreign: Option<String>,
+}
+
+/// How far a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Lines that are samples.
+    pub samples: u64,
+    /// Those of them with an answer.
+    pub answered: u64,
+}
+
+/// What lies below a folder of reports.
+#[derive(Debug, Default)]
+pub struct StoredRuns {
+    /// The runs, newest first.
+    pub runs: Vec<StoredRun>,
+    /// Folders that cannot be read, or whose manifest cannot, or is of another program.
+    pub unreadable: Vec<RunError>,
+}
+
+/// Finds every run in `reports` and in the folders in it, which is where runs are put.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
+    let mut found = StoredRuns::default();
+    look(reports, &mut found)?;
+    for folder in folders_in(reports)? {
+        // One folder that is closed to us hides no other.
+        if !holds_manifest(&folder)
+            && let Err(error) = look(&folder, &mut found)
+        {
+            found.unreadable.push(error);
+        }
+    }
+    found.runs.sort_by(StoredRun::newer_first);
+    Ok(found)
+}
+
+/// Adds the runs that lie in `group` itself.
+fn look(group: &Path, found: &mut StoredRuns) -> Result<(), RunError> {
+    let latest = Run::open(&group.join(LATEST)).ok();
+    let latest = latest.and_then(|run| fs::canonicalize(run.folder()).ok());
+    for folder in folders_in(group)? {
+        if !holds_manifest(&folder) {
+            continue;
+        }
+        match StoredRun::read(&folder, latest.as_deref()) {
+            Ok(run) => found.runs.push(run),
+            Err(error) => found.unreadable.push(error),
+        }
+    }
+    Ok(())
+}
+
+/// The folders in a folder, links to folders left out, sorted.
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    };
+    read().map_err(failed("read the folder", folder))
+}
+
+fn holds_manifest(folder: &Path) -> bool {
+    let manifest = folder.join(MANIFEST).symlink_metadata();
+    manifest.is_ok_and(|manifest| manifest.is_file())
+}
+
+/// What lies in a run's folder.
+#[derive(Default)]
+struct Contents {
+    /// The plain files.
+    files: Vec<PathBuf>,
+    /// Bytes of them all.
+    bytes: u64,
+    /// The first of what is no plain file, by name.
+    foreign: Option<String>,
+}
+
+impl Contents {
+    fn of(folder: &Path) -> Result<Self, RunError> {
+        let read = || -> io::Result<Self> {
+            let mut contents = Self::default();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                // Of the entry itself, not of what a link points at.
+                let about = entry.metadata()?;
+                if about.is_file() {
+                    contents.files.push(entry.path());
+                    contents.bytes += about.len();
+                } else {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let before = contents.foreign.take();
+                    contents.foreign = before.into_iter().chain([name]).min();
+                }
+            }
+            Ok(contents)
+        };
+        read().map_err(failed("read the folder", folder))
+    }
+}
+
+impl StoredRun {
+    /// The run in `folder`; `latest` is the folder that the `latest` beside it points at.
+    fn read(folder: &Path, latest: Option<&Path>) -> Result<Self, RunError> {
+        let manifest = Run::open(folder)?.manifest()?;
+        if !manifest.tool.starts_with("bakeoff ") {
+            return Err(RunError::NotARun {
+                path: folder.to_owned(),
+                reason: format!("its {MANIFEST} is not of bakeoff"),
+            });
+        }
+        let Contents { bytes, foreign, .. } = Contents::of(folder)?;
+        let name = folder.file_name().unwrap_or_default();
+        Ok(Self {
+            folder: folder.to_owned(),
+            suite: manifest.suite.name,
+            is_renamed: name != manifest.run.as_str(),
+            run: manifest.run,
+            started_at: manifest.started_at,
+            status: manifest.status,
+            planned_trials: manifest.planned_trials,
+            size_bytes: bytes,
+            is_latest: latest.is_some() && fs::canonicalize(folder).ok().as_deref() == latest,
+            foreign,
+        })
+    }
+
+    /// The order of lists: newest first. Where two began in the same second, the one that `latest`
+    /// points at is the newer, and names decide between the others.
+    pub fn newer_first(&self, other: &Self) -> Ordering {
+        let key = |run: &Self| (run.started_at, run.is_latest);
+        key(other)
+            .cmp(&key(self))
+            .then_with(|| other.folder.cmp(&self.folder))
+    }
+
+    /// Counts the samples, without reading what they hold. Lines that are none are left out.
+    ///
+    /// # Errors
+    /// Where the journal is there and cannot be read to its end.
+    pub fn progress(&self) -> Result<Progress, RunError> {
+        let reader = match Reader::<_, Ended>::open(&self.folder) {
+            Ok(reader) => reader,
+            // It was killed before its first sample.
+            Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return Ok(Progress::default());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut progress = Progress::default();
+        for read in reader {
+            match read {
+                Ok(ended) => {
+                    progress.samples += 1;
+                    progress.answered += u64::from(ended.outcome.answered());
+                }
+                Err(JournalError::Line { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Deletes the run, unless it is another one than when it was found.
+    ///
+    /// # Errors
+    /// Where the folder is not as it was, or something in it cannot be deleted: its manifest is then
+    /// still there.
+    pub fn delete(&self) -> Result<(), RunError> {
+        let changed = || RunError::NotARun {
+            path: self.folder.clone(),
+            reason: "it changed since it was looked at; nothing of it was deleted".to_owned(),
+        };
+        let folder = self.folder.symlink_metadata();
+        if !folder.is_ok_and(|folder| folder.is_dir()) || !holds_manifest(&self.folder) {
+            return Err(changed());
+        }
+        let latest = self.folder.with_file_name(LATEST);
+        let latest = Run::open(&latest).ok();
+        let latest = latest.and_then(|run| fs::canonicalize(run.folder()).ok());
+        if Self::read(&self.folder, latest.as_deref())? != *self {
+            return Err(changed());
+        }
+        let files = Contents::of(&self.folder)?.files.into_iter();
+        let (manifest, others): (Vec<_>, Vec<_>) = files.partition(|path| path.ends_with(MANIFEST));
+        for path in others.into_iter().chain(manifest) {
+            fs::remove_file(&path).map_err(failed("delete", &path))?;
+        }
+        fs::remove_dir(&self.folder).map_err(failed("delete the folder", &self.folder))
+    }
+}
+
+/// What a count needs of a sample: the rest of the line is passed over.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    version: u32,
+    outcome: Outcome,
+}
+
+impl Entry for Ended {
+    const FILE: &'static str = Sample::FILE;
+    const VERSION: u32 = Sample::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), Unsound> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

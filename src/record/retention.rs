@@ -1,0 +1,255 @@
+//! Which runs may go: by age, by how many are kept, and what is never given up.
+//!
+//! Owns the rule. Must not know how a run is found or deleted. Invariants: the run that a `latest`
+//! points at stays, and so does one that may still be going on; what has gone changes nothing about
+//! what stays.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Status, StoredRun};
+
+/// The age from which a run that says it is running is taken for one that was killed: no suite takes
+/// so long.
+const KILLED_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Units of an age, and their hours.
+const UNITS: [(&str, u32); 3] = [("h", 1), ("d", 24), ("w", 7 * 24)];
+
+/// What is to go. A run goes when it is beyond every bound that is given; without a bound none goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Only runs that began longer ago than this.
+    pub older_than: Option<Age>,
+    /// Only runs beyond this many newest ones of their folder.
+    pub keep: Option<usize>,
+}
+
+/// A whole number of hours, written `12h`, `30d` or `8w`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(SignedDuration);
+
+/// What is not an age.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an age is a whole number with `h`, `d` or `w`, such as `30d`")]
+pub struct AgeError;
+
+/// What becomes of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is to be deleted.
+    Goes,
+    /// It is within the bounds.
+    Stays,
+    /// It is beyond the bounds, and stays for this reason.
+    Protected(String),
+}
+
+impl FromStr for Age {
+    type Err = AgeError;
+
+    fn from_str(text: &str) -> Result<Self, AgeError> {
+        let unit = UNITS
+            .iter()
+            .find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, *hours)));
+        let (number, hours) = unit.ok_or(AgeError)?;
+        // `u32::from_str` would take a sign as well.
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(AgeError);
+        }
+        let number: u32 = number.parse().map_err(|_| AgeError)?;
+        let hours = i64::from(number) * i64::from(hours);
+        Ok(Self(SignedDuration::from_hours(hours)))
+    }
+}
+
+impl Retention {
+    /// The fate of each run, in their order. `now` is what ages are counted to.
+    pub fn judge(&self, runs: &[StoredRun], now: Timestamp) -> Vec<Fate> {
+        // No bound at all is nobody's wish to delete everything.
+        if *self == Self::default() {
+            return vec![Fate::Stays; runs.len()];
+        }
+        let mut newest_first: Vec<usize> = (0..runs.len()).collect();
+        newest_first.sort_by(|&a, &b| runs[a].newer_first(&runs[b]));
+        let mut newer: HashMap<Option<&Path>, usize> = HashMap::new();
+        let mut fates = vec![Fate::Stays; runs.len()];
+        for place in newest_first {
+            let run = &runs[place];
+            let newer = newer.entry(run.folder.parent()).or_default();
+            let age = now.duration_since(run.started_at);
+            let beyond = self.keep.is_none_or(|keep| *newer >= keep)
+                && self.older_than.is_none_or(|Age(limit)| age > limit);
+            *newer += 1;
+            if beyond {
+                fates[place] = protection(run, age).map_or(Fate::Goes, Fate::Protected);
+            }
+        }
+        fates
+    }
+}
+
+/// Why a run stays although it is beyond the bounds.
+fn protection(run: &StoredRun, age: SignedDuration) -> Option<String> {
+    if run.is_latest {
+        return Some("`latest` points at it".to_owned());
+    }
+    if run.status == Status::Running && age < KILLED_AFTER {
+        return Some("it may still be running".to_owned());
+    }
+    if run.is_renamed {
+        return Some("its folder was given another name".to_owned());
+    }
+    let foreign = run.foreign.as_ref()?;
+    Some(format!("it holds `{foreign}`, which is not of a run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).unwrap()
+    }
+
+    fn a_run() -> impl Strategy<Value = StoredRun> {
+        let age_hours = -24_i64..24 * 60;
+        let status = prop_oneof![
+            Just(Status::Complete),
+            Just(Status::Running),
+            Just(Status::Incomplete("why".to_owned())),
+        ];
+        let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+        (0_u8..3, age_hours, status, flags, any::<u16>()).prop_map(
+            |(suite, age, status, (is_latest, is_renamed), id)| StoredRun {
+                folder: format!("reports/s{suite}/run-{id}").into(),
+                suite: format!("s{suite}"),
+                run: format!("run-{id}"),
+                started_at: Timestamp::from_second(NOW - age * 3600).unwrap(),
+                status,
+                planned_trials: 1,
+                size_bytes: 1,
+                is_latest,
+                is_renamed,
+                foreign: None,
+            },
+        )
+    }
+
+    fn a_retention() -> impl Strategy<Value = Retention> {
+        let age = prop::option::of(0_i64..24 * 60);
+        (age, prop::option::of(0_usize..6)).prop_map(|(hours, keep)| Retention {
+            older_than: hours.map(|hours| Age(SignedDuration::from_hours(hours))),
+            keep,
+        })
+    }
+
+    proptest! {
+        // Deleting cannot be undone: what goes is beyond every bound, and never the newest run nor
+        // one that may be going on.
+        #[test]
+        fn only_what_is_beyond_every_bound_goes(
+            runs in prop::collection::vec(a_run(), 0..30),
+            retention in a_retention(),
+        ) {
+            let fates = retention.judge(&runs, now());
+            for (run, fate) in runs.iter().zip(&fates) {
+                let age = now().duration_since(run.started_at);
+                if *fate != Fate::Goes {
+                    continue;
+                }
+                prop_assert!(!run.is_latest && !run.is_renamed);
+                prop_assert!(run.status != Status::Running || age >= KILLED_AFTER);
+                prop_assert!(retention.older_than.is_none_or(|Age(limit)| age > limit));
+                let beside = |other: &&StoredRun| other.folder.parent() == run.folder.parent();
+                let newer = runs.iter().filter(beside).filter(|other| other.newer_first(run).is_lt());
+                prop_assert!(retention.keep.is_none_or(|keep| newer.count() >= keep));
+            }
+        }
+
+        // Pruning twice is pruning once, and a protected run is one that would have gone.
+        #[test]
+        fn what_has_gone_changes_nothing(
+            runs in prop::collection::vec(a_run(), 0..30),
+            retention in a_retention(),
+        ) {
+            let fates = retention.judge(&runs, now());
+            let left: Vec<StoredRun> = runs
+                .iter()
+                .zip(&fates)
+                .filter(|(_, fate)| **fate != Fate::Goes)
+                .map(|(run, _)| run.clone())
+                .collect();
+            prop_assert!(!retention.judge(&left, now()).contains(&Fate::Goes));
+        }
+
+        // Arbitrary text is an age or not, never a panic, and an age has a unit.
+        #[test]
+        fn arbitrary_text_is_an_age_or_not(text in "[0-9+. hdwé-]{0,12}") {
+            if text.parse::<Age>().is_ok() {
+                prop_assert!(text.ends_with(['h', 'd', 'w']));
+            }
+        }
+    }
+
+    #[test]
+    fn ages_are_read() {
+        // A slip in an age must not delete what was to be kept.
+        for (text, hours) in [("12h", 12), ("30d", 720), ("8w", 1344), ("0d", 0)] {
+            let age = Ok(Age(SignedDuration::from_hours(hours)));
+            assert_eq!(text.parse(), age, "{text}");
+        }
+        for text in [
+            "",
+            "d",
+            "30",
+            "-1d",
+            "+1d",
+            "1.5d",
+            "1d12h",
+            "30 d",
+            "30m",
+            "9999999999d",
+        ] {
+            assert_eq!(text.parse::<Age>(), Err(AgeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_protection_the_bounds_decide() {
+        // Three runs a week apart: both bounds must be passed, not one of them.
+        let run = |weeks: i64| StoredRun {
+            folder: format!("reports/s/{weeks}").into(),
+            suite: "s".to_owned(),
+            run: weeks.to_string(),
+            started_at: now() - SignedDuration::from_hours(weeks * 7 * 24),
+            status: Status::Complete,
+            planned_trials: 1,
+            size_bytes: 1,
+            is_latest: false,
+            is_renamed: false,
+            foreign: None,
+        };
+        let runs = [run(3), run(1), run(2)];
+        let gone = |older_than: Option<&str>, keep| {
+            let older_than = older_than.map(|age| age.parse().unwrap());
+            let fates = Retention { older_than, keep }.judge(&runs, now());
+            let gone = runs
+                .iter()
+                .zip(fates)
+                .filter(|(_, fate)| *fate == Fate::Goes);
+            gone.map(|(run, _)| run.run.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(gone(Some("10d"), None), ["3", "2"]);
+        assert_eq!(gone(None, Some(1)), ["3", "2"]);
+        assert_eq!(gone(Some("10d"), Some(2)), ["3"]);
+        assert_eq!(gone(Some("10w"), Some(0)), Vec::<String>::new());
+        assert_eq!(gone(None, None), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,273 @@
+//! The habits of a good tool: a place to begin, old runs listed and pruned, completions, manual pages.
+
+// The commands that are told are a POSIX shell's.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/program.rs"]
+mod program;
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/verbs.rs"]
+mod verbs;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use program::Home;
+use serde_json::Value;
+use verbs::verbs;
+
+/// One prompt of a model that answers at once.
+const SUITE: &str = r#"
+name = "first"
+models = ["sim/constant-1ms-1ms-2"]
+repetitions = 2
+[[prompts]]
+id = "p"
+user = "hi"
+"#;
+
+#[test]
+fn what_init_says_is_next_works() {
+    // A beginner types what stands there: it must end in a comparison, without a key.
+    let home = Home::new();
+    let said = home.bakeoff("init new/comparison").run().out;
+    let next: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.contains("vercel"))
+        .collect();
+    assert_eq!(
+        next,
+        [
+            "cd new/comparison",
+            "bakeoff suite check suites/first.toml",
+            "bakeoff run suites/first.toml"
+        ]
+    );
+    // Once each: that the whole suite runs as well is seen by the examples of `--help`.
+    let line = format!("{} --repetitions 1 --quiet", next.join(" && "));
+    home.shell(&line)
+        .says("ok, 3 prompts, 3 models, 27 trials")
+        .says("openai/gpt-5-mini (reference)")
+        .run();
+    let ran = home.path("new/comparison/reports/first/latest/report.md");
+    assert!(ran.exists());
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    // Somebody's suite, project file or list for git is worth more than ours.
+    let home = Home::new()
+        .with("bakeoff.toml", "# mine\n")
+        .with(".gitignore", "/reports/\n/target/\n");
+    symlink("elsewhere", home.path("suites")).unwrap();
+    fs::create_dir(home.path("elsewhere")).unwrap();
+    symlink("nowhere", home.path("elsewhere/first.toml")).unwrap();
+    let said = home.bakeoff("init").run().out;
+    for name in ["suites/first.toml", "bakeoff.toml", ".gitignore"] {
+        let kept = format!("kept {name}, which was there already\n");
+        assert!(said.contains(&kept), "{said}");
+    }
+    assert!(
+        said.contains("Add to .gitignore:\n\n  /reports/\n  .env\n"),
+        "{said}"
+    );
+    assert_eq!(home.read("bakeoff.toml"), "# mine\n");
+    assert_eq!(home.read(".gitignore"), "/reports/\n/target/\n");
+    assert!(!home.path("elsewhere/nowhere").exists());
+    assert!(!home.path("nowhere").exists());
+}
+
+/// A folder with `count` runs; the first is the oldest.
+fn with_runs(count: usize) -> Home {
+    let home = Home::new().with("suite.toml", SUITE);
+    for _ in 0..count {
+        home.bakeoff("run suite.toml --quiet").run();
+    }
+    home
+}
+
+fn listed(home: &Home) -> Vec<Value> {
+    let said = home.bakeoff("runs --json").run();
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    document["runs"].as_array().unwrap().clone()
+}
+
+/// Rewrites a part of a run's manifest.
+fn edit(home: &Home, run: &Value, change: impl FnOnce(&mut Value)) {
+    let path = home
+        .path(run["path"].as_str().unwrap())
+        .join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    fs::write(&path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn runs_are_listed_with_what_they_hold() {
+    // The list answers which runs there are, whether they are whole, and what they take.
+    let home = with_runs(2);
+    let runs = listed(&home);
+    assert_eq!(runs.len(), 2);
+    for run in &runs {
+        assert_eq!((&run["answered"], &run["samples"]), (&2.into(), &2.into()));
+        assert_eq!(run["planned"], 2);
+        assert_eq!(run["status"], "complete");
+        let folder = home.path(run["path"].as_str().unwrap());
+        let files = fs::read_dir(folder).unwrap();
+        let bytes = files.map(|file| file.unwrap().metadata().unwrap().len());
+        assert_eq!(run["size_bytes"], bytes.sum::<u64>());
+    }
+    let latest = fs::read_link(home.path("reports/first/latest")).unwrap();
+    let pointed_at: Vec<&Value> = runs.iter().filter(|run| run["latest"] == true).collect();
+    assert_eq!(pointed_at.len(), 1);
+    assert_eq!(pointed_at[0]["run"], latest.to_str().unwrap());
+
+    // A run that was killed says how far it got.
+    edit(&home, &runs[1], |manifest| {
+        manifest["status"] = "running".into();
+    });
+    home.bakeoff("runs").says("2/2").says("running").run();
+}
+
+#[test]
+fn a_folder_without_runs_is_no_mistake_unless_it_was_named() {
+    // In a new project the list is empty; a slip in a name must not look like that.
+    let home = with_runs(0);
+    home.bakeoff("runs").complains("no runs yet").run();
+    home.bakeoff("runs prune --keep 3 --yes")
+        .says("nothing to delete")
+        .run();
+    home.bakeoff("runs report")
+        .exits(2)
+        .complains("report")
+        .run();
+    home.bakeoff("run suite.toml --quiet").run();
+    home.bakeoff("runs reports/first/latest")
+        .exits(2)
+        .complains("is one run")
+        .run();
+}
+
+#[test]
+fn pruning_needs_a_bound_and_a_yes() {
+    // What is deleted is gone: nothing goes by a slip.
+    let home = with_runs(3);
+    let before = home.files();
+    home.bakeoff("runs prune")
+        .exits(2)
+        .complains("--older-than")
+        .run();
+    home.bakeoff("runs prune --yes")
+        .exits(2)
+        .complains("--keep")
+        .run();
+    home.bakeoff("runs prune --keep 1 --older-than 30")
+        .exits(2)
+        .complains("such as `30d`")
+        .run();
+    home.bakeoff("runs prune --keep 0 --yes --dry-run")
+        .exits(2)
+        .run();
+    for plan in ["", "--dry-run"] {
+        home.bakeoff(&format!("runs prune --keep 1 {plan}"))
+            .says("would delete 2 runs")
+            .says("Nothing was deleted")
+            .run();
+    }
+    home.bakeoff("runs prune --older-than 1h --yes")
+        .says("nothing to delete; 3 stay")
+        .run();
+    assert_eq!(home.files(), before);
+}
+
+#[test]
+fn pruning_deletes_the_runs_it_told_and_no_others() {
+    // Five runs: the latest, one that may be going on, one killed long ago, one old and one young.
+    let home = with_runs(5);
+    let runs = listed(&home);
+    let (latest, others): (Vec<&Value>, Vec<&Value>) =
+        runs.iter().partition(|run| run["latest"] == true);
+    let age = |run: &Value, days: i64, status: &str| {
+        let began = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(days * 24);
+        edit(&home, run, |manifest| {
+            manifest["started_at"] = began.to_string().into();
+            manifest["status"] = status.into();
+        });
+    };
+    age(latest[0], 60, "complete");
+    age(others[0], 5, "running");
+    age(others[1], 40, "running");
+    age(others[2], 50, "interrupted");
+    age(others[3], 3, "complete");
+
+    let said = home
+        .bakeoff("runs prune --older-than 4d --yes --json")
+        .run();
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    let paths = |list: &Value| -> Vec<String> {
+        let entries = list.as_array().unwrap().iter();
+        entries
+            .map(|entry| entry["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let of = |run: &Value| run["path"].as_str().unwrap().to_owned();
+    assert_eq!(paths(&document["runs"]), [of(others[1]), of(others[2])]);
+    assert_eq!(
+        paths(&document["protected"]),
+        [of(others[0]), of(latest[0])]
+    );
+    assert_eq!(
+        (&document["deleted"], &document["stay"]),
+        (&true.into(), &3.into())
+    );
+    for run in &runs {
+        let is_there = home.path(&of(run)).exists();
+        assert_eq!(
+            is_there,
+            !paths(&document["runs"]).contains(&of(run)),
+            "{run}"
+        );
+    }
+    // What is left can be reported, by its old name.
+    home.bakeoff("report reports/first/latest --format json")
+        .run();
+    assert_eq!(listed(&home).len(), 3);
+}
+
+#[test]
+fn completions_know_every_verb() {
+    // For each shell; and what bash gets is bash.
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = home.bakeoff(&format!("completions {shell}")).run().out;
+        for verb in verbs() {
+            let word = verb.name.rsplit(' ').next().unwrap();
+            assert!(said.contains(word), "{shell}: {word}");
+        }
+        assert!(said.contains("older-than"), "{shell}");
+    }
+    home.shell("bakeoff completions bash | bash -n").run();
+}
+
+#[test]
+fn every_verb_has_a_manual_page() {
+    // Written into a folder, with the examples of its help; the program's own goes to a pipe.
+    let home = Home::new();
+    home.bakeoff("man pages/man1").run();
+    for verb in verbs() {
+        let name = format!("bakeoff {}", verb.name);
+        let file = format!("pages/man1/{}.1", name.trim().replace(' ', "-"));
+        let page = home.read(&file);
+        assert!(page.contains("\n.SH NAME\n"), "{file}");
+        for example in verb.examples() {
+            let written = example.replace('-', "\\-");
+            let found = page.contains(example) || page.contains(&written) || example.contains('\'');
+            assert!(found, "{file} does not show `{example}`");
+        }
+    }
+    let printed = home.bakeoff("man").run().out;
+    assert_eq!(printed, home.read("pages/man1/bakeoff.1"));
+}

@@ -1,0 +1,135 @@
+//! The examples of `--help`: each is run as it stands, by a shell, with the built program.
+//!
+//! They run in a folder that holds what a reader's would: the shipped suites, a run of the
+//! quickstart, files of other tools. Nothing leaves the machine: in its `bakeoff.toml` the endpoint
+//! `vercel` is a simulated gateway, and so is the server at `127.0.0.1:8000`. A server that does not
+//! end is stopped as soon as it answers. No example is only read.
+
+// The examples are lines for a POSIX shell.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/program.rs"]
+mod program;
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/verbs.rs"]
+mod verbs;
+
+use program::{Home, Underway};
+use rustix::process::Signal;
+use verbs::verbs;
+
+/// The server of their own that examples ask.
+const OWN_SERVER: &str = "http://127.0.0.1:8000/v1";
+
+/// A model that no catalogue knows, for those who ask a server of their own.
+const WORLD: &str = r#"
+[models."Qwen/Qwen3-8B"]
+price = { input = "0.000001", output = "0.000002" }
+"#;
+
+/// A simulated gateway in a process of its own, and its URL.
+fn gateway(home: &Home) -> (Underway, String) {
+    let served = home.bakeoff("sim --port 0 --world my-world.toml").begin();
+    let url = served.next_url();
+    (served, url)
+}
+
+/// The folder in which examples are run.
+fn folder() -> Home {
+    let home = Home::new()
+        .with_folder("suites")
+        .with("my-world.toml", WORLD)
+        .with(
+            "promptfooconfig.yaml",
+            "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
+        )
+        .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
+    // Each prompt once, all at the same time: of its hundred and sixty trials nothing else is learnt.
+    let suite = home.read("suites/quickstart.toml");
+    let quick = suite
+        .replace("repetitions = 4", "repetitions = 1")
+        .replace("concurrency = 4", "concurrency = 8");
+    assert_eq!(quick.len(), suite.len());
+    assert_ne!(quick, suite);
+    let home = home.with("suites/quickstart.toml", &quick);
+    home.bakeoff("run suites/quickstart.toml --quiet --prompt capital")
+        .run();
+    home
+}
+
+/// Runs one line; what it needs of a network is at `url`.
+#[allow(
+    clippy::print_stdout,
+    reason = "a test that fails shows which line it was"
+)]
+fn run(home: &Home, line: &str, url: &str) {
+    println!("$ {line}");
+    let line = line.replace(OWN_SERVER, url);
+    if let Some(arguments) = line.strip_prefix("bakeoff sim") {
+        let port = arguments.find("--port ").map(|at| {
+            let number = arguments[at..].split(' ').nth(1).unwrap();
+            format!("--port {number}")
+        });
+        let arguments = match port {
+            Some(port) => arguments.replace(&port, "--port 0"),
+            None => format!("{arguments} --port 0"),
+        };
+        let served = home.bakeoff(&format!("sim {arguments}")).begin();
+        served.next_url();
+        served.signal(Signal::INT);
+        served.end();
+        return;
+    }
+    home.shell(&line).env("AI_GATEWAY_API_KEY", "any").run();
+}
+
+#[test]
+fn every_example_works() {
+    // An example that fails is worse than none. A new one that needs a file, or a verb that does not
+    // end, is to be prepared in `folder` and `run` above.
+    let home = folder();
+    let (served, url) = gateway(&home);
+    let home = home.with(
+        "bakeoff.toml",
+        &format!("[endpoints.vercel]\nbase_url = \"{url}\"\n"),
+    );
+    let verbs = verbs();
+    let (runs, others): (Vec<_>, Vec<_>) = verbs.iter().partition(|verb| verb.name == "run");
+    // Runs wait for answers most of the time, and leave each other alone: they wait together.
+    std::thread::scope(|scope| {
+        let (home, url) = (&home, &url);
+        for line in runs.iter().flat_map(|verb| verb.examples()) {
+            scope.spawn(move || run(home, line, url));
+        }
+        for line in others.iter().flat_map(|verb| verb.examples()) {
+            run(home, line, url);
+        }
+    });
+    let examples: usize = verbs.iter().map(|verb| verb.examples().count()).sum();
+    assert!(examples > 20, "only {examples} examples were found");
+    served.signal(Signal::INT);
+    served.end();
+}
+
+#[test]
+fn examples_are_of_their_verb() {
+    // Whoever asks for the help of a verb wants to see that verb, in lines that no terminal breaks.
+    for verb in verbs().iter().filter(|verb| !verb.name.is_empty()) {
+        let is_group = verb.help.contains("\nCommands:\n") && !verb.help.contains(" [OPTIONS]");
+        let own = format!("bakeoff {}", verb.name);
+        let mut examples = verb.examples().peekable();
+        assert!(
+            is_group || examples.peek().is_some(),
+            "`{own} --help` has no example: add one to its `after_help` in cli.rs"
+        );
+        for line in examples {
+            assert!(line.starts_with(&own), "`{own} --help` shows `{line}`");
+            assert!(
+                line.len() <= 98,
+                "`{line}` is broken where a screen has 100 columns"
+            );
+        }
+    }
+}
