@@ -15,6 +15,7 @@ mod remedies;
 pub mod report;
 pub mod run;
 pub mod sim;
+pub mod size;
 mod suite;
 
 use std::io::{self, IsTerminal, Write};
@@ -29,6 +30,8 @@ pub enum Verb {
     Run(run::Options),
     /// `bakeoff report`
     Report(report::Options),
+    /// `bakeoff size`
+    Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(Vec<PathBuf>),
     /// `bakeoff suite schema`
@@ -98,6 +101,7 @@ pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Report(options) => report::execute(&options),
+        Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),

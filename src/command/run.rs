@@ -32,7 +32,7 @@ use super::{Failure, exit, interrupted, report, runtime, unforeseen};
 const EVENTS_WAITING: usize = 1_024;
 
 /// What `bakeoff run` was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
 pub struct Options {
     pub suite: PathBuf,

@@ -8,6 +8,7 @@ mod columns;
 mod csv;
 mod figure;
 mod finding;
+pub mod forecast;
 mod hlog;
 mod json;
 mod markdown;
