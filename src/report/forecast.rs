@@ -122,8 +122,12 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
 fn sentence(lint: &Lint) -> String {
     match lint {
         Lint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{prompts} prompt{} give numbers, but no verdict: that needs 6, better 20",
-            if *prompts == 1 { "" } else { "s" }
+            "{} numbers, but no verdict: that needs 6 prompts, better 20",
+            if *prompts == 1 {
+                "1 prompt gives".to_owned()
+            } else {
+                format!("{prompts} prompts give")
+            }
         ),
         Lint::FewPrompts { worth, prompts } => format!(
             "{prompts} prompts of such different weights tell as much as {worth}: a verdict needs 6, better 20"
@@ -163,9 +167,15 @@ fn sentence(lint: &Lint) -> String {
             quantity,
             answers,
             needs,
+            can_fail,
         } => format!(
-            "the limit `{}` can fail but never pass: {answers} answers of each model give no upper end, {needs} would",
-            quantity.word()
+            "the limit `{}` can {}: {answers} answers of each model give no upper end, {needs} would",
+            quantity.word(),
+            if *can_fail {
+                "fail but never pass"
+            } else {
+                "neither pass nor fail"
+            }
         ),
         Lint::ErrorRateTooFine {
             bound,
@@ -258,6 +268,12 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
             cost.known, cost.variants, sizing.prices_of
         );
     }
+    if suite.variants.len() == 1 {
+        told.push_str(
+            "\nThese sizes are for two models in one run. Against a history more requests help less, because\n\
+             runs differ as wholes: `bakeoff suite check` says what is found.\n",
+        );
+    }
     let _ = writeln!(told, "\n{}", advice(sizing));
     told
 }
@@ -270,7 +286,9 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .find(|size| size.prompts == sizing.prompts_worth);
     if let Some(repetitions) = own.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
-        return if repetitions <= now {
+        return if repetitions == now {
+            "The suite is just large enough as it is.".to_owned()
+        } else if repetitions < now {
             format!("The suite is large enough: {repetitions} of its {now} repetitions would do.")
         } else {
             format!("Put into the suite:\n  repetitions = {repetitions}")
@@ -394,6 +412,9 @@ fn percent(share: f64) -> String {
     let number = share * 100.0;
     // 5 % is 5 %, and 99.96 % of runs is not all of them.
     let tenths = (number * 10.0).round() / 10.0;
+    if share > 0.0 && tenths < 0.05 {
+        return format!("{} %", (number * 1e6).round() / 1e6);
+    }
     if tenths < 10.0 && (tenths.fract()).abs() > 0.05 {
         format!("{tenths:.1} %")
     } else {
@@ -461,7 +482,7 @@ mod tests {
 
         Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
 
-        The suite is large enough: 4 of its 4 repetitions would do.
+        The suite is just large enough as it is.
         ");
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.1)), @"
         quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
@@ -520,6 +541,7 @@ mod tests {
                 },
                 answers: 200,
                 needs: 368,
+                can_fail: true,
             },
             Lint::ErrorRateTooFine {
                 bound: 0.02,
@@ -534,7 +556,7 @@ mod tests {
         ];
         let told: Vec<String> = lints.iter().map(sentence).collect();
         insta::assert_snapshot!(told.join("\n"), @"
-        1 prompt give numbers, but no verdict: that needs 6, better 20
+        1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured
         a pass rate is gated, but nothing grades answers yet: it cannot be told
@@ -543,7 +565,7 @@ mod tests {
         `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts
         the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper end, 368 would
         the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
-        the limit `error_rate` of 0 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
+        the limit `error_rate` of 0.001 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
         ");
     }
 
@@ -552,6 +574,8 @@ mod tests {
         // A tolerance of 2.5 % must not be shown as 3 %.
         for (share, shown) in [
             (0.05, "5 %"),
+            (0.0, "0 %"),
+            (0.0001, "0.01 %"),
             (0.025, "2.5 %"),
             (0.2, "20 %"),
             (0.284, "28 %"),
