@@ -3,6 +3,7 @@
 //! Owns the sentences and the table of sizes. Must not compute. Invariant: a figure that rests on an
 //! assumption says so.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use crate::verdict::{
 };
 
 use super::figure::{ABSENT_MARK, Figure};
+use super::text;
 
 /// Where a noise comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +113,9 @@ fn found(found: &Found) -> String {
 fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
-        (known, variants) => format!(", for {known} of {variants} models (no price of the others)"),
+        (known, variants) => format!(
+            ", for {known} of {variants} models (the others have no price or no token limit)"
+        ),
     };
     let usd = Figure::Money(usd).shown();
     format!(
@@ -239,27 +243,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         percent(aim.tolerance),
         shared(sizing.comparisons)
     );
-    let _ = writeln!(
-        told,
-        "  prompts  repetitions  requests/model  requests  cost at most"
-    );
-    for row in rows(sizing) {
-        let shown = |number: Option<u64>| {
-            number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
-        };
-        let usd = row
-            .cost
-            .map_or_else(|| ABSENT_MARK.to_owned(), |usd| Figure::Money(usd).shown());
-        let _ = writeln!(
-            told,
-            "{:>9}  {:>11}  {:>14}  {:>8}  {usd:>12}{}",
-            row.prompts,
-            shown(row.repetitions),
-            shown(row.requests_a_model),
-            shown(row.requests),
-            if row.own { "  this suite" } else { "" }
-        );
-    }
+    told.push_str(&table(sizing));
     if sizing.cost.known > 0 {
         let cost = &sizing.cost;
         let _ = writeln!(
@@ -278,6 +262,28 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     told
 }
 
+fn table(sizing: &Sizing<'_>) -> String {
+    let mut told = "  prompts  repetitions  requests/model  requests  cost at most\n".to_owned();
+    for row in rows(sizing) {
+        let shown = |number: Option<u64>| {
+            number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
+        };
+        let usd = row
+            .cost
+            .map_or_else(|| ABSENT_MARK.to_owned(), |usd| Figure::Money(usd).shown());
+        let _ = writeln!(
+            told,
+            "{:>9}  {:>11}  {:>14}  {:>8}  {usd:>12}{}",
+            row.prompts,
+            shown(row.repetitions),
+            shown(row.requests_a_model),
+            shown(row.requests),
+            if row.own { "  this suite" } else { "" }
+        );
+    }
+    told
+}
+
 /// What to write into the suite.
 fn advice(sizing: &Sizing<'_>) -> String {
     let own = sizing
@@ -286,12 +292,12 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .find(|size| size.prompts == sizing.prompts_worth);
     if let Some(repetitions) = own.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
-        return if repetitions == now {
-            "The suite is just large enough as it is.".to_owned()
-        } else if repetitions < now {
-            format!("The suite is large enough: {repetitions} of its {now} repetitions would do.")
-        } else {
-            format!("Put into the suite:\n  repetitions = {repetitions}")
+        return match repetitions.cmp(&now) {
+            Ordering::Equal => "The suite is just large enough as it is.".to_owned(),
+            Ordering::Less => format!(
+                "The suite is large enough: {repetitions} of its {now} repetitions would do."
+            ),
+            Ordering::Greater => format!("Put into the suite:\n  repetitions = {repetitions}"),
         };
     }
     let mut enough = sizing
@@ -386,12 +392,15 @@ pub fn sizes_json(sizing: &Sizing<'_>) -> Value {
 
 fn source(source: &NoiseSource) -> String {
     match source {
-        NoiseSource::Typical(why) => format!(" (typical: {why})"),
+        NoiseSource::Typical(why) => format!(" (typical: {})", text::one_line(why)),
         NoiseSource::Run {
             run,
             candidate,
             prompts,
-        } => format!(" (run {run}, {candidate} on {prompts} prompts)"),
+        } => {
+            let (run, candidate) = (text::one_line(run), text::one_line(candidate));
+            format!(" (run {run}, {candidate} on {prompts} prompts)")
+        }
     }
 }
 

@@ -38,7 +38,7 @@ const OK_CHANCE_MIN: f64 = 0.5;
 const CHANGE_MAX: f64 = 1.0;
 
 /// Prompts that an error rate may be said to need; beyond, nobody looks.
-const PROMPTS_TOLD_MAX: u64 = 100_000;
+const PROMPTS_TOLD_MAX: u64 = 10_000;
 
 /// What a suite can tell.
 #[derive(Debug, Clone, PartialEq)]

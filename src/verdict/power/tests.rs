@@ -218,6 +218,8 @@ fn suites_without_a_gate_are_only_told_what_concerns_all() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     // More prompts or repetitions find smaller changes, and bring no warning that was not there.
     #[test]
     fn more_finds_more(
