@@ -16,8 +16,9 @@ use bakeoff::record::{
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Message, Parameters, Prompt,
-    ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool, Variant,
+    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
+    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Role, Suite, Timeouts,
+    TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use serde_json::{Map, Value, json};
@@ -133,6 +134,25 @@ fn parameters() -> Parameters {
     }
 }
 
+/// A gate with every kind of limit.
+fn gate() -> Gate {
+    let limit = |quantity, bound| Limit { quantity, bound };
+    let time = Quantity::Time {
+        metric: Metric::Ttft,
+        percent: 75,
+    };
+    Gate {
+        bounds: vec![(Metric::Ttft, Bounds::default_of(Metric::Ttft))],
+        limits: vec![
+            limit(time, LimitBound::Time(Nanos(1))),
+            limit(Quantity::ErrorRate, LimitBound::Share(0.02)),
+            limit(Quantity::CostPerRequest, LimitBound::Usd(Usd(1))),
+        ],
+        control: Some("v".to_owned()),
+        ..Gate::default()
+    }
+}
+
 fn suite() -> Suite {
     let second = Nanos(1_000_000_000);
     Suite {
@@ -152,7 +172,7 @@ fn suite() -> Suite {
         seed: 1,
         stream: true,
         keep_answers: true,
-        gate: None,
+        gate: Some(gate()),
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,

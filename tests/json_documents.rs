@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 15] = [
+const CALLS: [(&str, i32, Shape); 17] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -49,6 +49,12 @@ const CALLS: [(&str, i32, Shape); 15] = [
     ("runs --json", 0, Shape::Runs),
     ("runs reports/suite --json", 0, Shape::Runs),
     ("runs prune --keep 0 --json", 0, Shape::Prune),
+    ("size suite.toml --json", 0, Shape::Sizes),
+    (
+        "size suite.toml --detect 1% --from reports/failing/latest --json",
+        0,
+        Shape::Sizes,
+    ),
     ("runs prune --keep 0 --yes --json", 0, Shape::Prune),
 ];
 

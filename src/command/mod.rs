@@ -22,6 +22,7 @@ pub mod runs;
 pub mod schema;
 mod session;
 pub mod sim;
+pub mod size;
 pub mod suite;
 
 use rand::TryRng;
@@ -34,6 +35,8 @@ pub enum Verb {
     Run(run::Options),
     /// `bakeoff report`
     Report(report::Options),
+    /// `bakeoff size`
+    Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(suite::Options),
     /// `bakeoff models`
@@ -107,6 +110,7 @@ pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Report(options) => report::execute(&options),
+        Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(options) => suite::check(&options),
         Verb::Models(options) => models::execute(&options),
         Verb::Runs(options) => runs::execute(&options),

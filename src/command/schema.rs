@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::{ModelShownDocument, ModelsDocument};
 use crate::plan::PlanDocument;
-use crate::report::{Document, PruneDocument, RunsDocument, VerificationDocument};
+use crate::report::{Document, PruneDocument, RunsDocument, SizesDocument, VerificationDocument};
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
 use super::suite::CheckDocument;
@@ -35,11 +35,13 @@ pub enum Shape {
     Runs,
     /// `runs prune --json`.
     Prune,
+    /// `size --json`.
+    Sizes,
 }
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -50,6 +52,7 @@ impl Shape {
         Self::Model,
         Self::Runs,
         Self::Prune,
+        Self::Sizes,
     ];
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
@@ -65,6 +68,7 @@ impl Shape {
             Self::Model => "model",
             Self::Runs => "runs",
             Self::Prune => "prune",
+            Self::Sizes => "sizes",
         }
     }
 
@@ -81,6 +85,7 @@ impl Shape {
             Self::Model => "what `models show --json` prints",
             Self::Runs => "what `runs --json` prints",
             Self::Prune => "what `runs prune --json` prints",
+            Self::Sizes => "what `size --json` prints",
         }
     }
 
@@ -99,6 +104,9 @@ impl Shape {
             Self::Model => printed_schema::<ModelShownDocument<'_>>("A model of an endpoint"),
             Self::Runs => printed_schema::<RunsDocument>("The runs in a folder"),
             Self::Prune => printed_schema::<PruneDocument>("What was pruned of a folder of runs"),
+            Self::Sizes => {
+                printed_schema::<SizesDocument<'_>>("Sizes of a suite that find a change")
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `bakeoff suite`: say every problem of suite files, and what of them will disappoint.
+//! `bakeoff suite`: say every problem of suite files, and of a suite without any what it can find and
+//! what of it will disappoint.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
+use crate::plan::Caution;
+use crate::report::forecast;
 use crate::suite::{ProblemDocument, Suite};
+use crate::verdict::{TYPICAL_NOISE, power, worst_cost};
 
 use super::files::{self, BadSuite};
 use super::{Failure, exit, foresight, print_json};
@@ -50,6 +54,8 @@ struct FileEntry {
     problems: Vec<ProblemDocument>,
     /// Problems that were found and are not listed, because there are too many.
     problems_left_out: usize,
+    /// What a sound suite can find and costs, in words.
+    finds: Vec<String>,
     /// What of a sound suite will disappoint, in words.
     warnings: Vec<String>,
 }
@@ -68,23 +74,25 @@ struct SuiteEntry {
 }
 
 /// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
+/// What is only unwise is a warning and no failure.
 pub(super) fn check(options: &Options) -> Result<u8, Failure> {
     let mut out = io::stdout().lock();
-    // Which endpoint will be asked is not known, so that its own list cannot be.
-    let catalog = Catalog::snapshot();
     let mut code = exit::DONE;
     let mut files = Vec::new();
     for path in &options.files {
-        let checked = files::checked_suite(path);
+        let checked = match files::checked_suite(path) {
+            Ok(suite) => Ok((foreseen(&suite)?, suite)),
+            Err(bad) => Err(bad),
+        };
         if checked.is_err() {
             code = exit::USAGE;
         }
         if options.json {
-            files.push(FileEntry::new(path, checked, &catalog));
+            files.push(FileEntry::new(path, checked));
             continue;
         }
         match checked {
-            Ok(suite) => {
+            Ok((foreseen, suite)) => {
                 writeln!(
                     out,
                     "{}: ok, {} prompts, {} models, {} trials",
@@ -93,8 +101,11 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
                     suite.variants.len(),
                     suite.trials(),
                 )?;
-                for said in warnings(&suite, &catalog) {
-                    writeln!(io::stderr(), "warning: {}: {said}", path.display())?;
+                for said in foreseen.finds {
+                    writeln!(out, "  {said}")?;
+                }
+                for said in foreseen.warnings {
+                    writeln!(out, "  warning: {said}")?;
                 }
             }
             Err(bad) => writeln!(io::stderr(), "{}", bad.told(path))?,
@@ -111,9 +122,17 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// What of a sound suite will disappoint, one sentence each.
-fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<String> {
-    let foreseen = foresight::warnings(suite, catalog);
+/// What can be said of a sound suite before anything is sent.
+fn foreseen(suite: &Suite) -> Result<forecast::Foreseen, Failure> {
+    // Which endpoint will be asked is not known for certain, so that its own list is not asked for.
+    let catalog = prices(suite, None)?;
+    let cost = worst_cost(suite, |model| catalog.get(model)?.prices.as_ref());
+    let power = power(suite, TYPICAL_NOISE);
+    let mut foreseen = forecast::check(suite, &power, &cost, &catalog.source().date);
+    let cautions = foresight::warnings(suite, &catalog).into_iter();
+    // Of too few prompts the forecast speaks itself.
+    let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
+    foreseen.warnings.extend(cautions.map(|(_, said)| said));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
@@ -121,26 +140,34 @@ fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<String> {
             labels.len()
         )
     });
-    foreseen
-        .into_iter()
-        .map(|(_, said)| said)
-        .chain(shared)
-        .collect()
+    foreseen.warnings.extend(shared);
+    Ok(foreseen)
+}
+
+/// The prices that are known without asking anybody: those compiled in, and the project's own for
+/// the suite's endpoint, where there is such an endpoint.
+pub(super) fn prices(suite: &Suite, project: Option<&Path>) -> Result<Catalog, Failure> {
+    let catalog = Catalog::snapshot();
+    Ok(match files::project(project)?.resolve(&suite.endpoint) {
+        Ok(profile) => catalog.with_own_prices(&profile.prices),
+        Err(_) => catalog,
+    })
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<Suite, BadSuite>, catalog: &Catalog) -> Self {
+    fn new(path: &Path, checked: Result<(forecast::Foreseen, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,
             error: None,
             problems: Vec::new(),
             problems_left_out: 0,
+            finds: Vec::new(),
             warnings: Vec::new(),
         };
         match checked {
-            Ok(suite) => {
-                entry.warnings = warnings(&suite, catalog);
+            Ok((foreseen, suite)) => {
+                (entry.finds, entry.warnings) = (foreseen.finds, foreseen.warnings);
                 entry.suite = Some(SuiteEntry {
                     prompts: suite.prompts.len(),
                     variants: suite.variants.len(),

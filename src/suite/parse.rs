@@ -8,6 +8,7 @@ use crate::units::{ModelId, Nanos};
 use super::base_url::{BaseUrl, is_url};
 use super::cache::CacheMode;
 use super::duration::parse_duration;
+use super::gate_table::gate;
 use super::model::{Parameters, Prompt, Suite, Timeouts, Variant};
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems, nearest, quoted};
@@ -96,6 +97,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     let cache = table
         .field("cache")
         .and_then(|value| value.word(&CacheMode::WORDS));
+    let gate = gate(table, variants.as_deref());
     let system = system(table, sources);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
@@ -121,7 +123,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
         timeouts,
-        gate: None,
+        gate,
         cache: cache.unwrap_or_default(),
         system,
         parameters,

@@ -14,6 +14,8 @@ mod interleaved;
 mod judgement;
 mod money;
 mod past;
+mod planning;
+mod power;
 mod rule;
 mod summary;
 mod tally;
@@ -31,6 +33,11 @@ pub use judgement::{
 };
 pub use money::{Money, PairTotal, Total};
 pub use past::{Past, against_past, condense};
+pub use planning::{Planned, Shown, WorstCost, noise_shown, noisiest, sizes, worst_cost};
+pub use power::{
+    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power, TYPICAL_NOISE, power,
+    prompts_worth, shared_alpha,
+};
 pub use rule::{decide, family};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
