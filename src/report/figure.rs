@@ -47,6 +47,8 @@ pub enum Figure {
     Worse(Thousandths),
     /// How much more, of a share: 0.02 for 2 points.
     WorsePoints(Thousandths),
+    /// Prompts, and repetitions of each.
+    Plan(u64, u64),
     /// A p value.
     Chance(Chance),
     /// What is said of a comparison.
@@ -173,6 +175,7 @@ impl Figure {
             Self::Absent => String::new(),
             Self::Text(text) | Self::Label(text, _) => text.clone(),
             Self::PartOf(part, _) => part.to_string(),
+            Self::Plan(prompts, repetitions) => format!("{prompts}x{repetitions}"),
             Self::Truth(truth) => truth.to_string(),
             Self::Count(count) => count.to_string(),
             Self::Millis(value)
@@ -208,6 +211,7 @@ impl Figure {
             Self::Text(text) | Self::Label(text, false) => (text.clone(), ""),
             Self::Label(text, true) => (format!("{text} (reference)"), ""),
             Self::PartOf(part, whole) => (format!("{part}/{whole}"), ""),
+            Self::Plan(prompts, repetitions) => (format!("{prompts} x {repetitions}"), ""),
             Self::Truth(truth) => (if *truth { "yes" } else { "no" }.to_owned(), ""),
             Self::Count(count) => (count.to_string(), ""),
             Self::Millis(value) => shown_span(Nanos(value.0.saturating_mul(1000))),
@@ -406,10 +410,16 @@ mod tests {
         };
         let ms = 1e6;
         for (shown, expected) in [
-            (within(412.0 * ms, Some(388.0 * ms), Some(440.0 * ms)), "412 ms (388–440)"),
+            (
+                within(412.0 * ms, Some(388.0 * ms), Some(440.0 * ms)),
+                "412 ms (388–440)",
+            ),
             (within(412.0 * ms, Some(388.0 * ms), None), "412 ms (388–?)"),
             (within(412.0 * ms, None, None), "412 ms (?)"),
-            (within(990.0 * ms, Some(900.0 * ms), Some(1200.0 * ms)), "990 ms (900 ms–1.20 s)"),
+            (
+                within(990.0 * ms, Some(900.0 * ms), Some(1200.0 * ms)),
+                "990 ms (900 ms–1.20 s)",
+            ),
         ] {
             assert_eq!(shown, expected);
         }
