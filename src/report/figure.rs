@@ -43,9 +43,9 @@ pub enum Figure {
     Share(Thousandths),
     /// A share less another, -1 to 1, in thousandths.
     Points(i32),
-    /// How much more, of a ratio: 0.2 for +20 %.
+    /// How much worse, of a ratio: 0.2 for 20 %.
     Worse(Thousandths),
-    /// How much more, of a share: 0.02 for 2 points.
+    /// How much worse, of a share: 0.02 for 2 points.
     WorsePoints(Thousandths),
     /// Prompts, and repetitions of each.
     Plan(u64, u64),
@@ -222,7 +222,7 @@ impl Figure {
             Self::Points(thousandths) => {
                 (format!("{:+.1}", f64::from(*thousandths) / 10.0), " points")
             }
-            Self::Worse(value) => (format!("+{:.0}", value.as_f64() * 100.0), " %"),
+            Self::Worse(value) => (format!("{:.0}", value.as_f64() * 100.0), " %"),
             Self::WorsePoints(value) => (format!("{:.1}", value.as_f64() * 100.0), " points"),
             Self::Chance(chance) => (format!("{:.4}", chance.as_f64()), ""),
             Self::Money(usd) => (shown_money(*usd), "$"),

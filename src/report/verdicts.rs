@@ -156,7 +156,7 @@ impl Section {
             told: told.collect(),
             primary: comparisons(judgement.situation, &primary),
             exploratory: comparisons(judgement.situation, &exploratory),
-            remarks: grouped_remarks(&primary),
+            remarks: grouped_remarks(judgement.situation, &primary),
             extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
@@ -175,7 +175,7 @@ impl Told {
             metric: comparison.metric.word(),
             verdict: comparison.verdict,
             sentence: wording::sentence(situation, comparison),
-            remarks: wording::remarks(comparison),
+            remarks: wording::remarks(situation, comparison),
         }
     }
 }
@@ -196,7 +196,7 @@ fn title(judgement: &Judgement) -> String {
 
 /// Every sentence beside the verdicts once, with the comparisons it is true of; what differs from one
 /// comparison to the next stands in the table.
-fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
+fn grouped_remarks(situation: Situation, primary: &[&Comparison]) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     let mut of: HashMap<String, Vec<String>> = HashMap::new();
     for comparison in primary {
@@ -205,7 +205,8 @@ fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
             wording::metric_name(comparison.metric),
             comparison.candidate
         );
-        let reasons = comparison.reasons.iter().map(wording::reason);
+        let reasons = comparison.reasons.iter();
+        let reasons = reasons.map(|reason| wording::reason(situation, reason));
         for sentence in reasons.chain(wording::influence(comparison)) {
             let subjects = of.entry(sentence.clone()).or_insert_with(|| {
                 order.push(sentence);
@@ -271,7 +272,7 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     put_tests(&mut row, comparison);
     row.put_figure("verdict", Figure::Verdict(comparison.verdict));
     row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
-    put_reasons(&mut row, comparison);
+    put_reasons(&mut row, situation, comparison);
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show_within("effect", "effect", 0, 2);
@@ -295,14 +296,14 @@ fn put_tests(row: &mut Row, comparison: &Comparison) {
 }
 
 /// Why, what could have been seen, and which prompts did it.
-fn put_reasons(row: &mut Row, comparison: &Comparison) {
+fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
     let reasons: Vec<&str> = comparison
         .reasons
         .iter()
         .map(wording::reason_word)
         .collect();
     row.put_figure("reasons", Figure::Text(reasons.join(";")));
-    let explained = wording::remarks(comparison).join(" ");
+    let explained = wording::remarks(situation, comparison).join(" ");
     row.put_figure("explanation", Figure::Text(explained));
     let inconclusive = comparison.verdict == Verdict::Inconclusive;
     let scale = comparison.metric.scale();

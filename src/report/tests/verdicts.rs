@@ -456,7 +456,7 @@ fn every_reason_is_a_sentence() {
         Reason::NoPast,
         Reason::Said("Something else.".to_owned()),
     ];
-    let lines = reasons.map(|reason| wording::reason(&reason));
+    let lines = reasons.map(|reason| wording::reason(Situation::Interleaved, &reason));
     for line in &lines {
         assert!(
             line.ends_with('.') && line.starts_with(char::is_alphanumeric),
