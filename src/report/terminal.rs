@@ -29,6 +29,9 @@ pub struct Style {
 const GUTTER: usize = 2;
 /// Most columns of one cell: names and messages may be long.
 const CELL_WIDTH: usize = 48;
+/// What of the verdicts stands in the page alone.
+const IN_THE_PAGE: &str =
+    "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
 const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -50,6 +53,9 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(sentence));
     }
     push_verdicts(&mut screen, &view.verdicts, style);
+    if !view.verdicts.sections.is_empty() {
+        push_line(&mut screen, style, DIM, IN_THE_PAGE);
+    }
     if !view.problems.is_empty() {
         screen.push('\n');
         push_line(&mut screen, style, BOLD, "What went wrong");

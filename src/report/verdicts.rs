@@ -198,26 +198,34 @@ fn title(judgement: &Judgement) -> String {
 /// comparison to the next stands in the table.
 fn grouped_remarks(situation: Situation, primary: &[&Comparison]) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
-    let mut of: HashMap<String, Vec<String>> = HashMap::new();
+    let mut of: HashMap<String, BTreeMap<Metric, Vec<&str>>> = HashMap::new();
     for comparison in primary {
-        let subject = format!(
-            "{} of {}",
-            wording::metric_name(comparison.metric),
-            comparison.candidate
-        );
         let reasons = comparison.reasons.iter();
         let reasons = reasons.map(|reason| wording::reason(situation, reason));
         for sentence in reasons.chain(wording::influence(comparison)) {
             let subjects = of.entry(sentence.clone()).or_insert_with(|| {
                 order.push(sentence);
-                Vec::new()
+                BTreeMap::new()
             });
-            subjects.push(subject.clone());
+            let candidates = subjects.entry(comparison.metric).or_default();
+            candidates.push(&comparison.candidate);
         }
     }
+    let subjects = |sentence: &String| {
+        let by_metric = of[sentence].iter().map(|(&metric, candidates)| {
+            let name = wording::metric_name(metric);
+            let asked = primary.iter().filter(|one| one.metric == metric).count();
+            if candidates.len() == asked && asked > 1 {
+                format!("{name} of all {asked}")
+            } else {
+                format!("{name} of {}", candidates.join(", "))
+            }
+        });
+        by_metric.collect::<Vec<_>>().join("; ")
+    };
     order
-        .into_iter()
-        .map(|sentence| format!("{}: {sentence}", of[&sentence].join(", ")))
+        .iter()
+        .map(|sentence| format!("{}: {sentence}", subjects(sentence)))
         .collect()
 }
 

@@ -380,8 +380,8 @@ pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<Stri
 pub(super) const fn question(situation: Situation) -> &'static str {
     match situation {
         Situation::Interleaved => {
-            "The variants of one run were asked at the same moments: only chance within the run had to be \
-             allowed for."
+            "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
+             load fall on both alike; what is left to allow for is chance, with prompts as the units."
         }
         Situation::TwoRuns => {
             "One run before, one after: runs differ as wholes, and one past run says little about how \
@@ -394,20 +394,24 @@ pub(super) const fn question(situation: Situation) -> &'static str {
     }
 }
 
-/// How a procedure compares.
+/// How a procedure compares, and why so.
 pub(super) const fn procedure(procedure: Procedure) -> &'static str {
     match procedure {
         Procedure::AlignedRanks => {
-            "aligned ranks of logarithms with prompts as clusters, because repetitions of one prompt say \
-             little about others"
+            "ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers \
+             cannot sway; prompts are the units, because repetitions of one say little about others"
         }
         Procedure::RatioOfMeans => {
             "the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median"
         }
-        Procedure::RateDifference => "the difference of shares, prompt by prompt (Student's t)",
+        Procedure::RateDifference => {
+            "the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where \
+             all prompts agree or have one answer a side)"
+        }
         Procedure::UnpairedRates => "the difference of two independent shares (Newcombe)",
         Procedure::TailShares => {
-            "the shares beyond the common 90th percentile of each prompt (Student's t over prompts)"
+            "how many answers lie beyond the slowest tenth of both sides together, prompt by prompt \
+             (Student's t over prompts)"
         }
         Procedure::History => {
             "a prediction from earlier runs, which allows for how much runs differ"
