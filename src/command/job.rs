@@ -127,6 +127,7 @@ impl Job {
                 profile.requests_per_minute.and_then(NonZeroU32::new),
                 profile.tokens_per_minute.and_then(NonZeroU64::new),
             ),
+            looks: Vec::new(),
         }
     }
 
@@ -164,6 +165,8 @@ impl Job {
                 client.extend(request::settings(self.asked.profile.wording));
                 client
             },
+            environment: None,
+            until_decided: None,
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
