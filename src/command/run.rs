@@ -4,6 +4,7 @@
 //! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::engine::{Ending, Event};
@@ -91,7 +92,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
         if let Event::Finished(sample) = event {
             samples.push(*sample);
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     progress.end();
     samples.sort_by_key(|sample| sample.trial);
@@ -140,12 +141,12 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
             remedies.add(sample, || job.explain(sample, opened));
         }
         progress.update(&event, &mut io::stderr());
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
     manifest.status = match &ending {
-        Ok(Ending::Complete) => Status::Complete,
+        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
@@ -157,8 +158,8 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let judged = judged.map_err(|failure| kept(failure, &run))?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
-        Ending::Complete if judged => exit::DONE,
-        Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
+        Ending::Complete | Ending::Decided { .. } if judged => exit::DONE,
+        Ending::Complete | Ending::Decided { .. } | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
 }
 
