@@ -126,6 +126,8 @@ enum FormatArg {
     SamplesCsv,
     /// The comparison as JSON
     Json,
+    /// junit.xml
+    Junit,
     /// histograms.hlog
     Hlog,
 }
@@ -260,6 +262,7 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::Csv => command::report::Format::Csv,
                 FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
                 FormatArg::Json => command::report::Format::Json,
+                FormatArg::Junit => command::report::Format::Junit,
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),

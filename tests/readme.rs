@@ -282,7 +282,7 @@ fn screen(style: Style) -> String {
     let manifest = run.manifest().unwrap();
     let samples = run.samples().unwrap();
     let samples = samples.map(|sample| sample.map_err(Box::<dyn Error>::from));
-    let report = Report::read(&manifest, samples, |_| false, std::io::sink()).unwrap();
+    let report = Report::read(&manifest, samples, |_| false, None, std::io::sink()).unwrap();
     report.terminal(style)
 }
 

@@ -29,6 +29,7 @@ pub enum Format {
     Csv,
     SamplesCsv,
     Json,
+    Junit,
     Hlog,
 }
 
@@ -61,6 +62,7 @@ pub(super) fn print(
         Format::Terminal => return show(report, out),
         Format::Markdown => report::Format::Markdown,
         Format::Json => report::Format::Json,
+        Format::Junit => report::Format::Junit,
         Format::Hlog => report::Format::Histograms,
         Format::Csv | Format::SamplesCsv => report::Format::ComparisonCsv,
     };
@@ -137,7 +139,7 @@ fn read<'m>(
     });
     let is_lost_line =
         |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
-    let report = Report::read(manifest, told, is_lost_line, samples_csv)?;
+    let report = Report::read(manifest, told, is_lost_line, None, samples_csv)?;
     let mut err = io::stderr();
     if lost > LINES_TOLD {
         writeln!(

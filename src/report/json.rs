@@ -11,6 +11,7 @@ use crate::record::Manifest;
 use super::figure::Figure;
 use super::problems::Problem;
 use super::table::Table;
+use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
 /// Version of the layout.
@@ -29,6 +30,8 @@ struct Document<'a> {
     quantiles: &'static str,
     finding: &'a [String],
     comparison: Rows<'a>,
+    verdicts: Vec<SectionDocument<'a>>,
+    limits: Rows<'a>,
     prompts: Rows<'a>,
     errors: Rows<'a>,
     problems: &'a [Problem],
@@ -46,26 +49,117 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         warning: view.warning.as_deref(),
         quantiles: "type 8",
         finding: &view.finding,
-        comparison: Rows(&view.comparison),
-        prompts: Rows(&view.prompts),
-        errors: Rows(&view.errors),
+        comparison: Rows(vec![&view.comparison]),
+        verdicts: sections(&view.verdicts),
+        limits: Rows(vec![&view.verdicts.limits]),
+        prompts: Rows(vec![&view.prompts]),
+        errors: Rows(vec![&view.errors]),
         problems: &view.problems,
         method: Pairs(&view.method),
     };
-    let mut text = serde_json::to_string_pretty(&document)
+    pretty(&document)
+}
+
+/// Version of the layout of judgements on their own.
+const VERDICTS_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct VerdictsDocument<'a> {
+    version: u32,
+    tool: &'a str,
+    suite: &'a str,
+    compared: &'a str,
+    verdicts: Vec<SectionDocument<'a>>,
+    limits: Rows<'a>,
+}
+
+/// Judgements that are not those of a run's report.
+pub(super) fn verdicts_document(
+    tool: &str,
+    suite: &str,
+    compared: &str,
+    verdicts: &Verdicts,
+) -> String {
+    pretty(&VerdictsDocument {
+        version: VERDICTS_VERSION,
+        tool,
+        suite,
+        compared,
+        verdicts: sections(verdicts),
+        limits: Rows(vec![&verdicts.limits]),
+    })
+}
+
+fn pretty(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
         .expect("strings, numbers and lists can always be written as JSON");
     text.push('\n');
     text
 }
 
-/// A table as a list of objects.
-struct Rows<'a>(&'a Table);
+/// A judgement.
+#[derive(Serialize)]
+struct SectionDocument<'a> {
+    situation: &'static str,
+    title: &'a str,
+    gates: bool,
+    told: Vec<ToldDocument<'a>>,
+    comparisons: Rows<'a>,
+    prompts: Rows<'a>,
+    routes: Rows<'a>,
+    method: &'a [String],
+    notes: &'a [String],
+}
+
+/// A primary comparison in words.
+#[derive(Serialize)]
+struct ToldDocument<'a> {
+    candidate: &'a str,
+    metric: &'static str,
+    verdict: &'static str,
+    sentence: &'a str,
+    remarks: &'a [String],
+}
+
+fn sections(verdicts: &Verdicts) -> Vec<SectionDocument<'_>> {
+    let sections = verdicts.sections.iter();
+    sections.map(SectionDocument::of).collect()
+}
+
+impl<'a> SectionDocument<'a> {
+    fn of(section: &'a Section) -> Self {
+        let told = section.told.iter().map(|told| ToldDocument {
+            candidate: &told.candidate,
+            metric: told.metric,
+            verdict: told.verdict.word(),
+            sentence: &told.sentence,
+            remarks: &told.remarks,
+        });
+        Self {
+            situation: section.situation,
+            title: &section.title,
+            gates: section.gates,
+            told: told.collect(),
+            comparisons: Rows(vec![&section.primary, &section.exploratory]),
+            prompts: Rows(vec![&section.prompts]),
+            routes: Rows(vec![&section.routes]),
+            method: &section.method,
+            notes: &section.notes,
+        }
+    }
+}
+
+/// Tables with the same columns as one list of objects.
+struct Rows<'a>(Vec<&'a Table>);
 
 impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut rows = serializer.serialize_seq(Some(self.0.rows.len()))?;
-        for row in 0..self.0.rows.len() {
-            rows.serialize_element(&Row(self.0, row))?;
+        let count = self.0.iter().map(|table| table.rows.len()).sum();
+        let mut rows = serializer.serialize_seq(Some(count))?;
+        for table in &self.0 {
+            for row in 0..table.rows.len() {
+                rows.serialize_element(&Row(table, row))?;
+            }
         }
         rows.end()
     }
@@ -103,14 +197,20 @@ impl Serialize for Value<'_> {
             Figure::Truth(truth) => serializer.serialize_bool(*truth),
             Figure::Count(count) => serializer.serialize_u128(*count),
             Figure::PartOf(part, _) => serializer.serialize_u64(*part),
-            Figure::Text(_) | Figure::Label(..) | Figure::Money(_) => {
+            Figure::Text(_) | Figure::Label(..) | Figure::Money(_) | Figure::Verdict(_) => {
                 serializer.serialize_str(&self.0.plain())
             }
             Figure::Millis(value)
             | Figure::Rate(value)
             | Figure::Mean(value)
             | Figure::Ratio(value)
-            | Figure::Share(value) => serializer.serialize_f64(value.as_f64()),
+            | Figure::Share(value)
+            | Figure::Worse(value)
+            | Figure::WorsePoints(value) => serializer.serialize_f64(value.as_f64()),
+            Figure::Points(thousandths) => {
+                serializer.serialize_f64(f64::from(*thousandths) / 1000.0)
+            }
+            Figure::Chance(chance) => serializer.serialize_f64(chance.as_f64()),
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 mod gate;
 mod interleaved;
 mod judgement;
+mod means;
 mod money;
 mod past;
 mod rule;
@@ -29,6 +30,7 @@ pub use judgement::{
     Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
     Situation, Size, Tests, Verdict,
 };
+pub use means::Means;
 pub use money::{Money, PairTotal, Total};
 pub use past::{Past, against_past, condense};
 pub use rule::{decide, family};

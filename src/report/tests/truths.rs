@@ -33,7 +33,7 @@ fn a_reader_that_went_away_is_told_as_such() {
     }
     let (run, samples) = failing_run();
     let many = std::iter::repeat_n(&samples, 50).flatten().cloned();
-    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, Gone).unwrap_err();
+    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, None, Gone).unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
     let report = read(&run, &samples);
     let failed = report.write(Format::ComparisonCsv, Gone).unwrap_err();
@@ -179,8 +179,8 @@ fn lost_lines_are_told_and_other_errors_end_the_reading() {
     // One damaged line must not cost the report, nor a failing disk make one that looks whole.
     let run = manifest(&["a/x"], &["p"], 2);
     let samples = || [Err(Broken), Ok(answered(&run, 1, 100))];
-    assert!(Report::read(&run, samples(), |_| false, io::sink()).is_err());
-    let report = Report::read(&run, samples(), |_| true, io::sink()).unwrap();
+    assert!(Report::read(&run, samples(), |_| false, None, io::sink()).is_err());
+    let report = Report::read(&run, samples(), |_| true, None, io::sink()).unwrap();
     assert_eq!(report.summary().variants[0].figures.counts.done, 1);
     let page = written(&report, Format::Markdown);
     assert!(

@@ -1,0 +1,582 @@
+//! Verdicts as every format tells them: sentences and tables of each judgement.
+//!
+//! Owns what is told of a judgement and in which order. Must not know Markdown, CSV or a terminal, nor
+//! how a verdict was found. Invariant: every number is one of the judgement's; primary comparisons come
+//! before exploratory ones, which are never mixed with them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::suite::{Direction, Gate, Metric, OnInconclusive, Scale};
+use crate::verdict::{
+    Comparison, Holds, Judgement, LimitCheck, Procedure, Route, Situation, Verdict,
+};
+
+use super::figure::{Cell, Chance, Figure, Thousandths};
+use super::judged::{Gated, Judged};
+use super::table::{Row, Table};
+use super::wording;
+
+/// Everything that is judged, ready to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// One a judgement.
+    pub sections: Vec<Section>,
+    /// One row per variant and absolute limit.
+    pub limits: Table,
+    /// The limits in words.
+    pub limits_told: Vec<LimitTold>,
+    /// Whether the suite wants to be told of what is inconclusive.
+    pub warns: bool,
+}
+
+/// An absolute limit in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitTold {
+    /// Label of the variant.
+    pub variant: String,
+    /// The limit's key in the suite.
+    pub limit: String,
+    /// Whether it holds.
+    pub holds: Holds,
+    /// The same in one sentence with its numbers.
+    pub sentence: String,
+}
+
+/// A judgement, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Which question was asked: `interleaved`, `two_runs` or `history`.
+    pub situation: &'static str,
+    /// What is compared with what.
+    pub title: String,
+    /// Whether a regression in it fails a build.
+    pub gates: bool,
+    /// The primary comparisons in words.
+    pub told: Vec<Told>,
+    /// One row per primary comparison.
+    pub primary: Table,
+    /// One row per exploratory comparison: they never fail anything.
+    pub exploratory: Table,
+    /// What to know beside the primary verdicts, each thing once with all it is true of.
+    pub remarks: Vec<String>,
+    /// On how many prompts each primary effect goes which way, and where it is largest.
+    pub extremes: Table,
+    /// One row per prompt and candidate: the effect on each metric.
+    pub prompts: Table,
+    /// One row per comparison and provider, where shares of providers differ.
+    pub routes: Table,
+    /// How it was judged, and why so.
+    pub method: Vec<String>,
+    /// What a reader must know of the whole.
+    pub notes: Vec<String>,
+}
+
+/// A primary comparison in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Label of the candidate.
+    pub candidate: String,
+    /// Label of the reference.
+    pub reference: String,
+    /// Stored word of the metric.
+    pub metric: &'static str,
+    /// What is said.
+    pub verdict: Verdict,
+    /// The same in one sentence with its numbers.
+    pub sentence: String,
+    /// Why there is no better answer, and what to know beside it.
+    pub remarks: Vec<String>,
+}
+
+/// The stored word of a situation.
+const fn situation_word(situation: Situation) -> &'static str {
+    match situation {
+        Situation::Interleaved => "interleaved",
+        Situation::TwoRuns => "two_runs",
+        Situation::History => "history",
+    }
+}
+
+impl Verdicts {
+    /// Of everything that was judged; a judgement with nothing to say has no section.
+    pub fn new(judged: &Judged) -> Self {
+        let judgements = judged.judgements.iter();
+        let sections = judgements
+            .filter(|gated| {
+                let judgement = &gated.judgement;
+                !judgement.comparisons.is_empty() || !judgement.notes.is_empty()
+            })
+            .map(|gated| Section::new(gated, &judged.gate));
+        Self {
+            sections: sections.collect(),
+            limits: limits(&judged.limits),
+            limits_told: judged.limits.iter().map(LimitTold::new).collect(),
+            warns: judged.gate.on_inconclusive != OnInconclusive::Pass,
+        }
+    }
+
+    /// How many of the primary comparisons that can fail a build (or of all, where none can) came out
+    /// so.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        let any_gates = self.sections.iter().any(|section| section.gates);
+        let sections = self.sections.iter();
+        let counted = sections.filter(|section| section.gates || !any_gates);
+        let told = counted.flat_map(|section| &section.told);
+        told.filter(|told| told.verdict == verdict).count()
+    }
+}
+
+impl LimitTold {
+    fn new(check: &LimitCheck) -> Self {
+        Self {
+            variant: check.variant.clone(),
+            limit: wording::limit_word(check.quantity),
+            holds: check.holds,
+            sentence: wording::limit_sentence(check),
+        }
+    }
+}
+
+impl Section {
+    fn new(gated: &Gated, gate: &Gate) -> Self {
+        let judgement = &gated.judgement;
+        let (primary, exploratory): (Vec<&Comparison>, Vec<&Comparison>) = judgement
+            .comparisons
+            .iter()
+            .partition(|comparison| comparison.primary);
+        let told = primary
+            .iter()
+            .map(|comparison| Told::new(judgement.situation, comparison));
+        Self {
+            situation: situation_word(judgement.situation),
+            title: title(judgement),
+            gates: gated.gates,
+            told: told.collect(),
+            primary: comparisons(judgement.situation, &primary),
+            exploratory: comparisons(judgement.situation, &exploratory),
+            remarks: grouped_remarks(&primary),
+            extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
+            prompts: prompts(judgement),
+            routes: routes(judgement),
+            method: method(gated, &primary, gate),
+            notes: judgement.notes.clone(),
+        }
+    }
+}
+
+impl Told {
+    fn new(situation: Situation, comparison: &Comparison) -> Self {
+        Self {
+            candidate: comparison.candidate.clone(),
+            reference: comparison.reference.clone(),
+            metric: comparison.metric.word(),
+            verdict: comparison.verdict,
+            sentence: wording::sentence(situation, comparison),
+            remarks: wording::remarks(comparison),
+        }
+    }
+}
+
+fn title(judgement: &Judgement) -> String {
+    match judgement.situation {
+        Situation::Interleaved => {
+            let first = judgement.comparisons.first();
+            first.map_or_else(
+                || "Against the reference".to_owned(),
+                |comparison| format!("Against the reference {}", comparison.reference),
+            )
+        }
+        Situation::TwoRuns => "After against before".to_owned(),
+        Situation::History => "Today against the past".to_owned(),
+    }
+}
+
+/// Every sentence beside the verdicts once, with the comparisons it is true of; what differs from one
+/// comparison to the next stands in the table.
+fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
+    let mut order: Vec<String> = Vec::new();
+    let mut of: HashMap<String, Vec<String>> = HashMap::new();
+    for comparison in primary {
+        let subject = format!(
+            "{} of {}",
+            wording::metric_name(comparison.metric),
+            comparison.candidate
+        );
+        let reasons = comparison.reasons.iter().map(wording::reason);
+        for sentence in reasons.chain(wording::influence(comparison)) {
+            let subjects = of.entry(sentence.clone()).or_insert_with(|| {
+                order.push(sentence);
+                Vec::new()
+            });
+            subjects.push(subject.clone());
+        }
+    }
+    order
+        .into_iter()
+        .map(|sentence| format!("{}: {sentence}", of[&sentence].join(", ")))
+        .collect()
+}
+
+fn count(count: u64) -> Figure {
+    Figure::Count(u128::from(count))
+}
+
+fn some_count(value: Option<u64>) -> Figure {
+    value.map_or(Figure::Absent, count)
+}
+
+fn share(share: f64) -> Figure {
+    Figure::from_option(Some(share), Figure::Share)
+}
+
+fn chance(p: Option<f64>) -> Figure {
+    let chance = p.and_then(Chance::new);
+    chance.map_or(Figure::Absent, Figure::Chance)
+}
+
+fn words(words: &str) -> Figure {
+    Figure::Text(words.to_owned())
+}
+
+fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> Table {
+    let rows = comparisons.iter();
+    Table::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
+}
+
+/// Every field of a comparison.
+fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
+    let mut row = Row::default();
+    row.put_figure("situation", words(situation_word(situation)));
+    let scale = comparison.metric.scale();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("reference", words(&comparison.reference));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("primary", Figure::Truth(comparison.primary));
+    row.put_figure("procedure", words(comparison.procedure.word()));
+    row.put_figure("tolerance", share(comparison.bounds.tolerance));
+    row.put_figure("margin", share(comparison.bounds.margin));
+    let floor = wording::floor_figure(comparison.bounds.floor_ns);
+    row.put_figure("floor_ms", floor);
+    let effect = comparison.effect.as_ref();
+    let cell = effect.map_or_else(
+        || Cell::bounded(None, wording::effect_figure(scale)),
+        |effect| wording::effect_cell(scale, effect),
+    );
+    row.put("effect", cell);
+    let level = effect.map(|effect| effect.level);
+    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    row.put_figure("prompts", count(comparison.size.prompts));
+    row.put_figure("candidate_n", count(comparison.size.candidate));
+    row.put_figure("reference_n", count(comparison.size.reference));
+    row.put_figure("past_runs", count(comparison.size.runs));
+    put_tests(&mut row, comparison);
+    row.put_figure("verdict", Figure::Verdict(comparison.verdict));
+    row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
+    put_reasons(&mut row, comparison);
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show_within("effect", "effect", 0, 2);
+    row.show("level", "CI", 9);
+    row.show("prompts", "prompts", 5);
+    row.show("candidate_n", "n", 6);
+    row.show("reference_n", "n ref", 8);
+    row.show("verdict", "verdict", 0);
+    row.show("meaning", "in words", 3);
+    row.show("detectable", "detectable", 4);
+    row.show("needed_prompts", "needs prompts", 7);
+    row.show("needed_repetitions", "x reps", 7);
+    row
+}
+
+fn put_tests(row: &mut Row, comparison: &Comparison) {
+    let tests = comparison.tests.as_ref();
+    row.put_figure("p_worse", chance(tests.map(|tests| tests.worse)));
+    row.put_figure("p_better", chance(tests.map(|tests| tests.better)));
+    let within = tests.map(|tests| tests.within_margin);
+    row.put_figure("p_within_margin", chance(within));
+}
+
+/// Why, what could have been seen, and which prompts did it.
+fn put_reasons(row: &mut Row, comparison: &Comparison) {
+    let reasons: Vec<&str> = comparison
+        .reasons
+        .iter()
+        .map(wording::reason_word)
+        .collect();
+    row.put_figure("reasons", Figure::Text(reasons.join(";")));
+    let explained = wording::remarks(comparison).join(" ");
+    row.put_figure("explanation", Figure::Text(explained));
+    let inconclusive = comparison.verdict == Verdict::Inconclusive;
+    let scale = comparison.metric.scale();
+    let detectable = comparison.detectable.filter(|_| inconclusive);
+    let detectable = detectable.map_or(Figure::Absent, |change| {
+        wording::change_figure(scale, change)
+    });
+    row.put_figure("detectable", detectable);
+    let needed = comparison.needed.filter(|_| inconclusive);
+    row.put_figure(
+        "needed_prompts",
+        some_count(needed.map(|needed| needed.prompts)),
+    );
+    let repetitions = needed.map(|needed| needed.repetitions);
+    row.put_figure("needed_repetitions", some_count(repetitions));
+    let sides = Sides::of(comparison);
+    row.put_figure("prompts_worse", count(sides.worse));
+    row.put_figure("prompts_better", count(sides.better));
+    let influence = comparison.influence.as_ref();
+    let prompt = influence.map(|influence| influence.prompt.clone());
+    row.put_figure(
+        "influential_prompt",
+        prompt.map_or(Figure::Absent, Figure::Text),
+    );
+    let without = influence.map(|influence| influence.verdict_without);
+    let without = without.map_or(Figure::Absent, Figure::Verdict);
+    row.put_figure("verdict_without", without);
+    let decides = influence.map_or(Figure::Absent, |one| Figure::Truth(one.decides));
+    row.put_figure("one_prompt_decides", decides);
+}
+
+/// On how many prompts an effect goes which way.
+#[derive(Default)]
+struct Sides {
+    worse: u64,
+    equal: u64,
+    better: u64,
+}
+
+impl Sides {
+    fn of(comparison: &Comparison) -> Self {
+        let mut sides = Self::default();
+        for (_, effect) in &comparison.per_prompt {
+            let badness = badness(comparison.metric, *effect);
+            sides.worse += u64::from(badness > 0.0);
+            sides.equal += u64::from(badness == 0.0);
+            sides.better += u64::from(badness < 0.0);
+        }
+        sides
+    }
+}
+
+/// Above 0 where the candidate is worse; the larger the worse.
+fn badness(metric: Metric, effect: f64) -> f64 {
+    let more = match metric.scale() {
+        Scale::Ratio => effect - 1.0,
+        Scale::Points => effect,
+    };
+    match metric.direction() {
+        Direction::LowerIsBetter => more,
+        Direction::HigherIsBetter => -more,
+    }
+}
+
+fn extremes_row(comparison: &Comparison) -> Option<Row> {
+    let badness = |of: &&(String, f64)| badness(comparison.metric, of.1);
+    let by_badness = |a: &&(String, f64), b: &&(String, f64)| badness(a).total_cmp(&badness(b));
+    let worst = comparison.per_prompt.iter().max_by(by_badness)?;
+    let best = comparison.per_prompt.iter().min_by(by_badness)?;
+    let figure = wording::effect_figure(comparison.metric.scale());
+    let sides = Sides::of(comparison);
+    let mut row = Row::default();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("prompts_worse", count(sides.worse));
+    row.put_figure("prompts_equal", count(sides.equal));
+    row.put_figure("prompts_better", count(sides.better));
+    row.put_figure("worst_prompt", words(&worst.0));
+    row.put_figure("worst_effect", figure(worst.1));
+    row.put_figure("best_prompt", words(&best.0));
+    row.put_figure("best_effect", figure(best.1));
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show("prompts_worse", "worse on", 0);
+    row.show("prompts_equal", "equal on", 3);
+    row.show("prompts_better", "better on", 0);
+    row.show("worst_prompt", "worst prompt", 1);
+    row.show("worst_effect", "there", 1);
+    row.show("best_prompt", "best prompt", 2);
+    row.show("best_effect", "there", 2);
+    Some(row)
+}
+
+/// The effect of every comparison on every prompt.
+fn prompts(judgement: &Judgement) -> Table {
+    let mut prompts: Vec<&str> = Vec::new();
+    let mut candidates: Vec<&str> = Vec::new();
+    let mut metrics: BTreeMap<Metric, bool> = BTreeMap::new();
+    let mut effects: HashMap<(&str, &str, Metric), f64> = HashMap::new();
+    let mut seen: std::collections::HashSet<&str> = std::collections::HashSet::new();
+    for comparison in &judgement.comparisons {
+        if comparison.per_prompt.is_empty() {
+            continue;
+        }
+        let candidate = comparison.candidate.as_str();
+        if !candidates.contains(&candidate) {
+            candidates.push(candidate);
+        }
+        *metrics.entry(comparison.metric).or_default() |= comparison.primary;
+        for (prompt, effect) in &comparison.per_prompt {
+            if seen.insert(prompt) {
+                prompts.push(prompt);
+            }
+            effects.insert((prompt, candidate, comparison.metric), *effect);
+        }
+    }
+    let row = |prompt: &str, candidate: &str| {
+        let mut row = Row::default();
+        row.put_figure("prompt", words(prompt));
+        row.put_figure("candidate", words(candidate));
+        row.show("prompt", "prompt", 0);
+        row.show("candidate", "candidate", 0);
+        for (&metric, &primary) in &metrics {
+            let (figure, kind) = (wording::effect_figure(metric.scale()), kind(metric));
+            let effect = effects.get(&(prompt, candidate, metric));
+            let name = format!("{kind}_{}", metric.word());
+            let effect = effect.map_or(Figure::Absent, |&effect| figure(effect));
+            row.put_figure(name.clone(), effect);
+            if primary {
+                row.show(&name, wording::metric_name(metric), 1);
+            }
+        }
+        row
+    };
+    let pairs = prompts
+        .iter()
+        .flat_map(|prompt| candidates.iter().map(move |candidate| (*prompt, *candidate)));
+    Table::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
+}
+
+/// What an effect of this metric is.
+const fn kind(metric: Metric) -> &'static str {
+    match metric.scale() {
+        Scale::Ratio => "ratio",
+        Scale::Points => "difference",
+    }
+}
+
+fn routes(judgement: &Judgement) -> Table {
+    let rows = judgement.comparisons.iter().flat_map(|comparison| {
+        let routes = comparison.within_routes.iter();
+        routes.map(move |route| route_row(comparison, route))
+    });
+    Table::from_rows(rows)
+}
+
+fn route_row(comparison: &Comparison, route: &Route) -> Row {
+    let scale = comparison.metric.scale();
+    let mut row = Row::default();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("provider", words(&route.provider));
+    row.put_figure("share_reference", share(route.share_reference));
+    row.put_figure("share_candidate", share(route.share_candidate));
+    let cell = route.effect.as_ref().map_or_else(
+        || Cell::bounded(None, wording::effect_figure(scale)),
+        |effect| wording::effect_cell(scale, effect),
+    );
+    row.put("effect", cell);
+    let level = route.effect.map(|effect| effect.level);
+    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    row.put_figure("verdict", Figure::Verdict(route.verdict));
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show("provider", "provider", 0);
+    row.show("share_reference", "of the reference", 2);
+    row.show("share_candidate", "of the candidate", 2);
+    row.show_within("effect", "effect", 0, 1);
+    row.show("verdict", "verdict", 0);
+    row
+}
+
+/// One row per variant and limit.
+fn limits(checks: &[LimitCheck]) -> Table {
+    Table::from_rows(checks.iter().map(|check| {
+        let figure = wording::limit_figure(check.quantity);
+        let mut row = Row::default();
+        row.put_figure("variant", words(&check.variant));
+        row.put_figure("limit", Figure::Text(wording::limit_word(check.quantity)));
+        row.put_figure("bound", figure(check.bound));
+        let estimate = check.estimate.map_or(Figure::Absent, figure);
+        row.put("estimate", Cell::within(estimate, check.interval, figure));
+        row.put_figure("n", count(check.n));
+        row.put_figure("holds", words(holds_word(check.holds)));
+        row.show("variant", "variant", 0);
+        row.show("limit", "limit", 0);
+        row.show("bound", "bound", 0);
+        row.show_within("estimate", "measured", 0, 1);
+        row.show("n", "n", 2);
+        row.show("holds", "holds", 0);
+        row
+    }))
+}
+
+/// The stored word of whether a limit holds.
+const fn holds_word(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Yes => "yes",
+        Holds::No => "no",
+        Holds::CannotTell => "cannot tell",
+    }
+}
+
+/// The question, the error rate, the procedures and what was tolerated.
+fn method(gated: &Gated, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
+    let judgement = &gated.judgement;
+    let mut method = vec![wording::question(judgement.situation).to_owned()];
+    let tested = primary.iter().filter(|one| one.tests.is_some()).count();
+    if tested > 0 {
+        method.push(error_rate(tested, gate.alpha));
+    }
+    let mut by_procedure: BTreeMap<Procedure, Vec<&str>> = BTreeMap::new();
+    for comparison in &judgement.comparisons {
+        let metrics = by_procedure.entry(comparison.procedure).or_default();
+        let name = wording::metric_name(comparison.metric);
+        if comparison.effect.is_some() && !metrics.contains(&name) {
+            metrics.push(name);
+        }
+    }
+    for (procedure, metrics) in by_procedure {
+        if !metrics.is_empty() {
+            let how = wording::procedure(procedure);
+            method.push(format!("{}: {how}.", metrics.join(", ")));
+        }
+    }
+    let mut tolerated: Vec<String> = Vec::new();
+    for comparison in primary {
+        let said = wording::tolerated(comparison.metric, comparison.bounds);
+        if !tolerated.contains(&said) {
+            tolerated.push(said);
+        }
+    }
+    if !tolerated.is_empty() {
+        method.push(format!(
+            "Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. \
+             Tolerance / margin: {}.",
+            tolerated.join(", ")
+        ));
+    }
+    if judgement.situation == Situation::Interleaved && !gated.gates {
+        method.push(
+            "These verdicts fail no build; `against_reference = true` under [gate] would make them."
+                .to_owned(),
+        );
+    }
+    method
+}
+
+/// How sure all primary verdicts together are.
+fn error_rate(tested: usize, alpha: f64) -> String {
+    let a_side = Thousandths::new(0.5 * alpha).map_or(Figure::Absent, Figure::Share);
+    if tested == 1 {
+        return format!(
+            "The chance to call it regressed where it is not worse by more than its tolerance is at most {}.",
+            a_side.shown()
+        );
+    }
+    format!(
+        "The chance to call any of the {tested} primary comparisons regressed where none is worse by more \
+         than its tolerance is at most {} (Holm); so their intervals are wider than 95 %. Exploratory \
+         ones stand alone, at {} each.",
+        a_side.shown(),
+        a_side.shown()
+    )
+}
