@@ -5,10 +5,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
+use crate::suite::Metric;
 use crate::suite::import::Origin;
+use crate::verdict::Changed;
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -34,6 +37,12 @@ enum VerbArgs {
     Run(RunArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
+    /// Judge the models of one run, or a run against an earlier one; fails where one regressed
+    Compare(CompareArgs),
+    /// Add a run to a history, the past that later runs are judged against
+    Accept(AcceptArgs),
+    /// Show the trend of each model in a history
+    History(HistoryArgs),
     /// Check suites, or print the schema of suite files
     #[command(subcommand)]
     Suite(SuiteArgs),
@@ -50,7 +59,9 @@ enum VerbArgs {
     bakeoff run suites/quickstart.toml\n  \
     bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n  \
     bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m my-model\n  \
-    bakeoff run suites/support.toml --list")]
+    bakeoff run suites/support.toml --list\n  \
+    bakeoff run suites/quickstart.toml --until-decided\n  \
+    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
     /// The suite, a TOML file
@@ -88,6 +99,16 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
+    /// noted in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "verify"])]
+    history: Option<PathBuf>,
+    /// Where the run is made, in your words: only runs of the same label are compared with a history
+    #[arg(long, value_name = "LABEL")]
+    environment: Option<String>,
+    /// Look after whole rounds, and end when every primary comparison with the reference is decided
+    #[arg(long, conflicts_with_all = ["list", "verify", "history"])]
+    until_decided: bool,
     /// Print the plan and send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
@@ -112,6 +133,102 @@ struct ReportArgs {
     /// Print this format instead of writing the run's files again
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<FormatArg>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff compare reports/quickstart/latest\n  \
+    bakeoff compare reports/quickstart/20261101T070000Z-ab12cd reports/quickstart/latest\n  \
+    bakeoff compare before after --changed model --format markdown\n\n\
+    Exit codes: 0 nothing regressed, 1 a primary metric regressed, 2 the runs cannot be compared,\n\
+    3 inconclusive where the suite asks that to fail, 4 too many failures to judge.")]
+struct CompareArgs {
+    /// Folder of a run, or the `latest` beside it: its models against its reference
+    run: PathBuf,
+    /// A later run, judged against the first: each model against itself
+    #[arg(value_name = "LATER")]
+    later: Option<PathBuf>,
+    /// What was changed on purpose between the two runs; repeatable
+    #[arg(long, value_enum, value_name = "WHAT", requires = "later")]
+    changed: Vec<ChangedArg>,
+    /// Format of the comparison
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ComparisonArg::Terminal)]
+    format: ComparisonArg,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ChangedArg {
+    /// The texts of prompts: they are paired by id
+    Prompt,
+    /// The model behind a label
+    Model,
+    /// Parameters or system texts
+    Parameters,
+    /// The endpoint, or who serves the model
+    Provider,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum ComparisonArg {
+    /// Sentences and a table
+    Terminal,
+    /// The same for a pull request
+    Markdown,
+    /// One row per candidate and metric
+    Csv,
+    /// For other programs
+    Json,
+    /// For CI services: one test case per candidate and metric
+    Junit,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl\n  \
+    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --new-level")]
+struct AcceptArgs {
+    /// Folder of a run, or the `latest` beside it
+    run: PathBuf,
+    /// The history, a file of JSON lines; made where it is not there
+    #[arg(long, value_name = "FILE")]
+    history: PathBuf,
+    /// What came before no longer counts: later runs are compared with this one and those after it
+    #[arg(long)]
+    new_level: bool,
+    /// Where the run was made, in place of what `run --environment` said
+    #[arg(long, value_name = "LABEL")]
+    environment: Option<String>,
+    /// Accept a run that is incomplete or failed too often
+    #[arg(long)]
+    force: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff history baselines/quickstart.jsonl\n  \
+    bakeoff history baselines/quickstart.jsonl --metric latency --json")]
+struct HistoryArgs {
+    /// The history, a file of JSON lines
+    file: PathBuf,
+    /// Show this metric
+    #[arg(
+        short,
+        long,
+        value_name = "METRIC",
+        default_value = Metric::Ttft.word(),
+        value_parser = PossibleValuesParser::new(Metric::ALL.map(Metric::word))
+            .map(|word| Metric::from_word(&word).expect("it is one of the words"))
+    )]
+    metric: Metric,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -266,6 +383,20 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),
+        VerbArgs::Compare(args) => Verb::Compare(compare_options(args)),
+        VerbArgs::Accept(args) => Verb::Accept(command::accept::Options {
+            run: args.run,
+            history: args.history,
+            new_level: args.new_level,
+            environment: args.environment,
+            force: args.force,
+            json: args.json,
+        }),
+        VerbArgs::History(args) => Verb::History(command::history::Options {
+            file: args.file,
+            metric: args.metric,
+            json: args.json,
+        }),
         VerbArgs::Suite(SuiteArgs::Check { files }) => Verb::SuiteCheck(files),
         VerbArgs::Suite(SuiteArgs::Schema {
             of: SchemaArg::Suite,
@@ -316,6 +447,9 @@ fn run_options(args: RunArgs) -> command::run::Options {
         salt: args.salt,
         output: args.output,
         project: args.project,
+        history: args.history,
+        environment: args.environment,
+        until_decided: args.until_decided,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,
             (false, true) => command::run::Mode::Verify,
@@ -323,6 +457,29 @@ fn run_options(args: RunArgs) -> command::run::Options {
         },
         quiet: args.quiet,
         json: args.json,
+    }
+}
+
+fn compare_options(args: CompareArgs) -> command::compare::Options {
+    use command::compare::Format;
+    let changed = args.changed.into_iter().map(|changed| match changed {
+        ChangedArg::Prompt => Changed::Prompt,
+        ChangedArg::Model => Changed::Model,
+        ChangedArg::Parameters => Changed::Parameters,
+        ChangedArg::Provider => Changed::Provider,
+    });
+    command::compare::Options {
+        run: args.run,
+        later: args.later,
+        changed: changed.collect(),
+        format: match args.format {
+            _ if args.json => Format::Json,
+            ComparisonArg::Terminal => Format::Terminal,
+            ComparisonArg::Markdown => Format::Markdown,
+            ComparisonArg::Csv => Format::Csv,
+            ComparisonArg::Json => Format::Json,
+            ComparisonArg::Junit => Format::Junit,
+        },
     }
 }
 

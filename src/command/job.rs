@@ -18,7 +18,7 @@ use crate::units::{ModelId, digest};
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
 use super::endpoint::Opened;
 use super::run::{Mode, Options};
-use super::{Failure, endpoint, files};
+use super::{Failure, TOOL, endpoint, files};
 
 /// What a run is to do, before anybody was asked about models.
 pub(super) struct Asked {
@@ -147,7 +147,7 @@ impl Job {
         let resolved = serde_json::to_vec(&self.asked.suite).expect("a suite is always JSON");
         Manifest {
             version: Manifest::VERSION,
-            tool: concat!("bakeoff ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: TOOL.to_owned(),
             run,
             started_at,
             status: Status::Running,

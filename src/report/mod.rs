@@ -16,11 +16,13 @@ mod judged;
 mod junit;
 mod markdown;
 mod problems;
+mod sparkline;
 mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trends;
 mod verdicts;
 mod view;
 mod wording;
@@ -36,6 +38,7 @@ pub use judged::{Gated, Judged};
 pub use problems::Problem;
 pub use table::{Column, Shown, Table};
 pub use terminal::Style;
+pub use trends::Trends;
 pub use verdicts::{LimitTold, Section, Told, Verdicts};
 pub use view::View;
 
