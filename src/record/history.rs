@@ -95,6 +95,9 @@ pub struct HistoryPrompt {
     pub prompt: String,
     /// Digest of all that it asks: system text, messages and parameters.
     pub digest: String,
+    /// Digest of its system text and messages alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
     /// Digest of its parameters alone.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parameters: String,
@@ -481,4 +484,3 @@ impl Run {
         Ok(Some(History::resolve(lines)))
     }
 }
-

@@ -76,6 +76,12 @@ impl Levels {
         self.slice(self.runs().saturating_sub(RUNS_MAX), self.runs())
     }
 
+    /// These runs, and then those. `None` unless prompts are as many.
+    pub fn followed_by(&self, later: &Self) -> Option<Self> {
+        (self.prompts() == later.prompts())
+            .then(|| Self([self.0.as_slice(), later.0.as_slice()].concat()))
+    }
+
     /// These levels less those of a control in the same runs, so that what slows both cancels. `None`
     /// unless runs and prompts are as many.
     pub fn less(&self, control: &Self) -> Option<Self> {

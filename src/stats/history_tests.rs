@@ -85,7 +85,8 @@ fn a_prior_is_learned_from_enough_series() {
 fn runs_beside_the_level_widen_it_and_leave_it_where_it_is() {
     // A false alarm that was not accepted is noise: it tells how much runs differ, not where they are.
     let row = |mean: f64| (0..6).map(|prompt| mean + f64::from(prompt)).collect();
-    let levels = |means: &[f64]| Levels::new(means.iter().map(|&mean| row(mean)).collect()).unwrap();
+    let levels =
+        |means: &[f64]| Levels::new(means.iter().map(|&mean| row(mean)).collect()).unwrap();
     let (past, today) = (levels(&[5.0, 5.02, 4.99, 5.01]), levels(&[5.1]));
     let prior = Prior::default();
     let alone = predict(&past, &today, prior).unwrap();
