@@ -245,6 +245,8 @@ enum FormatArg {
     Json,
     /// junit.xml
     Junit,
+    /// A short summary in Markdown; its first line is a hidden mark, so that a comment can be replaced
+    Summary,
     /// histograms.hlog
     Hlog,
 }
@@ -380,6 +382,7 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
                 FormatArg::Json => command::report::Format::Json,
                 FormatArg::Junit => command::report::Format::Junit,
+                FormatArg::Summary => command::report::Format::Summary,
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),

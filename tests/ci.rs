@@ -54,7 +54,15 @@ fn run(script: &str, folder: &Path, variables: &[(&str, &str)]) -> Output {
     let mut places = vec![folder.join("bin"), program.parent().unwrap().to_path_buf()];
     places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
     Command::new("bash")
-        .args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script])
+        .args([
+            "--noprofile",
+            "--norc",
+            "-e",
+            "-o",
+            "pipefail",
+            "-c",
+            script,
+        ])
         .current_dir(folder)
         .env_clear()
         .env("PATH", std::env::join_paths(places).unwrap())
@@ -197,8 +205,14 @@ fn the_comment_replaces_itself() {
         written(folder.path(), "calls")
     };
     let calls = comment("11\tThanks!\n");
-    assert!(calls.contains("--method POST repos/o/r/issues/7/comments "), "{calls}");
+    assert!(
+        calls.contains("--method POST repos/o/r/issues/7/comments "),
+        "{calls}"
+    );
     let calls = comment("11\tThanks!\n12\t<!-- bakeoff:ci -->\n");
-    assert!(calls.contains("--method PATCH repos/o/r/issues/comments/12 "), "{calls}");
+    assert!(
+        calls.contains("--method PATCH repos/o/r/issues/comments/12 "),
+        "{calls}"
+    );
     assert!(written(folder.path(), "bakeoff/comment.md").starts_with("<!-- bakeoff:ci -->\n"));
 }

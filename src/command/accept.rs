@@ -155,7 +155,10 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
     let runs = if accepted == 1 { "run" } else { "runs" };
     match standing {
         Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
-        _ => writeln!(out, "{run} accepted: {file} has {accepted} {runs} to compare with")?,
+        _ => writeln!(
+            out,
+            "{run} accepted: {file} has {accepted} {runs} to compare with"
+        )?,
     }
     Ok(writeln!(
         out,

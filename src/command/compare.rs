@@ -73,7 +73,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         ),
         Some(later) => (
             between(&first, later, &gate, &options.changed)?,
-            format!("{} before, {} after", first.manifest.run, later.manifest.run),
+            format!(
+                "{} before, {} after",
+                first.manifest.run, later.manifest.run
+            ),
         ),
     };
     let judged = Judged::of_judgement(judgement, &gate);
@@ -120,7 +123,7 @@ fn between(
     let (before, after) = (condensed(before), condensed(after));
     let comparable = comparable(&before, &after, changed)
         .map_err(|refusal| Failure::usage(refusal.to_string()))?;
-    Ok(against_run(&comparable, gate))
+    Ok(against_run(&after, &comparable, gate))
 }
 
 fn tell(compared: &Compared, format: Format) -> Result<(), Failure> {

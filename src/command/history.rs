@@ -26,7 +26,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut err = io::stderr();
     let file = options.file.display();
     if let Some(line) = history.torn() {
-        writeln!(err, "note: {file}:{line} was never finished; it is left out")?;
+        writeln!(
+            err,
+            "note: {file}:{line} was never finished; it is left out"
+        )?;
     }
     for stray in history.strays() {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;

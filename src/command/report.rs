@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{JournalError, Manifest, Run, RunError};
+use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 
 use super::baseline::past_of;
@@ -29,6 +30,7 @@ pub enum Format {
     SamplesCsv,
     Json,
     Junit,
+    Summary,
     Hlog,
 }
 
@@ -59,6 +61,10 @@ pub(super) fn print(
 ) -> Result<(), Failure> {
     let file = match format {
         Format::Terminal => return show(report, out),
+        Format::Summary => {
+            out.write_all(summary(&report.subject()).as_bytes())?;
+            return Ok(out.flush()?);
+        }
         Format::Markdown => report::Format::Markdown,
         Format::Json => report::Format::Json,
         Format::Junit => report::Format::Junit,

@@ -150,7 +150,14 @@ fn put_times(row: &mut Row, variant: &VariantSummary) {
     let experienced = figures.experienced_ttft_ns.as_ref();
     put_spans(row, "experienced_ttft", experienced);
     put_spans(row, "latency", figures.latency_ns.as_ref());
-    put_distribution(row, "gap", "_ms", gaps.as_ref(), Cell::estimate, Figure::from_ns);
+    put_distribution(
+        row,
+        "gap",
+        "_ms",
+        gaps.as_ref(),
+        Cell::estimate,
+        Figure::from_ns,
+    );
     put_spans(row, "request_gap", figures.request_gap_ns.as_ref());
     let share = Figure::from_option(variant.gaps.coalesced_share(), Figure::Share);
     row.put_figure("coalesced_share", share);
@@ -238,7 +245,11 @@ fn put_money(row: &mut Row, figures: &Figures, means: Option<&Means>) {
     };
     put("cost_usd", money.list, means.map(|means| means.list_usd));
     put("billed_usd", money.billed, None);
-    put("market_usd", money.market, means.map(|means| means.market_usd));
+    put(
+        "market_usd",
+        money.market,
+        means.map(|means| means.market_usd),
+    );
 }
 
 fn put_ratios(row: &mut Row, ratios: &Ratios) {

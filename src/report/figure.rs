@@ -406,10 +406,16 @@ mod tests {
         };
         let ms = 1e6;
         for (shown, expected) in [
-            (within(412.0 * ms, Some(388.0 * ms), Some(440.0 * ms)), "412 ms (388–440)"),
+            (
+                within(412.0 * ms, Some(388.0 * ms), Some(440.0 * ms)),
+                "412 ms (388–440)",
+            ),
             (within(412.0 * ms, Some(388.0 * ms), None), "412 ms (388–?)"),
             (within(412.0 * ms, None, None), "412 ms (?)"),
-            (within(990.0 * ms, Some(900.0 * ms), Some(1200.0 * ms)), "990 ms (900 ms–1.20 s)"),
+            (
+                within(990.0 * ms, Some(900.0 * ms), Some(1200.0 * ms)),
+                "990 ms (900 ms–1.20 s)",
+            ),
         ] {
             assert_eq!(shown, expected);
         }

@@ -31,7 +31,13 @@ pub struct Subject<'a> {
 /// The hidden comment by which a later comment of the same suite finds the one to replace.
 pub fn marker(suite: &str) -> String {
     // Two hyphens would end the comment; nothing but plain letters needs to survive.
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '.' { c } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' || c == '.' {
+            c
+        } else {
+            '-'
+        }
+    };
     let mut name: String = suite.chars().map(plain).collect();
     while name.contains("--") {
         name = name.replace("--", "-");
@@ -48,11 +54,17 @@ pub fn summary(subject: &Subject<'_>) -> String {
         headline(subject.verdicts)
     );
     if let Some(warning) = subject.warning {
-        push(&mut page, format_args!("> **{}**\n\n", text::markdown(warning)));
+        push(
+            &mut page,
+            format_args!("> **{}**\n\n", text::markdown(warning)),
+        );
     }
     for told in &subject.verdicts.limits_told {
         if told.holds != Holds::Yes {
-            push(&mut page, format_args!("- {}\n", text::markdown(&told.sentence)));
+            push(
+                &mut page,
+                format_args!("- {}\n", text::markdown(&told.sentence)),
+            );
         }
     }
     for section in &subject.verdicts.sections {
@@ -62,7 +74,10 @@ pub fn summary(subject: &Subject<'_>) -> String {
     if !finding.is_empty() {
         push(&mut page, format_args!("\n{}\n", finding.join(" ")));
     }
-    push(&mut page, format_args!("\n<sub>{}</sub>\n", text::markdown(subject.what)));
+    push(
+        &mut page,
+        format_args!("\n<sub>{}</sub>\n", text::markdown(subject.what)),
+    );
     page
 }
 
@@ -72,7 +87,11 @@ fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// `1 regressed, 2 inconclusive, 9 ok`.
 fn headline(verdicts: &Verdicts) -> String {
-    let broken = verdicts.limits_told.iter().filter(|told| told.holds == Holds::No).count();
+    let broken = verdicts
+        .limits_told
+        .iter()
+        .filter(|told| told.holds == Holds::No)
+        .count();
     let mut parts: Vec<String> = Vec::new();
     for verdict in [
         Verdict::Regressed,
@@ -97,7 +116,11 @@ fn headline(verdicts: &Verdicts) -> String {
 
 fn push_section(page: &mut String, section: &Section) {
     let title = text::markdown(&section.title);
-    let gates = if section.gates { "" } else { " (fails nothing)" };
+    let gates = if section.gates {
+        ""
+    } else {
+        " (fails nothing)"
+    };
     push(page, format_args!("\n**{title}**{gates}\n\n"));
     let told = |wanted: &[Verdict]| {
         let told = section.told.iter();
@@ -107,14 +130,26 @@ fn push_section(page: &mut String, section: &Section) {
     for told in told(&[Verdict::Regressed, Verdict::Inconclusive]) {
         let remarks: Vec<String> = told.remarks.iter().map(|s| text::markdown(s)).collect();
         let line = format!("{} {}", text::markdown(&told.sentence), remarks.join(" "));
-        push(page, format_args!("- **{}**: {}\n", told.verdict.word(), line.trim_end()));
+        push(
+            page,
+            format_args!("- **{}**: {}\n", told.verdict.word(), line.trim_end()),
+        );
     }
     let well = told(&[Verdict::Improved, Verdict::Ok]);
     if !well.is_empty() {
-        push(page, format_args!("\n<details><summary>Improved or ok: {}</summary>\n\n", well.len()));
+        push(
+            page,
+            format_args!(
+                "\n<details><summary>Improved or ok: {}</summary>\n\n",
+                well.len()
+            ),
+        );
         for told in well {
             let sentence = text::markdown(&told.sentence);
-            push(page, format_args!("- **{}**: {sentence}\n", told.verdict.word()));
+            push(
+                page,
+                format_args!("- **{}**: {sentence}\n", told.verdict.word()),
+            );
         }
         page.push_str("\n</details>\n");
     }
@@ -132,7 +167,12 @@ pub fn annotations(subject: &Subject<'_>) -> String {
     let mut errors: Vec<(String, &str)> = Vec::new();
     let mut warnings: Vec<(String, &str)> = Vec::new();
     for told in told {
-        let title = format!("{} {}: {}", told.candidate, told.metric, told.verdict.word());
+        let title = format!(
+            "{} {}: {}",
+            told.candidate,
+            told.metric,
+            told.verdict.word()
+        );
         match told.verdict {
             Verdict::Regressed => errors.push((title, &told.sentence)),
             Verdict::Inconclusive => warnings.push((title, &told.sentence)),
@@ -158,10 +198,17 @@ pub fn annotations(subject: &Subject<'_>) -> String {
 }
 
 fn push_commands(commands: &mut String, kind: &str, all: &[(String, &str)]) {
-    let shown = if all.len() > ANNOTATIONS_MOST { ANNOTATIONS_MOST - 1 } else { all.len() };
+    let shown = if all.len() > ANNOTATIONS_MOST {
+        ANNOTATIONS_MOST - 1
+    } else {
+        all.len()
+    };
     for (title, message) in &all[..shown] {
         let (title, message) = (property(title), value(message));
-        push(commands, format_args!("::{kind} title=bakeoff%3A {title}::{message}\n"));
+        push(
+            commands,
+            format_args!("::{kind} title=bakeoff%3A {title}::{message}\n"),
+        );
     }
     if shown < all.len() {
         let more = all.len() - shown;
@@ -175,7 +222,9 @@ fn push_commands(commands: &mut String, kind: &str, all: &[(String, &str)]) {
 /// The message of a workflow command.
 fn value(text: &str) -> String {
     let line = text::one_line(text);
-    line.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    line.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// A property of a workflow command.

@@ -41,9 +41,15 @@ pub(super) fn document(suite: &str, verdicts: &Verdicts) -> String {
         count(|ending| matches!(ending, Ending::Skipped)),
     );
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    push(&mut xml, format_args!("<testsuites name=\"bakeoff\" {counts}>\n"));
+    push(
+        &mut xml,
+        format_args!("<testsuites name=\"bakeoff\" {counts}>\n"),
+    );
     let suite = escaped(suite);
-    push(&mut xml, format_args!("  <testsuite name=\"{suite}\" {counts}>\n"));
+    push(
+        &mut xml,
+        format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
+    );
     for case in &cases {
         push_case(&mut xml, case);
     }

@@ -84,7 +84,10 @@ fn push_section(page: &mut String, section: &Section) {
         let sentences = std::iter::once(&told.sentence).chain(&told.remarks);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
         let word = told.verdict.word();
-        push(page, format_args!("- **{word}**: {}\n", sentences.join(" ")));
+        push(
+            page,
+            format_args!("- **{word}**: {}\n", sentences.join(" ")),
+        );
     }
     for note in &section.notes {
         push(page, format_args!("- {}\n", text::markdown(note)));
@@ -103,7 +106,10 @@ fn push_section(page: &mut String, section: &Section) {
         ("Within the answers of one provider", &section.routes),
     ] {
         if !table.rows.is_empty() {
-            push(page, format_args!("\n<details><summary>{summary}</summary>\n\n"));
+            push(
+                page,
+                format_args!("\n<details><summary>{summary}</summary>\n\n"),
+            );
             push_table(page, table, PROMPT_ROWS);
             page.push_str("\n</details>\n");
         }

@@ -29,8 +29,7 @@ pub struct Style {
 const GUTTER: usize = 2;
 /// Most columns of one cell: names and messages may be long.
 const CELL_WIDTH: usize = 48;
-const EXPLORATORY: &str =
-    "Exploratory: not corrected for their number, and they never fail";
+const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";

@@ -111,7 +111,10 @@ impl Trends {
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
         if !others.is_empty() {
-            push(&mut page, format_args!("\nOther metrics: {}\n", others.join(", ")));
+            push(
+                &mut page,
+                format_args!("\nOther metrics: {}\n", others.join(", ")),
+            );
         }
         page
     }
@@ -133,15 +136,24 @@ impl Trends {
             let first = &trend.points[change.at];
             let day = first.started_at.strftime("%Y-%m-%d");
             let shift = self.shift(change.shift);
-            push(page, format_args!("  changed by {shift} with {} ({day})\n", first.run));
+            push(
+                page,
+                format_args!("  changed by {shift} with {} ({day})\n", first.run),
+            );
         }
         if let Some(floor) = trend.floor {
             let least = signed_percent(floor);
-            push(page, format_args!("  the next run can show {least} and more\n"));
+            push(
+                page,
+                format_args!("  the next run can show {least} and more\n"),
+            );
         }
         if trend.left_out > 0 {
             let runs = counted(trend.left_out, "run");
-            push(page, format_args!("  {runs} left out: without this variant, or of other prompts\n"));
+            push(
+                page,
+                format_args!("  {runs} left out: without this variant, or of other prompts\n"),
+            );
         }
         self.push_runs(page, trend);
     }
@@ -156,7 +168,10 @@ impl Trends {
             .collect();
         let width = levels.iter().map(|level| level.width()).max().unwrap_or(0);
         if earlier > 0 {
-            push(page, format_args!("  ... {} before\n", counted(earlier, "run")));
+            push(
+                page,
+                format_args!("  ... {} before\n", counted(earlier, "run")),
+            );
         }
         for (point, level) in listed.iter().zip(levels) {
             let began = point.started_at.strftime("%Y-%m-%d %H:%M");

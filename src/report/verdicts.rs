@@ -439,9 +439,11 @@ fn prompts(judgement: &Judgement) -> Table {
         }
         row
     };
-    let pairs = prompts
-        .iter()
-        .flat_map(|prompt| candidates.iter().map(move |candidate| (*prompt, *candidate)));
+    let pairs = prompts.iter().flat_map(|prompt| {
+        candidates
+            .iter()
+            .map(move |candidate| (*prompt, *candidate))
+    });
     Table::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
 }
 

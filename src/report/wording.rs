@@ -82,13 +82,7 @@ const fn words(metric: Metric) -> Words {
             "needs more tokens",
             "does not need more tokens",
         ],
-        Metric::Cost => [
-            "cost",
-            "cost",
-            "is cheaper",
-            "is dearer",
-            "is not dearer",
-        ],
+        Metric::Cost => ["cost", "cost", "is cheaper", "is dearer", "is not dearer"],
         Metric::Completed => [
             "completed",
             "share of completed answers",
@@ -408,7 +402,9 @@ pub(super) const fn procedure(procedure: Procedure) -> &'static str {
         Procedure::TailShares => {
             "the shares beyond the common 90th percentile of each prompt (Student's t over prompts)"
         }
-        Procedure::History => "a prediction from earlier runs, which allows for how much runs differ",
+        Procedure::History => {
+            "a prediction from earlier runs, which allows for how much runs differ"
+        }
         Procedure::HistoryOfDifference => {
             "a prediction from earlier runs, of the difference from the control asked at the same moments"
         }

@@ -111,11 +111,7 @@ impl Distribution {
 
     /// Gives every percentile its interval for these prompts: order statistics, the values in rising
     /// order at these places.
-    fn bound(
-        &mut self,
-        places: [Places; Percentile::ALL.len()],
-        value_at: impl Fn(usize) -> f64,
-    ) {
+    fn bound(&mut self, places: [Places; Percentile::ALL.len()], value_at: impl Fn(usize) -> f64) {
         let value = |place: Option<u64>| Some(value_at(usize::try_from(place?).ok()? - 1));
         for (estimate, places) in self.percentiles.iter_mut().zip(places) {
             if let Some(estimate) = estimate {
