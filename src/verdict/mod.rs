@@ -4,6 +4,7 @@
 //! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
 //! in every denominator; the order of samples changes nothing.
 
+mod compare;
 mod distribution;
 mod error_groups;
 mod evidence;
@@ -25,7 +26,7 @@ pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
 pub use gate::{Passing, limits, passing};
-pub use interleaved::interleaved;
+pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{
     Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
     Situation, Size, Tests, Verdict,
