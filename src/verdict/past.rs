@@ -10,6 +10,8 @@ mod condense;
 mod confirm;
 mod creep;
 mod draft;
+#[cfg(test)]
+mod fixture;
 mod levels;
 mod matching;
 #[cfg(test)]

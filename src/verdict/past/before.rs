@@ -348,3 +348,7 @@ pub fn against_run(after: &HistoryRun, comparable: &Comparable, gate: &Gate) -> 
     notes.extend(comparable.notes.iter().cloned());
     judge(Situation::TwoRuns, after, &matching, gate, notes)
 }
+
+#[cfg(test)]
+#[path = "before_tests.rs"]
+mod tests;
