@@ -43,10 +43,12 @@ pub enum Figure {
     Share(Thousandths),
     /// A share less another, -1 to 1, in thousandths.
     Points(i32),
-    /// How much more, of a ratio: 0.2 for +20 %.
+    /// How much worse, of a ratio: 0.2 for 20 %.
     Worse(Thousandths),
-    /// How much more, of a share: 0.02 for 2 points.
+    /// How much worse, of a share: 0.02 for 2 points.
     WorsePoints(Thousandths),
+    /// Prompts, and repetitions of each.
+    Plan(u64, u64),
     /// A p value.
     Chance(Chance),
     /// What is said of a comparison.
@@ -173,6 +175,7 @@ impl Figure {
             Self::Absent => String::new(),
             Self::Text(text) | Self::Label(text, _) => text.clone(),
             Self::PartOf(part, _) => part.to_string(),
+            Self::Plan(prompts, repetitions) => format!("{prompts}x{repetitions}"),
             Self::Truth(truth) => truth.to_string(),
             Self::Count(count) => count.to_string(),
             Self::Millis(value)
@@ -208,6 +211,7 @@ impl Figure {
             Self::Text(text) | Self::Label(text, false) => (text.clone(), ""),
             Self::Label(text, true) => (format!("{text} (reference)"), ""),
             Self::PartOf(part, whole) => (format!("{part}/{whole}"), ""),
+            Self::Plan(prompts, repetitions) => (format!("{prompts} x {repetitions}"), ""),
             Self::Truth(truth) => (if *truth { "yes" } else { "no" }.to_owned(), ""),
             Self::Count(count) => (count.to_string(), ""),
             Self::Millis(value) => shown_span(Nanos(value.0.saturating_mul(1000))),
@@ -218,7 +222,7 @@ impl Figure {
             Self::Points(thousandths) => {
                 (format!("{:+.1}", f64::from(*thousandths) / 10.0), " points")
             }
-            Self::Worse(value) => (format!("+{:.0}", value.as_f64() * 100.0), " %"),
+            Self::Worse(value) => (format!("{:.0}", value.as_f64() * 100.0), " %"),
             Self::WorsePoints(value) => (format!("{:.1}", value.as_f64() * 100.0), " points"),
             Self::Chance(chance) => (format!("{:.4}", chance.as_f64()), ""),
             Self::Money(usd) => (shown_money(*usd), "$"),

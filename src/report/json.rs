@@ -107,6 +107,7 @@ struct SectionDocument<'a> {
     comparisons: Rows<'a>,
     prompts: Rows<'a>,
     routes: Rows<'a>,
+    reading: &'a [String],
     method: &'a [String],
     notes: &'a [String],
 }
@@ -143,6 +144,7 @@ impl<'a> SectionDocument<'a> {
             comparisons: Rows(vec![&section.primary, &section.exploratory]),
             prompts: Rows(vec![&section.prompts]),
             routes: Rows(vec![&section.routes]),
+            reading: &section.reading,
             method: &section.method,
             notes: &section.notes,
         }
@@ -197,9 +199,11 @@ impl Serialize for Value<'_> {
             Figure::Truth(truth) => serializer.serialize_bool(*truth),
             Figure::Count(count) => serializer.serialize_u128(*count),
             Figure::PartOf(part, _) => serializer.serialize_u64(*part),
-            Figure::Text(_) | Figure::Label(..) | Figure::Money(_) | Figure::Verdict(_) => {
-                serializer.serialize_str(&self.0.plain())
-            }
+            Figure::Text(_)
+            | Figure::Label(..)
+            | Figure::Money(_)
+            | Figure::Plan(..)
+            | Figure::Verdict(_) => serializer.serialize_str(&self.0.plain()),
             Figure::Millis(value)
             | Figure::Rate(value)
             | Figure::Mean(value)

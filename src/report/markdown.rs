@@ -96,6 +96,12 @@ fn push_section(page: &mut String, section: &Section) {
         page.push('\n');
         push_table(page, &section.primary, usize::MAX);
     }
+    if !section.reading.is_empty() {
+        page.push('\n');
+    }
+    for line in &section.reading {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
     for (summary, table) in [
         (
             "Exploratory comparisons: not corrected for their number, and they never fail",

@@ -101,7 +101,7 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         for remark in section.remarks.iter().chain(&section.notes) {
             push_line(screen, style, "", &text::one_line(remark));
         }
-        for line in &section.method {
+        for line in &section.reading {
             push_line(screen, style, DIM, &text::one_line(line));
         }
     }

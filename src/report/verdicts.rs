@@ -65,6 +65,8 @@ pub struct Section {
     pub prompts: Table,
     /// One row per comparison and provider, where shares of providers differ.
     pub routes: Table,
+    /// How to read the verdicts.
+    pub reading: Vec<String>,
     /// How it was judged, and why so.
     pub method: Vec<String>,
     /// What a reader must know of the whole.
@@ -154,11 +156,12 @@ impl Section {
             told: told.collect(),
             primary: comparisons(judgement.situation, &primary),
             exploratory: comparisons(judgement.situation, &exploratory),
-            remarks: grouped_remarks(&primary),
+            remarks: grouped_remarks(judgement.situation, &primary),
             extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
-            method: method(gated, &primary, gate),
+            reading: reading(gated, &primary),
+            method: method(judgement, &primary, gate),
             notes: judgement.notes.clone(),
         }
     }
@@ -172,7 +175,7 @@ impl Told {
             metric: comparison.metric.word(),
             verdict: comparison.verdict,
             sentence: wording::sentence(situation, comparison),
-            remarks: wording::remarks(comparison),
+            remarks: wording::remarks(situation, comparison),
         }
     }
 }
@@ -193,7 +196,7 @@ fn title(judgement: &Judgement) -> String {
 
 /// Every sentence beside the verdicts once, with the comparisons it is true of; what differs from one
 /// comparison to the next stands in the table.
-fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
+fn grouped_remarks(situation: Situation, primary: &[&Comparison]) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     let mut of: HashMap<String, Vec<String>> = HashMap::new();
     for comparison in primary {
@@ -202,7 +205,8 @@ fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
             wording::metric_name(comparison.metric),
             comparison.candidate
         );
-        let reasons = comparison.reasons.iter().map(wording::reason);
+        let reasons = comparison.reasons.iter();
+        let reasons = reasons.map(|reason| wording::reason(situation, reason));
         for sentence in reasons.chain(wording::influence(comparison)) {
             let subjects = of.entry(sentence.clone()).or_insert_with(|| {
                 order.push(sentence);
@@ -219,10 +223,6 @@ fn grouped_remarks(primary: &[&Comparison]) -> Vec<String> {
 
 fn count(count: u64) -> Figure {
     Figure::Count(u128::from(count))
-}
-
-fn some_count(value: Option<u64>) -> Figure {
-    value.map_or(Figure::Absent, count)
 }
 
 fn share(share: f64) -> Figure {
@@ -272,7 +272,7 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     put_tests(&mut row, comparison);
     row.put_figure("verdict", Figure::Verdict(comparison.verdict));
     row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
-    put_reasons(&mut row, comparison);
+    put_reasons(&mut row, situation, comparison);
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show_within("effect", "effect", 0, 2);
@@ -283,8 +283,7 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     row.show("verdict", "verdict", 0);
     row.show("meaning", "in words", 3);
     row.show("detectable", "detectable", 4);
-    row.show("needed_prompts", "needs prompts", 7);
-    row.show("needed_repetitions", "x reps", 7);
+    row.show("needed", "would need", 7);
     row
 }
 
@@ -297,14 +296,14 @@ fn put_tests(row: &mut Row, comparison: &Comparison) {
 }
 
 /// Why, what could have been seen, and which prompts did it.
-fn put_reasons(row: &mut Row, comparison: &Comparison) {
+fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
     let reasons: Vec<&str> = comparison
         .reasons
         .iter()
         .map(wording::reason_word)
         .collect();
     row.put_figure("reasons", Figure::Text(reasons.join(";")));
-    let explained = wording::remarks(comparison).join(" ");
+    let explained = wording::remarks(situation, comparison).join(" ");
     row.put_figure("explanation", Figure::Text(explained));
     let inconclusive = comparison.verdict == Verdict::Inconclusive;
     let scale = comparison.metric.scale();
@@ -314,12 +313,10 @@ fn put_reasons(row: &mut Row, comparison: &Comparison) {
     });
     row.put_figure("detectable", detectable);
     let needed = comparison.needed.filter(|_| inconclusive);
-    row.put_figure(
-        "needed_prompts",
-        some_count(needed.map(|needed| needed.prompts)),
-    );
-    let repetitions = needed.map(|needed| needed.repetitions);
-    row.put_figure("needed_repetitions", some_count(repetitions));
+    let needed = needed.map_or(Figure::Absent, |needed| {
+        Figure::Plan(needed.prompts, needed.repetitions)
+    });
+    row.put_figure("needed", needed);
     let sides = Sides::of(comparison);
     row.put_figure("prompts_worse", count(sides.worse));
     row.put_figure("prompts_better", count(sides.better));
@@ -520,9 +517,48 @@ const fn holds_word(holds: Holds) -> &'static str {
     }
 }
 
-/// The question, the error rate, the procedures and what was tolerated.
-fn method(gated: &Gated, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
-    let judgement = &gated.judgement;
+/// What is tolerated, how sure the intervals are, and what fails.
+fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
+    let mut reading = Vec::new();
+    let mut levels: Vec<String> = Vec::new();
+    let mut tolerated: Vec<String> = Vec::new();
+    let add = |to: &mut Vec<String>, said: String| {
+        if !to.contains(&said) {
+            to.push(said);
+        }
+    };
+    for comparison in primary {
+        let said = wording::tolerated(comparison.metric, comparison.bounds);
+        add(&mut tolerated, said);
+        if let Some(effect) = &comparison.effect {
+            add(&mut levels, wording::percent(effect.level));
+        }
+    }
+    if !levels.is_empty() {
+        reading.push(format!(
+            "Effects are candidate over reference (points: candidate less reference), in brackets their \
+             {} intervals.",
+            levels.join(" or ")
+        ));
+    }
+    if !tolerated.is_empty() {
+        reading.push(format!(
+            "Regressed or improved: by more than the tolerance; ok: surely not worse by more than the \
+             margin. Tolerance / margin: {}.",
+            tolerated.join(", ")
+        ));
+    }
+    if gated.judgement.situation == Situation::Interleaved && !gated.gates {
+        reading.push(
+            "These verdicts fail no build; `against_reference = true` under [gate] would make them."
+                .to_owned(),
+        );
+    }
+    reading
+}
+
+/// The question, the error rate and the procedures.
+fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
     let mut method = vec![wording::question(judgement.situation).to_owned()];
     let tested = primary.iter().filter(|one| one.tests.is_some()).count();
     if tested > 0 {
@@ -542,43 +578,22 @@ fn method(gated: &Gated, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
             method.push(format!("{}: {how}.", metrics.join(", ")));
         }
     }
-    let mut tolerated: Vec<String> = Vec::new();
-    for comparison in primary {
-        let said = wording::tolerated(comparison.metric, comparison.bounds);
-        if !tolerated.contains(&said) {
-            tolerated.push(said);
-        }
-    }
-    if !tolerated.is_empty() {
-        method.push(format!(
-            "Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. \
-             Tolerance / margin: {}.",
-            tolerated.join(", ")
-        ));
-    }
-    if judgement.situation == Situation::Interleaved && !gated.gates {
-        method.push(
-            "These verdicts fail no build; `against_reference = true` under [gate] would make them."
-                .to_owned(),
-        );
-    }
     method
 }
 
 /// How sure all primary verdicts together are.
 fn error_rate(tested: usize, alpha: f64) -> String {
     let a_side = Thousandths::new(0.5 * alpha).map_or(Figure::Absent, Figure::Share);
+    let a_side = a_side.shown();
     if tested == 1 {
         return format!(
-            "The chance to call it regressed where it is not worse by more than its tolerance is at most {}.",
-            a_side.shown()
+            "The chance to call it regressed where it is not worse by more than its tolerance is at most \
+             {a_side}; the same for improved."
         );
     }
     format!(
         "The chance to call any of the {tested} primary comparisons regressed where none is worse by more \
-         than its tolerance is at most {} (Holm); so their intervals are wider than 95 %. Exploratory \
-         ones stand alone, at {} each.",
-        a_side.shown(),
-        a_side.shown()
+         than its tolerance is at most {a_side} (Holm); the same for improved. Exploratory ones stand \
+         alone, at {a_side} each."
     )
 }

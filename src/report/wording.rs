@@ -144,7 +144,7 @@ fn round(value: f64) -> f64 {
 }
 
 /// `98.3 %`.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{} %", round(share * 100.0))
 }
 
@@ -173,7 +173,7 @@ pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String 
     let words = words(comparison.metric);
     let candidate = &comparison.candidate;
     let claim = if comparison.verdict == Verdict::Inconclusive {
-        format!("whether {candidate} {} cannot be told", words.worse)
+        format!("Whether {candidate} {} cannot be told", words.worse)
     } else {
         let since = if situation == Situation::Interleaved {
             ""
@@ -233,15 +233,14 @@ fn size(situation: Situation, size: &Size) -> String {
         runs,
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
-    let n = if situation != Situation::Interleaved {
+    if situation != Situation::Interleaved {
         let plural = if runs == 1 { "run" } else { "runs" };
         format!("{prompts} prompts, {candidate} values, {runs} past {plural}")
     } else if candidate == reference && even {
         format!("{prompts} prompts x {}", candidate / prompts)
     } else {
         format!("{prompts} prompts, {candidate} against {reference} values")
-    };
-    n
+    }
 }
 
 /// What the run could have seen and what it would need, where a verdict is withheld.
@@ -255,7 +254,7 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     if let Some(detectable) = comparison.detectable {
         let seen = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "A worsening of {seen} on top of the tolerance ({}) would have been found with a chance of \
+            "A worsening by {seen} on top of the tolerance ({}) would have been found with a chance of \
              80 %.",
             allowance(scale, bounds.tolerance)
         ));
@@ -303,7 +302,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(reason: &Reason) -> String {
+pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
     let shares = |reference: f64, candidate: f64| {
         let of = |share| Figure::from_option(Some(share), Figure::Share).shown();
         format!(
@@ -313,7 +312,14 @@ pub(super) fn reason(reason: &Reason) -> String {
         )
     };
     match reason {
-        Reason::TooWide => "The interval is too wide to tell: more prompts or repetitions would.".to_owned(),
+        Reason::TooWide if situation == Situation::Interleaved => {
+            "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
+        }
+        Reason::TooWide => {
+            "The interval is too wide to tell: it takes more past runs, or another run; more requests in \
+             one do not help."
+                .to_owned()
+        }
         Reason::TooFewPrompts { usable } => format!(
             "Prompts with values on both sides: {usable}; a verdict needs {FEWEST_PROMPTS}."
         ),
@@ -362,8 +368,9 @@ pub(super) fn reason(reason: &Reason) -> String {
 }
 
 /// Everything to know beside a verdict, sentence by sentence.
-pub(super) fn remarks(comparison: &Comparison) -> Vec<String> {
-    let mut remarks: Vec<String> = comparison.reasons.iter().map(reason).collect();
+pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
+    let reasons = comparison.reasons.iter();
+    let mut remarks: Vec<String> = reasons.map(|one| reason(situation, one)).collect();
     remarks.extend(power(comparison));
     remarks.extend(influence(comparison));
     remarks

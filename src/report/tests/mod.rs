@@ -9,6 +9,7 @@ use super::*;
 
 mod snapshots;
 mod truths;
+mod verdicts;
 
 /// Samples cannot fail to be read here; the writer could.
 #[derive(Debug)]

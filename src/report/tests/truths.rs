@@ -4,6 +4,8 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 
+use crate::stats::interval::Interval;
+
 use super::*;
 
 #[test]
@@ -141,7 +143,12 @@ fn unsupported_percentiles_are_absent() {
         "latency_p95_ms",
         "output_rate_p99",
     ] {
-        assert_eq!(table.cell(0, name), Some(&Cell::absent()), "{name}");
+        let figure = table.cell(0, name).map(|cell| &cell.figure);
+        assert_eq!(figure, Some(&Figure::Absent), "{name}");
+        for end in ["lower", "upper"] {
+            let end = table.cell(0, &format!("{name}_{end}"));
+            assert_eq!(end, Some(&Cell::absent()), "{name}");
+        }
     }
     let thin = |name| table.cell(0, name).map(|cell| cell.thin);
     assert_eq!(thin("ttft_p50_ms"), Some(false));
@@ -168,7 +175,14 @@ fn colour_is_used_only_when_told() {
     assert!(!plain.contains('\u{1b}'));
     assert!(coloured.contains("\u{1b}[1m"));
     let mut stripped = coloured;
-    for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[33m"] {
+    for code in [
+        "\u{1b}[0m",
+        "\u{1b}[1m",
+        "\u{1b}[2m",
+        "\u{1b}[31m",
+        "\u{1b}[32m",
+        "\u{1b}[33m",
+    ] {
         stripped = stripped.replace(code, "");
     }
     assert_eq!(stripped, plain);
@@ -251,10 +265,18 @@ proptest! {
             ("TTFT p95", "ttft_p95_ms"),
             ("latency p50", "latency_p50_ms"),
         ] {
-            let place = names.iter().position(|column| column == name).unwrap();
-            let millis: Option<f64> = row[place].parse().ok();
-            let expected = millis.map(|millis| Figure::from_ns(millis * 1e6).shown());
-            let shown = shown_column(&page, heading).map(|rows| rows[0].replace('†', ""));
+            let ns = |name: &str| -> Option<f64> {
+                let place = names.iter().position(|column| column == name).unwrap();
+                row[place].parse().ok().map(|millis: f64| millis * 1e6)
+            };
+            let interval = Interval {
+                lower: ns(&format!("{name}_lower")),
+                upper: ns(&format!("{name}_upper")),
+            };
+            let expected = ns(name).map(|value| {
+                Cell::within(Figure::from_ns(value), interval, Figure::from_ns).shown(true)
+            });
+            let shown = shown_column(&page, heading).map(|rows| rows[0].clone());
             prop_assert_eq!(shown, expected, "{}", heading);
         }
     }
@@ -265,7 +287,13 @@ proptest! {
         let (run, samples) = failing_run();
         let shuffled: Vec<Sample> = order.iter().map(|&place| samples[place].clone()).collect();
         let (ours, theirs) = (read(&run, &samples), read(&run, &shuffled));
-        for format in [Format::ComparisonCsv, Format::Markdown, Format::Histograms, Format::Json] {
+        for format in [
+            Format::ComparisonCsv,
+            Format::Markdown,
+            Format::Histograms,
+            Format::Json,
+            Format::Junit,
+        ] {
             prop_assert_eq!(written(&ours, format), written(&theirs, format));
         }
     }
