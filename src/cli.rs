@@ -3,15 +3,18 @@
 //! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
+mod judging;
+
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
-use crate::suite::Metric;
 use crate::suite::import::Origin;
-use crate::verdict::Changed;
+use crate::suite::parse_percent;
+
+use judging::{AcceptArgs, CompareArgs, HistoryArgs};
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -43,6 +46,8 @@ enum VerbArgs {
     Accept(AcceptArgs),
     /// Show the trend of each model in a history
     History(HistoryArgs),
+    /// Say how many prompts and repetitions a suite needs to find a change
+    Size(SizeArgs),
     /// Check suites, or print the schema of suite files
     #[command(subcommand)]
     Suite(SuiteArgs),
@@ -135,102 +140,6 @@ struct ReportArgs {
     format: Option<FormatArg>,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff compare reports/quickstart/latest\n  \
-    bakeoff compare reports/quickstart/20261101T070000Z-ab12cd reports/quickstart/latest\n  \
-    bakeoff compare before after --changed model --format markdown\n\n\
-    Exit codes: 0 nothing regressed, 1 a primary metric regressed, 2 the runs cannot be compared,\n\
-    3 inconclusive where the suite asks that to fail, 4 too many failures to judge.")]
-struct CompareArgs {
-    /// Folder of a run, or the `latest` beside it: its models against its reference
-    run: PathBuf,
-    /// A later run, judged against the first: each model against itself
-    #[arg(value_name = "LATER")]
-    later: Option<PathBuf>,
-    /// What was changed on purpose between the two runs; repeatable
-    #[arg(long, value_enum, value_name = "WHAT", requires = "later")]
-    changed: Vec<ChangedArg>,
-    /// Format of the comparison
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ComparisonArg::Terminal)]
-    format: ComparisonArg,
-    /// The same as --format json
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ChangedArg {
-    /// The texts of prompts: they are paired by id
-    Prompt,
-    /// The model behind a label
-    Model,
-    /// Parameters or system texts
-    Parameters,
-    /// The endpoint, or who serves the model
-    Provider,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum ComparisonArg {
-    /// Sentences and a table
-    Terminal,
-    /// The same for a pull request
-    Markdown,
-    /// One row per candidate and metric
-    Csv,
-    /// For other programs
-    Json,
-    /// For CI services: one test case per candidate and metric
-    Junit,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl\n  \
-    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --new-level")]
-struct AcceptArgs {
-    /// Folder of a run, or the `latest` beside it
-    run: PathBuf,
-    /// The history, a file of JSON lines; made where it is not there
-    #[arg(long, value_name = "FILE")]
-    history: PathBuf,
-    /// What came before no longer counts: later runs are compared with this one and those after it
-    #[arg(long)]
-    new_level: bool,
-    /// Where the run was made, in place of what `run --environment` said
-    #[arg(long, value_name = "LABEL")]
-    environment: Option<String>,
-    /// Accept a run that is incomplete or failed too often
-    #[arg(long)]
-    force: bool,
-    /// Print what was done as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff history baselines/quickstart.jsonl\n  \
-    bakeoff history baselines/quickstart.jsonl --metric latency --json")]
-struct HistoryArgs {
-    /// The history, a file of JSON lines
-    file: PathBuf,
-    /// Show this metric
-    #[arg(
-        short,
-        long,
-        value_name = "METRIC",
-        default_value = Metric::Ttft.word(),
-        value_parser = PossibleValuesParser::new(Metric::ALL.map(Metric::word))
-            .map(|word| Metric::from_word(&word).expect("it is one of the words"))
-    )]
-    metric: Metric,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatArg {
     /// The comparison table
@@ -249,6 +158,53 @@ enum FormatArg {
     Summary,
     /// histograms.hlog
     Hlog,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff size suites/ci.toml --detect 20%\n  \
+    bakeoff size suites/ci.toml --detect 10% --from reports/ci/latest\n  \
+    bakeoff size suites/ci.toml --pilot --endpoint vercel")]
+struct SizeArgs {
+    /// The suite, a TOML file
+    suite: PathBuf,
+    /// The smallest change of TTFT that shall be found
+    #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
+    detect: f64,
+    /// The chance with which it shall be found
+    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
+    power: f64,
+    /// Folder of a run that shows the noise; without it the suite's latest one
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
+    #[arg(long, conflicts_with_all = ["from", "json"])]
+    pilot: bool,
+    /// Where a pilot run is sent
+    #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
+    endpoint: Option<String>,
+    /// World of the simulated gateway for a pilot run
+    #[arg(long, value_name = "FILE", requires = "pilot")]
+    world: Option<PathBuf>,
+    /// Folder that holds the runs
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn share_above_zero(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| *share > 0.0 && *share <= 10.0);
+    share.ok_or_else(|| "it must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| (0.5..=0.99).contains(share));
+    share.ok_or_else(|| "it must be a percentage from 50% to 99%, such as 80%".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -386,20 +342,10 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),
-        VerbArgs::Compare(args) => Verb::Compare(compare_options(args)),
-        VerbArgs::Accept(args) => Verb::Accept(command::accept::Options {
-            run: args.run,
-            history: args.history,
-            new_level: args.new_level,
-            environment: args.environment,
-            force: args.force,
-            json: args.json,
-        }),
-        VerbArgs::History(args) => Verb::History(command::history::Options {
-            file: args.file,
-            metric: args.metric,
-            json: args.json,
-        }),
+        VerbArgs::Compare(args) => Verb::Compare(args.into()),
+        VerbArgs::Accept(args) => Verb::Accept(args.into()),
+        VerbArgs::History(args) => Verb::History(args.into()),
+        VerbArgs::Size(args) => Verb::Size(size_options(args)),
         VerbArgs::Suite(SuiteArgs::Check { files }) => Verb::SuiteCheck(files),
         VerbArgs::Suite(SuiteArgs::Schema {
             of: SchemaArg::Suite,
@@ -463,26 +409,35 @@ fn run_options(args: RunArgs) -> command::run::Options {
     }
 }
 
-fn compare_options(args: CompareArgs) -> command::compare::Options {
-    use command::compare::Format;
-    let changed = args.changed.into_iter().map(|changed| match changed {
-        ChangedArg::Prompt => Changed::Prompt,
-        ChangedArg::Model => Changed::Model,
-        ChangedArg::Parameters => Changed::Parameters,
-        ChangedArg::Provider => Changed::Provider,
-    });
-    command::compare::Options {
-        run: args.run,
-        later: args.later,
-        changed: changed.collect(),
-        format: match args.format {
-            _ if args.json => Format::Json,
-            ComparisonArg::Terminal => Format::Terminal,
-            ComparisonArg::Markdown => Format::Markdown,
-            ComparisonArg::Csv => Format::Csv,
-            ComparisonArg::Json => Format::Json,
-            ComparisonArg::Junit => Format::Junit,
-        },
+fn size_options(args: SizeArgs) -> command::size::Options {
+    let pilot = || {
+        // The defaults of `run` are written in one place: its flags.
+        let words = [
+            OsStr::new("bakeoff"),
+            OsStr::new("run"),
+            OsStr::new("--"),
+            args.suite.as_os_str(),
+        ];
+        let VerbArgs::Run(run) = Cli::parse_from(words).verb else {
+            unreachable!("the words name `run`")
+        };
+        Box::new(command::run::Options {
+            endpoint: args.endpoint.clone(),
+            world: args.world.clone(),
+            output: args.output.clone(),
+            project: args.project.clone(),
+            ..run_options(run)
+        })
+    };
+    command::size::Options {
+        pilot: args.pilot.then(pilot),
+        suite: args.suite,
+        detect: args.detect,
+        power: args.power,
+        from: args.from,
+        output: args.output,
+        project: args.project,
+        json: args.json,
     }
 }
 

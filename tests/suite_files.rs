@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use bakeoff::suite::{
     Bounds, Code, Gate, Metric, Problems, Project, parse_project, parse_suite, render, wire,
 };
+use bakeoff::verdict::{TYPICAL_NOISE, power};
 use serde_json::Value;
 
 fn suites() -> PathBuf {
@@ -44,7 +45,7 @@ fn shipped_suites_are_valid() {
         }
         names.insert(suite.name);
     }
-    let expected = ["code", "quickstart", "reasoning", "support"];
+    let expected = ["ci", "code", "quickstart", "reasoning", "support", "switch"];
     assert!(
         expected.iter().all(|name| names.contains(*name)),
         "{names:?}"
@@ -59,6 +60,21 @@ fn the_quickstart_compares_enough() {
     assert!(suite.variants.len() >= 4 && suite.prompts.len() >= 8);
     assert_eq!(suite.endpoint, "sim");
     assert_eq!(suite.reference, "openai/gpt-5-mini");
+}
+
+#[test]
+fn suites_with_a_gate_can_decide() {
+    // A gate that is shipped must work: 20 x 10 and 30 x 6 requests of each model, and no warning.
+    for (name, prompts, repetitions) in [("ci", 20, 10), ("switch", 30, 6)] {
+        let text = std::fs::read_to_string(suites().join(format!("{name}.toml"))).unwrap();
+        let suite = parse_suite(&text).unwrap();
+        assert!(suite.gate.is_some());
+        assert_eq!(
+            (suite.prompts.len(), suite.repetitions),
+            (prompts, repetitions)
+        );
+        assert_eq!(power(&suite, TYPICAL_NOISE).lints, [], "{name}");
+    }
 }
 
 #[test]

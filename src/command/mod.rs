@@ -24,6 +24,7 @@ pub mod report;
 pub mod run;
 mod session;
 pub mod sim;
+pub mod size;
 mod suite;
 
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +48,8 @@ pub enum Verb {
     Accept(accept::Options),
     /// `bakeoff history`
     History(history::Options),
+    /// `bakeoff size`
+    Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(Vec<PathBuf>),
     /// `bakeoff suite schema`
@@ -123,6 +126,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::Compare(options) => compare::execute(&options),
         Verb::Accept(options) => accept::execute(&options),
         Verb::History(options) => history::execute(&options),
+        Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),

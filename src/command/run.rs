@@ -24,7 +24,7 @@ use super::session::Session;
 use super::{Failure, exit, github, report, unforeseen};
 
 /// What `bakeoff run` was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
 pub struct Options {
     pub suite: PathBuf,

@@ -9,6 +9,7 @@ mod compared;
 mod csv;
 mod figure;
 mod finding;
+pub mod forecast;
 pub mod github;
 mod hlog;
 mod json;

@@ -40,6 +40,7 @@ pub use model::{
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use parse::{Reading, parse_suite, read_suite};
+pub use percent::parse_percent;
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};

@@ -7,7 +7,7 @@ use super::problem::Code;
 use super::reader::Value;
 
 /// Reads a percentage as a share: `5%` is 0.05. `None` for what is none.
-pub(super) fn parse_percent(text: &str) -> Option<f64> {
+pub fn parse_percent(text: &str) -> Option<f64> {
     let digits = text.trim().strip_suffix('%')?.trim_end();
     let plain = |c: char| c.is_ascii_digit() || c == '.';
     if !digits.starts_with(|c: char| c.is_ascii_digit()) || !digits.chars().all(plain) {

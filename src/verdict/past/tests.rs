@@ -243,7 +243,11 @@ fn five_runs_of_the_same_hour_are_compared_with_alone() {
     // On a Saturday there are none of that time: all are used, and that is said.
     let saturday = judged(at(9, 120, 0.0));
     assert_eq!(ttft(&saturday).size.runs, 14);
-    assert!(saturday.notes[0].contains("Only 0 of 14"), "{:?}", saturday.notes);
+    assert!(
+        saturday.notes[0].contains("Only 0 of 14"),
+        "{:?}",
+        saturday.notes
+    );
 }
 
 #[test]
