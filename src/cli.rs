@@ -3,12 +3,18 @@
 //! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
+mod judging;
+
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
 use crate::suite::import::Origin;
+use crate::suite::parse_percent;
+
+use judging::{AcceptArgs, CompareArgs, HistoryArgs};
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -34,6 +40,14 @@ enum VerbArgs {
     Run(RunArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
+    /// Judge the models of one run, or a run against an earlier one; fails where one regressed
+    Compare(CompareArgs),
+    /// Add a run to a history, the past that later runs are judged against
+    Accept(AcceptArgs),
+    /// Show the trend of each model in a history
+    History(HistoryArgs),
+    /// Say how many prompts and repetitions a suite needs to find a change
+    Size(SizeArgs),
     /// Check suites, or print the schema of suite files
     #[command(subcommand)]
     Suite(SuiteArgs),
@@ -50,7 +64,9 @@ enum VerbArgs {
     bakeoff run suites/quickstart.toml\n  \
     bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n  \
     bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m my-model\n  \
-    bakeoff run suites/support.toml --list")]
+    bakeoff run suites/support.toml --list\n  \
+    bakeoff run suites/quickstart.toml --until-decided\n  \
+    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
     /// The suite, a TOML file
@@ -88,6 +104,16 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
+    /// noted in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "verify"])]
+    history: Option<PathBuf>,
+    /// Where the run is made, in your words: only runs of the same label are compared with a history
+    #[arg(long, value_name = "LABEL")]
+    environment: Option<String>,
+    /// Look after whole rounds, and end when every primary comparison with the reference is decided
+    #[arg(long, conflicts_with_all = ["list", "verify", "history"])]
+    until_decided: bool,
     /// Print the plan and send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
@@ -128,8 +154,57 @@ enum FormatArg {
     Json,
     /// junit.xml
     Junit,
+    /// A short summary in Markdown; its first line is a hidden mark, so that a comment can be replaced
+    Summary,
     /// histograms.hlog
     Hlog,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff size suites/ci.toml --detect 20%\n  \
+    bakeoff size suites/ci.toml --detect 10% --from reports/ci/latest\n  \
+    bakeoff size suites/ci.toml --pilot --endpoint vercel")]
+struct SizeArgs {
+    /// The suite, a TOML file
+    suite: PathBuf,
+    /// The smallest change of TTFT that shall be found
+    #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
+    detect: f64,
+    /// The chance with which it shall be found
+    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
+    power: f64,
+    /// Folder of a run that shows the noise; without it the suite's latest one
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
+    #[arg(long, conflicts_with_all = ["from", "json"])]
+    pilot: bool,
+    /// Where a pilot run is sent
+    #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
+    endpoint: Option<String>,
+    /// World of the simulated gateway for a pilot run
+    #[arg(long, value_name = "FILE", requires = "pilot")]
+    world: Option<PathBuf>,
+    /// Folder that holds the runs
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn share_above_zero(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| *share > 0.0 && *share <= 10.0);
+    share.ok_or_else(|| "it must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| (0.5..=0.99).contains(share));
+    share.ok_or_else(|| "it must be a percentage from 50% to 99%, such as 80%".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -263,9 +338,14 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
                 FormatArg::Json => command::report::Format::Json,
                 FormatArg::Junit => command::report::Format::Junit,
+                FormatArg::Summary => command::report::Format::Summary,
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),
+        VerbArgs::Compare(args) => Verb::Compare(args.into()),
+        VerbArgs::Accept(args) => Verb::Accept(args.into()),
+        VerbArgs::History(args) => Verb::History(args.into()),
+        VerbArgs::Size(args) => Verb::Size(size_options(args)),
         VerbArgs::Suite(SuiteArgs::Check { files }) => Verb::SuiteCheck(files),
         VerbArgs::Suite(SuiteArgs::Schema {
             of: SchemaArg::Suite,
@@ -316,12 +396,47 @@ fn run_options(args: RunArgs) -> command::run::Options {
         salt: args.salt,
         output: args.output,
         project: args.project,
+        history: args.history,
+        environment: args.environment,
+        until_decided: args.until_decided,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,
             (false, true) => command::run::Mode::Verify,
             (false, false) => command::run::Mode::Measure,
         },
         quiet: args.quiet,
+        json: args.json,
+    }
+}
+
+fn size_options(args: SizeArgs) -> command::size::Options {
+    let pilot = || {
+        // The defaults of `run` are written in one place: its flags.
+        let words = [
+            OsStr::new("bakeoff"),
+            OsStr::new("run"),
+            OsStr::new("--"),
+            args.suite.as_os_str(),
+        ];
+        let VerbArgs::Run(run) = Cli::parse_from(words).verb else {
+            unreachable!("the words name `run`")
+        };
+        Box::new(command::run::Options {
+            endpoint: args.endpoint.clone(),
+            world: args.world.clone(),
+            output: args.output.clone(),
+            project: args.project.clone(),
+            ..run_options(run)
+        })
+    };
+    command::size::Options {
+        pilot: args.pilot.then(pilot),
+        suite: args.suite,
+        detect: args.detect,
+        power: args.power,
+        from: args.from,
+        output: args.output,
+        project: args.project,
         json: args.json,
     }
 }

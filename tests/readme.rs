@@ -247,7 +247,14 @@ fn shown_files_are_valid() {
 #[test]
 fn exit_codes_are_listed() {
     // A CI job decides by them.
-    for code in [exit::DONE, exit::USAGE, exit::INCOMPLETE, exit::INTERRUPTED] {
+    for code in [
+        exit::DONE,
+        exit::FAILED,
+        exit::USAGE,
+        exit::INCONCLUSIVE,
+        exit::INCOMPLETE,
+        exit::INTERRUPTED,
+    ] {
         assert!(readme().contains(&format!("\n| {code} | ")), "{code}");
     }
 }

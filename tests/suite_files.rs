@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use bakeoff::suite::{Code, Problems, Project, parse_project, parse_suite, render, wire};
+use bakeoff::suite::{
+    Bounds, Code, Gate, Metric, Problems, Project, parse_project, parse_suite, render, wire,
+};
+use bakeoff::verdict::{TYPICAL_NOISE, power};
 use serde_json::Value;
 
 fn suites() -> PathBuf {
@@ -42,7 +45,7 @@ fn shipped_suites_are_valid() {
         }
         names.insert(suite.name);
     }
-    let expected = ["code", "quickstart", "reasoning", "support"];
+    let expected = ["ci", "code", "quickstart", "reasoning", "support", "switch"];
     assert!(
         expected.iter().all(|name| names.contains(*name)),
         "{names:?}"
@@ -57,6 +60,21 @@ fn the_quickstart_compares_enough() {
     assert!(suite.variants.len() >= 4 && suite.prompts.len() >= 8);
     assert_eq!(suite.endpoint, "sim");
     assert_eq!(suite.reference, "openai/gpt-5-mini");
+}
+
+#[test]
+fn suites_with_a_gate_can_decide() {
+    // A gate that is shipped must work: 20 x 10 and 30 x 6 requests of each model, and no warning.
+    for (name, prompts, repetitions) in [("ci", 20, 10), ("switch", 30, 6)] {
+        let text = std::fs::read_to_string(suites().join(format!("{name}.toml"))).unwrap();
+        let suite = parse_suite(&text).unwrap();
+        assert!(suite.gate.is_some());
+        assert_eq!(
+            (suite.prompts.len(), suite.repetitions),
+            (prompts, repetitions)
+        );
+        assert_eq!(power(&suite, TYPICAL_NOISE).lints, [], "{name}");
+    }
 }
 
 #[test]
@@ -107,6 +125,8 @@ fn the_reader_knows_the_documented_keys() {
     let suite = format!(
         "{FOREIGN} = 1\nmodels = [{{ {FOREIGN} = 1 }}]\n[timeouts]\n{FOREIGN} = 1\n\
          [parameters]\n{FOREIGN} = 1\ntools = [{{ {FOREIGN} = 1 }}]\n\
+         [gate]\n{FOREIGN} = 1\n[gate.metrics]\n{FOREIGN} = 1\n[gate.metrics.ttft]\n{FOREIGN} = 1\n\
+         [gate.limits]\n{FOREIGN} = 1\n\
          [[prompt_files]]\n{FOREIGN} = 1\n\
          [[prompts]]\n{FOREIGN} = 1\n\
          messages = [{{ {FOREIGN} = 1, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
@@ -117,6 +137,10 @@ fn the_reader_knows_the_documented_keys() {
         ("a model", "/definitions/VariantTable"),
         ("`timeouts`", "/definitions/TimeoutsTable"),
         ("`parameters`", "/definitions/ParametersTable"),
+        ("`gate`", "/definitions/GateTable"),
+        ("`gate.metrics`", "/definitions/GateMetricsTable"),
+        ("the gate of a metric", "/definitions/TimeBoundsTable"),
+        ("`gate.limits`", "/definitions/GateLimitsTable"),
         ("a prompt", "/definitions/PromptTable"),
         ("a message", "/definitions/MessageTable"),
         ("`prompt_files`", "/definitions/PromptFileTable"),
@@ -171,6 +195,39 @@ fn documented_defaults_are_the_executed_ones() {
     let explicit = text.replace("[[prompts]]", &format!("[timeouts]\n{spelled}[[prompts]]"));
     let explicit = serde_json::to_value(parse_suite(&explicit).unwrap()).unwrap();
     assert_eq!(explicit["timeouts"], suite["timeouts"]);
+}
+
+#[test]
+fn the_documented_gate_is_the_default_one() {
+    // An empty `[gate]`, one that spells every documented default out, and none at all judge the same.
+    let text = "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"b\"\n[gate]\n";
+    assert_eq!(parse_suite(text).unwrap().gate, Some(Gate::default()));
+    let schema = wire::suite_schema();
+    let spelled = |table: &str| {
+        let properties = schema["definitions"][table]["properties"]
+            .as_object()
+            .unwrap();
+        let keys = properties.iter().filter_map(|(key, property)| {
+            let default = property.get("default")?;
+            Some(format!("{key} = {default}\n"))
+        });
+        keys.collect::<String>()
+    };
+    let (gate, points) = (spelled("GateTable"), spelled("PointsBoundsTable"));
+    assert_eq!((gate.lines().count(), points.lines().count()), (7, 2));
+    let explicit = format!("{text}{gate}[gate.metrics.completed]\n{points}");
+    let explicit = parse_suite(&explicit).unwrap().gate.unwrap();
+    for metric in Metric::ALL {
+        assert_eq!(explicit.bounds_of(metric), Bounds::default_of(metric));
+    }
+    let default = Gate::default();
+    assert_eq!(
+        Gate {
+            bounds: Vec::new(),
+            ..explicit
+        },
+        default
+    );
 }
 
 #[test]

@@ -4,23 +4,36 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+pub mod accept;
+mod baseline;
 mod catalogue;
+pub mod compare;
 mod endpoint;
 mod files;
+mod github;
+pub mod history;
 pub mod import;
+mod job;
+mod judging;
 pub mod models;
 mod named;
 mod progress;
+mod records;
 mod remedies;
 pub mod report;
 pub mod run;
+mod session;
 pub mod sim;
+pub mod size;
 mod suite;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use rand::TryRng;
+
+/// Name and version of the program, as records keep them.
+const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VERSION"));
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -29,6 +42,14 @@ pub enum Verb {
     Run(run::Options),
     /// `bakeoff report`
     Report(report::Options),
+    /// `bakeoff compare`
+    Compare(compare::Options),
+    /// `bakeoff accept`
+    Accept(accept::Options),
+    /// `bakeoff history`
+    History(history::Options),
+    /// `bakeoff size`
+    Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(Vec<PathBuf>),
     /// `bakeoff suite schema`
@@ -47,8 +68,12 @@ pub enum Verb {
 pub mod exit {
     /// Done; every gate passed.
     pub const DONE: u8 = 0;
+    /// A gate failed: a primary metric regressed, or a limit is broken.
+    pub const FAILED: u8 = 1;
     /// Bad usage, suite, project file or run folder.
     pub const USAGE: u8 = 2;
+    /// A primary comparison could not be told, and the suite asks that to fail.
+    pub const INCONCLUSIVE: u8 = 3;
     /// The run is incomplete: endpoint unreachable, too many failures to judge.
     pub const INCOMPLETE: u8 = 4;
     /// Interrupted; what finished is kept.
@@ -98,6 +123,10 @@ pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Report(options) => report::execute(&options),
+        Verb::Compare(options) => compare::execute(&options),
+        Verb::Accept(options) => accept::execute(&options),
+        Verb::History(options) => history::execute(&options),
+        Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),

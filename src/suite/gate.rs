@@ -73,6 +73,69 @@ pub enum Quantity {
     PassRate,
 }
 
+/// The keys of limits on times, by metric; their percentiles in the order of [`PERCENTS`].
+const TIMES: [(Metric, [&str; 5]); 4] = [
+    (
+        Metric::Ttft,
+        ["ttft_p50", "ttft_p75", "ttft_p90", "ttft_p95", "ttft_p99"],
+    ),
+    (
+        Metric::Ttfa,
+        ["ttfa_p50", "ttfa_p75", "ttfa_p90", "ttfa_p95", "ttfa_p99"],
+    ),
+    (
+        Metric::ExperiencedTtft,
+        [
+            "experienced_ttft_p50",
+            "experienced_ttft_p75",
+            "experienced_ttft_p90",
+            "experienced_ttft_p95",
+            "experienced_ttft_p99",
+        ],
+    ),
+    (
+        Metric::Latency,
+        [
+            "latency_p50",
+            "latency_p75",
+            "latency_p90",
+            "latency_p95",
+            "latency_p99",
+        ],
+    ),
+];
+
+const PERCENTS: [u8; 5] = [50, 75, 90, 95, 99];
+
+impl Quantity {
+    /// Everything that a limit can hold, in the order of the documentation.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let times = TIMES.iter().flat_map(|(metric, _)| {
+            PERCENTS.map(|percent| Self::Time {
+                metric: *metric,
+                percent,
+            })
+        });
+        times.chain([Self::ErrorRate, Self::CostPerRequest, Self::PassRate])
+    }
+
+    /// Its key in `[gate.limits]`, also the word in reports; `time` for what no suite can name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Time { metric, percent } => {
+                let words = TIMES.iter().find(|(named, _)| *named == metric);
+                let place = PERCENTS.iter().position(|named| *named == percent);
+                words
+                    .zip(place)
+                    .map_or("time", |((_, words), place)| words[place])
+            }
+            Self::ErrorRate => "error_rate",
+            Self::CostPerRequest => "cost_per_request",
+            Self::PassRate => "pass_rate",
+        }
+    }
+}
+
 /// The bound of a limit, in the unit of its quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +158,15 @@ pub enum OnInconclusive {
     Warn,
     /// Exit 3.
     Fail,
+}
+
+impl OnInconclusive {
+    /// Every answer by its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("pass", Self::Pass),
+        ("warn", Self::Warn),
+        ("fail", Self::Fail),
+    ];
 }
 
 impl Default for Gate {

@@ -100,6 +100,13 @@ pub const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 /// Tokens a minute of an endpoint.
 pub const TOKENS_PER_MINUTE: u64 = 1_000_000_000_000;
 
+/// Greatest error rate of a gate: beyond a coin's nothing is decided.
+pub const ALPHA_MAX: f64 = 0.5;
+/// Greatest tolerance and margin of a ratio, a share of 1: ten times more.
+pub const RATIO_BOUND_MAX: f64 = 10.0;
+/// Greatest amount of a limit in USD.
+pub const AMOUNT_USD: i128 = 1_000_000;
+
 /// Bytes of one selection pattern: patterns are compiled.
 pub const PATTERN_BYTES: usize = 512;
 

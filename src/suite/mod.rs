@@ -8,12 +8,14 @@ mod base_url;
 pub mod defaults;
 mod duration;
 mod gate;
+mod gate_table;
 pub mod import;
 pub mod limits;
 mod metric;
 mod model;
 mod parameters;
 mod parse;
+mod percent;
 mod price;
 mod problem;
 mod profile;
@@ -38,6 +40,7 @@ pub use model::{
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
 pub use parse::{Reading, parse_suite, read_suite};
+pub use percent::parse_percent;
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};

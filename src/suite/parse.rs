@@ -7,6 +7,7 @@ use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
 use super::duration::parse_duration;
+use super::gate_table::gate;
 use super::model::{Parameters, Prompt, Suite, Timeouts, Variant};
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems, nearest, quoted};
@@ -92,6 +93,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         .field("max_attempts")
         .and_then(|value| value.whole(1..=limits::ATTEMPTS));
     let timeouts = timeouts(table);
+    let gate = gate(table, variants.as_deref());
     let system = system(table, sources);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
@@ -110,7 +112,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
         timeouts,
-        gate: None,
+        gate: gate?,
         system,
         parameters,
         prompts: prompts?,

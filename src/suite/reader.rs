@@ -567,6 +567,16 @@ impl<'a> Value<'a> {
         Some(build(&table))
     }
 
+    /// The number, whether or not it was put in quotation marks; says nothing.
+    pub(super) fn bare_number(&self) -> Option<f64> {
+        match self.spanned.get_ref() {
+            DeValue::String(text) => text.trim().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Help for a number or truth that was put in quotation marks.
     fn without_quotes(&self) -> Option<String> {
         let text = self.as_text()?;

@@ -40,6 +40,23 @@ pub enum SelectError {
     /// A model that is not in the suite and cannot be the id of one.
     #[error(transparent)]
     BadModel(#[from] ModelIdError),
+    /// The gate compares against a control that was not selected, or nothing else was.
+    #[error(
+        "the gate's control {} {}: {}",
+        quoted(control),
+        if *alone { "is all that was selected" } else { "was not selected" },
+        if *alone {
+            "select what is compared with it as well".to_owned()
+        } else {
+            format!("select it as well (`-m {control}`), or take `control` out of the suite")
+        }
+    )]
+    Control {
+        /// Its label.
+        control: String,
+        /// Whether it is the only variant that is left.
+        alone: bool,
+    },
     /// More variants than one run compares.
     #[error(
         "{count} variants were selected; at most {} are compared",
@@ -60,7 +77,8 @@ fn did_you_mean(nearest: Option<&String>) -> String {
 /// A model is named by a variant's label, else by its model (which selects every variant of it),
 /// else by a glob over both. A plain id that is not in the suite is added as a variant of that
 /// name. Variants stand in the order in which they were named; the reference stays if it was
-/// selected and is the first otherwise. Prompts are selected by ids *and* tags, where both are given.
+/// selected and is the first otherwise. A control of the gate must be selected, and not alone: a gate
+/// that silently judged something else would be worse than none. Prompts are selected by ids *and* tags, where both are given.
 pub fn select(
     suite: &Suite,
     models: &[String],
@@ -68,6 +86,7 @@ pub fn select(
     tags: &[String],
 ) -> Result<Suite, SelectError> {
     let variants = select_variants(&suite.variants, models)?;
+    control_stays(suite, &variants)?;
     let reference = variants
         .iter()
         .find(|variant| variant.label == suite.reference)
@@ -78,6 +97,20 @@ pub fn select(
         reference,
         prompts: select_prompts(&suite.prompts, prompts, tags)?,
         ..suite.clone()
+    })
+}
+
+fn control_stays(suite: &Suite, variants: &[Variant]) -> Result<(), SelectError> {
+    let Some(control) = suite.gate.as_ref().and_then(|gate| gate.control.as_ref()) else {
+        return Ok(());
+    };
+    let selected = variants.iter().any(|variant| variant.label == *control);
+    if selected && variants.len() > 1 {
+        return Ok(());
+    }
+    Err(SelectError::Control {
+        control: control.clone(),
+        alone: selected,
     })
 }
 

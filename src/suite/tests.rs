@@ -41,6 +41,29 @@ seed = -1
 providerOptions = { gateway = { only = ["azure"], caching = "auto" } }
 extra = { logit_bias = { 5 = -1.5 }, parallel_tool_calls = true }
 
+[gate]
+primary = ["latency", "completed"]
+alpha = 0.1
+tolerance = "2.5%"
+margin = "10%"
+on_inconclusive = "fail"
+confirm = true
+against_reference = true
+control = "m/plain"
+
+[gate.metrics.latency]
+margin = "30%"
+floor = "25ms"
+
+[gate.metrics.completed]
+tolerance = "1%"
+
+[gate.limits]
+ttft_p75 = "1.5s"
+error_rate = "2%"
+cost_per_request = "$0.01"
+pass_rate = "90%"
+
 [[prompts]]
 id = "one"
 user = "Hello"
@@ -101,6 +124,10 @@ fn is_valid(suite: &Suite) -> bool {
     unique(suite.variants.iter().map(|v| &v.label).collect())
         && unique(suite.prompts.iter().map(|p| &p.id).collect())
         && suite.variant(&suite.reference).is_some()
+        && suite
+            .gate
+            .as_ref()
+            .is_none_or(|gate| is_valid_gate(suite, gate))
         && suite.repetitions > 0
         && suite.concurrency > 0
         && suite.max_attempts > 0
@@ -114,11 +141,35 @@ fn is_valid(suite: &Suite) -> bool {
         })
 }
 
+/// The invariant of a gate, and that its control can be compared with.
+fn is_valid_gate(suite: &Suite, gate: &Gate) -> bool {
+    let bounded = |bounds: &Bounds| (0.0..=bounds.margin).contains(&bounds.tolerance);
+    let positive = |limit: &Limit| match limit.bound {
+        LimitBound::Time(time) => time.0 > 0,
+        LimitBound::Share(share) => share > 0.0 && share < 1.0,
+        LimitBound::Usd(usd) => usd.0 > 0,
+    };
+    gate.alpha > 0.0
+        && gate.alpha <= 0.5
+        && !gate.primary.is_empty()
+        && gate.bounds.iter().all(|(_, bounds)| bounded(bounds))
+        && gate.bounds.is_sorted_by_key(|(metric, _)| *metric)
+        && gate.limits.iter().all(positive)
+        && gate
+            .control
+            .as_ref()
+            .is_none_or(|control| suite.variant(control).is_some() && suite.variants.len() > 1)
+}
+
 #[test]
 fn every_key_reaches_the_suite() {
     // A key that is read but lost would silently measure something else than was asked.
     let suite = full();
     assert!(is_valid(&suite));
+    let ratio = |margin: f64, floor_ns: Option<u64>| match floor_ns {
+        Some(floor_ns) => json!({ "tolerance": 0.025, "margin": margin, "floor_ns": floor_ns }),
+        None => json!({ "tolerance": 0.025, "margin": margin }),
+    };
     let expected = json!({
         "name": "full.suite-1",
         "description": "All keys",
@@ -139,6 +190,27 @@ fn every_key_reaches_the_suite() {
             "top_p": 0.5, "stop": ["END"], "seed": -1,
             "provider_options": { "gateway": { "only": ["azure"], "caching": "auto" } },
             "extra": { "logit_bias": { "5": -1.5 }, "parallel_tool_calls": true },
+        },
+        "gate": {
+            "primary": ["latency", "completed"],
+            "alpha": 0.1,
+            "bounds": [
+                ["ttft", ratio(0.1, Some(10_000_000))], ["ttfa", ratio(0.1, Some(10_000_000))],
+                ["experienced_ttft", ratio(0.1, Some(10_000_000))],
+                ["latency", ratio(0.3, Some(25_000_000))],
+                ["inter_token_latency", ratio(0.1, None)], ["output_rate", ratio(0.1, None)],
+                ["output_tokens", ratio(0.1, None)], ["cost", ratio(0.1, None)],
+                ["completed", { "tolerance": 0.01, "margin": 0.05 }],
+            ],
+            "limits": [
+                { "quantity": { "time": { "metric": "ttft", "percent": 75 } },
+                  "bound": { "time": 1_500_000_000 } },
+                { "quantity": "error_rate", "bound": { "share": 0.02 } },
+                { "quantity": "cost_per_request", "bound": { "usd": "0.01" } },
+                { "quantity": "pass_rate", "bound": { "share": 0.9 } },
+            ],
+            "on_inconclusive": "fail", "confirm": true, "against_reference": true,
+            "control": "m/plain",
         },
         "prompts": [
             { "id": "one", "messages": [{ "role": "user", "content": "Hello" }], "weight": 2.5,
@@ -165,6 +237,9 @@ fn words_are_the_serialized_ones() {
     }
     for (word, name) in TokenLimitName::WORDS {
         assert_eq!(serde_json::to_value(name).unwrap(), word);
+    }
+    for (word, answer) in OnInconclusive::WORDS {
+        assert_eq!(serde_json::to_value(answer).unwrap(), word);
     }
     for code in [
         Code::Syntax,
@@ -312,7 +387,7 @@ fn the_canonical_text_follows_the_content() {
 }
 
 /// Independent faults of [`FULL`]: a piece of its text, what it becomes, and the problem's code.
-const FAULTS: [(&str, &str, Code); 14] = [
+const FAULTS: [(&str, &str, Code); 17] = [
     ("repetitions = 3", "repetitions = 0", Code::OutOfRange),
     ("warmup = 0", "warmup = \"0\"", Code::WrongType),
     ("seed = 7", "sead = 7", Code::UnknownKey),
@@ -328,6 +403,9 @@ const FAULTS: [(&str, &str, Code); 14] = [
     ("top_p = 0.5", "top_p = 2", Code::OutOfRange),
     ("extra = { ", "extra = { n_ = 2000-01-01, ", Code::WrongType),
     ("weight = 2.5", "weight = -1", Code::OutOfRange),
+    ("alpha = 0.1", "alpha = 0", Code::OutOfRange),
+    ("margin = \"30%\"", "margin = \"2%\"", Code::Conflict),
+    ("\"1.5s\"\nerror", "1.5\nerror", Code::WrongType),
     ("id = \"two\"", "id = \"one\"", Code::Duplicate),
     ("\"greeting\"", "\"two words\"", Code::BadValue),
     ("role = \"assistant\"", "role = \"robot\"", Code::BadValue),
@@ -465,7 +543,8 @@ proptest! {
 #[test]
 fn models_are_selected_by_label_model_or_glob() {
     // `-m` is how a user says what competes today: exactly what was named, in that order.
-    let suite = full();
+    let mut suite = full();
+    suite.gate = None;
     let labels = |models: &[&str]| {
         let selected = select(&suite, &texts(models), &[], &[]).unwrap();
         let labels: Vec<_> = selected.variants.iter().map(|v| v.label.clone()).collect();
@@ -488,6 +567,34 @@ fn models_are_selected_by_label_model_or_glob() {
     labelled.variants.remove(0);
     let selected = select(&labelled, &texts(&["m/plain"]), &[], &[]).unwrap();
     assert_eq!(selected.variants[0].label, "slow");
+}
+
+#[test]
+fn a_control_is_not_lost_by_a_selection() {
+    // Without its control a run would be judged by another procedure than the suite asks for.
+    let suite = full();
+    let told = |models: &[&str]| {
+        let selected = select(&suite, &texts(models), &[], &[]);
+        selected.map_or_else(
+            |error| error.to_string(),
+            |suite| suite.variants.len().to_string(),
+        )
+    };
+    insta::assert_snapshot!(told(&["slow"]), @"the gate's control `m/plain` was not selected: select it as well (`-m m/plain`), or take `control` out of the suite");
+    insta::assert_snapshot!(told(&["m/plain"]), @"the gate's control `m/plain` is all that was selected: select what is compared with it as well");
+    insta::assert_snapshot!(told(&["x/new", "m/plain"]), @"2");
+}
+
+#[test]
+fn limits_are_named_by_their_keys() {
+    // The key in a suite is the word in a report: one each, no two the same.
+    let words: Vec<&str> = Quantity::all().map(Quantity::word).collect();
+    assert_eq!(words.len(), 23);
+    assert!(!words.contains(&"time"));
+    let mut unique = words.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), words.len());
 }
 
 #[test]

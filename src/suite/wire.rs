@@ -16,6 +16,13 @@ use super::model::{ReasoningEffort, TokenLimitName};
 use super::profile::{Api, ReasoningName};
 use super::{defaults, limits};
 
+mod gate;
+
+pub use gate::{
+    GateLimitsTable, GateMetricsTable, GateTable, OnInconclusiveWord, PointsBoundsTable,
+    RatioBoundsTable, TimeBoundsTable,
+};
+
 /// A suite of bakeoff: prompts, what competes on them, and how to run them.
 #[derive(JsonSchema)]
 #[schemars(
@@ -67,6 +74,8 @@ pub struct SuiteFile {
     pub system_file: Option<String>,
     /// Deadlines of one attempt.
     pub timeouts: Option<TimeoutsTable>,
+    /// When a run passes.
+    pub gate: Option<GateTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,
     /// The prompts, each under its own `[[prompts]]`.

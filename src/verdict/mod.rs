@@ -16,6 +16,8 @@ mod judgement;
 mod means;
 mod money;
 mod past;
+mod planning;
+mod power;
 mod rule;
 mod summary;
 mod tally;
@@ -33,7 +35,15 @@ pub use judgement::{
 };
 pub use means::Means;
 pub use money::{Money, PairTotal, Total};
-pub use past::{Past, against_past, condense};
+pub use past::{
+    Changed, Comparable, Past, Refusal, Trend, TrendPoint, aftermath, against_past, against_run,
+    comparable, condense, trend,
+};
+pub use planning::{Planned, Shown, WorstCost, noise_shown, noisiest, sizes, worst_cost};
+pub use power::{
+    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power, TYPICAL_NOISE, power,
+    prompts_worth, shared_alpha,
+};
 pub use rule::{decide, family};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,

@@ -1,0 +1,181 @@
+//! `bakeoff size`: how many prompts and repetitions a suite needs to find a change.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::catalog::Catalog;
+use crate::record::{JournalError, Run};
+use crate::report::forecast::{NoiseSource, Sizing, sizes, sizes_json};
+use crate::stats::size::{Aim, Noise, smallest_change};
+use crate::suite::{Metric, Suite};
+use crate::verdict::{
+    self, Evidence, EvidenceFold, Shown, TYPICAL_NOISE, noise_shown, noisiest, worst_cost,
+};
+
+use super::suite::prices;
+use super::{Failure, exit, files, run};
+
+/// Prompts of a pilot: as many as the noise between prompts needs to show at all.
+const PILOT_PROMPTS: usize = 10;
+/// Repetitions of a pilot.
+const PILOT_REPETITIONS: u32 = 3;
+
+/// What `bakeoff size` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// The suite.
+    pub suite: PathBuf,
+    /// The change that shall be found: 0.2 for +20 %.
+    pub detect: f64,
+    /// The chance with which it shall be found.
+    pub power: f64,
+    /// Folder of the run that shows the noise.
+    pub from: Option<PathBuf>,
+    /// Make a pilot run first: the flags of `run` that were laid over its defaults.
+    pub pilot: Option<Box<run::Options>>,
+    /// Folder that holds the runs.
+    pub output: PathBuf,
+    /// Project file.
+    pub project: Option<PathBuf>,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// Carries out `bakeoff size`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let suite = files::suite(&options.suite)?;
+    let tolerance = suite.gate.clone().unwrap_or_default();
+    let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;
+    let aim = Aim {
+        change: options.detect,
+        tolerance,
+        alpha: verdict::shared_alpha(&suite),
+        power: options.power,
+    };
+    if aim.change <= tolerance {
+        return Err(Failure::usage(format!(
+            "a change of {} % lies within the tolerance of `ttft`, {} %: it is never told\n  \
+             ask for a larger one, or lower `tolerance` in `[gate]` of the suite",
+            percent(aim.change),
+            percent(tolerance)
+        )));
+    }
+    let code = match &options.pilot {
+        Some(told) => pilot(&suite, told)?,
+        None => exit::DONE,
+    };
+    if [exit::INTERRUPTED, exit::INCOMPLETE].contains(&code) {
+        return Ok(code);
+    }
+    let (noise, source) = noise(&suite, options)?;
+    let catalog = prices(&suite, options.project.as_deref())?;
+    let sizing = sizing(&suite, (aim, noise, source), &catalog);
+    let mut out = io::stdout().lock();
+    if options.json {
+        writeln!(out, "{:#}", sizes_json(&sizing))?;
+    } else {
+        write!(out, "{}", sizes(&sizing))?;
+    }
+    Ok(exit::DONE)
+}
+
+fn sizing<'s>(
+    suite: &'s Suite,
+    (aim, noise, source): (Aim, Noise, NoiseSource),
+    catalog: &Catalog,
+) -> Sizing<'s> {
+    let power = verdict::power(suite, noise);
+    let worth = power.prompts;
+    let now = (worth, u64::from(suite.repetitions));
+    let decides = power.interleaved.is_some() || power.against_history.is_some();
+    Sizing {
+        suite,
+        aim,
+        comparisons: power.comparisons,
+        noise,
+        source,
+        prompts_worth: worth,
+        found_now: decides
+            .then(|| smallest_change(now, noise, aim.tolerance, aim.alpha, aim.power))
+            .flatten(),
+        sizes: verdict::sizes(worth, aim, noise),
+        cost: worst_cost(suite, |model| catalog.get(model)?.prices.as_ref()),
+        prices_of: catalog.source().date.clone(),
+    }
+}
+
+/// A small run of the suite; its folder becomes the latest.
+fn pilot(suite: &Suite, told: &run::Options) -> Result<u8, Failure> {
+    let ids = suite.prompts.iter().take(PILOT_PROMPTS);
+    let options = run::Options {
+        prompts: ids.map(|prompt| prompt.id.clone()).collect(),
+        repetitions: Some(PILOT_REPETITIONS),
+        ..told.clone()
+    };
+    run::execute(&options)
+}
+
+/// The noise of the run that was named, else of the suite's latest, else a typical one.
+fn noise(suite: &Suite, options: &Options) -> Result<(Noise, NoiseSource), Failure> {
+    if let Some(folder) = &options.from {
+        return match shown(folder)? {
+            (run, Some(shown)) => Ok(from_run(run, shown)),
+            (run, None) => Err(Failure::usage(format!(
+                "run {run} shows no noise: it needs a reference, a candidate, two prompts and repetitions\n  \
+                 make a pilot run with --pilot, or leave --from out to count with typical noise"
+            ))),
+        };
+    }
+    let latest = options.output.join(&suite.name).join("latest");
+    if !latest.exists() {
+        let why = "there is no run of this suite yet; --pilot makes a small one".to_owned();
+        return Ok((TYPICAL_NOISE, NoiseSource::Typical(why)));
+    }
+    Ok(match shown(&latest)? {
+        (run, Some(shown)) => from_run(run, shown),
+        (run, None) => {
+            let why = format!("run {run} has not two models with repetitions");
+            (TYPICAL_NOISE, NoiseSource::Typical(why))
+        }
+    })
+}
+
+fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
+    let source = NoiseSource::Run {
+        run,
+        candidate: shown.candidate,
+        prompts: shown.prompts,
+    };
+    (shown.noise, source)
+}
+
+/// The name of a run, and the noise of its noisiest candidate.
+fn shown(folder: &Path) -> Result<(String, Option<Shown>), Failure> {
+    let run = Run::open(folder)?;
+    let manifest = run.manifest()?;
+    let mut fold = EvidenceFold::new(&manifest);
+    let mut lost = 0_u64;
+    for sample in run.samples()? {
+        match sample {
+            Ok(sample) => fold.add(&sample),
+            // The rest of the run still shows its noise.
+            Err(JournalError::Line { .. }) => lost += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if lost > 0 {
+        let folder = folder.display();
+        writeln!(
+            io::stderr(),
+            "warning: {lost} lines of {folder} are no samples; they are left out"
+        )?;
+    }
+    let evidence: Evidence = fold.snapshot();
+    let shown = noise_shown(&evidence, &manifest.suite.reference);
+    Ok((manifest.run, noisiest(&shown).cloned()))
+}
+
+/// A share in per cent, without the noise of its last digits.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
+}

@@ -1,0 +1,563 @@
+//! What a suite can find, and how large it must be, in words: before anything is sent.
+//!
+//! Owns the sentences and the table of sizes. Must not compute. Invariant: a figure that rests on an
+//! assumption says so.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::stats::size::{Aim, Noise};
+use crate::suite::{Metric, Suite};
+use crate::units::Usd;
+use crate::verdict::{
+    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Planned, Power, WorstCost,
+};
+
+use super::figure::{ABSENT_MARK, Figure};
+
+/// Where a noise comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoiseSource {
+    /// Assumed, because of this: a whole clause.
+    Typical(String),
+    /// Shown by a run.
+    Run {
+        /// Its name.
+        run: String,
+        /// Label of the candidate that it was shown by.
+        candidate: String,
+        /// Prompts that it stands on.
+        prompts: u64,
+    },
+}
+
+/// How large a suite must be.
+#[derive(Debug, Clone)]
+pub struct Sizing<'a> {
+    /// The suite.
+    pub suite: &'a Suite,
+    /// What shall be found.
+    pub aim: Aim,
+    /// Comparisons that share the error rate.
+    pub comparisons: u64,
+    /// The noise that was counted with.
+    pub noise: Noise,
+    /// Where it comes from.
+    pub source: NoiseSource,
+    /// As many equally weighted prompts as the suite's are worth.
+    pub prompts_worth: u64,
+    /// The smallest change that the suite finds as it is.
+    pub found_now: Option<f64>,
+    /// Sizes that find what was asked for.
+    pub sizes: Vec<Planned>,
+    /// What a round costs at most.
+    pub cost: WorstCost,
+    /// Date of the list prices, `YYYY-MM-DD`.
+    pub prices_of: String,
+}
+
+/// What `suite check` says of a suite without problems, below its first line; each line ends with a
+/// break.
+pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) -> String {
+    let mut lines = Vec::new();
+    lines.extend(power.interleaved.as_ref().map(found));
+    if let Some(change) = power.against_history {
+        lines.push(format!(
+            "against {PAST_RUNS} past runs (`--history`) it finds TTFT {}",
+            plus(change)
+        ));
+    }
+    if let Some(chance) = power.interleaved.as_ref().and_then(|found| found.ttft_ok) {
+        let gate = suite.gate.clone().unwrap_or_default();
+        let margin = gate.bounds_of(Metric::Ttft).margin;
+        lines.push(format!(
+            "a TTFT that did not change comes out `ok` (surely not {} longer) in {} of runs",
+            percent(margin),
+            percent(chance)
+        ));
+    }
+    let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
+    if let Some(usd) = cost.of(size, size.0) {
+        lines.push(costs(usd, cost, prices_of));
+    }
+    if power.interleaved.is_some() || power.against_history.is_some() {
+        lines.push(format!("counted with {} (typical)", noise(power.noise)));
+    }
+    let mut told = String::new();
+    for line in lines {
+        let _ = writeln!(told, "  {line}");
+    }
+    for lint in &power.lints {
+        let _ = writeln!(told, "  warning: {}", sentence(lint));
+    }
+    told
+}
+
+fn found(found: &Found) -> String {
+    let ttft = found
+        .ttft
+        .map_or_else(String::new, |change| format!("TTFT {}, ", plus(change)));
+    format!(
+        "within a run it finds, in {} of cases: {ttft}completed -{} (near {}), a pass rate -{} (near {})",
+        percent(POWER),
+        points(found.completed),
+        percent(COMPLETED_NEAR),
+        points(found.pass_rate),
+        percent(PASS_RATE_NEAR)
+    )
+}
+
+fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
+    let of = match (cost.known, cost.variants) {
+        (known, variants) if known == variants => String::new(),
+        (known, variants) => format!(", for {known} of {variants} models (no price of the others)"),
+    };
+    let usd = Figure::Money(usd).shown();
+    format!(
+        "costs at most about {usd} by list prices of {prices_of}{of}: a token for 4 bytes, every answer at its limit"
+    )
+}
+
+fn sentence(lint: &Lint) -> String {
+    match lint {
+        Lint::FewPrompts { worth, prompts } if worth == prompts => format!(
+            "{prompts} prompt{} give numbers, but no verdict: that needs 6, better 20",
+            if *prompts == 1 { "" } else { "s" }
+        ),
+        Lint::FewPrompts { worth, prompts } => format!(
+            "{prompts} prompts of such different weights tell as much as {worth}: a verdict needs 6, better 20"
+        ),
+        Lint::NotStreamed(metric) => format!(
+            "`{}` is primary, but without streaming it is never measured",
+            metric.word()
+        ),
+        Lint::NotGraded => {
+            "a pass rate is gated, but nothing grades answers yet: it cannot be told".to_owned()
+        }
+        Lint::NoCandidate => {
+            "`against_reference` has no effect: there is only one model".to_owned()
+        }
+        Lint::FindsTooLittle {
+            smallest,
+            comparisons,
+        } => format!(
+            "only a TTFT {} or more fails reliably ({}): ask more prompts, or name fewer metrics as primary",
+            plus(*smallest),
+            shared(*comparisons)
+        ),
+        Lint::Flaps {
+            metric,
+            margin,
+            ok,
+            fails,
+        } => format!(
+            "`{}` would flap: within a margin of {} an unchanged run is `ok` in only {} of cases, else inconclusive{}; \
+             widen the margin or ask more prompts",
+            metric.word(),
+            percent(*margin),
+            percent(*ok),
+            if *fails { ", which fails here" } else { "" }
+        ),
+        Lint::NoUpperEnd {
+            quantity,
+            answers,
+            needs,
+        } => format!(
+            "the limit `{}` can fail but never pass: {answers} answers of each model give no upper end, {needs} would",
+            quantity.word()
+        ),
+        Lint::ErrorRateTooFine {
+            bound,
+            reached,
+            needs_prompts,
+        } => format!(
+            "the limit `error_rate` of {} can fail but never pass: a run without errors leaves up to {} open; {}",
+            percent(*bound),
+            percent(*reached),
+            needs_prompts.map_or_else(
+                || "allow more".to_owned(),
+                |prompts| format!("{prompts} prompts would do, or allow more")
+            )
+        ),
+    }
+}
+
+fn shared(comparisons: u64) -> String {
+    match comparisons {
+        0 | 1 => "one comparison".to_owned(),
+        many => format!("{many} comparisons share the error rate"),
+    }
+}
+
+/// The answer of `bakeoff size` as people read it.
+pub fn sizes(sizing: &Sizing<'_>) -> String {
+    let suite = sizing.suite;
+    let (prompts, repetitions) = (suite.prompts.len() as u64, suite.repetitions);
+    let mut told = format!(
+        "{}: {prompts} prompts x {repetitions} repetitions",
+        suite.name
+    );
+    let _ = match sizing.found_now {
+        Some(change) => writeln!(
+            told,
+            " find TTFT {} in {} of cases",
+            plus(change),
+            percent(sizing.aim.power)
+        ),
+        None => writeln!(told, " give no verdict"),
+    };
+    let _ = writeln!(
+        told,
+        "Counted with {}{}.",
+        noise(sizing.noise),
+        source(&sizing.source)
+    );
+    if sizing.prompts_worth < prompts {
+        let worth = sizing.prompts_worth;
+        let _ = writeln!(
+            told,
+            "Weights differ: its {prompts} prompts tell as much as {worth} equal ones."
+        );
+    }
+    let aim = sizing.aim;
+    let _ = writeln!(
+        told,
+        "To find {} in {} of cases (tolerance {}, {}):\n",
+        plus(aim.change),
+        percent(aim.power),
+        percent(aim.tolerance),
+        shared(sizing.comparisons)
+    );
+    let _ = writeln!(
+        told,
+        "  prompts  repetitions  requests/model  requests  cost at most"
+    );
+    for row in rows(sizing) {
+        let shown = |number: Option<u64>| {
+            number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
+        };
+        let usd = row
+            .cost
+            .map_or_else(|| ABSENT_MARK.to_owned(), |usd| Figure::Money(usd).shown());
+        let _ = writeln!(
+            told,
+            "{:>9}  {:>11}  {:>14}  {:>8}  {usd:>12}{}",
+            row.prompts,
+            shown(row.repetitions),
+            shown(row.requests_a_model),
+            shown(row.requests),
+            if row.own { "  this suite" } else { "" }
+        );
+    }
+    if sizing.cost.known > 0 {
+        let cost = &sizing.cost;
+        let _ = writeln!(
+            told,
+            "\nCosts are of {} of {} models by list prices of {}: a token for 4 bytes, every answer at its limit.",
+            cost.known, cost.variants, sizing.prices_of
+        );
+    }
+    let _ = writeln!(told, "\n{}", advice(sizing));
+    told
+}
+
+/// What to write into the suite.
+fn advice(sizing: &Sizing<'_>) -> String {
+    let own = sizing
+        .sizes
+        .iter()
+        .find(|size| size.prompts == sizing.prompts_worth);
+    if let Some(repetitions) = own.and_then(|size| size.repetitions) {
+        let now = u64::from(sizing.suite.repetitions);
+        return if repetitions <= now {
+            format!("The suite is large enough: {repetitions} of its {now} repetitions would do.")
+        } else {
+            format!("Put into the suite:\n  repetitions = {repetitions}")
+        };
+    }
+    let mut enough = sizing
+        .sizes
+        .iter()
+        .filter(|size| size.repetitions.is_some());
+    // The cheapest of the table: more prompts beat more repetitions.
+    let cost = |size: &&Planned| size.prompts * size.repetitions.unwrap_or(u64::MAX);
+    match enough.by_ref().min_by_key(cost) {
+        Some(Planned {
+            prompts,
+            repetitions: Some(repetitions),
+        }) => format!(
+            "No number of repetitions of its prompts is enough. With {prompts} prompts, put into the suite:\n  \
+             repetitions = {repetitions}"
+        ),
+        _ => "No run of a size that can be made finds so small a change.".to_owned(),
+    }
+}
+
+/// A row of the table of sizes.
+struct Row {
+    prompts: u64,
+    repetitions: Option<u64>,
+    requests_a_model: Option<u64>,
+    requests: Option<u64>,
+    cost: Option<Usd>,
+    own: bool,
+}
+
+fn rows(sizing: &Sizing<'_>) -> Vec<Row> {
+    let suite = sizing.suite;
+    let asked = suite.prompts.len() as u64;
+    let row = |size: &Planned| {
+        let own = size.prompts == sizing.prompts_worth;
+        let prompts = if own { asked } else { size.prompts };
+        let requests_a_model = size.repetitions.map(|repetitions| prompts * repetitions);
+        Row {
+            prompts,
+            repetitions: size.repetitions,
+            requests_a_model,
+            requests: requests_a_model.map(|count| count * suite.variants.len() as u64),
+            cost: size
+                .repetitions
+                .and_then(|repetitions| sizing.cost.of((prompts, repetitions), asked)),
+            own,
+        }
+    };
+    let mut rows: Vec<Row> = sizing.sizes.iter().map(row).collect();
+    rows.sort_by_key(|row| row.prompts);
+    rows
+}
+
+/// The same for programs.
+pub fn sizes_json(sizing: &Sizing<'_>) -> Value {
+    let (source, run, candidate) = match &sizing.source {
+        NoiseSource::Typical(_) => ("typical", None, None),
+        NoiseSource::Run { run, candidate, .. } => ("run", Some(run), Some(candidate)),
+    };
+    let rows: Vec<Value> = rows(sizing)
+        .iter()
+        .map(|row| {
+            json!({
+                "prompts": row.prompts,
+                "repetitions": row.repetitions,
+                "requests_per_model": row.requests_a_model,
+                "requests": row.requests,
+                "cost_usd_max": row.cost.map(|usd| usd.to_string()),
+                "this_suite": row.own,
+            })
+        })
+        .collect();
+    json!({
+        "suite": sizing.suite.name,
+        "metric": Metric::Ttft,
+        "prompts": sizing.suite.prompts.len(),
+        "prompts_worth": sizing.prompts_worth,
+        "repetitions": sizing.suite.repetitions,
+        "smallest_change_now": sizing.found_now,
+        "detect": sizing.aim.change,
+        "power": sizing.aim.power,
+        "tolerance": sizing.aim.tolerance,
+        "alpha": sizing.aim.alpha.two_sided(),
+        "comparisons": sizing.comparisons,
+        "noise": {
+            "within": sizing.noise.within, "between": sizing.noise.between,
+            "source": source, "run": run, "candidate": candidate,
+        },
+        "sizes": rows,
+    })
+}
+
+fn source(source: &NoiseSource) -> String {
+    match source {
+        NoiseSource::Typical(why) => format!(" (typical: {why})"),
+        NoiseSource::Run {
+            run,
+            candidate,
+            prompts,
+        } => format!(" (run {run}, {candidate} on {prompts} prompts)"),
+    }
+}
+
+fn noise(noise: Noise) -> String {
+    format!(
+        "a noise of {} between repetitions and {} between prompts",
+        percent(noise.within),
+        percent(noise.between)
+    )
+}
+
+fn plus(change: f64) -> String {
+    format!("+{}", percent(change))
+}
+
+/// Whole per cent; tenths below ten.
+fn percent(share: f64) -> String {
+    let number = share * 100.0;
+    // 5 % is 5 %, and 99.96 % of runs is not all of them.
+    let tenths = (number * 10.0).round() / 10.0;
+    if tenths < 10.0 && (tenths.fract()).abs() > 0.05 {
+        format!("{tenths:.1} %")
+    } else {
+        format!("{number:.0} %")
+    }
+}
+
+fn points(share: f64) -> String {
+    format!("{:.0} points", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::interval::Alpha;
+    use crate::suite::Quantity;
+    use crate::verdict::fixture::manifest;
+    use crate::verdict::{TYPICAL_NOISE, sizes as sizes_of};
+
+    const FREE: WorstCost = WorstCost {
+        a_round: Usd(2_000_000_000),
+        known: 1,
+        variants: 2,
+    };
+
+    fn sizing(suite: &Suite, change: f64) -> Sizing<'_> {
+        let aim = Aim {
+            change,
+            tolerance: 0.05,
+            alpha: Alpha::FIVE_PERCENT,
+            power: 0.8,
+        };
+        let prompts = suite.prompts.len() as u64;
+        Sizing {
+            suite,
+            aim,
+            comparisons: 1,
+            noise: TYPICAL_NOISE,
+            source: NoiseSource::Typical("no run was named".to_owned()),
+            prompts_worth: prompts,
+            found_now: Some(0.42),
+            sizes: sizes_of(prompts, aim, TYPICAL_NOISE),
+            cost: FREE,
+            prices_of: "2026-08-21".to_owned(),
+        }
+    }
+
+    #[test]
+    fn sizes_are_a_table_with_the_line_to_write() {
+        // What `bakeoff size` prints, for a suite that can and one that cannot.
+        let prompts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+        let suite = manifest(&["a/x", "b/y"], &prompts, 4).suite;
+        insta::assert_snapshot!(sizes(&sizing(&suite, 0.5)), @"
+        quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
+        Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
+        To find +50 % in 80 % of cases (tolerance 5 %, one comparison):
+
+          prompts  repetitions  requests/model  requests  cost at most
+               10            5              50       100      $0.00833
+               12            4              48        96      $0.00800  this suite
+               20            2              40        80      $0.00667
+               30            2              60       120       $0.0100
+               50            2             100       200       $0.0167
+              100            2             200       400       $0.0333
+
+        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
+
+        The suite is large enough: 4 of its 4 repetitions would do.
+        ");
+        insta::assert_snapshot!(sizes(&sizing(&suite, 0.1)), @"
+        quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
+        Counted with a noise of 50 % between repetitions and 10 % between prompts (typical: no run was named).
+        To find +10 % in 80 % of cases (tolerance 5 %, one comparison):
+
+          prompts  repetitions  requests/model  requests  cost at most
+               10            –               –         –             –
+               12            –               –         –             –  this suite
+               20            –               –         –             –
+               30            –               –         –             –
+               39         2659          103701    207402        $17.28
+               50          170            8500     17000         $1.42
+              100           33            3300      6600        $0.550
+
+        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
+
+        No number of repetitions of its prompts is enough. With 100 prompts, put into the suite:
+          repetitions = 33
+        ");
+        let json = sizes_json(&sizing(&suite, 0.5));
+        assert_eq!(json["sizes"][1]["prompts"], 12);
+        assert_eq!(json["sizes"][1]["this_suite"], true);
+        assert_eq!(json["noise"]["source"], "typical");
+    }
+
+    #[test]
+    fn every_warning_says_what_to_do() {
+        // The words of `suite check`, one warning each.
+        let lints = [
+            Lint::FewPrompts {
+                worth: 1,
+                prompts: 1,
+            },
+            Lint::FewPrompts {
+                worth: 3,
+                prompts: 9,
+            },
+            Lint::NotStreamed(Metric::Ttft),
+            Lint::NotGraded,
+            Lint::NoCandidate,
+            Lint::FindsTooLittle {
+                smallest: 1.34,
+                comparisons: 12,
+            },
+            Lint::Flaps {
+                metric: Metric::Ttft,
+                margin: 0.1,
+                ok: 0.31,
+                fails: true,
+            },
+            Lint::NoUpperEnd {
+                quantity: Quantity::Time {
+                    metric: Metric::Latency,
+                    percent: 99,
+                },
+                answers: 200,
+                needs: 368,
+            },
+            Lint::ErrorRateTooFine {
+                bound: 0.02,
+                reached: 0.18,
+                needs_prompts: Some(193),
+            },
+            Lint::ErrorRateTooFine {
+                bound: 0.00001,
+                reached: 0.18,
+                needs_prompts: None,
+            },
+        ];
+        let told: Vec<String> = lints.iter().map(sentence).collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        1 prompt give numbers, but no verdict: that needs 6, better 20
+        9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
+        `ttft` is primary, but without streaming it is never measured
+        a pass rate is gated, but nothing grades answers yet: it cannot be told
+        `against_reference` has no effect: there is only one model
+        only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): ask more prompts, or name fewer metrics as primary
+        `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts
+        the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper end, 368 would
+        the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
+        the limit `error_rate` of 0 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
+        ");
+    }
+
+    #[test]
+    fn shares_are_shown_with_the_figures_they_have() {
+        // A tolerance of 2.5 % must not be shown as 3 %.
+        for (share, shown) in [
+            (0.05, "5 %"),
+            (0.025, "2.5 %"),
+            (0.2, "20 %"),
+            (0.284, "28 %"),
+            (1.34, "134 %"),
+        ] {
+            assert_eq!(percent(share), shown);
+        }
+    }
+}

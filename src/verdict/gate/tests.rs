@@ -1,0 +1,386 @@
+//! Tests of limits and of what a gate says.
+
+use proptest::prelude::*;
+
+use crate::record::{Manifest, Outcome, Sample};
+use crate::suite::{Bounds, Limit};
+use crate::units::Nanos;
+use crate::verdict::fixture::{answered, failed, flagged, manifest};
+use crate::verdict::{EvidenceFold, Procedure, Situation, Size};
+
+use super::*;
+
+fn evidence(run: &Manifest, samples: &[Sample]) -> Evidence {
+    let mut fold = EvidenceFold::new(run);
+    for sample in samples {
+        fold.add(sample);
+    }
+    fold.snapshot()
+}
+
+/// The check of one limit on the only variant of a run.
+fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBound) -> LimitCheck {
+    let gate = Gate {
+        limits: vec![Limit { quantity, bound }],
+        ..Gate::default()
+    };
+    let mut checks = limits(&evidence(run, samples), &gate);
+    assert_eq!(checks.len(), 1);
+    checks.remove(0)
+}
+
+const fn ttft(percent: u8) -> Quantity {
+    Quantity::Time {
+        metric: Metric::Ttft,
+        percent,
+    }
+}
+
+const fn ms(millis: u64) -> LimitBound {
+    LimitBound::Time(Nanos::from_millis(millis))
+}
+
+/// Ten prompts, four repetitions, TTFTs of 101 to 140 ms.
+fn forty() -> (Manifest, Vec<Sample>) {
+    let prompts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    let run = manifest(&["m/x"], &prompts, 4);
+    let samples = (0..40).map(|t| answered(&run, t, 101 + t)).collect();
+    (run, samples)
+}
+
+fn timed_out(sample: &Sample, after_ms: u64) -> Sample {
+    let mut sample = failed(sample.clone(), Outcome::TimedOutHeaders, 200, "too late");
+    sample.latency_ns = Some(Nanos::from_millis(after_ms));
+    sample
+}
+
+#[test]
+fn percentiles_are_held_by_their_order_statistics() {
+    // Of 40 values the interval of the median are the 14th and the 27th: 114 and 127 ms.
+    let (run, samples) = forty();
+    let at = |bound| check(&run, &samples, ttft(50), ms(bound));
+    let checked = at(127);
+    assert_eq!((checked.n, checked.holds), (40, Holds::Yes));
+    assert_eq!(checked.interval, Interval::new(114e6, 127e6));
+    assert!((checked.estimate.unwrap() - 120.5e6).abs() < 1.0);
+    assert_eq!(at(126).holds, Holds::CannotTell);
+    assert_eq!(at(114).holds, Holds::CannotTell);
+    assert_eq!(at(113).holds, Holds::No);
+}
+
+#[test]
+fn a_percentile_without_an_upper_end_can_be_broken_but_not_kept() {
+    // 40 values say nothing of how high the 99th percentile may be, but much of how low.
+    let (run, samples) = forty();
+    let far = check(&run, &samples, ttft(99), ms(60_000));
+    assert_eq!(
+        (far.estimate, far.interval.upper, far.holds),
+        (None, None, Holds::CannotTell)
+    );
+    assert_eq!(check(&run, &samples, ttft(99), ms(110)).holds, Holds::No);
+}
+
+#[test]
+fn deadlines_that_passed_are_no_short_times() {
+    // A percentile on a time-out has no estimate and no upper end; what is below it keeps its own.
+    let (run, mut samples) = forty();
+    for sample in samples.iter_mut().skip(28) {
+        *sample = timed_out(sample, 150);
+    }
+    let median = check(&run, &samples, ttft(50), ms(127));
+    assert_eq!((median.n, median.holds), (40, Holds::Yes));
+    let third = check(&run, &samples, ttft(75), ms(60_000));
+    assert_eq!(
+        (third.estimate, third.interval.upper, third.holds),
+        (None, None, Holds::CannotTell)
+    );
+    // It is known to be no lower than the deadline.
+    assert_eq!(check(&run, &samples, ttft(90), ms(149)).holds, Holds::No);
+}
+
+#[test]
+fn what_is_left_after_failures_keeps_no_limit() {
+    // A variant of which every fifth trial fails is not fast because the others are.
+    let (run, mut samples) = forty();
+    for sample in samples.iter_mut().step_by(5) {
+        *sample = failed(sample.clone(), Outcome::ServerError, 500, "gone");
+    }
+    let checked = check(&run, &samples, ttft(50), ms(60_000));
+    assert_eq!((checked.n, checked.holds), (32, Holds::CannotTell));
+    // Rate limits are no failures of the variant.
+    for sample in samples.iter_mut().step_by(5) {
+        sample.outcome = Outcome::RateLimited;
+    }
+    assert_eq!(
+        check(&run, &samples, ttft(50), ms(60_000)).holds,
+        Holds::Yes
+    );
+    let errors = check(&run, &samples, Quantity::ErrorRate, LimitBound::Share(0.02));
+    assert_eq!((errors.n, errors.estimate), (32, Some(0.0)));
+}
+
+#[test]
+fn samples_set_aside_are_in_no_ttft_limit() {
+    // A cold connection's TTFT is not the model's; its latency counts as everywhere.
+    let (run, mut samples) = forty();
+    for sample in samples.iter_mut().take(10) {
+        *sample = flagged(sample.clone(), crate::record::Flag::Cold);
+    }
+    assert_eq!(check(&run, &samples, ttft(50), ms(200)).n, 30);
+    let latency = Quantity::Time {
+        metric: Metric::Latency,
+        percent: 50,
+    };
+    assert_eq!(check(&run, &samples, latency, ms(300)).n, 40);
+}
+
+#[test]
+fn shares_are_held_with_prompts_as_clusters() {
+    // No error in 40 trials on 10 prompts counts as 10 answers at most: 2 % cannot be shown.
+    let (run, mut samples) = forty();
+    let errors = |samples: &[Sample], share| {
+        check(&run, samples, Quantity::ErrorRate, LimitBound::Share(share))
+    };
+    let none = errors(&samples, 0.02);
+    assert_eq!((none.estimate, none.holds), (Some(0.0), Holds::CannotTell));
+    assert!(none.interval.upper.unwrap() > 0.2, "{none:?}");
+    assert_eq!(errors(&samples, 0.4).holds, Holds::Yes);
+    for sample in samples.iter_mut().skip(4) {
+        *sample = failed(sample.clone(), Outcome::ServerError, 500, "gone");
+    }
+    assert_eq!(errors(&samples, 0.4).holds, Holds::No);
+    // Nothing was graded: nothing can be told, in either direction.
+    let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
+    assert_eq!((graded.n, graded.holds), (0, Holds::CannotTell));
+    for sample in &mut samples {
+        sample.scores = [("right".to_owned(), 1.0)].into();
+    }
+    let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
+    assert_eq!((graded.n, graded.holds), (40, Holds::Yes));
+}
+
+#[test]
+fn costs_are_held_in_dollars() {
+    // Every request costs $0.0005: a mean without spread is its own interval. Unknown is not 0.
+    let (run, mut samples) = forty();
+    let held = |samples: &[Sample], pico| {
+        let bound = LimitBound::Usd(Usd(pico));
+        check(&run, samples, Quantity::CostPerRequest, bound)
+    };
+    assert_eq!(held(&samples, 500_000_000).holds, Holds::Yes);
+    assert_eq!(held(&samples, 499_999_000).holds, Holds::No);
+    for sample in &mut samples {
+        (sample.cost_usd, sample.market_usd) = (None, None);
+    }
+    let unknown = held(&samples, 500_000_000);
+    assert_eq!((unknown.n, unknown.holds), (0, Holds::CannotTell));
+}
+
+fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison {
+    Comparison {
+        candidate: "b".to_owned(),
+        reference: "a".to_owned(),
+        metric: Metric::Ttft,
+        primary,
+        procedure: Procedure::AlignedRanks,
+        bounds: Bounds::default_of(Metric::Ttft),
+        effect: None,
+        size: Size::default(),
+        tests: None,
+        verdict,
+        reasons,
+        detectable: None,
+        needed: None,
+        per_prompt: Vec::new(),
+        influence: None,
+        within_routes: Vec::new(),
+    }
+}
+
+#[test]
+fn the_gate_says_the_worst_of_what_counts() {
+    // Exploratory metrics fail nothing; what cannot be told passes only where the suite says so.
+    use Verdict::{Improved, Inconclusive, Ok, Regressed};
+    let wide = || vec![Reason::TooWide];
+    let said = |comparisons: Vec<Comparison>, holds: &[Holds], on_inconclusive| {
+        let judgement = Judgement {
+            situation: Situation::Interleaved,
+            comparisons,
+            notes: Vec::new(),
+        };
+        let checks: Vec<LimitCheck> = holds
+            .iter()
+            .map(|&holds| LimitCheck {
+                variant: "b".to_owned(),
+                quantity: Quantity::ErrorRate,
+                bound: 0.1,
+                estimate: None,
+                interval: Interval::NONE,
+                n: 0,
+                holds,
+            })
+            .collect();
+        let gate = Gate {
+            on_inconclusive,
+            ..Gate::default()
+        };
+        passing(&[&judgement], &checks, &gate)
+    };
+    let (warn, pass) = (OnInconclusive::Warn, OnInconclusive::Pass);
+    for (comparisons, holds, on_inconclusive, expected) in [
+        (vec![], vec![], warn, Passing::Passed),
+        (
+            vec![compared(Ok, true, vec![])],
+            vec![],
+            warn,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Improved, true, vec![])],
+            vec![Holds::Yes],
+            warn,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Regressed, true, vec![])],
+            vec![],
+            pass,
+            Passing::Failed,
+        ),
+        (
+            vec![compared(Regressed, false, vec![])],
+            vec![],
+            warn,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Inconclusive, false, wide())],
+            vec![],
+            warn,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Inconclusive, true, wide())],
+            vec![],
+            warn,
+            Passing::Inconclusive,
+        ),
+        (
+            vec![compared(Inconclusive, true, wide())],
+            vec![],
+            OnInconclusive::Fail,
+            Passing::Inconclusive,
+        ),
+        (
+            vec![compared(Inconclusive, true, wide())],
+            vec![Holds::No],
+            warn,
+            Passing::Failed,
+        ),
+        (
+            vec![compared(Inconclusive, true, wide())],
+            vec![],
+            pass,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Inconclusive, true, vec![Reason::NoPast])],
+            vec![],
+            OnInconclusive::Fail,
+            Passing::Passed,
+        ),
+        (
+            vec![compared(Ok, true, vec![])],
+            vec![Holds::Yes, Holds::CannotTell],
+            warn,
+            Passing::Inconclusive,
+        ),
+        (vec![], vec![Holds::CannotTell], pass, Passing::Passed),
+        (
+            vec![],
+            vec![Holds::CannotTell, Holds::No, Holds::Yes],
+            pass,
+            Passing::Failed,
+        ),
+    ] {
+        let told = format!("{comparisons:?} {holds:?} {on_inconclusive:?}");
+        assert_eq!(
+            said(comparisons, &holds, on_inconclusive),
+            expected,
+            "{told}"
+        );
+    }
+}
+
+/// One variant on eight prompts, each trial answered after some time, timed out or failed.
+fn trials() -> impl Strategy<Value = (Manifest, Vec<Sample>)> {
+    prop::collection::vec((0_u8..8, 2_u64..2_000), 8..120).prop_map(|trials| {
+        let prompts = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let run = manifest(&["m/x"], &prompts, 15);
+        let samples = (0..).zip(trials).map(|(trial, (kind, ttft_ms))| {
+            let mut sample = answered(&run, trial, ttft_ms);
+            sample.cost_usd = Some(Usd(i128::from(ttft_ms) * 1_000));
+            match kind {
+                0 => timed_out(&sample, ttft_ms),
+                1 => failed(sample, Outcome::ServerError, 500, "gone"),
+                _ => sample,
+            }
+        });
+        let samples = samples.collect();
+        (run, samples)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    // What holds under a bound holds under every wider one, and what is broken stays broken under
+    // every narrower one.
+    #[test]
+    fn wider_bounds_hold_what_narrower_ones_do(
+        (run, samples) in trials(), first in 1_u64..2_500, more in 0_u64..2_500, percent in 0_usize..5,
+    ) {
+        let percent = u8::try_from(Percentile::ALL[percent].percent()).unwrap();
+        let share = |of: u64| LimitBound::Share(of as f64 / 5_001.0);
+        let usd = |of: u64| LimitBound::Usd(Usd(i128::from(of) * 1_000));
+        for (quantity, bound) in [
+            (ttft(percent), &ms as &dyn Fn(u64) -> LimitBound),
+            (Quantity::ErrorRate, &share),
+            (Quantity::CostPerRequest, &usd),
+        ] {
+            let narrow = check(&run, &samples, quantity, bound(first)).holds;
+            let wide = check(&run, &samples, quantity, bound(first + more)).holds;
+            prop_assert!(narrow != Holds::Yes || wide == Holds::Yes, "{quantity:?}");
+            prop_assert!(wide != Holds::No || narrow == Holds::No, "{quantity:?}");
+        }
+    }
+
+    // An answer that never came in place of one that did makes no limit hold that did not, and a
+    // deadline that passed later than the answer came mends none that was broken.
+    #[test]
+    fn time_outs_keep_no_limit(
+        (run, samples) in trials(), which in any::<prop::sample::Index>(), bound in 1_u64..2_500,
+    ) {
+        let which = which.index(samples.len());
+        prop_assume!(samples[which].outcome != Outcome::ServerError);
+        let before = check(&run, &samples, ttft(75), ms(bound)).holds;
+        let mut worse = samples.clone();
+        let known = worse[which].latency_ns.unwrap_or_default();
+        worse[which] = timed_out(&worse[which], known.0 / 1_000_000 + 1);
+        let after = check(&run, &worse, ttft(75), ms(bound)).holds;
+        prop_assert!(after != Holds::Yes || before == Holds::Yes);
+        prop_assert!(before != Holds::No || after == Holds::No);
+    }
+
+    // The order in which samples are stored changes no limit.
+    #[test]
+    fn order_changes_no_limit((run, samples) in trials(), bound in 1_u64..2_500) {
+        let reversed: Vec<Sample> = samples.iter().rev().cloned().collect();
+        for quantity in [ttft(50), ttft(95)] {
+            prop_assert_eq!(
+                check(&run, &samples, quantity, ms(bound)),
+                check(&run, &reversed, quantity, ms(bound))
+            );
+        }
+    }
+}

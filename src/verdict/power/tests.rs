@@ -1,0 +1,221 @@
+//! Tests of what a suite is told before it is run.
+
+use proptest::prelude::*;
+
+use crate::suite::{Bounds, Limit};
+use crate::units::Nanos;
+use crate::verdict::fixture::manifest;
+
+use super::*;
+
+const P99: Quantity = Quantity::Time {
+    metric: Metric::Ttft,
+    percent: 99,
+};
+
+/// A suite of two variants with a gate of TTFT alone.
+fn suite(prompts: usize, repetitions: u32) -> Suite {
+    let ids: Vec<String> = (0..prompts).map(|place| format!("p{place}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut suite = manifest(&["a/x", "b/y"], &ids, repetitions).suite;
+    suite.gate = Some(Gate {
+        primary: vec![Metric::Ttft],
+        ..Gate::default()
+    });
+    suite
+}
+
+fn gate(suite: &mut Suite) -> &mut Gate {
+    suite.gate.as_mut().unwrap()
+}
+
+fn lints(suite: &Suite) -> Vec<Lint> {
+    power(suite, TYPICAL_NOISE).lints
+}
+
+#[test]
+fn the_known_figures_come_out() {
+    // 20 x 10 at typical noise: +20 % is found in 8 of 10 runs at tolerance 0, and an unchanged run is
+    // `ok` within 20 % as often; at the default tolerance about +27 % is needed.
+    let mut plain = suite(20, 10);
+    let found = power(&plain, TYPICAL_NOISE).interleaved.unwrap();
+    let (ttft, ok) = (found.ttft.unwrap(), found.ttft_ok.unwrap());
+    assert!((0.23..0.29).contains(&ttft), "{ttft}");
+    assert!((0.76..0.88).contains(&ok), "{ok}");
+    gate(&mut plain).bounds = vec![(
+        Metric::Ttft,
+        Bounds {
+            tolerance: 0.0,
+            ..Bounds::default_of(Metric::Ttft)
+        },
+    )];
+    let strict = power(&plain, TYPICAL_NOISE)
+        .interleaved
+        .unwrap()
+        .ttft
+        .unwrap();
+    assert!((0.17..0.21).contains(&strict), "{strict}");
+    // Against ten runs no number of requests finds what runs differ by among themselves.
+    let against = power(&suite(20, 1000), TYPICAL_NOISE)
+        .against_history
+        .unwrap();
+    assert!((0.15..0.22).contains(&against), "{against}");
+    assert_eq!(lints(&plain), []);
+}
+
+#[test]
+fn each_gate_that_cannot_work_is_told() {
+    // The table of warnings: one suite each, changed in one thing.
+    let changed = |change: &dyn Fn(&mut Suite)| {
+        let mut suite = suite(20, 10);
+        change(&mut suite);
+        lints(&suite)
+    };
+    let limited =
+        |quantity, bound| changed(&|suite| gate(suite).limits = vec![Limit { quantity, bound }]);
+    let second = LimitBound::Time(Nanos::from_millis(1_000));
+    assert_eq!(changed(&|_| ()), []);
+    assert_eq!(
+        changed(&|suite| suite.prompts.truncate(5)),
+        [Lint::FewPrompts {
+            worth: 5,
+            prompts: 5
+        }]
+    );
+    assert_eq!(
+        changed(&|suite| suite.prompts[0].weight = 1_000.0),
+        [Lint::FewPrompts {
+            worth: 1,
+            prompts: 20
+        }]
+    );
+    assert_eq!(
+        changed(&|suite| suite.stream = false),
+        [Lint::NotStreamed(Metric::Ttft)]
+    );
+    assert_eq!(
+        changed(&|suite| gate(suite).primary.push(Metric::PassRate)),
+        [Lint::NotGraded]
+    );
+    assert_eq!(
+        changed(&|suite| {
+            suite.variants.truncate(1);
+            gate(suite).against_reference = true;
+        }),
+        [Lint::NoCandidate]
+    );
+    assert_eq!(
+        limited(P99, second),
+        [Lint::NoUpperEnd {
+            quantity: P99,
+            answers: 200,
+            needs: 368
+        }]
+    );
+    let p95 = Quantity::Time {
+        metric: Metric::Latency,
+        percent: 95,
+    };
+    assert_eq!(limited(p95, second), []);
+    let told = limited(Quantity::ErrorRate, LimitBound::Share(0.02));
+    let [
+        Lint::ErrorRateTooFine {
+            reached,
+            needs_prompts: Some(needed),
+            ..
+        },
+    ] = told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert!(
+        (0.15..0.2).contains(&reached) && (180..220).contains(&needed),
+        "{told:?}"
+    );
+    assert_eq!(limited(Quantity::ErrorRate, LimitBound::Share(0.2)), []);
+}
+
+#[test]
+fn gates_that_would_flap_are_told() {
+    // A margin of 10 % cannot be confirmed with 200 requests: unchanged runs are `ok` in a third.
+    let mut narrow = suite(20, 10);
+    let margin = |suite: &mut Suite, margin| {
+        let bounds = Bounds {
+            margin,
+            ..Bounds::default_of(Metric::Ttft)
+        };
+        gate(suite).bounds = vec![(Metric::Ttft, bounds)];
+    };
+    margin(&mut narrow, 0.1);
+    let [
+        Lint::Flaps {
+            metric: Metric::Ttft,
+            ok,
+            fails: false,
+            ..
+        },
+    ] = lints(&narrow)[..]
+    else {
+        panic!("{:?}", lints(&narrow))
+    };
+    assert!((0.25..0.42).contains(&ok), "{ok}");
+    gate(&mut narrow).on_inconclusive = OnInconclusive::Fail;
+    assert!(matches!(
+        lints(&narrow)[..],
+        [Lint::Flaps { fails: true, .. }]
+    ));
+    margin(&mut narrow, 0.3);
+    assert_eq!(lints(&narrow), []);
+    // Few samples at an alpha that many comparisons share find nothing.
+    let mut thin = suite(6, 1);
+    gate(&mut thin).primary = vec![Metric::Ttft, Metric::Cost, Metric::Completed];
+    gate(&mut thin).alpha = 0.001;
+    assert!(matches!(
+        lints(&thin)[..],
+        [
+            Lint::FindsTooLittle { comparisons: 3, .. },
+            Lint::Flaps { .. }
+        ]
+    ));
+}
+
+#[test]
+fn suites_without_a_gate_are_only_told_what_concerns_all() {
+    // Whoever only wants to look is not told about gates.
+    let mut free = suite(6, 1);
+    free.gate = None;
+    assert_eq!(lints(&free), []);
+    free.prompts.truncate(5);
+    assert!(matches!(lints(&free)[..], [Lint::FewPrompts { .. }]));
+    assert_eq!(power(&free, TYPICAL_NOISE).interleaved, None);
+}
+
+proptest! {
+    // More prompts or repetitions find smaller changes, and bring no warning that was not there.
+    #[test]
+    fn more_finds_more(
+        prompts in 6_usize..60, repetitions in 1_u32..20, within in 0.1_f64..1.0, error in 0.005_f64..0.5,
+    ) {
+        let noise = Noise { within, between: 0.1 };
+        let at = |prompts, repetitions| {
+            let mut suite = suite(prompts, repetitions);
+            gate(&mut suite).limits = vec![
+                Limit { quantity: P99, bound: LimitBound::Time(Nanos(1)) },
+                Limit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error) },
+            ];
+            power(&suite, noise)
+        };
+        let small = at(prompts, repetitions);
+        for large in [at(prompts + 1, repetitions), at(prompts, repetitions + 1)] {
+            let (few, many) = (small.interleaved.as_ref().unwrap(), large.interleaved.as_ref().unwrap());
+            prop_assert!(many.ttft.unwrap() <= few.ttft.unwrap());
+            prop_assert!(many.ttft_ok.unwrap() >= few.ttft_ok.unwrap());
+            prop_assert!(many.completed <= few.completed);
+            prop_assert!(large.against_history.unwrap() <= small.against_history.unwrap());
+            if repetitions > 1 {
+                // A second repetition of the same prompts makes an error rate a matter of prompts.
+                prop_assert!(large.lints.len() <= small.lints.len());
+            }
+        }
+    }
+}
