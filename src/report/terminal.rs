@@ -97,6 +97,7 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
 
 /// Every judgement with what to know beside it, then the limits.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
+    let mut read: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
         screen.push('\n');
         let title = text::one_line(&section.title);
@@ -107,8 +108,12 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         for remark in section.remarks.iter().chain(&section.notes) {
             push_line(screen, style, "", &text::one_line(remark));
         }
+        // What was said of one judgement need not be said again of the next.
         for line in &section.reading {
-            push_line(screen, style, DIM, &text::one_line(line));
+            if !read.contains(&line.as_str()) {
+                push_line(screen, style, DIM, &text::one_line(line));
+                read.push(line);
+            }
         }
     }
     if !verdicts.limits.rows.is_empty() {

@@ -201,7 +201,7 @@ fn grouped_remarks(situation: Situation, primary: &[&Comparison]) -> Vec<String>
     let mut of: HashMap<String, BTreeMap<Metric, Vec<&str>>> = HashMap::new();
     for comparison in primary {
         let reasons = comparison.reasons.iter();
-        let reasons = reasons.map(|reason| wording::reason(situation, reason));
+        let reasons = reasons.map(|reason| wording::reason(situation, comparison.metric, reason));
         for sentence in reasons.chain(wording::influence(comparison)) {
             let subjects = of.entry(sentence.clone()).or_insert_with(|| {
                 order.push(sentence);
@@ -286,12 +286,12 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     row.show_within("effect", "effect", 0, 2);
     row.show("level", "CI", 9);
     row.show("prompts", "prompts", 5);
-    row.show("candidate_n", "n", 6);
-    row.show("reference_n", "n ref", 8);
+    row.show("candidate_n", "n", 7);
+    row.show("reference_n", "n ref", 10);
     row.show("verdict", "verdict", 0);
-    row.show("meaning", "in words", 3);
+    row.show("meaning", "in words", 8);
     row.show("detectable", "detectable", 4);
-    row.show("needed", "would need", 7);
+    row.show("needed", "would need", 6);
     row
 }
 
@@ -543,10 +543,14 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
         }
     }
     if !levels.is_empty() {
+        let over = match gated.judgement.situation {
+            Situation::Interleaved => "candidate over reference (points: candidate less reference)",
+            Situation::TwoRuns => "after over before (points: after less before)",
+            Situation::History => "today over the past (points: today less the past)",
+        };
+        let levels = levels.join(" or ");
         reading.push(format!(
-            "Effects are candidate over reference (points: candidate less reference), in brackets their \
-             {} intervals.",
-            levels.join(" or ")
+            "Effects are {over}, in brackets their {levels} intervals."
         ));
     }
     if !tolerated.is_empty() {

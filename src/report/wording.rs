@@ -302,7 +302,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
+pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> String {
     let shares = |reference: f64, candidate: f64| {
         let of = |share| Figure::from_option(Some(share), Figure::Share).shown();
         format!(
@@ -312,7 +312,10 @@ pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
         )
     };
     match reason {
-        Reason::TooWide if situation == Situation::Interleaved => {
+        // Shares of the past are pooled: more requests do tell more of them.
+        Reason::TooWide
+            if situation == Situation::Interleaved || metric.scale() == Scale::Points =>
+        {
             "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
         }
         Reason::TooWide => {
@@ -370,7 +373,9 @@ pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
 /// Everything to know beside a verdict, sentence by sentence.
 pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
-    let mut remarks: Vec<String> = reasons.map(|one| reason(situation, one)).collect();
+    let mut remarks: Vec<String> = reasons
+        .map(|one| reason(situation, comparison.metric, one))
+        .collect();
     remarks.extend(power(comparison));
     remarks.extend(influence(comparison));
     remarks

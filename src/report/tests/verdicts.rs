@@ -456,7 +456,8 @@ fn every_reason_is_a_sentence() {
         Reason::NoPast,
         Reason::Said("Something else.".to_owned()),
     ];
-    let lines = reasons.map(|reason| wording::reason(Situation::Interleaved, &reason));
+    let lines =
+        reasons.map(|reason| wording::reason(Situation::Interleaved, Metric::Ttft, &reason));
     for line in &lines {
         assert!(
             line.ends_with('.') && line.starts_with(char::is_alphanumeric),
