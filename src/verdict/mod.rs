@@ -16,6 +16,7 @@ mod judgement;
 mod money;
 mod past;
 mod rule;
+mod sequential;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use judgement::{
 pub use money::{Money, PairTotal, Total};
 pub use past::{Past, against_past, condense};
 pub use rule::{decide, family};
+pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };
