@@ -329,4 +329,6 @@ pub(super) fn procedures_used(comparisons: &[Comparison], shared: usize) -> Vec<
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(super) mod tests;
