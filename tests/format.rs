@@ -12,7 +12,7 @@ use std::path::Path;
 
 use bakeoff::record::{
     Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
-    Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
+    Outcome, PriceSource, Sample, Selection, Status, ToolCall, UntilDecided, Usage,
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
@@ -197,6 +197,11 @@ fn manifest(status: Status) -> Manifest {
             value: "v".to_owned(),
             reason: "r".to_owned(),
         }],
+        environment: Some("e".to_owned()),
+        until_decided: Some(UntilDecided {
+            looks: vec![1],
+            decided_after: Some(1),
+        }),
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         platform: "p".to_owned(),

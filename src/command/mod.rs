@@ -8,12 +8,14 @@ mod catalogue;
 mod endpoint;
 mod files;
 pub mod import;
+mod job;
 pub mod models;
 mod named;
 mod progress;
 mod remedies;
 pub mod report;
 pub mod run;
+mod session;
 pub mod sim;
 mod suite;
 

@@ -119,7 +119,7 @@ impl Progress {
                 );
             }
             Event::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
-            Event::WarmedUp { .. } | Event::Started { .. } => {}
+            Event::WarmedUp { .. } | Event::Started { .. } | Event::Look { .. } => {}
         }
     }
 

@@ -15,6 +15,6 @@ mod trial;
 mod tests;
 
 pub use event::Event;
-pub use orders::{Ask, Orders, Stop};
+pub use orders::{Ask, GoOn, Orders, Stop};
 pub use run::{Ending, run};
 pub use trial::unsayable;

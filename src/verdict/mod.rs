@@ -32,7 +32,10 @@ pub use judgement::{
     Situation, Size, Tests, Verdict,
 };
 pub use money::{Money, PairTotal, Total};
-pub use past::{Past, against_past, condense};
+pub use past::{
+    Changed, Comparable, Past, Refusal, Trend, TrendPoint, aftermath, against_past, against_run,
+    comparable, condense, trend,
+};
 pub use rule::{decide, family};
 pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{

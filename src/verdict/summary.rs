@@ -183,7 +183,7 @@ impl Summaries {
         let prompts: Vec<String> = suite.prompts.iter().map(|p| p.id.clone()).collect();
         let empty_cell = || {
             let mut cell = Tally::default();
-            cell.counts.planned = u64::from(suite.repetitions);
+            cell.counts.planned = u64::from(manifest.rounds());
             cell
         };
         Self {
