@@ -10,6 +10,7 @@ mod catalogue;
 pub mod compare;
 mod endpoint;
 mod files;
+mod foresight;
 mod github;
 pub mod history;
 pub mod import;

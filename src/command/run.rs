@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::Report;
@@ -21,7 +22,7 @@ use super::judging::{Outcome, enough_was_answered};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, github, report, unforeseen};
+use super::{Failure, exit, foresight, github, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -61,18 +62,40 @@ pub enum Mode {
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let asked = Asked::read(options)?;
+    let world = options.world.as_deref();
     if options.mode == Mode::List {
+        if !options.quiet {
+            // Nobody is asked: what the compiled-in list knows will do.
+            tell_before(&foresight::lines(
+                &asked,
+                &Catalog::snapshot(),
+                world,
+                options.mode,
+            )?)?;
+        }
         return list(&asked, options.json);
     }
-    let opened = endpoint::open(&asked.profile, options.world.as_deref(), options.salt)?;
+    let opened = endpoint::open(&asked.profile, world, options.salt)?;
     let job = Job::new(asked, Known::of(&opened)?);
     if !options.quiet {
-        job.warn(io::stderr())?;
+        tell_before(&job.notes())?;
+        tell_before(&foresight::lines(
+            &job.asked,
+            job.catalog(),
+            world,
+            options.mode,
+        )?)?;
     }
     match options.mode {
         Mode::Verify => verify(&job, &opened, options),
         _ => measure(&job, &opened, options),
     }
+}
+
+/// Says what is worth knowing before anything is sent.
+fn tell_before(lines: &[String]) -> io::Result<()> {
+    let mut err = io::stderr();
+    lines.iter().try_for_each(|line| writeln!(err, "{line}"))
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
