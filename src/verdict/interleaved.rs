@@ -38,7 +38,7 @@ pub fn interleaved(evidence: &Evidence, reference: &str, gate: &Gate) -> Judgeme
         };
     }
     let alpha = alpha_of(gate);
-    let found = Found::of(&pairs, gate, ALL_ROUNDS, Scope::Everything);
+    let found = Found::of(&pairs, gate, ALL_ROUNDS, Scope::EVERYTHING);
     let shared = found.tested_primary();
     let comparisons = found.compare((alpha, Standard::Together), alpha.shared_by(shared));
     let mut notes = procedures_used(&comparisons, shared);
@@ -58,7 +58,7 @@ pub fn primary_verdicts(
     gate: &Gate,
 ) -> Vec<(String, Metric, Verdict)> {
     let pairs = pairs(evidence, reference);
-    let found = Found::of(&pairs, gate, ALL_ROUNDS, Scope::Primary { more: true });
+    let found = Found::of(&pairs, gate, ALL_ROUNDS, Scope::PRIMARY);
     found.verdicts((alpha_of(gate), Standard::Together))
 }
 
@@ -86,16 +86,34 @@ pub(super) fn alpha_of(gate: &Gate) -> Alpha {
 }
 
 /// Which metrics are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// All that both sides have, and the primary ones.
-    Everything,
-    /// The primary ones.
-    Primary {
-        /// Also those that become primary by what is seen: they would take a share of an error rate that
-        /// was spent by plan.
-        more: bool,
-    },
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope {
+    /// Also those that can fail nothing.
+    exploratory: bool,
+    /// Whether a metric may become primary beside the planned ones by what is seen: it would take a share
+    /// of an error rate that looks have spent by plan.
+    more: bool,
+}
+
+impl Scope {
+    const PRIMARY: Self = Self {
+        exploratory: false,
+        more: true,
+    };
+    const EVERYTHING: Self = Self {
+        exploratory: true,
+        more: true,
+    };
+    /// The primary ones as planned.
+    pub(super) const PLANNED: Self = Self {
+        exploratory: false,
+        more: false,
+    };
+    /// As planned, and all others.
+    pub(super) const PLANNED_AND_EXPLORATORY: Self = Self {
+        exploratory: true,
+        more: false,
+    };
 }
 
 /// What was found about all pairs of a run.
@@ -186,8 +204,7 @@ impl<'a> Found<'a> {
 fn questions(gate: &Gate, facts: &Facts, scope: Scope) -> Vec<Question> {
     let named = |metric: Metric| gate.bounds.iter().any(|(named, _)| *named == metric);
     let instead = facts.reasoning_differs() && gate.is_primary(Metric::Ttft);
-    let more = scope != Scope::Primary { more: false };
-    let as_well = more
+    let as_well = scope.more
         && facts.retries_differ()
         && !facts.reasoning_differs()
         && gate.is_primary(Metric::Ttft);
@@ -211,7 +228,7 @@ fn questions(gate: &Gate, facts: &Facts, scope: Scope) -> Vec<Question> {
     };
     let asked = Metric::ALL.into_iter().map(question);
     asked
-        .filter(|question| question.primary || scope == Scope::Everything)
+        .filter(|question| question.primary || scope.exploratory)
         .collect()
 }
 
@@ -266,7 +283,7 @@ fn per_prompt(finding: &Finding<'_>) -> Vec<(String, f64)> {
 }
 
 /// Which procedures were used and why, in plain sentences.
-fn procedures_used(comparisons: &[Comparison], shared: usize) -> Vec<String> {
+pub(super) fn procedures_used(comparisons: &[Comparison], shared: usize) -> Vec<String> {
     let used = |procedure: Procedure| {
         comparisons
             .iter()
@@ -312,4 +329,6 @@ fn procedures_used(comparisons: &[Comparison], shared: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod properties;
+#[cfg(test)]
+pub(super) mod tests;

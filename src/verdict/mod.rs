@@ -19,6 +19,7 @@ mod past;
 mod planning;
 mod power;
 mod rule;
+mod sequential;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use power::{
     prompts_worth, shared_alpha,
 };
 pub use rule::{decide, family};
+pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };

@@ -26,6 +26,9 @@ pub(in crate::verdict) struct Line {
 }
 
 impl Claim {
+    /// All three.
+    pub(in crate::verdict) const ALL: [Self; 3] = [Self::Worse, Self::Better, Self::WithinMargin];
+
     /// Where the effect must lie for the claim to hold.
     pub(in crate::verdict) fn line(self, metric: Metric, bounds: Bounds) -> Line {
         let allowed = match self {

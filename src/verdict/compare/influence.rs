@@ -1,7 +1,7 @@
 //! Does one prompt decide?
 //!
-//! Owns which prompt is asked about: the one whose absence moves the deciding test the most. Must not know
-//! reports. Invariant: only verdicts that stand on tests alone have an influential prompt.
+//! Owns which prompt is asked about: the one whose absence makes the deciding test least certain, or, of an
+//! inconclusive, some test most certain. Must not know reports. Invariant: only verdicts that stand on tests alone have an influential prompt.
 
 use crate::verdict::judgement::{Influence, Tests, Verdict};
 
@@ -20,24 +20,18 @@ pub(in crate::verdict) fn influence(
         return None;
     };
     let question = finding.question;
-    let claim = deciding(finding.tests?, verdict);
-    let line = claim.line(question.metric, question.bounds);
-    let p = part.approach.p_without_each(line);
-    // A verdict is lost where its claim becomes less certain; where there is none, one may be won.
-    let is_more = |one: f64, other: f64| {
-        if verdict == Verdict::Inconclusive {
-            one < other
-        } else {
-            one > other
-        }
+    let p = |claim: Claim| {
+        let line = claim.line(question.metric, question.bounds);
+        part.approach.p_without_each(line)
     };
-    let mut most: Option<(usize, f64)> = None;
-    for (place, &p) in p.iter().enumerate() {
-        if most.is_none_or(|(_, before)| is_more(p, before)) {
-            most = Some((place, p));
-        }
-    }
-    let (absent, _) = most?;
+    let (absent, _) = match deciding(verdict) {
+        Some(claim) => extreme(&p(claim), f64::gt),
+        // There is none to lose: whichever claim comes nearest without one of the prompts.
+        None => Claim::ALL
+            .iter()
+            .filter_map(|&claim| extreme(&p(claim), f64::lt))
+            .reduce(|one, other| if other.1 < one.1 { other } else { one }),
+    }?;
     let rest = part.sides.without(absent)?;
     let approach = approach(question.metric, &rest)?;
     let without = verdict_of(tests(approach.as_ref(), question.metric, question.bounds)?);
@@ -53,21 +47,18 @@ pub(in crate::verdict) fn influence(
     })
 }
 
-/// The claim that a verdict stands on, or came nearest to.
-fn deciding(tests: Tests, verdict: Verdict) -> Claim {
+/// The claim that a verdict stands on.
+const fn deciding(verdict: Verdict) -> Option<Claim> {
     match verdict {
-        Verdict::Regressed => Claim::Worse,
-        Verdict::Improved => Claim::Better,
-        Verdict::Ok => Claim::WithinMargin,
-        Verdict::Inconclusive => {
-            let nearest = tests.worse.min(tests.better).min(tests.within_margin);
-            if tests.within_margin <= nearest {
-                Claim::WithinMargin
-            } else if tests.worse <= nearest {
-                Claim::Worse
-            } else {
-                Claim::Better
-            }
-        }
+        Verdict::Regressed => Some(Claim::Worse),
+        Verdict::Improved => Some(Claim::Better),
+        Verdict::Ok => Some(Claim::WithinMargin),
+        Verdict::Inconclusive => None,
     }
+}
+
+/// The place of the largest, or smallest, p value, and that value; the first of equal ones.
+fn extreme(p: &[f64], beats: fn(&f64, &f64) -> bool) -> Option<(usize, f64)> {
+    let places = p.iter().copied().enumerate();
+    places.reduce(|one, other| if beats(&other.1, &one.1) { other } else { one })
 }
