@@ -16,6 +16,7 @@ pub mod history;
 pub mod import;
 mod job;
 mod judging;
+mod looking;
 pub mod models;
 mod named;
 mod progress;

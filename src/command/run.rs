@@ -19,6 +19,7 @@ use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
 use super::judging::{Outcome, enough_was_answered};
+use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
@@ -169,22 +170,28 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
+    let mut looking = Looking::of(&manifest);
     let ending = session.carry_out(job, &manifest.run, |event| {
-        if let Event::Finished(sample) = &event {
-            journal.append(sample)?;
-            remedies.add(sample, || job.explain(sample, opened));
+        let mut going_on = ControlFlow::Continue(());
+        match (&event, &mut looking) {
+            (Event::Finished(sample), looking) => {
+                journal.append(sample)?;
+                remedies.add(sample, || job.explain(sample, opened));
+                looking.iter_mut().for_each(|looking| looking.add(sample));
+            }
+            (Event::Look { round }, Some(looking)) => {
+                let (flow, said) = looking.look(*round);
+                progress.say(&said, &mut io::stderr());
+                going_on = flow;
+            }
+            _ => {}
         }
         progress.update(&event, &mut io::stderr());
-        Ok(ControlFlow::Continue(()))
+        Ok(going_on)
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
-    manifest.status = match &ending {
-        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
-        Ok(Ending::Interrupted) => Status::Interrupted,
-        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
-        Err(failure) => Status::Incomplete(failure.to_string()),
-    };
+    settle(&mut manifest, &ending);
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
     remedies.tell(io::stderr());
     // What stopped the run is the first cause; what failed after it is its consequence.
@@ -197,6 +204,22 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         on_inconclusive: found.on_inconclusive,
     }
     .code())
+}
+
+/// Writes into the manifest how the run ended.
+fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
+    manifest.status = match ending {
+        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
+        Ok(Ending::Interrupted) => Status::Interrupted,
+        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Err(failure) => Status::Incomplete(failure.to_string()),
+    };
+    if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
+        looks.decided_after = Some(*round);
+        let suite = &manifest.suite;
+        let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
+        manifest.planned_trials = u64::from(*round) * trials_a_round;
+    }
 }
 
 /// What the reports of a run found out.
