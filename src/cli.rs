@@ -114,13 +114,13 @@ struct RunArgs {
     /// Look after whole rounds, and end when every primary comparison with the reference is decided
     #[arg(long, conflicts_with_all = ["list", "verify", "history"])]
     until_decided: bool,
-    /// Print the plan and send nothing
+    /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
     /// Send one trial per prompt and model and say which did not complete
     #[arg(long)]
     verify: bool,
-    /// No progress; only the result
+    /// No progress and no warnings; only the result
     #[arg(short, long)]
     quiet: bool,
     /// Print the result as JSON
@@ -209,7 +209,7 @@ fn chance(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Subcommand)]
 enum SuiteArgs {
-    /// Say every problem of suite files, with its place; send nothing
+    /// Say every problem of suite files, with its place, and what will disappoint; send nothing
     #[command(after_help = "Example:\n  bakeoff suite check suites/*.toml")]
     Check {
         /// Suite files

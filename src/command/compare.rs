@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{Manifest, Run};
 use crate::report::{Compared, Judged};
 use crate::suite::Gate;
-use crate::verdict::{Changed, Judgement, against_run, comparable, condense, interleaved};
+use crate::verdict::{Changed, Judgement, against_run, comparable, condense};
 
 use super::judging::{Outcome, enough_was_answered};
 use super::records::{self, Read};
@@ -109,7 +109,7 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
             run.manifest.run, suite.reference
         )));
     }
-    Ok(interleaved(&run.read.evidence, &suite.reference, gate))
+    Ok(Judged::of_variants(&run.manifest, &run.read.evidence, gate))
 }
 
 /// A run against an earlier one, each model against itself.

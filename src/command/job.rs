@@ -5,15 +5,18 @@
 //! Invariant: what is made here depends on nothing that happens during the run.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::num::{NonZeroU32, NonZeroU64};
 
-use crate::engine::{self, Orders};
+use crate::catalog::Catalog;
+use crate::engine::{self, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
-use crate::plan::{Pacer, Plan, plan};
-use crate::record::{ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status};
+use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::record::{
+    ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
+    UntilDecided,
+};
 use crate::suite::{Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
+use crate::verdict::Looks;
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
 use super::endpoint::Opened;
@@ -26,6 +29,10 @@ pub(super) struct Asked {
     pub(super) plan: Plan,
     pub(super) profile: Profile,
     selection: Selection,
+    /// The user's label of where the run is made.
+    environment: Option<String>,
+    /// Rounds after which the run looks whether its verdict is in; empty: it does not.
+    looks: Vec<u32>,
 }
 
 /// What a run is to do, and what is known of those who are to do it.
@@ -56,7 +63,14 @@ impl Asked {
             return Err(Failure::usage(said));
         }
         let plan = plan(&suite);
+        let looks = if options.until_decided {
+            looks(&suite)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
+            environment: options.environment.clone(),
+            looks,
             suite,
             plan,
             profile,
@@ -67,6 +81,26 @@ impl Asked {
             },
         })
     }
+}
+
+/// When a run of this suite looks whether its verdict is in.
+fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
+    let candidates = suite.variants.len().saturating_sub(1);
+    if candidates == 0 {
+        return Err(Failure::usage(format!(
+            "--until-decided compares with the reference, but `{}` is the only model: name another one",
+            suite.reference
+        )));
+    }
+    let gate = suite.gate.clone().unwrap_or_default();
+    let looks = Looks::plan(suite.repetitions, candidates, &gate);
+    if looks.rounds().len() < 2 {
+        return Err(Failure::usage(format!(
+            "--until-decided first looks after round 2, but there are {} repetitions: at least 3 are needed",
+            suite.repetitions
+        )));
+    }
+    Ok(looks.rounds().to_vec())
 }
 
 /// What of the suite the endpoint's route cannot carry, if there is such a thing.
@@ -89,22 +123,26 @@ impl Job {
         }
     }
 
-    /// Says what is worth knowing before a clock starts: which ids the endpoint does not list. They
-    /// are asked all the same: a list may be old, or leave out what the endpoint answers to.
-    pub(super) fn warn(&self, mut to: impl Write) -> io::Result<()> {
-        for note in &self.known.notes {
-            writeln!(to, "note: {note}")?;
-        }
-        let Some(listed) = &self.known.listed else {
-            return Ok(());
-        };
-        let variants = self.asked.suite.variants.iter();
-        let models: BTreeSet<&ModelId> = variants.map(|variant| &variant.model).collect();
-        for model in models.into_iter().filter(|model| !listed.offers(model)) {
-            let said = unlisted(listed, &self.asked.profile.name, model);
-            writeln!(to, "warning: {said}")?;
-        }
-        Ok(())
+    /// What is worth knowing before a clock starts, as lines for standard error: where prices come
+    /// from, and which ids the endpoint does not list. Those are asked all the same: a list may be
+    /// old, or leave out what the endpoint answers to.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
+        let models = self.asked.suite.variants.iter().map(|v| &v.model);
+        let models: BTreeSet<&ModelId> = models.collect();
+        let unlisted = self.known.listed.iter().flat_map(|listed| {
+            let missing = models.iter().filter(|model| !listed.offers(model));
+            missing.map(|model| {
+                let said = unlisted(listed, &self.asked.profile.name, model);
+                format!("warning: {said}")
+            })
+        });
+        notes.chain(unlisted).collect()
+    }
+
+    /// The list of models that knows the endpoint best.
+    pub(super) fn catalog(&self) -> &Catalog {
+        self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
     /// Requests that can be in flight at once.
@@ -123,12 +161,13 @@ impl Job {
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
             wording: profile.wording,
-            pacer: Pacer::new(
-                profile.requests_per_minute.and_then(NonZeroU32::new),
-                profile.tokens_per_minute.and_then(NonZeroU64::new),
-            ),
-            looks: Vec::new(),
+            pace: Pace::new(self.pacer()),
+            looks: self.asked.looks.clone(),
         }
+    }
+
+    fn pacer(&self) -> Pacer {
+        Pacer::new(&self.asked.suite, &self.asked.profile.limits)
     }
 
     fn prompt_digests(&self) -> Vec<String> {
@@ -163,10 +202,14 @@ impl Job {
             client: {
                 let mut client = settings(self.asked.suite.timeouts, self.lanes());
                 client.extend(request::settings(self.asked.profile.wording));
+                client.extend(self.pacer().limits().map(limit_setting));
                 client
             },
-            environment: None,
-            until_decided: None,
+            environment: self.asked.environment.clone(),
+            until_decided: (!self.asked.looks.is_empty()).then(|| UntilDecided {
+                looks: self.asked.looks.clone(),
+                decided_after: None,
+            }),
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -209,8 +252,7 @@ impl Job {
         model: &ModelId,
         opened: &Opened,
     ) -> Option<Explanation> {
-        let known = self.known.listed.as_ref().unwrap_or(&self.known.prices);
-        let nearest = known.nearest(model.as_str(), NEAREST_TOLD);
+        let nearest = self.catalog().nearest(model.as_str(), NEAREST_TOLD);
         let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
         explain(&Situation {
             outcome,
@@ -222,5 +264,18 @@ impl Job {
             model,
             nearest: &nearest,
         })
+    }
+}
+
+/// A rate limit as the manifest tells it: `requests_per_minute`, of one model with its id behind.
+fn limit_setting(limit: Limit) -> ClientSetting {
+    let key = limit.unit.key();
+    ClientSetting {
+        name: match limit.model {
+            Some(model) => format!("{key} {model}"),
+            None => key.to_owned(),
+        },
+        value: limit.per_minute.to_string(),
+        reason: "the endpoint's profile says so".to_owned(),
     }
 }

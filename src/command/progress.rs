@@ -123,6 +123,11 @@ impl Progress {
         }
     }
 
+    /// Says something beside the progress.
+    pub(super) fn say(&self, text: &str, err: &mut dyn Write) {
+        self.note(text, err, true);
+    }
+
     /// Leaves the terminal clean for what follows.
     pub(super) fn end(&mut self) {
         if let Screen::Bars { variants, all, .. } = &self.screen {

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::Report;
@@ -18,10 +19,11 @@ use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
 use super::judging::{Outcome, enough_was_answered};
+use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, github, report, unforeseen};
+use super::{Failure, exit, foresight, github, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -61,18 +63,40 @@ pub enum Mode {
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let asked = Asked::read(options)?;
+    let world = options.world.as_deref();
     if options.mode == Mode::List {
+        if !options.quiet {
+            // Nobody is asked: what the compiled-in list knows will do.
+            tell_before(&foresight::lines(
+                &asked,
+                &Catalog::snapshot(),
+                world,
+                options.mode,
+            )?)?;
+        }
         return list(&asked, options.json);
     }
-    let opened = endpoint::open(&asked.profile, options.world.as_deref(), options.salt)?;
+    let opened = endpoint::open(&asked.profile, world, options.salt)?;
     let job = Job::new(asked, Known::of(&opened)?);
     if !options.quiet {
-        job.warn(io::stderr())?;
+        tell_before(&job.notes())?;
+        tell_before(&foresight::lines(
+            &job.asked,
+            job.catalog(),
+            world,
+            options.mode,
+        )?)?;
     }
     match options.mode {
         Mode::Verify => verify(&job, &opened, options),
         _ => measure(&job, &opened, options),
     }
+}
+
+/// Says what is worth knowing before anything is sent.
+fn tell_before(lines: &[String]) -> io::Result<()> {
+    let mut err = io::stderr();
+    lines.iter().try_for_each(|line| writeln!(err, "{line}"))
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
@@ -146,22 +170,28 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
+    let mut looking = Looking::of(&manifest);
     let ending = session.carry_out(job, &manifest.run, |event| {
-        if let Event::Finished(sample) = &event {
-            journal.append(sample)?;
-            remedies.add(sample, || job.explain(sample, opened));
+        let mut going_on = ControlFlow::Continue(());
+        match (&event, &mut looking) {
+            (Event::Finished(sample), looking) => {
+                journal.append(sample)?;
+                remedies.add(sample, || job.explain(sample, opened));
+                looking.iter_mut().for_each(|looking| looking.add(sample));
+            }
+            (Event::Look { round }, Some(looking)) => {
+                let (flow, said) = looking.look(*round);
+                progress.say(&said, &mut io::stderr());
+                going_on = flow;
+            }
+            _ => {}
         }
         progress.update(&event, &mut io::stderr());
-        Ok(ControlFlow::Continue(()))
+        Ok(going_on)
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
-    manifest.status = match &ending {
-        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
-        Ok(Ending::Interrupted) => Status::Interrupted,
-        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
-        Err(failure) => Status::Incomplete(failure.to_string()),
-    };
+    settle(&mut manifest, &ending);
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
     remedies.tell(io::stderr());
     // What stopped the run is the first cause; what failed after it is its consequence.
@@ -174,6 +204,22 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         on_inconclusive: found.on_inconclusive,
     }
     .code())
+}
+
+/// Writes into the manifest how the run ended.
+fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
+    manifest.status = match ending {
+        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
+        Ok(Ending::Interrupted) => Status::Interrupted,
+        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Err(failure) => Status::Incomplete(failure.to_string()),
+    };
+    if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
+        looks.decided_after = Some(*round);
+        let suite = &manifest.suite;
+        let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
+        manifest.planned_trials = u64::from(*round) * trials_a_round;
+    }
 }
 
 /// What the reports of a run found out.

@@ -1,4 +1,5 @@
-//! `bakeoff suite`: say every problem of suite files, and what a suite without any can find.
+//! `bakeoff suite`: say every problem of suite files, what a suite without any can find, and what of it
+//! will disappoint.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use crate::report::forecast;
 use crate::suite::Suite;
 use crate::verdict::{TYPICAL_NOISE, power, worst_cost};
 
-use super::{Failure, exit, files};
+use super::{Failure, exit, files, foresight};
 
 /// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
 /// What is only unwise is a warning and no failure.
@@ -30,6 +31,9 @@ pub(super) fn check(paths: &[PathBuf]) -> Result<u8, Failure> {
                 let power = power(&suite, TYPICAL_NOISE);
                 let told = forecast::check(&suite, &power, &cost, &catalog.source().date);
                 write!(out, "{told}")?;
+                for (_, said) in foresight::warnings(&suite, &catalog) {
+                    writeln!(io::stderr(), "warning: {}: {said}", path.display())?;
+                }
             }
             Err(failure) => {
                 code = failure.code;

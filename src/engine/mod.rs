@@ -7,6 +7,7 @@
 
 mod event;
 mod orders;
+mod pace;
 mod retry;
 mod run;
 mod trial;
@@ -16,5 +17,6 @@ mod tests;
 
 pub use event::Event;
 pub use orders::{Ask, GoOn, Orders, Stop};
+pub use pace::Pace;
 pub use run::{Ending, run};
 pub use trial::unsayable;

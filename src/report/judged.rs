@@ -3,11 +3,13 @@
 //! Owns which question is asked of a run. Must not know procedures nor how verdicts are told. Invariant:
 //! a pure function of manifest, samples and the past that was stored with the run.
 
+use std::collections::BTreeSet;
+
 use crate::record::Manifest;
 use crate::suite::Gate;
 use crate::verdict::{
-    Evidence, Judgement, LimitCheck, Passing, Past, against_past, condense, interleaved, limits,
-    passing,
+    Evidence, Judgement, LimitCheck, Looks, Passing, Past, against_past, condense, interleaved,
+    limits, passing, sequential,
 };
 
 /// Judgements and limits, with what they are held to.
@@ -46,7 +48,7 @@ impl Judged {
         }
         if suite.variants.len() > 1 {
             judgements.push(Gated {
-                judgement: interleaved(evidence, &suite.reference, &gate),
+                judgement: Self::of_variants(manifest, evidence, &gate),
                 gates: gate.against_reference,
             });
         }
@@ -54,6 +56,24 @@ impl Judged {
             judgements,
             limits: limits(evidence, &gate),
             gate,
+        }
+    }
+
+    /// Every other variant of a run against the reference; of a run that was to end when its verdict is in,
+    /// by the looks that it planned.
+    pub fn of_variants(manifest: &Manifest, evidence: &Evidence, gate: &Gate) -> Judgement {
+        let suite = &manifest.suite;
+        let planned = manifest.until_decided.as_ref();
+        let candidates = suite.variants.len().saturating_sub(1);
+        let looks = planned.and_then(|planned| {
+            Looks::planned(&planned.looks, suite.repetitions, candidates, gate)
+        });
+        match looks {
+            None => interleaved(evidence, &suite.reference, gate),
+            Some(looks) => {
+                let rounds = whole_rounds(evidence).min(manifest.rounds());
+                sequential(evidence, &suite.reference, gate, &looks, rounds)
+            }
         }
     }
 
@@ -75,4 +95,20 @@ impl Judged {
         let gating: Vec<&Judgement> = gating.map(|gated| &gated.judgement).collect();
         passing(&gating, &self.limits, &self.gate)
     }
+}
+
+/// Rounds, from the first on, of which every trial has ended.
+fn whole_rounds(evidence: &Evidence) -> u32 {
+    let cells = evidence
+        .variants
+        .iter()
+        .flat_map(|variant| &variant.prompts);
+    let whole = cells.map(|observations| {
+        let rounds: BTreeSet<u32> = observations.iter().map(|one| one.round).collect();
+        let whole = (1..)
+            .zip(rounds)
+            .take_while(|(round, found)| round == found);
+        whole.last().map_or(0, |(round, _)| round)
+    });
+    whole.min().unwrap_or(0)
 }
