@@ -366,8 +366,18 @@ pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> S
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
         Reason::NoPast => "There is no past to compare with yet.".to_owned(),
-        Reason::Said(said) => said.clone(),
+        Reason::Said(said) => as_sentence(said),
     }
+}
+
+/// With a capital and a full stop.
+fn as_sentence(said: &str) -> String {
+    let mut rest = said.chars();
+    let first: String = rest
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect());
+    let stop = if said.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", rest.as_str())
 }
 
 /// Everything to know beside a verdict, sentence by sentence.
