@@ -219,6 +219,8 @@ fn manifest() -> Manifest {
         },
         prices: None,
         client: Vec::new(),
+        environment: None,
+        until_decided: None,
         planned_trials: (VARIANTS * PROMPTS * REPETITIONS) as u64,
         plan_digest: String::new(),
         platform: String::new(),

@@ -3,6 +3,8 @@
 //! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
+mod judging;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -17,6 +19,8 @@ use crate::command::{self, Verb};
 use crate::record::{Age, Retention};
 use crate::suite::import::Origin;
 use crate::suite::parse_percent;
+
+use judging::{AcceptArgs, CompareArgs, HistoryArgs};
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -42,6 +46,12 @@ enum VerbArgs {
     Run(RunArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
+    /// Judge the models of one run, or a run against an earlier one; fails where one regressed
+    Compare(CompareArgs),
+    /// Add a run to a history, the past that later runs are judged against
+    Accept(AcceptArgs),
+    /// Show the trend of each model in a history
+    History(HistoryArgs),
     /// List the runs on the disk, or delete old ones
     Runs(RunsArgs),
     /// Write a suite and a project file to start from
@@ -93,7 +103,9 @@ enum VerbArgs {
     bakeoff run suites/quickstart.toml\n  \
     bakeoff run suites/quickstart.toml --endpoint vercel -m openai/gpt-5-mini -m openai/gpt-5-nano\n  \
     bakeoff run suites/quickstart.toml --endpoint http://127.0.0.1:8000/v1 -m Qwen/Qwen3-8B\n  \
-    bakeoff run suites/support.toml --list")]
+    bakeoff run suites/support.toml --list\n  \
+    bakeoff run suites/quickstart.toml --until-decided\n  \
+    bakeoff run suites/quickstart.toml --history baselines/quickstart.jsonl")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 struct RunArgs {
     /// The suite, a TOML file
@@ -131,6 +143,16 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
+    /// noted in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "verify"])]
+    history: Option<PathBuf>,
+    /// Where the run is made, in your words: only runs of the same label are compared with a history
+    #[arg(long, value_name = "LABEL")]
+    environment: Option<String>,
+    /// Look after whole rounds, and end when every primary comparison with the reference is decided
+    #[arg(long, conflicts_with_all = ["list", "verify", "history"])]
+    until_decided: bool,
     /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
@@ -169,6 +191,10 @@ enum FormatArg {
     SamplesCsv,
     /// The comparison as JSON
     Json,
+    /// junit.xml
+    Junit,
+    /// A short summary in Markdown; its first line is a hidden mark, so that a comment can be replaced
+    Summary,
     /// histograms.hlog
     Hlog,
 }
@@ -410,9 +436,14 @@ fn verb(args: VerbArgs) -> Verb {
                 FormatArg::Csv => command::report::Format::Csv,
                 FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
                 FormatArg::Json => command::report::Format::Json,
+                FormatArg::Junit => command::report::Format::Junit,
+                FormatArg::Summary => command::report::Format::Summary,
                 FormatArg::Hlog => command::report::Format::Hlog,
             }),
         }),
+        VerbArgs::Compare(args) => Verb::Compare(args.into()),
+        VerbArgs::Accept(args) => Verb::Accept(args.into()),
+        VerbArgs::History(args) => Verb::History(args.into()),
         VerbArgs::Runs(args) => Verb::Runs(runs_options(args)),
         VerbArgs::Init(args) => Verb::Init(command::init::Options {
             folder: args.folder,
@@ -526,6 +557,9 @@ fn run_options(args: RunArgs) -> command::run::Options {
         salt: args.salt,
         output: args.output,
         project: args.project,
+        history: args.history,
+        environment: args.environment,
+        until_decided: args.until_decided,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,
             (false, true) => command::run::Mode::Verify,

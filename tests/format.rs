@@ -12,8 +12,10 @@ use std::path::Path;
 
 use bakeoff::record::{
     Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
-    Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
+    Outcome, PriceSource, Sample, Selection, Status, ToolCall, UntilDecided, Usage,
 };
+use bakeoff::report::{Compared, Judged};
+use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
@@ -21,6 +23,9 @@ use bakeoff::suite::{
     TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
+use bakeoff::verdict::{
+    Comparison, Effect, Judgement, Procedure, Reason, Route, Situation, Size, Verdict,
+};
 use serde_json::{Map, Value, json};
 
 type Names = BTreeSet<String>;
@@ -228,6 +233,11 @@ fn manifest(status: Status) -> Manifest {
             value: "v".to_owned(),
             reason: "r".to_owned(),
         }],
+        environment: Some("e".to_owned()),
+        until_decided: Some(UntilDecided {
+            looks: vec![1],
+            decided_after: Some(1),
+        }),
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         platform: "p".to_owned(),
@@ -374,6 +384,68 @@ fn tables_have_the_documented_columns() {
     let metrics = lines.map(|line| line.split(',').next().unwrap().rsplit(':').next().unwrap());
     let metrics = metrics.map(str::to_owned).collect();
     assert_same(documented("`histograms.hlog`"), metrics, "the histograms");
+}
+
+/// A judgement of one comparison with everything in it.
+fn judgement() -> Judgement {
+    let metric = Metric::Ttft;
+    let effect = Effect {
+        estimate: 1.1,
+        interval: Interval::new(1.0, 1.2),
+        level: 0.95,
+    };
+    Judgement {
+        situation: Situation::Interleaved,
+        comparisons: vec![Comparison {
+            candidate: "c".to_owned(),
+            reference: "r".to_owned(),
+            metric,
+            primary: true,
+            procedure: Procedure::AlignedRanks,
+            bounds: Bounds::default_of(metric),
+            effect: Some(effect),
+            size: Size::default(),
+            tests: None,
+            verdict: Verdict::Inconclusive,
+            reasons: vec![Reason::TooWide],
+            detectable: None,
+            needed: None,
+            per_prompt: vec![("p".to_owned(), 1.1)],
+            influence: None,
+            within_routes: vec![Route {
+                provider: "p".to_owned(),
+                share_reference: 0.5,
+                share_candidate: 0.5,
+                effect: Some(effect),
+                verdict: Verdict::Ok,
+            }],
+        }],
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn verdicts_have_the_documented_columns() {
+    // A script that acts on a verdict relies on its column.
+    let judged = Judged::of_judgement(judgement(), &Gate::default());
+    let compared = Compared::new("s", "what", "bakeoff", &judged);
+    let mut bytes = Vec::new();
+    compared.write_csv(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let columns = text.lines().next().unwrap().split(',').map(str::to_owned);
+    assert_same(
+        documented("`comparisons.csv`"),
+        columns.collect(),
+        "comparisons.csv",
+    );
+    let page = file("FORMAT.md");
+    let document: Value = serde_json::from_str(&compared.json()).unwrap();
+    let section = document["verdicts"][0].as_object().unwrap();
+    let told = section["told"][0].as_object().unwrap();
+    let keys = document.as_object().unwrap().keys();
+    for key in keys.chain(section.keys()).chain(told.keys()) {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
 }
 
 #[test]

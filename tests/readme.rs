@@ -226,7 +226,14 @@ fn shown_files_are_valid() {
 #[test]
 fn exit_codes_are_listed() {
     // A CI job decides by them.
-    for code in [exit::DONE, exit::USAGE, exit::INCOMPLETE, exit::INTERRUPTED] {
+    for code in [
+        exit::DONE,
+        exit::FAILED,
+        exit::USAGE,
+        exit::INCONCLUSIVE,
+        exit::INCOMPLETE,
+        exit::INTERRUPTED,
+    ] {
         assert!(readme().contains(&format!("\n| {code} | ")), "{code}");
     }
 }
@@ -261,7 +268,7 @@ fn screen(style: Style) -> String {
     let manifest = run.manifest().unwrap();
     let samples = run.samples().unwrap();
     let samples = samples.map(|sample| sample.map_err(Box::<dyn Error>::from));
-    let report = Report::read(&manifest, samples, |_| false, std::io::sink()).unwrap();
+    let report = Report::read(&manifest, samples, |_| false, None, std::io::sink()).unwrap();
     report.terminal(style)
 }
 

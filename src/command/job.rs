@@ -12,14 +12,16 @@ use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::{
     ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
+    UntilDecided,
 };
 use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
 use crate::units::{ModelId, digest};
+use crate::verdict::Looks;
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
 use super::endpoint::Opened;
 use super::run::{Mode, Options};
-use super::{Failure, endpoint, files};
+use super::{Failure, TOOL, endpoint, files};
 
 /// What a run is to do, before anybody was asked about models.
 pub(super) struct Asked {
@@ -27,6 +29,10 @@ pub(super) struct Asked {
     pub(super) plan: Plan,
     pub(super) profile: Profile,
     selection: Selection,
+    /// The user's label of where the run is made.
+    environment: Option<String>,
+    /// Rounds after which the run looks whether its verdict is in; empty: it does not.
+    looks: Vec<u32>,
 }
 
 /// What a run is to do, and what is known of those who are to do it.
@@ -60,7 +66,14 @@ impl Asked {
             return Err(Failure::usage(said));
         }
         let plan = plan(&suite);
+        let looks = if options.until_decided {
+            looks(&suite)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
+            environment: options.environment.clone(),
+            looks,
             suite,
             plan,
             profile,
@@ -71,6 +84,26 @@ impl Asked {
             },
         })
     }
+}
+
+/// When a run of this suite looks whether its verdict is in.
+fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
+    let candidates = suite.variants.len().saturating_sub(1);
+    if candidates == 0 {
+        return Err(Failure::usage(format!(
+            "--until-decided compares with the reference, but `{}` is the only model: name another one",
+            suite.reference
+        )));
+    }
+    let gate = suite.gate.clone().unwrap_or_default();
+    let looks = Looks::plan(suite.repetitions, candidates, &gate);
+    if looks.rounds().len() < 2 {
+        return Err(Failure::usage(format!(
+            "--until-decided first looks after round 2, but there are {} repetitions: at least 3 are needed",
+            suite.repetitions
+        )));
+    }
+    Ok(looks.rounds().to_vec())
 }
 
 /// What of the suite the endpoint's route cannot carry, if there is such a thing.
@@ -132,6 +165,7 @@ impl Job {
             prices: suite.variants.iter().map(prices).collect(),
             wording: profile.wording,
             pace: Pace::new(self.pacer()),
+            looks: self.asked.looks.clone(),
         }
     }
 
@@ -155,7 +189,7 @@ impl Job {
         let resolved = serde_json::to_vec(&self.asked.suite).expect("a suite is always JSON");
         Manifest {
             version: Manifest::VERSION,
-            tool: concat!("bakeoff ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: TOOL.to_owned(),
             run,
             started_at,
             status: Status::Running,
@@ -174,6 +208,11 @@ impl Job {
                 client.extend(self.pacer().limits().map(limit_setting));
                 client
             },
+            environment: self.asked.environment.clone(),
+            until_decided: (!self.asked.looks.is_empty()).then(|| UntilDecided {
+                looks: self.asked.looks.clone(),
+                decided_after: None,
+            }),
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -4,17 +4,25 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+pub mod accept;
+mod baseline;
 mod catalogue;
+pub mod compare;
 mod endpoint;
 mod files;
 mod foresight;
+mod github;
+pub mod history;
 pub mod import;
 pub mod init;
 mod job;
+mod judging;
+mod looking;
 pub mod models;
 mod named;
 pub mod pages;
 mod progress;
+mod records;
 mod remedies;
 pub mod report;
 pub mod run;
@@ -28,6 +36,9 @@ pub mod suite;
 use rand::TryRng;
 use std::io::{self, IsTerminal, Write};
 
+/// Name and version of the program, as records keep them.
+const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VERSION"));
+
 /// What the user asked for.
 #[derive(Debug)]
 pub enum Verb {
@@ -35,6 +46,12 @@ pub enum Verb {
     Run(run::Options),
     /// `bakeoff report`
     Report(report::Options),
+    /// `bakeoff compare`
+    Compare(compare::Options),
+    /// `bakeoff accept`
+    Accept(accept::Options),
+    /// `bakeoff history`
+    History(history::Options),
     /// `bakeoff size`
     Size(size::Options),
     /// `bakeoff suite check`
@@ -59,8 +76,12 @@ pub enum Verb {
 pub mod exit {
     /// Done; every gate passed.
     pub const DONE: u8 = 0;
+    /// A gate failed: a primary metric regressed, or a limit is broken.
+    pub const FAILED: u8 = 1;
     /// Bad usage, suite, project file or run folder.
     pub const USAGE: u8 = 2;
+    /// A primary comparison could not be told, and the suite asks that to fail.
+    pub const INCONCLUSIVE: u8 = 3;
     /// The run is incomplete: endpoint unreachable, too many failures to judge.
     pub const INCOMPLETE: u8 = 4;
     /// Interrupted; what finished is kept.
@@ -110,6 +131,9 @@ pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Report(options) => report::execute(&options),
+        Verb::Compare(options) => compare::execute(&options),
+        Verb::Accept(options) => accept::execute(&options),
+        Verb::History(options) => history::execute(&options),
         Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(options) => suite::check(&options),
         Verb::Models(options) => models::execute(&options),

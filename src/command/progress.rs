@@ -121,8 +121,13 @@ impl Progress {
             Event::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
             // No trial, but money all the same.
             Event::WarmedUp { variant, spent, .. } => self.tally.pay(*variant, *spent),
-            Event::Started { .. } => {}
+            Event::Started { .. } | Event::Look { .. } => {}
         }
+    }
+
+    /// Says something beside the progress.
+    pub(super) fn say(&self, text: &str, err: &mut dyn Write) {
+        self.note(text, err, true);
     }
 
     /// Leaves the terminal clean for what follows.

@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{JournalError, Manifest, Run, RunError};
+use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 
+use super::baseline::past_of;
+use super::records::TellingSamples;
 use super::{Failure, colour, exit};
-
-/// Lines that cannot be read are told one by one up to this many.
-const LINES_TOLD: usize = 5;
 
 /// What `bakeoff report` was told.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub enum Format {
     Csv,
     SamplesCsv,
     Json,
+    Junit,
+    Summary,
     Hlog,
 }
 
@@ -59,8 +61,13 @@ pub(super) fn print(
 ) -> Result<(), Failure> {
     let file = match format {
         Format::Terminal => return show(report, out),
+        Format::Summary => {
+            out.write_all(summary(&report.subject()).as_bytes())?;
+            return Ok(out.flush()?);
+        }
         Format::Markdown => report::Format::Markdown,
         Format::Json => report::Format::Json,
+        Format::Junit => report::Format::Junit,
         Format::Hlog => report::Format::Histograms,
         Format::Csv | Format::SamplesCsv => report::Format::ComparisonCsv,
     };
@@ -105,7 +112,7 @@ pub(super) fn tell_paths(folder: &Path) -> Result<(), Failure> {
 const COLUMNS_PIPED: usize = 200;
 
 /// Colour and width that suit standard output.
-fn style() -> Style {
+pub(super) fn style() -> Style {
     let out = io::stdout();
     let width = terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
     Style {
@@ -121,37 +128,15 @@ fn read<'m>(
     manifest: &'m Manifest,
     samples_csv: impl Write,
 ) -> Result<Report<'m>, Failure> {
-    let mut samples = run.samples()?;
-    let mut lost = 0;
-    let told = samples.by_ref().map(|sample| {
-        sample.map_err(|error| {
-            if let JournalError::Line { .. } = error {
-                lost += 1;
-                if lost <= LINES_TOLD {
-                    // With standard error gone there is nobody left to tell.
-                    let _ = writeln!(io::stderr(), "warning: {error}; it is left out");
-                }
-            }
-            ReadError::Journal(error)
-        })
-    });
+    let mut samples = TellingSamples::of(run)?;
+    let read = samples
+        .by_ref()
+        .map(|sample| sample.map_err(ReadError::Journal));
     let is_lost_line =
         |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
-    let report = Report::read(manifest, told, is_lost_line, samples_csv)?;
-    let mut err = io::stderr();
-    if lost > LINES_TOLD {
-        writeln!(
-            err,
-            "warning: {} further lines are left out",
-            lost - LINES_TOLD
-        )?;
-    }
-    if let Some(line) = samples.torn() {
-        writeln!(
-            err,
-            "note: line {line} of the samples was never finished; it is left out"
-        )?;
-    }
+    let past = run.past()?.map(|history| past_of(&history, manifest));
+    let report = Report::read(manifest, read, is_lost_line, past.as_ref(), samples_csv)?;
+    samples.end()?;
     Ok(report)
 }
 

@@ -4,6 +4,7 @@
 //! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::catalog::Catalog;
@@ -11,14 +12,19 @@ use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::{Incomplete, Report, VerificationDocument};
+use crate::suite::OnInconclusive;
+use crate::verdict::Passing;
 
+use super::baseline::Baseline;
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
+use super::judging::{Outcome, enough_was_answered};
+use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, foresight, print_json, report, unforeseen};
+use super::{Failure, exit, foresight, github, print_json, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -36,6 +42,9 @@ pub struct Options {
     pub salt: Option<u64>,
     pub output: PathBuf,
     pub project: Option<PathBuf>,
+    pub history: Option<PathBuf>,
+    pub environment: Option<String>,
+    pub until_decided: bool,
     pub mode: Mode,
     pub quiet: bool,
     pub json: bool,
@@ -113,7 +122,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
         if let Event::Finished(sample) = event {
             samples.push(*sample);
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     progress.end();
     samples.sort_by_key(|sample| sample.trial);
@@ -156,6 +165,10 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
 
 /// The whole run: asks, records, reports.
 fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+    let suite = &job.asked.suite;
+    let baseline = options.history.as_deref();
+    let baseline = baseline.map(|path| Baseline::open(path, &suite.name));
+    let baseline = baseline.transpose()?;
     let session = Session::open(job, opened)?;
     // To the second: it is a label, and part of the folder's name.
     let began =
@@ -167,48 +180,93 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
+    let mut looking = Looking::of(&manifest);
     let ending = session.carry_out(job, &manifest.run, |event| {
-        if let Event::Finished(sample) = &event {
-            journal.append(sample)?;
-            remedies.add(sample, || job.explain(sample, opened));
+        let mut going_on = ControlFlow::Continue(());
+        match (&event, &mut looking) {
+            (Event::Finished(sample), looking) => {
+                journal.append(sample)?;
+                remedies.add(sample, || job.explain(sample, opened));
+                looking.iter_mut().for_each(|looking| looking.add(sample));
+            }
+            (Event::Look { round }, Some(looking)) => {
+                let (flow, said) = looking.look(*round);
+                progress.say(&said, &mut io::stderr());
+                going_on = flow;
+            }
+            _ => {}
         }
         progress.update(&event, &mut io::stderr());
-        Ok(())
+        Ok(going_on)
     });
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
-    manifest.status = match &ending {
-        Ok(Ending::Complete) => Status::Complete,
+    settle(&mut manifest, &ending);
+    let told = close(&run, &journal, &manifest, options, baseline.as_ref());
+    remedies.tell(io::stderr());
+    // What stopped the run is the first cause; what failed after it is its consequence.
+    let ending = ending.map_err(|failure| kept(failure, &run))?;
+    let found = told.map_err(|failure| kept(failure, &run))?;
+    Ok(Outcome {
+        interrupted: ending == Ending::Interrupted,
+        incomplete: !found.sound,
+        passing: found.passing,
+        on_inconclusive: found.on_inconclusive,
+    }
+    .code())
+}
+
+/// Writes into the manifest how the run ended.
+fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
+    manifest.status = match ending {
+        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
-    let judged = close(&run, &journal, &manifest, options);
-    remedies.tell(io::stderr());
-    // What stopped the run is the first cause; what failed after it is its consequence.
-    let ending = ending.map_err(|failure| kept(failure, &run))?;
-    let judged = judged.map_err(|failure| kept(failure, &run))?;
-    Ok(match ending {
-        Ending::Interrupted => exit::INTERRUPTED,
-        Ending::Complete if judged => exit::DONE,
-        Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
-    })
+    if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
+        looks.decided_after = Some(*round);
+        let suite = &manifest.suite;
+        let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
+        manifest.planned_trials = u64::from(*round) * trials_a_round;
+    }
 }
 
-/// Settles the records of a run that has ended, makes its reports and shows them. Returns whether
-/// the variants can be judged.
+/// What the reports of a run found out.
+struct Found {
+    /// Whether the run did all it was to do, and its variants can be judged.
+    sound: bool,
+    passing: Passing,
+    on_inconclusive: OnInconclusive,
+}
+
+/// Settles the records of a run that has ended, makes its reports, shows them, and lets the history
+/// learn.
 fn close(
     run: &Run,
     journal: &Writer<Sample>,
     manifest: &Manifest,
     options: &Options,
-) -> Result<bool, Failure> {
+    baseline: Option<&Baseline<'_>>,
+) -> Result<Found, Failure> {
     journal.sync()?;
     run.write_manifest(manifest)?;
     run.point_latest()?;
+    if let Some(baseline) = baseline {
+        baseline.store(run, manifest)?;
+    }
     let report = report::make_files(run, manifest)?;
     tell(&report, run, options)?;
-    Ok(can_be_judged(&report))
+    let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
+    let judged = report.judged();
+    if let Some(baseline) = baseline.filter(|_| sound) {
+        baseline.learn(run, manifest, judged)?;
+    }
+    Ok(Found {
+        sound,
+        passing: judged.passing(),
+        on_inconclusive: judged.gate.on_inconclusive,
+    })
 }
 
 /// A failure of our own, with what is left of the run: nothing that was paid for is lost.
@@ -227,6 +285,7 @@ fn kept(failure: Failure, run: &Run) -> Failure {
 }
 
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
+    github::tell_job(&report.subject())?;
     if options.json {
         return report::print(report, report::Format::Json, io::stdout().lock());
     }
@@ -235,16 +294,6 @@ fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure
         return Ok(());
     }
     report::tell_paths(run.folder())
-}
-
-/// Whether each variant answered at least half of its trials: below that a comparison is about who
-/// was left, not about the variants.
-fn can_be_judged(report: &Report<'_>) -> bool {
-    report
-        .summary()
-        .variants
-        .iter()
-        .all(|variant| variant.figures.counts.answered * 2 >= variant.figures.counts.planned)
 }
 
 fn show(options: &Options) -> Show {

@@ -3,6 +3,7 @@
 //! Owns the runtime and the signals of a run. Must not know what becomes of its events. Invariant: when
 //! a session returns, the engine has ended and every event was handed on.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -41,20 +42,22 @@ impl Session {
         })
     }
 
-    /// Runs the engine and hands each event on, in order. When taking an event fails (the disk is
-    /// full, perhaps) the run is stopped, and the failure returned once it has ended.
+    /// Runs the engine and hands each event on, in order. What is returned for [`Event::Look`] says
+    /// whether the run goes on; for other events it is not asked. When taking an event fails (the disk
+    /// is full, perhaps) the run is stopped, and the failure returned once it has ended.
     pub(super) fn carry_out(
         self,
         job: &Job,
         run: &str,
-        mut take: impl FnMut(Event) -> Result<(), Failure>,
+        mut take: impl FnMut(Event) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<Ending, Failure> {
         let Self { runtime, transport } = self;
         let orders = Arc::new(job.orders(run));
         let (events, mut told) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(false);
+        let (answer, go_on) = mpsc::channel(1);
         runtime.block_on(async {
-            let engine = tokio::spawn(engine::run(transport, orders, events, stopped));
+            let engine = tokio::spawn(engine::run(transport, orders, events, stopped, go_on));
             let asked = async {
                 interrupted().await;
                 stop.send_replace(true);
@@ -65,11 +68,20 @@ impl Session {
             let taken = async {
                 let mut failure = None;
                 while let Some(event) = told.recv().await {
-                    if failure.is_none()
-                        && let Err(failed) = take(event)
-                    {
-                        failure = Some(failed);
-                        stop.send_replace(true);
+                    let asked = matches!(event, Event::Look { .. });
+                    let mut going_on = failure.is_none();
+                    if going_on {
+                        match take(event) {
+                            Ok(flow) => going_on = flow.is_continue(),
+                            Err(failed) => {
+                                failure = Some(failed);
+                                stop.send_replace(true);
+                            }
+                        }
+                    }
+                    if asked {
+                        // An engine that was stopped meanwhile does not listen any more.
+                        let _ = answer.send(going_on).await;
                     }
                 }
                 failure

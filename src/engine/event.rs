@@ -4,7 +4,7 @@ use crate::record::{Outcome, Sample};
 use crate::units::{Nanos, Usd};
 
 /// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
-/// other and never answer.
+/// other and never answer; whether to go on after a look is told beside them ([`super::GoOn`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// An untimed request of a variant (by its index in the suite) ended: a warm-up's before the first
@@ -37,6 +37,12 @@ pub enum Event {
     },
     /// A trial ended.
     Finished(Box<Sample>),
+    /// Every trial of the rounds so far has ended, nothing is in flight, and the run waits to be told
+    /// whether to go on (see [`super::Orders::looks`]).
+    Look {
+        /// The last round that was carried out, from 1.
+        round: u32,
+    },
     /// No further slot will start, for this reason.
     Stopping(String),
 }

@@ -17,7 +17,7 @@ mod trial;
 mod tests;
 
 pub use event::Event;
-pub use orders::{Ask, Orders, Stop};
+pub use orders::{Ask, GoOn, Orders, Stop};
 pub use pace::Pace;
 pub use run::{Ending, run};
 pub use trial::unsayable;

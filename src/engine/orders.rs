@@ -3,7 +3,7 @@
 //! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
 //! while a run goes on, but for what was counted against limits.
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::catalog::Prices;
 use crate::gateway::{Outgoing, Recording, Transport};
@@ -49,10 +49,16 @@ pub struct Orders {
     pub wording: Wording,
     /// Spaces what is sent by what the endpoint allows a minute.
     pub pace: Pace,
+    /// Rounds after which the run asks whether to go on, where any are left. Empty: it never asks.
+    pub looks: Vec<u32>,
 }
 
 /// The request to stop: `true` once someone wants the run to end.
 pub type Stop = watch::Receiver<bool>;
+
+/// The answers to [`super::Event::Look`], one each: `false` ends the run there. Where nobody can answer
+/// any more it goes on.
+pub type GoOn = mpsc::Receiver<bool>;
 
 /// Returns once a stop is asked for; never, when nobody can ask any more.
 pub(super) async fn stopped(stop: &mut Stop) {

@@ -15,7 +15,7 @@ use crate::units::Nanos;
 
 use super::cache;
 use super::event::Event;
-use super::orders::{Ask, Orders, Stop, stopped};
+use super::orders::{Ask, GoOn, Orders, Stop, stopped};
 use super::trial::{self, Ready, Start};
 
 /// How long an interrupted run waits for what is in flight.
@@ -29,6 +29,11 @@ const INTERRUPTED: &str = "interrupted";
 pub enum Ending {
     /// Every slot was carried out.
     Complete,
+    /// Whoever was asked after this round said that no further one is needed.
+    Decided {
+        /// From 1.
+        round: u32,
+    },
     /// Someone asked it to stop.
     Interrupted,
     /// Going on made no sense, for this reason.
@@ -43,15 +48,16 @@ pub async fn run<A: Ask>(
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
     mut stop: Stop,
+    mut go_on: GoOn,
 ) -> Ending {
     tokio::select! {
         () = trial::warm_up(&asker, &orders, &events) => {}
         () = stopped(&mut stop) => return Ending::Interrupted,
     }
     let mut flying = JoinSet::new();
-    let ending = start_slots(&asker, &orders, &events, &mut stop, &mut flying).await;
+    let ending = start_slots(&asker, &orders, &events, &mut stop, &mut go_on, &mut flying).await;
     let reason = match &ending {
-        Ending::Complete => None,
+        Ending::Complete | Ending::Decided { .. } => None,
         Ending::Interrupted => Some(INTERRUPTED.to_owned()),
         Ending::Hopeless(reason) => Some(reason.clone()),
     };
@@ -69,10 +75,20 @@ async fn start_slots<A: Ask>(
     orders: &Arc<Orders>,
     events: &mpsc::Sender<Event>,
     stop: &mut Stop,
+    go_on: &mut GoOn,
     flying: &mut JoinSet<Option<String>>,
 ) -> Ending {
     let most = usize::try_from(orders.suite.concurrency).unwrap_or(usize::MAX);
+    let mut round = 1;
     for slot in orders.plan.slots() {
+        if slot.round > round {
+            if orders.looks.contains(&round)
+                && let Some(ending) = look(round, events, stop, go_on, flying).await
+            {
+                return ending;
+            }
+            round = slot.round;
+        }
         while flying.len() >= most {
             tokio::select! {
                 Some(ended) = flying.join_next() => {
@@ -104,6 +120,33 @@ async fn start_slots<A: Ask>(
         ));
     }
     Ending::Complete
+}
+
+/// Waits until nothing is in flight, and asks whether to go on. Returns how the run ends, if it does.
+async fn look(
+    round: u32,
+    events: &mpsc::Sender<Event>,
+    stop: &mut Stop,
+    go_on: &mut GoOn,
+    flying: &mut JoinSet<Option<String>>,
+) -> Option<Ending> {
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Some(Ending::Interrupted),
+            ended = flying.join_next() => match ended {
+                Some(Ok(Some(reason))) => return Some(Ending::Hopeless(reason)),
+                Some(_) => {}
+                None => break,
+            },
+        }
+    }
+    let _ = events.send(Event::Look { round }).await;
+    tokio::select! {
+        biased;
+        () = stopped(stop) => Some(Ending::Interrupted),
+        told = go_on.recv() => (told == Some(false)).then_some(Ending::Decided { round }),
+    }
 }
 
 /// Waits before a slot starts. Slots that land meanwhile may show that waiting makes no sense.

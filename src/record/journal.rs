@@ -4,7 +4,8 @@
 //! Must not know the records beyond [`Entry`]. Invariant: a record is in the kernel's hands when
 //! `append` returns, no matter how the process ends; and one bad line costs no other.
 
-use std::fs::{File, OpenOptions};
+use std::borrow::Cow;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -85,8 +86,9 @@ pub enum JournalError {
     /// One line is no record; those after it can be read.
     #[error("{file}:{line}: {problem}")]
     Line {
-        /// The journal's bare name: reports tell of such lines, and no path goes into reports.
-        file: &'static str,
+        /// The bare name of a run's journal: reports tell of such lines, and no path goes into
+        /// reports. Of a file that the user named, as it was named.
+        file: Cow<'static, str>,
         /// Number of the line, from 1.
         line: u64,
         /// What is wrong with it.
@@ -154,7 +156,9 @@ impl<E: Entry> Writer<E> {
     /// # Errors
     /// Where it cannot be made, or is there already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
-        Self::open_with(folder, OpenOptions::new().create_new(true).append(true))
+        let mut options = OpenOptions::new();
+        let private = private(options.create_new(true).append(true));
+        Self::open_with(folder.join(E::FILE), private)
     }
 
     /// Opens the journal in `folder` to append to it; a new one where there is none.
@@ -163,15 +167,32 @@ impl<E: Entry> Writer<E> {
     /// Where it cannot be opened.
     pub fn append_to(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
-        let mut writer = Self::open_with(folder, options.create(true).read(true).append(true))?;
-        writer.torn = ends_within_a_line(&mut writer.file)
-            .map_err(|source| file_error(&writer.path, source))?;
-        Ok(writer)
+        let private = private(options.create(true).read(true).append(true));
+        Self::open_with(folder.join(E::FILE), private)?.after_what_is_there()
     }
 
-    fn open_with(folder: &Path, options: &mut OpenOptions) -> Result<Self, JournalError> {
-        let path = folder.join(E::FILE);
-        let file = private(options)
+    /// Opens the file of that name to append to it, with its folder where there is none. It is the
+    /// user's own file, to be committed and shared: the user's rights hold.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn append_to_file(path: &Path) -> Result<Self, JournalError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| file_error(folder, source))?;
+        }
+        let mut options = OpenOptions::new();
+        let options = options.create(true).read(true).append(true);
+        Self::open_with(path.to_owned(), options)?.after_what_is_there()
+    }
+
+    fn after_what_is_there(mut self) -> Result<Self, JournalError> {
+        self.torn =
+            ends_within_a_line(&mut self.file).map_err(|source| file_error(&self.path, source))?;
+        Ok(self)
+    }
+
+    fn open_with(path: PathBuf, options: &OpenOptions) -> Result<Self, JournalError> {
+        let file = options
             .open(&path)
             .map_err(|source| file_error(&path, source))?;
         Ok(Self {
@@ -190,18 +211,32 @@ impl<E: Entry> Writer<E> {
     /// Where the record would not be readable, and then nothing was written; or where the file
     /// failed, and then the next record begins a line of its own all the same.
     pub fn append(&mut self, entry: &E) -> Result<(), JournalError> {
+        self.append_all(std::slice::from_ref(entry))
+    }
+
+    /// Appends records as one write: another process that appends to the same file finds its own lines
+    /// before or after them, never between.
+    ///
+    /// # Errors
+    /// As [`Writer::append`]; where one record is refused, none is written.
+    pub fn append_all(&mut self, entries: &[E]) -> Result<(), JournalError> {
         self.line.clear();
         self.line.shrink_to(KEPT_BUFFER_BYTES);
+        if entries.is_empty() {
+            return Ok(());
+        }
         if self.torn {
             self.line.push(b'\n');
         }
-        self.write_line(entry)
-            .map_err(|problem| JournalError::Refused {
-                file: E::FILE,
-                problem,
-            })?;
+        for entry in entries {
+            self.write_line(entry)
+                .map_err(|problem| JournalError::Refused {
+                    file: E::FILE,
+                    problem,
+                })?;
+        }
         self.torn = true;
-        // One write call, as long as the system takes the line whole, as files do.
+        // One write call, as long as the system takes the lines whole, as files do.
         self.file
             .write_all(&self.line)
             .map_err(|source| file_error(&self.path, source))?;
@@ -214,9 +249,10 @@ impl<E: Entry> Writer<E> {
         if entry.version() != E::VERSION {
             return Err(LineProblem::NoSuchVersion(entry.version()));
         }
+        let before = self.line.len();
         serde_json::to_writer(&mut self.line, entry).map_err(LineProblem::Broken)?;
         self.line.push(b'\n');
-        if self.line.len() > MAX_LINE_BYTES {
+        if self.line.len() - before > MAX_LINE_BYTES {
             return Err(LineProblem::TooLong);
         }
         Ok(())
@@ -263,6 +299,8 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 #[derive(Debug)]
 pub struct Reader<R, E> {
     source: R,
+    /// What is told of the file: [`Entry::FILE`], or the name that the user gave.
+    name: Cow<'static, str>,
     line: Vec<u8>,
     number: u64,
     broken: u64,
@@ -290,6 +328,17 @@ impl<E: Entry> Reader<BufReader<File>, E> {
         let file = File::open(&path).map_err(|source| file_error(&path, source))?;
         Ok(Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
     }
+
+    /// Opens the file of that name.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open_file(path: &Path) -> Result<Self, JournalError> {
+        let file = File::open(path).map_err(|source| file_error(path, source))?;
+        let mut reader = Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file));
+        reader.name = path.display().to_string().into();
+        Ok(reader)
+    }
 }
 
 impl<R: BufRead, E: Entry> Reader<R, E> {
@@ -297,6 +346,7 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
     pub fn new(source: R) -> Self {
         Self {
             source,
+            name: Cow::Borrowed(E::FILE),
             line: Vec::new(),
             number: 0,
             broken: 0,
@@ -371,13 +421,13 @@ impl<R: BufRead, E: Entry> Iterator for Reader<R, E> {
             Ok(read) => read?,
             Err(source) => {
                 self.failed = true;
-                return Some(Err(file_error(Path::new(E::FILE), source)));
+                return Some(Err(file_error(Path::new(self.name.as_ref()), source)));
             }
         };
         Some(read.map_err(|problem| {
             self.broken += 1;
             JournalError::Line {
-                file: E::FILE,
+                file: self.name.clone(),
                 line: self.number,
                 problem,
             }

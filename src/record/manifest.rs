@@ -30,7 +30,14 @@ pub struct Manifest {
     pub prices: Option<PriceSource>,
     /// Every setting of the HTTP client, with its reason.
     pub client: Vec<ClientSetting>,
-    /// Trials in the plan.
+    /// The user's label of where the run was made (`--environment`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Of a run that was to end when its verdict is in (`--until-decided`): when it was to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_decided: Option<UntilDecided>,
+    /// Trials that the run was to carry out: those of the plan, or of its first rounds where the verdict
+    /// was in after them.
     pub planned_trials: u64,
     /// Digest of the order of all trials.
     pub plan_digest: String,
@@ -41,6 +48,28 @@ pub struct Manifest {
 impl Manifest {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
+
+    /// Rounds that the run was to carry out: the suite's repetitions, or fewer where the verdict was in
+    /// before them.
+    pub fn rounds(&self) -> u32 {
+        let decided = self
+            .until_decided
+            .as_ref()
+            .and_then(|looks| looks.decided_after);
+        decided.unwrap_or(self.suite.repetitions)
+    }
+}
+
+/// When a run looked whether its verdict is in. How far a verdict must go at each look depends on all
+/// that were planned, so they are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UntilDecided {
+    /// Rounds after which it was to look, rising; the last is the suite's repetitions.
+    pub looks: Vec<u32>,
+    /// The round after which it ended because every primary comparison was decided; absent where it
+    /// went on to its last round, or ended for another reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_after: Option<u32>,
 }
 
 /// How a run went.

@@ -23,9 +23,14 @@ pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
 pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
-pub use history::{Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
+pub use history::{
+    AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
+    HistoryVariant, Level, Standing,
+};
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
-pub use manifest::{ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status};
+pub use manifest::{
+    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided,
+};
 pub use outcome::{Failure, Outcome};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};

@@ -163,7 +163,16 @@ impl Run {
             serde_json::to_writer_pretty(&mut *file, manifest)?;
             file.write_all(b"\n")
         };
-        self.replace(MANIFEST, fill, File::sync_all)
+        self.write_source(MANIFEST, fill)
+    }
+
+    /// Writes a file that cannot be made again, in place of the one before, and has it put on the disk.
+    pub(super) fn write_source(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), RunError> {
+        self.replace(name, fill, File::sync_all)
     }
 
     /// Writes the file `name`, in place of the one before, with what `fill` writes into it.

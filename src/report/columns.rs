@@ -4,9 +4,10 @@
 //! written. Invariant: a name carries its unit, and never changes its meaning.
 
 use crate::record::{Failure, Flag};
+use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::verdict::{
-    Distribution, Estimate, Figures, Ratios, RunSummary, TokenKind, Total, VariantSummary,
+    Distribution, Estimate, Figures, Means, Ratios, RunSummary, TokenKind, Total, VariantSummary,
 };
 
 use super::figure::{Cell, Figure};
@@ -20,22 +21,22 @@ pub(super) fn comparison(summary: &RunSummary) -> Table {
         put_identity(&mut row, variant);
         put_counts(&mut row, variant);
         put_times(&mut row, variant);
-        put_tokens(&mut row, &variant.figures);
-        put_money(&mut row, &variant.figures);
+        put_tokens(&mut row, &variant.figures, Some(&variant.means));
+        put_money(&mut row, &variant.figures, Some(&variant.means));
         put_ratios(&mut row, &variant.ratios);
-        row.show("ttft_p50_ms", "TTFT p50", 0);
-        row.show("ttft_p75_ms", "TTFT p75", 7);
-        row.show("ttft_p95_ms", "TTFT p95", 4);
+        let completed = Cell::bounded(variant.means.completed, share);
+        row.put("completed_share", completed);
+        row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
+        row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
+        row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);
         if reasoning {
-            row.show("ttfa_p50_ms", "TTFA p50", 5);
+            row.show_within("ttfa_p50_ms", "TTFA p50", 3, 6);
         }
-        row.show("latency_p50_ms", "latency p50", 1);
-        row.show("output_rate_p50", "output tok", 6);
-        row.show("completion_tokens_mean", "tokens out", 5);
+        row.show_within("latency_p50_ms", "latency p50", 1, 6);
+        row.show_within("output_rate_p50", "output tok", 6, 10);
+        row.show_within("completion_tokens_mean", "tokens out", 5, 10);
         show_costs(&mut row, summary, 2);
-        row.show("ratio_ttft_p50", "TTFT vs ref", 3);
-        row.show("ratio_latency_p50", "latency vs ref", 8);
-        row.show("ratio_cost_mean", "cost vs ref", 6);
+        row.show_within("completed_share", "completed", 11, 11);
         row
     }))
 }
@@ -86,14 +87,18 @@ pub(super) fn streams_reasoning(variant: &VariantSummary) -> bool {
 
 /// Shows the list price; beside it the gateway's own where the catalogue knows none for a variant.
 fn show_costs(row: &mut Row, summary: &RunSummary, dispensable: u8) {
-    row.show("cost_usd_mean", "cost/request", dispensable);
+    row.show_within("cost_usd_mean", "cost/request", dispensable, 7);
     let only_market = summary.variants.iter().any(|variant| {
         let money = &variant.figures.money;
         money.list.n == 0 && money.market.n > 0
     });
     if only_market {
-        row.show("market_usd_mean", "gateway price/request", dispensable);
+        row.show_within("market_usd_mean", "gateway price/request", dispensable, 7);
     }
+}
+
+fn share(share: f64) -> Figure {
+    Figure::from_option(Some(share), Figure::Share)
 }
 
 fn count(count: u64) -> Figure {
@@ -145,7 +150,14 @@ fn put_times(row: &mut Row, variant: &VariantSummary) {
     let experienced = figures.experienced_ttft_ns.as_ref();
     put_spans(row, "experienced_ttft", experienced);
     put_spans(row, "latency", figures.latency_ns.as_ref());
-    put_spans(row, "gap", gaps.as_ref());
+    put_distribution(
+        row,
+        "gap",
+        "_ms",
+        gaps.as_ref(),
+        Cell::estimate,
+        Figure::from_ns,
+    );
     put_spans(row, "request_gap", figures.request_gap_ns.as_ref());
     let share = Figure::from_option(variant.gaps.coalesced_share(), Figure::Share);
     row.put_figure("coalesced_share", share);
@@ -159,21 +171,25 @@ fn put_times(row: &mut Row, variant: &VariantSummary) {
 
 /// n, mean, percentiles, smallest and largest of times.
 fn put_spans(row: &mut Row, metric: &str, spans: Option<&Distribution>) {
-    put_distribution(row, metric, "_ms", spans, Figure::from_ns);
+    put_distribution(row, metric, "_ms", spans, Cell::bounded, Figure::from_ns);
 }
 
 /// The same of things a second.
 fn put_rates(row: &mut Row, metric: &str, rates: Option<&Distribution>) {
-    put_distribution(row, metric, "", rates, |rate| {
+    put_distribution(row, metric, "", rates, Cell::bounded, |rate| {
         Figure::from_option(Some(rate), Figure::Rate)
     });
 }
+
+/// Makes a cell of an estimate: with an interval or without one.
+type MakeCell = fn(Option<Estimate>, fn(f64) -> Figure) -> Cell;
 
 fn put_distribution(
     row: &mut Row,
     metric: &str,
     unit: &str,
     distribution: Option<&Distribution>,
+    cell: MakeCell,
     figure: fn(f64) -> Figure,
 ) {
     let certain = |value: Option<f64>| value.map_or(Figure::Absent, figure);
@@ -184,7 +200,7 @@ fn put_distribution(
     for percentile in Percentile::ALL {
         let estimate = distribution.and_then(|distribution| distribution.percentile(percentile));
         let name = format!("{metric}_{}{unit}", percentile.word());
-        row.put(name, Cell::estimate(estimate, figure));
+        row.put(name, cell(estimate, figure));
     }
     let smallest = certain(distribution.map(|distribution| distribution.min));
     row.put_figure(format!("{metric}_min{unit}"), smallest);
@@ -192,7 +208,7 @@ fn put_distribution(
     row.put_figure(format!("{metric}_max{unit}"), largest);
 }
 
-fn put_tokens(row: &mut Row, figures: &Figures) {
+fn put_tokens(row: &mut Row, figures: &Figures, means: Option<&Means>) {
     for kind in TokenKind::ALL {
         let tokens = figures.tokens(kind);
         let sum = if tokens.n > 0 {
@@ -202,22 +218,38 @@ fn put_tokens(row: &mut Row, figures: &Figures) {
         };
         row.put_figure(kind.word(), sum);
         let mean = Figure::from_option(tokens.mean(), Figure::Mean);
-        row.put_figure(format!("{}_mean", kind.word()), mean);
+        let cell = match means {
+            Some(means) if kind == TokenKind::Completion => {
+                let mean_of = |mean| Figure::from_option(Some(mean), Figure::Mean);
+                Cell::within(mean, means.completion_tokens, mean_of)
+            }
+            _ => Cell::certain(mean),
+        };
+        row.put(format!("{}_mean", kind.word()), cell);
     }
 }
 
-fn put_money(row: &mut Row, figures: &Figures) {
+fn put_money(row: &mut Row, figures: &Figures, means: Option<&Means>) {
     let money = &figures.money;
-    let mut put = |name: &str, total: Total| {
+    let mut put = |name: &str, total: Total, interval: Option<Interval>| {
         let amount = |usd: Option<_>| usd.map_or(Figure::Absent, Figure::Money);
         row.put_figure(format!("{name}_n"), count(total.n));
-        row.put_figure(format!("{name}_mean"), amount(total.mean()));
+        let mean = amount(total.mean());
+        let mean = match interval {
+            Some(interval) => Cell::within(mean, interval, Figure::from_usd),
+            None => Cell::certain(mean),
+        };
+        row.put(format!("{name}_mean"), mean);
         let sum = (total.n > 0).then_some(total.sum);
         row.put_figure(format!("{name}_total"), amount(sum));
     };
-    put("cost_usd", money.list);
-    put("billed_usd", money.billed);
-    put("market_usd", money.market);
+    put("cost_usd", money.list, means.map(|means| means.list_usd));
+    put("billed_usd", money.billed, None);
+    put(
+        "market_usd",
+        money.market,
+        means.map(|means| means.market_usd),
+    );
 }
 
 fn put_ratios(row: &mut Row, ratios: &Ratios) {
@@ -253,17 +285,16 @@ fn prompt_row(
     row.put_figure("failed", count(figures.counts.failed()));
     put_spans(&mut row, "ttft", figures.ttft_ns.as_ref());
     put_spans(&mut row, "latency", figures.latency_ns.as_ref());
-    put_tokens(&mut row, figures);
-    put_money(&mut row, figures);
+    // A mean of one prompt says nothing about prompts like it: it has no interval.
+    put_tokens(&mut row, figures, None);
+    put_money(&mut row, figures, None);
     put_ratios(&mut row, ratios);
     row.show("prompt", "prompt", 0);
     row.show("variant", "variant", 0);
     row.show("answered", "answered", 1);
-    row.show("ttft_p50_ms", "TTFT p50", 0);
-    row.show("latency_p50_ms", "latency p50", 1);
+    row.show_within("ttft_p50_ms", "TTFT p50", 0, 1);
+    row.show_within("latency_p50_ms", "latency p50", 1, 2);
     row.show("completion_tokens_mean", "tokens out", 3);
     show_costs(&mut row, summary, 2);
-    row.show("ratio_ttft_p50", "TTFT vs ref", 2);
-    row.show("ratio_cost_mean", "cost vs ref", 4);
     row
 }

@@ -13,17 +13,38 @@ use crate::units::Nanos;
 use super::figure::{Cell, Figure, Thousandths};
 use super::table::Table;
 use super::text;
+use super::verdicts::Verdicts;
 
 /// Every column of a table, with its names in the first line.
 pub(super) fn write_table(table: &Table, out: impl io::Write) -> io::Result<()> {
+    write_tables([table], out)
+}
+
+/// The comparisons of every judgement: `comparisons.csv`.
+pub(super) fn write_comparisons(verdicts: &Verdicts, out: impl io::Write) -> io::Result<()> {
+    let sections = verdicts.sections.iter();
+    write_tables(
+        sections.flat_map(|section| [&section.primary, &section.exploratory]),
+        out,
+    )
+}
+
+/// The rows of tables with the same columns; a table without rows has none.
+fn write_tables<'a>(
+    tables: impl IntoIterator<Item = &'a Table>,
+    out: impl io::Write,
+) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer
-        .write_record(table.columns.iter().map(|column| column.name.as_bytes()))
-        .map_err(as_io)?;
-    for row in &table.rows {
-        writer
-            .write_record(row.iter().map(plain_cell))
-            .map_err(as_io)?;
+    let filled = tables.into_iter().filter(|table| !table.rows.is_empty());
+    for (place, table) in filled.enumerate() {
+        if place == 0 {
+            let names = table.columns.iter().map(|column| column.name.as_bytes());
+            writer.write_record(names).map_err(as_io)?;
+        }
+        for row in &table.rows {
+            let cells = row.iter().map(plain_cell);
+            writer.write_record(cells).map_err(as_io)?;
+        }
     }
     writer.flush()
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns which variants may be named in it and why others may not. Must not know how it is written.
 //! Invariant: every number in it is a figure of the comparison table, with its n; it claims no
-//! difference to be real, because this version computes no intervals.
+//! difference to be real: verdicts do.
 
 use crate::record::Flag;
 use crate::stats::quantile::Percentile;
@@ -10,7 +10,7 @@ use crate::units::Usd;
 use crate::verdict::{Distribution, Estimate, RunSummary, VariantSummary};
 
 use super::columns::streams_reasoning;
-use super::figure::{Figure, Thousandths};
+use super::figure::{Cell, Figure};
 
 /// A variant that failed more often than this, in percent, is not ranked by its times: those that
 /// failed might have been the slow ones.
@@ -64,14 +64,6 @@ impl Clock {
             Self::Latency => variant.figures.latency_ns.as_ref(),
         }
     }
-
-    fn ratio(self, variant: &VariantSummary) -> Option<Estimate> {
-        match self {
-            Self::Ttft => variant.ratios.ttft_p50,
-            Self::Ttfa => variant.ratios.ttfa_p50,
-            Self::Latency => variant.ratios.latency_p50,
-        }
-    }
 }
 
 /// A variant that may be ranked, with the median it is ranked by.
@@ -81,10 +73,11 @@ struct Ranked<'a> {
 }
 
 impl Ranked<'_> {
-    /// `312 ms (n 32)`.
+    /// `312 ms (288–340, n 32)`.
     fn median(&self) -> String {
-        let figure = Figure::from_ns(self.median.value);
-        format!("{} (n {})", figure.shown(), self.median.n)
+        let cell = Cell::bounded(Some(self.median), Figure::from_ns);
+        let shown = cell.shown(true);
+        format!("{}, n {})", shown.trim_end_matches(')'), self.median.n)
     }
 }
 
@@ -107,13 +100,6 @@ pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
     }
     if !left_out.is_empty() {
         sentences.push(format!("Not ranked: {}.", left_out.join(", ")));
-    }
-    if ranked.len() > 1 {
-        sentences.push(
-            "Numbers only: interval estimates are not part of this version, so a small difference \
-             may be noise."
-                .to_owned(),
-        );
     }
     sentences
 }
@@ -159,17 +145,15 @@ fn speed_sentence(ranked: &[Ranked<'_>], clock: Clock) -> Option<String> {
     Some(match (reference, others.first()) {
         (Some(reference), _) => format!(
             "{name} was the soonest at the median: {word} p50 {median} against {} for the reference \
-             {}{}.",
+             {}.",
             reference.median(),
             reference.variant.label,
-            in_brackets(clock.ratio(first.variant).map(|ratio| ratio.value)),
         ),
         (None, Some(second)) if first.variant.is_reference => format!(
             "No candidate was sooner than the reference {name} at the median: {word} p50 {median}; next \
-             came {} with {}{}.",
+             came {} with {}.",
             second.variant.label,
             second.median(),
-            in_brackets(clock.ratio(second.variant).map(|ratio| ratio.value)),
         ),
         (None, Some(second)) => format!(
             "{name} was the soonest at the median: {word} p50 {median}; next came {} with {}. The \
@@ -179,15 +163,6 @@ fn speed_sentence(ranked: &[Ranked<'_>], clock: Clock) -> Option<String> {
         ),
         (None, None) => format!("Only {name} could be ranked: {word} p50 {median}."),
     })
-}
-
-/// `, 0.63x` where the ratio is known.
-fn in_brackets(ratio: Option<f64>) -> String {
-    ratio
-        .and_then(Thousandths::new)
-        .map_or_else(String::new, |ratio| {
-            format!(", {}", Figure::Ratio(ratio).shown())
-        })
 }
 
 /// Who is cheapest, and what the soonest costs where that is another.

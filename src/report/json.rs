@@ -15,6 +15,7 @@ use crate::record::Manifest;
 use super::figure::Figure;
 use super::problems::Problem;
 use super::table::Table;
+use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
 /// Version of the layout.
@@ -42,6 +43,10 @@ pub struct Document<'a> {
     finding: &'a [String],
     /// One row for each variant; FORMAT.md says what each name means, under `comparison.csv`.
     comparison: Rows<'a>,
+    /// Each judgement: the gating one first.
+    verdicts: Vec<SectionDocument<'a>>,
+    /// One row for each variant and absolute limit.
+    limits: Rows<'a>,
     /// One row for each prompt and variant.
     prompts: Rows<'a>,
     /// One row for each kind of error and variant.
@@ -64,26 +69,141 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         warning: view.warning.as_deref(),
         quantiles: "type 8",
         finding: &view.finding,
-        comparison: Rows(&view.comparison),
-        prompts: Rows(&view.prompts),
-        errors: Rows(&view.errors),
+        comparison: Rows(vec![&view.comparison]),
+        verdicts: sections(&view.verdicts),
+        limits: Rows(vec![&view.verdicts.limits]),
+        prompts: Rows(vec![&view.prompts]),
+        errors: Rows(vec![&view.errors]),
         problems: &view.problems,
         method: Pairs(&view.method),
     };
-    let mut text = serde_json::to_string_pretty(&document)
+    pretty(&document)
+}
+
+/// Version of the layout of judgements on their own.
+const VERDICTS_VERSION: u32 = 1;
+
+/// A comparison that is not the report of one run.
+#[derive(Serialize, JsonSchema)]
+pub struct VerdictsDocument<'a> {
+    /// Version of this document.
+    version: u32,
+    /// Name and version of the program that judged.
+    tool: &'a str,
+    /// Name of the suite.
+    suite: &'a str,
+    /// What was compared with what.
+    compared: &'a str,
+    /// The judgements.
+    verdicts: Vec<SectionDocument<'a>>,
+    /// One row for each variant and absolute limit.
+    limits: Rows<'a>,
+}
+
+/// Judgements that are not those of a run's report.
+pub(super) fn verdicts_document(
+    tool: &str,
+    suite: &str,
+    compared: &str,
+    verdicts: &Verdicts,
+) -> String {
+    pretty(&VerdictsDocument {
+        version: VERDICTS_VERSION,
+        tool,
+        suite,
+        compared,
+        verdicts: sections(verdicts),
+        limits: Rows(vec![&verdicts.limits]),
+    })
+}
+
+fn pretty(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document)
         .expect("strings, numbers and lists can always be written as JSON");
     text.push('\n');
     text
 }
 
-/// A table as a list of objects.
-struct Rows<'a>(&'a Table);
+/// A judgement.
+#[derive(Serialize, JsonSchema)]
+struct SectionDocument<'a> {
+    /// Which question was asked.
+    situation: &'static str,
+    /// The same in words.
+    title: &'a str,
+    /// Whether it can fail a build.
+    gates: bool,
+    /// The primary comparisons in words.
+    told: Vec<ToldDocument<'a>>,
+    /// One row for each candidate and metric, primary ones first.
+    comparisons: Rows<'a>,
+    /// One row for each prompt and candidate.
+    prompts: Rows<'a>,
+    /// One row for each provider, where the sides were answered by different ones.
+    routes: Rows<'a>,
+    /// What the words mean.
+    reading: &'a [String],
+    /// How it was judged.
+    method: &'a [String],
+    /// What a reader must know beside it.
+    notes: &'a [String],
+}
+
+/// A primary comparison in words.
+#[derive(Serialize, JsonSchema)]
+struct ToldDocument<'a> {
+    /// Label of the candidate.
+    candidate: &'a str,
+    /// What is compared.
+    metric: &'static str,
+    /// The answer.
+    verdict: &'static str,
+    /// The answer in a sentence.
+    sentence: &'a str,
+    /// Why, and what to do.
+    remarks: &'a [String],
+}
+
+fn sections(verdicts: &Verdicts) -> Vec<SectionDocument<'_>> {
+    let sections = verdicts.sections.iter();
+    sections.map(SectionDocument::of).collect()
+}
+
+impl<'a> SectionDocument<'a> {
+    fn of(section: &'a Section) -> Self {
+        let told = section.told.iter().map(|told| ToldDocument {
+            candidate: &told.candidate,
+            metric: told.metric,
+            verdict: told.verdict.word(),
+            sentence: &told.sentence,
+            remarks: &told.remarks,
+        });
+        Self {
+            situation: section.situation,
+            title: &section.title,
+            gates: section.gates,
+            told: told.collect(),
+            comparisons: Rows(vec![&section.primary, &section.exploratory]),
+            prompts: Rows(vec![&section.prompts]),
+            routes: Rows(vec![&section.routes]),
+            reading: &section.reading,
+            method: &section.method,
+            notes: &section.notes,
+        }
+    }
+}
+
+/// Tables with the same columns as one list of objects.
+struct Rows<'a>(Vec<&'a Table>);
 
 impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut rows = serializer.serialize_seq(Some(self.0.rows.len()))?;
-        for row in 0..self.0.rows.len() {
-            rows.serialize_element(&Row(self.0, row))?;
+        let count = self.0.iter().map(|table| table.rows.len()).sum();
+        let mut rows = serializer.serialize_seq(Some(count))?;
+        for table in &self.0 {
+            for row in 0..table.rows.len() {
+                rows.serialize_element(&Row(table, row))?;
+            }
         }
         rows.end()
     }
@@ -101,9 +221,7 @@ impl JsonSchema for Rows<'_> {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["variant"],
                 "properties": {
-                    "variant": { "description": "Label of the variant.", "type": "string" },
                     "thin": {
                         "description": "Figures of too few samples for an interval.",
                         "type": "array",
@@ -148,14 +266,22 @@ impl Serialize for Value<'_> {
             Figure::Truth(truth) => serializer.serialize_bool(*truth),
             Figure::Count(count) => serializer.serialize_u128(*count),
             Figure::PartOf(part, _) => serializer.serialize_u64(*part),
-            Figure::Text(_) | Figure::Label(..) | Figure::Money(_) => {
-                serializer.serialize_str(&self.0.plain())
-            }
+            Figure::Text(_)
+            | Figure::Label(..)
+            | Figure::Money(_)
+            | Figure::Plan(..)
+            | Figure::Verdict(_) => serializer.serialize_str(&self.0.plain()),
             Figure::Millis(value)
             | Figure::Rate(value)
             | Figure::Mean(value)
             | Figure::Ratio(value)
-            | Figure::Share(value) => serializer.serialize_f64(value.as_f64()),
+            | Figure::Share(value)
+            | Figure::Worse(value)
+            | Figure::WorsePoints(value) => serializer.serialize_f64(value.as_f64()),
+            Figure::Points(thousandths) => {
+                serializer.serialize_f64(f64::from(*thousandths) / 1000.0)
+            }
+            Figure::Chance(chance) => serializer.serialize_f64(chance.as_f64()),
         }
     }
 }

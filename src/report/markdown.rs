@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::table::Table;
 use super::text;
+use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
 /// Most rows of the per-prompt table: more than fit a pull request's page. The comparison as JSON
@@ -37,6 +38,7 @@ pub(super) fn page(view: &View) -> String {
     for note in &view.notes {
         push(&mut page, format_args!("- {}\n", text::markdown(note)));
     }
+    push_verdicts(&mut page, &view.verdicts);
     page.push_str("\n## What went wrong\n\n");
     push_problems(&mut page, view);
     page.push_str("\n## By prompt\n\n<details><summary>Figures of each prompt</summary>\n\n");
@@ -49,6 +51,82 @@ pub(super) fn page(view: &View) -> String {
         );
     }
     page
+}
+
+/// Judgements on a page of their own.
+pub(super) fn verdicts_page(suite: &str, what: &str, verdicts: &Verdicts) -> String {
+    let (suite, what) = (text::markdown(suite), text::markdown(what));
+    let mut page = format!("# bakeoff: {suite}\n\n{what}\n");
+    push_verdicts(&mut page, verdicts);
+    page
+}
+
+/// Every judgement, then the limits.
+fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
+    if !verdicts.sections.is_empty() {
+        page.push_str("\n## Verdicts\n");
+    }
+    for section in &verdicts.sections {
+        push_section(page, section);
+    }
+    if !verdicts.limits.rows.is_empty() {
+        page.push_str("\n## Limits\n\n");
+        push_table(page, &verdicts.limits, usize::MAX);
+    }
+}
+
+fn push_section(page: &mut String, section: &Section) {
+    push(
+        page,
+        format_args!("\n### {}\n\n", text::markdown(&section.title)),
+    );
+    for told in &section.told {
+        let sentences = std::iter::once(&told.sentence).chain(&told.remarks);
+        let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
+        let word = told.verdict.word();
+        push(
+            page,
+            format_args!("- **{word}**: {}\n", sentences.join(" ")),
+        );
+    }
+    for note in &section.notes {
+        push(page, format_args!("- {}\n", text::markdown(note)));
+    }
+    if !section.primary.rows.is_empty() {
+        page.push('\n');
+        push_table(page, &section.primary, usize::MAX);
+    }
+    if !section.reading.is_empty() {
+        page.push('\n');
+    }
+    for line in &section.reading {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
+    for (summary, table) in [
+        (
+            "Exploratory comparisons: not corrected for their number, and they never fail",
+            &section.exploratory,
+        ),
+        ("On how many prompts, and where most", &section.extremes),
+        ("The effect on each prompt", &section.prompts),
+        ("Within the answers of one provider", &section.routes),
+    ] {
+        if !table.rows.is_empty() {
+            push(
+                page,
+                format_args!("\n<details><summary>{summary}</summary>\n\n"),
+            );
+            push_table(page, table, PROMPT_ROWS);
+            page.push_str("\n</details>\n");
+        }
+    }
+    if !section.method.is_empty() {
+        page.push_str("\n<details><summary>How it was judged, and why so</summary>\n\n");
+        for line in &section.method {
+            push(page, format_args!("- {}\n", text::markdown(line)));
+        }
+        page.push_str("\n</details>\n");
+    }
 }
 
 fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
@@ -93,7 +171,7 @@ fn push_table(page: &mut String, table: &Table, most_rows: usize) {
     for row in table.rows.iter().take(most_rows) {
         let cells = shown
             .iter()
-            .map(|&(place, _)| text::markdown(&row[place].shown()));
+            .map(|&(place, shown)| text::markdown(&row[place].shown(shown.interval.is_some())));
         let cells: Vec<String> = cells.collect();
         push(page, format_args!("| {} |\n", cells.join(" | ")));
     }

@@ -5,36 +5,49 @@
 //! the same number stands in every format.
 
 mod columns;
+mod compared;
 mod csv;
 mod figure;
 mod finding;
 pub mod forecast;
+pub mod github;
 mod hlog;
 mod json;
+mod judged;
+mod junit;
 mod markdown;
 mod problems;
 mod runs;
 mod sizes;
+mod sparkline;
 mod table;
 mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trends;
+mod verdict_tables;
+mod verdicts;
 mod verification;
 mod view;
+mod wording;
 
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{RunSummary, Summaries};
+use crate::verdict::{EvidenceFold, Past, RunSummary, Summaries};
 
-pub use figure::{Cell, Figure, Thousandths};
-pub use json::Document;
+pub use compared::Compared;
+pub use figure::{Cell, Chance, Figure, Thousandths};
+pub use json::{Document, VerdictsDocument};
+pub use judged::{Gated, Judged};
 pub use problems::Problem;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use sizes::SizesDocument;
 pub use table::{Column, Shown, Table};
 pub use terminal::Style;
+pub use trends::Trends;
+pub use verdicts::{LimitTold, Section, Told, Verdicts};
 pub use verification::{Incomplete, VerificationDocument};
 pub use view::View;
 
@@ -52,11 +65,18 @@ pub enum Format {
     Histograms,
     /// For other programs.
     Json,
+    /// For CI servers: one test case per comparison that can fail, and limit.
+    Junit,
 }
 
 impl Format {
     /// The formats that a run's folder holds.
-    pub const FILES: [Self; 3] = [Self::ComparisonCsv, Self::Markdown, Self::Histograms];
+    pub const FILES: [Self; 4] = [
+        Self::ComparisonCsv,
+        Self::Markdown,
+        Self::Junit,
+        Self::Histograms,
+    ];
 
     /// Name of the file in a run's folder.
     pub const fn file_name(self) -> &'static str {
@@ -65,6 +85,7 @@ impl Format {
             Self::Markdown => "report.md",
             Self::Histograms => "histograms.hlog",
             Self::Json => "comparison.json",
+            Self::Junit => "junit.xml",
         }
     }
 }
@@ -74,42 +95,64 @@ impl Format {
 pub struct Report<'a> {
     manifest: &'a Manifest,
     summary: RunSummary,
+    judged: Judged,
     view: View,
 }
 
 impl<'a> Report<'a> {
-    /// Reads the samples of a run once, in any order, and writes `samples.csv` on the way (into
-    /// [`io::sink`] where nobody wants it). An error that `is_lost_line` knows is one line of the
+    /// Reads the samples of a run once, in any order, judges it (also against the past that is stored with
+    /// it, where there is one), and writes `samples.csv` on the way (into [`io::sink`] where nobody wants it). An error that `is_lost_line` knows is one line of the
     /// journal: it is counted, told, and read past. Any other ends the reading.
     pub fn read<E: From<io::Error>>(
         manifest: &'a Manifest,
         samples: impl IntoIterator<Item = Result<Sample, E>>,
         is_lost_line: impl Fn(&E) -> bool,
+        past: Option<&Past>,
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
         let mut summaries = Summaries::new(manifest);
+        let mut evidence = EvidenceFold::new(manifest);
         for sample in samples {
             match sample {
                 Ok(sample) => {
                     rows.add(&sample)?;
                     summaries.add(&sample);
+                    evidence.add(&sample);
                 }
                 Err(error) if is_lost_line(&error) => summaries.add_lost_line(),
                 Err(error) => return Err(error),
             }
         }
         rows.finish()?;
-        Ok(Self::new(manifest, summaries.finish()))
+        let judged = Judged::of_run(manifest, &evidence.snapshot(), past);
+        Ok(Self::new(manifest, summaries.finish(), judged))
     }
 
-    /// From figures that are already there.
-    pub fn new(manifest: &'a Manifest, summary: RunSummary) -> Self {
-        let view = View::new(manifest, &summary);
+    /// From figures and judgements that are already there.
+    pub fn new(manifest: &'a Manifest, summary: RunSummary, judged: Judged) -> Self {
+        let view = View::new(manifest, &summary, &judged);
         Self {
             manifest,
             summary,
+            judged,
             view,
+        }
+    }
+
+    /// What was judged, and what it says to a build.
+    pub const fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// What a CI server is told.
+    pub fn subject(&self) -> github::Subject<'_> {
+        github::Subject {
+            suite: &self.view.suite,
+            what: &self.view.run,
+            warning: self.view.warning.as_deref(),
+            finding: &self.view.finding,
+            verdicts: &self.view.verdicts,
         }
     }
 
@@ -134,6 +177,10 @@ impl<'a> Report<'a> {
             Format::ComparisonCsv => csv::write_table(&self.view.comparison, out),
             Format::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
             Format::Histograms => hlog::write_log(self.manifest, &self.summary, out),
+            Format::Junit => {
+                let cases = junit::document(&self.view.suite, &self.view.verdicts);
+                out.write_all(cases.as_bytes())
+            }
             Format::Json => {
                 let document = json::document(self.manifest, &self.view);
                 out.write_all(document.as_bytes())

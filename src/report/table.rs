@@ -23,6 +23,8 @@ pub struct Shown {
     pub heading: &'static str,
     /// 0 for columns that always stay; the highest goes first where there is no room.
     pub dispensable: u8,
+    /// The same for the intervals of its figures; `None`: they stand in CSV and JSON alone.
+    pub interval: Option<u8>,
 }
 
 /// A table.
@@ -53,22 +55,65 @@ impl Row {
         self.put(name, Cell::certain(figure));
     }
 
-    /// Shows the column of this name to people.
+    /// Shows the column of this name to people, without intervals.
     pub(super) fn show(&mut self, name: &str, heading: &'static str, dispensable: u8) {
+        self.show_as(
+            name,
+            Shown {
+                heading,
+                dispensable,
+                interval: None,
+            },
+        );
+    }
+
+    /// Shows the column of this name to people, with intervals where there is room for them.
+    pub(super) fn show_within(
+        &mut self,
+        name: &str,
+        heading: &'static str,
+        dispensable: u8,
+        interval: u8,
+    ) {
+        self.show_as(
+            name,
+            Shown {
+                heading,
+                dispensable,
+                interval: Some(interval),
+            },
+        );
+    }
+
+    fn show_as(&mut self, name: &str, shown: Shown) {
         let column = self.0.iter_mut().find(|(column, _)| column.name == name);
         let (column, _) = column.expect("a column is shown after it was put");
-        column.shown = Some(Shown {
-            heading,
-            dispensable,
-        });
+        column.shown = Some(shown);
+    }
+
+    /// Adds, behind all others, the columns of every interval: `<name>_lower` and `<name>_upper`.
+    fn put_intervals(&mut self) {
+        let ends: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|(column, cell)| {
+                let (lower, upper) = &**cell.interval.as_ref()?;
+                Some((column.name.clone(), lower.clone(), upper.clone()))
+            })
+            .collect();
+        for (name, lower, upper) in ends {
+            self.put_figure(format!("{name}_lower"), lower);
+            self.put_figure(format!("{name}_upper"), upper);
+        }
     }
 }
 
 impl Table {
-    /// From rows with the same columns.
+    /// From rows with the same columns; those of intervals come last.
     pub(super) fn from_rows(rows: impl IntoIterator<Item = Row>) -> Self {
         let mut table = Self::default();
-        for row in rows {
+        for mut row in rows {
+            row.put_intervals();
             let (columns, cells): (Vec<_>, Vec<_>) = row.0.into_iter().unzip();
             debug_assert!(table.rows.is_empty() || table.columns == columns);
             table.columns = columns;
@@ -95,7 +140,7 @@ impl Table {
         let words = |cell: &Cell| {
             matches!(
                 cell.figure,
-                Figure::Text(_) | Figure::Label(..) | Figure::Absent
+                Figure::Text(_) | Figure::Label(..) | Figure::Verdict(_) | Figure::Absent
             )
         };
         self.rows.iter().all(|row| words(&row[place]))

@@ -8,8 +8,12 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::verdict::Verdict;
+
+use super::figure::{Cell, Figure};
 use super::table::{Shown, Table};
 use super::text;
+use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
 /// How to write for this terminal.
@@ -25,8 +29,14 @@ pub struct Style {
 const GUTTER: usize = 2;
 /// Most columns of one cell: names and messages may be long.
 const CELL_WIDTH: usize = 48;
+/// What of the verdicts stands in the page alone.
+const IN_THE_PAGE: &str =
+    "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
+const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
@@ -41,6 +51,10 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     screen.push('\n');
     for sentence in &view.finding {
         push_line(&mut screen, style, "", &text::one_line(sentence));
+    }
+    push_verdicts(&mut screen, &view.verdicts, style);
+    if !view.verdicts.sections.is_empty() {
+        push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
     if !view.problems.is_empty() {
         screen.push('\n');
@@ -65,6 +79,48 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, DIM, note);
     }
     screen
+}
+
+/// Judgements on their own.
+pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String {
+    let mut screen = String::new();
+    push_line(&mut screen, style, "", &text::one_line(what));
+    push_verdicts(&mut screen, verdicts, style);
+    let exploratory = |section: &&Section| !section.exploratory.rows.is_empty();
+    for section in verdicts.sections.iter().filter(exploratory) {
+        screen.push('\n');
+        push_line(&mut screen, style, BOLD, EXPLORATORY);
+        push_table(&mut screen, &section.exploratory, style);
+    }
+    screen
+}
+
+/// Every judgement with what to know beside it, then the limits.
+fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
+    let mut read: Vec<&str> = Vec::new();
+    for section in &verdicts.sections {
+        screen.push('\n');
+        let title = text::one_line(&section.title);
+        push_line(screen, style, BOLD, &title);
+        if !section.primary.rows.is_empty() {
+            push_table(screen, &section.primary, style);
+        }
+        for remark in section.remarks.iter().chain(&section.notes) {
+            push_line(screen, style, "", &text::one_line(remark));
+        }
+        // What was said of one judgement need not be said again of the next.
+        for line in &section.reading {
+            if !read.contains(&line.as_str()) {
+                push_line(screen, style, DIM, &text::one_line(line));
+                read.push(line);
+            }
+        }
+    }
+    if !verdicts.limits.rows.is_empty() {
+        screen.push('\n');
+        push_line(screen, style, BOLD, "Limits");
+        push_table(screen, &verdicts.limits, style);
+    }
 }
 
 /// A text broken at spaces so that it fits the terminal, in one colour (none where it is empty).
@@ -101,25 +157,47 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 /// A column as it is going to be written.
 struct Drawn {
+    place: usize,
     shown: Shown,
     on_the_left: bool,
+    with_interval: bool,
     cells: Vec<String>,
-    thin: Vec<bool>,
+    colours: Vec<&'static str>,
     width: usize,
 }
 
 impl Drawn {
     fn new(table: &Table, place: usize, shown: Shown) -> Self {
-        let cells = table.rows.iter().map(|row| &row[place]);
-        let texts: Vec<String> = cells.clone().map(|cell| clipped(&cell.shown())).collect();
-        let widest = texts.iter().map(|text| text.width()).max().unwrap_or(0);
-        Self {
+        let mut drawn = Self {
+            place,
             shown,
             on_the_left: table.is_words(place),
-            thin: cells.map(|cell| cell.thin).collect(),
-            width: widest.max(shown.heading.width()),
-            cells: texts,
-        }
+            with_interval: shown.interval.is_some(),
+            cells: Vec::new(),
+            colours: table
+                .rows
+                .iter()
+                .map(|row| colour_of(&row[place]))
+                .collect(),
+            width: 0,
+        };
+        drawn.fill(table);
+        drawn
+    }
+
+    fn fill(&mut self, table: &Table) {
+        let cells = table.rows.iter().map(|row| &row[self.place]);
+        self.cells = cells
+            .map(|cell| clipped(&cell.shown(self.with_interval)))
+            .collect();
+        let widest = self.cells.iter().map(|text| text.width()).max();
+        self.width = widest.unwrap_or(0).max(self.shown.heading.width());
+    }
+
+    /// How soon something of this column goes where there is no room: its intervals, or all of it.
+    fn dispensable(&self) -> u8 {
+        let interval = self.shown.interval.filter(|_| self.with_interval);
+        interval.unwrap_or(0).max(self.shown.dispensable)
     }
 
     /// A text with the spaces that make it as wide as the column, before or after it.
@@ -130,6 +208,17 @@ impl Drawn {
         } else {
             (pad, String::new())
         }
+    }
+}
+
+/// A verdict by what it means for a switch; a figure that its samples hardly support is dim.
+fn colour_of(cell: &Cell) -> &'static str {
+    match cell.figure {
+        Figure::Verdict(Verdict::Regressed) => RED,
+        Figure::Verdict(Verdict::Improved) => GREEN,
+        Figure::Verdict(Verdict::Inconclusive) => YELLOW,
+        _ if cell.thin => DIM,
+        _ => "",
     }
 }
 
@@ -151,7 +240,8 @@ fn clipped(text: &str) -> String {
     clipped
 }
 
-/// The columns that fit: the most dispensable go first, the rightmost among equals.
+/// The columns that fit: the most dispensable go first, the rightmost among equals; a column's
+/// intervals may go before the column does.
 fn fitting(table: &Table, width: usize) -> Vec<Drawn> {
     let shown = table.shown().into_iter();
     let mut columns: Vec<Drawn> = shown
@@ -163,11 +253,18 @@ fn fitting(table: &Table, width: usize) -> Vec<Drawn> {
     };
     while needed(&columns) > width {
         let places = columns.iter().enumerate();
-        let most = places.max_by_key(|(_, column)| column.shown.dispensable);
+        let most = places.max_by_key(|(_, column)| column.dispensable());
         match most {
-            Some((place, column)) if column.shown.dispensable > 0 => columns.remove(place),
-            _ => break,
-        };
+            Some((_, column)) if column.dispensable() == 0 => break,
+            Some((place, column)) if column.shown.dispensable == column.dispensable() => {
+                columns.remove(place);
+            }
+            Some((place, _)) => {
+                columns[place].with_interval = false;
+                columns[place].fill(table);
+            }
+            None => break,
+        }
     }
     columns
 }
@@ -180,8 +277,8 @@ fn push_table(screen: &mut String, table: &Table, style: Style) {
     push_row(screen, style, headings);
     for row in 0..table.rows.len() {
         let cells = columns.iter().map(|column| {
-            let colour = if column.thin[row] { DIM } else { "" };
-            (column, column.cells[row].as_str(), colour)
+            let text = column.cells[row].as_str();
+            (column, text, column.colours[row])
         });
         push_row(screen, style, cells);
     }

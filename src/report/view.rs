@@ -9,10 +9,12 @@ use crate::suite::CacheMode;
 use crate::verdict::RunSummary;
 
 use super::columns;
-use super::figure::THIN_MARK;
+use super::figure::NO_END_MARK;
 use super::finding::finding;
+use super::judged::Judged;
 use super::problems::{Problem, problems};
 use super::table::Table;
+use super::verdicts::Verdicts;
 
 /// Everything a report tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct View {
     pub comparison: Table,
     /// What the table's words and marks mean.
     pub notes: Vec<String>,
+    /// What is judged: whether differences are real, and whether limits hold.
+    pub verdicts: Verdicts,
     /// One row per prompt and variant.
     pub prompts: Table,
     /// What went wrong.
@@ -45,7 +49,7 @@ pub struct View {
 
 impl View {
     /// Of a run.
-    pub fn new(manifest: &Manifest, summary: &RunSummary) -> Self {
+    pub fn new(manifest: &Manifest, summary: &RunSummary, judged: &Judged) -> Self {
         let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
         let (status, warning) = status(manifest, done);
         let comparison = columns::comparison(summary);
@@ -60,6 +64,7 @@ impl View {
             finding: finding(summary),
             comparison,
             notes,
+            verdicts: Verdicts::new(judged),
             prompts,
             problems: problems(manifest, summary),
             errors: columns::errors(summary),
@@ -99,8 +104,11 @@ fn notes(tables: [&Table; 2]) -> Vec<String> {
          the answer. Times are of answered trials, the answered attempt alone; samples set aside \
          (buffered, cold, client-limited) are not in TTFT."
             .to_owned(),
-        "output tok: completion tokens a second after the first chunk. cost: list price; vs ref: over \
-         the reference's. Percentiles are quantiles of type 8."
+        "output tok: completion tokens a second after the first chunk. cost: list price. completed: share of \
+         trials answered to the end, rate-limited ones left out."
+            .to_owned(),
+        "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \
+         shares for prompts like these."
             .to_owned(),
     ];
     let thin = tables.iter().any(|table| {
@@ -112,7 +120,8 @@ fn notes(tables: [&Table; 2]) -> Vec<String> {
     if thin {
         let bounds = per_percentile(Percentile::fewest_for_bounds);
         notes.push(format!(
-            "{THIN_MARK} n too small for an interval with two ends (needed: {bounds})."
+            "{NO_END_MARK} n too small for this end of the interval (both ends need: {bounds}; means two \
+             prompts)."
         ));
     }
     let points = per_percentile(Percentile::fewest_for_a_point);

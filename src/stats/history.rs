@@ -71,6 +71,17 @@ impl Levels {
         (!runs.is_empty()).then(|| Self(runs.to_vec()))
     }
 
+    /// The last [`RUNS_MAX`] runs.
+    fn latest(&self) -> Option<Self> {
+        self.slice(self.runs().saturating_sub(RUNS_MAX), self.runs())
+    }
+
+    /// These runs, and then those. `None` unless prompts are as many.
+    pub fn followed_by(&self, later: &Self) -> Option<Self> {
+        (self.prompts() == later.prompts())
+            .then(|| Self([self.0.as_slice(), later.0.as_slice()].concat()))
+    }
+
     /// These levels less those of a control in the same runs, so that what slows both cancels. `None`
     /// unless runs and prompts are as many.
     pub fn less(&self, control: &Self) -> Option<Self> {
@@ -187,7 +198,7 @@ pub struct Prediction {
     pub run_sd: f64,
     /// The standard error of the estimate.
     pub standard_error: f64,
-    /// Its degrees of freedom: the prior's runs and the past's, less 1.
+    /// Its degrees of freedom: the prior's runs and those that tell how much runs differ, less 1.
     pub df: f64,
 }
 
@@ -198,19 +209,38 @@ pub struct Prediction {
 /// variance of the past's K means; standard error T sqrt(1/q + 1/K) for q runs of today; `nu_0` + K - 1
 /// degrees of freedom.
 pub fn predict(past: &Levels, today: &Levels, prior: Prior) -> Option<Prediction> {
+    predict_beside(past, None, today, prior)
+}
+
+/// The same, where some runs tell how much runs differ but not where the level is: those that were found
+/// different and not accepted. The variance S^2 is that of the means of all K + F runs, with K + F - 1
+/// degrees of freedom; the level is the mean of the K alone. Without them a past would hold only
+/// what looked alike, and call the next run's ordinary share of noise a change.
+pub fn predict_beside(
+    past: &Levels,
+    beside: Option<&Levels>,
+    today: &Levels,
+    prior: Prior,
+) -> Option<Prediction> {
     if past.prompts() != today.prompts() {
         return None;
     }
-    let past = past.slice(past.runs().saturating_sub(RUNS_MAX), past.runs())?;
-    let all = Levels([today.0.as_slice(), past.0.as_slice()].concat());
+    let past = past.latest()?;
+    let beside = match beside {
+        Some(beside) if beside.prompts() != today.prompts() => return None,
+        Some(beside) => beside.latest()?.0,
+        None => Vec::new(),
+    };
+    let seen = Levels([past.0.as_slice(), beside.as_slice()].concat());
+    let all = Levels([today.0.as_slice(), seen.0.as_slice()].concat());
     let sampling = all.sampling_variance()?;
-    let (past_means, today_means) = (past.means(), today.means());
     let (k, q) = (past.runs() as f64, today.runs() as f64);
-    let between = variance(&past_means).unwrap_or(0.0);
-    let df = prior.runs + k - 1.0;
-    let seen = prior.runs * (prior.sd * prior.sd + sampling) + (k - 1.0) * between;
+    let between = variance(&seen.means()).unwrap_or(0.0);
+    let df = prior.runs + seen.runs() as f64 - 1.0;
+    let believed = prior.runs * (prior.sd * prior.sd + sampling);
     let run_variance = if df > 0.0 {
-        sampling.max(seen / df)
+        let shown = (seen.runs() as f64 - 1.0) * between;
+        sampling.max((believed + shown) / df)
     } else {
         sampling
     };
@@ -219,7 +249,7 @@ pub fn predict(past: &Levels, today: &Levels, prior: Prior) -> Option<Prediction
         past: past.runs(),
         today: today.runs(),
         prompts: all.prompts(),
-        estimate: mean(&today_means) - mean(&past_means),
+        estimate: mean(&today.means()) - mean(&past.means()),
         run_sd,
         standard_error: run_sd * (1.0 / q + 1.0 / k).sqrt(),
         df,

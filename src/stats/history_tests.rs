@@ -81,6 +81,27 @@ fn a_prior_is_learned_from_enough_series() {
     assert_eq!(Prior::learned(&[calm; 20]).map(|prior| prior.sd), Some(0.0));
 }
 
+#[test]
+fn runs_beside_the_level_widen_it_and_leave_it_where_it_is() {
+    // A false alarm that was not accepted is noise: it tells how much runs differ, not where they are.
+    let row = |mean: f64| (0..6).map(|prompt| mean + f64::from(prompt)).collect();
+    let levels =
+        |means: &[f64]| Levels::new(means.iter().map(|&mean| row(mean)).collect()).unwrap();
+    let (past, today) = (levels(&[5.0, 5.02, 4.99, 5.01]), levels(&[5.1]));
+    let prior = Prior::default();
+    let alone = predict(&past, &today, prior).unwrap();
+    let beside = predict_beside(&past, Some(&levels(&[5.3])), &today, prior).unwrap();
+    assert_eq!((alone.past, beside.past), (4, 4));
+    assert!((alone.estimate - beside.estimate).abs() < 1e-12);
+    assert!(beside.run_sd > 1.5 * alone.run_sd, "{alone:?} {beside:?}");
+    assert!((beside.df - alone.df - 1.0).abs() < 1e-12);
+    // A run like the others says that they are alike.
+    let quiet = predict_beside(&past, Some(&levels(&[5.005])), &today, prior).unwrap();
+    assert!(quiet.standard_error < alone.standard_error);
+    let other = Levels::new(vec![vec![5.0; 7]]).unwrap();
+    assert_eq!(predict_beside(&past, Some(&other), &today, prior), None);
+}
+
 proptest! {
     // A slow hour that hits model and control alike leaves their difference alone.
     #[test]

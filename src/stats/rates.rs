@@ -25,6 +25,11 @@ impl Passes {
         }
     }
 
+    /// How many answers there were.
+    pub const fn answers(self) -> u32 {
+        self.of
+    }
+
     /// The share that passed.
     pub fn rate(self) -> f64 {
         f64::from(self.passed) / f64::from(self.of)
@@ -226,6 +231,34 @@ pub fn newcombe_unpaired(first: (u64, u64), second: (u64, u64), alpha: Alpha) ->
     difference_of_scores(fractional(first), fractional(second), 0.0, alpha)
 }
 
+/// The chance of such a difference or a higher one, first rate less second, if the true one were `bound`:
+/// half the smallest alpha at which the interval of [`newcombe_unpaired`] leaves `bound` out below
+/// itself, by bisection. 0.5 where the difference is the bound.
+pub fn newcombe_p_greater(first: (u64, u64), second: (u64, u64), bound: f64) -> f64 {
+    let rate = |(passed, of): (u64, u64)| passed as f64 / of as f64;
+    let difference = rate(first) - rate(second);
+    if difference.is_nan() {
+        return 1.0;
+    }
+    if difference < bound {
+        return 1.0 - newcombe_p_greater(second, first, -bound);
+    }
+    // On the scale of logarithms, so that small p are as exact as large ones.
+    let (mut none, mut all) = (f64::MIN_POSITIVE.ln(), 0.0_f64);
+    for _ in 0..60 {
+        let middle = 0.5 * (none + all);
+        let excluded = Alpha::new(middle.exp())
+            .and_then(|alpha| newcombe_unpaired(first, second, alpha).lower)
+            .is_some_and(|lower| lower > bound);
+        if excluded {
+            all = middle;
+        } else {
+            none = middle;
+        }
+    }
+    0.5 * all.exp()
+}
+
 /// Joins two Wilson intervals into one of the difference, given the correlation phi.
 fn difference_of_scores(first: (f64, f64), second: (f64, f64), phi: f64, alpha: Alpha) -> Interval {
     let ends = |(passed, of): (f64, f64)| {
@@ -344,6 +377,20 @@ mod tests {
             prop_assert!(within(there.interval, -1.0, there.mean.estimate, 1.0), "{:?}", there);
             let sum = there.interval.lower.unwrap() + back.interval.upper.unwrap();
             prop_assert!(sum.abs() < 1e-9, "{:?} {:?}", there, back);
+        }
+
+        // The p of an unpaired difference and its interval say the same, and the two sides add up to 1.
+        #[test]
+        fn newcombe_p_agrees_with_its_interval(
+            first in passes(), second in passes(), bound in -1.0..1.0_f64,
+        ) {
+            let pair = |p: Passes| (u64::from(p.passed), u64::from(p.of));
+            let (first, second) = (pair(first), pair(second));
+            let greater = newcombe_p_greater(first, second, bound);
+            let less = newcombe_p_greater(second, first, -bound);
+            prop_assert!((greater + less - 1.0).abs() < 1e-9, "{} {}", greater, less);
+            let lower = newcombe_unpaired(first, second, ALPHA).lower.unwrap();
+            prop_assert!((lower - bound).abs() < 1e-9 || (lower > bound) == (greater < 0.025));
         }
 
         // Newcombe's two intervals contain the difference and change sign with the sides.

@@ -6,8 +6,17 @@ use crate::record::{
     Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection,
     Status, Usage, gaps_of,
 };
-use crate::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::stats::interval::Interval;
+use crate::suite::{
+    Bounds, CacheMode, Message, Metric, Parameters, Prompt, Quantity, Role, Suite, Timeouts,
+    Variant,
+};
 use crate::units::{Nanos, Usd};
+
+use super::judgement::{
+    Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
+    Situation, Size, Tests, Verdict,
+};
 
 /// The manifest of a complete run of these variants (the first is the reference) and prompts.
 pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) -> Manifest {
@@ -33,6 +42,8 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
             digest: "sha256:9ad".to_owned(),
         }),
         client: Vec::new(),
+        environment: None,
+        until_decided: None,
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),
         platform: "linux x86_64".to_owned(),
@@ -188,4 +199,134 @@ pub(crate) fn flagged(mut sample: Sample, flag: Flag) -> Sample {
     sample.flags.push(flag);
     sample.flags.sort_unstable();
     sample
+}
+
+/// A primary comparison of `anthropic/claude` against `openai/gpt-5-mini` over 20 prompts x 10.
+pub(crate) fn comparison(
+    metric: Metric,
+    verdict: Verdict,
+    estimate: f64,
+    ends: Interval,
+) -> Comparison {
+    Comparison {
+        candidate: "anthropic/claude".to_owned(),
+        reference: "openai/gpt-5-mini".to_owned(),
+        metric,
+        primary: true,
+        procedure: match metric {
+            Metric::Cost => Procedure::RatioOfMeans,
+            Metric::Completed | Metric::PassRate => Procedure::RateDifference,
+            Metric::TtftTail => Procedure::TailShares,
+            _ => Procedure::AlignedRanks,
+        },
+        bounds: Bounds::default_of(metric),
+        effect: Some(Effect {
+            estimate,
+            interval: ends,
+            level: 1.0 - 0.05 / 3.0,
+        }),
+        size: Size {
+            prompts: 20,
+            reference: 200,
+            candidate: 200,
+            runs: 0,
+        },
+        tests: Some(Tests {
+            worse: 0.999,
+            better: 0.000_001,
+            within_margin: 0.25,
+        }),
+        verdict,
+        reasons: Vec::new(),
+        detectable: Some(0.31),
+        needed: Some(Needed {
+            prompts: 24,
+            repetitions: 10,
+        }),
+        per_prompt: vec![
+            ("greet".to_owned(), estimate),
+            ("sum".to_owned(), 1.0),
+            ("long".to_owned(), estimate * 1.5),
+        ],
+        influence: None,
+        within_routes: Vec::new(),
+    }
+}
+
+/// A judgement of the candidates of one run with every verdict in it.
+pub(crate) fn judgement() -> Judgement {
+    let ttft = comparison(
+        Metric::Ttft,
+        Verdict::Improved,
+        0.62,
+        Interval::new(0.55, 0.7),
+    );
+    let mut cost = comparison(
+        Metric::Cost,
+        Verdict::Regressed,
+        2.5,
+        Interval::new(2.4, 2.6),
+    );
+    cost.influence = Some(Influence {
+        prompt: "long".to_owned(),
+        verdict_without: Verdict::Ok,
+        decides: true,
+    });
+    let mut completed = comparison(
+        Metric::Completed,
+        Verdict::Inconclusive,
+        -0.02,
+        Interval::new(-0.05, 0.01),
+    );
+    completed.reasons = vec![Reason::TooWide, Reason::RouteShift];
+    completed.detectable = Some(0.065);
+    completed.size.candidate = 197;
+    completed.within_routes = vec![Route {
+        provider: "azure".to_owned(),
+        share_reference: 0.9,
+        share_candidate: 0.4,
+        effect: None,
+        verdict: Verdict::Inconclusive,
+    }];
+    let mut latency = comparison(Metric::Latency, Verdict::Ok, 1.02, Interval::new(0.95, 1.1));
+    latency.primary = false;
+    Judgement {
+        situation: Situation::Interleaved,
+        comparisons: vec![ttft, latency, cost, completed],
+        notes: vec!["The level of `anthropic/claude` rose by 12 % during the run.".to_owned()],
+    }
+}
+
+/// A broken, a kept and an undecided limit.
+pub(crate) fn limit_checks() -> Vec<LimitCheck> {
+    let ttft = Quantity::Time {
+        metric: Metric::Ttft,
+        percent: 75,
+    };
+    let check = |quantity, bound, estimate, interval, holds| LimitCheck {
+        variant: "anthropic/claude".to_owned(),
+        quantity,
+        bound,
+        estimate: Some(estimate),
+        interval,
+        n: 200,
+        holds,
+    };
+    vec![
+        check(ttft, 1.5e9, 1.8e9, Interval::new(1.7e9, 2.0e9), Holds::No),
+        check(
+            Quantity::ErrorRate,
+            0.02,
+            0.015,
+            Interval::new(0.004, 0.04),
+            Holds::CannotTell,
+        ),
+        check(
+            Quantity::CostPerRequest,
+            0.01,
+            0.00125,
+            Interval::new(0.001, 0.0015),
+            Holds::Yes,
+        ),
+    ]
 }

@@ -4,6 +4,7 @@
 //! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
 //! in every denominator; the order of samples changes nothing.
 
+mod compare;
 mod distribution;
 mod error_groups;
 mod evidence;
@@ -12,11 +13,13 @@ pub(crate) mod fixture;
 mod gate;
 mod interleaved;
 mod judgement;
+mod means;
 mod money;
 mod past;
 mod planning;
 mod power;
 mod rule;
+mod sequential;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -26,19 +29,24 @@ pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
 pub use gate::{Passing, limits, passing};
-pub use interleaved::interleaved;
+pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{
     Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
     Situation, Size, Tests, Verdict,
 };
+pub use means::Means;
 pub use money::{Money, PairTotal, Total};
-pub use past::{Past, against_past, condense};
+pub use past::{
+    Changed, Comparable, Past, Refusal, Trend, TrendPoint, aftermath, against_past, against_run,
+    comparable, condense, trend,
+};
 pub use planning::{Planned, Shown, WorstCost, noise_shown, noisiest, sizes, worst_cost};
 pub use power::{
     COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power, TYPICAL_NOISE, power,
     prompts_worth, shared_alpha,
 };
 pub use rule::{decide, family};
+pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };

@@ -1,34 +1,319 @@
 //! Today against the past: a run's levels, and what earlier runs let one expect.
 //!
 //! Owns how a run is condensed into a line of history, which past runs match, and the procedures of two
-//! runs and of a history. Must not know files. Invariant: more requests in a run never make its difference
-//! from the past certain.
+//! runs and of a history. Must not know files, nor a clock: when a run was made is what its record
+//! says. Invariant: more requests in a run never make its difference from the past certain; the order
+//! in which past runs are given changes nothing.
 
-use crate::record::{HistoryRun, Manifest};
-use crate::suite::Gate;
+mod before;
+mod condense;
+mod confirm;
+mod creep;
+mod draft;
+#[cfg(test)]
+mod fixture;
+mod levels;
+mod matching;
+#[cfg(test)]
+mod tests;
+mod trend;
 
-use super::evidence::Evidence;
-use super::judgement::{Judgement, Situation};
+use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, Standing};
+use crate::stats::history::{Prior, Spread};
+use crate::stats::interval::Alpha;
+use crate::stats::multiple::benjamini_hochberg;
+use crate::suite::{Gate, Metric};
+
+use super::judgement::{
+    Comparison, Effect, Influence, Judgement, Reason, Situation, Tests, Verdict,
+};
+use super::rule::{decide, family};
+use draft::{Draft, Excess, Pooled, Subject};
+use levels::Asked;
+use matching::{Matching, counted, matching};
+
+pub use before::{Changed, Comparable, Refusal, against_run, comparable};
+pub use condense::condense;
+pub use confirm::aftermath;
+pub use trend::{Trend, TrendPoint, trend};
+
+/// Of a level with many runs these first ones are kept: what has come together since is told from them.
+const FIRST_KEPT: usize = 5;
+/// And these newest, from which those that match are chosen.
+const NEWEST_KEPT: usize = 60;
 
 /// What the past was when a run was judged: the accepted and flagged runs of a history, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     /// Runs of the current level, oldest first.
     pub accepted: Vec<HistoryRun>,
     /// Flagged and not accepted: they tell how much runs differ, not where the level is.
     pub flagged: Vec<HistoryRun>,
+    /// Found regressed, and still waiting for what the next run says; oldest first.
+    pub open: Vec<HistoryEntry>,
 }
 
-/// Condenses a run into what a history keeps of it.
-pub fn condense(_manifest: &Manifest, _evidence: &Evidence) -> HistoryRun {
-    HistoryRun::default()
+impl Past {
+    /// What a history was when `today` began: runs of its current level that began before.
+    pub fn of(history: &History, today: &HistoryRun) -> Self {
+        let mut past = Self::default();
+        let level = &history.entries()[history.level_start()..];
+        let before = |entry: &&HistoryEntry| {
+            entry.run.started_at < today.started_at && entry.run.run != today.run
+        };
+        for entry in level.iter().filter(before) {
+            match entry.standing {
+                Standing::Accepted | Standing::NewLevel => past.accepted.push(entry.run.clone()),
+                Standing::Cleared => past.flagged.push(entry.run.clone()),
+                standing if standing.open() => past.open.push(entry.clone()),
+                _ => {}
+            }
+        }
+        if past.accepted.len() > FIRST_KEPT + NEWEST_KEPT {
+            let newest = past.accepted.len() - NEWEST_KEPT;
+            past.accepted.drain(FIRST_KEPT..newest);
+        }
+        let surplus = past.flagged.len().saturating_sub(NEWEST_KEPT);
+        past.flagged.drain(..surplus);
+        past
+    }
+
+    /// The lines to store beside a run, so that it can be judged again: a history of them is this past.
+    pub fn lines(&self) -> Vec<HistoryLine> {
+        let with =
+            |standing| move |run: &HistoryRun| HistoryLine::run(run.clone(), standing, Vec::new());
+        let accepted = self.accepted.iter().map(with(Standing::Accepted));
+        let flagged = self.flagged.iter().map(with(Standing::Cleared));
+        let open = self.open.iter();
+        let open = open.map(|entry| HistoryLine::Run(Box::new(entry.clone())));
+        accepted.chain(flagged).chain(open).collect()
+    }
 }
 
-/// Judges today against the past, each variant against itself.
-pub fn against_past(_today: &HistoryRun, _past: &Past, _gate: &Gate) -> Judgement {
+/// Judges today against the past, each variant against itself. Without any accepted run there are no
+/// comparisons, and a note says how to begin.
+pub fn against_past(today: &HistoryRun, past: &Past, gate: &Gate) -> Judgement {
+    if past.accepted.is_empty() {
+        return Judgement {
+            situation: Situation::History,
+            comparisons: Vec::new(),
+            notes: vec![
+                "There is no past to compare with yet. `bakeoff accept RUN --history FILE` makes a \
+                 run that you trust its first."
+                    .to_owned(),
+            ],
+        };
+    }
+    let mut notes = Vec::new();
+    let matching = matching(today, past, &mut notes);
+    let mut judgement = judge(Situation::History, today, &matching, gate, notes);
+    if gate.confirm {
+        confirm::withhold_first_flags(&mut judgement.comparisons, today, past);
+    }
+    judgement
+}
+
+/// Compares every variant but the control with itself in the runs that match.
+fn judge(
+    situation: Situation,
+    today: &HistoryRun,
+    matching: &Matching<'_>,
+    gate: &Gate,
+    mut notes: Vec<String>,
+) -> Judgement {
+    let control = gate
+        .control
+        .as_deref()
+        .and_then(|label| today.variant(label));
+    let mut drafts = Vec::new();
+    for variant in &today.variants {
+        if control.is_some_and(|control| control.label == variant.label) {
+            continue;
+        }
+        let subject = Subject {
+            today,
+            variant,
+            control,
+            matching,
+            pooled: Pooled::of(variant, &matching.accepted),
+        };
+        note_changed_variant(&subject, &mut notes);
+        for (metric, primary) in metrics(&subject, gate) {
+            let prior = prior(today, matching, metric, control);
+            drafts.extend(subject.draft(metric, primary, gate.bounds_of(metric), prior));
+        }
+    }
+    let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
+    let mut comparisons = decided(drafts, alpha);
+    if situation == Situation::History {
+        creep::tell(
+            today,
+            matching,
+            control,
+            alpha,
+            &mut comparisons,
+            &mut notes,
+        );
+    }
     Judgement {
-        situation: Situation::History,
-        comparisons: Vec::new(),
-        notes: Vec::new(),
+        situation,
+        comparisons,
+        notes,
+    }
+}
+
+/// Every metric, and whether it can fail a build. Where one side shows its reasoning and the other does
+/// not, first answer tokens stand in for first tokens; where retries differ, what a user waited is
+/// judged as well.
+fn metrics(subject: &Subject<'_>, gate: &Gate) -> Vec<(Metric, bool)> {
+    let first_token = gate.is_primary(Metric::Ttft);
+    let (reasoning, retries) = (
+        subject.reasoning_differs(),
+        subject.retries_differ().is_some(),
+    );
+    let primary = |metric| match metric {
+        Metric::Ttft if reasoning => false,
+        Metric::Ttfa if reasoning && first_token => true,
+        Metric::ExperiencedTtft if retries && !reasoning && first_token => true,
+        _ => gate.is_primary(metric),
+    };
+    let metrics = Metric::ALL.into_iter();
+    metrics.map(|metric| (metric, primary(metric))).collect()
+}
+
+fn note_changed_variant(subject: &Subject<'_>, notes: &mut Vec<String>) {
+    let runs = subject.matching.accepted.len();
+    let (label, missing) = (&subject.variant.label, runs - subject.pooled.runs);
+    if missing > 0 {
+        notes.push(format!(
+            "{label}: {} of {runs} earlier ones without it, or with another model or other \
+             parameters of its own.",
+            counted(missing, "run", "runs"),
+        ));
+    }
+}
+
+/// What is believed about how much runs differ: what the history itself teaches of this metric, once it
+/// holds enough series of it.
+fn prior(
+    today: &HistoryRun,
+    matching: &Matching<'_>,
+    metric: Metric,
+    control: Option<&HistoryVariant>,
+) -> Prior {
+    const SERIES_MIN: usize = 20;
+    if control.is_some() || today.variants.len() < SERIES_MIN {
+        return Prior::default();
+    }
+    let spread = |variant| -> Option<Spread> {
+        let asked = Asked {
+            variant,
+            control: None,
+            metric,
+        };
+        let runs_max = crate::stats::history::RUNS_MAX;
+        levels::of_runs(&matching.accepted, asked, runs_max)?
+            .1
+            .spread()
+    };
+    let spreads: Vec<Spread> = today.variants.iter().filter_map(spread).collect();
+    Prior::learned(&spreads).unwrap_or_default()
+}
+
+/// Verdicts: Holm over the primary comparisons; the others are explored, with their false discoveries
+/// held down together.
+fn decided(drafts: Vec<Draft>, alpha: Alpha) -> Vec<Comparison> {
+    let tests_of = |primary: bool| -> Vec<Option<Tests>> {
+        let chosen = drafts.iter().map(|draft| &draft.comparison);
+        chosen
+            .filter(|comparison| comparison.primary == primary)
+            .map(|comparison| comparison.tests)
+            .collect()
+    };
+    let (primary, explored) = (tests_of(true), tests_of(false));
+    let tested = primary.iter().flatten().count();
+    let mut primary = family(&primary, alpha).into_iter();
+    let mut explored = discoveries(&explored, alpha).into_iter();
+    drafts
+        .into_iter()
+        .map(|draft| {
+            let (level, verdict) = if draft.comparison.primary {
+                (alpha.shared_by(tested), primary.next())
+            } else {
+                (alpha, explored.next())
+            };
+            finished(draft, level, verdict.unwrap_or(Verdict::Inconclusive))
+        })
+        .collect()
+}
+
+/// Verdicts of exploratory comparisons, by Benjamini and Hochberg.
+fn discoveries(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
+    let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
+    let adjust = |p: fn(&Tests) -> f64| {
+        benjamini_hochberg(&tested.iter().map(p).collect::<Vec<_>>()).into_iter()
+    };
+    let mut adjusted = adjust(|tests| tests.worse).zip(adjust(|tests| tests.better));
+    let verdict = |tests: &Option<Tests>| {
+        let (Some(tests), Some((worse, better))) = (tests, tests.and_then(|_| adjusted.next()))
+        else {
+            return Verdict::Inconclusive;
+        };
+        let adjusted = Tests {
+            worse,
+            better,
+            ..*tests
+        };
+        decide(adjusted, alpha)
+    };
+    tests.iter().map(verdict).collect()
+}
+
+/// A comparison with its verdict, its interval and what it could have found, at this level.
+fn finished(draft: Draft, level: Alpha, verdict: Verdict) -> Comparison {
+    let Draft {
+        mut comparison,
+        excess,
+    } = draft;
+    comparison.verdict = verdict;
+    comparison.effect = excess.effect(level).map(|(estimate, interval)| Effect {
+        estimate,
+        interval,
+        level: 1.0 - level.two_sided(),
+    });
+    comparison.detectable = excess.floor(comparison.bounds.tolerance, level);
+    if let Excess::Levels(levels) = &excess {
+        if let (Some((prompt, without)), Some(tests)) = (&levels.without, comparison.tests) {
+            let verdict_without = decide(*without, level);
+            comparison.influence = Some(Influence {
+                prompt: prompt.clone(),
+                verdict_without,
+                decides: verdict_without != decide(tests, level),
+            });
+        }
+        hold_to_floor(&mut comparison, levels.median_change);
+    }
+    if comparison.verdict == Verdict::Inconclusive && comparison.tests.is_some() {
+        comparison.reasons.insert(0, Reason::TooWide);
+    }
+    comparison
+}
+
+/// A change of a time that is too small to be anybody's problem is none.
+fn hold_to_floor(comparison: &mut Comparison, median_change: f64) {
+    let changed = matches!(comparison.verdict, Verdict::Regressed | Verdict::Improved);
+    let Some(floor_ns) = comparison.bounds.floor_ns else {
+        return;
+    };
+    if changed && comparison.metric.is_time() && median_change.abs() < floor_ns.0 as f64 {
+        comparison.verdict = Verdict::Ok;
+        comparison.reasons.insert(
+            0,
+            Reason::BelowFloor {
+                change_ns: std::time::Duration::from_secs_f64((median_change.abs() / 1e9).min(1e9))
+                    .into(),
+                floor_ns,
+            },
+        );
     }
 }

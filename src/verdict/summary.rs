@@ -11,8 +11,9 @@ use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, re
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
-use super::distribution::{Distribution, Estimate};
+use super::distribution::{Distribution, Ends, Estimate};
 use super::error_groups::{ErrorGroup, ErrorGroups};
+use super::means::Means;
 use super::money::{Money, Total};
 use super::tally::{Counts, Tally, TokenKind, TokenTotal};
 
@@ -54,6 +55,8 @@ pub struct VariantSummary {
     pub figures: Figures,
     /// The figures over the reference's.
     pub ratios: Ratios,
+    /// What its means and shares are worth, with prompts as clusters.
+    pub means: Means,
     /// Gaps of all answers taken together.
     pub gaps: GapFigures,
     /// Our own delay before sending, every sample, ns.
@@ -183,7 +186,7 @@ impl Summaries {
         let prompts: Vec<String> = suite.prompts.iter().map(|p| p.id.clone()).collect();
         let empty_cell = || {
             let mut cell = Tally::default();
-            cell.counts.planned = u64::from(suite.repetitions);
+            cell.counts.planned = u64::from(manifest.rounds());
             cell
         };
         Self {
@@ -231,15 +234,18 @@ impl Summaries {
         let mut cells = self.cells.into_iter();
         let mut per_variant: Vec<Vec<Figures>> = Vec::new();
         let mut variants: Vec<VariantSummary> = Vec::new();
+        let mut ends = Ends::default();
         for side in self.variants {
             let mut whole = Tally::default();
             let mut per_prompt = Vec::with_capacity(prompt_count);
             for mut cell in cells.by_ref().take(prompt_count) {
-                per_prompt.push(Figures::of(&mut cell));
+                per_prompt.push(Figures::of(&mut cell, &mut ends));
                 whole.absorb(cell);
             }
+            let mut variant = side.finish(whole, &mut ends);
+            variant.means = Means::of(&per_prompt);
             per_variant.push(per_prompt);
-            variants.push(side.finish(whole));
+            variants.push(variant);
         }
         let reference = variants.iter().position(|variant| variant.is_reference);
         if let Some(reference) = reference {
@@ -341,7 +347,7 @@ impl Side {
         self.gap_longest_ns = self.gap_longest_ns.max(gaps.max_ns.map_or(0, |max| max.0));
     }
 
-    fn finish(self, mut whole: Tally) -> VariantSummary {
+    fn finish(self, mut whole: Tally, places: &mut Ends) -> VariantSummary {
         let mut gaps = self.gaps;
         let recorded = self.gap_histogram.len();
         if recorded > 0 {
@@ -358,14 +364,15 @@ impl Side {
             };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
-        let figures = Figures::of(&mut whole);
+        let figures = Figures::of(&mut whole, places);
         VariantSummary {
             label: self.label,
             model: self.model,
             is_reference: self.is_reference,
             figures,
             ratios: Ratios::default(),
-            lag: whole.lag(),
+            means: Means::default(),
+            lag: whole.lag(places),
             delayed_ack_share: delayed_ack_share(&whole.ttft_ns),
             histograms: Histograms::of(&whole, self.gap_histogram, gaps.out_of_range),
             gaps,
@@ -444,17 +451,17 @@ impl GapFigures {
 
 impl Figures {
     /// Of a tally, whose lists are sorted on the way.
-    fn of(tally: &mut Tally) -> Self {
+    fn of(tally: &mut Tally, ends: &mut Ends) -> Self {
         Self {
             counts: tally.counts.clone(),
-            ttft_ns: Distribution::of_integers(&mut tally.ttft_ns),
-            ttfa_ns: Distribution::of_integers(&mut tally.ttfa_ns),
-            experienced_ttft_ns: Distribution::of_integers(&mut tally.experienced_ttft_ns),
-            latency_ns: Distribution::of_integers(&mut tally.latency_ns),
-            request_gap_ns: Distribution::of_integers(&mut tally.request_gap_ns),
-            output_rate: Distribution::of_floats(&mut tally.output_rate),
-            end_to_end_rate: Distribution::of_floats(&mut tally.end_to_end_rate),
-            chars_per_second: Distribution::of_floats(&mut tally.chars_per_second),
+            ttft_ns: Distribution::of_integers(&mut tally.ttft_ns, ends),
+            ttfa_ns: Distribution::of_integers(&mut tally.ttfa_ns, ends),
+            experienced_ttft_ns: Distribution::of_integers(&mut tally.experienced_ttft_ns, ends),
+            latency_ns: Distribution::of_integers(&mut tally.latency_ns, ends),
+            request_gap_ns: Distribution::of_integers(&mut tally.request_gap_ns, ends),
+            output_rate: Distribution::of_floats(&mut tally.output_rate, ends),
+            end_to_end_rate: Distribution::of_floats(&mut tally.end_to_end_rate, ends),
+            chars_per_second: Distribution::of_floats(&mut tally.chars_per_second, ends),
             tokens: tally.tokens,
             money: tally.money,
         }
@@ -485,6 +492,7 @@ impl Ratios {
                 value,
                 n: ours.n.min(reference.n),
                 bounded: ours.bounded && reference.bounded,
+                interval: None,
             })
         };
         let tokens = |figures: &Figures| figures.tokens(TokenKind::Completion).mean();

@@ -5,7 +5,7 @@
 
 use crate::record::{Failure, Flag, Outcome, Sample};
 
-use super::distribution::Distribution;
+use super::distribution::{Distribution, Ends};
 use super::money::Money;
 
 /// How many samples there are, and how they ended.
@@ -242,8 +242,8 @@ impl Tally {
     }
 
     /// The lag's distribution; sorts in place.
-    pub(super) fn lag(&mut self) -> Option<Distribution> {
-        Distribution::of_integers(&mut self.lag_ns)
+    pub(super) fn lag(&mut self, ends: &mut Ends) -> Option<Distribution> {
+        Distribution::of_integers(&mut self.lag_ns, ends)
     }
 }
 

@@ -6,6 +6,7 @@ mod caches;
 mod ending;
 mod fake;
 mod limits;
+mod looks;
 mod order;
 mod retries;
 
@@ -39,6 +40,7 @@ fn orders(suite: Suite) -> Orders {
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
         prices: vec![None; suite.variants.len()],
         wording: Wording::default(),
+        looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         suite,
     }
@@ -119,12 +121,26 @@ struct Outside {
     room: usize,
     /// How long each of them is looked at.
     look: Nanos,
+    /// The answer to every [`Event::Look`].
+    looks: Looks,
+}
+
+/// What is said at a look.
+#[derive(Debug, Clone, Copy)]
+enum Looks {
+    /// It is enough from this round on.
+    EnoughAfter(u32),
+    /// Nothing: whoever would know went away.
+    Gone,
+    /// Nothing: whoever knows is still thinking.
+    Silent,
 }
 
 const QUIET: Outside = Outside {
     stop: None,
     room: 64,
     look: Nanos::ZERO,
+    looks: Looks::EnoughAfter(u32::MAX),
 };
 
 const fn stopped_at(millis: u64) -> Outside {
@@ -152,10 +168,17 @@ fn carry_out_with(
         let fake = Arc::new(Fake::new(script));
         let (sender, mut taken) = mpsc::channel(outside.room);
         let (stop, stopped) = watch::channel(false);
+        let (answer, go_on) = mpsc::channel(1);
+        let mut answer = Some(answer).filter(|_| !matches!(outside.looks, Looks::Gone));
         let listen = async {
             let mut events = Vec::new();
             while let Some(event) = taken.recv().await {
                 sleep(outside.look.into()).await;
+                if let (Event::Look { round }, Looks::EnoughAfter(enough), Some(answer)) =
+                    (&event, outside.looks, &mut answer)
+                {
+                    answer.send(*round < enough).await.unwrap();
+                }
                 events.push(event);
             }
             events
@@ -168,7 +191,7 @@ fn carry_out_with(
             stop.send_replace(true);
             std::future::pending::<()>().await;
         });
-        let engine = run(Arc::clone(&fake), Arc::new(orders), sender, stopped);
+        let engine = run(Arc::clone(&fake), Arc::new(orders), sender, stopped, go_on);
         let (ending, events) = tokio::join!(engine, listen);
         interference.abort();
         Told {

@@ -187,7 +187,12 @@ fn a_run_ends_when_nobody_listens() {
         let (sender, taken) = mpsc::channel(1);
         drop(taken);
         let (_stop, stopped) = watch::channel(false);
-        run(fake, Arc::new(orders(suite(2, 2, 2))), sender, stopped).await
+        let (_, go_on) = mpsc::channel(1);
+        let orders = Orders {
+            looks: vec![1],
+            ..orders(suite(2, 2, 2))
+        };
+        run(fake, Arc::new(orders), sender, stopped, go_on).await
     });
     assert_eq!(ending, Ending::Complete);
 }

@@ -9,6 +9,7 @@ use super::*;
 
 mod snapshots;
 mod truths;
+mod verdicts;
 
 /// Samples cannot fail to be read here; the writer could.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl From<io::Error> for Broken {
 
 fn read<'a>(run: &'a Manifest, samples: &[Sample]) -> Report<'a> {
     let samples = samples.iter().cloned().map(Ok::<_, Broken>);
-    Report::read(run, samples, |_| false, io::sink()).unwrap()
+    Report::read(run, samples, |_| false, None, io::sink()).unwrap()
 }
 
 fn written(report: &Report<'_>, format: Format) -> String {
@@ -34,7 +35,7 @@ fn written(report: &Report<'_>, format: Format) -> String {
 fn samples_csv(run: &Manifest, samples: &[Sample]) -> String {
     let mut bytes = Vec::new();
     let samples = samples.iter().cloned().map(Ok::<_, Broken>);
-    Report::read(run, samples, |_| false, &mut bytes).unwrap();
+    Report::read(run, samples, |_| false, None, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

@@ -8,20 +8,82 @@ use super::*;
 fn the_page_of_a_small_run() {
     // The whole of report.md, as a person would paste it into a pull request.
     let (run, samples) = small_run();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @"
+    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r"
     # bakeoff: quickstart
 
-    anthropic/claude was the soonest at the median: TTFT p50 208 ms (n 8) against 424 ms (n 7) for the reference openai/gpt-5-mini, 0.49x. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8). Numbers only: interval estimates are not part of this version, so a small difference may be noise.
+    anthropic/claude was the soonest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the reference openai/gpt-5-mini. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8).
 
-    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | TTFT vs ref | latency vs ref | cost vs ref |
-    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | openai/gpt-5-mini (reference) | 8/8 | 424 ms | 435 ms† | 526 ms | 918/s | 101 | $0.000500 | 1.00x | 1.00x | 1.00x |
-    | anthropic/claude | 8/8 | 208 ms | 212 ms† | 313 ms | 918/s | 101 | $0.00125 | 0.49x | 0.59x | 2.50x |
+    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | completed |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (1.2–100.0) |
+    | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–?) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price; vs ref: over the reference's. Percentiles are quantiles of type 8.
-    - † n too small for an interval with two ends (needed: p50 6, p75 13, p90 36, p95 72, p99 368).
+    - output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to the end, rate-limited ones left out.
+    - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
+    - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+
+    ## Verdicts
+
+    ### Against the reference openai/gpt-5-mini
+
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+
+    - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
+
+    <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+
+    </details>
+
+    <details><summary>On how many prompts, and where most</summary>
+
+    | candidate | metric | worse on | equal on | better on | worst prompt | there | best prompt | there |
+    | --- | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |
+    | anthropic/claude | ttft | 0 | 0 | 2 | greet | 0.49x | sum | 0.49x |
+    | anthropic/claude | cost | 2 | 0 | 0 | sum | 2.50x | greet | 2.50x |
+    | anthropic/claude | completed | 0 | 2 | 0 | sum | 0.0 points | greet | 0.0 points |
+
+    </details>
+
+    <details><summary>The effect on each prompt</summary>
+
+    | prompt | candidate | TTFT | cost | completed |
+    | --- | --- | ---: | ---: | ---: |
+    | greet | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+    | sum | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+
+    </details>
+
+    <details><summary>How it was judged, and why so</summary>
+
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - TTFT, TTFA, experienced TTFT, latency, gap, output tok, tokens out: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
+    - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
+
+    </details>
 
     ## What went wrong
 
@@ -33,12 +95,12 @@ fn the_page_of_a_small_run() {
 
     <details><summary>Figures of each prompt</summary>
 
-    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request | TTFT vs ref | cost vs ref |
-    | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms† | 523 ms† | 101 | $0.000500 | 1.00x† | 1.00x |
-    | greet | anthropic/claude | 4/4 | 207 ms† | 312 ms† | 101 | $0.00125 | 0.49x† | 2.50x |
-    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms† | 529 ms† | 101 | $0.000500 | 1.00x† | 1.00x |
-    | sum | anthropic/claude | 4/4 | 209 ms† | 314 ms† | 101 | $0.00125 | 0.49x† | 2.50x |
+    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: |
+    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
+    | greet | anthropic/claude | 4/4 | 207 ms (?) | 312 ms (?) | 101 | $0.00125 |
+    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms (?) | 529 ms (?) | 101 | $0.000500 |
+    | sum | anthropic/claude | 4/4 | 209 ms (?) | 314 ms (?) | 101 | $0.00125 |
 
     </details>
 
@@ -68,17 +130,79 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     > **This run was interrupted: 15 of 16 trials have a sample.**
 
-    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (n 7). By list price openai/gpt-5-mini costs $0.000500 a request (n 8). Not ranked: anthropic/claude (1 of 7 trials failed).
+    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (400–442, n 7). By list price openai/gpt-5-mini costs $0.000500 a request (n 8). Not ranked: anthropic/claude (1 of 7 trials failed).
 
-    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | TTFT vs ref | latency vs ref | cost vs ref |
-    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | openai/gpt-5-mini (reference) | 8/8 | 424 ms | 435 ms† | 526 ms | 918/s | 101 | $0.000500 | 1.00x | 1.00x | 1.00x |
-    | anthropic/claude | 6/8 | 206 ms | 209 ms† | 311 ms | 918/s | 101 | $0.00125 | 0.49x | 0.59x | 2.50x |
+    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | completed |
+    | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (1.2–100.0) |
+    | anthropic/claude | 6/8 | 206 ms (201–211) | 209 ms (203–?) | 311 ms (306–316) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price; vs ref: over the reference's. Percentiles are quantiles of type 8.
-    - † n too small for an interval with two ends (needed: p50 6, p75 13, p90 36, p95 72, p99 368).
+    - output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to the end, rate-limited ones left out.
+    - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
+    - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+
+    ## Verdicts
+
+    ### Against the reference openai/gpt-5-mini
+
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+
+    - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
+
+    <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+
+    </details>
+
+    <details><summary>On how many prompts, and where most</summary>
+
+    | candidate | metric | worse on | equal on | better on | worst prompt | there | best prompt | there |
+    | --- | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |
+    | anthropic/claude | ttft | 0 | 0 | 2 | greet | 0.49x | sum | 0.48x |
+    | anthropic/claude | cost | 2 | 0 | 0 | sum | 2.50x | greet | 2.50x |
+    | anthropic/claude | completed | 0 | 2 | 0 | sum | 0.0 points | greet | 0.0 points |
+
+    </details>
+
+    <details><summary>The effect on each prompt</summary>
+
+    | prompt | candidate | TTFT | cost | completed |
+    | --- | --- | ---: | ---: | ---: |
+    | greet | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+    | sum | anthropic/claude | 0.48x | 2.50x | 0.0 points |
+
+    </details>
+
+    <details><summary>How it was judged, and why so</summary>
+
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - TTFT, TTFA, experienced TTFT, latency, gap, output tok, tokens out: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
+    - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
+
+    </details>
 
     ## What went wrong
 
@@ -96,12 +220,12 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     <details><summary>Figures of each prompt</summary>
 
-    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request | TTFT vs ref | cost vs ref |
-    | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms† | 523 ms† | 101 | $0.000500 | 1.00x† | 1.00x |
-    | greet | anthropic/claude | 3/4 | 205 ms† | 310 ms† | 101 | $0.00125 | 0.49x† | 2.50x |
-    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms† | 529 ms† | 101 | $0.000500 | 1.00x† | 1.00x |
-    | sum | anthropic/claude | 3/4 | 207 ms† | 312 ms† | 101 | $0.00125 | 0.48x† | 2.50x |
+    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: |
+    | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
+    | greet | anthropic/claude | 3/4 | 205 ms (?) | 310 ms (?) | 101 | $0.00125 |
+    | sum | openai/gpt-5-mini (reference) | 4/4 | 430 ms (?) | 529 ms (?) | 101 | $0.000500 |
+    | sum | anthropic/claude | 3/4 | 207 ms (?) | 312 ms (?) | 101 | $0.00125 |
 
     </details>
 
@@ -131,16 +255,30 @@ fn the_terminal_of_a_small_run() {
         width: 120,
     };
     insta::assert_snapshot!(read(&run, &samples).terminal(style), @"
-    variant                        answered  TTFT p50  latency p50  output tok  tokens out  cost/request  TTFT vs ref
-    openai/gpt-5-mini (reference)       8/8    424 ms       526 ms       918/s         101     $0.000500        1.00x
-    anthropic/claude                    8/8    208 ms       313 ms       918/s         101      $0.00125        0.49x
-    left out at this width: TTFT p75, latency vs ref, cost vs ref
+    variant                        answered          TTFT p50       latency p50  output tok  tokens out  cost/request
+    openai/gpt-5-mini (reference)       8/8  424 ms (400–442)  526 ms (505–547)       918/s         101     $0.000500
+    anthropic/claude                    8/8  208 ms (201–215)  313 ms (306–320)       918/s         101      $0.00125
+    left out at this width: TTFT p75, completed
 
-    anthropic/claude was the soonest at the median: TTFT p50 208 ms (n 8) against 424 ms (n 7) for the reference
-    openai/gpt-5-mini, 0.49x.
+    anthropic/claude was the soonest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the
+    reference openai/gpt-5-mini.
     By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs
     $0.00125 (n 8).
-    Numbers only: interval estimates are not part of this version, so a small difference may be noise.
+
+    Against the reference openai/gpt-5-mini
+    candidate         metric             effect      CI  prompts  n  n ref  verdict       in words
+    anthropic/claude  ttft            0.49x (?)  95.0 %        2  8      7  inconclusive  cannot tell
+    anthropic/claude  cost            2.50x (?)  95.0 %        2  8      8  inconclusive  cannot tell
+    anthropic/claude  completed  0.0 points (?)  95.0 %        2  8      8  inconclusive  cannot tell
+    TTFT of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ:
+    0.0 % of the candidate's, 12.5 % of the reference's.
+    TTFT of anthropic/claude; cost of anthropic/claude; completed of anthropic/claude: Prompts with values on both sides: 2;
+    a verdict needs 6.
+    Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
+    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true` under [gate] would make them.
+    In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.
 
     What went wrong
     openai/gpt-5-mini: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples
@@ -151,9 +289,11 @@ fn the_terminal_of_a_small_run() {
 
     TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of
     answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    output tok: completion tokens a second after the first chunk. cost: list price; vs ref: over the reference's.
-    Percentiles are quantiles of type 8.
-    † n too small for an interval with two ends (needed: p50 6, p75 13, p90 36, p95 72, p99 368).
+    output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to
+    the end, rate-limited ones left out.
+    In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts
+    like these.
+    ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
     ");
 }
@@ -173,14 +313,39 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     openai/gpt-5-mini (reference)       8/8    424 ms
     anthropic/claude                    6/8    206 ms
     left out at this width: TTFT p75, latency p50, output tok,
-    tokens out, cost/request, TTFT vs ref, latency vs ref, cost
-    vs ref
+    tokens out, cost/request, completed
 
-    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (n
-    7).
+    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms
+    (400–442, n 7).
     By list price openai/gpt-5-mini costs $0.000500 a request (n
     8).
     Not ranked: anthropic/claude (1 of 7 trials failed).
+
+    Against the reference openai/gpt-5-mini
+    candidate         metric             effect  verdict
+    anthropic/claude  ttft            0.49x (?)  inconclusive
+    anthropic/claude  cost            2.50x (?)  inconclusive
+    anthropic/claude  completed  0.0 points (?)  inconclusive
+    left out at this width: CI, prompts, n, n ref, in words
+    TTFT of anthropic/claude: 14.3 % of the requests of one side
+    failed or ran into a deadline (more than 10 %): its times
+    cannot be compared.
+    TTFT of anthropic/claude: Samples set aside (buffered, cold,
+    client-limited) change the verdict, or their shares differ:
+    0.0 % of the candidate's, 12.5 % of the reference's.
+    TTFT of anthropic/claude; cost of anthropic/claude;
+    completed of anthropic/claude: Prompts with values on both
+    sides: 2; a verdict needs 6.
+    Effects are candidate over reference (points: candidate less
+    reference), in brackets their 95 % intervals.
+    Regressed or improved: by more than the tolerance; ok:
+    surely not worse by more than the margin. Tolerance /
+    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %,
+    completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true`
+    under [gate] would make them.
+    In report.md: exploratory comparisons, the effect on each
+    prompt, and how it was judged.
 
     What went wrong
     run: without a sample: 1 of 16 planned trials
@@ -204,10 +369,13 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     answered trials, the answered attempt alone; samples set
     aside (buffered, cold, client-limited) are not in TTFT.
     output tok: completion tokens a second after the first
-    chunk. cost: list price; vs ref: over the reference's.
-    Percentiles are quantiles of type 8.
-    † n too small for an interval with two ends (needed: p50 6,
-    p75 13, p90 36, p95 72, p99 368).
+    chunk. cost: list price. completed: share of trials answered
+    to the end, rate-limited ones left out.
+    In brackets: 95 % intervals, of percentiles (quantiles of
+    type 8) for these prompts, of means and shares for prompts
+    like these.
+    ? n too small for this end of the interval (both ends need:
+    p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     – not known, or n too small for any estimate (needed: p50 2,
     p75 4, p90 10, p95 20, p99 100).
     ");
@@ -228,7 +396,7 @@ fn comparison_csv_of_a_small_run() {
             .to_owned()
     });
     let lines: Vec<String> = lines.collect();
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::assert_snapshot!(lines.join("\n"), @"
     variant: openai/gpt-5-mini | anthropic/claude
     model: openai/gpt-5-mini | anthropic/claude
     reference: true | false
@@ -362,7 +530,96 @@ fn comparison_csv_of_a_small_run() {
     ratio_output_rate_p50: 1.000 | 1.000
     ratio_completion_tokens_mean: 1.000 | 1.000
     ratio_cost_mean: 1.000 | 2.500
-    "#);
+    completed_share: 1.000 | 1.000
+    ttft_p50_ms_lower: 400.000 | 201.000
+    ttft_p50_ms_upper: 442.000 | 211.000
+    ttft_p75_ms_lower: 412.000 | 203.000
+    ttft_p75_ms_upper:  |
+    ttft_p90_ms_lower:  |
+    ttft_p90_ms_upper:  |
+    ttft_p95_ms_lower:  |
+    ttft_p95_ms_upper:  |
+    ttft_p99_ms_lower:  |
+    ttft_p99_ms_upper:  |
+    ttfa_p50_ms_lower: 400.000 | 201.000
+    ttfa_p50_ms_upper: 442.000 | 211.000
+    ttfa_p75_ms_lower: 412.000 | 203.000
+    ttfa_p75_ms_upper:  |
+    ttfa_p90_ms_lower:  |
+    ttfa_p90_ms_upper:  |
+    ttfa_p95_ms_lower:  |
+    ttfa_p95_ms_upper:  |
+    ttfa_p99_ms_lower:  |
+    ttfa_p99_ms_upper:  |
+    experienced_ttft_p50_ms_lower: 400.000 | 201.000
+    experienced_ttft_p50_ms_upper: 442.000 | 211.000
+    experienced_ttft_p75_ms_lower: 412.000 | 203.000
+    experienced_ttft_p75_ms_upper:  |
+    experienced_ttft_p90_ms_lower:  |
+    experienced_ttft_p90_ms_upper:  |
+    experienced_ttft_p95_ms_lower:  |
+    experienced_ttft_p95_ms_upper:  |
+    experienced_ttft_p99_ms_lower:  |
+    experienced_ttft_p99_ms_upper:  |
+    latency_p50_ms_lower: 505.000 | 306.000
+    latency_p50_ms_upper: 547.000 | 316.000
+    latency_p75_ms_lower: 517.000 | 308.000
+    latency_p75_ms_upper:  |
+    latency_p90_ms_lower:  |
+    latency_p90_ms_upper:  |
+    latency_p95_ms_lower:  |
+    latency_p95_ms_upper:  |
+    latency_p99_ms_lower:  |
+    latency_p99_ms_upper:  |
+    request_gap_p50_ms_lower: 10.000 | 10.000
+    request_gap_p50_ms_upper: 10.000 | 10.000
+    request_gap_p75_ms_lower: 10.000 | 10.000
+    request_gap_p75_ms_upper:  |
+    request_gap_p90_ms_lower:  |
+    request_gap_p90_ms_upper:  |
+    request_gap_p95_ms_lower:  |
+    request_gap_p95_ms_upper:  |
+    request_gap_p99_ms_lower:  |
+    request_gap_p99_ms_upper:  |
+    output_rate_p50_lower: 918.182 | 918.182
+    output_rate_p50_upper: 918.182 | 918.182
+    output_rate_p75_lower: 918.182 | 918.182
+    output_rate_p75_upper:  |
+    output_rate_p90_lower:  |
+    output_rate_p90_upper:  |
+    output_rate_p95_lower:  |
+    output_rate_p95_upper:  |
+    output_rate_p99_lower:  |
+    output_rate_p99_upper:  |
+    end_to_end_rate_p50_lower: 184.644 | 319.620
+    end_to_end_rate_p50_upper: 200.000 | 330.065
+    end_to_end_rate_p75_lower: 188.785 | 321.656
+    end_to_end_rate_p75_upper:  |
+    end_to_end_rate_p90_lower:  |
+    end_to_end_rate_p90_upper:  |
+    end_to_end_rate_p95_lower:  |
+    end_to_end_rate_p95_upper:  |
+    end_to_end_rate_p99_lower:  |
+    end_to_end_rate_p99_upper:  |
+    chars_per_second_p50_lower: 804.388 | 1392.405
+    chars_per_second_p50_upper: 871.287 | 1437.908
+    chars_per_second_p75_lower: 822.430 | 1401.274
+    chars_per_second_p75_upper:  |
+    chars_per_second_p90_lower:  |
+    chars_per_second_p90_upper:  |
+    chars_per_second_p95_lower:  |
+    chars_per_second_p95_upper:  |
+    chars_per_second_p99_lower:  |
+    chars_per_second_p99_upper:  |
+    completion_tokens_mean_lower: 101.000 | 101.000
+    completion_tokens_mean_upper: 101.000 | 101.000
+    cost_usd_mean_lower: 0.0005 | 0.00125
+    cost_usd_mean_upper: 0.0005 | 0.00125
+    market_usd_mean_lower: 0.0005 |
+    market_usd_mean_upper: 0.0005 |
+    completed_share_lower: 0.012 | 0.012
+    completed_share_upper: 1.000 | 1.000
+    ");
 }
 
 #[test]
@@ -493,6 +750,9 @@ fn the_comparison_as_json() {
           "ratio_output_rate_p50": 1.0,
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
+          "completed_share": 1.0,
+          "completed_share_lower": 0.0,
+          "completed_share_upper": 1.0,
           "thin": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
@@ -504,6 +764,9 @@ fn the_comparison_as_json() {
             "output_rate_p50",
             "end_to_end_rate_p50",
             "chars_per_second_p50",
+            "completion_tokens_mean",
+            "cost_usd_mean",
+            "market_usd_mean",
             "ratio_ttft_p50",
             "ratio_ttfa_p50",
             "ratio_latency_p50",
@@ -511,6 +774,8 @@ fn the_comparison_as_json() {
           ]
         }
       ],
+      "verdicts": [],
+      "limits": [],
       "prompts": [
         {
           "prompt": "p",

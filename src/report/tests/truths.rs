@@ -4,6 +4,8 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 
+use crate::stats::interval::Interval;
+
 use super::*;
 use crate::suite::CacheMode;
 
@@ -34,7 +36,7 @@ fn a_reader_that_went_away_is_told_as_such() {
     }
     let (run, samples) = failing_run();
     let many = std::iter::repeat_n(&samples, 50).flatten().cloned();
-    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, Gone).unwrap_err();
+    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, None, Gone).unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
     let report = read(&run, &samples);
     let failed = report.write(Format::ComparisonCsv, Gone).unwrap_err();
@@ -142,7 +144,12 @@ fn unsupported_percentiles_are_absent() {
         "latency_p95_ms",
         "output_rate_p99",
     ] {
-        assert_eq!(table.cell(0, name), Some(&Cell::absent()), "{name}");
+        let figure = table.cell(0, name).map(|cell| &cell.figure);
+        assert_eq!(figure, Some(&Figure::Absent), "{name}");
+        for end in ["lower", "upper"] {
+            let end = table.cell(0, &format!("{name}_{end}"));
+            assert_eq!(end, Some(&Cell::absent()), "{name}");
+        }
     }
     let thin = |name| table.cell(0, name).map(|cell| cell.thin);
     assert_eq!(thin("ttft_p50_ms"), Some(false));
@@ -169,7 +176,14 @@ fn colour_is_used_only_when_told() {
     assert!(!plain.contains('\u{1b}'));
     assert!(coloured.contains("\u{1b}[1m"));
     let mut stripped = coloured;
-    for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[33m"] {
+    for code in [
+        "\u{1b}[0m",
+        "\u{1b}[1m",
+        "\u{1b}[2m",
+        "\u{1b}[31m",
+        "\u{1b}[32m",
+        "\u{1b}[33m",
+    ] {
         stripped = stripped.replace(code, "");
     }
     assert_eq!(stripped, plain);
@@ -180,8 +194,8 @@ fn lost_lines_are_told_and_other_errors_end_the_reading() {
     // One damaged line must not cost the report, nor a failing disk make one that looks whole.
     let run = manifest(&["a/x"], &["p"], 2);
     let samples = || [Err(Broken), Ok(answered(&run, 1, 100))];
-    assert!(Report::read(&run, samples(), |_| false, io::sink()).is_err());
-    let report = Report::read(&run, samples(), |_| true, io::sink()).unwrap();
+    assert!(Report::read(&run, samples(), |_| false, None, io::sink()).is_err());
+    let report = Report::read(&run, samples(), |_| true, None, io::sink()).unwrap();
     assert_eq!(report.summary().variants[0].figures.counts.done, 1);
     let page = written(&report, Format::Markdown);
     assert!(
@@ -252,10 +266,18 @@ proptest! {
             ("TTFT p95", "ttft_p95_ms"),
             ("latency p50", "latency_p50_ms"),
         ] {
-            let place = names.iter().position(|column| column == name).unwrap();
-            let millis: Option<f64> = row[place].parse().ok();
-            let expected = millis.map(|millis| Figure::from_ns(millis * 1e6).shown());
-            let shown = shown_column(&page, heading).map(|rows| rows[0].replace('†', ""));
+            let ns = |name: &str| -> Option<f64> {
+                let place = names.iter().position(|column| column == name).unwrap();
+                row[place].parse().ok().map(|millis: f64| millis * 1e6)
+            };
+            let interval = Interval {
+                lower: ns(&format!("{name}_lower")),
+                upper: ns(&format!("{name}_upper")),
+            };
+            let expected = ns(name).map(|value| {
+                Cell::within(Figure::from_ns(value), interval, Figure::from_ns).shown(true)
+            });
+            let shown = shown_column(&page, heading).map(|rows| rows[0].clone());
             prop_assert_eq!(shown, expected, "{}", heading);
         }
     }
@@ -266,7 +288,13 @@ proptest! {
         let (run, samples) = failing_run();
         let shuffled: Vec<Sample> = order.iter().map(|&place| samples[place].clone()).collect();
         let (ours, theirs) = (read(&run, &samples), read(&run, &shuffled));
-        for format in [Format::ComparisonCsv, Format::Markdown, Format::Histograms, Format::Json] {
+        for format in [
+            Format::ComparisonCsv,
+            Format::Markdown,
+            Format::Histograms,
+            Format::Json,
+            Format::Junit,
+        ] {
             prop_assert_eq!(written(&ours, format), written(&theirs, format));
         }
     }

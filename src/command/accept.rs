@@ -1,0 +1,167 @@
+//! `bakeoff accept`: a run joins the history that later runs are judged against.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
+use crate::verdict::{RunSummary, condense};
+
+use super::judging::enough_was_answered;
+use super::{Failure, exit, records};
+
+/// What `bakeoff accept` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// Folder of the run, or a `latest`.
+    pub run: PathBuf,
+    /// The history.
+    pub history: PathBuf,
+    /// Whether what came before no longer counts.
+    pub new_level: bool,
+    /// Where the run was made, in place of what it says itself.
+    pub environment: Option<String>,
+    /// Whether a run that tells little is accepted all the same.
+    pub force: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// Version of what `--json` prints.
+const VERSION: u32 = 1;
+
+/// What was done, for programs.
+#[derive(Serialize)]
+struct Done<'a> {
+    version: u32,
+    run: &'a str,
+    history: String,
+    standing: &'static str,
+    /// Accepted runs of the current level, this one included.
+    accepted: usize,
+}
+
+/// Carries out `bakeoff accept`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let run = Run::open(&options.run)?;
+    let mut manifest = run.manifest()?;
+    if options.environment.is_some() {
+        manifest.environment.clone_from(&options.environment);
+    }
+    let history = of_suite(&options.history, &manifest.suite.name)?;
+    let standing = if options.new_level {
+        Standing::NewLevel
+    } else {
+        Standing::Accepted
+    };
+    refuse_twice(&history, &manifest.run, options)?;
+    let read = records::read(&run, &manifest)?;
+    if let Some(why) = why_not(&manifest, &read.summary).filter(|_| !options.force) {
+        return Err(Failure::usage(format!(
+            "{} is not accepted: {why}\n  every later run would be compared with it; \
+             --force accepts it all the same",
+            manifest.run
+        )));
+    }
+    let line = match history.entry(&manifest.run) {
+        // It is there, flagged: what it holds stays, what is thought of it changes.
+        Some(_) if options.environment.is_none() => HistoryLine::Mark {
+            run: manifest.run.clone(),
+            standing,
+        },
+        _ => HistoryLine::run(condense(&manifest, &read.evidence), standing, Vec::new()),
+    };
+    History::append(&options.history, &[line])?;
+    let history = History::read(&options.history)?;
+    tell(options, &manifest.run, standing, accepted(&history))?;
+    Ok(exit::DONE)
+}
+
+/// The history of this file, empty where there is none; refused where it is another suite's.
+pub(super) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
+    let history = History::read_or_empty(path)?;
+    let other = history
+        .entries()
+        .iter()
+        .find(|entry| entry.run.suite != suite);
+    if let Some(other) = other {
+        return Err(Failure::usage(format!(
+            "{} is the history of the suite `{}`, but this run is of `{suite}`: \
+             give each suite a history of its own",
+            path.display(),
+            other.run.suite
+        )));
+    }
+    Ok(history)
+}
+
+fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {
+    let Some(entry) = history.entry(run).filter(|entry| entry.standing.accepted()) else {
+        return Ok(());
+    };
+    let begins = entry.standing == Standing::NewLevel;
+    if begins || !options.new_level {
+        let level = if begins { " as a new level" } else { "" };
+        let file = options.history.display();
+        return Err(Failure::usage(format!(
+            "{run} is already accepted{level} in {file}; nothing was changed"
+        )));
+    }
+    Ok(())
+}
+
+/// Why a run is a poor past for others, if it is one.
+fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
+    let early = manifest
+        .until_decided
+        .as_ref()
+        .and_then(|looks| looks.decided_after);
+    match (&manifest.status, early) {
+        (Status::Running, _) => Some("it has not ended, or was killed".to_owned()),
+        (Status::Interrupted, _) => Some("it was interrupted".to_owned()),
+        (Status::Incomplete(reason), _) => Some(format!("it is incomplete ({reason})")),
+        (Status::Complete, Some(round)) => Some(format!(
+            "it ended after round {round} because its verdict was in, so its levels lean to that verdict"
+        )),
+        (Status::Complete, None) => (!enough_was_answered(summary))
+            .then(|| "a model answered less than half of its trials".to_owned()),
+    }
+}
+
+/// Accepted runs of the current level.
+pub(super) fn accepted(history: &History) -> usize {
+    let level = &history.entries()[history.level_start()..];
+    level
+        .iter()
+        .filter(|entry| entry.standing.accepted())
+        .count()
+}
+
+fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let file = options.history.display();
+    if options.json {
+        let done = Done {
+            version: VERSION,
+            run,
+            history: file.to_string(),
+            standing: standing.word(),
+            accepted,
+        };
+        serde_json::to_writer_pretty(&mut out, &done).map_err(io::Error::from)?;
+        return Ok(writeln!(out)?);
+    }
+    let runs = if accepted == 1 { "run" } else { "runs" };
+    match standing {
+        Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
+        _ => writeln!(
+            out,
+            "{run} accepted: {file} has {accepted} {runs} to compare with"
+        )?,
+    }
+    Ok(writeln!(
+        out,
+        "Judge later runs with:  bakeoff run SUITE --history {file}"
+    )?)
+}

@@ -1,0 +1,143 @@
+//! `bakeoff compare`: the models of one run against its reference, or a run against an earlier one.
+//!
+//! Owns which of the two is asked. Must not know procedures nor formats. Invariant: what regressed is
+//! always an exit code; a run that is only made says nothing about it unless its suite asks for that.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::record::{Manifest, Run};
+use crate::report::{Compared, Judged};
+use crate::suite::Gate;
+use crate::verdict::{Changed, Judgement, against_run, comparable, condense};
+
+use super::judging::{Outcome, enough_was_answered};
+use super::records::{self, Read};
+use super::report::style;
+use super::{Failure, TOOL, github};
+
+/// What `bakeoff compare` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// Folder of a run, or a `latest`.
+    pub run: PathBuf,
+    /// A later run, judged against the first.
+    pub later: Option<PathBuf>,
+    /// What was changed on purpose between the two.
+    pub changed: Vec<Changed>,
+    /// How the comparison is told.
+    pub format: Format,
+}
+
+/// How a comparison is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The formats are documented by `--help` and in their own files.
+pub enum Format {
+    Terminal,
+    Markdown,
+    Csv,
+    Json,
+    Junit,
+}
+
+/// A run, and what was read of it.
+struct Side {
+    manifest: Manifest,
+    read: Read,
+}
+
+impl Side {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let run = Run::open(path)?;
+        let manifest = run.manifest()?;
+        let read = records::read(&run, &manifest)?;
+        Ok(Self { manifest, read })
+    }
+
+    fn can_be_judged(&self) -> bool {
+        enough_was_answered(&self.read.summary)
+    }
+}
+
+/// Carries out `bakeoff compare`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let first = Side::of(&options.run)?;
+    let later = options.later.as_deref().map(Side::of).transpose()?;
+    let newest = later.as_ref().unwrap_or(&first);
+    let suite = &newest.manifest.suite;
+    let gate = suite.gate.clone().unwrap_or_default();
+    let (judgement, what) = match &later {
+        None => (
+            within(&first, &gate)?,
+            format!("{}: against {}", first.manifest.run, suite.reference),
+        ),
+        Some(later) => (
+            between(&first, later, &gate, &options.changed)?,
+            format!(
+                "{} before, {} after",
+                first.manifest.run, later.manifest.run
+            ),
+        ),
+    };
+    let judged = Judged::of_judgement(judgement, &gate);
+    let compared = Compared::new(&suite.name, &what, TOOL, &judged);
+    tell(&compared, options.format)?;
+    github::tell_job(&compared.subject())?;
+    let sound = first.can_be_judged() && newest.can_be_judged();
+    if !sound {
+        writeln!(
+            io::stderr(),
+            "warning: a model answered less than half of its trials: too little to judge it by"
+        )?;
+    }
+    Ok(Outcome {
+        interrupted: false,
+        incomplete: !sound,
+        passing: judged.passing(),
+        on_inconclusive: gate.on_inconclusive,
+    }
+    .code())
+}
+
+/// The models of one run against its reference.
+fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
+    let suite = &run.manifest.suite;
+    if suite.variants.len() < 2 {
+        return Err(Failure::usage(format!(
+            "{} asked one model, `{}`: there is nothing to compare it with\n  name a later run as well, \
+             or a run of several models",
+            run.manifest.run, suite.reference
+        )));
+    }
+    Ok(Judged::of_variants(&run.manifest, &run.read.evidence, gate))
+}
+
+/// A run against an earlier one, each model against itself.
+fn between(
+    before: &Side,
+    after: &Side,
+    gate: &Gate,
+    changed: &[Changed],
+) -> Result<Judgement, Failure> {
+    let condensed = |side: &Side| condense(&side.manifest, &side.read.evidence);
+    let (before, after) = (condensed(before), condensed(after));
+    let comparable = comparable(&before, &after, changed)
+        .map_err(|refusal| Failure::usage(refusal.to_string()))?;
+    Ok(against_run(&after, &comparable, gate))
+}
+
+fn tell(compared: &Compared, format: Format) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let text = match format {
+        Format::Terminal => compared.terminal(style()),
+        Format::Markdown => compared.markdown(),
+        Format::Json => compared.json(),
+        Format::Junit => compared.junit(),
+        Format::Csv => {
+            compared.write_csv(&mut out)?;
+            String::new()
+        }
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,45 @@
+//! `bakeoff history`: the trend of each model in a history.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::record::History;
+use crate::report::Trends;
+use crate::suite::Metric;
+
+use super::{Failure, exit};
+
+/// What `bakeoff history` was told.
+#[derive(Debug)]
+pub struct Options {
+    /// The history.
+    pub file: PathBuf,
+    /// Which metric is shown.
+    pub metric: Metric,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// Carries out `bakeoff history`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let history = History::read(&options.file)?;
+    let mut err = io::stderr();
+    let file = options.file.display();
+    if let Some(line) = history.torn() {
+        writeln!(
+            err,
+            "note: {file}:{line} was never finished; it is left out"
+        )?;
+    }
+    for stray in history.strays() {
+        writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
+    }
+    let trends = Trends::of(&history, options.metric);
+    let text = if options.json {
+        trends.json()
+    } else {
+        trends.text()
+    };
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(exit::DONE)
+}

@@ -1,0 +1,81 @@
+//! From findings to exit codes.
+//!
+//! Owns which finding wins where several hold. Must not know how anything was found out. Invariant: the
+//! order is 130, 1, 4, 3, 0, whatever else is true (2 never gets so far).
+
+use crate::suite::OnInconclusive;
+use crate::verdict::{Passing, RunSummary};
+
+use super::exit;
+
+/// What a run or a comparison came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    /// Someone asked the run to end.
+    pub(super) interrupted: bool,
+    /// It ended before its plan did, or too much failed to judge it.
+    pub(super) incomplete: bool,
+    /// What the gate says.
+    pub(super) passing: Passing,
+    /// What the suite says an inconclusive gate does.
+    pub(super) on_inconclusive: OnInconclusive,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub(super) fn code(self) -> u8 {
+        let inconclusive =
+            self.passing == Passing::Inconclusive && self.on_inconclusive == OnInconclusive::Fail;
+        if self.interrupted {
+            exit::INTERRUPTED
+        } else if self.passing == Passing::Failed {
+            exit::FAILED
+        } else if self.incomplete {
+            exit::INCOMPLETE
+        } else if inconclusive {
+            exit::INCONCLUSIVE
+        } else {
+            exit::DONE
+        }
+    }
+}
+
+/// Whether each variant answered at least half of its trials: below that a comparison is about who was
+/// left, not about the variants.
+pub(super) fn enough_was_answered(summary: &RunSummary) -> bool {
+    summary.variants.iter().all(|variant| {
+        let counts = &variant.figures.counts;
+        counts.answered * 2 >= counts.planned
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_finding_wins() {
+        // CI jobs branch on the code: a regression must not hide behind an incomplete run, nor an
+        // interruption behind a regression.
+        let code = |interrupted, incomplete, passing, on_inconclusive| {
+            Outcome {
+                interrupted,
+                incomplete,
+                passing,
+                on_inconclusive,
+            }
+            .code()
+        };
+        use OnInconclusive::{Fail, Pass, Warn};
+        use Passing::{Failed, Inconclusive, Passed};
+        assert_eq!(code(true, true, Failed, Fail), exit::INTERRUPTED);
+        assert_eq!(code(false, true, Failed, Fail), exit::FAILED);
+        assert_eq!(code(false, true, Inconclusive, Fail), exit::INCOMPLETE);
+        assert_eq!(code(false, false, Inconclusive, Fail), exit::INCONCLUSIVE);
+        for asked in [Pass, Warn] {
+            assert_eq!(code(false, false, Inconclusive, asked), exit::DONE);
+            assert_eq!(code(false, true, Passed, asked), exit::INCOMPLETE);
+        }
+        assert_eq!(code(false, false, Passed, Fail), exit::DONE);
+    }
+}

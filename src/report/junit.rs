@@ -1,0 +1,136 @@
+//! `junit.xml`: verdicts and limits as test cases, for CI servers.
+//!
+//! Owns the layout and the names of cases. Must not know how a verdict was found. Invariant: names depend
+//! on labels, metrics and limits alone, so that a server can follow a case from run to run; the file is
+//! XML whatever a label holds.
+
+use std::fmt::Write as _;
+
+use crate::verdict::{Holds, Verdict};
+
+use super::verdicts::{LimitTold, Section, Told, Verdicts};
+
+/// How a case ended.
+enum Ending {
+    Passed,
+    Failed(&'static str),
+    Skipped,
+}
+
+struct Case<'a> {
+    class: &'a str,
+    name: String,
+    ending: Ending,
+    message: &'a str,
+    remarks: &'a [String],
+}
+
+/// The document of a suite.
+pub(super) fn document(suite: &str, verdicts: &Verdicts) -> String {
+    let told = verdicts.sections.iter().flat_map(|section| {
+        let told = section.told.iter();
+        told.map(move |told| of_comparison(section, told))
+    });
+    let limits = verdicts.limits_told.iter().map(of_limit);
+    let cases: Vec<Case<'_>> = told.chain(limits).collect();
+    let count = |what: fn(&Ending) -> bool| cases.iter().filter(|case| what(&case.ending)).count();
+    let counts = format!(
+        r#"tests="{}" failures="{}" errors="0" skipped="{}""#,
+        cases.len(),
+        count(|ending| matches!(ending, Ending::Failed(_))),
+        count(|ending| matches!(ending, Ending::Skipped)),
+    );
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    push(
+        &mut xml,
+        format_args!("<testsuites name=\"bakeoff\" {counts}>\n"),
+    );
+    let suite = escaped(suite);
+    push(
+        &mut xml,
+        format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
+    );
+    for case in &cases {
+        push_case(&mut xml, case);
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
+    xml.write_fmt(text).expect("a String can always grow");
+}
+
+/// A comparison that can fail a build fails where it regressed; any other is told and skipped.
+fn of_comparison<'a>(section: &Section, told: &'a Told) -> Case<'a> {
+    let name = if section.situation == "interleaved" {
+        format!("{} against {}", told.metric, told.reference)
+    } else {
+        told.metric.to_owned()
+    };
+    let ending = match told.verdict {
+        _ if !section.gates => Ending::Skipped,
+        Verdict::Regressed => Ending::Failed(Verdict::Regressed.word()),
+        Verdict::Inconclusive => Ending::Skipped,
+        Verdict::Improved | Verdict::Ok => Ending::Passed,
+    };
+    Case {
+        class: &told.candidate,
+        name,
+        ending,
+        message: &told.sentence,
+        remarks: &told.remarks,
+    }
+}
+
+fn of_limit(told: &LimitTold) -> Case<'_> {
+    Case {
+        class: &told.variant,
+        name: format!("limit {}", told.limit),
+        ending: match told.holds {
+            Holds::Yes => Ending::Passed,
+            Holds::No => Ending::Failed("limit"),
+            Holds::CannotTell => Ending::Skipped,
+        },
+        message: &told.sentence,
+        remarks: &[],
+    }
+}
+
+fn push_case(xml: &mut String, case: &Case<'_>) {
+    let (class, name) = (escaped(case.class), escaped(&case.name));
+    push(
+        xml,
+        format_args!("    <testcase classname=\"{class}\" name=\"{name}\">\n"),
+    );
+    let whole = std::iter::once(case.message).chain(case.remarks.iter().map(String::as_str));
+    let whole: Vec<String> = whole.map(escaped).collect();
+    let message = whole.join(" ");
+    let line = match case.ending {
+        Ending::Passed => format!("<system-out>{message}</system-out>"),
+        Ending::Failed(kind) => {
+            format!("<failure type=\"{kind}\" message=\"{message}\">{message}</failure>")
+        }
+        Ending::Skipped => format!("<skipped message=\"{message}\"/>"),
+    };
+    push(xml, format_args!("      {line}\n    </testcase>\n"));
+}
+
+/// For an attribute or a text: markup escaped, and no character that XML 1.0 does not allow. Line breaks
+/// become spaces, as readers of attributes make them.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\n' | '\r' | '\t' => escaped.push(' '),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,69 @@
+//! A series in a line of text.
+//!
+//! Owns how heights are drawn. Must not know what they are heights of. Invariant: a higher value is
+//! never drawn lower, and noise is not blown up to the whole height.
+
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The least that the whole height stands for, in logarithms: of a series that moves by less, the rest of
+/// the height stays empty, so that a quiet one looks quiet.
+const HEIGHT_MIN: f64 = 0.2;
+
+/// One character for each logarithm of a positive quantity; a blank where there is none.
+pub(super) fn sparkline(logarithms: &[Option<f64>]) -> String {
+    let known = || logarithms.iter().flatten().filter(|ln| ln.is_finite());
+    let low = known().copied().fold(f64::INFINITY, f64::min);
+    let high = known().copied().fold(f64::NEG_INFINITY, f64::max);
+    let height = (high - low).max(HEIGHT_MIN);
+    let floor = f64::midpoint(low, high) - height / 2.0;
+    let block = |ln: f64| {
+        let share = (ln - floor) / height;
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to the places of the list"
+        )]
+        let place = (share * BLOCKS.len() as f64).clamp(0.0, 7.0) as usize;
+        BLOCKS[place]
+    };
+    logarithms
+        .iter()
+        .map(|ln| ln.filter(|ln| ln.is_finite()).map_or(' ', block))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_step_is_seen_and_noise_is_not() {
+        // +50 % takes the whole height; 2 % to and fro is a flat line.
+        let step = [1.0, 1.01, 1.0, 1.41, 1.4, 1.41].map(Some);
+        assert_eq!(sparkline(&step), "▁▁▁███");
+        let quiet = [1.0, 1.02, 0.99, 1.01].map(Some);
+        assert!(sparkline(&quiet).chars().all(|c| ('▄'..='▅').contains(&c)));
+        assert_eq!(sparkline(&[Some(1.0), None, Some(1.0)]), "▅ ▅");
+        assert_eq!(sparkline(&[]), "");
+    }
+
+    proptest! {
+        // One character for each value, and order is kept, whatever the numbers are.
+        #[test]
+        fn order_is_kept(values in prop::collection::vec(any::<f64>(), 0..40)) {
+            let drawn: Vec<char> = sparkline(&values.iter().copied().map(Some).collect::<Vec<_>>())
+                .chars()
+                .collect();
+            prop_assert_eq!(drawn.len(), values.len());
+            for (a, first) in values.iter().zip(&drawn) {
+                for (b, second) in values.iter().zip(&drawn) {
+                    if a.is_finite() && b.is_finite() && a < b {
+                        prop_assert!(first <= second);
+                    }
+                }
+            }
+        }
+    }
+}

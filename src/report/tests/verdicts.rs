@@ -1,0 +1,629 @@
+//! How verdicts are told: every word, every format, whatever a label holds.
+
+#![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
+
+use proptest::prelude::*;
+
+use crate::stats::interval::Interval;
+use crate::suite::{Bounds, Direction, Gate, Metric};
+use crate::units::Nanos;
+use crate::verdict::fixture::{comparison, judgement, limit_checks};
+use crate::verdict::{Judgement, Reason, Situation, Verdict};
+
+use super::*;
+
+/// The fixture's judgement and limits, as one that can fail or not.
+fn judged(gates: bool) -> Judged {
+    Judged {
+        judgements: vec![Gated {
+            judgement: judgement(),
+            gates,
+        }],
+        limits: limit_checks(),
+        gate: Gate::default(),
+    }
+}
+
+fn compared(judged: &Judged) -> Compared {
+    Compared::new("quickstart", "run A", "bakeoff 0.1.0", judged)
+}
+
+#[test]
+fn a_page_of_verdicts() {
+    // Sentences first, exploratory ones folded, every inconclusive with what it would need.
+    insta::assert_snapshot!(compared(&judged(true)).markdown(), @r"
+    # bakeoff: quickstart
+
+    run A
+
+    ## Verdicts
+
+    ### Against the reference openai/gpt-5-mini
+
+    - **improved**: anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
+    - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+    - The level of \`anthropic/claude\` rose by 12 % during the run.
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words | detectable | would need |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: | ---: |
+    | anthropic/claude | ttft | 0.62x (0.55–0.70) | 98.3 % | 20 | 200 | 200 | improved | answers first | – | – |
+    | anthropic/claude | cost | 2.50x (2.40–2.60) | 98.3 % | 20 | 200 | 200 | regressed | is dearer | – | – |
+    | anthropic/claude | completed | -2.0 points (-5.0 to +1.0) | 98.3 % | 20 | 197 | 200 | inconclusive | cannot tell | 6.5 points | 24 x 10 |
+
+    - Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
+    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+
+    <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | latency | 1.02x (0.95–1.10) | 98.3 % | 20 | 200 | 200 | ok | is not slower to the end by more than 20 % |
+
+    </details>
+
+    <details><summary>On how many prompts, and where most</summary>
+
+    | candidate | metric | worse on | equal on | better on | worst prompt | there | best prompt | there |
+    | --- | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |
+    | anthropic/claude | ttft | 0 | 1 | 2 | sum | 1.00x | greet | 0.62x |
+    | anthropic/claude | cost | 2 | 1 | 0 | long | 3.75x | sum | 1.00x |
+    | anthropic/claude | completed | 2 | 0 | 1 | long | -3.0 points | sum | +100.0 points |
+
+    </details>
+
+    <details><summary>The effect on each prompt</summary>
+
+    | prompt | candidate | TTFT | cost | completed |
+    | --- | --- | ---: | ---: | ---: |
+    | greet | anthropic/claude | 0.62x | 2.50x | -2.0 points |
+    | sum | anthropic/claude | 1.00x | 1.00x | +100.0 points |
+    | long | anthropic/claude | 0.93x | 3.75x | -3.0 points |
+
+    </details>
+
+    <details><summary>Within the answers of one provider</summary>
+
+    | candidate | metric | provider | of the reference | of the candidate | verdict |
+    | --- | --- | --- | ---: | ---: | --- |
+    | anthropic/claude | completed | azure | 90.0 % | 40.0 % | inconclusive |
+
+    </details>
+
+    <details><summary>How it was judged, and why so</summary>
+
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - The chance to call any of the 3 primary comparisons regressed where none is worse by more than its tolerance is at most 2.5 % in all; the same for improved. Exploratory ones stand alone, at 2.5 % each.
+    - TTFT, latency: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
+    - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+
+    </details>
+
+    ## Limits
+
+    | variant | limit | bound | measured | n | holds |
+    | --- | --- | ---: | ---: | ---: | --- |
+    | anthropic/claude | ttft_p75 | 1.50 s | 1.80 s (1.70–2.00) | 200 | no |
+    | anthropic/claude | error_rate | 2.0 % | 1.5 % (0.4–4.0) | 200 | cannot tell |
+    | anthropic/claude | cost_per_request | $0.0100 | $0.00125 (0.00100–0.00150) | 200 | yes |
+    ");
+}
+
+#[test]
+fn a_screen_of_verdicts() {
+    // One line a comparison; what is true of several stands once below.
+    let style = Style {
+        colour: false,
+        width: 120,
+    };
+    insta::assert_snapshot!(compared(&judged(false)).terminal(style), @"
+    run A
+
+    Against the reference openai/gpt-5-mini
+    candidate         metric                         effect  prompts    n  verdict       detectable  would need
+    anthropic/claude  ttft                0.62x (0.55–0.70)       20  200  improved               –           –
+    anthropic/claude  cost                2.50x (2.40–2.60)       20  200  regressed              –           –
+    anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
+    left out at this width: CI, n ref, in words
+    cost of anthropic/claude: One prompt decides: without `long` it would be ok.
+    completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would.
+    completed of anthropic/claude: Providers gave other shares of the answers than on the other side: see the routes.
+    The level of `anthropic/claude` rose by 12 % during the run.
+    Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
+    Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
+    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true` under [gate] would make them.
+
+    Limits
+    variant           limit               bound                    measured    n  holds
+    anthropic/claude  ttft_p75           1.50 s          1.80 s (1.70–2.00)  200  no
+    anthropic/claude  error_rate          2.0 %             1.5 % (0.4–4.0)  200  cannot tell
+    anthropic/claude  cost_per_request  $0.0100  $0.00125 (0.00100–0.00150)  200  yes
+
+    Exploratory: not corrected for their number, and they never fail
+    candidate         metric              effect      CI  prompts    n  verdict  in words
+    anthropic/claude  latency  1.02x (0.95–1.10)  98.3 %       20  200  ok       is not slower to the end by more than 20 %
+    left out at this width: n ref
+    ");
+}
+
+#[test]
+fn a_narrow_screen_of_verdicts() {
+    // On 80 columns the name, the effect and the verdict stay.
+    let style = Style {
+        colour: false,
+        width: 80,
+    };
+    insta::assert_snapshot!(compared(&judged(false)).terminal(style), @"
+    run A
+
+    Against the reference openai/gpt-5-mini
+    candidate         metric                         effect  verdict
+    anthropic/claude  ttft                0.62x (0.55–0.70)  improved
+    anthropic/claude  cost                2.50x (2.40–2.60)  regressed
+    anthropic/claude  completed  -2.0 points (-5.0 to +1.0)  inconclusive
+    left out at this width: CI, prompts, n, n ref, in words, detectable, would need
+    cost of anthropic/claude: One prompt decides: without `long` it would be ok.
+    completed of anthropic/claude: The interval is too wide to tell: more prompts or
+    repetitions would.
+    completed of anthropic/claude: Providers gave other shares of the answers than
+    on the other side: see the routes.
+    The level of `anthropic/claude` rose by 12 % during the run.
+    Effects are candidate over reference (points: candidate less reference), in
+    brackets their 98.3 % intervals.
+    Regressed or improved: by more than the tolerance; ok: surely not worse by more
+    than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % /
+    20 %, completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true` under [gate] would make
+    them.
+
+    Limits
+    variant           limit               bound  measured  holds
+    anthropic/claude  ttft_p75           1.50 s    1.80 s  no
+    anthropic/claude  error_rate          2.0 %     1.5 %  cannot tell
+    anthropic/claude  cost_per_request  $0.0100  $0.00125  yes
+    left out at this width: n
+
+    Exploratory: not corrected for their number, and they never fail
+    candidate         metric              effect  prompts    n  verdict
+    anthropic/claude  latency  1.02x (0.95–1.10)       20  200  ok
+    left out at this width: CI, n ref, in words
+    ");
+}
+
+#[test]
+fn verdicts_as_test_cases() {
+    // A regression is a failure, an inconclusive is skipped with its reason, and names are stable.
+    insta::assert_snapshot!(compared(&judged(true)).junit(), @r#"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <testsuites name="bakeoff" tests="6" failures="2" errors="0" skipped="2">
+      <testsuite name="quickstart" tests="6" failures="2" errors="0" skipped="2">
+        <testcase classname="anthropic/claude" name="ttft against openai/gpt-5-mini">
+          <system-out>anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.</system-out>
+        </testcase>
+        <testcase classname="anthropic/claude" name="cost against openai/gpt-5-mini">
+          <failure type="regressed" message="anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.">anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.</failure>
+        </testcase>
+        <testcase classname="anthropic/claude" name="completed against openai/gpt-5-mini">
+          <skipped message="Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points."/>
+        </testcase>
+        <testcase classname="anthropic/claude" name="limit ttft_p75">
+          <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
+        </testcase>
+        <testcase classname="anthropic/claude" name="limit error_rate">
+          <skipped message="anthropic/claude: the limit error_rate of at most 2.0 % cannot be told: 1.5 % (0.4–4.0), n 200."/>
+        </testcase>
+        <testcase classname="anthropic/claude" name="limit cost_per_request">
+          <system-out>anthropic/claude: the limit cost_per_request of at most $0.0100 holds: $0.00125 (0.00100–0.00150), n 200.</system-out>
+        </testcase>
+      </testsuite>
+    </testsuites>
+    "#);
+}
+
+#[test]
+fn verdicts_that_cannot_fail_are_skipped_test_cases() {
+    // A plain run fails nothing but by its limits, and its test report must not either.
+    let xml = compared(&judged(false)).junit();
+    assert!(
+        xml.contains(r#"tests="6" failures="1" errors="0" skipped="4""#),
+        "{xml}"
+    );
+}
+
+#[test]
+fn a_job_summary_and_its_annotations() {
+    // The summary is short: what is bad in full, what is well folded.
+    let compared = compared(&judged(true));
+    insta::assert_snapshot!(github::summary(&compared.subject()), @r"
+    <!-- bakeoff:quickstart -->
+    ### bakeoff quickstart: limits broken: 1, 1 regressed, 1 inconclusive, 1 improved
+
+    - anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
+    - anthropic/claude: the limit error_rate of at most 2.0 % cannot be told: 1.5 % (0.4–4.0), n 200.
+
+    **Against the reference openai/gpt-5-mini**
+
+    - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+
+    <details><summary>Improved or ok: 1</summary>
+
+    - **improved**: anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
+
+    </details>
+    - The level of \`anthropic/claude\` rose by 12 % during the run.
+
+    <sub>run A</sub>
+    ");
+    insta::assert_snapshot!(github::annotations(&compared.subject()), @"
+    ::error title=bakeoff%3A anthropic/claude cost%3A regressed::anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 %25 CI 2.40–2.60, 20 prompts x 10.
+    ::error title=bakeoff%3A anthropic/claude ttft_p75::anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
+    ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
+    ::warning title=bakeoff%3A anthropic/claude error_rate::anthropic/claude: the limit error_rate of at most 2.0 %25 cannot be told: 1.5 %25 (0.4–4.0), n 200.
+    ");
+}
+
+#[test]
+fn verdicts_as_csv_and_json() {
+    // Every field of every comparison, primary ones first, under names that FORMAT.md explains.
+    let compared = compared(&judged(true));
+    let mut bytes = Vec::new();
+    compared.write_csv(&mut bytes).unwrap();
+    let mut reader = ::csv::Reader::from_reader(bytes.as_slice());
+    let names = reader.headers().unwrap().clone();
+    let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let lines = names.iter().enumerate().map(|(place, name)| {
+        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
+        format!("{name}: {}", values.join(" | "))
+            .trim_end()
+            .to_owned()
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    situation: interleaved | interleaved | interleaved | interleaved
+    candidate: anthropic/claude | anthropic/claude | anthropic/claude | anthropic/claude
+    reference: openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini
+    metric: ttft | cost | completed | latency
+    primary: true | true | true | false
+    procedure: aligned_ranks | ratio_of_means | rate_difference | aligned_ranks
+    tolerance: 0.050 | 0.050 | 0.020 | 0.050
+    margin: 0.200 | 0.200 | 0.050 | 0.200
+    floor_ms: 10.000 |  |  | 10.000
+    effect: 0.620 | 2.500 | -0.020 | 1.020
+    level: 0.983 | 0.983 | 0.983 | 0.983
+    prompts: 20 | 20 | 20 | 20
+    candidate_n: 200 | 200 | 197 | 200
+    reference_n: 200 | 200 | 200 | 200
+    past_runs: 0 | 0 | 0 | 0
+    p_worse: 0.999000 | 0.999000 | 0.999000 | 0.999000
+    p_better: 0.000001 | 0.000001 | 0.000001 | 0.000001
+    p_within_margin: 0.250000 | 0.250000 | 0.250000 | 0.250000
+    verdict: improved | regressed | inconclusive | ok
+    meaning: answers first | is dearer | cannot tell | is not slower to the end by more than 20 %
+    reasons:  |  | too_wide;route_shift |
+    explanation:  | One prompt decides: without `long` it would be ok. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points. |
+    detectable:  |  | 0.065 |
+    needed:  |  | 24x10 |
+    prompts_worse: 0 | 2 | 2 | 2
+    prompts_better: 2 | 0 | 1 | 0
+    influential_prompt:  | long |  |
+    verdict_without:  | ok |  |
+    one_prompt_decides:  | true |  |
+    effect_lower: 0.550 | 2.400 | -0.050 | 0.950
+    effect_upper: 0.700 | 2.600 | 0.010 | 1.100
+    ");
+    let json: serde_json::Value = serde_json::from_str(&compared.json()).unwrap();
+    assert_eq!(json["version"], 1);
+    let comparisons = &json["verdicts"][0]["comparisons"];
+    assert_eq!(comparisons.as_array().unwrap().len(), 4);
+    assert_eq!(comparisons[0]["effect"], 0.62);
+    assert_eq!(comparisons[2]["effect"], -0.02);
+    assert_eq!(comparisons[2]["reasons"], "too_wide;route_shift");
+    assert_eq!(json["verdicts"][0]["told"][1]["verdict"], "regressed");
+    assert_eq!(json["limits"][0]["holds"], "no");
+}
+
+/// The sentences of one comparison in a situation.
+fn told(situation: Situation, comparison: crate::verdict::Comparison) -> String {
+    let judgement = Judgement {
+        situation,
+        comparisons: vec![comparison],
+        notes: Vec::new(),
+    };
+    let verdicts = Verdicts::new(&Judged::of_judgement(judgement, &Gate::default()));
+    let told = &verdicts.sections[0].told[0];
+    format!("{} {}", told.sentence, told.remarks.join(" "))
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn words_follow_the_direction_of_a_metric() {
+    // *Regressed* means slower, dearer or less often right, whichever way the number goes.
+    let lines = Metric::ALL.map(|metric| {
+        let (better, worse) = match (metric.scale(), metric.direction()) {
+            (crate::suite::Scale::Ratio, Direction::LowerIsBetter) => (0.8, 1.25),
+            (crate::suite::Scale::Ratio, Direction::HigherIsBetter) => (1.25, 0.8),
+            (crate::suite::Scale::Points, Direction::LowerIsBetter) => (-0.1, 0.1),
+            (crate::suite::Scale::Points, Direction::HigherIsBetter) => (0.1, -0.1),
+        };
+        [
+            (Verdict::Improved, better),
+            (Verdict::Regressed, worse),
+            (Verdict::Ok, worse),
+        ]
+        .map(|(verdict, effect)| {
+            let ends = Interval::new(effect - 0.05, effect + 0.05);
+            told(
+                Situation::Interleaved,
+                comparison(metric, verdict, effect, ends),
+            )
+        })
+        .join("\n")
+    });
+    insta::assert_snapshot!(lines.join("\n"), @"
+    anthropic/claude answers first: 0.80x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude is slower to answer: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is not slower to answer by more than 20 %: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude begins its answer first: 0.80x the TTFA of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude is slower to begin its answer: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is not slower to begin its answer by more than 20 %: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude answers first, retries counted: 0.80x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude is slower to answer, retries counted: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is not slower to answer, retries counted, by more than 20 %: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is done first: 0.80x the latency of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude is slower to the end: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is not slower to the end by more than 20 %: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is late less often: -10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude is late more often: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude is not late more often by more than 5 points: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude writes with shorter gaps: 0.80x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude writes with longer gaps: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not write with longer gaps by more than 20 %: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude writes faster: 1.25x the output rate of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude writes slower: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude does not write slower by more than 20 %: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude needs fewer tokens: 0.80x the tokens of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude needs more tokens: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not need more tokens by more than 20 %: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is cheaper: 0.80x the cost of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude is dearer: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude is not dearer by more than 20 %: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude completes more answers: +10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude completes fewer answers: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not complete fewer answers by more than 5 points: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude passes more often: +10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
+    anthropic/claude passes less often: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    anthropic/claude does not pass less often by more than 5 points: -10.0 points in the share of passed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
+    ");
+}
+
+#[test]
+fn the_past_has_its_own_words() {
+    // Against the past a model is compared with itself, and the reader must see that.
+    let lines = [
+        Verdict::Improved,
+        Verdict::Regressed,
+        Verdict::Ok,
+        Verdict::Inconclusive,
+    ]
+    .map(|verdict| {
+        let mut one = comparison(Metric::Ttft, verdict, 1.3, Interval::new(1.1, 1.5));
+        one.reference = one.candidate.clone();
+        one.size.runs = 10;
+        one.reasons = vec![Reason::TooWide];
+        told(Situation::History, one)
+    });
+    insta::assert_snapshot!(lines.join("\n"), @"
+    anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
+    anthropic/claude is slower to answer than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
+    anthropic/claude is not slower to answer by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
+    Whether anthropic/claude is slower to answer cannot be told: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. A worsening by 31 % on top of the tolerance (5 %) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 20 %.
+    ");
+}
+
+#[test]
+fn every_reason_is_a_sentence() {
+    // Nobody is left with *inconclusive* alone.
+    let (reference, candidate) = (0.05, 0.25);
+    let reasons = [
+        Reason::TooWide,
+        Reason::TooFewPrompts { usable: 5 },
+        Reason::PromptsDropped { dropped: 7 },
+        Reason::TooManyErrors { share: 0.125 },
+        Reason::NotMeasured,
+        Reason::ReasoningDiffers,
+        Reason::SetAside {
+            reference,
+            candidate,
+        },
+        Reason::CacheHitsDiffer {
+            reference,
+            candidate,
+        },
+        Reason::RetriesDiffer {
+            reference,
+            candidate,
+        },
+        Reason::BelowFloor {
+            change_ns: Nanos::from_millis(4),
+            floor_ns: Nanos::from_millis(10),
+        },
+        Reason::Drift,
+        Reason::RouteShift,
+        Reason::Unconfirmed,
+        Reason::NoPast,
+        Reason::Said("Something else.".to_owned()),
+    ];
+    let lines =
+        reasons.map(|reason| wording::reason(Situation::Interleaved, Metric::Ttft, &reason));
+    for line in &lines {
+        assert!(
+            line.ends_with('.') && line.starts_with(char::is_alphanumeric),
+            "{line}"
+        );
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"
+    The interval is too wide to tell: more prompts or repetitions would.
+    Prompts with values on both sides: 5; a verdict needs 6.
+    Prompts without a value on one side: 7, more than 20 % of all.
+    12.5 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
+    There are no values of it on both sides.
+    One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.
+    Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 25.0 % of the candidate's, 5.0 % of the reference's.
+    Answers that hit the prompt cache differ in share (25.0 % of the candidate's, 5.0 % of the reference's): hits and misses were compared apart.
+    Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged as well.
+    At the median over prompts it changed by 4.00 ms, less than the floor of 10.0 ms.
+    The level moved during the run, which cannot be told from a change since the past.
+    Providers gave other shares of the answers than on the other side: see the routes.
+    This is the first flag: a second run, an hour or more later, decides.
+    There is no past to compare with yet.
+    Something else.
+    ");
+}
+
+#[test]
+fn a_comparison_without_an_effect_has_a_sentence() {
+    // A metric that one side does not have is told, not left out.
+    let mut one = comparison(Metric::Cost, Verdict::Inconclusive, 1.0, Interval::NONE);
+    one.effect = None;
+    one.tests = None;
+    one.detectable = None;
+    one.needed = None;
+    one.per_prompt.clear();
+    one.reasons = vec![Reason::NotMeasured];
+    assert_eq!(
+        told(Situation::Interleaved, one),
+        "Whether anthropic/claude is dearer cannot be told. There are no values of it on both sides."
+    );
+}
+
+#[test]
+fn bounds_are_told_in_the_unit_of_their_metric() {
+    // 0.2 of a ratio is 20 %, 0.05 of a share are 5 points.
+    let ttft = wording::tolerated(Metric::Ttft, Bounds::default_of(Metric::Ttft));
+    let completed = wording::tolerated(Metric::Completed, Bounds::default_of(Metric::Completed));
+    assert_eq!(ttft, "TTFT 5 % / 20 % (floor 10.0 ms)");
+    assert_eq!(completed, "completed 2 points / 5 points");
+}
+
+/// Reads a document of elements, attributes and texts strictly, as XML 1.0 has them, and returns the
+/// (attributes, text) of every element of this name.
+fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
+    let allowed = |c: char| {
+        matches!(c, '\n' | '\t')
+            || (c >= ' ' && !matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
+    };
+    assert!(
+        xml.chars().all(allowed),
+        "a character that XML does not allow"
+    );
+    let unescaped = |text: &str| {
+        for (at, _) in text.match_indices('&') {
+            let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
+            assert!(
+                known.iter().any(|one| text[at..].starts_with(one)),
+                "{text}"
+            );
+        }
+        assert!(!text.contains('<'), "{text}");
+        text.replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&apos;", "'")
+            .replace("&amp;", "&")
+    };
+    let mut open: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    let mut rest = xml
+        .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
+        .unwrap();
+    while let Some((text, after)) = rest.split_once('<') {
+        unescaped(text);
+        // `>` is escaped in attributes: the first one ends the tag.
+        let (tag, after) = after.split_once('>').unwrap();
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+            continue;
+        }
+        let (tag, empty) = tag
+            .strip_suffix('/')
+            .map_or((tag, false), |tag| (tag, true));
+        let (name, mut attributes) = tag.split_once(' ').unwrap_or((tag, ""));
+        let mut pairs = Vec::new();
+        while let Some((key, after)) = attributes.split_once("=\"") {
+            let (value, after) = after.split_once('"').unwrap();
+            pairs.push((key.trim().to_owned(), unescaped(value)));
+            attributes = after;
+        }
+        assert!(attributes.trim().is_empty(), "{tag}");
+        if name == wanted {
+            let inner = if empty {
+                ""
+            } else {
+                rest.split_once('<').unwrap().0
+            };
+            found.push((pairs, unescaped(inner)));
+        }
+        if !empty {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty() && rest.trim().is_empty());
+    found
+}
+
+proptest! {
+    // Whatever a gateway or a suite calls a model, junit.xml is XML and the name survives but for
+    // characters that XML does not have.
+    #[test]
+    fn any_label_is_a_test_case(label in any::<String>()) {
+        let mut judged = judged(true);
+        for comparison in &mut judged.judgements[0].judgement.comparisons {
+            comparison.candidate.clone_from(&label);
+        }
+        let xml = compared(&judged).junit();
+        let cases = elements(&xml, "testcase");
+        prop_assert_eq!(cases.len(), 6);
+        let kept: String = label
+            .chars()
+            .map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c })
+            .filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'))
+            .collect();
+        prop_assert_eq!(&cases[0].0[0], &("classname".to_owned(), kept));
+        prop_assert_eq!(elements(&xml, "failure").len(), 2);
+        prop_assert_eq!(elements(&xml, "skipped").len(), 2);
+    }
+
+    // No label acts on a page, in a terminal or as a workflow command.
+    #[test]
+    fn no_label_acts(label in any::<String>()) {
+        let mut judged = judged(true);
+        for comparison in &mut judged.judgements[0].judgement.comparisons {
+            comparison.candidate.clone_from(&label);
+            comparison.per_prompt[0].0.clone_from(&label);
+        }
+        let compared = compared(&judged);
+        let page = github::summary(&compared.subject());
+        let lines = page.lines().filter(|line| line.starts_with("- **regressed**"));
+        prop_assert_eq!(lines.count(), 1);
+        let commands = github::annotations(&compared.subject());
+        prop_assert_eq!(commands.lines().count(), 4);
+        prop_assert!(commands.lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
+        let screen = compared.terminal(Style { colour: false, width: 100 });
+        prop_assert!(!screen.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    // No line is wider than the terminal.
+    #[test]
+    fn verdicts_fit_the_terminal(width in 70_usize..200) {
+        let screen = compared(&judged(true)).terminal(Style { colour: false, width });
+        for line in screen.lines() {
+            let columns = unicode_width::UnicodeWidthStr::width(line);
+            prop_assert!(columns <= width, "{} > {}: {}", columns, width, line);
+            prop_assert!(!line.ends_with(' '));
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A history as a person reads it, and as JSON.
+//!
+//! Owns what is shown of a trend. Must not know how levels, changes and floors were found. Invariant: a
+//! level is rounded as every other report rounds it.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::record::History;
+use crate::suite::{Metric, Scale};
+use crate::verdict::{Trend, trend};
+
+use super::figure::{Figure, Thousandths};
+use super::sparkline::sparkline;
+use super::text;
+use super::wording::metric_name;
+
+/// Version of the JSON's layout.
+const VERSION: u32 = 1;
+/// Runs drawn in one line; older ones are left out of the line.
+const DRAWN_MOST: usize = 60;
+/// Newest runs listed one by one.
+const LISTED_MOST: usize = 10;
+
+/// The trends of a history in one metric.
+#[derive(Debug)]
+pub struct Trends {
+    suite: String,
+    metric: Metric,
+    runs: usize,
+    accepted: usize,
+    /// Metrics that the history has, this one included.
+    metrics: Vec<Metric>,
+    trends: Vec<Trend>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    suite: &'a str,
+    metric: Metric,
+    unit: &'static str,
+    runs: usize,
+    accepted: usize,
+    variants: Vec<VariantDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct VariantDocument<'a> {
+    variant: &'a str,
+    runs: Vec<RunDocument<'a>>,
+    changes: Vec<ChangeDocument<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detectable: Option<f64>,
+    left_out: usize,
+}
+
+#[derive(Serialize)]
+struct RunDocument<'a> {
+    run: &'a str,
+    started_at: jiff::Timestamp,
+    level: f64,
+    standing: &'static str,
+}
+
+#[derive(Serialize)]
+struct ChangeDocument<'a> {
+    first_run: &'a str,
+    /// New level over old; of shares new less old.
+    change: f64,
+    p: f64,
+}
+
+impl Trends {
+    /// Of every variant that has the metric.
+    pub fn of(history: &History, metric: Metric) -> Self {
+        let level = &history.entries()[history.level_start()..];
+        let accepted = level.iter().filter(|entry| entry.standing.accepted());
+        let all = trend(history);
+        let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
+        let newest = history.entries().last();
+        Self {
+            suite: newest.map_or_else(String::new, |entry| entry.run.suite.clone()),
+            metric,
+            runs: history.entries().len(),
+            accepted: accepted.count(),
+            metrics: Metric::ALL.into_iter().filter(has).collect(),
+            trends: all
+                .into_iter()
+                .filter(|trend| trend.metric == metric)
+                .collect(),
+        }
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let (runs, accepted) = (counted(self.runs, "run"), self.accepted);
+        let mut page = format!(
+            "{}: {runs}, {accepted} accepted in the current level\n",
+            text::one_line(&self.suite)
+        );
+        for trend in &self.trends {
+            self.push_variant(&mut page, trend);
+        }
+        let others = self.metrics.iter().filter(|metric| **metric != self.metric);
+        let others: Vec<&str> = others.map(|metric| metric.word()).collect();
+        if self.trends.is_empty() {
+            let name = metric_name(self.metric);
+            push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
+        }
+        if !others.is_empty() {
+            push(
+                &mut page,
+                format_args!("\nOther metrics: {}\n", others.join(", ")),
+            );
+        }
+        page
+    }
+
+    fn push_variant(&self, page: &mut String, trend: &Trend) {
+        let name = metric_name(self.metric);
+        let label = text::one_line(&trend.variant);
+        push(page, format_args!("\n{label}, {name}\n"));
+        let drawn = &trend.points[trend.points.len().saturating_sub(DRAWN_MOST)..];
+        let heights: Vec<Option<f64>> = drawn
+            .iter()
+            .map(|point| match self.metric.scale() {
+                Scale::Ratio => Some(point.level.ln()),
+                Scale::Points => Some(point.level),
+            })
+            .collect();
+        push(page, format_args!("  {}\n", sparkline(&heights)));
+        for change in &trend.changes {
+            let first = &trend.points[change.at];
+            let day = first.started_at.strftime("%Y-%m-%d");
+            let shift = self.shift(change.shift);
+            push(
+                page,
+                format_args!("  changed by {shift} with {} ({day})\n", first.run),
+            );
+        }
+        if let Some(floor) = trend.floor {
+            let least = signed_percent(floor);
+            push(
+                page,
+                format_args!("  the next run can show {least} and more\n"),
+            );
+        }
+        if trend.left_out > 0 {
+            let runs = counted(trend.left_out, "run");
+            push(
+                page,
+                format_args!("  {runs} left out: without this variant, or of other prompts\n"),
+            );
+        }
+        self.push_runs(page, trend);
+    }
+
+    /// The newest runs, the newest last.
+    fn push_runs(&self, page: &mut String, trend: &Trend) {
+        let earlier = trend.points.len().saturating_sub(LISTED_MOST);
+        let listed = &trend.points[earlier..];
+        let levels: Vec<String> = listed
+            .iter()
+            .map(|point| self.level(point.level).shown())
+            .collect();
+        let width = levels.iter().map(|level| level.width()).max().unwrap_or(0);
+        if earlier > 0 {
+            push(
+                page,
+                format_args!("  ... {} before\n", counted(earlier, "run")),
+            );
+        }
+        for (point, level) in listed.iter().zip(levels) {
+            let began = point.started_at.strftime("%Y-%m-%d %H:%M");
+            let pad = " ".repeat(width - level.width());
+            let standing = point.standing.word();
+            push(
+                page,
+                format_args!("  {began}  {}  {pad}{level}  {standing}\n", point.run),
+            );
+        }
+    }
+
+    fn level(&self, level: f64) -> Figure {
+        match self.metric {
+            Metric::Cost => Figure::from_usd(level / 1e12),
+            Metric::OutputRate => Figure::from_option(Some(level), Figure::Rate),
+            Metric::OutputTokens => Figure::from_option(Some(level), Figure::Mean),
+            Metric::Completed | Metric::PassRate | Metric::TtftTail => {
+                Thousandths::new(level).map_or(Figure::Absent, Figure::Share)
+            }
+            _ => Figure::from_ns(level),
+        }
+    }
+
+    /// A change, from the logarithm of a ratio or a difference of shares.
+    fn shift(&self, shift: f64) -> String {
+        match self.metric.scale() {
+            Scale::Ratio => signed_percent(shift.exp_m1()),
+            Scale::Points => format!("{:+.1} points", shift * 100.0),
+        }
+    }
+
+    /// For other programs.
+    pub fn json(&self) -> String {
+        let change = |shift: f64| match self.metric.scale() {
+            Scale::Ratio => shift.exp(),
+            Scale::Points => shift,
+        };
+        let variants = self.trends.iter().map(|trend| VariantDocument {
+            variant: &trend.variant,
+            runs: trend
+                .points
+                .iter()
+                .map(|point| RunDocument {
+                    run: &point.run,
+                    started_at: point.started_at,
+                    level: point.level,
+                    standing: point.standing.word(),
+                })
+                .collect(),
+            changes: trend
+                .changes
+                .iter()
+                .map(|found| ChangeDocument {
+                    first_run: &trend.points[found.at].run,
+                    change: change(found.shift),
+                    p: found.p,
+                })
+                .collect(),
+            detectable: trend.floor,
+            left_out: trend.left_out,
+        });
+        let document = Document {
+            version: VERSION,
+            suite: &self.suite,
+            metric: self.metric,
+            unit: unit(self.metric),
+            runs: self.runs,
+            accepted: self.accepted,
+            variants: variants.collect(),
+        };
+        let mut text = serde_json::to_string_pretty(&document)
+            .expect("strings, numbers and lists can always be written as JSON");
+        text.push('\n');
+        text
+    }
+}
+
+/// In which unit levels of a metric are stored.
+const fn unit(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Cost => "pico-USD",
+        Metric::OutputRate => "tokens/s",
+        Metric::OutputTokens => "tokens",
+        Metric::Completed | Metric::PassRate | Metric::TtftTail => "share",
+        _ => "ns",
+    }
+}
+
+fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+    page.write_fmt(text).expect("a String can always grow");
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// `+12 %`.
+fn signed_percent(change: f64) -> String {
+    format!("{:+.0} %", change * 100.0)
+}

@@ -1,0 +1,454 @@
+//! Verdicts in plain words.
+//!
+//! Owns the sentences: which word stands for which direction of which metric, and why a verdict is what
+//! it is. Must not know tables nor formats. Invariant: words follow what a change means (slower, dearer),
+//! never the sign of a number; every number is rounded as the tables round it.
+
+use crate::stats::FEWEST_PROMPTS;
+use crate::suite::{Bounds, Metric, Quantity, Scale};
+use crate::units::Nanos;
+use crate::verdict::{
+    Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
+};
+
+use super::figure::{Cell, Figure, Thousandths};
+
+/// What is said of a metric.
+struct Words {
+    /// Its name in a table.
+    name: &'static str,
+    /// What an effect is a multiple of: `0.62x the TTFT`.
+    noun: &'static str,
+    better: &'static str,
+    worse: &'static str,
+    not_worse: &'static str,
+}
+
+#[rustfmt::skip] // A table reads as a table.
+const fn words(metric: Metric) -> Words {
+    let [name, noun, better, worse, not_worse] = match metric {
+        Metric::Ttft => ["TTFT", "TTFT",
+            "answers first", "is slower to answer", "is not slower to answer"],
+        Metric::Ttfa => ["TTFA", "TTFA",
+            "begins its answer first", "is slower to begin its answer",
+            "is not slower to begin its answer"],
+        Metric::ExperiencedTtft => ["experienced TTFT", "experienced TTFT",
+            "answers first, retries counted", "is slower to answer, retries counted",
+            "is not slower to answer, retries counted,"],
+        Metric::Latency => ["latency", "latency",
+            "is done first", "is slower to the end", "is not slower to the end"],
+        Metric::TtftTail => ["TTFT tail", "share of late first tokens",
+            "is late less often", "is late more often", "is not late more often"],
+        Metric::InterTokenLatency => ["gap", "mean gap",
+            "writes with shorter gaps", "writes with longer gaps",
+            "does not write with longer gaps"],
+        Metric::OutputRate => ["output tok", "output rate",
+            "writes faster", "writes slower", "does not write slower"],
+        Metric::OutputTokens => ["tokens out", "tokens",
+            "needs fewer tokens", "needs more tokens", "does not need more tokens"],
+        Metric::Cost => ["cost", "cost", "is cheaper", "is dearer", "is not dearer"],
+        Metric::Completed => ["completed", "share of completed answers",
+            "completes more answers", "completes fewer answers",
+            "does not complete fewer answers"],
+        Metric::PassRate => ["pass rate", "share of passed answers",
+            "passes more often", "passes less often", "does not pass less often"],
+    };
+    Words { name, noun, better, worse, not_worse }
+}
+
+/// Name of a metric in a table.
+pub(super) const fn metric_name(metric: Metric) -> &'static str {
+    words(metric).name
+}
+
+/// An effect in the figure of its scale.
+pub(super) fn effect_figure(scale: Scale) -> fn(f64) -> Figure {
+    match scale {
+        Scale::Ratio => |ratio| Figure::from_option(Some(ratio), Figure::Ratio),
+        Scale::Points => Figure::from_points,
+    }
+}
+
+/// How much more or less is meant, in the figure of a scale.
+pub(super) fn change_figure(scale: Scale, change: f64) -> Figure {
+    let figure = match scale {
+        Scale::Ratio => Figure::Worse,
+        Scale::Points => Figure::WorsePoints,
+    };
+    Figure::from_option(Some(change), figure)
+}
+
+/// A tolerance or margin: `20 %` or `5 points`.
+fn allowance(scale: Scale, share: f64) -> String {
+    let percent = round(share * 100.0);
+    match scale {
+        Scale::Ratio => format!("{percent} %"),
+        Scale::Points => format!("{percent} points"),
+    }
+}
+
+/// At most one decimal, and none where it is 0.
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// `98.3 %`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{} %", round(share * 100.0))
+}
+
+/// What a verdict means for this metric, in a few words.
+pub(super) fn meaning(comparison: &Comparison) -> String {
+    let words = words(comparison.metric);
+    let floored = comparison
+        .reasons
+        .iter()
+        .any(|reason| matches!(reason, Reason::BelowFloor { .. }));
+    match comparison.verdict {
+        Verdict::Improved => words.better.to_owned(),
+        Verdict::Regressed => words.worse.to_owned(),
+        Verdict::Ok if floored => format!("{} by an amount that counts", words.not_worse),
+        Verdict::Ok => {
+            let Bounds { margin, .. } = comparison.bounds;
+            let by = allowance(comparison.metric.scale(), margin);
+            format!("{} by more than {by}", words.not_worse)
+        }
+        Verdict::Inconclusive => "cannot tell".to_owned(),
+    }
+}
+
+/// A comparison as one sentence, without its reasons.
+pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String {
+    let words = words(comparison.metric);
+    let candidate = &comparison.candidate;
+    let claim = if comparison.verdict == Verdict::Inconclusive {
+        format!("Whether {candidate} {} cannot be told", words.worse)
+    } else {
+        let since = if situation == Situation::Interleaved {
+            ""
+        } else {
+            " than before"
+        };
+        let meaning = meaning(comparison);
+        match comparison.verdict {
+            Verdict::Improved if situation != Situation::Interleaved => {
+                format!("{candidate} has improved in {}", words.name)
+            }
+            Verdict::Regressed => format!("{candidate} {meaning}{since}"),
+            _ => format!("{candidate} {meaning}"),
+        }
+    };
+    let Some(effect) = &comparison.effect else {
+        return format!("{claim}.");
+    };
+    let whose = if situation == Situation::Interleaved {
+        format!("of {}", comparison.reference)
+    } else {
+        "before".to_owned()
+    };
+    let shown = effect_cell(comparison.metric.scale(), effect);
+    let (what, estimate) = (words.noun, shown.figure.shown());
+    let size = size(situation, &comparison.size);
+    let interval = interval(&shown, effect.level);
+    match comparison.metric.scale() {
+        Scale::Ratio => format!("{claim}: {estimate} the {what} {whose}, {interval}, {size}."),
+        Scale::Points => {
+            format!("{claim}: {estimate} in the {what} against that {whose}, {interval}, {size}.")
+        }
+    }
+}
+
+/// The effect with its interval.
+pub(super) fn effect_cell(scale: Scale, effect: &Effect) -> Cell {
+    let figure = effect_figure(scale);
+    Cell::within(figure(effect.estimate), effect.interval, figure)
+}
+
+/// `98.3 % CI 0.55–0.70`.
+fn interval(cell: &Cell, level: f64) -> String {
+    let ends = cell.interval.as_deref();
+    let ends = ends.map_or_else(String::new, |(lower, upper)| {
+        cell.figure.shown_ends(lower, upper)
+    });
+    format!("{} CI {ends}", percent(level))
+}
+
+/// `20 prompts x 10`, or both counts where the sides differ.
+fn size(situation: Situation, size: &Size) -> String {
+    let Size {
+        prompts,
+        reference,
+        candidate,
+        runs,
+    } = *size;
+    let even = prompts > 0 && candidate % prompts == 0;
+    if situation != Situation::Interleaved {
+        let plural = if runs == 1 { "run" } else { "runs" };
+        format!("{prompts} prompts, {candidate} values, {runs} past {plural}")
+    } else if candidate == reference && even {
+        format!("{prompts} prompts x {}", candidate / prompts)
+    } else {
+        format!("{prompts} prompts, {candidate} against {reference} values")
+    }
+}
+
+/// What the run could have seen and what it would need, where a verdict is withheld.
+pub(super) fn power(comparison: &Comparison) -> Option<String> {
+    if comparison.verdict != Verdict::Inconclusive {
+        return None;
+    }
+    let scale = comparison.metric.scale();
+    let bounds = comparison.bounds;
+    let mut parts = Vec::new();
+    if let Some(detectable) = comparison.detectable {
+        let seen = change_figure(scale, detectable).shown();
+        parts.push(format!(
+            "A worsening by {seen} on top of the tolerance ({}) would have been found with a chance of \
+             80 %.",
+            allowance(scale, bounds.tolerance)
+        ));
+    }
+    if let Some(needed) = comparison.needed {
+        parts.push(format!(
+            "About {} prompts x {} repetitions would find one by {}.",
+            needed.prompts,
+            needed.repetitions,
+            allowance(scale, bounds.margin)
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// The prompt that decides, where one does.
+pub(super) fn influence(comparison: &Comparison) -> Option<String> {
+    let influence = comparison.influence.as_ref().filter(|one| one.decides)?;
+    Some(format!(
+        "One prompt decides: without `{}` it would be {}.",
+        influence.prompt,
+        influence.verdict_without.word()
+    ))
+}
+
+/// The stored word of a reason.
+pub(super) const fn reason_word(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::TooWide => "too_wide",
+        Reason::TooFewPrompts { .. } => "too_few_prompts",
+        Reason::PromptsDropped { .. } => "prompts_dropped",
+        Reason::TooManyErrors { .. } => "errors",
+        Reason::NotMeasured => "not_measured",
+        Reason::ReasoningDiffers => "reasoning_differs",
+        Reason::SetAside { .. } => "set_aside",
+        Reason::CacheHitsDiffer { .. } => "cache_hits_differ",
+        Reason::RetriesDiffer { .. } => "retries_differ",
+        Reason::BelowFloor { .. } => "below_floor",
+        Reason::Drift => "drift",
+        Reason::RouteShift => "route_shift",
+        Reason::Unconfirmed => "unconfirmed",
+        Reason::NoPast => "no_past",
+        Reason::Said(_) => "other",
+    }
+}
+
+/// A reason as one sentence.
+pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> String {
+    let shares = |reference: f64, candidate: f64| {
+        let of = |share| Figure::from_option(Some(share), Figure::Share).shown();
+        format!(
+            "{} of the candidate's, {} of the reference's",
+            of(candidate),
+            of(reference)
+        )
+    };
+    match reason {
+        // Shares of the past are pooled: more requests do tell more of them.
+        Reason::TooWide
+            if situation == Situation::Interleaved || metric.scale() == Scale::Points =>
+        {
+            "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
+        }
+        Reason::TooWide => {
+            "The interval is too wide to tell: it takes more past runs, or another run; more requests in \
+             one do not help."
+                .to_owned()
+        }
+        Reason::TooFewPrompts { usable } => format!(
+            "Prompts with values on both sides: {usable}; a verdict needs {FEWEST_PROMPTS}."
+        ),
+        Reason::PromptsDropped { dropped } => format!(
+            "Prompts without a value on one side: {dropped}, more than 20 % of all."
+        ),
+        Reason::TooManyErrors { share } => format!(
+            "{} of the requests of one side failed or ran into a deadline (more than 10 %): its times \
+             cannot be compared.",
+            Figure::from_option(Some(*share), Figure::Share).shown()
+        ),
+        Reason::NotMeasured => "There are no values of it on both sides.".to_owned(),
+        Reason::ReasoningDiffers => {
+            "One side shows its reasoning and the other does not, so their first tokens are different \
+             things: TTFA, the time to the first token of the answer, is judged in its place."
+                .to_owned()
+        }
+        Reason::SetAside { reference, candidate } => format!(
+            "Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: \
+             {}.",
+            shares(*reference, *candidate)
+        ),
+        Reason::CacheHitsDiffer { reference, candidate } => format!(
+            "Answers that hit the prompt cache differ in share ({}): hits and misses were compared apart.",
+            shares(*reference, *candidate)
+        ),
+        Reason::RetriesDiffer { reference, candidate } => format!(
+            "Retried trials differ in share ({}): the experienced TTFT is judged as well.",
+            shares(*reference, *candidate)
+        ),
+        Reason::BelowFloor { change_ns, floor_ns } => format!(
+            "At the median over prompts it changed by {change_ns}, less than the floor of {floor_ns}."
+        ),
+        Reason::Drift => {
+            "The level moved during the run, which cannot be told from a change since the past.".to_owned()
+        }
+        Reason::RouteShift => {
+            "Providers gave other shares of the answers than on the other side: see the routes.".to_owned()
+        }
+        Reason::Unconfirmed => {
+            "This is the first flag: a second run, an hour or more later, decides.".to_owned()
+        }
+        Reason::NoPast => "There is no past to compare with yet.".to_owned(),
+        Reason::Said(said) => as_sentence(said),
+    }
+}
+
+/// With a capital and a full stop.
+fn as_sentence(said: &str) -> String {
+    let mut rest = said.chars();
+    let first: String = rest
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect());
+    let stop = if said.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", rest.as_str())
+}
+
+/// Everything to know beside a verdict, sentence by sentence.
+pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
+    let reasons = comparison.reasons.iter();
+    let mut remarks: Vec<String> = reasons
+        .map(|one| reason(situation, comparison.metric, one))
+        .collect();
+    remarks.extend(power(comparison));
+    remarks.extend(influence(comparison));
+    remarks
+}
+
+/// The question that a judgement answers, and why it was asked so.
+pub(super) const fn question(situation: Situation) -> &'static str {
+    match situation {
+        Situation::Interleaved => {
+            "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
+             load fall on both alike; what is left to allow for is chance, with prompts as the units."
+        }
+        Situation::TwoRuns => {
+            "One run before, one after: runs differ as wholes, and one past run says little about how \
+             much, so intervals are wide."
+        }
+        Situation::History => {
+            "Today against what accepted runs let one expect: runs differ as wholes, and more requests in \
+             a run do not change that."
+        }
+    }
+}
+
+/// How a procedure compares, and why so.
+pub(super) const fn procedure(procedure: Procedure) -> &'static str {
+    match procedure {
+        Procedure::AlignedRanks => {
+            "ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers \
+             cannot sway; prompts are the units, because repetitions of one say little about others"
+        }
+        Procedure::RatioOfMeans => {
+            "the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median"
+        }
+        Procedure::RateDifference => {
+            "the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where \
+             all prompts agree or have one answer a side)"
+        }
+        Procedure::UnpairedRates => "the difference of two independent shares (Newcombe)",
+        Procedure::TailShares => {
+            "how many answers lie beyond the slowest tenth of both sides together, prompt by prompt \
+             (Student's t over prompts)"
+        }
+        Procedure::History => {
+            "a prediction from earlier runs, which allows for how much runs differ"
+        }
+        Procedure::HistoryOfDifference => {
+            "a prediction from earlier runs, of the difference from the control asked at the same moments"
+        }
+    }
+}
+
+/// What was tolerated of a metric: `TTFT 5 % / 20 % (floor 10.0 ms)`.
+pub(super) fn tolerated(metric: Metric, bounds: Bounds) -> String {
+    let scale = metric.scale();
+    let floor = bounds.floor_ns;
+    let floor = floor.map_or_else(String::new, |floor| format!(" (floor {floor})"));
+    format!(
+        "{} {} / {}{floor}",
+        metric_name(metric),
+        allowance(scale, bounds.tolerance),
+        allowance(scale, bounds.margin)
+    )
+}
+
+/// Name of a limit, as a suite writes it: `ttft_p75`.
+pub(super) fn limit_word(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Time { metric, percent } => format!("{}_p{percent}", metric.word()),
+        Quantity::ErrorRate => "error_rate".to_owned(),
+        Quantity::CostPerRequest => "cost_per_request".to_owned(),
+        Quantity::PassRate => "pass_rate".to_owned(),
+    }
+}
+
+/// A value in the figure of a limit's quantity.
+pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
+    match quantity {
+        Quantity::Time { .. } => Figure::from_ns,
+        Quantity::ErrorRate | Quantity::PassRate => {
+            |share| Figure::from_option(Some(share), Figure::Share)
+        }
+        Quantity::CostPerRequest => Figure::from_usd,
+    }
+}
+
+/// A limit as one sentence.
+pub(super) fn limit_sentence(check: &LimitCheck) -> String {
+    let figure = limit_figure(check.quantity);
+    let name = limit_word(check.quantity);
+    let least_or_most = if check.quantity == Quantity::PassRate {
+        "least"
+    } else {
+        "most"
+    };
+    let held = match check.holds {
+        Holds::Yes => "holds",
+        Holds::No => "is broken",
+        Holds::CannotTell => "cannot be told",
+    };
+    let estimate = check.estimate.map_or_else(
+        || "no value".to_owned(),
+        |estimate| Cell::within(figure(estimate), check.interval, figure).shown(true),
+    );
+    format!(
+        "{}: the limit {name} of at {least_or_most} {} {held}: {estimate}, n {}.",
+        check.variant,
+        figure(check.bound).shown(),
+        check.n
+    )
+}
+
+/// A floor in the figure of tables.
+pub(super) fn floor_figure(floor: Option<Nanos>) -> Figure {
+    floor.map_or(Figure::Absent, |floor| {
+        Thousandths::new(floor.as_millis_f64()).map_or(Figure::Absent, Figure::Millis)
+    })
+}

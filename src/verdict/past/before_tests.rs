@@ -1,0 +1,98 @@
+//! Tests of two runs laid side by side.
+
+use super::super::fixture::{flat, run, variant};
+use super::*;
+use crate::suite::Metric;
+use crate::verdict::judgement::Verdict;
+
+fn refused(before: &HistoryRun, after: &HistoryRun, changed: &[Changed]) -> String {
+    comparable(before, after, changed).unwrap_err().to_string()
+}
+
+#[test]
+fn what_differs_is_refused_with_the_flag_that_allows_it() {
+    // A comparison of two things that differ in three ways answers no question; all three are told at once.
+    let before = run(0, &flat(8, 0.0));
+    let mut after = run(1, &flat(8, 0.0));
+    after.variants[0].model = "a/y".parse().unwrap();
+    after.conditions.concurrency = 8;
+    for prompt in &mut after.variants[0].prompts[..3] {
+        prompt.digest.push_str("-new");
+        prompt.text.push_str("-new");
+    }
+    insta::assert_snapshot!(refused(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If that is what you changed, say so: --changed prompt --changed model --changed parameters");
+    insta::assert_snapshot!(refused(&before, &after, &[Changed::Model, Changed::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
+    let all = comparable(&before, &after, &Changed::ALL).unwrap();
+    insta::assert_snapshot!(all.notes.join("\n"), @"
+    Named as changed: the concurrency was 4 and is 8.
+    Named as changed: a/x was a/x and is a/y.
+    Named as changed: 3 prompts have other texts.
+    ");
+    let judgement = against_run(&after, &all, &Gate::default());
+    assert_eq!(judgement.situation, Situation::TwoRuns);
+    assert_eq!(judgement.comparisons[0].size.prompts, 8);
+}
+
+#[test]
+fn another_major_version_is_refused_whatever_is_named() {
+    // Its figures may mean something else, and no flag changes that.
+    let (mut before, after) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
+    before.tool = "bakeoff 1.2.0".to_owned();
+    insta::assert_snapshot!(refused(&before, &after, &Changed::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
+}
+
+#[test]
+fn runs_are_compared_on_what_they_share() {
+    // Prompts added or taken away, a model added: the rest can be compared, and the report says of what.
+    let mut before = run(0, &flat(8, 0.0));
+    let mut after = run(1, &flat(10, 0.5));
+    before.variants[0].prompts.remove(0);
+    after.variants.push(variant("b/y", &flat(10, 0.0)));
+    after.conditions.slot_size = 2;
+    let pair = comparable(&before, &after, &[]).unwrap();
+    insta::assert_snapshot!(pair.notes.join("\n"), @"
+    1 variants were asked at the same moment before, 2 after: another load on the way.
+    Only in the run after, and so not compared: b/y.
+    Compared on the 7 prompts that both runs ask; 0 only before, 3 only after.
+    ");
+    let judgement = against_run(&after, &pair, &Gate::default());
+    let ttft = &judgement.comparisons[0];
+    assert_eq!(
+        (ttft.metric, ttft.size.prompts, ttft.size.runs),
+        (Metric::Ttft, 7, 1)
+    );
+    assert_eq!(ttft.verdict, Verdict::Regressed);
+}
+
+#[test]
+fn nothing_in_common_is_refused() {
+    // Two suites laid side by side by mistake.
+    let before = run(0, &flat(8, 0.0));
+    let mut after = run(1, &flat(8, 0.0));
+    for prompt in &mut after.variants[0].prompts {
+        prompt.prompt.push_str("-other");
+        prompt.digest.push_str("-other");
+    }
+    after.variants.push(variant("b/y", &flat(8, 0.0)));
+    after.variants[0].label = "c".to_owned();
+    after.variants[0].model = "c/z".parse().unwrap();
+    insta::assert_snapshot!(refused(&before, &after, &Changed::ALL), @"these runs cannot be compared: they have no variant in common");
+}
+
+#[test]
+fn variants_pair_by_label_then_by_model_then_because_there_is_one() {
+    // A label may be renamed, a model may be replaced; never are two different ones taken for one.
+    let before = run(0, &flat(8, 0.0));
+    let mut renamed = run(1, &flat(8, 0.0));
+    renamed.variants[0].label = "fast".to_owned();
+    let pair = comparable(&before, &renamed, &[]).unwrap();
+    assert_eq!(pair.before.variants[0].label, "fast");
+    let replaced = {
+        let mut run = run(1, &[]);
+        run.variants = vec![variant("b/y", &flat(8, 0.0))];
+        run
+    };
+    insta::assert_snapshot!(refused(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If that is what you changed, say so: --changed model");
+    let pair = comparable(&before, &replaced, &[Changed::Model]).unwrap();
+    assert_eq!(pair.before.variants[0].label, "b/y");
+}

@@ -1,0 +1,190 @@
+//! A run as a line of history.
+//!
+//! Owns what of a run is kept for later comparisons. Must not know what it will be compared with.
+//! Invariant: the order of samples changes nothing, and what is kept holds no text of prompts or
+//! answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::record::{
+    AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, digest,
+};
+use crate::stats::{drift, history};
+use crate::suite::{Metric, Prompt, Suite, Variant};
+
+use super::super::evidence::{Evidence, Observation, VariantEvidence};
+
+/// Condenses a run into what a history keeps of it.
+pub fn condense(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
+    let suite = &manifest.suite;
+    HistoryRun {
+        run: manifest.run.clone(),
+        suite: suite.name.clone(),
+        started_at: manifest.started_at,
+        tool: manifest.tool.clone(),
+        conditions: Conditions {
+            endpoint: manifest.endpoint.name.clone(),
+            concurrency: suite.concurrency,
+            slot_size: u32::try_from(suite.variants.len()).unwrap_or(u32::MAX),
+            stream: suite.stream,
+            environment: manifest.environment.clone(),
+        },
+        variants: suite
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let seen = evidence.variant(&variant.label)?;
+                Some(condensed(suite, variant, evidence, seen))
+            })
+            .collect(),
+    }
+}
+
+fn condensed(
+    suite: &Suite,
+    variant: &Variant,
+    evidence: &Evidence,
+    seen: &VariantEvidence,
+) -> HistoryVariant {
+    let prompts = suite
+        .prompts
+        .iter()
+        .zip(&evidence.prompts)
+        .zip(&seen.prompts)
+        // Of a prompt without a sample there is nothing to keep.
+        .filter(|((_, key), _)| !key.digest.is_empty())
+        .map(|((prompt, key), observations)| {
+            prompt_of(suite, prompt, key.digest.clone(), observations)
+        })
+        .collect();
+    HistoryVariant {
+        label: variant.label.clone(),
+        model: variant.model.clone(),
+        overrides: digest_of(json!({
+            "system": variant.system,
+            "parameters": variant.parameters,
+        })),
+        providers: providers(evidence, seen),
+        drifted: drifted(seen),
+        mix: mix(seen),
+        prompts,
+    }
+}
+
+/// Digest of a value as JSON with sorted keys.
+fn digest_of(mut value: serde_json::Value) -> String {
+    value.sort_all_objects();
+    digest(value.to_string().as_bytes())
+}
+
+fn providers(evidence: &Evidence, seen: &VariantEvidence) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for observed in seen.prompts.iter().flatten().filter(|o| o.answered()) {
+        let name = observed.provider.and_then(|place| {
+            let place = usize::try_from(place).ok()?;
+            evidence.providers.get(place)
+        });
+        if let Some(name) = name {
+            *counts.entry(name.clone()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+fn mix(seen: &VariantEvidence) -> AnswerMix {
+    let mut mix = AnswerMix::default();
+    for observed in seen.prompts.iter().flatten().filter(|o| o.answered()) {
+        mix.answered += 1;
+        mix.set_aside += u64::from(observed.set_aside);
+        mix.retried += u64::from(observed.retried);
+        mix.reasoned += u64::from(observed.visible_reasoning);
+        mix.cache_told += u64::from(observed.cache_hit.is_some());
+        mix.cache_hits += u64::from(observed.cache_hit == Some(true));
+    }
+    mix
+}
+
+/// Whether the time to the first token (where nothing was streamed, the latency) moved while the run
+/// went on.
+fn drifted(seen: &VariantEvidence) -> bool {
+    let in_time_order = |metric: Metric| {
+        let mut values: Vec<(u64, usize, f64)> = Vec::new();
+        for (prompt, observations) in seen.prompts.iter().enumerate() {
+            for observed in observations.iter().filter(|o| enters(o, metric)) {
+                if let Some(value) = observed.value(metric) {
+                    values.push((observed.sent_ns.0, prompt, value.value.ln()));
+                }
+            }
+        }
+        values.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+        let logs = values.into_iter().map(|(_, prompt, log)| (prompt, log));
+        logs.collect::<Vec<_>>()
+    };
+    let streamed = seen.prompts.iter().flatten().any(|o| o.ttft_ns.is_some());
+    let metric = if streamed {
+        Metric::Ttft
+    } else {
+        Metric::Latency
+    };
+    drift::check(&in_time_order(metric)).is_some_and(|drift| drift.warns())
+}
+
+/// Whether an observation counts for the level of a metric: those set aside have a first token that is
+/// not the model's, but their latency, tokens and cost are.
+fn enters(observed: &Observation, metric: Metric) -> bool {
+    let to_first_token = matches!(
+        metric,
+        Metric::Ttft | Metric::Ttfa | Metric::ExperiencedTtft
+    );
+    !(observed.set_aside && to_first_token)
+}
+
+fn prompt_of(
+    suite: &Suite,
+    prompt: &Prompt,
+    digest: String,
+    observations: &[Observation],
+) -> HistoryPrompt {
+    let count = |holds: &dyn Fn(&Observation) -> bool| {
+        let counted = observations.iter().filter(|observed| holds(observed));
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    };
+    HistoryPrompt {
+        prompt: prompt.id.clone(),
+        digest,
+        text: digest_of(json!({
+            "system": prompt.system.as_ref().or(suite.system.as_ref()),
+            "messages": prompt.messages,
+        })),
+        parameters: digest_of(json!(prompt.parameters.over(&suite.parameters))),
+        asked: count(&Observation::counts_as_asked),
+        completed: count(&Observation::answered),
+        graded: count(&|observed| observed.passed.is_some()),
+        passed: count(&|observed| observed.passed == Some(true)),
+        levels: Metric::ALL
+            .into_iter()
+            // The tail is a share of a common threshold, which a level does not hold.
+            .filter(|metric| *metric != Metric::TtftTail)
+            .filter_map(|metric| Some((metric, level(metric, observations)?)))
+            .collect(),
+    }
+}
+
+/// The level of a metric: robust for times and rates; of what is added up in the end, money and
+/// tokens, the mean.
+fn level(metric: Metric, observations: &[Observation]) -> Option<Level> {
+    let entering = observations.iter().filter(|o| enters(o, metric));
+    let mut values: Vec<f64> = entering
+        .filter_map(|observed| Some(observed.value(metric)?.value))
+        .collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let ln = if matches!(metric, Metric::Cost | Metric::OutputTokens) {
+        (values.iter().sum::<f64>() / values.len() as f64).ln()
+    } else {
+        history::level(&values.iter().map(|value| value.ln()).collect::<Vec<_>>())?
+    };
+    let n = u32::try_from(values.len()).unwrap_or(u32::MAX);
+    ln.is_finite().then_some(Level { ln, n })
+}

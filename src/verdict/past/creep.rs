@@ -1,0 +1,99 @@
+//! What a single verdict does not see: how far the level has moved since it began, and lasting small
+//! changes.
+//!
+//! Owns the drift accumulated over accepted runs and the test of the last runs pooled. Must not decide:
+//! it only tells. Invariant: only accepted runs and today's enter.
+
+use crate::record::{HistoryRun, HistoryVariant};
+use crate::stats::history::{Prior, RUNS_MAX};
+use crate::stats::interval::Alpha;
+use crate::stats::series;
+use crate::suite::{Metric, Scale};
+
+use super::super::judgement::{Comparison, Reason};
+use super::levels::{Asked, Series, of_runs};
+use super::matching::Matching;
+
+/// So many runs at each end of the level are compared, or as many as half of it has.
+const ENDS: usize = 5;
+
+/// Adds to every primary comparison how far its level has moved since it began, and to the notes what
+/// the last runs show together.
+pub(super) fn tell(
+    today: &HistoryRun,
+    matching: &Matching<'_>,
+    control: Option<&HistoryVariant>,
+    alpha: Alpha,
+    comparisons: &mut [Comparison],
+    notes: &mut Vec<String>,
+) {
+    for comparison in comparisons.iter_mut() {
+        let metric = comparison.metric;
+        let levels = metric.scale() == Scale::Ratio;
+        let Some(variant) = today.variant(&comparison.candidate) else {
+            continue;
+        };
+        if !comparison.primary || !levels || comparison.effect.is_none() {
+            continue;
+        }
+        let rated = metric.is_time() || metric == Metric::OutputRate;
+        let asked = Asked {
+            variant,
+            control: control.filter(|_| rated),
+            metric,
+        };
+        if let Some(moved) = since_it_began(&matching.level, asked) {
+            comparison.reasons.push(Reason::Said(moved));
+        }
+        notes.extend(lasting(today, matching, asked, alpha));
+    }
+}
+
+/// How far the last accepted runs of the level lie from its first ones.
+fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
+    let (runs, levels) = of_runs(level, asked, usize::MAX)?;
+    let ends = (runs.len() / 2).min(ENDS);
+    if ends == 0 {
+        return None;
+    }
+    let means = levels.means();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let moved = mean(&means[means.len() - ends..]) - mean(&means[..ends]);
+    let began = runs[0].started_at.strftime("%Y-%m-%d");
+    Some(format!(
+        "Since its level began on {began}, accepted runs have moved it by {} ({} runs).",
+        percent(moved),
+        runs.len()
+    ))
+}
+
+/// What pooling the last runs shows that no single one does.
+fn lasting(
+    today: &HistoryRun,
+    matching: &Matching<'_>,
+    asked: Asked<'_>,
+    alpha: Alpha,
+) -> Option<String> {
+    let series = Series::new(today, &matching.accepted, &[], asked)?;
+    let (past, _, now) = series.levels(None)?;
+    let runs = past.followed_by(&now)?;
+    let pooled = series::test(&runs, Prior::default(), alpha);
+    let longest = pooled
+        .iter()
+        .rfind(|pooled| pooled.prediction.today > 1 && pooled.moved())?;
+    let found = longest.prediction;
+    Some(format!(
+        "{}, {}: the last {} runs together lie {} from the {} before them: a change that lasts. \
+         `bakeoff history FILE` shows when it began.",
+        asked.variant.label,
+        asked.metric.word(),
+        found.today,
+        percent(found.estimate),
+        found.past.min(RUNS_MAX),
+    ))
+}
+
+/// `+3.1 %` of a log ratio.
+fn percent(log_ratio: f64) -> String {
+    format!("{:+.1} %", 100.0 * log_ratio.exp_m1())
+}

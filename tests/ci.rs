@@ -1,0 +1,218 @@
+//! What the documentation of CI promises: its commands exist, its YAML can be read, and the scripts of
+//! `action.yml` do what they are there for.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use saphyr_parser::{Event, Parser};
+
+const PAGES: [&str; 3] = ["action.yml", "docs/github.yml", "docs/gitlab.yml"];
+
+fn file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Every scalar of a YAML file, in order.
+fn scalars(text: &str) -> Vec<String> {
+    let events = Parser::new_from_str(text).map(|event| event.expect("it is YAML").0);
+    let scalars = events.filter_map(|event| match event {
+        Event::Scalar(value, ..) => Some(value.into_owned()),
+        _ => None,
+    });
+    scalars.collect()
+}
+
+/// The scripts of a workflow or action, with the names of their steps.
+fn scripts(text: &str) -> Vec<(String, String)> {
+    let scalars = scalars(text);
+    let mut name = String::new();
+    let mut found = Vec::new();
+    for pair in scalars.windows(2) {
+        match pair[0].as_str() {
+            "name" => name.clone_from(&pair[1]),
+            "run" => found.push((name.clone(), pair[1].clone())),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn script(step: &str) -> String {
+    let found = scripts(&file("action.yml"));
+    let (_, script) = found.into_iter().find(|(name, _)| name == step).unwrap();
+    script
+}
+
+/// Runs a script as the action's runner does, with these variables and a `PATH` that finds our program
+/// after what stands in `folder/bin`.
+fn run(script: &str, folder: &Path, variables: &[(&str, &str)]) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_bakeoff"));
+    let mut places = vec![folder.join("bin"), program.parent().unwrap().to_path_buf()];
+    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    Command::new("bash")
+        .args([
+            "--noprofile",
+            "--norc",
+            "-e",
+            "-o",
+            "pipefail",
+            "-c",
+            script,
+        ])
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::join_paths(places).unwrap())
+        .env("RUNNER_TEMP", folder)
+        .env("GITHUB_OUTPUT", folder.join("output"))
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn written(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_default()
+}
+
+#[test]
+fn every_file_is_yaml_without_tabs() {
+    // A workflow that cannot be read is found out on the server, by everybody.
+    for page in PAGES {
+        let text = file(page);
+        assert!(scalars(&text).len() > 20, "{page}");
+        assert!(!text.contains('\t'), "{page}");
+    }
+}
+
+#[test]
+fn scripts_take_nothing_from_expressions() {
+    // `${{ }}` within a script is replaced before the shell reads it: a branch's name could be a command.
+    for page in PAGES {
+        for (step, script) in scripts(&file(page)) {
+            assert!(!script.contains("${{"), "{page}: {step}");
+        }
+    }
+}
+
+#[test]
+fn shown_commands_have_valid_arguments() {
+    // A flag that was renamed must not live on in a page that people copy from.
+    let folder = tempfile::tempdir().unwrap();
+    let page = file("docs/ci.md");
+    let shown = page.lines().filter_map(|line| line.strip_prefix("$ "));
+    let gitlab = file("docs/gitlab.yml");
+    let words = gitlab.lines().filter_map(|line| {
+        let command = &line[line.find("bakeoff ")?..];
+        let command = command.split(';').next()?;
+        ["bakeoff run", "bakeoff accept"]
+            .iter()
+            .any(|verb| command.starts_with(verb))
+            .then_some(command)
+    });
+    let mut read = 0;
+    for command in shown.chain(words) {
+        let command = command.split(" > ").next().unwrap();
+        let output = run(&format!("{command} --help"), folder.path(), &[]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {told}");
+        read += 1;
+    }
+    assert!(read >= 10, "only {read} commands were found");
+}
+
+/// One prompt too few for a verdict, answered at once: enough for a script.
+const SUITE: &str = r#"
+name = "ci"
+models = ["sim/constant-1ms-1ms-2"]
+repetitions = 2
+[[prompts]]
+id = "p"
+user = "hi"
+"#;
+
+#[test]
+fn the_run_step_judges_tells_and_accepts() {
+    // The step that everybody's build depends on: folder and code told, a run that passed accepted where
+    // that was asked for, and only there.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    let step = |accept: &str, arguments: &str| {
+        run(
+            &script("Run"),
+            folder.path(),
+            &[
+                ("SUITE", "suite.toml"),
+                ("HISTORY", "baselines/ci.jsonl"),
+                ("ENVIRONMENT", "github"),
+                ("ENDPOINT", "sim"),
+                ("ARGUMENTS", arguments),
+                ("OUTPUT", "reports"),
+                ("ACCEPT", accept),
+            ],
+        )
+    };
+    let output = step("false", "--quiet");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        written(folder.path(), "output"),
+        "exit-code=0\nrun=reports/ci/latest\n"
+    );
+    assert_eq!(written(folder.path(), "baselines/ci.jsonl"), "");
+    let output = step("true", "");
+    assert!(output.status.success(), "{output:?}");
+    let history = written(folder.path(), "baselines/ci.jsonl");
+    assert!(history.contains("accepted"), "{history}");
+    // What fails is told as a code and never accepted: the last step ends the job with it.
+    let output = step("true", "--no-such-flag");
+    assert!(output.status.success(), "{output:?}");
+    let told = written(folder.path(), "output");
+    assert!(told.contains("exit-code=2\n"), "{told}");
+    assert_eq!(written(folder.path(), "baselines/ci.jsonl"), history);
+    let output = run(&script("Result"), folder.path(), &[("CODE", "2")]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_comment_replaces_itself() {
+    // A comment for every push would bury the review. `gh` is played by a script that keeps what it was
+    // told, and has one comment of ours and one of somebody else's.
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir_all(path("bin")).unwrap();
+    fs::create_dir_all(path("bakeoff")).unwrap();
+    fs::write(path("suite.toml"), SUITE).unwrap();
+    let made = run("bakeoff run suite.toml --quiet", folder.path(), &[]);
+    assert!(made.status.success(), "{made:?}");
+    let gh = "#!/bin/sh\necho \"$@\" >> \"$RUNNER_TEMP/calls\"\n\
+              case \"$*\" in *--jq*) cat \"$RUNNER_TEMP/listed\" ;; esac\n";
+    fs::write(path("bin/gh"), gh).unwrap();
+    let executable = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+    fs::set_permissions(path("bin/gh"), executable).unwrap();
+    let comment = |listed: &str| {
+        fs::write(path("listed"), listed).unwrap();
+        let _ = fs::remove_file(path("calls"));
+        let variables = [
+            ("RUN", "reports/ci/latest"),
+            ("COMMENTS", "repos/o/r/issues/7/comments"),
+            ("ONE_COMMENT", "repos/o/r/issues/comments"),
+        ];
+        let output = run(&script("Comment"), folder.path(), &variables);
+        assert!(output.status.success(), "{output:?}");
+        written(folder.path(), "calls")
+    };
+    let calls = comment("11\tThanks!\n");
+    assert!(
+        calls.contains("--method POST repos/o/r/issues/7/comments "),
+        "{calls}"
+    );
+    let calls = comment("11\tThanks!\n12\t<!-- bakeoff:ci -->\n");
+    assert!(
+        calls.contains("--method PATCH repos/o/r/issues/comments/12 "),
+        "{calls}"
+    );
+    assert!(written(folder.path(), "bakeoff/comment.md").starts_with("<!-- bakeoff:ci -->\n"));
+}
