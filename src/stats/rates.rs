@@ -25,6 +25,11 @@ impl Passes {
         }
     }
 
+    /// How many answers there were.
+    pub const fn answers(self) -> u32 {
+        self.of
+    }
+
     /// The share that passed.
     pub fn rate(self) -> f64 {
         f64::from(self.passed) / f64::from(self.of)

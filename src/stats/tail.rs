@@ -15,7 +15,7 @@ pub const TAIL_FROM: f64 = 0.9;
 const TIES_WITHIN: f64 = 1e-12;
 
 /// What lies beyond the common threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tail {
     /// The threshold: how far above its prompt's median a value's logarithm must lie.
     pub threshold: f64,
@@ -23,7 +23,9 @@ pub struct Tail {
     pub share_a: f64,
     /// The share of all of b's values beyond it.
     pub share_b: f64,
-    /// The (weighted) mean over prompts of b's share less a's, for t, p and interval.
+    /// b's share less a's, prompt by prompt.
+    pub differences: Vec<f64>,
+    /// Their (weighted) mean, for t, p and interval.
     pub difference: Mean,
 }
 
@@ -64,6 +66,7 @@ pub fn compare(paired: &Paired, from: f64) -> Tail {
         share_b: total(|prompt| &prompt.1),
         difference: Mean::weighted(&differences, paired.weights())
             .expect("there is a prompt, one weight each, and shares are finite"),
+        differences,
     }
 }
 

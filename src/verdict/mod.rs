@@ -4,6 +4,7 @@
 //! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
 //! in every denominator; the order of samples changes nothing.
 
+mod compare;
 mod distribution;
 mod error_groups;
 mod evidence;
@@ -15,6 +16,7 @@ mod judgement;
 mod money;
 mod past;
 mod rule;
+mod sequential;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -24,7 +26,7 @@ pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
 pub use gate::{Passing, limits, passing};
-pub use interleaved::interleaved;
+pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{
     Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
     Situation, Size, Tests, Verdict,
@@ -35,6 +37,7 @@ pub use past::{
     comparable, condense, trend,
 };
 pub use rule::{decide, family};
+pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };

@@ -1,0 +1,74 @@
+//! The three questions that a verdict asks, and where each draws its line.
+//!
+//! Owns the lines, by tolerance, margin and direction. Must not know how a question is answered. Invariant:
+//! exchanging the sides turns the line of *worse* into that of *better*.
+
+use crate::suite::{Bounds, Direction, Metric, Scale};
+
+/// What a test may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::verdict) enum Claim {
+    /// Worse by more than the tolerance.
+    Worse,
+    /// Better by more than the tolerance.
+    Better,
+    /// Worse by less than the margin, if at all.
+    WithinMargin,
+}
+
+/// A line, and on which side of it the effect must lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::verdict) struct Line {
+    /// A natural logarithm of the ratio candidate over reference, or a difference of shares.
+    pub(in crate::verdict) at: f64,
+    /// Above it, else below.
+    pub(in crate::verdict) above: bool,
+}
+
+impl Claim {
+    /// All three.
+    pub(in crate::verdict) const ALL: [Self; 3] = [Self::Worse, Self::Better, Self::WithinMargin];
+
+    /// Where the effect must lie for the claim to hold.
+    pub(in crate::verdict) fn line(self, metric: Metric, bounds: Bounds) -> Line {
+        let allowed = match self {
+            Self::Worse | Self::Better => bounds.tolerance,
+            Self::WithinMargin => bounds.margin,
+        };
+        let distance = match metric.scale() {
+            Scale::Ratio => allowed.ln_1p(),
+            Scale::Points => allowed,
+        };
+        // As if lower were better; a metric of which more is better is the mirror image.
+        let (at, above) = match self {
+            Self::Worse => (distance, true),
+            Self::Better => (-distance, false),
+            Self::WithinMargin => (distance, false),
+        };
+        match metric.direction() {
+            Direction::LowerIsBetter => Line { at, above },
+            Direction::HigherIsBetter => Line {
+                at: -at,
+                above: !above,
+            },
+        }
+    }
+}
+
+impl Line {
+    /// The p value where the effect is known for certain.
+    pub(in crate::verdict) fn certain(self, effect: f64) -> f64 {
+        let beyond = if self.above {
+            effect - self.at
+        } else {
+            self.at - effect
+        };
+        if beyond > 0.0 {
+            0.0
+        } else if beyond < 0.0 {
+            1.0
+        } else {
+            0.5
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What went on while a run went on: a level that moved, failures in bursts, a cache that two variants
+//! share.
+//!
+//! Owns the sentences about it. Must not know verdicts: none of this vetoes one, because both sides were
+//! asked at the same moments. Invariant: the order of samples changes nothing.
+
+use crate::stats::drift;
+use crate::suite::Metric;
+use crate::units::Nanos;
+use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
+
+/// Failures of one variant less than this apart belong together.
+const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);
+
+/// What a reader must know of the run's course, in plain sentences.
+pub(in crate::verdict) fn notes(evidence: &Evidence) -> Vec<String> {
+    let drifts = evidence.variants.iter().filter_map(drifted);
+    let bursts = evidence.variants.iter().filter_map(bursts);
+    drifts
+        .chain(bursts)
+        .chain(shared_caches(evidence))
+        .collect()
+}
+
+/// A level that moved during the run.
+fn drifted(variant: &VariantEvidence) -> Option<String> {
+    let mut timed: Vec<(Nanos, u64, usize, f64)> = Vec::new();
+    for (prompt, observations) in variant.prompts.iter().enumerate() {
+        for one in observations.iter().filter(|one| !one.set_aside) {
+            if let Some(value) = one.value(Metric::Ttft) {
+                timed.push((one.sent_ns, one.slot, prompt, value.value.ln()));
+            }
+        }
+    }
+    timed.sort_unstable_by_key(|&(sent, slot, prompt, _)| (sent, slot, prompt));
+    let in_time_order: Vec<(usize, f64)> = timed.iter().map(|&(_, _, p, log)| (p, log)).collect();
+    let found = drift::check(&in_time_order).filter(drift::Drift::warns)?;
+    Some(format!(
+        "The TTFT of {} moved during the run: after {} of its {} answers it was {:.2}x what it was before. \
+         Both sides of a comparison were asked at the same moments, so verdicts of this run stand.",
+        variant.label,
+        found.after,
+        found.values,
+        found.shift.exp()
+    ))
+}
+
+/// Failures in bursts: they are not independent, and say less than their number.
+fn bursts(variant: &VariantEvidence) -> Option<String> {
+    let mut failed: Vec<Nanos> = variant
+        .prompts
+        .iter()
+        .flatten()
+        .filter(|one: &&Observation| !one.answered())
+        .map(|one| one.sent_ns)
+        .collect();
+    failed.sort_unstable();
+    let groups = failed.chunk_by(|one, next| next.since(*one) < BURST_WITHIN);
+    let sizes: Vec<usize> = groups
+        .map(<[Nanos]>::len)
+        .filter(|&size| size > 1)
+        .collect();
+    let within: usize = sizes.iter().sum();
+    let (noun, count) = (
+        if sizes.len() == 1 { "burst" } else { "bursts" },
+        sizes.len(),
+    );
+    (count > 0).then(|| {
+        format!(
+            "{within} of the {} failures of {} came in {count} {noun} (sent less than 10 s apart): they are \
+             not independent, and say less than their number.",
+            failed.len(),
+            variant.label
+        )
+    })
+}
+
+/// One model in two variants of a slot shares its prompt cache, where there are hits.
+fn shared_caches(evidence: &Evidence) -> Vec<String> {
+    let hits = |variant: &VariantEvidence| {
+        let mut all = variant.prompts.iter().flatten();
+        all.any(|one| one.cache_hit == Some(true))
+    };
+    let mut notes = Vec::new();
+    for (place, variant) in evidence.variants.iter().enumerate() {
+        for other in &evidence.variants[place + 1..] {
+            if variant.model == other.model && (hits(variant) || hits(other)) {
+                notes.push(format!(
+                    "{} and {} ask one model at the same moments and share its prompt cache: a hit of one may \
+                     be the other's doing. `cache = \"bust\"` in the suite keeps them apart.",
+                    variant.label, other.label
+                ));
+            }
+        }
+    }
+    notes
+}

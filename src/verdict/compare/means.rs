@@ -1,0 +1,111 @@
+//! Money: the ratio of mean costs, because a bill is a sum.
+//!
+//! Owns the test that the ratio lies beyond a line, and what holds where a side costs nothing. Must not
+//! know prices. Invariant: the test is the one that Fieller's interval inverts; what costs the same on
+//! every prompt is equal, whatever a float makes of it.
+
+use crate::stats::cost;
+use crate::stats::interval::{Alpha, Interval};
+use crate::stats::mean::{Mean, Weights};
+
+use super::approach::Approach;
+use super::claim::Line;
+use super::ranks::p_beyond;
+use super::sides::Sides;
+
+/// A difference this small beside its terms is a rounding error.
+const ROUNDING: f64 = 1e-12;
+
+/// Mean costs of both sides, prompt by prompt.
+pub(in crate::verdict) struct Means {
+    /// (reference, candidate).
+    pairs: Vec<(f64, f64)>,
+    weights: Weights,
+}
+
+impl Means {
+    /// `None` of no prompt, and where a mean is not finite.
+    pub(in crate::verdict) fn new(sides: &Sides) -> Option<Self> {
+        let mean = |costs: &[f64]| Mean::of(costs).map(|mean| mean.estimate);
+        let pairs: Option<Vec<(f64, f64)>> = sides
+            .values
+            .iter()
+            .map(|(a, b)| Some((mean(a)?, mean(b)?)))
+            .collect();
+        let pairs = pairs.filter(|pairs| !pairs.is_empty())?;
+        Some(Self {
+            pairs,
+            weights: sides.weights.clone(),
+        })
+    }
+
+    fn all_free(&self) -> bool {
+        self.pairs.iter().all(|&(a, b)| a <= 0.0 && b <= 0.0)
+    }
+
+    /// How much more the candidate costs on each prompt than `ratio` times the reference.
+    fn excess(&self, ratio: f64) -> Vec<f64> {
+        let excess = |&(a, b): &(f64, f64)| {
+            let (line, rest) = (ratio * a, b - ratio * a);
+            if rest.abs() <= ROUNDING * (line + b) {
+                0.0
+            } else {
+                rest
+            }
+        };
+        self.pairs.iter().map(excess).collect()
+    }
+}
+
+impl Approach for Means {
+    fn p(&self, line: Line) -> Option<f64> {
+        if self.all_free() {
+            return Some(line.certain(0.0));
+        }
+        let mean = Mean::weighted(&self.excess(line.at.exp()), &self.weights)?;
+        p_beyond(&mean, 0.0, line.above)
+    }
+
+    fn p_without_each(&self, line: Line) -> Vec<f64> {
+        if self.all_free() {
+            return Vec::new();
+        }
+        let excess = self.excess(line.at.exp());
+        without_each(&excess, &self.weights)
+            .map(|mean| p_beyond(&mean, 0.0, line.above).unwrap_or(1.0))
+            .collect()
+    }
+
+    fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
+        if self.all_free() {
+            return Some((1.0, Interval::new(1.0, 1.0)));
+        }
+        let found = cost::ratio(&self.pairs, &self.weights, alpha)?;
+        let estimate = found.estimate.filter(|ratio| ratio.is_finite())?;
+        Some((estimate, found.interval))
+    }
+
+    fn by_prompt(&self) -> Vec<Option<f64>> {
+        let ratio = |&(a, b): &(f64, f64)| (a > 0.0).then(|| b / a);
+        self.pairs.iter().map(ratio).collect()
+    }
+
+    fn df(&self) -> f64 {
+        self.weights.effective_count() - 1.0
+    }
+}
+
+/// The mean of all values but one, each left out in turn; none of fewer than two.
+pub(in crate::verdict) fn without_each(
+    values: &[f64],
+    weights: &Weights,
+) -> impl Iterator<Item = Mean> {
+    (0..values.len()).filter_map(move |absent| {
+        let others = |all: &[f64]| -> Vec<f64> {
+            let (before, after) = (&all[..absent], &all[absent + 1..]);
+            [before, after].concat()
+        };
+        let rest = Weights::new(&others(weights.shares()))?;
+        Mean::weighted(&others(values), &rest)
+    })
+}

@@ -1,0 +1,70 @@
+//! Times, rates of output and tokens: clustered aligned ranks on logarithms.
+//!
+//! Owns nothing but the way to `stats::car`. Must not know verdicts. Invariant: verdicts stand on
+//! evaluations of the test at a line, never on the interval.
+
+use crate::stats::car;
+use crate::stats::interval::{Alpha, Interval};
+use crate::stats::mean::Mean;
+use crate::stats::paired::Paired;
+
+use super::approach::Approach;
+use super::claim::Line;
+use super::sides::Sides;
+
+/// Two sides of a metric on the scale of ratios.
+pub(in crate::verdict) struct Ranks(Paired);
+
+impl Ranks {
+    /// `None` of no prompt, and where a value has no logarithm.
+    pub(in crate::verdict) fn new(sides: &Sides) -> Option<Self> {
+        let paired = Paired::new(&sides.values).ok()?;
+        paired.with_weights(sides.weights.clone()).ok().map(Self)
+    }
+}
+
+/// The p value of the claim that the mean lies above, or below, 0.
+pub(in crate::verdict) fn p_beyond(mean: &Mean, bound: f64, above: bool) -> Option<f64> {
+    if above {
+        mean.p_greater(bound)
+    } else {
+        mean.p_less(bound)
+    }
+}
+
+impl Approach for Ranks {
+    fn p(&self, line: Line) -> Option<f64> {
+        p_beyond(&car::test(&self.0, line.at), 0.0, line.above)
+    }
+
+    fn p_without_each(&self, line: Line) -> Vec<f64> {
+        let without = car::without_each(&self.0, line.at);
+        let p = without
+            .iter()
+            .map(|mean| p_beyond(mean, 0.0, line.above).unwrap_or(1.0));
+        p.collect()
+    }
+
+    fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
+        let found = car::compare(&self.0, alpha);
+        let ends = found.ratio_interval();
+        let finite = |end: Option<f64>| end.filter(|end| end.is_finite());
+        let interval = Interval {
+            lower: finite(ends.lower),
+            upper: finite(ends.upper),
+        };
+        let ratio = found.ratio();
+        ratio.is_finite().then_some((ratio, interval))
+    }
+
+    fn by_prompt(&self) -> Vec<Option<f64>> {
+        let ratios = self.0.log_ratios().into_iter().map(f64::exp);
+        ratios
+            .map(|ratio| ratio.is_finite().then_some(ratio))
+            .collect()
+    }
+
+    fn df(&self) -> f64 {
+        self.0.weights().effective_count() - 1.0
+    }
+}

@@ -1,0 +1,240 @@
+//! Shares: how often answered, how often right, how often far out in the tail.
+//!
+//! Owns which of three tests a difference of shares has. Must not know what a success is. Invariant: a
+//! difference and its interval lie within -1 and 1; repetitions of a prompt count as one prompt.
+//!
+//! With repetitions the differences of the prompts have Student's t. Where they are the same on every
+//! prompt there is no t, and with one answer a side and prompt there is McNemar's test and Newcombe's
+//! interval; a claim about a line is then tested by the level at which that interval just reaches it.
+
+use crate::stats::distributions::normal_sf;
+use crate::stats::interval::{Alpha, Interval};
+use crate::stats::mean::{Mean, Weights};
+use crate::stats::paired::Paired;
+use crate::stats::rates::{Pairs, Passes, mcnemar_mid_p, newcombe_paired, paired_difference};
+use crate::stats::tail;
+
+use super::approach::Approach;
+use super::claim::Line;
+use super::means::without_each;
+use super::ranks::p_beyond;
+use super::sides::Sides;
+
+/// Further out than this many standard errors there is no probability.
+const REACH: f64 = 37.0;
+/// Halvings of that reach: to 1e-14.
+const HALVINGS: u32 = 52;
+/// Two shares nearer than this are one.
+const SAME: f64 = 1e-12;
+
+/// Differences of shares, prompt by prompt.
+pub(in crate::verdict) struct Shares {
+    /// Candidate less reference.
+    differences: Vec<f64>,
+    weights: Weights,
+    mean: Mean,
+    test: Test,
+}
+
+/// Passes of (reference, candidate), prompt by prompt.
+type Answers = Vec<(Passes, Passes)>;
+
+enum Test {
+    /// Over prompts.
+    StudentsT,
+    /// The same difference on every prompt: no t.
+    EqualOnAll(Answers),
+    /// One answer a side and prompt.
+    OneEach(Answers),
+}
+
+impl Shares {
+    /// Shares of successes, from values of 0 and 1; `None` of no prompt.
+    pub(in crate::verdict) fn of_successes(sides: &Sides) -> Option<Self> {
+        let answers: Option<Answers> = sides
+            .values
+            .iter()
+            .map(|(a, b)| Some((passes(a)?, passes(b)?)))
+            .collect();
+        Self::of_answers(answers?, sides.weights.clone())
+    }
+
+    fn of_answers(answers: Answers, weights: Weights) -> Option<Self> {
+        let differences: Vec<f64> = answers.iter().map(|(a, b)| b.rate() - a.rate()).collect();
+        let mean = Mean::weighted(&differences, &weights)?;
+        let one_each = answers.iter().all(|(a, b)| is_one(*a) && is_one(*b));
+        let shares = weights.shares();
+        let equal_weights = shares.iter().all(|share| (share - shares[0]).abs() <= SAME);
+        let test = if mean.standard_error.is_none_or(|error| error <= 0.0) {
+            Test::EqualOnAll(answers)
+        } else if one_each && equal_weights {
+            Test::OneEach(answers)
+        } else {
+            Test::StudentsT
+        };
+        Some(Self {
+            differences,
+            weights,
+            mean,
+            test,
+        })
+    }
+
+    /// Shares beyond the common 90th percentile; `None` of no prompt and of values without logarithm.
+    pub(in crate::verdict) fn in_the_tail(sides: &Sides) -> Option<Self> {
+        let paired = Paired::new(&sides.values).ok()?;
+        let paired = paired.with_weights(sides.weights.clone()).ok()?;
+        let tail = tail::compare(&paired, tail::TAIL_FROM);
+        Some(Self {
+            differences: tail.differences,
+            weights: sides.weights.clone(),
+            mean: tail.difference,
+            test: Test::StudentsT,
+        })
+    }
+
+    fn interval(&self, alpha: Alpha) -> Interval {
+        match &self.test {
+            Test::StudentsT => self.mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0)),
+            Test::EqualOnAll(answers) => {
+                paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
+            }
+            Test::OneEach(answers) => newcombe_paired(&pairs(answers), alpha),
+        }
+    }
+
+    /// The level at which the interval just reaches the line.
+    fn p_by_inversion(&self, line: Line) -> f64 {
+        let estimate = self.mean.estimate;
+        if (estimate - line.at).abs() <= SAME {
+            return 0.5;
+        }
+        let is_above = estimate > line.at;
+        let clear = |z: f64| {
+            let Some(alpha) = Alpha::new(2.0 * normal_sf(z)) else {
+                return false;
+            };
+            let interval = self.interval(alpha);
+            if is_above {
+                interval.lower.is_some_and(|lower| lower > line.at)
+            } else {
+                interval.upper.is_some_and(|upper| upper < line.at)
+            }
+        };
+        let (mut low, mut high) = (0.0, REACH);
+        for _ in 0..HALVINGS {
+            let middle = 0.5 * (low + high);
+            if clear(middle) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        let tail = normal_sf(low);
+        if is_above == line.above {
+            tail
+        } else {
+            1.0 - tail
+        }
+    }
+}
+
+impl Approach for Shares {
+    fn p(&self, line: Line) -> Option<f64> {
+        match &self.test {
+            Test::StudentsT => p_beyond(&self.mean, line.at, line.above),
+            Test::EqualOnAll(_) => Some(self.p_by_inversion(line)),
+            Test::OneEach(answers) => {
+                let inverted = self.p_by_inversion(line);
+                // Being better or worse at all must show as well, by the test made for it.
+                let beyond_none = if line.above {
+                    line.at >= 0.0
+                } else {
+                    line.at <= 0.0
+                };
+                let other = if beyond_none {
+                    mcnemar(answers, line.above)
+                } else {
+                    0.0
+                };
+                Some(inverted.max(other))
+            }
+        }
+    }
+
+    fn p_without_each(&self, line: Line) -> Vec<f64> {
+        match &self.test {
+            Test::StudentsT => without_each(&self.differences, &self.weights)
+                .map(|mean| p_beyond(&mean, line.at, line.above).unwrap_or(1.0))
+                .collect(),
+            // Of equal prompts none is special.
+            Test::EqualOnAll(_) => Vec::new(),
+            Test::OneEach(answers) => (0..answers.len())
+                .filter_map(|absent| {
+                    let mut rest = answers.clone();
+                    rest.remove(absent);
+                    let weights = Weights::equal(rest.len());
+                    Self::of_answers(rest, weights)?.p(line)
+                })
+                .collect(),
+        }
+    }
+
+    fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
+        Some((self.mean.estimate, self.interval(alpha)))
+    }
+
+    fn by_prompt(&self) -> Vec<Option<f64>> {
+        self.differences.iter().copied().map(Some).collect()
+    }
+
+    fn df(&self) -> f64 {
+        self.mean.df
+    }
+
+    fn is_exhausted(&self) -> bool {
+        matches!(self.test, Test::EqualOnAll(_))
+    }
+}
+
+fn passes(successes: &[f64]) -> Option<Passes> {
+    let passed = successes.iter().filter(|value| **value > 0.5).count();
+    let whole = |count: usize| u32::try_from(count).ok();
+    Passes::new(whole(passed)?, whole(successes.len())?)
+}
+
+fn is_one(passes: Passes) -> bool {
+    passes.answers() == 1
+}
+
+/// Each prompt as one pair, the candidate first.
+fn pairs(answers: &[(Passes, Passes)]) -> Pairs {
+    let count = |reference: bool, candidate: bool| {
+        let alike =
+            |(a, b): &&(Passes, Passes)| (a.rate() > 0.5, b.rate() > 0.5) == (reference, candidate);
+        answers.iter().filter(alike).count() as f64
+    };
+    Pairs {
+        both: count(true, true),
+        first: count(false, true),
+        second: count(true, false),
+        neither: count(false, false),
+    }
+}
+
+/// The one-sided mid-p that the candidate passes more often (`above`), or less often, at all.
+fn mcnemar(answers: &[(Passes, Passes)], above: bool) -> f64 {
+    let only = |candidate: bool| {
+        let alone = |(a, b): &&(Passes, Passes)| {
+            (a.rate() > 0.5, b.rate() > 0.5) == (!candidate, candidate)
+        };
+        answers.iter().filter(alone).count() as u64
+    };
+    let (candidate, reference) = (only(true), only(false));
+    let half = 0.5 * mcnemar_mid_p(candidate, reference);
+    match (candidate.cmp(&reference), above) {
+        (std::cmp::Ordering::Equal, _) => 0.5,
+        (std::cmp::Ordering::Greater, true) | (std::cmp::Ordering::Less, false) => half,
+        _ => 1.0 - half,
+    }
+}

@@ -1,0 +1,571 @@
+//! Tests of the verdicts of one run.
+
+use crate::record::Outcome;
+use crate::suite::{Bounds, Gate, Metric};
+use crate::units::{Nanos, Usd};
+use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence};
+use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, Verdict};
+
+use super::*;
+
+/// An answer with this TTFT: tokens and a cost that are always the same.
+pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
+    Observation {
+        round: u32::try_from(round).unwrap(),
+        slot: slot as u64,
+        sent_ns: Nanos::from_millis(1_000 * slot as u64),
+        outcome: Outcome::Complete,
+        ttft_ns: Some(Nanos(ttft_ns)),
+        ttfa_ns: Some(Nanos(ttft_ns)),
+        experienced_ttft_ns: Some(Nanos(ttft_ns)),
+        latency_ns: Some(Nanos(ttft_ns + 500_000_000)),
+        mean_gap_ns: Some(Nanos(10_000_000)),
+        output_rate: Some(100.0),
+        output_tokens: Some(101),
+        cost: Some(Usd(500_000_000)),
+        longest_failed_ns: None,
+        set_aside: false,
+        retried: false,
+        cache_hit: Some(false),
+        visible_reasoning: false,
+        provider: Some(0),
+        passed: None,
+    }
+}
+
+/// The answer as a failure.
+pub(crate) fn failure(mut observed: Observation, outcome: Outcome) -> Observation {
+    observed.outcome = outcome;
+    observed.ttft_ns = None;
+    observed.ttfa_ns = None;
+    observed.experienced_ttft_ns = None;
+    observed.latency_ns = Some(Nanos::from_millis(30_000));
+    observed.mean_gap_ns = None;
+    observed.output_rate = None;
+    observed.output_tokens = None;
+    observed.cost = None;
+    observed.provider = None;
+    observed
+}
+
+/// A run of variants "a" (the reference), "b", ... on so many prompts and repetitions; `change` makes of
+/// the plain answer of (variant, prompt, repetition), each from 0, what came. Plain answers have a TTFT
+/// of 400 ms, more or less, that differs by prompt.
+pub(crate) fn run(
+    (variants, prompts, repetitions): (usize, usize, usize),
+    change: impl Fn(Observation, usize, usize, usize) -> Observation,
+) -> Evidence {
+    let noise = |variant: usize, prompt: usize, repetition: usize| {
+        // Scattered evenly over some 20 %, in no order that a procedure could mistake for a difference.
+        let place = (variant * 7919 + prompt * 104_729 + repetition * 1_299_709) * 2_654_435_761;
+        1.0 + 0.2 * ((place >> 7) % 1009) as f64 / 1009.0
+    };
+    let of_prompt = |variant: usize, prompt: usize| -> Vec<Observation> {
+        (0..repetitions)
+            .map(|repetition| {
+                let level = 400e6 * (1.0 + prompt as f64 / 10.0);
+                let ns = level * noise(variant, prompt, repetition);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                // Far below 2^53.
+                let plain = answer(repetition * prompts + prompt, repetition + 1, ns as u64);
+                change(plain, variant, prompt, repetition)
+            })
+            .collect()
+    };
+    Evidence {
+        prompts: (0..prompts)
+            .map(|prompt| PromptKey {
+                id: format!("p{prompt}"),
+                digest: format!("sha256:{prompt}"),
+                weight: 1.0,
+            })
+            .collect(),
+        variants: (0..variants)
+            .map(|variant| VariantEvidence {
+                label: label(variant),
+                model: format!("made/{}", label(variant)).parse().unwrap(),
+                prompts: (0..prompts).map(|p| of_prompt(variant, p)).collect(),
+            })
+            .collect(),
+        providers: vec!["azure".to_owned(), "bedrock".to_owned()],
+    }
+}
+
+fn label(variant: usize) -> String {
+    char::from(b'a' + u8::try_from(variant).unwrap()).to_string()
+}
+
+/// The answer with all its times longer by a factor.
+pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
+    let times = [
+        &mut observed.ttft_ns,
+        &mut observed.ttfa_ns,
+        &mut observed.experienced_ttft_ns,
+        &mut observed.latency_ns,
+    ];
+    for time in times {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Far below 2^53.
+        let longer = time.map(|span| Nanos((span.0 as f64 * factor) as u64));
+        *time = longer;
+    }
+    observed
+}
+
+fn judged(evidence: &Evidence) -> Judgement {
+    interleaved(evidence, "a", &Gate::default())
+}
+
+fn of(judgement: &Judgement, metric: Metric) -> &Comparison {
+    let mut found = judgement.comparisons.iter();
+    found.find(|one| one.metric == metric).unwrap()
+}
+
+#[test]
+fn a_slower_model_has_regressed_and_a_faster_one_improved() {
+    // The first question of all, from both sides: half as slow again.
+    let evidence = run((2, 20, 10), |one, variant, _, _| {
+        slower(one, if variant == 1 { 1.5 } else { 1.0 })
+    });
+    let judgement = judged(&evidence);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Regressed, "{ttft:#?}");
+    let effect = ttft.effect.unwrap();
+    assert!((effect.estimate - 1.5).abs() < 0.05, "{effect:?}");
+    assert!(effect.interval.contains(1.5), "{effect:?}");
+    assert_eq!(ttft.size.prompts, 20);
+    assert_eq!((ttft.size.reference, ttft.size.candidate), (200, 200));
+    assert_eq!(ttft.per_prompt.len(), 20);
+    assert!(!ttft.influence.as_ref().unwrap().decides);
+    let back = interleaved(&evidence, "b", &Gate::default());
+    assert_eq!(of(&back, Metric::Ttft).verdict, Verdict::Improved);
+    // What nobody changed is ok: the cost is equal on every prompt.
+    assert_eq!(of(&judgement, Metric::Cost).verdict, Verdict::Ok);
+}
+
+/// The default gate with another tolerance of TTFT and no floor.
+fn tolerating(tolerance: f64) -> Gate {
+    let bounds = |metric| {
+        let bounds = Bounds {
+            tolerance,
+            margin: tolerance.max(0.2),
+            floor_ns: None,
+        };
+        (metric, bounds)
+    };
+    Gate {
+        bounds: Metric::ALL.map(bounds).to_vec(),
+        ..Gate::default()
+    }
+}
+
+#[test]
+fn eleven_metrics_have_four_procedures() {
+    // Each metric that both sides have is compared, by the procedure made for it; none is told of that
+    // neither has, but for the primary ones.
+    let evidence = run((2, 8, 3), |one, _, _, _| one);
+    let judgement = judged(&evidence);
+    let told: Vec<(Metric, bool, Procedure)> = judgement
+        .comparisons
+        .iter()
+        .map(|one| (one.metric, one.primary, one.procedure))
+        .collect();
+    use Procedure::{AlignedRanks, RateDifference, RatioOfMeans, TailShares};
+    assert_eq!(
+        told,
+        [
+            (Metric::Ttft, true, AlignedRanks),
+            (Metric::Ttfa, false, AlignedRanks),
+            (Metric::ExperiencedTtft, false, AlignedRanks),
+            (Metric::Latency, false, AlignedRanks),
+            (Metric::TtftTail, false, TailShares),
+            (Metric::InterTokenLatency, false, AlignedRanks),
+            (Metric::OutputRate, false, AlignedRanks),
+            (Metric::OutputTokens, false, AlignedRanks),
+            (Metric::Cost, true, RatioOfMeans),
+            (Metric::Completed, true, RateDifference),
+        ]
+    );
+    // No price is known: a primary metric without a value is told, with its reason.
+    let unpriced = run((2, 8, 3), |one, _, _, _| Observation { cost: None, ..one });
+    let cost = judged(&unpriced);
+    let cost = of(&cost, Metric::Cost);
+    assert_eq!(cost.verdict, Verdict::Inconclusive);
+    assert_eq!(cost.reasons, [Reason::NotMeasured]);
+    assert_eq!((cost.effect, cost.tests), (None, None));
+}
+
+#[test]
+fn more_is_better_where_it_is() {
+    // Half the output rate is a regression although the ratio is below 1; so is answering less often.
+    let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
+        if variant == 1 {
+            one.output_rate = Some(50.0 + (prompt + repetition) as f64 / 10.0);
+        }
+        if variant == 1 && (prompt + repetition) % 3 == 0 {
+            failure(one, Outcome::ServerError)
+        } else {
+            one
+        }
+    });
+    let mut gate = Gate::default();
+    gate.primary = vec![Metric::OutputRate, Metric::Completed];
+    let judgement = interleaved(&evidence, "a", &gate);
+    let completed = of(&judgement, Metric::Completed);
+    assert_eq!(completed.verdict, Verdict::Regressed, "{completed:#?}");
+    assert!(completed.effect.unwrap().estimate < -0.3);
+    // A third of the requests failed: the rate says nothing, the share of completed ones decides.
+    let rate = of(&judgement, Metric::OutputRate);
+    assert_eq!(rate.verdict, Verdict::Inconclusive);
+    assert!(matches!(rate.reasons[..], [Reason::TooManyErrors { share }] if share > 0.3));
+    assert!(rate.tests.is_none() && rate.effect.is_some());
+    let all = run((2, 20, 10), |mut one, variant, _, _| {
+        one.output_rate = Some(if variant == 1 { 50.0 } else { 100.0 });
+        one
+    });
+    let judgement = interleaved(&all, "a", &gate);
+    assert_eq!(
+        of(&judgement, Metric::OutputRate).verdict,
+        Verdict::Regressed
+    );
+}
+
+#[test]
+fn few_prompts_have_numbers_and_no_verdict() {
+    // With five prompts even all signs agreeing happens by chance in one of sixteen cases.
+    let twice = |one, variant, _, _| slower(one, if variant == 1 { 2.0 } else { 1.0 });
+    let judgement = judged(&run((2, 5, 10), twice));
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.reasons, [Reason::TooFewPrompts { usable: 5 }]);
+    let effect = ttft.effect.unwrap();
+    assert!(effect.estimate > 1.8 && effect.interval.lower.is_none());
+    // Six will do, unless one of them is nearly all of the traffic.
+    let mut six = run((2, 6, 10), twice);
+    assert_eq!(of(&judged(&six), Metric::Ttft).verdict, Verdict::Regressed);
+    six.prompts[0].weight = 20.0;
+    let weighted = judged(&six);
+    assert_eq!(
+        of(&weighted, Metric::Ttft).reasons,
+        [Reason::TooFewPrompts { usable: 1 }]
+    );
+}
+
+#[test]
+fn prompts_that_drop_out_withhold_the_verdict() {
+    // A quarter of the prompts was never answered by one side: the others are no longer the suite.
+    let evidence = run((2, 20, 4), |mut one, variant, prompt, _| {
+        if variant == 1 && prompt % 4 == 0 {
+            one.output_tokens = None;
+        }
+        one
+    });
+    let judgement = judged(&evidence);
+    let tokens = of(&judgement, Metric::OutputTokens);
+    assert_eq!(tokens.verdict, Verdict::Inconclusive);
+    assert_eq!(tokens.reasons, [Reason::PromptsDropped { dropped: 5 }]);
+    assert_eq!(tokens.size.prompts, 15);
+}
+
+#[test]
+fn a_deadline_counts_as_the_time_that_had_passed() {
+    // One answer in twelve ran into its deadline: dropped, the slowest model would look like the other.
+    let evidence = run((2, 20, 12), |one, variant, prompt, repetition| {
+        if variant == 1 && (prompt + repetition) % 12 == 0 {
+            failure(one, Outcome::TimedOutTotal)
+        } else {
+            one
+        }
+    });
+    let judgement = judged(&evidence);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!((ttft.size.reference, ttft.size.candidate), (240, 240));
+    assert!(ttft.tests.is_some());
+    // Rate-limited trials are not asked of the share of completed ones, nor of times.
+    let limited = run((2, 20, 12), |one, variant, prompt, repetition| {
+        if variant == 1 && (prompt + repetition) % 12 == 0 {
+            failure(one, Outcome::RateLimited)
+        } else {
+            one
+        }
+    });
+    let judgement = judged(&limited);
+    let completed = of(&judgement, Metric::Completed);
+    assert_eq!(
+        (completed.size.reference, completed.size.candidate),
+        (240, 220)
+    );
+    assert!(completed.effect.unwrap().estimate.abs() < 1e-12);
+}
+
+#[test]
+fn eight_per_cent_of_forty_milliseconds_is_nobodys_problem() {
+    // A change that is certain and smaller than the floor is ok, both ways.
+    let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
+        let ns = 40_000_000 + 1_000 * (prompt * 31 + repetition * 17 + variant * 7) as u64 % 90_000;
+        let by = if variant == 1 { 3_300_000 } else { 0 };
+        one.ttft_ns = Some(Nanos(ns + by));
+        one
+    });
+    let judgement = judged(&evidence);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Ok);
+    let change = match ttft.reasons[..] {
+        [
+            Reason::BelowFloor {
+                change_ns,
+                floor_ns,
+            },
+        ] if floor_ns == Nanos::from_millis(10) => change_ns,
+        _ => panic!("{:?}", ttft.reasons),
+    };
+    assert!((3_200_000..3_400_000).contains(&change.0), "{change}");
+    let back = interleaved(&evidence, "b", &Gate::default());
+    let back = of(&back, Metric::Ttft);
+    assert_eq!(back.verdict, Verdict::Ok);
+    assert!(matches!(back.reasons[..], [Reason::BelowFloor { .. }]));
+    let without_floor = interleaved(&evidence, "a", &tolerating(0.05));
+    assert_eq!(of(&without_floor, Metric::Ttft).verdict, Verdict::Regressed);
+}
+
+#[test]
+fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
+    // The first token of reasoning comes soon, the answer late: they are different things.
+    let evidence = run((2, 20, 10), |mut one, variant, _, _| {
+        if variant == 1 {
+            one.visible_reasoning = true;
+            one.ttft_ns = one.ttft_ns.map(|span| Nanos(span.0 / 4));
+            one.ttfa_ns = one.ttfa_ns.map(|span| Nanos(span.0 * 3));
+        }
+        one
+    });
+    let mut gate = Gate::default();
+    gate.bounds = vec![(
+        Metric::Ttft,
+        Bounds {
+            tolerance: 0.5,
+            margin: 0.6,
+            floor_ns: None,
+        },
+    )];
+    let judgement = interleaved(&evidence, "a", &gate);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!((ttft.primary, ttft.verdict), (false, Verdict::Inconclusive));
+    assert_eq!(ttft.reasons, [Reason::ReasoningDiffers]);
+    assert_eq!((ttft.effect, ttft.tests), (None, None));
+    let ttfa = of(&judgement, Metric::Ttfa);
+    assert_eq!((ttfa.primary, ttfa.verdict), (true, Verdict::Regressed));
+    assert!(
+        (ttfa.bounds.tolerance - 0.5).abs() < 1e-12,
+        "the bounds of TTFT"
+    );
+}
+
+#[test]
+fn retries_make_the_experienced_ttft_primary_as_well() {
+    // Every tenth trial was tried again and waited: the answered attempts alone hide it.
+    let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
+        if variant == 1 && (prompt + repetition) % 10 == 0 {
+            one.retried = true;
+            one.experienced_ttft_ns = Some(Nanos::from_millis(9_000));
+        }
+        one
+    });
+    let judgement = judged(&evidence);
+    let reason = Reason::RetriesDiffer {
+        reference: 0.0,
+        candidate: 0.1,
+    };
+    for metric in [Metric::Ttft, Metric::ExperiencedTtft] {
+        let found = of(&judgement, metric);
+        assert!(
+            found.primary && found.reasons.contains(&reason),
+            "{found:#?}"
+        );
+    }
+    // Below two points nothing is said.
+    let once = run((2, 20, 10), |mut one, variant, prompt, repetition| {
+        one.retried = variant == 1 && (prompt, repetition) == (3, 3);
+        one
+    });
+    let judgement = judged(&once);
+    assert!(!of(&judgement, Metric::ExperiencedTtft).primary);
+    assert!(of(&judgement, Metric::Ttft).reasons.is_empty());
+}
+
+#[test]
+fn samples_set_aside_must_not_decide() {
+    // Slow ones on one side that are set aside: with them another verdict, so there is none.
+    let with = |every: usize| {
+        run((2, 20, 20), move |one, variant, prompt, repetition| {
+            let aside = variant == 1 && (prompt + repetition) % every == 0;
+            let mut one = slower(one, if aside { 30.0 } else { 1.0 });
+            one.set_aside = aside;
+            one
+        })
+    };
+    let judgement = judged(&with(5));
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Inconclusive);
+    assert!(matches!(ttft.reasons[..], [Reason::SetAside { candidate, .. }] if candidate > 0.15));
+    // The latency of a buffered answer is as good as any.
+    assert!(of(&judgement, Metric::Latency).tests.is_some());
+    let judgement = judged(&with(40));
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!((ttft.verdict, ttft.size.candidate), (Verdict::Ok, 399));
+}
+
+#[test]
+fn hits_of_a_cache_are_compared_with_hits() {
+    // Two in three answers of one side come from its cache, one in three of the other's; a hit takes half
+    // the time on both. Pooled, the one would seem faster.
+    let evidence = run((2, 20, 12), |one, variant, prompt, repetition| {
+        let hit = (prompt + repetition) % 3 < if variant == 1 { 2 } else { 1 };
+        let mut one = slower(one, if hit { 0.5 } else { 1.0 });
+        one.cache_hit = Some(hit);
+        one
+    });
+    let judgement = judged(&evidence);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Ok, "{ttft:#?}");
+    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    let effect = ttft.effect.unwrap();
+    assert!((effect.estimate - 1.0).abs() < 0.05, "{effect:?}");
+    // A side that never hits cannot be compared with one that mostly does.
+    let never = run((2, 20, 12), |mut one, variant, _, repetition| {
+        one.cache_hit = Some(variant == 1 && repetition % 3 > 0);
+        one
+    });
+    let judgement = judged(&never);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Inconclusive);
+    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    // The bill is compared as it is, and the reason named.
+    let cost = of(&judgement, Metric::Cost);
+    assert_eq!(cost.verdict, Verdict::Ok);
+    assert!(matches!(cost.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+}
+
+#[test]
+fn another_provider_is_named_and_looked_into() {
+    // Half of the candidate's answers come from a slow provider: within the other nothing changed.
+    let evidence = run((2, 20, 10), |one, variant, _, repetition| {
+        let other = variant == 1 && repetition % 2 == 0;
+        let mut one = slower(one, if other { 3.0 } else { 1.0 });
+        one.provider = Some(u32::from(other));
+        one
+    });
+    let judgement = judged(&evidence);
+    let ttft = of(&judgement, Metric::Ttft);
+    assert_eq!(ttft.verdict, Verdict::Regressed);
+    assert!(ttft.reasons.contains(&Reason::RouteShift));
+    let [route] = &ttft.within_routes[..] else {
+        panic!("{:?}", ttft.within_routes)
+    };
+    assert_eq!(route.provider, "azure");
+    assert!((route.share_candidate - 0.5).abs() < 1e-12);
+    assert_eq!(route.verdict, Verdict::Ok);
+    // Models that no provider shares have no routes to compare.
+    let apart = run((2, 20, 4), |mut one, variant, _, _| {
+        one.provider = Some(u32::try_from(variant).unwrap());
+        one
+    });
+    assert!(of(&judged(&apart), Metric::Ttft).reasons.is_empty());
+}
+
+#[test]
+fn one_prompt_that_decides_is_named() {
+    // Money: one prompt costs ten times as much as before, all others the same.
+    let evidence = run((2, 20, 3), |mut one, variant, prompt, repetition| {
+        let usd = 1_000_000 * (prompt as i128 + 10) + 7 * repetition as i128;
+        let dear = if variant == 1 && prompt == 7 { 10 } else { 1 };
+        one.cost = Some(Usd(usd * dear));
+        one
+    });
+    let judgement = judged(&evidence);
+    let cost = of(&judgement, Metric::Cost);
+    assert_eq!(cost.verdict, Verdict::Inconclusive);
+    let influence = cost.influence.as_ref().unwrap();
+    assert_eq!(
+        (influence.prompt.as_str(), influence.verdict_without),
+        ("p7", Verdict::Ok)
+    );
+    assert!(influence.decides);
+    assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable.is_some());
+    assert!(cost.needed.unwrap().prompts > 20);
+}
+
+#[test]
+fn free_models_are_compared_by_money_as_well() {
+    // Nothing against nothing is equal; something instead of nothing has no ratio, but is dearer.
+    let priced = |a: i128, b: i128| {
+        let evidence = run((2, 8, 3), move |mut one, variant, _, _| {
+            one.cost = Some(Usd(if variant == 1 { b } else { a }));
+            one
+        });
+        let judgement = judged(&evidence);
+        let cost = of(&judgement, Metric::Cost).clone();
+        (cost.verdict, cost.effect.map(|effect| effect.estimate))
+    };
+    assert_eq!(priced(0, 0), (Verdict::Ok, Some(1.0)));
+    assert_eq!(priced(5, 0), (Verdict::Improved, Some(0.0)));
+    assert_eq!(priced(0, 5), (Verdict::Regressed, None));
+    assert_eq!(priced(5, 5), (Verdict::Ok, Some(1.0)));
+}
+
+#[test]
+fn shares_that_agree_everywhere_keep_their_uncertainty() {
+    // All answered on both sides: of 20 prompts a loss of 5 points cannot be excluded, of 80 it can.
+    let completed = |prompts| {
+        let judgement = judged(&run((2, prompts, 2), |one, _, _, _| one));
+        of(&judgement, Metric::Completed).clone()
+    };
+    let few = completed(20);
+    assert_eq!(few.verdict, Verdict::Inconclusive);
+    assert_eq!(few.reasons, [Reason::TooWide]);
+    assert_eq!(completed(80).verdict, Verdict::Ok);
+}
+
+#[test]
+fn one_answer_a_prompt_is_judged_by_mcnemar() {
+    // Twelve prompts that only the reference got right, of forty: a loss of 30 points.
+    let graded = |lost: usize| {
+        let evidence = run((2, 40, 1), move |mut one, variant, prompt, _| {
+            one.passed = Some(variant == 0 || prompt >= lost);
+            one
+        });
+        let mut gate = Gate::default();
+        gate.primary = vec![Metric::PassRate];
+        let judgement = interleaved(&evidence, "a", &gate);
+        of(&judgement, Metric::PassRate).clone()
+    };
+    let lost = graded(12);
+    assert_eq!(lost.verdict, Verdict::Regressed, "{lost:#?}");
+    assert!((lost.effect.unwrap().estimate + 0.3).abs() < 1e-12);
+    assert_eq!(graded(2).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn the_course_of_a_run_is_told() {
+    // A level that moved, failures in a burst, a shared cache: said, and no verdict withheld.
+    let mut evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
+        one.cache_hit = Some(prompt % 2 == 0);
+        let one = slower(one, if repetition > 4 { 1.6 } else { 1.0 });
+        if variant == 1 && repetition == 2 && prompt < 3 {
+            failure(one, Outcome::ServerError)
+        } else {
+            one
+        }
+    });
+    evidence.variants[1].model = evidence.variants[0].model.clone();
+    let judgement = judged(&evidence);
+    let said = |text: &str| judgement.notes.iter().any(|note| note.contains(text));
+    assert!(
+        said("The TTFT of a moved during the run: after 100 of its 200 answers"),
+        "{:#?}",
+        judgement.notes
+    );
+    assert!(said("3 of the 3 failures of b came in 1 burst"));
+    assert!(said("share its prompt cache"));
+    assert_eq!(of(&judgement, Metric::Ttft).verdict, Verdict::Ok);
+    let nobody = interleaved(&evidence, "nobody", &Gate::default());
+    assert!(nobody.comparisons.is_empty() && nobody.notes.len() == 1);
+}

@@ -1,0 +1,175 @@
+//! Tests of looking before the end.
+
+use proptest::prelude::*;
+
+use crate::record::Outcome;
+use crate::verdict::interleaved::tests::{failure, run, slower};
+use crate::verdict::judgement::Reason;
+
+use super::*;
+
+fn gate(primary: &[Metric]) -> Gate {
+    Gate {
+        primary: primary.to_vec(),
+        ..Gate::default()
+    }
+}
+
+fn verdict_of(judgement: &Judgement, metric: Metric) -> Verdict {
+    let mut all = judgement.comparisons.iter();
+    all.find(|one| one.metric == metric).unwrap().verdict
+}
+
+#[test]
+fn looks_are_few_even_and_end_with_the_run() {
+    // Ten at most, none after the first round alone, the last at the end.
+    let rounds = |max| Looks::plan(max, 1, &Gate::default()).rounds().to_vec();
+    assert_eq!(rounds(1), [1]);
+    assert_eq!(rounds(2), [2]);
+    assert_eq!(rounds(6), [2, 3, 4, 5, 6]);
+    assert_eq!(rounds(10), [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(rounds(30), [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]);
+    assert_eq!(rounds(0), [1]);
+}
+
+#[test]
+fn looks_that_no_run_can_have_planned_are_refused() {
+    // A manifest that was edited must not make a verdict certain.
+    let planned = |rounds: &[u32]| Looks::planned(rounds, 6, 2, &Gate::default());
+    for bad in [&[][..], &[2, 2, 6], &[4, 2, 6], &[2, 4], &[2, 7], &[0, 6]] {
+        assert_eq!(planned(bad), None, "{bad:?}");
+    }
+    let same = Looks::plan(6, 2, &Gate::default());
+    assert_eq!(planned(same.rounds()), Some(same));
+}
+
+#[test]
+fn a_large_difference_is_decided_early() {
+    // Twice as slow: there is no need of ten rounds.
+    let evidence = run((2, 20, 10), |one, variant, _, _| {
+        slower(one, if variant == 1 { 2.0 } else { 1.0 })
+    });
+    let gate = gate(&[Metric::Ttft]);
+    let looks = Looks::plan(10, 1, &gate);
+    let at = |round| decided(&evidence, "a", &gate, &looks, round);
+    assert!(!at(1).all_decided);
+    let first = (2..=10).find(|&round| at(round).all_decided).unwrap();
+    assert!(first <= 5, "{first}");
+    assert_eq!(
+        at(first).comparisons[0].decided,
+        Some((Verdict::Regressed, first))
+    );
+    let judgement = sequential(&evidence, "a", &gate, &looks, first);
+    assert_eq!(verdict_of(&judgement, Metric::Ttft), Verdict::Regressed);
+    // Later rounds change nothing that was decided.
+    assert_eq!(
+        at(10).comparisons[0].decided,
+        at(first).comparisons[0].decided
+    );
+}
+
+#[test]
+fn a_run_cut_short_spends_what_is_left() {
+    // Too small a difference for an early look, large enough for the last: where the run ends is last.
+    let evidence = run((2, 20, 10), |one, variant, prompt, _| {
+        let often = if prompt % 4 == 0 { 0.85 } else { 1.11 };
+        slower(one, if variant == 1 { often } else { 1.0 })
+    });
+    let mut gate = gate(&[Metric::Ttft]);
+    gate.bounds = vec![(
+        Metric::Ttft,
+        crate::suite::Bounds {
+            tolerance: 0.0,
+            margin: 0.01,
+            floor_ns: None,
+        },
+    )];
+    let looks = Looks::plan(10, 1, &gate);
+    let planned = looks.levels[1];
+    let cut = looks.ended_after(3);
+    assert_eq!(cut.rounds(), [2, 3]);
+    assert!(
+        cut.levels[1] > 100.0 * planned && cut.levels[1] < 0.025,
+        "{cut:?}"
+    );
+    let judgement = sequential(&evidence, "a", &gate, &looks, 3);
+    assert!(judgement.notes[0].contains("looked 2 times in 3 of at most 10 rounds"));
+}
+
+#[test]
+fn what_no_round_can_decide_holds_nothing_up() {
+    // All answered on both sides: more repetitions of the same prompts add nothing. An unknown price too.
+    let evidence = run((2, 20, 6), |mut one, variant, _, _| {
+        one.cost = None;
+        slower(one, if variant == 1 { 2.0 } else { 1.0 })
+    });
+    let gate = Gate::default();
+    let looks = Looks::plan(6, 1, &gate);
+    let state = decided(&evidence, "a", &gate, &looks, 6);
+    let of = |metric| {
+        state
+            .comparisons
+            .iter()
+            .find(|one| one.metric == metric)
+            .unwrap()
+    };
+    assert!(of(Metric::Completed).exhausted && of(Metric::Cost).exhausted);
+    assert!(state.all_decided, "{state:#?}");
+    // One that fails now and then may yet be decided.
+    let failing = run((2, 20, 6), |one, variant, prompt, repetition| {
+        if variant == 1 && prompt == 3 && repetition == 1 {
+            failure(one, Outcome::ServerError)
+        } else {
+            one
+        }
+    });
+    let state = decided(&failing, "a", &gate, &looks, 2);
+    let completed = state
+        .comparisons
+        .iter()
+        .find(|one| one.metric == Metric::Completed);
+    assert!(!completed.unwrap().exhausted);
+}
+
+#[test]
+fn a_decision_says_when_it_was_made() {
+    // Decided after two rounds; the run goes on for another comparison, and later rounds bring errors.
+    let evidence = run((2, 20, 10), |one, variant, _, repetition| {
+        if variant == 1 && repetition > 5 {
+            failure(one, Outcome::ServerError)
+        } else {
+            slower(one, if variant == 1 { 3.0 } else { 1.0 })
+        }
+    });
+    let gate = gate(&[Metric::Ttft, Metric::OutputRate]);
+    let looks = Looks::plan(10, 1, &gate);
+    let judgement = sequential(&evidence, "a", &gate, &looks, 10);
+    let ttft = judgement
+        .comparisons
+        .iter()
+        .find(|one| one.metric == Metric::Ttft)
+        .unwrap();
+    assert_eq!(ttft.verdict, Verdict::Regressed);
+    let said = |reason: &Reason| matches!(reason, Reason::Said(text) if text.starts_with("decided after round"));
+    assert!(ttft.reasons.iter().any(said), "{:?}", ttft.reasons);
+}
+
+proptest! {
+    // Each case integrates boundaries.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    // Any number of rounds can be planned, and a plan can be read again from what a manifest keeps.
+    #[test]
+    fn every_run_has_looks(max in 1_u32..500, candidates in 1_usize..6, cut in 0_u32..500) {
+        let gate = Gate::default();
+        let looks = Looks::plan(max, candidates, &gate);
+        let rounds = looks.rounds();
+        prop_assert!(rounds.len() <= 10 && *rounds.last().unwrap() == max);
+        prop_assert!(rounds[0] >= 2.min(max));
+        prop_assert!(looks.levels.windows(2).all(|pair| pair[0] <= pair[1]));
+        let read = Looks::planned(rounds, max, candidates, &gate);
+        prop_assert_eq!(read.as_ref(), Some(&looks));
+        let ended = looks.ended_after(cut);
+        prop_assert_eq!(ended.levels.len(), ended.rounds.len());
+    }
+}
