@@ -11,8 +11,9 @@ use std::fs;
 use std::path::Path;
 
 use bakeoff::record::{
-    Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
-    Outcome, PriceSource, Sample, Selection, Status, ToolCall, UntilDecided, Usage,
+    Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport, Failure,
+    Finding, Flag, Gaps, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
+    Outcome, PriceSource, Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
 };
 use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
@@ -30,7 +31,7 @@ use serde_json::{Map, Value, json};
 type Names = BTreeSet<String>;
 
 /// Objects whose keys are the user's or the server's own.
-const FREE: [&str; 3] = ["provider_options", "extra", "scores"];
+const FREE: [&str; 4] = ["provider_options", "extra", "scores", "providers"];
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -291,6 +292,55 @@ fn sample() -> Sample {
     }
 }
 
+fn history_run() -> HistoryRun {
+    // Every metric but the tail, of which a level says nothing.
+    let metrics = Metric::ALL.into_iter().filter(|metric| {
+        let rated = [Metric::TtftTail, Metric::Completed, Metric::PassRate];
+        !rated.contains(metric)
+    });
+    HistoryRun {
+        run: "r".to_owned(),
+        suite: "s".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        tool: "bakeoff".to_owned(),
+        conditions: Conditions {
+            endpoint: "e".to_owned(),
+            concurrency: 1,
+            slot_size: 1,
+            stream: true,
+            environment: Some("e".to_owned()),
+        },
+        variants: vec![HistoryVariant {
+            label: "v".to_owned(),
+            model: "m".parse().unwrap(),
+            overrides: "d".to_owned(),
+            providers: BTreeMap::from([("p".to_owned(), 1)]),
+            drifted: true,
+            mix: AnswerMix {
+                answered: 1,
+                set_aside: 0,
+                retried: 0,
+                reasoned: 0,
+                cache_told: 0,
+                cache_hits: 0,
+            },
+            prompts: vec![HistoryPrompt {
+                prompt: "p".to_owned(),
+                digest: "d".to_owned(),
+                text: "d".to_owned(),
+                parameters: "d".to_owned(),
+                asked: 1,
+                completed: 1,
+                graded: 1,
+                passed: 1,
+                levels: metrics
+                    .map(|metric| (metric, Level { ln: 1.0, n: 1 }))
+                    .collect(),
+            }],
+        }],
+    }
+}
+
 fn header(path: &str) -> Names {
     let text = file(path);
     text.lines()
@@ -324,6 +374,26 @@ fn records_have_the_documented_keys() {
         of_amendment,
         "an amendment",
     );
+}
+
+#[test]
+fn histories_have_the_documented_keys() {
+    // A history is committed and outlives many versions of the program.
+    let finding = Finding {
+        variant: "v".to_owned(),
+        metric: Metric::Ttft,
+    };
+    let run = HistoryLine::run(history_run(), Standing::Pending, vec![finding]);
+    let mark = HistoryLine::Mark {
+        run: "r".to_owned(),
+        standing: Standing::Cleared,
+    };
+    let mut written = paths(&serde_json::to_value(run).unwrap());
+    written.extend(paths(&serde_json::to_value(mark).unwrap()));
+    let heading = "History files, and `past.jsonl`";
+    assert_same(documented(heading), written, "a history");
+    let standings = all_standings().map(|standing| standing.word().to_owned());
+    assert_same(documented("Standings"), standings.collect(), "standings");
 }
 
 #[test]
@@ -479,5 +549,18 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::EatenByReasoning => Some(Flag::ThinkTags),
         Flag::ThinkTags => Some(Flag::UsageMismatch),
         Flag::UsageMismatch => None,
+    })
+}
+
+/// The same of standings.
+fn all_standings() -> impl Iterator<Item = Standing> {
+    std::iter::successors(Some(Standing::Accepted), |standing| match standing {
+        Standing::Accepted => Some(Standing::NewLevel),
+        Standing::NewLevel => Some(Standing::Pending),
+        Standing::Pending => Some(Standing::Flagged),
+        Standing::Flagged => Some(Standing::Confirmed),
+        Standing::Confirmed => Some(Standing::Cleared),
+        Standing::Cleared => Some(Standing::Recovered),
+        Standing::Recovered => None,
     })
 }

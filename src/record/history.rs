@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::suite::Metric;
 use crate::units::ModelId;
 
-use super::journal::{Entry, JournalError, Reader, Writer};
+use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
 use super::{Run, RunError, Unsound};
 
 /// A run, condensed: a robust level of each metric, prompt by prompt.
@@ -337,8 +337,8 @@ pub struct History {
     entries: Vec<HistoryEntry>,
     /// Names of runs that marks speak of and no line holds.
     strays: Vec<String>,
-    /// Number of a last line that was never finished.
-    torn: Option<u64>,
+    /// Numbers of lines that were never finished.
+    torn: Vec<u64>,
 }
 
 impl History {
@@ -374,7 +374,7 @@ impl History {
         Self {
             entries,
             strays,
-            torn: None,
+            torn: Vec::new(),
         }
     }
 
@@ -382,13 +382,26 @@ impl History {
     ///
     /// # Errors
     /// Where the file cannot be read, or one of its lines is no line of a history: what is compared
-    /// with must be known whole. A last line that was never finished is passed over and told by
-    /// [`History::torn`].
+    /// with must be known whole. A line that was never finished, as a process leaves it that is killed
+    /// while it writes, is passed over and told by [`History::torn`]: the last one, and one that others
+    /// were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         let mut reader = Reader::<_, HistoryLine>::open_file(path)?;
-        let lines: Vec<HistoryLine> = reader.by_ref().collect::<Result<_, _>>()?;
+        let (mut lines, mut torn) = (Vec::new(), Vec::new());
+        for read in reader.by_ref() {
+            match read {
+                Ok(line) => lines.push(line),
+                Err(JournalError::Line {
+                    line,
+                    problem: LineProblem::Broken(error),
+                    ..
+                }) if error.is_eof() => torn.push(line),
+                Err(error) => return Err(error),
+            }
+        }
+        torn.extend(reader.torn());
         Ok(Self {
-            torn: reader.torn(),
+            torn,
             ..Self::resolve(lines)
         })
     }
@@ -432,9 +445,9 @@ impl History {
         &self.strays
     }
 
-    /// Number of the last line, where it was never finished.
-    pub fn torn(&self) -> Option<u64> {
-        self.torn
+    /// Numbers of lines that were never finished, and so are not here.
+    pub fn torn(&self) -> &[u64] {
+        &self.torn
     }
 
     /// Place in [`History::entries`] of the first run of the current level; 0 where no level was begun
@@ -484,3 +497,7 @@ impl Run {
         Ok(Some(History::resolve(lines)))
     }
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

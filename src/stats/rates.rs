@@ -4,7 +4,7 @@
 //! its interval lie within 0 and 1, a difference within -1 and 1; repetitions of one prompt count as
 //! much as they tell and no more.
 
-use super::distributions::binomial_cdf;
+use super::distributions::{binomial_cdf, normal_sf};
 use super::interval::{Alpha, Interval};
 use super::mean::Mean;
 
@@ -69,10 +69,15 @@ impl Rate {
 /// statistical inference", JASA 22, 1927); both may be effective, fractional numbers. All of [0, 1]
 /// where `of` is not above 0.
 pub fn wilson(passed: f64, of: f64, alpha: Alpha) -> Interval {
+    wilson_at(passed, of, alpha.critical_z())
+}
+
+/// The same, so many standard errors to each side.
+fn wilson_at(passed: f64, of: f64, z: f64) -> Interval {
     if of.is_nan() || of <= 0.0 {
         return Interval::new(0.0, 1.0);
     }
-    let square = alpha.critical_z().powi(2);
+    let square = z.powi(2);
     let p = (passed / of).clamp(0.0, 1.0);
     let centre = p + square / (2.0 * of);
     let half = (square * (p * (1.0 - p) / of + square / (4.0 * of * of))).sqrt();
@@ -217,23 +222,27 @@ pub fn newcombe_paired(pairs: &Pairs, alpha: Alpha) -> Interval {
     } else {
         0.0
     };
-    difference_of_scores((first, n), (second, n), phi, alpha)
+    difference_of_scores((first, n), (second, n), phi, alpha.critical_z())
 }
 
 /// The interval of first rate less second, of independent answers, each (passed, out of): the hybrid score
 /// method 10 of Newcombe, "Interval estimation for the difference between independent proportions"
 /// (Statistics in Medicine 17, 1998). All of [-1, 1] where one has no answers.
 pub fn newcombe_unpaired(first: (u64, u64), second: (u64, u64), alpha: Alpha) -> Interval {
+    unpaired_at(first, second, alpha.critical_z())
+}
+
+fn unpaired_at(first: (u64, u64), second: (u64, u64), z: f64) -> Interval {
     if first.1 == 0 || second.1 == 0 {
         return Interval::new(-1.0, 1.0);
     }
     let fractional = |(passed, of): (u64, u64)| (passed as f64, of as f64);
-    difference_of_scores(fractional(first), fractional(second), 0.0, alpha)
+    difference_of_scores(fractional(first), fractional(second), 0.0, z)
 }
 
 /// The chance of such a difference or a higher one, first rate less second, if the true one were `bound`:
-/// half the smallest alpha at which the interval of [`newcombe_unpaired`] leaves `bound` out below
-/// itself, by bisection. 0.5 where the difference is the bound.
+/// that of so many standard errors as take the lower end of [`newcombe_unpaired`] to `bound`, by
+/// bisection. 0.5 where the difference is the bound.
 pub fn newcombe_p_greater(first: (u64, u64), second: (u64, u64), bound: f64) -> f64 {
     let rate = |(passed, of): (u64, u64)| passed as f64 / of as f64;
     let difference = rate(first) - rate(second);
@@ -243,26 +252,24 @@ pub fn newcombe_p_greater(first: (u64, u64), second: (u64, u64), bound: f64) -> 
     if difference < bound {
         return 1.0 - newcombe_p_greater(second, first, -bound);
     }
-    // On the scale of logarithms, so that small p are as exact as large ones.
-    let (mut none, mut all) = (f64::MIN_POSITIVE.ln(), 0.0_f64);
+    // Beyond 38 standard errors the chance is below the smallest number there is.
+    let (mut inside, mut beyond) = (0.0, 38.0);
     for _ in 0..60 {
-        let middle = 0.5 * (none + all);
-        let excluded = Alpha::new(middle.exp())
-            .and_then(|alpha| newcombe_unpaired(first, second, alpha).lower)
-            .is_some_and(|lower| lower > bound);
-        if excluded {
-            all = middle;
+        let z = 0.5 * (inside + beyond);
+        let lower = unpaired_at(first, second, z).lower.unwrap_or(-1.0);
+        if lower > bound {
+            inside = z;
         } else {
-            none = middle;
+            beyond = z;
         }
     }
-    0.5 * all.exp()
+    normal_sf(inside)
 }
 
 /// Joins two Wilson intervals into one of the difference, given the correlation phi.
-fn difference_of_scores(first: (f64, f64), second: (f64, f64), phi: f64, alpha: Alpha) -> Interval {
+fn difference_of_scores(first: (f64, f64), second: (f64, f64), phi: f64, z: f64) -> Interval {
     let ends = |(passed, of): (f64, f64)| {
-        let interval = wilson(passed, of, alpha);
+        let interval = wilson_at(passed, of, z);
         let rate = passed / of;
         (
             rate - interval.lower.unwrap_or(0.0),

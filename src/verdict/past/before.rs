@@ -180,8 +180,9 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, objections: &mut 
     }
     if then.slot_size != now.slot_size {
         objections.notes.push(format!(
-            "{} variants were asked at the same moment before, {} after: another load on the way.",
-            then.slot_size, now.slot_size
+            "{} asked at the same moment before, {} after: another load on the way.",
+            counted(then.slot_size as usize, "variant was", "variants were"),
+            now.slot_size
         ));
     }
     if then.environment != now.environment {

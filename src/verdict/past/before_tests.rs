@@ -51,7 +51,7 @@ fn runs_are_compared_on_what_they_share() {
     after.conditions.slot_size = 2;
     let pair = comparable(&before, &after, &[]).unwrap();
     insta::assert_snapshot!(pair.notes.join("\n"), @"
-    1 variants were asked at the same moment before, 2 after: another load on the way.
+    1 variant was asked at the same moment before, 2 after: another load on the way.
     Only in the run after, and so not compared: b/y.
     Compared on the 7 prompts that both runs ask; 0 only before, 3 only after.
     ");

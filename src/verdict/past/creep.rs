@@ -5,7 +5,7 @@
 //! it only tells. Invariant: only accepted runs and today's enter.
 
 use crate::record::{HistoryRun, HistoryVariant};
-use crate::stats::history::{Prior, RUNS_MAX};
+use crate::stats::history::Prior;
 use crate::stats::interval::Alpha;
 use crate::stats::series;
 use crate::suite::{Metric, Scale};
@@ -61,8 +61,8 @@ fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
     let moved = mean(&means[means.len() - ends..]) - mean(&means[..ends]);
     let began = runs[0].started_at.strftime("%Y-%m-%d");
     Some(format!(
-        "Since its level began on {began}, accepted runs have moved it by {} ({} runs).",
-        percent(moved),
+        "Since its level began on {began}, accepted runs have moved it by {:+.1} % ({} runs).",
+        100.0 * moved.exp_m1(),
         runs.len()
     ))
 }
@@ -83,17 +83,17 @@ fn lasting(
         .rfind(|pooled| pooled.prediction.today > 1 && pooled.moved())?;
     let found = longest.prediction;
     Some(format!(
-        "{}, {}: the last {} runs together lie {} from the {} before them: a change that lasts. \
+        "{}, {}: the last {} runs together lie {:.1} % {} the {} before them: a change that lasts. \
          `bakeoff history FILE` shows when it began.",
         asked.variant.label,
         asked.metric.word(),
         found.today,
-        percent(found.estimate),
-        found.past.min(RUNS_MAX),
+        100.0 * found.estimate.exp_m1().abs(),
+        if found.estimate > 0.0 {
+            "above"
+        } else {
+            "below"
+        },
+        found.past,
     ))
-}
-
-/// `+3.1 %` of a log ratio.
-fn percent(log_ratio: f64) -> String {
-    format!("{:+.1} %", 100.0 * log_ratio.exp_m1())
 }
