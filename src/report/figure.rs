@@ -219,6 +219,7 @@ impl Figure {
             Self::Mean(value) => (value.three_figures(), ""),
             Self::Ratio(value) => (shown_ratio(value.as_f64()), "x"),
             Self::Share(value) => (format!("{:.1}", value.0 as f64 / 10.0), " %"),
+            Self::Points(0) => ("0.0".to_owned(), " points"),
             Self::Points(thousandths) => {
                 (format!("{:+.1}", f64::from(*thousandths) / 10.0), " points")
             }

@@ -24,6 +24,7 @@ mod terminal;
 mod tests;
 mod text;
 mod trends;
+mod verdict_tables;
 mod verdicts;
 mod view;
 mod wording;

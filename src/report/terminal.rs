@@ -29,6 +29,9 @@ pub struct Style {
 const GUTTER: usize = 2;
 /// Most columns of one cell: names and messages may be long.
 const CELL_WIDTH: usize = 48;
+/// What of the verdicts stands in the page alone.
+const IN_THE_PAGE: &str =
+    "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
 const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -50,6 +53,9 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(sentence));
     }
     push_verdicts(&mut screen, &view.verdicts, style);
+    if !view.verdicts.sections.is_empty() {
+        push_line(&mut screen, style, DIM, IN_THE_PAGE);
+    }
     if !view.problems.is_empty() {
         screen.push('\n');
         push_line(&mut screen, style, BOLD, "What went wrong");
@@ -91,6 +97,7 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
 
 /// Every judgement with what to know beside it, then the limits.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
+    let mut read: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
         screen.push('\n');
         let title = text::one_line(&section.title);
@@ -101,8 +108,12 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         for remark in section.remarks.iter().chain(&section.notes) {
             push_line(screen, style, "", &text::one_line(remark));
         }
+        // What was said of one judgement need not be said again of the next.
         for line in &section.reading {
-            push_line(screen, style, DIM, &text::one_line(line));
+            if !read.contains(&line.as_str()) {
+                push_line(screen, style, DIM, &text::one_line(line));
+                read.push(line);
+            }
         }
     }
     if !verdicts.limits.rows.is_empty() {

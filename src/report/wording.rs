@@ -302,7 +302,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
+pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> String {
     let shares = |reference: f64, candidate: f64| {
         let of = |share| Figure::from_option(Some(share), Figure::Share).shown();
         format!(
@@ -312,7 +312,10 @@ pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
         )
     };
     match reason {
-        Reason::TooWide if situation == Situation::Interleaved => {
+        // Shares of the past are pooled: more requests do tell more of them.
+        Reason::TooWide
+            if situation == Situation::Interleaved || metric.scale() == Scale::Points =>
+        {
             "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
         }
         Reason::TooWide => {
@@ -363,14 +366,26 @@ pub(super) fn reason(situation: Situation, reason: &Reason) -> String {
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
         Reason::NoPast => "There is no past to compare with yet.".to_owned(),
-        Reason::Said(said) => said.clone(),
+        Reason::Said(said) => as_sentence(said),
     }
+}
+
+/// With a capital and a full stop.
+fn as_sentence(said: &str) -> String {
+    let mut rest = said.chars();
+    let first: String = rest
+        .next()
+        .map_or(String::new(), |first| first.to_uppercase().collect());
+    let stop = if said.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", rest.as_str())
 }
 
 /// Everything to know beside a verdict, sentence by sentence.
 pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
-    let mut remarks: Vec<String> = reasons.map(|one| reason(situation, one)).collect();
+    let mut remarks: Vec<String> = reasons
+        .map(|one| reason(situation, comparison.metric, one))
+        .collect();
     remarks.extend(power(comparison));
     remarks.extend(influence(comparison));
     remarks
@@ -380,8 +395,8 @@ pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<Stri
 pub(super) const fn question(situation: Situation) -> &'static str {
     match situation {
         Situation::Interleaved => {
-            "The variants of one run were asked at the same moments: only chance within the run had to be \
-             allowed for."
+            "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
+             load fall on both alike; what is left to allow for is chance, with prompts as the units."
         }
         Situation::TwoRuns => {
             "One run before, one after: runs differ as wholes, and one past run says little about how \
@@ -394,20 +409,24 @@ pub(super) const fn question(situation: Situation) -> &'static str {
     }
 }
 
-/// How a procedure compares.
+/// How a procedure compares, and why so.
 pub(super) const fn procedure(procedure: Procedure) -> &'static str {
     match procedure {
         Procedure::AlignedRanks => {
-            "aligned ranks of logarithms with prompts as clusters, because repetitions of one prompt say \
-             little about others"
+            "ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers \
+             cannot sway; prompts are the units, because repetitions of one say little about others"
         }
         Procedure::RatioOfMeans => {
             "the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median"
         }
-        Procedure::RateDifference => "the difference of shares, prompt by prompt (Student's t)",
+        Procedure::RateDifference => {
+            "the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where \
+             all prompts agree or have one answer a side)"
+        }
         Procedure::UnpairedRates => "the difference of two independent shares (Newcombe)",
         Procedure::TailShares => {
-            "the shares beyond the common 90th percentile of each prompt (Student's t over prompts)"
+            "how many answers lie beyond the slowest tenth of both sides together, prompt by prompt \
+             (Student's t over prompts)"
         }
         Procedure::History => {
             "a prediction from earlier runs, which allows for how much runs differ"

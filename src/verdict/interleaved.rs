@@ -17,7 +17,7 @@ use super::compare::ruling::{Standard, by_tests, ruled};
 use super::compare::screen::Facts;
 use super::compare::sides::Pair;
 use super::evidence::Evidence;
-use super::judgement::{Comparison, Effect, Judgement, Procedure, Reason, Situation, Verdict};
+use super::judgement::{Comparison, Effect, Judgement, Reason, Situation, Verdict};
 
 /// Every round.
 const ALL_ROUNDS: u32 = u32::MAX;
@@ -41,12 +41,10 @@ pub fn interleaved(evidence: &Evidence, reference: &str, gate: &Gate) -> Judgeme
     let found = Found::of(&pairs, gate, ALL_ROUNDS, Scope::EVERYTHING);
     let shared = found.tested_primary();
     let comparisons = found.compare((alpha, Standard::Together), alpha.shared_by(shared));
-    let mut notes = procedures_used(&comparisons, shared);
-    notes.extend(during::notes(evidence));
     Judgement {
         situation: Situation::Interleaved,
         comparisons,
-        notes,
+        notes: during::notes(evidence),
     }
 }
 
@@ -280,52 +278,6 @@ fn per_prompt(finding: &Finding<'_>) -> Vec<(String, f64)> {
         Some((prompt.id.clone(), effect?))
     })
     .collect()
-}
-
-/// Which procedures were used and why, in plain sentences.
-pub(super) fn procedures_used(comparisons: &[Comparison], shared: usize) -> Vec<String> {
-    let used = |procedure: Procedure| {
-        comparisons
-            .iter()
-            .any(|comparison| comparison.procedure == procedure)
-    };
-    let mut notes = vec![
-        "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
-         load fall on both alike; what is left to allow for is chance, with prompts as the units."
-            .to_owned(),
-    ];
-    let sentences = [
-        (
-            Procedure::AlignedRanks,
-            "Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very \
-             slow answers cannot sway.",
-        ),
-        (
-            Procedure::RatioOfMeans,
-            "Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.",
-        ),
-        (
-            Procedure::RateDifference,
-            "Shares of completed and of right answers: the difference on each prompt, by Student's t over \
-             prompts (Newcombe's interval where all prompts agree or have one answer a side).",
-        ),
-        (
-            Procedure::TailShares,
-            "Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.",
-        ),
-    ];
-    for (procedure, sentence) in sentences {
-        if used(procedure) {
-            notes.push(sentence.to_owned());
-        }
-    }
-    if shared > 1 {
-        notes.push(format!(
-            "{shared} primary comparisons share the error rate (Holm's procedure); their intervals are as much \
-             wider (Bonferroni). All other comparisons are exploratory and fail nothing."
-        ));
-    }
-    notes
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::suite::{Gate, Metric};
 use super::compare::during;
 use super::compare::ruling::Standard;
 use super::evidence::Evidence;
-use super::interleaved::{Found, Scope, alpha_of, pairs, procedures_used};
+use super::interleaved::{Found, Scope, alpha_of, pairs};
 use super::judgement::{Comparison, Judgement, Reason, Situation, Verdict};
 
 /// The most looks: more spend so little each that they save nothing.
@@ -214,7 +214,6 @@ pub fn sequential(
         stands(comparison, &state);
     }
     let mut notes = vec![course(&state, looks, looked, rounds_done)];
-    notes.extend(procedures_used(&comparisons, 1));
     notes.extend(during::notes(evidence));
     Judgement {
         situation: Situation::Interleaved,

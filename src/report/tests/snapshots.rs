@@ -8,7 +8,7 @@ use super::*;
 fn the_page_of_a_small_run() {
     // The whole of report.md, as a person would paste it into a pull request.
     let (run, samples) = small_run();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @"
+    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r"
     # bakeoff: quickstart
 
     anthropic/claude was the soonest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the reference openai/gpt-5-mini. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8).
@@ -23,6 +23,72 @@ fn the_page_of_a_small_run() {
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+
+    ## Verdicts
+
+    ### Against the reference openai/gpt-5-mini
+
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot sway.
+    - Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
+    - Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+
+    - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
+
+    <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+
+    </details>
+
+    <details><summary>On how many prompts, and where most</summary>
+
+    | candidate | metric | worse on | equal on | better on | worst prompt | there | best prompt | there |
+    | --- | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |
+    | anthropic/claude | ttft | 0 | 0 | 2 | greet | 0.49x | sum | 0.49x |
+    | anthropic/claude | cost | 2 | 0 | 0 | sum | 2.50x | greet | 2.50x |
+    | anthropic/claude | completed | 0 | 2 | 0 | sum | 0.0 points | greet | 0.0 points |
+
+    </details>
+
+    <details><summary>The effect on each prompt</summary>
+
+    | prompt | candidate | TTFT | cost | completed |
+    | --- | --- | ---: | ---: | ---: |
+    | greet | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+    | sum | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+
+    </details>
+
+    <details><summary>How it was judged, and why so</summary>
+
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - TTFT, TTFA, experienced TTFT, latency, gap, output tok, tokens out: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
+    - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
+
+    </details>
 
     ## What went wrong
 
@@ -81,6 +147,72 @@ fn the_page_of_an_interrupted_run_with_failures() {
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
+
+    ## Verdicts
+
+    ### Against the reference openai/gpt-5-mini
+
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot sway.
+    - Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
+    - Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+
+    - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
+
+    <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
+
+    | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
+    | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+
+    </details>
+
+    <details><summary>On how many prompts, and where most</summary>
+
+    | candidate | metric | worse on | equal on | better on | worst prompt | there | best prompt | there |
+    | --- | --- | ---: | ---: | ---: | --- | ---: | --- | ---: |
+    | anthropic/claude | ttft | 0 | 0 | 2 | greet | 0.49x | sum | 0.48x |
+    | anthropic/claude | cost | 2 | 0 | 0 | sum | 2.50x | greet | 2.50x |
+    | anthropic/claude | completed | 0 | 2 | 0 | sum | 0.0 points | greet | 0.0 points |
+
+    </details>
+
+    <details><summary>The effect on each prompt</summary>
+
+    | prompt | candidate | TTFT | cost | completed |
+    | --- | --- | ---: | ---: | ---: |
+    | greet | anthropic/claude | 0.49x | 2.50x | 0.0 points |
+    | sum | anthropic/claude | 0.48x | 2.50x | 0.0 points |
+
+    </details>
+
+    <details><summary>How it was judged, and why so</summary>
+
+    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
+    - TTFT, TTFA, experienced TTFT, latency, gap, output tok, tokens out: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
+    - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
+    - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
+
+    </details>
 
     ## What went wrong
 
@@ -143,6 +275,29 @@ fn the_terminal_of_a_small_run() {
     By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs
     $0.00125 (n 8).
 
+    Against the reference openai/gpt-5-mini
+    candidate         metric             effect      CI  prompts  n  n ref  verdict       in words
+    anthropic/claude  ttft            0.49x (?)  95.0 %        2  8      7  inconclusive  cannot tell
+    anthropic/claude  cost            2.50x (?)  95.0 %        2  8      8  inconclusive  cannot tell
+    anthropic/claude  completed  0.0 points (?)  95.0 %        2  8      8  inconclusive  cannot tell
+    TTFT of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ:
+    0.0 % of the candidate's, 12.5 % of the reference's.
+    TTFT of anthropic/claude; cost of anthropic/claude; completed of anthropic/claude: Prompts with values on both sides: 2;
+    a verdict needs 6.
+    Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both
+    alike; what is left to allow for is chance, with prompts as the units.
+    Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot
+    sway.
+    Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
+    Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's
+    interval where all prompts agree or have one answer a side).
+    Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
+    Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
+    Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
+    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true` under [gate] would make them.
+    In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.
+
     What went wrong
     openai/gpt-5-mini: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples
     openai/gpt-5-mini: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower
@@ -183,6 +338,46 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     By list price openai/gpt-5-mini costs $0.000500 a request (n
     8).
     Not ranked: anthropic/claude (1 of 7 trials failed).
+
+    Against the reference openai/gpt-5-mini
+    candidate         metric             effect  verdict
+    anthropic/claude  ttft            0.49x (?)  inconclusive
+    anthropic/claude  cost            2.50x (?)  inconclusive
+    anthropic/claude  completed  0.0 points (?)  inconclusive
+    left out at this width: CI, prompts, n, n ref, in words
+    TTFT of anthropic/claude: 14.3 % of the requests of one side
+    failed or ran into a deadline (more than 10 %): its times
+    cannot be compared.
+    TTFT of anthropic/claude: Samples set aside (buffered, cold,
+    client-limited) change the verdict, or their shares differ:
+    0.0 % of the candidate's, 12.5 % of the reference's.
+    TTFT of anthropic/claude; cost of anthropic/claude;
+    completed of anthropic/claude: Prompts with values on both
+    sides: 2; a verdict needs 6.
+    Both sides of every comparison were asked the same prompts
+    at the same moments, so that drift and load fall on both
+    alike; what is left to allow for is chance, with prompts as
+    the units.
+    Times, rates of output and tokens: ranks around each
+    prompt's own median (CAR), which a few very slow answers
+    cannot sway.
+    Cost: the ratio of mean costs (Fieller's interval), because
+    a bill is a sum.
+    Shares of completed and of right answers: the difference on
+    each prompt, by Student's t over prompts (Newcombe's
+    interval where all prompts agree or have one answer a side).
+    Tail: how many answers lie beyond the slowest tenth of both
+    sides together, prompt by prompt.
+    Effects are candidate over reference (points: candidate less
+    reference), in brackets their 95 % intervals.
+    Regressed or improved: by more than the tolerance; ok:
+    surely not worse by more than the margin. Tolerance /
+    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %,
+    completed 2 points / 5 points.
+    These verdicts fail no build; `against_reference = true`
+    under [gate] would make them.
+    In report.md: exploratory comparisons, the effect on each
+    prompt, and how it was judged.
 
     What went wrong
     run: without a sample: 1 of 16 planned trials

@@ -1,0 +1,318 @@
+//! The tables of verdicts: which field of a comparison stands under which name.
+//!
+//! Owns the columns of `comparisons.csv` and of the tables beside it. Must not know how a table is
+//! written. Invariant: a name never changes its meaning; every row of a table has the same columns.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::suite::{Direction, Metric, Scale};
+use crate::verdict::{Comparison, Holds, Judgement, LimitCheck, Route, Situation, Verdict};
+
+use super::figure::{Cell, Chance, Figure};
+use super::table::{Row, Table};
+use super::wording;
+
+/// The stored word of a situation.
+pub(super) const fn situation_word(situation: Situation) -> &'static str {
+    match situation {
+        Situation::Interleaved => "interleaved",
+        Situation::TwoRuns => "two_runs",
+        Situation::History => "history",
+    }
+}
+
+fn count(count: u64) -> Figure {
+    Figure::Count(u128::from(count))
+}
+
+fn share(share: f64) -> Figure {
+    Figure::from_option(Some(share), Figure::Share)
+}
+
+fn chance(p: Option<f64>) -> Figure {
+    let chance = p.and_then(Chance::new);
+    chance.map_or(Figure::Absent, Figure::Chance)
+}
+
+fn words(words: &str) -> Figure {
+    Figure::Text(words.to_owned())
+}
+
+pub(super) fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> Table {
+    let rows = comparisons.iter();
+    Table::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
+}
+
+/// Every field of a comparison.
+fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
+    let mut row = Row::default();
+    row.put_figure("situation", words(situation_word(situation)));
+    let scale = comparison.metric.scale();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("reference", words(&comparison.reference));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("primary", Figure::Truth(comparison.primary));
+    row.put_figure("procedure", words(comparison.procedure.word()));
+    row.put_figure("tolerance", share(comparison.bounds.tolerance));
+    row.put_figure("margin", share(comparison.bounds.margin));
+    let floor = wording::floor_figure(comparison.bounds.floor_ns);
+    row.put_figure("floor_ms", floor);
+    let effect = comparison.effect.as_ref();
+    let cell = effect.map_or_else(
+        || Cell::bounded(None, wording::effect_figure(scale)),
+        |effect| wording::effect_cell(scale, effect),
+    );
+    row.put("effect", cell);
+    let level = effect.map(|effect| effect.level);
+    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    row.put_figure("prompts", count(comparison.size.prompts));
+    row.put_figure("candidate_n", count(comparison.size.candidate));
+    row.put_figure("reference_n", count(comparison.size.reference));
+    row.put_figure("past_runs", count(comparison.size.runs));
+    put_tests(&mut row, comparison);
+    row.put_figure("verdict", Figure::Verdict(comparison.verdict));
+    row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
+    put_reasons(&mut row, situation, comparison);
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show_within("effect", "effect", 0, 2);
+    row.show("level", "CI", 9);
+    row.show("prompts", "prompts", 5);
+    row.show("candidate_n", "n", 7);
+    row.show("reference_n", "n ref", 10);
+    row.show("verdict", "verdict", 0);
+    row.show("meaning", "in words", 8);
+    row.show("detectable", "detectable", 4);
+    row.show("needed", "would need", 6);
+    row
+}
+
+fn put_tests(row: &mut Row, comparison: &Comparison) {
+    let tests = comparison.tests.as_ref();
+    row.put_figure("p_worse", chance(tests.map(|tests| tests.worse)));
+    row.put_figure("p_better", chance(tests.map(|tests| tests.better)));
+    let within = tests.map(|tests| tests.within_margin);
+    row.put_figure("p_within_margin", chance(within));
+}
+
+/// Why, what could have been seen, and which prompts did it.
+fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
+    let reasons: Vec<&str> = comparison
+        .reasons
+        .iter()
+        .map(wording::reason_word)
+        .collect();
+    row.put_figure("reasons", Figure::Text(reasons.join(";")));
+    let explained = wording::remarks(situation, comparison).join(" ");
+    row.put_figure("explanation", Figure::Text(explained));
+    let inconclusive = comparison.verdict == Verdict::Inconclusive;
+    let scale = comparison.metric.scale();
+    let detectable = comparison.detectable.filter(|_| inconclusive);
+    let detectable = detectable.map_or(Figure::Absent, |change| {
+        wording::change_figure(scale, change)
+    });
+    row.put_figure("detectable", detectable);
+    let needed = comparison.needed.filter(|_| inconclusive);
+    let needed = needed.map_or(Figure::Absent, |needed| {
+        Figure::Plan(needed.prompts, needed.repetitions)
+    });
+    row.put_figure("needed", needed);
+    let sides = Sides::of(comparison);
+    row.put_figure("prompts_worse", count(sides.worse));
+    row.put_figure("prompts_better", count(sides.better));
+    let influence = comparison.influence.as_ref();
+    let prompt = influence.map(|influence| influence.prompt.clone());
+    row.put_figure(
+        "influential_prompt",
+        prompt.map_or(Figure::Absent, Figure::Text),
+    );
+    let without = influence.map(|influence| influence.verdict_without);
+    let without = without.map_or(Figure::Absent, Figure::Verdict);
+    row.put_figure("verdict_without", without);
+    let decides = influence.map_or(Figure::Absent, |one| Figure::Truth(one.decides));
+    row.put_figure("one_prompt_decides", decides);
+}
+
+/// On how many prompts an effect goes which way.
+#[derive(Default)]
+struct Sides {
+    worse: u64,
+    equal: u64,
+    better: u64,
+}
+
+impl Sides {
+    fn of(comparison: &Comparison) -> Self {
+        let mut sides = Self::default();
+        for (_, effect) in &comparison.per_prompt {
+            let badness = badness(comparison.metric, *effect);
+            sides.worse += u64::from(badness > 0.0);
+            sides.equal += u64::from(badness == 0.0);
+            sides.better += u64::from(badness < 0.0);
+        }
+        sides
+    }
+}
+
+/// Above 0 where the candidate is worse; the larger the worse.
+fn badness(metric: Metric, effect: f64) -> f64 {
+    let more = match metric.scale() {
+        Scale::Ratio => effect - 1.0,
+        Scale::Points => effect,
+    };
+    match metric.direction() {
+        Direction::LowerIsBetter => more,
+        Direction::HigherIsBetter => -more,
+    }
+}
+
+pub(super) fn extremes_row(comparison: &Comparison) -> Option<Row> {
+    let badness = |of: &&(String, f64)| badness(comparison.metric, of.1);
+    let by_badness = |a: &&(String, f64), b: &&(String, f64)| badness(a).total_cmp(&badness(b));
+    let worst = comparison.per_prompt.iter().max_by(by_badness)?;
+    let best = comparison.per_prompt.iter().min_by(by_badness)?;
+    let figure = wording::effect_figure(comparison.metric.scale());
+    let sides = Sides::of(comparison);
+    let mut row = Row::default();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("prompts_worse", count(sides.worse));
+    row.put_figure("prompts_equal", count(sides.equal));
+    row.put_figure("prompts_better", count(sides.better));
+    row.put_figure("worst_prompt", words(&worst.0));
+    row.put_figure("worst_effect", figure(worst.1));
+    row.put_figure("best_prompt", words(&best.0));
+    row.put_figure("best_effect", figure(best.1));
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show("prompts_worse", "worse on", 0);
+    row.show("prompts_equal", "equal on", 3);
+    row.show("prompts_better", "better on", 0);
+    row.show("worst_prompt", "worst prompt", 1);
+    row.show("worst_effect", "there", 1);
+    row.show("best_prompt", "best prompt", 2);
+    row.show("best_effect", "there", 2);
+    Some(row)
+}
+
+/// The effect of every comparison on every prompt.
+pub(super) fn prompts(judgement: &Judgement) -> Table {
+    let mut prompts: Vec<&str> = Vec::new();
+    let mut candidates: Vec<&str> = Vec::new();
+    let mut metrics: BTreeMap<Metric, bool> = BTreeMap::new();
+    let mut effects: HashMap<(&str, &str, Metric), f64> = HashMap::new();
+    let mut seen: HashSet<&str> = HashSet::new();
+    for comparison in &judgement.comparisons {
+        if comparison.per_prompt.is_empty() {
+            continue;
+        }
+        let candidate = comparison.candidate.as_str();
+        if !candidates.contains(&candidate) {
+            candidates.push(candidate);
+        }
+        *metrics.entry(comparison.metric).or_default() |= comparison.primary;
+        for (prompt, effect) in &comparison.per_prompt {
+            if seen.insert(prompt) {
+                prompts.push(prompt);
+            }
+            effects.insert((prompt, candidate, comparison.metric), *effect);
+        }
+    }
+    let row = |prompt: &str, candidate: &str| {
+        let mut row = Row::default();
+        row.put_figure("prompt", words(prompt));
+        row.put_figure("candidate", words(candidate));
+        row.show("prompt", "prompt", 0);
+        row.show("candidate", "candidate", 0);
+        for (&metric, &primary) in &metrics {
+            let (figure, kind) = (wording::effect_figure(metric.scale()), kind(metric));
+            let effect = effects.get(&(prompt, candidate, metric));
+            let name = format!("{kind}_{}", metric.word());
+            let effect = effect.map_or(Figure::Absent, |&effect| figure(effect));
+            row.put_figure(name.clone(), effect);
+            if primary {
+                row.show(&name, wording::metric_name(metric), 1);
+            }
+        }
+        row
+    };
+    let pairs = prompts.iter().flat_map(|prompt| {
+        candidates
+            .iter()
+            .map(move |candidate| (*prompt, *candidate))
+    });
+    Table::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
+}
+
+/// What an effect of this metric is.
+const fn kind(metric: Metric) -> &'static str {
+    match metric.scale() {
+        Scale::Ratio => "ratio",
+        Scale::Points => "difference",
+    }
+}
+
+pub(super) fn routes(judgement: &Judgement) -> Table {
+    let rows = judgement.comparisons.iter().flat_map(|comparison| {
+        let routes = comparison.within_routes.iter();
+        routes.map(move |route| route_row(comparison, route))
+    });
+    Table::from_rows(rows)
+}
+
+fn route_row(comparison: &Comparison, route: &Route) -> Row {
+    let scale = comparison.metric.scale();
+    let mut row = Row::default();
+    row.put_figure("candidate", words(&comparison.candidate));
+    row.put_figure("metric", words(comparison.metric.word()));
+    row.put_figure("provider", words(&route.provider));
+    row.put_figure("share_reference", share(route.share_reference));
+    row.put_figure("share_candidate", share(route.share_candidate));
+    let cell = route.effect.as_ref().map_or_else(
+        || Cell::bounded(None, wording::effect_figure(scale)),
+        |effect| wording::effect_cell(scale, effect),
+    );
+    row.put("effect", cell);
+    let level = route.effect.map(|effect| effect.level);
+    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    row.put_figure("verdict", Figure::Verdict(route.verdict));
+    row.show("candidate", "candidate", 0);
+    row.show("metric", "metric", 0);
+    row.show("provider", "provider", 0);
+    row.show("share_reference", "of the reference", 2);
+    row.show("share_candidate", "of the candidate", 2);
+    row.show_within("effect", "effect", 0, 1);
+    row.show("verdict", "verdict", 0);
+    row
+}
+
+/// One row per variant and limit.
+pub(super) fn limits(checks: &[LimitCheck]) -> Table {
+    Table::from_rows(checks.iter().map(|check| {
+        let figure = wording::limit_figure(check.quantity);
+        let mut row = Row::default();
+        row.put_figure("variant", words(&check.variant));
+        row.put_figure("limit", Figure::Text(wording::limit_word(check.quantity)));
+        row.put_figure("bound", figure(check.bound));
+        let estimate = check.estimate.map_or(Figure::Absent, figure);
+        row.put("estimate", Cell::within(estimate, check.interval, figure));
+        row.put_figure("n", count(check.n));
+        row.put_figure("holds", words(holds_word(check.holds)));
+        row.show("variant", "variant", 0);
+        row.show("limit", "limit", 0);
+        row.show("bound", "bound", 0);
+        row.show_within("estimate", "measured", 0, 1);
+        row.show("n", "n", 2);
+        row.show("holds", "holds", 0);
+        row
+    }))
+}
+
+/// The stored word of whether a limit holds.
+const fn holds_word(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Yes => "yes",
+        Holds::No => "no",
+        Holds::CannotTell => "cannot tell",
+    }
+}
