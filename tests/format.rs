@@ -19,8 +19,8 @@ use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Bounds, Gate, Message, Metric, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
-    TokenLimitName, Tool, Variant,
+    Bounds, Gate, Limit, LimitBound, Message, Metric, Parameters, Prompt, Quantity,
+    ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::{
@@ -132,6 +132,25 @@ fn parameters() -> Parameters {
     }
 }
 
+/// A gate with every kind of limit.
+fn gate() -> Gate {
+    let limit = |quantity, bound| Limit { quantity, bound };
+    let time = Quantity::Time {
+        metric: Metric::Ttft,
+        percent: 75,
+    };
+    Gate {
+        bounds: vec![(Metric::Ttft, Bounds::default_of(Metric::Ttft))],
+        limits: vec![
+            limit(time, LimitBound::Time(Nanos(1))),
+            limit(Quantity::ErrorRate, LimitBound::Share(0.02)),
+            limit(Quantity::CostPerRequest, LimitBound::Usd(Usd(1))),
+        ],
+        control: Some("v".to_owned()),
+        ..Gate::default()
+    }
+}
+
 fn suite() -> Suite {
     let second = Nanos(1_000_000_000);
     Suite {
@@ -151,7 +170,7 @@ fn suite() -> Suite {
         seed: 1,
         stream: true,
         keep_answers: true,
-        gate: None,
+        gate: Some(gate()),
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,

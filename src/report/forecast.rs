@@ -3,6 +3,7 @@
 //! Owns the sentences and the table of sizes. Must not compute. Invariant: a figure that rests on an
 //! assumption says so.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use crate::verdict::{
 };
 
 use super::figure::{ABSENT_MARK, Figure};
+use super::text;
 
 /// Where a noise comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +113,9 @@ fn found(found: &Found) -> String {
 fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
-        (known, variants) => format!(", for {known} of {variants} models (no price of the others)"),
+        (known, variants) => format!(
+            ", for {known} of {variants} models (the others have no price or no token limit)"
+        ),
     };
     let usd = Figure::Money(usd).shown();
     format!(
@@ -122,8 +126,12 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
 fn sentence(lint: &Lint) -> String {
     match lint {
         Lint::FewPrompts { worth, prompts } if worth == prompts => format!(
-            "{prompts} prompt{} give numbers, but no verdict: that needs 6, better 20",
-            if *prompts == 1 { "" } else { "s" }
+            "{} numbers, but no verdict: that needs 6 prompts, better 20",
+            if *prompts == 1 {
+                "1 prompt gives".to_owned()
+            } else {
+                format!("{prompts} prompts give")
+            }
         ),
         Lint::FewPrompts { worth, prompts } => format!(
             "{prompts} prompts of such different weights tell as much as {worth}: a verdict needs 6, better 20"
@@ -163,9 +171,15 @@ fn sentence(lint: &Lint) -> String {
             quantity,
             answers,
             needs,
+            can_fail,
         } => format!(
-            "the limit `{}` can fail but never pass: {answers} answers of each model give no upper end, {needs} would",
-            quantity.word()
+            "the limit `{}` can {}: {answers} answers of each model give no upper end, {needs} would",
+            quantity.word(),
+            if *can_fail {
+                "fail but never pass"
+            } else {
+                "neither pass nor fail"
+            }
         ),
         Lint::ErrorRateTooFine {
             bound,
@@ -229,10 +243,27 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         percent(aim.tolerance),
         shared(sizing.comparisons)
     );
-    let _ = writeln!(
-        told,
-        "  prompts  repetitions  requests/model  requests  cost at most"
-    );
+    told.push_str(&table(sizing));
+    if sizing.cost.known > 0 {
+        let cost = &sizing.cost;
+        let _ = writeln!(
+            told,
+            "\nCosts are of {} of {} models by list prices of {}: a token for 4 bytes, every answer at its limit.",
+            cost.known, cost.variants, sizing.prices_of
+        );
+    }
+    if suite.variants.len() == 1 {
+        told.push_str(
+            "\nThese sizes are for two models in one run. Against a history more requests help less, because\n\
+             runs differ as wholes: `bakeoff suite check` says what is found.\n",
+        );
+    }
+    let _ = writeln!(told, "\n{}", advice(sizing));
+    told
+}
+
+fn table(sizing: &Sizing<'_>) -> String {
+    let mut told = "  prompts  repetitions  requests/model  requests  cost at most\n".to_owned();
     for row in rows(sizing) {
         let shown = |number: Option<u64>| {
             number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
@@ -250,15 +281,6 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
             if row.own { "  this suite" } else { "" }
         );
     }
-    if sizing.cost.known > 0 {
-        let cost = &sizing.cost;
-        let _ = writeln!(
-            told,
-            "\nCosts are of {} of {} models by list prices of {}: a token for 4 bytes, every answer at its limit.",
-            cost.known, cost.variants, sizing.prices_of
-        );
-    }
-    let _ = writeln!(told, "\n{}", advice(sizing));
     told
 }
 
@@ -270,10 +292,12 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .find(|size| size.prompts == sizing.prompts_worth);
     if let Some(repetitions) = own.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
-        return if repetitions <= now {
-            format!("The suite is large enough: {repetitions} of its {now} repetitions would do.")
-        } else {
-            format!("Put into the suite:\n  repetitions = {repetitions}")
+        return match repetitions.cmp(&now) {
+            Ordering::Equal => "The suite is just large enough as it is.".to_owned(),
+            Ordering::Less => format!(
+                "The suite is large enough: {repetitions} of its {now} repetitions would do."
+            ),
+            Ordering::Greater => format!("Put into the suite:\n  repetitions = {repetitions}"),
         };
     }
     let mut enough = sizing
@@ -368,12 +392,15 @@ pub fn sizes_json(sizing: &Sizing<'_>) -> Value {
 
 fn source(source: &NoiseSource) -> String {
     match source {
-        NoiseSource::Typical(why) => format!(" (typical: {why})"),
+        NoiseSource::Typical(why) => format!(" (typical: {})", text::one_line(why)),
         NoiseSource::Run {
             run,
             candidate,
             prompts,
-        } => format!(" (run {run}, {candidate} on {prompts} prompts)"),
+        } => {
+            let (run, candidate) = (text::one_line(run), text::one_line(candidate));
+            format!(" (run {run}, {candidate} on {prompts} prompts)")
+        }
     }
 }
 
@@ -394,6 +421,9 @@ fn percent(share: f64) -> String {
     let number = share * 100.0;
     // 5 % is 5 %, and 99.96 % of runs is not all of them.
     let tenths = (number * 10.0).round() / 10.0;
+    if share > 0.0 && tenths < 0.05 {
+        return format!("{} %", (number * 1e6).round() / 1e6);
+    }
     if tenths < 10.0 && (tenths.fract()).abs() > 0.05 {
         format!("{tenths:.1} %")
     } else {
@@ -461,7 +491,7 @@ mod tests {
 
         Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
 
-        The suite is large enough: 4 of its 4 repetitions would do.
+        The suite is just large enough as it is.
         ");
         insta::assert_snapshot!(sizes(&sizing(&suite, 0.1)), @"
         quickstart: 12 prompts x 4 repetitions find TTFT +42 % in 80 % of cases
@@ -520,6 +550,7 @@ mod tests {
                 },
                 answers: 200,
                 needs: 368,
+                can_fail: true,
             },
             Lint::ErrorRateTooFine {
                 bound: 0.02,
@@ -534,7 +565,7 @@ mod tests {
         ];
         let told: Vec<String> = lints.iter().map(sentence).collect();
         insta::assert_snapshot!(told.join("\n"), @"
-        1 prompt give numbers, but no verdict: that needs 6, better 20
+        1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured
         a pass rate is gated, but nothing grades answers yet: it cannot be told
@@ -543,7 +574,7 @@ mod tests {
         `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts
         the limit `latency_p99` can fail but never pass: 200 answers of each model give no upper end, 368 would
         the limit `error_rate` of 2 % can fail but never pass: a run without errors leaves up to 18 % open; 193 prompts would do, or allow more
-        the limit `error_rate` of 0 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
+        the limit `error_rate` of 0.001 % can fail but never pass: a run without errors leaves up to 18 % open; allow more
         ");
     }
 
@@ -552,6 +583,8 @@ mod tests {
         // A tolerance of 2.5 % must not be shown as 3 %.
         for (share, shown) in [
             (0.05, "5 %"),
+            (0.0, "0 %"),
+            (0.0001, "0.01 %"),
             (0.025, "2.5 %"),
             (0.2, "20 %"),
             (0.284, "28 %"),

@@ -15,13 +15,10 @@ use super::percent::percent;
 use super::problem::{Code, nearest, quoted};
 use super::reader::{FirstLines, Table, Value};
 
-/// Reads `[gate]`; `Some(None)` where the suite has none.
-pub(super) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Option<Gate>> {
-    let Some(value) = table.field("gate") else {
-        return Some(None);
-    };
-    let gate = value.table("`gate`", |table| gate_of(table, variants))?;
-    Some(Some(gate))
+/// Reads `[gate]`; `None` where the suite has none, or one that is no table.
+pub(super) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Gate> {
+    let value = table.field("gate")?;
+    value.table("`gate`", |table| gate_of(table, variants))
 }
 
 fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {

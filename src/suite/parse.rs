@@ -112,7 +112,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
         timeouts,
-        gate: gate?,
+        gate,
         system,
         parameters,
         prompts: prompts?,

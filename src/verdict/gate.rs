@@ -171,9 +171,12 @@ fn time(variant: &VariantEvidence, metric: Metric, percent: u8) -> Measured {
         sorted
     };
     let least = rising(|value| value.value);
-    let most = rising(|value| match value.censored {
-        true => f64::INFINITY,
-        false => value.value,
+    let most = rising(|value| {
+        if value.censored {
+            f64::INFINITY
+        } else {
+            value.value
+        }
     });
     let n = values.len() as u64;
     let places = order_statistics(n, percentile.q(), Alpha::FIVE_PERCENT);

@@ -4,6 +4,7 @@
 //! table looks. Invariant: an unknown price makes a cost absent or says how many have none; never 0.
 
 use crate::catalog::{Prices, TokenCounts, cost};
+use crate::stats::FEWEST_PROMPTS;
 use crate::stats::size::{Aim, Noise, PilotPrompt};
 use crate::suite::{Metric, Suite, limits};
 use crate::units::{ModelId, Usd};
@@ -94,14 +95,20 @@ pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
     if aim.repetitions(own_prompts, noise).is_none() {
         counts.extend(aim.fewest_prompts(noise));
     }
-    counts.sort_unstable();
-    counts.dedup();
+    // Of fewer prompts no verdict comes, however often they are repeated.
+    let enough = |prompts| prompts >= FEWEST_PROMPTS as u64;
     let planned = |prompts| Planned {
         prompts,
         repetitions: aim
             .repetitions(prompts, noise)
-            .filter(|repetitions| *repetitions <= u64::from(limits::REPETITIONS)),
+            .filter(|repetitions| *repetitions <= u64::from(limits::REPETITIONS))
+            .filter(|_| enough(prompts)),
     };
+    if !enough(own_prompts) {
+        counts.push(FEWEST_PROMPTS as u64);
+    }
+    counts.sort_unstable();
+    counts.dedup();
     counts.into_iter().map(planned).collect()
 }
 
@@ -183,12 +190,15 @@ mod tests {
 
     #[test]
     fn where_repetitions_cannot_do_it_the_fewest_prompts_are_told() {
-        // Five prompts cannot show +5 %; the number that can stands in the table.
-        let planned = sizes(5, aim(0.05), NOISE);
+        // Ten prompts cannot show +5 %, nor five anything; the number that can stands in the table.
+        let few = sizes(5, aim(0.5), NOISE);
+        assert_eq!((few[0].repetitions, few[1].prompts), (None, 6));
+        assert!(few[1].repetitions.is_some());
+        let planned = sizes(10, aim(0.05), NOISE);
         assert_eq!(
             planned[0],
             Planned {
-                prompts: 5,
+                prompts: 10,
                 repetitions: None
             }
         );
@@ -213,7 +223,9 @@ mod tests {
             })
             .collect();
         let mut fold = EvidenceFold::new(&run);
-        samples.iter().for_each(|sample| fold.add(sample));
+        for sample in &samples {
+            fold.add(sample);
+        }
         let shown = noise_shown(&fold.snapshot(), "a/x");
         let labels: Vec<&str> = shown.iter().map(|shown| shown.candidate.as_str()).collect();
         assert_eq!(labels, ["b/y", "c/z"]);
@@ -231,12 +243,12 @@ mod tests {
             ..Rates::default()
         });
         let mut suite = manifest(&["a/x", "b/y"], &["p", "q"], 4).suite;
-        let priced = |model: &ModelId| (model.as_str() == "a/x").then_some(&prices);
+        let of = |model: &ModelId| (model.as_str() == "a/x").then_some(&prices);
         // Without a limit nothing is known.
-        assert_eq!(worst_cost(&suite, priced).known, 0);
-        assert_eq!(worst_cost(&suite, priced).of((2, 4), 2), None);
+        assert_eq!(worst_cost(&suite, of).known, 0);
+        assert_eq!(worst_cost(&suite, of).of((2, 4), 2), None);
         suite.parameters.max_tokens = Some(50);
-        let worst = worst_cost(&suite, priced);
+        let worst = worst_cost(&suite, of);
         assert_eq!((worst.known, worst.variants), (1, 2));
         assert_eq!(worst.a_round, Usd(2 * (10 + 50 * 100)));
         assert_eq!(worst.of((4, 3), 2), Some(Usd(6 * worst.a_round.0)));

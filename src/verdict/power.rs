@@ -8,6 +8,7 @@ use crate::stats::history::{Prior, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::mean::Weights;
 use crate::stats::quantile::Percentile;
+use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
 use crate::stats::size::{Aim, Noise, smallest_change, smallest_rate_change};
 use crate::suite::{Gate, LimitBound, Metric, OnInconclusive, Quantity, Suite};
@@ -37,7 +38,7 @@ const OK_CHANCE_MIN: f64 = 0.5;
 const CHANGE_MAX: f64 = 1.0;
 
 /// Prompts that an error rate may be said to need; beyond, nobody looks.
-const PROMPTS_TOLD_MAX: u64 = 100_000;
+const PROMPTS_TOLD_MAX: u64 = 10_000;
 
 /// What a suite can tell.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +116,8 @@ pub enum Lint {
         answers: u64,
         /// Answers that would do.
         needs: u64,
+        /// Whether they can at least show that it is broken.
+        can_fail: bool,
     },
     /// A limit on errors that a run without any error does not show to be kept.
     ErrorRateTooFine {
@@ -311,10 +314,14 @@ impl Judge<'_> {
             (Quantity::Time { percent, .. }, _) => {
                 let named = |percentile: &Percentile| percentile.percent() == u64::from(percent);
                 let needs = Percentile::ALL.into_iter().find(named)?.fewest_for_bounds();
-                (answers < needs).then_some(Lint::NoUpperEnd {
+                let q = f64::from(percent) / 100.0;
+                (answers < needs).then(|| Lint::NoUpperEnd {
                     quantity,
                     answers,
                     needs,
+                    can_fail: order_statistics(answers, q, Alpha::FIVE_PERCENT)
+                        .lower
+                        .is_some(),
                 })
             }
             (Quantity::ErrorRate, LimitBound::Share(bound)) => {

@@ -57,28 +57,28 @@ mod tests {
 
     use super::*;
 
-    fn alone(worse: f64, better: f64, within_margin: f64) -> Option<Tests> {
-        Some(Tests {
+    const fn alone(worse: f64, better: f64, within_margin: f64) -> Tests {
+        Tests {
             worse,
             better,
             within_margin,
-        })
+        }
     }
 
     #[test]
     fn the_rule_has_four_answers() {
+        use Verdict::{Improved, Inconclusive, Ok, Regressed};
         let alpha = Alpha::FIVE_PERCENT;
         let family = family(
             &[
-                alone(0.001, 0.9, 0.9),
-                alone(0.9, 0.001, 0.001),
-                alone(0.5, 0.5, 0.01),
-                alone(0.2, 0.7, 0.1),
+                Some(alone(0.001, 0.9, 0.9)),
+                Some(alone(0.9, 0.001, 0.001)),
+                Some(alone(0.5, 0.5, 0.01)),
+                Some(alone(0.2, 0.7, 0.1)),
                 None,
             ],
             alpha,
         );
-        use Verdict::{Improved, Inconclusive, Ok, Regressed};
         assert_eq!(
             family,
             [Regressed, Improved, Ok, Inconclusive, Inconclusive]
@@ -93,7 +93,7 @@ mod tests {
             silent in 0_usize..4,
         ) {
             let mut tests: Vec<Option<Tests>> =
-                p.iter().map(|&(worse, better, margin)| alone(worse, better, margin)).collect();
+                p.iter().map(|&(worse, better, margin)| Some(alone(worse, better, margin))).collect();
             let together = family(&tests, Alpha::FIVE_PERCENT);
             for (&verdict, tests) in together.iter().zip(&tests) {
                 let by_itself = decide(tests.unwrap(), Alpha::FIVE_PERCENT);

@@ -48,10 +48,8 @@ user = "Hello again"
         assert!(!said.err.contains('\u{1b}'), "{}", said.err);
     }
     let check = home.bakeoff("suite check suite.toml").run();
-    assert_eq!(
-        check.out,
-        "suite.toml: ok, 2 prompts, 3 models, 12 trials\n"
-    );
+    let first = "suite.toml: ok, 2 prompts, 3 models, 12 trials\n";
+    assert!(check.out.starts_with(first), "{}", check.out);
     leaves_nothing(&home);
 }
 

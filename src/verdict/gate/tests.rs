@@ -197,35 +197,37 @@ fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison
     }
 }
 
+/// What the gate says of these comparisons, and of limits of which this was found.
+fn said(comparisons: Vec<Comparison>, holds: &[Holds], on_inconclusive: OnInconclusive) -> Passing {
+    let judgement = Judgement {
+        situation: Situation::Interleaved,
+        comparisons,
+        notes: Vec::new(),
+    };
+    let checks: Vec<LimitCheck> = holds
+        .iter()
+        .map(|&holds| LimitCheck {
+            variant: "b".to_owned(),
+            quantity: Quantity::ErrorRate,
+            bound: 0.1,
+            estimate: None,
+            interval: Interval::NONE,
+            n: 0,
+            holds,
+        })
+        .collect();
+    let gate = Gate {
+        on_inconclusive,
+        ..Gate::default()
+    };
+    passing(&[&judgement], &checks, &gate)
+}
+
 #[test]
 fn the_gate_says_the_worst_of_what_counts() {
     // Exploratory metrics fail nothing; what cannot be told passes only where the suite says so.
     use Verdict::{Improved, Inconclusive, Ok, Regressed};
     let wide = || vec![Reason::TooWide];
-    let said = |comparisons: Vec<Comparison>, holds: &[Holds], on_inconclusive| {
-        let judgement = Judgement {
-            situation: Situation::Interleaved,
-            comparisons,
-            notes: Vec::new(),
-        };
-        let checks: Vec<LimitCheck> = holds
-            .iter()
-            .map(|&holds| LimitCheck {
-                variant: "b".to_owned(),
-                quantity: Quantity::ErrorRate,
-                bound: 0.1,
-                estimate: None,
-                interval: Interval::NONE,
-                n: 0,
-                holds,
-            })
-            .collect();
-        let gate = Gate {
-            on_inconclusive,
-            ..Gate::default()
-        };
-        passing(&[&judgement], &checks, &gate)
-    };
     let (warn, pass) = (OnInconclusive::Warn, OnInconclusive::Pass);
     for (comparisons, holds, on_inconclusive, expected) in [
         (vec![], vec![], warn, Passing::Passed),

@@ -109,8 +109,35 @@ fn each_gate_that_cannot_work_is_told() {
         [Lint::NoUpperEnd {
             quantity: P99,
             answers: 200,
-            needs: 368
+            needs: 368,
+            can_fail: true,
         }]
+    );
+    let median = Quantity::Time {
+        metric: Metric::Latency,
+        percent: 50,
+    };
+    let five = changed(&|suite| {
+        suite.prompts.truncate(5);
+        suite.repetitions = 1;
+        let quantity = median;
+        gate(suite).limits = vec![Limit {
+            quantity,
+            bound: second,
+        }];
+    });
+    assert!(
+        matches!(
+            five[..],
+            [
+                _,
+                Lint::NoUpperEnd {
+                    can_fail: false,
+                    ..
+                }
+            ]
+        ),
+        "{five:?}"
     );
     let p95 = Quantity::Time {
         metric: Metric::Latency,
@@ -191,6 +218,8 @@ fn suites_without_a_gate_are_only_told_what_concerns_all() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     // More prompts or repetitions find smaller changes, and bring no warning that was not there.
     #[test]
     fn more_finds_more(

@@ -1,0 +1,140 @@
+//! `bakeoff size` and the forecasts of `suite check`, as their users start them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/program.rs"]
+mod program;
+
+use program::Home;
+use serde_json::Value;
+
+/// A suite of this many prompts, with a gate that tolerates 10 %.
+fn suite(models: &str, prompts: usize) -> String {
+    let prompts: Vec<String> = (0..prompts)
+        .map(|place| format!("[[prompts]]\nid = \"p{place:02}\"\nuser = \"Say {place}.\"\n"))
+        .collect();
+    format!(
+        "name = \"s\"\nmodels = [{models}]\nrepetitions = 4\nconcurrency = 2\n\
+         [parameters]\nmax_tokens = 20\n[gate]\nprimary = [\"ttft\"]\ntolerance = \"10%\"\n{}",
+        prompts.concat()
+    )
+}
+
+const TWO: &str = "\"openai/gpt-4.1-nano\", \"openai/gpt-5-mini\"";
+
+fn document(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn without_a_run_the_noise_is_assumed_and_said_so() {
+    // Nothing is sent and nothing is left; what is asked for within the tolerance is refused.
+    let home = Home::new().with("s.toml", &suite(TWO, 12));
+    let before = home.files();
+    home.bakeoff("size s.toml")
+        .says("s: 12 prompts x 4 repetitions find TTFT +")
+        .says("(typical: there is no run of this suite yet; --pilot makes a small one)")
+        .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
+        .says("this suite")
+        .run();
+    let said = home.bakeoff("size s.toml --detect 50% --json").run();
+    let told = document(&said.out);
+    assert_eq!(told["noise"]["source"], "typical");
+    assert_eq!(told["detect"], 0.5);
+    let rows = told["sizes"].as_array().unwrap();
+    let own: Vec<&Value> = rows
+        .iter()
+        .filter(|row| row["this_suite"] == true)
+        .collect();
+    assert_eq!((own.len(), &own[0]["prompts"]), (1, &Value::from(12)));
+    for (flags, complaint) in [
+        ("--detect 10%", "lies within the tolerance of `ttft`, 10 %"),
+        ("--detect 0.2", "such as 20%"),
+        ("--power 100%", "from 50% to 99%"),
+        ("--from nowhere", "nowhere"),
+    ] {
+        home.bakeoff(&format!("size s.toml {flags}"))
+            .exits(2)
+            .complains(complaint)
+            .run();
+    }
+    assert_eq!(home.files(), before);
+}
+
+#[test]
+fn a_stored_run_shows_its_own_noise() {
+    // The latest run of the suite, or one that is named; one that shows none is told.
+    let home = Home::new()
+        .with("s.toml", &suite(TWO, 6))
+        .with("one.toml", &suite("\"openai/gpt-5-mini\"", 6));
+    home.bakeoff("run s.toml --quiet --world world.toml --salt 1")
+        .run();
+    let latest = document(&home.bakeoff("size s.toml --json").run().out);
+    assert_eq!(latest["noise"]["source"], "run");
+    assert_eq!(latest["noise"]["candidate"], "openai/gpt-5-mini");
+    let named = document(
+        &home
+            .bakeoff("size s.toml --json --from reports/s/latest")
+            .run()
+            .out,
+    );
+    assert_eq!(named, latest);
+    home.bakeoff("run one.toml --quiet --world world.toml --output single")
+        .run();
+    home.bakeoff("size s.toml --from single/s/latest")
+        .exits(2)
+        .complains("shows no noise")
+        .run();
+    home.bakeoff("size one.toml --output single")
+        .says("typical: run ")
+        .run();
+}
+
+#[test]
+fn a_pilot_is_a_small_run_that_shows_its_noise() {
+    // Ten of the prompts, three times each; its samples are kept like those of any run.
+    let home = Home::new().with("s.toml", &suite(TWO, 12));
+    home.bakeoff("size s.toml --pilot --world world.toml")
+        .says("openai/gpt-5-mini on 10 prompts")
+        .says("To find +20 %")
+        .run();
+    assert_eq!(home.samples("s").len(), 10 * 3 * 2);
+}
+
+#[test]
+fn suites_are_told_what_they_can_find() {
+    // The first line is what it always was; a gate that cannot work is a warning, not an error.
+    let flapping = suite(TWO, 6).replace("tolerance = \"10%\"", "margin = \"6%\"")
+        + "[gate.limits]\nttft_p99 = \"1s\"\nerror_rate = \"1%\"\n";
+    let home = Home::new()
+        .with("s.toml", &suite(TWO, 30))
+        .with("flapping.toml", &flapping);
+    insta::assert_snapshot!(home.bakeoff("suite check s.toml").run().out, @"
+    s.toml: ok, 30 prompts, 2 models, 240 trials
+      within a run it finds, in 80 % of cases: TTFT +35 %, completed -10 points (near 95 %), a pass rate -17 points (near 80 %)
+      against 10 past runs (`--history`) it finds TTFT +35 %
+      a TTFT that did not change comes out `ok` (surely not 20 % longer) in 71 % of runs
+      costs at most about $0.00584 by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit
+      counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
+    ");
+    insta::assert_snapshot!(home.bakeoff("suite check flapping.toml").run().out, @"
+    flapping.toml: ok, 6 prompts, 2 models, 48 trials
+      within a run it finds, in 80 % of cases: TTFT +81 %, completed -24 points (near 95 %), a pass rate -42 points (near 80 %)
+      against 10 past runs (`--history`) it finds TTFT +54 %
+      a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
+      costs at most about $0.00117 by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit
+      counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
+      warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
+      warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would
+      warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 52 % open; 383 prompts would do, or allow more
+    ");
+    let own = "[[endpoints.sim.prices]]\nmodel = \"openai/gpt-5-mini\"\n\
+               input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
+    let home = home.with("bakeoff.toml", own);
+    let free = home.bakeoff("suite check s.toml").run().out;
+    assert!(free.contains("costs at most about $0.000"), "{free}");
+}
