@@ -1,0 +1,288 @@
+//! Made runs. On the scale of logarithms a request of side k, prompt i, in slot t takes
+//!
+//!     a_i + [k = B] (b_i + ln ratio) + run + d_t + e
+//!
+//! with a_i the prompt's level, b_i what the prompt makes of the change, d_t a drift that both sides of a
+//! slot share (autoregressive, 0.95 from slot to slot), and e noise: normal, now and then an outlier, now
+//! and then a hit of a prompt cache.
+
+use bakeoff::record::Outcome;
+use bakeoff::units::{Nanos, Usd};
+use bakeoff::verdict::{Evidence, Observation, PromptKey, VariantEvidence};
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+
+/// Half a second, in ns: the level around which all is made.
+const LEVEL_NS: f64 = 5e8;
+const SPREAD_OF_CHANGE: f64 = 0.1;
+const DRIFT_KEPT: f64 = 0.95;
+const OUTLIER_SD: f64 = 0.3;
+const SLOT_NS: u64 = 2_000_000_000;
+
+/// A source of noise.
+pub(crate) struct Noise(ChaCha8Rng);
+
+impl Noise {
+    /// Of an experiment of a row: the same for every run of the benchmark.
+    pub(crate) fn of(row: u64, experiment: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64((row << 32) | experiment))
+    }
+
+    pub(crate) fn uniform(&mut self) -> f64 {
+        self.0.random::<f64>().max(f64::MIN_POSITIVE)
+    }
+
+    /// Normal, of mean 0 (Box and Muller).
+    pub(crate) fn normal(&mut self, sd: f64) -> f64 {
+        let radius = (-2.0 * self.uniform().ln()).sqrt();
+        sd * radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    pub(crate) fn happens(&mut self, chance: f64) -> bool {
+        self.uniform() < chance
+    }
+
+    /// Gamma of scale 1 (Marsaglia and Tsang, ACM TOMS 26, 2000).
+    fn gamma(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            let less = self.uniform().powf(1.0 / shape);
+            return self.gamma(shape + 1.0) * less;
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal(1.0);
+            let v = (1.0 + c * x).powi(3);
+            if v > 0.0 && self.uniform().ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return d * v;
+            }
+        }
+    }
+
+    /// A prompt's own rate, so that its answers have this correlation (beta).
+    pub(crate) fn rate(&mut self, mean: f64, correlation: f64) -> f64 {
+        if correlation <= 0.0 {
+            return mean;
+        }
+        let size = 1.0 / correlation - 1.0;
+        let (yes, no) = (self.gamma(mean * size), self.gamma((1.0 - mean) * size));
+        let sum = yes + no;
+        if sum > 0.0 { yes / sum } else { mean }
+    }
+}
+
+/// What noise is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Profile {
+    pub(crate) name: &'static str,
+    /// Standard deviations: within a prompt, of the prompts' levels, of the drift.
+    pub(crate) within: f64,
+    pub(crate) levels: f64,
+    pub(crate) drift: f64,
+    /// Chance and factor of outliers.
+    pub(crate) outliers: (f64, f64),
+    /// Chance and factor of cache hits.
+    pub(crate) hits: (f64, f64),
+    /// A prompt's cache state stays for the whole run, instead of being drawn anew.
+    pub(crate) sticky: bool,
+}
+
+pub(crate) const CALM: Profile = Profile {
+    name: "calm",
+    within: 0.30,
+    levels: 0.30,
+    drift: 0.03,
+    outliers: (0.02, 3.0),
+    hits: (0.0, 1.0),
+    sticky: false,
+};
+pub(crate) const TYPICAL: Profile = Profile {
+    name: "typical",
+    within: 0.50,
+    levels: 0.45,
+    drift: 0.05,
+    outliers: (0.05, 5.0),
+    hits: (0.0, 1.0),
+    sticky: false,
+};
+pub(crate) const CACHE: Profile = Profile {
+    name: "cache",
+    hits: (0.3, 0.4),
+    ..TYPICAL
+};
+pub(crate) const ROUGH: Profile = Profile {
+    name: "rough",
+    within: 0.80,
+    levels: 0.60,
+    drift: 0.10,
+    outliers: (0.05, 5.0),
+    hits: (0.3, 0.4),
+    sticky: false,
+};
+pub(crate) const STICKY: Profile = Profile {
+    name: "sticky cache",
+    sticky: true,
+    ..CACHE
+};
+
+impl Profile {
+    /// The noise of one request; `hit` where the cache state is already known.
+    pub(crate) fn noise(&self, noise: &mut Noise, hit: Option<bool>) -> f64 {
+        let mut sum = noise.normal(self.within);
+        if noise.happens(self.outliers.0) {
+            sum += self.outliers.1.ln() + noise.normal(OUTLIER_SD);
+        }
+        let hit = hit.unwrap_or_else(|| noise.happens(self.hits.0));
+        if hit { sum + self.hits.1.ln() } else { sum }
+    }
+}
+
+/// The drift from slot to slot.
+struct Drift {
+    sd: f64,
+    at: f64,
+}
+
+impl Drift {
+    fn begin(noise: &mut Noise, sd: f64) -> Self {
+        let at = noise.normal(sd);
+        Self { sd, at }
+    }
+
+    fn next(&mut self, noise: &mut Noise) -> f64 {
+        let now = self.at;
+        let fresh = (1.0 - DRIFT_KEPT * DRIFT_KEPT).sqrt();
+        self.at = DRIFT_KEPT * now + fresh * noise.normal(self.sd);
+        now
+    }
+}
+
+/// The size of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Design {
+    pub(crate) prompts: usize,
+    pub(crate) repetitions: usize,
+}
+
+/// One side of a run: how much it lies above the levels of the prompts, on the scale of logarithms.
+pub(crate) struct Side {
+    pub(crate) label: &'static str,
+    pub(crate) by_prompt: Vec<f64>,
+}
+
+impl Side {
+    /// The reference, or the same model on another day.
+    pub(crate) fn plain(label: &'static str, prompts: usize) -> Self {
+        Self {
+            label,
+            by_prompt: vec![0.0; prompts],
+        }
+    }
+
+    /// Another model: each prompt makes something else of it.
+    pub(crate) fn other(
+        label: &'static str,
+        prompts: usize,
+        ratio: f64,
+        noise: &mut Noise,
+    ) -> Self {
+        let change = |_| noise.normal(SPREAD_OF_CHANGE) + ratio.ln();
+        Self {
+            label,
+            by_prompt: (0..prompts).map(change).collect(),
+        }
+    }
+}
+
+/// Levels of prompts.
+pub(crate) fn levels(profile: Profile, prompts: usize, noise: &mut Noise) -> Vec<f64> {
+    (0..prompts).map(|_| noise.normal(profile.levels)).collect()
+}
+
+/// A run of these sides: rounds of all prompts in random order, all sides in a slot at the same moment. Only
+/// TTFT is measured. `run` is how much the whole run lies above others.
+pub(crate) fn run(
+    (profile, design): (Profile, Design),
+    levels: &[f64],
+    sides: &[Side],
+    run: f64,
+    noise: &mut Noise,
+) -> Evidence {
+    let mut variants: Vec<VariantEvidence> = sides
+        .iter()
+        .map(|side| VariantEvidence {
+            label: side.label.to_owned(),
+            model: format!("made/{}", side.label).parse().expect("a model id"),
+            prompts: vec![Vec::new(); design.prompts],
+        })
+        .collect();
+    let stuck: Vec<Vec<bool>> = sides
+        .iter()
+        .map(|_| {
+            let drawn = levels.iter().map(|_| noise.happens(profile.hits.0));
+            drawn.collect()
+        })
+        .collect();
+    let mut drift = Drift::begin(noise, profile.drift);
+    let mut order: Vec<usize> = (0..design.prompts).collect();
+    let mut slot = 0;
+    for round in 1..=design.repetitions {
+        order.shuffle(&mut noise.0);
+        for &prompt in &order {
+            let shared = run + drift.next(noise);
+            for (place, side) in sides.iter().enumerate() {
+                let hit = profile.sticky.then(|| stuck[place][prompt]);
+                let log = levels[prompt] + side.by_prompt[prompt] + shared;
+                let seconds = (log + profile.noise(noise, hit)).exp();
+                let observed = answer(round, slot, LEVEL_NS * seconds);
+                variants[place].prompts[prompt].push(observed);
+            }
+            slot += 1;
+        }
+    }
+    Evidence {
+        prompts: prompts(design.prompts),
+        variants,
+        providers: Vec::new(),
+    }
+}
+
+pub(crate) fn prompts(count: usize) -> Vec<PromptKey> {
+    let key = |prompt| PromptKey {
+        id: format!("p{prompt}"),
+        digest: format!("digest of {prompt}"),
+        weight: 1.0,
+    };
+    (0..count).map(key).collect()
+}
+
+/// An answer of which only the TTFT is known.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times are positive and far below 2^53 ns"
+)]
+pub(crate) fn answer(round: usize, slot: u64, ttft_ns: f64) -> Observation {
+    Observation {
+        round: u32::try_from(round).expect("few rounds"),
+        slot,
+        sent_ns: Nanos(slot * SLOT_NS),
+        outcome: Outcome::Complete,
+        ttft_ns: Some(Nanos(ttft_ns.round() as u64)),
+        ttfa_ns: None,
+        experienced_ttft_ns: None,
+        latency_ns: None,
+        mean_gap_ns: None,
+        output_rate: None,
+        output_tokens: None,
+        cost: None::<Usd>,
+        longest_failed_ns: None,
+        set_aside: false,
+        retried: false,
+        cache_hit: None,
+        visible_reasoning: false,
+        provider: None,
+        passed: None,
+    }
+}
