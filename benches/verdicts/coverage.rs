@@ -112,10 +112,12 @@ fn quantiles_of_prompts_like_these(count: u64) -> bool {
     true
 }
 
+/// Of each design the cell that is covered worst.
 fn shares(count: u64) -> bool {
     let mut all = true;
     let mut number = 410;
     for (prompts, repetitions) in [(10, 5), (20, 5), (20, 10)] {
+        let mut worst = [(1.0, String::new()), (1.0, String::new())];
         for true_rate in [0.02, 0.5, 0.9] {
             for alike in [0.0, 0.2, 0.6] {
                 number += 1;
@@ -123,24 +125,26 @@ fn shares(count: u64) -> bool {
                     let mut noise = Noise::of(number, experiment);
                     one_rate(&mut noise, (prompts, repetitions), (true_rate, alike))
                 });
-                let size = format!("{prompts} x {repetitions}");
-                let truth = format!("{true_rate}, correlation {alike}");
-                all &= told(
-                    "rate",
-                    &size,
-                    &truth,
-                    share(&held, |held| held.0),
-                    Limit::AtLeast(0.90),
-                );
-                told(
-                    "difference of rates",
-                    &size,
-                    &truth,
-                    share(&held, |held| held.1),
-                    Limit::None,
-                );
+                let covered = [share(&held, |held| held.0), share(&held, |held| held.1)];
+                for (worst, covered) in worst.iter_mut().zip(covered) {
+                    if covered < worst.0 {
+                        let cell = format!("{true_rate}, correlation {alike} (worst of nine)");
+                        *worst = (covered, cell);
+                    }
+                }
             }
         }
+        let size = format!("{prompts} x {repetitions}");
+        let [(of_rate, where_rate), (of_difference, where_difference)] = worst;
+        all &= told("rate", &size, &where_rate, of_rate, Limit::AtLeast(0.90));
+        let none = Limit::None;
+        told(
+            "difference of rates",
+            &size,
+            &where_difference,
+            of_difference,
+            none,
+        );
     }
     all
 }

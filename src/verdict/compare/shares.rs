@@ -4,7 +4,7 @@
 //! difference and its interval lie within -1 and 1; repetitions of a prompt count as one prompt.
 //!
 //! With repetitions the differences of the prompts have Student's t. Where they are the same on every
-//! prompt there is no t, and with one answer a side and prompt there is McNemar's test and Newcombe's
+//! prompt there is no t, and with one answer a side and prompt there is `McNemar`'s test and Newcombe's
 //! interval; a claim about a line is then tested by the level at which that interval just reaches it.
 
 use crate::stats::distributions::normal_sf;

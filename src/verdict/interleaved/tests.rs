@@ -4,6 +4,9 @@ use crate::record::Outcome;
 use crate::suite::{Bounds, Gate, Metric};
 use crate::units::{Nanos, Usd};
 use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence};
+use crate::verdict::judgement::Procedure::{
+    AlignedRanks, RateDifference, RatioOfMeans, TailShares,
+};
 use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, Verdict};
 
 use super::*;
@@ -142,6 +145,14 @@ fn a_slower_model_has_regressed_and_a_faster_one_improved() {
     assert_eq!(of(&judgement, Metric::Cost).verdict, Verdict::Ok);
 }
 
+/// The default gate with other primary metrics.
+fn primary(metrics: &[Metric]) -> Gate {
+    Gate {
+        primary: metrics.to_vec(),
+        ..Gate::default()
+    }
+}
+
 /// The default gate with another tolerance of TTFT and no floor.
 fn tolerating(tolerance: f64) -> Gate {
     let bounds = |metric| {
@@ -169,7 +180,6 @@ fn eleven_metrics_have_four_procedures() {
         .iter()
         .map(|one| (one.metric, one.primary, one.procedure))
         .collect();
-    use Procedure::{AlignedRanks, RateDifference, RatioOfMeans, TailShares};
     assert_eq!(
         told,
         [
@@ -207,8 +217,7 @@ fn more_is_better_where_it_is() {
             one
         }
     });
-    let mut gate = Gate::default();
-    gate.primary = vec![Metric::OutputRate, Metric::Completed];
+    let gate = primary(&[Metric::OutputRate, Metric::Completed]);
     let judgement = interleaved(&evidence, "a", &gate);
     let completed = of(&judgement, Metric::Completed);
     assert_eq!(completed.verdict, Verdict::Regressed, "{completed:#?}");
@@ -337,24 +346,24 @@ fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
         }
         one
     });
-    let mut gate = Gate::default();
-    gate.bounds = vec![(
-        Metric::Ttft,
-        Bounds {
-            tolerance: 0.5,
-            margin: 0.6,
-            floor_ns: None,
-        },
-    )];
+    let generous = Bounds {
+        tolerance: 0.5,
+        margin: 0.6,
+        floor_ns: None,
+    };
+    let gate = Gate {
+        bounds: vec![(Metric::Ttft, generous)],
+        ..Gate::default()
+    };
     let judgement = interleaved(&evidence, "a", &gate);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!((ttft.primary, ttft.verdict), (false, Verdict::Inconclusive));
     assert_eq!(ttft.reasons, [Reason::ReasoningDiffers]);
     assert_eq!((ttft.effect, ttft.tests), (None, None));
-    let ttfa = of(&judgement, Metric::Ttfa);
-    assert_eq!((ttfa.primary, ttfa.verdict), (true, Verdict::Regressed));
+    let answer = of(&judgement, Metric::Ttfa);
+    assert_eq!((answer.primary, answer.verdict), (true, Verdict::Regressed));
     assert!(
-        (ttfa.bounds.tolerance - 0.5).abs() < 1e-12,
+        (answer.bounds.tolerance - 0.5).abs() < 1e-12,
         "the bounds of TTFT"
     );
 }
@@ -532,8 +541,7 @@ fn one_answer_a_prompt_is_judged_by_mcnemar() {
             one.passed = Some(variant == 0 || prompt >= lost);
             one
         });
-        let mut gate = Gate::default();
-        gate.primary = vec![Metric::PassRate];
+        let gate = primary(&[Metric::PassRate]);
         let judgement = interleaved(&evidence, "a", &gate);
         of(&judgement, Metric::PassRate).clone()
     };
