@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
+use crate::plan::Caution;
 use crate::report::forecast;
 use crate::suite::Suite;
 use crate::verdict::{TYPICAL_NOISE, power, worst_cost};
@@ -31,8 +32,11 @@ pub(super) fn check(paths: &[PathBuf]) -> Result<u8, Failure> {
                 let power = power(&suite, TYPICAL_NOISE);
                 let told = forecast::check(&suite, &power, &cost, &catalog.source().date);
                 write!(out, "{told}")?;
-                for (_, said) in foresight::warnings(&suite, &catalog) {
-                    writeln!(io::stderr(), "warning: {}: {said}", path.display())?;
+                for (caution, said) in foresight::warnings(&suite, &catalog) {
+                    // How many prompts a verdict needs is among what a suite can find, above.
+                    if !matches!(caution, Caution::FewPrompts { .. }) {
+                        writeln!(io::stderr(), "warning: {}: {said}", path.display())?;
+                    }
                 }
             }
             Err(failure) => {

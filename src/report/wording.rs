@@ -24,87 +24,36 @@ struct Words {
     not_worse: &'static str,
 }
 
+#[rustfmt::skip] // A table reads as a table.
 const fn words(metric: Metric) -> Words {
     let [name, noun, better, worse, not_worse] = match metric {
-        Metric::Ttft => [
-            "TTFT",
-            "TTFT",
-            "answers first",
-            "is slower to answer",
-            "is not slower to answer",
-        ],
-        Metric::Ttfa => [
-            "TTFA",
-            "TTFA",
-            "begins its answer first",
-            "is slower to begin its answer",
-            "is not slower to begin its answer",
-        ],
-        Metric::ExperiencedTtft => [
-            "experienced TTFT",
-            "experienced TTFT",
-            "answers first, retries counted",
-            "is slower to answer, retries counted",
-            "is not slower to answer, retries counted,",
-        ],
-        Metric::Latency => [
-            "latency",
-            "latency",
-            "is done first",
-            "is slower to the end",
-            "is not slower to the end",
-        ],
-        Metric::TtftTail => [
-            "TTFT tail",
-            "share of late first tokens",
-            "is late less often",
-            "is late more often",
-            "is not late more often",
-        ],
-        Metric::InterTokenLatency => [
-            "gap",
-            "mean gap",
-            "writes with shorter gaps",
-            "writes with longer gaps",
-            "does not write with longer gaps",
-        ],
-        Metric::OutputRate => [
-            "output tok",
-            "output rate",
-            "writes faster",
-            "writes slower",
-            "does not write slower",
-        ],
-        Metric::OutputTokens => [
-            "tokens out",
-            "tokens",
-            "needs fewer tokens",
-            "needs more tokens",
-            "does not need more tokens",
-        ],
+        Metric::Ttft => ["TTFT", "TTFT",
+            "answers first", "is slower to answer", "is not slower to answer"],
+        Metric::Ttfa => ["TTFA", "TTFA",
+            "begins its answer first", "is slower to begin its answer",
+            "is not slower to begin its answer"],
+        Metric::ExperiencedTtft => ["experienced TTFT", "experienced TTFT",
+            "answers first, retries counted", "is slower to answer, retries counted",
+            "is not slower to answer, retries counted,"],
+        Metric::Latency => ["latency", "latency",
+            "is done first", "is slower to the end", "is not slower to the end"],
+        Metric::TtftTail => ["TTFT tail", "share of late first tokens",
+            "is late less often", "is late more often", "is not late more often"],
+        Metric::InterTokenLatency => ["gap", "mean gap",
+            "writes with shorter gaps", "writes with longer gaps",
+            "does not write with longer gaps"],
+        Metric::OutputRate => ["output tok", "output rate",
+            "writes faster", "writes slower", "does not write slower"],
+        Metric::OutputTokens => ["tokens out", "tokens",
+            "needs fewer tokens", "needs more tokens", "does not need more tokens"],
         Metric::Cost => ["cost", "cost", "is cheaper", "is dearer", "is not dearer"],
-        Metric::Completed => [
-            "completed",
-            "share of completed answers",
-            "completes more answers",
-            "completes fewer answers",
-            "does not complete fewer answers",
-        ],
-        Metric::PassRate => [
-            "pass rate",
-            "share of passed answers",
-            "passes more often",
-            "passes less often",
-            "does not pass less often",
-        ],
+        Metric::Completed => ["completed", "share of completed answers",
+            "completes more answers", "completes fewer answers",
+            "does not complete fewer answers"],
+        Metric::PassRate => ["pass rate", "share of passed answers",
+            "passes more often", "passes less often", "does not pass less often"],
     };
-    Words {
-        name,
-        noun,
-        better,
-        worse,
-        not_worse,
-    }
+    Words { name, noun, better, worse, not_worse }
 }
 
 /// Name of a metric in a table.

@@ -21,11 +21,15 @@ const STYLE: &str = "\
     .bold { font-weight: 600; }\n\
     .dim { fill: #59636e; }\n\
     .warning { fill: #9a6700; }\n\
+    .bad { fill: #d1242f; }\n\
+    .good { fill: #1a7f37; }\n\
     @media (prefers-color-scheme: dark) {\n\
     rect { fill: #0d1117; stroke: #3d444d; }\n\
     text { fill: #e6edf3; }\n\
     .dim { fill: #9198a1; }\n\
     .warning { fill: #d29922; }\n\
+    .bad { fill: #f85149; }\n\
+    .good { fill: #3fb950; }\n\
     }\n";
 
 /// Words in one style, from a column on.
@@ -115,6 +119,8 @@ fn class_of(code: &str) -> &'static str {
         "0" => "",
         "1" => "bold",
         "2" => "dim",
+        "31" => "bad",
+        "32" => "good",
         "33" => "warning",
         other => panic!("the picture has no style for the escape {other}: give it one"),
     }

@@ -31,11 +31,6 @@ fn the_page_of_a_small_run() {
     - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
     - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
     - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
-    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot sway.
-    - Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
-    - Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
-    - Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
@@ -155,11 +150,6 @@ fn the_page_of_an_interrupted_run_with_failures() {
     - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
     - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
     - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
-    - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot sway.
-    - Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
-    - Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
-    - Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
@@ -284,14 +274,6 @@ fn the_terminal_of_a_small_run() {
     0.0 % of the candidate's, 12.5 % of the reference's.
     TTFT of anthropic/claude; cost of anthropic/claude; completed of anthropic/claude: Prompts with values on both sides: 2;
     a verdict needs 6.
-    Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both
-    alike; what is left to allow for is chance, with prompts as the units.
-    Times, rates of output and tokens: ranks around each prompt's own median (CAR), which a few very slow answers cannot
-    sway.
-    Cost: the ratio of mean costs (Fieller's interval), because a bill is a sum.
-    Shares of completed and of right answers: the difference on each prompt, by Student's t over prompts (Newcombe's
-    interval where all prompts agree or have one answer a side).
-    Tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt.
     Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
     Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
     TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
@@ -354,20 +336,6 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     TTFT of anthropic/claude; cost of anthropic/claude;
     completed of anthropic/claude: Prompts with values on both
     sides: 2; a verdict needs 6.
-    Both sides of every comparison were asked the same prompts
-    at the same moments, so that drift and load fall on both
-    alike; what is left to allow for is chance, with prompts as
-    the units.
-    Times, rates of output and tokens: ranks around each
-    prompt's own median (CAR), which a few very slow answers
-    cannot sway.
-    Cost: the ratio of mean costs (Fieller's interval), because
-    a bill is a sum.
-    Shares of completed and of right answers: the difference on
-    each prompt, by Student's t over prompts (Newcombe's
-    interval where all prompts agree or have one answer a side).
-    Tail: how many answers lie beyond the slowest tenth of both
-    sides together, prompt by prompt.
     Effects are candidate over reference (points: candidate less
     reference), in brackets their 95 % intervals.
     Regressed or improved: by more than the tolerance; ok:

@@ -93,7 +93,7 @@ fn a_page_of_verdicts() {
     <details><summary>How it was judged, and why so</summary>
 
     - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - The chance to call any of the 3 primary comparisons regressed where none is worse by more than its tolerance is at most 2.5 % (Holm); the same for improved. Exploratory ones stand alone, at 2.5 % each.
+    - The chance to call any of the 3 primary comparisons regressed where none is worse by more than its tolerance is at most 2.5 % in all; the same for improved. Exploratory ones stand alone, at 2.5 % each.
     - TTFT, latency: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
     - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
     - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
@@ -121,11 +121,11 @@ fn a_screen_of_verdicts() {
     run A
 
     Against the reference openai/gpt-5-mini
-    candidate         metric                         effect  prompts    n  verdict       in words       detectable
-    anthropic/claude  ttft                0.62x (0.55–0.70)       20  200  improved      answers first           –
-    anthropic/claude  cost                2.50x (2.40–2.60)       20  200  regressed     is dearer               –
-    anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  cannot tell    6.5 points
-    left out at this width: CI, n ref, would need
+    candidate         metric                         effect  prompts    n  verdict       detectable  would need
+    anthropic/claude  ttft                0.62x (0.55–0.70)       20  200  improved               –           –
+    anthropic/claude  cost                2.50x (2.40–2.60)       20  200  regressed              –           –
+    anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
+    left out at this width: CI, n ref, in words
     cost of anthropic/claude: One prompt decides: without `long` it would be ok.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would.
     completed of anthropic/claude: Providers gave other shares of the answers than on the other side: see the routes.
@@ -142,9 +142,9 @@ fn a_screen_of_verdicts() {
     anthropic/claude  cost_per_request  $0.0100  $0.00125 (0.00100–0.00150)  200  yes
 
     Exploratory: not corrected for their number, and they never fail
-    candidate         metric              effect  prompts    n  n ref  verdict  in words
-    anthropic/claude  latency  1.02x (0.95–1.10)       20  200    200  ok       is not slower to the end by more than 20 %
-    left out at this width: CI
+    candidate         metric              effect      CI  prompts    n  verdict  in words
+    anthropic/claude  latency  1.02x (0.95–1.10)  98.3 %       20  200  ok       is not slower to the end by more than 20 %
+    left out at this width: n ref
     ");
 }
 
@@ -186,9 +186,9 @@ fn a_narrow_screen_of_verdicts() {
     left out at this width: n
 
     Exploratory: not corrected for their number, and they never fail
-    candidate         metric              effect  verdict
-    anthropic/claude  latency  1.02x (0.95–1.10)  ok
-    left out at this width: CI, prompts, n, n ref, in words
+    candidate         metric              effect  prompts    n  verdict
+    anthropic/claude  latency  1.02x (0.95–1.10)       20  200  ok
+    left out at this width: CI, n ref, in words
     ");
 }
 
