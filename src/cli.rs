@@ -145,13 +145,13 @@ struct RunArgs {
     project: Option<PathBuf>,
     /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
     /// noted in it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "verify"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "verify")]
     history: Option<PathBuf>,
     /// Where the run is made, in your words: only runs of the same label are compared with a history
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
     /// Look after whole rounds, and end when every primary comparison with the reference is decided
-    #[arg(long, conflicts_with_all = ["list", "verify", "history"])]
+    #[arg(long, conflicts_with_all = ["verify", "history"])]
     until_decided: bool,
     /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]

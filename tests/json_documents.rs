@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 17] = [
+const CALLS: [(&str, i32, Shape); 21] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -50,6 +50,22 @@ const CALLS: [(&str, i32, Shape); 17] = [
     ("runs reports/suite --json", 0, Shape::Runs),
     ("runs prune --keep 0 --json", 0, Shape::Prune),
     ("size suite.toml --json", 0, Shape::Sizes),
+    (
+        "compare reports/failing/latest --format json",
+        4,
+        Shape::Verdicts,
+    ),
+    (
+        "compare reports/suite/latest --format json",
+        0,
+        Shape::Verdicts,
+    ),
+    (
+        "accept reports/suite/latest --history past.jsonl --json",
+        0,
+        Shape::Accepted,
+    ),
+    ("history past.jsonl --json", 0, Shape::Trends),
     (
         "size suite.toml --detect 1% --from reports/failing/latest --json",
         0,

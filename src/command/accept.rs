@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
 use crate::verdict::{RunSummary, condense};
 
 use super::judging::enough_was_answered;
-use super::{Failure, exit, records};
+use super::{Failure, exit, print_json, records};
 
 /// What `bakeoff accept` was told.
 #[derive(Debug)]
@@ -31,12 +32,16 @@ pub struct Options {
 /// Version of what `--json` prints.
 const VERSION: u32 = 1;
 
-/// What was done, for programs.
-#[derive(Serialize)]
-struct Done<'a> {
+/// What `accept --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Done<'a> {
+    /// Version of this document.
     version: u32,
+    /// Name of the run.
     run: &'a str,
+    /// The history, as it was named.
     history: String,
+    /// What the run now is to it.
     standing: &'static str,
     /// Accepted runs of the current level, this one included.
     accepted: usize,
@@ -149,8 +154,7 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
             standing: standing.word(),
             accepted,
         };
-        serde_json::to_writer_pretty(&mut out, &done).map_err(io::Error::from)?;
-        return Ok(writeln!(out)?);
+        return Ok(print_json(&mut out, &done)?);
     }
     let runs = if accepted == 1 { "run" } else { "runs" };
     match standing {

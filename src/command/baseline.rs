@@ -34,7 +34,7 @@ impl<'a> Baseline<'a> {
     /// been accepted meanwhile.
     pub(super) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
         let history = of_suite(self.path, &self.suite)?;
-        if let Some(line) = history.torn() {
+        for line in history.torn() {
             let file = self.path.display();
             writeln!(
                 io::stderr(),

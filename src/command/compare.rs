@@ -11,7 +11,7 @@ use crate::report::{Compared, Judged};
 use crate::suite::Gate;
 use crate::verdict::{Changed, Judgement, against_run, comparable, condense};
 
-use super::judging::{Outcome, enough_was_answered};
+use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::records::{self, Read};
 use super::report::style;
 use super::{Failure, TOOL, github};
@@ -90,10 +90,12 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
             "warning: a model answered less than half of its trials: too little to judge it by"
         )?;
     }
+    let passing = judged.passing();
+    warn_of_inconclusive(passing, gate.on_inconclusive)?;
     Ok(Outcome {
         interrupted: false,
         incomplete: !sound,
-        passing: judged.passing(),
+        passing,
         on_inconclusive: gate.on_inconclusive,
     }
     .code())

@@ -25,7 +25,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = History::read(&options.file)?;
     let mut err = io::stderr();
     let file = options.file.display();
-    if let Some(line) = history.torn() {
+    for line in history.torn() {
         writeln!(
             err,
             "note: {file}:{line} was never finished; it is left out"

@@ -3,6 +3,8 @@
 //! Owns which finding wins where several hold. Must not know how anything was found out. Invariant: the
 //! order is 130, 1, 4, 3, 0, whatever else is true (2 never gets so far).
 
+use std::io::{self, Write};
+
 use crate::suite::OnInconclusive;
 use crate::verdict::{Passing, RunSummary};
 
@@ -38,6 +40,17 @@ impl Outcome {
             exit::DONE
         }
     }
+}
+
+/// Says that something could not be told, where the suite wants to hear of it but not to fail.
+pub(super) fn warn_of_inconclusive(passing: Passing, asked: OnInconclusive) -> io::Result<()> {
+    if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
+        writeln!(
+            io::stderr(),
+            "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
+        )?;
+    }
+    Ok(())
 }
 
 /// Whether each variant answered at least half of its trials: below that a comparison is about who was

@@ -19,7 +19,7 @@ use super::baseline::Baseline;
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
-use super::judging::{Outcome, enough_was_answered};
+use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
@@ -262,10 +262,12 @@ fn close(
     if let Some(baseline) = baseline.filter(|_| sound) {
         baseline.learn(run, manifest, judged)?;
     }
+    let (passing, on_inconclusive) = (judged.passing(), judged.gate.on_inconclusive);
+    warn_of_inconclusive(passing, on_inconclusive)?;
     Ok(Found {
         sound,
-        passing: judged.passing(),
-        on_inconclusive: judged.gate.on_inconclusive,
+        passing,
+        on_inconclusive,
     })
 }
 

@@ -6,9 +6,13 @@ use serde_json::Value;
 
 use crate::catalog::{ModelShownDocument, ModelsDocument};
 use crate::plan::PlanDocument;
-use crate::report::{Document, PruneDocument, RunsDocument, SizesDocument, VerificationDocument};
+use crate::report::{
+    Document, PruneDocument, RunsDocument, SizesDocument, TrendsDocument, VerdictsDocument,
+    VerificationDocument,
+};
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
+use super::accept::Done;
 use super::suite::CheckDocument;
 use super::{Failure, exit, print_json};
 
@@ -37,11 +41,17 @@ pub enum Shape {
     Prune,
     /// `size --json`.
     Sizes,
+    /// `compare --format json`.
+    Verdicts,
+    /// `accept --json`.
+    Accepted,
+    /// `history --json`.
+    Trends,
 }
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -53,6 +63,9 @@ impl Shape {
         Self::Runs,
         Self::Prune,
         Self::Sizes,
+        Self::Verdicts,
+        Self::Accepted,
+        Self::Trends,
     ];
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
@@ -69,6 +82,9 @@ impl Shape {
             Self::Runs => "runs",
             Self::Prune => "prune",
             Self::Sizes => "sizes",
+            Self::Verdicts => "verdicts",
+            Self::Accepted => "accepted",
+            Self::Trends => "trends",
         }
     }
 
@@ -86,6 +102,9 @@ impl Shape {
             Self::Runs => "what `runs --json` prints",
             Self::Prune => "what `runs prune --json` prints",
             Self::Sizes => "what `size --json` prints",
+            Self::Verdicts => "what `compare --format json` prints",
+            Self::Accepted => "what `accept --json` prints",
+            Self::Trends => "what `history --json` prints",
         }
     }
 
@@ -107,6 +126,9 @@ impl Shape {
             Self::Sizes => {
                 printed_schema::<SizesDocument<'_>>("Sizes of a suite that find a change")
             }
+            Self::Verdicts => printed_schema::<VerdictsDocument<'_>>("Verdicts of bakeoff"),
+            Self::Accepted => printed_schema::<Done<'_>>("A run that joined a history"),
+            Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
         }
     }
 }

@@ -46,7 +46,7 @@ pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use sizes::SizesDocument;
 pub use table::{Column, Shown, Table};
 pub use terminal::Style;
-pub use trends::Trends;
+pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{LimitTold, Section, Told, Verdicts};
 pub use verification::{Incomplete, VerificationDocument};
 pub use view::View;

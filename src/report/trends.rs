@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -36,40 +37,63 @@ pub struct Trends {
     trends: Vec<Trend>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What `history --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub struct TrendsDocument<'a> {
+    /// Version of this document.
     version: u32,
+    /// Name of the suite.
     suite: &'a str,
+    /// What is shown.
     metric: Metric,
+    /// Its unit.
     unit: &'static str,
+    /// Runs since the level began.
     runs: usize,
+    /// Those of them that were accepted.
     accepted: usize,
+    /// One a variant.
     variants: Vec<VariantDocument<'a>>,
 }
 
-#[derive(Serialize)]
+/// The trend of one variant.
+#[derive(Serialize, JsonSchema)]
 struct VariantDocument<'a> {
+    /// Its label.
     variant: &'a str,
+    /// The oldest first.
     runs: Vec<RunDocument<'a>>,
+    /// Where the level changed.
     changes: Vec<ChangeDocument<'a>>,
+    /// The smallest worsening that the next run can show: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
+    /// Runs that cannot be compared with the newest.
     left_out: usize,
 }
 
-#[derive(Serialize)]
+/// One run.
+#[derive(Serialize, JsonSchema)]
 struct RunDocument<'a> {
+    /// Its name.
     run: &'a str,
+    /// When it began, UTC.
+    #[schemars(with = "String")]
     started_at: jiff::Timestamp,
+    /// In the unit of the metric.
     level: f64,
+    /// What was decided about it.
     standing: &'static str,
 }
 
-#[derive(Serialize)]
+/// One change of level.
+#[derive(Serialize, JsonSchema)]
 struct ChangeDocument<'a> {
+    /// The first run of the new level.
     first_run: &'a str,
     /// New level over old; of shares new less old.
     change: f64,
+    /// Chance of such a split without a change, chosen as the best of many.
     p: f64,
 }
 
@@ -234,7 +258,7 @@ impl Trends {
             detectable: trend.floor,
             left_out: trend.left_out,
         });
-        let document = Document {
+        let document = TrendsDocument {
             version: VERSION,
             suite: &self.suite,
             metric: self.metric,

@@ -63,7 +63,7 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
         |effect| wording::effect_cell(scale, effect),
     );
     row.put("effect", cell);
-    let level = effect.map(|effect| effect.level);
+    let level = effect.map(|effect| wording::told_level(effect.level));
     row.put_figure("level", Figure::from_option(level, Figure::Share));
     row.put_figure("prompts", count(comparison.size.prompts));
     row.put_figure("candidate_n", count(comparison.size.candidate));
@@ -273,7 +273,7 @@ fn route_row(comparison: &Comparison, route: &Route) -> Row {
         |effect| wording::effect_cell(scale, effect),
     );
     row.put("effect", cell);
-    let level = route.effect.map(|effect| effect.level);
+    let level = route.effect.map(|effect| wording::told_level(effect.level));
     row.put_figure("level", Figure::from_option(level, Figure::Share));
     row.put_figure("verdict", Figure::Verdict(route.verdict));
     row.show("candidate", "candidate", 0);

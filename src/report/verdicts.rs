@@ -233,7 +233,10 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
         let said = wording::tolerated(comparison.metric, comparison.bounds);
         add(&mut tolerated, said);
         if let Some(effect) = &comparison.effect {
-            add(&mut levels, wording::percent(effect.level));
+            add(
+                &mut levels,
+                wording::percent(wording::told_level(effect.level)),
+            );
         }
     }
     if !levels.is_empty() {

@@ -3,7 +3,7 @@
 //! Owns what is told and in which order. Must not know Markdown, CSV or a terminal. Invariant: a
 //! pure function of manifest and summary; every format is written from it and adds no number.
 
-use crate::record::{Manifest, Status};
+use crate::record::{Manifest, Status, UntilDecided};
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheMode;
 use crate::verdict::RunSummary;
@@ -156,6 +156,9 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
             },
         ),
     ];
+    if let Some(looks) = &manifest.until_decided {
+        method.push(("until decided", until_decided(looks, suite.repetitions)));
+    }
     if let Some(world) = &endpoint.world {
         method.push(("simulated world", world.clone()));
     }
@@ -171,7 +174,7 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
                 "{} prompts x {} variants x {} repetitions = {} trials, digest {}",
                 suite.prompts.len(),
                 suite.variants.len(),
-                suite.repetitions,
+                manifest.rounds(),
                 manifest.planned_trials,
                 manifest.plan_digest,
             ),
@@ -229,6 +232,16 @@ fn caches(mode: CacheMode) -> Option<String> {
         }
     };
     Some(told.to_owned())
+}
+
+/// When a run looked whether its verdict was in, and what came of it.
+fn until_decided(looks: &UntilDecided, rounds_max: u32) -> String {
+    let rounds: Vec<String> = looks.looks.iter().map(u32::to_string).collect();
+    let ended = match looks.decided_after {
+        Some(round) => format!("ended after round {round} of at most {rounds_max}"),
+        None => "not ended by a look".to_owned(),
+    };
+    format!("looks planned after rounds {}; {ended}", rounds.join(", "))
 }
 
 /// What was selected on the command line, if anything.

@@ -97,6 +97,16 @@ pub(super) fn percent(share: f64) -> String {
     format!("{} %", round(share * 100.0))
 }
 
+/// A level of confidence as it is told: early looks have levels that would round to certainty, and none is.
+pub(super) fn told_level(level: f64) -> f64 {
+    const HIGHEST: f64 = 0.999;
+    if level < 1.0 {
+        level.min(HIGHEST)
+    } else {
+        level
+    }
+}
+
 /// What a verdict means for this metric, in a few words.
 pub(super) fn meaning(comparison: &Comparison) -> String {
     let words = words(comparison.metric);
@@ -170,7 +180,7 @@ fn interval(cell: &Cell, level: f64) -> String {
     let ends = ends.map_or_else(String::new, |(lower, upper)| {
         cell.figure.shown_ends(lower, upper)
     });
-    format!("{} CI {ends}", percent(level))
+    format!("{} CI {ends}", percent(told_level(level)))
 }
 
 /// `20 prompts x 10`, or both counts where the sides differ.

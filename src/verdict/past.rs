@@ -64,7 +64,7 @@ impl Past {
         let mut past = Self::default();
         let level = &history.entries()[history.level_start()..];
         let before = |entry: &&HistoryEntry| {
-            entry.run.started_at < today.started_at && entry.run.run != today.run
+            entry.run.started_at <= today.started_at && entry.run.run != today.run
         };
         for entry in level.iter().filter(before) {
             match entry.standing {

@@ -40,14 +40,15 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
     let begins = format!("{WARNINGS}{estimate}");
     assert!(ran.err.starts_with(&begins), "{}", ran.err);
     let checked = home.bakeoff("suite check suite.toml").run();
+    // How many prompts a verdict needs stands there among what the suite can find.
+    let (_, others) = WARNINGS.split_once('\n').unwrap();
     assert_eq!(
         checked.err,
-        WARNINGS.replace("warning: ", "warning: suite.toml: ")
+        others.replace("warning: ", "warning: suite.toml: ")
     );
-    assert_eq!(
-        checked.out,
-        "suite.toml: ok, 2 prompts, 3 models, 12 trials\n"
-    );
+    let expected = "suite.toml: ok, 2 prompts, 3 models, 12 trials\n";
+    assert!(checked.out.starts_with(expected), "{}", checked.out);
+    assert!(checked.out.contains("6 prompts"), "{}", checked.out);
 }
 
 #[test]
