@@ -167,6 +167,8 @@ pub(crate) fn looks(count: u64) -> bool {
         (STICKY, 1.0, Limit::AtMost(0.039), none),
         (TYPICAL, 1.2, Limit::AtLeast(0.73), none),
         (TYPICAL, 1.5, Limit::AtLeast(0.99), Limit::AtMost(0.52)),
+        (TYPICAL, 0.8, none, none),
+        (TYPICAL, 0.7, none, none),
     ];
     let mut all_hold = true;
     for (number, (profile, ratio, limit, use_limit)) in (100_u64..).zip(table) {
