@@ -280,10 +280,12 @@ proptest! {
 
     // A process may be killed at any byte: what was whole before stays readable, and can be added to.
     #[test]
-    fn every_prefix_is_readable(lines in prop::collection::vec(line(), 1..4), cut in 0.0..1.0_f64) {
+    fn every_prefix_is_readable(
+        lines in prop::collection::vec(line(), 1..4), cut in any::<prop::sample::Index>(),
+    ) {
         let whole: Vec<String> = lines.iter().map(|l| serde_json::to_string(l).unwrap()).collect();
         let bytes = whole.join("\n").into_bytes();
-        let cut = (cut * bytes.len() as f64) as usize;
+        let cut = cut.index(bytes.len() + 1);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ci.jsonl");
         fs::write(&file, &bytes[..cut]).unwrap();

@@ -10,10 +10,13 @@ mod condense;
 mod confirm;
 mod creep;
 mod draft;
+mod excess;
 #[cfg(test)]
 mod fixture;
 mod levels;
 mod matching;
+mod rates;
+mod screen;
 #[cfg(test)]
 mod tests;
 mod trend;
@@ -21,16 +24,18 @@ mod trend;
 use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, Standing};
 use crate::stats::history::{Prior, Spread};
 use crate::stats::interval::Alpha;
-use crate::stats::multiple::benjamini_hochberg;
-use crate::suite::{Gate, Metric};
+use crate::suite::{Bounds, Direction, Gate, Metric};
+use crate::units::Nanos;
 
+use super::compare::ruling::explored as explored_verdicts;
 use super::judgement::{
     Comparison, Effect, Influence, Judgement, Reason, Situation, Tests, Verdict,
 };
 use super::rule::{decide, family};
-use draft::{Draft, Excess, Pooled, Subject};
+use draft::{Draft, Excess};
 use levels::Asked;
 use matching::{Matching, counted, matching};
+use screen::{Pooled, Subject};
 
 pub use before::{Changed, Comparable, Refusal, against_run, comparable};
 pub use condense::condense;
@@ -125,6 +130,11 @@ fn judge(
         .control
         .as_deref()
         .and_then(|label| today.variant(label));
+    if let (Some(label), None) = (&gate.control, control) {
+        notes.push(format!(
+            "The control {label} is not in this run: nothing takes a slow hour off."
+        ));
+    }
     let mut drafts = Vec::new();
     for variant in &today.variants {
         if control.is_some_and(|control| control.label == variant.label) {
@@ -138,9 +148,9 @@ fn judge(
             pooled: Pooled::of(variant, &matching.accepted),
         };
         note_changed_variant(&subject, &mut notes);
-        for (metric, primary) in metrics(&subject, gate) {
+        for (metric, primary, bounds) in metrics(&subject, gate) {
             let prior = prior(today, matching, metric, control);
-            drafts.extend(subject.draft(metric, primary, gate.bounds_of(metric), prior));
+            drafts.extend(subject.draft(metric, primary, bounds, prior));
         }
     }
     let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
@@ -162,23 +172,29 @@ fn judge(
     }
 }
 
-/// Every metric, and whether it can fail a build. Where one side shows its reasoning and the other does
-/// not, first answer tokens stand in for first tokens; where retries differ, what a user waited is
-/// judged as well.
-fn metrics(subject: &Subject<'_>, gate: &Gate) -> Vec<(Metric, bool)> {
+/// Every metric, whether it can fail a build, and what is tolerated of it. Where one side shows its reasoning
+/// and the other does not, first answer tokens stand in for first tokens; where retries differ, what a
+/// user waited is judged as well. Both have the bounds of TTFT unless they have their own.
+fn metrics(subject: &Subject<'_>, gate: &Gate) -> Vec<(Metric, bool, Bounds)> {
     let first_token = gate.is_primary(Metric::Ttft);
-    let (reasoning, retries) = (
-        subject.reasoning_differs(),
-        subject.retries_differ().is_some(),
-    );
-    let primary = |metric| match metric {
-        Metric::Ttft if reasoning => false,
-        Metric::Ttfa if reasoning && first_token => true,
-        Metric::ExperiencedTtft if retries && !reasoning && first_token => true,
-        _ => gate.is_primary(metric),
+    let reasoning = subject.reasoning_differs();
+    let retries = subject.retries_differ().is_some();
+    let named = |metric: Metric| gate.bounds.iter().any(|(named, _)| *named == metric);
+    let question = |metric: Metric| {
+        let (primary, from_ttft) = match metric {
+            Metric::Ttft if reasoning => (false, false),
+            Metric::Ttfa if reasoning && first_token => (true, true),
+            Metric::ExperiencedTtft if retries && !reasoning && first_token => (true, true),
+            _ => (gate.is_primary(metric), false),
+        };
+        let bounds = if from_ttft && !named(metric) {
+            gate.bounds_of(Metric::Ttft)
+        } else {
+            gate.bounds_of(metric)
+        };
+        (metric, primary, bounds)
     };
-    let metrics = Metric::ALL.into_iter();
-    metrics.map(|metric| (metric, primary(metric))).collect()
+    Metric::ALL.into_iter().map(question).collect()
 }
 
 fn note_changed_variant(subject: &Subject<'_>, notes: &mut Vec<String>) {
@@ -233,7 +249,7 @@ fn decided(drafts: Vec<Draft>, alpha: Alpha) -> Vec<Comparison> {
     let (primary, explored) = (tests_of(true), tests_of(false));
     let tested = primary.iter().flatten().count();
     let mut primary = family(&primary, alpha).into_iter();
-    let mut explored = discoveries(&explored, alpha).into_iter();
+    let mut explored = explored_verdicts(&explored, alpha).into_iter();
     drafts
         .into_iter()
         .map(|draft| {
@@ -245,28 +261,6 @@ fn decided(drafts: Vec<Draft>, alpha: Alpha) -> Vec<Comparison> {
             finished(draft, level, verdict.unwrap_or(Verdict::Inconclusive))
         })
         .collect()
-}
-
-/// Verdicts of exploratory comparisons, by Benjamini and Hochberg.
-fn discoveries(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
-    let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
-    let adjust = |p: fn(&Tests) -> f64| {
-        benjamini_hochberg(&tested.iter().map(p).collect::<Vec<_>>()).into_iter()
-    };
-    let mut adjusted = adjust(|tests| tests.worse).zip(adjust(|tests| tests.better));
-    let verdict = |tests: &Option<Tests>| {
-        let (Some(tests), Some((worse, better))) = (tests, tests.and_then(|_| adjusted.next()))
-        else {
-            return Verdict::Inconclusive;
-        };
-        let adjusted = Tests {
-            worse,
-            better,
-            ..*tests
-        };
-        decide(adjusted, alpha)
-    };
-    tests.iter().map(verdict).collect()
 }
 
 /// A comparison with its verdict, its interval and what it could have found, at this level.
@@ -299,21 +293,29 @@ fn finished(draft: Draft, level: Alpha, verdict: Verdict) -> Comparison {
     comparison
 }
 
-/// A change of a time that is too small to be anybody's problem is none.
+/// A change in the direction of the verdict that is too small to be anybody's problem is none.
 fn hold_to_floor(comparison: &mut Comparison, median_change: f64) {
-    let changed = matches!(comparison.verdict, Verdict::Regressed | Verdict::Improved);
+    let regressed = comparison.verdict == Verdict::Regressed;
     let Some(floor_ns) = comparison.bounds.floor_ns else {
         return;
     };
-    if changed && comparison.metric.is_time() && median_change.abs() < floor_ns.0 as f64 {
+    if !(regressed || comparison.verdict == Verdict::Improved) || !comparison.metric.is_time() {
+        return;
+    }
+    let rises = regressed == (comparison.metric.direction() == Direction::LowerIsBetter);
+    let towards = if rises { median_change } else { -median_change }.max(0.0);
+    if towards < floor_ns.0 as f64 {
         comparison.verdict = Verdict::Ok;
-        comparison.reasons.insert(
-            0,
-            Reason::BelowFloor {
-                change_ns: std::time::Duration::from_secs_f64((median_change.abs() / 1e9).min(1e9))
-                    .into(),
-                floor_ns,
-            },
-        );
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not below 0; a cast of what is too large saturates"
+        )]
+        let change_ns = Nanos(towards.round() as u64);
+        let reason = Reason::BelowFloor {
+            change_ns,
+            floor_ns,
+        };
+        comparison.reasons.insert(0, reason);
     }
 }

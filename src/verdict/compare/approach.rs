@@ -7,7 +7,7 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::{Procedure, Tests};
 
-use super::claim::{Claim, Line};
+use super::claim::{self, Line};
 use super::means::Means;
 use super::ranks::Ranks;
 use super::shares::Shares;
@@ -69,14 +69,5 @@ pub(in crate::verdict) fn tests(
     metric: Metric,
     bounds: Bounds,
 ) -> Option<Tests> {
-    let p = |claim: Claim| {
-        approach
-            .p(claim.line(metric, bounds))
-            .filter(|p| !p.is_nan())
-    };
-    Some(Tests {
-        worse: p(Claim::Worse)?,
-        better: p(Claim::Better)?,
-        within_margin: p(Claim::WithinMargin)?,
-    })
+    claim::tests(metric, bounds, |line| approach.p(line))
 }

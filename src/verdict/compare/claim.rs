@@ -4,6 +4,7 @@
 //! exchanging the sides turns the line of *worse* into that of *better*.
 
 use crate::suite::{Bounds, Direction, Metric, Scale};
+use crate::verdict::judgement::Tests;
 
 /// What a test may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,20 @@ impl Claim {
             },
         }
     }
+}
+
+/// The p values of the three claims, of which `p` gives that of a line; `None` where it has none.
+pub(in crate::verdict) fn tests(
+    metric: Metric,
+    bounds: Bounds,
+    p: impl Fn(Line) -> Option<f64>,
+) -> Option<Tests> {
+    let p = |claim: Claim| p(claim.line(metric, bounds)).filter(|p| !p.is_nan());
+    Some(Tests {
+        worse: p(Claim::Worse)?,
+        better: p(Claim::Better)?,
+        within_margin: p(Claim::WithinMargin)?,
+    })
 }
 
 impl Line {

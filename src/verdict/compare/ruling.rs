@@ -68,7 +68,7 @@ pub(in crate::verdict) fn by_tests(
 }
 
 /// Verdicts of exploratory comparisons.
-fn explored(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
+pub(in crate::verdict) fn explored(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
     let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
     let adjusted = |p: fn(&Tests) -> f64| {
         let all: Vec<f64> = tested.iter().map(p).collect();

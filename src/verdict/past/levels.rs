@@ -78,6 +78,9 @@ fn of_variant(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, Cell> 
     cells
 }
 
+/// Runs with their cells, and the digests of the prompts that all of them have.
+type Meeting<'a, T> = (Vec<(T, BTreeMap<&'a str, Cell>)>, Vec<&'a str>);
+
 /// Runs whose prompts meet, newest first: a run is left out where it would take the common prompts below
 /// `fewest`, or below four fifths of those of the newest.
 fn meeting<'a, T>(
@@ -85,7 +88,7 @@ fn meeting<'a, T>(
     mut common: Vec<&'a str>,
     fewest: usize,
     runs_max: usize,
-) -> (Vec<(T, BTreeMap<&'a str, Cell>)>, Vec<&'a str>) {
+) -> Meeting<'a, T> {
     let mut used = Vec::new();
     let mut at_first = 0;
     for (run, cells) in newest_first {
