@@ -2,7 +2,7 @@
 //!
 //!     a_i + [k = B] (b_i + ln ratio) + run + d_t + e
 //!
-//! with a_i the prompt's level, b_i what the prompt makes of the change, d_t a drift that both sides of a
+//! with `a_i` the prompt's level, `b_i` what the prompt makes of the change, `d_t` a drift that both sides of a
 //! slot share (autoregressive, 0.95 from slot to slot), and e noise: normal, now and then an outlier, now
 //! and then a hit of a prompt cache.
 

@@ -2,12 +2,15 @@
 //!
 //! Owns when a run looks, and how certain a comparison must be at each look. Must not know the engine, nor
 //! money. Invariant: all looks together call a comparison regressed without a worsening with a chance of at
-//! most its share of alpha / 2; what was decided at one look stays decided.
+//! most its share of alpha / 2; what was decided at one look stays decided, but for an *ok*, which may yet
+//! become more than that.
 //!
 //! Whole rounds are the unit. Each of the m primary comparisons spends alpha / (2 m) a side by a spending
 //! function of O'Brien and Fleming's type (`stats::sequential`); the run may stop when all are decided, and
 //! none is dropped before. A comparison that no further round of the same prompts can decide (nothing
-//! measured, too few prompts, shares that are equal on every prompt) holds no run up. A run that ends
+//! measured, too few prompts, shares that are equal on every prompt) holds no run up. *Ok* is nearly always
+//! the first to be certain, also of a model that is much better: while "better" or "worse" is promising, it
+//! does not stop a run. All looks are paid for, so that going on costs requests and no certainty. A run that ends
 //! between looks, or before it is decided, makes its last look there, with all that is left to spend: fair
 //! only where its end had nothing to do with its results.
 
@@ -24,6 +27,8 @@ use super::judgement::{Comparison, Judgement, Reason, Situation, Verdict};
 
 /// The most looks: more spend so little each that they save nothing.
 const LOOKS_MAX: u32 = 10;
+/// A claim with a p value below this may be certain a few rounds later.
+const PROMISING: f64 = 0.10;
 /// Of one round nothing can be said about noise.
 const FIRST_LOOK: u32 = 2;
 
@@ -47,6 +52,8 @@ pub struct Standing {
     pub decided: Option<(Verdict, u32)>,
     /// No further round can decide it.
     pub exhausted: bool,
+    /// It is *ok*, and a few more rounds may show that it is better (or worse) than that.
+    pub promising: bool,
 }
 
 /// How a run stands after some rounds.
@@ -164,16 +171,27 @@ pub fn decided(
                     metric,
                     decided: None,
                     exhausted: false,
+                    promising: false,
                 });
             }
             let one = &mut standing[place];
             one.exhausted = !finding.may_be_decided_later();
-            if one.decided.is_none() && verdict != Verdict::Inconclusive {
+            one.promising = finding
+                .tests
+                .is_some_and(|tests| tests.worse.min(tests.better) < PROMISING);
+            let is_open = match one.decided.map(|(before, _)| before) {
+                None => true,
+                Some(before) => before == Verdict::Ok && verdict != Verdict::Ok,
+            };
+            if is_open && verdict != Verdict::Inconclusive {
                 one.decided = Some((verdict, round));
             }
+            one.promising &= one
+                .decided
+                .is_some_and(|(verdict, _)| verdict == Verdict::Ok);
         }
     }
-    let settled = |one: &Standing| one.decided.is_some() || one.exhausted;
+    let settled = |one: &Standing| one.exhausted || (one.decided.is_some() && !one.promising);
     SequentialState {
         rounds: rounds_done,
         all_decided: !standing.is_empty() && standing.iter().all(settled),
@@ -233,7 +251,7 @@ fn stands(comparison: &mut Comparison, state: &SequentialState) {
     if comparison.verdict == verdict {
         return;
     }
-    // What was decided early stands, whatever later rounds added: that is what was paid for.
+    // What was decided early stands, whatever later rounds added.
     comparison.verdict = verdict;
     comparison
         .reasons

@@ -69,6 +69,27 @@ fn a_large_difference_is_decided_early() {
 }
 
 #[test]
+fn a_much_better_model_is_not_merely_ok() {
+    // "Not worse by more than the margin" is certain first: the run goes on while "better" is promising.
+    let evidence = run((2, 20, 10), |one, variant, prompt, repetition| {
+        let place = (prompt * 104_729 + repetition * 7_919 + variant * 1_299_709) * 2_654_435_761;
+        let scatter = (2.0 * ((place >> 9) % 997) as f64 / 997.0).exp();
+        slower(one, if variant == 1 { 0.8 * scatter } else { scatter })
+    });
+    let gate = gate(&[Metric::Ttft]);
+    let looks = Looks::plan(10, 1, &gate);
+    let at = |round| decided(&evidence, "a", &gate, &looks, round);
+    let ok =
+        (2..=10).find(|&round| matches!(at(round).comparisons[0].decided, Some((Verdict::Ok, _))));
+    let ok = ok.expect("ok is certain first");
+    assert!(at(ok).comparisons[0].promising && !at(ok).all_decided);
+    let done = (2..=10).find(|&round| at(round).all_decided).unwrap();
+    let judgement = sequential(&evidence, "a", &gate, &looks, done);
+    assert!(done > ok && done < 10, "{ok} {done}");
+    assert_eq!(verdict_of(&judgement, Metric::Ttft), Verdict::Improved);
+}
+
+#[test]
 fn a_run_cut_short_spends_what_is_left() {
     // Too small a difference for an early look, large enough for the last: where the run ends is last.
     let evidence = run((2, 20, 10), |one, variant, prompt, _| {
