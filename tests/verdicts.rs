@@ -45,9 +45,8 @@ fn suite(repetitions: u32, gate: &str, word: &str) -> String {
          repetitions = {repetitions}\nconcurrency = 8\nwarmup = 0\n\
          [gate]\nprimary = [\"latency\"]\ntolerance = \"50%\"\nmargin = \"150%\"\n{gate}\n"
     );
-    for number in 0..8 {
-        text += &format!("[[prompts]]\nid = \"p{number}\"\nuser = \"{word} {number}?\"\n");
-    }
+    let prompt = |number| format!("[[prompts]]\nid = \"p{number}\"\nuser = \"{word} {number}?\"\n");
+    text.extend((0..8).map(prompt));
     text
 }
 

@@ -64,6 +64,9 @@ pub(super) fn enough_was_answered(summary: &RunSummary) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use OnInconclusive::{Fail, Pass, Warn};
+    use Passing::{Failed, Inconclusive, Passed};
+
     use super::*;
 
     #[test]
@@ -79,8 +82,6 @@ mod tests {
             }
             .code()
         };
-        use OnInconclusive::{Fail, Pass, Warn};
-        use Passing::{Failed, Inconclusive, Passed};
         assert_eq!(code(true, true, Failed, Fail), exit::INTERRUPTED);
         assert_eq!(code(false, true, Failed, Fail), exit::FAILED);
         assert_eq!(code(false, true, Inconclusive, Fail), exit::INCOMPLETE);

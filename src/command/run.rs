@@ -187,7 +187,9 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
             (Event::Finished(sample), looking) => {
                 journal.append(sample)?;
                 remedies.add(sample, || job.explain(sample, opened));
-                looking.iter_mut().for_each(|looking| looking.add(sample));
+                if let Some(looking) = looking {
+                    looking.add(sample);
+                }
             }
             (Event::Look { round }, Some(looking)) => {
                 let (flow, said) = looking.look(*round);

@@ -4,17 +4,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
-use crate::record::{JournalError, Run};
+use crate::record::Run;
 use crate::report::SizesDocument;
 use crate::report::forecast::{NoiseSource, Sizing, sizes};
 use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
-use crate::verdict::{
-    self, Evidence, EvidenceFold, Shown, TYPICAL_NOISE, noise_shown, noisiest, worst_cost,
-};
+use crate::verdict::{self, Shown, TYPICAL_NOISE, noise_shown, noisiest, worst_cost};
 
 use super::suite::prices;
-use super::{Failure, exit, files, print_json, run};
+use super::{Failure, exit, files, print_json, records, run};
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
 const PILOT_PROMPTS: usize = 10;
@@ -154,24 +152,7 @@ fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
 fn shown(folder: &Path) -> Result<(String, Option<Shown>), Failure> {
     let run = Run::open(folder)?;
     let manifest = run.manifest()?;
-    let mut fold = EvidenceFold::new(&manifest);
-    let mut lost = 0_u64;
-    for sample in run.samples()? {
-        match sample {
-            Ok(sample) => fold.add(&sample),
-            // The rest of the run still shows its noise.
-            Err(JournalError::Line { .. }) => lost += 1,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if lost > 0 {
-        let folder = folder.display();
-        writeln!(
-            io::stderr(),
-            "warning: {lost} lines of {folder} are no samples; they are left out"
-        )?;
-    }
-    let evidence: Evidence = fold.snapshot();
+    let evidence = records::read(&run, &manifest)?.evidence;
     let shown = noise_shown(&evidence, &manifest.suite.reference);
     Ok((manifest.run, noisiest(&shown).cloned()))
 }

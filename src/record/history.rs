@@ -388,14 +388,14 @@ impl History {
     pub fn read(path: &Path) -> Result<Self, JournalError> {
         let mut reader = Reader::<_, HistoryLine>::open_file(path)?;
         let (mut lines, mut torn) = (Vec::new(), Vec::new());
-        for read in reader.by_ref() {
+        while let Some(read) = reader.next() {
             match read {
                 Ok(line) => lines.push(line),
                 Err(JournalError::Line {
                     line,
                     problem: LineProblem::Broken(error),
                     ..
-                }) if error.is_eof() => torn.push(line),
+                }) if error.is_eof() || reader.cut_within_a_number(&error) => torn.push(line),
                 Err(error) => return Err(error),
             }
         }

@@ -265,6 +265,26 @@ fn the_past_of_a_run_lies_beside_it() {
     assert!(error.starts_with("past.jsonl:1: column 2"), "{error}");
 }
 
+#[test]
+fn a_line_cut_within_a_number_is_unfinished() {
+    // A number that is cut after its sign or point is a wrong number, not an end that came too early.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ci.jsonl");
+    let line = serde_json::to_string(&accepted("z", 9)).unwrap();
+    for cut in ["-", "1.", "2e", "2e+"] {
+        fs::write(&file, format!("{{\"version\":{cut}\n{line}\n")).unwrap();
+        let history = History::read(&file).unwrap();
+        assert_eq!(
+            (history.torn(), history.entries().len()),
+            (&[1][..], 1),
+            "{cut}"
+        );
+    }
+    // What is no line of ours is a problem, whatever it ends with.
+    fs::write(&file, format!("done -\n{line}\n")).unwrap();
+    assert!(History::read(&file).is_err());
+}
+
 proptest! {
     // A history is read as it was written, and written again as it was read.
     #[test]

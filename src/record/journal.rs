@@ -362,6 +362,13 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
         self.torn
     }
 
+    /// Whether the line just read is wrong at its very end, where a number goes on: cut there, it reads
+    /// as a wrong number instead of an unfinished line.
+    pub fn cut_within_a_number(&self, error: &serde_json::Error) -> bool {
+        error.column() >= self.line.len()
+            && matches!(self.line.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
+    }
+
     /// How many lines so far were no records; a torn last one is not counted.
     pub fn broken(&self) -> u64 {
         self.broken

@@ -34,7 +34,8 @@ pub struct Trends {
     accepted: usize,
     /// Metrics that the history has, this one included.
     metrics: Vec<Metric>,
-    trends: Vec<Trend>,
+    /// One a variant.
+    shown: Vec<Trend>,
 }
 
 /// What `history --json` prints.
@@ -111,7 +112,7 @@ impl Trends {
             runs: history.entries().len(),
             accepted: accepted.count(),
             metrics: Metric::ALL.into_iter().filter(has).collect(),
-            trends: all
+            shown: all
                 .into_iter()
                 .filter(|trend| trend.metric == metric)
                 .collect(),
@@ -125,12 +126,12 @@ impl Trends {
             "{}: {runs}, {accepted} accepted in the current level\n",
             text::one_line(&self.suite)
         );
-        for trend in &self.trends {
+        for trend in &self.shown {
             self.push_variant(&mut page, trend);
         }
         let others = self.metrics.iter().filter(|metric| **metric != self.metric);
         let others: Vec<&str> = others.map(|metric| metric.word()).collect();
-        if self.trends.is_empty() {
+        if self.shown.is_empty() {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
@@ -234,7 +235,7 @@ impl Trends {
             Scale::Ratio => shift.exp(),
             Scale::Points => shift,
         };
-        let variants = self.trends.iter().map(|trend| VariantDocument {
+        let variants = self.shown.iter().map(|trend| VariantDocument {
             variant: &trend.variant,
             runs: trend
                 .points
