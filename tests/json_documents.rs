@@ -67,7 +67,7 @@ const CALLS: [(&str, i32, Shape); 21] = [
     ),
     ("history past.jsonl --json", 0, Shape::Trends),
     (
-        "size suite.toml --detect 1% --from reports/failing/latest --json",
+        "size suite.toml --detect 30% --from reports/suite/latest --json",
         0,
         Shape::Sizes,
     ),
@@ -83,7 +83,7 @@ fn path(shape: Shape) -> PathBuf {
 fn suite(name: &str, models: &str) -> String {
     format!(
         "name = \"{name}\"\nmodels = [{models}]\nrepetitions = 2\n\
-         [[prompts]]\nid = \"p\"\nuser = \"hi\"\n"
+         [[prompts]]\nid = \"p\"\nuser = \"hi\"\n\n[[prompts]]\nid = \"q\"\nuser = \"ho\"\n"
     )
 }
 
