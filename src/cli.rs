@@ -4,8 +4,9 @@
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
 mod judging;
+mod runs;
+mod size;
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
@@ -16,11 +17,11 @@ use clap_mangen::Man;
 use crate::command::pages::Page;
 use crate::command::schema::Shape;
 use crate::command::{self, Verb};
-use crate::record::{Age, Retention};
 use crate::suite::import::Origin;
-use crate::suite::parse_percent;
 
 use judging::{AcceptArgs, CompareArgs, HistoryArgs};
+use runs::{RunsArgs, runs_options};
+use size::{SizeArgs, size_options};
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -199,53 +200,6 @@ enum FormatArg {
     Hlog,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff size suites/ci.toml --detect 20%\n  \
-    bakeoff size suites/ci.toml --detect 10% --from reports/ci/latest\n  \
-    bakeoff size suites/ci.toml --pilot --endpoint vercel")]
-struct SizeArgs {
-    /// The suite, a TOML file
-    suite: PathBuf,
-    /// The smallest change of TTFT that shall be found
-    #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
-    detect: f64,
-    /// The chance with which it shall be found
-    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
-    power: f64,
-    /// Folder of a run that shows the noise; without it the suite's latest one
-    #[arg(long, value_name = "DIR")]
-    from: Option<PathBuf>,
-    /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
-    #[arg(long, conflicts_with_all = ["from", "json"])]
-    pilot: bool,
-    /// Where a pilot run is sent
-    #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
-    endpoint: Option<String>,
-    /// World of the simulated gateway for a pilot run
-    #[arg(long, value_name = "FILE", requires = "pilot")]
-    world: Option<PathBuf>,
-    /// Folder that holds the runs
-    #[arg(short, long, value_name = "DIR", default_value = "reports")]
-    output: PathBuf,
-    /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
-    #[arg(long, value_name = "FILE")]
-    project: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-fn share_above_zero(text: &str) -> Result<f64, String> {
-    let share = parse_percent(text).filter(|share| *share > 0.0 && *share <= 10.0);
-    share.ok_or_else(|| "it must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
-}
-
-fn chance(text: &str) -> Result<f64, String> {
-    let share = parse_percent(text).filter(|share| (0.5..=0.99).contains(share));
-    share.ok_or_else(|| "it must be a percentage from 50% to 99%, such as 80%".to_owned())
-}
-
 #[derive(Debug, Subcommand)]
 enum SuiteArgs {
     /// Say every problem of suite files, with its place, and what will disappoint; send nothing
@@ -259,55 +213,6 @@ enum SuiteArgs {
         /// Print JSON
         #[arg(long)]
         json: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  \
-        bakeoff runs\n  \
-        bakeoff runs reports/quickstart --json\n  \
-        bakeoff runs prune --older-than 30d --keep 10"
-)]
-struct RunsArgs {
-    #[command(subcommand)]
-    verb: Option<RunsVerb>,
-    /// Folder that holds the runs, or those of one suite [default: reports]
-    #[arg(value_name = "DIR")]
-    folder: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum RunsVerb {
-    /// Delete old runs: those beyond every bound that is given
-    #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
-    #[command(after_help = "Examples:\n  \
-        bakeoff runs prune --older-than 30d\n  \
-        bakeoff runs prune --older-than 30d --keep 10 --yes\n  \
-        bakeoff runs prune reports/quickstart --keep 10 --dry-run --json\n\n\
-        Without --yes nothing is deleted. What stays in any case: the run that `latest` points at, one\n\
-        that says it is running (unless it began 7 days ago), one whose folder was renamed, and one\n\
-        with a folder or a link in it. Links are not followed.")]
-    Prune {
-        /// Folder that holds the runs, or those of one suite [default: reports]
-        #[arg(value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Only runs that began longer ago, such as 12h, 30d or 8w
-        #[arg(long, value_name = "AGE", group = "bound")]
-        older_than: Option<Age>,
-        /// Only runs beyond so many newest ones of their suite
-        #[arg(long, value_name = "N", group = "bound")]
-        keep: Option<usize>,
-        /// Delete them; otherwise it is only told what would be deleted
-        #[arg(short, long)]
-        yes: bool,
-        /// Delete nothing, which is what happens without --yes
-        #[arg(long, conflicts_with = "yes")]
-        dry_run: bool,
     },
 }
 
@@ -490,27 +395,6 @@ fn verb(args: VerbArgs) -> Verb {
     }
 }
 
-fn runs_options(args: RunsArgs) -> command::runs::Options {
-    let (folder, what) = match args.verb {
-        None => (args.folder, command::runs::What::List),
-        Some(RunsVerb::Prune {
-            folder,
-            older_than,
-            keep,
-            yes,
-            dry_run: _,
-        }) => {
-            let retention = Retention { older_than, keep };
-            (folder, command::runs::What::Prune { retention, yes })
-        }
-    };
-    command::runs::Options {
-        folder,
-        what,
-        json: args.json,
-    }
-}
-
 fn completions(shell: Shell) -> Page {
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "bakeoff", &mut bytes);
@@ -566,38 +450,6 @@ fn run_options(args: RunArgs) -> command::run::Options {
             (false, false) => command::run::Mode::Measure,
         },
         quiet: args.quiet,
-        json: args.json,
-    }
-}
-
-fn size_options(args: SizeArgs) -> command::size::Options {
-    let pilot = || {
-        // The defaults of `run` are written in one place: its flags.
-        let words = [
-            OsStr::new("bakeoff"),
-            OsStr::new("run"),
-            OsStr::new("--"),
-            args.suite.as_os_str(),
-        ];
-        let VerbArgs::Run(run) = Cli::parse_from(words).verb else {
-            unreachable!("the words name `run`")
-        };
-        Box::new(command::run::Options {
-            endpoint: args.endpoint.clone(),
-            world: args.world.clone(),
-            output: args.output.clone(),
-            project: args.project.clone(),
-            ..run_options(run)
-        })
-    };
-    command::size::Options {
-        pilot: args.pilot.then(pilot),
-        suite: args.suite,
-        detect: args.detect,
-        power: args.power,
-        from: args.from,
-        output: args.output,
-        project: args.project,
         json: args.json,
     }
 }

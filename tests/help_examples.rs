@@ -46,17 +46,34 @@ fn folder() -> Home {
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
         )
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
-    // Each prompt once, all at the same time: of its hundred and sixty trials nothing else is learnt.
+    // Each prompt three times, which is enough to look early, all prompts at the same time.
     let suite = home.read("suites/quickstart.toml");
     let quick = suite
-        .replace("repetitions = 4", "repetitions = 1")
+        .replace("repetitions = 4", "repetitions = 3")
         .replace("concurrency = 4", "concurrency = 8");
     assert_eq!(quick.len(), suite.len());
     assert_ne!(quick, suite);
     let home = home.with("suites/quickstart.toml", &quick);
-    home.bakeoff("run suites/quickstart.toml --quiet --prompt capital")
+    one_prompt(&home);
+    for copy in [
+        "before",
+        "after",
+        "reports/quickstart/20261101T070000Z-ab12cd",
+    ] {
+        home.shell(&format!("cp -RL reports/quickstart/latest {copy}"))
+            .run();
+    }
+    home.bakeoff("accept before --history baselines/quickstart.jsonl")
+        .run();
+    home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20")
         .run();
     home
+}
+
+/// A run of too few prompts for a verdict, so that comparing its models fails nothing.
+fn one_prompt(home: &Home) {
+    home.bakeoff("run suites/quickstart.toml --quiet --prompt capital")
+        .run();
 }
 
 /// Runs one line; what it needs of a network is at `url`.
@@ -103,10 +120,11 @@ fn every_example_works() {
         for line in runs.iter().flat_map(|verb| verb.examples()) {
             scope.spawn(move || run(home, line, url));
         }
-        for line in others.iter().flat_map(|verb| verb.examples()) {
-            run(home, line, url);
-        }
     });
+    one_prompt(&home);
+    for line in others.iter().flat_map(|verb| verb.examples()) {
+        run(&home, line, &url);
+    }
     let examples: usize = verbs.iter().map(|verb| verb.examples().count()).sum();
     assert!(examples > 20, "only {examples} examples were found");
     served.signal(Signal::INT);

@@ -345,14 +345,16 @@ impl History {
     /// Puts lines together. A later line of the same run replaces the earlier one; a mark holds of the
     /// run of its name, wherever that stands.
     pub fn resolve(lines: impl IntoIterator<Item = HistoryLine>) -> Self {
-        let mut runs: BTreeMap<String, HistoryEntry> = BTreeMap::new();
+        let mut runs: BTreeMap<String, (usize, HistoryEntry)> = BTreeMap::new();
         let mut marks: BTreeMap<String, Standing> = BTreeMap::new();
         for line in lines {
             match line {
                 HistoryLine::Run(entry) => {
                     // What was decided before this line was written is what it replaces.
                     marks.remove(&entry.run.run);
-                    runs.insert(entry.run.run.clone(), *entry);
+                    let place = runs.len();
+                    let known = runs.get(&entry.run.run).map(|(place, _)| *place);
+                    runs.insert(entry.run.run.clone(), (known.unwrap_or(place), *entry));
                 }
                 HistoryLine::Mark { run, standing } => {
                     marks.insert(run, standing);
@@ -362,15 +364,14 @@ impl History {
         let mut strays = Vec::new();
         for (name, standing) in marks {
             match runs.get_mut(&name) {
-                Some(entry) => entry.standing = standing,
+                Some((_, entry)) => entry.standing = standing,
                 None => strays.push(name),
             }
         }
-        let mut entries: Vec<HistoryEntry> = runs.into_values().collect();
-        entries.sort_by(|a, b| {
-            let key = |entry: &HistoryEntry| entry.run.started_at;
-            key(a).cmp(&key(b)).then_with(|| a.run.run.cmp(&b.run.run))
-        });
+        // Of runs that began in the same second the one that was written first was the earlier.
+        let mut placed: Vec<(usize, HistoryEntry)> = runs.into_values().collect();
+        placed.sort_by_key(|(place, entry)| (entry.run.started_at, *place));
+        let entries = placed.into_iter().map(|(_, entry)| entry).collect();
         Self {
             entries,
             strays,

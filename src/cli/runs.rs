@@ -1,0 +1,82 @@
+//! The arguments of `runs`.
+//!
+//! Owns its flags. Must not know what the verb does with them. Invariant: what is to be deleted is always
+//! bounded by age or by count.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::command;
+use crate::record::{Age, Retention};
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        bakeoff runs\n  \
+        bakeoff runs reports/quickstart --json\n  \
+        bakeoff runs prune --older-than 30d --keep 10"
+)]
+pub(super) struct RunsArgs {
+    #[command(subcommand)]
+    verb: Option<RunsVerb>,
+    /// Folder that holds the runs, or those of one suite [default: reports]
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsVerb {
+    /// Delete old runs: those beyond every bound that is given
+    #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
+    #[command(after_help = "Examples:\n  \
+        bakeoff runs prune --older-than 30d\n  \
+        bakeoff runs prune --older-than 30d --keep 10 --yes\n  \
+        bakeoff runs prune reports/quickstart --keep 10 --dry-run --json\n\n\
+        Without --yes nothing is deleted. What stays in any case: the run that `latest` points at, one\n\
+        that says it is running (unless it began 7 days ago), one whose folder was renamed, and one\n\
+        with a folder or a link in it. Links are not followed.")]
+    Prune {
+        /// Folder that holds the runs, or those of one suite [default: reports]
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Only runs that began longer ago, such as 12h, 30d or 8w
+        #[arg(long, value_name = "AGE", group = "bound")]
+        older_than: Option<Age>,
+        /// Only runs beyond so many newest ones of their suite
+        #[arg(long, value_name = "N", group = "bound")]
+        keep: Option<usize>,
+        /// Delete them; otherwise it is only told what would be deleted
+        #[arg(short, long)]
+        yes: bool,
+        /// Delete nothing, which is what happens without --yes
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
+}
+
+/// The options of these flags.
+pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
+    let (folder, what) = match args.verb {
+        None => (args.folder, command::runs::What::List),
+        Some(RunsVerb::Prune {
+            folder,
+            older_than,
+            keep,
+            yes,
+            dry_run: _,
+        }) => {
+            let retention = Retention { older_than, keep };
+            (folder, command::runs::What::Prune { retention, yes })
+        }
+    };
+    command::runs::Options {
+        folder,
+        what,
+        json: args.json,
+    }
+}

@@ -1,0 +1,94 @@
+//! The arguments of `size`.
+//!
+//! Owns its flags. Must not know what the verb does with them. Invariant: a pilot's options are what the
+//! flags of `run` give when nothing is said.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+
+use crate::command;
+use crate::suite::parse_percent;
+
+use super::{Cli, VerbArgs, run_options};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff size suites/ci.toml --detect 20%\n  \
+    bakeoff size suites/ci.toml --detect 10% --from reports/ci/latest\n  \
+    bakeoff size suites/ci.toml --pilot --endpoint vercel")]
+pub(super) struct SizeArgs {
+    /// The suite, a TOML file
+    suite: PathBuf,
+    /// The smallest change of TTFT that shall be found
+    #[arg(short, long, value_name = "PERCENT", default_value = "20%", value_parser = share_above_zero)]
+    detect: f64,
+    /// The chance with which it shall be found
+    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = chance)]
+    power: f64,
+    /// Folder of a run that shows the noise; without it the suite's latest one
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
+    #[arg(long, conflicts_with_all = ["from", "json"])]
+    pilot: bool,
+    /// Where a pilot run is sent
+    #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
+    endpoint: Option<String>,
+    /// World of the simulated gateway for a pilot run
+    #[arg(long, value_name = "FILE", requires = "pilot")]
+    world: Option<PathBuf>,
+    /// Folder that holds the runs
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn share_above_zero(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| *share > 0.0 && *share <= 10.0);
+    share.ok_or_else(|| "it must be a percentage above 0% and up to 1000%, such as 20%".to_owned())
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| (0.5..=0.99).contains(share));
+    share.ok_or_else(|| "it must be a percentage from 50% to 99%, such as 80%".to_owned())
+}
+
+/// The options of these flags.
+pub(super) fn size_options(args: SizeArgs) -> command::size::Options {
+    let pilot = || {
+        // The defaults of `run` are written in one place: its flags.
+        let words = [
+            OsStr::new("bakeoff"),
+            OsStr::new("run"),
+            OsStr::new("--"),
+            args.suite.as_os_str(),
+        ];
+        let VerbArgs::Run(run) = Cli::parse_from(words).verb else {
+            unreachable!("the words name `run`")
+        };
+        Box::new(command::run::Options {
+            endpoint: args.endpoint.clone(),
+            world: args.world.clone(),
+            output: args.output.clone(),
+            project: args.project.clone(),
+            ..run_options(run)
+        })
+    };
+    command::size::Options {
+        pilot: args.pilot.then(pilot),
+        suite: args.suite,
+        detect: args.detect,
+        power: args.power,
+        from: args.from,
+        output: args.output,
+        project: args.project,
+        json: args.json,
+    }
+}
