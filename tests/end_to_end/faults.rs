@@ -7,7 +7,7 @@ use bakeoff::sim::fault::Fault;
 use bakeoff::units::Usd;
 use serde_json::Value;
 
-use super::program::Home;
+use super::program::{FAST_WORLD, Home};
 
 /// Each outcome, and the faults that come to it when nothing is tried again.
 const OUTCOMES: [(&str, &[&str]); 18] = [

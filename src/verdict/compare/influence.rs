@@ -9,6 +9,10 @@ use super::approach::{approach, tests};
 use super::claim::Claim;
 use super::finding::Finding;
 
+/// Of more prompts than this none is looked for: one of so many decides only what lies on the line anyway, and
+/// leaving out each in turn takes as many times as long as there are prompts.
+const PROMPTS_MAX: usize = 200;
+
 /// The most influential prompt of a finding. `verdict_of` gives the verdict that it would have with other
 /// tests, all else being equal.
 pub(in crate::verdict) fn influence(
@@ -19,6 +23,9 @@ pub(in crate::verdict) fn influence(
     let [part] = finding.parts.as_slice() else {
         return None;
     };
+    if part.sides.places.len() > PROMPTS_MAX {
+        return None;
+    }
     let question = finding.question;
     let p = |claim: Claim| {
         let line = claim.line(question.metric, question.bounds);
