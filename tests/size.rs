@@ -120,6 +120,7 @@ fn suites_are_told_what_they_can_find() {
       a TTFT that did not change comes out `ok` (surely not 20 % longer) in 71 % of runs
       costs at most about $0.00584 by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
+      warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
     insta::assert_snapshot!(home.bakeoff("suite check flapping.toml").run().out, @"
     flapping.toml: ok, 6 prompts, 2 models, 48 trials

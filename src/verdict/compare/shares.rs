@@ -5,7 +5,8 @@
 //!
 //! With repetitions the differences of the prompts have Student's t. Where they are the same on every
 //! prompt there is no t, and with one answer a side and prompt there is `McNemar`'s test and Newcombe's
-//! interval; a claim about a line is then tested by the level at which that interval just reaches it.
+//! interval; a claim about a line is then tested by the level at which that interval just reaches it. Where
+//! nothing failed at all, answers count and not prompts.
 
 use crate::stats::distributions::normal_sf;
 use crate::stats::interval::{Alpha, Interval};
@@ -96,9 +97,12 @@ impl Shares {
     fn interval(&self, alpha: Alpha) -> Interval {
         match &self.test {
             Test::StudentsT => self.mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0)),
-            Test::EqualOnAll(answers) => {
-                paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
-            }
+            Test::EqualOnAll(answers) => match all_alike(answers) {
+                Some(pairs) => newcombe_paired(&pairs, alpha),
+                None => {
+                    paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
+                }
+            },
             Test::OneEach(answers) => newcombe_paired(&pairs(answers), alpha),
         }
     }
@@ -220,6 +224,30 @@ fn pairs(answers: &[(Passes, Passes)]) -> Pairs {
         second: count(true, false),
         neither: count(false, false),
     }
+}
+
+/// Every answer as a pair, where all of both sides passed or none did. Prompts would count for one each,
+/// and a run without a single failure could not be told *ok* below some 70 of them.
+fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
+    let rate = answers.first()?.0.rate();
+    let mut rates = answers.iter().flat_map(|(a, b)| [a.rate(), b.rate()]);
+    let at_an_end = rate <= 0.0 || rate >= 1.0;
+    if !at_an_end || rates.any(|other| (other - rate).abs() > SAME) {
+        return None;
+    }
+    let asked = |(a, b): &(Passes, Passes)| a.answers().min(b.answers());
+    let count: f64 = answers.iter().map(|pair| f64::from(asked(pair))).sum();
+    let (both, neither) = if rate > 0.5 {
+        (count, 0.0)
+    } else {
+        (0.0, count)
+    };
+    Some(Pairs {
+        both,
+        first: 0.0,
+        second: 0.0,
+        neither,
+    })
 }
 
 /// The one-sided mid-p that the candidate passes more often (`above`), or less often, at all.
