@@ -129,7 +129,7 @@ fn run(case: &Case, folder: &Path, salt: usize) -> bool {
             Some(1) => true,
             code => panic!("exit {code:?}: {compared:?}"),
         },
-        Counted::Ttft(word) => ttft_verdict(&compared.stdout) == word,
+        Counted::Ttft(verdict) => ttft_verdict(&compared.stdout) == verdict,
     };
     std::fs::remove_dir_all(&runs).expect("our own runs are removed");
     seen

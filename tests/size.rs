@@ -132,6 +132,7 @@ fn suites_are_told_what_they_can_find() {
       warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
       warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would
       warning: the limit `error_rate` of 1 % can fail but never pass: a run without errors leaves up to 52 % open; 383 prompts would do, or allow more
+      warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
     let own = "[[endpoints.sim.prices]]\nmodel = \"openai/gpt-5-mini\"\n\
                input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
