@@ -11,6 +11,7 @@ mod price;
 mod pricing;
 mod search;
 mod table;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use offer::{Offer, Offers, Percentiles, Window};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use search::BadGlob;
 pub use table::{ModelDocument, OfferDocument, offers_table, page, table};
+pub use tokens::{TokenEstimate, prompt_tokens, prompt_tokens_at_most};
 
 use model::WireModel;
 use search::Word;

@@ -1,0 +1,135 @@
+//! Tokens of a prompt before it is sent: a count where the vocabulary is known, a bound always.
+//!
+//! Owns which vocabulary a model's maker uses, and what a conversation costs beside its texts. Must not
+//! know prices. Invariant: the bound is never below what a byte-level tokenizer makes of the request.
+
+use crate::suite::{Message, Tool};
+use crate::units::ModelId;
+
+/// Tokens that a chat format adds to each message: its beginning, its speaker, its end.
+const PER_MESSAGE: u64 = 3;
+/// Tokens that it adds once, for the answer to begin.
+const PER_REQUEST: u64 = 3;
+/// The same in a bound: no known chat format needs as many for a message.
+const PER_MESSAGE_AT_MOST: u64 = 16;
+/// Tokens of an image that nobody declared: the price of a medium one at several makers.
+const PER_IMAGE: u64 = 800;
+
+/// How a prompt was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenEstimate {
+    /// Prompt tokens.
+    pub tokens: u64,
+    /// Whether the model's own vocabulary was used; else it is that of another maker, and off by up to
+    /// a third until past runs have taught the difference.
+    pub own_vocabulary: bool,
+}
+
+/// A vocabulary that is compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vocabulary {
+    /// 100,000 entries, of the years before 2024.
+    Cl100k,
+    /// 200,000 entries.
+    O200k,
+}
+
+impl Vocabulary {
+    /// Of this model, and whether it is its own. Ids are `creator/model`, or a bare model.
+    fn of(model: &ModelId) -> (Self, bool) {
+        let id = model.as_str();
+        let (creator, name) = id.rsplit_once('/').unwrap_or(("", id));
+        let old = ["gpt-4-", "gpt-3.5"].iter().any(|p| name.starts_with(p)) || name == "gpt-4";
+        let known = ["gpt-", "o1", "o3", "o4", "chatgpt"];
+        let own = matches!(creator, "openai" | "") && known.iter().any(|p| name.starts_with(p));
+        (if old { Self::Cl100k } else { Self::O200k }, own)
+    }
+
+    fn count(self, text: &str) -> u64 {
+        let vocabulary = match self {
+            Self::Cl100k => bpe_openai::cl100k_base(),
+            Self::O200k => bpe_openai::o200k_base(),
+        };
+        vocabulary.count(text) as u64
+    }
+}
+
+/// Counts a conversation with its tools. An image counts as a medium one.
+pub fn prompt_tokens(model: &ModelId, messages: &[Message], tools: &[Tool]) -> TokenEstimate {
+    let (vocabulary, own_vocabulary) = Vocabulary::of(model);
+    let of_message = |message: &Message| {
+        let calls = message.tool_calls.iter();
+        let calls: u64 = calls
+            .map(|call| vocabulary.count(&call.name) + vocabulary.count(&call.arguments))
+            .sum();
+        let images = message.images.len() as u64 * PER_IMAGE;
+        PER_MESSAGE + vocabulary.count(&message.content) + calls + images
+    };
+    let of_tool = |tool: &Tool| {
+        let description = tool.description.as_deref().unwrap_or_default();
+        vocabulary.count(&tool.name)
+            + vocabulary.count(description)
+            + vocabulary.count(&tool.parameters.to_string())
+    };
+    let tokens = PER_REQUEST
+        + messages.iter().map(of_message).sum::<u64>()
+        + tools.iter().map(of_tool).sum::<u64>();
+    TokenEstimate {
+        tokens,
+        own_vocabulary,
+    }
+}
+
+/// The most prompt tokens that a request of text can have: a byte-level tokenizer makes at most one token
+/// of a byte, and a chat format adds less than 16 to a message. `None` with images: they are paid by
+/// their size in pixels, which bytes do not bound.
+pub fn prompt_tokens_at_most(request_bytes: u64, messages: &[Message]) -> Option<u64> {
+    let has_images = messages.iter().any(|message| !message.images.is_empty());
+    (!has_images).then(|| request_bytes + PER_MESSAGE_AT_MOST * (messages.len() as u64 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::suite::Role;
+
+    fn of(model: &str, text: &str) -> TokenEstimate {
+        let messages = [Message::text(Role::User, text)];
+        prompt_tokens(&model.parse().unwrap(), &messages, &[])
+    }
+
+    #[test]
+    fn the_models_own_vocabulary_is_used_where_it_is_known() {
+        // Makers cut text differently: whoever reads an estimate must know whose scissors were used.
+        for (model, own) in [
+            ("openai/gpt-5-mini", true),
+            ("gpt-4-turbo", true),
+            ("openai/o3", true),
+            ("anthropic/claude-haiku-4.5", false),
+            ("mistral/open-mistral", false),
+        ] {
+            assert_eq!(of(model, "hello").own_vocabulary, own, "{model}");
+        }
+        // Four words that both vocabularies know, and what the format adds.
+        let four = "hello world hello world";
+        assert_eq!(of("openai/gpt-5-mini", four).tokens, 4 + 3 + 3);
+        assert_eq!(of("gpt-3.5-turbo", four).tokens, 4 + 3 + 3);
+    }
+
+    proptest! {
+        // A cap stands on the bound: no text may count for more than it.
+        #[test]
+        fn a_count_is_never_above_the_bound(text in "\\PC{0,200}") {
+            let message = Message::text(Role::User, text);
+            let request_bytes = serde_json::to_vec(&message.content).unwrap().len() as u64;
+            let messages = [message];
+            let bound = prompt_tokens_at_most(request_bytes, &messages).unwrap();
+            for model in ["openai/gpt-5", "gpt-4-turbo"] {
+                let counted = prompt_tokens(&model.parse().unwrap(), &messages, &[]);
+                prop_assert!(counted.tokens <= bound);
+            }
+        }
+    }
+}
