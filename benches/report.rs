@@ -117,6 +117,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
+        held_ns: None,
         connect_ns: None,
         headers_ns: Some(Nanos(ttft.0 - 1_000_000)),
         ttft_ns: Some(ttft),

@@ -225,6 +225,7 @@ fn sample() -> Sample {
         request_id: "r".to_owned(),
         sent_ns: Nanos(1),
         scheduled_ns: Nanos(1),
+        held_ns: time,
         connect_ns: time,
         headers_ns: time,
         ttft_ns: time,

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::catalog::{TokenCounts, cost};
 use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
-use crate::plan::{Slot, Trial, warm_up_prompt};
+use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
 use crate::suite::{Api, Prompt, Suite, Variant, Wording};
 use crate::units::Nanos;
@@ -23,11 +23,25 @@ use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
 
-/// Tokens of an answer that a tokens-a-minute limit reserves where no token limit was set.
-const TOKENS_ASSUMED: u64 = 1_024;
-
 /// Share of TTFT above which our own delay spoils a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
+
+/// When a slot was due, and how long a limit held it then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) scheduled: Nanos,
+    held: Option<Nanos>,
+}
+
+impl Start {
+    /// Of a slot that is let go `now`, where a limit held it since it was due.
+    pub(super) fn of(held_since: Option<Nanos>, now: Nanos) -> Self {
+        Self {
+            scheduled: held_since.unwrap_or(now),
+            held: held_since.map(|due| now.since(due)),
+        }
+    }
+}
 
 /// A trial with its request, ready to be sent.
 #[derive(Debug)]
@@ -45,12 +59,18 @@ impl Ready {
         )
     }
 
-    /// What it may take from a tokens-a-minute limit: its prompt at four bytes a token (roughly
-    /// English) and its answer at the token limit.
-    pub(super) fn tokens(&self, orders: &Orders) -> u64 {
-        let (prompt, variant) = self.asks(orders);
-        let most = orders.suite.parameters_of(prompt, variant).max_tokens;
-        self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED)
+    /// What it counts against limits.
+    pub(super) fn load(&self, orders: &Orders) -> Load {
+        load(orders, self.asks(orders).0, self.trial.variant)
+    }
+}
+
+/// One request of this prompt to this variant.
+fn load(orders: &Orders, prompt: &Prompt, variant: usize) -> Load {
+    Load {
+        variant,
+        requests: 1,
+        tokens: reserved_tokens(&orders.suite, prompt, &orders.suite.variants[variant]),
     }
 }
 
@@ -107,7 +127,7 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
 pub(super) async fn carry_out<A: Ask>(
     ready: Ready,
-    scheduled: Nanos,
+    start: Start,
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
@@ -159,13 +179,17 @@ pub(super) async fn carry_out<A: Ask>(
                 })
                 .await;
             tokio::select! {
-                () = sleep(wait.into()) => continue,
+                () = sleep(wait.into()) => {
+                    // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
+                    orders.pace.take(asker.now(), ready.load(&orders));
+                    continue;
+                }
                 // The failure stands: a stopped run starts nothing more.
                 () = stopped(&mut stop) => {}
             }
         }
         let outcome = reading.outcome;
-        let sample = sample(&ready, scheduled, &orders, attempts, &recording, reading);
+        let sample = sample(&ready, start, &orders, attempts, &recording, reading);
         let _ = events.send(Event::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -202,6 +226,7 @@ pub(super) async fn warm_up<A: Ask>(
         .enumerate()
         .map(|(place, variant)| {
             let body = body(orders, &prompt, variant);
+            let load = load(orders, &prompt, place);
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
@@ -210,6 +235,10 @@ pub(super) async fn warm_up<A: Ask>(
                         request_id,
                         body: body.clone(),
                     };
+                    let wait = orders.pace.wait(asker.now(), &[load]);
+                    if wait > Nanos::ZERO {
+                        sleep(wait.into()).await;
+                    }
                     let reading = answer(&**asker, orders, variant, outgoing).await.1;
                     let _ = events
                         .send(Event::WarmedUp {
@@ -226,7 +255,7 @@ pub(super) async fn warm_up<A: Ask>(
 /// The sample that a finished trial leaves.
 fn sample(
     ready: &Ready,
-    scheduled: Nanos,
+    start: Start,
     orders: &Orders,
     attempts: Vec<Attempt>,
     recording: &Recording,
@@ -261,7 +290,8 @@ fn sample(
             .map(|last| last.request_id.clone())
             .unwrap_or_default(),
         sent_ns: sent,
-        scheduled_ns: scheduled,
+        scheduled_ns: start.scheduled,
+        held_ns: start.held,
         connect_ns: recording.connect,
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
@@ -291,7 +321,7 @@ fn sample(
         scores: std::collections::BTreeMap::new(),
         attempts,
     };
-    let own_delay = sample.lag().0 as f64;
+    let own_delay = sample.own_delay().0 as f64;
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
     let own = [
         (Flag::Late, sample.attempts.len() > 1),

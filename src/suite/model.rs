@@ -280,11 +280,27 @@ impl Suite {
         variant.parameters.over(&prompt_over_suite)
     }
 
+    /// One key of [`Self::parameters_of`], without copying the others.
+    pub fn parameter_of<'s, T: ?Sized>(
+        &'s self,
+        prompt: &'s Prompt,
+        variant: &'s Variant,
+        key: impl Fn(&'s Parameters) -> Option<&'s T>,
+    ) -> Option<&'s T> {
+        let levels = [&variant.parameters, &prompt.parameters, &self.parameters];
+        levels.into_iter().find_map(key)
+    }
+
+    /// The system text of one trial.
+    pub fn system_of<'s>(&'s self, prompt: &'s Prompt, variant: &'s Variant) -> Option<&'s str> {
+        let levels = [&variant.system, &prompt.system, &self.system];
+        levels.into_iter().find_map(Option::as_deref)
+    }
+
     /// The whole conversation of one trial, system text first.
     pub fn messages_of(&self, prompt: &Prompt, variant: &Variant) -> Vec<Message> {
-        let system = [&variant.system, &prompt.system, &self.system]
-            .into_iter()
-            .find_map(Option::as_ref)
+        let system = self
+            .system_of(prompt, variant)
             .map(|content| Message::text(Role::System, content));
         system
             .into_iter()

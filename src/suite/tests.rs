@@ -1,5 +1,7 @@
 //! Properties of reading: nothing panics, nothing wrong gets through, one fault hides no other.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -67,6 +69,11 @@ headers = { x-title = "bakeoff", http-referer = "https://example.org" }
 requests_per_minute = 60
 tokens_per_minute = 1_000_000
 max_tokens_name = "max_tokens"
+
+[[endpoints.staging.limits]]
+model = "m/*"
+requests_per_minute = 6
+tokens_per_minute = 2_000
 
 [[endpoints.staging.prices]]
 model = "m/one"
@@ -534,6 +541,10 @@ fn endpoints_are_resolved() {
     let project = parse_project(PROJECT).unwrap();
     let staging = project.resolve("staging").unwrap();
     let usd = |text: &str| text.parse::<crate::units::Usd>().unwrap();
+    let per_minute = |requests, tokens| PerMinute {
+        requests: NonZeroU32::new(requests),
+        tokens: NonZeroU64::new(tokens),
+    };
     assert_eq!(
         staging,
         Profile {
@@ -551,8 +562,13 @@ fn endpoints_are_resolved() {
                 cache_read_usd: Some(usd("0.000000015")),
                 cache_write_usd: None,
             }],
-            requests_per_minute: Some(60),
-            tokens_per_minute: Some(1_000_000),
+            limits: RateLimits {
+                whole: per_minute(60, 1_000_000),
+                models: vec![ModelLimit {
+                    model: "m/*".to_owned(),
+                    per_minute: per_minute(6, 2_000),
+                }],
+            },
             wording: Wording {
                 max_tokens_name: Some(TokenLimitName::MaxTokens),
                 ..Wording::default()
@@ -571,7 +587,7 @@ fn endpoints_are_resolved() {
         vercel.key_variables,
         ["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"]
     );
-    assert_eq!(vercel.requests_per_minute, Some(10));
+    assert_eq!(vercel.limits.whole, per_minute(10, 0));
     let openai = project.resolve("openai").unwrap();
     assert_eq!(openai.base_url.as_deref(), Some("http://localhost:4000/v1"));
     assert!(openai.key_variables.is_empty());

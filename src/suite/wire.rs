@@ -331,6 +331,10 @@ pub struct EndpointTable {
     /// Tokens a minute, prompt and completion, that the endpoint allows.
     #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
     pub tokens_per_minute: Option<u64>,
+    /// What it allows of single models beside that, each under `[[endpoints.NAME.limits]]`. The first
+    /// that fits a model holds for it.
+    #[schemars(length(max = limits::MODEL_LIMITS))]
+    pub limits: Option<Vec<LimitTable>>,
     /// Name of the token limit for every model here, on the chat route. Default: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
     /// The route on which models are asked. Default: `chat`, or as built in.
@@ -345,6 +349,21 @@ pub struct EndpointTable {
     /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,
+}
+
+/// What an endpoint allows of each model that fits, whatever the variants that ask it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct LimitTable {
+    /// The id as the endpoint spells it, or a glob such as `creator/*`.
+    #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
+    pub model: String,
+    /// Requests a minute.
+    #[schemars(range(min = 1, max = limits::REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and completion.
+    #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
+    pub tokens_per_minute: Option<u64>,
 }
 
 /// The price of a model in USD per million tokens, as a number or a text.

@@ -111,6 +111,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
+        held_ns: None,
         connect_ns: None,
         headers_ns: Some(Nanos::from_millis(ttft_ms - 1)),
         ttft_ns: Some(ttft),

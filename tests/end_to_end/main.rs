@@ -14,6 +14,7 @@ mod server;
 
 mod endings;
 mod faults;
+mod foresight;
 mod keys;
 mod measuring;
 mod mistakes;

@@ -1,7 +1,5 @@
 //! What is sent after what.
 
-use std::num::NonZeroU32;
-
 use super::*;
 
 /// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
@@ -155,28 +153,6 @@ fn warm_ups_are_told_and_leave_no_sample() {
     assert_eq!(warmed, [badly, badly, well, well]);
     assert_eq!(told.samples().len(), 2);
     assert_eq!(told.ending, Ending::Complete);
-}
-
-#[test]
-fn requests_per_minute_space_the_slots() {
-    // 60 a minute for slots of 3 requests: one slot every 3 s, although the places are free, and
-    // the wait is no lag of ours.
-    let suite = Suite {
-        concurrency: 8,
-        ..suite(4, 3, 1)
-    };
-    let orders = Orders {
-        pacer: Pacer::new(NonZeroU32::new(60), None),
-        ..orders(suite)
-    };
-    let told = carry_out(orders, |_| Reply::answer(10));
-    let seconds: Vec<u64> = (told.fake.asked().iter())
-        .map(|asked| asked.at.0 / 1_000_000_000)
-        .collect();
-    assert_eq!(seconds, [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]);
-    for sample in told.samples() {
-        assert_eq!(sample.lag(), Nanos::ZERO);
-    }
 }
 
 #[test]
