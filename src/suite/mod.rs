@@ -6,6 +6,7 @@
 
 mod base_url;
 pub mod defaults;
+mod dollars;
 mod duration;
 pub mod import;
 pub mod limits;
@@ -24,6 +25,7 @@ mod row;
 mod secret;
 mod select;
 mod source;
+mod surcharge;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -42,3 +44,4 @@ pub use rate::{ModelLimit, PerMinute, RateLimits};
 pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};
 pub use source::{Found, FoundFile, Wanted, WantedKind};
+pub use surcharge::Surcharge;
