@@ -6,8 +6,10 @@
 
 mod bound;
 mod cache;
+mod estimate;
 mod model;
 mod offer;
+mod past;
 mod price;
 mod pricing;
 mod search;
@@ -24,12 +26,14 @@ use crate::units::{ModelId, Usd, digest};
 
 pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
+pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
 pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
+pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use search::BadGlob;
 pub use table::{ModelDocument, OfferDocument, offers_table, page, table};
-pub use tokens::{TokenEstimate, prompt_tokens, text_tokens_at_most};
+pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};
 
 use model::WireModel;
 use search::Word;

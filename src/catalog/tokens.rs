@@ -3,6 +3,9 @@
 //! Owns which vocabulary a model's maker uses, and what a conversation costs beside its texts. Must not
 //! know prices. Invariant: the bound is never below what a byte-level tokenizer makes of the request.
 
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
 use crate::suite::{Image, Message, Tool};
 use crate::units::ModelId;
 
@@ -31,7 +34,7 @@ pub struct TokenEstimate {
 }
 
 /// A vocabulary that is compiled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Vocabulary {
     /// 100,000 entries, of the years before 2024.
     Cl100k,
@@ -59,30 +62,71 @@ impl Vocabulary {
     }
 }
 
+/// Counts conversations, each of their texts once for a vocabulary: a thousand prompts for twenty models
+/// are two thousand countings, not twenty thousand.
+#[derive(Debug, Default)]
+pub struct Counter<'s> {
+    /// By the place of the text in memory, which stays as it is while it is borrowed.
+    counted: HashMap<(Vocabulary, *const u8, usize), u64>,
+    texts: PhantomData<&'s str>,
+}
+
+impl<'s> Counter<'s> {
+    /// Prompt tokens of a conversation with its tools. An image counts as a medium one.
+    pub fn prompt_tokens(
+        &mut self,
+        model: &ModelId,
+        system: Option<&'s str>,
+        messages: &'s [Message],
+        tools: &'s [Tool],
+    ) -> TokenEstimate {
+        let (vocabulary, own_vocabulary) = Vocabulary::of(model);
+        let mut tokens = PER_REQUEST;
+        if let Some(system) = system {
+            tokens += PER_MESSAGE + self.text(vocabulary, system);
+        }
+        for message in messages {
+            tokens += PER_MESSAGE + self.text(vocabulary, &message.content);
+            tokens += message.images.len() as u64 * PER_IMAGE;
+            for call in &message.tool_calls {
+                tokens += self.text(vocabulary, &call.name);
+                tokens += self.text(vocabulary, &call.arguments);
+            }
+        }
+        for tool in tools {
+            tokens += self.tool(vocabulary, tool);
+        }
+        TokenEstimate {
+            tokens,
+            own_vocabulary,
+        }
+    }
+
+    fn text(&mut self, vocabulary: Vocabulary, text: &'s str) -> u64 {
+        if text.is_empty() {
+            return 0;
+        }
+        let key = (vocabulary, text.as_ptr(), text.len());
+        let count = || vocabulary.count(text);
+        *self.counted.entry(key).or_insert_with(count)
+    }
+
+    fn tool(&mut self, vocabulary: Vocabulary, tool: &'s Tool) -> u64 {
+        // No text is empty here: a key of length 0 is a tool's.
+        let key = (vocabulary, std::ptr::from_ref(tool).cast::<u8>(), 0);
+        let count = || {
+            let description = tool.description.as_deref().unwrap_or_default();
+            vocabulary.count(&tool.name)
+                + vocabulary.count(description)
+                + vocabulary.count(&tool.parameters.to_string())
+        };
+        *self.counted.entry(key).or_insert_with(count)
+    }
+}
+
 /// Counts a conversation with its tools. An image counts as a medium one.
 pub fn prompt_tokens(model: &ModelId, messages: &[Message], tools: &[Tool]) -> TokenEstimate {
-    let (vocabulary, own_vocabulary) = Vocabulary::of(model);
-    let of_message = |message: &Message| {
-        let calls = message.tool_calls.iter();
-        let calls: u64 = calls
-            .map(|call| vocabulary.count(&call.name) + vocabulary.count(&call.arguments))
-            .sum();
-        let images = message.images.len() as u64 * PER_IMAGE;
-        PER_MESSAGE + vocabulary.count(&message.content) + calls + images
-    };
-    let of_tool = |tool: &Tool| {
-        let description = tool.description.as_deref().unwrap_or_default();
-        vocabulary.count(&tool.name)
-            + vocabulary.count(description)
-            + vocabulary.count(&tool.parameters.to_string())
-    };
-    let tokens = PER_REQUEST
-        + messages.iter().map(of_message).sum::<u64>()
-        + tools.iter().map(of_tool).sum::<u64>();
-    TokenEstimate {
-        tokens,
-        own_vocabulary,
-    }
+    Counter::default().prompt_tokens(model, None, messages, tools)
 }
 
 /// The most prompt tokens that the text of a request of `body_bytes` bytes can have: a byte-level
