@@ -217,6 +217,7 @@ fn manifest() -> Manifest {
         },
         prices: None,
         client: Vec::new(),
+        estimate: None,
         planned_trials: (VARIANTS * PROMPTS * REPETITIONS) as u64,
         plan_digest: String::new(),
         platform: String::new(),

@@ -11,8 +11,9 @@ use std::fs;
 use std::path::Path;
 
 use bakeoff::record::{
-    Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
-    Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
+    Actual, Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, EstimateRecord,
+    EstimatedVariant, Failure, Flag, Gaps, Manifest, Outcome, PriceSource, Sample, Selection,
+    Status, ToolCall, Usage,
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
@@ -196,6 +197,21 @@ fn manifest(status: Status) -> Manifest {
             value: "v".to_owned(),
             reason: "r".to_owned(),
         }],
+        estimate: Some(EstimateRecord {
+            expected_usd: Some(Usd(1)),
+            bound_90_usd: Some(Usd(1)),
+            worst_usd: Some(Usd(1)),
+            variants: vec![EstimatedVariant {
+                variant: "v".to_owned(),
+                model: "m".parse().unwrap(),
+                requests: 1,
+                counted_prompt_tokens: 1,
+                prompt_tokens: 1,
+                completion_tokens: 1,
+                list_usd: Some(Usd(1)),
+                actual: Some(Actual::default()),
+            }],
+        }),
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         platform: "p".to_owned(),

@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod endpoint;
+pub mod estimate;
 mod files;
 mod foresight;
 pub mod import;
@@ -30,6 +31,8 @@ use rand::TryRng;
 pub enum Verb {
     /// `bakeoff run`
     Run(run::Options),
+    /// `bakeoff estimate`
+    Estimate(estimate::Options),
     /// `bakeoff report`
     Report(report::Options),
     /// `bakeoff suite check`
@@ -100,6 +103,7 @@ impl From<io::Error> for Failure {
 pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
+        Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),

@@ -105,7 +105,7 @@ pub(super) fn tell_paths(folder: &Path) -> Result<(), Failure> {
 const COLUMNS_PIPED: usize = 200;
 
 /// Colour and width that suit standard output.
-fn style() -> Style {
+pub(super) fn style() -> Style {
     let out = io::stdout();
     let width = terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
     Style {

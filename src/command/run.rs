@@ -17,7 +17,7 @@ use super::job::{Asked, Job};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, foresight, report, unforeseen};
+use super::{Failure, estimate, exit, foresight, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub struct Options {
     pub mode: Mode,
     pub quiet: bool,
     pub json: bool,
+    pub yes: bool,
 }
 
 /// How far a run goes.
@@ -146,6 +147,9 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
 
 /// The whole run: asks, records, reports.
 fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+    let Some(mut estimated) = estimate::before(job, options)? else {
+        return Ok(exit::INTERRUPTED);
+    };
     let session = Session::open(job, opened)?;
     // To the second: it is a label, and part of the folder's name.
     let began =
@@ -153,6 +157,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let name = run_name(began, unforeseen()?);
     let run = Run::create(&options.output, &job.asked.suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
+    manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
@@ -160,6 +165,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let ending = session.carry_out(job, &manifest.run, |event| {
         if let Event::Finished(sample) = &event {
             journal.append(sample)?;
+            estimated.add(sample);
             remedies.add(sample, || job.explain(sample, opened));
         }
         progress.update(&event, &mut io::stderr());
@@ -173,8 +179,12 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
+    manifest.estimate = Some(estimated);
     let judged = close(&run, &journal, &manifest, options);
     remedies.tell(io::stderr());
+    if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
+        estimate::after(estimated, io::stderr());
+    }
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
     let judged = judged.map_err(|failure| kept(failure, &run))?;

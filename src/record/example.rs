@@ -102,6 +102,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         },
         prices: None,
         client: Vec::new(),
+        estimate: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),
         platform: "linux x86_64".to_owned(),

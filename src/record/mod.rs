@@ -6,6 +6,7 @@
 
 mod amendment;
 mod check;
+mod estimate;
 #[cfg(test)]
 pub(crate) mod example;
 mod gaps;
@@ -18,6 +19,7 @@ mod sample;
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
+pub use estimate::{Actual, EstimateRecord, EstimatedVariant};
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status};

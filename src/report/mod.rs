@@ -6,6 +6,7 @@
 
 mod columns;
 mod csv;
+mod estimate;
 mod figure;
 mod finding;
 mod hlog;
@@ -24,6 +25,7 @@ use std::io;
 use crate::record::{Manifest, Sample};
 use crate::verdict::{RunSummary, Summaries};
 
+pub use estimate::{EstimateView, came_to};
 pub use figure::{Cell, Figure, Thousandths};
 pub use problems::Problem;
 pub use table::{Column, Shown, Table};

@@ -67,6 +67,17 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     screen
 }
 
+/// A table alone, with notes below it.
+pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
+    let mut screen = String::new();
+    push_table(&mut screen, table, style);
+    screen.push('\n');
+    for note in notes {
+        push_line(&mut screen, style, DIM, &text::one_line(note));
+    }
+    screen
+}
+
 /// A text broken at spaces so that it fits the terminal, in one colour (none where it is empty).
 fn push_line(screen: &mut String, style: Style, colour: &str, line: &str) {
     for part in wrapped(line, style.width) {

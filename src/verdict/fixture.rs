@@ -33,6 +33,7 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
             digest: "sha256:9ad".to_owned(),
         }),
         client: Vec::new(),
+        estimate: None,
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),
         platform: "linux x86_64".to_owned(),
