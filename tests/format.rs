@@ -376,6 +376,33 @@ fn the_json_comparison_has_the_documented_keys() {
 }
 
 #[test]
+fn estimates_have_the_documented_keys() {
+    // The same of what a run would cost: one of a model with a price, and of one without.
+    let estimate = |form: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+            .args(["estimate", "suites/quickstart.toml", "-m", "no/price"])
+            .args(["-m", "openai/gpt-5-mini", "--output", "no-past", form])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let documented = documented("The estimate as JSON and CSV");
+    let mut written = paths(&serde_json::from_str(&estimate("--json")).unwrap());
+    // Only nine past runs make a bound.
+    written.extend(["total.bound_90_usd", "variants[].total.bound_90_usd"].map(str::to_owned));
+    // With a model without a worst case the whole run has none.
+    written.insert("total.worst_usd".to_owned());
+    assert_same(documented.clone(), written, "the estimate");
+    let last = |name: &String| name.rsplit('.').next().unwrap().to_owned();
+    let words: Names = documented.iter().map(last).collect();
+    let table = estimate("--csv");
+    for column in table.lines().next().unwrap().split(',') {
+        assert!(words.contains(column), "{column}");
+    }
+}
+
+#[test]
 fn every_word_is_documented() {
     // The lists are closed: a word that is not on the page is a riddle in someone's table.
     let outcomes = Outcome::ALL.map(|outcome| outcome.word().to_owned());

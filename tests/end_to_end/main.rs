@@ -13,6 +13,7 @@ mod program;
 mod server;
 
 mod endings;
+mod estimates;
 mod faults;
 mod foresight;
 mod keys;
