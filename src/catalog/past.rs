@@ -129,13 +129,16 @@ impl Past {
         }
     }
 
-    /// The middle of each class of answers: the upper of two, because an estimate that is too low
-    /// disappoints.
+    /// The middle of each class of answers, between the two where they are even in number: with the upper
+    /// one estimates would sink as answers become more, and the bound with them.
     pub(super) fn medians(&self) -> Medians {
         let median = |lengths: &Vec<u64>| {
             let mut lengths = lengths.clone();
             let middle = lengths.len() / 2;
-            *lengths.select_nth_unstable(middle).1
+            let even = lengths.len().is_multiple_of(2);
+            let (below, upper, _) = lengths.select_nth_unstable(middle);
+            let lower = below.iter().max().filter(|_| even).unwrap_or(upper);
+            lower.midpoint(*upper)
         };
         let all = self.answers.iter();
         Medians(

@@ -7,7 +7,9 @@ use std::fs;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, PriceBound, Request, Unbounded};
+use crate::catalog::{
+    Asking, CostEstimate, Past, PastAnswer, PriceBound, Request, Sums, Unbounded,
+};
 use crate::gateway::request;
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
@@ -75,13 +77,13 @@ pub(super) fn before(job: &Job, options: &run::Options) -> Result<Option<Estimat
     if !options.quiet {
         writeln!(err, "note: {}", view(job, &estimate).line())?;
     }
-    let total = &estimate.total;
-    // The simulator's money is not real.
-    let real = job.asked.profile.base_url.is_some();
-    let person = io::stdin().is_terminal() && err.is_terminal();
     let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
-    let dear = total.bound_90.or(total.expected).filter(|usd| *usd > limit);
-    if let Some(cost) = dear.filter(|_| real && person && !options.yes) {
+    let asks = Asks {
+        real: job.asked.profile.base_url.is_some(),
+        person: io::stdin().is_terminal() && err.is_terminal(),
+        agreed: options.yes,
+    };
+    if let Some(cost) = asks.about(&estimate.total, limit) {
         let question = question(cost, limit);
         if !agreed(&question, io::stdin().lock(), &mut err)? {
             writeln!(err, "nothing was sent")?;
@@ -96,6 +98,27 @@ pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
     if let Some(line) = came_to(record) {
         // With standard error gone there is nobody left to tell.
         let _ = writeln!(err, "note: {line}");
+    }
+}
+
+/// What decides whether anybody is asked.
+#[derive(Debug, Clone, Copy)]
+struct Asks {
+    /// The simulator's money is not.
+    real: bool,
+    /// Whether somebody is there to answer: CI must not wait for one who is not.
+    person: bool,
+    /// Beforehand.
+    agreed: bool,
+}
+
+impl Asks {
+    /// The cost to ask about, if there is a question: what nine runs of ten stay below where that is
+    /// known, else what is expected.
+    fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
+        let asks = self.real && self.person && !self.agreed;
+        let cost = total.bound_90.or(total.expected)?;
+        (asks && cost > limit).then_some(cost)
     }
 }
 
@@ -222,6 +245,49 @@ fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_person_is_asked_and_only_about_much() {
+        // A question that comes always is not read, and one that nobody hears stops a build for ever.
+        let total = |expected, bound_90| Sums {
+            requests: 1,
+            prompt_tokens: 1,
+            completion_tokens: 1,
+            list: expected,
+            expected,
+            bound_90,
+            past_runs: 0,
+            worst: Ok(Usd(1_000)),
+        };
+        let asks = Asks {
+            real: true,
+            person: true,
+            agreed: false,
+        };
+        let limit = Usd(100);
+        let dear = total(Some(Usd(101)), None);
+        assert_eq!(asks.about(&dear, limit), Some(Usd(101)));
+        assert_eq!(asks.about(&total(Some(Usd(100)), None), limit), None);
+        assert_eq!(asks.about(&total(None, None), limit), None);
+        let may_be = total(Some(Usd(99)), Some(Usd(150)));
+        assert_eq!(asks.about(&may_be, limit), Some(Usd(150)));
+        for nobody in [
+            Asks {
+                real: false,
+                ..asks
+            },
+            Asks {
+                person: false,
+                ..asks
+            },
+            Asks {
+                agreed: true,
+                ..asks
+            },
+        ] {
+            assert_eq!(nobody.about(&dear, limit), None, "{nobody:?}");
+        }
+    }
 
     #[test]
     fn only_a_yes_is_a_yes() {

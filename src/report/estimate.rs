@@ -226,6 +226,12 @@ impl EstimateView<'_> {
                  with an estimate, there are {runs}."
             ));
         }
+        if self.estimate.unpriced > 0 {
+            let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
+            notes.push(format!(
+                "The total leaves out {unpriced} of {all} models, which have no price."
+            ));
+        }
         let own = self.estimate.variants.iter().all(|of| of.own_vocabulary);
         if !own {
             notes.push(

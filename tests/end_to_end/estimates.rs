@@ -81,11 +81,3 @@ fn an_estimate_sends_nothing() {
     Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, own keys, prices that change.
     "#);
 }
-
-#[test]
-fn nobody_is_asked_where_nobody_is() {
-    // A dear run in CI must not wait for an answer that never comes: without a terminal it goes on.
-    let home = home().with("bakeoff.toml", "confirm_above = 0\n");
-    let said = home.bakeoff("run suite.toml --world world.toml").run();
-    assert!(!said.err.contains("[y/N]"), "{}", said.err);
-}
