@@ -165,17 +165,17 @@ impl Asking<'_> {
             let system = self.suite.system_of(prompt, variant);
             let tools = |of: &'s crate::suite::Parameters| of.tools.as_deref();
             let tools = self.suite.parameter_of(prompt, variant, tools);
-            let counted = counter.prompt_tokens(
+            let prompt_count = counter.prompt_tokens(
                 &variant.model,
                 system,
                 &prompt.messages,
                 tools.unwrap_or_default(),
             );
-            own_vocabulary &= counted.own_vocabulary;
-            counted_prompt_tokens += counted.tokens * u64::from(self.suite.repetitions);
+            own_vocabulary &= prompt_count.own_vocabulary;
+            counted_prompt_tokens += prompt_count.tokens * u64::from(self.suite.repetitions);
             let (completion, basis) = self.answer(number, prompt, variant, medians);
             let counts = TokenCounts {
-                prompt: scaled(counted.tokens, correction),
+                prompt: scaled(prompt_count.tokens, correction),
                 completion,
                 ..TokenCounts::default()
             };

@@ -85,6 +85,10 @@ impl Budget {
     /// # Errors
     /// Where the bill is above the reservation: the bound does not hold, and nothing further may be begun
     /// on its word.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "taken, so that it is settled once"
+    )]
     pub fn settle(&mut self, reservation: Reservation, bill: Bill) -> Result<(), BeyondBound> {
         let Reservation(bound) = reservation;
         let cost = match bill {

@@ -197,21 +197,23 @@ impl EstimateView<'_> {
         let Some(expected) = total.expected else {
             return "nothing is known of the cost: no model has a price".to_owned();
         };
-        let mut line = format!("expected to cost about {}", money(expected));
-        if let Some(bound) = total.bound_90 {
-            line.push_str(&format!(", below {} in nine runs of ten", money(bound)));
-        }
-        line.push_str(&match &total.worst {
+        let expected = money(expected);
+        let bound = (total.bound_90).map_or_else(String::new, |bound| {
+            format!(", below {} in nine runs of ten", money(bound))
+        });
+        let worst = match &total.worst {
             Ok(worst) => format!(", at most {}", money(*worst)),
             Err(_) => ", without a limit to it".to_owned(),
-        });
-        if self.estimate.unpriced > 0 {
-            let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
-            line.push_str(&format!(
-                "; {unpriced} of {all} models without a price left out"
-            ));
-        }
-        format!("{line} (prices of {})", self.prices.date)
+        };
+        let left_out = match self.estimate.unpriced {
+            0 => String::new(),
+            unpriced => {
+                let all = self.estimate.variants.len();
+                format!("; {unpriced} of {all} models without a price left out")
+            }
+        };
+        let date = &self.prices.date;
+        format!("expected to cost about {expected}{bound}{worst}{left_out} (prices of {date})")
     }
 
     /// What a figure stands on, and what it leaves out.

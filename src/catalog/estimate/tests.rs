@@ -17,14 +17,13 @@ fn suite(prompts: usize, repetitions: u32, max_tokens: Option<u64>) -> Suite {
     let limit = max_tokens.map_or(String::new(), |limit| {
         format!("[parameters]\nmax_tokens = {limit}\n")
     });
-    let prompts: String = (0..prompts)
-        .map(|place| {
-            format!(
-                "[[prompts]]\nid = \"p{place}\"\nuser = \"Question {place}?\"\ntags = [\"t{}\"]\n",
-                place % 2
-            )
-        })
-        .collect();
+    let prompt = |place: usize| {
+        let tag = place % 2;
+        format!(
+            "[[prompts]]\nid = \"p{place}\"\nuser = \"Question {place}?\"\ntags = [\"t{tag}\"]\n"
+        )
+    };
+    let prompts = (0..prompts).map(prompt).collect::<Vec<_>>().concat();
     let text = format!(
         "name = \"s\"\nmodels = [\"{MODEL}\"]\nrepetitions = {repetitions}\nwarmup = 1\nmax_attempts = 1\n{limit}{prompts}"
     );
