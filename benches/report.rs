@@ -221,6 +221,7 @@ fn manifest() -> Manifest {
         client: Vec::new(),
         environment: None,
         until_decided: None,
+        estimate: None,
         planned_trials: (VARIANTS * PROMPTS * REPETITIONS) as u64,
         plan_digest: String::new(),
         platform: String::new(),

@@ -45,6 +45,8 @@ struct Cli {
 enum VerbArgs {
     /// Ask every prompt of a suite of every model, and compare
     Run(RunArgs),
+    /// Say what a run would cost; send nothing
+    Estimate(EstimateArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
     /// Judge the models of one run, or a run against an earlier one; fails where one regressed
@@ -166,6 +168,46 @@ struct RunArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Do not ask before a run that may cost more than the project's `confirm_above`, else $1
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff estimate suites/quickstart.toml\n  \
+    bakeoff estimate suites/support.toml -e vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n\n\
+    Prices are those of the list that `bakeoff models` kept, else of the one compiled in.")]
+struct EstimateArgs {
+    /// The suite, a TOML file
+    suite: PathBuf,
+    /// Where it would be sent: sim, vercel, openrouter, openai, a profile of bakeoff.toml, or a base URL
+    #[arg(short, long, value_name = "NAME|URL")]
+    endpoint: Option<String>,
+    /// Model id, or name or glob of the suite's variants; repeatable. Given ids replace the suite's
+    #[arg(short, long = "model", value_name = "ID|GLOB")]
+    models: Vec<String>,
+    /// Only prompts with this id or glob; repeatable
+    #[arg(short, long = "prompt", value_name = "ID|GLOB")]
+    prompts: Vec<String>,
+    /// Only prompts with this tag or glob; repeatable
+    #[arg(short, long = "tag", value_name = "TAG|GLOB")]
+    tags: Vec<String>,
+    /// How often each prompt is asked of each model
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repetitions: Option<u32>,
+    /// Folder that holds past runs, from which the estimate learns
+    #[arg(short, long, value_name = "DIR", default_value = "reports")]
+    output: PathBuf,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON, prompt by prompt
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print CSV, prompt by prompt
+    #[arg(long)]
+    csv: bool,
 }
 
 #[derive(Debug, Args)]
@@ -333,6 +375,7 @@ pub fn main() -> u8 {
 fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
+        VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
         VerbArgs::Report(args) => Verb::Report(command::report::Options {
             run: args.run,
             format: args.format.map(|format| match format {
@@ -451,6 +494,38 @@ fn run_options(args: RunArgs) -> command::run::Options {
         },
         quiet: args.quiet,
         json: args.json,
+        yes: args.yes,
+    }
+}
+
+fn estimate_options(args: EstimateArgs) -> command::estimate::Options {
+    command::estimate::Options {
+        run: command::run::Options {
+            suite: args.suite,
+            endpoint: args.endpoint,
+            models: args.models,
+            prompts: args.prompts,
+            tags: args.tags,
+            repetitions: args.repetitions,
+            concurrency: None,
+            seed: None,
+            world: None,
+            salt: None,
+            output: args.output,
+            project: args.project,
+            history: None,
+            environment: None,
+            until_decided: false,
+            mode: command::run::Mode::Measure,
+            quiet: false,
+            json: args.json,
+            yes: false,
+        },
+        form: match (args.csv, args.json) {
+            (true, _) => command::estimate::Form::Csv,
+            (false, true) => command::estimate::Form::Json,
+            (false, false) => command::estimate::Form::Table,
+        },
     }
 }
 

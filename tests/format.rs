@@ -11,9 +11,10 @@ use std::fs;
 use std::path::Path;
 
 use bakeoff::record::{
-    Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport, Failure,
-    Finding, Flag, Gaps, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest,
-    Outcome, PriceSource, Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
+    Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
+    EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
+    HistoryRun, HistoryVariant, Level, Manifest, Outcome, PriceSource, Sample, Selection, Standing,
+    Status, ToolCall, UntilDecided, Usage,
 };
 use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
@@ -238,6 +239,21 @@ fn manifest(status: Status) -> Manifest {
         until_decided: Some(UntilDecided {
             looks: vec![1],
             decided_after: Some(1),
+        }),
+        estimate: Some(EstimateRecord {
+            expected_usd: Some(Usd(1)),
+            bound_90_usd: Some(Usd(1)),
+            worst_usd: Some(Usd(1)),
+            variants: vec![EstimatedVariant {
+                variant: "v".to_owned(),
+                model: "m".parse().unwrap(),
+                requests: 1,
+                counted_prompt_tokens: 1,
+                prompt_tokens: 1,
+                completion_tokens: 1,
+                list_usd: Some(Usd(1)),
+                actual: Some(Actual::default()),
+            }],
         }),
         planned_trials: 1,
         plan_digest: "d".to_owned(),
@@ -531,6 +547,33 @@ fn the_json_comparison_has_the_documented_keys() {
     // The example run is complete: it has no warning.
     written.insert("warning".to_owned());
     assert_same(documented("The comparison as JSON"), written, "the JSON");
+}
+
+#[test]
+fn estimates_have_the_documented_keys() {
+    // The same of what a run would cost: one of a model with a price, and of one without.
+    let estimate = |form: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+            .args(["estimate", "suites/quickstart.toml", "-m", "no/price"])
+            .args(["-m", "openai/gpt-5-mini", "--output", "no-past", form])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let documented = documented("The estimate as JSON and CSV");
+    let mut written = paths(&serde_json::from_str(&estimate("--json")).unwrap());
+    // Only nine past runs make a bound.
+    written.extend(["total.bound_90_usd", "variants[].total.bound_90_usd"].map(str::to_owned));
+    // With a model without a worst case the whole run has none.
+    written.insert("total.worst_usd".to_owned());
+    assert_same(documented.clone(), written, "the estimate");
+    let last = |name: &String| name.rsplit('.').next().unwrap().to_owned();
+    let words: Names = documented.iter().map(last).collect();
+    let table = estimate("--csv");
+    for column in table.lines().next().unwrap().split(',') {
+        assert!(words.contains(column), "{column}");
+    }
 }
 
 #[test]

@@ -141,6 +141,7 @@ pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> M
         client: Vec::new(),
         environment: None,
         until_decided: None,
+        estimate: None,
         planned_trials: (labels.len() * prompts * repetitions) as u64,
         plan_digest: String::new(),
         platform: String::new(),

@@ -4,13 +4,17 @@
 //! what is asked, nor talk to an endpoint: lists come as bytes. Invariant: money is exact, and a
 //! price that is not known is absent, never 0.
 
+mod bound;
 mod cache;
+mod estimate;
 mod model;
 mod offer;
+mod past;
 mod price;
 mod pricing;
 mod search;
 mod table;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -20,15 +24,19 @@ use serde_json::value::RawValue;
 use crate::suite::OwnPrice;
 use crate::units::{ModelId, Usd, digest};
 
+pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
+pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
 pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
+pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use search::BadGlob;
 pub use table::{
     ModelDocument, ModelShownDocument, ModelsDocument, OfferDocument, aligned, offers_table, page,
     table,
 };
+pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};
 
 use model::WireModel;
 use search::Word;
@@ -176,6 +184,7 @@ impl Catalog {
                 .entry(price.model.clone())
                 .or_insert_with(|| Model::unlisted(price.model.clone()));
             model.prices = Some(Prices::flat(rates));
+            model.regional.clear();
             model.other_prices.clear();
         }
         self

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::{Cache, Cached, Catalog};
 use crate::gateway::listing::{Listing, fetch};
+use crate::suite::Profile;
 use crate::units::ModelId;
 
 use super::endpoint::Opened;
@@ -60,12 +61,9 @@ pub(super) struct Listed {
 /// Only where a new one was wished for and could not be had.
 pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
     let now = Timestamp::now();
-    let place = opened.record.base_url.as_deref().zip(cache());
-    let kept = place.as_ref().and_then(|(url, cache)| {
-        let cached = cache.get(url)?;
-        let catalog = read(opened, &cached).ok()?;
-        Some((catalog, now.duration_since(cached.fetched_at)))
-    });
+    let base_url = opened.record.base_url.as_deref();
+    let place = base_url.zip(cache());
+    let kept = base_url.and_then(kept);
     let will_do = |age: SignedDuration| match wish {
         Wish::New => false,
         // A list from the future was stored under a wrong clock: its age is not known.
@@ -165,16 +163,28 @@ impl Known {
                 ..Self::compiled_in()
             });
         }
+        Ok(Self::listed(catalog, since, &opened.record.name))
+    }
+
+    /// Of an endpoint that is not to be asked: the list of it that was kept, else the compiled-in one.
+    pub(super) fn kept(profile: &Profile) -> Self {
+        let Some((catalog, since)) = profile.base_url.as_deref().and_then(kept) else {
+            return Self::compiled_in();
+        };
+        Self::listed(catalog, Some(since), &profile.name)
+    }
+
+    /// Of the endpoint's own list, and since when it was kept.
+    fn listed(catalog: Catalog, since: Option<SignedDuration>, name: &str) -> Self {
         // A plain server's list has no prices: the compiled-in one may.
         let priced = catalog.has_prices();
         let old = since.filter(|age| priced && *age >= OLD).map(|age| {
-            let name = &opened.record.name;
             format!(
                 "prices are of a list kept {}; `bakeoff models --endpoint {name} --refresh` gets a new one",
                 ago(age)
             )
         });
-        Ok(Self {
+        Self {
             prices: if priced {
                 catalog.clone()
             } else {
@@ -182,7 +192,7 @@ impl Known {
             },
             listed: Some(catalog),
             notes: old.into_iter().collect(),
-        })
+        }
     }
 }
 
@@ -218,12 +228,20 @@ fn fetched(
         fetched_at: now,
         list,
     };
-    let catalog = read(opened, &cached).map_err(|error| error.to_string())?;
+    let catalog =
+        read(opened.record.base_url.as_deref(), &cached).map_err(|error| error.to_string())?;
     Ok((catalog, cached))
 }
 
-fn read(opened: &Opened, cached: &Cached) -> Result<Catalog, crate::catalog::ListError> {
-    let words = match &opened.record.base_url {
+/// The list of an endpoint's models that was kept, and since when.
+fn kept(base_url: &str) -> Option<(Catalog, SignedDuration)> {
+    let cached = cache()?.get(base_url)?;
+    let catalog = read(Some(base_url), &cached).ok()?;
+    Some((catalog, Timestamp::now().duration_since(cached.fetched_at)))
+}
+
+fn read(base_url: Option<&str>, cached: &Cached) -> Result<Catalog, crate::catalog::ListError> {
+    let words = match base_url {
         Some(url) => format!("list of models of {url}"),
         None => "list of models of the simulated gateway".to_owned(),
     };

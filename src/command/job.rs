@@ -15,7 +15,7 @@ use crate::record::{
     UntilDecided,
 };
 use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
-use crate::units::{ModelId, digest};
+use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
@@ -28,6 +28,8 @@ pub(super) struct Asked {
     pub(super) suite: Suite,
     pub(super) plan: Plan,
     pub(super) profile: Profile,
+    /// Expected cost above which a person is asked before the run.
+    pub(super) confirm_above: Option<Usd>,
     selection: Selection,
     /// The user's label of where the run is made.
     environment: Option<String>,
@@ -77,6 +79,7 @@ impl Asked {
             suite,
             plan,
             profile,
+            confirm_above: project.confirm_above,
             selection: Selection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
@@ -173,7 +176,12 @@ impl Job {
         Pacer::new(&self.asked.suite, &self.asked.profile.limits)
     }
 
-    fn prompt_digests(&self) -> Vec<String> {
+    /// Prices, own ones laid over the others.
+    pub(super) fn prices(&self) -> &Catalog {
+        &self.known.prices
+    }
+
+    pub(super) fn prompt_digests(&self) -> Vec<String> {
         let canonical =
             |prompt: &Prompt| digest(prompt_canonical(&self.asked.suite, prompt).as_bytes());
         self.asked.suite.prompts.iter().map(canonical).collect()
@@ -213,6 +221,7 @@ impl Job {
                 looks: self.asked.looks.clone(),
                 decided_after: None,
             }),
+            estimate: None,
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

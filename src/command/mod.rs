@@ -9,6 +9,7 @@ mod baseline;
 mod catalogue;
 pub mod compare;
 mod endpoint;
+pub mod estimate;
 mod files;
 mod foresight;
 mod github;
@@ -44,6 +45,8 @@ const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VERSION"));
 pub enum Verb {
     /// `bakeoff run`
     Run(run::Options),
+    /// `bakeoff estimate`
+    Estimate(estimate::Options),
     /// `bakeoff report`
     Report(report::Options),
     /// `bakeoff compare`
@@ -130,6 +133,7 @@ impl From<io::Error> for Failure {
 pub fn execute(verb: Verb) -> u8 {
     let result = match verb {
         Verb::Run(options) => run::execute(&options),
+        Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
         Verb::Compare(options) => compare::execute(&options),
         Verb::Accept(options) => accept::execute(&options),

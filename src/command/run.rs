@@ -24,7 +24,7 @@ use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, foresight, github, print_json, report, unforeseen};
+use super::{Failure, estimate, exit, foresight, github, print_json, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ pub struct Options {
     pub mode: Mode,
     pub quiet: bool,
     pub json: bool,
+    pub yes: bool,
 }
 
 /// How far a run goes.
@@ -169,6 +170,9 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let baseline = options.history.as_deref();
     let baseline = baseline.map(|path| Baseline::open(path, &suite.name));
     let baseline = baseline.transpose()?;
+    let Some(mut estimated) = estimate::before(job, options)? else {
+        return Ok(exit::INTERRUPTED);
+    };
     let session = Session::open(job, opened)?;
     // To the second: it is a label, and part of the folder's name.
     let began =
@@ -176,6 +180,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let name = run_name(began, unforeseen()?);
     let run = Run::create(&options.output, &job.asked.suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
+    manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
@@ -186,6 +191,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
                 journal.append(sample)?;
+                estimated.add(sample);
                 remedies.add(sample, || job.explain(sample, opened));
                 if let Some(looking) = looking {
                     looking.add(sample);
@@ -204,8 +210,12 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     progress.end();
     // Whatever happened, what is finished is kept, and the folder says how it went.
     settle(&mut manifest, &ending);
+    manifest.estimate = Some(estimated);
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
     remedies.tell(io::stderr());
+    if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
+        estimate::after(estimated, io::stderr());
+    }
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
     let found = told.map_err(|failure| kept(failure, &run))?;

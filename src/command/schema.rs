@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::catalog::{ModelShownDocument, ModelsDocument};
 use crate::plan::PlanDocument;
 use crate::report::{
-    Document, PruneDocument, RunsDocument, SizesDocument, TrendsDocument, VerdictsDocument,
-    VerificationDocument,
+    Document, EstimateDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
+    VerdictsDocument, VerificationDocument,
 };
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
@@ -47,11 +47,13 @@ pub enum Shape {
     Accepted,
     /// `history --json`.
     Trends,
+    /// `estimate --json`.
+    Estimate,
 }
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -66,6 +68,7 @@ impl Shape {
         Self::Verdicts,
         Self::Accepted,
         Self::Trends,
+        Self::Estimate,
     ];
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
@@ -85,6 +88,7 @@ impl Shape {
             Self::Verdicts => "verdicts",
             Self::Accepted => "accepted",
             Self::Trends => "trends",
+            Self::Estimate => "estimate",
         }
     }
 
@@ -105,6 +109,7 @@ impl Shape {
             Self::Verdicts => "what `compare --format json` prints",
             Self::Accepted => "what `accept --json` prints",
             Self::Trends => "what `history --json` prints",
+            Self::Estimate => "what `estimate --json` prints",
         }
     }
 
@@ -129,6 +134,7 @@ impl Shape {
             Self::Verdicts => printed_schema::<VerdictsDocument<'_>>("Verdicts of bakeoff"),
             Self::Accepted => printed_schema::<Done<'_>>("A run that joined a history"),
             Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
+            Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! requests in flight than `concurrency`; every trial that was started and could end is one
 //! [`Event::Finished`].
 
+mod budget;
 mod cache;
 mod event;
 mod orders;
@@ -16,6 +17,7 @@ mod trial;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{BeyondBound, Bill, Budget, Reservation, Reserved};
 pub use event::Event;
 pub use orders::{Ask, GoOn, Orders, Stop};
 pub use pace::Pace;

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::suite::Suite;
 
+use super::EstimateRecord;
+
 /// `manifest.json` of a run. No key, no path of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -41,6 +43,9 @@ pub struct Manifest {
     pub planned_trials: u64,
     /// Digest of the order of all trials.
     pub plan_digest: String,
+    /// What the run was expected to cost, and what it came to; absent in runs of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<EstimateRecord>,
     /// Operating system and processor, `linux x86_64`.
     pub platform: String,
 }

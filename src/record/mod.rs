@@ -6,6 +6,7 @@
 
 mod amendment;
 mod check;
+mod estimate;
 #[cfg(test)]
 pub(crate) mod example;
 mod folders;
@@ -21,6 +22,7 @@ mod sample;
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
+pub use estimate::{Actual, EstimateRecord, EstimatedVariant};
 pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
 pub use history::{

@@ -14,7 +14,7 @@ use std::vec;
 use jiff::Timestamp;
 
 use super::amendment::Amendments;
-use super::journal::{JournalError, Reader, Writer, stored_version};
+use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
 use super::{Amendment, Manifest, Sample};
 
 /// Name of the manifest in the run's folder.
@@ -259,6 +259,12 @@ impl Run {
             amendments,
             problems: problems.into_iter(),
         })
+    }
+
+    /// Size of the journal of samples; 0 where it cannot be told.
+    pub fn samples_bytes(&self) -> u64 {
+        let path = self.folder.join(<Sample as Entry>::FILE);
+        fs::metadata(path).map_or(0, |file| file.len())
     }
 
     fn amendments(&self) -> Result<(Amendments, Vec<JournalError>), RunError> {

@@ -7,6 +7,7 @@
 mod columns;
 mod compared;
 mod csv;
+mod estimate;
 mod figure;
 mod finding;
 pub mod forecast;
@@ -38,6 +39,7 @@ use crate::record::{Manifest, Sample};
 use crate::verdict::{EvidenceFold, Past, RunSummary, Summaries};
 
 pub use compared::Compared;
+pub use estimate::{EstimateDocument, EstimateView, came_to};
 pub use figure::{Cell, Chance, Figure, Thousandths};
 pub use json::{Document, VerdictsDocument};
 pub use judged::{Gated, Judged};

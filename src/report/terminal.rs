@@ -95,6 +95,17 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     screen
 }
 
+/// A table alone, with notes below it.
+pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
+    let mut screen = String::new();
+    push_table(&mut screen, table, style);
+    screen.push('\n');
+    for note in notes {
+        push_line(&mut screen, style, DIM, &text::one_line(note));
+    }
+    screen
+}
+
 /// Every judgement with what to know beside it, then the limits.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
     let mut read: Vec<&str> = Vec::new();

@@ -44,6 +44,7 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
         client: Vec::new(),
         environment: None,
         until_decided: None,
+        estimate: None,
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),
         platform: "linux x86_64".to_owned(),

@@ -14,6 +14,7 @@ mod server;
 
 mod caches;
 mod endings;
+mod estimates;
 mod faults;
 mod foresight;
 mod keys;

@@ -1,0 +1,243 @@
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::ChaCha8Rng;
+
+use super::*;
+use crate::catalog::{PastAnswer, PastVariant};
+use crate::suite::{OwnPrice, parse_suite};
+
+const MODEL: &str = "maker/model";
+
+fn model() -> ModelId {
+    MODEL.parse().unwrap()
+}
+
+/// A suite of prompts `p0`, `p1`, ... of one model, priced 1 and 10 USD a million tokens.
+fn suite(prompts: usize, repetitions: u32, max_tokens: Option<u64>) -> Suite {
+    let limit = max_tokens.map_or(String::new(), |limit| {
+        format!("[parameters]\nmax_tokens = {limit}\n")
+    });
+    let prompt = |place: usize| {
+        let tag = place % 2;
+        format!(
+            "[[prompts]]\nid = \"p{place}\"\nuser = \"Question {place}?\"\ntags = [\"t{tag}\"]\n"
+        )
+    };
+    let prompts = (0..prompts).map(prompt).collect::<Vec<_>>().concat();
+    let text = format!(
+        "name = \"s\"\nmodels = [\"{MODEL}\"]\nrepetitions = {repetitions}\nwarmup = 1\nmax_attempts = 1\n{limit}{prompts}"
+    );
+    parse_suite(&text).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn catalog() -> Catalog {
+    let own = OwnPrice {
+        model: model(),
+        input_usd: Usd(1_000_000),
+        output_usd: Usd(10_000_000),
+        cache_read_usd: None,
+        cache_write_usd: None,
+    };
+    Catalog::read(
+        "{\"data\":[]}",
+        "a list".to_owned(),
+        "2026-01-01".to_owned(),
+    )
+    .unwrap()
+    .with_own_prices(&[own])
+}
+
+fn estimated(suite: &Suite, past: &Past, bound: Usd) -> CostEstimate {
+    let digests: Vec<String> = suite
+        .prompts
+        .iter()
+        .map(|p| format!("d-{}", p.id))
+        .collect();
+    Asking {
+        suite,
+        prompt_digests: &digests,
+        catalog: &catalog(),
+        past,
+        warm_up: &suite.prompts[0],
+        bound: &|_, _| Ok(bound),
+    }
+    .estimate()
+}
+
+fn answer(past: &mut Past, prompt: usize, completion_tokens: u64) {
+    past.add_answer(&PastAnswer {
+        variant: MODEL,
+        model: &model(),
+        prompt_digest: &format!("d-p{prompt}"),
+        tags: &[format!("t{}", prompt % 2)],
+        completion_tokens,
+    });
+}
+
+/// A run whose cost came to `ratio` of its list cost.
+fn run(past: &mut Past, estimate: &CostEstimate, cost: Usd) {
+    let variant = &estimate.variants[0];
+    past.add_run(&[PastVariant {
+        variant: &variant.variant,
+        model: &variant.model,
+        requests: variant.sums.requests,
+        counted_prompt_tokens: variant.counted_prompt_tokens,
+        list: variant.sums.list,
+        costed: (variant.sums.requests, cost),
+        measured: (variant.sums.requests, variant.counted_prompt_tokens),
+    }]);
+}
+
+#[test]
+fn an_answer_is_as_long_as_the_most_alike_past_ones() {
+    // The same prompt teaches most, then its tags, then the suite; without any of it a quarter of the
+    // limit is a guess that later runs correct.
+    let plain = suite(4, 1, Some(400));
+    let told = |past: &Past, suite: &Suite| {
+        let estimate = estimated(suite, past, Usd(Usd::PICO));
+        let prompts = estimate.variants[0].prompts.iter();
+        prompts
+            .map(|prompt| format!("{} {}", prompt.sums.completion_tokens, prompt.basis.word()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut past = Past::default();
+    assert_eq!(told(&past, &suite(1, 1, None)), "300 assumed");
+    assert_eq!(told(&past, &suite(1, 1, Some(402))), "101 token_limit");
+    answer(&mut past, 0, 10);
+    assert_eq!(
+        told(&past, &plain),
+        "10 same_prompt, 10 other_prompts, 10 same_tags, 10 other_prompts"
+    );
+    for tokens in [50, 40, 9_000] {
+        answer(&mut past, 1, tokens);
+    }
+    // What was longer than today's limit is cut by it.
+    assert_eq!(
+        told(&past, &suite(2, 1, Some(30))),
+        "10 same_prompt, 30 same_prompt"
+    );
+    // Another label of the same model may be asked otherwise.
+    let mut renamed = plain.clone();
+    renamed.variants[0].label = "thinking".to_owned();
+    assert!(told(&past, &renamed).starts_with("100 token_limit"));
+}
+
+#[test]
+fn prompt_tokens_are_corrected_by_their_family() {
+    // Makers cut text differently, and every model of a maker alike.
+    let suite = suite(2, 3, Some(400));
+    let before = estimated(&suite, &Past::default(), Usd(Usd::PICO));
+    let counted = before.variants[0].counted_prompt_tokens;
+    assert_eq!(before.variants[0].sums.prompt_tokens, counted);
+    assert!(!before.variants[0].own_vocabulary);
+    let mut past = Past::default();
+    past.add_run(&[PastVariant {
+        variant: "other",
+        model: &"maker/other".parse().unwrap(),
+        requests: 8,
+        counted_prompt_tokens: 800,
+        list: None,
+        costed: (0, Usd::ZERO),
+        // Of two requests nobody knows the tokens.
+        measured: (6, 1_200),
+    }]);
+    let after = estimated(&suite, &past, Usd(Usd::PICO));
+    assert_eq!(after.variants[0].sums.prompt_tokens, 2 * counted);
+    assert_eq!(after.variants[0].counted_prompt_tokens, counted);
+}
+
+#[test]
+fn what_has_no_price_has_no_cost() {
+    // Absent, never 0; the total says how many it leaves out.
+    let mut suite = suite(2, 1, Some(400));
+    let mut other = suite.variants[0].clone();
+    (other.label, other.model) = ("free?".to_owned(), "maker/unlisted".parse().unwrap());
+    suite.variants.push(other);
+    let estimate = estimated(&suite, &Past::default(), Usd(Usd::PICO));
+    let [known, unknown] = &estimate.variants[..] else {
+        panic!("{estimate:?}")
+    };
+    assert_eq!((unknown.sums.list, unknown.sums.expected), (None, None));
+    assert_eq!(estimate.total.expected, known.sums.expected);
+    assert_eq!(estimate.unpriced, 1);
+    // Two requests and the warm-up, for each of two variants.
+    assert_eq!(estimate.total.worst, Ok(Usd(6 * Usd::PICO)));
+}
+
+#[test]
+fn nine_runs_of_ten_stay_below_the_bound() {
+    // The promise of the bound, kept by the whole procedure: each replicate learns from ten runs of its
+    // own, the first of them estimated without any past, and the eleventh is judged. Lengths of answers
+    // differ between prompts, between runs and by chance.
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let suite = suite(4, 2, Some(4_000));
+    let mut covered = 0;
+    for _ in 0..1_000 {
+        let mut normal = |spread: f64| {
+            let sum: f64 = (0..12).map(|_| random.random::<f64>()).sum();
+            ((sum - 6.0) * spread).exp()
+        };
+        let typical: Vec<f64> = (0..4).map(|_| 200.0 * normal(0.8)).collect();
+        let mut past = Past::default();
+        for number in 0..=10 {
+            let estimate = estimated(&suite, &past, Usd(Usd::PICO));
+            let mood = normal(0.2);
+            let mut cost = Usd::ZERO;
+            let mut answers = Vec::new();
+            for (prompt, typical) in typical.iter().enumerate() {
+                for _ in 0..suite.repetitions {
+                    let tokens = scaled(1, typical * mood * normal(0.5)).min(4_000);
+                    answers.push((prompt, tokens));
+                    let per_token = i128::from(tokens) * 10_000_000;
+                    cost = cost.plus(Usd(per_token + 10_000_000)).unwrap();
+                }
+            }
+            if number == 10 {
+                covered += u32::from(cost <= estimate.total.bound_90.unwrap());
+                break;
+            }
+            assert_eq!(estimate.total.bound_90.is_some(), number >= 9);
+            run(&mut past, &estimate, cost);
+            for (prompt, tokens) in answers {
+                answer(&mut past, prompt, tokens);
+            }
+        }
+    }
+    assert!(covered >= 880, "{covered} of 1000");
+    // A bound that covers everything would be of no use.
+    assert!(covered <= 980, "{covered} of 1000");
+}
+
+proptest! {
+    // Whatever past runs cost: expected and bound are between nothing and the worst case, the bound is
+    // not below the middle, and a run that cost what was estimated changes nothing.
+    #[test]
+    fn estimates_stay_within_reason(
+        percents in prop::collection::vec(1_i128..1_000, 0..20),
+        prompts in 1_usize..5,
+        repetitions in 1_u32..4,
+    ) {
+        let suite = suite(prompts, repetitions, Some(400));
+        let bound = Usd(10_000_000_000);
+        let first = estimated(&suite, &Past::default(), bound);
+        let list = first.total.list.unwrap();
+        prop_assert_eq!(first.total.expected, Some(list));
+        let mut past = Past::default();
+        run(&mut past, &first, list);
+        prop_assert_eq!(estimated(&suite, &past, bound).total.expected, Some(list));
+        for percent in &percents {
+            run(&mut past, &first, Usd(list.0 * percent / 100));
+        }
+        let total = estimated(&suite, &past, bound).total;
+        let worst = total.worst.unwrap();
+        let requests = suite.trials() + 1;
+        prop_assert_eq!(worst, bound.times(requests).unwrap());
+        prop_assert_eq!(total.past_runs, percents.len() + 1);
+        prop_assert_eq!(total.bound_90.is_some(), total.past_runs >= 9);
+        prop_assert!(total.expected.unwrap() <= worst);
+        if let Some(bound) = total.bound_90 {
+            prop_assert!(total.expected.unwrap() <= bound && bound <= worst);
+        }
+    }
+}

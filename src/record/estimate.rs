@@ -1,0 +1,207 @@
+//! What a run was expected to cost, and what it came to.
+//!
+//! Owns the stored form of an estimate. Must not know how one is made. Invariant: what it came to is
+//! counted from samples alone, and a cost that is not known is left out with its count, never added as 0.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{CostEstimate, PastVariant, VariantEstimate};
+use crate::units::{ModelId, Usd};
+
+use super::{Outcome, Sample};
+
+/// The estimate of a run, made before anything was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EstimateRecord {
+    /// What past runs made of the list cost; absent: no price was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_usd: Option<Usd>,
+    /// What nine runs of ten stay below; absent below nine past runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_90_usd: Option<Usd>,
+    /// What no run exceeds; absent where nothing bounds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_usd: Option<Usd>,
+    /// In the suite's order.
+    pub variants: Vec<EstimatedVariant>,
+}
+
+/// The estimate of one variant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EstimatedVariant {
+    /// Its label.
+    pub variant: String,
+    /// Its model.
+    pub model: ModelId,
+    /// Without warm-up and retries.
+    pub requests: u64,
+    /// As counted, before past runs corrected it.
+    pub counted_prompt_tokens: u64,
+    /// As corrected.
+    pub prompt_tokens: u64,
+    /// Reasoning included.
+    pub completion_tokens: u64,
+    /// These tokens by list prices; absent: no price was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_usd: Option<Usd>,
+    /// What it came to; absent where no sample told its tokens or its cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual: Option<Actual>,
+}
+
+/// What samples told of tokens and cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actual {
+    /// Samples whose tokens are known.
+    pub measured: u64,
+    /// Their prompt tokens.
+    pub prompt_tokens: u64,
+    /// Their completion tokens.
+    pub completion_tokens: u64,
+    /// Samples whose cost by list prices is known.
+    pub costed: u64,
+    /// That cost.
+    pub cost_usd: Usd,
+}
+
+impl EstimateRecord {
+    /// Of an estimate; nothing has been spent yet.
+    pub fn new(estimate: &CostEstimate) -> Self {
+        Self {
+            expected_usd: estimate.total.expected,
+            bound_90_usd: estimate.total.bound_90,
+            worst_usd: estimate.total.worst.as_ref().ok().copied(),
+            variants: estimate
+                .variants
+                .iter()
+                .map(EstimatedVariant::new)
+                .collect(),
+        }
+    }
+
+    /// Adds what a sample came to.
+    pub fn add(&mut self, sample: &Sample) {
+        let mut variants = self.variants.iter_mut();
+        if let Some(variant) = variants.find(|variant| variant.variant == sample.variant) {
+            variant.add(sample);
+        }
+    }
+
+    /// What later runs learn from it.
+    pub fn past(&self) -> Vec<PastVariant<'_>> {
+        self.variants.iter().map(EstimatedVariant::past).collect()
+    }
+
+    /// Actual cost by list prices of the samples whose cost is known; absent where none is.
+    pub fn cost(&self) -> Option<Usd> {
+        let actual = self.variants.iter().filter_map(|variant| variant.actual);
+        let costed: Vec<Usd> = actual
+            .filter(|actual| actual.costed > 0)
+            .map(|actual| actual.cost_usd)
+            .collect();
+        (!costed.is_empty()).then(|| costed.into_iter().sum())
+    }
+
+    /// Actual over expected cost; absent where either is not known or nothing was expected.
+    pub fn ratio(&self) -> Option<f64> {
+        let expected = self.expected_usd.filter(|usd| *usd > Usd::ZERO)?;
+        Some(self.cost()?.as_f64() / expected.as_f64())
+    }
+}
+
+impl EstimatedVariant {
+    fn new(estimate: &VariantEstimate) -> Self {
+        Self {
+            variant: estimate.variant.clone(),
+            model: estimate.model.clone(),
+            requests: estimate.sums.requests,
+            counted_prompt_tokens: estimate.counted_prompt_tokens,
+            prompt_tokens: estimate.sums.prompt_tokens,
+            completion_tokens: estimate.sums.completion_tokens,
+            list_usd: estimate.sums.list,
+            actual: None,
+        }
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        let usage = sample.usage.as_ref();
+        let tokens = usage.and_then(|usage| usage.prompt_tokens.zip(usage.completion_tokens));
+        // What was refused used no tokens and cost nothing: it says nothing of an answer.
+        if sample.outcome == Outcome::Rejected || (tokens.is_none() && sample.cost_usd.is_none()) {
+            return;
+        }
+        let actual = self.actual.get_or_insert_default();
+        if let Some((prompt, completion)) = tokens {
+            actual.measured += 1;
+            actual.prompt_tokens = actual.prompt_tokens.saturating_add(prompt);
+            actual.completion_tokens = actual.completion_tokens.saturating_add(completion);
+        }
+        if let Some(cost) = sample.cost_usd {
+            actual.costed += 1;
+            actual.cost_usd = [actual.cost_usd, cost].into_iter().sum();
+        }
+    }
+
+    fn past(&self) -> PastVariant<'_> {
+        let actual = self.actual.unwrap_or_default();
+        PastVariant {
+            variant: &self.variant,
+            model: &self.model,
+            requests: self.requests,
+            counted_prompt_tokens: self.counted_prompt_tokens,
+            list: self.list_usd,
+            costed: (actual.costed, actual.cost_usd),
+            measured: (actual.measured, actual.prompt_tokens),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Usage, example};
+
+    #[test]
+    fn a_run_is_measured_by_what_is_known_of_it() {
+        // A trial without usage and a variant without price must not make a run look cheap.
+        let sample = example::plain_sample(0);
+        let row = |variant: &str| EstimatedVariant {
+            variant: variant.to_owned(),
+            model: sample.model.clone(),
+            requests: 2,
+            counted_prompt_tokens: 20,
+            prompt_tokens: 20,
+            completion_tokens: 40,
+            list_usd: Some(Usd(100)),
+            actual: None,
+        };
+        let mut record = EstimateRecord {
+            expected_usd: Some(Usd(200)),
+            bound_90_usd: None,
+            worst_usd: None,
+            variants: vec![row(&sample.variant), row("another")],
+        };
+        assert_eq!((record.cost(), record.ratio()), (None, None));
+        let known = Sample {
+            usage: Some(Usage {
+                prompt_tokens: Some(30),
+                completion_tokens: Some(50),
+                ..Usage::default()
+            }),
+            cost_usd: Some(Usd(150)),
+            ..sample.clone()
+        };
+        let unknown = Sample {
+            usage: None,
+            cost_usd: None,
+            ..sample
+        };
+        record.add(&known);
+        record.add(&unknown);
+        assert_eq!(record.cost(), Some(Usd(150)));
+        assert_eq!(record.ratio(), Some(0.75));
+        let past = record.past();
+        assert_eq!((past[0].costed, past[0].measured), ((1, Usd(150)), (1, 30)));
+        assert_eq!((past[1].costed, past[1].measured), ((0, Usd::ZERO), (0, 0)));
+    }
+}
