@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bakeoff::record::{
     Attempt, EndpointRecord, Manifest, Outcome, Run, Sample, Selection, Status, Usage, gaps_of,
 };
-use bakeoff::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use bakeoff::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use bakeoff::units::{Nanos, Usd};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -117,6 +117,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
+        held_ns: None,
         connect_ns: None,
         headers_ns: Some(Nanos(ttft.0 - 1_000_000)),
         ttft_ns: Some(ttft),
@@ -188,6 +189,7 @@ fn manifest() -> Manifest {
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(1000),
@@ -195,6 +197,7 @@ fn manifest() -> Manifest {
             gap_ns: Nanos::from_millis(1000),
             total_ns: Nanos::from_millis(1000),
         },
+        cache: CacheMode::AsIs,
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.collect(),

@@ -88,13 +88,13 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
-    /// Print the plan and send nothing
+    /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
     /// Send one trial per prompt and model and say which did not complete
     #[arg(long)]
     verify: bool,
-    /// No progress; only the result
+    /// No progress and no warnings; only the result
     #[arg(short, long)]
     quiet: bool,
     /// Print the result as JSON
@@ -132,7 +132,7 @@ enum FormatArg {
 
 #[derive(Debug, Subcommand)]
 enum SuiteArgs {
-    /// Say every problem of suite files, with its place; send nothing
+    /// Say every problem of suite files, with its place, and what will disappoint; send nothing
     #[command(after_help = "Example:\n  bakeoff suite check suites/*.toml")]
     Check {
         /// Suite files

@@ -96,7 +96,7 @@ fn too_few_open_files_are_told_before_anything_is_sent() {
     let output = Command::new("sh")
         .args([
             "-c",
-            r#"ulimit -n 512 && exec "$0" run suite.toml --concurrency 200"#,
+            r#"ulimit -n 512 && exec "$0" run suite.toml --concurrency 200 --quiet"#,
         ])
         .arg(env!("CARGO_BIN_EXE_bakeoff"))
         .current_dir(folder.path())

@@ -16,8 +16,8 @@ use bakeoff::record::{
 };
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool,
-    Variant,
+    CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Message, Parameters, Prompt,
+    ReasoningEffort, Role, Suite, Timeouts, TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
 use serde_json::{Map, Value, json};
@@ -105,6 +105,11 @@ fn assert_same(documented: Names, written: Names, what: &str) {
     );
 }
 
+const MARK: CacheControl = CacheControl {
+    kind: CacheKind::Ephemeral,
+    ttl: Some(CacheTtl::Hour),
+};
+
 fn parameters() -> Parameters {
     let object = Map::from_iter([("own".to_owned(), json!(1))]);
     Parameters {
@@ -121,6 +126,8 @@ fn parameters() -> Parameters {
             parameters: json!(true),
         }]),
         response_format: Some(json!(true)),
+        caching: Some(Caching::Auto),
+        system_cache_control: Some(MARK),
         provider_options: object.clone(),
         extra: object,
     }
@@ -145,6 +152,7 @@ fn suite() -> Suite {
         seed: 1,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,
@@ -152,12 +160,16 @@ fn suite() -> Suite {
             gap_ns: second,
             total_ns: second,
         },
+        cache: CacheMode::Bust,
         system: Some("be brief".to_owned()),
         parameters: parameters(),
         prompts: vec![Prompt {
             id: "p".to_owned(),
             system: Some("be brief".to_owned()),
-            messages: vec![Message::text(Role::User, "Hello".to_owned())],
+            messages: vec![Message {
+                cache_control: Some(MARK),
+                ..Message::text(Role::User, "Hello".to_owned())
+            }],
             weight: 1.0,
             tags: vec!["t".to_owned()],
             parameters: parameters(),
@@ -225,6 +237,7 @@ fn sample() -> Sample {
         request_id: "r".to_owned(),
         sent_ns: Nanos(1),
         scheduled_ns: Nanos(1),
+        held_ns: time,
         connect_ns: time,
         headers_ns: time,
         ttft_ns: time,

@@ -201,6 +201,54 @@ fn responses_that_come_at_once() {
 }
 
 #[test]
+fn arguments_that_come_late_are_taken_once() {
+    // Some servers tell a call only when it is done: its arguments are tokens of that instant. Where
+    // parts of them came before, the done events repeat them.
+    let [start, added, delta, done, item, end] =
+        [0, 11, 12, 13, 14, 15].map(|place| RESPONSES[place]);
+    let bare = |event: &str| event.replace(r#""output_index":2,"#, "");
+    let (bare_done, bare_item) = (bare(done), bare(item));
+    let chars = Some("weather{\"city\":\"Bern\"}".len() as u64);
+    for (events, first, last) in [
+        (vec![start, added, done, item, end], 20, 30),
+        (vec![start, added, item, end], 20, 30),
+        (vec![start, item, end], 20, 20),
+        (vec![start, done, item, end], 20, 30),
+        (vec![start, added, &bare_done, &bare_item, end], 20, 30),
+        (vec![start, added, delta, done, item, end], 20, 30),
+        (
+            vec![start, added, delta, &bare_done, &bare_item, end],
+            20,
+            30,
+        ),
+    ] {
+        let reading = answered("gpt-5-mini", true, &stream(&events));
+        assert_eq!(reading.tool_calls, [weather("call_1")], "{events:?}");
+        assert_eq!(reading.answer_chars, chars);
+        assert_eq!(reading.first_answer, Some(ms(first)), "{events:?}");
+        assert_eq!(reading.last_token, Some(ms(last)), "{events:?}");
+    }
+    // A call with parts and one without, and a tool of free text.
+    let other = item.replace("call_1", "call_2");
+    let other = other.replace(r#""output_index":2"#, r#""output_index":3"#);
+    let free = r#"{"type":"response.custom_tool_call_input.done","output_index":4,"item_id":"ctc_1","input":"x = 1"}"#;
+    let named = r#"{"type":"response.output_item.done","output_index":4,"item":{"id":"ctc_1","type":"custom_tool_call","call_id":"call_3","name":"run","input":"x = 1"}}"#;
+    let events = [start, added, delta, &other, done, item, free, named, end];
+    let reading = answered("gpt-5-mini", true, &stream(&events));
+    let run = ToolCall {
+        id: Some("call_3".to_owned()),
+        name: "run".to_owned(),
+        arguments: "x = 1".to_owned(),
+    };
+    let calls = [weather("call_1"), weather("call_2"), run];
+    assert_eq!(reading.tool_calls, calls);
+    let all = calls
+        .iter()
+        .map(|call| call.name.len() + call.arguments.len());
+    assert_eq!(reading.answer_chars, Some(all.sum::<usize>() as u64));
+}
+
+#[test]
 fn ends_have_their_outcomes() {
     // Each route has its own words for a limit, a refusal, a filter and a failure.
     let stopped = |reason: &str| {

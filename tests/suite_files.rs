@@ -109,7 +109,7 @@ fn the_reader_knows_the_documented_keys() {
          [parameters]\n{FOREIGN} = 1\ntools = [{{ {FOREIGN} = 1 }}]\n\
          [[prompt_files]]\n{FOREIGN} = 1\n\
          [[prompts]]\n{FOREIGN} = 1\n\
-         messages = [{{ {FOREIGN} = 1, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
+         messages = [{{ {FOREIGN} = 1, cache_control = {{ {FOREIGN} = 1 }}, tool_calls = [{{ {FOREIGN} = 1 }}] }}]"
     );
     let schema = wire::suite_schema();
     for (what, table) in [
@@ -122,6 +122,7 @@ fn the_reader_knows_the_documented_keys() {
         ("`prompt_files`", "/definitions/PromptFileTable"),
         ("a tool", "/definitions/ToolTable"),
         ("a tool call", "/definitions/ToolCallTable"),
+        ("a cache mark", "/definitions/CacheControlTable"),
     ] {
         assert_eq!(
             reader_keys(parse_suite(&suite), what),

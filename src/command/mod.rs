@@ -7,13 +7,16 @@
 mod catalogue;
 mod endpoint;
 mod files;
+mod foresight;
 pub mod import;
+mod job;
 pub mod models;
 mod named;
 mod progress;
 mod remedies;
 pub mod report;
 pub mod run;
+mod session;
 pub mod sim;
 mod suite;
 

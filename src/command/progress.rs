@@ -119,7 +119,9 @@ impl Progress {
                 );
             }
             Event::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
-            Event::WarmedUp { .. } | Event::Started { .. } => {}
+            // No trial, but money all the same.
+            Event::WarmedUp { variant, spent, .. } => self.tally.pay(*variant, *spent),
+            Event::Started { .. } => {}
         }
     }
 
@@ -183,10 +185,16 @@ impl Tally {
         variant.failed += u64::from(!sample.outcome.answered());
         let tokens = sample.usage.and_then(|usage| usage.completion_tokens);
         variant.output_tokens += tokens.unwrap_or(0);
-        let cost = sample.billed_usd.max(sample.cost_usd).unwrap_or_default();
-        variant.cost = variant.cost.plus(cost).unwrap_or(variant.cost);
+        variant.pay(sample.billed_usd.max(sample.cost_usd));
         if let Some(ttft) = sample.ttft_ns {
             variant.ttft_us.saturating_record(ttft.0 / 1_000);
+        }
+    }
+
+    /// Counts what a request beside the trials cost; `variant` is its place in the suite.
+    fn pay(&mut self, variant: usize, spent: Option<Usd>) {
+        if let Some(variant) = self.variants.get_mut(variant) {
+            variant.pay(spent);
         }
     }
 
@@ -200,6 +208,11 @@ impl Tally {
 }
 
 impl VariantTally {
+    fn pay(&mut self, spent: Option<Usd>) {
+        let cost = spent.unwrap_or_default();
+        self.cost = self.cost.plus(cost).unwrap_or(self.cost);
+    }
+
     /// One line, its label in `width` columns.
     fn line(&self, width: usize) -> String {
         let ttft = if self.ttft_us.is_empty() {

@@ -1,18 +1,21 @@
 //! What leaves the engine while it works.
 
 use crate::record::{Outcome, Sample};
-use crate::units::Nanos;
+use crate::units::{Nanos, Usd};
 
 /// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
 /// other and never answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A warm-up request of a variant (by its index in the suite) ended; it is not a sample.
+    /// An untimed request of a variant (by its index in the suite) ended: a warm-up's before the first
+    /// round or, where the suite warms caches, one before a trial. It is not a sample.
     WarmedUp {
         /// Index of the variant.
         variant: usize,
         /// How it ended.
         outcome: Outcome,
+        /// What it cost, as far as that is known: billed or by list, whichever is more.
+        spent: Option<Usd>,
     },
     /// The trials of a slot were sent.
     Started {

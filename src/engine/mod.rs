@@ -6,8 +6,10 @@
 //! [`Event::Finished`].
 
 mod budget;
+mod cache;
 mod event;
 mod orders;
+mod pace;
 mod retry;
 mod run;
 mod trial;
@@ -18,5 +20,6 @@ mod tests;
 pub use budget::{BeyondBound, Bill, Budget, Reservation, Reserved};
 pub use event::Event;
 pub use orders::{Ask, Orders, Stop};
+pub use pace::Pace;
 pub use run::{Ending, run};
 pub use trial::unsayable;

@@ -1,15 +1,17 @@
 //! What a run is given: whom to ask, what to ask, and how it is told to stop.
 //!
 //! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
-//! while a run goes on.
+//! while a run goes on, but for what was counted against limits.
 
 use tokio::sync::watch;
 
 use crate::catalog::Prices;
 use crate::gateway::{Outgoing, Recording, Transport};
-use crate::plan::{Pacer, Plan};
+use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
+
+use super::pace::Pace;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
 pub trait Ask: Send + Sync + 'static {
@@ -45,8 +47,8 @@ pub struct Orders {
     pub prices: Vec<Option<Prices>>,
     /// How requests to the endpoint are worded: the route, and the names of some keys.
     pub wording: Wording,
-    /// Spaces slots by what the endpoint allows a minute.
-    pub pacer: Pacer,
+    /// Spaces what is sent by what the endpoint allows a minute.
+    pub pace: Pace,
 }
 
 /// The request to stop: `true` once someone wants the run to end.

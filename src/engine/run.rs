@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::record::Outcome;
 use crate::units::Nanos;
 
+use super::cache;
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
-use super::trial::{self, Ready};
+use super::trial::{self, Ready, Start};
 
 /// How long an interrupted run waits for what is in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -71,7 +72,6 @@ async fn start_slots<A: Ask>(
     flying: &mut JoinSet<Option<String>>,
 ) -> Ending {
     let most = usize::try_from(orders.suite.concurrency).unwrap_or(usize::MAX);
-    let mut pacer = orders.pacer.clone();
     for slot in orders.plan.slots() {
         while flying.len() >= most {
             tokio::select! {
@@ -84,13 +84,14 @@ async fn start_slots<A: Ask>(
             }
         }
         let trials = trial::of_slot(orders, &slot);
-        let tokens = trials.iter().map(|ready| ready.tokens(orders)).sum();
-        let requests = u32::try_from(trials.len()).unwrap_or(u32::MAX);
-        let now = asker.now();
-        let wait = pacer.wait(now, requests, tokens).since(now);
+        let loads: Vec<_> = trials.iter().map(|ready| ready.load(orders)).collect();
+        // A place is free: but for a limit the slot would start now.
+        let due = asker.now();
+        let wait = orders.pace.wait(due, &loads);
         if let Some(ending) = pause(wait, flying, stop).await {
             return ending;
         }
+        let held_since = (wait > Nanos::ZERO).then_some(due);
         let (number, asker, orders, events, stop) = (
             slot.number,
             Arc::clone(asker),
@@ -98,7 +99,9 @@ async fn start_slots<A: Ask>(
             events.clone(),
             stop.clone(),
         );
-        flying.spawn(carry_out(number, trials, asker, orders, events, stop));
+        flying.spawn(carry_out(
+            number, held_since, trials, asker, orders, events, stop,
+        ));
     }
     Ending::Complete
 }
@@ -142,6 +145,13 @@ async fn land(
             }
         };
         tokio::select! {
+            // First: a slot that ends because of a stop was not carried out.
+            biased;
+            () = stopped(stop), if grace.is_none() => {
+                ending = Ending::Interrupted;
+                grace = Some(Instant::now() + GRACE);
+                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
+            }
             ended = ended => match ended {
                 Some(Ok(Some(reason))) if ending == Ending::Complete => {
                     ending = Ending::Hopeless(reason);
@@ -149,26 +159,33 @@ async fn land(
                 Some(_) => {}
                 None => break,
             },
-            () = stopped(stop), if grace.is_none() => {
-                ending = Ending::Interrupted;
-                grace = Some(Instant::now() + GRACE);
-                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
-            }
         }
     }
     ending
 }
 
-/// All trials of one slot, sent at the same moment. Returns why going on is hopeless, if it is.
+/// All trials of one slot, sent at the same moment; `held_since`: when it was due, where a limit made
+/// it wait. Returns why going on is hopeless, if it is.
 async fn carry_out<A: Ask>(
     slot: u64,
+    held_since: Option<Nanos>,
     trials: Vec<Ready>,
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
-    stop: Stop,
+    mut stop: Stop,
 ) -> Option<String> {
-    let scheduled = asker.now();
+    let (before, warmed, after) = (
+        asker.now(),
+        cache::warm(&trials, &asker, &orders, &events, &mut stop).await,
+        asker.now(),
+    );
+    if !warmed {
+        return None;
+    }
+    // Filling caches is no wait for a limit: the slot is due that much later.
+    let due = held_since.map(|due| Nanos(due.0 + after.since(before).0));
+    let start = Start::of(due, asker.now());
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()
         .map(|trial| {
@@ -178,9 +195,10 @@ async fn carry_out<A: Ask>(
                 events.clone(),
                 stop.clone(),
             );
-            trial::carry_out(trial, scheduled, asker, orders, events, stop)
+            trial::carry_out(trial, start, asker, orders, events, stop)
         })
         .collect();
+    let scheduled = start.scheduled;
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
     while let Some(ended) = sent.join_next().await {

@@ -14,20 +14,35 @@ use tokio::time::sleep;
 use crate::catalog::{TokenCounts, cost};
 use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
-use crate::plan::{Slot, Trial, warm_up_prompt};
+use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
-use crate::suite::{Api, Prompt, Suite, Variant, Wording};
-use crate::units::Nanos;
+use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
+use crate::units::{Nanos, Usd};
 
+use super::cache;
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
 
-/// Tokens of an answer that a tokens-a-minute limit reserves where no token limit was set.
-const TOKENS_ASSUMED: u64 = 1_024;
-
 /// Share of TTFT above which our own delay spoils a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
+
+/// When a slot was due, and how long a limit held it then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) scheduled: Nanos,
+    held: Option<Nanos>,
+}
+
+impl Start {
+    /// Of a slot that is let go `now`, where a limit held it since it was due.
+    pub(super) fn of(held_since: Option<Nanos>, now: Nanos) -> Self {
+        Self {
+            scheduled: held_since.unwrap_or(now),
+            held: held_since.map(|due| now.since(due)),
+        }
+    }
+}
 
 /// A trial with its request, ready to be sent.
 #[derive(Debug)]
@@ -45,12 +60,48 @@ impl Ready {
         )
     }
 
-    /// What it may take from a tokens-a-minute limit: its prompt at four bytes a token (roughly
-    /// English) and its answer at the token limit.
-    pub(super) fn tokens(&self, orders: &Orders) -> u64 {
-        let (prompt, variant) = self.asks(orders);
-        let most = orders.suite.parameters_of(prompt, variant).max_tokens;
-        self.body.len() as u64 / 4 + most.unwrap_or(TOKENS_ASSUMED)
+    /// The variant's place in the suite.
+    pub(super) fn variant(&self) -> usize {
+        self.trial.variant
+    }
+
+    /// What it counts against limits, the request that fills its cache included.
+    pub(super) fn load(&self, orders: &Orders) -> Load {
+        let once = load(orders, self.asks(orders).0, self.trial.variant);
+        let requests = u64::from(orders.suite.cache.requests_per_trial());
+        Load {
+            requests: once.requests.saturating_mul(requests),
+            tokens: once.tokens.saturating_mul(requests),
+            ..once
+        }
+    }
+
+    /// Its request, as the attempt of this number.
+    pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
+        Outgoing {
+            path: request::path(orders.wording.api),
+            request_id: format!("{}-{}-{attempt}", orders.run, self.trial.number),
+            body: self.body.clone(),
+        }
+    }
+
+    /// One exchange of it, and what that means.
+    pub(super) async fn ask<A: Ask>(
+        &self,
+        asker: &A,
+        orders: &Orders,
+        outgoing: Outgoing,
+    ) -> (Recording, Reading) {
+        answer(asker, orders, self.asks(orders).1, outgoing).await
+    }
+}
+
+/// One request of this prompt to this variant.
+fn load(orders: &Orders, prompt: &Prompt, variant: usize) -> Load {
+    Load {
+        variant,
+        requests: 1,
+        tokens: reserved_tokens(&orders.suite, prompt, &orders.suite.variants[variant]),
     }
 }
 
@@ -58,14 +109,19 @@ impl Ready {
 pub(super) fn of_slot(orders: &Orders, slot: &Slot) -> Vec<Ready> {
     let prompt = &orders.suite.prompts[slot.prompt];
     let ready = |trial: Trial| {
-        let body = body(orders, prompt, &orders.suite.variants[trial.variant]);
+        let variant = &orders.suite.variants[trial.variant];
+        let mut messages = orders.suite.messages_of(prompt, variant);
+        if orders.suite.cache == CacheMode::Bust {
+            cache::bust(&mut messages, &orders.run, trial.number);
+        }
+        let body = body(orders, prompt, variant, &messages);
         Ready { trial, body }
     };
     slot.trials().map(ready).collect()
 }
 
-fn body(orders: &Orders, prompt: &Prompt, variant: &Variant) -> Vec<u8> {
-    worded(&orders.suite, prompt, variant, orders.wording)
+fn body(orders: &Orders, prompt: &Prompt, variant: &Variant, messages: &[Message]) -> Vec<u8> {
+    worded(&orders.suite, prompt, variant, messages, orders.wording)
         .expect("whoever gives the orders asked `unsayable` first")
 }
 
@@ -73,11 +129,12 @@ fn worded(
     suite: &Suite,
     prompt: &Prompt,
     variant: &Variant,
+    messages: &[Message],
     wording: Wording,
 ) -> Result<Vec<u8>, Unsayable> {
     request::body(
         &variant.model,
-        &suite.messages_of(prompt, variant),
+        messages,
         &suite.parameters_of(prompt, variant),
         suite.stream,
         wording,
@@ -95,7 +152,8 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
     let mut met = BTreeMap::new();
     for prompt in suite.prompts.iter().chain(&warm_up) {
         for variant in &suite.variants {
-            if let Err(what) = worded(suite, prompt, variant, wording) {
+            let messages = suite.messages_of(prompt, variant);
+            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
                 let place = || format!("{} on {}", prompt.id, variant.label);
                 met.entry(what).or_insert_with(place);
             }
@@ -107,7 +165,7 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
 pub(super) async fn carry_out<A: Ask>(
     ready: Ready,
-    scheduled: Nanos,
+    start: Start,
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
@@ -119,14 +177,9 @@ pub(super) async fn carry_out<A: Ask>(
     let mut jitter = ChaCha8Rng::seed_from_u64(orders.suite.seed ^ (trial.number << 16));
     loop {
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
-        let request_id = format!("{}-{}-{number}", orders.run, trial.number);
-        let outgoing = Outgoing {
-            path: request::path(orders.wording.api),
-            request_id: request_id.clone(),
-            body: ready.body.clone(),
-        };
-        let (_, variant) = ready.asks(&orders);
-        let (recording, reading) = answer(&*asker, &orders, variant, outgoing).await;
+        let outgoing = ready.outgoing(&orders, number);
+        let request_id = outgoing.request_id.clone();
+        let (recording, reading) = ready.ask(&*asker, &orders, outgoing).await;
         // A date means something only against the wall clock: the one place where it is asked.
         let retry_after = reading
             .retry_after
@@ -159,13 +212,17 @@ pub(super) async fn carry_out<A: Ask>(
                 })
                 .await;
             tokio::select! {
-                () = sleep(wait.into()) => continue,
+                () = sleep(wait.into()) => {
+                    // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
+                    orders.pace.take(asker.now(), ready.load(&orders));
+                    continue;
+                }
                 // The failure stands: a stopped run starts nothing more.
                 () = stopped(&mut stop) => {}
             }
         }
         let outcome = reading.outcome;
-        let sample = sample(&ready, scheduled, &orders, attempts, &recording, reading);
+        let sample = sample(&ready, start, &orders, attempts, &recording, reading);
         let _ = events.send(Event::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -201,7 +258,9 @@ pub(super) async fn warm_up<A: Ask>(
         .iter()
         .enumerate()
         .map(|(place, variant)| {
-            let body = body(orders, &prompt, variant);
+            let messages = orders.suite.messages_of(&prompt, variant);
+            let body = body(orders, &prompt, variant, &messages);
+            let load = load(orders, &prompt, place);
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
@@ -210,23 +269,37 @@ pub(super) async fn warm_up<A: Ask>(
                         request_id,
                         body: body.clone(),
                     };
+                    let wait = orders.pace.wait(asker.now(), &[load]);
+                    if wait > Nanos::ZERO {
+                        sleep(wait.into()).await;
+                    }
                     let reading = answer(&**asker, orders, variant, outgoing).await.1;
-                    let _ = events
-                        .send(Event::WarmedUp {
-                            variant: place,
-                            outcome: reading.outcome,
-                        })
-                        .await;
+                    let _ = events.send(untimed(orders, place, &reading)).await;
                 }
             }
         });
     futures::future::join_all(warming).await;
 }
 
+/// What is told of an answer that is no sample. `variant` is its place in the suite.
+pub(super) fn untimed(orders: &Orders, variant: usize, reading: &Reading) -> Event {
+    Event::WarmedUp {
+        variant,
+        outcome: reading.outcome,
+        spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
+    }
+}
+
+/// What an answer costs by list price, where that is known.
+fn list_cost(orders: &Orders, variant: usize, reading: &Reading) -> Option<Usd> {
+    let usage = reading.usage.as_ref()?;
+    cost(orders.prices[variant].as_ref()?, &counts(usage)?)
+}
+
 /// The sample that a finished trial leaves.
 fn sample(
     ready: &Ready,
-    scheduled: Nanos,
+    start: Start,
     orders: &Orders,
     attempts: Vec<Attempt>,
     recording: &Recording,
@@ -237,11 +310,7 @@ fn sample(
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let keep = orders.suite.keep_answers;
-    let cost_usd = reading
-        .usage
-        .as_ref()
-        .zip(orders.prices[trial.variant].as_ref())
-        .and_then(|(usage, prices)| cost(prices, &counts(usage)?));
+    let cost_usd = list_cost(orders, trial.variant, &reading);
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
@@ -261,7 +330,8 @@ fn sample(
             .map(|last| last.request_id.clone())
             .unwrap_or_default(),
         sent_ns: sent,
-        scheduled_ns: scheduled,
+        scheduled_ns: start.scheduled,
+        held_ns: start.held,
         connect_ns: recording.connect,
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
@@ -291,7 +361,7 @@ fn sample(
         scores: std::collections::BTreeMap::new(),
         attempts,
     };
-    let own_delay = sample.lag().0 as f64;
+    let own_delay = sample.own_delay().0 as f64;
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
     let own = [
         (Flag::Late, sample.attempts.len() > 1),

@@ -73,6 +73,8 @@ pub enum Piece<'a> {
     Refusal(Cow<'a, str>),
     /// Part of a tool call.
     ToolCall(ToolFragment<'a>),
+    /// A tool call as it is when it is done: news only where its parts did not come before.
+    DoneCall(ToolFragment<'a>),
 }
 
 /// Part of a tool call; its texts are empty where it does not speak of them.
@@ -291,7 +293,7 @@ impl Piece<'_> {
     pub(super) fn speaks(&self) -> bool {
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => !text.is_empty(),
-            Self::ToolCall(part) => {
+            Self::ToolCall(part) | Self::DoneCall(part) => {
                 !(part.id.is_empty() && part.name.is_empty() && part.arguments.is_empty())
             }
         }
@@ -303,7 +305,9 @@ impl Piece<'_> {
         let chars = |text: &str| text.chars().count() as u64;
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => chars(text),
-            Self::ToolCall(part) => chars(&part.name) + chars(&part.arguments),
+            Self::ToolCall(part) | Self::DoneCall(part) => {
+                chars(&part.name) + chars(&part.arguments)
+            }
         }
     }
 }

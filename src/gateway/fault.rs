@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::record::{ErrorReport, Outcome};
+use crate::suite::KEY_PREFIXES;
 
 /// Most characters of an error message that are kept: enough for a provider's own error inside a
 /// gateway's, too little for a page of HTML or an echoed prompt to fill the records.
@@ -282,15 +283,15 @@ pub fn kept(text: &str) -> String {
 /// What stands in place of a secret.
 const REDACTED: &str = "[redacted]";
 
-/// Beginnings of keys: the key is the run that begins here.
-const KEY_PREFIXES: [&str; 3] = ["sk-", "vck_", "eyj"];
-
 /// Names whose value is a secret, or a fingerprint of the user: the run that follows is taken out.
-const SECRET_NAMES: [&str; 6] = [
+const SECRET_NAMES: [&str; 9] = [
     "bearer",
     "basic",
     "authorization",
     "x-api-key",
+    "api-key",
+    "api_key",
+    "apikey",
     "clientsessionid",
     "client_session_id",
 ];
@@ -327,7 +328,12 @@ pub fn redact(text: &str) -> String {
 
 /// If a secret begins here: how many bytes before it stay, and how many it has.
 fn secret_at(lower: &str) -> Option<(usize, usize)> {
-    if KEY_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+    // Servers change the case of what they echo: it is not looked at.
+    let begins = |prefix: &&str| {
+        let head = lower.get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    if KEY_PREFIXES.iter().any(begins) {
         let taken = run(lower);
         return (taken >= KEY_CHARS).then_some((0, taken));
     }
@@ -485,6 +491,18 @@ mod tests {
                 "the task-force asked for Bearer authentication",
                 "the task-force asked for Bearer authentication",
             ),
+            (
+                "the header api-key: 0123456789abcdef is unknown",
+                "the header api-key: [redacted] is unknown",
+            ),
+            (
+                r#"{"api_key":"0123456789abcdef"}"#,
+                r#"{"api_key":"[redacted]"}"#,
+            ),
+            (
+                "your api_key is missing, set api-key",
+                "your api_key is missing, set api-key",
+            ),
             ("basic plan", "basic plan"),
         ] {
             assert_eq!(redact(text), clean);
@@ -508,7 +526,15 @@ mod tests {
 
         // A key is taken out whatever stands around it, as long as it does not stand inside a word.
         #[test]
-        fn keys_are_found_anywhere(before in "(\\PC{0,20}[^A-Za-z0-9])?", key in "(vck_|sk-)[a-z0-9]{8,30}", after in "([ \",]\\PC{0,10})?") {
+        fn keys_are_found_anywhere(
+            before in "(\\PC{0,20}[^A-Za-z0-9])?",
+            prefix in prop::sample::select(KEY_PREFIXES.to_vec()),
+            rest in "[A-Za-z0-9]{8,30}",
+            shouted in any::<bool>(),
+            after in "([ \",]\\PC{0,10})?",
+        ) {
+            let key = format!("{prefix}{rest}");
+            let key = if shouted { key.to_uppercase() } else { key };
             let clean = redact(&format!("{before}{key}{after}"));
             prop_assert!(!clean.contains(&key), "{clean}");
         }

@@ -40,11 +40,15 @@ pub(super) fn keys(
         ("max_tokens", json!(limit)),
         ("messages", turns(&messages[system.len()..])?),
     ];
-    let text_block = |message: &&Message| json!({ "type": "text", "text": message.content });
     match system.as_slice() {
         [] => {}
-        [only] => keys.push(("system", json!(only.content))),
-        several => keys.push(("system", several.iter().map(text_block).collect())),
+        [only] if only.cache_control.is_none() => keys.push(("system", json!(only.content))),
+        several => {
+            let blocks = several
+                .iter()
+                .flat_map(|text| marked(text_block(text), text));
+            keys.push(("system", blocks.collect()));
+        }
     }
     let optional = [
         ("temperature", parameters.temperature.map(Value::from)),
@@ -139,6 +143,7 @@ fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
             Role::Assistant => ("assistant", assistant_blocks(message)?),
             Role::Tool => ("user", vec![tool_result(message)]),
         };
+        let blocks = marked(blocks, message);
         let is_tool = message.role == Role::Tool;
         match turns
             .last_mut()
@@ -152,10 +157,19 @@ fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
     Ok(Value::Array(turns))
 }
 
-/// A turn of text alone is written as that text.
+/// The blocks of a message, the last one with the message's mark: a cache keeps what stands up to it.
+fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
+    let mut blocks: Vec<Value> = blocks.into_iter().collect();
+    if let (Some(mark), Some(last)) = (message.cache_control, blocks.last_mut()) {
+        last["cache_control"] = json!(mark);
+    }
+    blocks
+}
+
+/// A turn of text alone is written as that text, unless it is marked.
 fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
     let content = match blocks.as_mut_slice() {
-        [only] if only["type"] == "text" => only["text"].take(),
+        [only] if only["type"] == "text" && only["cache_control"].is_null() => only["text"].take(),
         _ => Value::Array(blocks),
     };
     json!({ "role": role, "content": content })

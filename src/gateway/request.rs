@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use super::{messages, responses};
 use crate::record::ClientSetting;
 use crate::suite::{
-    Api, Image, Message, Parameters, ReasoningEffort, ReasoningName, TokenLimitName, Tool, Wording,
+    Api, Caching, Image, Message, Parameters, ReasoningEffort, ReasoningName, TokenLimitName, Tool,
+    Wording,
 };
 use crate::units::ModelId;
 
@@ -94,11 +95,33 @@ pub fn body(
     for (key, value) in common.into_iter().chain(keys) {
         body.insert(key.to_owned(), value);
     }
-    if !parameters.provider_options.is_empty() {
-        let options = Value::Object(parameters.provider_options.clone());
-        body.insert("providerOptions".to_owned(), options);
+    let options = provider_options(parameters);
+    if !options.is_empty() {
+        body.insert("providerOptions".to_owned(), Value::Object(options));
     }
     Ok(Value::Object(body).to_string().into_bytes())
+}
+
+/// The provider options, `caching` among them: what the suite says of it in its own word wins.
+fn provider_options(parameters: &Parameters) -> Map<String, Value> {
+    let mut options = parameters.provider_options.clone();
+    match parameters.caching {
+        None => {}
+        Some(Caching::Auto) => {
+            let caching = Map::from_iter([("caching".to_owned(), json!("auto"))]);
+            let gateway = added_to(&options, "gateway", caching);
+            options.insert("gateway".to_owned(), gateway);
+        }
+        Some(Caching::Off) => {
+            if let Some(Value::Object(gateway)) = options.get_mut("gateway") {
+                gateway.remove("caching");
+                if gateway.is_empty() {
+                    options.remove("gateway");
+                }
+            }
+        }
+    }
+    options
 }
 
 /// Our object under this key, laid over what `extra` has there.
@@ -172,8 +195,12 @@ fn reasoning(key: ReasoningName, effort: ReasoningEffort, extra: &Map<String, Va
 /// One turn: its text alone, unless there is more to it.
 fn message(message: &Message) -> Value {
     let mut turn = json!({ "role": message.role, "content": message.content });
-    if !message.images.is_empty() {
-        let text = json!({ "type": "text", "text": message.content });
+    if !message.images.is_empty() || message.cache_control.is_some() {
+        let mut text = json!({ "type": "text", "text": message.content });
+        if let Some(mark) = message.cache_control {
+            // On the text, not on an image behind it: gateways look for marks there.
+            text["cache_control"] = json!(mark);
+        }
         let images = message.images.iter();
         let images = images
             .map(|image| json!({ "type": "image_url", "image_url": { "url": image_url(image) } }));

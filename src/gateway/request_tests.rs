@@ -1,5 +1,5 @@
 use super::*;
-use crate::suite::{DeclaredCall, ReasoningEffort, Role};
+use crate::suite::{CacheControl, CacheKind, CacheTtl, DeclaredCall, ReasoningEffort, Role};
 
 fn id(text: &str) -> ModelId {
     text.parse().unwrap()
@@ -50,6 +50,8 @@ fn every_parameter_is_sent_under_its_wire_name() {
             parameters: json!({"type": "object"}),
         }]),
         response_format: Some(json!({"type": "text"})),
+        caching: Some(Caching::Auto),
+        system_cache_control: None,
         provider_options: object(json!({"gateway": {"only": ["azure"]}})),
         extra: object(
             json!({"model": "other", "n": 1, "stream_options": {"include_obfuscation": false}}),
@@ -73,7 +75,7 @@ fn every_parameter_is_sent_under_its_wire_name() {
             "tools": [{"type": "function",
                 "function": {"name": "add", "parameters": {"type": "object"}}}],
             "response_format": {"type": "text"},
-            "providerOptions": {"gateway": {"only": ["azure"]}},
+            "providerOptions": {"gateway": {"only": ["azure"], "caching": "auto"}},
             "n": 1,
         })
     );
@@ -339,6 +341,89 @@ fn what_a_route_cannot_carry_is_named() {
             told.starts_with(&format!("{what} cannot be sent on the `")),
             "{told}"
         );
+    }
+}
+
+/// The conversation with a mark on its system text, on the user's turn, on a call and on a result.
+fn marked() -> Vec<Message> {
+    let mark = |ttl| CacheControl {
+        kind: CacheKind::Ephemeral,
+        ttl,
+    };
+    let mut messages = conversation();
+    "Looking.".clone_into(&mut messages[2].content);
+    messages[0].cache_control = Some(mark(Some(CacheTtl::Hour)));
+    for turn in &mut messages[1..4] {
+        turn.cache_control = Some(mark(None));
+    }
+    messages
+}
+
+#[test]
+fn marks_stand_where_each_route_looks_for_them() {
+    // A mark in the wrong place is ignored in silence, and the cache stays empty.
+    let mark = json!({"type": "ephemeral"});
+    let long = json!({"type": "ephemeral", "ttl": "1h"});
+    let text = |text, mark| json!({"type": "text", "text": text, "cache_control": mark});
+    let chat = sent(&marked(), &wishes(), on(Api::Chat));
+    let turns = &chat["messages"];
+    assert_eq!(turns[0]["content"], json!([text("Be brief.", &long)]));
+    let parts = turns[1]["content"].as_array().unwrap();
+    assert_eq!(parts[0], text("Where?", &mark));
+    assert_eq!((parts.len(), &parts[1]["type"]), (3, &json!("image_url")));
+    assert_eq!(turns[2]["content"], json!([text("Looking.", &mark)]));
+    assert_eq!(turns[3]["content"], json!([text("rain", &mark)]));
+    assert_eq!(turns[3]["tool_call_id"], "a");
+    assert_eq!(turns[4]["content"], "sun");
+
+    let messages = sent(&marked(), &wishes(), on(Api::Messages));
+    assert_eq!(messages["system"], json!([text("Be brief.", &long)]));
+    let turns = &messages["messages"];
+    assert_eq!(turns[0]["content"][2], text("Where?", &mark));
+    // The last block of a turn: what stands up to it is the whole turn.
+    assert_eq!(turns[1]["content"][0]["cache_control"], Value::Null);
+    assert_eq!(turns[1]["content"][2]["cache_control"], mark);
+    assert_eq!(turns[2]["content"][0]["cache_control"], mark);
+    assert_eq!(turns[2]["content"][1]["cache_control"], Value::Null);
+    assert_eq!(turns[3]["content"], "And?");
+    let mut alone = vec![marked().swap_remove(1)];
+    alone[0].images.clear();
+    let alone = sent(&alone, &wishes(), on(Api::Messages));
+    assert_eq!(
+        alone["messages"][0]["content"],
+        json!([text("Where?", &mark)])
+    );
+
+    let refused = body(&id("m"), &marked(), &wishes(), true, on(Api::Responses));
+    let told = refused.unwrap_err().to_string();
+    assert!(
+        told.starts_with("a prompt marked by `cache_control` cannot be sent"),
+        "{told}"
+    );
+}
+
+#[test]
+fn caching_is_said_in_one_place_on_every_route() {
+    // The suite's own word wins over the raw options of whichever level, and disturbs none of them.
+    let said = |api, caching, options| {
+        let parameters = Parameters {
+            caching,
+            provider_options: object(options),
+            ..wishes()
+        };
+        sent(&question(), &parameters, on(api))["providerOptions"].clone()
+    };
+    let auto = json!({"gateway": {"caching": "auto"}});
+    for api in [Api::Chat, Api::Messages, Api::Responses] {
+        assert_eq!(said(api, Some(Caching::Auto), json!({})), auto);
+        let raw = json!({"gateway": {"only": ["azure"]}, "openai": {"store": false}});
+        let both = json!({
+            "gateway": {"only": ["azure"], "caching": "auto"}, "openai": {"store": false},
+        });
+        assert_eq!(said(api, Some(Caching::Auto), raw.clone()), both);
+        assert_eq!(said(api, Some(Caching::Off), both.clone()), raw);
+        assert_eq!(said(api, Some(Caching::Off), auto.clone()), Value::Null);
+        assert_eq!(said(api, None, both.clone()), both);
     }
 }
 

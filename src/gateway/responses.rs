@@ -30,6 +30,13 @@ pub(super) fn keys(
     if let Some((what, _)) = absent.into_iter().find(|(_, said)| *said) {
         return Err(turned_down(what, "leave it out"));
     }
+    if messages.iter().any(|turn| turn.cache_control.is_some()) {
+        let what = "a prompt marked by `cache_control`";
+        return Err(turned_down(
+            what,
+            "leave the mark out, or ask for `caching`",
+        ));
+    }
     let format = parameters.response_format.as_ref();
     let object = |key: &str, value| Map::from_iter([(key.to_owned(), value)]);
     let added = |key, value| added_to(&parameters.extra, key, value);
@@ -138,6 +145,12 @@ struct WireEvent<'a> {
     #[serde(borrow)]
     delta: Text<'a>,
     #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    arguments: Loose<'a>,
+    #[serde(borrow)]
+    input: Text<'a>,
+    #[serde(borrow)]
     code: Text<'a>,
     #[serde(borrow)]
     message: Text<'a>,
@@ -241,12 +254,24 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         }
         "response.output_item.added" => {
             if let Some(item) = wire.item.0.filter(is_call) {
-                chunk.pieces.push(call(index, item));
+                chunk.pieces.push(Piece::ToolCall(call(index, item)));
             }
         }
         "response.output_item.done" => {
             let sealed = |item: &WireItem<'_>| !item.encrypted_content.0.is_empty();
             chunk.hidden_reasoning = wire.item.0.as_ref().is_some_and(sealed);
+            if let Some(item) = wire.item.0.filter(is_call) {
+                chunk.pieces.push(Piece::DoneCall(call(index, item)));
+            }
+        }
+        "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
+            let item = WireItem {
+                name: wire.name,
+                arguments: wire.arguments,
+                input: wire.input,
+                ..WireItem::default()
+            };
+            chunk.pieces.push(Piece::DoneCall(call(index, item)));
         }
         _ => match wire.response.0 {
             Some(response) => {
@@ -264,8 +289,8 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
     Some(chunk)
 }
 
-/// The next part of a text. Events with the whole of what was said before (`….done`) say nothing
-/// new.
+/// The next part of a text. Events with the whole of a text that was said before (`….done`) say
+/// nothing new.
 fn add_delta<'a>(chunk: &mut Chunk<'a>, kind: &str, index: Option<u64>, delta: Cow<'a, str>) {
     let piece = match kind {
         "response.output_text.delta" => Piece::Content(delta),
@@ -291,9 +316,9 @@ fn is_call(item: &WireItem<'_>) -> bool {
     matches!(&*item.kind.0, "function_call" | "custom_tool_call")
 }
 
-fn call(index: Option<u64>, item: WireItem<'_>) -> Piece<'_> {
+fn call(index: Option<u64>, item: WireItem<'_>) -> ToolFragment<'_> {
     let arguments = item.arguments.0;
-    Piece::ToolCall(ToolFragment {
+    ToolFragment {
         index,
         id: item.call_id.0,
         name: item.name.0,
@@ -302,7 +327,7 @@ fn call(index: Option<u64>, item: WireItem<'_>) -> Piece<'_> {
         } else {
             arguments
         },
-    })
+    }
 }
 
 /// The response as it ends, or the whole of it.
@@ -332,7 +357,7 @@ fn is_under_way(status: &str) -> bool {
 
 fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
     if is_call(&item) {
-        chunk.pieces.push(call(Some(index), item));
+        chunk.pieces.push(Piece::ToolCall(call(Some(index), item)));
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();

@@ -116,7 +116,7 @@ impl Transcript {
     }
 
     fn take_piece(&mut self, piece: Piece<'_>, mut added: Added) -> Added {
-        let chars = piece.chars();
+        let mut chars = piece.chars();
         match piece {
             Piece::Reasoning(text) => {
                 self.reasoning.push_str(&text);
@@ -127,6 +127,7 @@ impl Transcript {
             Piece::Content(text) => self.content.push_str(&text),
             Piece::Refusal(text) => self.refusal.push_str(&text),
             Piece::ToolCall(part) => self.take_call(&part),
+            Piece::DoneCall(part) => chars = self.take_done_call(&part),
         }
         self.answer_chars += chars;
         added.answer_chars += chars;
@@ -171,6 +172,37 @@ impl Transcript {
         }
         call.call.name.push_str(&part.name);
         call.call.arguments.push_str(&part.arguments);
+    }
+
+    /// Takes of a call that is done what its parts did not say, and returns the characters of that.
+    /// It is the call of its id, else the last one of its index, where the server numbers them.
+    fn take_done_call(&mut self, done: &ToolFragment<'_>) -> u64 {
+        let same_id =
+            |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
+        let same_index = |call: &Call| {
+            let same = done.index.is_none() || call.index == done.index;
+            same && (done.id.is_empty() || call.call.id.is_none())
+        };
+        let known = self.calls.iter().rposition(same_id);
+        let Some(place) = known.or_else(|| self.calls.iter().rposition(same_index)) else {
+            self.take_call(done);
+            return Piece::DoneCall(done.clone()).chars();
+        };
+        let call = &mut self.calls[place].call;
+        if call.id.is_none() && !done.id.is_empty() {
+            call.id = Some(done.id.clone().into_owned());
+        }
+        let mut chars = 0;
+        for (said, whole) in [
+            (&mut call.name, &done.name),
+            (&mut call.arguments, &done.arguments),
+        ] {
+            if said.is_empty() {
+                said.push_str(whole);
+                chars += whole.chars().count() as u64;
+            }
+        }
+        chars
     }
 
     /// The tool calls, in the order in which they were opened.

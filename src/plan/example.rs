@@ -1,6 +1,6 @@
 //! A suite for tests, of any size.
 
-use crate::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use crate::units::Nanos;
 
 /// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
@@ -32,6 +32,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: second,
@@ -39,6 +40,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
             gap_ns: second,
             total_ns: second,
         },
+        cache: CacheMode::AsIs,
         system: None,
         parameters: Parameters::default(),
         prompts: (0..prompts).map(prompt).collect(),

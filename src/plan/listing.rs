@@ -8,7 +8,7 @@ use std::fmt;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::suite::Suite;
+use crate::suite::{CacheMode, Suite};
 
 use super::order::{ORDER_VERSION, Plan, Slot};
 
@@ -94,6 +94,17 @@ impl fmt::Display for Listing<'_> {
         )?;
         let warmup = counted(u64::from(suite.warmup), "request");
         writeln!(f, "warm-up: {warmup} for each variant")?;
+        match suite.cache {
+            CacheMode::AsIs => {}
+            CacheMode::Bust => writeln!(f, "cache: bust, a number of its own opens every trial")?,
+            CacheMode::Warm => {
+                let more = counted(plan.trial_count(), "more request");
+                writeln!(
+                    f,
+                    "cache: warm, {more}, one before each trial, untimed and paid"
+                )?;
+            }
+        }
         let ids = suite.prompts.iter().map(|prompt| prompt.id.chars().count());
         let width = ids.max().unwrap_or(0);
         for round in 1..=plan.rounds() {

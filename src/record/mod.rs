@@ -9,6 +9,7 @@ mod check;
 #[cfg(test)]
 pub(crate) mod example;
 mod gaps;
+mod history;
 mod journal;
 mod manifest;
 mod outcome;
@@ -19,6 +20,7 @@ pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
+pub use history::{Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status};
 pub use outcome::{Failure, Outcome};

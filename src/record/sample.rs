@@ -44,8 +44,12 @@ pub struct Sample {
     pub request_id: String,
     /// When the answered (else the last) attempt was sent.
     pub sent_ns: Nanos,
-    /// When the slot was due.
+    /// When the slot was due: when a place for it was free.
     pub scheduled_ns: Nanos,
+    /// How long a rate limit of the endpoint's profile held the slot back since then; absent where
+    /// none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_ns: Option<Nanos>,
     /// Time to open a connection, only when this attempt opened one. It lies inside the attempt, after
     /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,7 +230,7 @@ pub enum Flag {
     Cold,
     /// A retry made it start after its slot.
     Late,
-    /// Our own delay (`lag`) was above a stated share of TTFT.
+    /// Our own delay was above a stated share of TTFT.
     ClientLimited,
     /// The gateway tells that another provider or model than the first choice answered: it spoils
     /// a comparison.
@@ -279,14 +283,19 @@ impl Sample {
         self.flags.contains(&flag)
     }
 
-    /// How late the answered attempt was sent, by our own doing. A retry's wait is not lag: the
-    /// first attempt counts.
+    /// How late the trial was sent, by our own doing or for a rate limit. A retry's wait is not lag:
+    /// the first attempt counts.
     pub fn lag(&self) -> Nanos {
         let first_sent = self
             .attempts
             .first()
             .map_or(self.sent_ns, |attempt| attempt.sent_ns);
         first_sent.since(self.scheduled_ns)
+    }
+
+    /// The part of [`Self::lag`] that no rate limit asked for.
+    pub fn own_delay(&self) -> Nanos {
+        self.lag().since(self.held_ns.unwrap_or_default())
     }
 
     /// Completion tokens a second after the first chunk (METHODOLOGY's *output rate*): completion tokens

@@ -4,8 +4,9 @@
 //! Invariant: a condition that spoils a comparison is never told by a mark alone.
 
 use crate::record::{Failure, Flag, Manifest};
+use crate::suite::CacheMode;
 use crate::units::Usd;
-use crate::verdict::{PairTotal, RunSummary, VariantSummary};
+use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
 use super::finding::Clock;
@@ -37,6 +38,7 @@ pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem
         comparability(&mut told, variant);
         measurement(&mut told, variant);
         answers(&mut told, variant);
+        caches(&mut told, manifest.suite.cache, variant);
         costs(&mut told, variant);
     }
     all
@@ -110,7 +112,29 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
             Some("compare TTFA, the time to the first token of the answer"),
         );
     }
+    shared_caches(&mut told, manifest, summary);
     all
+}
+
+/// Variants of one model, unless the servers say that no cache held anything.
+fn shared_caches(told: &mut Told<'_>, manifest: &Manifest, summary: &RunSummary) {
+    for (model, labels) in manifest.suite.shared_caches() {
+        let variants = summary.variants.iter();
+        let read_nothing = variants
+            .filter(|variant| labels.contains(&variant.label.as_str()))
+            .map(|variant| variant.figures.tokens(TokenKind::Cached))
+            .all(|cached| cached.n > 0 && cached.zeros == cached.n);
+        if !read_nothing {
+            let count = labels.len();
+            told.tell(
+                format!(
+                    "{count} variants ask `{model}` and share its prompt cache: in a slot one can read \
+                     what another wrote"
+                ),
+                Some("set `cache = \"bust\"` in the suite"),
+            );
+        }
+    }
 }
 
 fn failures(told: &mut Told<'_>, variant: &VariantSummary) {
@@ -267,6 +291,26 @@ fn answers(told: &mut Told<'_>, variant: &VariantSummary) {
         "token counts that do not add up, so cost and rates are doubtful",
         None,
     );
+}
+
+/// Caches that did not do what the suite wanted of them.
+fn caches(told: &mut Told<'_>, mode: CacheMode, variant: &VariantSummary) {
+    let cached = variant.figures.tokens(TokenKind::Cached);
+    let (zeros, n) = (cached.zeros, cached.n);
+    match mode {
+        CacheMode::Bust if n > zeros => told.tell(
+            format!(
+                "read from a prompt cache although the suite busts them: {} of {n} samples",
+                n - zeros
+            ),
+            Some("most models put `tools` before the system text, where no number keeps them apart"),
+        ),
+        CacheMode::Warm if zeros > 0 => told.tell(
+            format!("found nothing in the prompt cache that was warmed: {zeros} of {n} samples"),
+            Some("short prompts are not cached, and some models want marks (`caching`, `cache_control`)"),
+        ),
+        CacheMode::AsIs | CacheMode::Bust | CacheMode::Warm => {}
+    }
 }
 
 fn costs(told: &mut Told<'_>, variant: &VariantSummary) {

@@ -5,6 +5,7 @@
 
 use crate::record::{Manifest, Status};
 use crate::stats::quantile::Percentile;
+use crate::suite::CacheMode;
 use crate::verdict::RunSummary;
 
 use super::columns;
@@ -200,10 +201,25 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
             ),
         ),
     ]);
-    if let Some(selection) = selection(manifest) {
-        method.push(("selected", selection));
-    }
+    let optional = [
+        ("prompt caches", caches(suite.cache)),
+        ("selected", selection(manifest)),
+    ];
+    let told = |(name, value): (&'static str, Option<String>)| Some((name, value?));
+    method.extend(optional.into_iter().filter_map(told));
     method
+}
+
+/// What was done about prompt caches, if anything.
+fn caches(mode: CacheMode) -> Option<String> {
+    let told = match mode {
+        CacheMode::AsIs => return None,
+        CacheMode::Bust => "bust: a number of its own opens the system text of each trial",
+        CacheMode::Warm => {
+            "warm: the same request before each trial, untimed, paid for, in no figure"
+        }
+    };
+    Some(told.to_owned())
 }
 
 /// What was selected on the command line, if anything.

@@ -344,7 +344,8 @@ impl Lengths {
             _ => whole(spoken).max(1),
         };
         let tool = request.forced_tool.clone().or_else(|| {
-            let asked = faults.has(Fault::ToolCall) || faults.has(Fault::ToolCallNoIndex);
+            let calls = [Fault::ToolCall, Fault::ToolCallNoIndex, Fault::ToolCallLate];
+            let asked = calls.into_iter().any(|fault| faults.has(fault));
             let name = || request.first_tool.clone().unwrap_or("look_up".to_owned());
             asked.then(name)
         });

@@ -141,6 +141,7 @@ faults! {
     Filtered "filtered" "half an answer, then finish_reason content_filter"
     ToolCall "tool-call" "a tool call in fragments instead of an answer"
     ToolCallNoIndex "tool-no-index" "the same, without `index`"
+    ToolCallLate "tool-late" "a tool call whose arguments /v1/responses tells only when it is done"
     ThinkTags "think-tags" "reasoning as <think> text inside the content"
 
     // Routing and money.

@@ -106,8 +106,8 @@ pub struct ChatRequest {
     pub draw_digest: u64,
     /// A name for equal messages, whatever the model and parameters.
     pub prompt_digest: u64,
-    /// Whether the prompt is marked for explicit caching.
-    pub cache_marked: bool,
+    /// How many characters of `prompt` are marked for explicit caching: up to the last mark, or all.
+    pub marked_chars: usize,
     /// The tool that must be called, if one must.
     pub forced_tool: Option<String>,
     /// The first tool on offer.
@@ -164,10 +164,17 @@ impl ChatRequest {
             .ok_or_else(|| BadRequest::new("messages", "`messages` must be a non-empty array"))?;
         let mut prompt = String::new();
         let mut prompt_tokens = TOKENS_PER_PROMPT;
+        let mut marked_chars = 0;
         for message in messages {
             prompt_tokens += add_message(message, &mut prompt)?;
+            if is_marked(message) {
+                marked_chars = prompt.chars().count();
+            }
         }
         let gateway = &json["providerOptions"]["gateway"];
+        if gateway["caching"] == "auto" {
+            marked_chars = usize::MAX;
+        }
         let (thinking, max_thinking, hide_thinking) = thinking(json);
         let options = &json["stream_options"];
         Ok(Self {
@@ -189,7 +196,7 @@ impl ChatRequest {
             draw_digest: 0,
             prompt_digest: digest(prompt.as_bytes()),
             prompt,
-            cache_marked: gateway["caching"] == "auto" || messages.iter().any(is_marked),
+            marked_chars,
             forced_tool: forced_tool(json),
             first_tool: first_tool(json),
             only: texts(&gateway["only"]),
@@ -255,7 +262,8 @@ fn add_message(message: &Value, prompt: &mut String) -> Result<u64, BadRequest> 
     Ok(chars.div_ceil(CHARS_PER_TOKEN) + parts * TOKENS_PER_PART + TOKENS_PER_MESSAGE)
 }
 
-/// Whether a message carries a cache marker, on itself or on one of its parts.
+/// Whether a message carries a cache mark, on itself or on one of its parts; a mark covers the whole
+/// message.
 fn is_marked(message: &Value) -> bool {
     let marks = |value: &Value| !value["cache_control"].is_null();
     let parts = message["content"].as_array().map(Vec::as_slice);

@@ -96,6 +96,7 @@ pub fn events(
     let mut stream = Stream {
         identity,
         padded: faults.dialect == Dialect::OpenAi && request.obfuscation,
+        late_arguments: faults.has(Fault::ToolCallLate),
         events: Vec::new(),
         output: Vec::new(),
         open: None,
@@ -273,6 +274,8 @@ struct Stream<'a> {
     identity: &'a Identity,
     /// Whether deltas carry padding.
     padded: bool,
+    /// Whether a call's arguments are told only when it is done.
+    late_arguments: bool,
     events: Vec<Event>,
     /// The items that are whole.
     output: Vec<Value>,
@@ -339,8 +342,9 @@ impl Stream<'_> {
         let announced = open.part;
         open.part |= readable;
         let part = open.part(false);
+        let late = self.late_arguments && open.kind == Item::Call;
         self.open = Some(open);
-        if !readable {
+        if !readable || late {
             return;
         }
         let mut delta = self.within(names.place);
@@ -377,7 +381,9 @@ impl Stream<'_> {
                 "text" if names.place == "content_index" => done["logprobs"] = json!([]),
                 _ => {}
             }
-            self.push(at, names.done, done, false);
+            // Where no delta told the text, this event is its token.
+            let token = self.late_arguments && names.field == "arguments";
+            self.push(at, names.done, done, token);
             if let Some(part_done) = names.part_done {
                 let mut fields = place;
                 fields["part"] = part;

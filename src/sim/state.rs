@@ -59,15 +59,15 @@ impl State {
     /// a run is shorter than the minutes for which providers keep them.
     pub fn look_up(&mut self, model: &Model, request: &ChatRequest) -> CacheUse {
         let cache = &model.character.cache;
-        let applies = match cache.kind {
-            CacheKind::None => false,
-            CacheKind::Implicit => true,
-            CacheKind::Explicit => request.cache_marked,
+        let most_chars = match cache.kind {
+            CacheKind::None => 0,
+            CacheKind::Implicit => usize::MAX,
+            CacheKind::Explicit => request.marked_chars,
         };
-        if !applies || request.prompt_tokens < u64::from(cache.min_tokens) {
+        if most_chars == 0 || request.prompt_tokens < u64::from(cache.min_tokens) {
             return CacheUse::default();
         }
-        let blocks = prefixes(model, cache, request);
+        let blocks = prefixes(model, cache, request, most_chars);
         let known = blocks.iter().rev().find(|(_, p)| self.prefixes.contains(p));
         let at_least = |tokens: u64| {
             if tokens >= u64::from(cache.min_tokens) {
@@ -142,8 +142,14 @@ impl State {
 /// The most prefixes that one prompt is cut into; steps grow for longer prompts.
 const MAX_BLOCKS: u64 = 4_096;
 
-/// The prefixes of a prompt at the cache's steps: tokens and a name for the text so far.
-fn prefixes(model: &Model, cache: &Cache, request: &ChatRequest) -> Vec<(u64, u64)> {
+/// The prefixes of a prompt's first `most_chars` at the cache's steps: tokens and a name for the text
+/// so far.
+fn prefixes(
+    model: &Model,
+    cache: &Cache,
+    request: &ChatRequest,
+    most_chars: usize,
+) -> Vec<(u64, u64)> {
     let step = u64::from(cache.step_tokens.get());
     let step = step.max(request.prompt_tokens.div_ceil(MAX_BLOCKS));
     let step_chars = usize::try_from(step * CHARS_PER_TOKEN).unwrap_or(usize::MAX);
@@ -151,7 +157,7 @@ fn prefixes(model: &Model, cache: &Cache, request: &ChatRequest) -> Vec<(u64, u6
     let mut name = digest(model.id.as_bytes());
     let mut block = String::new();
     let mut chars = 0;
-    for character in request.prompt.chars() {
+    for character in request.prompt.chars().take(most_chars) {
         block.push(character);
         chars += 1;
         if chars == step_chars {
@@ -240,6 +246,35 @@ mod tests {
         let second = state.look_up(&model, &marked);
         assert_eq!((second.cached, second.written), (first.written, 0));
         assert!(second.cached <= marked.prompt_tokens);
+    }
+
+    #[test]
+    fn a_mark_covers_what_stands_before_it() {
+        // The system text is marked: it is written once and read by every question behind it; what
+        // comes after the mark is neither. A number in front of it is another prompt.
+        let world = World::built_in();
+        let model = world.model("anthropic/claude-haiku-4.5").unwrap();
+        let mut state = State::default();
+        let system = "word ".repeat(1_200);
+        let mark = serde_json::json!({ "type": "ephemeral" });
+        let mut asked = |system: &str, user: &str| {
+            let text =
+                serde_json::json!([{ "type": "text", "text": system, "cache_control": mark }]);
+            let body = serde_json::json!({ "model": model.id, "messages": [
+                { "role": "system", "content": text }, { "role": "user", "content": user },
+            ]});
+            let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
+            state.look_up(&model, &request)
+        };
+        let first = asked(&system, &"Why? ".repeat(1_000));
+        assert!((1_500..=1_502).contains(&first.written), "{first:?}");
+        let second = asked(&system, "How?");
+        assert_eq!((second.cached, second.written), (first.written, 0));
+        let kept_out = asked(&format!("493\n\n{system}"), "How?");
+        assert!(
+            kept_out.cached == 0 && kept_out.written >= first.written,
+            "{kept_out:?}"
+        );
     }
 
     proptest! {

@@ -136,6 +136,22 @@ pub struct Model {
 }
 
 impl Model {
+    /// Medians of an answer at medium effort, faults and prompts apart: to the first token, for each
+    /// further one, and its tokens.
+    pub fn typical(&self) -> (Nanos, Nanos, u64) {
+        let Character {
+            ttft,
+            gap,
+            tokens,
+            tokens_per_chunk,
+            reasoning,
+            ..
+        } = &self.character;
+        let per_token = Nanos(gap.median_ms.nanos().0 / u64::from((*tokens_per_chunk).max(1)));
+        let tokens = u64::from(tokens.median) + u64::from(reasoning.median);
+        (ttft.median_ms.nanos(), per_token, tokens)
+    }
+
     /// The part of the id before the slash.
     pub fn creator(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()

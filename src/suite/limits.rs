@@ -95,6 +95,8 @@ pub const HEADER_BYTES: usize = 4_096;
 pub const PRICES: usize = 10_000;
 /// Greatest price of a million tokens in USD: a thousand times today's dearest.
 pub const PRICE_USD_PER_MTOK: u64 = 1_000_000;
+/// Limits of single models of an endpoint.
+pub const MODEL_LIMITS: usize = 1_000;
 /// Requests a minute of an endpoint.
 pub const REQUESTS_PER_MINUTE: u32 = 10_000_000;
 /// Tokens a minute of an endpoint.

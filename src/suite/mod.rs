@@ -5,10 +5,13 @@
 //! valid; everything that could be wrong was said while it was made.
 
 mod base_url;
+mod cache;
 pub mod defaults;
 mod duration;
+mod gate;
 pub mod import;
 pub mod limits;
+mod metric;
 mod model;
 mod parameters;
 mod parse;
@@ -18,6 +21,7 @@ mod profile;
 mod project;
 mod prompt_files;
 mod prompts;
+mod rate;
 mod reader;
 mod row;
 mod secret;
@@ -29,6 +33,9 @@ mod template;
 mod tests;
 pub mod wire;
 
+pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
+pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+pub use metric::{Direction, Metric, Scale};
 pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
@@ -37,5 +44,7 @@ pub use parse::{Reading, parse_suite, read_suite};
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{EndpointError, Project, parse_project};
+pub use rate::{ModelLimit, PerMinute, RateLimits};
+pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};
 pub use source::{Found, FoundFile, Wanted, WantedKind};

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::cache::{CacheControl, CacheMode, Caching};
 use crate::units::{ModelId, Nanos};
+
+use super::gate::Gate;
 
 /// A checked suite: prompts, what competes on them, and how to run them. Serialized into the
 /// manifest of a run as the *resolved suite*.
@@ -37,6 +40,12 @@ pub struct Suite {
     pub max_attempts: u32,
     /// Deadlines of one attempt.
     pub timeouts: Timeouts,
+    /// What a verdict must show, where the suite says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// What is done about prompt caches.
+    #[serde(default, skip_serializing_if = "CacheMode::is_as_is")]
+    pub cache: CacheMode,
     /// System text of every prompt that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
@@ -98,6 +107,9 @@ pub struct Message {
     /// Which call a tool's turn answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// The prompt up to here may be kept in a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<CacheControl>,
 }
 
 impl Message {
@@ -109,6 +121,7 @@ impl Message {
             images: Vec::new(),
             tool_calls: Vec::new(),
             tool_call_id: None,
+            cache_control: None,
         }
     }
 }
@@ -197,6 +210,12 @@ pub struct Parameters {
     /// The form of the answer, as the chat route spells it (`json_schema` ...).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<Value>,
+    /// Whether the gateway is to mark prompts for caches; absent: not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caching: Option<Caching>,
+    /// A mark for the system text, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_cache_control: Option<CacheControl>,
     /// Sent as `providerOptions`; merged key by key with the level below.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub provider_options: Map<String, Value>,
@@ -280,12 +299,31 @@ impl Suite {
         variant.parameters.over(&prompt_over_suite)
     }
 
-    /// The whole conversation of one trial, system text first.
+    /// One key of [`Self::parameters_of`], without copying the others.
+    pub fn parameter_of<'s, T: ?Sized>(
+        &'s self,
+        prompt: &'s Prompt,
+        variant: &'s Variant,
+        key: impl Fn(&'s Parameters) -> Option<&'s T>,
+    ) -> Option<&'s T> {
+        let levels = [&variant.parameters, &prompt.parameters, &self.parameters];
+        levels.into_iter().find_map(key)
+    }
+
+    /// The system text of one trial.
+    pub fn system_of<'s>(&'s self, prompt: &'s Prompt, variant: &'s Variant) -> Option<&'s str> {
+        let levels = [&variant.system, &prompt.system, &self.system];
+        levels.into_iter().find_map(Option::as_deref)
+    }
+
+    /// The whole conversation of one trial, system text first, which bears its mark.
     pub fn messages_of(&self, prompt: &Prompt, variant: &Variant) -> Vec<Message> {
-        let system = [&variant.system, &prompt.system, &self.system]
-            .into_iter()
-            .find_map(Option::as_ref)
-            .map(|content| Message::text(Role::System, content));
+        let system = self.system_of(prompt, variant).map(|content| Message {
+            cache_control: self
+                .parameter_of(prompt, variant, |p| p.system_cache_control.as_ref())
+                .copied(),
+            ..Message::text(Role::System, content)
+        });
         system
             .into_iter()
             .chain(prompt.messages.iter().cloned())
@@ -328,6 +366,8 @@ impl Parameters {
                 .response_format
                 .clone()
                 .or_else(|| below.response_format.clone()),
+            caching: self.caching.or(below.caching),
+            system_cache_control: self.system_cache_control.or(below.system_cache_control),
             provider_options: merged(&self.provider_options, &below.provider_options),
             extra: merged(&self.extra, &below.extra),
         }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
+use super::cache::{Caching, cache_control};
 use super::limits;
 use super::model::{Parameters, ReasoningEffort, TokenLimitName, Tool};
 use super::problem::{Code, quoted};
@@ -80,6 +81,10 @@ fn read(table: &mut Table<'_>) -> Parameters {
         response_format: table
             .field("response_format")
             .and_then(|value| response_format(&value)),
+        caching: caching(table),
+        system_cache_control: table
+            .field("system_cache_control")
+            .and_then(|value| cache_control(&value)),
         provider_options: provider_options(table),
         extra: table
             .field("extra")
@@ -155,6 +160,20 @@ fn response_format(value: &Value<'_>) -> Option<Json> {
         return None;
     }
     Some(Json::Object(format))
+}
+
+fn caching(table: &mut Table<'_>) -> Option<Caching> {
+    let value = table.field("caching")?;
+    for key in ["provider_options", "providerOptions"] {
+        let gateway = table
+            .peek(key)
+            .and_then(|options| options.inside("gateway"));
+        if let Some(second) = gateway.and_then(|gateway| gateway.inside("caching")) {
+            let message = format!("`caching` is here, and in `{key}` as well");
+            second.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+        }
+    }
+    value.word(&Caching::WORDS)
 }
 
 fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {

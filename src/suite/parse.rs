@@ -6,6 +6,7 @@
 use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
+use super::cache::CacheMode;
 use super::duration::parse_duration;
 use super::model::{Parameters, Prompt, Suite, Timeouts, Variant};
 use super::parameters::parameters_of;
@@ -92,10 +93,20 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         .field("max_attempts")
         .and_then(|value| value.whole(1..=limits::ATTEMPTS));
     let timeouts = timeouts(table);
+    let cache = table
+        .field("cache")
+        .and_then(|value| value.word(&CacheMode::WORDS));
     let system = system(table, sources);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
     let prompts = all_prompts(table, sources, seed);
+    if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
+        let own = variants.iter().map(|variant| &variant.system);
+        let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
+        if system.is_none() && all.all(Option::is_none) {
+            mark_of_nothing(table);
+        }
+    }
     Some(Suite {
         name: name?,
         description,
@@ -110,10 +121,22 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
         timeouts,
+        gate: None,
+        cache: cache.unwrap_or_default(),
         system,
         parameters,
         prompts: prompts?,
     })
+}
+
+/// Says so when the suite marks system texts and has none.
+fn mark_of_nothing(table: &Table<'_>) {
+    let parameters = table.peek("parameters");
+    if let Some(mark) = parameters.and_then(|value| value.inside("system_cache_control")) {
+        let message = "`system_cache_control` marks the system text, and there is none".to_owned();
+        let help = "add a `system`, or write `cache_control` in a message".to_owned();
+        mark.say(Code::Conflict, message, Some(help));
+    }
 }
 
 fn suite_name(value: &Value<'_>) -> Option<String> {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use crate::units::{ModelId, Usd};
 
 use super::TokenLimitName;
+use super::rate::RateLimits;
 
 /// A checked endpoint profile, built in or from `bakeoff.toml`. It never holds a key, only the
 /// names of the variables that may.
@@ -20,10 +21,8 @@ pub struct Profile {
     pub headers: Vec<(String, String)>,
     /// Prices of models that no catalogue knows; they win over the catalogue's.
     pub prices: Vec<OwnPrice>,
-    /// Requests a minute that the endpoint allows.
-    pub requests_per_minute: Option<u32>,
-    /// Tokens a minute, prompt and completion, that the endpoint allows.
-    pub tokens_per_minute: Option<u64>,
+    /// What the endpoint allows a minute.
+    pub limits: RateLimits,
     /// How its requests are worded.
     pub wording: Wording,
     /// Header that bears the bare key; absent: `authorization: Bearer KEY`.
@@ -209,8 +208,7 @@ impl Profile {
             key_variables: Vec::new(),
             headers: Vec::new(),
             prices: Vec::new(),
-            requests_per_minute: None,
-            tokens_per_minute: None,
+            limits: RateLimits::default(),
             wording: Wording::default(),
             key_header: None,
             api_version: None,

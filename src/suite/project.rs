@@ -14,6 +14,7 @@ use super::parse::{is_identifier, model_id};
 use super::price::{PriceError, usd_per_token};
 use super::problem::{Code, Problems, nearest, quoted};
 use super::profile::{Api, BUILT_IN, OwnPrice, Profile, ReasoningName, SIM, Wording};
+use super::rate::rate_limits;
 use super::reader::{self, File, FirstLines, Key, Table, Value};
 use super::secret::{looks_like_key, names_a_key};
 
@@ -166,12 +167,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => headers(&value),
         None => Some(Vec::new()),
     };
-    let requests_per_minute = table
-        .field("requests_per_minute")
-        .and_then(|value| value.whole(1..=limits::REQUESTS_PER_MINUTE));
-    let tokens_per_minute = table
-        .field("tokens_per_minute")
-        .and_then(|value| value.whole(1..=limits::TOKENS_PER_MINUTE));
+    let limits = rate_limits(table);
     let wording = wording(table, built_in.as_ref());
     let key_header = match table.field("key_header") {
         Some(value) => key_header(&value).map(Some),
@@ -191,8 +187,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         key_variables: key_variables?,
         headers: headers?,
         prices: prices?,
-        requests_per_minute,
-        tokens_per_minute,
+        limits: limits?,
         wording,
         key_header: key_header?,
         api_version: api_version?,

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::cache::cache_control;
 use super::defaults;
 use super::limits;
 use super::model::{DeclaredCall, Message, Prompt, Role};
@@ -280,6 +281,11 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
     };
     let images = table.field("images");
     let call_id = table.field("tool_call_id");
+    let mark = table.field("cache_control");
+    if let (Some(mark), None) = (&mark, &content) {
+        let message = "`cache_control` stands beside no text, which is what it marks".to_owned();
+        mark.say(Code::Conflict, message, Some("add `content`".to_owned()));
+    }
     if let Some(role) = role {
         belongs(images.as_ref(), role, Role::User, "a user's");
         belongs(tool_calls.as_ref(), role, Role::Assistant, "an assistant's");
@@ -297,6 +303,10 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
         Some(value) => Some(value.written(limits::ID_CHARS)?.to_owned()),
         None => None,
     };
+    let cache_control = match mark {
+        Some(value) => Some(cache_control(&value)?),
+        None => None,
+    };
     Some(Turn {
         message: Message {
             role: role?,
@@ -304,6 +314,7 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
             images: Vec::new(),
             tool_calls: tool_calls?,
             tool_call_id,
+            cache_control,
         },
         content,
         images: images?,

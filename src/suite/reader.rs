@@ -416,6 +416,16 @@ impl<'a> Value<'a> {
         self.spanned.get_ref().is_table()
     }
 
+    /// What stands under `key`, if this is a table that has it; says nothing.
+    pub(super) fn inside(&self, key: &str) -> Option<Self> {
+        let inner = self.spanned.get_ref().as_table()?.get(key)?;
+        Some(Value {
+            log: self.log,
+            name: format!("`{key}`"),
+            spanned: inner,
+        })
+    }
+
     /// Any text.
     pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.as_text();

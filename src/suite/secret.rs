@@ -1,10 +1,11 @@
-//! What a secret looks like, so that none gets from a file into a record.
+//! What a secret looks like, so that none gets from a file or an answer into a record.
 //!
-//! Owns the marks of keys. Must not know which file is read. Invariant: a text without a known mark
+//! Owns the marks of keys. Must not know where a text comes from. Invariant: a text without a known mark
 //! is not called a secret; this guards against slips, not against intent.
 
-/// How the keys of gateways, providers and forges begin.
-const PREFIXES: [&str; 11] = [
+/// How the keys of gateways, providers and forges begin: the one list, for what is read from a file
+/// and for what a server says.
+pub const KEY_PREFIXES: [&str; 11] = [
     "vck_",
     "sk-",
     "sk_",
@@ -14,7 +15,8 @@ const PREFIXES: [&str; 11] = [
     "hf_",
     "ghp_",
     "github_pat_",
-    "eyJhbGci",
+    // A JSON object in base64, as every signed token is.
+    "eyJ",
     "r8_",
 ];
 
@@ -31,7 +33,7 @@ pub(super) fn looks_like_key(text: &str) -> bool {
     {
         return true;
     }
-    PREFIXES.iter().any(|prefix| {
+    KEY_PREFIXES.iter().any(|prefix| {
         text.strip_prefix(prefix)
             .is_some_and(|rest| rest.len() >= LEAST_CHARS && is_one_word(rest))
     })
@@ -90,6 +92,14 @@ mod tests {
             "bearer of bad news",
         ] {
             assert!(!looks_like_key(word), "{word}");
+        }
+        // Whatever begins like one is one.
+        for prefix in KEY_PREFIXES {
+            assert!(looks_like_key(&format!("{prefix}0123456789")), "{prefix}");
+            assert!(
+                !looks_like_key(&format!("a {prefix}0123456789")),
+                "{prefix}"
+            );
         }
         assert!(names_a_key("X-Api-Key") && names_a_key("apiKey") && names_a_key("COOKIE"));
         assert!(!names_a_key("x-title") && !names_a_key("key_points"));

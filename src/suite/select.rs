@@ -190,13 +190,13 @@ fn no_match<'n>(
 }
 
 /// A name, or a glob in which `*` matches any characters, `/` included.
-enum Pattern {
+pub(super) enum Pattern {
     Name(String),
     Glob(Box<GlobMatcher>),
 }
 
 impl Pattern {
-    fn new(text: &str) -> Result<Self, SelectError> {
+    pub(super) fn new(text: &str) -> Result<Self, SelectError> {
         let bad = |reason: String| SelectError::BadPattern {
             pattern: text.to_owned(),
             reason,
@@ -216,7 +216,7 @@ impl Pattern {
         Ok(Self::Glob(Box::new(glob.compile_matcher())))
     }
 
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Name(text) => text == name,
             Self::Glob(glob) => glob.is_match(name),

@@ -1,5 +1,7 @@
 //! Properties of reading: nothing panics, nothing wrong gets through, one fault hides no other.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -19,10 +21,11 @@ seed = 7
 stream = false
 keep_answers = false
 max_attempts = 1
+cache = "warm"
 system = "Be brief."
 models = [
   "m/plain",
-  { model = "m/plain", label = "slow", system = "Think.", parameters = { reasoning_effort = "high" } },
+  { model = "m/plain", label = "slow", system = "Think.", parameters = { reasoning_effort = "high", system_cache_control = "ephemeral" } },
 ]
 
 [timeouts]
@@ -38,7 +41,9 @@ temperature = 1
 top_p = 0.5
 stop = "END"
 seed = -1
-providerOptions = { gateway = { only = ["azure"], caching = "auto" } }
+caching = "off"
+system_cache_control = { type = "ephemeral", ttl = "1h" }
+providerOptions = { gateway = { only = ["azure"] } }
 extra = { logit_bias = { 5 = -1.5 }, parallel_tool_calls = true }
 
 [[prompts]]
@@ -52,7 +57,7 @@ id = "two"
 system = "Be long."
 parameters = { stop = ["A", "\n"], max_tokens = 10 }
 messages = [
-  { role = "user", content = "Hello" },
+  { role = "user", content = "Hello", cache_control = "ephemeral" },
   { role = "assistant", content = "Yes?" },
   { role = "user", content = "Why?" },
 ]
@@ -67,6 +72,11 @@ headers = { x-title = "bakeoff", http-referer = "https://example.org" }
 requests_per_minute = 60
 tokens_per_minute = 1_000_000
 max_tokens_name = "max_tokens"
+
+[[endpoints.staging.limits]]
+model = "m/*"
+requests_per_minute = 6
+tokens_per_minute = 2_000
 
 [[endpoints.staging.prices]]
 model = "m/one"
@@ -126,18 +136,21 @@ fn every_key_reaches_the_suite() {
         "variants": [
             { "label": "m/plain", "model": "m/plain", "parameters": {} },
             { "label": "slow", "model": "m/plain", "system": "Think.",
-              "parameters": { "reasoning_effort": "high" } },
+              "parameters": { "reasoning_effort": "high",
+                "system_cache_control": { "type": "ephemeral" } } },
         ],
         "reference": "slow",
         "repetitions": 3, "warmup": 0, "concurrency": 2, "seed": 7,
         "stream": false, "keep_answers": false, "max_attempts": 1,
         "timeouts": { "connect_ns": 1_000_000_000, "headers_ns": 1_500_000_000,
                       "gap_ns": 250_000_000, "total_ns": 120_000_000_000_u64 },
+        "cache": "warm",
         "system": "Be brief.",
         "parameters": {
             "max_tokens": 64, "max_tokens_name": "max_completion_tokens", "temperature": 1.0,
             "top_p": 0.5, "stop": ["END"], "seed": -1,
-            "provider_options": { "gateway": { "only": ["azure"], "caching": "auto" } },
+            "caching": "off", "system_cache_control": { "type": "ephemeral", "ttl": "1h" },
+            "provider_options": { "gateway": { "only": ["azure"] } },
             "extra": { "logit_bias": { "5": -1.5 }, "parallel_tool_calls": true },
         },
         "prompts": [
@@ -146,7 +159,8 @@ fn every_key_reaches_the_suite() {
             { "id": "two", "system": "Be long.", "weight": 1.0, "tags": [],
               "parameters": { "stop": ["A", "\n"], "max_tokens": 10 },
               "messages": [
-                { "role": "user", "content": "Hello" },
+                { "role": "user", "content": "Hello",
+                  "cache_control": { "type": "ephemeral" } },
                 { "role": "assistant", "content": "Yes?" },
                 { "role": "user", "content": "Why?" },
               ] },
@@ -165,6 +179,18 @@ fn words_are_the_serialized_ones() {
     }
     for (word, name) in TokenLimitName::WORDS {
         assert_eq!(serde_json::to_value(name).unwrap(), word);
+    }
+    for (word, mode) in CacheMode::WORDS {
+        assert_eq!(serde_json::to_value(mode).unwrap(), word);
+    }
+    for (word, caching) in Caching::WORDS {
+        assert_eq!(serde_json::to_value(caching).unwrap(), word);
+    }
+    for (word, kind) in CacheKind::WORDS {
+        assert_eq!(serde_json::to_value(kind).unwrap(), word);
+    }
+    for (word, ttl) in CacheTtl::WORDS {
+        assert_eq!(serde_json::to_value(ttl).unwrap(), word);
     }
     for code in [
         Code::Syntax,
@@ -278,6 +304,52 @@ fn long_lines_are_cut_around_the_mark() {
 }
 
 #[test]
+fn variants_that_share_a_cache_are_found() {
+    // Two efforts of one model read what the other wrote; other system texts or tools stand before
+    // the prompt and keep them apart; a nonce does so too, and what is warmed is warm for both.
+    let mut suite = full();
+    suite.cache = CacheMode::AsIs;
+    assert!(suite.shared_caches().is_empty());
+    suite.variants[1].system = None;
+    let model = suite.variants[0].model.clone();
+    let shared = vec![(&model, vec!["m/plain", "slow"])];
+    assert_eq!(suite.shared_caches(), shared);
+    suite.variants[1].parameters.tools = Some(Vec::new());
+    assert!(suite.shared_caches().is_empty());
+    suite.variants[1].parameters.tools = None;
+    for cache in [CacheMode::Bust, CacheMode::Warm] {
+        suite.cache = cache;
+        assert!(suite.shared_caches().is_empty());
+    }
+}
+
+#[test]
+fn a_mark_of_the_system_text_follows_it() {
+    // Whichever level the text is of and whichever level marks it; no text, no mark.
+    let mut suite = full();
+    let marks = |suite: &Suite| -> Vec<_> {
+        let pairs = suite
+            .variants
+            .iter()
+            .map(|variant| (&suite.prompts[0], variant));
+        pairs
+            .map(|(prompt, variant)| {
+                let system = suite.messages_of(prompt, variant).swap_remove(0);
+                (system.role, system.cache_control.map(|mark| mark.ttl))
+            })
+            .collect()
+    };
+    let hour = Some(CacheTtl::Hour);
+    assert_eq!(
+        marks(&suite),
+        [(Role::System, Some(hour)), (Role::System, Some(None))]
+    );
+    suite.system = None;
+    let unmarked = (Role::User, None);
+    assert_eq!(marks(&suite), [unmarked, (Role::System, Some(None))]);
+}
+
+#[test]
 fn the_canonical_text_follows_the_content() {
     // Prompts are paired across runs by this text: it must change with what is asked and with
     // nothing else, variants' overrides least of all.
@@ -287,12 +359,13 @@ fn the_canonical_text_follows_the_content() {
     };
     insta::assert_snapshot!(
         prompt_canonical(&suite, one),
-        @r#"{"messages":[{"content":"Hello","role":"user"}],"parameters":{"extra":{"logit_bias":{"5":-1.5},"parallel_tool_calls":true},"max_tokens":64,"max_tokens_name":"max_completion_tokens","provider_options":{"gateway":{"caching":"auto","only":["azure"]}},"seed":-1,"stop":["END"],"temperature":1.0,"top_p":0.5},"system":"Be brief."}"#
+        @r#"{"messages":[{"content":"Hello","role":"user"}],"parameters":{"caching":"off","extra":{"logit_bias":{"5":-1.5},"parallel_tool_calls":true},"max_tokens":64,"max_tokens_name":"max_completion_tokens","provider_options":{"gateway":{"only":["azure"]}},"seed":-1,"stop":["END"],"system_cache_control":{"ttl":"1h","type":"ephemeral"},"temperature":1.0,"top_p":0.5},"system":"Be brief."}"#
     );
     assert!(prompt_canonical(&suite, two).contains("\"system\":\"Be long.\""));
     let mut changed = suite.clone();
     changed.variants.truncate(1);
     changed.repetitions += 1;
+    changed.cache = CacheMode::Bust;
     changed.prompts[0].weight = 9.0;
     changed.prompts[0].tags.clear();
     changed.prompts[0].id = "renamed".to_owned();
@@ -534,6 +607,10 @@ fn endpoints_are_resolved() {
     let project = parse_project(PROJECT).unwrap();
     let staging = project.resolve("staging").unwrap();
     let usd = |text: &str| text.parse::<crate::units::Usd>().unwrap();
+    let per_minute = |requests, tokens| PerMinute {
+        requests: NonZeroU32::new(requests),
+        tokens: NonZeroU64::new(tokens),
+    };
     assert_eq!(
         staging,
         Profile {
@@ -551,8 +628,13 @@ fn endpoints_are_resolved() {
                 cache_read_usd: Some(usd("0.000000015")),
                 cache_write_usd: None,
             }],
-            requests_per_minute: Some(60),
-            tokens_per_minute: Some(1_000_000),
+            limits: RateLimits {
+                whole: per_minute(60, 1_000_000),
+                models: vec![ModelLimit {
+                    model: "m/*".to_owned(),
+                    per_minute: per_minute(6, 2_000),
+                }],
+            },
             wording: Wording {
                 max_tokens_name: Some(TokenLimitName::MaxTokens),
                 ..Wording::default()
@@ -571,7 +653,7 @@ fn endpoints_are_resolved() {
         vercel.key_variables,
         ["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"]
     );
-    assert_eq!(vercel.requests_per_minute, Some(10));
+    assert_eq!(vercel.limits.whole, per_minute(10, 0));
     let openai = project.resolve("openai").unwrap();
     assert_eq!(openai.base_url.as_deref(), Some("http://localhost:4000/v1"));
     assert!(openai.key_variables.is_empty());

@@ -12,6 +12,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
+use super::cache::{CacheKind, CacheMode, CacheTtl, Caching};
 use super::model::{ReasoningEffort, TokenLimitName};
 use super::profile::{Api, ReasoningName};
 use super::{defaults, limits};
@@ -59,6 +60,10 @@ pub struct SuiteFile {
     /// The most attempts that one request may take, retries included.
     #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
+    /// Prompt caches: `as-is` leaves them alone, `bust` opens the system text of every trial with a
+    /// number of its own, `warm` sends an untimed request before each trial, which is paid for.
+    /// Default: `as-is`.
+    pub cache: Option<CacheMode>,
     /// System text of every prompt and variant that has none of its own.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
@@ -209,6 +214,19 @@ pub struct MessageTable {
     /// The `id` of the call that a tool's turn answers.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub tool_call_id: Option<String>,
+    /// Marks the turn: the prompt up to its end may be kept in a prompt cache.
+    pub cache_control: Option<CacheMark>,
+}
+
+/// A mark for prompt caches, as the wire spells it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CacheControlTable {
+    /// The kind of cache.
+    #[schemars(rename = "type")]
+    pub kind: CacheKind,
+    /// How long it is kept. Default: as the provider does, mostly five minutes.
+    pub ttl: Option<CacheTtl>,
 }
 
 /// A call of a tool that the suite declares as made.
@@ -278,6 +296,11 @@ pub struct ParametersTable {
     pub tools: Option<Vec<ToolTable>>,
     /// The form of the answer as the request spells it, for instance `{ type = "json_object" }`.
     pub response_format: Option<Map<String, Value>>,
+    /// Whether the Vercel AI Gateway is to mark prompts for the caches of those providers that want
+    /// marks: sent as `providerOptions.gateway.caching`.
+    pub caching: Option<Caching>,
+    /// Marks the system text, whichever level it is of: it may be kept in a prompt cache.
+    pub system_cache_control: Option<CacheMark>,
     /// Sent as `providerOptions`, for instance `{ gateway = { only = ["azure"] } }`.
     pub provider_options: Option<Map<String, Value>>,
     /// The same under the name that the request has.
@@ -331,6 +354,10 @@ pub struct EndpointTable {
     /// Tokens a minute, prompt and completion, that the endpoint allows.
     #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
     pub tokens_per_minute: Option<u64>,
+    /// What it allows of single models beside that, each under `[[endpoints.NAME.limits]]`. The first
+    /// that fits a model holds for it.
+    #[schemars(length(max = limits::MODEL_LIMITS))]
+    pub limits: Option<Vec<LimitTable>>,
     /// Name of the token limit for every model here, on the chat route. Default: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
     /// The route on which models are asked. Default: `chat`, or as built in.
@@ -345,6 +372,21 @@ pub struct EndpointTable {
     /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,
+}
+
+/// What an endpoint allows of each model that fits, whatever the variants that ask it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct LimitTable {
+    /// The id as the endpoint spells it, or a glob such as `creator/*`.
+    #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
+    pub model: String,
+    /// Requests a minute.
+    #[schemars(range(min = 1, max = limits::REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and completion.
+    #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
+    pub tokens_per_minute: Option<u64>,
 }
 
 /// The price of a model in USD per million tokens, as a number or a text.
@@ -369,6 +411,9 @@ pub struct OneOrMore;
 
 /// A table, or a text that holds a JSON object.
 pub struct TableOrText;
+
+/// `"ephemeral"`, or a table.
+pub struct CacheMark;
 
 /// A number, or a text that holds one; both are taken digit by digit.
 pub struct Decimal;
@@ -414,6 +459,22 @@ impl JsonSchema for TableOrText {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "object" }, { "type": "string", "minLength": 1 }] })
+    }
+}
+
+impl JsonSchema for CacheMark {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CacheMark".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kind = generator.subschema_for::<CacheKind>();
+        let table = generator.subschema_for::<CacheControlTable>();
+        json_schema!({ "anyOf": [kind, table] })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::record::{
     Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection,
     Status, Usage, gaps_of,
 };
-use crate::suite::{Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
 use crate::units::{Nanos, Usd};
 
 /// The manifest of a complete run of these variants (the first is the reference) and prompts.
@@ -66,6 +66,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
         seed: 7,
         stream: true,
         keep_answers: true,
+        gate: None,
         max_attempts: 3,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(5_000),
@@ -73,6 +74,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
             gap_ns: Nanos::from_millis(20_000),
             total_ns: Nanos::from_millis(120_000),
         },
+        cache: CacheMode::AsIs,
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.iter().map(prompt).collect(),
@@ -111,6 +113,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
+        held_ns: None,
         connect_ns: None,
         headers_ns: Some(Nanos::from_millis(ttft_ms - 1)),
         ttft_ns: Some(ttft),

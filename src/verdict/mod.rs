@@ -6,9 +6,15 @@
 
 mod distribution;
 mod error_groups;
+mod evidence;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod gate;
+mod interleaved;
+mod judgement;
 mod money;
+mod past;
+mod rule;
 mod summary;
 mod tally;
 #[cfg(test)]
@@ -16,7 +22,16 @@ mod tests;
 
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
+pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
+pub use gate::{Passing, limits, passing};
+pub use interleaved::interleaved;
+pub use judgement::{
+    Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
+    Situation, Size, Tests, Verdict,
+};
 pub use money::{Money, PairTotal, Total};
+pub use past::{Past, against_past, condense};
+pub use rule::{decide, family};
 pub use summary::{
     Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };

@@ -144,6 +144,8 @@ pub struct TokenTotal {
     pub sum: u128,
     /// Samples with a count.
     pub n: u64,
+    /// Samples with a count of 0.
+    pub zeros: u64,
 }
 
 impl TokenTotal {
@@ -213,6 +215,7 @@ impl Tally {
             if let Some(count) = count {
                 total.sum += u128::from(count);
                 total.n += 1;
+                total.zeros += u64::from(count == 0);
             }
         }
     }
@@ -233,6 +236,7 @@ impl Tally {
         for (ours, theirs) in self.tokens.iter_mut().zip(other.tokens) {
             ours.sum += theirs.sum;
             ours.n += theirs.n;
+            ours.zeros += theirs.zeros;
         }
         self.money.absorb(&other.money);
     }

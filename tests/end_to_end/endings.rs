@@ -118,7 +118,11 @@ user = "Hello"
     fn begun(home: &Home, status: i32) -> Underway {
         let call = "run suite.toml --salt 1";
         let underway = home.bakeoff(call).exits(status).begin();
-        let line = underway.next_line();
+        // Warnings and the estimate of the duration come first.
+        let mut line = underway.next_line();
+        while line.starts_with("warning: ") || line.starts_with("note: ") {
+            line = underway.next_line();
+        }
         assert!(line.starts_with(&format!("{TOLD}/300 trials")), "{line}");
         underway
     }

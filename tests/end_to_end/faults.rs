@@ -54,6 +54,7 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "no-token",
             "tool-call",
             "tool-no-index",
+            "tool-late",
             "think-tags",
             // Routing and money.
             "fallback",
@@ -317,4 +318,32 @@ fn every_dialect_says_the_same() {
             );
         }
     }
+}
+
+#[test]
+fn a_call_told_when_it_is_done_is_whole() {
+    // Some servers of the Responses route send no parts of a call's arguments: they must neither be
+    // lost nor counted at the call's announcement. Told in parts, the same arguments come.
+    let models = ["late", "call"].map(|kind| format!("openai/gpt-4.1-nano+tool-{kind}"));
+    let home = home(&models, "");
+    let project = home.read("bakeoff.toml");
+    let project = project.replace("[endpoints.sim]", "[endpoints.sim]\napi = \"responses\"");
+    let home = home.with("bakeoff.toml", &project);
+    home.bakeoff("run suite.toml --world world.toml --salt 3 --quiet")
+        .run();
+    let samples = home.samples("faults");
+    let of = |name: &str| samples.iter().find(|sample| fault(sample) == name).unwrap();
+    let (late, parts) = (of("tool-late"), of("tool-call"));
+    assert_eq!(late["outcome"], "complete");
+    let arguments = late["tool_calls"][0]["arguments"].as_str().unwrap();
+    assert!(serde_json::from_str::<Value>(arguments).unwrap()["query"].is_string());
+    assert_eq!(late["tool_calls"], parts["tool_calls"]);
+    assert_eq!(late["answer_chars"], parts["answer_chars"]);
+    // The name, and then all of the arguments: one gap, measured or not.
+    let gaps = |sample: &Value| {
+        let count = |key: &str| sample["gaps"][key].as_u64().unwrap_or(0);
+        count("count") + count("coalesced")
+    };
+    assert_eq!(gaps(late), 1);
+    assert!(gaps(parts) > 1);
 }

@@ -12,8 +12,10 @@ mod program;
 #[path = "../support/server.rs"]
 mod server;
 
+mod caches;
 mod endings;
 mod faults;
+mod foresight;
 mod keys;
 mod measuring;
 mod mistakes;

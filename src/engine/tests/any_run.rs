@@ -7,16 +7,28 @@ use proptest::prelude::*;
 use super::*;
 use crate::gateway;
 use crate::record::{Flag, Outcome};
+use crate::suite::CacheMode;
 
-/// Any small suite, and a number from which all replies follow.
+/// Any small suite, and a number from which all replies follow. Where each slot is warmed, one is in
+/// flight: of two that are, the one that was warm first is sent first.
 fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
     let sizes = (1_usize..4, 1_usize..4, 1_u32..4);
     let rest = (0_u32..3, 1_u32..5, 1_u32..4, any::<u32>());
-    (sizes, rest, any::<u64>()).prop_map(
-        |((prompts, variants, repetitions), (warmup, concurrency, max_attempts, seed), dice)| {
+    let modes = prop::sample::select(CacheMode::WORDS.map(|(_, mode)| mode).to_vec());
+    (sizes, rest, modes, any::<u64>()).prop_map(
+        |(
+            (prompts, variants, repetitions),
+            (warmup, concurrency, max_attempts, seed),
+            cache,
+            dice,
+        )| {
             let suite = Suite {
                 warmup,
-                concurrency,
+                concurrency: match cache {
+                    CacheMode::Warm => 1,
+                    CacheMode::AsIs | CacheMode::Bust => concurrency,
+                },
+                cache,
                 max_attempts,
                 seed: u64::from(seed),
                 ..suite(prompts, variants, repetitions)

@@ -1,7 +1,5 @@
 //! How a run ends before its plan does.
 
-use std::num::NonZeroU32;
-
 use super::*;
 use crate::gateway;
 use crate::record::Outcome;
@@ -98,11 +96,9 @@ fn a_stop_during_the_warm_up_ends_at_once() {
 #[test]
 fn a_stop_is_heard_while_the_pacer_waits() {
     // At one request a minute the run would otherwise seem to hang.
-    let orders = Orders {
-        pacer: Pacer::new(NonZeroU32::new(1), None),
-        ..orders(suite(3, 1, 1))
-    };
-    let told = carry_out_with(orders, stopped_at(1_000), |_| Reply::answer(10));
+    let told = carry_out_with(under_requests(1, suite(3, 1, 1)), stopped_at(1_000), |_| {
+        Reply::answer(10)
+    });
     assert_eq!(told.ending, Ending::Interrupted);
     assert_eq!(told.fake.asked().len(), 1);
     assert!(told.end < second(2));
@@ -142,14 +138,11 @@ fn what_would_fail_alike_every_time_ends_the_run() {
 #[test]
 fn a_hopeless_run_does_not_wait_for_the_pacer() {
     // At 1 request a minute a wrong key would take an hour to be told.
-    let paced = Orders {
-        pacer: Pacer::new(NonZeroU32::new(1), None),
-        ..orders(Suite {
-            concurrency: 64,
-            ..suite(60, 1, 1)
-        })
+    let suite = Suite {
+        concurrency: 64,
+        ..suite(60, 1, 1)
     };
-    let told = carry_out(paced, |_| Reply::refusal(401));
+    let told = carry_out(under_requests(1, suite), |_| Reply::refusal(401));
     assert!(matches!(told.ending, Ending::Hopeless(_)));
     assert_eq!(told.fake.asked().len(), 1);
 }

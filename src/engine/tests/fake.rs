@@ -34,8 +34,10 @@ pub(super) struct Asked {
     pub(super) variant: usize,
     /// `None`: a warm-up.
     pub(super) prompt: Option<usize>,
-    /// From 1.
+    /// From 1; 0 is the untimed request before the trial.
     pub(super) attempt: u32,
+    /// The system text.
+    pub(super) system: Option<String>,
     pub(super) at: Nanos,
 }
 
@@ -46,23 +48,30 @@ impl Asked {
         let model = body["model"]
             .as_str()
             .and_then(|id| id.strip_prefix("maker/m"));
-        let content = body.pointer("/messages/0/content").and_then(Value::as_str);
-        let question = content.and_then(|text| text.strip_prefix("Question ")?.strip_suffix('?'));
+        let turns = body["messages"].as_array().unwrap();
+        let content = |turn: &Value| turn["content"].as_str().map(str::to_owned);
+        let system = turns.iter().find(|turn| turn["role"] == "system");
+        let question = turns.last().and_then(content);
+        let question = question
+            .as_deref()
+            .and_then(|text| text.strip_prefix("Question ")?.strip_suffix('?'));
         let attempt = outgoing.request_id.rsplit('-').next();
         Self {
             request_id: outgoing.request_id.clone(),
             variant: model.and_then(number).unwrap(),
             prompt: question.and_then(number),
             attempt: attempt.and_then(|text| text.parse().ok()).unwrap(),
+            system: system.and_then(content),
             at,
         }
     }
 
-    /// `p0 v1`, `p0 v1 try 2`, `warm-up v1`.
+    /// `p0 v1`, `p0 v1 try 2`, `p0 v1 untimed`, `warm-up v1`.
     fn name(&self) -> String {
         let variant = self.variant;
         match (self.prompt, self.attempt) {
             (None, _) => format!("warm-up v{variant}"),
+            (Some(prompt), 0) => format!("p{prompt} v{variant} untimed"),
             (Some(prompt), 1) => format!("p{prompt} v{variant}"),
             (Some(prompt), attempt) => format!("p{prompt} v{variant} try {attempt}"),
         }

@@ -2,11 +2,14 @@
 //! waits, so that orders and waits are exact and take no time.
 
 mod any_run;
+mod caches;
 mod ending;
 mod fake;
+mod limits;
 mod order;
 mod retries;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::runtime::Builder;
@@ -15,10 +18,10 @@ use tokio::time::sleep;
 
 use crate::plan::{Pacer, example, plan};
 use crate::record::Sample;
-use crate::suite::{Suite, Wording};
+use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{Ending, Event, Orders, run};
+use super::{Ending, Event, Orders, Pace, run};
 use fake::{Asked, Fake, Reply};
 
 /// A suite with deadlines of no matter, the fake keeps none; no warm-up and one attempt.
@@ -36,8 +39,32 @@ fn orders(suite: Suite) -> Orders {
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
         prices: vec![None; suite.variants.len()],
         wording: Wording::default(),
-        pacer: Pacer::new(None, None),
+        pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         suite,
+    }
+}
+
+/// The same under limits.
+fn under(limits: &RateLimits, suite: Suite) -> Orders {
+    Orders {
+        pace: Pace::new(Pacer::new(&suite, limits)),
+        ..orders(suite)
+    }
+}
+
+/// The same at an endpoint that allows so many requests a minute.
+fn under_requests(per_minute: u32, suite: Suite) -> Orders {
+    let limits = RateLimits {
+        whole: requests(per_minute),
+        models: Vec::new(),
+    };
+    under(&limits, suite)
+}
+
+fn requests(requests: u32) -> PerMinute {
+    PerMinute {
+        requests: NonZeroU32::new(requests),
+        tokens: None,
     }
 }
 

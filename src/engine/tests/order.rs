@@ -1,12 +1,10 @@
 //! What is sent after what.
 
-use std::num::NonZeroU32;
-
 use super::*;
 
 /// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
 #[must_use = "nothing is checked before `run`"]
-struct OrderTest {
+pub(super) struct OrderTest {
     orders: Orders,
     script: fn(&Asked) -> Reply,
     expected: Vec<String>,
@@ -14,7 +12,7 @@ struct OrderTest {
 
 impl OrderTest {
     /// Variant 0 answers after 100 ms, variant 1 after 110 ms, ...
-    fn of(suite: Suite) -> Self {
+    pub(super) fn of(suite: Suite) -> Self {
         Self {
             orders: orders(suite),
             script: |asked| Reply::answer(100 + 10 * asked.variant as u64),
@@ -22,23 +20,23 @@ impl OrderTest {
         }
     }
 
-    fn script(self, script: fn(&Asked) -> Reply) -> Self {
+    pub(super) fn script(self, script: fn(&Asked) -> Reply) -> Self {
         Self { script, ..self }
     }
 
     /// The next request.
-    fn sends(mut self, name: &str) -> Self {
+    pub(super) fn sends(mut self, name: &str) -> Self {
         self.expected.push(format!("> {name}"));
         self
     }
 
     /// The next answer.
-    fn gets(mut self, name: &str) -> Self {
+    pub(super) fn gets(mut self, name: &str) -> Self {
         self.expected.push(format!("< {name}"));
         self
     }
 
-    fn run(self) {
+    pub(super) fn run(self) {
         let told = carry_out(self.orders, self.script);
         assert_eq!(told.ending, Ending::Complete);
         assert_eq!(told.fake.lines(), self.expected);
@@ -147,7 +145,9 @@ fn warm_ups_are_told_and_leave_no_sample() {
     });
     let warmed: Vec<_> = (told.events.iter())
         .filter_map(|event| match event {
-            Event::WarmedUp { variant, outcome } => Some((*variant, outcome.word())),
+            Event::WarmedUp {
+                variant, outcome, ..
+            } => Some((*variant, outcome.word())),
             _ => None,
         })
         .collect();
@@ -155,28 +155,6 @@ fn warm_ups_are_told_and_leave_no_sample() {
     assert_eq!(warmed, [badly, badly, well, well]);
     assert_eq!(told.samples().len(), 2);
     assert_eq!(told.ending, Ending::Complete);
-}
-
-#[test]
-fn requests_per_minute_space_the_slots() {
-    // 60 a minute for slots of 3 requests: one slot every 3 s, although the places are free, and
-    // the wait is no lag of ours.
-    let suite = Suite {
-        concurrency: 8,
-        ..suite(4, 3, 1)
-    };
-    let orders = Orders {
-        pacer: Pacer::new(NonZeroU32::new(60), None),
-        ..orders(suite)
-    };
-    let told = carry_out(orders, |_| Reply::answer(10));
-    let seconds: Vec<u64> = (told.fake.asked().iter())
-        .map(|asked| asked.at.0 / 1_000_000_000)
-        .collect();
-    assert_eq!(seconds, [0, 0, 0, 3, 3, 3, 6, 6, 6, 9, 9, 9]);
-    for sample in told.samples() {
-        assert_eq!(sample.lag(), Nanos::ZERO);
-    }
 }
 
 #[test]

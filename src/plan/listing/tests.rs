@@ -1,5 +1,6 @@
 use crate::plan::example::suite;
 use crate::plan::plan;
+use crate::suite::{CacheMode, Suite};
 
 #[test]
 fn the_listing_is_the_plan() {
@@ -18,6 +19,26 @@ fn the_listing_is_the_plan() {
       slot    2  p0         v1  v0
       slot    3  longer-id  v1  v0
     ");
+}
+
+#[test]
+fn what_is_sent_for_the_caches_is_listed() {
+    // Warm caches cost as much again as the trials: nobody should learn that from the bill.
+    let said = |cache| {
+        let suite = Suite {
+            cache,
+            ..suite(2, 2, 2)
+        };
+        let listing = plan(&suite).listing(&suite).to_string();
+        listing.lines().nth(2).unwrap_or_default().to_owned()
+    };
+    let warm = "cache: warm, 8 more requests, one before each trial, untimed and paid";
+    assert_eq!(said(CacheMode::Warm), warm);
+    assert_eq!(
+        said(CacheMode::Bust),
+        "cache: bust, a number of its own opens every trial"
+    );
+    assert_eq!(said(CacheMode::AsIs), "round 1");
 }
 
 #[test]

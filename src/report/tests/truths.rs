@@ -5,6 +5,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use proptest::prelude::*;
 
 use super::*;
+use crate::suite::CacheMode;
 
 #[test]
 fn a_run_without_samples_has_every_report() {
@@ -281,4 +282,57 @@ proptest! {
             prop_assert!(!line.ends_with(' '));
         }
     }
+}
+
+/// The problems of a run of two variants of one model, 8 samples each, of which the first read so
+/// many tokens from the cache in half of its samples; and how the run says what it did.
+fn told_of_caches(cache: CacheMode, read_tokens: u64) -> (Vec<String>, bool) {
+    let (mut run, mut samples) = small_run();
+    run.suite.cache = cache;
+    for variant in &mut run.suite.variants {
+        variant.model = "a/x".parse().unwrap();
+    }
+    let reference = run.suite.variants[0].label.clone();
+    let own = samples
+        .iter_mut()
+        .filter(|sample| sample.variant == reference);
+    for (place, sample) in own.enumerate() {
+        if let Some(usage) = sample.usage.as_mut().filter(|_| place % 2 == 0) {
+            usage.cached_tokens = Some(read_tokens);
+        }
+    }
+    let report = read(&run, &samples);
+    let problems: serde_json::Value =
+        serde_json::from_str(&written(&report, Format::Json)).unwrap();
+    let told = problems["problems"].as_array().unwrap().iter();
+    let told = told.map(|problem| problem["text"].as_str().unwrap().to_owned());
+    let told = told.filter(|text| text.contains("cache")).collect();
+    let method = written(&report, Format::Markdown).contains("prompt caches");
+    (told, method)
+}
+
+#[test]
+fn caches_that_spoil_a_comparison_are_told() {
+    // Two efforts of one model: the second finds what the first left, and looks the sooner for it.
+    let shares = "2 variants ask `a/x` and share its prompt cache: in a slot one can read what another wrote";
+    assert_eq!(
+        told_of_caches(CacheMode::AsIs, 64),
+        (vec![shares.to_owned()], false)
+    );
+    // Where every server says that nothing was read, nothing was shared.
+    assert_eq!(told_of_caches(CacheMode::AsIs, 0), (vec![], false));
+    // What the suite asked for, and did not get, is told with its count.
+    let (told, method) = told_of_caches(CacheMode::Bust, 64);
+    assert_eq!(
+        told,
+        ["read from a prompt cache although the suite busts them: 4 of 8 samples"]
+    );
+    assert!(method);
+    assert_eq!(told_of_caches(CacheMode::Bust, 0), (vec![], true));
+    let (told, method) = told_of_caches(CacheMode::Warm, 64);
+    assert_eq!(
+        told[0],
+        "found nothing in the prompt cache that was warmed: 4 of 8 samples"
+    );
+    assert!(method);
 }

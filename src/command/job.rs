@@ -1,0 +1,245 @@
+//! Everything that is known of a run before something is sent.
+//!
+//! Owns the suite as the flags leave it, the endpoint's profile, and what its catalogue says; makes of
+//! them the engine's orders, the manifest and the words for what went wrong. Must not send anything.
+//! Invariant: what is made here depends on nothing that happens during the run.
+
+use std::collections::BTreeSet;
+
+use crate::catalog::Catalog;
+use crate::engine::{self, Orders, Pace};
+use crate::gateway::{self, Explanation, Situation, explain, request, settings};
+use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::record::{
+    ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
+};
+use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
+use crate::units::{ModelId, digest};
+
+use super::catalogue::{Known, NEAREST_TOLD, unlisted};
+use super::endpoint::Opened;
+use super::run::{Mode, Options};
+use super::{Failure, endpoint, files};
+
+/// What a run is to do, before anybody was asked about models.
+pub(super) struct Asked {
+    pub(super) suite: Suite,
+    pub(super) plan: Plan,
+    pub(super) profile: Profile,
+    selection: Selection,
+}
+
+/// What a run is to do, and what is known of those who are to do it.
+pub(super) struct Job {
+    pub(super) asked: Asked,
+    /// Own prices already laid over the others.
+    known: Known,
+}
+
+impl Asked {
+    /// Reads the suite and lays the flags over it.
+    pub(super) fn read(options: &Options) -> Result<Self, Failure> {
+        let mut suite = files::suite(&options.suite)?;
+        let project = files::project(options.project.as_deref())?;
+        suite = select(&suite, &options.models, &options.prompts, &options.tags)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        suite.repetitions = options.repetitions.unwrap_or(suite.repetitions);
+        suite.concurrency = options.concurrency.unwrap_or(suite.concurrency);
+        suite.seed = options.seed.unwrap_or(suite.seed);
+        if let Some(endpoint) = &options.endpoint {
+            suite.endpoint.clone_from(endpoint);
+        }
+        if options.mode == Mode::Verify {
+            (suite.repetitions, suite.warmup) = (1, 0);
+            if suite.cache == CacheMode::Warm {
+                suite.cache = CacheMode::AsIs;
+            }
+        }
+        let profile = endpoint::resolve(&project, &suite.endpoint)?;
+        if let Some(said) = unsayable(&suite, profile.wording) {
+            return Err(Failure::usage(said));
+        }
+        let plan = plan(&suite);
+        Ok(Self {
+            suite,
+            plan,
+            profile,
+            selection: Selection {
+                models: options.models.clone(),
+                prompts: options.prompts.clone(),
+                tags: options.tags.clone(),
+            },
+        })
+    }
+}
+
+/// What of the suite the endpoint's route cannot carry, if there is such a thing.
+fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
+    let met = engine::unsayable(suite, wording);
+    let lines: Vec<String> = met
+        .iter()
+        .map(|(what, place)| format!("{what} (first met in {place})"))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+impl Job {
+    /// Lays the endpoint's own prices over what is known of its models.
+    pub(super) fn new(asked: Asked, known: Known) -> Self {
+        let prices = known.prices.with_own_prices(&asked.profile.prices);
+        Self {
+            asked,
+            known: Known { prices, ..known },
+        }
+    }
+
+    /// What is worth knowing before a clock starts, as lines for standard error: where prices come
+    /// from, and which ids the endpoint does not list. Those are asked all the same: a list may be
+    /// old, or leave out what the endpoint answers to.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
+        let models = self.asked.suite.variants.iter().map(|v| &v.model);
+        let models: BTreeSet<&ModelId> = models.collect();
+        let unlisted = self.known.listed.iter().flat_map(|listed| {
+            let missing = models.iter().filter(|model| !listed.offers(model));
+            missing.map(|model| {
+                let said = unlisted(listed, &self.asked.profile.name, model);
+                format!("warning: {said}")
+            })
+        });
+        notes.chain(unlisted).collect()
+    }
+
+    /// The list of models that knows the endpoint best.
+    pub(super) fn catalog(&self) -> &Catalog {
+        self.known.listed.as_ref().unwrap_or(&self.known.prices)
+    }
+
+    /// Requests that can be in flight at once.
+    pub(super) fn lanes(&self) -> usize {
+        self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
+    }
+
+    pub(super) fn orders(&self, run: &str) -> Orders {
+        let suite = &self.asked.suite;
+        let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
+        let profile = &self.asked.profile;
+        Orders {
+            run: run.to_owned(),
+            suite: suite.clone(),
+            plan: self.asked.plan,
+            prompt_digests: self.prompt_digests(),
+            prices: suite.variants.iter().map(prices).collect(),
+            wording: profile.wording,
+            pace: Pace::new(self.pacer()),
+        }
+    }
+
+    fn pacer(&self) -> Pacer {
+        Pacer::new(&self.asked.suite, &self.asked.profile.limits)
+    }
+
+    fn prompt_digests(&self) -> Vec<String> {
+        let canonical =
+            |prompt: &Prompt| digest(prompt_canonical(&self.asked.suite, prompt).as_bytes());
+        self.asked.suite.prompts.iter().map(canonical).collect()
+    }
+
+    pub(super) fn manifest(
+        &self,
+        opened: &Opened,
+        run: String,
+        started_at: jiff::Timestamp,
+    ) -> Manifest {
+        let source = self.known.prices.source();
+        let resolved = serde_json::to_vec(&self.asked.suite).expect("a suite is always JSON");
+        Manifest {
+            version: Manifest::VERSION,
+            tool: concat!("bakeoff ", env!("CARGO_PKG_VERSION")).to_owned(),
+            run,
+            started_at,
+            status: Status::Running,
+            suite_digest: digest(&resolved),
+            suite: self.asked.suite.clone(),
+            selection: self.asked.selection.clone(),
+            endpoint: opened.record.clone(),
+            prices: Some(PriceSource {
+                source: source.words.clone(),
+                date: source.date.clone(),
+                digest: source.digest.clone(),
+            }),
+            client: {
+                let mut client = settings(self.asked.suite.timeouts, self.lanes());
+                client.extend(request::settings(self.asked.profile.wording));
+                client.extend(self.pacer().limits().map(limit_setting));
+                client
+            },
+            planned_trials: self.asked.plan.trial_count(),
+            plan_digest: self.asked.plan.digest(),
+            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+
+    /// What went wrong with a sample and what to do about it, if anything did.
+    pub(super) fn explain(&self, sample: &Sample, opened: &Opened) -> Option<Explanation> {
+        self.explained(
+            sample.outcome,
+            sample.error.as_ref(),
+            &sample.flags,
+            &sample.model,
+            opened,
+        )
+    }
+
+    pub(super) fn unreachable(&self, ending: gateway::Ending, opened: &Opened) -> Failure {
+        let (outcome, message) = match ending {
+            gateway::Ending::TlsFailed(message) => (Outcome::TlsFailed, message),
+            gateway::Ending::ConnectFailed(message) => (Outcome::ConnectFailed, message),
+            _ => (Outcome::TimedOutConnect, String::new()),
+        };
+        let error = ErrorReport {
+            message,
+            ..ErrorReport::default()
+        };
+        let model = &self.asked.suite.variants[0].model;
+        match self.explained(outcome, Some(&error), &[], model, opened) {
+            Some(said) => Failure::incomplete(format!("{}\n  {}", said.what, said.remedy)),
+            None => Failure::incomplete(error.message),
+        }
+    }
+
+    fn explained(
+        &self,
+        outcome: Outcome,
+        error: Option<&ErrorReport>,
+        flags: &[Flag],
+        model: &ModelId,
+        opened: &Opened,
+    ) -> Option<Explanation> {
+        let nearest = self.catalog().nearest(model.as_str(), NEAREST_TOLD);
+        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
+        explain(&Situation {
+            outcome,
+            error,
+            flags,
+            profile: &self.asked.profile.name,
+            base_url: &opened.endpoint.base_url,
+            key_variables: &self.asked.profile.key_variables,
+            model,
+            nearest: &nearest,
+        })
+    }
+}
+
+/// A rate limit as the manifest tells it: `requests_per_minute`, of one model with its id behind.
+fn limit_setting(limit: Limit) -> ClientSetting {
+    let key = limit.unit.key();
+    ClientSetting {
+        name: match limit.model {
+            Some(model) => format!("{key} {model}"),
+            None => key.to_owned(),
+        },
+        value: limit.per_minute.to_string(),
+        reason: "the endpoint's profile says so".to_owned(),
+    }
+}

@@ -1,0 +1,85 @@
+//! A run on its way: connections, runtime, the engine, and those who want it to end.
+//!
+//! Owns the runtime and the signals of a run. Must not know what becomes of its events. Invariant: when
+//! a session returns, the engine has ended and every event was handed on.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{self, Ending, Event};
+use crate::gateway::Transport;
+
+use super::endpoint::Opened;
+use super::job::Job;
+use super::{Failure, exit, interrupted, runtime};
+
+/// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
+const EVENTS_WAITING: usize = 1_024;
+
+/// A transport with its connections open, and the runtime it lives on.
+pub(super) struct Session {
+    runtime: Runtime,
+    transport: Arc<Transport>,
+}
+
+impl Session {
+    /// Opens every connection that the run can need at once.
+    pub(super) fn open(job: &Job, opened: &Opened) -> Result<Self, Failure> {
+        let runtime = runtime()?;
+        let opening = Transport::open(&opened.endpoint, job.asked.suite.timeouts, job.lanes());
+        let (transport, failed) = runtime
+            .block_on(opening)
+            .map_err(|error| Failure::incomplete(error.to_string()))?;
+        if let Some(ending) = failed {
+            return Err(job.unreachable(ending, opened));
+        }
+        Ok(Self {
+            runtime,
+            transport: Arc::new(transport),
+        })
+    }
+
+    /// Runs the engine and hands each event on, in order. When taking an event fails (the disk is
+    /// full, perhaps) the run is stopped, and the failure returned once it has ended.
+    pub(super) fn carry_out(
+        self,
+        job: &Job,
+        run: &str,
+        mut take: impl FnMut(Event) -> Result<(), Failure>,
+    ) -> Result<Ending, Failure> {
+        let Self { runtime, transport } = self;
+        let orders = Arc::new(job.orders(run));
+        let (events, mut told) = mpsc::channel(EVENTS_WAITING);
+        let (stop, stopped) = watch::channel(false);
+        runtime.block_on(async {
+            let engine = tokio::spawn(engine::run(transport, orders, events, stopped));
+            let asked = async {
+                interrupted().await;
+                stop.send_replace(true);
+                // A second request is for those who cannot wait.
+                interrupted().await;
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            };
+            let taken = async {
+                let mut failure = None;
+                while let Some(event) = told.recv().await {
+                    if failure.is_none()
+                        && let Err(failed) = take(event)
+                    {
+                        failure = Some(failed);
+                        stop.send_replace(true);
+                    }
+                }
+                failure
+            };
+            let failure = tokio::select! {
+                failure = taken => failure,
+                () = asked => unreachable!("it ends the process"),
+            };
+            let ending = engine.await.expect("the engine never panics");
+            failure.map_or(Ok(ending), Err)
+        })
+    }
+}

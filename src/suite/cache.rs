@@ -1,0 +1,159 @@
+//! Prompt caches, as far as a suite has a say in them: the mode, the gateway's own marks, marks of
+//! the suite.
+//!
+//! Owns the words and how a mark is read. Must not know how any of them is sent. Invariant: what a
+//! suite does not say is not stored, so that suites from before these keys keep their digests.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::ModelId;
+
+use super::model::Suite;
+use super::problem::Code;
+use super::reader::{Table, Value};
+
+/// What a run does about prompt caches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheMode {
+    /// Nothing: hits and misses come as they come.
+    #[default]
+    AsIs,
+    /// A number of its own opens the system text of every trial, so that no cache holds its prompt.
+    Bust,
+    /// The same request goes before each trial, untimed, so that the cache holds its prompt.
+    Warm,
+}
+
+impl CacheMode {
+    /// Every mode by its word.
+    pub const WORDS: [(&'static str, Self); 3] = [
+        ("as-is", Self::AsIs),
+        ("bust", Self::Bust),
+        ("warm", Self::Warm),
+    ];
+
+    /// Whether it is the default, which is not stored.
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub(super) fn is_as_is(&self) -> bool {
+        *self == Self::AsIs
+    }
+
+    /// Requests that each trial sends, retries apart.
+    pub const fn requests_per_trial(self) -> u32 {
+        match self {
+            Self::AsIs | Self::Bust => 1,
+            Self::Warm => 2,
+        }
+    }
+}
+
+/// Whether the gateway is to mark prompts for its providers' caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Caching {
+    /// It marks them where a provider wants marks: `providerOptions.gateway.caching = "auto"`.
+    Auto,
+    /// It is not asked to, whatever the levels below say.
+    Off,
+}
+
+impl Caching {
+    /// Every choice by its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("auto", Self::Auto), ("off", Self::Off)];
+}
+
+/// A mark of the suite: the prompt up to the end of what bears it may be kept in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheControl {
+    /// The kind of cache.
+    #[serde(rename = "type")]
+    pub kind: CacheKind,
+    /// How long it is kept; absent: as the provider does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<CacheTtl>,
+}
+
+/// The one kind of cache that marks know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheKind {
+    /// Kept for minutes, for as long as it is read now and then.
+    Ephemeral,
+}
+
+/// How long a marked prompt is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CacheTtl {
+    /// Five minutes since it was last read.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    /// An hour; writing costs more.
+    #[serde(rename = "1h")]
+    Hour,
+}
+
+impl CacheKind {
+    /// Every kind by its word.
+    pub const WORDS: [(&'static str, Self); 1] = [("ephemeral", Self::Ephemeral)];
+}
+
+impl CacheTtl {
+    /// Every span by its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("5m", Self::FiveMinutes), ("1h", Self::Hour)];
+}
+
+impl Suite {
+    /// Models that several variants ask with the same prompts, each with the labels of these: in a
+    /// slot one of them finds in the model's prompt cache what another left there. None where the
+    /// mode keeps caches out, or fills them for every trial.
+    pub fn shared_caches(&self) -> Vec<(&ModelId, Vec<&str>)> {
+        if self.cache != CacheMode::AsIs {
+            return Vec::new();
+        }
+        let mut shared = Vec::new();
+        for (place, first) in self.variants.iter().enumerate() {
+            // What stands before a prompt's own turns: where that differs, nothing is shared.
+            let same = |other: &&super::Variant| {
+                other.model == first.model
+                    && other.system == first.system
+                    && other.parameters.tools == first.parameters.tools
+            };
+            if self.variants[..place].iter().any(|other| same(&other)) {
+                continue;
+            }
+            let labels = self.variants.iter().filter(same);
+            let labels: Vec<&str> = labels.map(|variant| variant.label.as_str()).collect();
+            if labels.len() > 1 {
+                shared.push((&first.model, labels));
+            }
+        }
+        shared
+    }
+}
+
+/// A mark, as its word or as the table that the wire has.
+pub(super) fn cache_control(value: &Value<'_>) -> Option<CacheControl> {
+    if value.is_text() {
+        let kind = value.word(&CacheKind::WORDS)?;
+        return Some(CacheControl { kind, ttl: None });
+    }
+    if !value.is_table() {
+        let wanted = "\"ephemeral\" or a table such as { type = \"ephemeral\", ttl = \"1h\" }";
+        value.wrong(Code::WrongType, wanted, None);
+        return None;
+    }
+    value.table("a cache mark", mark)?
+}
+
+fn mark(table: &mut Table<'_>) -> Option<CacheControl> {
+    let kind = table
+        .required("type", "add `type = \"ephemeral\"`")
+        .and_then(|value| value.word(&CacheKind::WORDS));
+    let ttl = match table.field("ttl") {
+        Some(value) => Some(value.word(&CacheTtl::WORDS)?),
+        None => None,
+    };
+    Some(CacheControl { kind: kind?, ttl })
+}

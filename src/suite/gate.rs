@@ -1,0 +1,143 @@
+//! The gate of a suite: which differences count, how sure they must be, and what must never happen.
+//!
+//! Owns the rules' values and their defaults. Must not know how anything is judged. Invariant: a
+//! tolerance is never above its margin, alpha lies within (0, 0.5], and limits are positive.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Nanos, Usd};
+
+use super::metric::{Metric, Scale};
+
+/// `[gate]` of a suite, checked. The default is what holds where a suite has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// The metrics that can fail a build; all others are exploratory. Not empty, no doubles.
+    pub primary: Vec<Metric>,
+    /// Two-sided error rate of all primary comparisons together.
+    pub alpha: f64,
+    /// What is tolerated of each metric that was named, in the order of [`Metric::ALL`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<(Metric, Bounds)>,
+    /// What must hold whatever the other side does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// What an inconclusive primary comparison does.
+    pub on_inconclusive: OnInconclusive,
+    /// Whether a regression must be seen in a second run, an hour or more later, before it fails.
+    pub confirm: bool,
+    /// Whether `run` also fails where a candidate regressed against the reference of the same run.
+    pub against_reference: bool,
+    /// Label of the unchanged variant whose drift is taken off every other's (against a history).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+}
+
+/// What is tolerated of one metric: of a ratio 0.05 means 5 %, of a share 0.02 means 2 points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Worse by up to this is no regression.
+    pub tolerance: f64,
+    /// *ok* means: surely not worse by more than this.
+    pub margin: f64,
+    /// A time must also have changed by this much, at the median over prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor_ns: Option<Nanos>,
+}
+
+/// A limit that holds whatever the other side does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    /// What is held.
+    pub quantity: Quantity,
+    /// The bound: at most this for times, money and errors, at least this for a pass rate.
+    pub bound: LimitBound,
+}
+
+/// What a limit can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// A percentile (50, 75, 90, 95, 99) of a time: TTFT, TTFA, experienced TTFT or latency.
+    Time {
+        /// Which time.
+        metric: Metric,
+        /// Which percentile, in percent.
+        percent: u8,
+    },
+    /// Share of trials that were not answered to the end, rate-limited ones left out.
+    ErrorRate,
+    /// Mean list price of a request.
+    CostPerRequest,
+    /// Share of graded answers that passed.
+    PassRate,
+}
+
+/// The bound of a limit, in the unit of its quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitBound {
+    /// A time.
+    Time(Nanos),
+    /// A share, 0 to 1.
+    Share(f64),
+    /// Money.
+    Usd(Usd),
+}
+
+/// What an inconclusive primary comparison does to the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInconclusive {
+    /// Nothing but a line.
+    Pass,
+    /// A warning, exit 0.
+    Warn,
+    /// Exit 3.
+    Fail,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            primary: vec![Metric::Ttft, Metric::Cost, Metric::Completed],
+            alpha: 0.05,
+            bounds: Vec::new(),
+            limits: Vec::new(),
+            on_inconclusive: OnInconclusive::Warn,
+            confirm: false,
+            against_reference: false,
+            control: None,
+        }
+    }
+}
+
+impl Bounds {
+    /// What holds for a metric of which nothing was said: 5 % and 20 % of a ratio, 2 and 5 points of a
+    /// share, and 10 ms of a time to a first token or to the end.
+    pub fn default_of(metric: Metric) -> Self {
+        let (tolerance, margin) = match metric.scale() {
+            Scale::Ratio => (0.05, 0.20),
+            Scale::Points => (0.02, 0.05),
+        };
+        let to_a_token = metric.is_time() && metric != Metric::InterTokenLatency;
+        Self {
+            tolerance,
+            margin,
+            floor_ns: to_a_token.then(|| Nanos::from_millis(10)),
+        }
+    }
+}
+
+impl Gate {
+    /// What is tolerated of a metric.
+    pub fn bounds_of(&self, metric: Metric) -> Bounds {
+        let named = self.bounds.iter().find(|(named, _)| *named == metric);
+        named.map_or_else(|| Bounds::default_of(metric), |(_, bounds)| *bounds)
+    }
+
+    /// Whether a metric can fail a build.
+    pub fn is_primary(&self, metric: Metric) -> bool {
+        self.primary.contains(&metric)
+    }
+}

@@ -1,0 +1,138 @@
+//! What can be judged: the metrics, their names, and which direction is better.
+//!
+//! Owns the words that stand in `[gate]`, in reports and in histories. Must not know how a metric is
+//! compared. Invariant: a word never changes its meaning, because stored histories use it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A metric of answers that two sides can be compared by.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Time to first token of the answered attempt.
+    Ttft,
+    /// Time to the first token of the answer, reasoning left out.
+    Ttfa,
+    /// From the trial's first attempt to the first token, waits between attempts included.
+    ExperiencedTtft,
+    /// To the end of the answer.
+    Latency,
+    /// Share of answers whose TTFT lies beyond the common 90th percentile of their prompt.
+    TtftTail,
+    /// Mean gap between token-bearing chunks of an answer.
+    InterTokenLatency,
+    /// Completion tokens a second after the first chunk.
+    OutputRate,
+    /// Completion tokens of an answer, reasoning included.
+    OutputTokens,
+    /// List price of a request.
+    Cost,
+    /// Share of trials that were answered to the end; rate-limited ones are not asked again of it.
+    Completed,
+    /// Share of graded answers that passed.
+    PassRate,
+}
+
+/// Which way a metric gets better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Times, money, tokens, errors.
+    LowerIsBetter,
+    /// Rates of output and of success.
+    HigherIsBetter,
+}
+
+/// On which scale two sides of a metric are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Candidate over reference, by logarithms.
+    Ratio,
+    /// Candidate less reference, a difference of shares.
+    Points,
+}
+
+impl Metric {
+    /// Every metric, in the order in which they are shown.
+    pub const ALL: [Self; 11] = [
+        Self::Ttft,
+        Self::Ttfa,
+        Self::ExperiencedTtft,
+        Self::Latency,
+        Self::TtftTail,
+        Self::InterTokenLatency,
+        Self::OutputRate,
+        Self::OutputTokens,
+        Self::Cost,
+        Self::Completed,
+        Self::PassRate,
+    ];
+
+    /// The stored word, also the one in suites.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ttft => "ttft",
+            Self::Ttfa => "ttfa",
+            Self::ExperiencedTtft => "experienced_ttft",
+            Self::Latency => "latency",
+            Self::TtftTail => "ttft_tail",
+            Self::InterTokenLatency => "inter_token_latency",
+            Self::OutputRate => "output_rate",
+            Self::OutputTokens => "output_tokens",
+            Self::Cost => "cost",
+            Self::Completed => "completed",
+            Self::PassRate => "pass_rate",
+        }
+    }
+
+    /// The metric of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.word() == word)
+    }
+
+    /// Which way it gets better.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::OutputRate | Self::Completed | Self::PassRate => Direction::HigherIsBetter,
+            _ => Direction::LowerIsBetter,
+        }
+    }
+
+    /// On which scale its sides are compared.
+    pub const fn scale(self) -> Scale {
+        match self {
+            Self::TtftTail | Self::Completed | Self::PassRate => Scale::Points,
+            _ => Scale::Ratio,
+        }
+    }
+
+    /// Whether it is a time, whose absolute change may be nobody's problem.
+    pub const fn is_time(self) -> bool {
+        matches!(
+            self,
+            Self::Ttft
+                | Self::Ttfa
+                | Self::ExperiencedTtft
+                | Self::Latency
+                | Self::InterTokenLatency
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_words_are_the_serialized_ones() {
+        // The word in a history and the word in a suite must never drift apart.
+        for (place, metric) in Metric::ALL.into_iter().enumerate() {
+            assert_eq!(metric as usize, place);
+            let json = serde_json::to_string(&metric).unwrap();
+            assert_eq!(json, format!("\"{}\"", metric.word()));
+            assert_eq!(Metric::from_word(metric.word()), Some(metric));
+        }
+    }
+}

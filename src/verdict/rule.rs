@@ -1,0 +1,108 @@
+//! The three-way rule: from p values to verdicts, and many comparisons at once.
+//!
+//! Owns when something is called regressed, improved, ok or inconclusive. Must not know how p values
+//! were found. Invariant: of all primary comparisons together the chance to call any regressed without a
+//! worsening beyond its tolerance is at most alpha / 2; the same for improved.
+
+use crate::stats::interval::Alpha;
+use crate::stats::multiple::holm;
+
+use super::judgement::{Tests, Verdict};
+
+/// Verdicts of a family of comparisons, in its order: *regressed* where the p of "worse by more than
+/// the tolerance", adjusted by Holm over the family, is below alpha / 2; else *improved* the same way;
+/// else *ok* where "worse by less than the margin" has a p below alpha / 2 (its own claim, not
+/// adjusted); else *inconclusive*. Comparisons without a test are inconclusive and share nothing.
+pub fn family(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
+    let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
+    let worse = holm(&tested.iter().map(|tests| tests.worse).collect::<Vec<_>>());
+    let better = holm(&tested.iter().map(|tests| tests.better).collect::<Vec<_>>());
+    let mut adjusted = tested.iter().zip(worse).zip(better);
+    tests
+        .iter()
+        .map(|tests| {
+            if tests.is_none() {
+                return Verdict::Inconclusive;
+            }
+            let ((tests, worse), better) = adjusted.next().expect("one a test");
+            decide(
+                Tests {
+                    worse,
+                    better,
+                    within_margin: tests.within_margin,
+                },
+                alpha,
+            )
+        })
+        .collect()
+}
+
+/// The verdict of one comparison alone.
+pub fn decide(tests: Tests, alpha: Alpha) -> Verdict {
+    let level = alpha.one_side();
+    if tests.worse < level {
+        Verdict::Regressed
+    } else if tests.better < level {
+        Verdict::Improved
+    } else if tests.within_margin < level {
+        Verdict::Ok
+    } else {
+        Verdict::Inconclusive
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn alone(worse: f64, better: f64, within_margin: f64) -> Option<Tests> {
+        Some(Tests {
+            worse,
+            better,
+            within_margin,
+        })
+    }
+
+    #[test]
+    fn the_rule_has_four_answers() {
+        let alpha = Alpha::FIVE_PERCENT;
+        let family = family(
+            &[
+                alone(0.001, 0.9, 0.9),
+                alone(0.9, 0.001, 0.001),
+                alone(0.5, 0.5, 0.01),
+                alone(0.2, 0.7, 0.1),
+                None,
+            ],
+            alpha,
+        );
+        use Verdict::{Improved, Inconclusive, Ok, Regressed};
+        assert_eq!(
+            family,
+            [Regressed, Improved, Ok, Inconclusive, Inconclusive]
+        );
+    }
+
+    proptest! {
+        // More company never makes a comparison more certain, and what has no test takes nothing.
+        #[test]
+        fn company_never_helps(
+            p in prop::collection::vec((0.0_f64..0.1, 0.0_f64..1.0, 0.0_f64..1.0), 1..6),
+            silent in 0_usize..4,
+        ) {
+            let mut tests: Vec<Option<Tests>> =
+                p.iter().map(|&(worse, better, margin)| alone(worse, better, margin)).collect();
+            let together = family(&tests, Alpha::FIVE_PERCENT);
+            for (&verdict, tests) in together.iter().zip(&tests) {
+                let by_itself = decide(tests.unwrap(), Alpha::FIVE_PERCENT);
+                if verdict == Verdict::Regressed {
+                    prop_assert_eq!(by_itself, Verdict::Regressed);
+                }
+            }
+            tests.extend(std::iter::repeat_n(None, silent));
+            prop_assert_eq!(&family(&tests, Alpha::FIVE_PERCENT)[..p.len()], &together[..]);
+        }
+    }
+}

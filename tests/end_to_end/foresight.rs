@@ -1,0 +1,110 @@
+//! What is said before a run, and limits that a run keeps to.
+
+use serde_json::Value;
+
+use super::SUITE;
+use super::program::Home;
+
+fn home() -> Home {
+    Home::new().with("suite.toml", SUITE)
+}
+
+/// The suite of the other tests with a token limit that disappoints two of its models.
+fn disappointing() -> Home {
+    let suite = SUITE
+        .replace("max_tokens = 400", "max_tokens = 90_000")
+        .replace(
+            "\"openai/gpt-5-mini\"",
+            "{ label = \"mini\", model = \"openai/gpt-5-mini\", parameters = { max_tokens = 50 } }",
+        );
+    Home::new().with("suite.toml", &suite)
+}
+
+const WARNINGS: &str = "\
+warning: 2 prompts are too few for any verdict: 6 are the least, and repetitions do not replace them
+warning: max_tokens = 90000 is above what `openai/gpt-4.1-nano` writes at most, 32768 (list of 2026-08-21): set max_tokens to 32768 or less
+warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 50: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
+warning: max_tokens = 90000 is above what `anthropic/claude-haiku-4.5` writes at most, 64000 (list of 2026-08-21): set max_tokens to 64000 or less
+";
+
+#[test]
+fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
+    // Before money is spent: the list, the run and the check of the suite say the same.
+    let home = disappointing();
+    let estimate = "note: about 1 s, by the simulated models' typical times; an estimate\n";
+    let listed = home
+        .bakeoff("run suite.toml --list --world world.toml")
+        .run();
+    assert_eq!(listed.err, format!("{WARNINGS}{estimate}"));
+    let ran = home.bakeoff("run suite.toml --world world.toml").run();
+    let begins = format!("{WARNINGS}{estimate}");
+    assert!(ran.err.starts_with(&begins), "{}", ran.err);
+    let checked = home.bakeoff("suite check suite.toml").run();
+    assert_eq!(
+        checked.err,
+        WARNINGS.replace("warning: ", "warning: suite.toml: ")
+    );
+    assert_eq!(
+        checked.out,
+        "suite.toml: ok, 2 prompts, 3 models, 12 trials\n"
+    );
+}
+
+#[test]
+fn quiet_is_quiet() {
+    // Whoever reads standard error in a script asked for nothing but failures. (The model may really
+    // use its limit up by reasoning, and that is told in any case.)
+    let home = disappointing();
+    for call in ["run suite.toml --list", "run suite.toml --world world.toml"] {
+        let said = home.bakeoff(&format!("{call} --quiet")).run();
+        let foretold = said.err.contains("warning: ") || said.err.contains("note: ");
+        assert!(!foretold, "{}", said.err);
+    }
+}
+
+#[test]
+fn verifying_wants_no_verdict() {
+    // One trial of each is asked for, so that the number of prompts does not matter.
+    let call = "run suite.toml --verify --world world.toml";
+    let said = home().bakeoff(call).complains("note: about").run();
+    assert!(!said.err.contains("verdict"), "{}", said.err);
+}
+
+#[test]
+fn without_known_times_the_assumption_is_told() {
+    // No list of models says how fast one is: the estimate must say what it stands on.
+    let said = home()
+        .bakeoff("run suite.toml --list --endpoint http://127.0.0.1:9/v1")
+        .run();
+    let estimate = "note: about 40 s, if answers begin after 1 s and come at 50 tokens a second; an estimate\n";
+    assert!(said.err.ends_with(estimate), "{}", said.err);
+}
+
+#[test]
+fn a_limit_that_holds_the_run_back_is_told_and_kept() {
+    // The model with the limit sets the pace of all; the wait is told beforehand and stands in the
+    // records as lag.
+    let home = home().with(
+        "bakeoff.toml",
+        "[[endpoints.sim.limits]]\nmodel = \"openai/gpt-5*\"\nrequests_per_minute = 200\n",
+    );
+    let said = home.bakeoff("run suite.toml --world world.toml").run();
+    let told = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
+                with 1 x 3 requests at once it would take about 1 s, under the limit 2 s\n";
+    assert!(said.err.contains(told), "{}", said.err);
+    let manifest = home.read("reports/small/latest/manifest.json");
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let client = manifest["client"].as_array().unwrap();
+    let limit = |entry: &&Value| entry["name"] == "requests_per_minute openai/gpt-5-mini";
+    let told = client.iter().find(limit).map(|entry| &entry["value"]);
+    assert_eq!(told, Some(&Value::from("200")));
+    for sample in &home.samples("small") {
+        let number = |name: &str| sample[name].as_u64().unwrap_or(0);
+        // 0.3 s for the warm-up and for each slot before this one: later is possible, earlier is not.
+        let earliest = (number("slot") + 1) * 300_000_000;
+        assert!(number("sent_ns") >= earliest, "{sample}");
+        assert!(number("held_ns") > 0, "{sample}");
+        let lag = number("sent_ns") - number("scheduled_ns");
+        assert!(lag >= number("held_ns"), "{sample}");
+    }
+}
