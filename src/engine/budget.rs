@@ -20,6 +20,15 @@ pub struct Budget {
 #[must_use = "a reservation that is dropped is never given back"]
 pub struct Reservation(Usd);
 
+impl Reservation {
+    /// Takes a part out of it, to be settled by itself; all of it where it is not that much.
+    pub(super) fn split(&mut self, part: Usd) -> Self {
+        let part = part.max(Usd::ZERO).min(self.0);
+        self.0 = Usd(self.0.0 - part.0);
+        Self(part)
+    }
+}
+
 /// Whether something can be begun.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reserved {
@@ -100,6 +109,11 @@ impl Budget {
             });
         }
         Ok(())
+    }
+
+    /// Spent, kept because nobody can say what was billed, or still set aside.
+    pub const fn committed(&self) -> Usd {
+        Usd(self.spent.0.saturating_add(self.reserved.0))
     }
 
     /// Spent, or kept because nobody can say what was billed.

@@ -3,6 +3,7 @@
 
 mod any_run;
 mod caches;
+mod capped;
 mod ending;
 mod fake;
 mod limits;
@@ -40,6 +41,7 @@ fn orders(suite: Suite) -> Orders {
         prices: vec![None; suite.variants.len()],
         wording: Wording::default(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
+        cap: None,
         suite,
     }
 }
