@@ -132,13 +132,15 @@ fn the_reader_knows_the_documented_keys() {
     }
 
     let project = format!(
-        "{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1"
+        "{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1\n\
+         [[endpoints.own.surcharges]]\n{FOREIGN} = 1"
     );
     let schema = wire::project_schema();
     for (what, table) in [
         ("the project file", ""),
         ("an endpoint", "/definitions/EndpointTable"),
         ("a price", "/definitions/PriceTable"),
+        ("a surcharge", "/definitions/SurchargeTable"),
     ] {
         let keys = reader_keys(parse_project(&project), what);
         assert_eq!(keys, schema_keys(&schema, table), "{what}");

@@ -4,6 +4,7 @@
 //! what is asked, nor talk to an endpoint: lists come as bytes. Invariant: money is exact, and a
 //! price that is not known is absent, never 0.
 
+mod bound;
 mod cache;
 mod model;
 mod offer;
@@ -21,13 +22,14 @@ use serde_json::value::RawValue;
 use crate::suite::OwnPrice;
 use crate::units::{ModelId, Usd, digest};
 
+pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
 pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use search::BadGlob;
 pub use table::{ModelDocument, OfferDocument, offers_table, page, table};
-pub use tokens::{TokenEstimate, prompt_tokens, prompt_tokens_at_most};
+pub use tokens::{TokenEstimate, prompt_tokens, text_tokens_at_most};
 
 use model::WireModel;
 use search::Word;
@@ -175,6 +177,7 @@ impl Catalog {
                 .entry(price.model.clone())
                 .or_insert_with(|| Model::unlisted(price.model.clone()));
             model.prices = Some(Prices::flat(rates));
+            model.regional.clear();
             model.other_prices.clear();
         }
         self

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::units::ModelId;
 
 use super::price::Prices;
-use super::pricing::read_pricing;
+use super::pricing::{REGIONAL, read_pricing, read_regional};
 
 /// Tags kept of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
@@ -35,6 +35,9 @@ pub struct Model {
     pub tags: Vec<String>,
     /// List prices per token; absent where the list has none.
     pub prices: Option<Prices>,
+    /// Prices per token of regions, where the list has them. A cost by tokens leaves them out, a bound
+    /// does not.
+    pub regional: Vec<Prices>,
     /// Names of further prices (per image, per search, by region, ...) that a cost by tokens
     /// leaves out, sorted.
     pub other_prices: Vec<String>,
@@ -142,6 +145,7 @@ impl WireModel<'_> {
                 .collect()
         });
         let (prices, other_prices) = read_pricing(self.pricing);
+        let regional = read_regional(self.pricing).unwrap_or_default();
         let answers_in_tokens = matches!(kind, Kind::Language | Kind::Other);
         let top_most = self.top_provider.and_then(|top| top.max_completion_tokens);
         Some(Model {
@@ -154,6 +158,7 @@ impl WireModel<'_> {
                 .filter(|_| answers_in_tokens),
             tags: tags.into_iter().take(MAX_TAGS).map(shortened).collect(),
             prices,
+            regional,
             other_prices,
             id,
         })
@@ -175,8 +180,16 @@ impl Model {
             max_tokens: None,
             tags: Vec::new(),
             prices: None,
+            regional: Vec::new(),
             other_prices: Vec::new(),
         }
+    }
+
+    /// Names of prices that no bound by tokens takes in: all further ones but those of regions that
+    /// could be read.
+    pub fn unbounded_prices(&self) -> impl Iterator<Item = &str> {
+        let names = self.other_prices.iter().map(String::as_str);
+        names.filter(|name| *name != REGIONAL || self.regional.is_empty())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::model::{shortened, understood};
-use super::price::Rates;
+use super::price::{Prices, Rates};
 use super::pricing::read_pricing;
 use super::{ListError, MAX_LIST_BYTES};
 
@@ -28,10 +28,10 @@ pub struct Offer {
     pub context_window: Option<u64>,
     /// Most tokens of one answer.
     pub max_tokens: Option<u64>,
-    /// Prices per token of the smallest prompts.
-    pub rates: Option<Rates>,
-    /// Whether longer prompts pay other prices.
-    pub tiered: bool,
+    /// Prices per token.
+    pub prices: Option<Prices>,
+    /// Names of further prices that a cost by tokens leaves out, sorted.
+    pub other_prices: Vec<String>,
     /// Time to first token in ms, as the gateway measured it.
     pub latency_ms: Option<Percentiles>,
     /// Tokens a second, as the gateway measured them.
@@ -131,7 +131,7 @@ impl Offers {
 
 impl WireOffer<'_> {
     fn checked(self) -> Offer {
-        let (prices, _) = read_pricing(self.pricing);
+        let (prices, other_prices) = read_pricing(self.pricing);
         let hourly = self.latency_last_1h.is_some()
             || self.throughput_last_1h.is_some()
             || self.uptime_last_1h.is_some();
@@ -158,14 +158,27 @@ impl WireOffer<'_> {
             provider: shortened(self.provider_name),
             context_window: self.context_length,
             max_tokens: self.max_completion_tokens,
-            rates: prices.as_ref().map(|prices| *prices.rates(0)),
-            tiered: prices.is_some_and(|prices| prices.tiers().len() > 1),
+            prices,
+            other_prices,
             latency_ms: latency.and_then(Percentiles::checked),
             throughput: throughput.and_then(Percentiles::checked),
             uptime_recent: uptime.and_then(percent),
             uptime_day: self.uptime_last_1d.and_then(percent),
             window,
         }
+    }
+}
+
+impl Offer {
+    /// Prices per token of the smallest prompts.
+    pub fn rates(&self) -> Option<&Rates> {
+        self.prices.as_ref().map(|prices| prices.rates(0))
+    }
+
+    /// Whether longer prompts pay other prices.
+    pub fn tiered(&self) -> bool {
+        let tiers = |prices: &Prices| prices.tiers().len();
+        self.prices.as_ref().is_some_and(|prices| tiers(prices) > 1)
     }
 }
 
@@ -215,7 +228,7 @@ mod tests {
             (Some(1000), Some(100))
         );
         assert_eq!(one.latency_ms.unwrap().p95, Some(3277.0));
-        assert_eq!(one.rates.unwrap().output, "0.000002".parse().ok());
+        assert_eq!(one.rates().unwrap().output, "0.000002".parse().ok());
         assert_eq!(
             (two.window, one.window),
             (Window::Last30Minutes, Window::LastHour)
@@ -227,12 +240,12 @@ mod tests {
                 p95: None
             })
         );
-        assert_eq!(two.rates.unwrap().input, one.rates.unwrap().input);
+        assert_eq!(two.rates().unwrap().input, one.rates().unwrap().input);
         let nothing = (
             three.latency_ms,
             three.throughput,
             three.uptime_recent,
-            three.rates,
+            three.rates(),
         );
         assert_eq!(nothing, (None, None, None, None));
     }

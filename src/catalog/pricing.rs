@@ -20,6 +20,8 @@ const MAX_TIERS: usize = 64;
 const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
 /// Prices that replace others under conditions which are not described: with one of them no price is known.
 const CONDITIONAL: &str = "overrides";
+/// Prices per token that hold where a request is kept in a region.
+pub(super) const REGIONAL: &str = "regional";
 
 /// The prices per token, and the names of all others, sorted.
 pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<String>) {
@@ -30,6 +32,25 @@ pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<Strin
         token_prices(&pricing).unwrap_or(None),
         other_prices(&pricing),
     )
+}
+
+/// The prices of regions; `None` where one of them cannot be read in full.
+pub(super) fn read_regional(raw: Option<&RawValue>) -> Option<Vec<Prices>> {
+    let Some(raw) = raw else {
+        return Some(Vec::new());
+    };
+    let pricing: WirePricing<'_> = serde_json::from_str(raw.get()).ok()?;
+    let Some(regional) = pricing.get(REGIONAL).filter(|raw| !is_empty(raw)) else {
+        return Some(Vec::new());
+    };
+    let regions: BTreeMap<String, &RawValue> = serde_json::from_str(regional.get()).ok()?;
+    let prices = regions
+        .into_values()
+        .map(|raw| match read_pricing(Some(raw)) {
+            (Some(prices), others) if others.is_empty() => Some(prices),
+            _ => None,
+        });
+    prices.collect()
 }
 
 /// One tier of one price: `min` is inclusive, `max` exclusive and absent in the last.

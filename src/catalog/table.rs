@@ -110,7 +110,7 @@ impl<'a> From<&'a Offer> for OfferDocument<'a> {
             provider: &offer.provider,
             context_window: offer.context_window,
             max_tokens: offer.max_tokens,
-            prices: (offer.rates.as_ref()).map(|rates| RatesDocument::new(0, rates)),
+            prices: offer.rates().map(|rates| RatesDocument::new(0, rates)),
             ttft_ms: offer.latency_ms,
             output_tokens_per_s: offer.throughput,
             uptime_percent_recent: offer.uptime_recent,
@@ -209,7 +209,7 @@ pub fn offers_table(offers: &Offers) -> String {
             tokens(offer.context_window),
             tokens(offer.max_tokens),
         ];
-        row.extend(price_cells(offer.rates.as_ref(), offer.tiered));
+        row.extend(price_cells(offer.rates(), offer.tiered()));
         let (ttft, rate) = (offer.latency_ms, offer.throughput);
         row.extend([
             figure(ttft.map(|ms| ms.p50), " ms"),

@@ -3,7 +3,7 @@
 //! Owns which vocabulary a model's maker uses, and what a conversation costs beside its texts. Must not
 //! know prices. Invariant: the bound is never below what a byte-level tokenizer makes of the request.
 
-use crate::suite::{Message, Tool};
+use crate::suite::{Image, Message, Tool};
 use crate::units::ModelId;
 
 /// Tokens that a chat format adds to each message: its beginning, its speaker, its end.
@@ -12,6 +12,11 @@ const PER_MESSAGE: u64 = 3;
 const PER_REQUEST: u64 = 3;
 /// The same in a bound: no known chat format needs as many for a message.
 const PER_MESSAGE_AT_MOST: u64 = 16;
+/// Tokens that tools add in a bound beside their own text: makers tell of up to 530 (Anthropic's system
+/// text for tools).
+const FOR_TOOLS_AT_MOST: u64 = 1_024;
+/// Tokens that each tool adds in a bound beside its own text.
+const PER_TOOL_AT_MOST: u64 = 64;
 /// Tokens of an image that nobody declared: the price of a medium one at several makers.
 const PER_IMAGE: u64 = 800;
 
@@ -80,12 +85,22 @@ pub fn prompt_tokens(model: &ModelId, messages: &[Message], tools: &[Tool]) -> T
     }
 }
 
-/// The most prompt tokens that a request of text can have: a byte-level tokenizer makes at most one token
-/// of a byte, and a chat format adds less than 16 to a message. `None` with images: they are paid by
-/// their size in pixels, which bytes do not bound.
-pub fn prompt_tokens_at_most(request_bytes: u64, messages: &[Message]) -> Option<u64> {
-    let has_images = messages.iter().any(|message| !message.images.is_empty());
-    (!has_images).then(|| request_bytes + PER_MESSAGE_AT_MOST * (messages.len() as u64 + 1))
+/// The most prompt tokens that the text of a request of `body_bytes` bytes can have: a byte-level
+/// tokenizer makes at most one token of a byte, a chat format adds less than 16 to a message, and tools
+/// have an allowance. Without images: they are paid by their size in pixels, which bytes do not bound.
+pub fn text_tokens_at_most(body_bytes: u64, messages: &[Message], tools: usize) -> u64 {
+    let images = messages.iter().flat_map(|message| &message.images);
+    let base64 = images.map(|image| match image {
+        Image::Bytes { base64, .. } => base64.len() as u64,
+        Image::Url(_) => 0,
+    });
+    let for_tools = match tools as u64 {
+        0 => 0,
+        tools => FOR_TOOLS_AT_MOST + PER_TOOL_AT_MOST * tools,
+    };
+    body_bytes.saturating_sub(base64.sum())
+        + PER_MESSAGE_AT_MOST * (messages.len() as u64 + 1)
+        + for_tools
 }
 
 #[cfg(test)]
@@ -125,7 +140,7 @@ mod tests {
             let message = Message::text(Role::User, text);
             let request_bytes = serde_json::to_vec(&message.content).unwrap().len() as u64;
             let messages = [message];
-            let bound = prompt_tokens_at_most(request_bytes, &messages).unwrap();
+            let bound = text_tokens_at_most(request_bytes, &messages, 0);
             for model in ["openai/gpt-5", "gpt-4-turbo"] {
                 let counted = prompt_tokens(&model.parse().unwrap(), &messages, &[]);
                 prop_assert!(counted.tokens <= bound);

@@ -81,6 +81,8 @@ pub const STOP_BYTES: usize = 1_000;
 /// Tables within tables under `provider_options` and `extra`: our own recursion ends there.
 pub const JSON_DEPTH: usize = 32;
 
+/// Greatest sum in USD that a threshold of a project can name.
+pub const SUM_USD: u32 = 1_000_000;
 /// Endpoints of a project.
 pub const ENDPOINTS: usize = 1_000;
 /// Bytes of a base URL; servers refuse longer ones.
@@ -95,6 +97,10 @@ pub const HEADER_BYTES: usize = 4_096;
 pub const PRICES: usize = 10_000;
 /// Greatest price of a million tokens in USD: a thousand times today's dearest.
 pub const PRICE_USD_PER_MTOK: u64 = 1_000_000;
+/// Declared surcharges of an endpoint.
+pub const SURCHARGES: usize = 1_000;
+/// Greatest surcharge of one request in USD: a thousand times the dearest search.
+pub const SURCHARGE_USD: u32 = 1_000;
 /// Limits of single models of an endpoint.
 pub const MODEL_LIMITS: usize = 1_000;
 /// Requests a minute of an endpoint.

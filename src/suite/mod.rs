@@ -7,6 +7,7 @@
 mod base_url;
 mod cache;
 pub mod defaults;
+mod dollars;
 mod duration;
 mod gate;
 pub mod import;
@@ -27,6 +28,7 @@ mod row;
 mod secret;
 mod select;
 mod source;
+mod surcharge;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -48,3 +50,4 @@ pub use rate::{ModelLimit, PerMinute, RateLimits};
 pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};
 pub use source::{Found, FoundFile, Wanted, WantedKind};
+pub use surcharge::Surcharge;

@@ -6,6 +6,7 @@ use crate::units::{ModelId, Usd};
 
 use super::TokenLimitName;
 use super::rate::RateLimits;
+use super::surcharge::Surcharge;
 
 /// A checked endpoint profile, built in or from `bakeoff.toml`. It never holds a key, only the
 /// names of the variables that may.
@@ -21,6 +22,8 @@ pub struct Profile {
     pub headers: Vec<(String, String)>,
     /// Prices of models that no catalogue knows; they win over the catalogue's.
     pub prices: Vec<OwnPrice>,
+    /// What it may bill beside tokens; of two that fit a model the first holds.
+    pub surcharges: Vec<Surcharge>,
     /// What the endpoint allows a minute.
     pub limits: RateLimits,
     /// How its requests are worded.
@@ -208,6 +211,7 @@ impl Profile {
             key_variables: Vec::new(),
             headers: Vec::new(),
             prices: Vec::new(),
+            surcharges: Vec::new(),
             limits: RateLimits::default(),
             wording: Wording::default(),
             key_header: None,

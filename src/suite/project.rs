@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::units::Usd;
 
 use super::base_url::{BadUrl, BaseUrl, is_url};
+use super::dollars::dollars;
 use super::limits;
 use super::model::TokenLimitName;
 use super::parse::{is_identifier, model_id};
@@ -17,10 +18,13 @@ use super::profile::{Api, BUILT_IN, OwnPrice, Profile, ReasoningName, SIM, Wordi
 use super::rate::rate_limits;
 use super::reader::{self, File, FirstLines, Key, Table, Value};
 use super::secret::{looks_like_key, names_a_key};
+use super::surcharge::surcharges;
 
 /// The endpoints of a project, beside the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Project {
+    /// Expected cost in USD above which a person is asked before a run; absent: the default.
+    pub confirm_above: Option<Usd>,
     /// Own profiles by name; one with the name of a built-in one replaces it.
     pub profiles: BTreeMap<String, Profile>,
 }
@@ -101,11 +105,17 @@ pub fn parse_project(text: &str) -> Result<Project, Problems> {
         home: |_| None,
     };
     reader::read(text, &FILE, |table| {
-        let Some(endpoints) = table.field("endpoints") else {
-            return Some(Project::default());
+        let confirm_above = table
+            .field("confirm_above")
+            .and_then(|value| dollars(&value, limits::SUM_USD));
+        let profiles = match table.field("endpoints") {
+            Some(endpoints) => endpoints.free_table(profiles)??,
+            None => BTreeMap::new(),
         };
-        let profiles = endpoints.free_table(profiles)??;
-        Some(Project { profiles })
+        Some(Project {
+            confirm_above,
+            profiles,
+        })
     })
 }
 
@@ -181,12 +191,17 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
         Some(value) => prices(&value),
         None => Some(Vec::new()),
     };
+    let surcharges = match table.field("surcharges") {
+        Some(value) => surcharges(&value),
+        None => Some(Vec::new()),
+    };
     Some(Profile {
         name: name.to_owned(),
         base_url: base_url?,
         key_variables: key_variables?,
         headers: headers?,
         prices: prices?,
+        surcharges: surcharges?,
         limits: limits?,
         wording,
         key_header: key_header?,

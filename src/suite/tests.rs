@@ -65,6 +65,8 @@ messages = [
 
 /// A project file that uses every key.
 const PROJECT: &str = r#"
+confirm_above = "$2.50"
+
 [endpoints.staging]
 base_url = "https://staging.example.org/v1/"
 key = "STAGING_KEY"
@@ -83,6 +85,11 @@ model = "m/one"
 input_usd_per_mtok = 0.15
 output_usd_per_mtok = "0.6"
 cache_read_usd_per_mtok = 1.5e-2
+
+[[endpoints.staging.surcharges]]
+model = "m/*"
+usd_per_request = 0.001
+usd_per_image = "$0.02"
 
 [endpoints.vercel]
 requests_per_minute = 10
@@ -607,6 +614,7 @@ fn endpoints_are_resolved() {
     let project = parse_project(PROJECT).unwrap();
     let staging = project.resolve("staging").unwrap();
     let usd = |text: &str| text.parse::<crate::units::Usd>().unwrap();
+    assert_eq!(project.confirm_above, Some(usd("2.5")));
     let per_minute = |requests, tokens| PerMinute {
         requests: NonZeroU32::new(requests),
         tokens: NonZeroU64::new(tokens),
@@ -627,6 +635,11 @@ fn endpoints_are_resolved() {
                 output_usd: usd("0.0000006"),
                 cache_read_usd: Some(usd("0.000000015")),
                 cache_write_usd: None,
+            }],
+            surcharges: vec![Surcharge {
+                model: "m/*".to_owned(),
+                per_request: Some(usd("0.001")),
+                per_image: Some(usd("0.02")),
             }],
             limits: RateLimits {
                 whole: per_minute(60, 1_000_000),

@@ -332,6 +332,9 @@ pub struct TimeoutsTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ProjectFile {
+    /// Expected cost of a run in USD above which a person at a terminal is asked first, such as `"$5"`.
+    /// Default: 1.
+    pub confirm_above: Option<Decimal>,
     /// Endpoints by name. One that has the name of a built-in one changes it.
     pub endpoints: Option<BTreeMap<String, EndpointTable>>,
 }
@@ -372,6 +375,24 @@ pub struct EndpointTable {
     /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,
+    /// What requests may be billed beside their tokens, each under `[[endpoints.NAME.surcharges]]`. The
+    /// first that fits a model holds for it. Worst cases stand on it.
+    #[schemars(length(max = limits::SURCHARGES))]
+    pub surcharges: Option<Vec<SurchargeTable>>,
+}
+
+/// The most that a request to each model that fits is billed beside its tokens, as a number or a text.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SurchargeTable {
+    /// The id as the endpoint spells it, or a glob such as `creator/*`.
+    #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
+    pub model: String,
+    /// USD a request, whatever has a price beside tokens and images. Default: refused where there is such
+    /// a price.
+    pub usd_per_request: Option<Decimal>,
+    /// USD an image of the prompt, instead of its tokens. Default: images are refused.
+    pub usd_per_image: Option<Decimal>,
 }
 
 /// What an endpoint allows of each model that fits, whatever the variants that ask it.

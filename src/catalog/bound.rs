@@ -1,0 +1,275 @@
+//! The most that one request can cost: what a cap and a worst case stand on.
+//!
+//! Owns the bound. Must not know who asks, nor how often a request is sent. Invariant: under the declared
+//! prices, surcharges and token limit no bill of one attempt is above its bound; what cannot be bounded
+//! says what is missing, and never counts as 0.
+
+use crate::suite::{Message, Parameters, Surcharge};
+use crate::units::{ModelId, Usd};
+
+use super::price::{Prices, Rates};
+use super::tokens::text_tokens_at_most;
+use super::{Catalog, Offers};
+
+/// What a prompt token costs that is written to a cache for an hour, in prompt tokens: makers charge
+/// twice the price of a plain one, and lists tell only that of the short-lived cache.
+const HOUR_LONG_WRITE: u64 = 2;
+/// How a body says that a cache is to live for an hour. Inside a text the quotes would be escaped.
+const HOUR_LONG: &[u8] = br#""ttl":"1h""#;
+/// Keys of `extra` by which a request can cost more than its model's tokens.
+const DEAR_EXTRA: [&str; 8] = [
+    "audio",
+    "best_of",
+    "modalities",
+    "models",
+    "n",
+    "plugins",
+    "service_tier",
+    "web_search_options",
+];
+/// The same within `provider_options.gateway`.
+const DEAR_GATEWAY: [&str; 8] = [
+    "disallowPromptTraining",
+    "models",
+    "only",
+    "quotaEntityId",
+    "serviceTier",
+    "tags",
+    "user",
+    "zeroDataRetention",
+];
+
+/// The dearest that the tokens of one model can be, and what may come on top.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceBound {
+    model: ModelId,
+    /// Of every endpoint and region that may answer; at least one.
+    lists: Vec<Prices>,
+    per_request: Option<Usd>,
+    per_image: Option<Usd>,
+}
+
+/// One request as it would be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Its body, JSON without spaces between tokens, as `gateway::request::body` makes it.
+    pub body: &'a [u8],
+    /// Its conversation, system text included.
+    pub messages: &'a [Message],
+    /// Its parameters, all levels laid over each other.
+    pub parameters: &'a Parameters,
+}
+
+/// Why nothing bounds what a request can cost.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Unbounded {
+    /// The list has no price for prompt or completion tokens.
+    #[error("`{model}` has no price{}", of_provider(provider.as_deref()))]
+    NoPrice {
+        /// The model.
+        model: ModelId,
+        /// The provider whose price is missing; absent: the list's.
+        provider: Option<String>,
+    },
+    /// Nothing limits the answer.
+    #[error("`{model}` is asked without max_tokens")]
+    NoTokenLimit {
+        /// The model.
+        model: ModelId,
+    },
+    /// The list has prices for more than tokens.
+    #[error("`{model}` has prices that tokens do not bound: {}", names.join(", "))]
+    OtherPrices {
+        /// The model.
+        model: ModelId,
+        /// Their names in the list, sorted.
+        names: Vec<String>,
+    },
+    /// The request has images, which are paid by their pixels.
+    #[error("`{model}` is shown images, whose price nobody declared")]
+    Images {
+        /// The model.
+        model: ModelId,
+    },
+    /// The request has a key that can make it dearer than its tokens.
+    #[error("`{model}` is asked with `{key}`, which can cost more than its tokens")]
+    DearKey {
+        /// The model.
+        model: ModelId,
+        /// The key, with the parameter it stands in.
+        key: String,
+    },
+    /// The bound is beyond the range of [`Usd`].
+    #[error("a request to `{model}` has a bound beyond all sums of money")]
+    TooLarge {
+        /// The model.
+        model: ModelId,
+    },
+}
+
+fn of_provider(provider: Option<&str>) -> String {
+    provider.map_or_else(String::new, |provider| format!(" from {provider}"))
+}
+
+impl Unbounded {
+    /// What to add so that there is a bound; `endpoint`: the profile's name, under which it stands in
+    /// `bakeoff.toml`.
+    pub fn remedy(&self, endpoint: &str) -> String {
+        let surcharge = |model: &ModelId, key: &str| {
+            format!(
+                "declare the most it can be: [[endpoints.{endpoint}.surcharges]] with model = \"{model}\" \
+                 and {key} = 0.01 in bakeoff.toml"
+            )
+        };
+        match self {
+            Self::NoPrice { model, .. } => format!(
+                "add its price to bakeoff.toml: [[endpoints.{endpoint}.prices]] with model = \"{model}\", \
+                 input_usd_per_mtok = 1 and output_usd_per_mtok = 2"
+            ),
+            Self::NoTokenLimit { .. } | Self::TooLarge { .. } => {
+                "add max_tokens = 1000 to [parameters] of the suite".to_owned()
+            }
+            Self::OtherPrices { model, .. } | Self::DearKey { model, .. } => {
+                surcharge(model, "usd_per_request")
+            }
+            Self::Images { model } => surcharge(model, "usd_per_image"),
+        }
+    }
+}
+
+impl PriceBound {
+    /// The bound of a model's prices. `catalog` has the endpoint's own prices laid over it already
+    /// ([`Catalog::with_own_prices`]), `surcharges` are the endpoint's; `offers`: who serves the model,
+    /// where that is known, absent where its price is the user's own.
+    ///
+    /// # Errors
+    /// Where the list or a provider has no price, or has prices for more than tokens and no surcharge per
+    /// request was declared.
+    pub fn of(
+        model: &ModelId,
+        catalog: &Catalog,
+        offers: Option<&Offers>,
+        surcharges: &[Surcharge],
+    ) -> Result<Self, Unbounded> {
+        let no_price = |provider: Option<&String>| Unbounded::NoPrice {
+            model: model.clone(),
+            provider: provider.cloned(),
+        };
+        let listed = catalog.get(model).ok_or_else(|| no_price(None))?;
+        let of_offers = offers.map_or(&[][..], |offers| &offers.0);
+        let own = (None, listed.prices.as_ref());
+        let regional = listed.regional.iter().map(|prices| (None, Some(prices)));
+        let offered = of_offers
+            .iter()
+            .map(|offer| (Some(&offer.provider), offer.prices.as_ref()));
+        let lists = std::iter::once(own)
+            .chain(regional)
+            .chain(offered)
+            .map(|(provider, prices)| {
+                let whole = prices.filter(|prices| {
+                    (prices.tiers().iter())
+                        .all(|tier| tier.rates.input.is_some() && tier.rates.output.is_some())
+                });
+                whole.cloned().ok_or_else(|| no_price(provider))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let surcharge = surcharges.iter().find(|surcharge| surcharge.fits(model));
+        let bound = Self {
+            model: model.clone(),
+            lists,
+            per_request: surcharge.and_then(|surcharge| surcharge.per_request),
+            per_image: surcharge.and_then(|surcharge| surcharge.per_image),
+        };
+        let offered = of_offers.iter().flat_map(|offer| &offer.other_prices);
+        let mut names: Vec<String> = listed.unbounded_prices().map(str::to_owned).collect();
+        names.extend(offered.cloned());
+        if bound.per_request.is_none() && !names.is_empty() {
+            names.sort();
+            names.dedup();
+            let model = bound.model;
+            return Err(Unbounded::OtherPrices { model, names });
+        }
+        Ok(bound)
+    }
+
+    /// The most that one attempt of this request can be billed. A retry is another attempt.
+    ///
+    /// # Errors
+    /// What the request lacks, or has that nobody bounds.
+    pub fn of_attempt(&self, request: &Request<'_>) -> Result<Usd, Unbounded> {
+        let model = || self.model.clone();
+        let Some(completion) = request.parameters.max_tokens else {
+            return Err(Unbounded::NoTokenLimit { model: model() });
+        };
+        if self.per_request.is_none()
+            && let Some(key) = dear_key(request.parameters)
+        {
+            let model = model();
+            return Err(Unbounded::DearKey { model, key });
+        }
+        let images: u64 = (request.messages.iter())
+            .map(|message| message.images.len() as u64)
+            .sum();
+        let for_images = match (images, self.per_image) {
+            (0, _) => Some(Usd::ZERO),
+            (_, None) => return Err(Unbounded::Images { model: model() }),
+            (images, Some(each)) => each.times(images),
+        };
+        let tools = request.parameters.tools.as_ref().map_or(0, Vec::len);
+        let body_bytes = request.body.len() as u64;
+        let prompt = text_tokens_at_most(body_bytes, request.messages, tools);
+        let hour_long = request
+            .body
+            .windows(HOUR_LONG.len())
+            .any(|bytes| bytes == HOUR_LONG);
+        let sum = self
+            .of_tokens(prompt, completion, hour_long)
+            .zip(for_images)
+            .and_then(|(tokens, images)| tokens.plus(images))
+            .and_then(|sum| sum.plus(self.per_request.unwrap_or(Usd::ZERO)));
+        sum.ok_or_else(|| Unbounded::TooLarge { model: model() })
+    }
+
+    /// The dearest of all lists and of every tier that a prompt of up to `prompt` tokens can reach: a
+    /// shorter prompt may be in a dearer tier.
+    fn of_tokens(&self, prompt: u64, completion: u64, hour_long: bool) -> Option<Usd> {
+        let tiers = self.lists.iter().flat_map(Prices::tiers);
+        let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
+        let costs = reached.map(|tier| {
+            let input = dearest_input(&tier.rates, hour_long)?.times(prompt)?;
+            input.plus(tier.rates.output?.times(completion)?)
+        });
+        costs.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+}
+
+/// The dearest way to pay for a prompt token: plain, or written to a cache.
+fn dearest_input(rates: &Rates, hour_long: bool) -> Option<Usd> {
+    let input = rates.input?;
+    let classes = [
+        rates.cache_read,
+        rates.cache_write,
+        if hour_long {
+            Some(input.times(HOUR_LONG_WRITE)?)
+        } else {
+            None
+        },
+    ];
+    classes.into_iter().flatten().chain([input]).max()
+}
+
+/// A key by which a request can cost more than its model's tokens, if it has one.
+fn dear_key(parameters: &Parameters) -> Option<String> {
+    let has = |key: &&&str| parameters.extra.contains_key(**key);
+    let in_extra = DEAR_EXTRA.iter().find(has);
+    let gateway = parameters.provider_options.get("gateway");
+    let has = |key: &&&str| gateway.is_some_and(|gateway| gateway.get(**key).is_some());
+    let in_gateway = || DEAR_GATEWAY.iter().find(has);
+    in_extra.map(|key| format!("extra.{key}")).or_else(|| {
+        let key = in_gateway()?;
+        Some(format!("provider_options.gateway.{key}"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

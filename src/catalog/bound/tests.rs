@@ -1,0 +1,228 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::catalog::{Tier, TokenCounts, cost};
+use crate::suite::{Image, OwnPrice, Role};
+
+const MODEL: &str = "maker/model";
+
+fn model() -> ModelId {
+    MODEL.parse().unwrap()
+}
+
+fn catalog(pricing: &serde_json::Value) -> Catalog {
+    let list = json!({ "data": [{ "id": MODEL, "pricing": pricing }] }).to_string();
+    Catalog::read(&list, "a list".to_owned(), "2026-01-01".to_owned()).unwrap()
+}
+
+fn surcharge(per_request: Option<&str>, per_image: Option<&str>) -> Surcharge {
+    let usd = |text: &str| text.parse().unwrap();
+    Surcharge {
+        model: "maker/*".to_owned(),
+        per_request: per_request.map(usd),
+        per_image: per_image.map(usd),
+    }
+}
+
+fn limited(max_tokens: u64) -> Parameters {
+    Parameters {
+        max_tokens: Some(max_tokens),
+        ..Parameters::default()
+    }
+}
+
+/// The bound of a request of `bytes` bytes without messages: 16 tokens more than it has bytes.
+fn bound_of(
+    bound: &PriceBound,
+    bytes: usize,
+    parameters: &Parameters,
+) -> Result<String, Unbounded> {
+    let request = Request {
+        body: &vec![b' '; bytes],
+        messages: &[],
+        parameters,
+    };
+    bound.of_attempt(&request).map(|usd| usd.to_string())
+}
+
+#[test]
+fn the_dearest_that_may_answer_is_the_bound() {
+    // A gateway may hand a request to any provider and region, and a prompt of unknown length may reach
+    // a dearer tier.
+    let plain = json!({ "input": "0.000001", "output": "0.000002" });
+    let parameters = limited(100);
+    let of = |pricing: &serde_json::Value, offers: Option<&Offers>, bytes| {
+        let bound = PriceBound::of(&model(), &catalog(pricing), offers, &[]).unwrap();
+        bound_of(&bound, bytes, &parameters).unwrap()
+    };
+    assert_eq!(of(&plain, None, 84), "0.0003");
+    let regional = json!({ "input": "0.000001", "output": "0.000002",
+        "regional": { "eu": { "input": "0.000003", "output": "0.000002" } } });
+    assert_eq!(of(&regional, None, 84), "0.0005");
+    let tiered = json!({ "output": "0.000002", "input_tiers":
+        [{ "cost": "0.000001", "min": 0, "max": 101 }, { "cost": "0.000009", "min": 101 }] });
+    assert_eq!(of(&tiered, None, 84), "0.0003");
+    assert_eq!(of(&tiered, None, 85), "0.001109");
+    let written =
+        json!({ "input": "0.000001", "output": "0.000002", "input_cache_write": "0.000004" });
+    assert_eq!(of(&written, None, 84), "0.0006");
+    let answer = json!({ "data": { "endpoints": [
+        { "provider_name": "cheap", "pricing": { "prompt": "0", "completion": "0" } },
+        { "provider_name": "dear", "pricing": { "prompt": "0", "completion": "0.00001" } } ] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    assert_eq!(of(&plain, Some(&offers), 84), "0.001");
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_line_to_add() {
+    // A bound that leaves something out is worse than none: it is believed.
+    let of = |pricing: &serde_json::Value, surcharges: &[Surcharge], parameters: &Parameters| {
+        PriceBound::of(&model(), &catalog(pricing), None, surcharges)
+            .and_then(|bound| bound_of(&bound, 84, parameters))
+    };
+    let said = |result: Result<String, Unbounded>| {
+        let unbounded = result.unwrap_err();
+        format!("{unbounded}; {}", unbounded.remedy("own"))
+    };
+    let plain = json!({ "input": "0.000001", "output": "0.000002" });
+    let searching = json!({ "input": "0.000001", "output": "0.000002", "web_search": "0.01" });
+    let limit = limited(100);
+    let dear = Parameters {
+        extra: serde_json::Map::from_iter([("n".to_owned(), json!(4))]),
+        ..limit.clone()
+    };
+    let free = json!({ "input": "0.000001" });
+    insta::assert_snapshot!(
+        [
+            said(of(&free, &[], &limit)),
+            said(of(&plain, &[], &Parameters::default())),
+            said(of(&searching, &[], &limit)),
+            said(of(&plain, &[], &dear)),
+        ]
+        .join("\n"),
+        @r#"
+    `maker/model` has no price; add its price to bakeoff.toml: [[endpoints.own.prices]] with model = "maker/model", input_usd_per_mtok = 1 and output_usd_per_mtok = 2
+    `maker/model` is asked without max_tokens; add max_tokens = 1000 to [parameters] of the suite
+    `maker/model` has prices that tokens do not bound: web_search; declare the most it can be: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
+    `maker/model` is asked with `extra.n`, which can cost more than its tokens; declare the most it can be: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
+    "#
+    );
+    // Declared, it is bounded.
+    let declared = [surcharge(Some("0.5"), None)];
+    for (pricing, parameters) in [(&searching, &limit), (&plain, &dear)] {
+        assert_eq!(of(pricing, &declared, parameters).unwrap(), "0.5003");
+    }
+    // A provider without a price may be the one that answers.
+    let nothing = json!({ "data": { "endpoints": [{ "provider_name": "shy", "pricing": {} }] } });
+    let offers = Offers::read(&nothing.to_string()).unwrap();
+    let unbounded = PriceBound::of(&model(), &catalog(&plain), Some(&offers), &[]).unwrap_err();
+    assert_eq!(unbounded.to_string(), "`maker/model` has no price from shy");
+    // Own prices are whole: what the list says beside them does not count.
+    let own = OwnPrice {
+        model: model(),
+        input_usd: Usd(1),
+        output_usd: Usd(2),
+        cache_read_usd: None,
+        cache_write_usd: None,
+    };
+    let priced = catalog(&searching).with_own_prices(&[own]);
+    let bound = PriceBound::of(&model(), &priced, None, &[]).unwrap();
+    assert_eq!(bound_of(&bound, 84, &limit).unwrap(), "0.0000000003");
+}
+
+#[test]
+fn images_are_paid_by_their_declared_price_alone() {
+    // A picture of a megabyte is not a million tokens, but nobody can say how many from its bytes.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002" });
+    let mut message = Message::text(Role::User, "what is it?");
+    let base64 = "A".repeat(1_000_000);
+    message.images = vec![Image::Bytes {
+        media_type: "image/png".to_owned(),
+        base64: base64.clone(),
+    }];
+    let (body, messages) = (format!("{base64}{}", " ".repeat(68)), [message]);
+    let parameters = limited(100);
+    let request = Request {
+        body: body.as_bytes(),
+        messages: &messages,
+        parameters: &parameters,
+    };
+    let of = |surcharges: &[Surcharge]| {
+        let bound = PriceBound::of(&model(), &catalog(&pricing), None, surcharges).unwrap();
+        bound.of_attempt(&request)
+    };
+    assert_eq!(of(&[]), Err(Unbounded::Images { model: model() }));
+    let declared = of(&[surcharge(None, Some("0.25"))]);
+    assert_eq!(declared.unwrap().to_string(), "0.2503");
+}
+
+#[test]
+fn a_cache_for_an_hour_is_dearer_than_the_list_says() {
+    // Lists tell the price of writing for five minutes; only the mark itself counts, not a text of it.
+    let pricing = json!({ "input": "0.000001", "output": "0", "input_cache_write": "0.00000125" });
+    let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
+    let parameters = limited(100);
+    let of = |content: serde_json::Value| {
+        let body = content.to_string();
+        let request = Request {
+            body: body.as_bytes(),
+            messages: &[],
+            parameters: &parameters,
+        };
+        let tokens = body.len() as i128 + 16;
+        bound.of_attempt(&request).unwrap().0 / tokens
+    };
+    assert_eq!(of(json!({ "cache_control": { "ttl": "1h" } })), 2_000_000);
+    assert_eq!(of(json!({ "content": r#""ttl":"1h""# })), 1_250_000);
+}
+
+fn rates() -> impl Strategy<Value = Rates> {
+    let price = || (0_i128..1_000_000).prop_map(Usd);
+    let optional = || prop::option::of(price());
+    (price(), price(), optional(), optional()).prop_map(|(input, output, read, write)| Rates {
+        input: Some(input),
+        output: Some(output),
+        cache_read: read,
+        cache_write: write,
+    })
+}
+
+proptest! {
+    // The invariant that a cap stands on: whatever tier, cache and length a request turns out to have,
+    // its cost is not above its bound.
+    #[test]
+    fn no_cost_is_above_its_bound(
+        tiers in prop::collection::btree_map(0_u64..3_000, rates(), 0..4),
+        first in rates(),
+        bytes in 0_usize..2_000,
+        max_tokens in 1_u64..1_000,
+        shares in [0.0..=1.0_f64, 0.0..=1.0, 0.0..=1.0, 0.0..=1.0],
+    ) {
+        let first = Tier { from_prompt_tokens: 0, rates: first };
+        let above = tiers.into_iter().filter(|(from, _)| *from > 0);
+        let above = above.map(|(from_prompt_tokens, rates)| Tier { from_prompt_tokens, rates });
+        let prices = Prices::tiered(std::iter::once(first).chain(above).collect()).unwrap();
+        let bound = PriceBound {
+            model: model(),
+            lists: vec![prices.clone()],
+            per_request: None,
+            per_image: None,
+        };
+        let body = vec![b' '; bytes];
+        let parameters = limited(max_tokens);
+        let request = Request { body: &body, messages: &[], parameters: &parameters };
+        let at_most = bound.of_attempt(&request).unwrap();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let share = |of: u64, share: f64| (of as f64 * share) as u64;
+        let prompt = share(text_tokens_at_most(bytes as u64, &[], 0), shares[0]);
+        let cached = share(prompt, shares[1]);
+        let counts = TokenCounts {
+            prompt,
+            cached,
+            cache_write: share(prompt - cached, shares[2]),
+            completion: share(max_tokens, shares[3]),
+        };
+        prop_assert!(cost(&prices, &counts).unwrap() <= at_most);
+    }
+}
