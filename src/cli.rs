@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
 use crate::suite::import::Origin;
+use crate::suite::parse_dollars;
+use crate::units::Usd;
 
 /// Compare language models through one gateway: the same prompts, at the same moments.
 #[derive(Debug, Parser)]
@@ -88,6 +90,9 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// The most that the run may cost, in USD; of several caps the smallest holds
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    max_cost: Option<Usd>,
     /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
@@ -299,6 +304,15 @@ fn verb(args: VerbArgs) -> Verb {
     }
 }
 
+/// A sum of money that can be a cap.
+fn dollars(text: &str) -> Result<Usd, String> {
+    let usd = parse_dollars(text).map_err(|error| error.to_string())?;
+    if usd < Usd::ZERO {
+        return Err("a cap is at least $0".to_owned());
+    }
+    Ok(usd)
+}
+
 fn run_options(args: RunArgs) -> command::run::Options {
     command::run::Options {
         suite: args.suite,
@@ -313,6 +327,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         salt: args.salt,
         output: args.output,
         project: args.project,
+        max_cost: args.max_cost,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,
             (false, true) => command::run::Mode::Verify,

@@ -154,6 +154,7 @@ fn suite() -> Suite {
         keep_answers: true,
         gate: None,
         max_attempts: 1,
+        max_cost: Some(bakeoff::units::Usd(1)),
         timeouts: Timeouts {
             connect_ns: second,
             headers_ns: second,

@@ -5,16 +5,20 @@
 //! Invariant: what is made here depends on nothing that happens during the run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::engine::{self, Orders, Pace};
+use crate::engine::{self, Cap, Event, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
     ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
 };
-use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
-use crate::units::{ModelId, digest};
+use crate::suite::{
+    Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
+};
+use crate::units::{ModelId, Usd, digest};
 
 use super::catalogue::{Known, NEAREST_TOLD, unlisted};
 use super::endpoint::Opened;
@@ -26,6 +30,8 @@ pub(super) struct Asked {
     pub(super) suite: Suite,
     pub(super) plan: Plan,
     pub(super) profile: Profile,
+    /// What the project may spend.
+    pub(super) budget: Budget,
     selection: Selection,
 }
 
@@ -34,6 +40,8 @@ pub(super) struct Job {
     pub(super) asked: Asked,
     /// Own prices already laid over the others.
     known: Known,
+    /// What may be spent; absent: without a limit.
+    pub(super) cap: Option<Arc<Cap>>,
 }
 
 impl Asked {
@@ -64,6 +72,7 @@ impl Asked {
             suite,
             plan,
             profile,
+            budget: project.budget,
             selection: Selection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
@@ -90,6 +99,7 @@ impl Job {
         Self {
             asked,
             known: Known { prices, ..known },
+            cap: None,
         }
     }
 
@@ -115,6 +125,11 @@ impl Job {
         self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
+    /// What models cost, own prices included.
+    pub(super) fn prices(&self) -> &Catalog {
+        &self.known.prices
+    }
+
     /// Requests that can be in flight at once.
     pub(super) fn lanes(&self) -> usize {
         self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
@@ -132,7 +147,43 @@ impl Job {
             prices: suite.variants.iter().map(prices).collect(),
             wording: profile.wording,
             pace: Pace::new(self.pacer()),
+            cap: self.cap.clone(),
         }
+    }
+
+    /// Counts what an event says was spent.
+    pub(super) fn count(&self, event: &Event, spending: &mut Spending) {
+        match event {
+            Event::Finished(sample) => spending.add_sample(sample),
+            Event::WarmedUp {
+                variant,
+                outcome,
+                spent,
+            } => {
+                let model = &self.asked.suite.variants[*variant].model;
+                spending.add_untimed(model, *outcome, *spent);
+            }
+            _ => {}
+        }
+    }
+
+    /// The line of the ledger of a run that has ended.
+    pub(super) fn ledger_line(&self, manifest: &Manifest, spending: Spending) -> LedgerLine {
+        let mut line = LedgerLine {
+            version: LedgerLine::VERSION,
+            run: manifest.run.clone(),
+            suite: manifest.suite.name.clone(),
+            started_at: manifest.started_at,
+            endpoint: manifest.endpoint.name.clone(),
+            simulated: manifest.endpoint.world.is_some(),
+            status: manifest.status.clone(),
+            models: spending.into_models(),
+            kept_usd: None,
+            estimate_usd: None,
+        };
+        let kept = |cap: &Arc<Cap>| Usd(cap.spent_at_most().0 - line.spent().0);
+        line.kept_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
+        line
     }
 
     fn pacer(&self) -> Pacer {

@@ -4,6 +4,7 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+mod cap;
 mod catalogue;
 mod endpoint;
 mod files;

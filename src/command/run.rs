@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
+use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::Report;
+use crate::units::Usd;
 
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
@@ -17,7 +19,7 @@ use super::job::{Asked, Job};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, exit, foresight, report, unforeseen};
+use super::{Failure, cap, exit, foresight, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Options {
     pub salt: Option<u64>,
     pub output: PathBuf,
     pub project: Option<PathBuf>,
+    pub max_cost: Option<Usd>,
     pub mode: Mode,
     pub quiet: bool,
     pub json: bool,
@@ -68,7 +71,21 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return list(&asked, options.json);
     }
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
-    let job = Job::new(asked, Known::of(&opened)?);
+    let mut job = Job::new(asked, Known::of(&opened)?);
+    let simulated = opened.record.world.is_some();
+    let limit = cap::smallest(
+        &job.asked.suite,
+        options.max_cost,
+        &job.asked.budget,
+        || cap::spent_today(options, simulated),
+    )?;
+    if let Some(limit) = limit {
+        let (cap, notes) = cap::of(&job, &opened, limit)?;
+        job.cap = Some(cap);
+        if !options.quiet {
+            tell_before(&notes)?;
+        }
+    }
     if !options.quiet {
         tell_before(&job.notes())?;
         tell_before(&foresight::lines(
@@ -157,11 +174,13 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut journal = run.new_samples()?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
+    let mut spending = Spending::default();
     let ending = session.carry_out(job, &manifest.run, |event| {
         if let Event::Finished(sample) = &event {
             journal.append(sample)?;
             remedies.add(sample, || job.explain(sample, opened));
         }
+        job.count(&event, &mut spending);
         progress.update(&event, &mut io::stderr());
         Ok(())
     });
@@ -170,18 +189,20 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     manifest.status = match &ending {
         Ok(Ending::Complete) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
-        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
+    let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     let judged = close(&run, &journal, &manifest, options);
     remedies.tell(io::stderr());
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
     let judged = judged.map_err(|failure| kept(failure, &run))?;
+    entered.map_err(|error| kept(error.into(), &run))?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
         Ending::Complete if judged => exit::DONE,
-        Ending::Complete | Ending::Hopeless(_) => exit::INCOMPLETE,
+        Ending::Complete | Ending::Capped(_) | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
 }
 

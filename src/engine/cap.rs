@@ -24,6 +24,8 @@ pub struct Cap {
     /// Who set it, `--max-cost`.
     words: String,
     worst: Worst,
+    /// Of the variants, in the suite's order.
+    labels: Vec<String>,
     /// Attempts of a trial that may be billed, the request that fills its cache included.
     attempts: u64,
     warm_ups: u64,
@@ -38,11 +40,21 @@ struct State {
     beyond: Option<String>,
 }
 
+/// What a trial, or the warm-up of a variant, can cost at most.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    variant: usize,
+    /// One attempt of it.
+    each: Usd,
+    all: Usd,
+}
+
 /// What is set aside for the attempts of one trial (or the warm-up requests of one variant) that were not
 /// made yet. Dropped, it is given back.
 #[derive(Debug)]
 pub(super) struct Purse {
     cap: Arc<Cap>,
+    variant: usize,
     /// The most that one attempt can cost.
     each: Usd,
     left: Mutex<Option<Reservation>>,
@@ -53,6 +65,7 @@ pub(super) struct Purse {
 #[derive(Debug)]
 pub(super) struct Stake {
     cap: Arc<Cap>,
+    variant: usize,
     reservation: Option<Reservation>,
 }
 
@@ -75,6 +88,9 @@ impl Cap {
             limit,
             words: words.into(),
             worst,
+            labels: (suite.variants.iter())
+                .map(|variant| variant.label.clone())
+                .collect(),
             attempts: u64::from(suite.max_attempts) + before,
             warm_ups: u64::from(suite.warmup),
             state: Mutex::new(State {
@@ -98,7 +114,7 @@ impl Cap {
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
-            .map(|(_, sum)| sum)
+            .map(|sum| sum.all)
             .try_fold(Usd::ZERO, Usd::plus)
     }
 
@@ -138,25 +154,28 @@ impl Cap {
         )
     }
 
-    /// By trial: the most that one attempt can cost, and all of them.
-    fn of_slot(&self, slot: &Slot) -> Option<Vec<(Usd, Usd)>> {
+    fn of_slot(&self, slot: &Slot) -> Option<Vec<Sum>> {
         let each = slot.order.iter().map(|&variant| {
             let each = self.worst.trial(slot.prompt, variant);
-            Some((each, each.times(self.attempts)?))
+            let all = each.times(self.attempts)?;
+            Some(Sum { variant, each, all })
         });
         each.collect()
     }
 
-    /// The same by variant, of its warm-up requests.
-    fn of_warm_up(&self) -> Option<Vec<(Usd, Usd)>> {
-        let each = self.worst.warm_ups().iter();
-        each.map(|&each| Some((each, each.times(self.warm_ups)?)))
-            .collect()
+    fn of_warm_up(&self) -> Option<Vec<Sum>> {
+        let each = self.worst.warm_ups().iter().enumerate();
+        each.map(|(variant, &each)| {
+            let all = each.times(self.warm_ups)?;
+            Some(Sum { variant, each, all })
+        })
+        .collect()
     }
 
-    fn set_aside(self: &Arc<Self>, sums: Option<Vec<(Usd, Usd)>>) -> Afforded {
+    fn set_aside(self: &Arc<Self>, sums: Option<Vec<Sum>>) -> Afforded {
         let Some((sums, whole)) = sums.and_then(|sums| {
-            let whole = sums.iter().try_fold(Usd::ZERO, |sum, (_, all)| sum.plus(*all))?;
+            let mut all = sums.iter().map(|sum| sum.all);
+            let whole = all.try_fold(Usd::ZERO, Usd::plus)?;
             Some((sums, whole))
         }) else {
             return Afforded::Never;
@@ -166,21 +185,23 @@ impl Cap {
             Reserved::Later => return Afforded::Later,
             Reserved::Never => return Afforded::Never,
         };
-        let purses = sums.into_iter().map(|(each, all)| Purse {
+        let purses = sums.into_iter().map(|sum| Purse {
             cap: Arc::clone(self),
-            each,
-            left: Mutex::new(Some(reservation.split(all))),
+            variant: sum.variant,
+            each: sum.each,
+            left: Mutex::new(Some(reservation.split(sum.all))),
         });
         let purses = purses.collect();
         // Nothing is left of it; it is settled all the same, because it must be.
-        self.settle(reservation, Bill::Known(Usd::ZERO));
+        self.settle(0, reservation, Bill::Known(Usd::ZERO));
         Afforded::Now(purses)
     }
 
-    fn settle(&self, reservation: Reservation, bill: Bill) {
+    fn settle(&self, variant: usize, reservation: Reservation, bill: Bill) {
         let mut state = self.state();
         if let Err(beyond) = state.budget.settle(reservation, bill) {
-            state.beyond.get_or_insert_with(|| beyond.to_string());
+            let told = || format!("{}: {beyond}", self.labels[variant]);
+            state.beyond.get_or_insert_with(told);
         }
         drop(state);
         self.settled.notify_one();
@@ -198,6 +219,7 @@ impl Purse {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         Stake {
             cap: Arc::clone(&self.cap),
+            variant: self.variant,
             reservation: left.as_mut().map(|left| left.split(self.each)),
         }
     }
@@ -212,7 +234,7 @@ impl Drop for Purse {
     fn drop(&mut self) {
         let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = left.take() {
-            self.cap.settle(left, Bill::Known(Usd::ZERO));
+            self.cap.settle(self.variant, left, Bill::Known(Usd::ZERO));
         }
     }
 }
@@ -221,7 +243,7 @@ impl Stake {
     /// Replaces it by what the attempt cost.
     pub(super) fn settle(mut self, bill: Bill) {
         if let Some(reservation) = self.reservation.take() {
-            self.cap.settle(reservation, bill);
+            self.cap.settle(self.variant, reservation, bill);
         }
     }
 }
@@ -229,7 +251,7 @@ impl Stake {
 impl Drop for Stake {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.cap.settle(reservation, Bill::Unknown);
+            self.cap.settle(self.variant, reservation, Bill::Unknown);
         }
     }
 }
@@ -237,7 +259,7 @@ impl Drop for Stake {
 /// What an attempt cost, as far as anybody can say: the largest of what it costs by list, what was billed,
 /// and the gateway's list price, which with own keys is what the provider billed.
 pub(super) fn bill_of(reading: &Reading, by_list: Option<Usd>) -> Bill {
-    if was_never_begun(reading) {
+    if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
         return Bill::Known(Usd::ZERO);
     }
     let told = [by_list, reading.billed_usd, reading.market_usd];
@@ -245,26 +267,10 @@ pub(super) fn bill_of(reading: &Reading, by_list: Option<Usd>) -> Bill {
     // Counts of an answer that was cut short may be those of its beginning.
     let whole = matches!(
         reading.outcome,
-        Outcome::Complete
-            | Outcome::Length
-            | Outcome::Ended
-            | Outcome::Refused
-            | Outcome::Filtered
+        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
     );
     match most {
         Some(cost) if whole => Bill::Known(cost),
         _ => Bill::Unknown,
-    }
-}
-
-/// Whether no model can have worked on it: no connection, or a request that was turned down. 408 is
-/// said of requests that took too long, which a provider may have begun; what failed with 5xx too.
-fn was_never_begun(reading: &Reading) -> bool {
-    match reading.outcome {
-        Outcome::ConnectFailed | Outcome::TlsFailed | Outcome::TimedOutConnect => true,
-        _ => {
-            let turned_down = |status: u16| (300..500).contains(&status) && status != 408;
-            reading.status.is_some_and(turned_down) && reading.billed_usd.is_none()
-        }
     }
 }

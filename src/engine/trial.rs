@@ -275,8 +275,8 @@ pub(super) async fn warm_up<A: Ask>(
     orders: &Arc<Orders>,
     events: &mpsc::Sender<Event>,
 ) -> bool {
-    let afforded = (orders.cap.as_ref())
-        .map_or_else(|| Afforded::Now(Vec::new()), Cap::afford_warm_up);
+    let afforded =
+        (orders.cap.as_ref()).map_or_else(|| Afforded::Now(Vec::new()), Cap::afford_warm_up);
     // Nothing else is under way that could leave something later.
     let Afforded::Now(purses) = afforded else {
         return false;

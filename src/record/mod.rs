@@ -11,6 +11,7 @@ pub(crate) mod example;
 mod gaps;
 mod history;
 mod journal;
+pub mod ledger;
 mod manifest;
 mod outcome;
 mod run;

@@ -36,6 +36,7 @@ mod tests;
 pub mod wire;
 
 pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
+pub use dollars::parse_dollars;
 pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use metric::{Direction, Metric, Scale};
 pub use model::{
@@ -45,7 +46,7 @@ pub use model::{
 pub use parse::{Reading, parse_suite, read_suite};
 pub use problem::{Code, Place, Problem, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
-pub use project::{EndpointError, Project, parse_project};
+pub use project::{Budget, EndpointError, Project, parse_project};
 pub use rate::{ModelLimit, PerMinute, RateLimits};
 pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};

@@ -35,13 +35,15 @@ fn any_suite() -> impl Strategy<Value = Suite> {
     let sizes = (1_usize..5, 1_usize..4, 1_u32..30);
     let rest = (0_u32..3, 1_u32..=64, 1_u32..4, any::<u32>());
     (sizes, rest, modes).prop_map(
-        |((prompts, variants, repetitions), (warmup, concurrency, max_attempts, seed), cache)| Suite {
-            warmup,
-            concurrency,
-            cache,
-            max_attempts,
-            seed: u64::from(seed),
-            ..suite(prompts, variants, repetitions)
+        |((prompts, variants, repetitions), (warmup, concurrency, max_attempts, seed), cache)| {
+            Suite {
+                warmup,
+                concurrency,
+                cache,
+                max_attempts,
+                seed: u64::from(seed),
+                ..suite(prompts, variants, repetitions)
+            }
         },
     )
 }
@@ -146,7 +148,12 @@ fn requests_that_were_turned_down_cost_nothing() {
         (Reply::cut_after_token().billed(Usd::ZERO), 5),
     ] {
         let told = carry_out(capped(suite(1, 1, 5), 100, |_| 100), move |_| reply.clone());
-        assert_eq!(told.samples().len(), sent, "{:?}", told.samples()[0].outcome);
+        assert_eq!(
+            told.samples().len(),
+            sent,
+            "{:?}",
+            told.samples()[0].outcome
+        );
     }
 }
 
@@ -157,7 +164,9 @@ fn a_warm_up_that_the_cap_does_not_hold_is_not_sent() {
         warmup: 3,
         ..suite(1, 2, 1)
     };
-    let told = carry_out(capped(suite, 59, |_| 1), |_| Reply::answer(20).billed(Usd(1)));
+    let told = carry_out(capped(suite, 59, |_| 1), |_| {
+        Reply::answer(20).billed(Usd(1))
+    });
     assert!(matches!(told.ending, Ending::Capped(_)));
     assert_eq!(told.fake.asked(), []);
 }
@@ -173,7 +182,7 @@ fn a_bill_beyond_its_bound_stops_the_run() {
     let told = carry_out(capped(suite, 100_000, |_| 100), |_| {
         Reply::answer(20).billed(Usd(101))
     });
-    let reason = "a bill of $0.000000000101 exceeds the bound of $0.0000000001 that its price list and \
+    let reason = "v0: a bill of $0.000000000101 exceeds the bound of $0.0000000001 that its price list and \
                   token limit give";
     assert_eq!(told.ending, Ending::Hopeless(reason.to_owned()));
     assert!(told.samples().len() <= 3);
