@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{self, Verb};
+use crate::report::spend::By;
 use crate::suite::import::Origin;
 use crate::suite::parse_dollars;
 use crate::units::Usd;
@@ -39,6 +40,8 @@ enum VerbArgs {
     /// Check suites, or print the schema of suite files
     #[command(subcommand)]
     Suite(SuiteArgs),
+    /// What the runs of a project cost, by the ledger beside them
+    Spend(SpendArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
     Models(ModelsArgs),
     /// Make a suite of another tool's file
@@ -203,6 +206,47 @@ enum ModelsVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    bakeoff spend --since 7d --by model\n  \
+    bakeoff spend --endpoint vercel        # and what is left of the account\n  \
+    bakeoff spend a/reports b/reports --by project")]
+struct SpendArgs {
+    /// Folders that hold the runs
+    #[arg(value_name = "DIR", default_value = "reports")]
+    folders: Vec<PathBuf>,
+    /// Count only runs that began since: 12h, 7d, 4w, or a date (UTC)
+    #[arg(long, value_name = "SPAN|DATE")]
+    since: Option<command::spend::Since>,
+    /// What to sum by
+    #[arg(long, value_enum, default_value_t = ByArg::Suite)]
+    by: ByArg,
+    /// Sum the runs on the simulator instead, whose money is invented
+    #[arg(long)]
+    simulated: bool,
+    /// Also ask this endpoint what is left of the account
+    #[arg(short, long, value_name = "NAME|URL")]
+    endpoint: Option<String>,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ByArg {
+    /// The suite
+    Suite,
+    /// The model
+    Model,
+    /// The day, UTC
+    Day,
+    /// The folder of runs
+    Project,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
     bakeoff import jsonl questions.jsonl > mine.toml\n\n\
     What cannot be carried over is told on standard error, each with its line.")]
@@ -275,6 +319,20 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Suite(SuiteArgs::Schema {
             of: SchemaArg::Project,
         }) => Verb::ProjectSchema,
+        VerbArgs::Spend(args) => Verb::Spend(command::spend::Options {
+            folders: args.folders,
+            since: args.since,
+            by: match args.by {
+                ByArg::Suite => By::Suite,
+                ByArg::Model => By::Model,
+                ByArg::Day => By::Day,
+                ByArg::Project => By::Project,
+            },
+            simulated: args.simulated,
+            endpoint: args.endpoint,
+            project: args.project,
+            json: args.json,
+        }),
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
             what: match args.verb {
                 Some(ModelsVerb::Show { id }) => command::models::What::Show(id),

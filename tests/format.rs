@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     Amendment, Attempt, ClientSetting, EndpointRecord, ErrorReport, Failure, Flag, Gaps, Manifest,
     Outcome, PriceSource, Sample, Selection, Status, ToolCall, Usage,
@@ -293,6 +294,30 @@ fn sample() -> Sample {
     }
 }
 
+fn ledger_line(status: Status) -> LedgerLine {
+    let usd = Some(Usd(1));
+    LedgerLine {
+        version: LedgerLine::VERSION,
+        run: "r".to_owned(),
+        suite: "s".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        endpoint: "e".to_owned(),
+        simulated: true,
+        status,
+        models: vec![ModelSpending {
+            model: "m".parse().unwrap(),
+            requests: 1,
+            unknown: 1,
+            spent_usd: Usd(1),
+            list_usd: usd,
+            billed_usd: usd,
+            market_usd: usd,
+        }],
+        kept_usd: usd,
+        estimate_usd: usd,
+    }
+}
+
 fn header(path: &str) -> Names {
     let text = file(path);
     text.lines()
@@ -326,6 +351,11 @@ fn records_have_the_documented_keys() {
         of_amendment,
         "an amendment",
     );
+    let mut of_ledger = Names::new();
+    for status in [Status::Complete, Status::Incomplete("why".to_owned())] {
+        of_ledger.extend(stored(serde_json::to_value(ledger_line(status))));
+    }
+    assert_same(documented("`ledger.jsonl`"), of_ledger, "the ledger");
 }
 
 #[test]

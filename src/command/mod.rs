@@ -4,6 +4,7 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+mod bills;
 mod cap;
 mod catalogue;
 mod endpoint;
@@ -19,6 +20,7 @@ pub mod report;
 pub mod run;
 mod session;
 pub mod sim;
+pub mod spend;
 mod suite;
 
 use std::io::{self, IsTerminal, Write};
@@ -39,6 +41,8 @@ pub enum Verb {
     SuiteSchema,
     /// `bakeoff suite schema project`
     ProjectSchema,
+    /// `bakeoff spend`
+    Spend(spend::Options),
     /// `bakeoff models`
     Models(models::Options),
     /// `bakeoff import`
@@ -105,6 +109,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::SuiteCheck(files) => suite::check(&files),
         Verb::SuiteSchema => schema(&crate::suite::wire::suite_schema()),
         Verb::ProjectSchema => schema(&crate::suite::wire::project_schema()),
+        Verb::Spend(options) => spend::execute(&options),
         Verb::Models(options) => models::execute(&options),
         Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),

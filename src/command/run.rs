@@ -13,6 +13,7 @@ use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::Report;
 use crate::units::Usd;
 
+use super::bills::Missing;
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
@@ -175,9 +176,11 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
     let mut spending = Spending::default();
+    let mut missing = Missing::default();
     let ending = session.carry_out(job, &manifest.run, |event| {
         if let Event::Finished(sample) = &event {
             journal.append(sample)?;
+            missing.note(sample);
             remedies.add(sample, || job.explain(sample, opened));
         }
         job.count(&event, &mut spending);
@@ -192,18 +195,45 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
+    let amended = match &ending {
+        // Whoever stopped a run does not want to wait.
+        Ok(Ending::Interrupted) | Err(_) => Ok(()),
+        Ok(_) => amend(&run, opened, missing, &mut spending, options.quiet),
+    };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     let judged = close(&run, &journal, &manifest, options);
     remedies.tell(io::stderr());
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
     let judged = judged.map_err(|failure| kept(failure, &run))?;
+    amended.map_err(|failure| kept(failure, &run))?;
     entered.map_err(|error| kept(error.into(), &run))?;
     Ok(match ending {
         Ending::Interrupted => exit::INTERRUPTED,
         Ending::Complete if judged => exit::DONE,
         Ending::Complete | Ending::Capped(_) | Ending::Hopeless(_) => exit::INCOMPLETE,
     })
+}
+
+/// Looks up the bills that answers did not bring, and keeps them beside the samples.
+fn amend(
+    run: &Run,
+    opened: &Opened,
+    missing: Missing,
+    spending: &mut Spending,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let found = missing.look_up(opened, quiet)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut journal = run.amend()?;
+    for found in found {
+        journal.append(&found.amendment)?;
+        spending.add_bill(&found.model, &found.amendment, found.told);
+    }
+    journal.sync()?;
+    Ok(())
 }
 
 /// Settles the records of a run that has ended, makes its reports and shows them. Returns whether

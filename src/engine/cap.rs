@@ -101,6 +101,11 @@ impl Cap {
         }
     }
 
+    /// The limit.
+    pub const fn limit(&self) -> Usd {
+        self.limit
+    }
+
     /// What is spent at most: settled bills, what is kept for unknown ones, and what is under way.
     pub fn spent_at_most(&self) -> Usd {
         self.state().budget.committed()

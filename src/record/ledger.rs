@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ModelId, Usd};
 
 use super::journal::{Entry, JournalError, Reader, Writer};
-use super::{Outcome, Sample, Status, Unsound};
+use super::{Amendment, Outcome, Sample, Status, Unsound};
 
 /// One line of `ledger.jsonl`. Absent means not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,34 @@ impl Spending {
         model.requests += 1;
         match spent {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
-            None => model.unknown += u64::from(outcome.answered()),
+            None => model.unknown += u64::from(!turned_down(outcome)),
+        }
+    }
+
+    /// Adds a bill that was looked up later, of a trial that had none. What was told before, its list price
+    /// perhaps, is counted already; the larger of both stays.
+    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, told_before: Option<Usd>) {
+        let model = self.of(model);
+        let told = [amendment.billed_usd, amendment.market_usd];
+        let Some(most) = told.into_iter().flatten().max() else {
+            return;
+        };
+        match told_before {
+            Some(before) => {
+                model.spent_usd = sum(model.spent_usd, Usd(most.0 - before.0).max(Usd::ZERO))
+            }
+            None => {
+                model.spent_usd = sum(model.spent_usd, most);
+                model.unknown = model.unknown.saturating_sub(1);
+            }
+        }
+        for (total, cost) in [
+            (&mut model.billed_usd, amendment.billed_usd),
+            (&mut model.market_usd, amendment.market_usd),
+        ] {
+            if let Some(cost) = cost {
+                *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
+            }
         }
     }
 
@@ -164,6 +191,20 @@ impl Spending {
         };
         self.0.entry(model.clone()).or_insert_with(new)
     }
+}
+
+/// The same as [`Outcome::costs_nothing`], where the status is not known.
+fn turned_down(outcome: Outcome) -> bool {
+    outcome.costs_nothing(None)
+        || matches!(
+            outcome,
+            Outcome::RateLimited
+                | Outcome::Unauthorized
+                | Outcome::PaymentRequired
+                | Outcome::Forbidden
+                | Outcome::ModelNotFound
+                | Outcome::Rejected
+        )
 }
 
 fn sum(a: Usd, b: Usd) -> Usd {

@@ -12,6 +12,7 @@ mod hlog;
 mod json;
 mod markdown;
 mod problems;
+pub mod spend;
 mod table;
 mod terminal;
 #[cfg(test)]

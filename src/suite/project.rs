@@ -119,17 +119,17 @@ pub fn parse_project(text: &str) -> Result<Project, Problems> {
         let confirm_above = table
             .field("confirm_above")
             .and_then(|value| dollars(&value, limits::SUM_USD));
+        let budget = match table.field("budget") {
+            Some(value) => value.table("a budget", budget),
+            None => Some(Budget::default()),
+        };
         let profiles = match table.field("endpoints") {
             Some(endpoints) => endpoints.free_table(profiles)??,
             None => BTreeMap::new(),
         };
-        let budget = match table.field("budget") {
-            Some(value) => value.table("a budget", budget)?,
-            None => Budget::default(),
-        };
         Some(Project {
             confirm_above,
-            budget,
+            budget: budget?,
             profiles,
         })
     })

@@ -60,8 +60,7 @@ pub struct SuiteFile {
     /// The most attempts that one request may take, retries included.
     #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
-    /// The most that a run may cost in USD, such as `"$0.50"`: nothing is sent whose worst case is above
-    /// what is left. Needs a price and `max_tokens` for every model. Default: no limit.
+    /// The most that a run may cost in USD, such as `"$0.50"`. Needs `max_tokens`. Default: no limit.
     pub max_cost: Option<Decimal>,
     /// Prompt caches: `as-is` leaves them alone, `bust` opens the system text of every trial with a
     /// number of its own, `warm` sends an untimed request before each trial, which is paid for.
@@ -344,15 +343,13 @@ pub struct ProjectFile {
     pub endpoints: Option<BTreeMap<String, EndpointTable>>,
 }
 
-/// Caps of every run of the project. Of these, the suite's `max_cost` and `--max-cost` the smallest
-/// holds.
+/// Caps of every run. Of these, the suite's and `--max-cost` the smallest holds.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct BudgetTable {
     /// The most that one run may cost in USD, such as `"$0.50"`. Default: no limit.
     pub max_cost_per_run: Option<Decimal>,
-    /// The most that all runs of a day (UTC) may cost together, by the ledger in the folder of runs.
-    /// Default: no limit.
+    /// The most that all runs of a day (UTC) may cost together, by their ledger. Default: no limit.
     pub max_cost_per_day: Option<Decimal>,
 }
 
