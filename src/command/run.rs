@@ -127,7 +127,9 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     let session = Session::open(job, opened)?;
     let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
     let mut samples = Vec::new();
+    let mut spending = Spending::default();
     let ending = session.carry_out(job, "verify", |event| {
+        job.count(&event, &mut spending);
         progress.update(&event, &mut io::stderr());
         if let Event::Finished(sample) = event {
             samples.push(*sample);
@@ -135,6 +137,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
         Ok(())
     })?;
     progress.end();
+    enter_verified(job, opened, spending, options)?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = io::stdout().lock();
     let incomplete = samples
@@ -160,6 +163,24 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
         _ if answered == planned && told == 0 => exit::DONE,
         _ => exit::INCOMPLETE,
     })
+}
+
+/// Keeps what a try has cost, where it was real money: it leaves nothing else.
+fn enter_verified(
+    job: &Job,
+    opened: &Opened,
+    spending: Spending,
+    options: &Options,
+) -> Result<(), Failure> {
+    if opened.record.world.is_some() {
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now();
+    let mut manifest = job.manifest(opened, run_name(now, unforeseen()?), now);
+    manifest.status = Status::Incomplete("--verify".to_owned());
+    std::fs::create_dir_all(&options.output)?;
+    ledger::append(&options.output, &job.ledger_line(&manifest, spending))?;
+    Ok(())
 }
 
 /// The whole run: asks, records, reports.

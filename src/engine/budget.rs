@@ -94,6 +94,7 @@ impl Budget {
     /// # Errors
     /// Where the bill is above the reservation: the bound does not hold, and nothing further may be begun
     /// on its word.
+    #[allow(clippy::needless_pass_by_value)] // Taken, so that it is settled once.
     pub(super) fn settle(
         &mut self,
         reservation: Reservation,

@@ -52,6 +52,7 @@ struct WireGeneration {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names)] // The names are the wire's.
 struct WireBill {
     #[serde(default)]
     total_cost: Amount,

@@ -155,14 +155,10 @@ impl Spending {
         let Some(most) = told.into_iter().flatten().max() else {
             return;
         };
-        match told_before {
-            Some(before) => {
-                model.spent_usd = sum(model.spent_usd, Usd(most.0 - before.0).max(Usd::ZERO))
-            }
-            None => {
-                model.spent_usd = sum(model.spent_usd, most);
-                model.unknown = model.unknown.saturating_sub(1);
-            }
+        let more = Usd(most.0 - told_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
+        model.spent_usd = sum(model.spent_usd, more);
+        if told_before.is_none() {
+            model.unknown = model.unknown.saturating_sub(1);
         }
         for (total, cost) in [
             (&mut model.billed_usd, amendment.billed_usd),

@@ -11,7 +11,7 @@ use crate::suite::CacheMode;
 use crate::units::Usd;
 
 /// A virtual time after which a run that has not ended waits for what never comes.
-const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3_600);
+const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
 /// The bound of each prompt's requests, the same for every variant: `of_prompt`; of warm-ups, 10.
 fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> Orders {
