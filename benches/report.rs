@@ -191,6 +191,7 @@ fn manifest() -> Manifest {
         keep_answers: true,
         gate: None,
         max_attempts: 1,
+        max_cost: None,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(1000),
             headers_ns: Nanos::from_millis(1000),

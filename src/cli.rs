@@ -17,7 +17,10 @@ use clap_mangen::Man;
 use crate::command::pages::Page;
 use crate::command::schema::Shape;
 use crate::command::{self, Verb};
+use crate::report::spend::By;
 use crate::suite::import::Origin;
+use crate::suite::parse_dollars;
+use crate::units::Usd;
 
 use judging::{AcceptArgs, CompareArgs, HistoryArgs};
 use runs::{RunsArgs, runs_options};
@@ -64,6 +67,8 @@ enum VerbArgs {
     /// Check suites
     #[command(subcommand)]
     Suite(SuiteArgs),
+    /// What the runs of a project cost, by the ledger beside them
+    Spend(SpendArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
     Models(ModelsArgs),
     /// Make a suite of another tool's file
@@ -156,6 +161,9 @@ struct RunArgs {
     /// Look after whole rounds, and end when every primary comparison with the reference is decided
     #[arg(long, conflicts_with_all = ["verify", "history"])]
     until_decided: bool,
+    /// The most that the run may cost, in USD; of several caps the smallest holds
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    max_cost: Option<Usd>,
     /// Print the plan and how long it would take; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
@@ -321,6 +329,47 @@ enum ModelsVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    bakeoff spend --since 7d --by model\n  \
+    bakeoff spend --endpoint vercel        # and what is left of the account\n  \
+    bakeoff spend a/reports b/reports --by project")]
+struct SpendArgs {
+    /// Folders that hold the runs
+    #[arg(value_name = "DIR", default_value = "reports")]
+    folders: Vec<PathBuf>,
+    /// Count only runs that began since: 12h, 7d, 4w, or a date (UTC)
+    #[arg(long, value_name = "SPAN|DATE")]
+    since: Option<command::spend::Since>,
+    /// What to sum by
+    #[arg(long, value_enum, default_value_t = ByArg::Suite)]
+    by: ByArg,
+    /// Sum the runs on the simulator instead, whose money is invented
+    #[arg(long)]
+    simulated: bool,
+    /// Also ask this endpoint what is left of the account
+    #[arg(short, long, value_name = "NAME|URL")]
+    endpoint: Option<String>,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ByArg {
+    /// The suite
+    Suite,
+    /// The model
+    Model,
+    /// The day, UTC
+    Day,
+    /// The folder of runs
+    Project,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
     bakeoff import jsonl questions.jsonl > mine.toml\n\n\
     What cannot be carried over is told on standard error, each with its line.")]
@@ -400,6 +449,20 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Suite(SuiteArgs::Check { files, json }) => {
             Verb::SuiteCheck(command::suite::Options { files, json })
         }
+        VerbArgs::Spend(args) => Verb::Spend(command::spend::Options {
+            folders: args.folders,
+            since: args.since,
+            by: match args.by {
+                ByArg::Suite => By::Suite,
+                ByArg::Model => By::Model,
+                ByArg::Day => By::Day,
+                ByArg::Project => By::Project,
+            },
+            simulated: args.simulated,
+            endpoint: args.endpoint,
+            project: args.project,
+            json: args.json,
+        }),
         VerbArgs::Schema { shape } => Verb::Schema(shape),
         VerbArgs::Completions { shell } => Verb::Pages(command::pages::Options {
             pages: vec![completions(shell)],
@@ -470,6 +533,15 @@ fn manual() -> Vec<Page> {
     pages
 }
 
+/// A sum of money that can be a cap.
+fn dollars(text: &str) -> Result<Usd, String> {
+    let usd = parse_dollars(text).map_err(|error| error.to_string())?;
+    if usd < Usd::ZERO {
+        return Err("a cap is at least $0".to_owned());
+    }
+    Ok(usd)
+}
+
 fn run_options(args: RunArgs) -> command::run::Options {
     command::run::Options {
         suite: args.suite,
@@ -487,6 +559,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         history: args.history,
         environment: args.environment,
         until_decided: args.until_decided,
+        max_cost: args.max_cost,
         mode: match (args.list, args.verify) {
             (true, _) => command::run::Mode::List,
             (false, true) => command::run::Mode::Verify,
@@ -513,6 +586,7 @@ fn estimate_options(args: EstimateArgs) -> command::estimate::Options {
             salt: None,
             output: args.output,
             project: args.project,
+            max_cost: None,
             history: None,
             environment: None,
             until_decided: false,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
     EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
@@ -181,6 +182,7 @@ fn suite() -> Suite {
         keep_answers: true,
         gate: Some(gate()),
         max_attempts: 1,
+        max_cost: Some(bakeoff::units::Usd(1)),
         timeouts: Timeouts {
             connect_ns: second,
             headers_ns: second,
@@ -388,6 +390,30 @@ fn history_run() -> HistoryRun {
     }
 }
 
+fn ledger_line(status: Status) -> LedgerLine {
+    let usd = Some(Usd(1));
+    LedgerLine {
+        version: LedgerLine::VERSION,
+        run: "r".to_owned(),
+        suite: "s".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        endpoint: "e".to_owned(),
+        simulated: true,
+        status,
+        models: vec![ModelSpending {
+            model: "m".parse().unwrap(),
+            requests: 1,
+            unknown: 1,
+            spent_usd: Usd(1),
+            list_usd: usd,
+            billed_usd: usd,
+            market_usd: usd,
+        }],
+        kept_usd: usd,
+        estimate_usd: usd,
+    }
+}
+
 fn header(path: &str) -> Names {
     let text = file(path);
     text.lines()
@@ -421,6 +447,11 @@ fn records_have_the_documented_keys() {
         of_amendment,
         "an amendment",
     );
+    let mut of_ledger = Names::new();
+    for status in [Status::Complete, Status::Incomplete("why".to_owned())] {
+        of_ledger.extend(stored(serde_json::to_value(ledger_line(status))));
+    }
+    assert_same(documented("`ledger.jsonl`"), of_ledger, "the ledger");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 22] = [
+const CALLS: [(&str, i32, Shape); 23] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -67,6 +67,7 @@ const CALLS: [(&str, i32, Shape); 22] = [
     ),
     ("history past.jsonl --json", 0, Shape::Trends),
     ("estimate suite.toml --json", 0, Shape::Estimate),
+    ("spend --simulated --json", 0, Shape::Spent),
     (
         "size suite.toml --detect 30% --from reports/suite/latest --json",
         0,

@@ -156,12 +156,13 @@ fn the_reader_knows_the_documented_keys() {
     }
 
     let project = format!(
-        "{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1\n\
+        "{FOREIGN} = 1\n[budget]\n{FOREIGN} = 1\n[endpoints.own]\n{FOREIGN} = 1\n[[endpoints.own.prices]]\n{FOREIGN} = 1\n\
          [[endpoints.own.surcharges]]\n{FOREIGN} = 1"
     );
     let schema = wire::project_schema();
     for (what, table) in [
         ("the project file", ""),
+        ("a budget", "/definitions/BudgetTable"),
         ("an endpoint", "/definitions/EndpointTable"),
         ("a price", "/definitions/PriceTable"),
         ("a surcharge", "/definitions/SurchargeTable"),

@@ -110,6 +110,7 @@ pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> M
         stream: true,
         keep_answers: true,
         gate: None,
+        max_cost: None,
         cache: bakeoff::suite::CacheMode::AsIs,
         max_attempts: 1,
         timeouts: Timeouts {

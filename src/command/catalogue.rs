@@ -25,7 +25,7 @@ const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest that a look-up waits for an answer: lists of a megabyte come over slow lines too.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest that a run waits: it can do without the list.
-const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
 /// Ids of other models that are offered for one that does not exist.
 pub(super) const NEAREST_TOLD: usize = 3;
 /// Variable that names the folder of the cache.

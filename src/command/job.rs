@@ -5,16 +5,20 @@
 //! Invariant: what is made here depends on nothing that happens during the run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::engine::{self, Orders, Pace};
+use crate::engine::{self, Cap, Event, Orders, Pace};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
     ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
     UntilDecided,
 };
-use crate::suite::{CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select};
+use crate::suite::{
+    Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
+};
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
@@ -30,6 +34,8 @@ pub(super) struct Asked {
     pub(super) profile: Profile,
     /// Expected cost above which a person is asked before the run.
     pub(super) confirm_above: Option<Usd>,
+    /// What the project may spend.
+    pub(super) budget: Budget,
     selection: Selection,
     /// The user's label of where the run is made.
     environment: Option<String>,
@@ -42,6 +48,8 @@ pub(super) struct Job {
     pub(super) asked: Asked,
     /// Own prices already laid over the others.
     known: Known,
+    /// What may be spent; absent: without a limit.
+    pub(super) cap: Option<Arc<Cap>>,
 }
 
 impl Asked {
@@ -80,6 +88,7 @@ impl Asked {
             plan,
             profile,
             confirm_above: project.confirm_above,
+            budget: project.budget,
             selection: Selection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
@@ -126,6 +135,7 @@ impl Job {
         Self {
             asked,
             known: Known { prices, ..known },
+            cap: None,
         }
     }
 
@@ -151,6 +161,11 @@ impl Job {
         self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
+    /// What models cost, own prices included.
+    pub(super) fn prices(&self) -> &Catalog {
+        &self.known.prices
+    }
+
     /// Requests that can be in flight at once.
     pub(super) fn lanes(&self) -> usize {
         self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
@@ -169,16 +184,50 @@ impl Job {
             wording: profile.wording,
             pace: Pace::new(self.pacer()),
             looks: self.asked.looks.clone(),
+            cap: self.cap.clone(),
         }
+    }
+
+    /// Counts what an event says was spent.
+    pub(super) fn count(&self, event: &Event, spending: &mut Spending) {
+        match event {
+            Event::Finished(sample) => spending.add_sample(sample),
+            Event::WarmedUp {
+                variant,
+                outcome,
+                spent,
+            } => {
+                let model = &self.asked.suite.variants[*variant].model;
+                spending.add_untimed(model, *outcome, *spent);
+            }
+            _ => {}
+        }
+    }
+
+    /// The line of the ledger of a run that has ended.
+    pub(super) fn ledger_line(&self, manifest: &Manifest, spending: Spending) -> LedgerLine {
+        let mut line = LedgerLine {
+            version: LedgerLine::VERSION,
+            run: manifest.run.clone(),
+            suite: manifest.suite.name.clone(),
+            started_at: manifest.started_at,
+            endpoint: manifest.endpoint.name.clone(),
+            simulated: manifest.endpoint.world.is_some(),
+            status: manifest.status.clone(),
+            models: spending.into_models(),
+            kept_usd: None,
+            estimate_usd: manifest
+                .estimate
+                .as_ref()
+                .and_then(|told| told.expected_usd),
+        };
+        let kept = |cap: &Arc<Cap>| Usd(cap.spent_at_most().0 - line.spent().0);
+        line.kept_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
+        line
     }
 
     fn pacer(&self) -> Pacer {
         Pacer::new(&self.asked.suite, &self.asked.profile.limits)
-    }
-
-    /// Prices, own ones laid over the others.
-    pub(super) fn prices(&self) -> &Catalog {
-        &self.known.prices
     }
 
     pub(super) fn prompt_digests(&self) -> Vec<String> {

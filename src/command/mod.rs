@@ -6,6 +6,8 @@
 
 pub mod accept;
 mod baseline;
+mod bills;
+mod cap;
 mod catalogue;
 pub mod compare;
 mod endpoint;
@@ -32,6 +34,7 @@ pub mod schema;
 mod session;
 pub mod sim;
 pub mod size;
+pub mod spend;
 pub mod suite;
 
 use rand::TryRng;
@@ -59,6 +62,8 @@ pub enum Verb {
     Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(suite::Options),
+    /// `bakeoff spend`
+    Spend(spend::Options),
     /// `bakeoff models`
     Models(models::Options),
     /// `bakeoff runs`
@@ -140,6 +145,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::History(options) => history::execute(&options),
         Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(options) => suite::check(&options),
+        Verb::Spend(options) => spend::execute(&options),
         Verb::Models(options) => models::execute(&options),
         Verb::Runs(options) => runs::execute(&options),
         Verb::Init(options) => init::execute(&options),

@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
+use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
+use crate::units::Usd;
 use crate::verdict::Passing;
 
 use super::baseline::Baseline;
+use super::bills::Missing;
 use super::catalogue::Known;
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
@@ -24,7 +27,7 @@ use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, estimate, exit, foresight, github, print_json, report, unforeseen};
+use super::{Failure, cap, estimate, exit, foresight, github, print_json, report, unforeseen};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -45,6 +48,7 @@ pub struct Options {
     pub history: Option<PathBuf>,
     pub environment: Option<String>,
     pub until_decided: bool,
+    pub max_cost: Option<Usd>,
     pub mode: Mode,
     pub quiet: bool,
     pub json: bool,
@@ -79,7 +83,21 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return list(&asked, options.json);
     }
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
-    let job = Job::new(asked, Known::of(&opened)?);
+    let mut job = Job::new(asked, Known::of(&opened)?);
+    let simulated = opened.record.world.is_some();
+    let limit = cap::smallest(
+        &job.asked.suite,
+        options.max_cost,
+        &job.asked.budget,
+        || cap::spent_today(options, simulated),
+    )?;
+    if let Some(limit) = limit {
+        let (cap, notes) = cap::of(&job, &opened, limit)?;
+        job.cap = Some(cap);
+        if !options.quiet {
+            tell_before(&notes)?;
+        }
+    }
     if !options.quiet {
         tell_before(&job.notes())?;
         tell_before(&foresight::lines(
@@ -118,7 +136,9 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     let session = Session::open(job, opened)?;
     let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
     let mut samples = Vec::new();
+    let mut spending = Spending::default();
     let ending = session.carry_out(job, "verify", |event| {
+        job.count(&event, &mut spending);
         progress.update(&event, &mut io::stderr());
         if let Event::Finished(sample) = event {
             samples.push(*sample);
@@ -126,6 +146,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
         Ok(ControlFlow::Continue(()))
     })?;
     progress.end();
+    enter_verified(job, opened, spending, options)?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = io::stdout().lock();
     let incomplete = samples.iter().filter_map(|sample| {
@@ -164,6 +185,24 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     })
 }
 
+/// Keeps what a try has cost, where it was real money: it leaves nothing else.
+fn enter_verified(
+    job: &Job,
+    opened: &Opened,
+    spending: Spending,
+    options: &Options,
+) -> Result<(), Failure> {
+    if opened.record.world.is_some() {
+        return Ok(());
+    }
+    let now = jiff::Timestamp::now();
+    let mut manifest = job.manifest(opened, run_name(now, unforeseen()?), now);
+    manifest.status = Status::Incomplete("--verify".to_owned());
+    std::fs::create_dir_all(&options.output)?;
+    ledger::append(&options.output, &job.ledger_line(&manifest, spending))?;
+    Ok(())
+}
+
 /// The whole run: asks, records, reports.
 fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let suite = &job.asked.suite;
@@ -186,11 +225,14 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
     let mut looking = Looking::of(&manifest);
+    let mut spending = Spending::default();
+    let mut missing = Missing::default();
     let ending = session.carry_out(job, &manifest.run, |event| {
         let mut going_on = ControlFlow::Continue(());
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
                 journal.append(sample)?;
+                missing.note(sample);
                 estimated.add(sample);
                 remedies.add(sample, || job.explain(sample, opened));
                 if let Some(looking) = looking {
@@ -204,6 +246,7 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
             }
             _ => {}
         }
+        job.count(&event, &mut spending);
         progress.update(&event, &mut io::stderr());
         Ok(going_on)
     });
@@ -211,6 +254,12 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     // Whatever happened, what is finished is kept, and the folder says how it went.
     settle(&mut manifest, &ending);
     manifest.estimate = Some(estimated);
+    let amended = match &ending {
+        // Whoever stopped a run does not want to wait.
+        Ok(Ending::Interrupted) | Err(_) => Ok(()),
+        Ok(_) => amend(&run, opened, missing, &mut spending, options.quiet),
+    };
+    let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
     remedies.tell(io::stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
@@ -219,6 +268,8 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
     let found = told.map_err(|failure| kept(failure, &run))?;
+    amended.map_err(|failure| kept(failure, &run))?;
+    entered.map_err(|error| kept(error.into(), &run))?;
     Ok(Outcome {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
@@ -233,7 +284,7 @@ fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
     manifest.status = match ending {
         Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
-        Ok(Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => Status::Incomplete(failure.to_string()),
     };
     if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
@@ -242,6 +293,27 @@ fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
         let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
         manifest.planned_trials = u64::from(*round) * trials_a_round;
     }
+}
+
+/// Looks up the bills that answers did not bring, and keeps them beside the samples.
+fn amend(
+    run: &Run,
+    opened: &Opened,
+    missing: Missing,
+    spending: &mut Spending,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let found = missing.look_up(opened, quiet)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut journal = run.amend()?;
+    for found in found {
+        journal.append(&found.amendment)?;
+        spending.add_bill(&found.model, &found.amendment, found.told);
+    }
+    journal.sync()?;
+    Ok(())
 }
 
 /// What the reports of a run found out.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::{ModelShownDocument, ModelsDocument};
 use crate::plan::PlanDocument;
+use crate::report::spend::SpentDocument;
 use crate::report::{
     Document, EstimateDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
     VerdictsDocument, VerificationDocument,
@@ -49,11 +50,13 @@ pub enum Shape {
     Trends,
     /// `estimate --json`.
     Estimate,
+    /// `spend --json`.
+    Spent,
 }
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -69,6 +72,7 @@ impl Shape {
         Self::Accepted,
         Self::Trends,
         Self::Estimate,
+        Self::Spent,
     ];
 
     /// Its name on the command line, and of its file under `docs/schemas/`.
@@ -89,6 +93,7 @@ impl Shape {
             Self::Accepted => "accepted",
             Self::Trends => "trends",
             Self::Estimate => "estimate",
+            Self::Spent => "spend",
         }
     }
 
@@ -110,6 +115,7 @@ impl Shape {
             Self::Accepted => "what `accept --json` prints",
             Self::Trends => "what `history --json` prints",
             Self::Estimate => "what `estimate --json` prints",
+            Self::Spent => "what `spend --json` prints",
         }
     }
 
@@ -135,6 +141,7 @@ impl Shape {
             Self::Accepted => printed_schema::<Done<'_>>("A run that joined a history"),
             Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
             Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
+            Self::Spent => printed_schema::<SpentDocument<'_>>("What runs cost"),
         }
     }
 }

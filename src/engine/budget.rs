@@ -8,7 +8,7 @@ use crate::units::Usd;
 
 /// Money of one run, never negative.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub(super) struct Budget {
     cap: Usd,
     spent: Usd,
     reserved: Usd,
@@ -18,11 +18,20 @@ pub struct Budget {
 /// copied, so that it is settled once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a reservation that is dropped is never given back"]
-pub struct Reservation(Usd);
+pub(super) struct Reservation(Usd);
+
+impl Reservation {
+    /// Takes a part out of it, to be settled by itself; all of it where it is not that much.
+    pub(super) fn split(&mut self, part: Usd) -> Self {
+        let part = part.max(Usd::ZERO).min(self.0);
+        self.0 = Usd(self.0.0 - part.0);
+        Self(part)
+    }
+}
 
 /// Whether something can be begun.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Reserved {
+pub(super) enum Reserved {
     /// Its worst case is set aside.
     Now(Reservation),
     /// Not while so much else is under way: what is settled may leave room.
@@ -33,7 +42,7 @@ pub enum Reserved {
 
 /// What a thing cost in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bill {
+pub(super) enum Bill {
     /// Exactly this.
     Known(Usd),
     /// Nobody can say: a deadline passed, a connection broke. The reservation counts as spent.
@@ -45,16 +54,16 @@ pub enum Bill {
 #[error(
     "a bill of ${billed} exceeds the bound of ${bound} that its price list and token limit give"
 )]
-pub struct BeyondBound {
+pub(super) struct BeyondBound {
     /// What was billed.
-    pub billed: Usd,
+    pub(super) billed: Usd,
     /// What was reserved.
-    pub bound: Usd,
+    pub(super) bound: Usd,
 }
 
 impl Budget {
     /// A budget of which nothing is spent.
-    pub fn new(cap: Usd) -> Self {
+    pub(super) fn new(cap: Usd) -> Self {
         Self {
             cap: cap.max(Usd::ZERO),
             spent: Usd::ZERO,
@@ -63,7 +72,7 @@ impl Budget {
     }
 
     /// Sets the worst case of something aside, if it fits. An amount below 0 counts as 0.
-    pub fn reserve(&mut self, worst: Usd) -> Reserved {
+    pub(super) fn reserve(&mut self, worst: Usd) -> Reserved {
         let worst = worst.max(Usd::ZERO);
         let fits = |already: Option<Usd>| {
             already
@@ -85,11 +94,12 @@ impl Budget {
     /// # Errors
     /// Where the bill is above the reservation: the bound does not hold, and nothing further may be begun
     /// on its word.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "taken, so that it is settled once"
-    )]
-    pub fn settle(&mut self, reservation: Reservation, bill: Bill) -> Result<(), BeyondBound> {
+    #[allow(clippy::needless_pass_by_value)] // Taken, so that it is settled once.
+    pub(super) fn settle(
+        &mut self,
+        reservation: Reservation,
+        bill: Bill,
+    ) -> Result<(), BeyondBound> {
         let Reservation(bound) = reservation;
         let cost = match bill {
             Bill::Known(cost) => cost.max(Usd::ZERO),
@@ -106,8 +116,13 @@ impl Budget {
         Ok(())
     }
 
+    /// Spent, kept because nobody can say what was billed, or still set aside.
+    pub(super) const fn committed(&self) -> Usd {
+        Usd(self.spent.0.saturating_add(self.reserved.0))
+    }
+
     /// Spent, or kept because nobody can say what was billed.
-    pub const fn spent(&self) -> Usd {
+    pub(super) const fn spent(&self) -> Usd {
         self.spent
     }
 }

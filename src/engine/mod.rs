@@ -7,19 +7,22 @@
 
 mod budget;
 mod cache;
+mod cap;
 mod event;
 mod orders;
 mod pace;
 mod retry;
 mod run;
 mod trial;
+mod worst;
 
 #[cfg(test)]
 mod tests;
 
-pub use budget::{BeyondBound, Bill, Budget, Reservation, Reserved};
+pub use cap::Cap;
 pub use event::Event;
 pub use orders::{Ask, GoOn, Orders, Stop};
 pub use pace::Pace;
 pub use run::{Ending, run};
 pub use trial::unsayable;
+pub use worst::{Bounded, Worst};

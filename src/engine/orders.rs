@@ -1,7 +1,9 @@
 //! What a run is given: whom to ask, what to ask, and how it is told to stop.
 //!
 //! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
-//! while a run goes on, but for what was counted against limits.
+//! while a run goes on, but for what was counted against limits and the cap.
+
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,6 +13,7 @@ use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
+use super::cap::Cap;
 use super::pace::Pace;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
@@ -51,6 +54,8 @@ pub struct Orders {
     pub pace: Pace,
     /// Rounds after which the run asks whether to go on, where any are left. Empty: it never asks.
     pub looks: Vec<u32>,
+    /// What may be spent; absent: without a limit.
+    pub cap: Option<Arc<Cap>>,
 }
 
 /// The request to stop: `true` once someone wants the run to end.

@@ -10,10 +10,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::plan::Slot;
 use crate::record::Outcome;
 use crate::units::Nanos;
 
 use super::cache;
+use super::cap::{Afforded, Purse};
 use super::event::Event;
 use super::orders::{Ask, GoOn, Orders, Stop, stopped};
 use super::trial::{self, Ready, Start};
@@ -36,6 +38,8 @@ pub enum Ending {
     },
     /// Someone asked it to stop.
     Interrupted,
+    /// The cap leaves less than the next slot can cost, in these words; what was under way has ended.
+    Capped(String),
     /// Going on made no sense, for this reason.
     Hopeless(String),
 }
@@ -51,7 +55,11 @@ pub async fn run<A: Ask>(
     mut go_on: GoOn,
 ) -> Ending {
     tokio::select! {
-        () = trial::warm_up(&asker, &orders, &events) => {}
+        afforded = trial::warm_up(&asker, &orders, &events) => if !afforded {
+            let reason = orders.cap.as_ref().map_or_else(String::new, |cap| cap.reached());
+            let _ = events.send(Event::Stopping(reason.clone())).await;
+            return Ending::Capped(reason);
+        },
         () = stopped(&mut stop) => return Ending::Interrupted,
     }
     let mut flying = JoinSet::new();
@@ -59,9 +67,11 @@ pub async fn run<A: Ask>(
     let reason = match &ending {
         Ending::Complete | Ending::Decided { .. } => None,
         Ending::Interrupted => Some(INTERRUPTED.to_owned()),
-        Ending::Hopeless(reason) => Some(reason.clone()),
+        Ending::Capped(reason) | Ending::Hopeless(reason) => Some(reason.clone()),
     };
-    let grace = reason.is_some().then(|| Instant::now() + GRACE);
+    // What a cap has room for is paid for: it may end in its own time.
+    let hurry = matches!(ending, Ending::Interrupted | Ending::Hopeless(_));
+    let grace = hurry.then(|| Instant::now() + GRACE);
     if let Some(reason) = reason {
         // A closed channel means that nobody listens any more; the run still ends in order.
         let _ = events.send(Event::Stopping(reason)).await;
@@ -99,7 +109,11 @@ async fn start_slots<A: Ask>(
                 () = stopped(stop) => return Ending::Interrupted,
             }
         }
-        let trials = trial::of_slot(orders, &slot);
+        let purses = match afford(orders, &slot, flying, stop).await {
+            Ok(purses) => purses,
+            Err(ending) => return ending,
+        };
+        let trials = trial::of_slot(orders, &slot, purses);
         let loads: Vec<_> = trials.iter().map(|ready| ready.load(orders)).collect();
         // A place is free: but for a limit the slot would start now.
         let due = asker.now();
@@ -146,6 +160,39 @@ async fn look(
         biased;
         () = stopped(stop) => Some(Ending::Interrupted),
         told = go_on.recv() => (told == Some(false)).then_some(Ending::Decided { round }),
+    }
+}
+
+/// Sets aside what the slot can cost, where the run has a cap; waits while what is under way may leave
+/// enough.
+async fn afford(
+    orders: &Orders,
+    slot: &Slot,
+    flying: &mut JoinSet<Option<String>>,
+    stop: &mut Stop,
+) -> Result<Vec<Purse>, Ending> {
+    let Some(cap) = &orders.cap else {
+        return Ok(Vec::new());
+    };
+    loop {
+        if let Some(reason) = cap.beyond() {
+            return Err(Ending::Hopeless(reason));
+        }
+        match cap.afford(slot) {
+            Afforded::Now(purses) => return Ok(purses),
+            Afforded::Never => return Err(Ending::Capped(cap.reached())),
+            Afforded::Later => {}
+        }
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return Err(Ending::Interrupted),
+            Some(ended) = flying.join_next() => {
+                if let Ok(Some(reason)) = ended {
+                    return Err(Ending::Hopeless(reason));
+                }
+            }
+            () = cap.settled() => {}
+        }
     }
 }
 
@@ -196,7 +243,9 @@ async fn land(
                 let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
             ended = ended => match ended {
-                Some(Ok(Some(reason))) if ending == Ending::Complete => {
+                Some(Ok(Some(reason)))
+                    if matches!(ending, Ending::Complete | Ending::Capped(_)) =>
+                {
                     ending = Ending::Hopeless(reason);
                 }
                 Some(_) => {}
@@ -247,7 +296,8 @@ async fn carry_out<A: Ask>(
     while let Some(ended) = sent.join_next().await {
         outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
     }
-    hopeless(&outcomes)
+    let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
+    beyond.or_else(|| hopeless(&outcomes))
 }
 
 /// A whole slot that failed for want of a key, of money or of a connection (after its retries)

@@ -20,6 +20,7 @@ use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
 use crate::units::{Nanos, Usd};
 
 use super::cache;
+use super::cap::{Afforded, Cap, Purse, Stake, bill_of};
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
@@ -49,6 +50,8 @@ impl Start {
 pub(super) struct Ready {
     trial: Trial,
     body: Vec<u8>,
+    /// What is set aside for its attempts, where the run has a cap.
+    purse: Option<Purse>,
 }
 
 impl Ready {
@@ -92,7 +95,8 @@ impl Ready {
         orders: &Orders,
         outgoing: Outgoing,
     ) -> (Recording, Reading) {
-        answer(asker, orders, self.asks(orders).1, outgoing).await
+        let stake = self.purse.as_ref().map(Purse::stake);
+        answer(asker, orders, self.trial.variant, outgoing, stake).await
     }
 }
 
@@ -105,23 +109,32 @@ fn load(orders: &Orders, prompt: &Prompt, variant: usize) -> Load {
     }
 }
 
-/// The trials of a slot in the order in which they are sent, requests built.
-pub(super) fn of_slot(orders: &Orders, slot: &Slot) -> Vec<Ready> {
+/// The trials of a slot in the order in which they are sent, requests built. `purses`: one for each
+/// where the run has a cap, else none.
+pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<Ready> {
     let prompt = &orders.suite.prompts[slot.prompt];
+    let mut purses = purses.into_iter();
     let ready = |trial: Trial| {
         let variant = &orders.suite.variants[trial.variant];
         let mut messages = orders.suite.messages_of(prompt, variant);
         if orders.suite.cache == CacheMode::Bust {
             cache::bust(&mut messages, &orders.run, trial.number);
         }
-        let body = body(orders, prompt, variant, &messages);
-        Ready { trial, body }
+        let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
+        let purse = purses.next();
+        Ready { trial, body, purse }
     };
     slot.trials().map(ready).collect()
 }
 
-fn body(orders: &Orders, prompt: &Prompt, variant: &Variant, messages: &[Message]) -> Vec<u8> {
-    worded(&orders.suite, prompt, variant, messages, orders.wording)
+pub(super) fn body(
+    suite: &Suite,
+    prompt: &Prompt,
+    variant: &Variant,
+    messages: &[Message],
+    wording: Wording,
+) -> Vec<u8> {
+    worded(suite, prompt, variant, messages, wording)
         .expect("whoever gives the orders asked `unsayable` first")
 }
 
@@ -164,7 +177,7 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
 
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
 pub(super) async fn carry_out<A: Ask>(
-    ready: Ready,
+    mut ready: Ready,
     start: Start,
     asker: Arc<A>,
     orders: Arc<Orders>,
@@ -200,7 +213,9 @@ pub(super) async fn carry_out<A: Ask>(
         });
         let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random())
             // A stopped run starts nothing more, and must not say that it will.
-            .filter(|_| !*stop.borrow());
+            .filter(|_| !*stop.borrow())
+            // Nor does one whose bounds do not hold.
+            .filter(|_| !ready.purse.as_ref().is_some_and(Purse::is_void));
         if let Some(wait) = wait {
             let (trial, outcome) = (trial.number, reading.outcome);
             let _ = events
@@ -222,35 +237,51 @@ pub(super) async fn carry_out<A: Ask>(
             }
         }
         let outcome = reading.outcome;
+        // Given back before anybody is told, who may be slow.
+        ready.purse = None;
         let sample = sample(&ready, start, &orders, attempts, &recording, reading);
         let _ = events.send(Event::Finished(Box::new(sample))).await;
         return outcome;
     }
 }
 
-/// One exchange, and what it means. Reading happens on a thread for such work, so that no other
+/// One exchange with a variant, by its place, and what it means; what was set aside for it is settled. Reading happens on a thread for such work, so that no other
 /// stream's stamp waits for it.
 async fn answer<A: Ask>(
     asker: &A,
     orders: &Orders,
-    variant: &Variant,
+    variant: usize,
     outgoing: Outgoing,
+    stake: Option<Stake>,
 ) -> (Recording, Reading) {
     let recording = asker.ask(outgoing).await;
-    let (model, streamed) = (variant.model.clone(), orders.suite.stream);
+    let model = orders.suite.variants[variant].model.clone();
+    let streamed = orders.suite.stream;
     let reading = tokio::task::spawn_blocking(move || {
         let reading = read(&recording, &model, streamed);
         (recording, reading)
     });
-    reading.await.expect("reading a recording never panics")
+    let (recording, reading) = reading.await.expect("reading a recording never panics");
+    if let Some(stake) = stake {
+        stake.settle(bill_of(&reading, list_cost(orders, variant, &reading)));
+    }
+    (recording, reading)
 }
 
 /// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
+/// `false` where the cap does not hold as much; then nothing was sent.
 pub(super) async fn warm_up<A: Ask>(
     asker: &Arc<A>,
     orders: &Arc<Orders>,
     events: &mpsc::Sender<Event>,
-) {
+) -> bool {
+    let afforded =
+        (orders.cap.as_ref()).map_or_else(|| Afforded::Now(Vec::new()), Cap::afford_warm_up);
+    // Nothing else is under way that could leave something later.
+    let Afforded::Now(purses) = afforded else {
+        return false;
+    };
+    let mut purses = purses.into_iter();
     let prompt = warm_up_prompt(&orders.suite);
     let warming = orders
         .suite
@@ -259,8 +290,9 @@ pub(super) async fn warm_up<A: Ask>(
         .enumerate()
         .map(|(place, variant)| {
             let messages = orders.suite.messages_of(&prompt, variant);
-            let body = body(orders, &prompt, variant, &messages);
+            let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
+            let purse = purses.next();
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
@@ -273,12 +305,17 @@ pub(super) async fn warm_up<A: Ask>(
                     if wait > Nanos::ZERO {
                         sleep(wait.into()).await;
                     }
-                    let reading = answer(&**asker, orders, variant, outgoing).await.1;
-                    let _ = events.send(untimed(orders, place, &reading)).await;
+                    if purse.as_ref().is_some_and(Purse::is_void) {
+                        return;
+                    }
+                    let stake = purse.as_ref().map(Purse::stake);
+                    let answered = answer(&**asker, orders, place, outgoing, stake).await;
+                    let _ = events.send(untimed(orders, place, &answered.1)).await;
                 }
             }
         });
     futures::future::join_all(warming).await;
+    true
 }
 
 /// What is told of an answer that is no sample. `variant` is its place in the suite.

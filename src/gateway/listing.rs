@@ -1,6 +1,6 @@
-//! Lists that an endpoint tells of itself: its models, and the providers of one of them.
+//! What an endpoint tells of itself: its models, the providers of one of them, a balance, a bill.
 //!
-//! Owns the two routes, their deadline and their limit. Must not know what a list means. Invariant:
+//! Owns the routes, their deadline and their limit. Must not know what a list means. Invariant:
 //! nothing here shares a connection or a clock with an exchange that is timed; the client is the
 //! transport's, with its settings.
 
@@ -26,6 +26,10 @@ pub enum Listing<'a> {
     Models,
     /// Who serves this model: `GET {base}/models/{id}/endpoints`.
     Providers(&'a ModelId),
+    /// What is left of the account: `GET {base}/credits`.
+    Credits,
+    /// What an answer cost, by its generation id: `GET {base}/generation?id=`.
+    Generation(&'a str),
 }
 
 /// Why there is no list.
@@ -103,11 +107,19 @@ async fn answer(
     .client;
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push("models");
-        if let Listing::Providers(id) = listing {
+        path.pop_if_empty();
+        match listing {
+            Listing::Models => path.push("models"),
             // Segment by segment: what an id may hold (`?`, `#`, `%`) must not change the URL.
-            path.extend(id.as_str().split('/')).push("endpoints");
-        }
+            Listing::Providers(id) => (path.push("models"))
+                .extend(id.as_str().split('/'))
+                .push("endpoints"),
+            Listing::Credits => path.push("credits"),
+            Listing::Generation(_) => path.push("generation"),
+        };
+    }
+    if let Listing::Generation(id) = listing {
+        url.query_pairs_mut().append_pair("id", id);
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");

@@ -6,6 +6,7 @@
 //! [`Recording`]; afterwards [`read`] makes a [`Reading`] of it, a pure function whose result does
 //! not depend on how the network cut the bytes.
 
+pub mod account;
 pub mod chunk;
 mod clock;
 pub mod decode;

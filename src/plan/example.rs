@@ -34,6 +34,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
         keep_answers: true,
         gate: None,
         max_attempts: 1,
+        max_cost: None,
         timeouts: Timeouts {
             connect_ns: second,
             headers_ns: second,

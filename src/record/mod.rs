@@ -13,6 +13,7 @@ mod folders;
 mod gaps;
 mod history;
 mod journal;
+pub mod ledger;
 mod manifest;
 mod outcome;
 mod retention;

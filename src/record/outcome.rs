@@ -101,6 +101,16 @@ impl Failure {
 }
 
 impl Outcome {
+    /// Whether an attempt with this outcome and HTTP status was certainly not billed: no connection, or a
+    /// request that was turned down. 408 is also said of requests that took too long, which a provider may
+    /// have begun, and what failed with 5xx may have been begun too.
+    pub fn costs_nothing(self, status: Option<u16>) -> bool {
+        match self {
+            Self::ConnectFailed | Self::TlsFailed | Self::TimedOutConnect => true,
+            _ => status.is_some_and(|status| (300..500).contains(&status) && status != 408),
+        }
+    }
+
     /// Every outcome.
     pub const ALL: [Self; 23] = [
         Self::Complete,

@@ -21,6 +21,7 @@ mod problems;
 mod runs;
 mod sizes;
 mod sparkline;
+pub mod spend;
 mod table;
 mod terminal;
 #[cfg(test)]

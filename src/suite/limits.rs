@@ -81,7 +81,7 @@ pub const STOP_BYTES: usize = 1_000;
 /// Tables within tables under `provider_options` and `extra`: our own recursion ends there.
 pub const JSON_DEPTH: usize = 32;
 
-/// Greatest sum in USD that a threshold of a project can name.
+/// Greatest sum in USD that a cap or a threshold can name.
 pub const SUM_USD: u32 = 1_000_000;
 /// Endpoints of a project.
 pub const ENDPOINTS: usize = 1_000;

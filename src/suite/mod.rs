@@ -38,6 +38,7 @@ mod tests;
 pub mod wire;
 
 pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
+pub use dollars::parse_dollars;
 pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use metric::{Direction, Metric, Scale};
 pub use model::{
@@ -48,7 +49,7 @@ pub use parse::{Reading, parse_suite, read_suite};
 pub use percent::parse_percent;
 pub use problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
-pub use project::{EndpointError, Project, parse_project};
+pub use project::{Budget, EndpointError, Project, parse_project};
 pub use rate::{ModelLimit, PerMinute, RateLimits};
 pub use secret::KEY_PREFIXES;
 pub use select::{SelectError, select};

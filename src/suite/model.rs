@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cache::{CacheControl, CacheMode, Caching};
-use crate::units::{ModelId, Nanos};
+use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;
 
@@ -38,6 +38,9 @@ pub struct Suite {
     pub keep_answers: bool,
     /// The most attempts one trial may take, at least 1.
     pub max_attempts: u32,
+    /// The most that a run may cost; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<Usd>,
     /// Deadlines of one attempt.
     pub timeouts: Timeouts,
     /// What a verdict must show, where the suite says so.

@@ -7,6 +7,7 @@ use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
 use super::cache::CacheMode;
+use super::dollars::dollars;
 use super::duration::parse_duration;
 use super::gate_table::gate;
 use super::model::{Parameters, Prompt, Suite, Timeouts, Variant};
@@ -93,6 +94,9 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     let max_attempts = table
         .field("max_attempts")
         .and_then(|value| value.whole(1..=limits::ATTEMPTS));
+    let max_cost = table
+        .field("max_cost")
+        .and_then(|value| dollars(&value, limits::SUM_USD));
     let timeouts = timeouts(table);
     let cache = table
         .field("cache")
@@ -122,6 +126,7 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         stream: stream.unwrap_or(defaults::STREAM),
         keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
         max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
+        max_cost,
         timeouts,
         gate,
         cache: cache.unwrap_or_default(),

@@ -25,8 +25,19 @@ use super::surcharge::surcharges;
 pub struct Project {
     /// Expected cost in USD above which a person is asked before a run; absent: the default.
     pub confirm_above: Option<Usd>,
+    /// What may be spent.
+    pub budget: Budget,
     /// Own profiles by name; one with the name of a built-in one replaces it.
     pub profiles: BTreeMap<String, Profile>,
+}
+
+/// Caps of every run of a project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// The most that one run may cost.
+    pub max_cost_per_run: Option<Usd>,
+    /// The most that all runs of a day (UTC) may cost together.
+    pub max_cost_per_day: Option<Usd>,
 }
 
 /// Why a text names no endpoint.
@@ -108,15 +119,32 @@ pub fn parse_project(text: &str) -> Result<Project, Problems> {
         let confirm_above = table
             .field("confirm_above")
             .and_then(|value| dollars(&value, limits::SUM_USD));
+        let budget = match table.field("budget") {
+            Some(value) => value.table("a budget", budget),
+            None => Some(Budget::default()),
+        };
         let profiles = match table.field("endpoints") {
             Some(endpoints) => endpoints.free_table(profiles)??,
             None => BTreeMap::new(),
         };
         Some(Project {
             confirm_above,
+            budget: budget?,
             profiles,
         })
     })
+}
+
+fn budget(table: &mut Table<'_>) -> Budget {
+    let mut sum = |key| {
+        table
+            .field(key)
+            .and_then(|value| dollars(&value, limits::SUM_USD))
+    };
+    Budget {
+        max_cost_per_run: sum("max_cost_per_run"),
+        max_cost_per_day: sum("max_cost_per_day"),
+    }
 }
 
 fn profiles(table: &Table<'_>) -> Option<BTreeMap<String, Profile>> {

@@ -21,6 +21,7 @@ seed = 7
 stream = false
 keep_answers = false
 max_attempts = 1
+max_cost = "$0.50"
 cache = "warm"
 system = "Be brief."
 models = [
@@ -199,7 +200,7 @@ fn every_key_reaches_the_suite() {
         ],
         "reference": "slow",
         "repetitions": 3, "warmup": 0, "concurrency": 2, "seed": 7,
-        "stream": false, "keep_answers": false, "max_attempts": 1,
+        "stream": false, "keep_answers": false, "max_attempts": 1, "max_cost": "0.5",
         "timeouts": { "connect_ns": 1_000_000_000, "headers_ns": 1_500_000_000,
                       "gap_ns": 250_000_000, "total_ns": 120_000_000_000_u64 },
         "cache": "warm",
@@ -795,6 +796,22 @@ fn endpoints_are_resolved() {
     insta::assert_snapshot!(told("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
     insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
     insta::assert_snapshot!(told("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
+}
+
+#[test]
+fn a_project_says_what_may_be_spent() {
+    // A cap that is misread is worse than none.
+    let read = |text: &str| parse_project(&format!("[budget]\n{text}")).map(|it| it.budget);
+    let budget = read("max_cost_per_run = \"$0.50\"\nmax_cost_per_day = 2").unwrap();
+    assert_eq!(budget.max_cost_per_run, Some("0.5".parse().unwrap()));
+    assert_eq!(budget.max_cost_per_day, Some("2".parse().unwrap()));
+    for wrong in [
+        "max_cost_per_run = -1",
+        "max_cost_per_run = \"50c\"",
+        "max_cost = 1",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

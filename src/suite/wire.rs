@@ -67,6 +67,8 @@ pub struct SuiteFile {
     /// The most attempts that one request may take, retries included.
     #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
     pub max_attempts: Option<u32>,
+    /// The most that a run may cost in USD, such as `"$0.50"`. Needs `max_tokens`. Default: no limit.
+    pub max_cost: Option<Decimal>,
     /// Prompt caches: `as-is` leaves them alone, `bust` opens the system text of every trial with a
     /// number of its own, `warm` sends an untimed request before each trial, which is paid for.
     /// Default: `as-is`.
@@ -344,8 +346,20 @@ pub struct ProjectFile {
     /// Expected cost of a run in USD above which a person at a terminal is asked first, such as `"$5"`.
     /// Default: 1.
     pub confirm_above: Option<Decimal>,
+    /// What may be spent.
+    pub budget: Option<BudgetTable>,
     /// Endpoints by name. One that has the name of a built-in one changes it.
     pub endpoints: Option<BTreeMap<String, EndpointTable>>,
+}
+
+/// Caps of every run. Of these, the suite's and `--max-cost` the smallest holds.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct BudgetTable {
+    /// The most that one run may cost in USD, such as `"$0.50"`. Default: no limit.
+    pub max_cost_per_run: Option<Decimal>,
+    /// The most that all runs of a day (UTC) may cost together, by their ledger. Default: no limit.
+    pub max_cost_per_day: Option<Decimal>,
 }
 
 /// An endpoint: where requests go and which variable holds the key. Never the key itself.

@@ -80,6 +80,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
         keep_answers: true,
         gate: None,
         max_attempts: 3,
+        max_cost: None,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(5_000),
             headers_ns: Nanos::from_millis(30_000),

@@ -13,6 +13,7 @@ mod program;
 mod server;
 
 mod caches;
+mod caps;
 mod endings;
 mod estimates;
 mod faults;

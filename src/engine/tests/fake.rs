@@ -1,5 +1,6 @@
 //! A gateway by script: what it answers, and what it saw.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Mutex, MutexGuard};
@@ -9,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::engine::Ask;
 use crate::gateway::{Body, Ending, Outgoing, Recording, Response};
-use crate::units::Nanos;
+use crate::units::{Nanos, Usd};
 
 /// Answers by `script`, under the runtime's clock, and notes what it was asked.
 pub(super) struct Fake {
@@ -25,6 +26,7 @@ struct Seen {
     lines: Vec<String>,
     flying: HashMap<usize, usize>,
     most_flying: usize,
+    charged: Usd,
 }
 
 /// One request, as the other side sees it.
@@ -83,7 +85,9 @@ impl Asked {
 pub(super) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
-    frames: Vec<(Nanos, &'static str)>,
+    frames: Vec<(Nanos, Cow<'static, str>)>,
+    /// What it really costs, told or not.
+    charge: Usd,
     /// Whether anything is answered at all.
     responds: bool,
     /// `None`: it never ends.
@@ -106,7 +110,8 @@ impl Reply {
         Self {
             status: 200,
             headers: Vec::new(),
-            frames: vec![(first, TOKEN), (end, FINISH)],
+            frames: vec![(first, TOKEN.into()), (end, FINISH.into())],
+            charge: Usd::ZERO,
             responds: true,
             end: Some(end),
             ending: Ending::Complete,
@@ -117,7 +122,7 @@ impl Reply {
     pub(super) fn refusal(status: u16) -> Self {
         Self {
             status,
-            frames: vec![(SOON, "{\"error\":{\"message\":\"not this model\"}}")],
+            frames: vec![(SOON, "{\"error\":{\"message\":\"not this model\"}}".into())],
             end: Some(SOON),
             ..Self::answer(0)
         }
@@ -148,7 +153,7 @@ impl Reply {
     /// The connection breaks after the first token.
     pub(super) fn lost_after_token() -> Self {
         Self {
-            frames: vec![(SOON, TOKEN)],
+            frames: vec![(SOON, TOKEN.into())],
             end: Some(SOON),
             ending: Ending::ConnectionLost("reset".to_owned()),
             ..Self::answer(0)
@@ -179,6 +184,25 @@ impl Reply {
         }
         self.end = self.end.map(|end| Nanos(end.0 + by.0));
         self
+    }
+
+    /// The same at a price that nobody is told.
+    pub(super) fn charged(self, charge: Usd) -> Self {
+        Self { charge, ..self }
+    }
+
+    /// The same, with a bill at the end of its answer.
+    pub(super) fn billed(self, charge: Usd) -> Self {
+        let mut billed = self.charged(charge);
+        if let Some((_, last)) = billed.frames.last_mut() {
+            *last = format!(
+                "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}],\
+                 \"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":1,\"cost\":{charge}}}}}\n\n\
+                 data: [DONE]\n\n"
+            )
+            .into();
+        }
+        billed
     }
 
     fn recording(self, sent: Nanos, end: Nanos) -> Recording {
@@ -228,6 +252,11 @@ impl Fake {
         self.seen().most_flying
     }
 
+    /// What everything cost that was asked.
+    pub(super) fn charged(&self) -> Usd {
+        self.seen().charged
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()
     }
@@ -244,6 +273,7 @@ impl Ask for Fake {
             *flying += 1;
             let flying = *flying;
             seen.most_flying = seen.most_flying.max(flying);
+            seen.charged = Usd(seen.charged.0 + reply.charge.0);
             seen.asked.push(asked.clone());
         }
         let Some(span) = reply.end else {

@@ -3,6 +3,7 @@
 
 mod any_run;
 mod caches;
+mod capped;
 mod ending;
 mod fake;
 mod limits;
@@ -42,6 +43,7 @@ fn orders(suite: Suite) -> Orders {
         wording: Wording::default(),
         looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
+        cap: None,
         suite,
     }
 }

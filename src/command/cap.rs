@@ -1,0 +1,230 @@
+//! The cap of a run: which of its limits holds, and on what bounds it stands.
+//!
+//! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
+//! aside. Invariant: under a cap nothing is sent before every request has a bound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::catalog::{Offers, PriceBound, Request, Unbounded};
+use crate::engine::{Cap, Worst};
+use crate::gateway::listing::{Listing, fetch};
+use crate::record::ledger;
+use crate::suite::{Budget, Suite};
+use crate::units::{ModelId, Usd};
+
+use super::catalogue::PATIENCE_OF_A_RUN;
+use super::endpoint::Opened;
+use super::job::Job;
+use super::run::Options;
+use super::{Failure, runtime};
+
+/// A limit, and who set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) most: Usd,
+    pub(super) words: String,
+}
+
+/// The smallest limit that holds for a run; the first named where several are alike. `today`: what the
+/// ledger says was spent since 00:00 UTC, asked only where there is a limit for the day.
+pub(super) fn smallest(
+    suite: &Suite,
+    flag: Option<Usd>,
+    budget: &Budget,
+    today: impl FnOnce() -> Result<Usd, Failure>,
+) -> Result<Option<Limit>, Failure> {
+    let named = |most: Option<Usd>, words: &str| {
+        most.map(|most| Limit {
+            most,
+            words: words.to_owned(),
+        })
+    };
+    let of_day = match budget.max_cost_per_day {
+        None => None,
+        Some(day) => {
+            let spent = today()?;
+            Some(Limit {
+                most: Usd(day.0 - spent.0).max(Usd::ZERO),
+                words: format!(
+                    "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
+                ),
+            })
+        }
+    };
+    let limits = [
+        named(flag, "--max-cost"),
+        named(suite.max_cost, "max_cost of the suite"),
+        named(budget.max_cost_per_run, "max_cost_per_run of bakeoff.toml"),
+        of_day,
+    ];
+    Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
+}
+
+/// What the ledger of these reports says was spent today: for a run on the simulator what was invented,
+/// for any other what was real.
+pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Failure> {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let lines = ledger::read(&options.output)?.lines;
+    let of_today = lines.iter().filter(|line| {
+        line.simulated == simulated && line.started_at.to_zoned(TimeZone::UTC).date() == today
+    });
+    Ok(of_today.map(ledger::LedgerLine::at_most).sum())
+}
+
+/// The cap of a run under `limit`.
+///
+/// # Errors
+/// Where something has no bound, or the limit does not hold the warm-up and one slot.
+pub(super) fn of(
+    job: &Job,
+    opened: &Opened,
+    limit: Limit,
+) -> Result<(Arc<Cap>, Vec<String>), Failure> {
+    let (offers, notes) = offers(job, opened)?;
+    let suite = &job.asked.suite;
+    let bound = |model: &ModelId| {
+        let offers = offers.get(model);
+        PriceBound::of(model, job.prices(), offers, &job.asked.profile.surcharges)
+    };
+    let bounds: Vec<Result<PriceBound, Unbounded>> = (suite.variants.iter())
+        .map(|variant| bound(&variant.model))
+        .collect();
+    let worst = Worst::of(suite, job.asked.profile.wording, |request| {
+        let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
+        bound.of_attempt(&Request {
+            body: request.body,
+            messages: request.messages,
+            parameters: request.parameters,
+        })
+    });
+    let worst = worst.map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
+    let cap = Cap::new(limit.most, limit.words, worst, suite);
+    let least = cap.least(&job.asked.plan);
+    if least.is_none_or(|least| least > limit.most) {
+        let needed = least.map_or_else(
+            || "more than can be said".to_owned(),
+            |least| format!("${least}"),
+        );
+        return Err(Failure::incomplete(format!(
+            "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most\n  \
+             raise it, lower max_tokens or max_attempts, or ask fewer models",
+            cap.words()
+        )));
+    }
+    Ok((Arc::new(cap), notes))
+}
+
+fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {
+    let lines: Vec<String> = (unbounded.iter())
+        .map(|(what, place)| {
+            format!(
+                "\n{what} (first met in {place})\n  {}",
+                what.remedy(endpoint)
+            )
+        })
+        .collect();
+    Failure::usage(format!(
+        "under a cap ({}) nothing is sent that could cost any sum{}",
+        limit.words,
+        lines.concat()
+    ))
+}
+
+/// Who serves each model whose price is not the user's own, and what to note where that is not known.
+fn offers(job: &Job, opened: &Opened) -> Result<(BTreeMap<ModelId, Offers>, Vec<String>), Failure> {
+    let own = |model: &ModelId| {
+        job.asked
+            .profile
+            .prices
+            .iter()
+            .any(|own| own.model == *model)
+    };
+    let mut models: Vec<&ModelId> = (job.asked.suite.variants.iter())
+        .map(|variant| &variant.model)
+        .filter(|model| !own(model))
+        .collect();
+    models.sort_unstable();
+    models.dedup();
+    let asking = models.iter().map(|model| {
+        fetch(
+            &opened.endpoint,
+            Listing::Providers(model),
+            PATIENCE_OF_A_RUN,
+        )
+    });
+    let answers = runtime()?.block_on(futures::future::join_all(asking));
+    let mut offers = BTreeMap::new();
+    let mut notes = Vec::new();
+    for (model, answer) in models.into_iter().zip(answers) {
+        let read = answer
+            .map_err(|error| error.to_string())
+            .and_then(|answer| Offers::read(&answer).map_err(|error| error.to_string()));
+        match read {
+            Ok(read) => {
+                offers.insert(model.clone(), read);
+            }
+            Err(why) => notes.push(format!(
+                "note: who serves `{model}` is not known ({why}): the cap takes its list price for the dearest"
+            )),
+        }
+    }
+    Ok((offers, notes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+
+    #[test]
+    fn the_smallest_limit_holds_and_is_named() {
+        // Whoever meets a cap must know which of four places to change.
+        let suite = |most| Suite {
+            max_cost: most,
+            ..example::suite(1, 1, 1)
+        };
+        let budget = |run, day| Budget {
+            max_cost_per_run: run,
+            max_cost_per_day: day,
+        };
+        let spent = || Ok(Usd(30));
+        let of = |suite: &Suite, flag, budget: &Budget| {
+            let limit = smallest(suite, flag, budget, spent).unwrap();
+            limit.map(|limit| (limit.most.0, limit.words))
+        };
+        let none = budget(None, None);
+        assert_eq!(of(&suite(None), None, &none), None);
+        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(8)), &none).unwrap();
+        assert_eq!((most, words.as_str()), (8, "--max-cost"));
+        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(10)), &none).unwrap();
+        assert_eq!((most, words.as_str()), (9, "max_cost of the suite"));
+        let per_run = budget(Some(Usd(5)), Some(Usd(90)));
+        let (most, words) = of(&suite(Some(Usd(9))), None, &per_run).unwrap();
+        assert_eq!(
+            (most, words.as_str()),
+            (5, "max_cost_per_run of bakeoff.toml")
+        );
+        // A day that is used up leaves nothing, never less.
+        for (day, left) in [(34, 4), (30, 0), (20, 0)] {
+            let per_day = budget(Some(Usd(5)), Some(Usd(day)));
+            let (most, words) = of(&suite(None), None, &per_day).unwrap();
+            assert_eq!(most, left);
+            assert!(
+                words.starts_with("max_cost_per_day of bakeoff.toml"),
+                "{words}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ledger_is_asked_only_for_a_limit_of_the_day() {
+        // A folder without a ledger, or with a broken one, is no trouble for whoever set no such limit.
+        let suite = example::suite(1, 1, 1);
+        let failing = || Err(Failure::usage("broken"));
+        assert!(smallest(&suite, None, &Budget::default(), failing).is_ok());
+    }
+}

@@ -1,0 +1,196 @@
+//! `bakeoff spend`: what runs cost, by the ledgers beside them.
+//!
+//! Owns which lines are summed. Must not know how sums are made. Invariant: nothing is sent but the question
+//! for the balance, where that is asked for.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::gateway::account::Credits;
+use crate::gateway::listing::{Listing, fetch};
+use crate::record::ledger;
+use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Failure, endpoint, exit, files, print_json, runtime};
+
+/// The longest that the question for the balance may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Version of the document.
+const VERSION: u32 = 1;
+
+/// What `bakeoff spend` was told.
+#[derive(Debug)]
+#[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
+pub struct Options {
+    pub folders: Vec<PathBuf>,
+    pub since: Option<Since>,
+    pub by: By,
+    pub simulated: bool,
+    pub endpoint: Option<String>,
+    pub project: Option<PathBuf>,
+    pub json: bool,
+}
+
+/// From when on runs count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(SignedDuration),
+    /// 00:00 UTC of this day.
+    Day(jiff::civil::Date),
+}
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    /// `12h`, `7d`, `2w`, or a date.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is neither a span such as 12h, 7d or 4w nor a date such as 2026-11-01"
+            )
+        };
+        if let Ok(day) = text.parse::<jiff::civil::Date>() {
+            return Ok(Self::Day(day));
+        }
+        let unit = text.chars().last().ok_or_else(wrong)?;
+        let hours = match unit {
+            'h' => 1,
+            'd' => 24,
+            'w' => 7 * 24,
+            _ => return Err(wrong()),
+        };
+        let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+        // At most 2^32 weeks: far within the range of the type.
+        Ok(Self::Ago(SignedDuration::from_hours(
+            i64::from(count) * hours,
+        )))
+    }
+}
+
+impl Since {
+    fn instant(self, now: Timestamp) -> Timestamp {
+        match self {
+            // Before all time that there is: everything counts.
+            Self::Ago(span) => now.checked_sub(span).unwrap_or(Timestamp::MIN),
+            Self::Day(day) => (day.to_zoned(jiff::tz::TimeZone::UTC))
+                .map_or(Timestamp::MIN, |zoned| zoned.timestamp()),
+        }
+    }
+}
+
+/// Carries out `bakeoff spend`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let since = options.since.map(|since| since.instant(Timestamp::now()));
+    let mut lines = Vec::new();
+    let mut left_out = 0_u64;
+    for folder in &options.folders {
+        let ledger = ledger::read(folder)?;
+        let name = folder.display().to_string();
+        for problem in &ledger.problems {
+            writeln!(io::stderr(), "warning: {name}: {problem}")?;
+        }
+        for line in ledger.lines {
+            if since.is_some_and(|since| line.started_at < since) {
+                continue;
+            }
+            if line.simulated == options.simulated {
+                lines.push((name.clone(), line));
+            } else {
+                left_out += 1;
+            }
+        }
+    }
+    let sums = spent(
+        lines.iter().map(|(name, line)| (name.as_str(), line)),
+        options.by,
+    );
+    let credits = match &options.endpoint {
+        Some(name) => credits(options, name)?,
+        None => None,
+    };
+    let mut out = io::stdout().lock();
+    if options.json {
+        let document = SpentDocument {
+            version: VERSION,
+            by: options.by.word(),
+            simulated: options.simulated,
+            rows: &sums.rows,
+            total: &sums.total,
+            credits: credits.map(|credits| CreditsDocument {
+                balance_usd: credits.balance,
+                used_usd: credits.used,
+            }),
+        };
+        print_json(&mut out, &document)?;
+        return Ok(exit::DONE);
+    }
+    write!(out, "{}", table(&sums, options.by))?;
+    if let Some(credits) = credits {
+        writeln!(
+            out,
+            "${} left, ${} used by the account in all",
+            credits.balance, credits.used
+        )?;
+    }
+    if left_out > 0 {
+        let whose = if options.simulated {
+            "on real endpoints are left out"
+        } else {
+            "on the simulator, whose money is invented, are left out (--simulated shows them)"
+        };
+        writeln!(out, "{left_out} runs {whose}")?;
+    }
+    Ok(exit::DONE)
+}
+
+/// What is left of the account at an endpoint, where it says so.
+fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
+    let project = files::project(options.project.as_deref())?;
+    let profile = endpoint::resolve(&project, name)?;
+    let opened = endpoint::open_for_lists(&profile)?;
+    let asking = fetch(&opened.endpoint, Listing::Credits, PATIENCE);
+    let answer = runtime()?.block_on(asking);
+    let read = answer
+        .map_err(|error| error.to_string())
+        .and_then(|answer| Credits::read(&answer).ok_or_else(|| "that is no balance".to_owned()));
+    match read {
+        Ok(credits) => Ok(Some(credits)),
+        Err(why) => {
+            writeln!(
+                io::stderr(),
+                "note: `{name}` does not tell what is left: {why}"
+            )?;
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_dates_are_read() {
+        // `7d` counts back from now, a date from its midnight.
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        for (text, from) in [
+            ("12h", "2026-11-22T00:00:00Z"),
+            ("7d", "2026-11-15T12:00:00Z"),
+            ("2w", "2026-11-08T12:00:00Z"),
+            ("2026-11-01", "2026-11-01T00:00:00Z"),
+        ] {
+            let since: Since = text.parse().unwrap();
+            assert_eq!(since.instant(now), from.parse().unwrap(), "{text}");
+        }
+        for text in ["", "d", "7", "-7d", "7 d", "7é", "2026-13-01"] {
+            assert!(text.parse::<Since>().is_err(), "{text}");
+        }
+        assert_eq!(
+            "4000000000w".parse::<Since>().unwrap().instant(now),
+            Timestamp::MIN
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! The cap of a run: nothing is sent whose worst case is not set aside first.
+//!
+//! Owns what is set aside for a slot, and what becomes of it. Must not know prices: it is told the most that
+//! each request can cost. Invariant: what was set aside is given back, spent, or kept because nobody can
+//! say what was billed, exactly once, even where a task is dropped.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::gateway::Reading;
+use crate::plan::{Plan, Slot};
+use crate::record::Outcome;
+use crate::suite::Suite;
+use crate::units::Usd;
+
+use super::budget::{Bill, Budget, Reservation, Reserved};
+use super::worst::Worst;
+
+/// A cap that everything a run sends stands under.
+#[derive(Debug)]
+pub struct Cap {
+    limit: Usd,
+    /// Who set it, `--max-cost`.
+    words: String,
+    worst: Worst,
+    /// Of the variants, in the suite's order.
+    labels: Vec<String>,
+    /// Attempts of a trial that may be billed, the request that fills its cache included.
+    attempts: u64,
+    warm_ups: u64,
+    state: Mutex<State>,
+    settled: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    budget: Budget,
+    /// A bill that was above its bound, in words.
+    beyond: Option<String>,
+}
+
+/// What a trial, or the warm-up of a variant, can cost at most.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    variant: usize,
+    /// One attempt of it.
+    each: Usd,
+    all: Usd,
+}
+
+/// What is set aside for the attempts of one trial (or the warm-up requests of one variant) that were not
+/// made yet. Dropped, it is given back.
+#[derive(Debug)]
+pub(super) struct Purse {
+    cap: Arc<Cap>,
+    variant: usize,
+    /// The most that one attempt can cost.
+    each: Usd,
+    left: Mutex<Option<Reservation>>,
+}
+
+/// What is set aside for one attempt under way. Dropped unsettled, it counts as spent: the request may
+/// have been sent.
+#[derive(Debug)]
+pub(super) struct Stake {
+    cap: Arc<Cap>,
+    variant: usize,
+    reservation: Option<Reservation>,
+}
+
+/// Whether a slot can begin.
+#[derive(Debug)]
+pub(super) enum Afforded {
+    /// One purse for each of its trials, in its order.
+    Now(Vec<Purse>),
+    /// Once something under way is settled, perhaps.
+    Later,
+    /// Not in this run.
+    Never,
+}
+
+impl Cap {
+    /// A cap of `limit`, of which nothing is spent. `words` name who set it.
+    pub fn new(limit: Usd, words: impl Into<String>, worst: Worst, suite: &Suite) -> Self {
+        let before = u64::from(suite.cache.requests_per_trial()) - 1;
+        Self {
+            limit,
+            words: words.into(),
+            worst,
+            labels: (suite.variants.iter())
+                .map(|variant| variant.label.clone())
+                .collect(),
+            attempts: u64::from(suite.max_attempts) + before,
+            warm_ups: u64::from(suite.warmup),
+            state: Mutex::new(State {
+                budget: Budget::new(limit),
+                beyond: None,
+            }),
+            settled: Notify::new(),
+        }
+    }
+
+    /// The limit.
+    pub const fn limit(&self) -> Usd {
+        self.limit
+    }
+
+    /// What is spent at most: settled bills, what is kept for unknown ones, and what is under way.
+    pub fn spent_at_most(&self) -> Usd {
+        self.state().budget.committed()
+    }
+
+    /// What must be free for anything to be measured: the warm-up and the first slot. `None` beyond all
+    /// sums of money.
+    pub fn least(&self, plan: &Plan) -> Option<Usd> {
+        let warm_up = self.of_warm_up()?.into_iter();
+        let slot = plan.slots().next().map(|slot| self.of_slot(&slot));
+        let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
+        warm_up
+            .chain(slot)
+            .map(|sum| sum.all)
+            .try_fold(Usd::ZERO, Usd::plus)
+    }
+
+    /// The limit and who set it, `$0.5 (--max-cost)`.
+    pub fn words(&self) -> String {
+        format!("${} ({})", self.limit, self.words)
+    }
+
+    /// Sets aside what a slot can cost at most.
+    pub(super) fn afford(self: &Arc<Self>, slot: &Slot) -> Afforded {
+        self.set_aside(self.of_slot(slot))
+    }
+
+    /// Sets aside what the warm-up can cost at most; one purse for each variant.
+    pub(super) fn afford_warm_up(self: &Arc<Self>) -> Afforded {
+        self.set_aside(self.of_warm_up())
+    }
+
+    /// Waits until something is settled; at once where that happened since the last wait.
+    pub(super) async fn settled(&self) {
+        self.settled.notified().await;
+    }
+
+    /// The bill that was above its bound, if there was one: the bound does not hold, and nothing
+    /// further may be sent on its word.
+    pub(super) fn beyond(&self) -> Option<String> {
+        self.state().beyond.clone()
+    }
+
+    /// Why no further slot starts.
+    pub(super) fn reached(&self) -> String {
+        let spent = self.state().budget.spent();
+        format!(
+            "the cap of {} leaves less than the next slot can cost at most (${spent} is spent or cannot be \
+             ruled out)",
+            self.words()
+        )
+    }
+
+    fn of_slot(&self, slot: &Slot) -> Option<Vec<Sum>> {
+        let each = slot.order.iter().map(|&variant| {
+            let each = self.worst.trial(slot.prompt, variant);
+            let all = each.times(self.attempts)?;
+            Some(Sum { variant, each, all })
+        });
+        each.collect()
+    }
+
+    fn of_warm_up(&self) -> Option<Vec<Sum>> {
+        let each = self.worst.warm_ups().iter().enumerate();
+        each.map(|(variant, &each)| {
+            let all = each.times(self.warm_ups)?;
+            Some(Sum { variant, each, all })
+        })
+        .collect()
+    }
+
+    fn set_aside(self: &Arc<Self>, sums: Option<Vec<Sum>>) -> Afforded {
+        let Some((sums, whole)) = sums.and_then(|sums| {
+            let mut all = sums.iter().map(|sum| sum.all);
+            let whole = all.try_fold(Usd::ZERO, Usd::plus)?;
+            Some((sums, whole))
+        }) else {
+            return Afforded::Never;
+        };
+        let mut reservation = match self.state().budget.reserve(whole) {
+            Reserved::Now(reservation) => reservation,
+            Reserved::Later => return Afforded::Later,
+            Reserved::Never => return Afforded::Never,
+        };
+        let purses = sums.into_iter().map(|sum| Purse {
+            cap: Arc::clone(self),
+            variant: sum.variant,
+            each: sum.each,
+            left: Mutex::new(Some(reservation.split(sum.all))),
+        });
+        let purses = purses.collect();
+        // Nothing is left of it; it is settled all the same, because it must be.
+        self.settle(0, reservation, Bill::Known(Usd::ZERO));
+        Afforded::Now(purses)
+    }
+
+    fn settle(&self, variant: usize, reservation: Reservation, bill: Bill) {
+        let mut state = self.state();
+        if let Err(beyond) = state.budget.settle(reservation, bill) {
+            let told = || format!("{}: {beyond}", self.labels[variant]);
+            state.beyond.get_or_insert_with(told);
+        }
+        drop(state);
+        self.settled.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Its arithmetic never panics, so that there is nothing half done behind a poisoned lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Purse {
+    /// Takes out what one attempt can cost.
+    pub(super) fn stake(&self) -> Stake {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        Stake {
+            cap: Arc::clone(&self.cap),
+            variant: self.variant,
+            reservation: left.as_mut().map(|left| left.split(self.each)),
+        }
+    }
+
+    /// Whether a bill was above its bound: then no further attempt may follow.
+    pub(super) fn is_void(&self) -> bool {
+        self.cap.beyond().is_some()
+    }
+}
+
+impl Drop for Purse {
+    fn drop(&mut self) {
+        let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = left.take() {
+            self.cap.settle(self.variant, left, Bill::Known(Usd::ZERO));
+        }
+    }
+}
+
+impl Stake {
+    /// Replaces it by what the attempt cost.
+    pub(super) fn settle(mut self, bill: Bill) {
+        if let Some(reservation) = self.reservation.take() {
+            self.cap.settle(self.variant, reservation, bill);
+        }
+    }
+}
+
+impl Drop for Stake {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.cap.settle(self.variant, reservation, Bill::Unknown);
+        }
+    }
+}
+
+/// What an attempt cost, as far as anybody can say: the largest of what it costs by list, what was billed,
+/// and the gateway's list price, which with own keys is what the provider billed.
+pub(super) fn bill_of(reading: &Reading, by_list: Option<Usd>) -> Bill {
+    if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
+        return Bill::Known(Usd::ZERO);
+    }
+    let told = [by_list, reading.billed_usd, reading.market_usd];
+    let most = told.into_iter().flatten().max();
+    // Counts of an answer that was cut short may be those of its beginning.
+    let whole = matches!(
+        reading.outcome,
+        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
+    );
+    match most {
+        Some(cost) if whole => Bill::Known(cost),
+        _ => Bill::Unknown,
+    }
+}

@@ -1,0 +1,204 @@
+//! Runs under a cap: by the gateway's own book nothing is ever spent beyond it.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::{Cap, Worst};
+use crate::gateway;
+use crate::suite::CacheMode;
+use crate::units::Usd;
+
+/// A virtual time after which a run that has not ended waits for what never comes.
+const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
+/// The bound of each prompt's requests, the same for every variant: `of_prompt`; of warm-ups, 10.
+fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> Orders {
+    let of_messages: BTreeMap<String, i128> = (suite.prompts.iter().enumerate())
+        .map(|(place, prompt)| (prompt.messages[0].content.clone(), of_prompt(place)))
+        .collect();
+    let worst = Worst::of(&suite, Wording::default(), |request| {
+        let asked = &request.messages.last().expect("at least one").content;
+        Ok::<_, ()>(Usd(of_messages.get(asked).copied().unwrap_or(10)))
+    });
+    let cap = Cap::new(Usd(limit), "--max-cost", worst.unwrap(), &suite);
+    Orders {
+        cap: Some(Arc::new(cap)),
+        ..orders(suite)
+    }
+}
+
+/// Any suite, up to 64 slots in flight.
+fn any_suite() -> impl Strategy<Value = Suite> {
+    let modes = prop::sample::select(CacheMode::WORDS.map(|(_, mode)| mode).to_vec());
+    let sizes = (1_usize..5, 1_usize..4, 1_u32..30);
+    let rest = (0_u32..3, 1_u32..=64, 1_u32..4, any::<u32>());
+    (sizes, rest, modes).prop_map(
+        |((prompts, variants, repetitions), (warmup, concurrency, max_attempts, seed), cache)| {
+            Suite {
+                warmup,
+                concurrency,
+                cache,
+                max_attempts,
+                seed: u64::from(seed),
+                ..suite(prompts, variants, repetitions)
+            }
+        },
+    )
+}
+
+/// What becomes of a request, at a price of at most `bound`: answers with a bill and without, and every
+/// failure, billed or not, of which nobody is told.
+fn any_reply(asked: &Asked, dice: u64, bound: i128) -> Reply {
+    let text = format!("{dice} {}", asked.request_id);
+    let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
+    let charge = Usd(i128::from(drawn / 64) % (bound + 1));
+    let by = drawn / 16 % 3_000;
+    let reply = match drawn % 16 {
+        0 => Reply::refusal(404),
+        1 => Reply::refusal(429),
+        2 => Reply::refusal(408).charged(charge),
+        3 => Reply::refusal(500).charged(charge),
+        4 => Reply::lost().charged(charge),
+        5 => Reply::lost_after_token().charged(charge),
+        6 => Reply::cut_after_token().charged(charge),
+        7 => Reply::failure(gateway::Ending::TimedOut(gateway::Deadline::Headers)).charged(charge),
+        8 => Reply::failure(gateway::Ending::ConnectFailed("refused".to_owned())),
+        // An answer without usage.
+        9 => Reply::answer(20).charged(charge),
+        _ => Reply::answer(drawn / 16 % 500).billed(charge),
+    };
+    reply.later(by)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    // Whatever fails, whatever is billed without a word, however much is in flight: the cap holds by the
+    // gateway's own book, and every run comes to an end.
+    #[test]
+    fn no_run_spends_more_than_its_cap(
+        suite in any_suite(),
+        (limit, dice) in (0_i128..40_000, any::<u64>()),
+        stop in prop::option::of(0_u64..20_000),
+    ) {
+        let bound = |prompt: usize| 40 + 25 * prompt as i128;
+        let orders = capped(suite, limit, bound);
+        let cap = Arc::clone(orders.cap.as_ref().unwrap());
+        let outside = stop.map_or(QUIET, stopped_at);
+        let told = carry_out_with(orders, outside, move |asked| {
+            any_reply(asked, dice, asked.prompt.map_or(10, bound))
+        });
+        prop_assert!(told.fake.charged() <= Usd(limit));
+        prop_assert!(told.fake.charged() <= cap.spent_at_most());
+        prop_assert!(cap.spent_at_most() <= Usd(limit));
+        prop_assert!(told.end < Nanos::from(FOR_EVER));
+        prop_assert!(!matches!(told.ending, Ending::Hopeless(reason) if reason.contains("bound")));
+    }
+
+    // A cap is there to be used: slots wait for what is under way instead of ending the run.
+    #[test]
+    fn a_cap_of_fifty_slots_is_used(
+        (concurrency, attempts, variants) in (1_u32..=64, 1_u32..4, 1_usize..4),
+        percent in 10_i128..=100,
+    ) {
+        let suite = Suite {
+            concurrency,
+            max_attempts: attempts,
+            ..suite(2, variants, 10_000)
+        };
+        let slot = 100 * i128::from(attempts) * variants as i128;
+        let limit = 50 * slot;
+        let told = carry_out(capped(suite, limit, |_| 100), move |asked| {
+            Reply::answer(20 + asked.variant as u64).billed(Usd(percent))
+        });
+        prop_assert!(matches!(told.ending, Ending::Capped(_)));
+        prop_assert!(told.fake.charged().0 * 100 >= limit * 95);
+        prop_assert!(told.fake.charged().0 <= limit);
+    }
+}
+
+#[test]
+fn a_capped_run_ends_with_what_it_has() {
+    // Two slots of one trial fit; the second waits until the first has left enough.
+    let suite = Suite {
+        concurrency: 4,
+        ..suite(1, 1, 10)
+    };
+    let told = carry_out(capped(suite, 150, |_| 100), |_| {
+        Reply::answer(20).billed(Usd(40))
+    });
+    assert_eq!(told.samples().len(), 2);
+    let reason = "the cap of $0.00000000015 (--max-cost) leaves less than the next slot can cost at most \
+                  ($0.00000000008 is spent or cannot be ruled out)";
+    assert_eq!(told.ending, Ending::Capped(reason.to_owned()));
+    assert_eq!(told.reasons(), [reason]);
+}
+
+#[test]
+fn requests_that_were_turned_down_cost_nothing() {
+    // A cap of one trial: it would end the run after the first failure that counted as spent.
+    for (reply, sent) in [
+        (Reply::refusal(404), 5),
+        (Reply::refusal(429), 5),
+        (Reply::refusal(500), 1),
+        (Reply::lost(), 1),
+        (Reply::answer(20), 1),
+        (Reply::cut_after_token().billed(Usd::ZERO), 5),
+    ] {
+        let told = carry_out(capped(suite(1, 1, 5), 100, |_| 100), move |_| reply.clone());
+        assert_eq!(
+            told.samples().len(),
+            sent,
+            "{:?}",
+            told.samples()[0].outcome
+        );
+    }
+}
+
+#[test]
+fn a_warm_up_that_the_cap_does_not_hold_is_not_sent() {
+    // Untimed requests are billed like others.
+    let suite = Suite {
+        warmup: 3,
+        ..suite(1, 2, 1)
+    };
+    let told = carry_out(capped(suite, 59, |_| 1), |_| {
+        Reply::answer(20).billed(Usd(1))
+    });
+    assert!(matches!(told.ending, Ending::Capped(_)));
+    assert_eq!(told.fake.asked(), []);
+}
+
+#[test]
+fn a_bill_beyond_its_bound_stops_the_run() {
+    // A surcharge that nobody declared: no bound can be trusted any more, retries included.
+    let suite = Suite {
+        concurrency: 2,
+        max_attempts: 3,
+        ..suite(2, 1, 20)
+    };
+    let told = carry_out(capped(suite, 100_000, |_| 100), |_| {
+        Reply::answer(20).billed(Usd(101))
+    });
+    let reason = "v0: a bill of $0.000000000101 exceeds the bound of $0.0000000001 that its price list and \
+                  token limit give";
+    assert_eq!(told.ending, Ending::Hopeless(reason.to_owned()));
+    assert!(told.samples().len() <= 3);
+}
+
+#[test]
+fn a_stop_ends_a_wait_for_money() {
+    // The one slot that fits takes an hour; who waits for what it leaves must still hear a stop.
+    let suite = Suite {
+        concurrency: 2,
+        ..suite(1, 1, 5)
+    };
+    let outside = stopped_at(1_000);
+    let told = carry_out_with(capped(suite, 100, |_| 100), outside, |_| {
+        Reply::answer(3_600_000).billed(Usd(1))
+    });
+    assert_eq!(told.ending, Ending::Interrupted);
+    assert!(told.end <= Nanos::from_millis(4_100));
+}

@@ -1,0 +1,105 @@
+//! The most that each request of a suite can cost.
+//!
+//! Owns which requests there are to bound. Must not know how a bound is reckoned. Invariant: every request
+//! that a run can send has a bound, or the run has none.
+
+use std::collections::BTreeMap;
+
+use crate::plan::warm_up_prompt;
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Suite, Variant, Wording};
+use crate::units::Usd;
+
+use super::{cache, trial};
+
+/// The most that one attempt of each request can be billed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worst {
+    /// By prompt and variant, in the suite's order.
+    trials: Vec<Vec<Usd>>,
+    /// By variant.
+    warm_ups: Vec<Usd>,
+}
+
+/// A request whose bound is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounded<'a> {
+    /// The variant's place in the suite.
+    pub variant: usize,
+    /// The body, as long as the one that is sent.
+    pub body: &'a [u8],
+    /// The conversation, system text included.
+    pub messages: &'a [Message],
+    /// The parameters, all levels laid over each other.
+    pub parameters: &'a Parameters,
+}
+
+impl Worst {
+    /// Of every request that a run of this suite sends.
+    ///
+    /// # Errors
+    /// What nobody can bound, each thing once, with the prompt and the variant where it was met first.
+    pub fn of<E: Ord>(
+        suite: &Suite,
+        wording: Wording,
+        bound: impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+    ) -> Result<Self, Vec<(E, String)>> {
+        let mut unbounded = BTreeMap::new();
+        let mut of_prompt = |prompt: &Prompt, bust: bool| {
+            let variants = suite.variants.iter().enumerate();
+            let each = variants.map(|(place, variant)| {
+                let met = of_request(suite, wording, prompt, (place, variant), bust, &bound);
+                met.unwrap_or_else(|what| {
+                    let met_in = || format!("{} on {}", prompt.id, variant.label);
+                    unbounded.entry(what).or_insert_with(met_in);
+                    Usd::ZERO
+                })
+            });
+            each.collect::<Vec<_>>()
+        };
+        let bust = suite.cache == CacheMode::Bust;
+        let trials = suite.prompts.iter();
+        let trials = trials.map(|prompt| of_prompt(prompt, bust)).collect();
+        let warm_ups = if suite.warmup > 0 {
+            of_prompt(&warm_up_prompt(suite), false)
+        } else {
+            vec![Usd::ZERO; suite.variants.len()]
+        };
+        if unbounded.is_empty() {
+            Ok(Self { trials, warm_ups })
+        } else {
+            Err(unbounded.into_iter().collect())
+        }
+    }
+
+    /// One attempt of a trial of this prompt and variant, by their places in the suite.
+    pub(super) fn trial(&self, prompt: usize, variant: usize) -> Usd {
+        self.trials[prompt][variant]
+    }
+
+    /// One warm-up request, by variant.
+    pub(super) fn warm_ups(&self) -> &[Usd] {
+        &self.warm_ups
+    }
+}
+
+fn of_request<E>(
+    suite: &Suite,
+    wording: Wording,
+    prompt: &Prompt,
+    (place, variant): (usize, &Variant),
+    bust: bool,
+    bound: &impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+) -> Result<Usd, E> {
+    let mut messages = suite.messages_of(prompt, variant);
+    if bust {
+        // Any nonce will do: all are as long.
+        cache::bust(&mut messages, "", 0);
+    }
+    let body = trial::body(suite, prompt, variant, &messages, wording);
+    bound(&Bounded {
+        variant: place,
+        body: &body,
+        messages: &messages,
+        parameters: &suite.parameters_of(prompt, variant),
+    })
+}

@@ -1,0 +1,144 @@
+//! What a gateway tells of an account and of an answer long ended.
+//!
+//! Owns the two answers' shapes. Must not know who asked. Invariant: an amount is taken by its digits; one
+//! that is missing or below zero is absent.
+
+use serde::Deserialize;
+
+use crate::units::Usd;
+
+use super::wire::{Amount, usd};
+
+/// What is left of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credits {
+    /// USD that can still be spent.
+    pub balance: Usd,
+    /// USD that were spent so far.
+    pub used: Usd,
+}
+
+/// The bill of an answer, looked up by its generation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Billed, with surcharges.
+    pub billed: Usd,
+    /// By list price; with own keys and no list price, what the provider billed.
+    pub market: Option<Usd>,
+}
+
+/// Either gateway's answer: one has the two sums at the top, the other all that was ever paid in.
+#[derive(Deserialize)]
+struct WireCredits {
+    #[serde(default)]
+    balance: Amount,
+    #[serde(default)]
+    total_used: Amount,
+    #[serde(default)]
+    data: Option<WirePaid>,
+}
+
+#[derive(Deserialize)]
+struct WirePaid {
+    #[serde(default)]
+    total_credits: Amount,
+    #[serde(default)]
+    total_usage: Amount,
+}
+
+#[derive(Deserialize)]
+struct WireGeneration {
+    data: WireBill,
+}
+
+#[derive(Deserialize)]
+#[allow(clippy::struct_field_names)] // The names are the wire's.
+struct WireBill {
+    #[serde(default)]
+    total_cost: Amount,
+    #[serde(default)]
+    market_cost: Amount,
+    #[serde(default)]
+    upstream_inference_cost: Amount,
+}
+
+impl Credits {
+    /// Reads the answer of `/credits`; `None` where it is none.
+    pub fn read(answer: &str) -> Option<Self> {
+        let wire: WireCredits = serde_json::from_str(answer).ok()?;
+        if let Some(paid) = wire.data {
+            let (all, used) = (usd(&paid.total_credits)?, usd(&paid.total_usage)?);
+            let balance = Usd(all.0 - used.0);
+            return Some(Self { balance, used });
+        }
+        Some(Self {
+            balance: usd(&wire.balance)?,
+            used: usd(&wire.total_used)?,
+        })
+    }
+}
+
+impl Looked {
+    /// Reads the answer of `/generation`; `None` where it is none.
+    pub fn read(answer: &str) -> Option<Self> {
+        let wire: WireGeneration = serde_json::from_str(answer).ok()?;
+        let upstream = usd(&wire.data.upstream_inference_cost);
+        // A 0 says that no key of the user's was billed.
+        let upstream = upstream.filter(|usd| *usd > Usd::ZERO);
+        Some(Self {
+            billed: usd(&wire.data.total_cost)?,
+            market: usd(&wire.data.market_cost).or(upstream),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_gateways_credits_are_read() {
+        // One tells texts and what is left, the other numbers and what was paid in.
+        let expected = Some(Credits {
+            balance: Usd(95_500_000_000_000),
+            used: Usd(4_500_000_000_000),
+        });
+        let first = r#"{"balance":"95.50","total_used":"4.50"}"#;
+        let second = r#"{"data":{"total_credits":100,"total_usage":4.5}}"#;
+        assert_eq!(Credits::read(first), expected);
+        assert_eq!(Credits::read(second), expected);
+        for broken in [
+            "",
+            "{}",
+            r#"{"balance":"x","total_used":"1"}"#,
+            r#"{"data":{}}"#,
+        ] {
+            assert_eq!(Credits::read(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_bill_is_read_by_its_digits() {
+        // Own keys: the gateway bills nothing, and the provider's bill is the price.
+        let read =
+            |fields: &str| Looked::read(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"));
+        let looked = |billed, market: Option<i128>| {
+            Some(Looked {
+                billed: Usd(billed),
+                market: market.map(Usd),
+            })
+        };
+        assert_eq!(read("\"total_cost\":3.2e-6"), looked(3_200_000, None));
+        assert_eq!(
+            read("\"total_cost\":0,\"upstream_inference_cost\":0.5"),
+            looked(0, Some(500_000_000_000))
+        );
+        assert_eq!(
+            read("\"total_cost\":1,\"market_cost\":2,\"upstream_inference_cost\":0"),
+            looked(Usd::PICO, Some(2 * Usd::PICO))
+        );
+        assert_eq!(read("\"total_cost\":-1"), None);
+        assert_eq!(read("\"total\":1"), None);
+        assert_eq!(Looked::read("no"), None);
+    }
+}

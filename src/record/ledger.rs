@@ -1,0 +1,253 @@
+//! The ledger: one line a run, what it cost. It lies beside the folders of the suites.
+//!
+//! Owns the stored form and how a run's events become a line. Must not know what is summed. Invariant:
+//! lines are only appended, and a sum that nobody knows is never counted as 0 without saying so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ModelId, Usd};
+
+use super::journal::{Entry, JournalError, Reader, Writer};
+use super::{Amendment, Outcome, Sample, Status, Unsound};
+
+/// One line of `ledger.jsonl`. Absent means not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LedgerLine {
+    /// Version of this format: [`LedgerLine::VERSION`].
+    pub version: u32,
+    /// Name of the run.
+    pub run: String,
+    /// Name of its suite.
+    pub suite: String,
+    /// When it began, UTC.
+    pub started_at: jiff::Timestamp,
+    /// Name of the endpoint's profile, or its URL.
+    pub endpoint: String,
+    /// Whether it was the simulator, whose money is invented.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+    /// How it ended.
+    pub status: Status,
+    /// By model, sorted by id.
+    pub models: Vec<ModelSpending>,
+    /// Under a cap: counted against it beside the models' sums, because nobody can say what was billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_usd: Option<Usd>,
+    /// What it was expected to cost before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_usd: Option<Usd>,
+}
+
+/// What one model cost in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSpending {
+    /// The model.
+    pub model: ModelId,
+    /// Requests, warm-up and retries included.
+    pub requests: u64,
+    /// Of these: may have cost something, and nobody said what.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown: u64,
+    /// The largest of list price, bill and the provider's bill, request by request.
+    pub spent_usd: Usd,
+    /// By list price, of trials; absent: none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_usd: Option<Usd>,
+    /// Billed by the gateway, of trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_usd: Option<Usd>,
+    /// The gateway's list price, with own keys what the provider billed, of trials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market_usd: Option<Usd>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl LedgerLine {
+    /// Version of the stored format.
+    pub const VERSION: u32 = 1;
+
+    /// What is known to be spent.
+    pub fn spent(&self) -> Usd {
+        self.models.iter().map(|model| model.spent_usd).sum()
+    }
+
+    /// The same, with what a cap kept for unknown bills.
+    pub fn at_most(&self) -> Usd {
+        [self.spent(), self.kept_usd.unwrap_or(Usd::ZERO)]
+            .into_iter()
+            .sum()
+    }
+}
+
+impl Entry for LedgerLine {
+    const FILE: &'static str = "ledger.jsonl";
+    const VERSION: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), Unsound> {
+        let mut sums = self.models.iter().map(|model| model.spent_usd);
+        if sums.any(|sum| sum < Usd::ZERO) || self.kept_usd.is_some_and(|kept| kept < Usd::ZERO) {
+            return Err(Unsound::new("spent_usd", "is negative"));
+        }
+        Ok(())
+    }
+}
+
+/// What a run costs, as its requests end.
+#[derive(Debug, Clone, Default)]
+pub struct Spending(BTreeMap<ModelId, ModelSpending>);
+
+impl Spending {
+    /// Adds a trial: its last attempt by what is known of it, the earlier ones as unknown where they may
+    /// have been billed.
+    pub fn add_sample(&mut self, sample: &Sample) {
+        let model = self.of(&sample.model);
+        let may_cost = sample
+            .attempts
+            .iter()
+            .map(|attempt| !attempt.outcome.costs_nothing(attempt.status));
+        let mut may_cost: Vec<bool> = may_cost.collect();
+        let last = may_cost.pop().unwrap_or(false);
+        model.requests += sample.attempts.len() as u64;
+        model.unknown += may_cost.into_iter().filter(|may| *may).count() as u64;
+        let told = [sample.cost_usd, sample.billed_usd, sample.market_usd];
+        match told.into_iter().flatten().max() {
+            Some(most) => model.spent_usd = sum(model.spent_usd, most),
+            None => model.unknown += u64::from(last),
+        }
+        for (total, cost) in [
+            (&mut model.list_usd, sample.cost_usd),
+            (&mut model.billed_usd, sample.billed_usd),
+            (&mut model.market_usd, sample.market_usd),
+        ] {
+            if let Some(cost) = cost {
+                *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
+            }
+        }
+    }
+
+    /// Adds a request that is no trial.
+    pub fn add_untimed(&mut self, model: &ModelId, outcome: Outcome, spent: Option<Usd>) {
+        let model = self.of(model);
+        model.requests += 1;
+        match spent {
+            Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
+            None => model.unknown += u64::from(!turned_down(outcome)),
+        }
+    }
+
+    /// Adds a bill that was looked up later, of a trial that had none. What was told before, its list price
+    /// perhaps, is counted already; the larger of both stays.
+    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, told_before: Option<Usd>) {
+        let model = self.of(model);
+        let told = [amendment.billed_usd, amendment.market_usd];
+        let Some(most) = told.into_iter().flatten().max() else {
+            return;
+        };
+        let more = Usd(most.0 - told_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
+        model.spent_usd = sum(model.spent_usd, more);
+        if told_before.is_none() {
+            model.unknown = model.unknown.saturating_sub(1);
+        }
+        for (total, cost) in [
+            (&mut model.billed_usd, amendment.billed_usd),
+            (&mut model.market_usd, amendment.market_usd),
+        ] {
+            if let Some(cost) = cost {
+                *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
+            }
+        }
+    }
+
+    /// Sums by model, sorted by id.
+    pub fn into_models(self) -> Vec<ModelSpending> {
+        self.0.into_values().collect()
+    }
+
+    fn of(&mut self, model: &ModelId) -> &mut ModelSpending {
+        let new = || ModelSpending {
+            model: model.clone(),
+            requests: 0,
+            unknown: 0,
+            spent_usd: Usd::ZERO,
+            list_usd: None,
+            billed_usd: None,
+            market_usd: None,
+        };
+        self.0.entry(model.clone()).or_insert_with(new)
+    }
+}
+
+/// The same as [`Outcome::costs_nothing`], where the status is not known.
+fn turned_down(outcome: Outcome) -> bool {
+    outcome.costs_nothing(None)
+        || matches!(
+            outcome,
+            Outcome::RateLimited
+                | Outcome::Unauthorized
+                | Outcome::PaymentRequired
+                | Outcome::Forbidden
+                | Outcome::ModelNotFound
+                | Outcome::Rejected
+        )
+}
+
+fn sum(a: Usd, b: Usd) -> Usd {
+    [a, b].into_iter().sum()
+}
+
+/// Every line that could be read, in order, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The lines.
+    pub lines: Vec<LedgerLine>,
+    /// Lines that are none.
+    pub problems: Vec<JournalError>,
+}
+
+/// Reads the ledger in the folder of runs; an empty one where there is none.
+///
+/// # Errors
+/// Where the file cannot be read to its end.
+pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
+    let reader = match Reader::<_, LedgerLine>::open(reports) {
+        Ok(reader) => reader,
+        Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(Ledger::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut ledger = Ledger::default();
+    for read in reader {
+        match read {
+            Ok(line) => ledger.lines.push(line),
+            Err(problem @ JournalError::Line { .. }) => ledger.problems.push(problem),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(ledger)
+}
+
+/// Appends a line to the ledger in the folder of runs, and has it put on the disk.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
+    let mut writer = Writer::append_to(reports)?;
+    writer.append(line)?;
+    writer.sync()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! No run costs more than its cap, by the book of whoever charges. `cargo bench --bench cap` does the same
+//! with a thousand runs.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+#[path = "support/capped_runs.rs"]
+mod capped_runs;
+
+#[test]
+fn no_run_costs_more_than_its_cap() {
+    // Failures, time-outs, answers without usage, retries and up to 64 streams: what is billed without a
+    // word must have been set aside.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for seed in 0..16 {
+        let run = runtime.block_on(capped_runs::run(seed));
+        if let Err(why) = capped_runs::judge(&run) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+}

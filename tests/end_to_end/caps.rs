@@ -1,0 +1,119 @@
+//! Runs under a cap, and the ledger they leave.
+
+use serde_json::{Value, json};
+
+use super::SUITE;
+use super::program::Home;
+
+/// A suite whose slots cost little at most, so that a small cap holds many.
+fn home() -> Home {
+    let suite = SUITE.replace("max_tokens = 400", "max_tokens = 40");
+    Home::new().with("suite.toml", &format!("max_attempts = 1\n{suite}"))
+}
+
+fn ledger(home: &Home) -> Vec<Value> {
+    let text = home.read("reports/ledger.jsonl");
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[test]
+fn a_capped_run_ends_in_order_and_says_so() {
+    // What was paid for is kept and reported, CI sees exit code 4, and the ledger knows the sum.
+    let home = home();
+    home.bakeoff("run suite.toml --world world.toml --salt 1 --repetitions 1000 --max-cost $0.02")
+        .exits(4)
+        .says("the cap of $0.02 (--max-cost)")
+        .run();
+    let manifest: Value =
+        serde_json::from_str(&home.read("reports/small/latest/manifest.json")).unwrap();
+    let reason = manifest["status"]["incomplete"].as_str().unwrap();
+    assert!(reason.contains("--max-cost"), "{reason}");
+    assert!(home.samples("small").len() > 12);
+    let lines = ledger(&home);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["status"]["incomplete"], reason);
+    assert_eq!(lines[0]["simulated"], true);
+    let spent = |line: &Value| {
+        let models = line["models"].as_array().unwrap().iter();
+        let spent =
+            models.map(|model| model["spent_usd"].as_str().unwrap().parse::<f64>().unwrap());
+        spent.sum::<f64>()
+    };
+    let sum = spent(&lines[0]);
+    assert!((0.018..=0.02).contains(&sum), "{sum}");
+}
+
+#[test]
+fn the_cap_of_the_day_counts_the_ledger() {
+    // The second run of the day has what the first one left, and is told who says so.
+    let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.03\"\n");
+    let call = "run suite.toml --world world.toml --salt 1 --quiet --repetitions 1000";
+    home.bakeoff(call).exits(4).run();
+    home.bakeoff(call)
+        .exits(4)
+        .complains("max_cost_per_day of bakeoff.toml is $0.03, and the ledger has $0.0")
+        .run();
+    assert_eq!(ledger(&home).len(), 1);
+    home.bakeoff("spend").says("1 runs on the simulator").run();
+    home.bakeoff("spend --simulated --by model")
+        .says("anthropic/claude-haiku-4.5")
+        .run();
+    let spent = home
+        .bakeoff("spend --simulated --json --endpoint sim")
+        .run();
+    let spent: Value = serde_json::from_str(&spent.out).unwrap();
+    assert_eq!(spent["rows"][0]["name"], "small");
+    assert_eq!(spent["total"]["runs"], 1);
+    // A simulator that has just begun.
+    assert_eq!(
+        spent["credits"],
+        json!({ "balance_usd": "100", "used_usd": "0" })
+    );
+}
+
+#[test]
+fn under_a_cap_nothing_is_sent_without_a_bound() {
+    // No price and no token limit: each with the line to add, and no folder for a run that never began.
+    let suite = SUITE.replace("max_tokens = 400\n", "");
+    let home = Home::new().with("suite.toml", &format!("max_cost = \"$1\"\n{suite}"));
+    home.bakeoff("run suite.toml -m openai/gpt-4.1-nano -m no/such")
+        .exits(2)
+        .complains("under a cap (max_cost of the suite) nothing is sent that could cost any sum")
+        .complains("`openai/gpt-4.1-nano` is asked without max_tokens")
+        .complains("add max_tokens = 1000 to [parameters] of the suite")
+        .complains("`no/such` has no price")
+        .complains("[[endpoints.sim.prices]]")
+        .run();
+    assert!(!home.path("reports").exists());
+}
+
+#[test]
+fn a_bill_that_an_answer_did_not_bring_is_looked_up() {
+    // The answer broke off before its bill came; the gateway's own record has it.
+    let world = format!("generation_delay_ms = 0\n{}", home().read("world.toml"));
+    let home = home().with("world.toml", &world);
+    home.bakeoff("run suite.toml --world world.toml --salt 1 --quiet -m openai/gpt-4.1-nano+cut")
+        .exits(4)
+        .run();
+    assert!(
+        home.samples("small")
+            .iter()
+            .all(|sample| sample["billed_usd"].is_null())
+    );
+    let amended = home.read("reports/small/latest/amendments.jsonl");
+    assert_eq!(amended.lines().count(), 4);
+    let csv = home.read("reports/small/latest/comparison.csv");
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let row = lines.next().unwrap();
+    let cell = |name: &str| {
+        let place = header.iter().position(|cell| *cell == name).unwrap();
+        row[place].to_owned()
+    };
+    assert!(cell("billed_usd_mean").parse::<f64>().unwrap() > 0.0);
+    let line = &ledger(&home)[0]["models"][0];
+    // The warm-up's bill alone stays unknown.
+    assert_eq!(line["unknown"], 1);
+    assert!(line["billed_usd"].as_str().unwrap().parse::<f64>().unwrap() > 0.0);
+}

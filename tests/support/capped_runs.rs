@@ -1,0 +1,233 @@
+//! Runs under random caps on the real simulator, through the engine and its connections, judged by the
+//! simulator's own book.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
+use bakeoff::engine::{self, Cap, Ending, Orders, Pace, Worst};
+use bakeoff::gateway::account::Credits;
+use bakeoff::gateway::listing::{Listing, fetch};
+use bakeoff::gateway::{Endpoint, Transport};
+use bakeoff::plan::{Pacer, plan};
+use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::suite::{RateLimits, Suite, Wording, parse_suite};
+use bakeoff::units::Usd;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use tokio::sync::{mpsc, watch};
+
+/// Answers within milliseconds, of up to a few dozen tokens.
+const WORLD: &str = r"
+[default]
+ttft = { median_ms = 3, sigma = 0.5 }
+gap = { median_ms = 0.2, sigma = 0.2 }
+tokens = { median = 20, sigma = 0.6 }
+prefill_ms_per_ktok = 0
+";
+const MODELS: [&str; 4] = [
+    "openai/gpt-5-mini",
+    "openai/gpt-4.1-nano",
+    "anthropic/claude-haiku-4.5",
+    "deepseek/deepseek-v3.2",
+];
+/// What becomes of answers; several are billed without a word, and all that go on are tried again.
+const FAULTS: [&str; 16] = [
+    "",
+    "",
+    "",
+    "",
+    "+no-usage",
+    "+cut",
+    "+cut-transport",
+    "+cut-done",
+    "+reset",
+    "+reset-headers",
+    "+stall",
+    "+stall-headers",
+    "+error-midstream",
+    "+503+once",
+    "+408",
+    "+429+once",
+];
+/// How long one look at the simulator's books may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What one run came to.
+#[derive(Debug)]
+pub(crate) struct Capped {
+    pub(crate) cap: Usd,
+    /// By the simulator's book.
+    pub(crate) charged: Usd,
+    /// By our own: settled, or kept because nobody can say.
+    pub(crate) spent_at_most: Usd,
+    /// Worst-case slots that the cap holds.
+    pub(crate) slots: i128,
+    pub(crate) ending: Ending,
+    /// What was asked, for whoever finds a fault.
+    pub(crate) suite: String,
+}
+
+fn suite_text(dice: &mut ChaCha8Rng) -> String {
+    let mut models = MODELS;
+    models.shuffle(dice);
+    let count = dice.random_range(1..=models.len());
+    let models: Vec<String> = (models[..count].iter())
+        .enumerate()
+        .map(|(place, model)| {
+            // One of them costs something for certain, or a run would never come to its cap.
+            let fault = FAULTS.choose(dice).unwrap();
+            let fault = if place == 0 { "" } else { fault };
+            format!("\"{model}{fault}\"")
+        })
+        .collect();
+    let prompts: Vec<String> = (0..dice.random_range(1..4))
+        .map(|number| {
+            let words = "word ".repeat(dice.random_range(1..60));
+            format!("[[prompts]]\nid = \"p{number}\"\nuser = \"{words}?\"\n")
+        })
+        .collect();
+    format!(
+        "name = \"capped\"\nmodels = [{}]\nrepetitions = 10000\nwarmup = {}\nconcurrency = {}\n\
+         max_attempts = {}\ncache = \"{}\"\nseed = {}\n\
+         timeouts = {{ headers = \"150ms\", gap = \"150ms\", total = \"1s\" }}\n\
+         [parameters]\nmax_tokens = {}\n{}",
+        models.join(", "),
+        dice.random_range(0..3),
+        dice.random_range(1..=64 / count),
+        dice.random_range(1..4),
+        ["as-is", "bust", "warm"].choose(dice).unwrap(),
+        dice.random_range(0..1_000),
+        dice.random_range(8..60),
+        prompts.concat(),
+    )
+}
+
+/// A run from this seed; its cap holds from none to a few dozen worst-case slots.
+pub(crate) async fn run(seed: u64) -> Capped {
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let text = suite_text(&mut dice);
+    let suite = parse_suite(&text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let running = Simulator::start(World::parse(WORLD).unwrap(), listener, None, seed).unwrap();
+    let endpoint = Endpoint {
+        base_url: running.base_url(),
+        key: Some("sim".to_owned().into()),
+        key_header: None,
+        headers: Vec::new(),
+    };
+    let worst = worst(&suite, &endpoint).await;
+    let slot = Cap::new(
+        Usd(i128::MAX),
+        "",
+        worst.clone(),
+        &Suite {
+            warmup: 0,
+            ..suite.clone()
+        },
+    )
+    .least(&plan(&suite))
+    .unwrap();
+    // A third of the caps hold fifty slots and more.
+    let slots = *[0, 1, 3, 10, 50, 60].choose(&mut dice).unwrap();
+    let cap = Usd(slot.0 * slots + dice.random_range(0..slot.0));
+    let cap = Arc::new(Cap::new(cap, "the test", worst, &suite));
+    let (ending, charged) = carry_out(suite, &cap, &endpoint, running).await;
+    Capped {
+        cap: cap.limit(),
+        charged,
+        spent_at_most: cap.spent_at_most(),
+        slots,
+        ending,
+        suite: text,
+    }
+}
+
+/// The bounds, as `bakeoff run` finds them: of the dearest provider that the simulator tells of.
+async fn worst(suite: &Suite, endpoint: &Endpoint) -> Worst {
+    let mut bounds = Vec::new();
+    for variant in &suite.variants {
+        let plain = variant.model.as_str().split('+').next().unwrap();
+        let plain = plain.parse().unwrap();
+        let answer = fetch(endpoint, Listing::Providers(&plain), PATIENCE).await;
+        let offers = Offers::read(&answer.unwrap()).unwrap();
+        let bound = PriceBound::of(&plain, &Catalog::snapshot(), Some(&offers), &[]);
+        bounds.push(bound.unwrap());
+    }
+    let worst = Worst::of(suite, Wording::default(), |request| {
+        bounds[request.variant].of_attempt(&Request {
+            body: request.body,
+            messages: request.messages,
+            parameters: request.parameters,
+        })
+    });
+    worst.unwrap()
+}
+
+async fn carry_out(
+    suite: Suite,
+    cap: &Arc<Cap>,
+    endpoint: &Endpoint,
+    running: Running,
+) -> (Ending, Usd) {
+    let lanes = suite.variants.len() * suite.concurrency as usize;
+    let (transport, failed) = Transport::open(endpoint, suite.timeouts, lanes)
+        .await
+        .unwrap();
+    assert_eq!(failed, None);
+    let orders = Orders {
+        run: "run".to_owned(),
+        plan: plan(&suite),
+        prompt_digests: vec![String::new(); suite.prompts.len()],
+        prices: (suite.variants.iter())
+            .map(|variant| {
+                let plain = variant.model.as_str().split('+').next().unwrap();
+                Catalog::snapshot()
+                    .get(&plain.parse().unwrap())?
+                    .prices
+                    .clone()
+            })
+            .collect(),
+        wording: Wording::default(),
+        pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
+        looks: Vec::new(),
+        cap: Some(Arc::clone(cap)),
+        suite,
+    };
+    let (events, mut told) = mpsc::channel(1_024);
+    let (_stop, stopped) = watch::channel(false);
+    let (_answer, go_on) = mpsc::channel(1);
+    let engine = engine::run(
+        Arc::new(transport),
+        Arc::new(orders),
+        events,
+        stopped,
+        go_on,
+    );
+    let listen = async { while told.recv().await.is_some() {} };
+    let (ending, ()) = tokio::join!(engine, listen);
+    let answer = fetch(endpoint, Listing::Credits, PATIENCE).await.unwrap();
+    let charged = Credits::read(&answer).unwrap().used;
+    drop(running);
+    (ending, charged)
+}
+
+/// Judges a run: what no run may ever do.
+pub(crate) fn judge(run: &Capped) -> Result<(), String> {
+    let told = |what: &str| Err(format!("{what}: {run:?}\n{}", run.suite));
+    if run.charged > run.cap {
+        return told("the simulator charged more than the cap");
+    }
+    if run.charged > run.spent_at_most || run.spent_at_most > run.cap {
+        return told("our book is below the simulator's, or above the cap");
+    }
+    if !matches!(run.ending, Ending::Capped(_)) {
+        return told("it ended for another reason");
+    }
+    if run.slots >= 50 && run.spent_at_most.0 * 100 < run.cap.0 * 95 {
+        return told("less than 95 % of a cap of fifty slots was used");
+    }
+    Ok(())
+}
