@@ -31,7 +31,8 @@ use super::{Failure, cap, estimate, exit, foresight, github, print_json, report,
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
-#[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
+// Each field is the flag of the same name, documented by `--help`.
+#[allow(missing_docs, clippy::struct_excessive_bools)]
 pub struct Options {
     pub suite: PathBuf,
     pub endpoint: Option<String>,
