@@ -92,8 +92,8 @@ fn suite(name: &str, models: &str) -> String {
 /// A folder with runs that went well and ill, and with suites that are right and wrong.
 fn folder() -> Home {
     let home = Home::new()
-        .with("suite.toml", &suite("suite", r#""sim/constant-1ms-1ms-9", "sim/constant-2ms-1ms-9""#))
-        .with("failing.toml", &suite("failing", r#""sim/constant-1ms-1ms-9", "openai/no-such-model""#))
+        .with("suite.toml", &suite("suite", r#""sim/constant-1ms-1ms-5", "sim/constant-2ms-1ms-5""#))
+        .with("failing.toml", &suite("failing", r#""sim/constant-1ms-1ms-5", "openai/no-such-model""#))
         .with("wrong.toml", "name = 1\nmodls = []\n")
         .with("rows.jsonl", "{\"q\": \"a\"}\nno JSON\n")
         .with(
