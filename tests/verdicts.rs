@@ -145,6 +145,13 @@ fn a_new_level_forgives() {
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .exits(1)
         .run();
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY}"))
+        .exits(2)
+        .complains("--new-level accepts the change")
+        .run();
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --unless-flagged"))
+        .complains("is not accepted")
+        .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --new-level"))
         .says("begins a new level")
         .run();

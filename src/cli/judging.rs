@@ -67,6 +67,7 @@ enum ComparisonArg {
 #[command(after_help = "Examples:\n  \
     bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl\n  \
     bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --new-level")]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct AcceptArgs {
     /// Folder of a run, or the `latest` beside it
     run: PathBuf,
@@ -79,9 +80,12 @@ pub(super) struct AcceptArgs {
     /// Where the run was made, in place of what `run --environment` said
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
-    /// Accept a run that is incomplete or failed too often
+    /// Accept a run that is incomplete, failed too often or was found regressed
     #[arg(long)]
     force: bool,
+    /// Pass over a run that was found regressed, and succeed: for jobs that accept what passed
+    #[arg(long, conflicts_with_all = ["force", "new_level"])]
+    unless_flagged: bool,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -141,6 +145,7 @@ impl From<AcceptArgs> for accept::Options {
             new_level: args.new_level,
             environment: args.environment,
             force: args.force,
+            unless_flagged: args.unless_flagged,
             json: args.json,
         }
     }

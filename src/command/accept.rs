@@ -14,6 +14,7 @@ use super::{Failure, exit, print_json, records};
 
 /// What `bakeoff accept` was told.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub struct Options {
     /// Folder of the run, or a `latest`.
     pub run: PathBuf,
@@ -23,8 +24,10 @@ pub struct Options {
     pub new_level: bool,
     /// Where the run was made, in place of what it says itself.
     pub environment: Option<String>,
-    /// Whether a run that tells little is accepted all the same.
+    /// Whether a run that tells little, or was found regressed, is accepted all the same.
     pub force: bool,
+    /// Whether a run that was found regressed is passed over instead of refused.
+    pub unless_flagged: bool,
     /// Print JSON.
     pub json: bool,
 }
@@ -61,6 +64,22 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         Standing::Accepted
     };
     refuse_twice(&history, &manifest.run, options)?;
+    if let Some(standing) = flagged(&history, &manifest.run).filter(|_| !may_be_flagged(options)) {
+        let said = format!(
+            "{} is not accepted: it is {} in {}",
+            manifest.run,
+            standing.word(),
+            options.history.display()
+        );
+        if options.unless_flagged {
+            writeln!(io::stderr(), "note: {said}")?;
+            return Ok(exit::DONE);
+        }
+        return Err(Failure::usage(format!(
+            "{said}: it was found regressed\n  --new-level accepts the change and judges later runs by it; \
+             --force makes it one of the level's runs"
+        )));
+    }
     let read = records::read(&run, &manifest)?;
     if let Some(why) = why_not(&manifest, &read.summary).filter(|_| !options.force) {
         return Err(Failure::usage(format!(
@@ -114,6 +133,20 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
         )));
     }
     Ok(())
+}
+
+/// What the history says of a run that was found regressed, where nothing later took that back.
+fn flagged(history: &History, run: &str) -> Option<Standing> {
+    let standing = history.entry(run)?.standing;
+    let regressed = matches!(
+        standing,
+        Standing::Flagged | Standing::Pending | Standing::Confirmed
+    );
+    regressed.then_some(standing)
+}
+
+const fn may_be_flagged(options: &Options) -> bool {
+    options.new_level || options.force
 }
 
 /// Why a run is a poor past for others, if it is one.

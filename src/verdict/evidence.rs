@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Failure, Flag, Manifest, Outcome, Sample};
+use crate::record::{Failure, Manifest, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -279,8 +279,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         set_aside: sample.flags.iter().any(|flag| flag.sets_aside()),
         retried: sample.attempts.len() > 1,
         cache_hit: cached.map(|tokens| tokens > 0),
-        visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0
-            && !sample.has(Flag::HiddenReasoning),
+        visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
         provider,
         passed: (!sample.scores.is_empty())
             .then(|| sample.scores.values().all(|&score| score >= 1.0)),

@@ -3,6 +3,7 @@
 //! Owns which prompt is asked about: the one whose absence makes the deciding test least certain, or, of an
 //! inconclusive, some test most certain. Must not know reports. Invariant: only verdicts that stand on tests alone have an influential prompt.
 
+use crate::stats::FEWEST_PROMPTS;
 use crate::verdict::judgement::{Influence, Tests, Verdict};
 
 use super::approach::{approach, tests};
@@ -23,7 +24,8 @@ pub(in crate::verdict) fn influence(
     let [part] = finding.parts.as_slice() else {
         return None;
     };
-    if part.sides.places.len() > PROMPTS_MAX {
+    // Without one of the fewest prompts that a verdict needs there is none anyway.
+    if !(FEWEST_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.places.len()) {
         return None;
     }
     let question = finding.question;

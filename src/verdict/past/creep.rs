@@ -57,7 +57,6 @@ fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
         return None;
     }
     let means = levels.means();
-    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let moved = mean(&means[means.len() - ends..]) - mean(&means[..ends]);
     let began = runs[0].started_at.strftime("%Y-%m-%d");
     Some(format!(
@@ -65,6 +64,11 @@ fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
         100.0 * moved.exp_m1(),
         runs.len()
     ))
+}
+
+/// Of at least one level.
+fn mean(part: &[f64]) -> f64 {
+    part.iter().sum::<f64>() / part.len() as f64
 }
 
 /// What pooling the last runs shows that no single one does.
@@ -82,9 +86,17 @@ fn lasting(
         .iter()
         .rfind(|pooled| pooled.prediction.today > 1 && pooled.moved())?;
     let found = longest.prediction;
+    // A single odd run is no change that lasts: the others must show half of it without today's.
+    let means = runs.means();
+    let (earlier, late) = means.split_at(means.len() - found.today);
+    let before = mean(&earlier[earlier.len() - found.past..]);
+    let without_today = mean(&late[..late.len() - 1]) - before;
+    if without_today * found.estimate.signum() < 0.5 * found.estimate.abs() {
+        return None;
+    }
     Some(format!(
-        "{}, {}: the last {} runs together lie {:.1} % {} the {} before them: a change that lasts. \
-         `bakeoff history FILE` shows when it began.",
+        "{}, {}: the last {} runs (today's, and accepted ones) together lie {:.1} % {} the {} before them: \
+         a change that lasts.",
         asked.variant.label,
         asked.metric.word(),
         found.today,

@@ -350,7 +350,7 @@ fn small_accepted_steps_are_told() {
             _ => None,
         });
     insta::assert_snapshot!(said.unwrap(), @"Since its level began on 2025-01-06, accepted runs have moved it by +15.0 % (12 runs).");
-    insta::assert_snapshot!(judgement.notes.last().unwrap(), @"a/x, ttft: the last 8 runs together lie 13.9 % above the 5 before them: a change that lasts. `bakeoff history FILE` shows when it began.");
+    insta::assert_snapshot!(judgement.notes.last().unwrap(), @"a/x, ttft: the last 8 runs (today's, and accepted ones) together lie 13.9 % above the 5 before them: a change that lasts.");
 }
 
 /// Standings and findings that lines put into a history.
