@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::plan::{Caution, Expected, Forecast, Limit, Unit, cautions, forecast, thinks};
+use crate::plan::{Caution, Expected, Limit, RunDuration, Unit, cautions, run_duration, thinks};
 use crate::sim::World;
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Profile, Suite, Variant};
@@ -76,8 +76,8 @@ fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&
         simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
     });
     let expected: Vec<Expected> = expected.collect();
-    let forecast = forecast(suite, &profile.limits, &expected);
-    worded(&forecast, suite, profile, &basis)
+    let duration = run_duration(suite, &profile.limits, &expected);
+    worded(&duration, suite, profile, &basis)
 }
 
 fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
@@ -101,9 +101,9 @@ fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> Expected {
     }
 }
 
-fn worded(forecast: &Forecast, suite: &Suite, profile: &Profile, basis: &Basis) -> String {
-    let asking = about(forecast.asking);
-    let held_back = forecast.held_back();
+fn worded(duration: &RunDuration, suite: &Suite, profile: &Profile, basis: &Basis) -> String {
+    let asking = about(duration.asking);
+    let held_back = duration.held_back();
     let held_back = held_back.map(|(least, limit)| (about(*least), limit));
     // What is the same in words is not worth a warning.
     if let Some((all, limit)) = held_back.filter(|(all, _)| *all != asking) {

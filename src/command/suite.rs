@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::plan::Caution;
-use crate::report::forecast;
+use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power, worst_cost};
 
@@ -123,16 +123,16 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 }
 
 /// What can be said of a sound suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<forecast::Foreseen, Failure> {
+fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
     // Which endpoint will be asked is not known for certain, so that its own list is not asked for.
     let catalog = prices(suite, None)?;
     let cost = worst_cost(suite, |model| catalog.get(model)?.prices.as_ref());
     let power = power(suite, TYPICAL_NOISE);
-    let mut foreseen = forecast::check(suite, &power, &cost, &catalog.source().date);
+    let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
     let cautions = foresight::warnings(suite, &catalog).into_iter();
-    // Of too few prompts the forecast speaks itself.
+    // Of too few prompts the power speaks itself.
     let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
-    foreseen.warnings.extend(cautions.map(|(_, said)| said));
+    found.warnings.extend(cautions.map(|(_, said)| said));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
@@ -140,8 +140,8 @@ fn foreseen(suite: &Suite) -> Result<forecast::Foreseen, Failure> {
             labels.len()
         )
     });
-    foreseen.warnings.extend(shared);
-    Ok(foreseen)
+    found.warnings.extend(shared);
+    Ok(found)
 }
 
 /// The prices that are known without asking anybody: those compiled in, and the project's own for
@@ -155,7 +155,7 @@ pub(super) fn prices(suite: &Suite, project: Option<&Path>) -> Result<Catalog, F
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(forecast::Foreseen, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(foreseen::Foreseen, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,

@@ -10,7 +10,7 @@ mod csv;
 mod estimate;
 mod figure;
 mod finding;
-pub mod forecast;
+pub mod foreseen;
 pub mod github;
 mod hlog;
 mod json;

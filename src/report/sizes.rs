@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::suite::Metric;
 use crate::units::Usd;
 
-use super::forecast::{NoiseSource, Sizing, rows};
+use super::foreseen::{NoiseSource, Sizing, rows};
 
 /// Version of the layout.
 const VERSION: u32 = 1;

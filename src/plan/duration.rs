@@ -42,14 +42,14 @@ impl Expected {
 
 /// An estimate of a run's duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forecast {
+pub struct RunDuration {
     /// What the answers take, with as many slots in flight as the suite allows.
     pub asking: Nanos,
     /// What the narrowest limit takes at least, and which one it is.
     pub narrowest: Option<(Nanos, Limit)>,
 }
 
-impl Forecast {
+impl RunDuration {
     /// The limit that holds the run back, if one does, and how long the run takes with it.
     pub fn held_back(&self) -> Option<&(Nanos, Limit)> {
         self.narrowest
@@ -60,8 +60,8 @@ impl Forecast {
 
 /// How long a run will take; `expected` for each variant, in the suite's order. Retries are not
 /// foreseen.
-pub fn forecast(suite: &Suite, limits: &RateLimits, expected: &[Expected]) -> Forecast {
-    Forecast {
+pub fn run_duration(suite: &Suite, limits: &RateLimits, expected: &[Expected]) -> RunDuration {
+    RunDuration {
         asking: asking(suite, expected),
         narrowest: narrowest(suite, limits),
     }
@@ -151,12 +151,12 @@ mod tests {
             ..SECOND
         };
         let no_limits = RateLimits::default();
-        let told = forecast(&suite, &no_limits, &[SECOND, slow]);
+        let told = run_duration(&suite, &no_limits, &[SECOND, slow]);
         assert_eq!(told.asking, Nanos::from_millis(1_500 + 4 * 2_000));
         assert_eq!(told.narrowest, None);
         // A token limit ends an answer earlier.
         suite.parameters.max_tokens = Some(20);
-        let told = forecast(&suite, &no_limits, &[SECOND, slow]);
+        let told = run_duration(&suite, &no_limits, &[SECOND, slow]);
         assert_eq!(told.asking, Nanos::from_millis(1_500 + 4 * 1_600));
     }
 
@@ -164,13 +164,13 @@ mod tests {
     fn a_limit_that_is_slower_than_the_answers_is_named() {
         // 24 requests and 2 to warm up, 12 a minute: 130 s whatever the models do.
         let suite = suite(6, 2, 2);
-        let told = forecast(&suite, &requests(12), &[SECOND; 2]);
+        let told = run_duration(&suite, &requests(12), &[SECOND; 2]);
         let (least, limit) = told.held_back().unwrap();
         assert_eq!(*least, Nanos::from_millis(130_000));
         assert_eq!((limit.per_minute, limit.unit), (12, Unit::Requests));
         assert_eq!(limit.model, None);
         assert_eq!(
-            forecast(&suite, &requests(6_000), &[SECOND; 2]).held_back(),
+            run_duration(&suite, &requests(6_000), &[SECOND; 2]).held_back(),
             None
         );
     }
@@ -191,7 +191,7 @@ mod tests {
                 let loads: Vec<Load> = loads.collect();
                 last = pacer.wait(Nanos::ZERO, &loads);
             }
-            let told = forecast(&suite, &requests(limit), &vec![SECOND; variants]);
+            let told = run_duration(&suite, &requests(limit), &vec![SECOND; variants]);
             let least = told.narrowest.unwrap().0;
             let share = variants as u64 * 60_000_000_000 / u64::from(limit);
             prop_assert!(least.0.abs_diff(last.0 + share) <= 1_000);
