@@ -5,6 +5,7 @@
 //! valid; everything that could be wrong was said while it was made.
 
 mod base_url;
+mod by_model;
 mod cache;
 pub mod defaults;
 mod dollars;

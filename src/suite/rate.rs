@@ -7,10 +7,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::units::ModelId;
 
+use super::by_model::{Kind, fits, rules};
 use super::limits;
-use super::problem::{Code, quoted};
-use super::reader::{FirstLines, Table, Value};
-use super::select::Pattern;
+use super::reader::{Table, Value};
 
 /// What may be asked in a minute; absent: without a limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,10 +49,8 @@ impl RateLimits {
 
     /// What the endpoint allows of this model alone, whatever the variant that asks it.
     pub fn of(&self, model: &ModelId) -> PerMinute {
-        let fits = |limit: &&ModelLimit| {
-            Pattern::new(&limit.model).is_ok_and(|pattern| pattern.matches(model.as_str()))
-        };
-        let first = self.models.iter().find(fits);
+        let mut limits = self.models.iter();
+        let first = limits.find(|limit| fits(&limit.model, model));
         first.map_or_else(PerMinute::default, |limit| limit.per_minute)
     }
 }
@@ -85,42 +82,16 @@ fn per_minute(table: &mut Table<'_>) -> PerMinute {
 }
 
 fn model_limits(value: &Value<'_>) -> Option<Vec<ModelLimit>> {
-    let wanted = "tables under `[[endpoints.NAME.limits]]`";
-    let items = value.items(limits::MODEL_LIMITS, wanted)?;
-    let mut first_lines = FirstLines::default();
-    let read = items
-        .iter()
-        .map(|item| item.table("a limit", |table| model_limit(table, &mut first_lines))?);
-    let read: Vec<_> = read.collect();
-    read.into_iter().collect()
-}
-
-fn model_limit(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<ModelLimit> {
-    let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
-    let value = table.required("model", help);
-    let keys = ["requests_per_minute", "tokens_per_minute"];
-    if keys.iter().all(|key| table.peek(key).is_none()) {
-        table.missing(&keys, "add one of them, or both");
-    }
-    let per_minute = per_minute(table);
-    let value = value?;
-    let model = value.written(limits::PATTERN_BYTES)?;
-    if let Err(error) = Pattern::new(model) {
-        value.say(Code::BadValue, error.to_string(), None);
-        return None;
-    }
-    if let Some(first) = first_lines.note(model, &value) {
-        let message = format!("the limit of {} is given twice", quoted(model));
-        value.say(
-            Code::Duplicate,
-            message,
-            Some(format!("the first is {first}")),
-        );
-    }
-    Some(ModelLimit {
-        model: model.to_owned(),
-        per_minute,
-    })
+    let kind = Kind {
+        list: "limits",
+        noun: "limit",
+        one: "a limit",
+        most: limits::MODEL_LIMITS,
+        says: ["requests_per_minute", "tokens_per_minute"],
+    };
+    let rules = rules(value, &kind, per_minute)?.into_iter();
+    let limits = rules.map(|(model, per_minute)| ModelLimit { model, per_minute });
+    Some(limits.collect())
 }
 
 #[cfg(test)]
