@@ -435,6 +435,19 @@ mod tests {
         assert_eq!(body.push(Nanos(1), true, b"x"), Err(Full::Frames));
     }
 
+    /// A watch that saw this stream in the frames that the cuts make of it.
+    fn fed(stream: &[u8], cuts: Vec<usize>) -> DoneWatch {
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+        cuts.sort_unstable();
+        let mut watch = DoneWatch::new();
+        let mut start = 0;
+        for cut in cuts.into_iter().chain([stream.len()]) {
+            watch.feed(&stream[start..cut]);
+            start = cut;
+        }
+        watch
+    }
+
     proptest! {
         // However the bytes are cut, the watch says what a look at the whole stream would say.
         #[test]
@@ -443,14 +456,7 @@ mod tests {
             after in "[\\n\\r]{0,4}", cuts in prop::collection::vec(0_usize..60, 0..8),
         ) {
             let stream = format!("{before}{line}{after}").into_bytes();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
-            cuts.sort_unstable();
-            let mut watch = DoneWatch::new();
-            let mut start = 0;
-            for cut in cuts.into_iter().chain([stream.len()]) {
-                watch.feed(&stream[start..cut]);
-                start = cut;
-            }
+            let watch = fed(&stream, cuts);
             prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
             let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
             prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
@@ -465,14 +471,7 @@ mod tests {
             after in "[\n\r]{0,4}", cuts in prop::collection::vec(0_usize..200, 0..8),
         ) {
             let stream = format!("{before}{name}data: {text}{after}").into_bytes();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
-            cuts.sort_unstable();
-            let mut watch = DoneWatch::new();
-            let mut start = 0;
-            for cut in cuts.into_iter().chain([stream.len()]) {
-                watch.feed(&stream[start..cut]);
-                start = cut;
-            }
+            let watch = fed(&stream, cuts);
             let last = !name.is_empty() || text.len() > 2;
             prop_assert_eq!(watch.done(), last && !after.is_empty());
         }
