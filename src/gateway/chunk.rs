@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::fault::{self, Fault};
 use super::lenient::{Object, TextOrList};
 use super::wire::{
-    WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireMetadata, WireRouting,
-    WireUsage, usd,
+    WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireGateway, WireMetadata,
+    WireRouting, WireUsage, usd,
 };
 use super::{messages, responses};
 use crate::record::Usage;
@@ -211,9 +211,10 @@ fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
         }
     }
     add_usage(&mut chunk, wire.usage);
-    for metadata in [wire.provider_metadata, wire.provider_metadata_camel] {
-        add_metadata(&mut chunk, metadata);
-    }
+    add_metadata(
+        &mut chunk,
+        [wire.provider_metadata, wire.provider_metadata_camel],
+    );
     // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
     let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
     for choice in wire.choices.0.into_iter().filter(first) {
@@ -276,7 +277,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let pieces = spoken.into_iter().map(Piece::Reasoning).chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
     chunk.pieces.extend(pieces.filter(Piece::speaks));
-    add_metadata(chunk, delta.provider_metadata);
+    add_metadata(chunk, [delta.provider_metadata]);
 }
 
 fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> Piece<'a> {
@@ -356,11 +357,19 @@ pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
     }
 }
 
-/// Adds what the gateway says of itself; the usage block's amounts, read before, win.
-pub(super) fn add_metadata<'a>(chunk: &mut Chunk<'a>, metadata: Object<WireMetadata<'a>>) {
-    let Some(gateway) = metadata.0.and_then(|metadata| metadata.gateway.0) else {
-        return;
-    };
+/// Adds what the gateway says of itself, under each spelling of the key; the usage block's amounts, read
+/// before, win.
+pub(super) fn add_metadata<'a, const N: usize>(
+    chunk: &mut Chunk<'a>,
+    spellings: [Object<WireMetadata<'a>>; N],
+) {
+    let metadata = spellings.into_iter().filter_map(|metadata| metadata.0);
+    for gateway in metadata.filter_map(|metadata| metadata.gateway.0) {
+        add_gateway(chunk, gateway);
+    }
+}
+
+fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
     let bill = Bill {
         with_surcharges: usd(&gateway.gateway_cost),
         inference: usd(&gateway.cost),

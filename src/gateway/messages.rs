@@ -320,9 +320,10 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         "message_stop" => chunk.ends = true,
         _ => {}
     }
-    for metadata in [wire.provider_metadata, wire.provider_metadata_camel] {
-        add_metadata(&mut chunk, metadata);
-    }
+    add_metadata(
+        &mut chunk,
+        [wire.provider_metadata, wire.provider_metadata_camel],
+    );
     chunk.pieces.retain(Piece::speaks);
     Some(chunk)
 }
@@ -362,9 +363,10 @@ fn whole(message: WireMessage<'_>) -> Chunk<'_> {
         add_block(&mut chunk, Some(index), Some(block));
     }
     add_usage(&mut chunk, message.usage);
-    for metadata in [message.provider_metadata, message.provider_metadata_camel] {
-        add_metadata(&mut chunk, metadata);
-    }
+    add_metadata(
+        &mut chunk,
+        [message.provider_metadata, message.provider_metadata_camel],
+    );
     chunk.pieces.retain(Piece::speaks);
     chunk
 }

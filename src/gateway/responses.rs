@@ -282,9 +282,10 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             None => add_delta(&mut chunk, kind, index, wire.delta.0),
         },
     }
-    for metadata in [wire.provider_metadata, wire.provider_metadata_camel] {
-        add_metadata(&mut chunk, metadata);
-    }
+    add_metadata(
+        &mut chunk,
+        [wire.provider_metadata, wire.provider_metadata_camel],
+    );
     chunk.pieces.retain(Piece::speaks);
     Some(chunk)
 }
@@ -346,9 +347,10 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
         add_item(chunk, index, item);
     }
     add_usage(chunk, response.usage);
-    for metadata in [response.provider_metadata, response.provider_metadata_camel] {
-        add_metadata(chunk, metadata);
-    }
+    add_metadata(
+        chunk,
+        [response.provider_metadata, response.provider_metadata_camel],
+    );
 }
 
 fn is_under_way(status: &str) -> bool {
