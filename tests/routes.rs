@@ -16,11 +16,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use bakeoff::gateway::{GapList, Reading};
+use bakeoff::gateway::Reading;
 use bakeoff::record::{Flag, Outcome, ToolCall};
-use bakeoff::units::Nanos;
 use proptest::prelude::*;
-use recorded::{answered, failed, ms, recording, told};
+use recorded::{answered, failed, ms, recording, timeless, told};
 use server::{Server, Then};
 
 const MODEL: &str = "claude-haiku-4-5";
@@ -376,23 +375,6 @@ fn errors_of_these_routes_are_told() {
             (outcome, message)
         );
         assert_eq!(error.kind.as_deref(), Some(kind));
-    }
-}
-
-/// What must not depend on how the network cut the bytes: all but instants and what follows from
-/// them.
-fn timeless(reading: Reading) -> Reading {
-    let mut flags = reading.flags;
-    flags.retain(|flag| *flag != Flag::Buffered);
-    Reading {
-        headers: None,
-        first_token: reading.first_token.map(|_| Nanos::ZERO),
-        first_answer: reading.first_answer.map(|_| Nanos::ZERO),
-        last_token: reading.last_token.map(|_| Nanos::ZERO),
-        end: Nanos::ZERO,
-        gaps: GapList::default(),
-        flags,
-        ..reading
     }
 }
 

@@ -1,6 +1,7 @@
 //! Recordings made of bytes, as a transport would have made them.
 
-use bakeoff::gateway::{Body, Ending, Reading, Recording, Response, read};
+use bakeoff::gateway::{Body, Ending, GapList, Reading, Recording, Response, read};
+use bakeoff::record::Flag;
 use bakeoff::units::Nanos;
 
 pub(crate) const fn ms(millis: u64) -> Nanos {
@@ -49,4 +50,21 @@ pub(crate) fn told(model: &str, streamed: bool, recording: &Recording) -> Readin
         &model.parse().expect("the id is well formed"),
         streamed,
     )
+}
+
+/// What must not depend on how the network cut the bytes: all but instants and what follows from
+/// them.
+pub(crate) fn timeless(reading: Reading) -> Reading {
+    let mut flags = reading.flags;
+    flags.retain(|flag| *flag != Flag::Buffered);
+    Reading {
+        headers: None,
+        first_token: reading.first_token.map(|_| Nanos::ZERO),
+        first_answer: reading.first_answer.map(|_| Nanos::ZERO),
+        last_token: reading.last_token.map(|_| Nanos::ZERO),
+        end: Nanos::ZERO,
+        gaps: GapList::default(),
+        flags,
+        ..reading
+    }
 }
