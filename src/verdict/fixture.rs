@@ -1,17 +1,13 @@
 //! A small run made by hand, for the tests of this room and of `report`.
 
-use std::collections::BTreeMap;
-
 use crate::record::{
-    Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection,
-    Status, Usage, gaps_of,
+    Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Usage,
+    gaps_of,
 };
 use crate::stats::interval::Interval;
-use crate::suite::{
-    Bounds, CacheMode, Message, Metric, Parameters, Prompt, Quantity, Role, Suite, Timeouts,
-    Variant,
-};
+use crate::suite::{Bounds, Message, Metric, Quantity, Role, Suite, Timeouts};
 use crate::units::{Nanos, Usd};
+use crate::{plan, record};
 
 use super::judgement::{
     Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
@@ -22,14 +18,9 @@ use super::judgement::{
 pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) -> Manifest {
     let trials = variants.len() * prompts.len() * repetitions as usize;
     Manifest {
-        version: Manifest::VERSION,
-        tool: "bakeoff 0.1.0".to_owned(),
-        run: "20250102T030405Z-7Z".to_owned(),
         started_at: "2025-01-02T03:04:05Z".parse().unwrap(),
-        status: Status::Complete,
         suite_digest: "sha256:5017e".to_owned(),
         suite: suite(variants, prompts, repetitions),
-        selection: Selection::default(),
         endpoint: EndpointRecord {
             name: "vercel".to_owned(),
             base_url: Some("https://gateway.example/v1".to_owned()),
@@ -41,56 +32,35 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
             date: "2025-01-01".to_owned(),
             digest: "sha256:9ad".to_owned(),
         }),
-        client: Vec::new(),
-        environment: None,
-        until_decided: None,
-        estimate: None,
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),
-        platform: "linux x86_64".to_owned(),
+        ..record::example::manifest("20250102T030405Z-7Z")
     }
 }
 
 fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
-    let variant = |label: &&str| Variant {
-        label: (*label).to_owned(),
-        model: label.parse().unwrap(),
-        system: None,
-        parameters: Parameters::default(),
-    };
-    let prompt = |id: &&str| Prompt {
-        id: (*id).to_owned(),
-        system: None,
-        messages: vec![Message::text(Role::User, "Why?".to_owned())],
-        weight: 1.0,
-        tags: Vec::new(),
-        parameters: Parameters::default(),
-    };
+    let mut suite = plan::example::suite(prompts.len(), variants.len(), repetitions);
+    for (variant, label) in suite.variants.iter_mut().zip(variants) {
+        variant.label = (*label).to_owned();
+        variant.model = label.parse().unwrap();
+    }
+    for (prompt, id) in suite.prompts.iter_mut().zip(prompts) {
+        prompt.id = (*id).to_owned();
+        prompt.messages = vec![Message::text(Role::User, "Why?".to_owned())];
+    }
     Suite {
         name: "quickstart".to_owned(),
-        description: None,
         endpoint: "vercel".to_owned(),
-        variants: variants.iter().map(variant).collect(),
         reference: variants[0].to_owned(),
-        repetitions,
-        warmup: 1,
         concurrency: 4,
-        seed: 7,
-        stream: true,
-        keep_answers: true,
-        gate: None,
         max_attempts: 3,
-        max_cost: None,
         timeouts: Timeouts {
             connect_ns: Nanos::from_millis(5_000),
             headers_ns: Nanos::from_millis(30_000),
             gap_ns: Nanos::from_millis(20_000),
             total_ns: Nanos::from_millis(120_000),
         },
-        cache: CacheMode::AsIs,
-        system: None,
-        parameters: Parameters::default(),
-        prompts: prompts.iter().map(prompt).collect(),
+        ..suite
     }
 }
 
@@ -110,8 +80,6 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
     let latency = Nanos::from_millis(ttft_ms + 105);
     let request_id = format!("01J{trial}");
     Sample {
-        version: Sample::VERSION,
-        trial,
         slot: slot as u64,
         round: repetition,
         prompt: prompt.id.clone(),
@@ -119,15 +87,9 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         repetition,
         variant: variant.label.clone(),
         model: variant.model.clone(),
-        weight: 1.0,
-        tags: vec!["short".to_owned()],
-        outcome: Outcome::Complete,
-        error: None,
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
-        held_ns: None,
-        connect_ns: None,
         headers_ns: Some(Nanos::from_millis(ttft_ms - 1)),
         ttft_ns: Some(ttft),
         ttfa_ns: Some(ttft),
@@ -136,7 +98,6 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         experienced_ttft_ns: Some(ttft),
         gaps: Some(gaps_of(&[Nanos::from_millis(10); 10], 0)),
         answer_chars: Some(440),
-        reasoning_chars: None,
         first_chunk_chars: Some(40),
         usage: Some(Usage {
             prompt_tokens: Some(50),
@@ -145,15 +106,11 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
             cached_tokens: Some(0),
             cache_write_tokens: None,
         }),
-        finish_reason: Some("stop".to_owned()),
         cost_usd: Some(Usd(500_000_000)),
         billed_usd: Some(Usd(500_000_000)),
         market_usd: Some(Usd(500_000_000)),
         provider: Some("azure".to_owned()),
-        provider_attempts: Some(1),
-        served_model: None,
         generation_id: Some(format!("gen_{trial}")),
-        flags: Vec::new(),
         attempts: vec![Attempt {
             request_id,
             sent_ns: sent,
@@ -163,9 +120,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
             retry_after_ms: None,
         }],
         answer: Some("Because.".to_owned()),
-        reasoning: None,
-        tool_calls: Vec::new(),
-        scores: BTreeMap::new(),
+        ..record::example::plain_sample(trial)
     }
 }
 
