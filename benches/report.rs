@@ -6,14 +6,13 @@
     reason = "a benchmark's figures go to standard output"
 )]
 
+mod made;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bakeoff::record::{
-    Attempt, EndpointRecord, Manifest, Outcome, Run, Sample, Selection, Status, Usage, gaps_of,
-};
-use bakeoff::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use bakeoff::record::{Attempt, Manifest, Outcome, Run, Sample, Usage, gaps_of};
 use bakeoff::units::{Nanos, Usd};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -29,7 +28,9 @@ const RUNS: usize = 3;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let run = Run::create(folder.path(), "bench", "run")?;
-    let manifest = manifest();
+    let model = |number| format!("\"creator/model-{number}\"");
+    let models: Vec<String> = (0..VARIANTS).map(model).collect();
+    let manifest = made::manifest(&models, PROMPTS, REPETITIONS);
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
@@ -157,74 +158,5 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         reasoning: None,
         tool_calls: Vec::new(),
         scores: std::collections::BTreeMap::new(),
-    }
-}
-
-fn manifest() -> Manifest {
-    let variants = (0..VARIANTS).map(|number| Variant {
-        label: format!("creator/model-{number}"),
-        model: format!("creator/model-{number}")
-            .parse()
-            .expect("a model id"),
-        system: None,
-        parameters: Parameters::default(),
-    });
-    let prompts = (0..PROMPTS).map(|number| Prompt {
-        id: format!("prompt-{number}"),
-        system: None,
-        messages: vec![Message::text(Role::User, "Say something.".to_owned())],
-        weight: 1.0,
-        tags: Vec::new(),
-        parameters: Parameters::default(),
-    });
-    let suite = Suite {
-        name: "bench".to_owned(),
-        description: None,
-        endpoint: "sim".to_owned(),
-        variants: variants.collect(),
-        reference: "creator/model-0".to_owned(),
-        repetitions: u32::try_from(REPETITIONS).unwrap_or(u32::MAX),
-        warmup: 0,
-        concurrency: 1,
-        seed: 7,
-        stream: true,
-        keep_answers: true,
-        gate: None,
-        max_attempts: 1,
-        max_cost: None,
-        timeouts: Timeouts {
-            connect_ns: Nanos::from_millis(1000),
-            headers_ns: Nanos::from_millis(1000),
-            gap_ns: Nanos::from_millis(1000),
-            total_ns: Nanos::from_millis(1000),
-        },
-        cache: CacheMode::AsIs,
-        system: None,
-        parameters: Parameters::default(),
-        prompts: prompts.collect(),
-    };
-    Manifest {
-        version: Manifest::VERSION,
-        tool: "bakeoff".to_owned(),
-        run: "bench".to_owned(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        status: Status::Complete,
-        suite_digest: String::new(),
-        suite,
-        selection: Selection::default(),
-        endpoint: EndpointRecord {
-            name: "sim".to_owned(),
-            base_url: None,
-            key_variable: None,
-            world: None,
-        },
-        prices: None,
-        client: Vec::new(),
-        environment: None,
-        until_decided: None,
-        estimate: None,
-        planned_trials: (VARIANTS * PROMPTS * REPETITIONS) as u64,
-        plan_digest: String::new(),
-        platform: String::new(),
     }
 }

@@ -12,6 +12,8 @@
 
 mod coverage;
 mod families;
+#[path = "../made/mod.rs"]
+mod made;
 mod naive;
 mod speed;
 mod tables;

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use bakeoff::record::{EndpointRecord, Manifest, Selection, Status};
-use bakeoff::suite::{Gate, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use bakeoff::suite::Gate;
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::{Evidence, Observation, VariantEvidence, interleaved};
 
@@ -78,73 +77,4 @@ fn full(round: usize, slot: u64, level: f64, noise: &mut Noise) -> Observation {
     one.cache_hit = Some(false);
     one.passed = Some(noise.happens(0.9));
     one
-}
-
-/// The manifest of a run that nobody made.
-pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> Manifest {
-    let variant = |label: &&str| Variant {
-        label: (*label).to_owned(),
-        model: format!("made/{label}").parse().expect("a model id"),
-        system: None,
-        parameters: Parameters::default(),
-    };
-    let prompt = |place| Prompt {
-        id: format!("p{place}"),
-        system: None,
-        messages: vec![Message::text(Role::User, "Why?".to_owned())],
-        weight: 1.0,
-        tags: Vec::new(),
-        parameters: Parameters::default(),
-    };
-    let deadline = Nanos::from_millis(1_000);
-    let suite = Suite {
-        name: "made".to_owned(),
-        description: None,
-        endpoint: "made".to_owned(),
-        variants: labels.iter().map(variant).collect(),
-        reference: labels.first().copied().unwrap_or_default().to_owned(),
-        repetitions: u32::try_from(repetitions).expect("few repetitions"),
-        warmup: 0,
-        concurrency: 1,
-        seed: 7,
-        stream: true,
-        keep_answers: true,
-        gate: None,
-        max_cost: None,
-        cache: bakeoff::suite::CacheMode::AsIs,
-        max_attempts: 1,
-        timeouts: Timeouts {
-            connect_ns: deadline,
-            headers_ns: deadline,
-            gap_ns: deadline,
-            total_ns: deadline,
-        },
-        system: None,
-        parameters: Parameters::default(),
-        prompts: (0..prompts).map(prompt).collect(),
-    };
-    Manifest {
-        version: Manifest::VERSION,
-        tool: "bakeoff 0.1.0".to_owned(),
-        run: "made".to_owned(),
-        started_at: jiff::Timestamp::UNIX_EPOCH,
-        status: Status::Complete,
-        suite_digest: String::new(),
-        suite,
-        selection: Selection::default(),
-        endpoint: EndpointRecord {
-            name: "made".to_owned(),
-            base_url: None,
-            key_variable: None,
-            world: None,
-        },
-        prices: None,
-        client: Vec::new(),
-        environment: None,
-        until_decided: None,
-        estimate: None,
-        planned_trials: (labels.len() * prompts * repetitions) as u64,
-        plan_digest: String::new(),
-        platform: String::new(),
-    }
 }

@@ -315,7 +315,11 @@ fn today(run_sd: f64, ratio: f64, mut noise: Noise) -> Tried {
         .map(|_| one(Side::plain("a", prompts)))
         .collect();
     let now = one(changed);
-    let manifest = crate::speed::manifest(&["a"], prompts, USUAL.repetitions);
+    let manifest = crate::made::manifest(
+        &["{ model = \"made/a\", label = \"a\" }".to_owned()],
+        prompts,
+        USUAL.repetitions,
+    );
     let condensed = |(week, evidence): (i64, &Evidence)| -> HistoryRun {
         let mut manifest = manifest.clone();
         manifest.run = format!("run-{week:03}");

@@ -103,8 +103,7 @@ pub(crate) const TYPICAL: Profile = Profile {
     levels: 0.45,
     drift: 0.05,
     outliers: (0.05, 5.0),
-    hits: (0.0, 1.0),
-    sticky: false,
+    ..CALM
 };
 pub(crate) const CACHE: Profile = Profile {
     name: "cache",
@@ -116,9 +115,7 @@ pub(crate) const ROUGH: Profile = Profile {
     within: 0.80,
     levels: 0.60,
     drift: 0.10,
-    outliers: (0.05, 5.0),
-    hits: (0.3, 0.4),
-    sticky: false,
+    ..CACHE
 };
 pub(crate) const STICKY: Profile = Profile {
     name: "sticky cache",
