@@ -3,22 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::answer::Moment;
 use super::bill::Usage;
 use super::dialect::Dialect;
 use super::fault::Selection;
 use super::request::{Api, ChatRequest};
 use super::script::Script;
+use super::tests::MOMENT;
 use super::world::World;
-
-const MOMENT: Moment = Moment {
-    ordinal: 0,
-    salt: 7,
-    unix_ms: 1_795_000_000_123,
-    minutes: 0.0,
-    cached: 0,
-    written: 0,
-};
 
 /// What one question gets.
 struct Told {

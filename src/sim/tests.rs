@@ -12,7 +12,8 @@ use super::script::Script;
 use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
 use crate::units::Nanos;
 
-const MOMENT: Moment = Moment {
+/// The first request to a gateway that nobody has asked anything.
+pub(super) const MOMENT: Moment = Moment {
     ordinal: 0,
     salt: 7,
     unix_ms: 1_795_000_000_123,
