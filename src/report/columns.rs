@@ -10,7 +10,7 @@ use crate::verdict::{
     Distribution, Estimate, Figures, Means, Ratios, RunSummary, TokenKind, Total, VariantSummary,
 };
 
-use super::figure::{Cell, Figure};
+use super::figure::{Cell, Figure, count, share};
 use super::table::{Row, Table};
 
 /// One row per variant, every figure.
@@ -60,12 +60,10 @@ pub(super) fn errors(summary: &RunSummary) -> Table {
             let mut row = Row::default();
             row.put_figure("variant", Figure::Text(variant.label.clone()));
             row.put_figure("outcome", Figure::Text(group.outcome.word().to_owned()));
-            let status = group
-                .status
-                .map_or(Figure::Absent, |status| Figure::Count(u128::from(status)));
+            let status = group.status.map(u64::from).map_or(Figure::Absent, count);
             row.put_figure("status", status);
-            row.put_figure("trials", Figure::Count(u128::from(group.count)));
-            row.put_figure("first_trial", Figure::Count(u128::from(group.first_trial)));
+            row.put_figure("trials", count(group.count));
+            row.put_figure("first_trial", count(group.first_trial));
             row.put_figure("message", Figure::Text(group.message.clone()));
             row.show("variant", "variant", 0);
             row.show("outcome", "outcome", 0);
@@ -95,14 +93,6 @@ fn show_costs(row: &mut Row, summary: &RunSummary, dispensable: u8) {
     if only_market {
         row.show_within("market_usd_mean", "gateway price/request", dispensable, 7);
     }
-}
-
-fn share(share: f64) -> Figure {
-    Figure::from_option(Some(share), Figure::Share)
-}
-
-fn count(count: u64) -> Figure {
-    Figure::Count(u128::from(count))
 }
 
 fn put_identity(row: &mut Row, variant: &VariantSummary) {

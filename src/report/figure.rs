@@ -74,6 +74,16 @@ pub(super) const NO_END_MARK: &str = "?";
 /// In place of a figure that is absent.
 pub(super) const ABSENT_MARK: &str = "–";
 
+/// A count as a figure.
+pub(super) fn count(count: u64) -> Figure {
+    Figure::Count(u128::from(count))
+}
+
+/// A part of a whole, 0 to 1, as a figure; absent of any other number.
+pub(super) fn share(share: f64) -> Figure {
+    Figure::from_option(Some(share), Figure::Share)
+}
+
 impl Thousandths {
     /// Rounds a finite, non-negative number half up; `None` of any other.
     pub fn new(value: f64) -> Option<Self> {

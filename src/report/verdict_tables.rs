@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::suite::{Direction, Metric, Scale};
-use crate::verdict::{Comparison, Holds, Judgement, LimitCheck, Route, Situation, Verdict};
+use crate::verdict::{Comparison, Effect, Holds, Judgement, LimitCheck, Route, Situation, Verdict};
 
-use super::figure::{Cell, Chance, Figure};
+use super::figure::{Cell, Chance, Figure, count, share};
 use super::table::{Row, Table};
 use super::wording;
 
@@ -19,14 +19,6 @@ pub(super) const fn situation_word(situation: Situation) -> &'static str {
         Situation::TwoRuns => "two_runs",
         Situation::History => "history",
     }
-}
-
-fn count(count: u64) -> Figure {
-    Figure::Count(u128::from(count))
-}
-
-fn share(share: f64) -> Figure {
-    Figure::from_option(Some(share), Figure::Share)
 }
 
 fn chance(p: Option<f64>) -> Figure {
@@ -47,7 +39,6 @@ pub(super) fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> 
 fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     let mut row = Row::default();
     row.put_figure("situation", words(situation_word(situation)));
-    let scale = comparison.metric.scale();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("reference", words(&comparison.reference));
     row.put_figure("metric", words(comparison.metric.word()));
@@ -57,14 +48,7 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     row.put_figure("margin", share(comparison.bounds.margin));
     let floor = wording::floor_figure(comparison.bounds.floor_ns);
     row.put_figure("floor_ms", floor);
-    let effect = comparison.effect.as_ref();
-    let cell = effect.map_or_else(
-        || Cell::bounded(None, wording::effect_figure(scale)),
-        |effect| wording::effect_cell(scale, effect),
-    );
-    row.put("effect", cell);
-    let level = effect.map(|effect| wording::told_level(effect.level));
-    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    put_effect(&mut row, comparison.metric, comparison.effect.as_ref());
     row.put_figure("prompts", count(comparison.size.prompts));
     row.put_figure("candidate_n", count(comparison.size.candidate));
     row.put_figure("reference_n", count(comparison.size.reference));
@@ -85,6 +69,18 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     row.show("detectable", "detectable", 4);
     row.show("needed", "would need", 6);
     row
+}
+
+/// An effect with its interval, and the interval's level.
+fn put_effect(row: &mut Row, metric: Metric, effect: Option<&Effect>) {
+    let scale = metric.scale();
+    let cell = effect.map_or_else(
+        || Cell::bounded(None, wording::effect_figure(scale)),
+        |effect| wording::effect_cell(scale, effect),
+    );
+    row.put("effect", cell);
+    let level = effect.map(|effect| wording::told_level(effect.level));
+    row.put_figure("level", level.map_or(Figure::Absent, share));
 }
 
 fn put_tests(row: &mut Row, comparison: &Comparison) {
@@ -261,20 +257,13 @@ pub(super) fn routes(judgement: &Judgement) -> Table {
 }
 
 fn route_row(comparison: &Comparison, route: &Route) -> Row {
-    let scale = comparison.metric.scale();
     let mut row = Row::default();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("metric", words(comparison.metric.word()));
     row.put_figure("provider", words(&route.provider));
     row.put_figure("share_reference", share(route.share_reference));
     row.put_figure("share_candidate", share(route.share_candidate));
-    let cell = route.effect.as_ref().map_or_else(
-        || Cell::bounded(None, wording::effect_figure(scale)),
-        |effect| wording::effect_cell(scale, effect),
-    );
-    row.put("effect", cell);
-    let level = route.effect.map(|effect| wording::told_level(effect.level));
-    row.put_figure("level", Figure::from_option(level, Figure::Share));
+    put_effect(&mut row, comparison.metric, route.effect.as_ref());
     row.put_figure("verdict", Figure::Verdict(route.verdict));
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);

@@ -11,7 +11,7 @@ use crate::verdict::{
     Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
 
-use super::figure::{Cell, Figure, Thousandths};
+use super::figure::{Cell, Figure, Thousandths, share};
 
 /// What is said of a metric.
 struct Words {
@@ -263,7 +263,7 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 /// A reason as one sentence.
 pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> String {
     let shares = |reference: f64, candidate: f64| {
-        let of = |share| Figure::from_option(Some(share), Figure::Share).shown();
+        let of = |part| share(part).shown();
         format!(
             "{} of the candidate's, {} of the reference's",
             of(candidate),
@@ -288,10 +288,10 @@ pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> S
         Reason::PromptsDropped { dropped } => format!(
             "Prompts without a value on one side: {dropped}, more than 20 % of all."
         ),
-        Reason::TooManyErrors { share } => format!(
+        Reason::TooManyErrors { share: failed } => format!(
             "{} of the requests of one side failed or ran into a deadline (more than 10 %): its times \
              cannot be compared.",
-            Figure::from_option(Some(*share), Figure::Share).shown()
+            share(*failed).shown()
         ),
         Reason::NotMeasured => "There are no values of it on both sides.".to_owned(),
         Reason::ReasoningDiffers => {
@@ -423,9 +423,7 @@ pub(super) fn limit_word(quantity: Quantity) -> String {
 pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
     match quantity {
         Quantity::Time { .. } => Figure::from_ns,
-        Quantity::ErrorRate | Quantity::PassRate => {
-            |share| Figure::from_option(Some(share), Figure::Share)
-        }
+        Quantity::ErrorRate | Quantity::PassRate => share,
         Quantity::CostPerRequest => Figure::from_usd,
     }
 }
