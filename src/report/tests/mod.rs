@@ -7,7 +7,9 @@ use crate::verdict::fixture::{answered, failed, flagged, manifest};
 
 use super::*;
 
-mod snapshots;
+mod pages;
+mod screens;
+mod tables;
 mod truths;
 mod verdicts;
 
