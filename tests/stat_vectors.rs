@@ -68,6 +68,28 @@ fn same_ends(what: &str, ours: Interval, reference: &Value, tolerance: f64) {
     }
 }
 
+/// A number of a group, by its closed form.
+#[track_caller]
+fn agrees(group: &Value, key: &str, ours: f64) {
+    same(key, ours, number(&group[key]), CLOSED);
+}
+
+/// Both ends of an interval of a group.
+#[track_caller]
+fn ends_agree(group: &Value, key: &str, ours: Interval) {
+    same_ends(key, ours, &group[key], CLOSED);
+}
+
+/// Every number of a list of a group.
+#[track_caller]
+fn all_agree(group: &Value, key: &str, ours: &[f64]) {
+    let reference = numbers(&group[key]);
+    assert_eq!(ours.len(), reference.len(), "{key}");
+    for (ours, reference) in ours.iter().zip(reference) {
+        same(key, *ours, reference, CLOSED);
+    }
+}
+
 fn sides(a: &Value, b: &Value) -> Paired {
     let prompts: Vec<_> = rows(a).into_iter().zip(rows(b)).collect();
     Paired::new(&prompts).unwrap()
@@ -127,7 +149,7 @@ fn quantiles_agree() {
     }
     let single = &group["single_value"];
     let ours = quantile::quantile_f64(&numbers(&single["x"]), number(&single["q"]));
-    same("one value", ours.unwrap(), number(&single["type8"]), CLOSED);
+    agrees(single, "type8", ours.unwrap());
 }
 
 #[test]
@@ -175,101 +197,33 @@ fn the_simple_comparison_agrees() {
     let group = &VECTORS["paired_ratio_P4"];
     let paired = shared_sides();
     let logs = paired.log_ratios();
-    for (ours, reference) in logs.iter().zip(numbers(&group["prompt_log_hl"])) {
-        same("D", *ours, reference, CLOSED);
-    }
+    all_agree(group, "prompt_log_hl", &logs);
     let mean = paired.mean_log_ratio();
-    same(
-        "log ratio",
-        mean.estimate,
-        number(&group["log_ratio"]),
-        CLOSED,
-    );
-    same(
-        "se",
-        mean.standard_error.unwrap(),
-        number(&group["se"]),
-        CLOSED,
-    );
-    same("df", mean.df, number(&group["df"]), CLOSED);
-    same("t", mean.t(0.0).unwrap(), number(&group["t"]), CLOSED);
-    same(
-        "p",
-        mean.p_two_sided(0.0).unwrap(),
-        number(&group["p_two_sided"]),
-        CLOSED,
-    );
+    agrees(group, "log_ratio", mean.estimate);
+    agrees(group, "se", mean.standard_error.unwrap());
+    agrees(group, "df", mean.df);
+    agrees(group, "t", mean.t(0.0).unwrap());
+    agrees(group, "p_two_sided", mean.p_two_sided(0.0).unwrap());
     let greater = mean.p_greater(1.05_f64.ln()).unwrap();
-    same(
-        "p at 5 %",
-        greater,
-        number(&group["p_greater_tolerance_5pct"]),
-        CLOSED,
-    );
+    agrees(group, "p_greater_tolerance_5pct", greater);
     let less = mean.p_less(1.2_f64.ln()).unwrap();
-    same(
-        "p at 20 %",
-        less,
-        number(&group["p_noninferior_margin_20pct"]),
-        CLOSED,
-    );
-    same_ends("interval", mean.interval(ALPHA), &group["ci95_log"], CLOSED);
-    same(
-        "ratio",
-        mean.estimate.exp(),
-        number(&group["ratio"]),
-        CLOSED,
-    );
-    same_ends(
-        "ratios",
-        mean.interval(ALPHA).map(f64::exp),
-        &group["ci95_ratio"],
-        CLOSED,
-    );
+    agrees(group, "p_noninferior_margin_20pct", less);
+    ends_agree(group, "ci95_log", mean.interval(ALPHA));
+    agrees(group, "ratio", mean.estimate.exp());
+    ends_agree(group, "ci95_ratio", mean.interval(ALPHA).map(f64::exp));
 
     let unequal = &group["unequal_reps"];
     let paired = sides(&unequal["a_ms"], &group["b_ms"]);
-    for (ours, reference) in paired
-        .log_ratios()
-        .iter()
-        .zip(numbers(&unequal["prompt_log_hl"]))
-    {
-        same("D, unequal", *ours, reference, CLOSED);
-    }
+    all_agree(unequal, "prompt_log_hl", &paired.log_ratios());
     let mean = paired.mean_log_ratio();
-    same(
-        "unequal",
-        mean.estimate,
-        number(&unequal["log_ratio"]),
-        CLOSED,
-    );
-    same_ends(
-        "unequal",
-        mean.interval(ALPHA),
-        &unequal["ci95_log"],
-        CLOSED,
-    );
+    agrees(unequal, "log_ratio", mean.estimate);
+    ends_agree(unequal, "ci95_log", mean.interval(ALPHA));
 
     let identical = &group["identical_arms"];
     let mean = sides(&identical["a_ms"], &identical["b_ms"]).mean_log_ratio();
-    same(
-        "identical",
-        mean.estimate,
-        number(&identical["log_ratio"]),
-        CLOSED,
-    );
-    same(
-        "identical",
-        mean.standard_error.unwrap(),
-        number(&identical["se"]),
-        CLOSED,
-    );
-    same_ends(
-        "identical",
-        mean.interval(ALPHA),
-        &identical["ci95_log"],
-        CLOSED,
-    );
+    agrees(identical, "log_ratio", mean.estimate);
+    agrees(identical, "se", mean.standard_error.unwrap());
+    ends_agree(identical, "ci95_log", mean.interval(ALPHA));
 }
 
 #[test]
@@ -288,14 +242,9 @@ fn flipping_signs_agrees() {
         flipped.iter().filter(|sum| holds(**sum)).count() as f64 / flipped.len() as f64
     };
     let greater = share(&|sum| sum >= seen - 1e-12);
-    same("greater", greater, number(&group["p_greater"]), CLOSED);
+    agrees(group, "p_greater", greater);
     let two_sided = share(&|sum| sum.abs() >= seen.abs() - 1e-12);
-    same(
-        "two-sided",
-        two_sided,
-        number(&group["p_two_sided"]),
-        CLOSED,
-    );
+    agrees(group, "p_two_sided", two_sided);
 }
 
 #[test]
@@ -304,26 +253,11 @@ fn car_agrees() {
     let group = &VECTORS["car"];
     let tolerance = number(&group["tol"]);
     let paired = shared_sides();
-    for (ours, reference) in car::scores(&paired, 0.0)
-        .iter()
-        .zip(numbers(&group["scores"]))
-    {
-        same("T", *ours, reference, CLOSED);
-    }
+    all_agree(group, "scores", &car::scores(&paired, 0.0));
     let found = car::compare(&paired, ALPHA);
-    same(
-        "t",
-        found.level.t(0.0).unwrap(),
-        number(&group["t"]),
-        CLOSED,
-    );
-    same("df", found.level.df, number(&group["df"]), CLOSED);
-    same(
-        "p",
-        found.level.p_two_sided(0.0).unwrap(),
-        number(&group["p_two_sided"]),
-        CLOSED,
-    );
+    agrees(group, "t", found.level.t(0.0).unwrap());
+    agrees(group, "df", found.level.df);
+    agrees(group, "p_two_sided", found.level.p_two_sided(0.0).unwrap());
     for row in rows(&group["t_at_shift"]) {
         same(
             "t(h)",
@@ -364,19 +298,9 @@ fn car_agrees_on_odd_designs() {
 
     let unequal = &group["unequal_reps"];
     let paired = sides(&unequal["a_ms"], b);
-    for (ours, reference) in car::scores(&paired, 0.0)
-        .iter()
-        .zip(numbers(&unequal["scores"]))
-    {
-        same("T, unequal", *ours, reference, CLOSED);
-    }
+    all_agree(unequal, "scores", &car::scores(&paired, 0.0));
     let found = car::compare(&paired, ALPHA);
-    same(
-        "t, unequal",
-        found.level.t(0.0).unwrap(),
-        number(&unequal["t"]),
-        CLOSED,
-    );
+    agrees(unequal, "t", found.level.t(0.0).unwrap());
     same(
         "unequal",
         found.estimate,
@@ -390,30 +314,15 @@ fn car_agrees_on_odd_designs() {
     let a = first(&VECTORS["paired_ratio_P4"]["a_ms"]);
     let prompts: Vec<_> = a.into_iter().zip(first(b)).collect();
     let paired = Paired::new(&prompts).unwrap();
-    for (ours, reference) in car::scores(&paired, 0.0)
-        .iter()
-        .zip(numbers(&single["scores"]))
-    {
-        same("T, one", *ours, reference, CLOSED);
-    }
+    all_agree(single, "scores", &car::scores(&paired, 0.0));
     let found = car::compare(&paired, ALPHA);
-    same(
-        "t, one",
-        found.level.t(0.0).unwrap(),
-        number(&single["t"]),
-        CLOSED,
-    );
+    agrees(single, "t", found.level.t(0.0).unwrap());
     same_ends("one", found.interval, &single["ci95_log"], tolerance);
 
     for name in ["identical_arms", "deterministic_plus_20pct"] {
         let case = &group[name];
         let found = car::compare(&sides(&case["a_ms"], &case["b_ms"]), ALPHA);
-        same(
-            name,
-            found.level.t(0.0).unwrap(),
-            number(&case["t"]),
-            CLOSED,
-        );
+        agrees(case, "t", found.level.t(0.0).unwrap());
         same_ends(name, found.interval, &case["ci95_log"], tolerance);
     }
 }
@@ -425,20 +334,10 @@ fn the_tail_agrees() {
     let found = tail::compare(&shared_sides(), number(&group["q"]));
     let threshold = number(&group["threshold_aligned_log_type8"]);
     same("threshold", found.threshold, threshold, CLOSED);
-    same(
-        "mean",
-        found.difference.estimate,
-        number(&group["mean"]),
-        CLOSED,
-    );
-    same_ends(
-        "interval",
-        found.difference.interval(ALPHA),
-        &group["ci95"],
-        CLOSED,
-    );
+    agrees(group, "mean", found.difference.estimate);
+    ends_agree(group, "ci95", found.difference.interval(ALPHA));
     let p = found.difference.p_greater(0.0).unwrap();
-    same("p", p, number(&group["p_greater"]), CLOSED);
+    agrees(group, "p_greater", p);
     let mean = Mean::of(&numbers(&group["prompt_differences"])).unwrap();
     same(
         "by prompt",
@@ -470,26 +369,11 @@ fn rates_agree() {
     }
     let clustered = &group["clustered"];
     let found = rates::rate(&passes(&clustered["x"]), ALPHA).unwrap();
-    same(
-        "rate",
-        found.estimate,
-        number(&clustered["estimate"]),
-        CLOSED,
-    );
-    same_ends(
-        "clustered",
-        found.interval,
-        &clustered["wilson_effective_n"],
-        CLOSED,
-    );
+    agrees(clustered, "estimate", found.estimate);
+    ends_agree(clustered, "wilson_effective_n", found.interval);
     let all = [Passes::new(4, 4).unwrap(); 8];
     let found = rates::rate(&all, ALPHA).unwrap();
-    same_ends(
-        "all passed",
-        found.interval,
-        &clustered["all_pass_8x4"],
-        CLOSED,
-    );
+    ends_agree(clustered, "all_pass_8x4", found.interval);
 
     let paired = &group["paired_prompt_t"];
     let prompts: Vec<_> = passes(&paired["x"])
@@ -497,19 +381,9 @@ fn rates_agree() {
         .zip(passes(&paired["y"]))
         .collect();
     let found = rates::paired_difference(&prompts, ALPHA).unwrap();
-    same(
-        "difference",
-        found.mean.estimate,
-        number(&paired["diff_y_minus_x"]),
-        CLOSED,
-    );
-    same_ends("difference", found.interval, &paired["ci95"], CLOSED);
-    same(
-        "p",
-        found.mean.p_two_sided(0.0).unwrap(),
-        number(&paired["p_two_sided"]),
-        CLOSED,
-    );
+    agrees(paired, "diff_y_minus_x", found.mean.estimate);
+    ends_agree(paired, "ci95", found.interval);
+    agrees(paired, "p_two_sided", found.mean.p_two_sided(0.0).unwrap());
 }
 
 #[test]
@@ -608,18 +482,8 @@ fn the_drift_check_agrees() {
         })
         .collect();
     let found = drift::check(&in_time_order).unwrap();
-    same(
-        "statistic",
-        found.statistic,
-        number(&group["statistic"]),
-        CLOSED,
-    );
-    same(
-        "limit",
-        drift::WARN_ABOVE,
-        number(&group["alarm_above"]),
-        CLOSED,
-    );
+    agrees(group, "statistic", found.statistic);
+    agrees(group, "alarm_above", drift::WARN_ABOVE);
 }
 
 #[test]
@@ -635,13 +499,13 @@ fn the_prediction_from_history_agrees() {
     for (name, runs) in [("K=4", 4), ("K=1", 1)] {
         let reference = &group[name];
         let found = history::predict(&past.slice(0, runs).unwrap(), &today, prior).unwrap();
-        same(name, found.estimate, number(&reference["estimate"]), CLOSED);
-        same(name, found.df, number(&reference["df"]), CLOSED);
-        same_ends(name, found.interval(ALPHA), &reference["ci95_log"], CLOSED);
+        agrees(reference, "estimate", found.estimate);
+        agrees(reference, "df", found.df);
+        ends_agree(reference, "ci95_log", found.interval(ALPHA));
     }
     let level = &group["hl1"];
     let ours = hodges_lehmann::level(&numbers(&level["x"])).unwrap();
-    same("level", ours, number(&level["pseudomedian"]), CLOSED);
+    agrees(level, "pseudomedian", ours);
     let floor = &VECTORS["planning"]["baseline_floor"];
     for row in rows(&floor["rows"]) {
         same(
@@ -659,62 +523,32 @@ fn costs_agree() {
     let group = &VECTORS["budget"];
     let costs = numbers(&group["prompt_mean_cost"]);
     let found = cost::mean_cost(&costs, &Weights::equal(costs.len())).unwrap();
-    same("mean", found.mean.estimate, number(&group["mean"]), CLOSED);
-    same(
-        "skewness",
-        found.skewness,
-        number(&group["skewness_biased"]),
-        CLOSED,
-    );
-    same_ends(
-        "log-t",
-        found.interval(ALPHA),
-        &group["skew_log_t_ci95"],
-        CLOSED,
-    );
+    agrees(group, "mean", found.mean.estimate);
+    agrees(group, "skewness_biased", found.skewness);
+    ends_agree(group, "skew_log_t_ci95", found.interval(ALPHA));
     let upper = found.upper_limit(0.05).unwrap();
-    same(
-        "one side",
-        upper,
-        number(&group["skew_log_t_upper95_one_sided"]),
-        CLOSED,
-    );
-    same_ends("t", found.mean.interval(ALPHA), &group["t_ci95"], CLOSED);
+    agrees(group, "skew_log_t_upper95_one_sided", upper);
+    ends_agree(group, "t_ci95", found.mean.interval(ALPHA));
 
     let weighted = &group["weighted"];
     let weights = Weights::new(&numbers(&weighted["weights"])).unwrap();
     let mean = cost::mean_cost(&costs, &weights).unwrap().mean;
-    same("weighted", mean.estimate, number(&weighted["mean"]), CLOSED);
-    same(
-        "weighted",
-        mean.standard_error.unwrap(),
-        number(&weighted["se"]),
-        CLOSED,
-    );
-    same(
-        "n_eff",
-        mean.effective_count(),
-        number(&weighted["n_eff"]),
-        CLOSED,
-    );
+    agrees(weighted, "mean", mean.estimate);
+    agrees(weighted, "se", mean.standard_error.unwrap());
+    agrees(weighted, "n_eff", mean.effective_count());
 
     let fieller = &group["fieller"];
     let (a, b) = (numbers(&fieller["a"]), numbers(&fieller["b"]));
     let pairs: Vec<_> = a.into_iter().zip(b).collect();
     let found = cost::ratio(&pairs, &Weights::equal(pairs.len()), ALPHA).unwrap();
-    same(
-        "ratio",
-        found.estimate.unwrap(),
-        number(&fieller["ratio"]),
-        CLOSED,
-    );
-    same_ends("Fieller", found.interval, &fieller["ci95"], CLOSED);
+    agrees(fieller, "ratio", found.estimate.unwrap());
+    ends_agree(fieller, "ci95", found.interval);
 
     let conformal = &group["conformal"];
     let past = numbers(&conformal["actual_over_estimate"]);
     let level = number(&conformal["level"]);
     let factor = cost::conformal_factor(&past, level).unwrap();
-    same("factor", factor, number(&conformal["factor"]), CLOSED);
+    agrees(conformal, "factor", factor);
     assert_eq!(cost::conformal_factor(&past[..8], level), None);
 }
 
