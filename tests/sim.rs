@@ -1,10 +1,12 @@
-//! The simulator over real sockets, asked by a client of a few lines that shares no code with the
-//! project's own.
+//! The simulator over real sockets, asked by a client that shares no code with the project's own.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a failed step of a test is a failed test"
 )]
+
+#[path = "support/plain_client.rs"]
+mod plain_client;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,131 +16,13 @@ use std::time::{Duration, Instant};
 use bakeoff::sim::truth::{Played, Truth};
 use bakeoff::sim::{Running, Simulator, World};
 use bakeoff::units::Nanos;
+use plain_client::{Reply, chat, chat_body, chat_with, connect, get, parse, receive, send};
 use serde_json::{Value, json};
-
-/// No test waits longer than this for bytes that do not come.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(world: &str) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let world = World::parse(world).unwrap();
     Simulator::start(world, listener, None, 1).unwrap()
-}
-
-/// What came back.
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    head: String,
-    /// The pieces of the body: HTTP chunks, or one piece where there are none.
-    pieces: Vec<Vec<u8>>,
-    /// Whether the body ended as HTTP wants it.
-    whole: bool,
-    /// The error that ended the reading.
-    error: Option<ErrorKind>,
-}
-
-impl Reply {
-    fn text(&self) -> String {
-        String::from_utf8(self.pieces.concat()).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text()).unwrap()
-    }
-
-    fn has_header(&self, line: &str) -> bool {
-        let head = self.head.to_ascii_lowercase();
-        head.lines().any(|found| found == line)
-    }
-}
-
-fn connect(running: &Running) -> TcpStream {
-    let url = running.base_url();
-    let address = url.strip_prefix("http://").unwrap().split('/').next();
-    let stream = TcpStream::connect(address.unwrap()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-fn send(stream: &mut TcpStream, method: &str, path: &str, headers: &str, body: &str) {
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-}
-
-/// Reads to the end of the connection.
-fn receive(stream: &mut TcpStream) -> Reply {
-    let mut bytes = Vec::new();
-    let error = stream.read_to_end(&mut bytes).err().map(|e| e.kind());
-    parse(&bytes, error)
-}
-
-fn parse(bytes: &[u8], error: Option<ErrorKind>) -> Reply {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    let (head, body) = match end {
-        Some(end) => bytes.split_at(end + 4),
-        None => (&[][..], bytes),
-    };
-    let head = String::from_utf8(head.to_vec()).unwrap();
-    let status = head.get(9..12).map_or(0, |text| text.parse().unwrap());
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
-    let (pieces, whole) = if chunked {
-        dechunk(body)
-    } else {
-        (vec![body.to_vec()], error.is_none())
-    };
-    Reply {
-        status,
-        head,
-        pieces,
-        whole,
-        error,
-    }
-}
-
-/// HTTP chunks, and whether the last one came.
-fn dechunk(mut body: &[u8]) -> (Vec<Vec<u8>>, bool) {
-    let mut pieces = Vec::new();
-    while let Some(line) = body.windows(2).position(|pair| pair == b"\r\n") {
-        let size = std::str::from_utf8(&body[..line]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            return (pieces, true);
-        }
-        let begin = line + 2;
-        let Some(piece) = body.get(begin..begin + size) else {
-            break;
-        };
-        pieces.push(piece.to_vec());
-        body = body.get(begin + size + 2..).unwrap_or_default();
-    }
-    (pieces, false)
-}
-
-fn get(running: &Running, path: &str) -> Reply {
-    let mut stream = connect(running);
-    send(&mut stream, "GET", path, "", "");
-    receive(&mut stream)
-}
-
-fn chat_body(model: &str, stream: bool) -> String {
-    let messages = json!([{ "role": "user", "content": "Why is the sky blue?" }]);
-    json!({ "model": model, "stream": stream, "messages": messages }).to_string()
-}
-
-fn chat_with(running: &Running, headers: &str, body: &str) -> Reply {
-    let mut stream = connect(running);
-    send(&mut stream, "POST", "/v1/chat/completions", headers, body);
-    receive(&mut stream)
-}
-
-fn chat(running: &Running, model: &str) -> Reply {
-    chat_with(running, "", &chat_body(model, true))
 }
 
 /// Checks the order of a record's instants.
