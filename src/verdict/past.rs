@@ -24,14 +24,13 @@ mod trend;
 use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, Standing};
 use crate::stats::history::{Prior, Spread};
 use crate::stats::interval::Alpha;
-use crate::suite::{Bounds, Direction, Gate, Metric};
-use crate::units::Nanos;
+use crate::suite::{Bounds, Gate, Metric};
 
 use super::compare::ruling::explored as explored_verdicts;
 use super::judgement::{
     Comparison, Effect, Influence, Judgement, Reason, Situation, Tests, Verdict,
 };
-use super::rule::{decide, family};
+use super::rule::{below_floor, decide, family};
 use draft::{Draft, Excess};
 use levels::Asked;
 use matching::{Matching, counted, matching};
@@ -285,37 +284,19 @@ fn finished(draft: Draft, level: Alpha, verdict: Verdict) -> Comparison {
                 decides: verdict_without != decide(tests, level),
             });
         }
-        hold_to_floor(&mut comparison, levels.median_change);
+        let below = below_floor(
+            comparison.metric,
+            comparison.bounds,
+            comparison.verdict,
+            || Some(levels.median_change),
+        );
+        if let Some(reason) = below {
+            comparison.verdict = Verdict::Ok;
+            comparison.reasons.insert(0, reason);
+        }
     }
     if comparison.verdict == Verdict::Inconclusive && comparison.tests.is_some() {
         comparison.reasons.insert(0, Reason::TooWide);
     }
     comparison
-}
-
-/// A change in the direction of the verdict that is too small to be anybody's problem is none.
-fn hold_to_floor(comparison: &mut Comparison, median_change: f64) {
-    let regressed = comparison.verdict == Verdict::Regressed;
-    let Some(floor_ns) = comparison.bounds.floor_ns else {
-        return;
-    };
-    if !(regressed || comparison.verdict == Verdict::Improved) || !comparison.metric.is_time() {
-        return;
-    }
-    let rises = regressed == (comparison.metric.direction() == Direction::LowerIsBetter);
-    let towards = if rises { median_change } else { -median_change }.max(0.0);
-    if towards < floor_ns.0 as f64 {
-        comparison.verdict = Verdict::Ok;
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not below 0; a cast of what is too large saturates"
-        )]
-        let change_ns = Nanos(towards.round() as u64);
-        let reason = Reason::BelowFloor {
-            change_ns,
-            floor_ns,
-        };
-        comparison.reasons.insert(0, reason);
-    }
 }

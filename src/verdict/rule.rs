@@ -6,8 +6,10 @@
 
 use crate::stats::interval::Alpha;
 use crate::stats::multiple::holm;
+use crate::suite::{Bounds, Direction, Metric};
+use crate::units::Nanos;
 
-use super::judgement::{Tests, Verdict};
+use super::judgement::{Reason, Tests, Verdict};
 
 /// Verdicts of a family of comparisons, in its order: *regressed* where the p of "worse by more than
 /// the tolerance", adjusted by Holm over the family, is below alpha / 2; else *improved* the same way;
@@ -49,6 +51,35 @@ pub fn decide(tests: Tests, alpha: Alpha) -> Verdict {
     } else {
         Verdict::Inconclusive
     }
+}
+
+/// Why a change is called none although it is certain: in the direction of the verdict it is smaller than
+/// the absolute floor of its metric, and nobody's problem. `median_change`: candidate less reference, ns;
+/// asked only where there is a floor.
+pub(super) fn below_floor(
+    metric: Metric,
+    bounds: Bounds,
+    verdict: Verdict,
+    median_change: impl FnOnce() -> Option<f64>,
+) -> Option<Reason> {
+    let floor_ns = bounds.floor_ns.filter(|_| metric.is_time())?;
+    let rises = match verdict {
+        Verdict::Regressed => metric.direction() == Direction::LowerIsBetter,
+        Verdict::Improved => metric.direction() == Direction::HigherIsBetter,
+        Verdict::Ok | Verdict::Inconclusive => return None,
+    };
+    let change = median_change()?;
+    let towards = if rises { change } else { -change }.max(0.0);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not below 0; a cast of what is too large saturates"
+    )]
+    let change_ns = Nanos(towards.round() as u64);
+    (towards < floor_ns.0 as f64).then_some(Reason::BelowFloor {
+        change_ns,
+        floor_ns,
+    })
 }
 
 #[cfg(test)]

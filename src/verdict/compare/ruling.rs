@@ -9,10 +9,8 @@
 
 use crate::stats::interval::Alpha;
 use crate::stats::multiple::benjamini_hochberg;
-use crate::suite::Direction;
-use crate::units::Nanos;
 use crate::verdict::judgement::{Reason, Tests, Verdict};
-use crate::verdict::rule::{decide, family};
+use crate::verdict::rule::{below_floor, decide, family};
 
 use super::finding::Finding;
 use super::screen::Facts;
@@ -121,33 +119,15 @@ fn softened(
         return (Verdict::Inconclusive, vec![facts.set_aside_reason()]);
     }
     match plain {
-        Verdict::Regressed | Verdict::Improved => match below_floor(finding, plain) {
-            Some(reason) => (Verdict::Ok, vec![reason]),
-            None => (plain, Vec::new()),
-        },
+        Verdict::Regressed | Verdict::Improved => {
+            let question = finding.question;
+            let change = || finding.median_change();
+            match below_floor(question.metric, question.bounds, plain, change) {
+                Some(reason) => (Verdict::Ok, vec![reason]),
+                None => (plain, Vec::new()),
+            }
+        }
         Verdict::Ok => (plain, Vec::new()),
         Verdict::Inconclusive => (plain, vec![Reason::TooWide]),
     }
-}
-
-/// A change in the direction of the verdict that is smaller than the absolute floor.
-fn below_floor(finding: &Finding<'_>, verdict: Verdict) -> Option<Reason> {
-    let floor = finding.question.bounds.floor_ns?;
-    if !finding.question.metric.is_time() {
-        return None;
-    }
-    let change = finding.median_change()?;
-    let rises = (verdict == Verdict::Regressed)
-        == (finding.question.metric.direction() == Direction::LowerIsBetter);
-    let towards = if rises { change } else { -change }.max(0.0);
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not below 0; a cast of what is too large saturates"
-    )]
-    let change_ns = Nanos(towards.round() as u64);
-    (towards < floor.0 as f64).then_some(Reason::BelowFloor {
-        change_ns,
-        floor_ns: floor,
-    })
 }
