@@ -5,6 +5,7 @@
 //! in every denominator; the order of samples changes nothing.
 
 mod compare;
+mod conditions;
 mod distribution;
 mod error_groups;
 mod evidence;

@@ -1,24 +1,16 @@
 //! What stands between two sides and a fair comparison: errors, retries, caches, reasoning.
 //!
-//! Owns the shares at which a verdict is withheld or something must be said beside it. Must not know
-//! effects. Invariant: exchanging the sides exchanges the shares and changes nothing else.
+//! Owns what is counted of each side. Must not know effects. Invariant: exchanging the sides exchanges the shares and changes nothing else.
 
 use crate::suite::Metric;
+use crate::verdict::conditions::{
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, feels_errors, feels_retries,
+    too_many_errors,
+};
 use crate::verdict::evidence::{Observation, VariantEvidence};
 use crate::verdict::judgement::Reason;
 
 use super::sides::{Pair, is_to_first_token};
-
-/// Above this share of failed or censored requests times say more about errors than about speed.
-const ERRORS_MAX: f64 = 0.10;
-/// Shares of the sides that differ by more than this are different conditions.
-const SHARES_APART: f64 = 0.10;
-/// The same of retried trials.
-const RETRIES_APART: f64 = 0.02;
-/// A share of cache hits is told where at least this share of answers says whether it was one.
-const CACHE_KNOWN_MIN: f64 = 0.5;
-/// Rounding of a difference of shares.
-const ROUNDING: f64 = 1e-12;
 
 /// A share of each side: (reference, candidate).
 pub(in crate::verdict) type Both = (f64, f64);
@@ -117,9 +109,7 @@ impl Facts {
             let share = self
                 .lost(pair.reference, metric)
                 .max(self.lost(pair.candidate, metric));
-            if share > ERRORS_MAX + ROUNDING {
-                reasons.push(Reason::TooManyErrors { share });
-            }
+            reasons.extend(too_many_errors(share));
         }
         // The first token of reasoning is not the first of an answer.
         let of_any_token = is_to_first_token(metric) && metric != Metric::Ttfa;
@@ -144,7 +134,7 @@ impl Facts {
     /// What to say beside a verdict on this metric.
     pub(in crate::verdict) fn beside(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if matches!(metric, Metric::Ttft | Metric::ExperiencedTtft) && self.retries_differ() {
+        if feels_retries(metric) && self.retries_differ() {
             let (reference, candidate) = self.retried;
             reasons.push(Reason::RetriesDiffer {
                 reference,
@@ -178,13 +168,8 @@ impl Facts {
     }
 }
 
-/// Whether a metric is spoiled by the requests that have none: all that is about speed.
-const fn feels_errors(metric: Metric) -> bool {
-    metric.is_time() || matches!(metric, Metric::TtftTail | Metric::OutputRate)
-}
-
 fn apart(shares: Both, by_more_than: f64) -> bool {
-    (shares.0 - shares.1).abs() > by_more_than + ROUNDING
+    conditions::apart(shares.0, shares.1, by_more_than)
 }
 
 /// The share of what `counts` that `holds`; 0 of nothing.

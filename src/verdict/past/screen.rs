@@ -1,26 +1,20 @@
 //! What stands between today and the past: errors, drift, answers of another kind, other routes.
 //!
-//! Owns the shares at which a verdict is withheld or something must be said beside it. Must not know
-//! levels. Invariant: only counts enter, and of the past those of all its accepted runs together.
+//! Owns what is counted of today and of the past. Must not know levels. Invariant: only counts enter, and of the past those of all its accepted runs together.
 
 use std::collections::BTreeMap;
 
 use crate::record::{AnswerMix, HistoryRun, HistoryVariant};
 use crate::suite::Metric;
 
+use super::super::compare::sides::is_to_first_token;
+use super::super::conditions::{
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, feels_errors, feels_retries,
+    too_many_errors,
+};
 use super::super::judgement::Reason;
 use super::matching::{Matching, same_variant};
 
-/// Shares of errors above which a time is not judged.
-const ERRORS_MAX: f64 = 0.10;
-/// A difference of shares above which answers are of another kind.
-const MIX_POINTS: f64 = 0.10;
-/// A difference of shares of retried answers that is told.
-const RETRIED_POINTS: f64 = 0.02;
-/// A share of cache hits is told where at least this share of answers says whether it was one.
-const CACHE_TOLD_MIN: f64 = 0.5;
-/// Rounding of a difference of shares.
-const ROUNDING: f64 = 1e-12;
 /// What the runs that match say of one variant.
 pub(super) struct Subject<'a> {
     pub today: &'a HistoryRun,
@@ -84,7 +78,7 @@ fn share(part: u64, of: u64) -> Option<f64> {
 /// Both shares, where they are further apart than `points`.
 fn apart(then: Option<f64>, now: Option<f64>, points: f64) -> Option<(f64, f64)> {
     let (then, now) = (then?, now?);
-    ((then - now).abs() > points + ROUNDING).then_some((then, now))
+    conditions::apart(then, now, points).then_some((then, now))
 }
 
 impl Subject<'_> {
@@ -97,14 +91,19 @@ impl Subject<'_> {
     /// Whether reasoning is shown on one side and not on the other.
     pub(super) fn reasoning_differs(&self) -> bool {
         let shown = |mix: AnswerMix| share(mix.reasoned, mix.answered);
-        apart(shown(self.pooled.mix), shown(self.variant.mix), MIX_POINTS).is_some()
+        apart(
+            shown(self.pooled.mix),
+            shown(self.variant.mix),
+            SHARES_APART,
+        )
+        .is_some()
     }
 
     /// Whether answers needed more attempts than before, or fewer.
     pub(super) fn retries_differ(&self) -> Option<(f64, f64)> {
         let retried = |mix: AnswerMix| share(mix.retried, mix.answered);
         let (then, now) = (retried(self.pooled.mix), retried(self.variant.mix));
-        apart(then, now, RETRIED_POINTS)
+        apart(then, now, RETRIES_APART)
     }
 
     fn routes_differ(&self) -> bool {
@@ -117,21 +116,18 @@ impl Subject<'_> {
             share(providers.get(name).copied().unwrap_or(0), total(providers))
         };
         let mut names = then.keys().chain(now.keys());
-        names.any(|name| apart(of(then, name), of(now, name), MIX_POINTS).is_some())
+        names.any(|name| apart(of(then, name), of(now, name), SHARES_APART).is_some())
     }
 
     /// Why a metric cannot be judged, whatever its figures.
     pub(super) fn withheld(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        let rated = metric.is_time() || metric == Metric::OutputRate;
-        let to_first_token = matches!(
-            metric,
-            Metric::Ttft | Metric::Ttfa | Metric::ExperiencedTtft
-        );
+        let rated = feels_errors(metric);
+        let to_first_token = is_to_first_token(metric);
         let (then, now) = (self.pooled.mix, self.variant.mix);
         let errors = self.pooled.error_share().max(self.now().error_share());
-        if rated && errors > ERRORS_MAX + ROUNDING {
-            reasons.push(Reason::TooManyErrors { share: errors });
+        if rated {
+            reasons.extend(too_many_errors(errors));
         }
         // A control that drifts alike takes the drift off.
         let drifts_apart = self.variant.drifted != self.control.is_some_and(|c| c.drifted);
@@ -142,7 +138,7 @@ impl Subject<'_> {
             reasons.push(Reason::ReasoningDiffers);
         }
         let aside = |mix: AnswerMix| share(mix.set_aside, mix.answered);
-        if let Some((reference, candidate)) = apart(aside(then), aside(now), MIX_POINTS)
+        if let Some((reference, candidate)) = apart(aside(then), aside(now), SHARES_APART)
             && to_first_token
         {
             reasons.push(Reason::SetAside {
@@ -161,7 +157,7 @@ impl Subject<'_> {
     /// What to know beside a verdict.
     pub(super) fn beside(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if matches!(metric, Metric::Ttft | Metric::ExperiencedTtft)
+        if feels_retries(metric)
             && let Some((reference, candidate)) = self.retries_differ()
         {
             reasons.push(Reason::RetriesDiffer {
@@ -182,11 +178,11 @@ impl Subject<'_> {
     /// Levels hold hits and misses of the prompt cache together: where their shares change, so do levels.
     fn cache_hits_differ(&self) -> Option<Reason> {
         let hits = |mix: AnswerMix| {
-            let told = share(mix.cache_told, mix.answered)? >= CACHE_TOLD_MIN;
+            let told = share(mix.cache_told, mix.answered)? >= CACHE_KNOWN_MIN;
             share(mix.cache_hits, mix.cache_told).filter(|_| told)
         };
         let (then, now) = (hits(self.pooled.mix), hits(self.variant.mix));
-        let (reference, candidate) = apart(then, now, MIX_POINTS)?;
+        let (reference, candidate) = apart(then, now, SHARES_APART)?;
         Some(Reason::CacheHitsDiffer {
             reference,
             candidate,
