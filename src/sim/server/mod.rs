@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::play::Player;
@@ -36,7 +37,7 @@ use super::request::{Api, ChatRequest};
 use super::script::Script;
 use super::state;
 use super::truth::{Log, Truth};
-use super::world::{MissingKey, World};
+use super::world::{MissingKey, Model, World};
 use crate::units::{Nanos, Usd};
 
 /// The largest request body, in bytes: room for a prompt of a million tokens with images, and a
@@ -418,13 +419,15 @@ async fn model(
     State(shared): State<Arc<Shared>>,
     Path((creator, model)): Path<(String, String)>,
 ) -> Response {
-    let id = format!("{creator}/{model}");
+    let told = |model: &_| listing::entry(model, shared.world.dialect);
+    of_model(&shared, &format!("{creator}/{model}"), told)
+}
+
+/// What is told of the model of this id, if the world has it.
+fn of_model(shared: &Shared, id: &str, told: impl FnOnce(&Model) -> Value) -> Response {
     match shared.world.models().find(|model| model.id == id) {
-        Some(model) => {
-            let entry = listing::entry(model, shared.world.dialect);
-            json(200, entry.to_string())
-        }
-        None => refuse(&shared, Refused::unknown_model(&id)),
+        Some(model) => json(200, told(model).to_string()),
+        None => refuse(shared, Refused::unknown_model(id)),
     }
 }
 
@@ -432,11 +435,7 @@ async fn endpoints(
     State(shared): State<Arc<Shared>>,
     Path((creator, model)): Path<(String, String)>,
 ) -> Response {
-    let id = format!("{creator}/{model}");
-    match shared.world.models().find(|model| model.id == id) {
-        Some(model) => json(200, listing::endpoints(model).to_string()),
-        None => refuse(&shared, Refused::unknown_model(&id)),
-    }
+    of_model(&shared, &format!("{creator}/{model}"), listing::endpoints)
 }
 
 async fn credits(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
