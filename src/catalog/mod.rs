@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::suite::OwnPrice;
-use crate::units::{ModelId, Usd, digest};
+use crate::units::{ModelId, Usd, counted, digest};
 
 pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
@@ -162,13 +162,9 @@ impl Catalog {
         }
         let declared: Vec<String> = own.iter().map(line_of).collect();
         let digested = format!("{}\n{}", self.source.digest, declared.join("\n"));
-        let models = if own.len() == 1 { "model" } else { "models" };
+        let models = counted(own.len(), "model");
         self.source = Source {
-            words: format!(
-                "{}; own prices of {} {models}",
-                self.source.words,
-                own.len()
-            ),
+            words: format!("{}; own prices of {models}", self.source.words),
             digest: digest(digested.as_bytes()),
             ..self.source
         };

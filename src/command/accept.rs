@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
+use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
 use super::judging::enough_was_answered;
@@ -189,13 +190,10 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
         };
         return Ok(print_json(&mut out, &done)?);
     }
-    let runs = if accepted == 1 { "run" } else { "runs" };
+    let runs = counted(accepted, "run");
     match standing {
         Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
-        _ => writeln!(
-            out,
-            "{run} accepted: {file} has {accepted} {runs} to compare with"
-        )?,
+        _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,
     }
     Ok(writeln!(
         out,

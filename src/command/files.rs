@@ -99,9 +99,7 @@ pub(super) fn text(path: &Path) -> Result<String, Failure> {
 fn told(problems: &Problems, path: &Path, text: &str) -> Failure {
     let name = path.display().to_string();
     let rendered = suite::render(problems, &name, text, colour(&io::stderr()));
-    let count = problems.count();
-    let plural = if count == 1 { "" } else { "s" };
-    Failure::usage(format!("{name} has {count} problem{plural}\n\n{rendered}"))
+    Failure::usage(format!("{name} has {problems}\n\n{rendered}"))
 }
 
 /// Environment variables: the process's own, and those of `.env` where there is one. The process's

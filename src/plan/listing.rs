@@ -10,6 +10,7 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use crate::suite::{CacheMode, Suite};
+use crate::units::counted;
 
 use super::order::{ORDER_VERSION, Plan, Slot};
 
@@ -132,11 +133,6 @@ impl fmt::Display for Listing<'_> {
         }
         Ok(())
     }
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 impl Serialize for SlotList<'_> {

@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::record::History;
 use crate::suite::{Metric, Scale};
+use crate::units::counted;
 use crate::verdict::{Trend, trend};
 
 use super::figure::{Figure, Thousandths};
@@ -288,11 +289,6 @@ const fn unit(metric: Metric) -> &'static str {
 
 fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
     page.write_fmt(text).expect("a String can always grow");
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// `+12 %`.

@@ -6,7 +6,7 @@
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Metric, Quantity, Scale};
-use crate::units::Nanos;
+use crate::units::{Nanos, counted};
 use crate::verdict::{
     Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
@@ -193,8 +193,8 @@ fn size(situation: Situation, size: &Size) -> String {
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
     if situation != Situation::Interleaved {
-        let plural = if runs == 1 { "run" } else { "runs" };
-        format!("{prompts} prompts, {candidate} values, {runs} past {plural}")
+        let runs = counted(runs, "past run");
+        format!("{prompts} prompts, {candidate} values, {runs}")
     } else if candidate == reference && even {
         format!("{prompts} prompts x {}", candidate / prompts)
     } else {

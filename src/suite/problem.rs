@@ -13,6 +13,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::units::counted;
+
 /// One thing that is wrong, with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -195,8 +197,7 @@ impl<'a> IntoIterator for &'a Problems {
 /// `3 problems`.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.count();
-        write!(f, "{count} problem{}", if count == 1 { "" } else { "s" })
+        f.write_str(&counted(self.count(), "problem"))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::stats::drift;
 use crate::suite::Metric;
-use crate::units::Nanos;
+use crate::units::{Nanos, counted};
 use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
 
 /// Failures of one variant less than this apart belong together.
@@ -61,13 +61,10 @@ fn bursts(variant: &VariantEvidence) -> Option<String> {
         .filter(|&size| size > 1)
         .collect();
     let within: usize = sizes.iter().sum();
-    let (noun, count) = (
-        if sizes.len() == 1 { "burst" } else { "bursts" },
-        sizes.len(),
-    );
-    (count > 0).then(|| {
+    let bursts = counted(sizes.len(), "burst");
+    (!sizes.is_empty()).then(|| {
         format!(
-            "{within} of the {} failures of {} came in {count} {noun} (sent less than 10 s apart): they are \
+            "{within} of the {} failures of {} came in {bursts} (sent less than 10 s apart): they are \
              not independent, and say less than their number.",
             failed.len(),
             variant.label
