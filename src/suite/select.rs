@@ -195,17 +195,27 @@ fn matching<'n>(
 ) -> Result<HashSet<&'n str>, SelectError> {
     let mut matched = HashSet::new();
     for text in patterns {
-        let pattern = Pattern::new(text)?;
-        let mut found = names
-            .clone()
-            .filter(|name| pattern.matches(name))
-            .peekable();
-        if found.peek().is_none() {
-            return Err(no_match(kind, text, names));
-        }
-        matched.extend(found);
+        matched.extend(named(kind, text, names.clone())?);
     }
     Ok(matched)
+}
+
+/// Those of `names` that are `text`, or that it matches as a glob: at least one. `kind` is what they are
+/// names of, for the message.
+///
+/// # Errors
+/// Where it matches none, or is no pattern.
+pub fn named<'n>(
+    kind: &'static str,
+    text: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<Vec<&'n str>, SelectError> {
+    let pattern = Pattern::new(text)?;
+    let found: Vec<&str> = names.clone().filter(|name| pattern.matches(name)).collect();
+    if found.is_empty() {
+        return Err(no_match(kind, text, names));
+    }
+    Ok(found)
 }
 
 fn no_match<'n>(
