@@ -60,7 +60,8 @@ pub(super) struct EstimateArgs {
     prompt,share\n  \
     capital,70\n  \
     code*,30\n\n\
-    Nothing is sent. Figures are list prices; what own keys or discounts change is not in them.")]
+    Nothing is sent. Figures are list prices; what own keys or discounts change is not in them.\n\
+    Exit code 4: no model has an answer with a cost.")]
 pub(super) struct ForecastArgs {
     /// Folder of a run, or the `latest` beside it
     run: PathBuf,
@@ -76,8 +77,8 @@ pub(super) struct ForecastArgs {
     /// Requests that are paid twice, such as 2%; else as many as the run shows
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     retry_rate: Option<f64>,
-    /// What if a model cost this, USD per million tokens: MODEL:input=0.25,output=2 (also cache_read=
-    /// and cache_write=); repeatable
+    /// What if a model cost this, USD per million tokens: MODEL:input=0.25,output=2 (also `cache_read=`
+    /// and `cache_write=`); repeatable
     #[arg(long = "price", value_name = "MODEL:PRICES", value_parser = parse_own_price)]
     given: Vec<OwnPrice>,
     /// By which prices

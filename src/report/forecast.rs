@@ -130,6 +130,7 @@ impl ForecastView<'_> {
         let mut notes: Vec<String> = self.warnings();
         notes.push(self.traffic());
         notes.push(self.mix());
+        notes.extend(self.sizes());
         notes.push(self.intervals());
         notes.extend(self.prices());
         notes.extend(self.retries());
@@ -198,6 +199,28 @@ impl ForecastView<'_> {
         let with_shares = prompts.zip(&self.terms.mix.shares);
         let without = with_shares.filter(|(_, share)| share.is_none());
         without.map(|(prompt, _)| prompt.id.as_str()).collect()
+    }
+
+    /// How much the figures stand on; the same in the columns, where there is room for them.
+    fn sizes(&self) -> Option<String> {
+        let known = self
+            .forecast
+            .variants
+            .iter()
+            .filter_map(|of| of.shown().ok());
+        let range = |counts: Vec<u64>| -> Option<String> {
+            let (least, most) = (*counts.iter().min()?, *counts.iter().max()?);
+            Some(if least == most {
+                most.to_string()
+            } else {
+                format!("{least} to {most}")
+            })
+        };
+        let prompts = range(known.clone().map(|of| of.basis.prompts as u64).collect())?;
+        let answers = range(known.map(|of| of.basis.answers).collect())?;
+        Some(format!(
+            "Prompts with a cost: {prompts}; answers of each model: {answers}."
+        ))
     }
 
     fn intervals(&self) -> String {

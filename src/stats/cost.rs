@@ -298,6 +298,41 @@ mod tests {
         assert_eq!(conformal_factor(&[1.0, f64::NAN], 0.5), None);
     }
 
+    #[test]
+    fn all_there_is_varies_by_repetitions_alone() {
+        // By hand: 0.25 x 2 + 0.75 x 3; 0.0625 x 2 / 2 + 0.5625 x 3 / 3; Satterthwaite over 1 and 2 degrees.
+        let weights = Weights::new(&[1.0, 3.0]).unwrap();
+        let answers = [vec![3.0, 1.0], vec![2.0, 5.0, 2.0]];
+        let found = mean_cost_of_all(&answers, &weights).unwrap();
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        near(found.mean.estimate, 2.75);
+        near(found.mean.standard_error.unwrap(), 0.625_f64.sqrt());
+        near(
+            found.mean.df,
+            0.625_f64.powi(2) / (0.0625_f64.powi(2) + 0.5625_f64.powi(2) / 2.0),
+        );
+        // The third cumulant, 0.75^3 x 9 / 3^2 (9: 3 / (2 x 1) x (8 - 1 - 1)), in units that `limits` undoes.
+        near(
+            found.skewness,
+            0.75_f64.powi(3) * 2.0_f64.sqrt() / 0.625_f64.powf(1.5),
+        );
+        // How prompts differ is no noise: far apart, but each certain, the mean is certain.
+        let certain = mean_cost_of_all(&[vec![1.0; 2], vec![9.0; 2]], &weights).unwrap();
+        assert_eq!(certain.interval(ALPHA), Interval::new(7.0, 7.0));
+        // A single answer shows no noise: a point, and no interval.
+        let once = mean_cost_of_all(&[vec![1.0], vec![2.0, 3.0]], &weights).unwrap();
+        assert_eq!(once.interval(ALPHA), Interval::NONE);
+        for bad in [
+            &[vec![], vec![1.0]][..],
+            &[vec![1.0]],
+            &[vec![-1.0], vec![1.0]],
+            &[vec![f64::NAN], vec![1.0]],
+            &[vec![f64::INFINITY], vec![1.0]],
+        ] {
+            assert_eq!(mean_cost_of_all(bad, &weights), None, "{bad:?}");
+        }
+    }
+
     proptest! {
         // The interval surrounds the mean, stays above 0, and follows the unit of money.
         #[test]

@@ -173,9 +173,9 @@ fn select_prompts(
     ids: &[String],
     tags: &[String],
 ) -> Result<Vec<Prompt>, SelectError> {
-    let by_id = matching("prompt", ids, all.iter().map(|prompt| prompt.id.as_str()))?;
+    let by_id = matching("prompt", ids, &all.iter().map(|prompt| prompt.id.as_str()))?;
     let all_tags = all.iter().flat_map(|prompt| &prompt.tags);
-    let by_tag = matching("tag", tags, all_tags.map(String::as_str))?;
+    let by_tag = matching("tag", tags, &all_tags.map(String::as_str))?;
     let selected = |prompt: &&Prompt| {
         (ids.is_empty() || by_id.contains(prompt.id.as_str()))
             && (tags.is_empty() || prompt.tags.iter().any(|tag| by_tag.contains(tag.as_str())))
@@ -191,7 +191,7 @@ fn select_prompts(
 fn matching<'n>(
     kind: &'static str,
     patterns: &[String],
-    names: impl Iterator<Item = &'n str> + Clone,
+    names: &(impl Iterator<Item = &'n str> + Clone),
 ) -> Result<HashSet<&'n str>, SelectError> {
     let mut matched = HashSet::new();
     for text in patterns {

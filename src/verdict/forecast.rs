@@ -332,10 +332,10 @@ fn ratio_to(costs: &Costs, reference: &Costs, complete: bool) -> Option<Ratio> {
         let (a, b) = (reference.mean(true, both)?, costs.mean(true, both)?);
         ratio_of_all(&a, &b, ALPHA)
     } else {
-        let shared = costs.prompts.iter().filter_map(|(share, at, costs)| {
+        let both = costs.prompts.iter().filter_map(|(share, at, costs)| {
             Some((*share, (mean(reference.prompt(*at)?), mean(costs))))
         });
-        let (shares, pairs): (Vec<f64>, Vec<(f64, f64)>) = shared.unzip();
+        let (shares, pairs): (Vec<f64>, Vec<(f64, f64)>) = both.unzip();
         ratio(&pairs, &Weights::new(&shares)?, ALPHA)?
     };
     Some(Ratio {

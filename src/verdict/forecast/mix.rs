@@ -295,7 +295,17 @@ mod tests {
         let text = "prompt,share\nrefnd,1\nrefund,-1\nrefund,NaN\nparcel-late,1\nparcel-*,2\n\
                     refund,0\nrefund,1.000,50\n,3\nrefund,\n[,1\n";
         let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @"
+        mix.csv:2: column `prompt`: no prompt of the suite matches `refnd`; did you mean `refund`?
+        mix.csv:3: column `share`: `-1` is not a number above 0 and up to 1e15
+        mix.csv:4: column `share`: `NaN` is not a number above 0 and up to 1e15
+        mix.csv:6: column `prompt`: `parcel-late` has a share already, by line 5: name each prompt once
+        mix.csv:7: column `share`: 0 is no share: leave the row out
+        mix.csv:8: this record has 3 fields, the header 2
+        mix.csv:9: column `prompt`: this row names no prompt
+        mix.csv:10: column `share`: `` is not a number: write 12, 0.5 or 30%, without separators of thousands
+        mix.csv:11: column `prompt`: `[` is not a pattern: unclosed character class; missing ']'
+        ");
         for (text, told) in [
             ("", "no row below a header"),
             (
