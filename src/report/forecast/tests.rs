@@ -180,6 +180,23 @@ fn a_what_if_stands_beside_what_was_recorded() {
 }
 
 #[test]
+fn a_ratio_without_bounds_is_said_to_have_none() {
+    // A question mark alone would be taken for a gap in the table.
+    let mut told = told();
+    let mix = "prompt,share\ngreet,1\nhard,1\n";
+    told.terms.mix = Mix::read(mix, "mix.csv", &told.manifest.suite).unwrap();
+    for sample in &mut told.samples {
+        if sample.prompt == "hard" {
+            sample.market_usd = sample.market_usd.and_then(|usd| usd.times(1_000_000));
+        }
+    }
+    let shown = told.as_(Some("mix.csv"), |view| view.terminal(STYLE));
+    assert!(shown.contains("3.00x (?)"), "{shown}");
+    let told = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
+    assert!(shown.contains(told), "{shown}");
+}
+
+#[test]
 fn every_form_has_the_same_numbers() {
     // A script that changes from CSV to JSON must not change its budget.
     let (csv, json) = told().as_(None, |view| {
