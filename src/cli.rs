@@ -22,7 +22,10 @@ use crate::suite::import::Origin;
 use crate::units::Usd;
 
 use judging::{AcceptArgs, CompareArgs, HistoryArgs};
-use money::{EstimateArgs, SpendArgs, dollars, estimate_options, spend_options};
+use money::{
+    EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
+    spend_options,
+};
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
 
@@ -67,6 +70,8 @@ enum VerbArgs {
     /// Check suites
     #[command(subcommand)]
     Suite(SuiteArgs),
+    /// Say what a month will cost, by the samples of a run
+    Forecast(ForecastArgs),
     /// What the runs of a project cost, by the ledger beside them
     Spend(SpendArgs),
     /// List the models of an endpoint, with limits and prices, or show one of them
@@ -371,6 +376,7 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Suite(SuiteArgs::Check { files, json }) => {
             Verb::SuiteCheck(command::suite::Options { files, json })
         }
+        VerbArgs::Forecast(args) => Verb::Forecast(forecast_options(args)),
         VerbArgs::Spend(args) => Verb::Spend(spend_options(args)),
         VerbArgs::Schema { shape } => Verb::Schema(shape),
         VerbArgs::Completions { shell } => Verb::Pages(command::pages::Options {

@@ -608,6 +608,35 @@ fn estimates_have_the_documented_keys() {
 }
 
 #[test]
+fn forecasts_have_the_documented_keys() {
+    // The same of what a month will cost: as much of it as one call can show.
+    let forecast = |form: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+            .args(["forecast", "reports/example", "--requests", "2M/month"])
+            .args(["--price", "deepseek/*:input=1,output=2", "--prices", "now"])
+            .args(["--cache-hit-rate", "50%", form])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let documented = documented("The forecast as JSON and CSV");
+    let mut written = paths(&serde_json::from_str(&forecast("--json")).unwrap());
+    // No file of a mix was read, and every model has a price.
+    written.insert("mix.file".to_owned());
+    written.extend(["variants[].unknown", "variants[].what_if_unknown"].map(str::to_owned));
+    assert_same(documented.clone(), written, "the forecast");
+    let last = |name: &String| name.rsplit('.').next().unwrap().to_owned();
+    let words: Names = documented.iter().map(last).collect();
+    let table = forecast("--csv");
+    for column in table.lines().next().unwrap().split(',') {
+        let plain = column.strip_prefix("what_if_").unwrap_or(column);
+        let plain = plain.strip_prefix("retry_").unwrap_or(plain);
+        assert!(words.contains(plain), "{column}");
+    }
+}
+
+#[test]
 fn every_word_is_documented() {
     // The lists are closed: a word that is not on the page is a riddle in someone's table.
     let outcomes = Outcome::ALL.map(|outcome| outcome.word().to_owned());

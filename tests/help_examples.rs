@@ -45,6 +45,7 @@ fn folder() -> Home {
             "promptfooconfig.yaml",
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",
         )
+        .with("traffic.csv", "prompt,share\ncapital,1\n")
         .with("questions.jsonl", "{\"question\": \"Why is the sky blue?\"}\n");
     // Each prompt three times, which is enough to look early, all prompts at the same time.
     let suite = home.read("suites/quickstart.toml");

@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 23] = [
+const CALLS: [(&str, i32, Shape); 25] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -67,6 +67,16 @@ const CALLS: [(&str, i32, Shape); 23] = [
     ),
     ("history past.jsonl --json", 0, Shape::Trends),
     ("estimate suite.toml --json", 0, Shape::Estimate),
+    (
+        "forecast reports/suite/latest --requests 2M/month --json",
+        0,
+        Shape::Forecast,
+    ),
+    (
+        "forecast reports/failing/latest --requests 3/s --cache-hit-rate 50% --json",
+        4,
+        Shape::Forecast,
+    ),
     ("spend --simulated --json", 0, Shape::Spent),
     (
         "size suite.toml --detect 30% --from reports/suite/latest --json",

@@ -1,4 +1,4 @@
-//! The arguments of the verbs of money: `estimate` and `spend`.
+//! The arguments of the verbs of money: `estimate`, `forecast` and `spend`.
 //!
 //! Owns their flags. Must not know what the verbs do with them. Invariant: what is documented by `--help`
 //! is what is accepted.
@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use crate::command;
 use crate::report::spend::By;
-use crate::suite::parse_dollars;
+use crate::suite::{OwnPrice, parse_dollars, parse_own_price, parse_percent};
 use crate::units::Usd;
+use crate::verdict::Traffic;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -47,6 +48,62 @@ pub(super) struct EstimateArgs {
     /// Print CSV, prompt by prompt
     #[arg(long)]
     csv: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bakeoff forecast reports/quickstart/latest --requests 2M/month\n  \
+    bakeoff forecast reports/quickstart/latest --requests 1M-3M/month --mix traffic.csv\n  \
+    bakeoff forecast reports/quickstart/latest --requests 50k/day --cache-hit-rate 60%\n  \
+    bakeoff forecast reports/quickstart/latest --requests 3/s --price 'openai/*:input=0.2,output=1.6'\n\n\
+    A mix is CSV: a column `prompt` or `tag`, and a column `share` or `requests`:\n  \
+    prompt,share\n  \
+    capital,70\n  \
+    code*,30\n\n\
+    Nothing is sent. Figures are list prices; what own keys or discounts change is not in them.\n\
+    Exit code 4: no model has an answer with a cost.")]
+pub(super) struct ForecastArgs {
+    /// Folder of a run, or the `latest` beside it
+    run: PathBuf,
+    /// How many requests, over s, min, h, day, week, month or year; a range is written 1M-3M/month
+    #[arg(long, value_name = "COUNT/TIME")]
+    requests: Traffic,
+    /// CSV file that says how much of the traffic looks like which prompt; else the suite's weights
+    #[arg(long, value_name = "FILE")]
+    mix: Option<PathBuf>,
+    /// The prompts are every kind of request there is, and the mix is known: only repetitions vary
+    #[arg(long)]
+    mix_complete: bool,
+    /// Requests that are paid twice, such as 2%; else as many as the run shows
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    retry_rate: Option<f64>,
+    /// What if a model cost this, USD per million tokens: MODEL:input=0.25,output=2 (also `cache_read=`
+    /// and `cache_write=`); repeatable
+    #[arg(long = "price", value_name = "MODEL:PRICES", value_parser = parse_own_price)]
+    given: Vec<OwnPrice>,
+    /// By which prices
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = PricesArg::Recorded)]
+    prices: PricesArg,
+    /// What if this share of prompt tokens came from the cache, where a prompt can be cached
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    cache_hit_rate: Option<f64>,
+    /// Project file with own endpoints; bakeoff.toml is read when it is there
+    #[arg(long, value_name = "FILE")]
+    project: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print CSV
+    #[arg(long)]
+    csv: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum PricesArg {
+    /// Those of the run
+    Recorded,
+    /// What if: those of the list that `bakeoff models` kept, else of the one compiled in
+    Now,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +156,37 @@ pub(super) fn dollars(text: &str) -> Result<Usd, String> {
     Ok(usd)
 }
 
+/// A percentage up to 100 %, as a share.
+fn share(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text).filter(|share| *share <= 1.0);
+    share.ok_or_else(|| "write a percentage from 0% to 100%, such as 2.5%".to_owned())
+}
+
+/// How it is printed, of two flags that exclude each other.
+const fn form(csv: bool, json: bool) -> command::estimate::Form {
+    match (csv, json) {
+        (true, _) => command::estimate::Form::Csv,
+        (false, true) => command::estimate::Form::Json,
+        (false, false) => command::estimate::Form::Table,
+    }
+}
+
+/// The options of these flags.
+pub(super) fn forecast_options(args: ForecastArgs) -> command::forecast::Options {
+    command::forecast::Options {
+        run: args.run,
+        requests: args.requests,
+        mix: args.mix,
+        mix_complete: args.mix_complete,
+        retry_rate: args.retry_rate,
+        given: args.given,
+        prices_now: args.prices == PricesArg::Now,
+        cache_hit_rate: args.cache_hit_rate,
+        project: args.project,
+        form: form(args.csv, args.json),
+    }
+}
+
 /// The options of these flags.
 pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options {
     command::estimate::Options {
@@ -124,11 +212,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             json: args.json,
             yes: false,
         },
-        form: match (args.csv, args.json) {
-            (true, _) => command::estimate::Form::Csv,
-            (false, true) => command::estimate::Form::Json,
-            (false, false) => command::estimate::Form::Table,
-        },
+        form: form(args.csv, args.json),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod compare;
 mod endpoint;
 pub mod estimate;
 mod files;
+pub mod forecast;
 mod foresight;
 mod github;
 pub mod history;
@@ -62,6 +63,8 @@ pub enum Verb {
     Size(size::Options),
     /// `bakeoff suite check`
     SuiteCheck(suite::Options),
+    /// `bakeoff forecast`
+    Forecast(forecast::Options),
     /// `bakeoff spend`
     Spend(spend::Options),
     /// `bakeoff models`
@@ -145,6 +148,7 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::History(options) => history::execute(&options),
         Verb::Size(options) => size::execute(&options),
         Verb::SuiteCheck(options) => suite::check(&options),
+        Verb::Forecast(options) => forecast::execute(&options),
         Verb::Spend(options) => spend::execute(&options),
         Verb::Models(options) => models::execute(&options),
         Verb::Runs(options) => runs::execute(&options),

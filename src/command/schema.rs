@@ -8,8 +8,8 @@ use crate::catalog::{ModelShownDocument, ModelsDocument};
 use crate::plan::PlanDocument;
 use crate::report::spend::SpentDocument;
 use crate::report::{
-    Document, EstimateDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
-    VerdictsDocument, VerificationDocument,
+    Document, EstimateDocument, ForecastDocument, PruneDocument, RunsDocument, SizesDocument,
+    TrendsDocument, VerdictsDocument, VerificationDocument,
 };
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
@@ -50,13 +50,15 @@ pub enum Shape {
     Trends,
     /// `estimate --json`.
     Estimate,
+    /// `forecast --json`.
+    Forecast,
     /// `spend --json`.
     Spent,
 }
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -72,6 +74,7 @@ impl Shape {
         Self::Accepted,
         Self::Trends,
         Self::Estimate,
+        Self::Forecast,
         Self::Spent,
     ];
 
@@ -93,6 +96,7 @@ impl Shape {
             Self::Accepted => "accepted",
             Self::Trends => "trends",
             Self::Estimate => "estimate",
+            Self::Forecast => "forecast",
             Self::Spent => "spend",
         }
     }
@@ -115,6 +119,7 @@ impl Shape {
             Self::Accepted => "what `accept --json` prints",
             Self::Trends => "what `history --json` prints",
             Self::Estimate => "what `estimate --json` prints",
+            Self::Forecast => "what `forecast --json` prints",
             Self::Spent => "what `spend --json` prints",
         }
     }
@@ -141,6 +146,7 @@ impl Shape {
             Self::Accepted => printed_schema::<Done<'_>>("A run that joined a history"),
             Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
             Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
+            Self::Forecast => printed_schema::<ForecastDocument<'_>>("What a month will cost"),
             Self::Spent => printed_schema::<SpentDocument<'_>>("What runs cost"),
         }
     }

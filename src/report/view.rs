@@ -73,7 +73,8 @@ impl View {
     }
 }
 
-fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<String>) {
+/// The word for how a run went, and what a reader of one that is not complete must know first.
+pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<String>) {
     let planned = manifest.planned_trials;
     let so_far = format!("{done} of {planned} trials have a sample.");
     match &manifest.status {

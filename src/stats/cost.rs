@@ -41,6 +41,93 @@ pub fn mean_cost(costs: &[f64], weights: &Weights) -> Option<CostMean> {
     Some(CostMean { mean, skewness })
 }
 
+/// Mean cost where the prompts are every kind of request that there is, at known weights: only repetitions
+/// vary. Takes the cost of each answer, prompt by prompt. se^2 = sum w^2 s^2 / R, with s^2 the variance of
+/// the R answers to a prompt; degrees of freedom by Satterthwaite ("An approximate distribution of estimates
+/// of variance components", Biometrics Bulletin 2, 1946). No standard error where a prompt has one answer;
+/// `None` of nothing, and where a prompt has no answer or a cost is below 0 or not finite.
+pub fn mean_cost_of_all(prompts: &[Vec<f64>], weights: &Weights) -> Option<CostMean> {
+    if prompts.is_empty() || prompts.len() != weights.shares().len() {
+        return None;
+    }
+    let strata: Vec<Stratum> = prompts
+        .iter()
+        .zip(weights.shares())
+        .map(|(costs, &share)| Stratum::of(costs, share))
+        .collect::<Option<_>>()?;
+    let sum = |term: fn(&Stratum) -> f64| -> f64 {
+        let mut terms: Vec<f64> = strata.iter().map(term).collect();
+        terms.sort_unstable_by(f64::total_cmp);
+        terms.iter().sum()
+    };
+    let (estimate, variance) = (sum(|s| s.mean), sum(|s| s.variance));
+    let repeated = strata.iter().all(|stratum| stratum.answers > 1);
+    let spread = variance > 0.0;
+    let count = strata.len();
+    let df = if spread {
+        variance * variance / sum(|s| s.variance * s.variance / (s.answers - 1).max(1) as f64)
+    } else {
+        sum(|s| (s.answers - 1) as f64)
+    };
+    // The third cumulant of the mean, in the units in which `limits` takes it.
+    let skewness = if spread {
+        sum(|s| s.third) * (count as f64).sqrt() / variance.powf(1.5)
+    } else {
+        0.0
+    };
+    Some(CostMean {
+        mean: Mean {
+            count,
+            estimate,
+            standard_error: repeated.then(|| variance.sqrt()),
+            df,
+        },
+        skewness,
+    })
+}
+
+/// What one prompt adds to a mean over all kinds of requests.
+struct Stratum {
+    answers: usize,
+    mean: f64,
+    /// Of its part of the mean.
+    variance: f64,
+    /// Third cumulant of its part of the mean.
+    third: f64,
+}
+
+impl Stratum {
+    fn of(costs: &[f64], share: f64) -> Option<Self> {
+        if costs.is_empty() || !costs.iter().all(|cost| (0.0..f64::INFINITY).contains(cost)) {
+            return None;
+        }
+        // One order for every order: floating sums depend on it in their last digits.
+        let mut rising = costs.to_vec();
+        rising.sort_unstable_by(f64::total_cmp);
+        let n = rising.len() as f64;
+        let mean = if rising[0] < rising[rising.len() - 1] {
+            rising.iter().sum::<f64>() / n
+        } else {
+            rising[0]
+        };
+        let moment =
+            |power: i32| -> f64 { rising.iter().map(|cost| (cost - mean).powi(power)).sum() };
+        let variance = if n > 1.0 { moment(2) / (n - 1.0) } else { 0.0 };
+        // The unbiased third moment needs three answers.
+        let third = if n > 2.0 {
+            moment(3) * n / ((n - 1.0) * (n - 2.0))
+        } else {
+            0.0
+        };
+        Some(Self {
+            answers: rising.len(),
+            mean: share * mean,
+            variance: share * share * variance / n,
+            third: share.powi(3) * third / (n * n),
+        })
+    }
+}
+
 impl CostMean {
     /// The interval of the mean: m exp(-q se / m) below, and above
     /// m exp((q se + max(g, 0) sd (1 + 2 q^2) / (6 P)) / m): a log-t interval whose upper limit carries
@@ -94,22 +181,26 @@ pub fn ratio(pairs: &[(f64, f64)], weights: &Weights, alpha: Alpha) -> Option<Co
     let a = Mean::weighted(&costs_a, weights)?;
     let b = Mean::weighted(&costs_b, weights)?;
     let estimate = (a.estimate > 0.0).then(|| b.estimate / a.estimate);
-    let interval = fieller(pairs, weights, (&a, &b), alpha).unwrap_or(Interval::NONE);
+    let interval = fieller((&a, &b), covariance(pairs, weights, (&a, &b)), alpha);
     Some(CostRatio {
         prompts: pairs.len(),
         estimate,
-        interval,
+        interval: interval.unwrap_or(Interval::NONE),
     })
 }
 
-fn fieller(
-    pairs: &[(f64, f64)],
-    weights: &Weights,
-    (a, b): (&Mean, &Mean),
-    alpha: Alpha,
-) -> Option<Interval> {
-    let q = alpha.critical_t(a.df)?;
-    let (error_a, error_b) = (a.standard_error?, b.standard_error?);
+/// The same of two means as [`mean_cost_of_all`] makes them: the answers of two models to one prompt are
+/// independent.
+pub fn ratio_of_all(a: &CostMean, b: &CostMean, alpha: Alpha) -> CostRatio {
+    let (a, b) = (&a.mean, &b.mean);
+    CostRatio {
+        prompts: a.count,
+        estimate: (a.estimate > 0.0).then(|| b.estimate / a.estimate),
+        interval: fieller((a, b), 0.0, alpha).unwrap_or(Interval::NONE),
+    }
+}
+
+fn covariance(pairs: &[(f64, f64)], weights: &Weights, (a, b): (&Mean, &Mean)) -> f64 {
     let count = pairs.len() as f64;
     let mut products: Vec<f64> = pairs
         .iter()
@@ -117,7 +208,13 @@ fn fieller(
         .map(|(pair, share)| share * share * (pair.0 - a.estimate) * (pair.1 - b.estimate))
         .collect();
     products.sort_unstable_by(f64::total_cmp);
-    let covariance = products.iter().sum::<f64>() * count / (count - 1.0);
+    products.iter().sum::<f64>() * count / (count - 1.0)
+}
+
+/// The ratios b / a of two means that a t test does not reject.
+fn fieller((a, b): (&Mean, &Mean), covariance: f64, alpha: Alpha) -> Option<Interval> {
+    let (error_a, error_b) = (a.standard_error?, b.standard_error?);
+    let q = alpha.critical_t(a.df.min(b.df))?;
     // In units of the means, so that neither tiny prices nor huge ones leave the range of numbers.
     let (spread_a, spread_b) = (q * error_a / a.estimate, q * error_b / b.estimate);
     let joint = q * q * covariance / a.estimate / b.estimate;
@@ -199,6 +296,41 @@ mod tests {
         let one = mean_cost(&[2.0], &Weights::equal(1)).unwrap();
         assert_eq!(one.interval(ALPHA), Interval::NONE);
         assert_eq!(conformal_factor(&[1.0, f64::NAN], 0.5), None);
+    }
+
+    #[test]
+    fn all_there_is_varies_by_repetitions_alone() {
+        // By hand: 0.25 x 2 + 0.75 x 3; 0.0625 x 2 / 2 + 0.5625 x 3 / 3; Satterthwaite over 1 and 2 degrees.
+        let weights = Weights::new(&[1.0, 3.0]).unwrap();
+        let answers = [vec![3.0, 1.0], vec![2.0, 5.0, 2.0]];
+        let found = mean_cost_of_all(&answers, &weights).unwrap();
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        near(found.mean.estimate, 2.75);
+        near(found.mean.standard_error.unwrap(), 0.625_f64.sqrt());
+        near(
+            found.mean.df,
+            0.625_f64.powi(2) / (0.0625_f64.powi(2) + 0.5625_f64.powi(2) / 2.0),
+        );
+        // The third cumulant, 0.75^3 x 9 / 3^2 (9: 3 / (2 x 1) x (8 - 1 - 1)), in units that `limits` undoes.
+        near(
+            found.skewness,
+            0.75_f64.powi(3) * 2.0_f64.sqrt() / 0.625_f64.powf(1.5),
+        );
+        // How prompts differ is no noise: far apart, but each certain, the mean is certain.
+        let certain = mean_cost_of_all(&[vec![1.0; 2], vec![9.0; 2]], &weights).unwrap();
+        assert_eq!(certain.interval(ALPHA), Interval::new(7.0, 7.0));
+        // A single answer shows no noise: a point, and no interval.
+        let once = mean_cost_of_all(&[vec![1.0], vec![2.0, 3.0]], &weights).unwrap();
+        assert_eq!(once.interval(ALPHA), Interval::NONE);
+        for bad in [
+            &[vec![], vec![1.0]][..],
+            &[vec![1.0]],
+            &[vec![-1.0], vec![1.0]],
+            &[vec![f64::NAN], vec![1.0]],
+            &[vec![f64::INFINITY], vec![1.0]],
+        ] {
+            assert_eq!(mean_cost_of_all(bad, &weights), None, "{bad:?}");
+        }
     }
 
     proptest! {

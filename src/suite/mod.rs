@@ -48,11 +48,13 @@ pub use model::{
 };
 pub use parse::{Reading, parse_suite, read_suite};
 pub use percent::parse_percent;
+pub use price::parse_own_price;
 pub use problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
 pub use project::{Budget, EndpointError, Project, parse_project};
 pub use rate::{ModelLimit, PerMinute, RateLimits};
+pub use row::{BadRow, Row, each_record};
 pub use secret::KEY_PREFIXES;
-pub use select::{SelectError, select};
+pub use select::{SelectError, named, select};
 pub use source::{Found, FoundFile, Wanted, WantedKind};
 pub use surcharge::Surcharge;

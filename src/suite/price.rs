@@ -6,6 +6,8 @@
 use crate::units::Usd;
 
 use super::limits::PRICE_USD_PER_MTOK;
+use super::problem::{nearest, quoted};
+use super::profile::OwnPrice;
 
 /// Why a text is not a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,62 @@ pub(super) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
         .ok_or(PriceError::OutOfRange)
 }
 
+/// A model's prices as they are typed: `MODEL:input=0.25,output=2,cache_read=0.025`, USD per million tokens.
+/// `cache_read` and `cache_write` may be left out.
+///
+/// # Errors
+/// What is wrong with the text, and what to write.
+pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
+    const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
+    // An id may hold colons; prices do not.
+    let (model, listed) = text.rsplit_once(':').ok_or_else(|| {
+        "write MODEL:input=0.25,output=2 (USD per million tokens; cache_read and cache_write too)"
+            .to_owned()
+    })?;
+    let model = model.parse().map_err(|error| format!("{error}"))?;
+    let mut prices = [None; NAMES.len()];
+    for part in listed.split(',') {
+        let (name, amount) = part
+            .split_once('=')
+            .ok_or_else(|| format!("{} is not NAME=USD, such as input=0.25", quoted(part)))?;
+        let (name, amount) = (name.trim(), amount.trim());
+        let Some(place) = NAMES.iter().position(|known| *known == name) else {
+            let hint = nearest(name, NAMES)
+                .map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+            let known = NAMES.join(", ");
+            return Err(format!(
+                "{} is no price: the prices are {known}{hint}",
+                quoted(name)
+            ));
+        };
+        let usd = usd_per_token(amount).map_err(|error| {
+            let why = match error {
+                PriceError::NotAmount => "is no decimal number".to_owned(),
+                PriceError::OutOfRange => format!("is not within 0 and {PRICE_USD_PER_MTOK}"),
+                PriceError::TooFine => "is finer than 0.000001".to_owned(),
+            };
+            format!(
+                "{name}={}: the USD per million tokens {why}",
+                quoted(amount)
+            )
+        })?;
+        if prices[place].replace(usd).is_some() {
+            return Err(format!("`{name}` is there twice"));
+        }
+    }
+    let [input, output, cache_read_usd, cache_write_usd] = prices;
+    let needed = |price: Option<Usd>, name: &str| {
+        price.ok_or_else(|| format!("`{name}` is missing: add {name}=USD, per million tokens"))
+    };
+    Ok(OwnPrice {
+        model,
+        input_usd: needed(input, "input")?,
+        output_usd: needed(output, "output")?,
+        cache_read_usd,
+        cache_write_usd,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +157,36 @@ mod tests {
             ("1e-99", PriceError::TooFine),
         ] {
             assert_eq!(usd_per_token(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn typed_prices_are_read_or_refused() {
+        // A what-if on a price that was misread would be an answer to another question.
+        let price = parse_own_price("a/b:free:input=0.25, output=2,cache_read=.025").unwrap();
+        assert_eq!(price.model.as_str(), "a/b:free");
+        assert_eq!(
+            (price.input_usd, price.output_usd),
+            (Usd(250_000), Usd(2_000_000))
+        );
+        assert_eq!(
+            (price.cache_read_usd, price.cache_write_usd),
+            (Some(Usd(25_000)), None)
+        );
+        for (text, told) in [
+            ("a/b", "write MODEL:input=0.25,output=2"),
+            (":input=1,output=2", "is not a model id"),
+            ("m:input=1", "`output` is missing"),
+            ("m:output=1", "`input` is missing"),
+            ("m:input=1,output", "is not NAME=USD"),
+            ("m:input=1,ouput=2", "did you mean `output`?"),
+            ("m:input=1,input=1,output=2", "twice"),
+            ("m:input=$1,output=2", "no decimal number"),
+            ("m:input=-1,output=2", "not within 0 and"),
+            ("m:input=0.0000001,output=2", "finer than"),
+        ] {
+            let error = parse_own_price(text).unwrap_err();
+            assert!(error.contains(told), "{text}: {error}");
         }
     }
 

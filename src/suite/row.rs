@@ -42,12 +42,14 @@ impl Format {
 }
 
 /// One row: the values of its columns.
-pub(super) struct Row<'a> {
+#[derive(Debug)]
+pub struct Row<'a> {
     /// The line, from 1, on which it begins.
-    pub(super) line: usize,
+    pub line: usize,
     cells: Cells<'a>,
 }
 
+#[derive(Debug)]
 enum Cells<'a> {
     Object(Map<String, Value>),
     Record(&'a HashMap<String, usize>, csv::StringRecord),
@@ -55,14 +57,17 @@ enum Cells<'a> {
 }
 
 /// A row that could not be read.
-pub(super) struct BadRow {
-    pub(super) line: usize,
-    pub(super) message: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 impl Row<'_> {
     /// The value in this column as text; absent where the row has none, or null.
-    pub(super) fn cell(&self, column: &str) -> Option<Cow<'_, str>> {
+    pub fn cell(&self, column: &str) -> Option<Cow<'_, str>> {
         match &self.cells {
             Cells::Object(object) => match object.get(column)? {
                 Value::Null => None,
@@ -83,7 +88,7 @@ impl Row<'_> {
     }
 
     /// The names of the columns, sorted, for messages.
-    pub(super) fn columns(&self) -> Vec<&str> {
+    pub fn columns(&self) -> Vec<&str> {
         let mut names: Vec<&str> = match &self.cells {
             Cells::Object(object) => object.keys().map(String::as_str).collect(),
             Cells::Record(header, _) => header.keys().map(String::as_str).collect(),
@@ -92,6 +97,11 @@ impl Row<'_> {
         names.sort_unstable();
         names
     }
+}
+
+/// Hands every record of a CSV file with a header, good or bad, to `take`, in the file's order.
+pub fn each_record(text: &str, take: impl FnMut(Result<Row<'_>, BadRow>)) {
+    each_row(text.as_bytes(), Format::Csv, take);
 }
 
 /// Hands every row of a file, good or bad, to `take`, in the file's order.

@@ -173,9 +173,9 @@ fn select_prompts(
     ids: &[String],
     tags: &[String],
 ) -> Result<Vec<Prompt>, SelectError> {
-    let by_id = matching("prompt", ids, all.iter().map(|prompt| prompt.id.as_str()))?;
+    let by_id = matching("prompt", ids, &all.iter().map(|prompt| prompt.id.as_str()))?;
     let all_tags = all.iter().flat_map(|prompt| &prompt.tags);
-    let by_tag = matching("tag", tags, all_tags.map(String::as_str))?;
+    let by_tag = matching("tag", tags, &all_tags.map(String::as_str))?;
     let selected = |prompt: &&Prompt| {
         (ids.is_empty() || by_id.contains(prompt.id.as_str()))
             && (tags.is_empty() || prompt.tags.iter().any(|tag| by_tag.contains(tag.as_str())))
@@ -191,21 +191,31 @@ fn select_prompts(
 fn matching<'n>(
     kind: &'static str,
     patterns: &[String],
-    names: impl Iterator<Item = &'n str> + Clone,
+    names: &(impl Iterator<Item = &'n str> + Clone),
 ) -> Result<HashSet<&'n str>, SelectError> {
     let mut matched = HashSet::new();
     for text in patterns {
-        let pattern = Pattern::new(text)?;
-        let mut found = names
-            .clone()
-            .filter(|name| pattern.matches(name))
-            .peekable();
-        if found.peek().is_none() {
-            return Err(no_match(kind, text, names));
-        }
-        matched.extend(found);
+        matched.extend(named(kind, text, names.clone())?);
     }
     Ok(matched)
+}
+
+/// Those of `names` that are `text`, or that it matches as a glob: at least one. `kind` is what they are
+/// names of, for the message.
+///
+/// # Errors
+/// Where it matches none, or is no pattern.
+pub fn named<'n>(
+    kind: &'static str,
+    text: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<Vec<&'n str>, SelectError> {
+    let pattern = Pattern::new(text)?;
+    let found: Vec<&str> = names.clone().filter(|name| pattern.matches(name)).collect();
+    if found.is_empty() {
+        return Err(no_match(kind, text, names));
+    }
+    Ok(found)
 }
 
 fn no_match<'n>(

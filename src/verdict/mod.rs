@@ -11,6 +11,7 @@ mod error_groups;
 mod evidence;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod forecast;
 mod gate;
 mod interleaved;
 mod judgement;
@@ -29,6 +30,11 @@ mod tests;
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
+pub use forecast::{
+    Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
+    MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unknown,
+    VariantForecast, WhatIf, forecast,
+};
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{

@@ -1,0 +1,203 @@
+//! `bakeoff forecast`: what a month would cost, by the samples of a run.
+//!
+//! Owns which prices other than the run's are taken. Must not reckon: `verdict` does. Invariant: nothing is
+//! sent, and nothing is written.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::catalog::{Catalog, Prices, Rates, Source};
+use crate::record::{JournalError, Manifest, PriceSource, Run};
+use crate::report::ForecastView;
+use crate::suite::{OwnPrice, Suite, Variant, named};
+use crate::verdict::{Answers, AnswersFold, Mix, Pricing, Terms, Traffic, WhatIf, forecast};
+
+use super::catalogue::Known;
+use super::estimate::Form;
+use super::records::TellingSamples;
+use super::report::style;
+use super::{Failure, exit, files};
+
+/// What `bakeoff forecast` was told.
+#[derive(Debug)]
+#[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
+pub struct Options {
+    pub run: PathBuf,
+    pub requests: Traffic,
+    pub mix: Option<PathBuf>,
+    pub mix_complete: bool,
+    /// A share.
+    pub retry_rate: Option<f64>,
+    /// `--price`.
+    pub given: Vec<OwnPrice>,
+    /// `--prices now`.
+    pub prices_now: bool,
+    /// A share, 0 to 1.
+    pub cache_hit_rate: Option<f64>,
+    pub project: Option<PathBuf>,
+    pub form: Form,
+}
+
+/// Carries out `bakeoff forecast`.
+pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+    let run = Run::open(&options.run)?;
+    let manifest = run.manifest()?;
+    let mix = match &options.mix {
+        Some(path) => read_mix(path, &manifest.suite)?,
+        None => Mix::of_suite(&manifest.suite),
+    };
+    let other = other_prices(options, &manifest)?;
+    let (answers, samples) = read(&run, &manifest)?;
+    let terms = Terms {
+        traffic: options.requests,
+        mix,
+        mix_complete: options.mix_complete,
+        retry_rate: options.retry_rate,
+        what_if: other.as_ref().map(|other| WhatIf {
+            pricing: other.pricing.clone(),
+            cache_hit_rate: options.cache_hit_rate,
+        }),
+    };
+    let forecast = forecast(&manifest.suite, &answers, &terms);
+    let mix_file = options.mix.as_ref().map(|path| path.display().to_string());
+    let view = ForecastView {
+        forecast: &forecast,
+        terms: &terms,
+        manifest: &manifest,
+        samples,
+        mix_file: mix_file.as_deref(),
+        other_prices: other.as_ref().and_then(|other| other.source.as_ref()),
+        given: &options.given,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    match options.form {
+        Form::Table => out.write_all(view.terminal(style()).as_bytes())?,
+        Form::Csv => view.write_csv(&mut out)?,
+        Form::Json => view.write_json(&mut out)?,
+    }
+    out.flush()?;
+    if forecast
+        .variants
+        .iter()
+        .all(|variant| variant.shown().is_err())
+    {
+        return Err(Failure::incomplete(
+            "no model has an answer with a cost: there is nothing to forecast from",
+        ));
+    }
+    Ok(exit::DONE)
+}
+
+fn read_mix(path: &Path, suite: &Suite) -> Result<Mix, Failure> {
+    let text = files::text(path)?;
+    let file = path.display().to_string();
+    Mix::read(&text, &file, suite).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The answers of a run, and how many samples it has.
+fn read(run: &Run, manifest: &Manifest) -> Result<(Answers, u64), Failure> {
+    let mut fold = AnswersFold::new(manifest);
+    let mut samples = TellingSamples::of(run)?;
+    let mut count = 0;
+    for sample in samples.by_ref() {
+        match sample {
+            Ok(sample) => {
+                fold.add(&sample);
+                count += 1;
+            }
+            // It was told.
+            Err(JournalError::Line { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    samples.end()?;
+    Ok((fold.finish(), count))
+}
+
+/// What is paid in place of what was recorded.
+struct OtherPrices {
+    /// One a variant.
+    pricing: Vec<Pricing>,
+    /// Of the list that was looked up, where one was.
+    source: Option<PriceSource>,
+}
+
+/// The other prices that were asked for. Prices are not kept with a run, so that cache hits are counted by
+/// the list of today.
+fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPrices>, Failure> {
+    let looked_up = options.prices_now || options.cache_hit_rate.is_some();
+    if !looked_up && options.given.is_empty() {
+        return Ok(None);
+    }
+    let suite = &manifest.suite;
+    let catalog = looked_up.then(|| today(options, manifest)).transpose()?;
+    let mut pricing: Vec<Pricing> = (suite.variants.iter())
+        .map(|variant| match &catalog {
+            Some(catalog) => by_list(catalog, variant),
+            None => Pricing::Recorded,
+        })
+        .collect();
+    for price in &options.given {
+        for place in variants_of(price, suite)? {
+            pricing[place] = Pricing::By(flat(price));
+        }
+    }
+    let source = catalog.map(|catalog| {
+        let Source {
+            words,
+            date,
+            digest,
+        } = catalog.source().clone();
+        PriceSource {
+            source: words,
+            date,
+            digest,
+        }
+    });
+    Ok(Some(OtherPrices { pricing, source }))
+}
+
+/// The list of the run's endpoint as it was kept, else the compiled-in one, below the project's own prices.
+fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
+    let project = files::project(options.project.as_deref())?;
+    let endpoint = &manifest.endpoint;
+    let by_url = || project.resolve(endpoint.base_url.as_deref()?).ok();
+    let profile = project.resolve(&endpoint.name).ok().or_else(by_url);
+    let Some(profile) = profile else {
+        return Ok(Known::compiled_in().prices);
+    };
+    let known = Known::kept(&profile);
+    for note in &known.notes {
+        writeln!(io::stderr(), "note: {note}")?;
+    }
+    Ok(known.prices.with_own_prices(&profile.prices))
+}
+
+fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {
+    let listed = catalog.get(&variant.model);
+    let prices = listed.and_then(|model| model.prices.clone());
+    prices.map_or(Pricing::Unknown, Pricing::By)
+}
+
+/// The places of the variants that a price is for: by label or model, also by glob.
+fn variants_of(price: &OwnPrice, suite: &Suite) -> Result<Vec<usize>, Failure> {
+    let variants = suite.variants.iter();
+    let names = variants.flat_map(|variant| [variant.label.as_str(), variant.model.as_str()]);
+    let found = named("model", price.model.as_str(), names)
+        .map_err(|error| Failure::usage(format!("--price: {error}")))?;
+    let is_meant = |variant: &Variant| {
+        found.contains(&variant.label.as_str()) || found.contains(&variant.model.as_str())
+    };
+    let places = suite.variants.iter().enumerate();
+    let meant = places.filter(|(_, variant)| is_meant(variant));
+    Ok(meant.map(|(place, _)| place).collect())
+}
+
+fn flat(price: &OwnPrice) -> Prices {
+    Prices::flat(Rates {
+        input: Some(price.input_usd),
+        output: Some(price.output_usd),
+        cache_read: price.cache_read_usd,
+        cache_write: price.cache_write_usd,
+    })
+}

@@ -1,0 +1,238 @@
+use super::*;
+use crate::record::{Outcome, Sample, Status};
+use crate::suite::parse_own_price;
+use crate::verdict::{AnswersFold, Mix, Pricing, WhatIf, fixture, forecast};
+
+/// Wide enough that nothing is left out.
+const STYLE: Style = Style {
+    colour: false,
+    width: 200,
+};
+
+struct Told {
+    manifest: Manifest,
+    samples: Vec<Sample>,
+    terms: Terms,
+}
+
+/// Three models, four prompts with different costs, and a run that ended early.
+fn told() -> Told {
+    let prompts = ["greet", "sum", "long", "hard"];
+    let mut manifest = fixture::manifest(&["a", "b", "c"], &prompts, 2);
+    manifest.status = Status::Incomplete("its cap was reached".to_owned());
+    let mut samples = Vec::new();
+    for trial in 0..manifest.planned_trials - 1 {
+        let mut sample = fixture::answered(&manifest, trial, 400);
+        let place = prompts.iter().position(|id| *id == sample.prompt).unwrap();
+        let pico = 100_000_000 * (place as i128 + 1);
+        match sample.variant.as_str() {
+            "a" => sample.market_usd = Some(Usd(pico)),
+            "b" => sample.market_usd = Some(Usd(3 * pico)),
+            _ => (sample.market_usd, sample.cost_usd) = (None, None),
+        }
+        samples.push(sample);
+    }
+    let cut = samples[0].clone();
+    samples[0] = fixture::failed(cut, Outcome::Cut, 200, "cut");
+    let terms = Terms {
+        traffic: "2M/month".parse().unwrap(),
+        mix: Mix::of_suite(&manifest.suite),
+        mix_complete: false,
+        retry_rate: None,
+        what_if: None,
+    };
+    Told {
+        manifest,
+        samples,
+        terms,
+    }
+}
+
+impl Told {
+    /// What `form` makes of it.
+    fn as_<T>(&self, mix_file: Option<&str>, form: impl Fn(&ForecastView<'_>) -> T) -> T {
+        let mut fold = AnswersFold::new(&self.manifest);
+        for sample in &self.samples {
+            fold.add(sample);
+        }
+        let forecast = forecast(&self.manifest.suite, &fold.finish(), &self.terms);
+        form(&ForecastView {
+            forecast: &forecast,
+            terms: &self.terms,
+            manifest: &self.manifest,
+            samples: self.samples.len() as u64,
+            mix_file,
+            other_prices: None,
+            given: &[],
+        })
+    }
+}
+
+#[test]
+fn a_forecast_says_what_it_stands_on() {
+    // The cheapest first, what is not known with its reason, and the run's state before anything else.
+    let shown = told().as_(None, |view| view.terminal(STYLE));
+    insta::assert_snapshot!(shown, @"
+    model                            a month  per 1,000       vs reference  prompts  answers
+    a (reference)   $571.43 (224.88–2149.24)     $0.286                  –        4        7
+    b              $1500.00 (659.52–5049.73)     $0.750  3.00x (3.00–3.00)        4        8
+    c                                      –          –                  –        –        –
+
+    This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
+    2.00M requests a month, a month of 365.25/12 days.
+    Mix: the prompts of the run, by the weights of its suite.
+    Prompts with a cost: 4; answers of each model: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prices as of 2025-01-01: snapshot shipped with bakeoff.
+    Retries: 1 of 16 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
+    c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
+    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    ");
+}
+
+#[test]
+fn what_a_mix_leaves_out_is_named() {
+    // A mix of one prompt: points without intervals, and the range of the traffic in words.
+    let mut told = told();
+    told.terms.mix = Mix::read(
+        "prompt,share\nlong,1\n",
+        "traffic.csv",
+        &told.manifest.suite,
+    )
+    .unwrap();
+    told.terms.traffic = "1M-3M/month".parse().unwrap();
+    told.terms.retry_rate = Some(0.02);
+    let shown = told.as_(Some("traffic.csv"), |view| view.terminal(STYLE));
+    insta::assert_snapshot!(shown, @"
+    model               a month  per 1,000  vs reference  prompts  answers
+    a (reference)   $612.00 (?)     $0.306             –        1        2
+    b              $1836.00 (?)     $0.918     3.00x (?)        1        2
+    c                         –          –             –        –        –
+
+    This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
+    1.00M to 3.00M requests a month, a month of 365.25/12 days: figures are of the middle, their intervals of the whole range.
+    Mix of traffic.csv: 1 of 4 prompts; without a share, and left out: `greet`, `sum`, `hard`.
+    Prompts with a cost: 1; answers of each model: 2.
+    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prices as of 2025-01-01: snapshot shipped with bakeoff.
+    Retries: 2 % of requests are paid twice, as declared.
+    a: no interval: one prompt.
+    b: no interval: one prompt.
+    c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
+    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    ");
+}
+
+#[test]
+fn a_what_if_stands_beside_what_was_recorded() {
+    // Before and after, with the assumption about caches in words.
+    let mut told = told();
+    told.manifest.endpoint.world = Some("salt 1".to_owned());
+    told.manifest.status = Status::Complete;
+    told.manifest.planned_trials = 1;
+    for sample in &mut told.samples {
+        if let Some(usage) = &mut sample.usage
+            && sample.prompt == "long"
+        {
+            usage.prompt_tokens = Some(8_000);
+        }
+    }
+    let price = parse_own_price("c:input=1,output=4,cache_read=0.1").unwrap();
+    let prices = crate::catalog::Prices::flat(crate::catalog::Rates {
+        input: Some(price.input_usd),
+        output: Some(price.output_usd),
+        cache_read: price.cache_read_usd,
+        cache_write: None,
+    });
+    told.terms.what_if = Some(WhatIf {
+        pricing: vec![Pricing::Unknown, Pricing::Recorded, Pricing::By(prices)],
+        cache_hit_rate: Some(0.6),
+    });
+    let shown = told.as_(None, |view| {
+        let given = [price.clone()];
+        ForecastView {
+            given: &given,
+            ..*view
+        }
+        .terminal(STYLE)
+    });
+    insta::assert_snapshot!(shown, @"
+    model               a month, as recorded             a month, what if  per 1,000  prompts  answers
+    b              $1500.00 (659.52–5049.73)    $1500.00 (659.52–5049.73)     $0.750        4        8
+    c                                      –  $2723.00 (326.44–137518.85)      $1.36        4        7
+    a (reference)   $571.43 (224.88–2149.24)                            –          –        –        –
+
+    This run was made on the simulator: its money is invented.
+    2.00M requests a month, a month of 365.25/12 days.
+    Mix: the prompts of the run, by the weights of its suite.
+    Prompts with a cost: 4; answers of each model: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prices as of 2025-01-01: snapshot shipped with bakeoff.
+    What if: the prices given for `c`; all others as recorded.
+    What if 60 %: that share of the prompt tokens is read from the cache wherever a prompt has 1024 tokens or more and the model lists a price for it; the rest is paid as fresh input. What writing to a
+    cache costs is not in it.
+    Retries: 0 of 15 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
+    b: 0 of 8 answers have a prompt that can be cached.
+    c: 2 of 7 answers have a prompt that can be cached.
+    a: no forecast: the list has no price for it or its answers have no token counts; give one with --price.
+    Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
+    ");
+}
+
+#[test]
+fn a_ratio_without_bounds_is_said_to_have_none() {
+    // A question mark alone would be taken for a gap in the table.
+    let mut told = told();
+    let mix = "prompt,share\ngreet,1\nhard,1\n";
+    told.terms.mix = Mix::read(mix, "mix.csv", &told.manifest.suite).unwrap();
+    for sample in &mut told.samples {
+        if sample.prompt == "hard" {
+            sample.market_usd = sample.market_usd.and_then(|usd| usd.times(1_000_000));
+        }
+    }
+    let shown = told.as_(Some("mix.csv"), |view| view.terminal(STYLE));
+    assert!(shown.contains("3.00x (?)"), "{shown}");
+    let told = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
+    assert!(shown.contains(told), "{shown}");
+}
+
+#[test]
+fn every_form_has_the_same_numbers() {
+    // A script that changes from CSV to JSON must not change its budget.
+    let (csv, json) = told().as_(None, |view| {
+        let (mut csv, mut json) = (Vec::new(), Vec::new());
+        view.write_csv(&mut csv).unwrap();
+        view.write_json(&mut json).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        (String::from_utf8(csv).unwrap(), json)
+    });
+    let mut rows = csv::lines(&csv);
+    let header = rows.remove(0);
+    assert_eq!(rows.len(), 3);
+    for (row, variant) in rows.iter().zip(json["variants"].as_array().unwrap()) {
+        for (column, cell) in header.iter().zip(row) {
+            let stored = match *column {
+                "variant" => &variant["variant"],
+                "unknown" => &variant["unknown"],
+                name if name.ends_with("_usd") || name.contains("_usd_") => {
+                    &variant["recorded"][name]
+                }
+                "prompts" | "answers" => &variant["recorded"][*column],
+                _ => continue,
+            };
+            let stored = match stored {
+                serde_json::Value::Null => String::new(),
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            assert_eq!(stored, *cell, "{column}");
+        }
+    }
+}
+
+/// Reads CSV without quotation marks.
+mod csv {
+    pub(super) fn lines(text: &str) -> Vec<Vec<&str>> {
+        text.lines().map(|line| line.split(',').collect()).collect()
+    }
+}
