@@ -81,7 +81,7 @@ fn push_section(page: &mut String, section: &Section) {
         format_args!("\n### {}\n\n", text::markdown(&section.title)),
     );
     for told in &section.told {
-        let sentences = std::iter::once(&told.sentence).chain(&told.remarks);
+        let sentences = std::iter::once(&told.sentence).chain(&told.own);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
         let word = told.verdict.word();
         push(
@@ -89,7 +89,7 @@ fn push_section(page: &mut String, section: &Section) {
             format_args!("- **{word}**: {}\n", sentences.join(" ")),
         );
     }
-    for note in &section.notes {
+    for note in section.shared.iter().chain(&section.notes) {
         push(page, format_args!("- {}\n", text::markdown(note)));
     }
     if !section.primary.rows.is_empty() {
@@ -102,31 +102,49 @@ fn push_section(page: &mut String, section: &Section) {
     for line in &section.reading {
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
-    for (summary, table) in [
+    for (summary, table, below) in [
         (
             "Exploratory comparisons: not corrected for their number, and they never fail",
-            &section.exploratory,
+            &section.explored,
+            section.unexplored.as_slice(),
         ),
-        ("On how many prompts, and where most", &section.extremes),
-        ("The effect on each prompt", &section.prompts),
-        ("Within the answers of one provider", &section.routes),
+        (
+            "On how many prompts, and where most",
+            &section.extremes,
+            &[],
+        ),
+        ("The effect on each prompt", &section.prompts, &[]),
+        ("Within the answers of one provider", &section.routes, &[]),
     ] {
-        if !table.rows.is_empty() {
-            push(
-                page,
-                format_args!("\n<details><summary>{summary}</summary>\n\n"),
-            );
-            push_table(page, table, PROMPT_ROWS);
-            page.push_str("\n</details>\n");
-        }
+        push_folded(page, summary, table, below);
     }
-    if !section.method.is_empty() {
-        page.push_str("\n<details><summary>How it was judged, and why so</summary>\n\n");
-        for line in &section.method {
-            push(page, format_args!("- {}\n", text::markdown(line)));
-        }
-        page.push_str("\n</details>\n");
+    push_folded(
+        page,
+        "How it was judged, and why so",
+        &Table::default(),
+        &section.method,
+    );
+}
+
+/// A table and what to know of it, folded; nothing where there is neither.
+fn push_folded(page: &mut String, summary: &str, table: &Table, below: &[String]) {
+    if table.rows.is_empty() && below.is_empty() {
+        return;
     }
+    push(
+        page,
+        format_args!("\n<details><summary>{summary}</summary>\n\n"),
+    );
+    if !table.rows.is_empty() {
+        push_table(page, table, PROMPT_ROWS);
+    }
+    if !table.rows.is_empty() && !below.is_empty() {
+        page.push('\n');
+    }
+    for line in below {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
+    page.push_str("\n</details>\n");
 }
 
 fn push(page: &mut String, text: std::fmt::Arguments<'_>) {

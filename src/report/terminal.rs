@@ -90,7 +90,12 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
         push_line(&mut screen, style, BOLD, EXPLORATORY);
-        push_table(&mut screen, &section.exploratory, style);
+        if !section.explored.rows.is_empty() {
+            push_table(&mut screen, &section.explored, style);
+        }
+        for line in &section.unexplored {
+            push_line(&mut screen, style, DIM, &text::one_line(line));
+        }
     }
     screen
 }

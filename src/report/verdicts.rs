@@ -56,6 +56,12 @@ pub struct Section {
     pub primary: Table,
     /// One row per exploratory comparison: they never fail anything.
     pub exploratory: Table,
+    /// The rows of these that have an effect, for people.
+    pub explored: Table,
+    /// Why the others have none, each reason once with all it is true of.
+    pub unexplored: Vec<String>,
+    /// What is true of several primary comparisons, each thing once: the rest is in [`Told::own`].
+    pub shared: Vec<String>,
     /// What to know beside the primary verdicts, each thing once with all it is true of.
     pub remarks: Vec<String>,
     /// On how many prompts each primary effect goes which way, and where it is largest.
@@ -87,6 +93,8 @@ pub struct Told {
     pub sentence: String,
     /// Why there is no better answer, and what to know beside it.
     pub remarks: Vec<String>,
+    /// Those of the remarks that are true of no other primary comparison.
+    pub own: Vec<String>,
 }
 
 impl Verdicts {
@@ -136,17 +144,29 @@ impl Section {
             .comparisons
             .iter()
             .partition(|comparison| comparison.primary);
+        let situation = judgement.situation;
+        let everything = Remarks::of(&primary, |one| wording::remarks(situation, one));
         let told = primary
             .iter()
-            .map(|comparison| Told::new(judgement.situation, comparison));
+            .map(|comparison| Told::new(situation, comparison, &everything));
+        let (explored, unexplored): (Vec<&Comparison>, Vec<&Comparison>) =
+            (exploratory.iter()).partition(|comparison| comparison.effect.is_some());
+        let beside = |one: &Comparison| {
+            let mut remarks = reasons(situation, one);
+            remarks.extend(wording::influence(one));
+            remarks
+        };
         Self {
-            situation: situation_word(judgement.situation),
+            situation: situation_word(situation),
             title: title(judgement),
             gates: gated.gates,
             told: told.collect(),
-            primary: comparisons(judgement.situation, &primary),
-            exploratory: comparisons(judgement.situation, &exploratory),
-            remarks: grouped_remarks(judgement.situation, &primary),
+            primary: comparisons(situation, &primary),
+            exploratory: comparisons(situation, &exploratory),
+            explored: comparisons(situation, &explored),
+            unexplored: Remarks::of(&unexplored, |one| reasons(situation, one)).lines(1),
+            shared: everything.lines(2),
+            remarks: Remarks::of(&primary, beside).lines(1),
             extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
@@ -158,14 +178,17 @@ impl Section {
 }
 
 impl Told {
-    fn new(situation: Situation, comparison: &Comparison) -> Self {
+    fn new(situation: Situation, comparison: &Comparison, everything: &Remarks<'_>) -> Self {
+        let remarks = wording::remarks(situation, comparison);
+        let own = remarks.iter().filter(|remark| everything.count(remark) < 2);
         Self {
+            own: own.cloned().collect(),
             candidate: comparison.candidate.clone(),
             reference: comparison.reference.clone(),
             metric: comparison.metric.word(),
             verdict: comparison.verdict,
             sentence: wording::sentence(situation, comparison),
-            remarks: wording::remarks(situation, comparison),
+            remarks,
         }
     }
 }
@@ -184,39 +207,92 @@ fn title(judgement: &Judgement) -> String {
     }
 }
 
-/// Every sentence beside the verdicts once, with the comparisons it is true of; what differs from one
-/// comparison to the next stands in the table.
-fn grouped_remarks(situation: Situation, primary: &[&Comparison]) -> Vec<String> {
-    let mut order: Vec<String> = Vec::new();
-    let mut of: HashMap<String, BTreeMap<Metric, Vec<&str>>> = HashMap::new();
-    for comparison in primary {
-        let reasons = comparison.reasons.iter();
-        let reasons = reasons.map(|reason| wording::reason(situation, comparison.metric, reason));
-        for sentence in reasons.chain(wording::influence(comparison)) {
-            let subjects = of.entry(sentence.clone()).or_insert_with(|| {
-                order.push(sentence);
-                BTreeMap::new()
-            });
-            let candidates = subjects.entry(comparison.metric).or_default();
-            candidates.push(&comparison.candidate);
-        }
-    }
-    let subjects = |sentence: &String| {
-        let by_metric = of[sentence].iter().map(|(&metric, candidates)| {
-            let name = wording::metric_name(metric);
-            let asked = primary.iter().filter(|one| one.metric == metric).count();
-            if candidates.len() == asked && asked > 1 {
-                format!("{name} of all {asked}")
-            } else {
-                format!("{name} of {}", candidates.join(", "))
-            }
-        });
-        by_metric.collect::<Vec<_>>().join("; ")
-    };
-    order
-        .iter()
-        .map(|sentence| format!("{}: {sentence}", subjects(sentence)))
+/// Why there is no better answer to a comparison.
+fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
+    let reasons = comparison.reasons.iter();
+    reasons
+        .map(|reason| wording::reason(situation, comparison.metric, reason))
         .collect()
+}
+
+/// Sentences beside comparisons, each once, with the comparisons it is true of.
+struct Remarks<'a> {
+    /// In the order in which they were first said.
+    sentences: Vec<String>,
+    /// Of each: the candidates by metric.
+    of: HashMap<String, BTreeMap<Metric, Vec<&'a str>>>,
+    /// How many comparisons there are of each metric.
+    asked: BTreeMap<Metric, usize>,
+}
+
+impl<'a> Remarks<'a> {
+    /// What `say` says of each of the comparisons.
+    fn of(comparisons: &[&'a Comparison], say: impl Fn(&Comparison) -> Vec<String>) -> Self {
+        let mut remarks = Self {
+            sentences: Vec::new(),
+            of: HashMap::new(),
+            asked: BTreeMap::new(),
+        };
+        for comparison in comparisons {
+            *remarks.asked.entry(comparison.metric).or_default() += 1;
+            for sentence in say(comparison) {
+                if !remarks.of.contains_key(&sentence) {
+                    remarks.sentences.push(sentence.clone());
+                }
+                let by_metric = remarks.of.entry(sentence).or_default();
+                let candidates = by_metric.entry(comparison.metric).or_default();
+                candidates.push(&comparison.candidate);
+            }
+        }
+        remarks
+    }
+
+    /// Of how many comparisons a sentence is true.
+    fn count(&self, sentence: &str) -> usize {
+        let by_metric = self.of.get(sentence).into_iter().flat_map(BTreeMap::values);
+        by_metric.map(Vec::len).sum()
+    }
+
+    /// Those true of so many comparisons or more, all that are true of the same ones in one line.
+    fn lines(&self, fewest: usize) -> Vec<String> {
+        let mut lines: Vec<(String, String)> = Vec::new();
+        for sentence in &self.sentences {
+            if self.count(sentence) < fewest {
+                continue;
+            }
+            let subjects = self.subjects(sentence);
+            match lines.iter_mut().find(|(whose, _)| *whose == subjects) {
+                Some((_, said)) => said.extend([" ", sentence]),
+                None => lines.push((subjects, sentence.clone())),
+            }
+        }
+        let lines = lines.into_iter();
+        lines
+            .map(|(whose, said)| format!("{whose}: {said}"))
+            .collect()
+    }
+
+    /// Metrics that it is true of for the same candidates stand together.
+    fn subjects(&self, sentence: &str) -> String {
+        let mut whose: Vec<(Vec<&str>, String)> = Vec::new();
+        for (metric, candidates) in &self.of[sentence] {
+            let asked = self.asked[metric];
+            let name = wording::metric_name(*metric);
+            let candidates = if candidates.len() == asked && asked > 1 {
+                format!("all {asked}")
+            } else {
+                candidates.join(", ")
+            };
+            match whose.iter_mut().find(|(_, same)| *same == candidates) {
+                Some((metrics, _)) => metrics.push(name),
+                None => whose.push((vec![name], candidates)),
+            }
+        }
+        let whose = whose.iter();
+        let whose =
+            whose.map(|(metrics, candidates)| format!("{} of {candidates}", metrics.join(", ")));
+        whose.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// What is tolerated, how sure the intervals are, and what fails.

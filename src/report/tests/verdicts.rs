@@ -127,8 +127,8 @@ fn a_screen_of_verdicts() {
     anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
     left out at this width: CI, n ref, in words
     cost of anthropic/claude: One prompt decides: without `long` it would be ok.
-    completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would.
-    completed of anthropic/claude: Providers gave other shares of the answers than on the other side: see the routes.
+    completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would. Providers gave other
+    shares of the answers than on the other side: see the routes.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
     Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
@@ -166,9 +166,8 @@ fn a_narrow_screen_of_verdicts() {
     left out at this width: CI, prompts, n, n ref, in words, detectable, would need
     cost of anthropic/claude: One prompt decides: without `long` it would be ok.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or
-    repetitions would.
-    completed of anthropic/claude: Providers gave other shares of the answers than
-    on the other side: see the routes.
+    repetitions would. Providers gave other shares of the answers than on the other
+    side: see the routes.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals.
