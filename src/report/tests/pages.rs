@@ -41,9 +41,10 @@ fn the_page_of_a_small_run() {
 
     ### Against the reference openai/gpt-5-mini
 
-    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
-    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4.
+    - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
@@ -158,9 +159,10 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: ### Against the reference openai/gpt-5-mini)
 
-    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's. Prompts with values on both sides: 2; a verdict needs 6.
-    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values. Prompts with values on both sides: 2; a verdict needs 6.
+    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values.
+    - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |

@@ -30,8 +30,7 @@ fn the_terminal_of_a_small_run() {
     anthropic/claude  completed  0.0 points (?)  95.0 %        2  8      8  inconclusive  cannot tell
     TTFT of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ:
     0.0 % of the candidate's, 12.5 % of the reference's.
-    TTFT of anthropic/claude; cost of anthropic/claude; completed of anthropic/claude: Prompts with values on both sides: 2;
-    a verdict needs 6.
+    TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
     Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
     Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
     TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
@@ -87,13 +86,11 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     left out at this width: CI, prompts, n, n ref, in words
     TTFT of anthropic/claude: 14.3 % of the requests of one side
     failed or ran into a deadline (more than 10 %): its times
-    cannot be compared.
-    TTFT of anthropic/claude: Samples set aside (buffered, cold,
+    cannot be compared. Samples set aside (buffered, cold,
     client-limited) change the verdict, or their shares differ:
     0.0 % of the candidate's, 12.5 % of the reference's.
-    TTFT of anthropic/claude; cost of anthropic/claude;
-    completed of anthropic/claude: Prompts with values on both
-    sides: 2; a verdict needs 6.
+    TTFT, cost, completed of anthropic/claude: Prompts with
+    values on both sides: 2; a verdict needs 6.
     Effects are candidate over reference (points: candidate less
     reference), in brackets their 95 % intervals.
     Regressed or improved: by more than the tolerance; ok:
