@@ -13,8 +13,8 @@ use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
-    UntilDecided,
+    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, Sample,
+    Selection, Status, UntilDecided,
 };
 use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
@@ -258,6 +258,7 @@ impl Job {
                 source: source.words.clone(),
                 date: source.date.clone(),
                 digest: source.digest.clone(),
+                models: self.prices_kept(),
             }),
             client: {
                 let mut client = settings(self.asked.suite.timeouts, self.lanes());
@@ -275,6 +276,17 @@ impl Job {
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         }
+    }
+
+    /// What each model of the suite costs, once, where that is known.
+    fn prices_kept(&self) -> Vec<ModelPrices> {
+        let models: BTreeSet<&ModelId> =
+            self.asked.suite.variants.iter().map(|v| &v.model).collect();
+        let known = models.into_iter().filter_map(|model| {
+            let prices = self.known.prices.get(model)?.prices.as_ref()?;
+            Some(ModelPrices::new(model.clone(), prices))
+        });
+        known.collect()
     }
 
     /// What went wrong with a sample and what to do about it, if anything did.

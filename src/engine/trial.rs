@@ -11,11 +11,11 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::catalog::{TokenCounts, cost};
+use crate::catalog::cost;
 use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
-use crate::record::{Attempt, Flag, Outcome, Sample, Usage, gaps_of};
+use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
 use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
 use crate::units::{Nanos, Usd};
 
@@ -330,7 +330,7 @@ pub(super) fn untimed(orders: &Orders, variant: usize, reading: &Reading) -> Eve
 /// What an answer costs by list price, where that is known.
 fn list_cost(orders: &Orders, variant: usize, reading: &Reading) -> Option<Usd> {
     let usage = reading.usage.as_ref()?;
-    cost(orders.prices[variant].as_ref()?, &counts(usage)?)
+    cost(orders.prices[variant].as_ref()?, &usage.counts()?)
 }
 
 /// The sample that a finished trial leaves.
@@ -412,14 +412,4 @@ fn sample(
     sample.flags.sort_unstable();
     sample.flags.dedup();
     sample
-}
-
-/// The counts that a cost needs; without prompt and completion tokens there is none.
-fn counts(usage: &Usage) -> Option<TokenCounts> {
-    Some(TokenCounts {
-        prompt: usage.prompt_tokens?,
-        completion: usage.completion_tokens?,
-        cached: usage.cached_tokens.unwrap_or(0),
-        cache_write: usage.cache_write_tokens.unwrap_or(0),
-    })
 }

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Prices;
 use crate::suite::Suite;
+use crate::units::ModelId;
 
-use super::EstimateRecord;
+use super::{EstimateRecord, ModelPrices};
 
 /// `manifest.json` of a run. No key, no path of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +55,13 @@ pub struct Manifest {
 impl Manifest {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
+
+    /// What a model cost when the run began; `None` where that was not known, or not kept.
+    pub fn prices_of(&self, model: &ModelId) -> Option<Prices> {
+        let kept = self.prices.as_ref()?.models.iter();
+        kept.filter(|kept| kept.model == *model)
+            .find_map(ModelPrices::prices)
+    }
 
     /// Rounds that the run was to carry out: the suite's repetitions, or fewer where the verdict was in
     /// before them.
@@ -131,6 +140,10 @@ pub struct PriceSource {
     pub date: String,
     /// Digest of the list.
     pub digest: String,
+    /// What the models of the run cost by it, own prices laid over; a model without a price is not here,
+    /// and in runs of older programs none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelPrices>,
 }
 
 /// One setting of the HTTP client, so that a reader need not guess.

@@ -16,6 +16,7 @@ mod journal;
 pub mod ledger;
 mod manifest;
 mod outcome;
+mod prices;
 mod retention;
 mod run;
 mod sample;
@@ -35,6 +36,7 @@ pub use manifest::{
     ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided,
 };
 pub use outcome::{Failure, Outcome};
+pub use prices::{ModelPrices, PriceTier};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall, Usage};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::TokenCounts;
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::Outcome;
@@ -271,6 +272,18 @@ impl Flag {
     /// Whether a sample with this flag is set aside from TTFT figures, with a count.
     pub const fn sets_aside(self) -> bool {
         matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
+    }
+}
+
+impl Usage {
+    /// The counts that a cost needs; without prompt and completion tokens there is none.
+    pub fn counts(&self) -> Option<TokenCounts> {
+        Some(TokenCounts {
+            prompt: self.prompt_tokens?,
+            completion: self.completion_tokens?,
+            cached: self.cached_tokens.unwrap_or(0),
+            cache_write: self.cache_write_tokens.unwrap_or(0),
+        })
     }
 }
 

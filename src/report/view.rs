@@ -8,6 +8,7 @@ use crate::stats::quantile::Percentile;
 use crate::suite::CacheMode;
 use crate::verdict::RunSummary;
 
+use super::caching::{CachingTold, caching};
 use super::columns;
 use super::figure::NO_END_MARK;
 use super::finding::finding;
@@ -37,6 +38,8 @@ pub struct View {
     pub notes: Vec<String>,
     /// What is judged: whether differences are real, and whether limits hold.
     pub verdicts: Verdicts,
+    /// What prompt caches did; absent where they played no part.
+    pub caching: Option<CachingTold>,
     /// One row per prompt and variant.
     pub prompts: Table,
     /// What went wrong.
@@ -65,6 +68,7 @@ impl View {
             comparison,
             notes,
             verdicts: Verdicts::new(judged),
+            caching: caching(manifest, summary),
             prompts,
             problems: problems(manifest, summary),
             errors: columns::errors(summary),

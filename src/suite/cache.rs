@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::ModelId;
 
-use super::model::Suite;
+use super::model::{Parameters, Suite};
 use super::problem::Code;
 use super::reader::{Table, Value};
 
@@ -130,6 +130,40 @@ impl Suite {
             }
         }
         shared
+    }
+}
+
+impl Suite {
+    /// Whether it says anything of prompt caches: a mode, a mark, or a word to the gateway.
+    pub fn speaks_of_caches(&self) -> bool {
+        let asked = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
+        self.cache != CacheMode::AsIs || self.levels().any(asked) || self.marks().next().is_some()
+    }
+
+    /// Whether requests of their own fill the caches.
+    pub fn warms_caches(&self) -> bool {
+        self.cache == CacheMode::Warm
+    }
+
+    /// Whether something is marked to be kept that long.
+    pub fn marks_for(&self, ttl: CacheTtl) -> bool {
+        self.marks().any(|mark| mark.ttl == Some(ttl))
+    }
+
+    /// The request parameters of every level.
+    fn levels(&self) -> impl Iterator<Item = &Parameters> {
+        let variants = self.variants.iter().map(|variant| &variant.parameters);
+        let prompts = self.prompts.iter().map(|prompt| &prompt.parameters);
+        std::iter::once(&self.parameters)
+            .chain(variants)
+            .chain(prompts)
+    }
+
+    fn marks(&self) -> impl Iterator<Item = CacheControl> {
+        let messages = self.prompts.iter().flat_map(|prompt| &prompt.messages);
+        let of_messages = messages.filter_map(|message| message.cache_control);
+        let of_systems = self.levels().filter_map(|level| level.system_cache_control);
+        of_systems.chain(of_messages)
     }
 }
 
