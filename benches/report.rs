@@ -166,6 +166,7 @@ fn manifest() -> Manifest {
         model: format!("creator/model-{number}")
             .parse()
             .expect("a model id"),
+        cache: None,
         system: None,
         parameters: Parameters::default(),
     });
@@ -199,6 +200,7 @@ fn manifest() -> Manifest {
             total_ns: Nanos::from_millis(1000),
         },
         cache: CacheMode::AsIs,
+        reuse: bakeoff::suite::Reuse::default(),
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.collect(),

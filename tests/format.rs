@@ -14,15 +14,15 @@ use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
     EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
-    HistoryRun, HistoryVariant, Level, Manifest, Outcome, PriceSource, Sample, Selection, Standing,
-    Status, ToolCall, UntilDecided, Usage,
+    HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
+    Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
 };
 use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
-    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Role, Suite, Timeouts,
+    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
@@ -170,6 +170,7 @@ fn suite() -> Suite {
         variants: vec![Variant {
             label: "v".to_owned(),
             model: "m".parse().unwrap(),
+            cache: Some(CacheMode::Warm),
             system: Some("be brief".to_owned()),
             parameters: parameters(),
         }],
@@ -190,6 +191,10 @@ fn suite() -> Suite {
             total_ns: second,
         },
         cache: CacheMode::Bust,
+        reuse: Reuse {
+            prefix: Some("the handbook".to_owned()),
+            within_ns: Some(second),
+        },
         system: Some("be brief".to_owned()),
         parameters: parameters(),
         prompts: vec![Prompt {
@@ -231,6 +236,16 @@ fn manifest(status: Status) -> Manifest {
             source: "s".to_owned(),
             date: "d".to_owned(),
             digest: "d".to_owned(),
+            models: vec![ModelPrices {
+                model: "m".parse().unwrap(),
+                tiers: vec![PriceTier {
+                    from_prompt_tokens: 0,
+                    input_usd: Some(Usd(1)),
+                    output_usd: Some(Usd(1)),
+                    cache_read_usd: Some(Usd(1)),
+                    cache_write_usd: Some(Usd(1)),
+                }],
+            }],
         }),
         client: vec![ClientSetting {
             name: "n".to_owned(),

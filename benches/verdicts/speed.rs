@@ -85,6 +85,7 @@ pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> M
     let variant = |label: &&str| Variant {
         label: (*label).to_owned(),
         model: format!("made/{label}").parse().expect("a model id"),
+        cache: None,
         system: None,
         parameters: Parameters::default(),
     };
@@ -112,6 +113,7 @@ pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> M
         gate: None,
         max_cost: None,
         cache: bakeoff::suite::CacheMode::AsIs,
+        reuse: bakeoff::suite::Reuse::default(),
         max_attempts: 1,
         timeouts: Timeouts {
             connect_ns: deadline,

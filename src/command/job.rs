@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::engine::{self, Cap, Event, Orders, Pace};
+use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
@@ -67,8 +67,11 @@ impl Asked {
         }
         if options.mode == Mode::Verify {
             (suite.repetitions, suite.warmup) = (1, 0);
-            if suite.cache == CacheMode::Warm {
-                suite.cache = CacheMode::AsIs;
+            let modes = suite.variants.iter_mut().filter_map(|v| v.cache.as_mut());
+            for mode in modes.chain([&mut suite.cache]) {
+                if *mode == CacheMode::Warm {
+                    *mode = CacheMode::AsIs;
+                }
             }
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
@@ -185,6 +188,7 @@ impl Job {
             pace: Pace::new(self.pacer()),
             looks: self.asked.looks.clone(),
             cap: self.cap.clone(),
+            warmth: Warmth::default(),
         }
     }
 

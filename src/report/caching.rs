@@ -205,7 +205,7 @@ fn reading(manifest: &Manifest, summary: &RunSummary) -> Vec<String> {
             prices.date
         ));
     }
-    if manifest.suite.warms_caches() {
+    if manifest.suite.warmed_variants().next().is_some() {
         reading.push(
             "The untimed requests that warm the caches are in no figure: what they paid for writing is not \
              taken off what was saved."

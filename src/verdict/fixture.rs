@@ -8,7 +8,7 @@ use crate::record::{
 };
 use crate::stats::interval::Interval;
 use crate::suite::{
-    Bounds, CacheMode, Message, Metric, Parameters, Prompt, Quantity, Role, Suite, Timeouts,
+    Bounds, CacheMode, Message, Metric, Parameters, Prompt, Quantity, Reuse, Role, Suite, Timeouts,
     Variant,
 };
 use crate::units::{Nanos, Usd};
@@ -56,6 +56,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
     let variant = |label: &&str| Variant {
         label: (*label).to_owned(),
         model: label.parse().unwrap(),
+        cache: None,
         system: None,
         parameters: Parameters::default(),
     };
@@ -89,6 +90,7 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
             total_ns: Nanos::from_millis(120_000),
         },
         cache: CacheMode::AsIs,
+        reuse: Reuse::default(),
         system: None,
         parameters: Parameters::default(),
         prompts: prompts.iter().map(prompt).collect(),
