@@ -42,9 +42,11 @@ fn world(ttl_s: f64) -> String {
 
 /// Four prompts, three times; `keys` at the top, `models` competing, `parameters` among them.
 fn suite(models: &str, keys: &str, parameters: &str) -> String {
-    let prompts: String = (1..=4)
-        .map(|number| format!("[[prompts]]\nid = \"p{number}\"\nuser = \"Which of our {number} lights is the best?\"\n"))
-        .collect();
+    let prompt = |number: u32| {
+        let question = format!("Which of our {number} lights is the best?");
+        format!("[[prompts]]\nid = \"p{number}\"\nuser = \"{question}\"\n")
+    };
+    let prompts = (1..=4).map(prompt).collect::<Vec<_>>().concat();
     format!(
         "name = \"caching\"\nmodels = [{models}]\nrepetitions = 3\nconcurrency = 1\n{keys}\n\
          [parameters]\nmax_tokens = 40\n{parameters}\n{prompts}"

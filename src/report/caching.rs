@@ -118,9 +118,9 @@ fn table(summary: &RunSummary) -> Table {
         row.show_within("cache_saved_usd_mean", "saved/request", 0, 7);
         row.show("cache_break_even_reuses", "pays from reuse", 3);
         row.show_within("cache_hit_ttft_p50_ms", "TTFT p50 of hits", 1, 8);
-        row.show("cache_hit_ttft_n", "n", 9);
-        row.show_within("cache_miss_ttft_p50_ms", "of misses", 1, 8);
-        row.show("cache_miss_ttft_n", "n", 9);
+        row.show("cache_hit_ttft_n", "hits timed", 9);
+        row.show_within("cache_miss_ttft_p50_ms", "TTFT p50 of misses", 1, 8);
+        row.show("cache_miss_ttft_n", "misses timed", 9);
         row.show("ratio_cache_hit_ttft_p50", "hits/misses", 2);
         row.show("read", "tokens read", 2);
         row.show("written", "tokens written", 2);

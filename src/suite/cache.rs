@@ -232,14 +232,6 @@ fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reus
     };
     let within = table.field("within");
     let within_ns = within.as_ref().and_then(timeout);
-    if let (Some(within), Some(mode)) = (&within, mode)
-        && mode != CacheMode::Warm
-    {
-        let message =
-            "`within` says how long a warmed cache is trusted, and nothing is warmed here";
-        let help = "add `mode = \"warm\"`, or leave `within` out".to_owned();
-        within.say(Code::Conflict, message.to_owned(), Some(help));
-    }
     let prefix = match (table.field("prefix"), table.field("prefix_file")) {
         (Some(_), Some(file)) => {
             let message = "there is both a `prefix` and a `prefix_file`".to_owned();
@@ -251,6 +243,20 @@ fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reus
         (None, None) => None,
     };
     Some((mode?, Reuse { prefix, within_ns }))
+}
+
+/// Says so when the suite trusts warmed caches and no variant has any.
+pub(super) fn trust_in_nothing(table: &Table<'_>, mode: CacheMode, variants: &[Variant]) {
+    let modes = variants.iter().map(|variant| variant.cache.unwrap_or(mode));
+    let within = table.peek("cache").and_then(|cache| cache.inside("within"));
+    if let Some(within) = within
+        && !modes.into_iter().any(|mode| mode == CacheMode::Warm)
+    {
+        let message =
+            "`within` says how long a warmed cache is trusted, and nothing is warmed here";
+        let help = "add `mode = \"warm\"`, or leave `within` out".to_owned();
+        within.say(Code::Conflict, message.to_owned(), Some(help));
+    }
 }
 
 /// A mark, as its word or as the table that the wire has.

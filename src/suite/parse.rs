@@ -6,7 +6,7 @@
 use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
-use super::cache::{CacheMode, cache_plan};
+use super::cache::{CacheMode, cache_plan, trust_in_nothing};
 use super::dollars::dollars;
 use super::duration::parse_duration;
 use super::gate_table::gate;
@@ -102,6 +102,9 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         .field("cache")
         .and_then(|value| cache_plan(&value, sources));
     let (cache, reuse) = cache.unwrap_or_default();
+    if let Some(variants) = &variants {
+        trust_in_nothing(table, cache, variants);
+    }
     let gate = gate(table, variants.as_deref());
     let system = system(table, sources);
     let parameters = parameters_of(table);

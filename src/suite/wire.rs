@@ -540,6 +540,7 @@ static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
         ("", "at the top of the file, above the first `[table]`"),
         ("/definitions/ParametersTable", "in `parameters`"),
         ("/definitions/PromptTable", "in one of `[[prompts]]`"),
+        ("/definitions/CacheTable", "in `cache`"),
     ] {
         let table = schema.pointer(pointer);
         let keys = table.and_then(|table| table.get("properties")?.as_object());

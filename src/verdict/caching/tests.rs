@@ -55,7 +55,9 @@ fn told(
 
 fn caching(run: &Manifest, samples: &[Sample]) -> Option<Caching> {
     let mut summaries = Summaries::new(run);
-    samples.iter().for_each(|sample| summaries.add(sample));
+    for sample in samples {
+        summaries.add(sample);
+    }
     let mut summary = summaries.finish();
     summary.variants.remove(0).caching
 }
@@ -200,7 +202,7 @@ proptest! {
         }).sum();
         prop_assert_eq!(saving.with, with);
         let mean = saving.mean().as_f64();
-        let inside = saving.per_request.map(|end| end).contains(mean);
+        let inside = saving.per_request.contains(mean);
         prop_assert!(inside || (saving.saved().0 / 8 - saving.mean().0).abs() <= 1, "{saving:?}");
     }
 
