@@ -16,9 +16,12 @@ use super::table::{Row, Table};
 /// What a report tells of prompt caches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CachingTold {
+    /// Whether the suite speaks of caches: then all its variants are told of, else those alone of which a
+    /// server told something read or written.
+    pub asked: bool,
     /// One row per variant.
     pub table: Table,
-    /// For each variant what caching came to, in a sentence or two.
+    /// For each of them what caching came to, in a sentence or two.
     pub told: Vec<String>,
     /// What the words mean, and what is left out.
     pub reading: Vec<String>,
@@ -27,17 +30,20 @@ pub struct CachingTold {
 /// Of a run; `None` where caches played no part: the suite says nothing of them and no server told of
 /// tokens read or written.
 pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<CachingTold> {
-    let took_part = |variant: &VariantSummary| {
+    let asked = manifest.suite.speaks_of_caches();
+    let told = |variant: &&VariantSummary| {
         let caching = variant.caching.as_ref();
-        caching.is_some_and(Caching::took_part)
+        asked || caching.is_some_and(Caching::took_part)
     };
-    if !manifest.suite.speaks_of_caches() && !summary.variants.iter().any(took_part) {
+    let variants: Vec<&VariantSummary> = summary.variants.iter().filter(told).collect();
+    if variants.is_empty() {
         return None;
     }
     Some(CachingTold {
-        table: table(summary),
-        told: summary.variants.iter().map(sentence).collect(),
-        reading: reading(manifest, summary),
+        asked,
+        table: table(&variants),
+        told: variants.iter().map(|variant| sentence(variant)).collect(),
+        reading: reading(manifest, &variants),
     })
 }
 
@@ -101,8 +107,8 @@ fn put_median(row: &mut Row, name: &'static str, spans: Option<&Distribution>) {
     row.put(format!("{name}_p50_ms"), median);
 }
 
-fn table(summary: &RunSummary) -> Table {
-    Table::from_rows(summary.variants.iter().map(|variant| {
+fn table(variants: &[&VariantSummary]) -> Table {
+    Table::from_rows(variants.iter().map(|variant| {
         let mut row = Row::default();
         let label = Figure::Label(variant.label.clone(), variant.is_reference);
         row.put_figure("variant", label);
@@ -186,14 +192,14 @@ fn pays(break_even: BreakEven) -> String {
 }
 
 /// What the words mean, and what the figures leave out.
-fn reading(manifest: &Manifest, summary: &RunSummary) -> Vec<String> {
+fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     let mut reading = vec![
         "hits: samples of which the server says that prompt tokens were read from a cache, over those of \
          which it says either way. Times of hits and of misses stand apart; they may be of different \
          prompts. Samples set aside are in neither."
             .to_owned(),
     ];
-    let priced = summary.variants.iter().any(|variant| {
+    let priced = variants.iter().any(|variant| {
         let caching = variant.caching.as_ref();
         caching.is_some_and(|caching| caching.saving.is_some())
     });

@@ -57,7 +57,8 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     if !view.verdicts.sections.is_empty() {
         push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
-    if let Some(caching) = &view.caching {
+    // Where nobody asked for it, the page is place enough.
+    if let Some(caching) = view.caching.as_ref().filter(|caching| caching.asked) {
         push_caching(&mut screen, caching, style);
     }
     if !view.problems.is_empty() {
