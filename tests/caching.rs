@@ -63,6 +63,7 @@ struct Seen {
     told: Vec<String>,
     page: String,
     samples: Vec<Value>,
+    manifest: Value,
     truth: Vec<Truth>,
 }
 
@@ -84,6 +85,7 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
         told: told.map(|line| line.as_str().unwrap().to_owned()).collect(),
         page: home.read("reports/caching/latest/report.md"),
         samples: home.samples("caching"),
+        manifest: serde_json::from_str(&home.read("reports/caching/latest/manifest.json")).unwrap(),
         truth: running.truth(),
     }
 }
@@ -290,6 +292,30 @@ fn cold_warm_and_marked_compete_in_one_run() {
     // What all share is warmed once for each warmed variant and then kept warm by being used.
     let untimed = seen.truth.len() - seen.samples.len();
     assert_eq!(untimed, 3);
+    // What that cost is no sample's, and is told of each.
+    let warming = seen.manifest["warming"].as_array().unwrap();
+    let spent = warming.iter().map(|one| {
+        let spent = one["spent_usd"].as_str().unwrap();
+        spent.parse::<bakeoff::units::Usd>().unwrap()
+    });
+    let of_samples: Vec<&str> = seen
+        .samples
+        .iter()
+        .map(|one| one["request_id"].as_str().unwrap())
+        .collect();
+    let book = seen
+        .truth
+        .iter()
+        .filter(|told| !of_samples.contains(&told.request_id.as_deref().unwrap()));
+    let book: bakeoff::units::Usd = book.map(|told| told.cost_usd.unwrap()).sum();
+    assert_eq!(spent.sum::<bakeoff::units::Usd>(), book);
+    assert!(
+        seen.sentence("warm")
+            .ends_with("beside that: 1 untimed request."),
+        "{:?}",
+        seen.told
+    );
+    assert!(!seen.sentence("cold").contains("untimed"));
     assert!(seen.page.contains("warm within"), "{}", seen.page);
     assert!(seen.page.contains("are in no figure"), "{}", seen.page);
     let unmarked = "found nothing in the prompt cache that was warmed: 12 of 12";

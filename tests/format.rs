@@ -15,7 +15,7 @@ use bakeoff::record::{
     Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
     EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
     HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
-    Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
+    Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
@@ -272,6 +272,12 @@ fn manifest(status: Status) -> Manifest {
                 actual: Some(Actual::default()),
             }],
         }),
+        warming: vec![Warming {
+            variant: "v".to_owned(),
+            requests: 1,
+            unknown: 0,
+            spent_usd: Usd(1),
+        }],
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         platform: "p".to_owned(),

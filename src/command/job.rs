@@ -200,6 +200,7 @@ impl Job {
                 variant,
                 outcome,
                 spent,
+                ..
             } => {
                 let model = &self.asked.suite.variants[*variant].model;
                 spending.add_untimed(model, *outcome, *spent);
@@ -276,6 +277,7 @@ impl Job {
                 decided_after: None,
             }),
             estimate: None,
+            warming: Vec::new(),
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -102,7 +102,7 @@ pub(super) async fn warm<A: Ask>(
         if reading.outcome.answered() {
             orders.warmth.used(&orders.suite, ready, recording.sent);
         }
-        let told = trial::untimed(orders, ready.variant(), &reading);
+        let told = trial::untimed(orders, ready.variant(), &reading, true);
         let _ = events.send(told).await;
     });
     tokio::select! {

@@ -323,7 +323,8 @@ pub(super) async fn warm_up<A: Ask>(
                     }
                     let stake = purse.as_ref().map(Purse::stake);
                     let answered = answer(&**asker, orders, place, outgoing, stake).await;
-                    let _ = events.send(untimed(orders, place, &answered.1)).await;
+                    let told = untimed(orders, place, &answered.1, false);
+                    let _ = events.send(told).await;
                 }
             }
         });
@@ -332,9 +333,15 @@ pub(super) async fn warm_up<A: Ask>(
 }
 
 /// What is told of an answer that is no sample. `variant` is its place in the suite.
-pub(super) fn untimed(orders: &Orders, variant: usize, reading: &Reading) -> Event {
+pub(super) fn untimed(
+    orders: &Orders,
+    variant: usize,
+    reading: &Reading,
+    for_cache: bool,
+) -> Event {
     Event::WarmedUp {
         variant,
+        for_cache,
         outcome: reading.outcome,
         spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
     }

@@ -33,7 +33,7 @@ pub use history::{
 };
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{
-    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided,
+    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided, Warming,
 };
 pub use outcome::{Failure, Outcome};
 pub use prices::{ModelPrices, PriceTier};

@@ -42,7 +42,10 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
     Some(CachingTold {
         asked,
         table: table(&variants),
-        told: variants.iter().map(|variant| sentence(variant)).collect(),
+        told: variants
+            .iter()
+            .map(|variant| sentence(variant) + &warming(manifest, &variant.label))
+            .collect(),
         reading: reading(manifest, &variants),
     })
 }
@@ -174,6 +177,23 @@ fn sentence(variant: &VariantSummary) -> String {
     sentence
 }
 
+/// What was paid beside the samples to warm the variant's caches, where that was kept.
+fn warming(manifest: &Manifest, label: &str) -> String {
+    let Some(warming) = manifest.warming.iter().find(|one| one.variant == label) else {
+        return String::new();
+    };
+    let requests = match warming.requests {
+        1 => "1 untimed request".to_owned(),
+        requests => format!("{requests} untimed requests"),
+    };
+    let unknown = match warming.unknown {
+        0 => String::new(),
+        unknown => format!(", the cost of {unknown} of them not known"),
+    };
+    let spent = Figure::Money(warming.spent_usd).shown();
+    format!(" Warming its caches cost {spent} beside that: {requests}{unknown}.")
+}
+
 fn pays(break_even: BreakEven) -> String {
     match break_even {
         BreakEven::Reuses(1) => {
@@ -213,8 +233,8 @@ fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     }
     if manifest.suite.warmed_variants().next().is_some() {
         reading.push(
-            "The untimed requests that warm the caches are in no figure: what they paid for writing is not \
-             taken off what was saved."
+            "The untimed requests that warm the caches are in no figure: what they cost is not taken off what \
+             was saved."
                 .to_owned(),
         );
     }

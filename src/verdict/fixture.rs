@@ -45,6 +45,7 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
         client: Vec::new(),
         environment: None,
         until_decided: None,
+        warming: Vec::new(),
         estimate: None,
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),
