@@ -225,6 +225,7 @@ fn manifest() -> Manifest {
         environment: None,
         until_decided: None,
         estimate: None,
+        warming: Vec::new(),
         planned_trials: (VARIANTS * PROMPTS * REPETITIONS) as u64,
         plan_digest: String::new(),
         platform: String::new(),

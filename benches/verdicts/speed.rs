@@ -145,6 +145,7 @@ pub(crate) fn manifest(labels: &[&str], prompts: usize, repetitions: usize) -> M
         environment: None,
         until_decided: None,
         estimate: None,
+        warming: Vec::new(),
         planned_trials: (labels.len() * prompts * repetitions) as u64,
         plan_digest: String::new(),
         platform: String::new(),
