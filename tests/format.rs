@@ -14,15 +14,15 @@ use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
     EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
-    HistoryRun, HistoryVariant, Level, Manifest, Outcome, PriceSource, Sample, Selection, Standing,
-    Status, ToolCall, UntilDecided, Usage,
+    HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
+    Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::{Compared, Judged};
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
     Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
-    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Role, Suite, Timeouts,
+    Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
@@ -170,6 +170,7 @@ fn suite() -> Suite {
         variants: vec![Variant {
             label: "v".to_owned(),
             model: "m".parse().unwrap(),
+            cache: Some(CacheMode::Warm),
             system: Some("be brief".to_owned()),
             parameters: parameters(),
         }],
@@ -190,6 +191,10 @@ fn suite() -> Suite {
             total_ns: second,
         },
         cache: CacheMode::Bust,
+        reuse: Reuse {
+            prefix: Some("the handbook".to_owned()),
+            within_ns: Some(second),
+        },
         system: Some("be brief".to_owned()),
         parameters: parameters(),
         prompts: vec![Prompt {
@@ -231,6 +236,16 @@ fn manifest(status: Status) -> Manifest {
             source: "s".to_owned(),
             date: "d".to_owned(),
             digest: "d".to_owned(),
+            models: vec![ModelPrices {
+                model: "m".parse().unwrap(),
+                tiers: vec![PriceTier {
+                    from_prompt_tokens: 0,
+                    input_usd: Some(Usd(1)),
+                    output_usd: Some(Usd(1)),
+                    cache_read_usd: Some(Usd(1)),
+                    cache_write_usd: Some(Usd(1)),
+                }],
+            }],
         }),
         client: vec![ClientSetting {
             name: "n".to_owned(),
@@ -257,6 +272,12 @@ fn manifest(status: Status) -> Manifest {
                 actual: Some(Actual::default()),
             }],
         }),
+        warming: vec![Warming {
+            variant: "v".to_owned(),
+            requests: 1,
+            unknown: 0,
+            spent_usd: Usd(1),
+        }],
         planned_trials: 1,
         plan_digest: "d".to_owned(),
         platform: "p".to_owned(),
@@ -575,8 +596,8 @@ fn the_json_comparison_has_the_documented_keys() {
         .unwrap();
     let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut written: Names = comparison.as_object().unwrap().keys().cloned().collect();
-    // The example run is complete: it has no warning.
-    written.insert("warning".to_owned());
+    // The example run is complete: it has no warning. Whether caches took part is a matter of the run.
+    written.extend(["warning", "caching"].map(str::to_owned));
     assert_same(documented("The comparison as JSON"), written, "the JSON");
 }
 

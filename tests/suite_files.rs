@@ -124,7 +124,7 @@ fn the_reader_knows_the_documented_keys() {
     // A key that is documented but not read, or read but not documented, misleads its user.
     let suite = format!(
         "{FOREIGN} = 1\nmodels = [{{ {FOREIGN} = 1 }}]\n[timeouts]\n{FOREIGN} = 1\n\
-         [parameters]\n{FOREIGN} = 1\ntools = [{{ {FOREIGN} = 1 }}]\n\
+         [cache]\n{FOREIGN} = 1\n[parameters]\n{FOREIGN} = 1\ntools = [{{ {FOREIGN} = 1 }}]\n\
          [gate]\n{FOREIGN} = 1\n[gate.metrics]\n{FOREIGN} = 1\n[gate.metrics.ttft]\n{FOREIGN} = 1\n\
          [gate.limits]\n{FOREIGN} = 1\n\
          [[prompt_files]]\n{FOREIGN} = 1\n\
@@ -147,6 +147,7 @@ fn the_reader_knows_the_documented_keys() {
         ("a tool", "/definitions/ToolTable"),
         ("a tool call", "/definitions/ToolCallTable"),
         ("a cache mark", "/definitions/CacheControlTable"),
+        ("`cache`", "/definitions/CacheTable"),
     ] {
         assert_eq!(
             reader_keys(parse_suite(&suite), what),

@@ -162,7 +162,7 @@ impl Asking<'_> {
         let (mut counted_prompt_tokens, mut own_vocabulary) = (0, true);
         let mut prompts = Vec::with_capacity(self.suite.prompts.len());
         for (number, prompt) in self.suite.prompts.iter().enumerate() {
-            let system = self.suite.system_of(prompt, variant);
+            let system = self.suite.opening_of(prompt, variant);
             let tools = |of: &'s crate::suite::Parameters| of.tools.as_deref();
             let tools = self.suite.parameter_of(prompt, variant, tools);
             let prompt_count = counter.prompt_tokens(

@@ -76,13 +76,13 @@ impl<'s> Counter<'s> {
     pub fn prompt_tokens(
         &mut self,
         model: &ModelId,
-        system: Option<&'s str>,
+        system: impl IntoIterator<Item = &'s str>,
         messages: &'s [Message],
         tools: &'s [Tool],
     ) -> TokenEstimate {
         let (vocabulary, own_vocabulary) = Vocabulary::of(model);
         let mut tokens = PER_REQUEST;
-        if let Some(system) = system {
+        for system in system {
             tokens += PER_MESSAGE + self.text(vocabulary, system);
         }
         for message in messages {

@@ -122,19 +122,26 @@ struct OtherPrices {
     source: Option<PriceSource>,
 }
 
-/// The other prices that were asked for. Prices are not kept with a run, so that cache hits are counted by
-/// the list of today.
+/// The other prices that were asked for. Cache hits are counted by the prices that the run kept, else, of
+/// runs from before these were kept, by the list of today.
 fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPrices>, Failure> {
-    let looked_up = options.prices_now || options.cache_hit_rate.is_some();
-    if !looked_up && options.given.is_empty() {
+    let by_tokens = options.prices_now || options.cache_hit_rate.is_some();
+    if !by_tokens && options.given.is_empty() {
         return Ok(None);
     }
     let suite = &manifest.suite;
+    let kept = |variant: &Variant| {
+        let prices = manifest.prices_of(&variant.model);
+        prices.filter(|_| !options.prices_now)
+    };
+    let looked_up = by_tokens && suite.variants.iter().any(|variant| kept(variant).is_none());
     let catalog = looked_up.then(|| today(options, manifest)).transpose()?;
     let mut pricing: Vec<Pricing> = (suite.variants.iter())
-        .map(|variant| match &catalog {
-            Some(catalog) => by_list(catalog, variant),
-            None => Pricing::Recorded,
+        .map(|variant| match (kept(variant), &catalog) {
+            _ if !by_tokens => Pricing::Recorded,
+            (Some(prices), _) => Pricing::By(prices),
+            (None, Some(catalog)) => by_list(catalog, variant),
+            (None, None) => Pricing::Unknown,
         })
         .collect();
     for price in &options.given {
@@ -142,18 +149,23 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
             pricing[place] = Pricing::By(flat(price));
         }
     }
-    let source = catalog.map(|catalog| {
-        let Source {
-            words,
-            date,
-            digest,
-        } = catalog.source().clone();
-        PriceSource {
-            source: words,
-            date,
-            digest,
+    let source = match catalog {
+        Some(catalog) => {
+            let Source {
+                words,
+                date,
+                digest,
+            } = catalog.source().clone();
+            Some(PriceSource {
+                source: words,
+                date,
+                digest,
+                models: Vec::new(),
+            })
         }
-    });
+        None if by_tokens => manifest.prices.clone(),
+        None => None,
+    };
     Ok(Some(OtherPrices { pricing, source }))
 }
 

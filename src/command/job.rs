@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::engine::{self, Cap, Event, Orders, Pace};
+use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    ClientSetting, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Selection, Status,
-    UntilDecided,
+    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, Sample,
+    Selection, Status, UntilDecided,
 };
 use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
@@ -67,8 +67,11 @@ impl Asked {
         }
         if options.mode == Mode::Verify {
             (suite.repetitions, suite.warmup) = (1, 0);
-            if suite.cache == CacheMode::Warm {
-                suite.cache = CacheMode::AsIs;
+            let modes = suite.variants.iter_mut().filter_map(|v| v.cache.as_mut());
+            for mode in modes.chain([&mut suite.cache]) {
+                if *mode == CacheMode::Warm {
+                    *mode = CacheMode::AsIs;
+                }
             }
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
@@ -185,6 +188,7 @@ impl Job {
             pace: Pace::new(self.pacer()),
             looks: self.asked.looks.clone(),
             cap: self.cap.clone(),
+            warmth: Warmth::default(),
         }
     }
 
@@ -196,6 +200,7 @@ impl Job {
                 variant,
                 outcome,
                 spent,
+                ..
             } => {
                 let model = &self.asked.suite.variants[*variant].model;
                 spending.add_untimed(model, *outcome, *spent);
@@ -258,6 +263,7 @@ impl Job {
                 source: source.words.clone(),
                 date: source.date.clone(),
                 digest: source.digest.clone(),
+                models: self.prices_kept(),
             }),
             client: {
                 let mut client = settings(self.asked.suite.timeouts, self.lanes());
@@ -271,10 +277,22 @@ impl Job {
                 decided_after: None,
             }),
             estimate: None,
+            warming: Vec::new(),
             planned_trials: self.asked.plan.trial_count(),
             plan_digest: self.asked.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         }
+    }
+
+    /// What each model of the suite costs, once, where that is known.
+    fn prices_kept(&self) -> Vec<ModelPrices> {
+        let models: BTreeSet<&ModelId> =
+            self.asked.suite.variants.iter().map(|v| &v.model).collect();
+        let known = models.into_iter().filter_map(|model| {
+            let prices = self.known.prices.get(model)?.prices.as_ref()?;
+            Some(ModelPrices::new(model.clone(), prices))
+        });
+        known.collect()
     }
 
     /// What went wrong with a sample and what to do about it, if anything did.

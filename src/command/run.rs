@@ -228,7 +228,8 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     let mut looking = Looking::of(&manifest);
     let mut spending = Spending::default();
     let mut missing = Missing::default();
-    let ending = session.carry_out(job, &manifest.run, |event| {
+    let run_id = manifest.run.clone();
+    let ending = session.carry_out(job, &run_id, |event| {
         let mut going_on = ControlFlow::Continue(());
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
@@ -239,6 +240,17 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
                 if let Some(looking) = looking {
                     looking.add(sample);
                 }
+            }
+            (
+                Event::WarmedUp {
+                    variant,
+                    for_cache: true,
+                    spent,
+                    ..
+                },
+                _,
+            ) => {
+                manifest.add_warming(&suite.variants[*variant].label, *spent);
             }
             (Event::Look { round }, Some(looking)) => {
                 let (flow, said) = looking.look(*round);

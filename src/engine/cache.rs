@@ -3,12 +3,13 @@
 //! Owns both. Must not know what a trial's sample is made of. Invariants: a nonce is a function of
 //! the run's name and the trial's number, and always as long; what is sent here is no sample.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::suite::{CacheMode, Message, Role};
-use crate::units::digest;
+use crate::suite::{CacheMode, Message, Role, Suite};
+use crate::units::{Nanos, digest};
 
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
@@ -40,6 +41,42 @@ fn nonce(run: &str, trial: u64) -> String {
     format!("{:0NONCE_DIGITS$}", drawn % NONCES)
 }
 
+/// When what trials share was last used, as far as this run knows: for suites that say how long a cache
+/// is trusted.
+#[derive(Debug, Default)]
+pub struct Warmth(Mutex<HashMap<Shared, Nanos>>);
+
+/// What a trial shares with others: the variant, and the prompt where the suite has no prefix for all.
+type Shared = (usize, Option<usize>);
+
+impl Warmth {
+    fn shared(suite: &Suite, ready: &Ready) -> Shared {
+        let prompt = suite.reuse.prefix.is_none().then(|| ready.prompt());
+        (ready.variant(), prompt)
+    }
+
+    /// Whether what the trial shares was used as short a time ago as the suite says.
+    fn holds(&self, suite: &Suite, ready: &Ready, now: Nanos) -> bool {
+        let Some(within) = suite.reuse.within_ns else {
+            return false;
+        };
+        let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = uses.get(&Self::shared(suite, ready));
+        last.is_some_and(|last| now.since(*last) <= within)
+    }
+
+    /// Notes that an answered request, sent then, used what the trial shares. Providers count from a use
+    /// that comes after its sending: what is trusted here is kept there.
+    pub(super) fn used(&self, suite: &Suite, ready: &Ready, sent: Nanos) {
+        if suite.reuse.within_ns.is_none() {
+            return;
+        }
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = uses.entry(Self::shared(suite, ready)).or_default();
+        *last = sent.max(*last);
+    }
+}
+
 /// Where the suite wants warm caches: sends the request of each trial once, side by side, and waits
 /// for the answers, whatever these are. `false` when the run was asked to stop meanwhile.
 pub(super) async fn warm<A: Ask>(
@@ -49,14 +86,23 @@ pub(super) async fn warm<A: Ask>(
     events: &mpsc::Sender<Event>,
     stop: &mut Stop,
 ) -> bool {
-    if orders.suite.cache != CacheMode::Warm {
+    let cold = |ready: &&Ready| {
+        let variant = &orders.suite.variants[ready.variant()];
+        orders.suite.cache_of(variant) == CacheMode::Warm
+            && !orders.warmth.holds(&orders.suite, ready, asker.now())
+    };
+    let cold: Vec<&Ready> = trials.iter().filter(cold).collect();
+    if cold.is_empty() {
         return true;
     }
-    let warming = trials.iter().map(|ready| async move {
+    let warming = cold.into_iter().map(|ready| async move {
         // Attempts of the trial are numbered from 1.
         let outgoing = ready.outgoing(orders, 0);
-        let reading = ready.ask(&**asker, orders, outgoing).await.1;
-        let told = trial::untimed(orders, ready.variant(), &reading);
+        let (recording, reading) = ready.ask(&**asker, orders, outgoing).await;
+        if reading.outcome.answered() {
+            orders.warmth.used(&orders.suite, ready, recording.sent);
+        }
+        let told = trial::untimed(orders, ready.variant(), &reading, true);
         let _ = events.send(told).await;
     });
     tokio::select! {

@@ -83,7 +83,7 @@ pub(super) enum Afforded {
 impl Cap {
     /// A cap of `limit`, of which nothing is spent. `words` name who set it.
     pub fn new(limit: Usd, words: impl Into<String>, worst: Worst, suite: &Suite) -> Self {
-        let before = u64::from(suite.cache.requests_per_trial()) - 1;
+        let before = u64::from(suite.requests_per_trial()) - 1;
         Self {
             limit,
             words: words.into(),

@@ -12,6 +12,8 @@ pub enum Event {
     WarmedUp {
         /// Index of the variant.
         variant: usize,
+        /// Whether it went before a trial, to warm a cache.
+        for_cache: bool,
         /// How it ended.
         outcome: Outcome,
         /// What it cost, as far as that is known: billed or by list, whichever is more.

@@ -19,6 +19,7 @@ mod worst;
 #[cfg(test)]
 mod tests;
 
+pub use cache::Warmth;
 pub use cap::Cap;
 pub use event::Event;
 pub use orders::{Ask, GoOn, Orders, Stop};

@@ -1,7 +1,7 @@
 //! What a run is given: whom to ask, what to ask, and how it is told to stop.
 //!
 //! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
-//! while a run goes on, but for what was counted against limits and the cap.
+//! while a run goes on, but for what was counted against limits and the cap, and what is known to be warm.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
+use super::cache::Warmth;
 use super::cap::Cap;
 use super::pace::Pace;
 
@@ -56,6 +57,8 @@ pub struct Orders {
     pub looks: Vec<u32>,
     /// What may be spent; absent: without a limit.
     pub cap: Option<Arc<Cap>>,
+    /// What is warm in prompt caches.
+    pub warmth: Warmth,
 }
 
 /// The request to stop: `true` once someone wants the run to end.

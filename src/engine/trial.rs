@@ -16,7 +16,7 @@ use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
-use crate::suite::{Api, CacheMode, Message, Prompt, Suite, Variant, Wording};
+use crate::suite::{Api, CacheMode, Message, Prompt, Role, Suite, Variant, Wording};
 use crate::units::{Nanos, Usd};
 
 use super::cache;
@@ -68,10 +68,16 @@ impl Ready {
         self.trial.variant
     }
 
+    /// The prompt's place in the suite.
+    pub(super) fn prompt(&self) -> usize {
+        self.trial.prompt
+    }
+
     /// What it counts against limits, the request that fills its cache included.
     pub(super) fn load(&self, orders: &Orders) -> Load {
         let once = load(orders, self.asks(orders).0, self.trial.variant);
-        let requests = u64::from(orders.suite.cache.requests_per_trial());
+        let mode = orders.suite.cache_of(self.asks(orders).1);
+        let requests = u64::from(mode.requests_per_trial());
         Load {
             requests: once.requests.saturating_mul(requests),
             tokens: once.tokens.saturating_mul(requests),
@@ -117,7 +123,7 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
     let ready = |trial: Trial| {
         let variant = &orders.suite.variants[trial.variant];
         let mut messages = orders.suite.messages_of(prompt, variant);
-        if orders.suite.cache == CacheMode::Bust {
+        if orders.suite.cache_of(variant) == CacheMode::Bust {
             cache::bust(&mut messages, &orders.run, trial.number);
         }
         let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
@@ -237,6 +243,9 @@ pub(super) async fn carry_out<A: Ask>(
             }
         }
         let outcome = reading.outcome;
+        if outcome.answered() {
+            orders.warmth.used(&orders.suite, &ready, recording.sent);
+        }
         // Given back before anybody is told, who may be slow.
         ready.purse = None;
         let sample = sample(&ready, start, &orders, attempts, &recording, reading);
@@ -289,7 +298,11 @@ pub(super) async fn warm_up<A: Ask>(
         .iter()
         .enumerate()
         .map(|(place, variant)| {
-            let messages = orders.suite.messages_of(&prompt, variant);
+            // Routes and connections are to be warm, not what the prompts share.
+            let mut messages = orders.suite.messages_of(&prompt, variant);
+            if orders.suite.reuse.prefix.is_some() {
+                messages.retain(|message| message.role != Role::System);
+            }
             let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
             let purse = purses.next();
@@ -310,7 +323,8 @@ pub(super) async fn warm_up<A: Ask>(
                     }
                     let stake = purse.as_ref().map(Purse::stake);
                     let answered = answer(&**asker, orders, place, outgoing, stake).await;
-                    let _ = events.send(untimed(orders, place, &answered.1)).await;
+                    let told = untimed(orders, place, &answered.1, false);
+                    let _ = events.send(told).await;
                 }
             }
         });
@@ -319,9 +333,15 @@ pub(super) async fn warm_up<A: Ask>(
 }
 
 /// What is told of an answer that is no sample. `variant` is its place in the suite.
-pub(super) fn untimed(orders: &Orders, variant: usize, reading: &Reading) -> Event {
+pub(super) fn untimed(
+    orders: &Orders,
+    variant: usize,
+    reading: &Reading,
+    for_cache: bool,
+) -> Event {
     Event::WarmedUp {
         variant,
+        for_cache,
         outcome: reading.outcome,
         spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
     }

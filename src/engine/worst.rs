@@ -44,9 +44,10 @@ impl Worst {
         bound: impl Fn(&Bounded<'_>) -> Result<Usd, E>,
     ) -> Result<Self, Vec<(E, String)>> {
         let mut unbounded = BTreeMap::new();
-        let mut of_prompt = |prompt: &Prompt, bust: bool| {
+        let mut of_prompt = |prompt: &Prompt, is_trial: bool| {
             let variants = suite.variants.iter().enumerate();
             let each = variants.map(|(place, variant)| {
+                let bust = is_trial && suite.cache_of(variant) == CacheMode::Bust;
                 let met = of_request(suite, wording, prompt, (place, variant), bust, &bound);
                 met.unwrap_or_else(|what| {
                     let met_in = || format!("{} on {}", prompt.id, variant.label);
@@ -56,9 +57,8 @@ impl Worst {
             });
             each.collect::<Vec<_>>()
         };
-        let bust = suite.cache == CacheMode::Bust;
         let trials = suite.prompts.iter();
-        let trials = trials.map(|prompt| of_prompt(prompt, bust)).collect();
+        let trials = trials.map(|prompt| of_prompt(prompt, true)).collect();
         let warm_ups = if suite.warmup > 0 {
             of_prompt(&warm_up_prompt(suite), false)
         } else {

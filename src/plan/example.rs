@@ -1,6 +1,6 @@
 //! A suite for tests, of any size.
 
-use crate::suite::{CacheMode, Message, Parameters, Prompt, Role, Suite, Timeouts, Variant};
+use crate::suite::{CacheMode, Message, Parameters, Prompt, Reuse, Role, Suite, Timeouts, Variant};
 use crate::units::Nanos;
 
 /// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
@@ -16,6 +16,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
     let variant = |place: usize| Variant {
         label: format!("v{place}"),
         model: format!("maker/m{place}").parse().expect("a valid id"),
+        cache: None,
         system: None,
         parameters: Parameters::default(),
     };
@@ -42,6 +43,7 @@ pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite 
             total_ns: second,
         },
         cache: CacheMode::AsIs,
+        reuse: Reuse::default(),
         system: None,
         parameters: Parameters::default(),
         prompts: (0..prompts).map(prompt).collect(),

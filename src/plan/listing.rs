@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::suite::{CacheMode, Suite};
+use crate::suite::{CacheMode, Suite, Variant};
 use crate::units::counted;
 
 use super::order::{ORDER_VERSION, Plan, Slot};
@@ -90,6 +90,42 @@ impl Plan {
     }
 }
 
+/// What is done about prompt caches, as far as something is.
+fn write_caches(f: &mut fmt::Formatter<'_>, suite: &Suite, plan: &Plan) -> fmt::Result {
+    let busted = |variant: &&Variant| suite.cache_of(variant) == CacheMode::Bust;
+    let busted = suite.variants.iter().filter(busted).count();
+    let all = suite.variants.len();
+    let of_some = |count: usize| match count {
+        count if count == all => String::new(),
+        count => format!(" of {}", counted(count as u64, "variant")),
+    };
+    if busted > 0 {
+        let whose = of_some(busted);
+        writeln!(
+            f,
+            "cache: bust, a number of its own opens every trial{whose}"
+        )?;
+    }
+    let warmed = suite.warmed_variants().count();
+    if warmed > 0 {
+        let more = counted(plan.slot_count() * warmed as u64, "more request");
+        match suite.reuse.within_ns {
+            None => {
+                let whose = of_some(warmed);
+                writeln!(
+                    f,
+                    "cache: warm, {more}, one before each trial{whose}, untimed and paid"
+                )?;
+            }
+            Some(within) => writeln!(
+                f,
+                "cache: warm within {within}, at most {more}, untimed and paid"
+            )?,
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, suite } = self;
@@ -107,17 +143,7 @@ impl fmt::Display for Listing<'_> {
         )?;
         let warmup = counted(u64::from(suite.warmup), "request");
         writeln!(f, "warm-up: {warmup} for each variant")?;
-        match suite.cache {
-            CacheMode::AsIs => {}
-            CacheMode::Bust => writeln!(f, "cache: bust, a number of its own opens every trial")?,
-            CacheMode::Warm => {
-                let more = counted(plan.trial_count(), "more request");
-                writeln!(
-                    f,
-                    "cache: warm, {more}, one before each trial, untimed and paid"
-                )?;
-            }
-        }
+        write_caches(f, suite, plan)?;
         let ids = suite.prompts.iter().map(|prompt| prompt.id.chars().count());
         let width = ids.max().unwrap_or(0);
         for round in 1..=plan.rounds() {

@@ -16,7 +16,7 @@ const ANSWER_TOKENS_RESERVED: u64 = 1_024;
 
 /// Tokens of a prompt, system text and tools included, as this variant is asked it.
 pub fn prompt_tokens(suite: &Suite, prompt: &Prompt, variant: &Variant) -> u64 {
-    let system = suite.system_of(prompt, variant).map_or(0, str::len);
+    let system: usize = suite.opening_of(prompt, variant).map(str::len).sum();
     let tools = suite.parameter_of(prompt, variant, |parameters| parameters.tools.as_ref());
     let tools: usize = tools.into_iter().flatten().map(bytes_of_tool).sum();
     let messages: usize = prompt.messages.iter().map(bytes_of_message).sum();

@@ -104,6 +104,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         client: Vec::new(),
         environment: None,
         until_decided: None,
+        warming: Vec::new(),
         estimate: None,
         planned_trials: 4,
         plan_digest: "0123456789abcdef".to_owned(),

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Prices;
 use crate::suite::Suite;
+use crate::units::{ModelId, Usd};
 
-use super::EstimateRecord;
+use super::{EstimateRecord, ModelPrices};
 
 /// `manifest.json` of a run. No key, no path of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,13 +48,60 @@ pub struct Manifest {
     /// What the run was expected to cost, and what it came to; absent in runs of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateRecord>,
+    /// What was sent to warm prompt caches, by the label of the variant; empty where nothing was, and while the run goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warming: Vec<Warming>,
     /// Operating system and processor, `linux x86_64`.
     pub platform: String,
+}
+
+/// The untimed requests that warmed the caches of one variant: they are in no sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warming {
+    /// Its label.
+    pub variant: String,
+    /// How many there were.
+    pub requests: u64,
+    /// Of them: those whose cost is not known.
+    pub unknown: u64,
+    /// What the others cost: billed or by list, whichever is more.
+    pub spent_usd: Usd,
 }
 
 impl Manifest {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
+
+    /// What a model cost when the run began; `None` where that was not known, or not kept.
+    pub fn prices_of(&self, model: &ModelId) -> Option<Prices> {
+        let kept = self.prices.as_ref()?.models.iter();
+        kept.filter(|kept| kept.model == *model)
+            .find_map(ModelPrices::prices)
+    }
+
+    /// Counts a request that warmed a cache of this variant, and what it cost.
+    pub fn add_warming(&mut self, variant: &str, spent: Option<Usd>) {
+        let label = |one: &Warming| one.variant.as_str().cmp(variant);
+        let place = self
+            .warming
+            .binary_search_by(label)
+            .unwrap_or_else(|place| {
+                let first = Warming {
+                    variant: variant.to_owned(),
+                    requests: 0,
+                    unknown: 0,
+                    spent_usd: Usd::ZERO,
+                };
+                self.warming.insert(place, first);
+                place
+            });
+        let warming = &mut self.warming[place];
+        warming.requests += 1;
+        match spent {
+            Some(spent) => warming.spent_usd = [warming.spent_usd, spent].into_iter().sum(),
+            None => warming.unknown += 1,
+        }
+    }
 
     /// Rounds that the run was to carry out: the suite's repetitions, or fewer where the verdict was in
     /// before them.
@@ -131,6 +180,10 @@ pub struct PriceSource {
     pub date: String,
     /// Digest of the list.
     pub digest: String,
+    /// What the models of the run cost by it, own prices laid over; a model without a price is not here,
+    /// and in runs of older programs none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelPrices>,
 }
 
 /// One setting of the HTTP client, so that a reader need not guess.

@@ -16,6 +16,7 @@ mod journal;
 pub mod ledger;
 mod manifest;
 mod outcome;
+mod prices;
 mod retention;
 mod run;
 mod sample;
@@ -32,9 +33,10 @@ pub use history::{
 };
 pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
 pub use manifest::{
-    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided,
+    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided, Warming,
 };
 pub use outcome::{Failure, Outcome};
+pub use prices::{ModelPrices, PriceTier};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall, Usage};

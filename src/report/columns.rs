@@ -10,6 +10,7 @@ use crate::verdict::{
     Distribution, Estimate, Figures, Means, Ratios, RunSummary, TokenKind, Total, VariantSummary,
 };
 
+use super::caching;
 use super::figure::{Cell, Figure, count, share};
 use super::table::{Row, Table};
 
@@ -26,6 +27,7 @@ pub(super) fn comparison(summary: &RunSummary) -> Table {
         put_ratios(&mut row, &variant.ratios);
         let completed = Cell::bounded(variant.means.completed, share);
         row.put("completed_share", completed);
+        caching::put(&mut row, variant.caching.as_ref());
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);

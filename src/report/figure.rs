@@ -254,7 +254,9 @@ impl Figure {
             end if same_unit => end.number_and_unit().0,
             end => end.shown(),
         };
-        let between = if matches!(self, Self::Points(_)) {
+        let is_below_0 = |end: &&Self| matches!(end, Self::Money(amount) if *amount < Usd::ZERO);
+        let signed = [self, lower, upper].iter().any(is_below_0);
+        let between = if signed || matches!(self, Self::Points(_)) {
             // A dash beside a sign cannot be read.
             " to "
         } else {
@@ -441,6 +443,9 @@ mod tests {
         let cost = Figure::from_usd;
         let cost = Cell::within(cost(0.00025), Interval::new(0.0002, 0.0003), cost);
         assert_eq!(cost.shown(true), "$0.000250 (0.000200–0.000300)");
+        let usd = Figure::from_usd;
+        let lost = Cell::within(usd(-0.25), Interval::new(-0.5, 0.125), usd);
+        assert_eq!(lost.shown(true), "-$0.250 (-0.500 to 0.125)");
     }
 
     proptest! {

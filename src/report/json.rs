@@ -47,6 +47,9 @@ pub struct Document<'a> {
     verdicts: Vec<SectionDocument<'a>>,
     /// One row for each variant and absolute limit.
     limits: Rows<'a>,
+    /// What prompt caches did, in sentences; absent where they played no part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caching: Option<&'a [String]>,
     /// One row for each prompt and variant.
     prompts: Rows<'a>,
     /// One row for each kind of error and variant.
@@ -72,6 +75,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         comparison: Rows(vec![&view.comparison]),
         verdicts: sections(&view.verdicts),
         limits: Rows(vec![&view.verdicts.limits]),
+        caching: view.caching.as_ref().map(|caching| caching.told.as_slice()),
         prompts: Rows(vec![&view.prompts]),
         errors: Rows(vec![&view.errors]),
         problems: &view.problems,

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::caching::CachingTold;
 use super::table::Table;
 use super::text;
 use super::verdicts::{Section, Verdicts};
@@ -39,6 +40,9 @@ pub(super) fn page(view: &View) -> String {
         push(&mut page, format_args!("- {}\n", text::markdown(note)));
     }
     push_verdicts(&mut page, &view.verdicts);
+    if let Some(caching) = &view.caching {
+        push_caching(&mut page, caching);
+    }
     page.push_str("\n## What went wrong\n\n");
     push_problems(&mut page, view);
     page.push_str("\n## By prompt\n\n<details><summary>Figures of each prompt</summary>\n\n");
@@ -59,6 +63,19 @@ pub(super) fn verdicts_page(suite: &str, what: &str, verdicts: &Verdicts) -> Str
     let mut page = format!("# bakeoff: {suite}\n\n{what}\n");
     push_verdicts(&mut page, verdicts);
     page
+}
+
+fn push_caching(page: &mut String, caching: &CachingTold) {
+    page.push_str("\n## Prompt caches\n\n");
+    for sentence in &caching.told {
+        push(page, format_args!("- {}\n", text::markdown(sentence)));
+    }
+    page.push('\n');
+    push_table(page, &caching.table, usize::MAX);
+    page.push('\n');
+    for line in &caching.reading {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
 }
 
 /// Every judgement, then the limits.

@@ -4,6 +4,7 @@
 //! reports go. Invariant: a report is a pure function of manifest and samples, byte for byte, and
 //! the same number stands in every format.
 
+mod caching;
 mod columns;
 mod compared;
 mod csv;
@@ -40,6 +41,7 @@ use std::io;
 use crate::record::{Manifest, Sample};
 use crate::verdict::{EvidenceFold, Past, RunSummary, Summaries};
 
+pub use caching::CachingTold;
 pub use compared::Compared;
 pub use estimate::{EstimateDocument, EstimateView, came_to};
 pub use figure::{Cell, Chance, Figure, Thousandths};

@@ -29,7 +29,7 @@ pub struct Problem {
 /// Everything that went wrong, of the run and then of each variant.
 pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
     let mut all = of_run(manifest, summary);
-    for variant in &summary.variants {
+    for (variant, asked) in summary.variants.iter().zip(&manifest.suite.variants) {
         let mut told = Told {
             subject: &variant.label,
             all: &mut all,
@@ -38,7 +38,7 @@ pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem
         comparability(&mut told, variant);
         measurement(&mut told, variant);
         answers(&mut told, variant);
-        caches(&mut told, manifest.suite.cache, variant);
+        caches(&mut told, manifest.suite.cache_of(asked), variant);
         costs(&mut told, variant);
     }
     all

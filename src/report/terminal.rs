@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::verdict::Verdict;
 
+use super::caching::CachingTold;
 use super::figure::{Cell, Figure};
 use super::table::{Shown, Table};
 use super::text;
@@ -56,6 +57,10 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     if !view.verdicts.sections.is_empty() {
         push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
+    // Where nobody asked for it, the page is place enough.
+    if let Some(caching) = view.caching.as_ref().filter(|caching| caching.asked) {
+        push_caching(&mut screen, caching, style);
+    }
     if !view.problems.is_empty() {
         screen.push('\n');
         push_line(&mut screen, style, BOLD, "What went wrong");
@@ -79,6 +84,18 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, DIM, note);
     }
     screen
+}
+
+fn push_caching(screen: &mut String, caching: &CachingTold, style: Style) {
+    screen.push('\n');
+    push_line(screen, style, BOLD, "Prompt caches");
+    push_table(screen, &caching.table, style);
+    for sentence in &caching.told {
+        push_line(screen, style, "", &text::one_line(sentence));
+    }
+    for line in &caching.reading {
+        push_line(screen, style, DIM, &text::one_line(line));
+    }
 }
 
 /// Judgements on their own.

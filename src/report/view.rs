@@ -5,9 +5,10 @@
 
 use crate::record::{Manifest, Status, UntilDecided};
 use crate::stats::quantile::Percentile;
-use crate::suite::CacheMode;
+use crate::suite::{CacheMode, Suite};
 use crate::verdict::RunSummary;
 
+use super::caching::{CachingTold, caching};
 use super::columns;
 use super::figure::NO_END_MARK;
 use super::finding::finding;
@@ -37,6 +38,8 @@ pub struct View {
     pub notes: Vec<String>,
     /// What is judged: whether differences are real, and whether limits hold.
     pub verdicts: Verdicts,
+    /// What prompt caches did; absent where they played no part.
+    pub caching: Option<CachingTold>,
     /// One row per prompt and variant.
     pub prompts: Table,
     /// What went wrong.
@@ -65,6 +68,7 @@ impl View {
             comparison,
             notes,
             verdicts: Verdicts::new(judged),
+            caching: caching(manifest, summary),
             prompts,
             problems: problems(manifest, summary),
             errors: columns::errors(summary),
@@ -215,7 +219,7 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
         ),
     ]);
     let optional = [
-        ("prompt caches", caches(suite.cache)),
+        ("prompt caches", caches(suite)),
         ("selected", selection(manifest)),
     ];
     let told = |(name, value): (&'static str, Option<String>)| Some((name, value?));
@@ -223,16 +227,44 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
     method
 }
 
-/// What was done about prompt caches, if anything.
-fn caches(mode: CacheMode) -> Option<String> {
-    let told = match mode {
-        CacheMode::AsIs => return None,
-        CacheMode::Bust => "bust: a number of its own opens the system text of each trial",
-        CacheMode::Warm => {
-            "warm: the same request before each trial, untimed, paid for, in no figure"
+/// What was done about prompt caches, if anything: of all variants, then of those that differ.
+fn caches(suite: &Suite) -> Option<String> {
+    let mut parts: Vec<String> = mode(suite, suite.cache).into_iter().collect();
+    for variant in &suite.variants {
+        if let Some(own) = variant.cache.filter(|own| *own != suite.cache) {
+            let told = mode(suite, own).unwrap_or_else(|| "as-is".to_owned());
+            parts.push(format!("{}: {told}", variant.label));
         }
-    };
-    Some(told.to_owned())
+    }
+    if let Some(prefix) = &suite.reuse.prefix {
+        let characters = prefix.chars().count();
+        parts.push(format!(
+            "a prefix of {characters} characters opens every prompt"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn mode(suite: &Suite, mode: CacheMode) -> Option<String> {
+    match (mode, suite.reuse.within_ns) {
+        (CacheMode::AsIs, _) => None,
+        (CacheMode::Bust, _) => {
+            Some("bust: a number of its own opens the system text of each trial".to_owned())
+        }
+        (CacheMode::Warm, None) => Some(
+            "warm: the same request before each trial, untimed, paid for, in no figure".to_owned(),
+        ),
+        (CacheMode::Warm, Some(within)) => {
+            let shared = match &suite.reuse.prefix {
+                Some(_) => "prefix",
+                None => "prompt",
+            };
+            Some(format!(
+                "warm within {within}: the same request before each trial whose {shared} was not used for \
+                 longer, untimed, paid for, in no figure"
+            ))
+        }
+    }
 }
 
 /// When a run looked whether its verdict was in, and what came of it.

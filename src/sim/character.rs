@@ -59,6 +59,10 @@ checked! {
     Millis, 0.0, MAX_MILLIS, "milliseconds"
 }
 checked! {
+    /// How long a cache keeps something, in seconds; a day is the longest that a provider offers.
+    Seconds, 0.0, 86_400.0, "seconds"
+}
+checked! {
     /// The standard deviation of a logarithm: 3 already spans from a twentieth to twenty times.
     Sigma, 0.0, 3.0, "(deviation of a logarithm)"
 }
@@ -79,6 +83,18 @@ impl Millis {
     /// The same time in nanoseconds.
     pub fn nanos(self) -> Nanos {
         nanos_of_millis(self.0)
+    }
+}
+
+impl Seconds {
+    /// The same time in nanoseconds.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within 0..=86400 seconds"
+    )]
+    pub fn nanos(self) -> Nanos {
+        Nanos((self.0 * 1e9).round() as u64)
     }
 }
 
@@ -193,6 +209,16 @@ pub struct Cache {
     pub step_tokens: std::num::NonZeroU32,
     /// What a hit multiplies the TTFT by.
     pub ttft_factor: Factor,
+    /// How long a prefix is kept since it was last written or read.
+    #[serde(default = "Cache::five_minutes")]
+    pub ttl_s: Seconds,
+}
+
+impl Cache {
+    /// What most providers promise.
+    pub const fn five_minutes() -> Seconds {
+        Seconds(300.0)
+    }
 }
 
 /// When a prefix is cached.
@@ -346,6 +372,7 @@ impl CharacterWire {
                 min_tokens: 0,
                 step_tokens: std::num::NonZeroU32::MIN,
                 ttft_factor: Factor(1.0),
+                ttl_s: Cache::five_minutes(),
             }),
             ..Self::default()
         }

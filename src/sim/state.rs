@@ -4,7 +4,7 @@
 //! instants come as arguments. Invariant: every table has a named limit, and reaching it forgets,
 //! never grows.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::character::{Cache, CacheKind};
 use super::draw::digest;
@@ -28,7 +28,8 @@ const MAX_GENERATIONS: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct State {
     bodies: HashMap<u64, u64>,
-    prefixes: HashSet<u64>,
+    /// When each was last written or read.
+    prefixes: HashMap<u64, Nanos>,
     buckets: HashMap<String, Bucket>,
     spent: HashMap<u64, Usd>,
     total_spent: Usd,
@@ -55,9 +56,9 @@ impl State {
         *seen - 1
     }
 
-    /// Looks a prompt up in its model's cache and remembers it. Entries are never evicted by age:
-    /// a run is shorter than the minutes for which providers keep them.
-    pub fn look_up(&mut self, model: &Model, request: &ChatRequest) -> CacheUse {
+    /// Looks a prompt up in its model's cache and remembers it. What was neither written nor read for
+    /// longer than the cache keeps things is not found any more.
+    pub fn look_up(&mut self, model: &Model, request: &ChatRequest, now: Nanos) -> CacheUse {
         let cache = &model.character.cache;
         let most_chars = match cache.kind {
             CacheKind::None => 0,
@@ -68,7 +69,12 @@ impl State {
             return CacheUse::default();
         }
         let blocks = prefixes(model, cache, request, most_chars);
-        let known = blocks.iter().rev().find(|(_, p)| self.prefixes.contains(p));
+        let ttl = cache.ttl_s.nanos();
+        let kept = |used: &Nanos| now.since(*used) <= ttl;
+        let known = blocks
+            .iter()
+            .rev()
+            .find(|(_, prefix)| self.prefixes.get(prefix).is_some_and(kept));
         let at_least = |tokens: u64| {
             if tokens >= u64::from(cache.min_tokens) {
                 tokens
@@ -81,8 +87,11 @@ impl State {
         if self.prefixes.len().saturating_add(blocks.len()) > MAX_PREFIXES {
             self.prefixes.clear();
         }
-        self.prefixes
-            .extend(blocks.iter().map(|(_, prefix)| *prefix));
+        // Reading keeps a prefix, and all that it begins with, for as long again.
+        for (_, prefix) in &blocks {
+            let used = self.prefixes.entry(*prefix).or_default();
+            *used = now.max(*used);
+        }
         CacheUse {
             cached,
             // Implicit caches write for nothing and say nothing of it.
@@ -220,14 +229,14 @@ mod tests {
         let model = world.model("openai/gpt-4.1-nano").unwrap();
         let mut state = State::default();
         let long = "word ".repeat(2_000);
-        let first = state.look_up(&model, &request(&model.id, &long, false));
+        let first = state.look_up(&model, &request(&model.id, &long, false), Nanos::ZERO);
         assert_eq!(first, CacheUse::default());
         let longer = format!("{long} and more");
-        let second = state.look_up(&model, &request(&model.id, &longer, false));
+        let second = state.look_up(&model, &request(&model.id, &longer, false), Nanos::ZERO);
         assert_eq!((second.cached % 128, second.written), (0, 0));
         assert!((2_300..2_501).contains(&second.cached), "{second:?}");
         let other = world.model("openai/gpt-4o-mini").unwrap();
-        let elsewhere = state.look_up(&other, &request(&other.id, &long, false));
+        let elsewhere = state.look_up(&other, &request(&other.id, &long, false), Nanos::ZERO);
         assert_eq!(elsewhere, CacheUse::default());
     }
 
@@ -238,12 +247,12 @@ mod tests {
         let model = world.model("anthropic/claude-haiku-4.5").unwrap();
         let mut state = State::default();
         let long = "word ".repeat(2_000);
-        let unmarked = state.look_up(&model, &request(&model.id, &long, false));
+        let unmarked = state.look_up(&model, &request(&model.id, &long, false), Nanos::ZERO);
         assert_eq!(unmarked, CacheUse::default());
         let marked = request(&model.id, &long, true);
-        let first = state.look_up(&model, &marked);
+        let first = state.look_up(&model, &marked, Nanos::ZERO);
         assert!(first.cached == 0 && first.written > 2_400, "{first:?}");
-        let second = state.look_up(&model, &marked);
+        let second = state.look_up(&model, &marked, Nanos::ZERO);
         assert_eq!((second.cached, second.written), (first.written, 0));
         assert!(second.cached <= marked.prompt_tokens);
     }
@@ -264,7 +273,7 @@ mod tests {
                 { "role": "system", "content": text }, { "role": "user", "content": user },
             ]});
             let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
-            state.look_up(&model, &request)
+            state.look_up(&model, &request, Nanos::ZERO)
         };
         let first = asked(&system, &"Why? ".repeat(1_000));
         assert!((1_500..=1_502).contains(&first.written), "{first:?}");
@@ -274,6 +283,28 @@ mod tests {
         assert!(
             kept_out.cached == 0 && kept_out.written >= first.written,
             "{kept_out:?}"
+        );
+    }
+
+    #[test]
+    fn what_nobody_uses_is_forgotten() {
+        // Five minutes since the last use: reading keeps a prefix, and a longer pause loses it.
+        let world = World::parse(
+            "[models.\"a/b\"]\nprice = { input = \"1\", output = \"1\" }\n\
+             cache = { kind = \"explicit\", min_tokens = 64, step_tokens = 1, ttft_factor = 1, ttl_s = 300 }",
+        );
+        let model = world.unwrap().model("a/b").unwrap();
+        let asked = request("a/b", &"word ".repeat(200), true);
+        let mut state = State::default();
+        let mut at = |seconds: u64| {
+            let used = state.look_up(&model, &asked, Nanos::from_millis(1_000 * seconds));
+            (used.cached > 0, used.written > 0)
+        };
+        let (written, read) = ((false, true), (true, false));
+        // 300 s after the last use it is still there; 301 s after, it is written anew.
+        assert_eq!(
+            [0, 299, 599, 900, 1_200].map(&mut at),
+            [written, read, read, written, read]
         );
     }
 

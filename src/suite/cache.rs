@@ -7,11 +7,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::ModelId;
+use crate::units::{ModelId, Nanos};
 
-use super::model::Suite;
+use super::model::{Parameters, Suite, Variant};
+use super::parse::{said, system_file, timeout};
 use super::problem::Code;
 use super::reader::{Table, Value};
+use super::source::Sources;
 
 /// What a run does about prompt caches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,26 @@ impl CacheMode {
             Self::AsIs | Self::Bust => 1,
             Self::Warm => 2,
         }
+    }
+}
+
+/// What requests share, and how soon it is used again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reuse {
+    /// A text in front of every system text; a prompt without one gets it as its system text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Of [`CacheMode::Warm`]: nothing is sent to warm what was used so short a time ago; absent: every
+    /// trial is warmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_ns: Option<Nanos>,
+}
+
+impl Reuse {
+    /// Whether nothing was said, which is not stored.
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -109,27 +131,131 @@ impl Suite {
     /// slot one of them finds in the model's prompt cache what another left there. None where the
     /// mode keeps caches out, or fills them for every trial.
     pub fn shared_caches(&self) -> Vec<(&ModelId, Vec<&str>)> {
-        if self.cache != CacheMode::AsIs {
-            return Vec::new();
-        }
         let mut shared = Vec::new();
+        let as_is = |variant: &&Variant| self.cache_of(variant) == CacheMode::AsIs;
+        let busted = |variant: &Variant| self.cache_of(variant) == CacheMode::Bust;
         for (place, first) in self.variants.iter().enumerate() {
+            if busted(first) {
+                continue;
+            }
             // What stands before a prompt's own turns: where that differs, nothing is shared.
-            let same = |other: &&super::Variant| {
-                other.model == first.model
+            let same = |other: &&Variant| {
+                !busted(other)
+                    && other.model == first.model
                     && other.system == first.system
                     && other.parameters.tools == first.parameters.tools
             };
             if self.variants[..place].iter().any(|other| same(&other)) {
                 continue;
             }
+            // What is warmed for each trial is warm whoever else asks; the others find what is left there.
+            let finds = self.variants.iter().filter(same).any(|other| as_is(&other));
             let labels = self.variants.iter().filter(same);
             let labels: Vec<&str> = labels.map(|variant| variant.label.as_str()).collect();
-            if labels.len() > 1 {
+            if finds && labels.len() > 1 {
                 shared.push((&first.model, labels));
             }
         }
         shared
+    }
+}
+
+impl Suite {
+    /// What is done about the prompt caches of a variant.
+    pub fn cache_of(&self, variant: &Variant) -> CacheMode {
+        variant.cache.unwrap_or(self.cache)
+    }
+
+    /// Whether it says anything of prompt caches: a mode, what is shared, a mark, or a word to the gateway.
+    pub fn speaks_of_caches(&self) -> bool {
+        let asked = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
+        let modes = self.variants.iter().map(|variant| self.cache_of(variant));
+        !self.reuse.is_nothing()
+            || modes.into_iter().any(|mode| mode != CacheMode::AsIs)
+            || self.levels().any(asked)
+            || self.marks().next().is_some()
+    }
+
+    /// Variants whose caches are filled by requests of their own.
+    pub fn warmed_variants(&self) -> impl Iterator<Item = &Variant> {
+        let variants = self.variants.iter();
+        variants.filter(|variant| self.cache_of(variant) == CacheMode::Warm)
+    }
+
+    /// Most requests that a trial sends, retries apart.
+    pub fn requests_per_trial(&self) -> u32 {
+        let modes = self.variants.iter().map(|variant| self.cache_of(variant));
+        modes.map(CacheMode::requests_per_trial).max().unwrap_or(1)
+    }
+
+    /// Whether something is marked to be kept that long.
+    pub fn marks_for(&self, ttl: CacheTtl) -> bool {
+        self.marks().any(|mark| mark.ttl == Some(ttl))
+    }
+
+    /// The request parameters of every level.
+    fn levels(&self) -> impl Iterator<Item = &Parameters> {
+        let variants = self.variants.iter().map(|variant| &variant.parameters);
+        let prompts = self.prompts.iter().map(|prompt| &prompt.parameters);
+        std::iter::once(&self.parameters)
+            .chain(variants)
+            .chain(prompts)
+    }
+
+    fn marks(&self) -> impl Iterator<Item = CacheControl> {
+        let messages = self.prompts.iter().flat_map(|prompt| &prompt.messages);
+        let of_messages = messages.filter_map(|message| message.cache_control);
+        let of_systems = self.levels().filter_map(|level| level.system_cache_control);
+        of_systems.chain(of_messages)
+    }
+}
+
+/// The mode as its word, or a table that also says what is shared and how soon it is used again.
+pub(super) fn cache_plan(value: &Value<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reuse)> {
+    if value.is_table() {
+        return value.table("`cache`", |table| plan(table, sources))?;
+    }
+    if !value.is_text() {
+        let wanted =
+            "\"as-is\", \"bust\", \"warm\" or a table such as { mode = \"warm\", within = \"5m\" }";
+        value.wrong(Code::WrongType, wanted, None);
+        return None;
+    }
+    Some((value.word(&CacheMode::WORDS)?, Reuse::default()))
+}
+
+fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reuse)> {
+    let written = table.field("mode");
+    let mode = match &written {
+        Some(value) => value.word(&CacheMode::WORDS),
+        None => Some(CacheMode::default()),
+    };
+    let within = table.field("within");
+    let within_ns = within.as_ref().and_then(timeout);
+    let prefix = match (table.field("prefix"), table.field("prefix_file")) {
+        (Some(_), Some(file)) => {
+            let message = "there is both a `prefix` and a `prefix_file`".to_owned();
+            file.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+            None
+        }
+        (Some(value), None) => said(&value).map(str::to_owned),
+        (None, Some(value)) => system_file(&value, sources),
+        (None, None) => None,
+    };
+    Some((mode?, Reuse { prefix, within_ns }))
+}
+
+/// Says so when the suite trusts warmed caches and no variant has any.
+pub(super) fn trust_in_nothing(table: &Table<'_>, mode: CacheMode, variants: &[Variant]) {
+    let modes = variants.iter().map(|variant| variant.cache.unwrap_or(mode));
+    let within = table.peek("cache").and_then(|cache| cache.inside("within"));
+    if let Some(within) = within
+        && !modes.into_iter().any(|mode| mode == CacheMode::Warm)
+    {
+        let message =
+            "`within` says how long a warmed cache is trusted, and nothing is warmed here";
+        let help = "add `mode = \"warm\"`, or leave `within` out".to_owned();
+        within.say(Code::Conflict, message.to_owned(), Some(help));
     }
 }
 

@@ -38,7 +38,7 @@ mod template;
 mod tests;
 pub mod wire;
 
-pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching};
+pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use dollars::parse_dollars;
 pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use metric::{Direction, Metric, Scale};

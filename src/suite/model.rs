@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::cache::{CacheControl, CacheMode, Caching};
+use super::cache::{CacheControl, CacheMode, Caching, Reuse};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;
@@ -49,6 +49,9 @@ pub struct Suite {
     /// What is done about prompt caches.
     #[serde(default, skip_serializing_if = "CacheMode::is_as_is")]
     pub cache: CacheMode,
+    /// What requests share and how soon it is used again, where the suite says so.
+    #[serde(default, skip_serializing_if = "Reuse::is_nothing")]
+    pub reuse: Reuse,
     /// System text of every prompt that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
@@ -66,6 +69,9 @@ pub struct Variant {
     pub label: String,
     /// The id as the endpoint spells it.
     pub model: ModelId,
+    /// What is done about prompt caches, in place of what the suite says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheMode>,
     /// System text in place of the suite's and the prompt's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
@@ -319,18 +325,35 @@ impl Suite {
         levels.into_iter().find_map(Option::as_deref)
     }
 
-    /// The whole conversation of one trial, system text first, which bears its mark.
+    /// What stands before the turns of one trial: the shared prefix, then the system text.
+    pub fn opening_of<'s>(
+        &'s self,
+        prompt: &'s Prompt,
+        variant: &'s Variant,
+    ) -> impl Iterator<Item = &'s str> {
+        let prefix = self.reuse.prefix.as_deref();
+        prefix.into_iter().chain(self.system_of(prompt, variant))
+    }
+
+    /// The whole conversation of one trial: the opening as one system text, which bears its mark, then the
+    /// turns. A mark ends the shared prefix: the system text behind it is then a turn of its own, so that
+    /// it is not marked with it.
     pub fn messages_of(&self, prompt: &Prompt, variant: &Variant) -> Vec<Message> {
-        let system = self.system_of(prompt, variant).map(|content| Message {
-            cache_control: self
-                .parameter_of(prompt, variant, |p| p.system_cache_control.as_ref())
-                .copied(),
+        let mark = self
+            .parameter_of(prompt, variant, |p| p.system_cache_control.as_ref())
+            .copied();
+        let opening: Vec<&str> = self.opening_of(prompt, variant).collect();
+        let texts = match mark {
+            Some(_) => opening.into_iter().map(str::to_owned).collect(),
+            None if opening.is_empty() => Vec::new(),
+            None => vec![opening.join("\n\n")],
+        };
+        let system = texts.into_iter().enumerate();
+        let system = system.map(|(place, content)| Message {
+            cache_control: mark.filter(|_| place == 0),
             ..Message::text(Role::System, content)
         });
-        system
-            .into_iter()
-            .chain(prompt.messages.iter().cloned())
-            .collect()
+        system.chain(prompt.messages.iter().cloned()).collect()
     }
 }
 
@@ -343,6 +366,9 @@ pub fn prompt_canonical(suite: &Suite, prompt: &Prompt) -> String {
         "messages": prompt.messages,
         "parameters": prompt.parameters.over(&suite.parameters),
     });
+    if let Some(prefix) = &suite.reuse.prefix {
+        content["prefix"] = Value::from(prefix.as_str());
+    }
     content.sort_all_objects();
     content.to_string()
 }

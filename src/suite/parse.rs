@@ -6,7 +6,7 @@
 use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
-use super::cache::CacheMode;
+use super::cache::{CacheMode, cache_plan, trust_in_nothing};
 use super::dollars::dollars;
 use super::duration::parse_duration;
 use super::gate_table::gate;
@@ -100,7 +100,11 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     let timeouts = timeouts(table);
     let cache = table
         .field("cache")
-        .and_then(|value| value.word(&CacheMode::WORDS));
+        .and_then(|value| cache_plan(&value, sources));
+    let (cache, reuse) = cache.unwrap_or_default();
+    if let Some(variants) = &variants {
+        trust_in_nothing(table, cache, variants);
+    }
     let gate = gate(table, variants.as_deref());
     let system = system(table, sources);
     let parameters = parameters_of(table);
@@ -109,7 +113,8 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
         let own = variants.iter().map(|variant| &variant.system);
         let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
-        if system.is_none() && all.all(Option::is_none) {
+        let prefixed = reuse.prefix.is_some();
+        if !prefixed && system.is_none() && all.all(Option::is_none) {
             mark_of_nothing(table);
         }
     }
@@ -129,7 +134,8 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
         max_cost,
         timeouts,
         gate,
-        cache: cache.unwrap_or_default(),
+        cache,
+        reuse,
         system,
         parameters,
         prompts: prompts?,
@@ -223,6 +229,7 @@ fn variant(
         let variant = Variant {
             label: model.to_string(),
             model,
+            cache: None,
             system: None,
             parameters: Parameters::default(),
         };
@@ -258,11 +265,14 @@ fn variant_table<'a>(
         Some(value) => label(value),
         None => model.as_ref().map(ToString::to_string),
     };
+    let cache_value = table.field("cache");
+    let cache = cache_value.and_then(|value| value.word(&CacheMode::WORDS));
     let system = system(table, sources);
     let parameters = parameters_of(table);
     let variant = Variant {
         label: label?,
         model: model?,
+        cache,
         system,
         parameters,
     };
@@ -325,7 +335,7 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
     timeouts
 }
 
-fn timeout(value: &Value<'_>) -> Option<Nanos> {
+pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
     let wanted = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
     if !value.is_text() {
         let help = "write it in quotation marks, with its unit".to_owned();
@@ -360,7 +370,7 @@ pub(super) fn system(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Str
 }
 
 /// The text of a file without the line break at its end, which editors add.
-fn system_file(value: &Value<'_>, sources: &Sources<'_>) -> Option<String> {
+pub(super) fn system_file(value: &Value<'_>, sources: &Sources<'_>) -> Option<String> {
     let path = value.written(limits::PATH_CHARS)?;
     let told = |message: String| {
         value.say(Code::File, message, None);

@@ -163,6 +163,7 @@ fn variants_named(all: &[Variant], text: &str) -> Result<Vec<Variant>, SelectErr
     Ok(vec![Variant {
         label: text.to_owned(),
         model,
+        cache: None,
         system: None,
         parameters: Parameters::default(),
     }])

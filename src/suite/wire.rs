@@ -75,8 +75,8 @@ pub struct SuiteFile {
     pub max_cost: Option<Decimal>,
     /// Prompt caches: `as-is` leaves them alone, `bust` opens the system text of every trial with a
     /// number of its own, `warm` sends an untimed request before each trial, which is paid for.
-    /// Default: `as-is`.
-    pub cache: Option<CacheMode>,
+    /// Default: `as-is`. Or a table, which also says what prompts share.
+    pub cache: Option<CacheEntry>,
     /// System text of every prompt and variant that has none of its own.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
@@ -97,6 +97,31 @@ pub struct SuiteFile {
     pub prompt_files: Option<Vec<PromptFileTable>>,
 }
 
+/// `cache`: a mode, or a table.
+pub enum CacheEntry {
+    /// What is done about prompt caches.
+    Mode(CacheMode),
+    /// The same with what is shared, and how soon it is used again.
+    Table(CacheTable),
+}
+
+/// What is done about prompt caches, what prompts share, and how soon that is used again.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CacheTable {
+    /// `as-is`, `bust` or `warm`. Default: `as-is`.
+    pub mode: Option<CacheMode>,
+    /// With `warm`: trials are sent at most so long after the last use of what they share (the prefix, or
+    /// else the prompt); only where it was longer, an untimed request goes before. Default: before each.
+    pub within: Option<String>,
+    /// A text in front of every system text. `system_cache_control` marks its end.
+    #[schemars(length(min = 1))]
+    pub prefix: Option<String>,
+    /// File that holds the prefix, relative to the suite.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub prefix_file: Option<String>,
+}
+
 /// One of `models`: the id of a model, or a table.
 pub enum ModelEntry {
     /// A plain id is a variant of that name.
@@ -115,6 +140,8 @@ pub struct VariantTable {
     /// How reports call it. Default: the model's id.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub label: Option<String>,
+    /// Prompt caches, in place of what the suite says.
+    pub cache: Option<CacheMode>,
     /// System text in place of the prompt's and the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
@@ -399,6 +426,22 @@ impl JsonSchema for TableOrText {
     }
 }
 
+impl JsonSchema for CacheEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CacheEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mode = generator.subschema_for::<CacheMode>();
+        let table = generator.subschema_for::<CacheTable>();
+        json_schema!({ "anyOf": [mode, table] })
+    }
+}
+
 impl JsonSchema for CacheMark {
     fn inline_schema() -> bool {
         true
@@ -497,6 +540,7 @@ static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
         ("", "at the top of the file, above the first `[table]`"),
         ("/definitions/ParametersTable", "in `parameters`"),
         ("/definitions/PromptTable", "in one of `[[prompts]]`"),
+        ("/definitions/CacheTable", "in `cache`"),
     ] {
         let table = schema.pointer(pointer);
         let keys = table.and_then(|table| table.get("properties")?.as_object());

@@ -31,6 +31,7 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
             source: "snapshot shipped with bakeoff".to_owned(),
             date: "2025-01-01".to_owned(),
             digest: "sha256:9ad".to_owned(),
+            models: Vec::new(),
         }),
         planned_trials: trials as u64,
         plan_digest: "sha256:914a".to_owned(),

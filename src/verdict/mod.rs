@@ -4,6 +4,7 @@
 //! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
 //! in every denominator; the order of samples changes nothing.
 
+mod caching;
 mod compare;
 mod conditions;
 mod distribution;
@@ -27,6 +28,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use caching::{BreakEven, Caching, Saving};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};

@@ -11,6 +11,7 @@ use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, re
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
+use super::caching::{Caching, CachingTally};
 use super::distribution::{Distribution, Ends, Estimate};
 use super::error_groups::{ErrorGroup, ErrorGroups};
 use super::means::Means;
@@ -57,6 +58,8 @@ pub struct VariantSummary {
     pub ratios: Ratios,
     /// What its means and shares are worth, with prompts as clusters.
     pub means: Means,
+    /// What prompt caches did; absent where no answer told of them.
+    pub caching: Option<Caching>,
     /// Gaps of all answers taken together.
     pub gaps: GapFigures,
     /// Our own delay before sending, every sample, ns.
@@ -165,6 +168,7 @@ struct Side {
     label: String,
     model: ModelId,
     is_reference: bool,
+    caching: CachingTally,
     gap_histogram: Histogram<u64>,
     gaps: GapFigures,
     gap_sum_ns: u128,
@@ -198,7 +202,13 @@ impl Summaries {
             variants: suite
                 .variants
                 .iter()
-                .map(|variant| Side::new(&variant.label, &variant.model, &suite.reference))
+                .map(|variant| {
+                    let prices = manifest.prices_of(&variant.model);
+                    Side {
+                        caching: CachingTally::new(prices, prompts.len()),
+                        ..Side::new(&variant.label, &variant.model, &suite.reference)
+                    }
+                })
                 .collect(),
             prompts,
             hdr: HdrReader::default(),
@@ -220,6 +230,7 @@ impl Summaries {
         self.end = self.end.max(attempts_end.unwrap_or(sample.sent_ns));
         self.cells[variant * self.prompts.len() + prompt].add(sample);
         let side = &mut self.variants[variant];
+        side.caching.add(sample, prompt);
         side.add(sample, &mut self.hdr);
     }
 
@@ -296,6 +307,7 @@ impl Side {
             label: label.to_owned(),
             model: model.clone(),
             is_reference: label == reference,
+            caching: CachingTally::default(),
             gap_histogram: empty_histogram(),
             gaps: GapFigures::default(),
             gap_sum_ns: 0,
@@ -372,6 +384,7 @@ impl Side {
             figures,
             ratios: Ratios::default(),
             means: Means::default(),
+            caching: self.caching.finish(places),
             lag: whole.lag(places),
             delayed_ack_share: delayed_ack_share(&whole.ttft_ns),
             histograms: Histograms::of(&whole, self.gap_histogram, gaps.out_of_range),

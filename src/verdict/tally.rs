@@ -96,7 +96,7 @@ impl Counts {
 }
 
 /// Whether the sample is left out of times to a first token.
-fn is_set_aside(sample: &Sample) -> bool {
+pub(super) fn is_set_aside(sample: &Sample) -> bool {
     sample.flags.iter().any(|flag| flag.sets_aside())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, Cap, Ending, Orders, Pace, Worst};
+use bakeoff::engine::{self, Cap, Ending, Orders, Pace, Warmth, Worst};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{Listing, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
@@ -194,6 +194,7 @@ async fn carry_out(
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         looks: Vec::new(),
         cap: Some(Arc::clone(cap)),
+        warmth: Warmth::default(),
         suite,
     };
     let (events, mut told) = mpsc::channel(1_024);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::order::OrderTest;
 use super::*;
 use crate::record::Outcome;
-use crate::suite::CacheMode;
+use crate::suite::{CacheMode, Reuse};
 
 fn warm(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     Suite {
@@ -139,4 +139,88 @@ fn every_trial_has_its_nonce() {
     let (one, other) = (nonces("run-1"), nonces("run-2"));
     assert!(one.is_disjoint(&other));
     assert_eq!(one, nonces("run-1"));
+}
+
+#[test]
+fn what_was_used_in_time_is_not_warmed_again() {
+    // Warm within a second: answers of 300 ms follow each other, so that a prefix for all prompts is warmed
+    // once and kept warm by its uses; without a prefix each prompt is warmed by itself.
+    let asked = |prefix: Option<&str>, within_ms: u64| {
+        let suite = Suite {
+            reuse: Reuse {
+                prefix: prefix.map(str::to_owned),
+                within_ns: Some(Nanos::from_millis(within_ms)),
+            },
+            ..warm(3, 2, 2)
+        };
+        let told = carry_out(orders(suite), |_| Reply::answer(290));
+        assert_eq!(told.samples().len(), 12);
+        told.fake.asked()
+    };
+    let untimed = |asked: &[Asked]| asked.iter().filter(|one| one.attempt == 0).count();
+    assert_eq!(untimed(&asked(Some("Handbook."), 1_000)), 2);
+    // A use is over 300 ms after it was sent: what is trusted for less is warmed each time.
+    assert_eq!(untimed(&asked(Some("Handbook."), 299)), 12);
+    assert_eq!(untimed(&asked(None, 60_000)), 6);
+    assert_eq!(untimed(&asked(None, 1)), 12);
+    // Every request begins with the prefix, but for the warm-up: it must not fill the cache.
+    for one in asked(Some("Handbook."), 1_000) {
+        let system = one.system.as_deref();
+        assert_eq!(system, one.prompt.map(|_| "Handbook."), "{one:?}");
+    }
+}
+
+#[test]
+fn no_trial_of_a_warm_prefix_is_late() {
+    // At every pace: what a trial shares was used, or warmed for it, as shortly before as the suite says.
+    // A failed use keeps nothing warm.
+    for (per_minute, within_ms) in [(600, 400), (60, 1_500), (20, 5_000), (6, 9_000)] {
+        let within = Nanos::from_millis(within_ms);
+        let suite = Suite {
+            reuse: Reuse {
+                prefix: Some("Handbook.".to_owned()),
+                within_ns: Some(within),
+            },
+            max_attempts: 1,
+            warmup: 0,
+            ..warm(4, 1, 4)
+        };
+        let told = carry_out(under_requests(per_minute, suite), |asked| {
+            match (asked.attempt, asked.prompt) {
+                (1, Some(2)) => Reply::refusal(500),
+                _ => Reply::answer(120),
+            }
+        });
+        let mut last = None;
+        for one in told.fake.asked() {
+            let failed = (one.attempt, one.prompt) == (1, Some(2));
+            let since = |last: Nanos| one.at.since(last) <= within;
+            assert!(
+                one.attempt == 0 || last.is_some_and(since),
+                "{per_minute}: {one:?}"
+            );
+            if !failed {
+                last = Some(one.at);
+            }
+        }
+    }
+}
+
+#[test]
+fn variants_have_modes_of_their_own() {
+    // Cold, warm and as it comes beside each other: each trial gets what its variant says.
+    let mut suite = suite(2, 3, 1);
+    suite.variants[0].cache = Some(CacheMode::Bust);
+    suite.variants[1].cache = Some(CacheMode::Warm);
+    let told = carry_out(orders(suite), |_| Reply::answer(10));
+    let trials = told.fake.asked().into_iter();
+    let trials: Vec<Asked> = trials.filter(|asked| asked.prompt.is_some()).collect();
+    let of = |variant, attempt| {
+        let like = |asked: &&Asked| (asked.variant, asked.attempt) == (variant, attempt);
+        let systems = trials.iter().filter(like).map(|asked| asked.system.clone());
+        systems.collect::<Vec<_>>()
+    };
+    assert!(of(0, 1).iter().all(Option::is_some) && of(0, 0).is_empty());
+    assert_eq!((of(1, 0), of(1, 1)), (vec![None; 2], vec![None; 2]));
+    assert_eq!((of(2, 0), of(2, 1)), (vec![], vec![None; 2]));
 }

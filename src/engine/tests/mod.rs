@@ -44,6 +44,7 @@ fn orders(suite: Suite) -> Orders {
         looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         cap: None,
+        warmth: super::Warmth::default(),
         suite,
     }
 }

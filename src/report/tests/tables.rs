@@ -154,6 +154,20 @@ fn comparison_csv_of_a_small_run() {
     ratio_completion_tokens_mean: 1.000 | 1.000
     ratio_cost_mean: 1.000 | 2.500
     completed_share: 1.000 | 1.000
+    cache_told: 8 | 6
+    cache_hits: 0 | 0
+    cache_hit_share: 0.000 | 0.000
+    cache_read_share: 0.000 | 0.000
+    cache_saved_usd_n: 0 | 0
+    cache_saved_usd_total:  |
+    cache_saved_usd_mean:  |
+    cache_without_usd_total:  |
+    cache_break_even_reuses:  |
+    cache_hit_ttft_n: 0 | 0
+    cache_hit_ttft_p50_ms:  |
+    cache_miss_ttft_n: 7 | 6
+    cache_miss_ttft_p50_ms: 424.000 | 206.000
+    ratio_cache_hit_ttft_p50:  |
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -242,6 +256,14 @@ fn comparison_csv_of_a_small_run() {
     market_usd_mean_upper: 0.0005 |
     completed_share_lower: 0.012 | 0.012
     completed_share_upper: 1.000 | 1.000
+    cache_hit_share_lower: 0.000 | 0.000
+    cache_hit_share_upper: 0.988 | 0.988
+    cache_saved_usd_mean_lower:  |
+    cache_saved_usd_mean_upper:  |
+    cache_hit_ttft_p50_ms_lower:  |
+    cache_hit_ttft_p50_ms_upper:  |
+    cache_miss_ttft_p50_ms_lower: 400.000 | 201.000
+    cache_miss_ttft_p50_ms_upper: 442.000 | 211.000
     ");
 }
 
@@ -374,8 +396,18 @@ fn the_comparison_as_json() {
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
           "completed_share": 1.0,
+          "cache_told": 2,
+          "cache_hits": 0,
+          "cache_hit_share": 0.0,
+          "cache_read_share": 0.0,
+          "cache_saved_usd_n": 0,
+          "cache_hit_ttft_n": 0,
+          "cache_miss_ttft_n": 2,
+          "cache_miss_ttft_p50_ms": 100.5,
           "completed_share_lower": 0.0,
           "completed_share_upper": 1.0,
+          "cache_hit_share_lower": 0.0,
+          "cache_hit_share_upper": 1.0,
           "thin": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
@@ -393,7 +425,8 @@ fn the_comparison_as_json() {
             "ratio_ttft_p50",
             "ratio_ttfa_p50",
             "ratio_latency_p50",
-            "ratio_output_rate_p50"
+            "ratio_output_rate_p50",
+            "cache_miss_ttft_p50_ms"
           ]
         }
       ],

@@ -364,3 +364,61 @@ fn caches_that_spoil_a_comparison_are_told() {
     );
     assert!(method);
 }
+
+#[test]
+fn caching_is_told_where_it_plays_a_part() {
+    // Not of runs without caches; of the variants that read something; of all where the suite asks for it,
+    // also on the terminal. Hits and misses have a column each, and what nobody told has no figure.
+    let run = |cache: CacheMode| {
+        let mut run = manifest(&["a/x", "b/y"], &["p", "q"], 4);
+        run.suite.cache = cache;
+        run
+    };
+    let samples = |run: &Manifest, read: u64| -> Vec<Sample> {
+        (0..16)
+            .map(|trial| {
+                let mut sample = answered(run, trial, 100 + trial);
+                let usage = sample.usage.as_mut().unwrap();
+                let hit = sample.variant == "a/x" && sample.repetition > 1;
+                usage.cached_tokens = Some(if hit { read } else { 0 });
+                sample
+            })
+            .collect()
+    };
+    let style = Style {
+        colour: false,
+        width: 200,
+    };
+    let told = |cache, read| {
+        let run = run(cache);
+        let report = super::read(&run, &samples(&run, read));
+        let page = written(&report, Format::Markdown);
+        let section = page.split("## Prompt caches\n").nth(1);
+        let section = section.map(|text| text.split("\n## ").next().unwrap().to_owned());
+        (section, report.terminal(style).contains("Prompt caches\n"))
+    };
+    assert_eq!(told(CacheMode::AsIs, 0), (None, false));
+    let (section, on_screen) = told(CacheMode::AsIs, 40);
+    let section = section.unwrap();
+    assert!(
+        section.contains("| a/x (reference) | 8 | 75.0 %"),
+        "{section}"
+    );
+    assert!(!section.contains("b/y") && !on_screen, "{section}");
+    assert!(
+        section.contains("what caching saved is not known"),
+        "{section}"
+    );
+    assert!(
+        !section.contains("saved/request") && !section.contains("tokens written"),
+        "{section}"
+    );
+    let (section, on_screen) = told(CacheMode::Bust, 0);
+    let section = section.unwrap();
+    assert!(
+        section.contains(
+            "b/y: nothing was read from a cache, and of writing the server does not tell"
+        )
+    );
+    assert!(on_screen);
+}

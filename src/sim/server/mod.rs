@@ -392,7 +392,7 @@ fn scripted(shared: &Shared, request: &ChatRequest, key: u64, arrival: Nanos) ->
             return Err(Refused::over_budget(spent, budget));
         }
         let ordinal = state.ordinal(request.digest);
-        let cache = state.look_up(&model, request);
+        let cache = state.look_up(&model, request, arrival);
         Ok(Moment {
             ordinal,
             salt: shared.salt,

@@ -203,3 +203,52 @@ proptest! {
         prop_assert!(suite.prompts.iter().all(|p| p.weight.to_bits() == weight.to_bits()));
     }
 }
+
+#[test]
+fn a_shared_prefix_opens_every_prompt() {
+    // Whatever system text a prompt or a variant has, the prefix stands before it, in one text; a mark ends
+    // the prefix, so that what differs behind it is not marked with it. Other prefixes are other prompts.
+    let text = "name = \"x\"\nmodels = [\"m\", { model = \"m\", label = \"own\", system = \"Think.\", cache = \"bust\" }]\n\
+                cache = { mode = \"warm\", within = \"90s\", prefix = \"Handbook.\" }\n\
+                [[prompts]]\nid = \"a\"\nuser = \"Why?\"";
+    let suite = parse_suite(text).unwrap();
+    assert_eq!(
+        suite.reuse.within_ns,
+        Some(crate::units::Nanos::from_millis(90_000))
+    );
+    let modes = suite.variants.iter().map(|variant| suite.cache_of(variant));
+    assert_eq!(
+        modes.collect::<Vec<_>>(),
+        [CacheMode::Warm, CacheMode::Bust]
+    );
+    let opening = |suite: &Suite, variant: usize| -> Vec<(String, bool)> {
+        let messages = suite.messages_of(&suite.prompts[0], &suite.variants[variant]);
+        let system = messages.into_iter().filter(|one| one.role == Role::System);
+        system
+            .map(|one| (one.content, one.cache_control.is_some()))
+            .collect()
+    };
+    assert_eq!(opening(&suite, 0), [("Handbook.".to_owned(), false)]);
+    assert_eq!(
+        opening(&suite, 1),
+        [("Handbook.\n\nThink.".to_owned(), false)]
+    );
+    let marked = format!(
+        "{}\n[parameters]\nsystem_cache_control = \"ephemeral\"",
+        &text[..text.find("[[").unwrap()]
+    );
+    let marked = parse_suite(&format!("{marked}\n{}", &text[text.find("[[").unwrap()..])).unwrap();
+    assert_eq!(opening(&marked, 0), [("Handbook.".to_owned(), true)]);
+    assert_eq!(
+        opening(&marked, 1),
+        [("Handbook.".to_owned(), true), ("Think.".to_owned(), false)]
+    );
+    let other = parse_suite(&text.replace("Handbook", "Guide")).unwrap();
+    assert_ne!(
+        prompt_canonical(&suite, &suite.prompts[0]),
+        prompt_canonical(&other, &other.prompts[0])
+    );
+    // Read back from a manifest it is the same suite.
+    let stored = serde_json::to_string(&suite).unwrap();
+    assert_eq!(serde_json::from_str::<Suite>(&stored).unwrap(), suite);
+}

@@ -83,8 +83,8 @@ fn shared_caches(evidence: &Evidence) -> Vec<String> {
         for other in &evidence.variants[place + 1..] {
             if variant.model == other.model && (hits(variant) || hits(other)) {
                 notes.push(format!(
-                    "{} and {} ask one model at the same moments and share its prompt cache: a hit of one may \
-                     be the other's doing. `cache = \"bust\"` in the suite keeps them apart.",
+                    "{} and {} ask one model at the same moments and share its prompt cache, unless \
+                     `cache = \"bust\"` keeps one of them apart: a hit of one may be the other's doing.",
                     variant.label, other.label
                 ));
             }

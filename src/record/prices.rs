@@ -1,0 +1,114 @@
+//! List prices as a run's manifest keeps them.
+//!
+//! Owns their stored form. Must not know where a list came from. Invariant: what was read from a list
+//! comes back as it was, so that a cost can be reckoned again from the records alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Prices, Rates, Tier};
+use crate::units::{ModelId, Usd};
+
+/// What one model's tokens cost when the run began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelPrices {
+    /// The model asked for.
+    pub model: ModelId,
+    /// By the size of the prompt, ascending, the first from 0 tokens.
+    pub tiers: Vec<PriceTier>,
+}
+
+/// USD per token of requests of a certain size; absent: not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceTier {
+    /// The smallest prompt, in tokens, that pays these prices.
+    pub from_prompt_tokens: u64,
+    /// A prompt token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_usd: Option<Usd>,
+    /// A completion token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_usd: Option<Usd>,
+    /// A prompt token read from the prompt cache; absent: as input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache; absent: as input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_usd: Option<Usd>,
+}
+
+impl ModelPrices {
+    /// The prices of a model, to be stored.
+    pub fn new(model: ModelId, prices: &Prices) -> Self {
+        let tier = |tier: &Tier| PriceTier {
+            from_prompt_tokens: tier.from_prompt_tokens,
+            input_usd: tier.rates.input,
+            output_usd: tier.rates.output,
+            cache_read_usd: tier.rates.cache_read,
+            cache_write_usd: tier.rates.cache_write,
+        };
+        Self {
+            model,
+            tiers: prices.tiers().iter().map(tier).collect(),
+        }
+    }
+
+    /// The prices; `None` where the stored tiers are no price list: somebody wrote them by hand.
+    pub fn prices(&self) -> Option<Prices> {
+        let tier = |tier: &PriceTier| Tier {
+            from_prompt_tokens: tier.from_prompt_tokens,
+            rates: Rates {
+                input: tier.input_usd,
+                output: tier.output_usd,
+                cache_read: tier.cache_read_usd,
+                cache_write: tier.cache_write_usd,
+            },
+        };
+        Prices::tiered(self.tiers.iter().map(tier).collect()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_rate() -> impl Strategy<Value = Option<Usd>> {
+        prop::option::of((0_i64..1_000_000_000).prop_map(|pico| Usd(i128::from(pico))))
+    }
+
+    proptest! {
+        // A report that is made later must find the very prices that the run was reckoned by.
+        #[test]
+        fn prices_survive_the_manifest(
+            boundaries in prop::collection::btree_set(1_u64..1_000_000, 0..4),
+            rates in prop::collection::vec([any_rate(), any_rate(), any_rate(), any_rate()], 5),
+        ) {
+            let from = std::iter::once(0).chain(boundaries);
+            let tiers = from.zip(rates).map(|(from_prompt_tokens, rates)| Tier {
+                from_prompt_tokens,
+                rates: Rates {
+                    input: rates[0],
+                    output: rates[1],
+                    cache_read: rates[2],
+                    cache_write: rates[3],
+                },
+            });
+            let prices = Prices::tiered(tiers.collect()).unwrap();
+            let stored = ModelPrices::new("a/b".parse().unwrap(), &prices);
+            let text = serde_json::to_string(&stored).unwrap();
+            let read: ModelPrices = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(read.prices(), Some(prices));
+        }
+    }
+
+    #[test]
+    fn tiers_that_are_no_list_are_no_prices() {
+        // A manifest may have been edited: better no figure than a wrong one.
+        let stored = ModelPrices {
+            model: "a/b".parse().unwrap(),
+            tiers: Vec::new(),
+        };
+        assert_eq!(stored.prices(), None);
+    }
+}

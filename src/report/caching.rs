@@ -1,0 +1,249 @@
+//! Prompt caches as a report tells of them: a table, and what it means in money.
+//!
+//! Owns the columns and sentences of caching, and when they are told. Must not know how the figures came
+//! about. Invariant: what a server does not tell is not told here; hits and misses stand apart.
+
+use crate::record::Manifest;
+use crate::stats::interval::Interval;
+use crate::stats::quantile::Percentile;
+use crate::suite::CacheTtl;
+use crate::units::Usd;
+use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
+
+use super::figure::{Cell, Figure};
+use super::table::{Row, Table};
+
+/// What a report tells of prompt caches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CachingTold {
+    /// Whether the suite speaks of caches: then all its variants are told of, else those alone of which a
+    /// server told something read or written.
+    pub asked: bool,
+    /// One row per variant.
+    pub table: Table,
+    /// For each of them what caching came to, in a sentence or two.
+    pub told: Vec<String>,
+    /// What the words mean, and what is left out.
+    pub reading: Vec<String>,
+}
+
+/// Of a run; `None` where caches played no part: the suite says nothing of them and no server told of
+/// tokens read or written.
+pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<CachingTold> {
+    let asked = manifest.suite.speaks_of_caches();
+    let told = |variant: &&VariantSummary| {
+        let caching = variant.caching.as_ref();
+        asked || caching.is_some_and(Caching::took_part)
+    };
+    let variants: Vec<&VariantSummary> = summary.variants.iter().filter(told).collect();
+    if variants.is_empty() {
+        return None;
+    }
+    Some(CachingTold {
+        asked,
+        table: table(&variants),
+        told: variants
+            .iter()
+            .map(|variant| sentence(variant) + &warming(manifest, &variant.label))
+            .collect(),
+        reading: reading(manifest, &variants),
+    })
+}
+
+/// The columns of caching, of a variant whose servers told of it or did not.
+pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
+    let count = |count: Option<u128>| count.map_or(Figure::Absent, Figure::Count);
+    let told = caching.map(|all| u128::from(all.told));
+    row.put_figure("cache_told", count(Some(told.unwrap_or(0))));
+    let hits = caching.map(|all| u128::from(all.hits));
+    row.put_figure("cache_hits", count(hits));
+    let hit_share = caching.and_then(|all| all.hit_share);
+    let share = |share| Figure::from_option(Some(share), Figure::Share);
+    row.put("cache_hit_share", Cell::bounded(hit_share, share));
+    let read_share = caching.and_then(|all| all.read_share);
+    let read_share = Figure::from_option(read_share, Figure::Share);
+    row.put_figure("cache_read_share", read_share);
+    put_saving(row, caching.and_then(|all| all.saving.as_ref()));
+    let reuses = match caching.and_then(|all| all.break_even) {
+        Some(BreakEven::Reuses(reuses)) => Some(u128::from(reuses)),
+        Some(BreakEven::NoPremium) => Some(0),
+        Some(BreakEven::Never) | None => None,
+    };
+    row.put_figure("cache_break_even_reuses", count(reuses));
+    put_median(
+        row,
+        "cache_hit_ttft",
+        caching.and_then(|all| all.hit_ttft_ns.as_ref()),
+    );
+    put_median(
+        row,
+        "cache_miss_ttft",
+        caching.and_then(|all| all.miss_ttft_ns.as_ref()),
+    );
+    let ratio = caching.and_then(Caching::ttft_ratio);
+    let ratio_of = |ratio| Figure::from_option(Some(ratio), Figure::Ratio);
+    row.put("ratio_cache_hit_ttft_p50", Cell::estimate(ratio, ratio_of));
+}
+
+fn put_saving(row: &mut Row, saving: Option<&Saving>) {
+    let money = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
+    let n = saving.map_or(0, |saving| u128::from(saving.n));
+    row.put_figure("cache_saved_usd_n", Figure::Count(n));
+    let total = money(saving.map(Saving::saved));
+    row.put_figure("cache_saved_usd_total", total);
+    let mean = money(saving.map(Saving::mean));
+    let interval = saving.map(|saving| saving.per_request);
+    let interval = interval.unwrap_or(Interval::NONE);
+    let mean = Cell::within(mean, interval, Figure::from_usd);
+    row.put("cache_saved_usd_mean", mean);
+    row.put_figure(
+        "cache_without_usd_total",
+        money(saving.map(|saving| saving.without)),
+    );
+}
+
+fn put_median(row: &mut Row, name: &'static str, spans: Option<&Distribution>) {
+    let n = spans.map_or(0, |spans| u128::from(spans.n));
+    row.put_figure(format!("{name}_n"), Figure::Count(n));
+    let median = spans.and_then(|spans| spans.percentile(Percentile::P50));
+    let median = Cell::bounded(median, Figure::from_ns);
+    row.put(format!("{name}_p50_ms"), median);
+}
+
+fn table(variants: &[&VariantSummary]) -> Table {
+    Table::from_rows(variants.iter().map(|variant| {
+        let mut row = Row::default();
+        let label = Figure::Label(variant.label.clone(), variant.is_reference);
+        row.put_figure("variant", label);
+        let caching = variant.caching.as_ref();
+        put(&mut row, caching);
+        let tokens = |count: Option<u128>| count.map_or(Figure::Absent, Figure::Count);
+        row.put_figure("read", tokens(caching.and_then(|all| all.read)));
+        row.put_figure("written", tokens(caching.and_then(|all| all.written)));
+        row.show("variant", "variant", 0);
+        row.show("cache_told", "told", 5);
+        row.show_within("cache_hit_share", "hits", 0, 6);
+        row.show("cache_read_share", "of prompt tokens", 4);
+        row.show_within("cache_saved_usd_mean", "saved/request", 0, 7);
+        row.show("cache_break_even_reuses", "pays from reuse", 3);
+        row.show_within("cache_hit_ttft_p50_ms", "TTFT p50 of hits", 1, 8);
+        row.show("cache_hit_ttft_n", "hits timed", 9);
+        row.show_within("cache_miss_ttft_p50_ms", "TTFT p50 of misses", 1, 8);
+        row.show("cache_miss_ttft_n", "misses timed", 9);
+        row.show("ratio_cache_hit_ttft_p50", "hits/misses", 2);
+        row.show("read", "tokens read", 2);
+        row.show("written", "tokens written", 2);
+        row
+    }))
+}
+
+/// What caching came to for a variant: `a/b: caching saved $0.0030 of $0.0100 by list price (30.0 %), ...`.
+fn sentence(variant: &VariantSummary) -> String {
+    let label = &variant.label;
+    let Some(caching) = &variant.caching else {
+        return format!("{label}: no answer told of a prompt cache.");
+    };
+    if !caching.took_part() {
+        let told = caching.told;
+        let written = match caching.written {
+            Some(_) => " or written to it",
+            None => ", and of writing the server does not tell",
+        };
+        return format!("{label}: nothing was read from a cache{written}, n {told}.");
+    }
+    let Some(saving) = &caching.saving else {
+        return format!(
+            "{label}: what caching saved is not known: no answer has both its counts of tokens and a \
+             price in the run's records."
+        );
+    };
+    let saved = saving.saved();
+    let verb = if saved < Usd::ZERO { "lost" } else { "saved" };
+    let share = saving.share().map_or_else(String::new, |share| {
+        format!(" ({:.1} %)", share.abs() * 100.0)
+    });
+    let mut sentence = format!(
+        "{label}: caching {verb} {}{share}: {} by list price against {} for the same tokens without \
+         caches, n {}.",
+        Figure::Money(Usd(saved.0.abs())).shown(),
+        Figure::Money(saving.with).shown(),
+        Figure::Money(saving.without).shown(),
+        saving.n,
+    );
+    if let Some(break_even) = caching.break_even {
+        sentence.push(' ');
+        sentence.push_str(&pays(break_even));
+    }
+    sentence
+}
+
+/// What was paid beside the samples to warm the variant's caches, where that was kept.
+fn warming(manifest: &Manifest, label: &str) -> String {
+    let Some(warming) = manifest.warming.iter().find(|one| one.variant == label) else {
+        return String::new();
+    };
+    let requests = match warming.requests {
+        1 => "1 untimed request".to_owned(),
+        requests => format!("{requests} untimed requests"),
+    };
+    let unknown = match warming.unknown {
+        0 => String::new(),
+        unknown => format!(", the cost of {unknown} of them not known"),
+    };
+    let spent = Figure::Money(warming.spent_usd).shown();
+    format!(" Warming its caches cost {spent} beside that: {requests}{unknown}.")
+}
+
+fn pays(break_even: BreakEven) -> String {
+    match break_even {
+        BreakEven::Reuses(1) => {
+            "What is written has paid for itself once it was read 1 time.".to_owned()
+        }
+        BreakEven::Reuses(reuses) => {
+            format!("What is written has paid for itself once it was read {reuses} times.")
+        }
+        BreakEven::NoPremium => {
+            "Writing costs no more than not writing: there is nothing to make up for.".to_owned()
+        }
+        BreakEven::Never => {
+            "Writing costs more and reading no less: no number of reuses pays.".to_owned()
+        }
+    }
+}
+
+/// What the words mean, and what the figures leave out.
+fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
+    let mut reading = vec![
+        "hits: samples of which the server says that prompt tokens were read from a cache, over those of \
+         which it says either way. Times of hits and of misses stand apart; they may be of different \
+         prompts. Samples set aside are in neither."
+            .to_owned(),
+    ];
+    let priced = variants.iter().any(|variant| {
+        let caching = variant.caching.as_ref();
+        caching.is_some_and(|caching| caching.saving.is_some())
+    });
+    if let Some(prices) = manifest.prices.as_ref().filter(|_| priced) {
+        reading.push(format!(
+            "saved: list prices of {} on the tokens as they were told, against every prompt token at the \
+             input price; below 0: lost. pays from reuse: how often what was written must be read, while \
+             the cache keeps it, until its discount makes up for what writing cost.",
+            prices.date
+        ));
+    }
+    if manifest.suite.warmed_variants().next().is_some() {
+        reading.push(
+            "The untimed requests that warm the caches are in no figure: what they cost is not taken off what \
+             was saved."
+                .to_owned(),
+        );
+    }
+    if manifest.suite.marks_for(CacheTtl::Hour) {
+        reading.push(
+            "Marks of an hour are reckoned at the list's one price of writing, which is that of the cache of \
+             minutes: the provider may charge more."
+                .to_owned(),
+        );
+    }
+    reading
+}
