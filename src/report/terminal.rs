@@ -106,7 +106,7 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
     screen
 }
 
-/// Every judgement with what to know beside it, then the limits.
+/// Every judgement with what to know beside it, then the limits and the lengths of outputs.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
     let mut read: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
@@ -131,6 +131,17 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         screen.push('\n');
         push_line(screen, style, BOLD, "Limits");
         push_table(screen, &verdicts.limits, style);
+    }
+    let outputs = &verdicts.outputs;
+    if !outputs.told.is_empty() {
+        screen.push('\n');
+        push_line(screen, style, BOLD, "Output tokens");
+    }
+    for line in &outputs.told {
+        push_line(screen, style, "", &text::one_line(line));
+    }
+    for note in &outputs.notes {
+        push_line(screen, style, DIM, note);
     }
 }
 
