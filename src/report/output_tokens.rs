@@ -182,7 +182,7 @@ fn of_hidden(name: &str, output: Output) -> Option<String> {
     }
     let spent = match output.hidden_tokens {
         0 => "how many tokens it took is not told".to_owned(),
-        tokens => format!("it took {tokens} output tokens"),
+        tokens => format!("by the count of its server it took {tokens} output tokens"),
     };
     Some(format!(
         "Hidden reasoning of {name}: in {} of {} answers it was hidden, summarised or encrypted; {spent}.",

@@ -61,7 +61,7 @@ fn told(change: OutputChange) -> String {
 #[test]
 fn hidden_reasoning_is_named() {
     // The bill rose and the answers did not: whoever pays must read why.
-    insta::assert_snapshot!(told(reasoning()), @"");
+    insta::assert_snapshot!(told(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). The token limit ended 3 answers of new and 0 of old, which would have been longer.");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_model_before_and_after() {
     change.candidate_output.cut = 0;
     change.request_cost = ratio(0.98, (0.9, 1.07));
     change.prompts.truncate(1);
-    insta::assert_snapshot!(told(change), @"");
+    insta::assert_snapshot!(told(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. By list price a request, its prompt included, is not shown to cost more or less: 0.98x (0.90–1.07).");
 }
 
 #[test]
@@ -138,5 +138,25 @@ fn every_format_tells_it() {
     let page = written(&report, Format::Markdown);
     let section = page.split("## Output tokens").nth(1).unwrap();
     let section = section.split("## What went wrong").next().unwrap();
-    insta::assert_snapshot!(section, @"");
+    insta::assert_snapshot!(section, @"
+
+
+    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). The token limit ended 3 answers of new and 0 of old, which would have been longer.
+    - Models count tokens with tokenizers of their own: the characters of the answer compare across models, output tokens are what is paid.
+    - Ratios are candidate over reference: geometric means over prompts of the ratio of mean counts, in brackets 95 % intervals (Student's t, prompts as units). They are not corrected for their number, and fail nothing.
+
+    | candidate | output tokens | without reasoning | characters | cost of a request | prompts |
+    | --- | ---: | ---: | ---: | ---: | ---: |
+    | new | 1.62x (1.50–1.75) | 1.01x (0.95–1.08) | 1.02x (0.97–1.07) | 2.50x (2.40–2.60) | 20 |
+
+    <details><summary>Output tokens on each prompt</summary>
+
+    | candidate | prompt | output tokens |
+    | --- | --- | ---: |
+    | new | long | 3.10x |
+    | new | sum | 0.50x |
+    | new | greet | 1.05x |
+
+    </details>
+    ");
 }
