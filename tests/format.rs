@@ -410,6 +410,7 @@ fn ledger_line(status: Status) -> LedgerLine {
             market_usd: usd,
         }],
         kept_usd: usd,
+        cap_usd: usd,
         estimate_usd: usd,
     }
 }
