@@ -316,6 +316,7 @@ fn sample() -> Sample {
         finish_reason: Some("stop".to_owned()),
         cost_usd: usd,
         billed_usd: usd,
+        surcharge_usd: usd,
         market_usd: usd,
         provider: Some("p".to_owned()),
         provider_attempts: Some(1),

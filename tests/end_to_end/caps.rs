@@ -105,7 +105,10 @@ fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
     home.bakeoff(call).run();
     let ledger = home.read("reports/ledger.jsonl");
     let home = home
-        .with("reports/ledger.jsonl", &format!("{{\"version\":1,\n{ledger}"))
+        .with(
+            "reports/ledger.jsonl",
+            &format!("{{\"version\":1,\n{ledger}"),
+        )
         .with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$5\"\n");
     home.bakeoff(call)
         .exits(2)

@@ -580,3 +580,32 @@ fn the_course_of_a_run_is_told() {
     let nobody = interleaved(&evidence, "nobody", &Gate::default());
     assert!(nobody.comparisons.is_empty() && nobody.notes.len() == 1);
 }
+
+#[test]
+fn the_prompts_that_are_needed_for_completed_are_enough() {
+    // Nothing failed, and too few answers to say that little can: as many as are told make it `ok` by the rule
+    // that judges, and one repetition of one prompt less would leave the interval open.
+    let completed = |prompts: usize, repetitions: usize| {
+        let evidence = run((2, prompts, repetitions), |one, _, _, _| one);
+        let judgement = interleaved(&evidence, "a", &Gate::default());
+        let mut all = judgement.comparisons.into_iter();
+        all.find(|one| one.metric == Metric::Completed).unwrap()
+    };
+    for repetitions in [1, 3] {
+        let few = completed(8, repetitions);
+        assert_eq!(few.verdict, Verdict::Inconclusive);
+        let needed = few.needed.unwrap();
+        assert_eq!(needed.repetitions, repetitions as u64);
+        let prompts = usize::try_from(needed.prompts).unwrap();
+        assert!((20..400).contains(&(prompts * repetitions)), "{needed:?}");
+        assert_eq!(completed(prompts, repetitions).verdict, Verdict::Ok);
+        let lower = |prompts| {
+            completed(prompts, repetitions)
+                .effect
+                .unwrap()
+                .interval
+                .lower
+        };
+        assert!(lower(prompts).unwrap() > -0.05 && lower(prompts - 1).unwrap() <= -0.05);
+    }
+}
