@@ -235,3 +235,39 @@ fn a_list_that_is_wrong_is_told_by_model() {
         assert!(line.contains("+11.1 %"), "{line}");
     }
 }
+
+#[test]
+fn a_model_that_writes_more_is_told_before_and_after() {
+    // Twice the words behind the same label: `compare` says so in words and in JSON, and fails nothing by it.
+    let prompts: String = (0..8)
+        .map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Say {n}\"\n"))
+        .collect();
+    let suite = |words: u32| {
+        format!(
+            "name = \"writer\"\nendpoint = \"sim\"\nrepetitions = 2\nwarmup = 0\n\
+             models = [{{ label = \"writer\", model = \"sim/constant-2ms-1ms-{words}\" }}]\n{prompts}"
+        )
+    };
+    let home = Home::new()
+        .with("short.toml", &suite(10))
+        .with("long.toml", &suite(20));
+    home.bakeoff("run short.toml --quiet --salt 1 --output before")
+        .run();
+    home.bakeoff("run long.toml --quiet --salt 1 --output after")
+        .run();
+    let call = "compare before/writer/latest after/writer/latest --changed model --format";
+    let json = home.bakeoff(&format!("{call} json")).run();
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    let outputs = &json["output_tokens"];
+    assert_eq!(outputs["models"][0]["output_tokens"], 2.0, "{outputs}");
+    assert_eq!(outputs["prompts"].as_array().unwrap().len(), 8);
+    let told = outputs["told"][0].as_str().unwrap();
+    let expected = "writer (sim/constant-2ms-1ms-20) writes more output tokens: 2.00x (2.00–2.00) those of \
+                    writer (sim/constant-2ms-1ms-10) before, on 8 prompts.";
+    assert!(told.starts_with(expected), "{told}");
+    for format in ["terminal", "markdown"] {
+        home.bakeoff(&format!("{call} {format}"))
+            .says("writes more output tokens")
+            .run();
+    }
+}
