@@ -53,7 +53,7 @@ impl Fraction {
     }
 }
 
-/// Numbers that look random, the same in every run (SplitMix64, Steele and others 2014).
+/// Numbers that look random, the same in every run (`SplitMix64`, Steele and others 2014).
 struct Draw(u64);
 
 impl Draw {
@@ -137,8 +137,8 @@ impl Listed {
     fn cost(&self, counts: &TokenCounts, read: &[Vec<Fraction>; 4]) -> Fraction {
         let at = |kind: usize| {
             let reached = self.0[kind].iter().zip(&read[kind]);
-            let reached = reached.filter(|((from, _), _)| *from <= counts.prompt);
-            reached.last().map(|(_, price)| *price)
+            let mut reached = reached.filter(|((from, _), _)| *from <= counts.prompt);
+            reached.next_back().map(|(_, price)| *price)
         };
         let input = at(0).unwrap();
         let fresh = counts.prompt - counts.cached - counts.cache_write;

@@ -77,11 +77,11 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn sizing<'s>(
-    suite: &'s Suite,
+fn sizing(
+    suite: &Suite,
     (aim, noise, source): (Aim, Noise, NoiseSource),
     (cost, catalog): (WorstCost, Catalog),
-) -> Sizing<'s> {
+) -> Sizing<'_> {
     let power = verdict::power(suite, noise);
     let worth = power.prompts;
     let now = (worth, u64::from(suite.repetitions));

@@ -47,6 +47,10 @@ pub struct VariantEvidence {
 
 /// What of one sample can bear on a verdict. Spans are those of the sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about one answer; none excludes another"
+)]
 pub struct Observation {
     /// Round, from 1.
     pub round: u32,

@@ -239,9 +239,8 @@ fn a_list_that_is_wrong_is_told_by_model() {
 #[test]
 fn a_model_that_writes_more_is_told_before_and_after() {
     // Twice the words behind the same label: `compare` says so in words and in JSON, and fails nothing by it.
-    let prompts: String = (0..8)
-        .map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Say {n}\"\n"))
-        .collect();
+    let prompts = (0..8).map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Say {n}\"\n"));
+    let prompts = prompts.collect::<Vec<_>>().concat();
     let suite = |words: u32| {
         format!(
             "name = \"writer\"\nendpoint = \"sim\"\nrepetitions = 2\nwarmup = 0\n\

@@ -8,13 +8,13 @@ use crate::suite::Gate;
 use crate::verdict::fixture::{judgement, manifest};
 use crate::verdict::{RunSummary, Summaries};
 
-fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> Option<Change> {
-    Some(Change {
+fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> Change {
+    Change {
         ratio,
         interval: Interval::new(lower, upper),
         prompts: 20,
         beyond_noise: lower > 1.0 || upper < 1.0,
-    })
+    }
 }
 
 /// 200 answers a side; the candidate reasons where nobody sees it, and answers no longer than the reference.
@@ -31,11 +31,11 @@ fn reasoning() -> OutputChange {
         situation: Situation::Interleaved,
         candidate: ("new".to_owned(), "b/y".parse().unwrap()),
         reference: ("old".to_owned(), "a/x".parse().unwrap()),
-        tokens: ratio(1.62, (1.5, 1.75)),
-        visible_tokens: ratio(1.01, (0.95, 1.08)),
-        answer_chars: ratio(1.02, (0.97, 1.07)),
+        tokens: Some(ratio(1.62, (1.5, 1.75))),
+        visible_tokens: Some(ratio(1.01, (0.95, 1.08))),
+        answer_chars: Some(ratio(1.02, (0.97, 1.07))),
         reasoning_tokens: None,
-        request_cost: ratio(2.5, (2.4, 2.6)),
+        request_cost: Some(ratio(2.5, (2.4, 2.6))),
         candidate_output: Output {
             tokens: 32_400,
             told_tokens: 32_400,
@@ -70,14 +70,14 @@ fn a_model_before_and_after() {
     let mut change = reasoning();
     change.situation = Situation::TwoRuns;
     change.reference.0 = "new".to_owned();
-    change.tokens = ratio(0.8, (0.7, 0.9));
-    change.answer_chars = ratio(0.75, (0.7, 0.8));
-    change.reasoning_tokens = ratio(1.3, (0.9, 1.9));
+    change.tokens = Some(ratio(0.8, (0.7, 0.9)));
+    change.answer_chars = Some(ratio(0.75, (0.7, 0.8)));
+    change.reasoning_tokens = Some(ratio(1.3, (0.9, 1.9)));
     change.reference_output.reasoning_tokens = 9_000;
     change.reference_output.told_tokens = 18_000;
     change.candidate_output.hidden = 0;
     change.candidate_output.cut = 0;
-    change.request_cost = ratio(0.98, (0.9, 1.07));
+    change.request_cost = Some(ratio(0.98, (0.9, 1.07)));
     change.prompts.truncate(1);
     insta::assert_snapshot!(told(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. By list price a request, its prompt included, is not shown to cost more or less: 0.98x (0.90–1.07).");
 }
@@ -86,7 +86,7 @@ fn a_model_before_and_after() {
 fn nothing_is_said_of_noise() {
     // A paragraph that says that nothing differs would be read as a difference.
     let mut change = reasoning();
-    change.tokens = ratio(1.02, (0.9, 1.15));
+    change.tokens = Some(ratio(1.02, (0.9, 1.15)));
     change.candidate_output.hidden = 0;
     let outputs = Outputs::new(&[change]);
     assert_eq!((outputs.told.len(), outputs.notes.len()), (0, 0));

@@ -194,11 +194,10 @@ impl Approach for Shares {
 
     fn df(&self) -> f64 {
         match &self.test {
-            Test::StudentsT => self.mean.df,
             // Newcombe's intervals are of normal scores, whatever the number of prompts.
             Test::OneEach(_) => f64::INFINITY,
             Test::EqualOnAll(answers) if all_alike(answers).is_some() => f64::INFINITY,
-            Test::EqualOnAll(_) => self.mean.df,
+            Test::StudentsT | Test::EqualOnAll(_) => self.mean.df,
         }
     }
 
