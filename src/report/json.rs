@@ -111,8 +111,10 @@ pub struct VerdictsDocument<'a> {
 /// How much longer answers are.
 #[derive(Serialize, JsonSchema)]
 struct OutputsDocument<'a> {
-    /// What is worth telling, one paragraph for each candidate; empty where all is within the noise.
+    /// One paragraph for each candidate whose answers differ in length beyond the noise.
     told: &'a [String],
+    /// One sentence for each side whose reasoning was hidden.
+    hidden: &'a [String],
     /// How to read it.
     notes: &'a [String],
     /// One row for each candidate.
@@ -125,6 +127,7 @@ impl<'a> OutputsDocument<'a> {
     fn of(outputs: &'a Outputs) -> Option<Self> {
         (!outputs.models.rows.is_empty()).then(|| Self {
             told: &outputs.told,
+            hidden: &outputs.hidden,
             notes: &outputs.notes,
             models: Rows(vec![&outputs.models]),
             prompts: Rows(vec![&outputs.prompts]),

@@ -79,11 +79,14 @@ fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
 
 /// How much longer answers are, where there is anything to tell.
 fn push_outputs(page: &mut String, outputs: &Outputs) {
-    if outputs.told.is_empty() {
+    if !outputs.is_worth_telling() {
         return;
     }
     page.push_str("\n## Output tokens\n\n");
-    for line in outputs.told.iter().chain(&outputs.notes) {
+    for line in [&outputs.told, &outputs.hidden, &outputs.notes]
+        .into_iter()
+        .flatten()
+    {
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
     page.push('\n');

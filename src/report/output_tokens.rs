@@ -1,8 +1,8 @@
 //! Output tokens in words: how much longer answers are, what that length was spent on, and what it costs.
 //!
 //! Owns which changes are worth a sentence. Must not know how a change was found. Invariant: a difference
-//! is called one only where its interval says so; where the change is within the noise and no reasoning
-//! was hidden, nothing is said and the tables stand in JSON alone.
+//! is called one only where its interval says so; where all is within the noise and no reasoning was
+//! hidden, nothing is said and the tables stand in JSON alone.
 
 use crate::verdict::{Change, Output, OutputChange, Situation};
 
@@ -18,8 +18,10 @@ const WORTH_NAMING: f64 = 1.1;
 /// Outputs of candidates against their references', ready to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs {
-    /// What is worth telling, one paragraph a candidate.
+    /// One paragraph for each candidate whose answers differ in length beyond the noise.
     pub told: Vec<String>,
+    /// One sentence for each side whose reasoning was hidden.
+    pub hidden: Vec<String>,
     /// How to read it; empty where nothing is told.
     pub notes: Vec<String>,
     /// One row a candidate.
@@ -33,12 +35,29 @@ impl Outputs {
     pub fn new(changes: &[OutputChange]) -> Self {
         let notable = changes.iter().filter(|change| change.is_notable());
         let told: Vec<String> = notable.map(paragraph).collect();
+        let mut hidden: Vec<String> = Vec::new();
+        for sentence in changes.iter().flat_map(of_hidden) {
+            // A reference stands beside each of its candidates.
+            if !hidden.contains(&sentence) {
+                hidden.push(sentence);
+            }
+        }
         Self {
-            notes: if told.is_empty() { Vec::new() } else { notes() },
+            notes: if told.is_empty() && hidden.is_empty() {
+                Vec::new()
+            } else {
+                notes()
+            },
             told,
+            hidden,
             models: Table::from_rows(changes.iter().map(model_row)),
             prompts: Table::from_rows(changes.iter().flat_map(prompt_rows)),
         }
+    }
+
+    /// Whether there is anything to tell people.
+    pub fn is_worth_telling(&self) -> bool {
+        !self.told.is_empty() || !self.hidden.is_empty()
     }
 }
 
@@ -61,8 +80,6 @@ fn paragraph(change: &OutputChange) -> String {
         change.tokens.map(|tokens| of_tokens(&names, tokens)),
         change.answer_chars.map(of_chars),
         of_reasoning(&names, change),
-        of_hidden(&names.candidate, change.candidate_output),
-        of_hidden(&names.reference, change.reference_output),
         named_prompts(change),
         of_cost(change),
         of_cut(&names, change),
@@ -176,7 +193,20 @@ fn of_reasoning(names: &Names, change: &OutputChange) -> Option<String> {
     ))
 }
 
-fn of_hidden(name: &str, output: Output) -> Option<String> {
+/// Of both sides, the reference first.
+fn of_hidden(change: &OutputChange) -> Vec<String> {
+    let names = Names::of(change);
+    let sides = [
+        (names.reference, change.reference_output),
+        (names.candidate, change.candidate_output),
+    ];
+    let sentences = sides
+        .iter()
+        .filter_map(|(name, output)| hidden(name, *output));
+    sentences.collect()
+}
+
+fn hidden(name: &str, output: Output) -> Option<String> {
     if output.hidden == 0 {
         return None;
     }
@@ -217,8 +247,8 @@ fn of_cut(names: &Names, change: &OutputChange) -> Option<String> {
     let (candidate, reference) = (change.candidate_output.cut, change.reference_output.cut);
     (candidate + reference > 0).then(|| {
         format!(
-            "The token limit ended {candidate} answers of {} and {reference} of {}, which would have been \
-             longer.",
+            "Ended by the token limit, and so shorter than they would have been: of {} {candidate} answers, of \
+             {} {reference}.",
             names.candidate, names.reference
         )
     })

@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::verdict::Verdict;
 
 use super::figure::{Cell, Figure};
+use super::output_tokens::Outputs;
 use super::table::{Shown, Table};
 use super::text;
 use super::verdicts::{Section, Verdicts};
@@ -53,6 +54,7 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(sentence));
     }
     push_verdicts(&mut screen, &view.verdicts, style);
+    push_outputs(&mut screen, &view.verdicts.outputs, style, &[]);
     if !view.verdicts.sections.is_empty() {
         push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
@@ -86,6 +88,8 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     let mut screen = String::new();
     push_line(&mut screen, style, "", &text::one_line(what));
     push_verdicts(&mut screen, verdicts, style);
+    let outputs = &verdicts.outputs;
+    push_outputs(&mut screen, outputs, style, &outputs.told);
     let exploratory = |section: &&Section| !section.exploratory.rows.is_empty();
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
@@ -106,7 +110,25 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
     screen
 }
 
-/// Every judgement with what to know beside it, then the limits and the lengths of outputs.
+/// How much longer answers are, where there is anything to tell; the paragraphs where no page has them.
+fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style, paragraphs: &[String]) {
+    if !outputs.is_worth_telling() {
+        return;
+    }
+    screen.push('\n');
+    push_line(
+        screen,
+        style,
+        BOLD,
+        "Output tokens, candidate over reference",
+    );
+    push_table(screen, &outputs.models, style);
+    for line in paragraphs.iter().chain(&outputs.hidden) {
+        push_line(screen, style, "", &text::one_line(line));
+    }
+}
+
+/// Every judgement with what to know beside it, then the limits.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
     let mut read: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
@@ -131,17 +153,6 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         screen.push('\n');
         push_line(screen, style, BOLD, "Limits");
         push_table(screen, &verdicts.limits, style);
-    }
-    let outputs = &verdicts.outputs;
-    if !outputs.told.is_empty() {
-        screen.push('\n');
-        push_line(screen, style, BOLD, "Output tokens");
-    }
-    for line in &outputs.told {
-        push_line(screen, style, "", &text::one_line(line));
-    }
-    for note in &outputs.notes {
-        push_line(screen, style, DIM, note);
     }
 }
 

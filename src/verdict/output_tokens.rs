@@ -82,15 +82,13 @@ pub struct Output {
 }
 
 impl OutputChange {
-    /// Whether there is anything to tell of it.
+    /// Whether any length differs beyond the noise.
     pub fn is_notable(&self) -> bool {
         let beyond = |change: Option<Change>| change.is_some_and(|change| change.beyond_noise);
         beyond(self.tokens)
             || beyond(self.visible_tokens)
             || beyond(self.answer_chars)
             || beyond(self.reasoning_tokens)
-            || self.candidate_output.hidden > 0
-            || self.reference_output.hidden > 0
     }
 }
 

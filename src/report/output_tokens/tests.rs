@@ -61,7 +61,8 @@ fn told(change: OutputChange) -> String {
 #[test]
 fn hidden_reasoning_is_named() {
     // The bill rose and the answers did not: whoever pays must read why.
-    insta::assert_snapshot!(told(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). The token limit ended 3 answers of new and 0 of old, which would have been longer.");
+    insta::assert_snapshot!(Outputs::new(&[reasoning()]).hidden.join("\n"), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.");
+    insta::assert_snapshot!(told(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.");
 }
 
 #[test]
@@ -89,10 +90,35 @@ fn nothing_is_said_of_noise() {
     change.tokens = Some(ratio(1.02, (0.9, 1.15)));
     change.candidate_output.hidden = 0;
     let outputs = Outputs::new(&[change]);
-    assert_eq!((outputs.told.len(), outputs.notes.len()), (0, 0));
+    assert!(!outputs.is_worth_telling() && outputs.notes.is_empty());
     assert_eq!(
         (outputs.models.rows.len(), outputs.prompts.rows.len()),
         (1, 3)
+    );
+}
+
+#[test]
+fn the_reference_is_told_once() {
+    // Beside four candidates its hidden reasoning is the same one.
+    let mut change = reasoning();
+    change.tokens = Some(ratio(1.0, (0.9, 1.1)));
+    change.reference_output.hidden = 5;
+    let mut other = change.clone();
+    other.candidate.0 = "third".to_owned();
+    let outputs = Outputs::new(&[change, other]);
+    assert!(outputs.is_worth_telling() && outputs.told.is_empty());
+    let of: Vec<&str> = outputs
+        .hidden
+        .iter()
+        .map(|told| told.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        of,
+        [
+            "Hidden reasoning of old",
+            "Hidden reasoning of new",
+            "Hidden reasoning of third"
+        ]
     );
 }
 
@@ -104,11 +130,12 @@ fn what_is_not_told_is_called_so() {
     change.reference_output.told_tokens = 0;
     change.answer_chars = None;
     change.request_cost = None;
-    let told = told(change);
+    let hidden = Outputs::new(std::slice::from_ref(&change)).hidden.join(" ");
     assert!(
-        told.contains("how many tokens it took is not told"),
-        "{told}"
+        hidden.contains("how many tokens it took is not told"),
+        "{hidden}"
     );
+    let told = told(change);
     assert!(
         told.contains("a part that is not told of that of old"),
         "{told}"
@@ -141,7 +168,8 @@ fn every_format_tells_it() {
     insta::assert_snapshot!(section, @"
 
 
-    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). The token limit ended 3 answers of new and 0 of old, which would have been longer.
+    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.
+    - Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.
     - Models count tokens with tokenizers of their own: the characters of the answer compare across models, output tokens are what is paid.
     - Ratios are candidate over reference: geometric means over prompts of the ratio of mean counts, in brackets 95 % intervals (Student's t, prompts as units). They are not corrected for their number, and fail nothing.
 
