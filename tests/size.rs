@@ -138,5 +138,5 @@ fn suites_are_told_what_they_can_find() {
                input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
     let home = home.with("bakeoff.toml", own);
     let free = home.bakeoff("suite check s.toml").run().out;
-    assert!(free.contains("costs at most about $0.000"), "{free}");
+    assert!(free.contains("costs at most about $0.00314 by"), "{free}");
 }
