@@ -126,6 +126,9 @@ fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style, paragraphs
     for line in paragraphs.iter().chain(&outputs.hidden) {
         push_line(screen, style, "", &text::one_line(line));
     }
+    for note in &outputs.notes {
+        push_line(screen, style, DIM, note);
+    }
 }
 
 /// Every judgement with what to know beside it, then the limits.
