@@ -140,6 +140,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         finish_reason: Some("stop".to_owned()),
         cost_usd: Some(Usd(1_234_500_000)),
         billed_usd: Some(Usd(1_234_500_000)),
+        surcharge_usd: None,
         market_usd: Some(Usd(1_234_500_000)),
         provider: Some("provider".to_owned()),
         provider_attempts: Some(1),

@@ -337,6 +337,7 @@ fn sample() -> Sample {
         finish_reason: Some("stop".to_owned()),
         cost_usd: usd,
         billed_usd: usd,
+        surcharge_usd: usd,
         market_usd: usd,
         provider: Some("p".to_owned()),
         provider_attempts: Some(1),
@@ -431,6 +432,7 @@ fn ledger_line(status: Status) -> LedgerLine {
             market_usd: usd,
         }],
         kept_usd: usd,
+        cap_usd: usd,
         estimate_usd: usd,
     }
 }

@@ -102,16 +102,11 @@ impl Missing {
             )?;
         }
         let mut found = Vec::new();
-        let asking = async {
-            let mut wanted = self.wanted;
-            for wait in waits {
-                sleep(*wait).await;
-                wanted = ask_once(opened, wanted, &mut found).await;
-                if wanted.is_empty() {
-                    return;
-                }
-            }
+        let ask = async |id: &str| {
+            let answer = fetch(&opened.endpoint, Listing::Generation(id), PATIENCE).await;
+            answer.ok().and_then(|answer| Looked::read(&answer))
         };
+        let asking = ask_until_there(waits, self.wanted, ask, &mut found);
         runtime()?.block_on(async {
             tokio::select! {
                 () = asking => {}
@@ -122,19 +117,33 @@ impl Missing {
     }
 }
 
+/// Asks for all after the first wait, for those that were not there after the next one, and so on.
+async fn ask_until_there(
+    waits: &[Duration],
+    mut wanted: Vec<Wanted>,
+    ask: impl AsyncFn(&str) -> Option<Looked>,
+    found: &mut Vec<Found>,
+) {
+    for wait in waits {
+        sleep(*wait).await;
+        wanted = ask_once(wanted, &ask, found).await;
+        if wanted.is_empty() {
+            return;
+        }
+    }
+}
+
 /// Asks for each once; what was not there is returned.
-async fn ask_once(opened: &Opened, wanted: Vec<Wanted>, found: &mut Vec<Found>) -> Vec<Wanted> {
+async fn ask_once(
+    wanted: Vec<Wanted>,
+    ask: &impl AsyncFn(&str) -> Option<Looked>,
+    found: &mut Vec<Found>,
+) -> Vec<Wanted> {
     let mut left = Vec::new();
     for some in wanted.chunks(AT_ONCE) {
-        let asking = some.iter().map(|wanted| {
-            fetch(
-                &opened.endpoint,
-                Listing::Generation(&wanted.generation_id),
-                PATIENCE,
-            )
-        });
-        for (wanted, answer) in some.iter().zip(join_all(asking).await) {
-            match answer.ok().and_then(|answer| Looked::read(&answer)) {
+        let asking = some.iter().map(|wanted| ask(&wanted.generation_id));
+        for (wanted, bill) in some.iter().zip(join_all(asking).await) {
+            match bill {
                 Some(bill) => found.push(Found {
                     model: wanted.model.clone(),
                     told: wanted.told,
@@ -175,6 +184,49 @@ fn has_route(base_url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wanted(trial: u64) -> Wanted {
+        Wanted {
+            trial,
+            model: "a/x".parse().unwrap(),
+            told: None,
+            generation_id: format!("gen_{trial}"),
+        }
+    }
+
+    /// When each id was asked for, in seconds, where the bill of `gen_N` is there after N seconds.
+    async fn asked(ids: &[u64]) -> (Vec<u64>, Vec<(u64, u64)>) {
+        let began = tokio::time::Instant::now();
+        let times = std::cell::RefCell::new(Vec::new());
+        let ask = async |id: &str| {
+            let after: u64 = id.strip_prefix("gen_")?.parse().ok()?;
+            let now = began.elapsed().as_secs();
+            times.borrow_mut().push((after, now));
+            (now >= after).then_some(Looked {
+                billed: Usd(1),
+                market: None,
+            })
+        };
+        let mut found = Vec::new();
+        let all = ids.iter().map(|id| wanted(*id)).collect();
+        ask_until_there(&WAITS, all, ask, &mut found).await;
+        let found = found.iter().map(|found| found.amendment.trial).collect();
+        (found, times.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_bill_is_asked_for_again_and_again_but_not_for_ever() {
+        // Nine seconds is what a bill was seen to take; one that never comes must not hold the run.
+        let (found, asked) = asked(&[0, 9, 1_000]).await;
+        assert_eq!(found, [0, 9]);
+        let times = |id: u64| -> Vec<u64> {
+            let of_id = asked.iter().filter(|(asked, _)| *asked == id);
+            of_id.map(|(_, at)| *at).collect()
+        };
+        assert_eq!(times(0), [1]);
+        assert_eq!(times(9), [1, 3, 7, 13]);
+        assert_eq!(times(1_000), [1, 3, 7, 13, 23]);
+    }
 
     #[test]
     fn only_hosts_with_the_route_are_asked() {

@@ -4,6 +4,7 @@
 //! aside. Invariant: under a cap nothing is sent before every request has a bound.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -65,14 +66,50 @@ pub(super) fn smallest(
 }
 
 /// What the ledger of these reports says was spent today: for a run on the simulator what was invented,
-/// for any other what was real.
+/// for any other what was real. A run that goes on in another process, or was killed, counts with its whole
+/// cap; which ones do is said.
+///
+/// # Errors
+/// Where a line cannot be read. It may be a run of today: counting it as nothing would break the cap, and
+/// nobody knows what else to count it as.
 pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Failure> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let lines = ledger::read(&options.output)?.lines;
-    let of_today = lines.iter().filter(|line| {
+    let ledger = ledger::read(&options.output)?;
+    if let Some(first) = ledger.problems.first() {
+        let (folder, count) = (options.output.display(), ledger.problems.len());
+        return Err(Failure::usage(format!(
+            "under max_cost_per_day of bakeoff.toml nothing is sent while the ledger in {folder} has {}: any of \
+             them may be a run of today\n  {first}\n  mend or remove what is no line once you know what it \
+             cost",
+            if count == 1 {
+                "a line that cannot be read".to_owned()
+            } else {
+                format!("{count} lines that cannot be read")
+            },
+        )));
+    }
+    let of_today = ledger.lines.iter().filter(|line| {
         line.simulated == simulated && line.started_at.to_zoned(TimeZone::UTC).date() == today
     });
-    Ok(of_today.map(ledger::LedgerLine::at_most).sum())
+    let mut sum = Usd::ZERO;
+    for line in of_today {
+        let most = line.at_most();
+        if line.is_open() && !options.quiet {
+            let (run, suite) = (&line.run, &line.suite);
+            let bound = if line.cap_usd.is_some() {
+                "the whole of its cap"
+            } else {
+                "what its finished trials cost, for it had no cap"
+            };
+            writeln!(
+                io::stderr(),
+                "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${most} for it, \
+                 {bound}"
+            )?;
+        }
+        sum = [sum, most].into_iter().sum();
+    }
+    Ok(sum)
 }
 
 /// The cap of a run under `limit`.

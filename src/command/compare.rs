@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::record::{Manifest, Run};
 use crate::report::{Compared, Judged};
 use crate::suite::Gate;
-use crate::verdict::{Changed, Judgement, against_run, comparable, condense};
+use crate::verdict::{
+    Changed, Judgement, OutputChange, against_run, comparable, condense, outputs_between,
+    outputs_within,
+};
 
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::records::{self, Read};
@@ -66,20 +69,24 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let newest = later.as_ref().unwrap_or(&first);
     let suite = &newest.manifest.suite;
     let gate = suite.gate.clone().unwrap_or_default();
-    let (judgement, what) = match &later {
+    let (judgement, outputs, what) = match &later {
         None => (
             within(&first, &gate)?,
+            outputs_within(&first.read.evidence, &suite.reference),
             format!("{}: against {}", first.manifest.run, suite.reference),
         ),
-        Some(later) => (
-            between(&first, later, &gate, &options.changed)?,
-            format!(
-                "{} before, {} after",
-                first.manifest.run, later.manifest.run
-            ),
-        ),
+        Some(later) => {
+            let (judgement, outputs) = between(&first, later, &gate, &options.changed)?;
+            let (before, after) = (&first.manifest.run, &later.manifest.run);
+            (
+                judgement,
+                outputs,
+                format!("{before} before, {after} after"),
+            )
+        }
     };
-    let judged = Judged::of_judgement(judgement, &gate);
+    let mut judged = Judged::of_judgement(judgement, &gate);
+    judged.outputs = outputs;
     let compared = Compared::new(&suite.name, &what, TOOL, &judged);
     tell(&compared, options.format)?;
     github::tell_job(&compared.subject())?;
@@ -114,18 +121,19 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
     Ok(Judged::of_variants(&run.manifest, &run.read.evidence, gate))
 }
 
-/// A run against an earlier one, each model against itself.
+/// A run against an earlier one, each model against itself, and how much longer its answers became.
 fn between(
     before: &Side,
     after: &Side,
     gate: &Gate,
     changed: &[Changed],
-) -> Result<Judgement, Failure> {
+) -> Result<(Judgement, Vec<OutputChange>), Failure> {
     let condensed = |side: &Side| condense(&side.manifest, &side.read.evidence);
-    let (before, after) = (condensed(before), condensed(after));
-    let comparable = comparable(&before, &after, changed)
-        .map_err(|refusal| Failure::usage(refusal.to_string()))?;
-    Ok(against_run(&after, &comparable, gate))
+    let (then, now) = (condensed(before), condensed(after));
+    let comparable =
+        comparable(&then, &now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
+    let outputs = outputs_between(&before.read.evidence, &after.read.evidence, &comparable);
+    Ok((against_run(&now, &comparable, gate), outputs))
 }
 
 fn tell(compared: &Compared, format: Format) -> Result<(), Failure> {

@@ -7,10 +7,7 @@ use std::fs;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{
-    Asking, CostEstimate, Past, PastAnswer, PriceBound, Request, Sums, Unbounded,
-};
-use crate::gateway::request;
+use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, PriceBound, Sums, Unbounded};
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, came_to};
@@ -19,7 +16,7 @@ use crate::units::Usd;
 
 use super::catalogue::Known;
 use super::job::{Asked, Job};
-use super::{Failure, exit, report, run};
+use super::{Failure, bounds, exit, report, run};
 
 /// Expected cost above which a person is asked, where the project says nothing.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -155,22 +152,7 @@ fn estimate(job: &Job, reports: &Path) -> CostEstimate {
         .map(|variant| PriceBound::of(&variant.model, job.prices(), None, &profile.surcharges))
         .collect();
     let bound = |prompt: &Prompt, place: usize| {
-        let bound = bounds[place].as_ref().map_err(Clone::clone)?;
-        let variant = &suite.variants[place];
-        let parameters = suite.parameters_of(prompt, variant);
-        let messages = suite.messages_of(prompt, variant);
-        let body = request::body(
-            &variant.model,
-            &messages,
-            &parameters,
-            suite.stream,
-            profile.wording,
-        );
-        bound.of_attempt(&Request {
-            body: &body.expect("what a route cannot carry was refused before"),
-            messages: &messages,
-            parameters: &parameters,
-        })
+        bounds::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
     };
     Asking {
         suite,

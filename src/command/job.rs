@@ -209,7 +209,7 @@ impl Job {
         }
     }
 
-    /// The line of the ledger of a run that has ended.
+    /// The line of the ledger of a run: as its manifest says, that it goes on or how it ended.
     pub(super) fn ledger_line(&self, manifest: &Manifest, spending: Spending) -> LedgerLine {
         let mut line = LedgerLine {
             version: LedgerLine::VERSION,
@@ -221,6 +221,7 @@ impl Job {
             status: manifest.status.clone(),
             models: spending.into_models(),
             kept_usd: None,
+            cap_usd: self.cap.as_ref().map(|cap| cap.limit()),
             estimate_usd: manifest
                 .estimate
                 .as_ref()

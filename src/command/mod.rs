@@ -7,6 +7,7 @@
 pub mod accept;
 mod baseline;
 mod bills;
+mod bounds;
 mod cap;
 mod catalogue;
 pub mod compare;

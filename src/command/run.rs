@@ -135,6 +135,7 @@ fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
 /// One trial per prompt and variant: says which did not complete, keeps nothing.
 fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let session = Session::open(job, opened)?;
+    let mut entry = begin_verified(job, opened, options)?;
     let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
     let mut samples = Vec::new();
     let mut spending = Spending::default();
@@ -145,9 +146,13 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
             samples.push(*sample);
         }
         Ok(ControlFlow::Continue(()))
-    })?;
+    });
     progress.end();
-    enter_verified(job, opened, spending, options)?;
+    if let Some(manifest) = &mut entry {
+        manifest.status = Status::Incomplete("--verify".to_owned());
+        ledger::append(&options.output, &job.ledger_line(manifest, spending))?;
+    }
+    let ending = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = io::stdout().lock();
     let incomplete = samples.iter().filter_map(|sample| {
@@ -186,22 +191,23 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     })
 }
 
-/// Keeps what a try has cost, where it was real money: it leaves nothing else.
-fn enter_verified(
+/// Opens the ledger's entry of a try that costs real money: it leaves nothing else.
+fn begin_verified(
     job: &Job,
     opened: &Opened,
-    spending: Spending,
     options: &Options,
-) -> Result<(), Failure> {
+) -> Result<Option<Manifest>, Failure> {
     if opened.record.world.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     let now = jiff::Timestamp::now();
-    let mut manifest = job.manifest(opened, run_name(now, unforeseen()?), now);
-    manifest.status = Status::Incomplete("--verify".to_owned());
+    let manifest = job.manifest(opened, run_name(now, unforeseen()?), now);
     std::fs::create_dir_all(&options.output)?;
-    ledger::append(&options.output, &job.ledger_line(&manifest, spending))?;
-    Ok(())
+    ledger::append(
+        &options.output,
+        &job.ledger_line(&manifest, Spending::default()),
+    )?;
+    Ok(Some(manifest))
 }
 
 /// The whole run: asks, records, reports.
@@ -223,6 +229,11 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
+    // Before anything is sent: should we be killed, the cap of the day still counts this run.
+    ledger::append(
+        &options.output,
+        &job.ledger_line(&manifest, Spending::default()),
+    )?;
     let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
     let mut looking = Looking::of(&manifest);

@@ -9,10 +9,9 @@ use crate::report::SizesDocument;
 use crate::report::foreseen::{NoiseSource, Sizing, sizes};
 use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
-use crate::verdict::{self, Shown, TYPICAL_NOISE, noise_shown, noisiest, worst_cost};
+use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
-use super::suite::prices;
-use super::{Failure, exit, files, print_json, records, run};
+use super::{Failure, bounds, exit, files, print_json, records, run};
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
 const PILOT_PROMPTS: usize = 10;
@@ -67,8 +66,8 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(code);
     }
     let (noise, source) = noise(&suite, options)?;
-    let catalog = prices(&suite, options.project.as_deref())?;
-    let sizing = sizing(&suite, (aim, noise, source), &catalog);
+    let worst = bounds::worst(&suite, options.project.as_deref())?;
+    let sizing = sizing(&suite, (aim, noise, source), worst);
     let mut out = io::stdout().lock();
     if options.json {
         print_json(&mut out, &SizesDocument::new(&sizing))?;
@@ -78,11 +77,11 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn sizing<'s>(
-    suite: &'s Suite,
+fn sizing(
+    suite: &Suite,
     (aim, noise, source): (Aim, Noise, NoiseSource),
-    catalog: &Catalog,
-) -> Sizing<'s> {
+    (cost, catalog): (WorstCost, Catalog),
+) -> Sizing<'_> {
     let power = verdict::power(suite, noise);
     let worth = power.prompts;
     let now = (worth, u64::from(suite.repetitions));
@@ -98,7 +97,7 @@ fn sizing<'s>(
             .then(|| smallest_change(now, noise, aim.tolerance, aim.alpha, aim.power))
             .flatten(),
         sizes: verdict::sizes(worth, aim, noise),
-        cost: worst_cost(suite, |model| catalog.get(model)?.prices.as_ref()),
+        cost,
         prices_of: catalog.source().date.clone(),
     }
 }

@@ -85,12 +85,13 @@ impl Since {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let since = options.since.map(|since| since.instant(Timestamp::now()));
     let mut lines = Vec::new();
-    let mut left_out = 0_u64;
+    let (mut left_out, mut unreadable) = (0_u64, 0_u64);
     for folder in &options.folders {
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {
-            writeln!(io::stderr(), "warning: {name}: {problem}")?;
+            writeln!(io::stderr(), "warning: {name}: {problem}; it is in no sum")?;
+            unreadable += 1;
         }
         for line in ledger.lines {
             if since.is_some_and(|since| line.started_at < since) {
@@ -117,6 +118,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
             version: VERSION,
             by: options.by.word(),
             simulated: options.simulated,
+            unreadable_lines: unreadable,
             rows: &sums.rows,
             total: &sums.total,
             credits: credits.map(|credits| CreditsDocument {
@@ -128,6 +130,20 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     }
     write!(out, "{}", table(&sums, options.by))?;
+    if sums.total.open > 0 {
+        let open = sums.total.open;
+        writeln!(
+            out,
+            "{open} of the runs have not ended, or were killed: counted by their finished trials, and by \
+             what their caps have left"
+        )?;
+    }
+    if unreadable > 0 {
+        writeln!(
+            out,
+            "{unreadable} lines of the ledger cannot be read, and are in no sum"
+        )?;
+    }
     if let Some(credits) = credits {
         writeln!(
             out,

@@ -11,10 +11,10 @@ use crate::catalog::Catalog;
 use crate::plan::Caution;
 use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
-use crate::verdict::{TYPICAL_NOISE, power, worst_cost};
+use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::files::{self, BadSuite};
-use super::{Failure, exit, foresight, print_json};
+use super::{Failure, bounds, exit, foresight, print_json};
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
@@ -125,8 +125,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 /// What can be said of a sound suite before anything is sent.
 fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
     // Which endpoint will be asked is not known for certain, so that its own list is not asked for.
-    let catalog = prices(suite, None)?;
-    let cost = worst_cost(suite, |model| catalog.get(model)?.prices.as_ref());
+    let (cost, catalog) = bounds::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
     let cautions = foresight::warnings(suite, &catalog).into_iter();

@@ -406,6 +406,7 @@ fn sample(
         finish_reason: reading.finish_reason,
         cost_usd,
         billed_usd: reading.billed_usd,
+        surcharge_usd: reading.surcharge_usd,
         market_usd: reading.market_usd,
         provider: reading.provider,
         provider_attempts: reading.provider_attempts,

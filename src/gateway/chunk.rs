@@ -110,6 +110,13 @@ impl Bill {
         self.with_surcharges.or(self.inference)
     }
 
+    /// What the gateway added to the price of inference; `None` where it added nothing, or does not tell the
+    /// two apart.
+    pub fn surcharge(self) -> Option<Usd> {
+        let added = Usd(self.with_surcharges?.0 - self.inference?.0);
+        (added > Usd::ZERO).then_some(added)
+    }
+
     /// The list price; with own keys and no list price, what the provider billed.
     pub fn list(self) -> Option<Usd> {
         self.market.or(self.upstream)

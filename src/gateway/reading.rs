@@ -57,6 +57,8 @@ pub struct Reading {
     pub finish_reason: Option<String>,
     /// What was billed, surcharges included where they are told.
     pub billed_usd: Option<Usd>,
+    /// Of that: what the gateway added to the price of inference, where it tells the two apart.
+    pub surcharge_usd: Option<Usd>,
     /// The list price as the gateway says it.
     pub market_usd: Option<Usd>,
     /// The provider that answered.
@@ -165,6 +167,7 @@ fn blank(recording: &Recording) -> Reading {
         usage: None,
         finish_reason: None,
         billed_usd: None,
+        surcharge_usd: None,
         market_usd: None,
         provider: None,
         provider_attempts: None,
@@ -539,6 +542,7 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     reading.usage = said.usage;
     reading.finish_reason = said.finish_reason;
     reading.billed_usd = said.bill.billed().or(header_cost);
+    reading.surcharge_usd = said.bill.surcharge();
     reading.market_usd = said.bill.list();
     reading.provider = route.provider.or(said.provider);
     reading.provider_attempts = route.attempts;

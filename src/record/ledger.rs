@@ -1,9 +1,13 @@
-//! The ledger: one line a run, what it cost. It lies beside the folders of the suites.
+//! The ledger: what each run cost, beside the folders of the suites.
 //!
 //! Owns the stored form and how a run's events become a line. Must not know what is summed. Invariant:
-//! lines are only appended, and a sum that nobody knows is never counted as 0 without saying so.
+//! lines are only appended, of one run the last one wins, and a sum that nobody knows is never counted as
+//! 0 without saying so.
+//!
+//! A run has a line from before its first request, so that one that is killed is not forgotten, and that
+//! another process counts what it may still spend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -12,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ModelId, Usd};
 
 use super::journal::{Entry, JournalError, Reader, Writer};
-use super::{Amendment, Outcome, Sample, Status, Unsound};
+use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
 
 /// One line of `ledger.jsonl`. Absent means not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,13 +34,16 @@ pub struct LedgerLine {
     /// Whether it was the simulator, whose money is invented.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-    /// How it ended.
+    /// How it ended; of a line from before the first request, that it goes on.
     pub status: Status,
     /// By model, sorted by id.
     pub models: Vec<ModelSpending>,
     /// Under a cap: counted against it beside the models' sums, because nobody can say what was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_usd: Option<Usd>,
+    /// Under a cap: the most that it may cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_usd: Option<Usd>,
     /// What it was expected to cost before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_usd: Option<Usd>,
@@ -74,6 +81,11 @@ impl LedgerLine {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
+    /// Whether the run has not ended, or was killed.
+    pub fn is_open(&self) -> bool {
+        self.status == Status::Running
+    }
+
     /// What is known to be spent.
     pub fn spent(&self) -> Usd {
         self.models.iter().map(|model| model.spent_usd).sum()
@@ -97,7 +109,10 @@ impl Entry for LedgerLine {
 
     fn check(&self) -> Result<(), Unsound> {
         let mut sums = self.models.iter().map(|model| model.spent_usd);
-        if sums.any(|sum| sum < Usd::ZERO) || self.kept_usd.is_some_and(|kept| kept < Usd::ZERO) {
+        let beside = [self.kept_usd, self.cap_usd];
+        if sums.any(|sum| sum < Usd::ZERO)
+            || beside.into_iter().flatten().any(|sum| sum < Usd::ZERO)
+        {
             return Err(Unsound::new("spent_usd", "is negative"));
         }
         Ok(())
@@ -207,16 +222,18 @@ fn sum(a: Usd, b: Usd) -> Usd {
     [a, b].into_iter().sum()
 }
 
-/// Every line that could be read, in order, and what is wrong with the others.
+/// Every run that could be read, and what is wrong with the other lines.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// The lines.
+    /// The last line of each run, in the order of the file. One that is still open is filled from what lies
+    /// in the run's folder: `models` are its finished trials, `kept_usd` is what its cap has left.
     pub lines: Vec<LedgerLine>,
     /// Lines that are none.
     pub problems: Vec<JournalError>,
 }
 
-/// Reads the ledger in the folder of runs; an empty one where there is none.
+/// Reads the ledger in the folder of runs; an empty one where there is none. A last line that was never
+/// finished is passed over: of the run that it is about nothing was sent yet, or it has an earlier one.
 ///
 /// # Errors
 /// Where the file cannot be read to its end.
@@ -228,15 +245,44 @@ pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
         }
         Err(error) => return Err(error),
     };
-    let mut ledger = Ledger::default();
+    let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for read in reader {
         match read {
-            Ok(line) => ledger.lines.push(line),
-            Err(problem @ JournalError::Line { .. }) => ledger.problems.push(problem),
+            Ok(line) => lines.push(line),
+            Err(problem @ JournalError::Line { .. }) => problems.push(problem),
             Err(error) => return Err(error),
         }
     }
-    Ok(ledger)
+    let mut lines = last_of_each(lines);
+    for line in lines.iter_mut().filter(|line| line.is_open()) {
+        fill(reports, line);
+    }
+    Ok(Ledger { lines, problems })
+}
+
+/// The last line of each run, where it stands.
+fn last_of_each(lines: Vec<LedgerLine>) -> Vec<LedgerLine> {
+    let mut seen = HashSet::new();
+    let from_the_end = lines.into_iter().rev();
+    let mut last: Vec<LedgerLine> = from_the_end
+        .filter(|line| seen.insert(line.run.clone()))
+        .collect();
+    last.reverse();
+    last
+}
+
+/// What is known of a run that has written no last line: its finished trials, where its folder is there
+/// still. What was under way beside them, nobody knows; its cap bounds it, where it has one.
+fn fill(reports: &Path, line: &mut LedgerLine) {
+    let folder = reports.join(&line.suite).join(&line.run);
+    let samples = Run::open(&folder).and_then(|run| run.samples());
+    let mut spending = Spending::default();
+    for sample in samples.into_iter().flatten().flatten() {
+        spending.add_sample(&sample);
+    }
+    line.models = spending.into_models();
+    let left = line.cap_usd.map(|cap| Usd(cap.0 - line.spent().0));
+    line.kept_usd = left.filter(|left| *left > Usd::ZERO);
 }
 
 /// Appends a line to the ledger in the folder of runs, and has it put on the disk.

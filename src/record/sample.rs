@@ -97,6 +97,10 @@ pub struct Sample {
     /// What the gateway says it billed (0 with own keys).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_usd: Option<Usd>,
+    /// Of `billed_usd`: what the gateway added to the price of inference; absent where it added nothing, or
+    /// does not tell the two apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surcharge_usd: Option<Usd>,
     /// What the gateway says the list price was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_usd: Option<Usd>,

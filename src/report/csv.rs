@@ -145,7 +145,7 @@ type WriteField = fn(&Sample, &mut Field);
 /// The columns of `samples.csv`: the names of `samples.jsonl`, those of nested objects behind the
 /// object's, and what is derived from them.
 #[rustfmt::skip] // A table reads as a table.
-const SAMPLE_COLUMNS: [(&str, WriteField); 53] = [
+const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("trial", |s, f| f.number(s.trial)),
     ("slot", |s, f| f.number(s.slot)),
     ("round", |s, f| f.number(s.round)),
@@ -193,6 +193,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 53] = [
     ("finish_reason", |s, f| f.some_words(s.finish_reason.as_ref())),
     ("cost_usd", |s, f| f.some_number(s.cost_usd)),
     ("billed_usd", |s, f| f.some_number(s.billed_usd)),
+    ("surcharge_usd", |s, f| f.some_number(s.surcharge_usd)),
     ("market_usd", |s, f| f.some_number(s.market_usd)),
     ("provider", |s, f| f.some_words(s.provider.as_ref())),
     ("served_model", |s, f| f.some_words(s.served_model.as_ref())),

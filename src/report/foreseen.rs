@@ -116,12 +116,12 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
         (known, variants) => format!(
-            ", for {known} of {variants} models (the others have no price or no token limit)"
+            ", for {known} of {variants} models (the others have no price, no token limit or prices beside tokens)"
         ),
     };
     let usd = Figure::Money(usd).shown();
     format!(
-        "costs at most about {usd} by list prices of {prices_of}{of}: a token for 4 bytes, every answer at its limit"
+        "costs at most about {usd} by list prices of {prices_of}{of}: a token for each byte sent, every answer at its limit, nothing sent twice"
     )
 }
 
@@ -250,7 +250,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         let cost = &sizing.cost;
         let _ = writeln!(
             told,
-            "\nCosts are of {} of {} models by list prices of {}: a token for 4 bytes, every answer at its limit.",
+            "\nCosts are of {} of {} models by list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
             cost.known, cost.variants, sizing.prices_of
         );
     }
@@ -452,7 +452,7 @@ mod tests {
                50            2             100       200       $0.0167
               100            2             200       400       $0.0333
 
-        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
+        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
 
         The suite is just large enough as it is.
         ");
@@ -470,7 +470,7 @@ mod tests {
                50          170            8500     17000         $1.42
               100           33            3300      6600        $0.550
 
-        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for 4 bytes, every answer at its limit.
+        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
 
         No number of repetitions of its prompts is enough. With 100 prompts, put into the suite:
           repetitions = 33

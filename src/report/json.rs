@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::record::Manifest;
 
 use super::figure::Figure;
+use super::output_tokens::Outputs;
 use super::problems::Problem;
 use super::table::Table;
 use super::verdicts::{Section, Verdicts};
@@ -50,6 +51,9 @@ pub struct Document<'a> {
     /// What prompt caches did, in sentences; absent where they played no part.
     #[serde(skip_serializing_if = "Option::is_none")]
     caching: Option<&'a [String]>,
+    /// How much longer answers are than the reference's; absent of a single variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<OutputsDocument<'a>>,
     /// One row for each prompt and variant.
     prompts: Rows<'a>,
     /// One row for each kind of error and variant.
@@ -76,6 +80,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         verdicts: sections(&view.verdicts),
         limits: Rows(vec![&view.verdicts.limits]),
         caching: view.caching.as_ref().map(|caching| caching.told.as_slice()),
+        output_tokens: OutputsDocument::of(&view.verdicts.outputs),
         prompts: Rows(vec![&view.prompts]),
         errors: Rows(vec![&view.errors]),
         problems: &view.problems,
@@ -102,6 +107,36 @@ pub struct VerdictsDocument<'a> {
     verdicts: Vec<SectionDocument<'a>>,
     /// One row for each variant and absolute limit.
     limits: Rows<'a>,
+    /// How much longer answers are than the reference's, or than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<OutputsDocument<'a>>,
+}
+
+/// How much longer answers are.
+#[derive(Serialize, JsonSchema)]
+struct OutputsDocument<'a> {
+    /// One paragraph for each candidate whose answers differ in length beyond the noise.
+    told: &'a [String],
+    /// One sentence for each side whose reasoning was hidden.
+    hidden: &'a [String],
+    /// How to read it.
+    notes: &'a [String],
+    /// One row for each candidate.
+    models: Rows<'a>,
+    /// One row for each candidate and prompt, the largest change first.
+    prompts: Rows<'a>,
+}
+
+impl<'a> OutputsDocument<'a> {
+    fn of(outputs: &'a Outputs) -> Option<Self> {
+        (!outputs.models.rows.is_empty()).then(|| Self {
+            told: &outputs.told,
+            hidden: &outputs.hidden,
+            notes: &outputs.notes,
+            models: Rows(vec![&outputs.models]),
+            prompts: Rows(vec![&outputs.prompts]),
+        })
+    }
 }
 
 /// Judgements that are not those of a run's report.
@@ -118,6 +153,7 @@ pub(super) fn verdicts_document(
         compared,
         verdicts: sections(verdicts),
         limits: Rows(vec![&verdicts.limits]),
+        output_tokens: OutputsDocument::of(&verdicts.outputs),
     })
 }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use crate::record::Manifest;
 use crate::suite::Gate;
 use crate::verdict::{
-    Evidence, Judgement, LimitCheck, Looks, Passing, Past, against_past, condense, interleaved,
-    limits, passing, sequential,
+    Evidence, Judgement, LimitCheck, Looks, OutputChange, Passing, Past, against_past, condense,
+    interleaved, limits, outputs_within, passing, sequential,
 };
 
 /// Judgements and limits, with what they are held to.
@@ -19,6 +19,8 @@ pub struct Judged {
     pub judgements: Vec<Gated>,
     /// The absolute limits.
     pub limits: Vec<LimitCheck>,
+    /// How much longer answers are than their references'; never judged here.
+    pub outputs: Vec<OutputChange>,
     /// The rules.
     pub gate: Gate,
 }
@@ -55,6 +57,7 @@ impl Judged {
         Self {
             judgements,
             limits: limits(evidence, &gate),
+            outputs: outputs_within(evidence, &suite.reference),
             gate,
         }
     }
@@ -77,7 +80,8 @@ impl Judged {
         }
     }
 
-    /// One judgement that was asked for, as `bakeoff compare` does: it can fail, and no limit is held.
+    /// One judgement that was asked for, as `bakeoff compare` does: it can fail, no limit is held, and no
+    /// outputs are laid beside each other yet.
     pub fn of_judgement(judgement: Judgement, gate: &Gate) -> Self {
         Self {
             judgements: vec![Gated {
@@ -85,6 +89,7 @@ impl Judged {
                 gates: true,
             }],
             limits: Vec::new(),
+            outputs: Vec::new(),
             gate: gate.clone(),
         }
     }

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::caching::CachingTold;
+use super::output_tokens::Outputs;
 use super::table::Table;
 use super::text;
 use super::verdicts::{Section, Verdicts};
@@ -90,6 +91,26 @@ fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
         page.push_str("\n## Limits\n\n");
         push_table(page, &verdicts.limits, usize::MAX);
     }
+    push_outputs(page, &verdicts.outputs);
+}
+
+/// How much longer answers are, where there is anything to tell.
+fn push_outputs(page: &mut String, outputs: &Outputs) {
+    if !outputs.is_worth_telling() {
+        return;
+    }
+    page.push_str("\n## Output tokens\n\n");
+    for line in [&outputs.told, &outputs.hidden, &outputs.notes]
+        .into_iter()
+        .flatten()
+    {
+        push(page, format_args!("- {}\n", text::markdown(line)));
+    }
+    page.push('\n');
+    push_table(page, &outputs.models, usize::MAX);
+    page.push_str("\n<details><summary>Output tokens on each prompt</summary>\n\n");
+    push_table(page, &outputs.prompts, PROMPT_ROWS);
+    page.push_str("\n</details>\n");
 }
 
 fn push_section(page: &mut String, section: &Section) {

@@ -328,6 +328,15 @@ fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
     }
     told.tell_pair(&money.list_and_billed, "was billed");
     told.tell_pair(&money.list_and_market, "is the gateway's own list price");
+    let surcharges = money.surcharges;
+    if surcharges.n > 0 {
+        let sum = Figure::Money(surcharges.sum).shown();
+        let (n, done) = (surcharges.n, counts.done);
+        told.tell(
+            format!("surcharges of the gateway on top of what tokens cost: {sum} on {n} of {done} samples"),
+            Some("they are billed, and in no list price"),
+        );
+    }
     if money.free_of_charge > 0 {
         let (free, done) = (money.free_of_charge, counts.done);
         let text = format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");

@@ -45,6 +45,9 @@ pub struct Sum {
     pub name: String,
     /// Runs that have a part in it.
     pub runs: u64,
+    /// Of them: have not ended, or were killed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub open: u64,
     /// Requests, warm-up and retries included.
     pub requests: u64,
     /// Requests that may have cost something, and nobody said what.
@@ -75,6 +78,9 @@ pub struct SpentDocument<'a> {
     pub by: &'static str,
     /// Whether it is the simulator's invented money.
     pub simulated: bool,
+    /// Lines of the ledger that cannot be read, in no sum; absent: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unreadable_lines: u64,
     /// Sorted by name.
     pub rows: &'a [Sum],
     /// Of everything.
@@ -93,6 +99,11 @@ pub struct CreditsDocument {
     /// What was used in all, USD.
     #[schemars(with = "String")]
     pub used_usd: Usd,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Sums lines, each with the folder it was read from.
@@ -116,6 +127,7 @@ pub fn spent<'l>(lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>, by: By)
                 for model in &line.models {
                     let row = rows.entry(model.model.to_string()).or_default();
                     row.runs += 1;
+                    row.open += u64::from(line.is_open());
                     row.requests += model.requests;
                     row.unknown += model.unknown;
                     row.spent_usd = plus(row.spent_usd, model.spent_usd);
@@ -132,6 +144,7 @@ pub fn spent<'l>(lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>, by: By)
 
 fn add(sum: &mut Sum, line: &LedgerLine) {
     sum.runs += 1;
+    sum.open += u64::from(line.is_open());
     for model in &line.models {
         sum.requests += model.requests;
         sum.unknown += model.unknown;
@@ -221,6 +234,7 @@ mod tests {
             status: Status::Complete,
             models: spent.iter().map(model).collect(),
             kept_usd: kept.map(|kept| Usd(kept * Usd::PICO / 100)),
+            cap_usd: None,
             estimate_usd: None,
         }
     }

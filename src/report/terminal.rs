@@ -12,6 +12,7 @@ use crate::verdict::Verdict;
 
 use super::caching::CachingTold;
 use super::figure::{Cell, Figure};
+use super::output_tokens::Outputs;
 use super::table::{Shown, Table};
 use super::text;
 use super::verdicts::{Section, Verdicts};
@@ -54,6 +55,7 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(sentence));
     }
     push_verdicts(&mut screen, &view.verdicts, style);
+    push_outputs(&mut screen, &view.verdicts.outputs, style, &[]);
     if !view.verdicts.sections.is_empty() {
         push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
@@ -103,6 +105,8 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     let mut screen = String::new();
     push_line(&mut screen, style, "", &text::one_line(what));
     push_verdicts(&mut screen, verdicts, style);
+    let outputs = &verdicts.outputs;
+    push_outputs(&mut screen, outputs, style, &outputs.told);
     let exploratory = |section: &&Section| !section.exploratory.rows.is_empty();
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
@@ -126,6 +130,27 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
         push_line(&mut screen, style, DIM, &text::one_line(note));
     }
     screen
+}
+
+/// How much longer answers are, where there is anything to tell; the paragraphs where no page has them.
+fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style, paragraphs: &[String]) {
+    if !outputs.is_worth_telling() {
+        return;
+    }
+    screen.push('\n');
+    push_line(
+        screen,
+        style,
+        BOLD,
+        "Output tokens, candidate over reference",
+    );
+    push_table(screen, &outputs.models, style);
+    for line in paragraphs.iter().chain(&outputs.hidden) {
+        push_line(screen, style, "", &text::one_line(line));
+    }
+    for note in &outputs.notes {
+        push_line(screen, style, DIM, note);
+    }
 }
 
 /// Every judgement with what to know beside it, then the limits.

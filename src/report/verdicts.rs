@@ -11,6 +11,7 @@ use crate::verdict::{Comparison, Holds, Judgement, LimitCheck, Procedure, Situat
 
 use super::figure::{Figure, Thousandths};
 use super::judged::{Gated, Judged};
+use super::output_tokens::Outputs;
 use super::table::Table;
 use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
 use super::wording;
@@ -24,6 +25,8 @@ pub struct Verdicts {
     pub limits: Table,
     /// The limits in words.
     pub limits_told: Vec<LimitTold>,
+    /// How much longer answers are, and what their length was spent on.
+    pub outputs: Outputs,
     /// Whether the suite wants to be told of what is inconclusive.
     pub warns: bool,
 }
@@ -111,6 +114,7 @@ impl Verdicts {
             sections: sections.collect(),
             limits: limits(&judged.limits),
             limits_told: judged.limits.iter().map(LimitTold::new).collect(),
+            outputs: Outputs::new(&judged.outputs),
             warns: judged.gate.on_inconclusive != OnInconclusive::Pass,
         }
     }

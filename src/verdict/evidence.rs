@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Failure, Manifest, Outcome, Sample};
+use crate::record::{Failure, Flag, Manifest, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -47,6 +47,10 @@ pub struct VariantEvidence {
 
 /// What of one sample can bear on a verdict. Spans are those of the sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about one answer; none excludes another"
+)]
 pub struct Observation {
     /// Round, from 1.
     pub round: u32,
@@ -70,6 +74,10 @@ pub struct Observation {
     pub output_rate: Option<f64>,
     /// Completion tokens, reasoning included.
     pub output_tokens: Option<u64>,
+    /// Of these: reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// Characters of the answer.
+    pub answer_chars: Option<u64>,
     /// List price: the catalogue's, else the gateway's own.
     pub cost: Option<Usd>,
     /// Longest attempt that was not the answered one; a trial waited at least so long.
@@ -82,6 +90,8 @@ pub struct Observation {
     pub cache_hit: Option<bool>,
     /// Readable reasoning came before the answer.
     pub visible_reasoning: bool,
+    /// Reasoning was hidden, summarised or encrypted.
+    pub hidden_reasoning: bool,
     /// Who answered: a place in [`Evidence::providers`].
     pub provider: Option<u32>,
     /// Whether every check passed; absent where nothing was graded.
@@ -272,6 +282,8 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         mean_gap_ns: sample.gaps.as_ref().and_then(|gaps| gaps.mean_ns),
         output_rate: sample.output_rate(),
         output_tokens: sample.usage.and_then(|usage| usage.completion_tokens),
+        reasoning_tokens: sample.usage.and_then(|usage| usage.reasoning_tokens),
+        answer_chars: sample.answer_chars,
         cost: sample.cost_usd.or(sample.market_usd),
         longest_failed_ns: failed
             .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
@@ -280,6 +292,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         retried: sample.attempts.len() > 1,
         cache_hit: cached.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
+        hidden_reasoning: sample.has(Flag::HiddenReasoning),
         provider,
         passed: (!sample.scores.is_empty())
             .then(|| sample.scores.values().all(|&score| score >= 1.0)),

@@ -109,6 +109,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         }),
         cost_usd: Some(Usd(500_000_000)),
         billed_usd: Some(Usd(500_000_000)),
+        surcharge_usd: None,
         market_usd: Some(Usd(500_000_000)),
         provider: Some("azure".to_owned()),
         generation_id: Some(format!("gen_{trial}")),
@@ -144,6 +145,7 @@ pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message:
     sample.finish_reason = None;
     sample.cost_usd = None;
     sample.billed_usd = None;
+    sample.surcharge_usd = None;
     sample.market_usd = None;
     sample.provider = None;
     sample.answer = None;

@@ -18,6 +18,7 @@ mod interleaved;
 mod judgement;
 mod means;
 mod money;
+mod output_tokens;
 mod past;
 mod planning;
 mod power;
@@ -45,6 +46,7 @@ pub use judgement::{
 };
 pub use means::Means;
 pub use money::{Money, PairTotal, Total};
+pub use output_tokens::{Change, Output, OutputChange, outputs_between, outputs_within};
 pub use past::{
     Changed, Comparable, Past, Refusal, Trend, TrendPoint, aftermath, against_past, against_run,
     comparable, condense, trend,

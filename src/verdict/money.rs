@@ -6,9 +6,11 @@
 use crate::record::Sample;
 use crate::units::Usd;
 
-/// Two amounts for one request are called different when they lie further apart than this share of
-/// the larger: list prices are rounded somewhere on their way to a bill.
-const DIFFERENCE_SHARE_PERCENT: u128 = 1;
+/// Two amounts for one request are called different when they lie further apart than one part in so many of
+/// the larger, and than [`ROUNDING`]: amounts are rounded somewhere on their way to a bill.
+const DIFFERENCE_PART: u128 = 1_000;
+/// Half of the last digit of amounts with eight decimals, as gateways tell the smallest.
+const ROUNDING: Usd = Usd(5_000);
 
 /// An exact sum of the amounts that are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct PairTotal {
     pub gateway: Usd,
     /// Samples with both.
     pub n: u64,
-    /// Samples whose two amounts lie more than 1 % apart.
+    /// Samples whose two amounts lie further apart than rounding explains.
     pub different: u64,
 }
 
@@ -41,7 +43,9 @@ pub struct Money {
     pub billed: Total,
     /// What the gateway says the list price was.
     pub market: Total,
-    /// List against bill, samples billed nothing left out: with own keys a bill says nothing.
+    /// What the gateway added to the price of inference, where it tells so.
+    pub surcharges: Total,
+    /// List against bill without surcharges, samples billed nothing left out: with own keys a bill says nothing.
     pub list_and_billed: PairTotal,
     /// List against the gateway's own list price.
     pub list_and_market: PairTotal,
@@ -76,9 +80,8 @@ impl PairTotal {
         self.n += 1;
         let apart = list.0.abs_diff(gateway.0);
         let larger = list.0.unsigned_abs().max(gateway.0.unsigned_abs());
-        if apart.saturating_mul(100) > larger.saturating_mul(DIFFERENCE_SHARE_PERCENT) {
-            self.different += 1;
-        }
+        let by_share = apart.saturating_mul(DIFFERENCE_PART) > larger;
+        self.different += u64::from(by_share && apart > ROUNDING.0.unsigned_abs());
     }
 
     fn absorb(&mut self, other: &Self) {
@@ -95,12 +98,15 @@ impl Money {
         self.list.add(sample.cost_usd);
         self.billed.add(sample.billed_usd);
         self.market.add(sample.market_usd);
+        self.surcharges.add(sample.surcharge_usd);
+        let surcharge = sample.surcharge_usd.unwrap_or(Usd::ZERO);
+        let inference = sample.billed_usd.map(|billed| Usd(billed.0 - surcharge.0));
         let list_price = sample.market_usd.or(sample.cost_usd);
-        let billed_nothing = sample.billed_usd == Some(Usd::ZERO);
+        let billed_nothing = inference == Some(Usd::ZERO);
         if billed_nothing && list_price.is_some_and(|price| price > Usd::ZERO) {
             self.free_of_charge += 1;
         }
-        if let (Some(list), Some(billed)) = (sample.cost_usd, sample.billed_usd)
+        if let (Some(list), Some(billed)) = (sample.cost_usd, inference)
             && !billed_nothing
         {
             self.list_and_billed.add(list, billed);
@@ -114,6 +120,7 @@ impl Money {
         self.list.absorb(&other.list);
         self.billed.absorb(&other.billed);
         self.market.absorb(&other.market);
+        self.surcharges.absorb(&other.surcharges);
         self.list_and_billed.absorb(&other.list_and_billed);
         self.list_and_market.absorb(&other.list_and_market);
         self.free_of_charge += other.free_of_charge;
@@ -148,12 +155,41 @@ mod tests {
     }
 
     #[test]
-    fn amounts_within_one_percent_agree() {
-        // A rounded bill is no difference; a surcharge of 5 % is one.
+    fn amounts_differ_beyond_rounding() {
+        // A bill of eight decimals is rounded, the dearer by a share of a thousandth; half a percent more is
+        // another price, however small the sum.
         let mut pair = PairTotal::default();
-        pair.add(Usd(1000), Usd(1010));
-        pair.add(Usd(1000), Usd(1050));
+        pair.add(Usd(3_204_000), Usd(3_200_000));
+        pair.add(Usd(3_200_000_000), Usd(3_202_000_000));
         pair.add(Usd::ZERO, Usd::ZERO);
-        assert_eq!((pair.n, pair.different), (3, 1));
+        assert_eq!((pair.n, pair.different), (3, 0));
+        pair.add(Usd(3_200_000_000), Usd(3_216_000_000));
+        pair.add(Usd(3_200_000), Usd(3_216_000));
+        assert_eq!((pair.n, pair.different), (5, 2));
+    }
+
+    #[test]
+    fn a_surcharge_is_no_difference_of_prices() {
+        // With an own key the gateway bills its surcharge alone: that bill says nothing of the price.
+        let run = crate::verdict::fixture::manifest(&["a/x"], &["p"], 1);
+        let mut sample = crate::verdict::fixture::answered(&run, 0, 400);
+        let mut money = Money::default();
+        sample.surcharge_usd = Some(Usd(100_000_000));
+        sample.billed_usd = Some(Usd(600_000_000));
+        money.add(&sample);
+        sample.billed_usd = Some(Usd(100_000_000));
+        money.add(&sample);
+        assert_eq!(
+            (money.list_and_billed.n, money.list_and_billed.different),
+            (1, 0)
+        );
+        assert_eq!(money.free_of_charge, 1);
+        assert_eq!(
+            money.surcharges,
+            Total {
+                sum: Usd(200_000_000),
+                n: 2
+            }
+        );
     }
 }

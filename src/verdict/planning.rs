@@ -3,19 +3,15 @@
 //! Owns the noise that a stored run shows, and the table of sizes. Must not know where runs lie nor how a
 //! table looks. Invariant: an unknown price makes a cost absent or says how many have none; never 0.
 
-use crate::catalog::{Prices, TokenCounts, cost};
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::size::{Aim, Noise, PilotPrompt};
-use crate::suite::{Metric, Suite, limits};
-use crate::units::{ModelId, Usd};
+use crate::suite::{Metric, Prompt, Suite, limits};
+use crate::units::Usd;
 
 use super::evidence::{Evidence, Observation};
 
 /// Numbers of prompts that are told beside a suite's own.
 const PROMPTS_TOLD: [u64; 5] = [10, 20, 30, 50, 100];
-
-/// Bytes of text that are taken for a token.
-const BYTES_A_TOKEN: u64 = 4;
 
 /// The noise of TTFT that a run shows between its reference and a candidate.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +33,7 @@ pub struct Planned {
     pub repetitions: Option<u64>,
 }
 
-/// The most that a suite's requests cost by list price: every answer as long as its token limit.
+/// The most that a suite's requests cost by list price, each sent once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorstCost {
     /// Of one repetition of all prompts, over the variants whose cost can be known.
@@ -112,26 +108,14 @@ pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
     counts.into_iter().map(planned).collect()
 }
 
-/// The most that a suite costs: a token for four bytes of text, and every answer as long as its limit.
-/// A variant without a price, or with a prompt without a token limit, is not in it.
-pub fn worst_cost<'p>(
-    suite: &Suite,
-    price_of: impl Fn(&ModelId) -> Option<&'p Prices>,
-) -> WorstCost {
-    let of_variant = |variant: &crate::suite::Variant| {
-        let prices = price_of(&variant.model)?;
-        suite.prompts.iter().try_fold(Usd::ZERO, |sum, prompt| {
-            let messages = suite.messages_of(prompt, variant);
-            let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
-            let counts = TokenCounts {
-                prompt: (bytes as u64).div_ceil(BYTES_A_TOKEN),
-                completion: suite.parameters_of(prompt, variant).max_tokens?,
-                ..TokenCounts::default()
-            };
-            sum.plus(cost(prices, &counts)?)
-        })
+/// The most that a suite costs. `bound` is the most that one request can be billed, of a prompt and the variant
+/// at a place in the suite; `None` where nothing bounds it, and then the variant is not in the sum.
+pub fn worst_cost(suite: &Suite, bound: impl Fn(&Prompt, usize) -> Option<Usd>) -> WorstCost {
+    let of_variant = |place: usize| {
+        let mut prompts = suite.prompts.iter();
+        prompts.try_fold(Usd::ZERO, |sum, prompt| sum.plus(bound(prompt, place)?))
     };
-    let known: Vec<Usd> = suite.variants.iter().filter_map(of_variant).collect();
+    let known: Vec<Usd> = (0..suite.variants.len()).filter_map(of_variant).collect();
     WorstCost {
         a_round: known.iter().copied().sum(),
         known: known.len() as u64,
@@ -157,7 +141,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::catalog::Rates;
     use crate::record::Sample;
     use crate::stats::interval::Alpha;
     use crate::verdict::EvidenceFold;
@@ -235,22 +218,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_without_a_price_is_not_nothing() {
-        // "Why?" is a token of four bytes; every answer has its limit; a variant without a price is counted.
-        let prices = Prices::flat(Rates {
-            input: Some(Usd(10)),
-            output: Some(Usd(100)),
-            ..Rates::default()
+    fn a_cost_without_a_bound_is_not_nothing() {
+        // A variant of which one prompt has no bound is in no sum, and is counted.
+        let suite = manifest(&["a/x", "b/y"], &["p", "q"], 4).suite;
+        let none = worst_cost(&suite, |_, _| None);
+        assert_eq!((none.known, none.of((2, 4), 2)), (0, None));
+        let worst = worst_cost(&suite, |prompt, place| {
+            (place == 0 || prompt.id == "p").then_some(Usd(if prompt.id == "p" { 7 } else { 30 }))
         });
-        let mut suite = manifest(&["a/x", "b/y"], &["p", "q"], 4).suite;
-        let of = |model: &ModelId| (model.as_str() == "a/x").then_some(&prices);
-        // Without a limit nothing is known.
-        assert_eq!(worst_cost(&suite, of).known, 0);
-        assert_eq!(worst_cost(&suite, of).of((2, 4), 2), None);
-        suite.parameters.max_tokens = Some(50);
-        let worst = worst_cost(&suite, of);
         assert_eq!((worst.known, worst.variants), (1, 2));
-        assert_eq!(worst.a_round, Usd(2 * (10 + 50 * 100)));
+        assert_eq!(worst.a_round, Usd(37));
         assert_eq!(worst.of((4, 3), 2), Some(Usd(6 * worst.a_round.0)));
     }
 

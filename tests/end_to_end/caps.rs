@@ -11,10 +11,13 @@ fn home() -> Home {
     Home::new().with("suite.toml", &format!("max_attempts = 1\n{suite}"))
 }
 
+/// The lines of runs that have ended.
 fn ledger(home: &Home) -> Vec<Value> {
     let text = home.read("reports/ledger.jsonl");
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    lines.collect()
+    lines
+        .filter(|line: &Value| line["status"] != "running")
+        .collect()
 }
 
 #[test]
@@ -70,6 +73,59 @@ fn the_cap_of_the_day_counts_the_ledger() {
         spent["credits"],
         json!({ "balance_usd": "100", "used_usd": "0" })
     );
+}
+
+#[test]
+fn the_cap_of_the_day_counts_runs_that_have_not_ended() {
+    // Killed, or under way in another process: what such a run may have spent is its whole cap.
+    let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.03\"\n");
+    let now = jiff::Timestamp::now();
+    let open = format!(
+        r#"{{"version":1,"run":"gone","suite":"small","started_at":"{now}","endpoint":"sim","simulated":true,"status":"running","models":[],"cap_usd":"0.029"}}"#
+    );
+    std::fs::create_dir_all(home.path("reports")).unwrap();
+    let home = home.with("reports/ledger.jsonl", &format!("{open}\n"));
+    home.bakeoff("run suite.toml --world world.toml --salt 1 --repetitions 1000")
+        .exits(4)
+        .complains("note: small/gone has not ended, or was killed: the cap of the day counts $0.029 for it")
+        .complains("the ledger has $0.029 since 00:00 UTC")
+        .run();
+    home.bakeoff("spend --simulated")
+        .says("1 of the runs have not ended, or were killed")
+        .says("$0.029")
+        .run();
+    assert!(ledger(&home).iter().all(|line| line["run"] != "gone"));
+}
+
+#[test]
+fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
+    // The line may be a run of today: where money is capped by the day, nothing is sent on a guess.
+    let home = home();
+    let call = "run suite.toml --world world.toml --salt 1 --quiet";
+    home.bakeoff(call).run();
+    let ledger = home.read("reports/ledger.jsonl");
+    let home = home
+        .with(
+            "reports/ledger.jsonl",
+            &format!("{{\"version\":1,\n{ledger}"),
+        )
+        .with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$5\"\n");
+    home.bakeoff(call)
+        .exits(2)
+        .complains("nothing is sent while the ledger in reports has a line that cannot be read")
+        .complains("ledger.jsonl:1: column")
+        .run();
+    home.bakeoff("spend --simulated")
+        .complains("ledger.jsonl:1: column")
+        .says("1 lines of the ledger cannot be read")
+        .run();
+    let spent = home.bakeoff("spend --simulated --json").run();
+    let spent: Value = serde_json::from_str(&spent.out).unwrap();
+    assert_eq!(spent["unreadable_lines"], 1);
+    assert_eq!(spent["total"]["runs"], 1);
+    // Without such a cap the ledger is nobody's concern.
+    let home = home.with("bakeoff.toml", "");
+    home.bakeoff(call).run();
 }
 
 #[test]

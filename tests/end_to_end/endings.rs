@@ -186,5 +186,9 @@ user = "Hello"
         assert!(report.contains("has not ended, or was killed"), "{report}");
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
+        // It could not say what it cost: the ledger has it all the same.
+        home.bakeoff("spend --simulated")
+            .says("1 of the runs have not ended, or were killed")
+            .run();
     }
 }

@@ -12,6 +12,7 @@ mod program;
 #[path = "../support/server.rs"]
 mod server;
 
+mod bills;
 mod caches;
 mod caps;
 mod endings;

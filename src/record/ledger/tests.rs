@@ -61,16 +61,78 @@ fn a_ledger_is_appended_to_and_read_again() {
         status: Status::Incomplete("the cap".to_owned()),
         models: Vec::new(),
         kept_usd: Some(Usd(4)),
+        cap_usd: None,
         estimate_usd: None,
+    };
+    let next = LedgerLine {
+        run: "q".to_owned(),
+        ..line.clone()
     };
     append(folder.path(), &line).unwrap();
     let path = folder.path().join("ledger.jsonl");
     let mut text = std::fs::read_to_string(&path).unwrap();
     text.push_str("{\"version\":1,\n");
     std::fs::write(&path, text).unwrap();
-    append(folder.path(), &line).unwrap();
+    append(folder.path(), &next).unwrap();
     let ledger = read(folder.path()).unwrap();
-    assert_eq!(ledger.lines, [line.clone(), line]);
+    assert_eq!(ledger.lines, [line, next]);
     assert_eq!(ledger.problems.len(), 1);
     assert_eq!(ledger.lines[0].at_most(), Usd(4));
+}
+
+#[test]
+fn a_run_counts_once_and_a_killed_one_with_its_cap() {
+    // Two lines a run would double every sum; and a killed run is not free because it could not say so.
+    let folder = tempfile::tempdir().unwrap();
+    let open = |run: &str, cap: Option<i128>| LedgerLine {
+        version: 1,
+        run: run.to_owned(),
+        suite: "s".to_owned(),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        endpoint: "sim".to_owned(),
+        simulated: true,
+        status: Status::Running,
+        models: Vec::new(),
+        kept_usd: None,
+        cap_usd: cap.map(Usd),
+        estimate_usd: None,
+    };
+    let mut spending = Spending::default();
+    spending.add_sample(&sample(Outcome::Complete, [Some(7), None, None]));
+    let ended = LedgerLine {
+        status: Status::Complete,
+        models: spending.into_models(),
+        ..open("ended", Some(100))
+    };
+    for line in [
+        open("ended", Some(100)),
+        open("killed", Some(50)),
+        open("gone", Some(40)),
+        open("uncapped", None),
+        ended.clone(),
+    ] {
+        append(folder.path(), &line).unwrap();
+    }
+    for run in ["killed", "uncapped"] {
+        let run = Run::create(folder.path(), "s", run).unwrap();
+        run.write_manifest(&example::manifest("s")).unwrap();
+        let mut journal = run.new_samples().unwrap();
+        let finished = sample(Outcome::Complete, [Some(9), Some(12), None]);
+        journal.append(&finished).unwrap();
+    }
+    let ledger = read(folder.path()).unwrap();
+    let told: Vec<(&str, i128, i128)> = (ledger.lines.iter())
+        .map(|line| (line.run.as_str(), line.spent().0, line.at_most().0))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("killed", 12, 50),
+            // Its folder was removed: what is left of it is its cap.
+            ("gone", 0, 40),
+            ("uncapped", 12, 12),
+            ("ended", 7, 7),
+        ]
+    );
+    assert_eq!(ledger.lines[3], ended);
 }

@@ -28,7 +28,7 @@ fn read<'a>(run: &'a Manifest, samples: &[Sample]) -> Report<'a> {
     Report::read(run, samples, |_| false, None, io::sink()).unwrap()
 }
 
-fn written(report: &Report<'_>, format: Format) -> String {
+pub(super) fn written(report: &Report<'_>, format: Format) -> String {
     let mut bytes = Vec::new();
     report.write(format, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()

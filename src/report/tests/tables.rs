@@ -271,11 +271,11 @@ fn comparison_csv_of_a_small_run() {
 fn samples_csv_of_two_samples() {
     // Stored names and nanoseconds; a failure has empty fields, never zeros; no text of answers.
     let (run, samples) = failing_run();
-    insta::assert_snapshot!(samples_csv(&run, &samples[12..14]), @r#"
-    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,market_usd,provider,served_model,generation_id,flags,attempts
-    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,0.0005,azure,,gen_12,,1
-    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1
-    "#);
+    insta::assert_snapshot!(samples_csv(&run, &samples[12..14]), @"
+    trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts
+    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1
+    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1
+    ");
 }
 
 #[test]

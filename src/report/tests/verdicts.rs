@@ -20,6 +20,7 @@ fn judged(gates: bool) -> Judged {
             gates,
         }],
         limits: limit_checks(),
+        outputs: Vec::new(),
         gate: Gate::default(),
     }
 }

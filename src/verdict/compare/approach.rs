@@ -28,8 +28,14 @@ pub(in crate::verdict) trait Approach {
     /// The effect on each prompt; `None` where it has none.
     fn by_prompt(&self) -> Vec<Option<f64>>;
 
-    /// Degrees of freedom of the test.
+    /// Degrees of freedom of the test; infinite where it is one of normal scores.
     fn df(&self) -> f64;
+
+    /// Where no answer of either side differs from any other: the interval of `factor` times as many such
+    /// answers. It does not fall with the root of their number.
+    fn interval_of_more(&self, _factor: f64, _alpha: Alpha) -> Option<Interval> {
+        None
+    }
 
     /// More repetitions of the same prompts could change nothing but by giving other answers than before.
     fn is_exhausted(&self) -> bool {

@@ -56,18 +56,51 @@ pub(in crate::verdict) fn needed(
             alpha,
         );
     }
+    let count = compared.sides.places.len() as f64;
+    if compared.approach.interval_of_more(1.0, alpha).is_some() {
+        return unanimous(question, compared, repetitions, alpha);
+    }
     let half = half_width(question.metric, interval)?;
     let distance = distance(question.metric, question.bounds);
     // As if every further prompt were like these: standard errors fall with the root of their number.
-    let (df, count) = (compared.approach.df(), compared.sides.places.len() as f64);
+    let df = compared.approach.df();
     let error = half / alpha.critical_t(df)?;
     let enough = |prompts: u64| {
         let narrower = error * (count / prompts as f64).sqrt();
-        reach(prompts as f64 - 1.0, alpha).is_some_and(|reach| reach * narrower <= distance)
+        let df = if df.is_finite() {
+            prompts as f64 - 1.0
+        } else {
+            df
+        };
+        reach(df, alpha).is_some_and(|reach| reach * narrower <= distance)
     };
     let prompts = fewest(compared.sides.places.len() as u64, enough)?;
     Some(Needed {
         prompts,
+        repetitions,
+    })
+}
+
+/// Where nothing failed, or nothing succeeded: as many prompts of such answers as take the interval, by which
+/// they are judged, inside the margin.
+fn unanimous(
+    question: Question,
+    compared: &Compared,
+    repetitions: u64,
+    alpha: Alpha,
+) -> Option<Needed> {
+    let count = compared.sides.places.len() as u64;
+    let margin = question.bounds.margin;
+    let enough = |prompts: u64| {
+        let factor = prompts as f64 / count as f64;
+        let interval = compared.approach.interval_of_more(factor, alpha);
+        interval.is_some_and(|interval| {
+            // Both ends are as far from 0: which is the worse one does not matter.
+            interval.half_width().is_some_and(|half| half < margin)
+        })
+    };
+    Some(Needed {
+        prompts: fewest(count, enough)?,
         repetitions,
     })
 }

@@ -193,7 +193,25 @@ impl Approach for Shares {
     }
 
     fn df(&self) -> f64 {
-        self.mean.df
+        match &self.test {
+            // Newcombe's intervals are of normal scores, whatever the number of prompts.
+            Test::OneEach(_) => f64::INFINITY,
+            Test::EqualOnAll(answers) if all_alike(answers).is_some() => f64::INFINITY,
+            Test::StudentsT | Test::EqualOnAll(_) => self.mean.df,
+        }
+    }
+
+    fn interval_of_more(&self, factor: f64, alpha: Alpha) -> Option<Interval> {
+        let Test::EqualOnAll(answers) = &self.test else {
+            return None;
+        };
+        let pairs = all_alike(answers)?;
+        let more = Pairs {
+            both: pairs.both * factor,
+            neither: pairs.neither * factor,
+            ..pairs
+        };
+        Some(newcombe_paired(&more, alpha))
     }
 
     fn is_exhausted(&self) -> bool {

@@ -25,12 +25,15 @@ pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
         mean_gap_ns: Some(Nanos(10_000_000)),
         output_rate: Some(100.0),
         output_tokens: Some(101),
+        reasoning_tokens: Some(0),
+        answer_chars: Some(440),
         cost: Some(Usd(500_000_000)),
         longest_failed_ns: None,
         set_aside: false,
         retried: false,
         cache_hit: Some(false),
         visible_reasoning: false,
+        hidden_reasoning: false,
         provider: Some(0),
         passed: None,
     }
@@ -576,4 +579,33 @@ fn the_course_of_a_run_is_told() {
     assert_eq!(of(&judgement, Metric::Ttft).verdict, Verdict::Ok);
     let nobody = interleaved(&evidence, "nobody", &Gate::default());
     assert!(nobody.comparisons.is_empty() && nobody.notes.len() == 1);
+}
+
+#[test]
+fn the_prompts_that_are_needed_for_completed_are_enough() {
+    // Nothing failed, and too few answers to say that little can: as many as are told make it `ok` by the rule
+    // that judges, and one repetition of one prompt less would leave the interval open.
+    let completed = |prompts: usize, repetitions: usize| {
+        let evidence = run((2, prompts, repetitions), |one, _, _, _| one);
+        let judgement = interleaved(&evidence, "a", &Gate::default());
+        let mut all = judgement.comparisons.into_iter();
+        all.find(|one| one.metric == Metric::Completed).unwrap()
+    };
+    for repetitions in [1, 3] {
+        let few = completed(8, repetitions);
+        assert_eq!(few.verdict, Verdict::Inconclusive);
+        let needed = few.needed.unwrap();
+        assert_eq!(needed.repetitions, repetitions as u64);
+        let prompts = usize::try_from(needed.prompts).unwrap();
+        assert!((20..400).contains(&(prompts * repetitions)), "{needed:?}");
+        assert_eq!(completed(prompts, repetitions).verdict, Verdict::Ok);
+        let lower = |prompts| {
+            completed(prompts, repetitions)
+                .effect
+                .unwrap()
+                .interval
+                .lower
+        };
+        assert!(lower(prompts).unwrap() > -0.05 && lower(prompts - 1).unwrap() <= -0.05);
+    }
 }

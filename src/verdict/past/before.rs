@@ -48,6 +48,10 @@ impl Changed {
 pub struct Comparable {
     /// The run before.
     pub before: HistoryRun,
+    /// Labels that stand against each other, (before, after), in the order of the run after.
+    pub variants: Vec<(String, String)>,
+    /// Digests of prompts of the run before that were given those of the run after.
+    pub prompts: BTreeMap<String, String>,
     /// What a reader must know of the pairing.
     pub notes: Vec<String>,
 }
@@ -125,6 +129,9 @@ pub fn comparable(
         return Err(objections.refusal);
     }
     let mut told = before.clone();
+    let labels = variants.iter();
+    let labels = labels.map(|(then, now)| (then.label.clone(), now.label.clone()));
+    let labels = labels.collect();
     told.variants = variants
         .into_iter()
         .map(|(then, now)| HistoryVariant {
@@ -147,6 +154,8 @@ pub fn comparable(
         .collect();
     Ok(Comparable {
         before: told,
+        variants: labels,
+        prompts,
         notes: objections.notes,
     })
 }
