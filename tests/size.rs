@@ -103,6 +103,13 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
         .says("To find +20 %")
         .run();
     assert_eq!(home.samples("s").len(), 10 * 3 * 2);
+
+    // For programs the sizes alone are on standard output; the pilot's comparison is told beside them.
+    let said = home
+        .bakeoff("size s.toml --pilot --world world.toml --json")
+        .complains("TTFT")
+        .run();
+    assert_eq!(document(&said.out)["noise"]["source"], "run");
 }
 
 #[test]

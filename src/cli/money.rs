@@ -123,6 +123,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             quiet: false,
             json: args.json,
             yes: false,
+            aside: false,
         },
         form: match (args.csv, args.json) {
             (true, _) => command::estimate::Form::Csv,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::record::History;
-use crate::suite::{Metric, Scale};
+use crate::suite::{Gate, Metric, Scale};
 use crate::verdict::{Trend, trend};
 
 use super::figure::{Figure, Thousandths};
@@ -66,7 +66,7 @@ struct VariantDocument<'a> {
     runs: Vec<RunDocument<'a>>,
     /// Where the level changed.
     changes: Vec<ChangeDocument<'a>>,
-    /// The smallest worsening that the next run can show: 0.2 for +20 %.
+    /// The smallest worsening that the next run can show by the gate: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
     /// Runs that cannot be compared with the newest.
@@ -99,11 +99,11 @@ struct ChangeDocument<'a> {
 }
 
 impl Trends {
-    /// Of every variant that has the metric.
-    pub fn of(history: &History, metric: Metric) -> Self {
+    /// Of every variant that has the metric; what the next run can show is told by the gate.
+    pub fn of(history: &History, metric: Metric, gate: &Gate) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
-        let all = trend(history);
+        let all = trend(history, gate);
         let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
         let newest = history.entries().last();
         Self {
