@@ -216,16 +216,16 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
     let optional = [
         ("prompt caches", caches(suite.cache)),
         ("selected", selection(manifest)),
-        ("own delay", own_delay(summary)),
+        ("delay before sending", delay(summary)),
     ];
     let told = |(name, value): (&'static str, Option<String>)| Some((name, value?));
     method.extend(optional.into_iter().filter_map(told));
     method
 }
 
-/// How long we ourselves held requests up, of the variant where it was longest: what is no variant's
-/// doing.
-fn own_delay(summary: &RunSummary) -> Option<String> {
+/// How long requests waited for us or for a rate limit, of the variant where it was longest: what is no
+/// variant's doing.
+fn delay(summary: &RunSummary) -> Option<String> {
     let lags = || summary.variants.iter().filter_map(|v| v.lag.as_ref());
     let longest = lags().map(|lag| lag.max).reduce(f64::max)?;
     let p95 = lags().filter_map(|lag| Some(lag.percentile(Percentile::P95)?.value));
@@ -238,7 +238,7 @@ fn own_delay(summary: &RunSummary) -> Option<String> {
         Figure::from_ns(longest).shown(),
     );
     Some(format!(
-        "{typical}at most {longest} between the moment a request was due and its sending; in no figure of a variant"
+        "{typical}at most {longest}, by our own doing and by rate limits: in no figure of a variant"
     ))
 }
 

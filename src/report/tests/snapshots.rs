@@ -118,7 +118,7 @@ fn the_page_of_a_small_run() {
     | timeouts | connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s |
     | suite digest | sha256:5017e |
     | prices | snapshot shipped with bakeoff, 2025-01-01 |
-    | own delay | at most 0.00 us between the moment a request was due and its sending; in no figure of a variant |
+    | delay before sending | at most 0.00 us, by our own doing and by rate limits: in no figure of a variant |
     ");
 }
 
@@ -244,7 +244,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     | timeouts | connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s |
     | suite digest | sha256:5017e |
     | prices | snapshot shipped with bakeoff, 2025-01-01 |
-    | own delay | at most 0.00 us between the moment a request was due and its sending; in no figure of a variant |
+    | delay before sending | at most 0.00 us, by our own doing and by rate limits: in no figure of a variant |
     ");
 }
 
@@ -847,7 +847,7 @@ fn the_comparison_as_json() {
         "timeouts": "connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s",
         "suite digest": "sha256:5017e",
         "prices": "snapshot shipped with bakeoff, 2025-01-01",
-        "own delay": "at most 0.00 us between the moment a request was due and its sending; in no figure of a variant"
+        "delay before sending": "at most 0.00 us, by our own doing and by rate limits: in no figure of a variant"
       }
     }
     "#);
