@@ -518,6 +518,25 @@ fn a_history_shows_its_trend() {
     ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
+    // The smallest change is told by a gate, and it is said whose: the suite tolerates 50 %.
+    assert!(
+        said.out.contains("by the defaults of [gate]"),
+        "{}",
+        said.out
+    );
+    let own = home
+        .bakeoff("history base/h.jsonl -m latency --suite suite.toml")
+        .run();
+    assert!(!own.out.contains("by the defaults of"), "{}", own.out);
+    let least = |text: &str| -> f64 {
+        let rest = &text[text.find("can show +").unwrap() + 10..];
+        rest[..rest.find(' ').unwrap()].parse().unwrap()
+    };
+    assert!(
+        least(&own.out) > 50.0 && least(&said.out) < 50.0,
+        "{}",
+        own.out
+    );
     let told = home.bakeoff("history base/h.jsonl --json").run();
     let told = json(&told.out);
     assert_eq!(told["metric"], "ttft");

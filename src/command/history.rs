@@ -37,8 +37,8 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
     let suite = options.suite.as_deref().map(files::suite).transpose()?;
-    let gate = suite.and_then(|suite| suite.gate).unwrap_or_default();
-    let trends = Trends::of(&history, options.metric, &gate);
+    let gate = suite.map(|suite| suite.gate.unwrap_or_default());
+    let trends = Trends::of(&history, options.metric, gate.as_ref());
     let text = if options.json {
         trends.json()
     } else {

@@ -440,17 +440,7 @@ impl History {
     /// # Errors
     /// Where the file, or a new one in its folder, cannot be written.
     pub fn can_append(path: &Path) -> Result<(), JournalError> {
-        if path.exists() {
-            return Writer::<HistoryLine>::append_to_file(path).map(drop);
-        }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.try", std::process::id()));
-        let beside = path.with_file_name(name);
-        Writer::<HistoryLine>::append_to_file(&beside)?;
-        std::fs::remove_file(&beside).map_err(|source| JournalError::File {
-            path: beside,
-            source,
-        })
+        Writer::<HistoryLine>::can_append_to_file(path)
     }
 
     /// The runs, in the order in which they began.

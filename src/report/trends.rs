@@ -36,6 +36,8 @@ pub struct Trends {
     metrics: Vec<Metric>,
     /// One a variant.
     shown: Vec<Trend>,
+    /// Whether no suite said what the next run is judged by.
+    by_defaults: bool,
 }
 
 /// What `history --json` prints.
@@ -99,11 +101,12 @@ struct ChangeDocument<'a> {
 }
 
 impl Trends {
-    /// Of every variant that has the metric; what the next run can show is told by the gate.
-    pub fn of(history: &History, metric: Metric, gate: &Gate) -> Self {
+    /// Of every variant that has the metric; what the next run can show is told by the suite's gate, by
+    /// the defaults without one.
+    pub fn of(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
-        let all = trend(history, gate);
+        let all = trend(history, gate.unwrap_or(&Gate::default()));
         let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
         let newest = history.entries().last();
         Self {
@@ -116,6 +119,7 @@ impl Trends {
                 .into_iter()
                 .filter(|trend| trend.metric == metric)
                 .collect(),
+            by_defaults: gate.is_none(),
         }
     }
 
@@ -134,6 +138,13 @@ impl Trends {
         if self.shown.is_empty() {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
+        }
+        let tells_floor = self.shown.iter().any(|trend| trend.floor.is_some());
+        if tells_floor && self.by_defaults {
+            page.push_str(
+                "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
+                 own.\n",
+            );
         }
         if !others.is_empty() {
             push(
