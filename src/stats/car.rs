@@ -85,7 +85,7 @@ pub fn test(paired: &Paired, h: f64) -> Mean {
 ///
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
-/// O(N log N) for N values, the later ones (where the order hardly changes) O(N).
+/// at worst O(N log N) for N values, the later ones (where the order hardly changes) O(N).
 pub fn compare(paired: &Paired, alpha: Alpha) -> Comparison {
     Curve::of(paired).compare(alpha)
 }
