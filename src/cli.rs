@@ -474,6 +474,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         quiet: args.quiet,
         json: args.json,
         yes: args.yes,
+        aside: false,
     }
 }
 

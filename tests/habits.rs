@@ -49,11 +49,14 @@ fn what_init_says_is_next_works() {
     // Once each: that the whole suite runs as well is seen by the examples of `--help`.
     let line = format!("{} --repetitions 1 --quiet", next.join(" && "));
     home.shell(&line)
-        .says("ok, 3 prompts, 3 models, 27 trials")
+        .says("ok, 6 prompts, 3 models, 54 trials")
         .says("openai/gpt-5-mini (reference)")
         .run();
     let ran = home.path("new/comparison/reports/first/latest/report.md");
     assert!(ran.exists());
+    // A first comparison must be able to end in a verdict.
+    let report = fs::read_to_string(ran).unwrap();
+    assert!(report.contains(", 6 prompts x 1."), "{report}");
 }
 
 #[test]

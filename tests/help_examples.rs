@@ -56,19 +56,21 @@ fn folder() -> Home {
     assert_ne!(quick, suite);
     let home = home.with("suites/quickstart.toml", &quick);
     one_prompt(&home);
-    for copy in [
-        "before",
-        "after",
-        "reports/quickstart/20261101T070000Z-ab12cd",
-    ] {
-        home.shell(&format!("cp -RL reports/quickstart/latest {copy}"))
-            .run();
-    }
+    copy_latest(&home, "before");
+    copy_latest(&home, "reports/quickstart/20261101T070000Z-ab12cd");
+    // A run of its own: none is compared with itself.
+    one_prompt(&home);
+    copy_latest(&home, "after");
     home.bakeoff("accept before --history baselines/quickstart.jsonl")
         .run();
     home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20")
         .run();
     home
+}
+
+fn copy_latest(home: &Home, to: &str) {
+    home.shell(&format!("cp -RL reports/quickstart/latest {to}"))
+        .run();
 }
 
 /// A run of too few prompts for a verdict, so that comparing its models fails nothing.

@@ -254,6 +254,62 @@ fn a_broken_history_is_told_before_anything_is_sent() {
         .run();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_history_that_cannot_be_written_is_told_before_anything_is_sent() {
+    // It is written after the run: what was paid for would be judged, and not kept. Not even root may write
+    // into /proc.
+    let home = home("");
+    home.bakeoff(&format!("{RUN} fast.toml --history /proc/h.jsonl"))
+        .exits(2)
+        .complains("the history cannot be written: /proc/h.jsonl")
+        .complains("nothing was sent")
+        .run();
+    assert_eq!(runs(&home), 0);
+    // Of a check that went well nothing is left.
+    home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
+        .run();
+    let left = fs::read_dir(home.path("base")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["h.jsonl"]);
+}
+
+#[test]
+fn a_damaged_past_is_told() {
+    // Reports are made again from the past that lies beside them: one that has lost a line judges by less.
+    let home = home("");
+    with_history(&home);
+    home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
+        .run();
+    let file = home.path(&format!("{LATEST}/past.jsonl"));
+    let whole = fs::read_to_string(&file).unwrap();
+    let torn = format!("{whole}{}", &whole[..whole.len() / 2]);
+    fs::write(&file, torn).unwrap();
+    home.bakeoff(&format!("report {LATEST}"))
+        .complains("past.jsonl:2 was never finished")
+        .run();
+    let page = home.read(&format!("{LATEST}/report.md"));
+    assert!(page.contains("cut off in past.jsonl"), "{page}");
+    fs::write(&file, format!("nonsense\n{whole}")).unwrap();
+    home.bakeoff(&format!("report {LATEST}"))
+        .exits(2)
+        .complains("past.jsonl:1")
+        .complains("bring")
+        .run();
+}
+
+#[test]
+fn quiet_is_quiet_about_what_cannot_be_told() {
+    // Whoever asks for quiet wants the result and errors; the warning is for whoever watches.
+    let home = home("against_reference = true");
+    let loud = RUN.replace(" --quiet", "");
+    home.bakeoff(&format!("{loud} fast.toml -p p1"))
+        .complains("warning: inconclusive")
+        .run();
+    let said = home.bakeoff(&format!("{RUN} fast.toml -p p1")).run();
+    assert!(!said.err.contains("inconclusive"), "{}", said.err);
+}
+
 #[test]
 fn environments_are_pasts_of_their_own() {
     // A laptop is no runner of a CI service: a slower place must not look like a slower model.
@@ -341,6 +397,12 @@ fn two_runs_are_before_and_after() {
         .run();
     home.bakeoff(&format!("compare {LATEST} {before}"))
         .says("improved")
+        .run();
+    // The same run twice, also by two names, is a slip: it must not end in "nothing regressed".
+    let after = format!("reports/verdicts/{}", newest(&home));
+    home.bakeoff(&format!("compare {after} {LATEST}"))
+        .exits(2)
+        .complains("both folders hold the run")
         .run();
     // Other prompts are no comparison, unless that is what was changed.
     fs::write(home.path("suite.toml"), suite(2, "", "Riddle")).unwrap();
@@ -456,6 +518,25 @@ fn a_history_shows_its_trend() {
     ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
+    // The smallest change is told by a gate, and it is said whose: the suite tolerates 50 %.
+    assert!(
+        said.out.contains("by the defaults of [gate]"),
+        "{}",
+        said.out
+    );
+    let own = home
+        .bakeoff("history base/h.jsonl -m latency --suite suite.toml")
+        .run();
+    assert!(!own.out.contains("by the defaults of"), "{}", own.out);
+    let least = |text: &str| -> f64 {
+        let rest = &text[text.find("can show +").unwrap() + 10..];
+        rest[..rest.find(' ').unwrap()].parse().unwrap()
+    };
+    assert!(
+        least(&own.out) > 50.0 && least(&said.out) < 50.0,
+        "{}",
+        own.out
+    );
     let told = home.bakeoff("history base/h.jsonl --json").run();
     let told = json(&told.out);
     assert_eq!(told["metric"], "ttft");

@@ -94,6 +94,7 @@ pub(super) struct AcceptArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff history baselines/quickstart.jsonl\n  \
+    bakeoff history baselines/quickstart.jsonl --suite suites/quickstart.toml\n  \
     bakeoff history baselines/quickstart.jsonl --metric latency --json")]
 pub(super) struct HistoryArgs {
     /// The history, a file of JSON lines
@@ -108,6 +109,9 @@ pub(super) struct HistoryArgs {
             .map(|word| Metric::from_word(&word).expect("it is one of the words"))
     )]
     metric: Metric,
+    /// The suite: what the next run can show is told by its `[gate]` in place of the defaults
+    #[arg(long, value_name = "SUITE")]
+    suite: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -156,6 +160,7 @@ impl From<HistoryArgs> for history::Options {
         Self {
             file: args.file,
             metric: args.metric,
+            suite: args.suite,
             json: args.json,
         }
     }

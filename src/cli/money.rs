@@ -211,6 +211,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             quiet: false,
             json: args.json,
             yes: false,
+            aside: false,
         },
         form: form(args.csv, args.json),
     }

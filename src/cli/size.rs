@@ -17,7 +17,8 @@ use super::{Cli, VerbArgs, run_options};
 #[command(after_help = "Examples:\n  \
     bakeoff size suites/ci.toml --detect 20%\n  \
     bakeoff size suites/ci.toml --detect 10% --from reports/ci/latest\n  \
-    bakeoff size suites/ci.toml --pilot --endpoint vercel")]
+    bakeoff size suites/ci.toml --pilot --endpoint vercel\n  \
+    bakeoff size suites/ci.toml --pilot --json")]
 pub(super) struct SizeArgs {
     /// The suite, a TOML file
     suite: PathBuf,
@@ -31,7 +32,7 @@ pub(super) struct SizeArgs {
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     /// Ask 10 prompts 3 times first, to see the noise; it costs what such a run costs
-    #[arg(long, conflicts_with_all = ["from", "json"])]
+    #[arg(long, conflicts_with = "from")]
     pilot: bool,
     /// Where a pilot run is sent
     #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]

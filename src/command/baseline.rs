@@ -21,9 +21,15 @@ pub(super) struct Baseline<'a> {
 }
 
 impl<'a> Baseline<'a> {
-    /// Finds every trouble with the file that can be found before the run.
+    /// Finds every trouble with the file that can be found before the run: afterwards it has been paid for.
     pub(super) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
         of_suite(path, suite)?;
+        History::can_append(path).map_err(|error| {
+            Failure::usage(format!(
+                "the history cannot be written: {error}\n  nothing was sent; name a file in a folder that can be \
+                 written with --history, or leave --history out to judge by the suite's own limits alone"
+            ))
+        })?;
         Ok(Self {
             path,
             suite: suite.to_owned(),

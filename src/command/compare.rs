@@ -66,6 +66,9 @@ impl Side {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let first = Side::of(&options.run)?;
     let later = options.later.as_deref().map(Side::of).transpose()?;
+    if let Some(later) = &later {
+        refuse_itself(&first.manifest, &later.manifest)?;
+    }
     let newest = later.as_ref().unwrap_or(&first);
     let suite = &newest.manifest.suite;
     let gate = suite.gate.clone().unwrap_or_default();
@@ -106,6 +109,18 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         on_inconclusive: gate.on_inconclusive,
     }
     .code())
+}
+
+/// A run has not changed against itself: whoever asks means another one, as where `latest` has moved on.
+fn refuse_itself(before: &Manifest, after: &Manifest) -> Result<(), Failure> {
+    if (&before.run, before.started_at) != (&after.run, after.started_at) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "both folders hold the run {}: it has not changed against itself\n  name two runs \
+         (`bakeoff runs` lists them), or one alone to compare its models",
+        before.run
+    )))
 }
 
 /// The models of one run against its reference.

@@ -7,7 +7,7 @@ use crate::record::History;
 use crate::report::Trends;
 use crate::suite::Metric;
 
-use super::{Failure, exit};
+use super::{Failure, exit, files};
 
 /// What `bakeoff history` was told.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Options {
     pub file: PathBuf,
     /// Which metric is shown.
     pub metric: Metric,
+    /// The suite, for the gate that its runs are judged by.
+    pub suite: Option<PathBuf>,
     /// Print JSON.
     pub json: bool,
 }
@@ -34,7 +36,9 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     for stray in history.strays() {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
-    let trends = Trends::of(&history, options.metric);
+    let suite = options.suite.as_deref().map(files::suite).transpose()?;
+    let gate = suite.map(|suite| suite.gate.unwrap_or_default());
+    let trends = Trends::of(&history, options.metric, gate.as_ref());
     let text = if options.json {
         trends.json()
     } else {

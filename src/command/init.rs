@@ -60,6 +60,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         out,
         "  bakeoff suite check {SUITE}\n  \
          bakeoff run {SUITE}\n\n\
+         Its six prompts are the fewest that a verdict can stand on: put your own in their place, twenty or more.\n\
          No key is needed: the default endpoint is a simulated gateway, and its figures are invented.\n\
          For real ones set AI_GATEWAY_API_KEY, and see first whether everything answers:\n\n  \
          bakeoff run {SUITE} --endpoint vercel --verify"

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{JournalError, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
+use crate::verdict::Past;
 
 use super::baseline::past_of;
 use super::records::TellingSamples;
@@ -134,10 +135,31 @@ fn read<'m>(
         .map(|sample| sample.map_err(ReadError::Journal));
     let is_lost_line =
         |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
-    let past = run.past()?.map(|history| past_of(&history, manifest));
+    let past = past(run, manifest)?;
     let report = Report::read(manifest, read, is_lost_line, past.as_ref(), samples_csv)?;
     samples.end()?;
     Ok(report)
+}
+
+/// The past that the run was judged by, with a word on lines that are cut off.
+fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
+    let read = run.past().map_err(|error| {
+        let folder = run.folder().display();
+        Failure::usage(format!(
+            "{error}\n  the past that the run was judged by is damaged: bring {folder}/past.jsonl back from a \
+             copy, or take it away to report the run without it"
+        ))
+    })?;
+    let Some(history) = read else {
+        return Ok(None);
+    };
+    for line in history.torn() {
+        writeln!(
+            io::stderr(),
+            "warning: past.jsonl:{line} was never finished: what it held of the past is not judged by"
+        )?;
+    }
+    Ok(Some(past_of(&history, manifest)))
 }
 
 /// Why a run could not be read to its end.

@@ -54,6 +54,8 @@ pub struct Options {
     pub quiet: bool,
     pub json: bool,
     pub yes: bool,
+    /// Whether the comparison is told beside the result, on standard error; no flag.
+    pub aside: bool,
 }
 
 /// How far a run goes.
@@ -371,7 +373,9 @@ fn close(
         baseline.learn(run, manifest, judged)?;
     }
     let (passing, on_inconclusive) = (judged.passing(), judged.gate.on_inconclusive);
-    warn_of_inconclusive(passing, on_inconclusive)?;
+    if !options.quiet {
+        warn_of_inconclusive(passing, on_inconclusive)?;
+    }
     Ok(Found {
         sound,
         passing,
@@ -399,7 +403,11 @@ fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure
     if options.json {
         return report::print(report, report::Format::Json, io::stdout().lock());
     }
-    report::show(report, io::stdout().lock())?;
+    if options.aside {
+        report::show(report, io::stderr().lock())?;
+    } else {
+        report::show(report, io::stdout().lock())?;
+    }
     if options.quiet {
         return Ok(());
     }

@@ -59,7 +59,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         )));
     }
     let code = match &options.pilot {
-        Some(told) => pilot(&suite, told)?,
+        Some(told) => pilot(&suite, told, options.json)?,
         None => exit::DONE,
     };
     if [exit::INTERRUPTED, exit::INCOMPLETE].contains(&code) {
@@ -102,12 +102,14 @@ fn sizing(
     }
 }
 
-/// A small run of the suite; its folder becomes the latest.
-fn pilot(suite: &Suite, told: &run::Options) -> Result<u8, Failure> {
+/// A small run of the suite; its folder becomes the latest. Where programs read standard output its
+/// comparison goes to standard error.
+fn pilot(suite: &Suite, told: &run::Options, json: bool) -> Result<u8, Failure> {
     let ids = suite.prompts.iter().take(PILOT_PROMPTS);
     let options = run::Options {
         prompts: ids.map(|prompt| prompt.id.clone()).collect(),
         repetitions: Some(PILOT_REPETITIONS),
+        aside: json,
         ..told.clone()
     };
     run::execute(&options)

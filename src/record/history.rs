@@ -5,7 +5,7 @@
 //! order of lines says nothing else, runs are in the order in which they began.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{BufRead, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -387,7 +387,10 @@ impl History {
     /// while it writes, is passed over and told by [`History::torn`]: the last one, and one that others
     /// were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
-        let mut reader = Reader::<_, HistoryLine>::open_file(path)?;
+        Self::of_lines(Reader::<_, HistoryLine>::open_file(path)?)
+    }
+
+    fn of_lines<R: BufRead>(mut reader: Reader<R, HistoryLine>) -> Result<Self, JournalError> {
         let (mut lines, mut torn) = (Vec::new(), Vec::new());
         while let Some(read) = reader.next() {
             match read {
@@ -429,6 +432,15 @@ impl History {
         let mut writer = Writer::append_to_file(path)?;
         writer.append_all(lines)?;
         writer.sync()
+    }
+
+    /// Whether lines could be appended now. Makes the folder where there is none, but no history: another run
+    /// may begin one at this moment.
+    ///
+    /// # Errors
+    /// Where the file, or a new one in its folder, cannot be written.
+    pub fn can_append(path: &Path) -> Result<(), JournalError> {
+        Writer::<HistoryLine>::can_append_to_file(path)
     }
 
     /// The runs, in the order in which they began.
@@ -485,7 +497,8 @@ impl Run {
     /// is the past of the first run of a history.
     ///
     /// # Errors
-    /// Where it cannot be read, or one of its lines is no line of a history.
+    /// Where it cannot be read, or one of its lines is no line of a history; of one that was never finished
+    /// as [`History::read`].
     pub fn past(&self) -> Result<Option<History>, RunError> {
         let reader = match Reader::<_, HistoryLine>::open(self.folder()) {
             Ok(reader) => reader,
@@ -494,8 +507,7 @@ impl Run {
             }
             Err(error) => return Err(error.into()),
         };
-        let lines: Vec<HistoryLine> = reader.collect::<Result<_, _>>()?;
-        Ok(Some(History::resolve(lines)))
+        Ok(Some(History::of_lines(reader)?))
     }
 }
 

@@ -185,6 +185,27 @@ impl<E: Entry> Writer<E> {
         Self::open_with(path.to_owned(), options)?.after_what_is_there()
     }
 
+    /// Whether [`Writer::append_to_file`] would go well now. Makes the folder where there is none, but not the
+    /// file: another process may begin it at this moment, so that another name beside it is tried.
+    ///
+    /// # Errors
+    /// Where the file, or a new one in its folder, cannot be written.
+    pub fn can_append_to_file(path: &Path) -> Result<(), JournalError> {
+        if path.exists() {
+            return Self::append_to_file(path).map(drop);
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.try", std::process::id()));
+        let beside = path.with_file_name(name);
+        match Self::append_to_file(&beside) {
+            Ok(tried) => drop(tried),
+            // What was tried is told by the name that was asked for.
+            Err(JournalError::File { source, .. }) => return Err(file_error(path, source)),
+            Err(error) => return Err(error),
+        }
+        fs::remove_file(&beside).map_err(|source| file_error(&beside, source))
+    }
+
     fn after_what_is_there(mut self) -> Result<Self, JournalError> {
         self.torn =
             ends_within_a_line(&mut self.file).map_err(|source| file_error(&self.path, source))?;

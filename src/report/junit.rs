@@ -61,7 +61,8 @@ fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
     xml.write_fmt(text).expect("a String can always grow");
 }
 
-/// A comparison that can fail a build fails where it regressed; any other is told and skipped.
+/// A comparison fails where it regressed and can fail a build; a regression that cannot, and what could not be
+/// told, are skipped with what was found. All else passed.
 fn of_comparison<'a>(section: &Section, told: &'a Told) -> Case<'a> {
     let name = if section.situation == "interleaved" {
         format!("{} against {}", told.metric, told.reference)
@@ -69,9 +70,8 @@ fn of_comparison<'a>(section: &Section, told: &'a Told) -> Case<'a> {
         told.metric.to_owned()
     };
     let ending = match told.verdict {
-        _ if !section.gates => Ending::Skipped,
-        Verdict::Regressed => Ending::Failed(Verdict::Regressed.word()),
-        Verdict::Inconclusive => Ending::Skipped,
+        Verdict::Regressed if section.gates => Ending::Failed(Verdict::Regressed.word()),
+        Verdict::Regressed | Verdict::Inconclusive => Ending::Skipped,
         Verdict::Improved | Verdict::Ok => Ending::Passed,
     };
     Case {

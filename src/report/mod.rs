@@ -135,7 +135,9 @@ impl<'a> Report<'a> {
         }
         rows.finish()?;
         let judged = Judged::of_run(manifest, &evidence.snapshot(), past);
-        Ok(Self::new(manifest, summaries.finish(), judged))
+        let mut summary = summaries.finish();
+        summary.torn_past = past.map_or(0, |past| past.torn.len() as u64);
+        Ok(Self::new(manifest, summary, judged))
     }
 
     /// From figures and judgements that are already there.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::record::History;
-use crate::suite::{Metric, Scale};
+use crate::suite::{Gate, Metric, Scale};
 use crate::units::counted;
 use crate::verdict::{Trend, trend};
 
@@ -37,6 +37,8 @@ pub struct Trends {
     metrics: Vec<Metric>,
     /// One a variant.
     shown: Vec<Trend>,
+    /// Whether no suite said what the next run is judged by.
+    by_defaults: bool,
 }
 
 /// What `history --json` prints.
@@ -67,7 +69,7 @@ struct VariantDocument<'a> {
     runs: Vec<RunDocument<'a>>,
     /// Where the level changed.
     changes: Vec<ChangeDocument<'a>>,
-    /// The smallest worsening that the next run can show: 0.2 for +20 %.
+    /// The smallest worsening that the next run can show by the gate: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
     /// Runs that cannot be compared with the newest.
@@ -100,11 +102,12 @@ struct ChangeDocument<'a> {
 }
 
 impl Trends {
-    /// Of every variant that has the metric.
-    pub fn of(history: &History, metric: Metric) -> Self {
+    /// Of every variant that has the metric; what the next run can show is told by the suite's gate, by
+    /// the defaults without one.
+    pub fn of(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
-        let all = trend(history);
+        let all = trend(history, gate.unwrap_or(&Gate::default()));
         let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
         let newest = history.entries().last();
         Self {
@@ -117,6 +120,7 @@ impl Trends {
                 .into_iter()
                 .filter(|trend| trend.metric == metric)
                 .collect(),
+            by_defaults: gate.is_none(),
         }
     }
 
@@ -135,6 +139,13 @@ impl Trends {
         if self.shown.is_empty() {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
+        }
+        let tells_floor = self.shown.iter().any(|trend| trend.floor.is_some());
+        if tells_floor && self.by_defaults {
+            page.push_str(
+                "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
+                 own.\n",
+            );
         }
         if !others.is_empty() {
             push(

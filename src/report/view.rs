@@ -10,7 +10,7 @@ use crate::verdict::RunSummary;
 
 use super::caching::{CachingTold, caching};
 use super::columns;
-use super::figure::NO_END_MARK;
+use super::figure::{Figure, NO_END_MARK};
 use super::finding::finding;
 use super::judged::Judged;
 use super::problems::{Problem, problems};
@@ -72,7 +72,7 @@ impl View {
             prompts,
             problems: problems(manifest, summary),
             errors: columns::errors(summary),
-            method: method(manifest),
+            method: method(manifest, summary),
         }
     }
 }
@@ -143,7 +143,7 @@ fn per_percentile(count: fn(Percentile) -> u64) -> String {
     parts.join(", ")
 }
 
-fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
+fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, String)> {
     let suite = &manifest.suite;
     let endpoint = &manifest.endpoint;
     let mut method = vec![
@@ -221,10 +221,30 @@ fn method(manifest: &Manifest) -> Vec<(&'static str, String)> {
     let optional = [
         ("prompt caches", caches(suite)),
         ("selected", selection(manifest)),
+        ("delay before sending", delay(summary)),
     ];
     let told = |(name, value): (&'static str, Option<String>)| Some((name, value?));
     method.extend(optional.into_iter().filter_map(told));
     method
+}
+
+/// How long requests waited for us or for a rate limit, of the variant where it was longest: what is no
+/// variant's doing.
+fn delay(summary: &RunSummary) -> Option<String> {
+    let lags = || summary.variants.iter().filter_map(|v| v.lag.as_ref());
+    let longest = lags().map(|lag| lag.max).reduce(f64::max)?;
+    let p95 = lags().filter_map(|lag| Some(lag.percentile(Percentile::P95)?.value));
+    let typical = p95.reduce(f64::max).map(|p95| {
+        let p95 = Figure::from_ns(p95).shown();
+        format!("p95 {p95}, ")
+    });
+    let (typical, longest) = (
+        typical.unwrap_or_default(),
+        Figure::from_ns(longest).shown(),
+    );
+    Some(format!(
+        "{typical}at most {longest}, by our own doing and by rate limits: in no figure of a variant"
+    ))
 }
 
 /// What was done about prompt caches, if anything: of all variants, then of those that differ.

@@ -12,6 +12,7 @@
 //! the variance taken between prompts: without a difference, exchanging a prompt's labels only
 //! changes the sign of its T, so that t is a self-normalised sum of symmetric terms whatever the noise.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use super::interval::{Alpha, Interval};
@@ -77,47 +78,56 @@ pub fn scores(paired: &Paired, h: f64) -> Vec<f64> {
 /// [`Mean::p_greater`] of 0 is small, and by less where [`Mean::p_less`] is. Verdicts use this and not the
 /// interval: t(h) is a step function that may cross a level twice where values are few.
 pub fn test(paired: &Paired, h: f64) -> Mean {
-    Ranking::new(paired).test(h)
+    Curve::of(paired).test(h)
 }
 
 /// Estimate and interval, by inverting the test.
 ///
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
-/// O(N log N) for N values, the later ones (where the order hardly changes) O(N).
+/// at worst O(N log N) for N values, the later ones (where the order hardly changes) O(N).
 pub fn compare(paired: &Paired, alpha: Alpha) -> Comparison {
-    let centre = paired.mean_log_ratio().estimate;
-    let mut search = Search {
-        ranking: Ranking::new(paired),
-        low: centre - REACH,
-        high: centre + REACH,
-        known: Vec::new(),
-    };
-    let level = search.ranking.test(0.0);
-    let above = search.supremum(|scores| scores.estimate, |mean| mean > 0.0);
-    let not_below = search.supremum(|scores| scores.estimate, |mean| mean >= 0.0);
-    let estimate = match (above, not_below) {
-        (Some(above), Some(not_below)) => 0.5 * (above + not_below),
-        // All sides apart by more than the reach: the simple estimate.
-        (one, other) => one.or(other).unwrap_or(centre),
-    };
-    let interval = match alpha.critical_t(level.df) {
-        Some(q) => {
-            // Without a standard error there is no q either: a single prompt has no degree of freedom.
-            let t = |scores: &Mean| scores.t(0.0).unwrap_or_default();
-            Interval {
-                lower: search.supremum(|scores| t(scores) - q, |excess| excess > 0.0),
-                upper: search.supremum(|scores| t(scores) + q, |excess| excess >= 0.0),
-            }
+    Curve::of(paired).compare(alpha)
+}
+
+/// t(h) of two sides, which remembers where it was evaluated: questions at several levels share most of
+/// their work.
+#[derive(Debug, Clone)]
+pub struct Curve<P> {
+    paired: P,
+    known: Vec<(f64, Mean)>,
+}
+
+impl<P: Borrow<Paired>> Curve<P> {
+    /// Of these sides.
+    pub fn of(paired: P) -> Self {
+        Self {
+            paired,
+            known: Vec::new(),
         }
-        None => Interval::NONE,
-    };
-    Comparison {
-        prompts: paired.prompts().len(),
-        values: paired.prompts().iter().map(Sides::len).sum(),
-        estimate,
-        interval,
-        level,
+    }
+
+    /// The sides.
+    pub fn paired(&self) -> &Paired {
+        self.paired.borrow()
+    }
+
+    /// [`test()`] of these sides.
+    pub fn test(&mut self, h: f64) -> Mean {
+        self.search().at(h)
+    }
+
+    /// [`compare()`] of these sides.
+    pub fn compare(&mut self, alpha: Alpha) -> Comparison {
+        self.search().compare(alpha)
+    }
+
+    fn search(&mut self) -> Search<'_> {
+        Search {
+            paired: self.paired.borrow(),
+            known: &mut self.known,
+            ranking: None,
+        }
     }
 }
 
@@ -154,13 +164,44 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
 
 /// A search along h that evaluates no h twice.
 struct Search<'a> {
-    ranking: Ranking<'a>,
-    low: f64,
-    high: f64,
-    known: Vec<(f64, Mean)>,
+    paired: &'a Paired,
+    known: &'a mut Vec<(f64, Mean)>,
+    /// Made for the first h that is not known.
+    ranking: Option<Ranking<'a>>,
 }
 
 impl Search<'_> {
+    fn compare(mut self, alpha: Alpha) -> Comparison {
+        let centre = self.paired.mean_log_ratio().estimate;
+        let range = (centre - REACH, centre + REACH);
+        let level = self.at(0.0);
+        let above = self.supremum(range, |scores| scores.estimate, |mean| mean > 0.0);
+        let not_below = self.supremum(range, |scores| scores.estimate, |mean| mean >= 0.0);
+        let estimate = match (above, not_below) {
+            (Some(above), Some(not_below)) => 0.5 * (above + not_below),
+            // All sides apart by more than the reach: the simple estimate.
+            (one, other) => one.or(other).unwrap_or(centre),
+        };
+        let interval = match alpha.critical_t(level.df) {
+            Some(q) => {
+                // Without a standard error there is no q either: a single prompt has no degree of freedom.
+                let t = |scores: &Mean| scores.t(0.0).unwrap_or_default();
+                Interval {
+                    lower: self.supremum(range, |scores| t(scores) - q, |excess| excess > 0.0),
+                    upper: self.supremum(range, |scores| t(scores) + q, |excess| excess >= 0.0),
+                }
+            }
+            None => Interval::NONE,
+        };
+        Comparison {
+            prompts: self.paired.prompts().len(),
+            values: self.paired.prompts().iter().map(Sides::len).sum(),
+            estimate,
+            interval,
+            level,
+        }
+    }
+
     /// sup{h : holds(excess at h)}, for an excess that falls as h rises; `None` where `holds` does not
     /// change between the ends of the search.
     ///
@@ -168,10 +209,10 @@ impl Search<'_> {
     /// more than plain bisection: ITP (Oliveira and Takahashi, ACM TOMS 47, 2020) with its usual constants.
     fn supremum(
         &mut self,
+        (mut low, mut high): (f64, f64),
         excess: impl Fn(&Mean) -> f64,
         holds: impl Fn(f64) -> bool,
     ) -> Option<f64> {
-        let (mut low, mut high) = (self.low, self.high);
         let (mut at_low, mut at_high) = (excess(&self.at(low)), excess(&self.at(high)));
         if !holds(at_low) || holds(at_high) {
             return None;
@@ -216,7 +257,9 @@ impl Search<'_> {
         if let Some((_, mean)) = known {
             return *mean;
         }
-        let mean = self.ranking.test(h);
+        let paired = self.paired;
+        let ranking = self.ranking.get_or_insert_with(|| Ranking::new(paired));
+        let mean = ranking.test(h);
         self.known.push((h, mean));
         mean
     }
@@ -244,6 +287,9 @@ struct Ranking<'a> {
     paired: &'a Paired,
     values: Vec<Value>,
     last: f64,
+    /// Room to distribute them: the values, and where each interval begins.
+    spare: Vec<Value>,
+    starts: Vec<usize>,
 }
 
 impl<'a> Ranking<'a> {
@@ -260,6 +306,8 @@ impl<'a> Ranking<'a> {
             paired,
             values,
             last: f64::INFINITY,
+            spare: Vec::new(),
+            starts: Vec::new(),
         }
     }
 
@@ -302,24 +350,17 @@ impl<'a> Ranking<'a> {
             .collect();
         for value in &mut self.values {
             let (shift, centre) = offsets[value.side as usize];
-            let aligned = value.log - shift - centre;
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "logarithms are below 750, and a cast of anything else saturates"
-            )]
-            let key = (aligned * TIES_PER_UNIT).round_ties_even() as i64;
-            value.key = key;
+            value.key = rounded((value.log - shift - centre) * TIES_PER_UNIT);
         }
     }
 
-    /// Sorts by key. After a short step the order is nearly right, and insertion is linear; it is given
-    /// up for a full sort where it takes too many moves.
+    /// Sorts by key. After a short step the order is nearly right, after a long one it is made so by
+    /// distributing; then insertion is linear. It is given up for a full sort where it takes too many moves.
     fn sort(&mut self, step: f64) {
-        let values = &mut self.values;
-        if step * values.len() as f64 > REPAIR_WITHIN {
-            values.sort_unstable_by_key(|value| value.key);
-            return;
+        if step * self.values.len() as f64 > REPAIR_WITHIN {
+            self.distribute();
         }
+        let values = &mut self.values;
         let mut moves_left = REPAIR_MOVES_PER_VALUE * values.len();
         for index in 1..values.len() {
             let value = values[index];
@@ -334,6 +375,41 @@ impl<'a> Ranking<'a> {
                 values.sort_unstable_by_key(|value| value.key);
                 return;
             }
+        }
+    }
+
+    /// Puts the values into about as many equal intervals of keys as there are values, the intervals in
+    /// rising order: few share one.
+    fn distribute(&mut self) {
+        let keys = || self.values.iter().map(|value| value.key);
+        let (Some(least), Some(most)) = (keys().min(), keys().max()) else {
+            return;
+        };
+        let range = most.abs_diff(least);
+        let places = self.values.len().next_power_of_two();
+        // Intervals are as wide as a power of two, so that a shift finds them.
+        let width = (range / places as u64 + 1).next_power_of_two();
+        let shift = width.trailing_zeros();
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "at most the number of places"
+        )]
+        let interval = |value: &Value| (value.key.abs_diff(least) >> shift) as usize;
+        self.starts.clear();
+        self.starts.resize(places + 1, 0_usize);
+        for value in &self.values {
+            self.starts[interval(value) + 1] += 1;
+        }
+        let mut start = 0;
+        for count in &mut self.starts {
+            start += *count;
+            *count = start;
+        }
+        self.spare.clone_from(&self.values);
+        for value in &self.spare {
+            let start = &mut self.starts[interval(value)];
+            self.values[*start] = *value;
+            *start += 1;
         }
     }
 
@@ -376,34 +452,50 @@ fn score(ranks_a: i128, ranks_b: i128, sides: &Sides) -> f64 {
     (ranks_b * of_a - ranks_a * of_b) as f64 / (2 * (of_a + of_b)) as f64
 }
 
-/// The median of a prompt's values of both sides, b's less `h`: merges the two up to the middle.
+/// The nearest whole number, the even one of two. Where a number is small enough, an addition rounds it:
+/// the ulp of what is between 2^52 and 2^53 is 1. Before processors round by themselves (SSE 4.1) it is a call
+/// a value.
+fn rounded(number: f64) -> i64 {
+    const REACH: f64 = (1_u64 << 51) as f64;
+    const SHIFT: f64 = 3.0 * REACH;
+    if number.abs() < REACH {
+        (number + SHIFT).to_bits().cast_signed() - SHIFT.to_bits().cast_signed()
+    } else {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "logarithms are below 750, and a cast of anything else saturates"
+        )]
+        let whole = number.round_ties_even() as i64;
+        whole
+    }
+}
+
+/// The median of a prompt's values of both sides, b's less `h`: looks for how many of each side make up the
+/// lower half.
 fn common_median(sides: &Sides, h: f64) -> f64 {
     let (a, b) = (sides.a(), sides.b());
-    let (mut at_a, mut at_b) = (0, 0);
-    let mut last = 0.0;
-    let mut next = || {
-        let from_b = b.get(at_b).map(|log| log - h);
-        match (a.get(at_a), from_b) {
-            (Some(&from_a), Some(from_b)) if from_b < from_a => {
-                at_b += 1;
-                from_b
-            }
-            (Some(&from_a), _) => {
-                at_a += 1;
-                from_a
-            }
-            (None, from_b) => {
-                at_b += 1;
-                from_b.unwrap_or_default()
-            }
+    let half = sides.len().div_ceil(2);
+    let (mut of_a, mut most) = (half.saturating_sub(b.len()), half.min(a.len()));
+    while of_a < most {
+        let middle = of_a.midpoint(most);
+        if a[middle] < b[half - middle - 1] - h {
+            of_a = middle + 1;
+        } else {
+            most = middle;
         }
-    };
-    let total = sides.len();
-    for _ in 0..total.div_ceil(2) {
-        last = next();
     }
-    if total.is_multiple_of(2) {
-        0.5 * (last + next())
+    let of_b = half - of_a;
+    let from_a = |place: usize| a.get(place).copied();
+    let from_b = |place: usize| b.get(place).map(|log| log - h);
+    let of_either = |one: Option<f64>, other: Option<f64>, pick: fn(f64, f64) -> f64| {
+        let both = one.zip(other).map(|(one, other)| pick(one, other));
+        both.or(one).or(other).unwrap_or_default()
+    };
+    let before = |count: usize| count.checked_sub(1);
+    let (last_a, last_b) = (before(of_a).and_then(from_a), before(of_b).and_then(from_b));
+    let last = of_either(last_a, last_b, f64::max);
+    if sides.len().is_multiple_of(2) {
+        0.5 * (last + of_either(from_a(of_a), from_b(of_b), f64::min))
     } else {
         last
     }

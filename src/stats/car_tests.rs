@@ -65,6 +65,18 @@ fn negated(bound: Option<f64>) -> Option<f64> {
     bound.map(|bound| -bound)
 }
 
+proptest! {
+    // Rounding by an addition is the rounding of the standard library, halves and far numbers included.
+    #[test]
+    fn rounding_is_to_the_nearest_even(
+        number in prop_oneof![-3.0e15..3.0e15_f64, -40.0..40.0_f64, (-41..41_i32).prop_map(|n| 0.5 * f64::from(n))],
+    ) {
+        #[allow(clippy::cast_possible_truncation, reason = "far from the ends of the range")]
+        let expected = number.round_ties_even() as i64;
+        prop_assert_eq!(rounded(number), expected);
+    }
+}
+
 #[test]
 fn one_prompt_has_an_estimate_and_no_interval() {
     // With nothing to compare a prompt with, only its own shift can be told.

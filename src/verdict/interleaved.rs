@@ -128,8 +128,10 @@ impl<'a> Found<'a> {
         let (mut findings, mut all_facts) = (Vec::new(), Vec::new());
         for pair in pairs {
             let facts = Facts::of(pair, rounds);
+            let first = findings.len();
             for question in questions(gate, &facts, scope) {
-                let finding = Finding::of(*pair, &facts, question, rounds);
+                let asked = (question, rounds);
+                let finding = Finding::of(*pair, &facts, asked, &findings[first..]);
                 if question.primary || !finding.is_not_measured() {
                     findings.push(finding);
                     all_facts.push(facts.clone());

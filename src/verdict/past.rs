@@ -55,12 +55,17 @@ pub struct Past {
     pub flagged: Vec<HistoryRun>,
     /// Found regressed, and still waiting for what the next run says; oldest first.
     pub open: Vec<HistoryEntry>,
+    /// Numbers of the history's lines that were never finished: whatever they held is missing here.
+    pub torn: Vec<u64>,
 }
 
 impl Past {
     /// What a history was when `today` began: runs of its current level that began before.
     pub fn of(history: &History, today: &HistoryRun) -> Self {
-        let mut past = Self::default();
+        let mut past = Self {
+            torn: history.torn().to_vec(),
+            ..Self::default()
+        };
         let level = &history.entries()[history.level_start()..];
         let before = |entry: &&HistoryEntry| {
             entry.run.started_at <= today.started_at && entry.run.run != today.run

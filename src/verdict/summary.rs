@@ -39,6 +39,8 @@ pub struct RunSummary {
     pub strays: u64,
     /// Lines of the journal that could not be read; in no figure.
     pub lost_lines: u64,
+    /// Lines of the past that the run is judged by that were never finished.
+    pub torn_past: u64,
     /// When the last attempt ended, since the run began.
     pub end: Nanos,
 }
@@ -274,6 +276,7 @@ impl Summaries {
             prompts,
             strays: self.strays,
             lost_lines: self.lost_lines,
+            torn_past: 0,
             end: self.end,
         }
     }

@@ -500,7 +500,8 @@ fn the_comparison_as_json() {
         "load": "slots in flight 4, warm-up requests per variant 1, most attempts 3, streamed",
         "timeouts": "connect 5.00 s, headers 30.0 s, gap 20.0 s, total 120 s",
         "suite digest": "sha256:5017e",
-        "prices": "snapshot shipped with bakeoff, 2025-01-01"
+        "prices": "snapshot shipped with bakeoff, 2025-01-01",
+        "delay before sending": "at most 0.00 us, by our own doing and by rate limits: in no figure of a variant"
       }
     }
     "#);

@@ -223,11 +223,20 @@ fn verdicts_as_test_cases() {
 }
 
 #[test]
-fn verdicts_that_cannot_fail_are_skipped_test_cases() {
-    // A plain run fails nothing but by its limits, and its test report must not either.
+fn regressions_that_cannot_fail_are_skipped_test_cases() {
+    // A plain run fails nothing but by its limits, and its test report must not either; what went well is no
+    // skipped test.
     let xml = compared(&judged(false)).junit();
     assert!(
-        xml.contains(r#"tests="6" failures="1" errors="0" skipped="4""#),
+        xml.contains(r#"tests="6" failures="1" errors="0" skipped="3""#),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("<system-out>anthropic/claude answers first"),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("<skipped message=\"anthropic/claude is dearer"),
         "{xml}"
     );
 }

@@ -7,13 +7,15 @@
 //! holds only where it holds in both parts: its p value is the larger of the two. A part with less than a
 //! tenth of the values is left out; any other that cannot be tested withholds the verdict.
 
+use std::rc::Rc;
+
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::{Bounds, Metric};
-use crate::verdict::judgement::{Reason, Size, Tests};
+use crate::verdict::judgement::{Procedure, Reason, Size, Tests};
 
-use super::approach::{Approach, approach, tests};
+use super::approach::{Approach, approach, procedure, tests};
 use super::screen::Facts;
 use super::sides::{Pair, Part, Sides, is_to_first_token};
 
@@ -37,6 +39,8 @@ pub(in crate::verdict) struct Question {
 pub(in crate::verdict) struct Compared {
     /// Their values.
     pub(in crate::verdict) sides: Sides,
+    /// The one that `approach` follows.
+    procedure: Procedure,
     /// How they are compared.
     pub(in crate::verdict) approach: Box<dyn Approach>,
 }
@@ -47,8 +51,9 @@ pub(in crate::verdict) struct Finding<'a> {
     pub(in crate::verdict) pair: Pair<'a>,
     /// Of what.
     pub(in crate::verdict) question: Question,
-    /// What there is to compare: usually one part, two where hits and misses of a cache stand apart.
-    pub(in crate::verdict) parts: Vec<Compared>,
+    /// What there is to compare: usually one part, two where hits and misses of a cache stand apart. One of
+    /// the pair's other findings may have the same.
+    pub(in crate::verdict) parts: Vec<Rc<Compared>>,
     /// Why there is no verdict.
     pub(in crate::verdict) withheld: Vec<Reason>,
     /// What to say beside it.
@@ -60,12 +65,13 @@ pub(in crate::verdict) struct Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
-    /// Looks at one metric of a pair, in the rounds up to one.
+    /// Looks at one metric of a pair, in the rounds up to one. What it has in common with `others` of the
+    /// pair is worked out once: without reasoning and retries all times to a first token are one.
     pub(in crate::verdict) fn of(
         pair: Pair<'a>,
         facts: &Facts,
-        question: Question,
-        rounds: u32,
+        (question, rounds): (Question, u32),
+        others: &[Finding<'_>],
     ) -> Self {
         let mut finding = Self {
             pair,
@@ -77,7 +83,7 @@ impl<'a> Finding<'a> {
             tests_with_set_aside: None,
         };
         let part = Part::up_to(rounds);
-        finding.compare(facts, part);
+        finding.compare(facts, part, others);
         if finding.withheld.is_empty() {
             finding.tests = finding.tests_of_all(&finding.parts);
             if finding.tests.is_none() {
@@ -100,11 +106,11 @@ impl<'a> Finding<'a> {
                 Reason::NotMeasured | Reason::TooFewPrompts { .. } | Reason::ReasoningDiffers
             )
         };
-        let exhausted = |part: &Compared| part.approach.is_exhausted();
+        let exhausted = |part: &Rc<Compared>| part.approach.is_exhausted();
         !self.withheld.iter().any(never) && !self.parts.iter().any(exhausted)
     }
 
-    fn compare(&mut self, facts: &Facts, part: Part) {
+    fn compare(&mut self, facts: &Facts, part: Part, others: &[Finding<'_>]) {
         let metric = self.question.metric;
         let sides = Sides::of(&self.pair, metric, part);
         if sides.measured != (true, true) {
@@ -134,7 +140,14 @@ impl<'a> Finding<'a> {
             }
             return;
         }
-        self.parts.extend(compared(metric, sides));
+        let with_same = others
+            .iter()
+            .flat_map(|other| &other.parts)
+            .find(|other| other.procedure == procedure(metric) && other.sides == sides);
+        match with_same {
+            Some(other) => self.parts.push(Rc::clone(other)),
+            None => self.parts.extend(compared(metric, sides)),
+        }
         if is_to_first_token(metric) && facts.any_set_aside() && self.withheld.is_empty() {
             let with_set_aside = Part {
                 with_set_aside: true,
@@ -146,7 +159,7 @@ impl<'a> Finding<'a> {
     }
 
     /// Hits with hits and misses with misses; `None` where a part that matters cannot be tested.
-    fn apart(&self, part: Part) -> Option<Vec<Compared>> {
+    fn apart(&self, part: Part) -> Option<Vec<Rc<Compared>>> {
         let metric = self.question.metric;
         let sides = [true, false].map(|hit| {
             let of_cache = Part {
@@ -171,7 +184,7 @@ impl<'a> Finding<'a> {
     }
 
     /// The p values by which a claim holds in every part.
-    pub(in crate::verdict) fn tests_of_all(&self, parts: &[Compared]) -> Option<Tests> {
+    pub(in crate::verdict) fn tests_of_all(&self, parts: &[Rc<Compared>]) -> Option<Tests> {
         let Question { metric, bounds, .. } = self.question;
         let tested = parts
             .iter()
@@ -200,7 +213,7 @@ impl<'a> Finding<'a> {
     /// The effect, and its interval where enough prompts take part. Of two parts: the estimate of the
     /// larger one, and an interval that holds those of both.
     pub(in crate::verdict) fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
-        let values = |part: &Compared| {
+        let values = |part: &Rc<Compared>| {
             let (reference, candidate) = part.sides.counts();
             reference + candidate
         };
@@ -255,9 +268,13 @@ pub(in crate::verdict) fn too_few(sides: &Sides) -> Option<Reason> {
 }
 
 /// Sides with their approach; `None` where there is nothing to compare.
-pub(in crate::verdict) fn compared(metric: Metric, sides: Sides) -> Option<Compared> {
+pub(in crate::verdict) fn compared(metric: Metric, sides: Sides) -> Option<Rc<Compared>> {
     let approach = approach(metric, &sides)?;
-    Some(Compared { sides, approach })
+    Some(Rc::new(Compared {
+        procedure: procedure(metric),
+        sides,
+        approach,
+    }))
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

@@ -3,7 +3,9 @@
 //! Owns nothing but the way to `stats::car`. Must not know verdicts. Invariant: verdicts stand on
 //! evaluations of the test at a line, never on the interval.
 
-use crate::stats::car;
+use std::cell::RefCell;
+
+use crate::stats::car::{self, Curve};
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::Mean;
 use crate::stats::paired::Paired;
@@ -12,14 +14,15 @@ use super::approach::Approach;
 use super::claim::Line;
 use super::sides::Sides;
 
-/// Two sides of a metric on the scale of ratios.
-pub(in crate::verdict) struct Ranks(Paired);
+/// Two sides of a metric on the scale of ratios; what was asked of them once is remembered.
+pub(in crate::verdict) struct Ranks(RefCell<Curve<Paired>>);
 
 impl Ranks {
     /// `None` of no prompt, and where a value has no logarithm.
     pub(in crate::verdict) fn new(sides: &Sides) -> Option<Self> {
         let paired = Paired::new(&sides.values).ok()?;
-        paired.with_weights(sides.weights.clone()).ok().map(Self)
+        let paired = paired.with_weights(sides.weights.clone()).ok()?;
+        Some(Self(RefCell::new(Curve::of(paired))))
     }
 }
 
@@ -34,11 +37,11 @@ pub(in crate::verdict) fn p_beyond(mean: &Mean, bound: f64, above: bool) -> Opti
 
 impl Approach for Ranks {
     fn p(&self, line: Line) -> Option<f64> {
-        p_beyond(&car::test(&self.0, line.at), 0.0, line.above)
+        p_beyond(&self.0.borrow_mut().test(line.at), 0.0, line.above)
     }
 
     fn p_without_each(&self, line: Line) -> Vec<f64> {
-        let without = car::without_each(&self.0, line.at);
+        let without = car::without_each(self.0.borrow().paired(), line.at);
         let p = without
             .iter()
             .map(|mean| p_beyond(mean, 0.0, line.above).unwrap_or(1.0));
@@ -46,7 +49,7 @@ impl Approach for Ranks {
     }
 
     fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
-        let found = car::compare(&self.0, alpha);
+        let found = self.0.borrow_mut().compare(alpha);
         let ends = found.ratio_interval();
         let finite = |end: Option<f64>| end.filter(|end| end.is_finite());
         let interval = Interval {
@@ -58,13 +61,19 @@ impl Approach for Ranks {
     }
 
     fn by_prompt(&self) -> Vec<Option<f64>> {
-        let ratios = self.0.log_ratios().into_iter().map(f64::exp);
+        let ratios = self
+            .0
+            .borrow()
+            .paired()
+            .log_ratios()
+            .into_iter()
+            .map(f64::exp);
         ratios
             .map(|ratio| ratio.is_finite().then_some(ratio))
             .collect()
     }
 
     fn df(&self) -> f64 {
-        self.0.weights().effective_count() - 1.0
+        self.0.borrow().paired().weights().effective_count() - 1.0
     }
 }

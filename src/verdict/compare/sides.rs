@@ -80,7 +80,7 @@ fn value(metric: Metric, observed: &Observation) -> Option<f64> {
 }
 
 /// The values of both sides on the prompts where both have any.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::verdict) struct Sides {
     /// Places of these prompts in [`Evidence::prompts`].
     pub(in crate::verdict) places: Vec<usize>,

@@ -401,7 +401,7 @@ fn trends_show_levels_changes_and_the_floor() {
     let lines = (0..10)
         .map(|week| line(week, 0.0))
         .chain((10..20).map(|week| line(week, 0.3)));
-    let trends = trend(&History::resolve(lines));
+    let trends = trend(&History::resolve(lines), &Gate::default());
     let trend = &trends[0];
     assert_eq!(
         (trend.variant.as_str(), trend.metric),
@@ -422,12 +422,29 @@ fn trends_show_levels_changes_and_the_floor() {
             .all(|p| (p.level - 1.0).abs() < 1e-12)
     );
     // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power.
-    let single = super::trend(&History::resolve([line(0, 0.0)]));
+    let single = super::trend(&History::resolve([line(0, 0.0)]), &strict());
     assert!(
         (single[0].floor.unwrap() - 0.172).abs() < 0.001,
         "{:?}",
         single[0].floor
     );
+}
+
+#[test]
+fn the_floor_of_a_history_is_that_of_its_next_run() {
+    // Two reports that told two smallest changes of one past would both be doubted.
+    let history = History::resolve(
+        quiet(12)
+            .into_iter()
+            .map(|run| HistoryLine::run(run, Standing::Accepted, Vec::new())),
+    );
+    let today = run(30, &flat(20, 0.0));
+    for gate in [Gate::default(), strict()] {
+        let floor = trend(&history, &gate)[0].floor.unwrap();
+        let judgement = against_past(&today, &Past::of(&history, &today), &gate);
+        let told = ttft(&judgement).detectable.unwrap();
+        assert!((floor / told - 1.0).abs() < 0.1, "{floor} {told}");
+    }
 }
 
 /// Any run of up to two variants, on prompts that may come and go.
@@ -482,7 +499,7 @@ proptest! {
             confirm,
             ..Gate::default()
         };
-        let past = Past { accepted, flagged, open: Vec::new() };
+        let past = Past { accepted, flagged, ..Past::default() };
         let judgement = against_past(&today, &past, &gate);
         for comparison in &judgement.comparisons {
             let unsure = comparison.verdict == Verdict::Inconclusive;
@@ -490,7 +507,7 @@ proptest! {
         }
         let after = aftermath(&today, &past, &judgement);
         prop_assert!(after.len() <= 1 + past.open.len());
-        trend(&History::resolve(past.lines()));
+        trend(&History::resolve(past.lines()), &Gate::default());
         if let Some(before) = past.accepted.last()
             && let Ok(pair) = comparable(before, &today, &Changed::ALL)
         {

@@ -9,7 +9,7 @@ use crate::record::{History, HistoryEntry, HistoryRun, HistoryVariant, Standing}
 use crate::stats::history::{Prior, RUNS_MAX, predict, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
-use crate::suite::{Metric, Scale};
+use crate::suite::{Gate, Metric, Scale};
 
 use super::levels::{Asked, of_runs};
 use super::matching::same_variant;
@@ -26,8 +26,8 @@ pub struct Trend {
     /// Where the level changed; [`Change::at`] is a place in `points`, its shift a natural logarithm (of
     /// shares a difference).
     pub changes: Vec<Change>,
-    /// The smallest worsening that the next run would find with a chance of 80 %, tolerance 0: 0.12 for
-    /// 12 %. Absent of shares, and without an accepted run.
+    /// The smallest worsening that the next run would find with a chance of 80 %, by the tolerance and the error
+    /// rate that it would be judged by: 0.12 for 12 %. Absent of shares, and without an accepted run.
     pub floor: Option<f64>,
     /// Runs left out, because they lack the variant or too many of the newest one's prompts.
     pub left_out: usize,
@@ -48,24 +48,69 @@ pub struct TrendPoint {
 }
 
 /// The trends of a history: every variant, as the newest run has it, and every metric that it has.
-/// Variants in the order of the newest run, those it no longer has after them.
-pub fn trend(history: &History) -> Vec<Trend> {
+/// Variants in the order of the newest run, those it no longer has after them. What the next run can find is
+/// told by `gate`.
+pub fn trend(history: &History, gate: &Gate) -> Vec<Trend> {
     let mut labels = BTreeSet::new();
+    let newest = history.entries().last();
+    let judged = newest.map_or(0, |newest| {
+        let variants = newest.run.variants.iter();
+        let judged = variants.filter(|variant| gate.control.as_ref() != Some(&variant.label));
+        judged.map(|variant| primary(variant, gate)).sum()
+    });
+    let standard = Standard { gate, judged };
     let newest_first = history.entries().iter().rev();
     let variants = newest_first.flat_map(|entry| &entry.run.variants);
     variants
         .filter(|variant| labels.insert(&variant.label))
         .flat_map(|variant| {
             let metrics = Metric::ALL.into_iter();
-            metrics.filter_map(move |metric| of_metric(history, variant, metric))
+            metrics.filter_map(move |metric| of_metric(history, variant, metric, standard))
         })
         .collect()
 }
 
-fn of_metric(history: &History, variant: &HistoryVariant, metric: Metric) -> Option<Trend> {
+/// What the next run is judged by.
+#[derive(Clone, Copy)]
+struct Standard<'a> {
+    gate: &'a Gate,
+    /// Primary comparisons that share the error rate.
+    judged: usize,
+}
+
+impl Standard<'_> {
+    /// The level of one comparison.
+    fn level(&self, metric: Metric) -> Alpha {
+        let alpha = Alpha::new(self.gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
+        if self.gate.is_primary(metric) {
+            alpha.shared_by(self.judged.max(1))
+        } else {
+            alpha
+        }
+    }
+}
+
+/// How many primary metrics the variant has, and the next run can test.
+fn primary(variant: &HistoryVariant, gate: &Gate) -> usize {
+    let has = |metric: &&Metric| match metric.scale() {
+        Scale::Ratio => {
+            let mut prompts = variant.prompts.iter();
+            prompts.any(|prompt| prompt.levels.contains_key(*metric))
+        }
+        Scale::Points => share(variant, **metric).is_some(),
+    };
+    gate.primary.iter().filter(has).count()
+}
+
+fn of_metric(
+    history: &History,
+    variant: &HistoryVariant,
+    metric: Metric,
+    standard: Standard<'_>,
+) -> Option<Trend> {
     let entries = history.entries();
     let (points, logs, floor) = match metric.scale() {
-        Scale::Ratio => levels(history, variant, metric)?,
+        Scale::Ratio => levels(history, variant, metric, standard)?,
         Scale::Points => {
             let points: Vec<TrendPoint> = entries
                 .iter()
@@ -92,7 +137,12 @@ fn of_metric(history: &History, variant: &HistoryVariant, metric: Metric) -> Opt
 
 type Points = (Vec<TrendPoint>, Vec<f64>, Option<f64>);
 
-fn levels(history: &History, variant: &HistoryVariant, metric: Metric) -> Option<Points> {
+fn levels(
+    history: &History,
+    variant: &HistoryVariant,
+    metric: Metric,
+    standard: Standard<'_>,
+) -> Option<Points> {
     let asked = Asked {
         variant,
         control: None,
@@ -110,7 +160,7 @@ fn levels(history: &History, variant: &HistoryVariant, metric: Metric) -> Option
         .filter(|entry| entry.standing.accepted())
         .map(|entry| &entry.run)
         .collect();
-    Some((points.collect(), logs, floor(&accepted, asked)))
+    Some((points.collect(), logs, floor(&accepted, asked, standard)))
 }
 
 fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
@@ -123,7 +173,7 @@ fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
 }
 
 /// What the next run would find against the last accepted ones of the level.
-fn floor(accepted: &[&HistoryRun], asked: Asked<'_>) -> Option<f64> {
+fn floor(accepted: &[&HistoryRun], asked: Asked<'_>, standard: Standard<'_>) -> Option<f64> {
     let (runs, levels) = of_runs(accepted, asked, RUNS_MAX)?;
     let prior = Prior::default();
     let newest = levels.runs() - 1;
@@ -133,7 +183,9 @@ fn floor(accepted: &[&HistoryRun], asked: Asked<'_>) -> Option<f64> {
         Some(past) => predict(&past, &levels.slice(newest, newest + 1)?, prior)?.run_sd,
         None => prior.sd,
     };
-    Some(smallest_shift(run_sd, 1.0, runs.len() as f64, Alpha::FIVE_PERCENT).exp_m1())
+    let shift = smallest_shift(run_sd, 1.0, runs.len() as f64, standard.level(asked.metric));
+    let tolerance = standard.gate.bounds_of(asked.metric).tolerance;
+    Some((tolerance.ln_1p() + shift).exp_m1())
 }
 
 fn share(variant: &HistoryVariant, metric: Metric) -> Option<f64> {
