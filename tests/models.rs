@@ -169,7 +169,7 @@ fn every_list_is_sorted_and_searched() {
     let folder = tempfile::tempdir().unwrap();
     let output = bakeoff(folder.path(), &["models", "openai/*", "--json"]);
     let document: Value = serde_json::from_str(&done(&output)).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     let ids: Vec<&str> = (document["models"].as_array().unwrap().iter())
         .map(|model| model["id"].as_str().unwrap())
         .collect();
@@ -365,7 +365,8 @@ fn a_run_counts_with_the_kept_list() {
         list: list.to_owned(),
     };
     let cache = Cache::new(folder.path().join("cache"));
-    cache.put(&simulator.base_url(), &cached).unwrap();
+    let put = cache.put(&simulator.base_url(), &cached, |_| true);
+    put.unwrap();
 
     let output = bakeoff(folder.path(), &["run", "suite.toml", "--endpoint", "here"]);
     let told = err(&output);

@@ -217,7 +217,9 @@ impl Asking<'_> {
         model: &ModelId,
     ) -> Sums {
         let requests = u64::from(self.suite.repetitions);
-        let attempts = requests * u64::from(self.suite.max_attempts);
+        // Besides the attempts of each trial, the request that warms its cache, where the suite wants that.
+        let before = self.suite.cache.requests_per_trial() - 1;
+        let attempts = requests * u64::from(self.suite.max_attempts + before);
         let list = prices.and_then(|prices| cost(prices, counts)?.times(requests));
         Sums {
             requests,

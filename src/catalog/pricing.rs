@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::units::Usd;
 
-use super::model::shortened;
+use super::model::{cut_to, shortened};
 use super::price::{Prices, Rates, Tier};
 
 /// Tiers of one price: real lists have two; more than this is not a price list.
@@ -23,8 +23,20 @@ const CONDITIONAL: &str = "overrides";
 /// Prices per token that hold where a request is kept in a region.
 pub(super) const REGIONAL: &str = "regional";
 
-/// The prices per token, and the names of all others, sorted.
-pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<String>) {
+/// Characters of a further price that are kept: a map of regions is some hundred for each of them.
+const MAX_VALUE_CHARS: usize = 4_000;
+
+/// A price that is not one of the four per token, as the list has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherPrice {
+    /// Its name in the list: `web_search`, `image`, `regional`, ...
+    pub name: String,
+    /// Its value as the list spells it: a text without its quotes, anything else as JSON.
+    pub value: String,
+}
+
+/// The prices per token, and all others by name.
+pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<OtherPrice>) {
     let pricing: WirePricing<'_> = raw
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or_default();
@@ -176,7 +188,7 @@ fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
     Ok(amount)
 }
 
-fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
+fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
     let per_token = |name: &str| {
         TOKEN_PRICES
             .iter()
@@ -185,8 +197,17 @@ fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
     pricing
         .iter()
         .filter(|(name, raw)| !per_token(name) && !is_empty(raw))
-        .map(|(name, _)| shortened(name.clone()))
+        .map(|(name, raw)| OtherPrice {
+            name: shortened(name.clone()),
+            value: verbatim(raw),
+        })
         .collect()
+}
+
+/// A value as the list spells it, on one line.
+fn verbatim(raw: &RawValue) -> String {
+    let text = serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+    cut_to(text, MAX_VALUE_CHARS)
 }
 
 /// Whether a value says that there is no such price: lists put a 0 or nothing under every name they know.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use crate::stats::size::{Aim, Noise};
-use crate::suite::{Metric, Suite};
+use crate::suite::{CacheMode, Metric, Suite};
 use crate::units::Usd;
 use crate::verdict::{
     COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Planned, Power, WorstCost,
@@ -87,7 +87,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) ->
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
     if let Some(usd) = cost.of(size, size.0) {
-        lines.push(costs(usd, cost, prices_of));
+        lines.push(costs(usd, cost, prices_of, suite.cache));
     }
     if power.interleaved.is_some() || power.against_history.is_some() {
         lines.push(format!("counted with {} (typical)", noise(power.noise)));
@@ -112,7 +112,7 @@ fn found(found: &Found) -> String {
     )
 }
 
-fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
+fn costs(usd: Usd, cost: &WorstCost, prices_of: &str, cache: CacheMode) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
         (known, variants) => format!(
@@ -120,8 +120,13 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
         ),
     };
     let usd = Figure::Money(usd).shown();
+    let warming = match cache {
+        CacheMode::Warm => ", one request more for each trial to warm its cache",
+        CacheMode::AsIs | CacheMode::Bust => "",
+    };
     format!(
-        "costs at most about {usd} by list prices of {prices_of}{of}: a token for 4 bytes, every answer at its limit"
+        "costs at most about {usd} by list prices of {prices_of}{of}: a token for 4 bytes, every answer at its \
+         limit{warming}"
     )
 }
 

@@ -112,8 +112,8 @@ pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
     counts.into_iter().map(planned).collect()
 }
 
-/// The most that a suite costs: a token for four bytes of text, and every answer as long as its limit.
-/// A variant without a price, or with a prompt without a token limit, is not in it.
+/// The most that a suite costs: a token for four bytes of text, and every answer as long as its limit,
+/// also of the requests that warm a cache. A variant without a price, or with a prompt without a token limit, is not in it.
 pub fn worst_cost<'p>(
     suite: &Suite,
     price_of: impl Fn(&ModelId) -> Option<&'p Prices>,
@@ -128,7 +128,8 @@ pub fn worst_cost<'p>(
                 completion: suite.parameters_of(prompt, variant).max_tokens?,
                 ..TokenCounts::default()
             };
-            sum.plus(cost(prices, &counts)?)
+            let requests = u64::from(suite.cache.requests_per_trial());
+            sum.plus(cost(prices, &counts)?.times(requests)?)
         })
     };
     let known: Vec<Usd> = suite.variants.iter().filter_map(of_variant).collect();
@@ -252,6 +253,9 @@ mod tests {
         assert_eq!((worst.known, worst.variants), (1, 2));
         assert_eq!(worst.a_round, Usd(2 * (10 + 50 * 100)));
         assert_eq!(worst.of((4, 3), 2), Some(Usd(6 * worst.a_round.0)));
+        // A request that warms a cache is paid like the one that it warms it for.
+        suite.cache = crate::suite::CacheMode::Warm;
+        assert_eq!(worst_cost(&suite, of).a_round, Usd(2 * worst.a_round.0));
     }
 
     proptest! {

@@ -132,6 +132,84 @@ fn what_is_missing_is_named_with_the_line_to_add() {
 }
 
 #[test]
+fn searches_and_tiers_are_found_wherever_they_are_asked_for() {
+    // Each provider has its own way to say it, and none of them is in the price of a token.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002" });
+    let table = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let of = |extra: serde_json::Value, options: serde_json::Value| {
+        let parameters = Parameters {
+            extra: table(extra),
+            provider_options: table(options),
+            ..limited(100)
+        };
+        let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
+        bound_of(&bound, 84, &parameters)
+            .err()
+            .map(|unbounded| match unbounded {
+                Unbounded::DearKey { key, .. } => key,
+                other => other.to_string(),
+            })
+    };
+    let none = json!({});
+    for (extra, options, key) in [
+        (
+            json!({ "web_search_options": {} }),
+            none.clone(),
+            "extra.web_search_options",
+        ),
+        (
+            json!({ "search_parameters": { "mode": "on" } }),
+            none.clone(),
+            "extra.search_parameters",
+        ),
+        (
+            none.clone(),
+            json!({ "xai": { "searchParameters": {} } }),
+            "provider_options.xai.searchParameters",
+        ),
+        (
+            none.clone(),
+            json!({ "google": { "useSearchGrounding": true } }),
+            "provider_options.google.useSearchGrounding",
+        ),
+        (
+            none.clone(),
+            json!({ "openai": { "serviceTier": "priority" } }),
+            "provider_options.openai.serviceTier",
+        ),
+        (
+            none.clone(),
+            json!({ "anthropic": { "x": [{ "mcp_servers": [] }] } }),
+            "provider_options.anthropic.x.mcp_servers",
+        ),
+        (
+            json!({ "service_tier": "flex" }),
+            none.clone(),
+            "extra.service_tier",
+        ),
+    ] {
+        assert_eq!(of(extra, options).as_deref(), Some(key));
+    }
+    // What costs tokens alone, and what is switched off, is bounded.
+    for (extra, options) in [
+        (
+            json!({ "top_k": 4, "logit_bias": { "50256": -100 } }),
+            none.clone(),
+        ),
+        (
+            none.clone(),
+            json!({ "anthropic": { "thinking": { "budgetTokens": 1000 } } }),
+        ),
+        (
+            none.clone(),
+            json!({ "google": { "useSearchGrounding": false } }),
+        ),
+    ] {
+        assert_eq!(of(extra, options), None);
+    }
+}
+
+#[test]
 fn images_are_paid_by_their_declared_price_alone() {
     // A picture of a megabyte is not a million tokens, but nobody can say how many from its bytes.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });
