@@ -49,7 +49,7 @@ struct Cli {
 enum VerbArgs {
     /// Ask every prompt of a suite of every model, and compare
     Run(RunArgs),
-    /// Say what a run would cost; send nothing
+    /// Say what a run would cost; ask no model
     Estimate(EstimateArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
@@ -165,7 +165,7 @@ struct RunArgs {
     /// The most that the run may cost, in USD; of several caps the smallest holds
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
-    /// Print the plan and how long it would take; send nothing
+    /// Print the plan, how long it would take and what it would cost; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
     /// Send one trial per prompt and model and say which did not complete

@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 23] = [
+const CALLS: [(&str, i32, Shape); 24] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -46,6 +46,7 @@ const CALLS: [(&str, i32, Shape); 23] = [
     ("models --json", 0, Shape::Models),
     ("models google reasoning --json", 0, Shape::Models),
     ("models show deepseek/deepseek-v3.2 --json", 0, Shape::Model),
+    ("models diff --json", 0, Shape::ModelsDiff),
     ("runs --json", 0, Shape::Runs),
     ("runs reports/suite --json", 0, Shape::Runs),
     ("runs prune --keep 0 --json", 0, Shape::Prune),

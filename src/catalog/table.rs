@@ -10,9 +10,10 @@ use unicode_width::UnicodeWidthStr;
 use crate::units::Usd;
 
 use super::diff::{Change, ListDiff, Value};
-use super::model::Model;
+use super::model::{Model, Standing};
 use super::offer::{Offers, Window};
 use super::price::Rates;
+use super::pricing::OtherPrice;
 use super::search::Sort;
 
 /// What stands for a fact that is not known.
@@ -153,6 +154,17 @@ pub fn offers_table(offers: &Offers) -> String {
          they leave out your network and the gateway itself.",
         window.words()
     );
+    for offer in &offers.0 {
+        for price in &offer.other_prices {
+            let OtherPrice { name, value } = price;
+            let standing = Standing::Declare.words();
+            let _ = writeln!(
+                told,
+                "{} also has {name}: {value} ({standing})",
+                offer.provider
+            );
+        }
+    }
     told
 }
 
@@ -408,6 +420,21 @@ mod tests {
         plain           –           –      –       –           –            –           –
         Prices in USD per million tokens. * Long prompts pay other prices: see `bakeoff models show ID`.
         ");
+    }
+
+    #[test]
+    fn what_a_provider_asks_beside_tokens_is_told() {
+        // Who is cheap by the token may be dear by the search.
+        let offers = Offers::read(
+            r#"{"data":{"endpoints":[{"provider_name":"one","pricing":{"prompt":"0.000001","completion":"0",
+                "request":"0","web_search":"0.010"}}]}}"#,
+        );
+        let told = offers_table(&offers.unwrap());
+        let last = told.lines().last().unwrap();
+        assert!(
+            last.starts_with("one also has web_search: 0.010 (not supported"),
+            "{last}"
+        );
     }
 
     #[test]

@@ -133,6 +133,10 @@ mod tests {
                 .collect()
         };
         let told = |count| not_known((&"gone".to_owned(), &models(count)));
-        insta::assert_snapshot!([told(1), told(3), told(20)].join("\n"), @r"");
+        insta::assert_snapshot!([told(1), told(3), told(20)].join("\n"), @"
+        note: who serves `m/0` is not known (gone): the list price is taken for the dearest
+        note: who serves `m/0`, `m/1`, `m/2` is not known (gone): the list price is taken for the dearest
+        note: who serves `m/0`, `m/1`, `m/2` and 17 more is not known (gone): the list price is taken for the dearest
+        ");
     }
 }

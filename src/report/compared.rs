@@ -61,6 +61,7 @@ impl Compared {
         Subject {
             suite: &self.suite,
             what: &self.what,
+            prices_date: None,
             warning: None,
             finding: &[],
             verdicts: &self.verdicts,

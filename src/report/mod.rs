@@ -153,6 +153,7 @@ impl<'a> Report<'a> {
         github::Subject {
             suite: &self.view.suite,
             what: &self.view.run,
+            prices_date: self.view.prices_date.as_deref(),
             warning: self.view.warning.as_deref(),
             finding: &self.view.finding,
             verdicts: &self.view.verdicts,

@@ -19,7 +19,7 @@ fn the_page_of_a_small_run() {
     | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–?) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to the end, rate-limited ones left out.
+    - output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
@@ -138,7 +138,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     | anthropic/claude | 6/8 | 206 ms (201–211) | 209 ms (203–?) | 311 ms (306–316) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to the end, rate-limited ones left out.
+    - output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
@@ -289,8 +289,8 @@ fn the_terminal_of_a_small_run() {
 
     TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of
     answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to
-    the end, rate-limited ones left out.
+    output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials
+    answered to the end, rate-limited ones left out.
     In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts
     like these.
     ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
@@ -369,8 +369,8 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     answered trials, the answered attempt alone; samples set
     aside (buffered, cold, client-limited) are not in TTFT.
     output tok: completion tokens a second after the first
-    chunk. cost: list price. completed: share of trials answered
-    to the end, rate-limited ones left out.
+    chunk. cost: list price of 2025-01-01. completed: share of
+    trials answered to the end, rate-limited ones left out.
     In brackets: 95 % intervals, of percentiles (quantiles of
     type 8) for these prompts, of means and shares for prompts
     like these.
@@ -531,6 +531,7 @@ fn comparison_csv_of_a_small_run() {
     ratio_completion_tokens_mean: 1.000 | 1.000
     ratio_cost_mean: 1.000 | 2.500
     completed_share: 1.000 | 1.000
+    prices_date: 2025-01-01 | 2025-01-01
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -751,6 +752,7 @@ fn the_comparison_as_json() {
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
           "completed_share": 1.0,
+          "prices_date": "2025-01-01",
           "completed_share_lower": 0.0,
           "completed_share_upper": 1.0,
           "thin": [
