@@ -158,7 +158,7 @@ fn lists_are_sorted_as_asked() {
 }
 
 #[test]
-fn further_prices_are_shown_with_their_standing() {
+fn further_prices_are_shown_with_what_becomes_of_them() {
     // What no cost takes in must at least be seen, as the list spells it.
     let folder = tempfile::tempdir().unwrap();
     let lists = Lists::start(|path| match path {
@@ -193,8 +193,8 @@ fn further_prices_are_shown_with_their_standing() {
     let document: Value = serde_json::from_str(&printed).unwrap();
     let prices = &document["model"]["other_prices"];
     assert_eq!(prices[1]["value"], "0.0100");
-    assert_eq!(prices[1]["standing"], "declare");
-    assert_eq!(prices[0]["standing"], "bounded");
+    assert_eq!(prices[1]["treatment"], "declare");
+    assert_eq!(prices[0]["treatment"], "bounded");
 }
 
 const SUITE: &str = r#"
@@ -336,7 +336,7 @@ fn an_old_list_fails_no_run_and_its_date_stands_in_every_report() {
     );
     assert!(shown.contains("2025-11-20"), "the terminal: {shown}");
     let run = folder.path().join("reports/priced/latest");
-    for file in ["manifest.json", "report.md", "comparison.csv"] {
+    for file in ["manifest.json", "report.md", "comparison.csv", "junit.xml"] {
         let text = fs::read_to_string(run.join(file)).unwrap();
         assert!(text.contains("2025-11-20"), "{file}");
     }

@@ -9,13 +9,12 @@ use serde_json::{Map, Value as Json};
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
+use super::model::Treatment;
 use super::price::{Prices, Rates};
+use super::pricing::HOUR_LONG_WRITE_INPUTS;
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
 
-/// What a prompt token costs that is written to a cache for an hour, in prompt tokens: makers charge
-/// twice the price of a plain one, and lists tell only that of the short-lived cache.
-const HOUR_LONG_WRITE: u64 = 2;
 /// How a body says that a cache is to live for an hour. Inside a text the quotes would be escaped.
 const HOUR_LONG: &[u8] = br#""ttl":"1h""#;
 /// Keys of `extra` by which a request can cost more than its model's tokens.
@@ -186,9 +185,15 @@ impl PriceBound {
             per_request: surcharge.and_then(|surcharge| surcharge.per_request),
             per_image: surcharge.and_then(|surcharge| surcharge.per_image),
         };
-        let offered = of_offers.iter().flat_map(|offer| &offer.other_prices);
-        let mut names: Vec<String> = listed.unbounded_prices().map(str::to_owned).collect();
-        names.extend(offered.map(|price| price.name.clone()));
+        let of_list = listed.other_prices.iter();
+        let of_list = of_list.map(|price| (price, listed.treatment(price)));
+        let offered = of_offers.iter().flat_map(|offer| {
+            let prices = offer.other_prices.iter();
+            prices.map(|price| (price, listed.treatment_at(offer, price)))
+        });
+        let unbounded = of_list.chain(offered);
+        let unbounded = unbounded.filter(|(_, treatment)| *treatment == Treatment::Declare);
+        let mut names: Vec<String> = unbounded.map(|(price, _)| price.name.clone()).collect();
         if bound.per_request.is_none() && !names.is_empty() {
             names.sort();
             names.dedup();
@@ -256,7 +261,7 @@ fn dearest_input(rates: &Rates, hour_long: bool) -> Option<Usd> {
         rates.cache_read,
         rates.cache_write,
         if hour_long {
-            Some(input.times(HOUR_LONG_WRITE)?)
+            Some(input.times(HOUR_LONG_WRITE_INPUTS)?)
         } else {
             None
         },

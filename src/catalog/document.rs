@@ -10,7 +10,7 @@ use crate::units::{ModelId, Usd};
 
 use super::Catalog;
 use super::diff::{Change, ListDiff, Pair, Value};
-use super::model::{Model, Standing};
+use super::model::{Model, Treatment};
 use super::offer::{Offer, Offers, Percentiles, Window};
 use super::price::{Prices, Rates};
 use super::pricing::OtherPrice;
@@ -79,7 +79,12 @@ impl<'a> ModelShownDocument<'a> {
             endpoint,
             source: SourceDocument::of(list),
             model: model.into(),
-            providers: offers.map(|offers| offers.0.iter().map(Into::into).collect()),
+            providers: offers.map(|offers| {
+                let offers = offers.0.iter();
+                offers
+                    .map(|offer| OfferDocument::new(model, offer))
+                    .collect()
+            }),
         }
     }
 }
@@ -127,7 +132,7 @@ struct OtherPriceDocument<'a> {
     /// Its value as the list spells it: a text without its quotes, anything else as JSON.
     value: &'a str,
     /// What becomes of it.
-    standing: Standing,
+    treatment: Treatment,
 }
 
 /// One provider of a model as JSON.
@@ -156,12 +161,12 @@ pub struct OfferDocument<'a> {
 
 fn other_prices(
     prices: &[OtherPrice],
-    standing: impl Fn(&str) -> Standing,
+    treatment: impl Fn(&OtherPrice) -> Treatment,
 ) -> Vec<OtherPriceDocument<'_>> {
     let told = prices.iter().map(|price| OtherPriceDocument {
         name: &price.name,
         value: &price.value,
-        standing: standing(&price.name),
+        treatment: treatment(price),
     });
     told.collect()
 }
@@ -210,20 +215,22 @@ impl<'a> From<&'a Model> for ModelDocument<'a> {
             prices: tiers
                 .map(|tier| RatesDocument::new(tier.from_prompt_tokens, &tier.rates))
                 .collect(),
-            other_prices: other_prices(&model.other_prices, |name| model.standing(name)),
+            other_prices: other_prices(&model.other_prices, |price| model.treatment(price)),
             released: model.released,
         }
     }
 }
 
-impl<'a> From<&'a Offer> for OfferDocument<'a> {
-    fn from(offer: &'a Offer) -> Self {
+impl<'a> OfferDocument<'a> {
+    fn new(model: &Model, offer: &'a Offer) -> Self {
         Self {
             provider: &offer.provider,
             context_window: offer.context_window,
             max_tokens: offer.max_tokens,
             prices: offer.rates().map(|rates| RatesDocument::new(0, rates)),
-            other_prices: other_prices(&offer.other_prices, |_| Standing::Declare),
+            other_prices: other_prices(&offer.other_prices, |price| {
+                model.treatment_at(offer, price)
+            }),
             ttft_ms: offer.latency_ms,
             output_tokens_per_s: offer.throughput,
             uptime_percent_recent: offer.uptime_recent,
@@ -390,7 +397,7 @@ mod tests {
         assert_eq!(json[1]["prices"][1]["input_usd_per_mtok"], "4");
         assert_eq!(json[0]["prices"][0]["cache_write_usd_per_mtok"], "1.25");
         let search =
-            serde_json::json!([{ "name": "web_search", "value": "0.01", "standing": "declare" }]);
+            serde_json::json!([{ "name": "web_search", "value": "0.01", "treatment": "declare" }]);
         assert_eq!(json[0]["other_prices"], search);
         assert_eq!(json[0]["released"], "2025-10-15");
         assert_eq!(json[2].get("context_window"), None);

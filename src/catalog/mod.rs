@@ -33,7 +33,7 @@ pub use document::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
 };
 pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
-pub use model::{Kind, Model, Standing};
+pub use model::{Kind, Model, Treatment};
 pub use offer::{Offer, Offers, Percentiles, Window};
 pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};

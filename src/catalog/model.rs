@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::units::ModelId;
 
+use super::offer::Offer;
 use super::price::Prices;
 use super::pricing::{OtherPrice, REGIONAL, read_pricing, read_regional};
 
@@ -20,6 +21,9 @@ use super::pricing::{OtherPrice, REGIONAL, read_pricing, read_regional};
 const MAX_TAGS: usize = 64;
 /// Characters kept of a name or a tag: they end in tables.
 const MAX_WORD_CHARS: usize = 200;
+
+/// The tag of a model that may answer with images.
+const MAKES_IMAGES: &str = "image-generation";
 
 /// A model that an endpoint offers.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,18 +59,24 @@ pub struct Model {
 /// what was billed shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum Treatment {
     /// Caps and worst cases take it in.
     Bounded,
+    /// It is billed for images that are shown alone: under a cap these are refused until a surcharge says the
+    /// most that one can be.
+    Images,
     /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
     Declare,
 }
 
-impl Standing {
+impl Treatment {
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Bounded => "counted by caps and worst cases, not by list costs",
+            Self::Images => {
+                "billed for images alone: caps refuse images until `usd_per_image` declares it"
+            }
             Self::Declare => {
                 "not supported: caps refuse the model until `surcharges` declare its most"
             }
@@ -178,6 +188,10 @@ impl WireModel<'_> {
                     "vision",
                     holds(architecture.input_modalities.as_ref(), "image"),
                 ),
+                (
+                    MAKES_IMAGES,
+                    holds(architecture.output_modalities.as_ref(), "image"),
+                ),
             ];
             (told.iter().filter(|(_, holds)| *holds))
                 .map(|(tag, _)| (*tag).to_owned())
@@ -235,20 +249,22 @@ impl Model {
         }
     }
 
-    /// Names of prices that no bound by tokens takes in: all further ones but those of regions that
-    /// could be read.
-    pub fn unbounded_prices(&self) -> impl Iterator<Item = &str> {
-        let names = self.other_prices.iter().map(|price| price.name.as_str());
-        names.filter(|name| self.standing(name) == Standing::Declare)
+    /// What becomes of a further price of its list.
+    pub fn treatment(&self, price: &OtherPrice) -> Treatment {
+        if price.name == REGIONAL && !self.regional.is_empty() {
+            return Treatment::Bounded;
+        }
+        price.treatment(self.prices.as_ref(), self.makes_images())
     }
 
-    /// What becomes of the further price of this name.
-    pub fn standing(&self, name: &str) -> Standing {
-        if name == REGIONAL && !self.regional.is_empty() {
-            Standing::Bounded
-        } else {
-            Standing::Declare
-        }
+    /// What becomes of a further price of a provider that serves it.
+    pub fn treatment_at(&self, offer: &Offer, price: &OtherPrice) -> Treatment {
+        price.treatment(offer.prices.as_ref(), self.makes_images())
+    }
+
+    /// Whether it may answer with images.
+    fn makes_images(&self) -> bool {
+        self.kind == Kind::Image || self.tags.iter().any(|tag| tag == MAKES_IMAGES)
     }
 }
 

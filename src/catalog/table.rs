@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::units::Usd;
 
 use super::diff::{Change, ListDiff, Value};
-use super::model::{Model, Standing};
+use super::model::Model;
 use super::offer::{Offers, Window};
 use super::price::Rates;
 use super::pricing::OtherPrice;
@@ -106,13 +106,13 @@ pub fn page(model: &Model) -> String {
     }
     for price in &model.other_prices {
         line("other price", &format!("{}: {}", price.name, price.value));
-        line("", model.standing(&price.name).words());
+        line("", model.treatment(price).words());
     }
     told
 }
 
 /// Who serves a model: one line each, in the gateway's order.
-pub fn offers_table(offers: &Offers) -> String {
+pub fn offers_table(model: &Model, offers: &Offers) -> String {
     let mut rows = vec![words_of([
         "provider",
         "context",
@@ -157,10 +157,10 @@ pub fn offers_table(offers: &Offers) -> String {
     for offer in &offers.0 {
         for price in &offer.other_prices {
             let OtherPrice { name, value } = price;
-            let standing = Standing::Declare.words();
+            let treatment = model.treatment_at(offer, price).words();
             let _ = writeln!(
                 told,
-                "{} also has {name}: {value} ({standing})",
+                "{} also has {name}: {value} ({treatment})",
                 offer.provider
             );
         }
@@ -429,7 +429,7 @@ mod tests {
             r#"{"data":{"endpoints":[{"provider_name":"one","pricing":{"prompt":"0.000001","completion":"0",
                 "request":"0","web_search":"0.010"}}]}}"#,
         );
-        let told = offers_table(&offers.unwrap());
+        let told = offers_table(catalog().models().next().unwrap(), &offers.unwrap());
         let last = told.lines().last().unwrap();
         assert!(
             last.starts_with("one also has web_search: 0.010 (not supported"),

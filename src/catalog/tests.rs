@@ -83,11 +83,11 @@ fn further_prices_are_kept_as_the_list_spells_them() {
     );
     let model = catalog.get(&id("a/b")).unwrap();
     let told = model.other_prices.iter().map(|price| {
-        let standing = model.standing(&price.name).words();
-        format!("{}: {} ({standing})", price.name, price.value)
+        let treatment = model.treatment(price).words();
+        format!("{}: {} ({treatment})", price.name, price.value)
     });
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
-    image: 0.10 (not supported: caps refuse the model until `surcharges` declare its most)
+    image: 0.10 (billed for images alone: caps refuse images until `usd_per_image` declares it)
     image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declare its most)
     regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declare its most)
     web_search: 0.0100 (not supported: caps refuse the model until `surcharges` declare its most)
@@ -95,7 +95,7 @@ fn further_prices_are_kept_as_the_list_spells_them() {
     // A region whose prices cannot be read bounds nothing; one that can does.
     let catalog = Catalog::snapshot();
     let haiku = catalog.get(&id("anthropic/claude-haiku-4.5")).unwrap();
-    assert_eq!(haiku.standing("regional"), Standing::Bounded);
+    assert_eq!(haiku.treatment(&haiku.other_prices[0]), Treatment::Bounded);
     assert!(
         haiku.other_prices[0]
             .value

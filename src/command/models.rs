@@ -182,7 +182,7 @@ fn show(
         write!(out, "{}", page(model))?;
     }
     match &offers {
-        Ok(offers) if !json => write!(out, "\n{}", offers_table(offers))?,
+        Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,
         Ok(_) => {}
         Err(why) => writeln!(io::stderr(), "who serves it is not known: {why}")?,
     }
