@@ -88,7 +88,7 @@ fn what_changed_is_told_until_something_else_changes() {
               id      what  before  after  change
               a/one  input       1    1.5   +50 %
 
-            Prices in USD per million tokens.
+            Prices of tokens in USD per million; others as the list spells them.
             ");
         }
     }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value as Json;
+
 use crate::units::Usd;
 
 use super::Catalog;
@@ -37,18 +39,18 @@ pub struct Pair<'a> {
 
 /// A fact that is another one; a side is absent where its list does not have it, and both never are.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change<'a> {
+pub struct Change {
     /// Which fact.
-    pub fact: Fact<'a>,
+    pub fact: Fact,
     /// In the older list.
-    pub before: Option<Value<'a>>,
+    pub before: Option<Value>,
     /// In the newer list.
-    pub after: Option<Value<'a>>,
+    pub after: Option<Value>,
 }
 
 /// What can change of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fact<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
     /// A price per token.
     Price {
         /// Of which tokens.
@@ -60,8 +62,9 @@ pub enum Fact<'a> {
     ContextWindow,
     /// Most tokens of one answer.
     MaxTokens,
-    /// A further price, by its name in the list.
-    OtherPrice(&'a str),
+    /// A further price, by its name in the list; within a price that is a table, with the way to it:
+    /// `regional.us.input`.
+    OtherPrice(String),
 }
 
 /// What a price per token is of.
@@ -88,14 +91,14 @@ impl Tokens {
 }
 
 /// One side of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
     /// USD per token.
     Price(Usd),
     /// A number of tokens.
     Tokens(u64),
     /// As the list spells it.
-    Text(&'a str),
+    Text(String),
 }
 
 impl<'a> ListDiff<'a> {
@@ -169,7 +172,7 @@ fn pair_up<'a>(
 
 impl<'a> Pair<'a> {
     /// The facts that are others: prices by size of the prompt, then limits, then further prices by name.
-    pub fn changes(&self) -> Vec<Change<'a>> {
+    pub fn changes(&self) -> Vec<Change> {
         let (before, after) = (self.before, self.after);
         let tokens = |fact, before: Option<u64>, after: Option<u64>| Change {
             fact,
@@ -191,7 +194,7 @@ impl<'a> Pair<'a> {
         changes
     }
 
-    fn price_changes(&self) -> Vec<Change<'a>> {
+    fn price_changes(&self) -> Vec<Change> {
         let sides = [&self.before.prices, &self.after.prices].map(Option::as_ref);
         let tiers = sides.iter().flatten().flat_map(|prices| prices.tiers());
         let mut boundaries: Vec<u64> = tiers.map(|tier| tier.from_prompt_tokens).collect();
@@ -217,43 +220,68 @@ impl<'a> Pair<'a> {
         changes
     }
 
-    fn other_changes(&self) -> Vec<Change<'a>> {
-        let sides = [self.before, self.after].map(|model| -> BTreeMap<&'a str, &'a str> {
-            let prices = model.other_prices.iter();
-            prices
-                .map(|price| (price.name.as_str(), price.value.as_str()))
-                .collect()
+    fn other_changes(&self) -> Vec<Change> {
+        let sides = [self.before, self.after].map(|model| {
+            let mut found = BTreeMap::new();
+            for price in &model.other_prices {
+                add_leaves(&price.name, &price.value, &mut found);
+            }
+            found
         });
-        let mut names: Vec<&'a str> = sides.iter().flat_map(|side| side.keys().copied()).collect();
+        let mut names: Vec<&String> = sides.iter().flat_map(BTreeMap::keys).collect();
         names.sort_unstable();
         names.dedup();
         let changes = names.into_iter().map(|name| {
-            let [before, after] = sides.each_ref().map(|side| side.get(name).copied());
+            let [before, after] = sides.each_ref().map(|side| side.get(name).cloned());
             Change {
-                fact: Fact::OtherPrice(name),
+                fact: Fact::OtherPrice(name.clone()),
                 before: before.map(Value::Text),
                 after: after.map(Value::Text),
             }
         });
-        changes.collect()
+        changes
+            .filter(|change| change.share() != Some(0.0))
+            .collect()
     }
 }
 
-impl Change<'_> {
-    /// How much more it is, as a share of what it was: 0.2 for a fifth more. Absent where a side is absent,
-    /// is a text, or was 0.
-    pub fn share(&self) -> Option<f64> {
-        let number = |value: Option<Value<'_>>| match value? {
-            Value::Price(usd) => Some(usd.0 as f64),
-            Value::Tokens(count) => Some(count as f64),
-            Value::Text(_) => None,
+/// Adds a price, or each of those in a table or a list, under the way to it: how a table is spelled, and in
+/// which order, is no price.
+fn add_leaves(way: &str, text: &str, found: &mut BTreeMap<String, String>) {
+    let within = match serde_json::from_str(text) {
+        Ok(Json::Object(table)) => table.into_iter().collect(),
+        Ok(Json::Array(items)) => (items.into_iter().enumerate())
+            .map(|(place, item)| (place.to_string(), item))
+            .collect(),
+        _ => Vec::new(),
+    };
+    if within.is_empty() {
+        found.insert(way.to_owned(), text.to_owned());
+    }
+    for (name, value) in within {
+        let text = match value {
+            Json::String(text) => text,
+            other => other.to_string(),
         };
-        let (before, after) = (number(self.before)?, number(self.after)?);
+        add_leaves(&format!("{way}.{name}"), &text, found);
+    }
+}
+
+impl Change {
+    /// How much more it is, as a share of what it was: 0.2 for a fifth more. Absent where a side is absent,
+    /// is no number, or was 0.
+    pub fn share(&self) -> Option<f64> {
+        let number = |value: &Option<Value>| match value.as_ref()? {
+            Value::Price(usd) => Some(usd.0 as f64),
+            Value::Tokens(count) => Some(*count as f64),
+            Value::Text(text) => text.parse().ok().map(|usd: Usd| usd.0 as f64),
+        };
+        let (before, after) = (number(&self.before)?, number(&self.after)?);
         (before > 0.0).then(|| after / before - 1.0)
     }
 }
 
-impl Fact<'_> {
+impl Fact {
     /// Its name for programs.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -280,7 +308,7 @@ impl Fact<'_> {
     }
 
     /// Of a further price: its name in the list.
-    pub const fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         match self {
             Self::OtherPrice(name) => Some(name),
             _ => None,
@@ -288,7 +316,7 @@ impl Fact<'_> {
     }
 }
 
-impl fmt::Display for Fact<'_> {
+impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Price {

@@ -299,7 +299,7 @@ struct ChangeDocument {
     /// Of a price per token: the smallest prompt that pays it.
     #[serde(skip_serializing_if = "Option::is_none")]
     from_prompt_tokens: Option<u64>,
-    /// Of another price: its name in the list.
+    /// Of another price: its name in the list; within a table the way to it, `regional.us.input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// As text: sums of money are decimal strings.
@@ -355,12 +355,12 @@ impl<'a> ComparedDocument<'a> {
     }
 }
 
-impl From<&Change<'_>> for ChangeDocument {
-    fn from(change: &Change<'_>) -> Self {
-        let text = |value: &Option<Value<'_>>| match value.as_ref()? {
+impl From<&Change> for ChangeDocument {
+    fn from(change: &Change) -> Self {
+        let text = |value: &Option<Value>| match value.as_ref()? {
             Value::Price(usd) => per_mtok(Some(*usd)).map(|usd| usd.to_string()),
             Value::Tokens(count) => Some(count.to_string()),
-            Value::Text(text) => Some((*text).to_owned()),
+            Value::Text(text) => Some(text.clone()),
         };
         Self {
             fact: change.fact.word(),

@@ -216,12 +216,12 @@ pub fn diff_table(diff: &ListDiff<'_>) -> String {
     if told.is_empty() {
         return "Nothing changed.\n".to_owned();
     }
-    told.push_str("Prices in USD per million tokens.\n");
+    told.push_str("Prices of tokens in USD per million; others as the list spells them.\n");
     told
 }
 
-fn change_row(model: &Model, change: &Change<'_>) -> Vec<String> {
-    let told = |value: &Option<Value<'_>>| match value {
+fn change_row(model: &Model, change: &Change) -> Vec<String> {
+    let told = |value: &Option<Value>| match value {
         None => UNKNOWN.to_owned(),
         Some(Value::Price(usd)) => price_cell(Some(*usd), false),
         Some(Value::Tokens(count)) => count.to_string(),

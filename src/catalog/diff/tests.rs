@@ -55,12 +55,12 @@ fn every_kind_of_change_is_told() {
       a/kept                             input       1    0.8   -20 %
       a/kept                        cache read       –    0.1
       a/kept                           context    1000   2000  +100 %
-      a/kept                        web_search    0.01   0.02
+      a/kept                        web_search    0.01   0.02  +100 %
       a/lost                             input       1      –
       a/lost                            output       2      –
       a/tiered         input, prompts from 100       1      2  +100 %
 
-    Prices in USD per million tokens.
+    Prices of tokens in USD per million; others as the list spells them.
     ");
     assert_eq!(
         diff_table(&ListDiff::new(&after, &after)),
@@ -86,6 +86,38 @@ fn nobody_guesses_which_of_two_moved() {
     let diff = ListDiff::new(&one, &two);
     assert_eq!(diff.moved[0].after.id.as_str(), "c/m");
     assert_eq!(diff.added[0].id.as_str(), "b/m");
+}
+
+#[test]
+fn a_table_of_prices_is_compared_price_by_price() {
+    // Order, spaces and zeros at the end are no change; one price of one region is, and is named.
+    let of = |pricing: &str| {
+        read(&format!(
+            r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}]}}"#
+        ))
+    };
+    let before =
+        of(r#"{"x":"0.10","regional":{"us":{"input":"0.1","output":"0.2"},"eu":{"input":"0.1"}}}"#);
+    let same = of(
+        r#"{"regional": {"eu": {"input":"0.1"}, "us": {"output":"0.20", "input":"0.1"}}, "x":0.1}"#,
+    );
+    assert_eq!(ListDiff::new(&before, &same).count(), 0);
+    let after = of(
+        r#"{"x":"0.1","regional":{"us":{"input":"0.1","output":"0.3"}},"y":[{"size":1,"cost":"2"}]}"#,
+    );
+    let diff = ListDiff::new(&before, &after);
+    let told = diff.changed[0].changes();
+    let told: Vec<_> = told.iter().map(|change| change.fact.to_string()).collect();
+    assert_eq!(
+        told,
+        [
+            "regional.eu.input",
+            "regional.us.output",
+            "y.0.cost",
+            "y.0.size"
+        ]
+    );
+    assert_eq!(diff.changed[0].changes()[1].share(), Some(0.5));
 }
 
 #[test]
@@ -194,7 +226,7 @@ proptest! {
         prop_assert_eq!(plain(&there.changed), swapped(&back.changed));
         for (one, other) in there.changed.iter().zip(&back.changed) {
             for (one, other) in one.changes().iter().zip(other.changes()) {
-                prop_assert_eq!((one.fact, one.before, one.after), (other.fact, other.after, other.before));
+                prop_assert_eq!((&one.fact, &one.before, &one.after), (&other.fact, &other.after, &other.before));
             }
         }
     }
