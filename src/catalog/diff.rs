@@ -170,7 +170,7 @@ fn pair_up<'a>(
     moved.extend(pairs);
 }
 
-impl<'a> Pair<'a> {
+impl Pair<'_> {
     /// The facts that are others: prices by size of the prompt, then limits, then further prices by name.
     pub fn changes(&self) -> Vec<Change> {
         let (before, after) = (self.before, self.after);
