@@ -15,6 +15,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
 
+use crate::catalog::Sort;
 use crate::command::pages::Page;
 use crate::command::schema::Shape;
 use crate::command::{self, Verb};
@@ -51,7 +52,7 @@ struct Cli {
 enum VerbArgs {
     /// Ask every prompt of a suite of every model, and compare
     Run(RunArgs),
-    /// Say what a run would cost; send nothing
+    /// Say what a run would cost; ask no model
     Estimate(EstimateArgs),
     /// Make the reports of a run again from its records
     Report(ReportArgs),
@@ -169,7 +170,7 @@ struct RunArgs {
     /// The most that the run may cost, in USD; of several caps the smallest holds
     #[arg(long, value_name = "USD", value_parser = dollars)]
     max_cost: Option<Usd>,
-    /// Print the plan and how long it would take; send nothing
+    /// Print the plan, how long it would take and what it would cost; send nothing
     #[arg(long, conflicts_with = "verify")]
     list: bool,
     /// Send one trial per prompt and model and say which did not complete
@@ -262,14 +263,20 @@ impl ValueEnum for Shape {
         bakeoff models --endpoint vercel\n  \
         bakeoff models claude haiku --endpoint vercel\n  \
         bakeoff models 'openai/*' reasoning --json\n  \
+        bakeoff models --sort price 'gpt|haiku' --endpoint vercel\n  \
+        bakeoff models diff --endpoint vercel\n  \
         bakeoff models show openai/gpt-5-mini --endpoint vercel"
 )]
 struct ModelsArgs {
     #[command(subcommand)]
     verb: Option<ModelsVerb>,
-    /// Words that must all fit: part of an id, name or tag, or a glob of an id or tag
+    /// Words that must all fit: part of an id, name or tag, or a glob of an id or tag; `|` between
+    /// alternatives of one word
     #[arg(value_name = "QUERY")]
     query: Vec<String>,
+    /// The order of the list; what is not known comes last
+    #[arg(long, value_enum, value_name = "BY", default_value_t = SortArg::Id)]
+    sort: SortArg,
     /// Whose models: sim (when nothing is said), vercel, openrouter, openai, a profile of
     /// bakeoff.toml, or a base URL
     #[arg(short, long, value_name = "NAME|URL", global = true)]
@@ -285,8 +292,37 @@ struct ModelsArgs {
     json: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SortArg {
+    /// The id
+    Id,
+    /// Cheapest first: 3 tokens of the prompt and 1 of the answer, at the prices of short prompts
+    Price,
+    /// Largest context window first
+    Context,
+    /// Newest first
+    Released,
+}
+
+impl From<SortArg> for Sort {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Id => Self::Id,
+            SortArg::Price => Self::Price,
+            SortArg::Context => Self::Context,
+            SortArg::Released => Self::Released,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum ModelsVerb {
+    /// What changed: models, prices and limits, since the last list that was another one
+    #[command(after_help = "Examples:\n  \
+        bakeoff models diff --endpoint vercel\n  \
+        bakeoff models diff --endpoint vercel --refresh --json\n\n\
+        Where no earlier list was kept, the one compiled in is compared with.")]
+    Diff,
     /// All about one model: prices, limits, and who serves it, how fast and how reliably
     #[command(after_help = "Example:\n  bakeoff models show openai/gpt-5-mini --endpoint vercel")]
     Show {
@@ -390,7 +426,8 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
             what: match args.verb {
                 Some(ModelsVerb::Show { id }) => command::models::What::Show(id),
-                None => command::models::What::List(args.query),
+                Some(ModelsVerb::Diff) => command::models::What::Diff,
+                None => command::models::What::List(args.query, args.sort.into()),
             },
             endpoint: args.endpoint,
             project: args.project,

@@ -26,7 +26,7 @@ use verbs::verbs;
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
 /// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
-const CALLS: [(&str, i32, Shape); 25] = [
+const CALLS: [(&str, i32, Shape); 26] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
     ("run suite.toml --list --json", 0, Shape::Plan),
@@ -46,6 +46,7 @@ const CALLS: [(&str, i32, Shape); 25] = [
     ("models --json", 0, Shape::Models),
     ("models google reasoning --json", 0, Shape::Models),
     ("models show deepseek/deepseek-v3.2 --json", 0, Shape::Model),
+    ("models diff --json", 0, Shape::ModelsDiff),
     ("runs --json", 0, Shape::Runs),
     ("runs reports/suite --json", 0, Shape::Runs),
     ("runs prune --keep 0 --json", 0, Shape::Prune),
@@ -102,7 +103,7 @@ fn suite(name: &str, models: &str) -> String {
 /// A folder with runs that went well and ill, and with suites that are right and wrong.
 fn folder() -> Home {
     let home = Home::new()
-        .with("suite.toml", &suite("suite", r#""sim/constant-1ms-1ms-5", "sim/constant-2ms-1ms-5""#))
+        .with("suite.toml", &suite("suite", r#""sim/constant-40ms-1ms-5", "sim/constant-60ms-1ms-5""#))
         .with("failing.toml", &suite("failing", r#""sim/constant-1ms-1ms-5", "openai/no-such-model""#))
         .with("wrong.toml", "name = 1\nmodls = []\n")
         .with("rows.jsonl", "{\"q\": \"a\"}\nno JSON\n")

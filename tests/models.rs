@@ -3,140 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-#[path = "support/server.rs"]
+#[allow(dead_code, reason = "each crate of tests needs a part of it")]
+#[path = "support/lists.rs"]
+mod lists;
 #[allow(dead_code, reason = "the server knows more than these tests ask of it")]
+#[path = "support/server.rs"]
 mod server;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bakeoff::catalog::{Cache, Cached};
-use bakeoff::sim::{Running, Simulator, World};
+use lists::{Lists, bakeoff, done, err, json, project, simulator};
 use serde_json::Value;
 use server::{ANSWER, Server, Then, response};
-
-/// A connection on which nothing comes for so long is given up, so that no thread is left behind.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Answers every GET by its path, and closes the connection.
-struct Lists {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Lists {
-    fn start(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let paths = Arc::clone(&asked);
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let path = path_of(&mut stream.unwrap());
-                let Some((mut stream, path)) = path else {
-                    return;
-                };
-                paths.lock().unwrap().push(path.clone());
-                // A client that leaves early is no failure of the server's.
-                let _ = stream.write_all(&answer(&path));
-            }
-        });
-        Self {
-            address,
-            asked,
-            thread: Some(thread),
-        }
-    }
-
-    fn of(list: &'static str) -> Self {
-        Self::start(move |_| json("200 OK", list))
-    }
-
-    fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Lists {
-    fn drop(&mut self) {
-        // A connection without a request is the word to stop.
-        drop(TcpStream::connect(self.address));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The path of a request; `None` where the client only opened the connection.
-fn path_of(stream: &mut TcpStream) -> Option<(TcpStream, String)> {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let path = head.split(' ').nth(1).unwrap().to_owned();
-    Some((stream.try_clone().unwrap(), path))
-}
-
-fn json(status: &str, body: &str) -> Vec<u8> {
-    response(
-        status,
-        "content-type: application/json\r\nconnection: close\r\n",
-        body,
-    )
-}
-
-fn bakeoff(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bakeoff"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("BAKEOFF_CACHE_DIR", folder.join("cache"))
-        .env("SIM_KEY", "any")
-        .env_remove("OPENAI_API_KEY")
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn done(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", err(output));
-    out(output)
-}
-
-fn simulator() -> Running {
-    let world = World::parse("").unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(world, listener, None, 7).unwrap()
-}
-
-/// A project with the endpoint `here`.
-fn project(folder: &Path, base_url: &str) {
-    let text = format!("[endpoints.here]\nbase_url = \"{base_url}\"\nkey = \"SIM_KEY\"\n");
-    fs::write(folder.join("bakeoff.toml"), text).unwrap();
-}
 
 /// The one file of the cache.
 fn kept(folder: &Path) -> std::path::PathBuf {
@@ -169,7 +49,7 @@ fn every_list_is_sorted_and_searched() {
     let folder = tempfile::tempdir().unwrap();
     let output = bakeoff(folder.path(), &["models", "openai/*", "--json"]);
     let document: Value = serde_json::from_str(&done(&output)).unwrap();
-    assert_eq!(document["version"], 1);
+    assert_eq!(document["version"], 2);
     let ids: Vec<&str> = (document["models"].as_array().unwrap().iter())
         .map(|model| model["id"].as_str().unwrap())
         .collect();
@@ -365,7 +245,8 @@ fn a_run_counts_with_the_kept_list() {
         list: list.to_owned(),
     };
     let cache = Cache::new(folder.path().join("cache"));
-    cache.put(&simulator.base_url(), &cached).unwrap();
+    let put = cache.put(&simulator.base_url(), &cached, |_| true);
+    put.unwrap();
 
     let output = bakeoff(folder.path(), &["run", "suite.toml", "--endpoint", "here"]);
     let told = err(&output);

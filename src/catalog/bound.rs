@@ -4,29 +4,34 @@
 //! prices, surcharges and token limit no bill of one attempt is above its bound; what cannot be bounded
 //! says what is missing, and never counts as 0.
 
+use serde_json::{Map, Value as Json};
+
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
+use super::model::Treatment;
 use super::price::{Prices, Rates};
+use super::pricing::HOUR_LONG_WRITE_INPUTS;
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
 
-/// What a prompt token costs that is written to a cache for an hour, in prompt tokens: makers charge
-/// twice the price of a plain one, and lists tell only that of the short-lived cache.
-const HOUR_LONG_WRITE: u64 = 2;
 /// How a body says that a cache is to live for an hour. Inside a text the quotes would be escaped.
 const HOUR_LONG: &[u8] = br#""ttl":"1h""#;
 /// Keys of `extra` by which a request can cost more than its model's tokens.
-const DEAR_EXTRA: [&str; 8] = [
-    "audio",
-    "best_of",
-    "modalities",
-    "models",
-    "n",
-    "plugins",
-    "service_tier",
-    "web_search_options",
+const DEAR_EXTRA: [&str; 6] = ["audio", "best_of", "modalities", "models", "n", "plugins"];
+/// Keys that do so wherever they stand in `extra` or `provider_options`, in lower case without `_`: tiers and
+/// places that cost more, and tools that the provider runs.
+const DEAR_ANYWHERE: [&str; 7] = [
+    "codeexecution",
+    "container",
+    "inferencegeo",
+    "mcpservers",
+    "servicetier",
+    "speed",
+    "tools",
 ];
+/// What names a search, wherever it stands: `web_search_options`, `searchParameters`, `useSearchGrounding`.
+const SEARCHES: [&str; 2] = ["search", "grounding"];
 /// The same within `provider_options.gateway`.
 const DEAR_GATEWAY: [&str; 8] = [
     "disallowPromptTraining",
@@ -180,9 +185,15 @@ impl PriceBound {
             per_request: surcharge.and_then(|surcharge| surcharge.per_request),
             per_image: surcharge.and_then(|surcharge| surcharge.per_image),
         };
-        let offered = of_offers.iter().flat_map(|offer| &offer.other_prices);
-        let mut names: Vec<String> = listed.unbounded_prices().map(str::to_owned).collect();
-        names.extend(offered.cloned());
+        let of_list = listed.other_prices.iter();
+        let of_list = of_list.map(|price| (price, listed.treatment(price)));
+        let offered = of_offers.iter().flat_map(|offer| {
+            let prices = offer.other_prices.iter();
+            prices.map(|price| (price, listed.treatment_at(offer, price)))
+        });
+        let unbounded = of_list.chain(offered);
+        let unbounded = unbounded.filter(|(_, treatment)| *treatment == Treatment::Declare);
+        let mut names: Vec<String> = unbounded.map(|(price, _)| price.name.clone()).collect();
         if bound.per_request.is_none() && !names.is_empty() {
             names.sort();
             names.dedup();
@@ -250,7 +261,7 @@ fn dearest_input(rates: &Rates, hour_long: bool) -> Option<Usd> {
         rates.cache_read,
         rates.cache_write,
         if hour_long {
-            Some(input.times(HOUR_LONG_WRITE)?)
+            Some(input.times(HOUR_LONG_WRITE_INPUTS)?)
         } else {
             None
         },
@@ -262,13 +273,41 @@ fn dearest_input(rates: &Rates, hour_long: bool) -> Option<Usd> {
 fn dear_key(parameters: &Parameters) -> Option<String> {
     let has = |key: &&&str| parameters.extra.contains_key(**key);
     let in_extra = DEAR_EXTRA.iter().find(has);
+    let anywhere = || {
+        let extra = dear_below("extra", &parameters.extra);
+        extra.or_else(|| dear_below("provider_options", &parameters.provider_options))
+    };
     let gateway = parameters.provider_options.get("gateway");
     let has = |key: &&&str| gateway.is_some_and(|gateway| gateway.get(**key).is_some());
     let in_gateway = || DEAR_GATEWAY.iter().find(has);
-    in_extra.map(|key| format!("extra.{key}")).or_else(|| {
+    let named = in_extra.map(|key| format!("extra.{key}")).or_else(|| {
         let key = in_gateway()?;
         Some(format!("provider_options.gateway.{key}"))
+    });
+    named.or_else(anywhere)
+}
+
+/// The first key of a table that is dear wherever it stands, with the way to it. One that is switched off is
+/// not.
+fn dear_below(way: &str, table: &Map<String, Json>) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let way = format!("{way}.{key}");
+        let plain = key.replace('_', "").to_lowercase();
+        let dear = DEAR_ANYWHERE.contains(&plain.as_str())
+            || SEARCHES.iter().any(|search| plain.contains(search));
+        if dear && !matches!(value, Json::Null | Json::Bool(false)) {
+            return Some(way);
+        }
+        dear_within(&way, value)
     })
+}
+
+fn dear_within(way: &str, value: &Json) -> Option<String> {
+    match value {
+        Json::Object(table) => dear_below(way, table),
+        Json::Array(items) => items.iter().find_map(|item| dear_within(way, item)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

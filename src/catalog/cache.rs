@@ -1,8 +1,9 @@
 //! Lists of models on disk, so that a look-up and a run need not ask for them again.
 //!
-//! Owns the files of the cache. Must not know what a list means, nor which clock is right: bytes and
-//! dates are given. Invariant: a file is there whole or not at all, and one that cannot be read is one
-//! that is not there.
+//! Owns the files of the cache: of each endpoint the newest list, and the last one before it that differed.
+//! Must not know what a list means, nor which clock is right: bytes and dates are given, and whether two
+//! lists differ. Invariant: a file is there whole or not at all, and one that cannot be read is one that is
+//! not there.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -20,7 +21,7 @@ const VERSION: u32 = 1;
 /// Bytes of a file: a list as JSON text, in which each byte of the list may take two, and its frame.
 const MAX_FILE_BYTES: u64 = 2 * MAX_LIST_BYTES as u64 + (64 << 10);
 
-/// A folder of lists, one file for each endpoint.
+/// A folder of lists, up to two files for each endpoint.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
@@ -33,6 +34,13 @@ pub struct Cached {
     pub fetched_at: Timestamp,
     /// The answer of `GET /models`, as it came.
     pub list: String,
+}
+
+/// Which of an endpoint's two lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Newest,
+    Before,
 }
 
 /// A file of the cache.
@@ -50,9 +58,36 @@ impl Cache {
         Self { folder }
     }
 
-    /// The list of the endpoint at `base_url`; `None` where there is none that can be read.
+    /// The newest list of the endpoint at `base_url`; `None` where there is none that can be read.
     pub fn get(&self, base_url: &str) -> Option<Cached> {
-        let file = fs::File::open(self.path(base_url)).ok()?;
+        self.read(base_url, Place::Newest)
+    }
+
+    /// The last list before the newest that differed from it; `None` where none was kept.
+    pub fn before(&self, base_url: &str) -> Option<Cached> {
+        self.read(base_url, Place::Before)
+    }
+
+    /// Stores the newest list of the endpoint at `base_url`. The one that was the newest until now becomes
+    /// the one before where it `differs`; otherwise the one before stays what it is.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made or a file not written.
+    pub fn put(
+        &self,
+        base_url: &str,
+        cached: &Cached,
+        differs: impl FnOnce(&Cached) -> bool,
+    ) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        if let Some(older) = self.get(base_url).filter(differs) {
+            self.write(base_url, Place::Before, &older)?;
+        }
+        self.write(base_url, Place::Newest, cached)
+    }
+
+    fn read(&self, base_url: &str, place: Place) -> Option<Cached> {
+        let file = fs::File::open(self.path(base_url, place)).ok()?;
         let mut text = String::new();
         (file.take(MAX_FILE_BYTES).read_to_string(&mut text)).ok()?;
         let wire: WireCached = serde_json::from_str(&text).ok()?;
@@ -63,13 +98,8 @@ impl Cache {
         })
     }
 
-    /// Stores the list of the endpoint at `base_url`, in place of an older one.
-    ///
-    /// # Errors
-    /// Where the folder cannot be made or the file not written.
-    pub fn put(&self, base_url: &str, cached: &Cached) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let path = self.path(base_url);
+    fn write(&self, base_url: &str, place: Place, cached: &Cached) -> io::Result<()> {
+        let path = self.path(base_url, place);
         let text = serde_json::to_vec(&WireCached {
             version: VERSION,
             base_url: base_url.to_owned(),
@@ -86,8 +116,12 @@ impl Cache {
         written
     }
 
-    fn path(&self, base_url: &str) -> PathBuf {
-        let name = format!("models-{}.json", digest(base_url.as_bytes()));
+    fn path(&self, base_url: &str, place: Place) -> PathBuf {
+        let before = match place {
+            Place::Newest => "",
+            Place::Before => "-before",
+        };
+        let name = format!("models-{}{before}.json", digest(base_url.as_bytes()));
         self.folder.join(name)
     }
 }
@@ -120,11 +154,27 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let cache = Cache::new(folder.path().join("a/b"));
             prop_assert_eq!(cache.get(&url), None);
-            cache.put(&url, &cached("older")).unwrap();
-            cache.put(&url, &cached(&list)).unwrap();
+            cache.put(&url, &cached("older"), |_| true).unwrap();
+            prop_assert_eq!(cache.before(&url), None);
+            cache.put(&url, &cached(&list), |older| older.list != list).unwrap();
             prop_assert_eq!(cache.get(&url), Some(cached(&list)));
             prop_assert_eq!(cache.get("https://other.example/v1"), None);
-            prop_assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
+            prop_assert_eq!(cache.before(&url), Some(cached("older")).filter(|_| list != "older"));
+        }
+
+        // However often the same list is fetched, the last one that differed stays to be compared with.
+        #[test]
+        fn the_list_before_is_the_last_that_differed(lists in prop::collection::vec(0_u8..3, 1..12)) {
+            let folder = tempfile::tempdir().unwrap();
+            let cache = Cache::new(folder.path().to_owned());
+            for list in &lists {
+                let list = cached(&list.to_string());
+                cache.put(URL, &list, |older| older.list != list.list).unwrap();
+            }
+            let newest = lists[lists.len() - 1];
+            let before = lists.iter().rev().find(|list| **list != newest);
+            prop_assert_eq!(cache.get(URL), Some(cached(&newest.to_string())));
+            prop_assert_eq!(cache.before(URL), before.map(|list| cached(&list.to_string())));
         }
     }
 
@@ -134,8 +184,8 @@ mod tests {
         // is replaced by the next one.
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path().to_owned());
-        cache.put(URL, &cached("{}")).unwrap();
-        let path = cache.path(URL);
+        cache.put(URL, &cached("{}"), |_| true).unwrap();
+        let path = cache.path(URL, Place::Newest);
         let whole = fs::read_to_string(&path).unwrap();
         for damaged in [
             whole[..whole.len() / 2].to_owned(),
@@ -146,7 +196,7 @@ mod tests {
             assert_ne!(damaged, whole);
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.get(URL), None);
-            cache.put(URL, &cached("{}")).unwrap();
+            cache.put(URL, &cached("{}"), |_| true).unwrap();
             assert_eq!(cache.get(URL), Some(cached("{}")));
         }
     }
@@ -158,7 +208,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let cache = Cache::new(file.join("below"));
-        assert!(cache.put(URL, &cached("{}")).is_err());
+        assert!(cache.put(URL, &cached("{}"), |_| true).is_err());
         assert_eq!(cache.get(URL), None);
     }
 }

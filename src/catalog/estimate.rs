@@ -180,7 +180,7 @@ impl Asking<'_> {
                 ..TokenCounts::default()
             };
             let worst = (self.bound)(prompt, place);
-            let sums = self.of_prompt(&counts, prices, worst, &variant.model);
+            let sums = self.of_prompt(&counts, prices, worst, variant);
             prompts.push(PromptEstimate {
                 prompt: number,
                 basis,
@@ -214,10 +214,12 @@ impl Asking<'_> {
         counts: &TokenCounts,
         prices: Option<&Prices>,
         worst: Result<Usd, Unbounded>,
-        model: &ModelId,
+        variant: &Variant,
     ) -> Sums {
         let requests = u64::from(self.suite.repetitions);
-        let attempts = requests * u64::from(self.suite.max_attempts);
+        // Besides the attempts of each trial, the request that warms its cache, where the suite wants that.
+        let before = self.suite.cache_of(variant).requests_per_trial() - 1;
+        let attempts = requests * u64::from(self.suite.max_attempts + before);
         let list = prices.and_then(|prices| cost(prices, counts)?.times(requests));
         Sums {
             requests,
@@ -227,7 +229,7 @@ impl Asking<'_> {
             expected: list,
             bound_90: None,
             past_runs: 0,
-            worst: worst.and_then(|worst| product(worst, attempts, model)),
+            worst: worst.and_then(|worst| product(worst, attempts, &variant.model)),
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod bound;
 mod cache;
+mod diff;
+mod document;
 mod estimate;
 mod model;
 mod offer;
@@ -26,16 +28,18 @@ use crate::units::{ModelId, Usd, counted, digest};
 
 pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
+pub use diff::{Change, Fact, ListDiff, Pair, Value};
+pub use document::{
+    ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
+};
 pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
-pub use model::{Kind, Model};
+pub use model::{Kind, Model, Treatment};
 pub use offer::{Offer, Offers, Percentiles, Window};
 pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
-pub use search::BadGlob;
-pub use table::{
-    ModelDocument, ModelShownDocument, ModelsDocument, OfferDocument, aligned, offers_table, page,
-    table,
-};
+pub use pricing::OtherPrice;
+pub use search::{BadQuery, Sort};
+pub use table::{aligned, diff_table, offers_table, page, table};
 pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};
 
 use model::WireModel;
@@ -192,7 +196,7 @@ impl Catalog {
     }
 
     /// Every model, in order of ids.
-    pub fn models(&self) -> impl Iterator<Item = &Model> {
+    pub fn models(&self) -> impl DoubleEndedIterator<Item = &Model> {
         self.models.values()
     }
 
@@ -233,11 +237,12 @@ impl Catalog {
     }
 
     /// The models of which every word of `words` says something true: a substring of the id, the
-    /// name or a tag, or a glob (`*`, `?`, `[...]`) of a whole id or tag. Case does not matter.
+    /// name or a tag, or a glob (`*`, `?`, `[...]`) of a whole id or tag; `|` stands between
+    /// alternatives. Case does not matter.
     ///
     /// # Errors
-    /// The word that is a broken glob.
-    pub fn search(&self, words: &[String]) -> Result<Vec<&Model>, BadGlob> {
+    /// The word that is a broken glob or has an empty alternative.
+    pub fn search(&self, words: &[String]) -> Result<Vec<&Model>, BadQuery> {
         let words = words.iter().map(|word| Word::read(word));
         let words = words.collect::<Result<Vec<_>, _>>()?;
         let every = |model: &&Model| words.iter().all(|word| word.fits(model));

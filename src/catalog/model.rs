@@ -3,19 +3,27 @@
 //! Owns the wire shape of an entry. Must not know where the list came from. Invariant: a fact that
 //! is missing or cannot be understood is absent; only an entry without an id is turned down.
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::units::ModelId;
 
+use super::offer::Offer;
 use super::price::Prices;
-use super::pricing::{REGIONAL, read_pricing, read_regional};
+use super::pricing::{OtherPrice, REGIONAL, read_pricing, read_regional};
 
 /// Tags kept of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
 /// Characters kept of a name or a tag: they end in tables.
 const MAX_WORD_CHARS: usize = 200;
+
+/// The tag of a model that may answer with images.
+const MAKES_IMAGES: &str = "image-generation";
 
 /// A model that an endpoint offers.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,9 +46,42 @@ pub struct Model {
     /// Prices per token of regions, where the list has them. A cost by tokens leaves them out, a bound
     /// does not.
     pub regional: Vec<Prices>,
-    /// Names of further prices (per image, per search, by region, ...) that a cost by tokens
-    /// leaves out, sorted.
-    pub other_prices: Vec<String>,
+    /// Further prices (per image, per search, by region, ...), which a cost by tokens leaves out; by
+    /// name.
+    pub other_prices: Vec<OtherPrice>,
+    /// When its maker released it, UTC.
+    pub released: Option<Date>,
+    /// A lasting name of what stands behind the id, where the list has one.
+    pub canonical: Option<String>,
+}
+
+/// What becomes of a price that is not one of the four per token. A cost by tokens leaves out all of them;
+/// what was billed shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// Caps and worst cases take it in.
+    Bounded,
+    /// It is billed for images that are shown alone: under a cap these are refused until a surcharge says the
+    /// most that one can be.
+    Images,
+    /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
+    Declare,
+}
+
+impl Treatment {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Bounded => "counted by caps and worst cases, not by list costs",
+            Self::Images => {
+                "billed for images alone: caps refuse images until `usd_per_image` declares it"
+            }
+            Self::Declare => {
+                "not supported: caps refuse the model until `surcharges` declare its most"
+            }
+        }
+    }
 }
 
 /// What a model makes.
@@ -92,6 +133,14 @@ pub(super) struct WireModel<'a> {
     supported_parameters: Option<Vec<String>>,
     #[serde(default, borrow)]
     pricing: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "understood")]
+    released: Option<i64>,
+    /// The same at OpenRouter. Elsewhere it may be the moment of the answer, or the same for all.
+    #[serde(default, deserialize_with = "understood")]
+    created: Option<i64>,
+    /// OpenRouter's alone.
+    #[serde(default, deserialize_with = "understood")]
+    canonical_slug: Option<String>,
 }
 
 /// What llama.cpp's server tells of its model.
@@ -139,6 +188,10 @@ impl WireModel<'_> {
                     "vision",
                     holds(architecture.input_modalities.as_ref(), "image"),
                 ),
+                (
+                    MAKES_IMAGES,
+                    holds(architecture.output_modalities.as_ref(), "image"),
+                ),
             ];
             (told.iter().filter(|(_, holds)| *holds))
                 .map(|(tag, _)| (*tag).to_owned())
@@ -147,6 +200,7 @@ impl WireModel<'_> {
         let (prices, other_prices) = read_pricing(self.pricing);
         let regional = read_regional(self.pricing).unwrap_or_default();
         let answers_in_tokens = matches!(kind, Kind::Language | Kind::Other);
+        let created = self.created.filter(|_| self.canonical_slug.is_some());
         let top_most = self.top_provider.and_then(|top| top.max_completion_tokens);
         Some(Model {
             name: self.name.map_or_else(|| id.to_string(), shortened),
@@ -160,9 +214,17 @@ impl WireModel<'_> {
             prices,
             regional,
             other_prices,
+            released: self.released.or(created).and_then(day),
+            canonical: self.canonical_slug.map(shortened),
             id,
         })
     }
+}
+
+/// The day of an instant in Unix seconds; none before 1970, which is how some lists say "not known".
+fn day(seconds: i64) -> Option<Date> {
+    let instant = Timestamp::from_second(seconds).ok()?;
+    (seconds > 0).then(|| instant.to_zoned(TimeZone::UTC).date())
 }
 
 fn holds(words: Option<&Vec<String>>, wanted: &str) -> bool {
@@ -182,14 +244,27 @@ impl Model {
             prices: None,
             regional: Vec::new(),
             other_prices: Vec::new(),
+            released: None,
+            canonical: None,
         }
     }
 
-    /// Names of prices that no bound by tokens takes in: all further ones but those of regions that
-    /// could be read.
-    pub fn unbounded_prices(&self) -> impl Iterator<Item = &str> {
-        let names = self.other_prices.iter().map(String::as_str);
-        names.filter(|name| *name != REGIONAL || self.regional.is_empty())
+    /// What becomes of a further price of its list.
+    pub fn treatment(&self, price: &OtherPrice) -> Treatment {
+        if price.name == REGIONAL && !self.regional.is_empty() {
+            return Treatment::Bounded;
+        }
+        price.treatment(self.prices.as_ref(), self.makes_images())
+    }
+
+    /// What becomes of a further price of a provider that serves it.
+    pub fn treatment_at(&self, offer: &Offer, price: &OtherPrice) -> Treatment {
+        price.treatment(offer.prices.as_ref(), self.makes_images())
+    }
+
+    /// Whether it may answer with images.
+    fn makes_images(&self) -> bool {
+        self.kind == Kind::Image || self.tags.iter().any(|tag| tag == MAKES_IMAGES)
     }
 }
 
@@ -234,9 +309,14 @@ pub(super) fn understood<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 
 /// A word from outside, as long as a table bears and without what moves a cursor or turns a line.
 pub(super) fn shortened(word: String) -> String {
-    if word.chars().count() > MAX_WORD_CHARS || word.contains(hostile) {
+    cut_to(word, MAX_WORD_CHARS)
+}
+
+/// The same of so many characters.
+pub(super) fn cut_to(word: String, most: usize) -> String {
+    if word.chars().count() > most || word.contains(hostile) {
         let harmless = word.chars().filter(|&c| !hostile(c));
-        harmless.take(MAX_WORD_CHARS).collect()
+        harmless.take(most).collect()
     } else {
         word
     }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::model::{shortened, understood};
 use super::price::{Prices, Rates};
-use super::pricing::read_pricing;
+use super::pricing::{OtherPrice, read_pricing};
 use super::{ListError, MAX_LIST_BYTES};
 
 /// Providers of one model: real answers have below twenty.
@@ -31,8 +31,8 @@ pub struct Offer {
     pub max_tokens: Option<u64>,
     /// Prices per token.
     pub prices: Option<Prices>,
-    /// Names of further prices that a cost by tokens leaves out, sorted.
-    pub other_prices: Vec<String>,
+    /// Further prices, which a cost by tokens leaves out; by name.
+    pub other_prices: Vec<OtherPrice>,
     /// Time to first token in ms, as the gateway measured it.
     pub latency_ms: Option<Percentiles>,
     /// Tokens a second, as the gateway measured them.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::units::Usd;
 
-use super::model::shortened;
+use super::model::{Treatment, cut_to, shortened};
 use super::price::{Prices, Rates, Tier};
 
 /// Tiers of one price: real lists have two; more than this is not a price list.
@@ -20,11 +20,50 @@ const MAX_TIERS: usize = 64;
 const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
 /// Prices that replace others under conditions which are not described: with one of them no price is known.
 const CONDITIONAL: &str = "overrides";
+/// The price of an image: of one that is shown, or, where a model makes them, of one that is made.
+const IMAGE: &str = "image";
+/// The price of a prompt token that is written to a cache for an hour.
+const HOUR_LONG_WRITE: &str = "input_cache_write_1h";
+/// The same in prompt tokens, as bounds count it: makers charge twice the price of a plain one, and most lists
+/// tell only that of the short-lived cache.
+pub(super) const HOUR_LONG_WRITE_INPUTS: u64 = 2;
 /// Prices per token that hold where a request is kept in a region.
 pub(super) const REGIONAL: &str = "regional";
 
-/// The prices per token, and the names of all others, sorted.
-pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<String>) {
+/// Characters of a further price that are kept: a map of regions is some hundred for each of them.
+const MAX_VALUE_CHARS: usize = 4_000;
+
+/// A price that is not one of the four per token, as the list has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherPrice {
+    /// Its name in the list: `web_search`, `image`, `regional`, ...
+    pub name: String,
+    /// Its value as the list spells it: a text without its quotes, anything else as JSON.
+    pub value: String,
+}
+
+impl OtherPrice {
+    /// What becomes of it where its list's prices per token are `prices`, apart from what it is a part of.
+    pub(super) fn treatment(&self, prices: Option<&Prices>, makes_images: bool) -> Treatment {
+        match self.name.as_str() {
+            IMAGE if !makes_images => Treatment::Images,
+            HOUR_LONG_WRITE if self.is_bounded_write(prices) => Treatment::Bounded,
+            _ => Treatment::Declare,
+        }
+    }
+
+    /// Whether a prompt token that is kept for an hour costs no more than bounds count for it.
+    fn is_bounded_write(&self, prices: Option<&Prices>) -> bool {
+        let most = prices
+            .and_then(|prices| prices.rates(0).input)
+            .and_then(|input| input.times(HOUR_LONG_WRITE_INPUTS));
+        let write = self.value.parse::<Usd>().ok();
+        write.zip(most).is_some_and(|(write, most)| write <= most)
+    }
+}
+
+/// The prices per token, and all others by name.
+pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<OtherPrice>) {
     let pricing: WirePricing<'_> = raw
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or_default();
@@ -176,7 +215,7 @@ fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
     Ok(amount)
 }
 
-fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
+fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
     let per_token = |name: &str| {
         TOKEN_PRICES
             .iter()
@@ -185,8 +224,17 @@ fn other_prices(pricing: &WirePricing<'_>) -> Vec<String> {
     pricing
         .iter()
         .filter(|(name, raw)| !per_token(name) && !is_empty(raw))
-        .map(|(name, _)| shortened(name.clone()))
+        .map(|(name, raw)| OtherPrice {
+            name: shortened(name.clone()),
+            value: verbatim(raw),
+        })
         .collect()
+}
+
+/// A value as the list spells it, on one line.
+fn verbatim(raw: &RawValue) -> String {
+    let text = serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+    cut_to(text, MAX_VALUE_CHARS)
 }
 
 /// Whether a value says that there is no such price: lists put a 0 or nothing under every name they know.

@@ -1,35 +1,141 @@
-//! One word of a search in a list of models.
+//! Searching and ordering a list of models.
 //!
-//! Owns what a word can be. Must not know how many words there are. Invariant: a word without a
-//! wildcard finds every model whose id holds it.
+//! Owns what a word of a query can be, and by what a list can be sorted. Must not know how many words
+//! there are. Invariants: a word without a wildcard finds every model whose id holds it; what a model
+//! lacks puts it behind those that have it.
+
+use std::cmp::Reverse;
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
+use crate::units::Usd;
+
 use super::model::Model;
 
-/// A word that is not a glob although it has a wildcard.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a glob: {1}")]
-pub struct BadGlob(String, String);
+/// Stands between the alternatives of one word.
+const OR: char = '|';
+/// Prompt tokens for each token of an answer, in the price that a list is sorted by: what people send
+/// to chat models is longer than what they get.
+const BLENDED_INPUT: u64 = 3;
 
-pub(super) enum Word {
+/// A word that no model could fit, or that is not what it looks like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadQuery {
+    /// It has a wildcard and is not a glob.
+    #[error("`{0}` is not a glob: {1}")]
+    Glob(String, String),
+    /// Nothing stands on one side of a `|`. Places count from 1.
+    #[error(
+        "alternative {place} of `{word}` is empty (at character {character}): put a word on each side of `|`, \
+         or leave the `|` out"
+    )]
+    EmptyAlternative {
+        /// The whole word.
+        word: String,
+        /// Which of its alternatives.
+        place: usize,
+        /// Where it should begin.
+        character: usize,
+    },
+}
+
+/// By what a list is sorted; ids settle what is equal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The id.
+    #[default]
+    Id,
+    /// [`Model::blended_price`], the cheapest first.
+    Price,
+    /// The context window, the largest first.
+    Context,
+    /// The day of its release, the newest first.
+    Released,
+}
+
+impl Sort {
+    /// Puts models in order.
+    pub fn apply(self, models: &mut [&Model]) {
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        // The sort is stable: what is equal stays in the order of ids.
+        match self {
+            Self::Id => {}
+            Self::Price => models.sort_by_key(|model| last_if_absent(model.blended_price())),
+            Self::Context => {
+                models.sort_by_key(|model| last_if_absent(model.context_window.map(Reverse)));
+            }
+            Self::Released => {
+                models.sort_by_key(|model| last_if_absent(model.released.map(Reverse)));
+            }
+        }
+    }
+}
+
+fn last_if_absent<T>(value: Option<T>) -> (bool, Option<T>) {
+    (value.is_none(), value)
+}
+
+impl Model {
+    /// What a token costs where a request has three prompt tokens for each token of its answer, at the
+    /// prices of short prompts; rounded up to a pico-dollar. Absent where the list lacks either price.
+    pub fn blended_price(&self) -> Option<Usd> {
+        let rates = self.prices.as_ref()?.rates(0);
+        let sum = rates.input?.times(BLENDED_INPUT)?.plus(rates.output?)?;
+        let tokens = i128::from(BLENDED_INPUT + 1);
+        Some(Usd(sum.0.checked_add(tokens - 1)?.div_euclid(tokens)))
+    }
+}
+
+/// One word of a query: it fits where one of its alternatives does.
+pub(super) struct Word(Vec<Alternative>);
+
+enum Alternative {
     /// In lower case.
     Part(String),
     Glob(Box<GlobMatcher>),
 }
 
 impl Word {
-    pub(super) fn read(text: &str) -> Result<Self, BadGlob> {
+    pub(super) fn read(text: &str) -> Result<Self, BadQuery> {
+        if !text.contains(OR) {
+            return Ok(Self(vec![Alternative::read(text)?]));
+        }
+        let mut character = 1;
+        let mut alternatives = Vec::new();
+        for (place, alternative) in (1..).zip(text.split(OR)) {
+            if alternative.is_empty() {
+                return Err(BadQuery::EmptyAlternative {
+                    word: text.to_owned(),
+                    place,
+                    character,
+                });
+            }
+            alternatives.push(Alternative::read(alternative)?);
+            character += alternative.chars().count() + 1;
+        }
+        Ok(Self(alternatives))
+    }
+
+    pub(super) fn fits(&self, model: &Model) -> bool {
+        let Self(alternatives) = self;
+        alternatives
+            .iter()
+            .any(|alternative| alternative.fits(model))
+    }
+}
+
+impl Alternative {
+    fn read(text: &str) -> Result<Self, BadQuery> {
         if !text.contains(['*', '?', '[']) {
             return Ok(Self::Part(text.to_lowercase()));
         }
         // `*` crosses `/`: a person who types `*mini` does not think of folders.
         let glob = GlobBuilder::new(text).case_insensitive(true).build();
         glob.map(|glob: Glob| Self::Glob(Box::new(glob.compile_matcher())))
-            .map_err(|error| BadGlob(text.to_owned(), error.kind().to_string()))
+            .map_err(|error| BadQuery::Glob(text.to_owned(), error.kind().to_string()))
     }
 
-    pub(super) fn fits(&self, model: &Model) -> bool {
+    fn fits(&self, model: &Model) -> bool {
         match self {
             Self::Part(part) => {
                 let holds = |text: &str| text.to_lowercase().contains(part);
@@ -40,6 +146,104 @@ impl Word {
             Self::Glob(glob) => {
                 glob.is_match(model.id.as_str()) || model.tags.iter().any(|tag| glob.is_match(tag))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Catalog;
+    use super::*;
+
+    fn read(list: &str) -> Catalog {
+        Catalog::read(list, "a test".to_owned(), "2026-01-02".to_owned()).unwrap()
+    }
+
+    fn ids(models: &[&Model]) -> Vec<String> {
+        models.iter().map(|model| model.id.to_string()).collect()
+    }
+
+    #[test]
+    fn alternatives_are_joined_by_or_and_words_by_and() {
+        // `'gpt|haiku'` is how people say "one of these"; a second word still narrows.
+        let catalog = Catalog::snapshot();
+        let found = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            ids(&catalog.search(&words).unwrap())
+        };
+        let mut either = found(&["GPT"]);
+        either.extend(found(&["haiku"]));
+        either.sort();
+        either.dedup();
+        assert_eq!(found(&["gpt|Haiku"]), either);
+        assert!(found(&["gpt|haiku", "anthropic"]) == found(&["haiku"]));
+        assert_eq!(found(&["*haiku-4.5|*gpt-5-mini"]).len(), 2);
+        assert_eq!(found(&["*haiku-4.5|no-such-model"]).len(), 1);
+    }
+
+    #[test]
+    fn an_empty_alternative_is_told_with_its_place() {
+        // It would fit every model, which nobody means who types it.
+        let said = |word: &str| Word::read(word).err().unwrap().to_string();
+        insta::assert_snapshot!(
+            ["gpt|", "|gpt", "gpt||haiku", "|", "é*|[|x"].map(said).join("\n"),
+            @"
+        alternative 2 of `gpt|` is empty (at character 5): put a word on each side of `|`, or leave the `|` out
+        alternative 1 of `|gpt` is empty (at character 1): put a word on each side of `|`, or leave the `|` out
+        alternative 2 of `gpt||haiku` is empty (at character 5): put a word on each side of `|`, or leave the `|` out
+        alternative 1 of `|` is empty (at character 1): put a word on each side of `|`, or leave the `|` out
+        `[` is not a glob: unclosed character class; missing ']'
+        "
+        );
+    }
+
+    #[test]
+    fn the_blend_is_three_to_one() {
+        // The price that a list is sorted by is the one that `--help` names.
+        let catalog = read(
+            r#"{"data":[{"id":"a","pricing":{"input":"0.000001","output":"0.000005"}},
+                {"id":"b","pricing":{"input":"0.000001"}},{"id":"c"}]}"#,
+        );
+        let blended: Vec<_> = catalog.models().map(Model::blended_price).collect();
+        assert_eq!(blended, [Some(Usd(2_000_000)), None, None]);
+    }
+
+    #[test]
+    fn lists_are_put_in_order() {
+        // What is not known comes last in any order, and ids settle the rest.
+        let catalog = read(
+            r#"{"data":[
+                {"id":"d","context_window":9,"released":1760486400,"pricing":{"input":"0.000002","output":"0.000002"}},
+                {"id":"c","context_window":10,"released":"soon","pricing":{"input":"0.000001","output":"0.000002"}},
+                {"id":"b","released":1770486400},
+                {"id":"a","context_window":10,"created":7,"pricing":{"input":"0.000001"}}]}"#,
+        );
+        let sorted = |sort: Sort| {
+            let mut models: Vec<&Model> = catalog.models().rev().collect();
+            sort.apply(&mut models);
+            ids(&models).join(" ")
+        };
+        assert_eq!(sorted(Sort::Id), "a b c d");
+        assert_eq!(sorted(Sort::Price), "c d a b");
+        assert_eq!(sorted(Sort::Context), "a c d b");
+        assert_eq!(sorted(Sort::Released), "b d a c");
+    }
+
+    proptest! {
+        // Any text is a query or an error, and only an empty alternative or a broken glob is one.
+        #[test]
+        fn words_are_read(text in "\\PC{0,40}", parts in prop::collection::vec("[a-z]{1,5}", 1..5)) {
+            let _ = Word::read(&text);
+            prop_assert!(Word::read(&parts.join("|")).is_ok());
+            let hole = format!("{}|", parts.join("|"));
+            let broken = Word::read(&hole).err();
+            prop_assert_eq!(broken, Some(BadQuery::EmptyAlternative {
+                place: parts.len() + 1,
+                character: hole.len() + 1,
+                word: hole,
+            }));
         }
     }
 }

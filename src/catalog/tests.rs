@@ -10,6 +10,11 @@ fn id(text: &str) -> ModelId {
     text.parse().unwrap()
 }
 
+fn names(model: &Model) -> Vec<&str> {
+    let prices = model.other_prices.iter();
+    prices.map(|price| price.name.as_str()).collect()
+}
+
 fn usd(text: &str) -> Option<Usd> {
     text.parse().ok()
 }
@@ -35,7 +40,7 @@ fn an_entry_becomes_a_model() {
     assert_eq!(model.context_window, Some(200_000));
     assert_eq!(model.max_tokens, Some(64_000));
     assert!(model.tags.contains(&"reasoning".to_owned()));
-    assert_eq!(model.other_prices, ["regional"]);
+    assert_eq!(names(model), ["regional"]);
     let rates = *model.prices.as_ref().unwrap().rates(0);
     assert_eq!(rates.input, usd("0.000001"));
     assert_eq!(rates.output, usd("0.000005"));
@@ -64,9 +69,37 @@ fn prices_that_are_not_known_are_absent() {
     let catalog =
         read(r#"{"data":[{"id":"a/b"},{"id":"a/c","pricing":{"image":"1","x":{"us":1}}}]}"#);
     assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None);
-    assert_eq!(
-        catalog.get(&id("a/c")).unwrap().other_prices,
-        ["image", "x"]
+    assert_eq!(names(catalog.get(&id("a/c")).unwrap()), ["image", "x"]);
+}
+
+#[test]
+fn further_prices_are_kept_as_the_list_spells_them() {
+    // What is not reckoned with must still be readable, to the last digit and key, and on one line.
+    let catalog = read(
+        r#"{"data":[{"id":"a/b","pricing":{"web_search":"0.0100","image": 0.10, "request":"0",
+            "image_dimension_quality_pricing":[{"size":"1024x1024", "cost":"0.04"}],
+            "regional": {"eu": {"input":"0.1"},
+              "us": {}}}}]}"#,
+    );
+    let model = catalog.get(&id("a/b")).unwrap();
+    let told = model.other_prices.iter().map(|price| {
+        let treatment = model.treatment(price).words();
+        format!("{}: {} ({treatment})", price.name, price.value)
+    });
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    image: 0.10 (billed for images alone: caps refuse images until `usd_per_image` declares it)
+    image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declare its most)
+    regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declare its most)
+    web_search: 0.0100 (not supported: caps refuse the model until `surcharges` declare its most)
+    "#);
+    // A region whose prices cannot be read bounds nothing; one that can does.
+    let catalog = Catalog::snapshot();
+    let haiku = catalog.get(&id("anthropic/claude-haiku-4.5")).unwrap();
+    assert_eq!(haiku.treatment(&haiku.other_prices[0]), Treatment::Bounded);
+    assert!(
+        haiku.other_prices[0]
+            .value
+            .contains(r#""input_cache_write": "0.000001375""#)
     );
 }
 
@@ -96,7 +129,7 @@ fn lists_of_every_server_are_read() {
     let limits = (router.context_window, router.max_tokens, router.kind);
     assert_eq!(limits, (Some(128_000), Some(8192), Kind::Language));
     assert_eq!(router.tags, ["tool-use", "vision"]);
-    assert_eq!(router.other_prices, ["image"], "a price of 0 is none");
+    assert_eq!(names(router), ["image"], "a price of 0 is none");
     let rates = *router.prices.as_ref().unwrap().rates(0);
     assert_eq!(
         (rates.input, rates.output),

@@ -3,25 +3,21 @@
 //! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
 //! aside. Invariant: under a cap nothing is sent before every request has a bound.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::catalog::{Offers, PriceBound, Request, Unbounded};
+use crate::catalog::{Request, Unbounded};
 use crate::engine::{Cap, Worst};
-use crate::gateway::listing::{Listing, fetch};
 use crate::record::ledger;
 use crate::suite::{Budget, Suite};
-use crate::units::{ModelId, Usd};
+use crate::units::Usd;
 
-use super::catalogue::PATIENCE_OF_A_RUN;
-use super::endpoint::Opened;
+use super::Failure;
 use super::job::Job;
 use super::run::Options;
-use super::{Failure, runtime};
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,20 +112,9 @@ pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Fai
 ///
 /// # Errors
 /// Where something has no bound, or the limit does not hold the warm-up and one slot.
-pub(super) fn of(
-    job: &Job,
-    opened: &Opened,
-    limit: Limit,
-) -> Result<(Arc<Cap>, Vec<String>), Failure> {
-    let (offers, notes) = offers(job, opened)?;
+pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     let suite = &job.asked.suite;
-    let bound = |model: &ModelId| {
-        let offers = offers.get(model);
-        PriceBound::of(model, job.prices(), offers, &job.asked.profile.surcharges)
-    };
-    let bounds: Vec<Result<PriceBound, Unbounded>> = (suite.variants.iter())
-        .map(|variant| bound(&variant.model))
-        .collect();
+    let bounds = job.price_bounds();
     let worst = Worst::of(suite, job.asked.profile.wording, |request| {
         let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
         bound.of_attempt(&Request {
@@ -152,7 +137,7 @@ pub(super) fn of(
             cap.words()
         )));
     }
-    Ok((Arc::new(cap), notes))
+    Ok(Arc::new(cap))
 }
 
 fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {
@@ -169,47 +154,6 @@ fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> 
         limit.words,
         lines.concat()
     ))
-}
-
-/// Who serves each model whose price is not the user's own, and what to note where that is not known.
-fn offers(job: &Job, opened: &Opened) -> Result<(BTreeMap<ModelId, Offers>, Vec<String>), Failure> {
-    let own = |model: &ModelId| {
-        job.asked
-            .profile
-            .prices
-            .iter()
-            .any(|own| own.model == *model)
-    };
-    let mut models: Vec<&ModelId> = (job.asked.suite.variants.iter())
-        .map(|variant| &variant.model)
-        .filter(|model| !own(model))
-        .collect();
-    models.sort_unstable();
-    models.dedup();
-    let asking = models.iter().map(|model| {
-        fetch(
-            &opened.endpoint,
-            Listing::Providers(model),
-            PATIENCE_OF_A_RUN,
-        )
-    });
-    let answers = runtime()?.block_on(futures::future::join_all(asking));
-    let mut offers = BTreeMap::new();
-    let mut notes = Vec::new();
-    for (model, answer) in models.into_iter().zip(answers) {
-        let read = answer
-            .map_err(|error| error.to_string())
-            .and_then(|answer| Offers::read(&answer).map_err(|error| error.to_string()));
-        match read {
-            Ok(read) => {
-                offers.insert(model.clone(), read);
-            }
-            Err(why) => notes.push(format!(
-                "note: who serves `{model}` is not known ({why}): the cap takes its list price for the dearest"
-            )),
-        }
-    }
-    Ok((offers, notes))
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@
 //! Invariant: a list is fetched before a clock starts, on connections of its own; a list that cannot
 //! be had is a note, an error only where a fresh one was asked for.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::catalog::{Cache, Cached, Catalog};
+use crate::catalog::{Cache, Cached, Catalog, ListDiff, Offers};
 use crate::gateway::listing::{Listing, fetch};
-use crate::suite::Profile;
+use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
 
 use super::endpoint::Opened;
@@ -87,8 +88,11 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
     let failed = match fetched(opened, patience, now) {
         Ok((catalog, cached)) => {
             let mut notes = vec![origin(&catalog)];
+            let changed = (kept.as_ref()).map(|(older, _)| (older, changes(older, &catalog)));
+            notes.extend(changed.map(|(older, count)| told_changes(older, count, opened)));
+            let differs = changed.is_some_and(|(_, count)| count > 0);
             if let Some((url, cache)) = &place
-                && let Err(error) = cache.put(url, &cached)
+                && let Err(error) = cache.put(url, &cached, |_| differs)
             {
                 notes.push(format!("the list could not be kept: {error}"));
             }
@@ -122,6 +126,32 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
         notes: vec![failed, format!("instead: {instead}")],
         since,
     })
+}
+
+/// How many models two lists tell differently.
+fn changes(older: &Catalog, newer: &Catalog) -> usize {
+    ListDiff::new(older, newer).count()
+}
+
+fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
+    let date = &older.source().date;
+    let models = match count {
+        0 => return format!("nothing changed since the list of {date}"),
+        1 => "1 model".to_owned(),
+        many => format!("{many} models"),
+    };
+    format!(
+        "{models} changed since the list of {date}: `bakeoff models diff --endpoint {}` says how",
+        opened.record.name
+    )
+}
+
+/// The last list of the endpoint's models before the newest one that differed from it, where one was
+/// kept.
+pub(super) fn before(opened: &Opened) -> Option<Catalog> {
+    let base_url = opened.record.base_url.as_deref()?;
+    let cached = cache()?.before(base_url)?;
+    read(Some(base_url), &cached).ok()
 }
 
 /// What a run knows before it sends anything.
@@ -172,6 +202,17 @@ impl Known {
             return Self::compiled_in();
         };
         Self::listed(catalog, Some(since), &profile.name)
+    }
+
+    /// What to say of each model of a suite that the endpoint's own list does not have, where there is such
+    /// a list. `endpoint`: the profile's name.
+    pub(super) fn missing(&self, suite: &Suite, endpoint: &str) -> Vec<String> {
+        let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
+        let said = self.listed.iter().flat_map(|listed| {
+            let missing = models.iter().filter(|model| !listed.offers(model));
+            missing.map(|model| unlisted(listed, endpoint, model))
+        });
+        said.collect()
     }
 
     /// Of the endpoint's own list, and since when it was kept.
@@ -260,6 +301,31 @@ fn ago(age: SignedDuration) -> String {
         (48.., _) => format!("for {} days", age.as_hours() / 24),
         (1.., _) => format!("for {} h", age.as_hours()),
         (_, minutes) => format!("for {minutes} min"),
+    }
+}
+
+/// What a kept answer of an endpoint's other lists is called in the cache: the address that it came from.
+fn offers_address(base_url: &str, model: &ModelId) -> String {
+    format!("{base_url}/models/{model}/endpoints")
+}
+
+/// Who serves a model, as it was kept within the time that a look-up takes for fresh.
+pub(super) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
+    let cached = cache()?.get(&offers_address(base_url, model))?;
+    let age = Timestamp::now().duration_since(cached.fetched_at);
+    let fresh = (SignedDuration::ZERO..FRESH).contains(&age);
+    fresh.then(|| Offers::read(&cached.list).ok())?
+}
+
+/// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
+pub(super) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
+    let cached = Cached {
+        fetched_at: Timestamp::now(),
+        list: answer,
+    };
+    if let Some(cache) = cache() {
+        // Nobody asks what these were before.
+        let _ = cache.put(&offers_address(base_url, model), &cached, |_| false);
     }
 }
 

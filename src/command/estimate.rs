@@ -1,22 +1,22 @@
 //! `bakeoff estimate`, and the estimate that a run begins with.
 //!
 //! Owns where past runs are found, and the question before a dear run. Must not reckon: `catalog` does.
-//! Invariant: nothing is sent, and what is left of past runs never fails an estimate.
+//! Invariant: no model is asked, and what is left of past runs never fails an estimate.
 
 use std::fs;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, PriceBound, Sums, Unbounded};
+use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, Sums};
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, came_to};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
-use super::catalogue::Known;
+use super::catalogue::{Known, Wish};
 use super::job::{Asked, Job};
-use super::{Failure, bounds, exit, report, run};
+use super::{Failure, bounds, exit, offered, report, run};
 
 /// Expected cost above which a person is asked, where the project says nothing.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -49,9 +49,16 @@ pub enum Form {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let asked = Asked::read(&options.run)?;
     let known = Known::kept(&asked.profile);
-    let job = Job::new(asked, known);
+    let mut job = Job::new(asked, known);
+    let mut notes = job.notes();
+    let named = options.run.endpoint.is_some();
+    let (opened, unasked) = offered::for_estimate(&job.asked.profile, named)?;
+    notes.extend(unasked);
+    if let Some(opened) = opened {
+        notes.extend(offered::ask(&mut job, &opened, Wish::Fresh)?);
+    }
     let mut err = io::stderr();
-    for note in job.notes() {
+    for note in notes {
         writeln!(err, "{note}")?;
     }
     let estimate = estimate(&job, &options.run.output);
@@ -72,7 +79,7 @@ pub(super) fn before(job: &Job, options: &run::Options) -> Result<Option<Estimat
     let estimate = estimate(job, &options.output);
     let mut err = io::stderr();
     if !options.quiet {
-        writeln!(err, "note: {}", view(job, &estimate).line())?;
+        writeln!(err, "{}", noted(job, &estimate))?;
     }
     let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
     let asks = Asks {
@@ -88,6 +95,15 @@ pub(super) fn before(job: &Job, options: &run::Options) -> Result<Option<Estimat
         }
     }
     Ok(Some(EstimateRecord::new(&estimate)))
+}
+
+/// What a run is expected to cost, as a line for standard error; `reports`: the folder of past runs.
+pub(super) fn line(job: &Job, reports: &Path) -> String {
+    noted(job, &estimate(job, reports))
+}
+
+fn noted(job: &Job, estimate: &CostEstimate) -> String {
+    format!("note: {}", view(job, estimate).line())
 }
 
 /// Says what a run came to beside its estimate.
@@ -146,11 +162,7 @@ fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> EstimateView<'a> {
 
 fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     let Asked { suite, profile, .. } = &job.asked;
-    let bounds: Vec<Result<PriceBound, Unbounded>> = suite
-        .variants
-        .iter()
-        .map(|variant| PriceBound::of(&variant.model, job.prices(), None, &profile.surcharges))
-        .collect();
+    let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
         bounds::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
     };

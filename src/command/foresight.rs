@@ -2,6 +2,7 @@
 //!
 //! Owns the words. Must not reckon: `plan` does. Invariant: one line for each thing, with its remedy.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use crate::suite::{Profile, Suite, Variant};
 use crate::units::{ModelId, Nanos};
 
 use super::Failure;
+use super::catalogue::NEAREST_TOLD;
 use super::endpoint::read_world;
 use super::job::Asked;
 use super::run::Mode;
@@ -45,12 +47,31 @@ pub(super) fn lines(
         // It is asked whether everything answers: no verdict is wanted.
         lines.retain(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
     }
-    let lines = lines
-        .into_iter()
-        .map(|(_, line)| format!("warning: {line}"));
+    let unknown = world.iter().flat_map(|world| unplayed(suite, world));
+    let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
+    let lines = lines.map(|line| format!("warning: {line}"));
     Ok(lines
         .chain([duration(suite, profile, catalog, world.as_ref())])
         .collect())
+}
+
+/// What to say of each model of a suite that the simulated gateway does not play.
+pub(super) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
+    let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
+    let missing = models
+        .into_iter()
+        .filter(|id| world.model(faultless(id)).is_none());
+    let listed = Catalog::snapshot();
+    let said = missing.map(|id| {
+        let nearest = listed.nearest(id.as_str(), NEAREST_TOLD);
+        let nearest: Vec<String> = nearest.iter().map(|id| format!("`{id}`")).collect();
+        let remedy = match nearest.as_slice() {
+            [] => String::new(),
+            nearest => format!("; did you mean {}?", nearest.join(" or ")),
+        };
+        format!("the simulated gateway does not know `{id}`{remedy}")
+    });
+    said.collect()
 }
 
 /// What of a suite will disappoint, each with its sentence.
@@ -80,10 +101,13 @@ fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&
     worded(&duration, suite, profile, &basis)
 }
 
+/// The id without what stands behind a `+`: in the simulator these are faults.
+fn faultless(id: &ModelId) -> &str {
+    id.as_str().split('+').next().unwrap_or_default()
+}
+
 fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
-    // What stands behind a `+` are faults.
-    let id = model.as_str().split('+').next()?;
-    let (first_token, per_token, tokens) = world.model(id)?.typical();
+    let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
     Some(Expected {
         first_token,
         per_token,

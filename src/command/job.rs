@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, PriceBound, Unbounded};
 use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
@@ -22,8 +22,9 @@ use crate::suite::{
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
-use super::catalogue::{Known, NEAREST_TOLD, unlisted};
+use super::catalogue::{Known, NEAREST_TOLD};
 use super::endpoint::Opened;
+use super::offered::Offered;
 use super::run::{Mode, Options};
 use super::{Failure, TOOL, endpoint, files};
 
@@ -48,6 +49,8 @@ pub(super) struct Job {
     pub(super) asked: Asked,
     /// Own prices already laid over the others.
     known: Known,
+    /// Who serves its models, where that was asked.
+    pub(super) offered: Offered,
     /// What may be spent; absent: without a limit.
     pub(super) cap: Option<Arc<Cap>>,
 }
@@ -138,6 +141,7 @@ impl Job {
         Self {
             asked,
             known: Known { prices, ..known },
+            offered: Offered::new(),
             cap: None,
         }
     }
@@ -147,16 +151,11 @@ impl Job {
     /// old, or leave out what the endpoint answers to.
     pub(super) fn notes(&self) -> Vec<String> {
         let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
-        let models = self.asked.suite.variants.iter().map(|v| &v.model);
-        let models: BTreeSet<&ModelId> = models.collect();
-        let unlisted = self.known.listed.iter().flat_map(|listed| {
-            let missing = models.iter().filter(|model| !listed.offers(model));
-            missing.map(|model| {
-                let said = unlisted(listed, &self.asked.profile.name, model);
-                format!("warning: {said}")
-            })
-        });
-        notes.chain(unlisted).collect()
+        let missing = self
+            .known
+            .missing(&self.asked.suite, &self.asked.profile.name);
+        let missing = missing.into_iter().map(|said| format!("warning: {said}"));
+        notes.chain(missing).collect()
     }
 
     /// The list of models that knows the endpoint best.
@@ -167,6 +166,17 @@ impl Job {
     /// What models cost, own prices included.
     pub(super) fn prices(&self) -> &Catalog {
         &self.known.prices
+    }
+
+    /// The dearest that each variant's tokens can be, in the suite's order: by its list and by everybody who
+    /// is known to serve it.
+    pub(super) fn price_bounds(&self) -> Vec<Result<PriceBound, Unbounded>> {
+        let bound = |model: &ModelId| {
+            let offers = self.offered.get(model);
+            PriceBound::of(model, self.prices(), offers, &self.asked.profile.surcharges)
+        };
+        let variants = self.asked.suite.variants.iter();
+        variants.map(|variant| bound(&variant.model)).collect()
     }
 
     /// Requests that can be in flight at once.

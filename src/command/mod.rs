@@ -25,6 +25,7 @@ mod judging;
 mod looking;
 pub mod models;
 mod named;
+mod offered;
 pub mod pages;
 mod progress;
 mod records;

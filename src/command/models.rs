@@ -1,11 +1,12 @@
-//! `bakeoff models`: what an endpoint offers, and what it costs.
+//! `bakeoff models`: what an endpoint offers, what it costs, and what of that changed.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::catalog::{
-    Catalog, ModelShownDocument, ModelsDocument, Offers, offers_table, page, table,
+    Catalog, ListDiff, ModelShownDocument, ModelsDiffDocument, ModelsDocument, Offers, Sort,
+    diff_table, offers_table, page, table,
 };
 use crate::gateway::listing::{Listing, fetch};
 use crate::suite::SIM;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What `bakeoff models` was told.
 #[derive(Debug)]
 pub struct Options {
-    /// List, or show one model.
+    /// List, show one model, or tell what changed.
     pub what: What,
     /// Name of a profile or a base URL; absent: the simulated gateway.
     pub endpoint: Option<String>,
@@ -36,10 +37,12 @@ pub struct Options {
 /// What is looked up.
 #[derive(Debug)]
 pub enum What {
-    /// The models that fit every one of these words.
-    List(Vec<String>),
+    /// The models that fit every one of these words, in this order.
+    List(Vec<String>, Sort),
     /// All about this one.
     Show(String),
+    /// What changed since the list before.
+    Diff,
 }
 
 /// Carries out `bakeoff models`.
@@ -61,27 +64,30 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     if unreadable > 0 {
         writeln!(err, "{unreadable} entries without a usable id are left out")?;
     }
-    let reachable = !listed.unreachable;
-    let Listed { catalog, .. } = listed;
-    let catalog = catalog.with_own_prices(&profile.prices);
+    let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
+    let json = options.json;
     match &options.what {
-        What::List(words) => print_list(&catalog, words, &opened, options.json),
-        What::Show(id) => show(&catalog, id, &opened, reachable, options.json),
+        What::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
+        What::Show(id) => show(&priced(), id, &opened, !listed.unreachable, json),
+        // Own prices would hide what the lists say.
+        What::Diff => diff(&listed, &opened, json),
     }
 }
 
 fn print_list(
     catalog: &Catalog,
     words: &[String],
+    sort: Sort,
     opened: &Opened,
     json: bool,
 ) -> Result<u8, Failure> {
-    let models = catalog
+    let mut models = catalog
         .search(words)
         .map_err(|error| Failure::usage(error.to_string()))?;
     if models.is_empty() && !words.is_empty() {
         return Err(nothing_found(catalog, words));
     }
+    sort.apply(&mut models);
     let mut out = io::stdout().lock();
     if json {
         let document = ModelsDocument::new(&opened.record.name, catalog, models);
@@ -90,7 +96,47 @@ fn print_list(
     }
     let width = terminal_size::terminal_size_of(io::stdout());
     let width = width.map(|(width, _)| usize::from(width.0));
-    write!(out, "{}", table(&models, width))?;
+    write!(out, "{}", table(&models, sort, width))?;
+    Ok(exit::DONE)
+}
+
+/// What changed between the endpoint's newest list and the one before it that differed; where none was
+/// kept, the one that is compiled in.
+fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
+    let name = &opened.record.name;
+    if !listed.own {
+        return Err(Failure::incomplete(format!(
+            "there is no list of `{name}` to compare: none was kept, and it does not answer"
+        )));
+    }
+    let kept = catalogue::before(opened);
+    let compiled_in = kept.is_none();
+    if compiled_in {
+        writeln!(
+            io::stderr(),
+            "no earlier list of `{name}` was kept that differs: compared with the one compiled in"
+        )?;
+    }
+    let before = kept.unwrap_or_else(Catalog::snapshot);
+    let after = &listed.catalog;
+    let diff = ListDiff::new(&before, after);
+    let mut out = io::stdout().lock();
+    if json {
+        let document = ModelsDiffDocument::new(name, (&before, compiled_in), after, &diff);
+        print_json(&mut out, &document)?;
+        return Ok(exit::DONE);
+    }
+    let (old, new) = (&before.source().date, &after.source().date);
+    let which = if compiled_in {
+        "the compiled-in list"
+    } else {
+        "the list"
+    };
+    writeln!(
+        out,
+        "Models of `{name}`: the list of {new} against {which} of {old}"
+    )?;
+    write!(out, "\n{}", diff_table(&diff))?;
     Ok(exit::DONE)
 }
 
@@ -136,7 +182,7 @@ fn show(
         write!(out, "{}", page(model))?;
     }
     match &offers {
-        Ok(offers) if !json => write!(out, "\n{}", offers_table(offers))?,
+        Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,
         Ok(_) => {}
         Err(why) => writeln!(io::stderr(), "who serves it is not known: {why}")?,
     }

@@ -7,7 +7,6 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::catalog::Catalog;
 use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
@@ -19,7 +18,7 @@ use crate::verdict::Passing;
 
 use super::baseline::Baseline;
 use super::bills::Missing;
-use super::catalogue::Known;
+use super::catalogue::{Known, Wish};
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
@@ -27,7 +26,9 @@ use super::looking::Looking;
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{Failure, cap, estimate, exit, foresight, github, print_json, report, unforeseen};
+use super::{
+    Failure, cap, estimate, exit, foresight, github, offered, print_json, report, unforeseen,
+};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -74,16 +75,14 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let asked = Asked::read(options)?;
     let world = options.world.as_deref();
     if options.mode == Mode::List {
+        // Nobody is asked: what was kept, or compiled in, will do.
+        let known = Known::kept(&asked.profile);
+        let job = Job::new(asked, known);
         if !options.quiet {
-            // Nobody is asked: what the compiled-in list knows will do.
-            tell_before(&foresight::lines(
-                &asked,
-                &Catalog::snapshot(),
-                world,
-                options.mode,
-            )?)?;
+            tell_ahead(&job, options)?;
+            tell_before(&[estimate::line(&job, &options.output)])?;
         }
-        return list(&asked, options.json);
+        return list(&job.asked, options.json);
     }
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
     let mut job = Job::new(asked, Known::of(&opened)?);
@@ -95,25 +94,27 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         || cap::spent_today(options, simulated),
     )?;
     if let Some(limit) = limit {
-        let (cap, notes) = cap::of(&job, &opened, limit)?;
-        job.cap = Some(cap);
+        let notes = offered::ask(&mut job, &opened, Wish::New)?;
+        job.cap = Some(cap::of(&job, limit)?);
         if !options.quiet {
             tell_before(&notes)?;
         }
     }
     if !options.quiet {
-        tell_before(&job.notes())?;
-        tell_before(&foresight::lines(
-            &job.asked,
-            job.catalog(),
-            world,
-            options.mode,
-        )?)?;
+        tell_ahead(&job, options)?;
     }
     match options.mode {
         Mode::Verify => verify(&job, &opened, options),
         _ => measure(&job, &opened, options),
     }
+}
+
+/// Says what is known of models, what will disappoint and how long it will take.
+fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
+    let world = options.world.as_deref();
+    let ahead = foresight::lines(&job.asked, job.catalog(), world, options.mode)?;
+    tell_before(&job.notes())?;
+    Ok(tell_before(&ahead)?)
 }
 
 /// Says what is worth knowing before anything is sent.

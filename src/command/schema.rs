@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
-use crate::catalog::{ModelShownDocument, ModelsDocument};
+use crate::catalog::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::plan::PlanDocument;
 use crate::report::spend::SpentDocument;
 use crate::report::{
@@ -36,6 +36,8 @@ pub enum Shape {
     Models,
     /// `models show --json`.
     Model,
+    /// `models diff --json`.
+    ModelsDiff,
     /// `runs --json`.
     Runs,
     /// `runs prune --json`.
@@ -58,7 +60,7 @@ pub enum Shape {
 
 impl Shape {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Suite,
         Self::Project,
         Self::Comparison,
@@ -67,6 +69,7 @@ impl Shape {
         Self::Check,
         Self::Models,
         Self::Model,
+        Self::ModelsDiff,
         Self::Runs,
         Self::Prune,
         Self::Sizes,
@@ -89,6 +92,7 @@ impl Shape {
             Self::Check => "check",
             Self::Models => "models",
             Self::Model => "model",
+            Self::ModelsDiff => "models-diff",
             Self::Runs => "runs",
             Self::Prune => "prune",
             Self::Sizes => "sizes",
@@ -112,6 +116,7 @@ impl Shape {
             Self::Check => "what `suite check --json` prints",
             Self::Models => "what `models --json` prints",
             Self::Model => "what `models show --json` prints",
+            Self::ModelsDiff => "what `models diff --json` prints",
             Self::Runs => "what `runs --json` prints",
             Self::Prune => "what `runs prune --json` prints",
             Self::Sizes => "what `size --json` prints",
@@ -137,6 +142,9 @@ impl Shape {
             Self::Check => printed_schema::<CheckDocument>("Suites checked by bakeoff"),
             Self::Models => printed_schema::<ModelsDocument<'_>>("The models of an endpoint"),
             Self::Model => printed_schema::<ModelShownDocument<'_>>("A model of an endpoint"),
+            Self::ModelsDiff => {
+                printed_schema::<ModelsDiffDocument<'_>>("What changed in a list of models")
+            }
             Self::Runs => printed_schema::<RunsDocument>("The runs in a folder"),
             Self::Prune => printed_schema::<PruneDocument>("What was pruned of a folder of runs"),
             Self::Sizes => {

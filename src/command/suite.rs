@@ -13,6 +13,8 @@ use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
+use super::catalogue::Known;
+use super::endpoint::read_world;
 use super::files::{self, BadSuite};
 use super::{Failure, bounds, exit, foresight, print_json};
 
@@ -124,7 +126,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 
 /// What can be said of a sound suite before anything is sent.
 fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
-    // Which endpoint will be asked is not known for certain, so that its own list is not asked for.
+    // Which endpoint will be asked is not known for certain, so that none is asked.
     let (cost, catalog) = bounds::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
@@ -140,7 +142,21 @@ fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
         )
     });
     found.warnings.extend(shared);
+    found.warnings.extend(unknown_models(suite)?);
     Ok(found)
+}
+
+/// What to say of each model that the suite's endpoint does not have, as far as that is known without
+/// asking it.
+fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
+    let Ok(profile) = files::project(None)?.resolve(&suite.endpoint) else {
+        return Ok(Vec::new());
+    };
+    if profile.base_url.is_none() {
+        let (world, _) = read_world(None)?;
+        return Ok(foresight::unplayed(suite, &world));
+    }
+    Ok(Known::kept(&profile).missing(suite, &profile.name))
 }
 
 /// The prices that are known without asking anybody: those compiled in, and the project's own for

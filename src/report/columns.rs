@@ -14,8 +14,8 @@ use super::caching;
 use super::figure::{Cell, Figure, count, share};
 use super::table::{Row, Table};
 
-/// One row per variant, every figure.
-pub(super) fn comparison(summary: &RunSummary) -> Table {
+/// One row per variant, every figure. `prices_date`: of the list that costs are by.
+pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Table {
     let reasoning = summary.variants.iter().any(streams_reasoning);
     Table::from_rows(summary.variants.iter().map(|variant| {
         let mut row = Row::default();
@@ -28,6 +28,8 @@ pub(super) fn comparison(summary: &RunSummary) -> Table {
         let completed = Cell::bounded(variant.means.completed, share);
         row.put("completed_share", completed);
         caching::put(&mut row, variant.caching.as_ref());
+        let date = prices_date.map_or(Figure::Absent, |date| Figure::Text(date.to_owned()));
+        row.put_figure("prices_date", date);
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);

@@ -48,7 +48,7 @@ impl Compared {
 
     /// For CI servers.
     pub fn junit(&self) -> String {
-        junit::document(&self.suite, &self.verdicts)
+        junit::document(&self.suite, None, &self.verdicts)
     }
 
     /// `comparisons.csv`: one row per candidate and metric, every field.
@@ -61,6 +61,7 @@ impl Compared {
         Subject {
             suite: &self.suite,
             what: &self.what,
+            prices_date: None,
             warning: None,
             finding: &[],
             verdicts: &self.verdicts,

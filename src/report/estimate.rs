@@ -13,7 +13,7 @@ use crate::catalog::{
     Basis, CostEstimate, PromptEstimate, Source, Sums, Unbounded, VariantEstimate,
 };
 use crate::record::EstimateRecord;
-use crate::suite::Suite;
+use crate::suite::{CacheMode, Suite};
 use crate::units::{ModelId, Usd};
 
 use super::csv;
@@ -280,6 +280,12 @@ impl EstimateView<'_> {
         }
         notes.extend(self.unbounded());
         notes.push(NOT_COVERED.to_owned());
+        if self.suite.cache == CacheMode::Warm {
+            notes.push(
+                "Not covered either, but in the worst case: the requests that warm caches."
+                    .to_owned(),
+            );
+        }
         notes
     }
 

@@ -87,7 +87,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) ->
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
     if let Some(usd) = cost.of(size, size.0) {
-        lines.push(costs(usd, cost, prices_of));
+        lines.push(costs(usd, cost, prices_of, suite));
     }
     if power.interleaved.is_some() || power.against_history.is_some() {
         lines.push(format!("counted with {} (typical)", noise(power.noise)));
@@ -112,7 +112,7 @@ fn found(found: &Found) -> String {
     )
 }
 
-fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
+fn costs(usd: Usd, cost: &WorstCost, prices_of: &str, suite: &Suite) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
         (known, variants) => format!(
@@ -120,8 +120,13 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str) -> String {
         ),
     };
     let usd = Figure::Money(usd).shown();
+    let warming = match suite.requests_per_trial() {
+        1 => "",
+        _ => ", one request more for each trial whose cache is warmed",
+    };
     format!(
-        "costs at most about {usd} by list prices of {prices_of}{of}: a token for each byte sent, every answer at its limit, nothing sent twice"
+        "costs at most about {usd} by list prices of {prices_of}{of}: a token for each byte sent, every answer at its \
+         limit, nothing sent twice{warming}"
     )
 }
 

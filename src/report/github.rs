@@ -20,6 +20,8 @@ pub struct Subject<'a> {
     pub suite: &'a str,
     /// Which run, or which runs are compared.
     pub what: &'a str,
+    /// Date of the list that costs are by, where it is one list.
+    pub prices_date: Option<&'a str>,
     /// What a reader must know first.
     pub warning: Option<&'a str>,
     /// The finding, sentence by sentence.
@@ -74,10 +76,11 @@ pub fn summary(subject: &Subject<'_>) -> String {
     if !finding.is_empty() {
         push(&mut page, format_args!("\n{}\n", finding.join(" ")));
     }
-    push(
-        &mut page,
-        format_args!("\n<sub>{}</sub>\n", text::markdown(subject.what)),
-    );
+    let prices = subject
+        .prices_date
+        .map_or_else(String::new, |date| format!("; list prices of {date}"));
+    let what = text::markdown(&format!("{}{prices}", subject.what));
+    push(&mut page, format_args!("\n<sub>{what}</sub>\n"));
     page
 }
 

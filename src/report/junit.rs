@@ -25,8 +25,8 @@ struct Case<'a> {
     remarks: &'a [String],
 }
 
-/// The document of a suite.
-pub(super) fn document(suite: &str, verdicts: &Verdicts) -> String {
+/// The document of a suite. `prices_date`: of the list that costs are by, where it is one list.
+pub(super) fn document(suite: &str, prices_date: Option<&str>, verdicts: &Verdicts) -> String {
     let told = verdicts.sections.iter().flat_map(|section| {
         let told = section.told.iter();
         told.map(move |told| of_comparison(section, told))
@@ -50,6 +50,14 @@ pub(super) fn document(suite: &str, verdicts: &Verdicts) -> String {
         &mut xml,
         format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
     );
+    if let Some(date) = prices_date.map(escaped) {
+        push(
+            &mut xml,
+            format_args!(
+                "    <properties><property name=\"prices_date\" value=\"{date}\"/></properties>\n"
+            ),
+        );
+    }
     for case in &cases {
         push_case(&mut xml, case);
     }

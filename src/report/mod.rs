@@ -161,6 +161,7 @@ impl<'a> Report<'a> {
         github::Subject {
             suite: &self.view.suite,
             what: &self.view.run,
+            prices_date: self.view.prices_date.as_deref(),
             warning: self.view.warning.as_deref(),
             finding: &self.view.finding,
             verdicts: &self.view.verdicts,
@@ -189,7 +190,13 @@ impl<'a> Report<'a> {
             Format::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
             Format::Histograms => hlog::write_log(self.manifest, &self.summary, out),
             Format::Junit => {
-                let cases = junit::document(&self.view.suite, &self.view.verdicts);
+                let View {
+                    suite,
+                    prices_date,
+                    verdicts,
+                    ..
+                } = &self.view;
+                let cases = junit::document(suite, prices_date.as_deref(), verdicts);
                 out.write_all(cases.as_bytes())
             }
             Format::Json => {

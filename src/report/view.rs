@@ -36,6 +36,8 @@ pub struct View {
     pub comparison: Table,
     /// What the table's words and marks mean.
     pub notes: Vec<String>,
+    /// Date of the list that costs are by, `YYYY-MM-DD`.
+    pub prices_date: Option<String>,
     /// What is judged: whether differences are real, and whether limits hold.
     pub verdicts: Verdicts,
     /// What prompt caches did; absent where they played no part.
@@ -55,9 +57,10 @@ impl View {
     pub fn new(manifest: &Manifest, summary: &RunSummary, judged: &Judged) -> Self {
         let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
         let (status, warning) = status(manifest, done);
-        let comparison = columns::comparison(summary);
+        let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
+        let comparison = columns::comparison(summary, prices_date.as_deref());
         let prompts = columns::prompts(summary);
-        let notes = notes([&comparison, &prompts]);
+        let notes = notes([&comparison, &prompts], prices_date.as_deref());
         Self {
             suite: manifest.suite.name.clone(),
             description: manifest.suite.description.clone(),
@@ -67,6 +70,7 @@ impl View {
             finding: finding(summary),
             comparison,
             notes,
+            prices_date,
             verdicts: Verdicts::new(judged),
             caching: caching(manifest, summary),
             prompts,
@@ -103,15 +107,20 @@ pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<St
 }
 
 /// What the words and marks of the shown tables mean.
-fn notes(tables: [&Table; 2]) -> Vec<String> {
+fn notes(tables: [&Table; 2], prices_date: Option<&str>) -> Vec<String> {
+    let listed = prices_date.map_or_else(
+        || "list price".to_owned(),
+        |date| format!("list price of {date}"),
+    );
     let mut notes = vec![
         "TTFT: from sending the request to its first token, reasoning included; latency: to the end of \
          the answer. Times are of answered trials, the answered attempt alone; samples set aside \
          (buffered, cold, client-limited) are not in TTFT."
             .to_owned(),
-        "output tok: completion tokens a second after the first chunk. cost: list price. completed: share of \
-         trials answered to the end, rate-limited ones left out."
-            .to_owned(),
+        format!(
+            "output tok: completion tokens a second after the first chunk. cost: {listed}. completed: share of \
+             trials answered to the end, rate-limited ones left out."
+        ),
         "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \
          shares for prompts like these."
             .to_owned(),

@@ -109,11 +109,16 @@ pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
 }
 
 /// The most that a suite costs. `bound` is the most that one request can be billed, of a prompt and the variant
-/// at a place in the suite; `None` where nothing bounds it, and then the variant is not in the sum.
+/// at a place in the suite; `None` where nothing bounds it, and then the variant is not in the sum. A request
+/// that warms a cache is paid like the one that it warms it for.
 pub fn worst_cost(suite: &Suite, bound: impl Fn(&Prompt, usize) -> Option<Usd>) -> WorstCost {
     let of_variant = |place: usize| {
         let mut prompts = suite.prompts.iter();
-        prompts.try_fold(Usd::ZERO, |sum, prompt| sum.plus(bound(prompt, place)?))
+        let mode = suite.cache_of(&suite.variants[place]);
+        let requests = u64::from(mode.requests_per_trial());
+        prompts.try_fold(Usd::ZERO, |sum, prompt| {
+            sum.plus(bound(prompt, place)?.times(requests)?)
+        })
     };
     let known: Vec<Usd> = (0..suite.variants.len()).filter_map(of_variant).collect();
     WorstCost {
@@ -229,6 +234,11 @@ mod tests {
         assert_eq!((worst.known, worst.variants), (1, 2));
         assert_eq!(worst.a_round, Usd(37));
         assert_eq!(worst.of((4, 3), 2), Some(Usd(6 * worst.a_round.0)));
+        // A request that warms a cache is paid like the one that it warms it for.
+        let mut warmed = suite;
+        warmed.cache = crate::suite::CacheMode::Warm;
+        let twice = worst_cost(&warmed, |_, place| (place == 0).then_some(Usd(5)));
+        assert_eq!(twice.a_round, Usd(2 * 2 * 5));
     }
 
     proptest! {

@@ -132,6 +132,133 @@ fn what_is_missing_is_named_with_the_line_to_add() {
 }
 
 #[test]
+fn searches_and_tiers_are_found_wherever_they_are_asked_for() {
+    // Each provider has its own way to say it, and none of them is in the price of a token.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002" });
+    let table = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let of = |extra: serde_json::Value, options: serde_json::Value| {
+        let parameters = Parameters {
+            extra: table(extra),
+            provider_options: table(options),
+            ..limited(100)
+        };
+        let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
+        bound_of(&bound, 84, &parameters)
+            .err()
+            .map(|unbounded| match unbounded {
+                Unbounded::DearKey { key, .. } => key,
+                other => other.to_string(),
+            })
+    };
+    let none = json!({});
+    for (extra, options, key) in [
+        (
+            json!({ "web_search_options": {} }),
+            none.clone(),
+            "extra.web_search_options",
+        ),
+        (
+            json!({ "search_parameters": { "mode": "on" } }),
+            none.clone(),
+            "extra.search_parameters",
+        ),
+        (
+            none.clone(),
+            json!({ "xai": { "searchParameters": {} } }),
+            "provider_options.xai.searchParameters",
+        ),
+        (
+            none.clone(),
+            json!({ "google": { "useSearchGrounding": true } }),
+            "provider_options.google.useSearchGrounding",
+        ),
+        (
+            none.clone(),
+            json!({ "openai": { "serviceTier": "priority" } }),
+            "provider_options.openai.serviceTier",
+        ),
+        (
+            none.clone(),
+            json!({ "anthropic": { "x": [{ "mcp_servers": [] }] } }),
+            "provider_options.anthropic.x.mcp_servers",
+        ),
+        (
+            json!({ "service_tier": "flex" }),
+            none.clone(),
+            "extra.service_tier",
+        ),
+    ] {
+        assert_eq!(of(extra, options).as_deref(), Some(key));
+    }
+    // What costs tokens alone, and what is switched off, is bounded.
+    for (extra, options) in [
+        (
+            json!({ "top_k": 4, "logit_bias": { "50256": -100 } }),
+            none.clone(),
+        ),
+        (
+            none.clone(),
+            json!({ "anthropic": { "thinking": { "budgetTokens": 1000 } } }),
+        ),
+        (
+            none.clone(),
+            json!({ "google": { "useSearchGrounding": false } }),
+        ),
+    ] {
+        assert_eq!(of(extra, options), None);
+    }
+}
+
+#[test]
+fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
+    // Some gateways list a price of images for every model that sees, and one of the hour-long cache for
+    // every one that caches: a cap that refused them all would be of no use.
+    let refused = |entry: serde_json::Value, offers: Option<&Offers>| {
+        let list = json!({ "data": [entry] }).to_string();
+        let catalog = Catalog::read(&list, "a list".to_owned(), "2026-01-01".to_owned()).unwrap();
+        PriceBound::of(&model(), &catalog, offers, &[])
+            .err()
+            .map(|unbounded| match unbounded {
+                Unbounded::OtherPrices { names, .. } => names.join(" "),
+                other => other.to_string(),
+            })
+    };
+    let priced = |more: serde_json::Value| {
+        let mut pricing = json!({ "prompt": "0.000001", "completion": "0.000002" });
+        pricing
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "id": MODEL, "pricing": pricing })
+    };
+    assert_eq!(refused(priced(json!({ "image": "0.001" })), None), None);
+    assert_eq!(
+        refused(priced(json!({ "input_cache_write_1h": "0.000002" })), None),
+        None
+    );
+    // But where images are what it makes, where an hour costs more than we count, or where there is another price.
+    let mut maker = priced(json!({ "image": "0.001" }));
+    maker["architecture"] = json!({ "output_modalities": ["text", "image"] });
+    assert_eq!(refused(maker, None).as_deref(), Some("image"));
+    let mut maker = priced(json!({ "image": "0.001" }));
+    maker["type"] = json!("image");
+    assert_eq!(refused(maker, None).as_deref(), Some("image"));
+    let dear = priced(json!({ "input_cache_write_1h": "0.0000020001", "image_output": "1" }));
+    assert_eq!(
+        refused(dear, None).as_deref(),
+        Some("image_output input_cache_write_1h")
+    );
+    // A provider's prices stand on their own.
+    let answer = json!({ "data": { "endpoints": [{ "provider_name": "cheap", "pricing": {
+        "prompt": "0.0000005", "completion": "0", "image": "1", "input_cache_write_1h": "0.000002" } }] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    assert_eq!(
+        refused(priced(json!({})), Some(&offers)).as_deref(),
+        Some("input_cache_write_1h")
+    );
+}
+
+#[test]
 fn images_are_paid_by_their_declared_price_alone() {
     // A picture of a megabyte is not a million tokens, but nobody can say how many from its bytes.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });

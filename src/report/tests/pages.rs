@@ -32,7 +32,7 @@ fn the_page_of_a_small_run() {
     | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–?) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
     - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to the end, rate-limited ones left out.
+    - output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).

@@ -46,8 +46,8 @@ fn the_terminal_of_a_small_run() {
 
     TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of
     answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    output tok: completion tokens a second after the first chunk. cost: list price. completed: share of trials answered to
-    the end, rate-limited ones left out.
+    output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials
+    answered to the end, rate-limited ones left out.
     In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts
     like these.
     ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
@@ -124,8 +124,8 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     answered trials, the answered attempt alone; samples set
     aside (buffered, cold, client-limited) are not in TTFT.
     output tok: completion tokens a second after the first
-    chunk. cost: list price. completed: share of trials answered
-    to the end, rate-limited ones left out.
+    chunk. cost: list price of 2025-01-01. completed: share of
+    trials answered to the end, rate-limited ones left out.
     In brackets: 95 % intervals, of percentiles (quantiles of
     type 8) for these prompts, of means and shares for prompts
     like these.

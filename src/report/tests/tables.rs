@@ -168,6 +168,7 @@ fn comparison_csv_of_a_small_run() {
     cache_miss_ttft_n: 7 | 6
     cache_miss_ttft_p50_ms: 424.000 | 206.000
     ratio_cache_hit_ttft_p50:  |
+    prices_date: 2025-01-01 | 2025-01-01
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -404,6 +405,7 @@ fn the_comparison_as_json() {
           "cache_hit_ttft_n": 0,
           "cache_miss_ttft_n": 2,
           "cache_miss_ttft_p50_ms": 100.5,
+          "prices_date": "2025-01-01",
           "completed_share_lower": 0.0,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
