@@ -34,6 +34,7 @@ const CELL_WIDTH: usize = 48;
 /// What of the verdicts stands in the page alone.
 const IN_THE_PAGE: &str =
     "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
+const OUTPUTS: &str = "Output tokens, candidate over reference (95 % intervals)";
 const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -55,7 +56,10 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(sentence));
     }
     push_verdicts(&mut screen, &view.verdicts, style);
-    push_outputs(&mut screen, &view.verdicts.outputs, style, &[]);
+    let outputs = &view.verdicts.outputs;
+    if outputs.is_worth_telling() {
+        push_outputs(&mut screen, outputs, style);
+    }
     if !view.verdicts.sections.is_empty() {
         push_line(&mut screen, style, DIM, IN_THE_PAGE);
     }
@@ -106,7 +110,15 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     push_line(&mut screen, style, "", &text::one_line(what));
     push_verdicts(&mut screen, verdicts, style);
     let outputs = &verdicts.outputs;
-    push_outputs(&mut screen, outputs, style, &outputs.told);
+    if outputs.is_worth_telling() {
+        push_outputs(&mut screen, outputs, style);
+        for line in outputs.told.iter().chain(&outputs.hidden) {
+            push_line(&mut screen, style, "", &text::one_line(line));
+        }
+        for note in &outputs.notes {
+            push_line(&mut screen, style, DIM, note);
+        }
+    }
     let exploratory = |section: &&Section| !section.exploratory.rows.is_empty();
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
@@ -132,25 +144,11 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
     screen
 }
 
-/// How much longer answers are, where there is anything to tell; the paragraphs where no page has them.
-fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style, paragraphs: &[String]) {
-    if !outputs.is_worth_telling() {
-        return;
-    }
+/// How much longer answers are, in figures.
+fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style) {
     screen.push('\n');
-    push_line(
-        screen,
-        style,
-        BOLD,
-        "Output tokens, candidate over reference",
-    );
+    push_line(screen, style, BOLD, OUTPUTS);
     push_table(screen, &outputs.models, style);
-    for line in paragraphs.iter().chain(&outputs.hidden) {
-        push_line(screen, style, "", &text::one_line(line));
-    }
-    for note in &outputs.notes {
-        push_line(screen, style, DIM, note);
-    }
 }
 
 /// Every judgement with what to know beside it, then the limits.
