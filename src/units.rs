@@ -16,6 +16,18 @@ pub fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(count: N, noun: &s
     format!("{count} {noun}{plural}")
 }
 
+/// Whether a character can act on a terminal: control characters, and those that change the direction of
+/// writing or end a line.
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
 /// A span of time, or an instant as nanoseconds since the run began (the clock of a run).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

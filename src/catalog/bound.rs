@@ -9,9 +9,9 @@ use serde_json::{Map, Value as Json};
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
-use super::model::Treatment;
 use super::price::{Prices, Rates};
 use super::pricing::HOUR_LONG_WRITE_INPUTS;
+use super::pricing::Treatment;
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
 

@@ -10,10 +10,11 @@ use crate::units::{ModelId, Usd};
 
 use super::Catalog;
 use super::diff::{Change, ListDiff, Pair, Value};
-use super::model::{Model, Treatment};
+use super::model::Model;
 use super::offer::{Offer, Offers, Percentiles, Window};
 use super::price::{Prices, Rates};
 use super::pricing::OtherPrice;
+use super::pricing::Treatment;
 use super::table::per_mtok;
 
 /// Version of these documents. 2: further prices have values.

@@ -9,6 +9,7 @@ mod cache;
 mod diff;
 mod document;
 mod estimate;
+mod listed;
 mod model;
 mod offer;
 mod past;
@@ -33,11 +34,11 @@ pub use document::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
 };
 pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
-pub use model::{Kind, Model, Treatment};
+pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
 pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
-pub use pricing::OtherPrice;
+pub use pricing::{OtherPrice, Treatment};
 pub use search::{BadQuery, Sort};
 pub use table::{aligned, diff_table, offers_table, page, table};
 pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};

@@ -6,21 +6,18 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use schemars::JsonSchema;
-use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::units::ModelId;
+use crate::units::{ModelId, acts};
 
+use super::listed::{shortened, understood};
 use super::offer::Offer;
 use super::price::Prices;
-use super::pricing::{OtherPrice, REGIONAL, read_pricing, read_regional};
+use super::pricing::{OtherPrice, REGIONAL, Treatment, read_pricing, read_regional};
 
 /// Tags kept of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
-/// Characters kept of a name or a tag: they end in tables.
-const MAX_WORD_CHARS: usize = 200;
 
 /// The tag of a model that may answer with images.
 const MAKES_IMAGES: &str = "image-generation";
@@ -53,35 +50,6 @@ pub struct Model {
     pub released: Option<Date>,
     /// A lasting name of what stands behind the id, where the list has one.
     pub canonical: Option<String>,
-}
-
-/// What becomes of a price that is not one of the four per token. A cost by tokens leaves out all of them;
-/// what was billed shows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Treatment {
-    /// Caps and worst cases take it in.
-    Bounded,
-    /// It is billed for images that are shown alone: under a cap these are refused until a surcharge says the
-    /// most that one can be.
-    Images,
-    /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
-    Declare,
-}
-
-impl Treatment {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Bounded => "counted by caps and worst cases, not by list costs",
-            Self::Images => {
-                "billed for images alone: caps refuse images until `usd_per_image` declares it"
-            }
-            Self::Declare => {
-                "not supported: caps refuse the model until `surcharges` declare its most"
-            }
-        }
-    }
 }
 
 /// What a model makes.
@@ -170,7 +138,7 @@ impl WireModel<'_> {
     /// The checked entry; `None` where its id is not one, or could not be shown.
     pub(super) fn checked(self) -> Option<Model> {
         let id: ModelId = self.id.parse().ok()?;
-        if id.as_str().contains(hostile) {
+        if id.as_str().contains(acts) {
             return None;
         }
         let architecture = self.architecture.unwrap_or_default();
@@ -297,38 +265,4 @@ impl Kind {
             Self::Other => "other",
         }
     }
-}
-
-/// Reads a value of the wanted type, or leaves it absent when it has another one.
-pub(super) fn understood<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    d: D,
-) -> Result<Option<T>, D::Error> {
-    let value = serde_json::Value::deserialize(d)?;
-    Ok(serde_json::from_value(value).ok())
-}
-
-/// A word from outside, as long as a table bears and without what moves a cursor or turns a line.
-pub(super) fn shortened(word: String) -> String {
-    cut_to(word, MAX_WORD_CHARS)
-}
-
-/// The same of so many characters.
-pub(super) fn cut_to(word: String, most: usize) -> String {
-    if word.chars().count() > most || word.contains(hostile) {
-        let harmless = word.chars().filter(|&c| !hostile(c));
-        harmless.take(most).collect()
-    } else {
-        word
-    }
-}
-
-/// Control characters and those that change the direction of writing: none may reach a terminal.
-fn hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
-        )
-        || ('\u{202a}'..='\u{202e}').contains(&c)
-        || ('\u{2066}'..='\u{2069}').contains(&c)
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::model::{shortened, understood};
+use super::listed::{shortened, understood};
 use super::price::{Prices, Rates};
 use super::pricing::{OtherPrice, read_pricing};
 use super::{ListError, MAX_LIST_BYTES};

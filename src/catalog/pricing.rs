@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::units::Usd;
 
-use super::model::{Treatment, cut_to, shortened};
+use super::listed::{cut_to, shortened};
 use super::price::{Prices, Rates, Tier};
 
 /// Tiers of one price: real lists have two; more than this is not a price list.
@@ -32,6 +33,35 @@ pub(super) const REGIONAL: &str = "regional";
 
 /// Characters of a further price that are kept: a map of regions is some hundred for each of them.
 const MAX_VALUE_CHARS: usize = 4_000;
+
+/// What becomes of a price that is not one of the four per token. A cost by tokens leaves out all of them;
+/// what was billed shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Treatment {
+    /// Caps and worst cases take it in.
+    Bounded,
+    /// It is billed for images that are shown alone: under a cap these are refused until a surcharge says the
+    /// most that one can be.
+    Images,
+    /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
+    Declare,
+}
+
+impl Treatment {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Bounded => "counted by caps and worst cases, not by list costs",
+            Self::Images => {
+                "billed for images alone: caps refuse images until `usd_per_image` declares it"
+            }
+            Self::Declare => {
+                "not supported: caps refuse the model until `surcharges` declare its most"
+            }
+        }
+    }
+}
 
 /// A price that is not one of the four per token, as the list has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

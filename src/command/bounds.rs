@@ -11,7 +11,6 @@ use crate::suite::{Prompt, Suite, Wording};
 use crate::units::Usd;
 use crate::verdict::{WorstCost, worst_cost};
 
-use super::suite::prices;
 use super::{Failure, files};
 
 /// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
@@ -61,4 +60,14 @@ pub(super) fn worst(
         of_attempt(&bounds[place], suite, wording, (prompt, place)).ok()
     });
     Ok((worst, catalog))
+}
+
+/// The prices that are known without asking anybody: those compiled in, and the project's own for
+/// the suite's endpoint, where there is such an endpoint.
+fn prices(suite: &Suite, project: Option<&Path>) -> Result<Catalog, Failure> {
+    let catalog = Catalog::snapshot();
+    Ok(match files::project(project)?.resolve(&suite.endpoint) {
+        Ok(profile) => catalog.with_own_prices(&profile.prices),
+        Err(_) => catalog,
+    })
 }

@@ -16,8 +16,7 @@ use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
 use super::Failure;
-use super::job::Job;
-use super::run::Options;
+use super::job::{Job, Options};
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
 use super::catalogue::{Known, Wish};
-use super::job::{Asked, Job};
-use super::{Failure, bounds, exit, offered, report, run};
+use super::job::{self, Asked, Job};
+use super::{Failure, bounds, exit, offered, report};
 
 /// Expected cost above which a person is asked, where the project says nothing.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -29,7 +29,7 @@ const SAMPLES_BYTES: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Options {
     /// What is to be run.
-    pub run: run::Options,
+    pub run: job::Options,
     /// How the estimate is printed.
     pub form: Form,
 }
@@ -75,7 +75,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// Says what a run is expected to cost and, where that is much and a person is there, asks whether to go
 /// on. Returns what the manifest keeps; `None`: the person does not want the run.
-pub(super) fn before(job: &Job, options: &run::Options) -> Result<Option<EstimateRecord>, Failure> {
+pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
     let estimate = estimate(job, &options.output);
     let mut err = io::stderr();
     if !options.quiet {

@@ -16,8 +16,7 @@ use crate::units::{ModelId, Nanos};
 use super::Failure;
 use super::catalogue::NEAREST_TOLD;
 use super::endpoint::read_world;
-use super::job::Asked;
-use super::run::Mode;
+use super::job::{Asked, Mode};
 
 /// Where an estimate comes from.
 enum Basis {

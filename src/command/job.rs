@@ -1,13 +1,14 @@
 //! Everything that is known of a run before something is sent.
 //!
-//! Owns the suite as the flags leave it, the endpoint's profile, and what its catalogue says; makes of
+//! Owns the flags and the suite as they leave it, the endpoint's profile, and what its catalogue says; makes of
 //! them the engine's orders, the manifest and the words for what went wrong. Must not send anything.
 //! Invariant: what is made here depends on nothing that happens during the run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, PriceBound, Unbounded};
+use crate::catalog::{Catalog, Offers, PriceBound, Unbounded};
 use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
@@ -24,9 +25,47 @@ use crate::verdict::Looks;
 
 use super::catalogue::{Known, NEAREST_TOLD};
 use super::endpoint::Opened;
-use super::offered::Offered;
-use super::run::{Mode, Options};
 use super::{Failure, TOOL, endpoint, files};
+
+/// What `bakeoff run` was told.
+#[derive(Debug, Clone)]
+// Each field is the flag of the same name, documented by `--help`.
+#[allow(missing_docs, clippy::struct_excessive_bools)]
+pub struct Options {
+    pub suite: PathBuf,
+    pub endpoint: Option<String>,
+    pub models: Vec<String>,
+    pub prompts: Vec<String>,
+    pub tags: Vec<String>,
+    pub repetitions: Option<u32>,
+    pub concurrency: Option<u32>,
+    pub seed: Option<u64>,
+    pub world: Option<PathBuf>,
+    pub salt: Option<u64>,
+    pub output: PathBuf,
+    pub project: Option<PathBuf>,
+    pub history: Option<PathBuf>,
+    pub environment: Option<String>,
+    pub until_decided: bool,
+    pub max_cost: Option<Usd>,
+    pub mode: Mode,
+    pub quiet: bool,
+    pub json: bool,
+    pub yes: bool,
+    /// Whether the comparison is told beside the result, on standard error; no flag.
+    pub aside: bool,
+}
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Print the plan.
+    List,
+    /// One trial per prompt and variant, no records.
+    Verify,
+    /// All of it.
+    Measure,
+}
 
 /// What a run is to do, before anybody was asked about models.
 pub(super) struct Asked {
@@ -50,7 +89,7 @@ pub(super) struct Job {
     /// Own prices already laid over the others.
     known: Known,
     /// Who serves its models, where that was asked.
-    pub(super) offered: Offered,
+    pub(super) offered: BTreeMap<ModelId, Offers>,
     /// What may be spent; absent: without a limit.
     pub(super) cap: Option<Arc<Cap>>,
 }
@@ -141,7 +180,7 @@ impl Job {
         Self {
             asked,
             known: Known { prices, ..known },
-            offered: Offered::new(),
+            offered: BTreeMap::new(),
             cap: None,
         }
     }

@@ -21,9 +21,6 @@ use super::{Failure, runtime};
 /// Models that a note names; the others are counted.
 const MODELS_NAMED: usize = 3;
 
-/// Who serves each model, as far as that is known.
-pub(super) type Offered = BTreeMap<ModelId, Offers>;
-
 /// Asks about every model of the job, keeps what is learnt in it, and returns what to note. Answers of the
 /// last 24 hours will do where the `wish` is for a fresh list.
 ///

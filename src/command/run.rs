@@ -5,7 +5,6 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
@@ -13,7 +12,6 @@ use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
-use crate::units::Usd;
 use crate::verdict::Passing;
 
 use super::baseline::Baseline;
@@ -21,6 +19,7 @@ use super::bills::Missing;
 use super::catalogue::{Known, Wish};
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
+pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
 use super::progress::{Progress, Show};
@@ -29,46 +28,6 @@ use super::session::Session;
 use super::{
     Failure, cap, estimate, exit, foresight, github, offered, print_json, report, unforeseen,
 };
-
-/// What `bakeoff run` was told.
-#[derive(Debug, Clone)]
-// Each field is the flag of the same name, documented by `--help`.
-#[allow(missing_docs, clippy::struct_excessive_bools)]
-pub struct Options {
-    pub suite: PathBuf,
-    pub endpoint: Option<String>,
-    pub models: Vec<String>,
-    pub prompts: Vec<String>,
-    pub tags: Vec<String>,
-    pub repetitions: Option<u32>,
-    pub concurrency: Option<u32>,
-    pub seed: Option<u64>,
-    pub world: Option<PathBuf>,
-    pub salt: Option<u64>,
-    pub output: PathBuf,
-    pub project: Option<PathBuf>,
-    pub history: Option<PathBuf>,
-    pub environment: Option<String>,
-    pub until_decided: bool,
-    pub max_cost: Option<Usd>,
-    pub mode: Mode,
-    pub quiet: bool,
-    pub json: bool,
-    pub yes: bool,
-    /// Whether the comparison is told beside the result, on standard error; no flag.
-    pub aside: bool,
-}
-
-/// How far a run goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Print the plan.
-    List,
-    /// One trial per prompt and variant, no records.
-    Verify,
-    /// All of it.
-    Measure,
-}
 
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::Catalog;
 use crate::plan::Caution;
 use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
@@ -157,16 +156,6 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
         return Ok(foresight::unplayed(suite, &world));
     }
     Ok(Known::kept(&profile).missing(suite, &profile.name))
-}
-
-/// The prices that are known without asking anybody: those compiled in, and the project's own for
-/// the suite's endpoint, where there is such an endpoint.
-pub(super) fn prices(suite: &Suite, project: Option<&Path>) -> Result<Catalog, Failure> {
-    let catalog = Catalog::snapshot();
-    Ok(match files::project(project)?.resolve(&suite.endpoint) {
-        Ok(profile) => catalog.with_own_prices(&profile.prices),
-        Err(_) => catalog,
-    })
 }
 
 impl FileEntry {

@@ -342,7 +342,7 @@ impl ForecastView<'_> {
         match (self.terms.mix_complete, prompts) {
             (true, _) => "a prompt was answered only once, and repetitions are all that varies",
             (false, ..2) => "one prompt",
-            (false, _) => "one prompt has nearly all of the mix",
+            (false, _) => "its prompts are worth fewer than three of equal share",
         }
     }
 }

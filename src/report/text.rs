@@ -6,23 +6,17 @@
 
 use std::borrow::Cow;
 
+use crate::units::acts;
+
 /// Without control characters, line breaks and characters that turn the direction of writing: none
 /// of them may move a terminal's cursor or hide a part of a line.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    let turns = |c: char| {
-        matches!(
-            c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
-        ) || ('\u{202a}'..='\u{202e}').contains(&c)
-            || ('\u{2066}'..='\u{2069}').contains(&c)
-    };
-    let hostile = |c: char| c.is_control() || turns(c);
-    if !text.contains(hostile) {
+    if !text.contains(acts) {
         return Cow::Borrowed(text);
     }
     let harmless = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if hostile(c) => '\u{fffd}',
+        c if acts(c) => '\u{fffd}',
         c => c,
     };
     Cow::Owned(text.chars().map(harmless).collect())

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::draw::digest;
-use super::translation;
+use super::translation::{self, BadRequest};
 
 /// The longest model id, in bytes: it is repeated in every chunk of the answer.
 const MAX_MODEL_BYTES: usize = 512;
@@ -118,22 +118,6 @@ pub struct ChatRequest {
     pub order: Vec<String>,
     /// Whether the user's own provider key is to be used.
     pub own_key: bool,
-}
-
-/// A body that is not a chat request: what to tell the client, and which parameter it concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRequest {
-    /// The sentence of the answer.
-    pub message: String,
-    /// The parameter.
-    pub param: &'static str,
-}
-
-impl BadRequest {
-    pub(super) fn new(param: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { message, param }
-    }
 }
 
 impl ChatRequest {

@@ -6,7 +6,21 @@
 
 use serde_json::{Value, json};
 
-use super::request::BadRequest;
+/// A body that is not a chat request: what to tell the client, and which parameter it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRequest {
+    /// The sentence of the answer.
+    pub message: String,
+    /// The parameter.
+    pub param: &'static str,
+}
+
+impl BadRequest {
+    pub(super) fn new(param: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { message, param }
+    }
+}
 
 /// A body of `POST /v1/messages`.
 pub fn of_messages(body: &Value) -> Result<Value, BadRequest> {

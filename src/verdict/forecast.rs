@@ -24,6 +24,8 @@ use crate::units::{ModelId, Usd};
 
 use answers::VariantAnswers;
 
+/// Degrees of freedom of an interval that is told: those of three prompts of equal share.
+const FEWEST_DF: f64 = 2.0;
 /// The level of every interval.
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
@@ -304,7 +306,11 @@ fn monthly(
         Unknown::NoAnswers
     };
     let mean = costs.mean(terms.mix_complete, |_| true).ok_or(unknown)?;
-    let answer = mean.interval(ALPHA);
+    let answer = if bounds(&mean, terms.mix_complete) {
+        mean.interval(ALPHA)
+    } else {
+        Interval::NONE
+    };
     let with = |rate: f64| move |cost: f64| cost * (1.0 + rate);
     let per_request_interval = Interval {
         lower: answer.lower.map(with(retries.ends.0)),
@@ -323,6 +329,12 @@ fn monthly(
         ratio: reference.and_then(|reference| ratio_to(costs, reference, terms.mix_complete)),
         basis: costs.basis.clone(),
     })
+}
+
+/// Whether the interval of a mean says anything: with fewer than three prompts' worth its ends lie orders of
+/// magnitude apart.
+fn bounds(mean: &CostMean, complete: bool) -> bool {
+    complete || mean.mean.df >= FEWEST_DF
 }
 
 /// The mean cost of an answer over the reference's, on the prompts that both answered.

@@ -64,11 +64,34 @@ fn recorded<'f>(forecast: &'f Forecast, label: &str) -> &'f Monthly {
     of(forecast, label).recorded.as_ref().unwrap()
 }
 
-/// Costs of two variants, prompt by prompt, two to four answers each.
+/// Costs of two variants, prompt by prompt, two to four answers each; of prompts enough for an interval.
 fn some_costs() -> impl Strategy<Value = Vec<Vec<Vec<i128>>>> {
     let pair = prop::collection::vec(1_000_000..2_000_000_000_i128, 2);
     let answers = prop::collection::vec(pair, 2..5);
-    prop::collection::vec(answers, 2..12)
+    prop::collection::vec(answers, 3..12)
+}
+
+#[test]
+fn two_prompts_have_a_month_without_bounds() {
+    // Student's t of so few leaves ends that are orders of magnitude apart: no figure to plan with.
+    let costs: Vec<Vec<Vec<i128>>> = vec![
+        vec![vec![7, 7]; 2],
+        vec![vec![9, 9]; 2],
+        vec![vec![8, 8]; 2],
+    ];
+    let months = [2, 3].map(|prompts| {
+        let (manifest, samples) = run(&["a", "b"], &costs[..prompts]);
+        let told = forecast(
+            &manifest.suite,
+            &answers(&manifest, &samples),
+            &terms(&manifest),
+        );
+        recorded(&told, "b").clone()
+    });
+    assert_eq!(months[0].month_interval, Interval::NONE);
+    assert!(months[0].month > 0.0);
+    assert!(months[1].month_interval.contains(months[1].month));
+    assert_ne!(months[1].month_interval, Interval::NONE);
 }
 
 proptest! {
