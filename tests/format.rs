@@ -265,6 +265,7 @@ fn manifest(status: Status) -> Manifest {
                 variant: "v".to_owned(),
                 model: "m".parse().unwrap(),
                 requests: 1,
+                learned_requests: 1,
                 counted_prompt_tokens: 1,
                 prompt_tokens: 1,
                 completion_tokens: 1,

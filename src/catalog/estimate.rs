@@ -126,6 +126,15 @@ impl Basis {
     }
 }
 
+impl VariantEstimate {
+    /// Requests whose answers are expected to be as long as past ones.
+    pub fn learned_requests(&self) -> u64 {
+        let guessed = |basis| matches!(basis, Basis::TokenLimit | Basis::Assumed);
+        let learned = self.prompts.iter().filter(|prompt| !guessed(prompt.basis));
+        learned.map(|prompt| prompt.sums.requests).sum()
+    }
+}
+
 impl Asking<'_> {
     /// What the run will cost.
     pub fn estimate(&self) -> CostEstimate {

@@ -14,11 +14,15 @@ pub struct Past {
     answers: HashMap<(Who, Class), Vec<u64>>,
     /// Prompt tokens a request: as counted, and as the server counted them.
     families: HashMap<String, (f64, f64)>,
-    /// Actual cost over what was estimated, one a run.
+    /// Actual cost over what was estimated, one a run whose answers were estimated by past ones.
     ratios: HashMap<Who, Vec<f64>>,
     /// The same of whole runs.
     run_ratios: Vec<f64>,
 }
+
+/// How many times as many prompt tokens as were counted, or as few, a vocabulary makes: what lies further
+/// apart is an image, or a server that does not count.
+const MOST_APART: f64 = 4.0;
 
 /// A label and its model: a label may have stood for another model.
 type Who = (String, ModelId);
@@ -60,6 +64,8 @@ pub struct PastVariant<'a> {
     pub requests: u64,
     /// Their prompt tokens as counted, before any correction.
     pub counted_prompt_tokens: u64,
+    /// Those of them whose answers were expected to be as long as past ones.
+    pub learned: u64,
     /// Their cost before any correction of sums; absent: no price was known.
     pub list: Option<Usd>,
     /// Requests whose cost is known, and their cost.
@@ -95,9 +101,10 @@ impl Past {
         }
     }
 
-    /// Learns how far the estimate of a complete run was off.
+    /// Learns how far the estimate of a complete run was off. A run whose answers were guessed teaches how
+    /// long they are, and that is all: what its guess was off is no matter of estimates that guess no more.
     pub fn add_run(&mut self, variants: &[PastVariant<'_>]) {
-        let (mut estimated, mut actual) = (0.0, 0.0);
+        let (mut estimated, mut actual, mut guessed) = (0.0, 0.0, false);
         for past in variants {
             if past.requests == 0 {
                 continue;
@@ -105,16 +112,24 @@ impl Past {
             let requests = past.requests as f64;
             let (measured, prompt_tokens) = past.measured;
             if measured > 0 {
-                let family = family(past.model).to_owned();
-                let sums = self.families.entry(family).or_default();
-                sums.0 += past.counted_prompt_tokens as f64 / requests;
-                sums.1 += prompt_tokens as f64 / measured as f64;
+                let counted = past.counted_prompt_tokens as f64 / requests;
+                let told = prompt_tokens as f64 / measured as f64;
+                if MOST_APART.recip() * counted <= told && told <= MOST_APART * counted {
+                    let family = family(past.model).to_owned();
+                    let sums = self.families.entry(family).or_default();
+                    sums.0 += counted;
+                    sums.1 += told;
+                }
             }
             let (costed, cost) = past.costed;
             if let Some(list) = past.list
                 && costed > 0
                 && list > Usd::ZERO
             {
+                if past.learned < past.requests {
+                    guessed = true;
+                    continue;
+                }
                 // Of a request whose cost nobody knows, the others' mean is the best guess.
                 let whole = cost.as_f64() / costed as f64 * requests;
                 estimated += list.as_f64();
@@ -124,7 +139,7 @@ impl Past {
                 ratios.push(whole / list.as_f64());
             }
         }
-        if estimated > 0.0 {
+        if estimated > 0.0 && !guessed {
             self.run_ratios.push(actual / estimated);
         }
     }

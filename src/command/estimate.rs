@@ -127,10 +127,11 @@ struct Asks {
 
 impl Asks {
     /// The cost to ask about, if there is a question: what nine runs of ten stay below where that is
-    /// known, else what is expected.
+    /// known, else the worst case, else what is expected.
     fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
         let asks = self.real && self.person && !self.agreed;
-        let cost = total.bound_90.or(total.expected)?;
+        let worst = || total.worst.as_ref().ok().copied();
+        let cost = total.bound_90.or_else(worst).or(total.expected)?;
         (asks && cost > limit).then_some(cost)
     }
 }
@@ -239,6 +240,7 @@ fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Unbounded;
 
     #[test]
     fn only_a_person_is_asked_and_only_about_much() {
@@ -251,7 +253,9 @@ mod tests {
             expected,
             bound_90,
             past_runs: 0,
-            worst: Ok(Usd(1_000)),
+            worst: Err(Unbounded::NoTokenLimit {
+                model: "m".parse().unwrap(),
+            }),
         };
         let asks = Asks {
             real: true,
@@ -265,6 +269,13 @@ mod tests {
         assert_eq!(asks.about(&total(None, None), limit), None);
         let may_be = total(Some(Usd(99)), Some(Usd(150)));
         assert_eq!(asks.about(&may_be, limit), Some(Usd(150)));
+        // Nothing was learned yet: the worst that can happen counts.
+        let at_worst = |bound_90| Sums {
+            worst: Ok(Usd(1_000)),
+            ..total(Some(Usd(99)), bound_90)
+        };
+        assert_eq!(asks.about(&at_worst(None), limit), Some(Usd(1_000)));
+        assert_eq!(asks.about(&at_worst(Some(Usd(100))), limit), None);
         for nobody in [
             Asks {
                 real: false,

@@ -35,6 +35,9 @@ pub struct EstimatedVariant {
     pub model: ModelId,
     /// Without warm-up and retries.
     pub requests: u64,
+    /// Those of them whose answers were expected to be as long as past ones; 0 also where nobody kept it.
+    #[serde(default)]
+    pub learned_requests: u64,
     /// As counted, before past runs corrected it.
     pub counted_prompt_tokens: u64,
     /// As corrected.
@@ -58,9 +61,9 @@ pub struct Actual {
     pub prompt_tokens: u64,
     /// Their completion tokens.
     pub completion_tokens: u64,
-    /// Samples whose cost by list prices is known.
+    /// Samples whose cost is known.
     pub costed: u64,
-    /// That cost.
+    /// That cost: of each sample the largest of list price, bill and the gateway's list price.
     pub cost_usd: Usd,
 }
 
@@ -92,7 +95,7 @@ impl EstimateRecord {
         self.variants.iter().map(EstimatedVariant::past).collect()
     }
 
-    /// Actual cost by list prices of the samples whose cost is known; absent where none is.
+    /// Actual cost of the samples whose cost is known; absent where none is.
     pub fn cost(&self) -> Option<Usd> {
         let actual = self.variants.iter().filter_map(|variant| variant.actual);
         let costed: Vec<Usd> = actual
@@ -115,6 +118,7 @@ impl EstimatedVariant {
             variant: estimate.variant.clone(),
             model: estimate.model.clone(),
             requests: estimate.sums.requests,
+            learned_requests: estimate.learned_requests(),
             counted_prompt_tokens: estimate.counted_prompt_tokens,
             prompt_tokens: estimate.sums.prompt_tokens,
             completion_tokens: estimate.sums.completion_tokens,
@@ -127,7 +131,8 @@ impl EstimatedVariant {
         let usage = sample.usage.as_ref();
         let tokens = usage.and_then(|usage| usage.prompt_tokens.zip(usage.completion_tokens));
         // What was refused used no tokens and cost nothing: it says nothing of an answer.
-        if sample.outcome == Outcome::Rejected || (tokens.is_none() && sample.cost_usd.is_none()) {
+        let spent = sample.spent();
+        if sample.outcome == Outcome::Rejected || (tokens.is_none() && spent.is_none()) {
             return;
         }
         let actual = self.actual.get_or_insert_default();
@@ -136,7 +141,7 @@ impl EstimatedVariant {
             actual.prompt_tokens = actual.prompt_tokens.saturating_add(prompt);
             actual.completion_tokens = actual.completion_tokens.saturating_add(completion);
         }
-        if let Some(cost) = sample.cost_usd {
+        if let Some(cost) = spent {
             actual.costed += 1;
             actual.cost_usd = [actual.cost_usd, cost].into_iter().sum();
         }
@@ -148,6 +153,7 @@ impl EstimatedVariant {
             variant: &self.variant,
             model: &self.model,
             requests: self.requests,
+            learned: self.learned_requests,
             counted_prompt_tokens: self.counted_prompt_tokens,
             list: self.list_usd,
             costed: (actual.costed, actual.cost_usd),
@@ -169,6 +175,7 @@ mod tests {
             variant: variant.to_owned(),
             model: sample.model.clone(),
             requests: 2,
+            learned_requests: 0,
             counted_prompt_tokens: 20,
             prompt_tokens: 20,
             completion_tokens: 40,

@@ -136,8 +136,7 @@ impl Spending {
         let last = may_cost.pop().unwrap_or(false);
         model.requests += sample.attempts.len() as u64;
         model.unknown += may_cost.into_iter().filter(|may| *may).count() as u64;
-        let told = [sample.cost_usd, sample.billed_usd, sample.market_usd];
-        match told.into_iter().flatten().max() {
+        match sample.spent() {
             Some(most) => model.spent_usd = sum(model.spent_usd, most),
             None => model.unknown += u64::from(last),
         }

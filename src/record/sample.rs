@@ -300,6 +300,13 @@ impl Sample {
         self.flags.contains(&flag)
     }
 
+    /// What it cost, as far as anybody says: the largest of list price, bill and the gateway's list price, so
+    /// that neither own keys nor surcharges make it look cheap.
+    pub fn spent(&self) -> Option<Usd> {
+        let told = [self.cost_usd, self.billed_usd, self.market_usd];
+        told.into_iter().flatten().max()
+    }
+
     /// How late the trial was sent, by our own doing or for a rate limit. A retry's wait is not lag:
     /// the first attempt counts.
     pub fn lag(&self) -> Nanos {

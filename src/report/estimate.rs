@@ -14,7 +14,7 @@ use crate::catalog::{
 };
 use crate::record::EstimateRecord;
 use crate::suite::{CacheMode, Suite};
-use crate::units::{ModelId, Usd};
+use crate::units::{ModelId, Usd, counted};
 
 use super::csv;
 use super::figure::Figure;
@@ -29,7 +29,7 @@ const RUNS_FOR_A_BOUND: usize = 9;
 const REASONS_TOLD: usize = 5;
 /// What no figure of an estimate holds.
 const NOT_COVERED: &str = "Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, \
-    own keys, prices that change.";
+    own keys, surcharges that no past run shows, prices that change.";
 
 /// An estimate, ready to be told.
 #[derive(Debug, Clone, Copy)]
@@ -261,7 +261,18 @@ impl EstimateView<'_> {
         if runs < RUNS_FOR_A_BOUND {
             notes.push(format!(
                 "No bound that nine runs of ten stay below: it needs {RUNS_FOR_A_BOUND} complete past runs \
-                 with an estimate, there are {runs}."
+                 whose answers were expected to be as long as past ones, there are {runs}."
+            ));
+        }
+        if let (Some(list), Some(expected)) = (total.list, total.expected)
+            && list > Usd::ZERO
+            && runs > 0
+        {
+            notes.push(format!(
+                "Expected: these tokens by list prices, times what past runs came to over that: {:.2} for the \
+                 total ({}).",
+                expected.as_f64() / list.as_f64(),
+                counted(runs as u64, "run")
             ));
         }
         if self.estimate.unpriced > 0 {
@@ -335,8 +346,8 @@ impl EstimateView<'_> {
 pub fn came_to(record: &EstimateRecord) -> Option<String> {
     let cost = money(record.cost()?);
     Some(match record.ratio() {
-        Some(ratio) => format!("cost {cost} by list prices, {ratio:.2} times what was expected"),
-        None => format!("cost {cost} by list prices"),
+        Some(ratio) => format!("cost {cost}, {ratio:.2} times what was expected"),
+        None => format!("cost {cost}"),
     })
 }
 
