@@ -98,6 +98,32 @@ fn the_cap_of_the_day_counts_runs_that_have_not_ended() {
 }
 
 #[test]
+fn runs_that_begin_together_share_the_cap_of_the_day() {
+    // Jobs of one matrix start at once: each must count those that wrote their line before it.
+    let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.012\"\n");
+    let call = "run suite.toml --world world.toml --salt 1 --repetitions 1000 --max-cost $0.008";
+    let begun: Vec<_> = (0..8)
+        .map(|_| home.bakeoff(call).exits(4).begin())
+        .collect();
+    let told: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
+    let money = |sum: &Value| sum.as_str().map_or(0.0, |sum| sum.parse().unwrap());
+    let lines = ledger(&home);
+    let spent = |line: &Value| {
+        let models = line["models"].as_array().unwrap().iter();
+        models.map(|model| money(&model["spent_usd"])).sum::<f64>() + money(&line["kept_usd"])
+    };
+    let sum: f64 = lines.iter().map(spent).sum();
+    assert!(
+        !lines.is_empty() && sum <= 0.012,
+        "{sum} in {} runs",
+        lines.len()
+    );
+    // Who was too late was refused, and told by what.
+    let refused = told.iter().filter(|err| err.contains("since 00:00 UTC"));
+    assert!(refused.count() + lines.len() >= 8, "{told:#?}");
+}
+
+#[test]
 fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
     // The line may be a run of today: where money is capped by the day, nothing is sent on a guess.
     let home = home();

@@ -136,3 +136,34 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
     );
     assert_eq!(ledger.lines[3], ended);
 }
+
+#[test]
+fn who_holds_the_ledger_decides_alone() {
+    // Sixteen that begin at once, each of which takes the first place that is free: none is taken twice.
+    let folder = tempfile::tempdir().unwrap();
+    let take = || {
+        let held = Held::wait(folder.path()).unwrap();
+        assert!(held.unlocked().is_none());
+        let taken = held.read().unwrap().lines.len();
+        let line = LedgerLine {
+            version: 1,
+            run: taken.to_string(),
+            suite: "s".to_owned(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            endpoint: "sim".to_owned(),
+            simulated: true,
+            status: Status::Complete,
+            models: Vec::new(),
+            kept_usd: None,
+            cap_usd: None,
+            estimate_usd: None,
+        };
+        held.append(&line).unwrap();
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(take);
+        }
+    });
+    assert_eq!(read(folder.path()).unwrap().lines.len(), 16);
+}
