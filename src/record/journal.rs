@@ -127,6 +127,9 @@ pub enum LineProblem {
     /// Its figures contradict each other.
     #[error(transparent)]
     Unsound(#[from] Unsound),
+    /// It is the last one, and was never finished.
+    #[error("it was never finished: the last line has no end")]
+    Unfinished,
     /// It is longer than [`MAX_LINE_BYTES`].
     #[error("longer than {MAX_LINE_BYTES} bytes")]
     TooLong,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Usd};
 
-use super::journal::{Entry, JournalError, Reader, Writer};
+use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
 use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
 
 /// One line of `ledger.jsonl`. Absent means not known.
@@ -79,6 +79,8 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl LedgerLine {
+    /// Name of the file in the folder of runs.
+    pub const FILE: &'static str = "ledger.jsonl";
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
@@ -101,7 +103,7 @@ impl LedgerLine {
 }
 
 impl Entry for LedgerLine {
-    const FILE: &'static str = "ledger.jsonl";
+    const FILE: &'static str = Self::FILE;
     const VERSION: u32 = Self::VERSION;
 
     fn version(&self) -> u32 {
@@ -229,7 +231,7 @@ pub struct Ledger {
     /// The last line of each run, in the order of the file. One that is still open is filled from what lies
     /// in the run's folder: `models` are its finished trials, `kept_usd` is what its cap has left.
     pub lines: Vec<LedgerLine>,
-    /// Lines that are none.
+    /// Lines that are none, a last one that was never finished among them.
     pub problems: Vec<JournalError>,
 }
 
@@ -305,6 +307,14 @@ fn of_lines(
             Err(error) => return Err(error),
         }
     }
+    // What a process that is killed leaves is about a run that sent nothing, or that has an earlier line; but
+    // whatever else cuts a file asks for no such order, and the next line that is appended makes this one a
+    // broken line like any other.
+    problems.extend(reader.torn().map(|line| JournalError::Line {
+        file: LedgerLine::FILE.into(),
+        line,
+        problem: LineProblem::Unfinished,
+    }));
     let mut lines = last_of_each(lines);
     for line in lines.iter_mut().filter(|line| line.is_open()) {
         fill(reports, line);
