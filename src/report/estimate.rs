@@ -14,7 +14,7 @@ use crate::catalog::{
 };
 use crate::record::EstimateRecord;
 use crate::suite::{CacheMode, Suite};
-use crate::units::{ModelId, Usd};
+use crate::units::{ModelId, Usd, counted};
 
 use super::csv;
 use super::figure::Figure;
@@ -266,8 +266,9 @@ impl EstimateView<'_> {
         }
         if self.estimate.unpriced > 0 {
             let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
+            let all = counted(all as u64, "model");
             notes.push(format!(
-                "The total leaves out {unpriced} of {all} models, which have no price."
+                "The total leaves out {unpriced} of {all}, for want of a price."
             ));
         }
         let own = self.estimate.variants.iter().all(|of| of.own_vocabulary);
