@@ -26,6 +26,8 @@ use super::job::{Asked, Job, Options};
 pub(super) struct Limit {
     pub(super) most: Usd,
     pub(super) words: String,
+    /// Whether it is what is left of the day.
+    of_day: bool,
 }
 
 /// The smallest limit that holds for a run; the first named where several are alike. `today`: what the
@@ -40,6 +42,7 @@ fn smallest(
         most.map(|most| Limit {
             most,
             words: words.to_owned(),
+            of_day: false,
         })
     };
     let of_day = match budget.max_cost_per_day {
@@ -51,6 +54,7 @@ fn smallest(
                 words: format!(
                     "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
                 ),
+                of_day: true,
             })
         }
     };
@@ -220,9 +224,19 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
             || "more than can be said".to_owned(),
             |least| format!("${least}"),
         );
+        let remedy = match (limit.of_day, limit.most) {
+            (false, _) => "raise it, lower max_tokens or max_attempts, or ask fewer models",
+            (true, Usd::ZERO) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day"
+            }
+            (true, _) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day, lower max_tokens or \
+                 max_attempts, or ask fewer models"
+            }
+        };
         return Err(Failure::incomplete(format!(
             "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most\n  \
-             raise it, lower max_tokens or max_attempts, or ask fewer models",
+             {remedy}",
             cap.words()
         )));
     }

@@ -41,6 +41,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         if !options.quiet {
             tell_ahead(&job, options)?;
             tell_before(&[estimate::line(&job, &options.output)])?;
+            warn_of_refusal(&job, options)?;
         }
         return list(&job.asked, options.json);
     }
@@ -69,6 +70,19 @@ fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
     let ahead = foresight::lines(&job.asked, job.catalog(), world, options.mode)?;
     tell_before(&job.notes())?;
     Ok(tell_before(&ahead)?)
+}
+
+/// Says where a run would be refused for its cap, by the prices that are known without asking.
+fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
+    let simulated = job.asked.profile.base_url.is_none();
+    let refused = cap::ahead(job, options, simulated)
+        .and_then(|limit| limit.map(|limit| cap::of(job, limit)).transpose());
+    let Err(refused) = refused else {
+        return Ok(());
+    };
+    Ok(tell_before(&[format!(
+        "warning: by what is known without asking, a run is refused: {refused}"
+    )])?)
 }
 
 /// Says what is worth knowing before anything is sent.
