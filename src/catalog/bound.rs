@@ -10,13 +10,14 @@ use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
 use super::price::{Prices, Rates};
-use super::pricing::HOUR_LONG_WRITE_INPUTS;
-use super::pricing::Treatment;
+use super::pricing::{HOUR_LONG_WRITE_INPUTS, IMAGE, Treatment};
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
 
 /// How a body says that a cache is to live for an hour. Inside a text the quotes would be escaped.
 const HOUR_LONG: &[u8] = br#""ttl":"1h""#;
+/// A surcharge that stands as an example where no list has a price.
+const EXAMPLE_SURCHARGE: Usd = Usd(Usd::PICO / 100);
 /// Keys of `extra` by which a request can cost more than its model's tokens.
 const DEAR_EXTRA: [&str; 6] = ["audio", "best_of", "modalities", "models", "n", "plugins"];
 /// Keys that do so wherever they stand in `extra` or `provider_options`, in lower case without `_`: tiers and
@@ -52,6 +53,8 @@ pub struct PriceBound {
     lists: Vec<Prices>,
     per_request: Option<Usd>,
     per_image: Option<Usd>,
+    /// The dearest image of any list, shown or made.
+    listed_image: Option<Usd>,
 }
 
 /// One request as it would be sent.
@@ -89,12 +92,16 @@ pub enum Unbounded {
         model: ModelId,
         /// Their names in the list, sorted.
         names: Vec<String>,
+        /// What an image costs by the list, where that is among them.
+        image: Option<Usd>,
     },
     /// The request has images, which are paid by their pixels.
     #[error("`{model}` is shown images, whose price nobody declared")]
     Images {
         /// The model.
         model: ModelId,
+        /// What an image costs by the list, where it says so.
+        listed: Option<Usd>,
     },
     /// The request has a key that can make it dearer than its tokens.
     #[error("`{model}` is asked with `{key}`, which can cost more than its tokens")]
@@ -120,10 +127,11 @@ impl Unbounded {
     /// What to add so that there is a bound; `endpoint`: the profile's name, under which it stands in
     /// `bakeoff.toml`.
     pub fn remedy(&self, endpoint: &str) -> String {
-        let surcharge = |model: &ModelId, key: &str| {
+        let surcharge = |model: &ModelId, key: &str, listed: Option<Usd>| {
+            let most = listed.unwrap_or(EXAMPLE_SURCHARGE);
             format!(
                 "declare the most it can be: [[endpoints.{endpoint}.surcharges]] with model = \"{model}\" \
-                 and {key} = 0.01 in bakeoff.toml"
+                 and {key} = {most} in bakeoff.toml"
             )
         };
         match self {
@@ -134,10 +142,9 @@ impl Unbounded {
             Self::NoTokenLimit { .. } | Self::TooLarge { .. } => {
                 "add max_tokens = 1000 to [parameters] of the suite".to_owned()
             }
-            Self::OtherPrices { model, .. } | Self::DearKey { model, .. } => {
-                surcharge(model, "usd_per_request")
-            }
-            Self::Images { model } => surcharge(model, "usd_per_image"),
+            Self::OtherPrices { model, image, .. } => surcharge(model, "usd_per_request", *image),
+            Self::DearKey { model, .. } => surcharge(model, "usd_per_request", None),
+            Self::Images { model, listed } => surcharge(model, "usd_per_image", *listed),
         }
     }
 }
@@ -179,28 +186,39 @@ impl PriceBound {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let surcharge = surcharges.iter().find(|surcharge| surcharge.fits(model));
-        let bound = Self {
-            model: model.clone(),
-            lists,
-            per_request: surcharge.and_then(|surcharge| surcharge.per_request),
-            per_image: surcharge.and_then(|surcharge| surcharge.per_image),
-        };
         let of_list = listed.other_prices.iter();
         let of_list = of_list.map(|price| (price, listed.treatment(price)));
         let offered = of_offers.iter().flat_map(|offer| {
             let prices = offer.other_prices.iter();
             prices.map(|price| (price, listed.treatment_at(offer, price)))
         });
-        let unbounded = of_list.chain(offered);
-        let unbounded = unbounded.filter(|(_, treatment)| *treatment == Treatment::Declare);
-        let mut names: Vec<String> = unbounded.map(|(price, _)| price.name.clone()).collect();
-        if bound.per_request.is_none() && !names.is_empty() {
+        let (mut names, mut listed_image) = (Vec::new(), None);
+        for (price, treatment) in of_list.chain(offered) {
+            if treatment == Treatment::Declare {
+                names.push(price.name.clone());
+            }
+            listed_image = listed_image.max(price.of_image());
+        }
+        let per_request = surcharge.and_then(|surcharge| surcharge.per_request);
+        let image = listed_image.filter(|_| names.iter().any(|name| name == IMAGE));
+        if per_request.is_none() && !names.is_empty() {
             names.sort();
             names.dedup();
-            let model = bound.model;
-            return Err(Unbounded::OtherPrices { model, names });
+            let model = model.clone();
+            return Err(Unbounded::OtherPrices {
+                model,
+                names,
+                image,
+            });
         }
-        Ok(bound)
+        Ok(Self {
+            model: model.clone(),
+            lists,
+            // What was declared below the list's own price bounds nothing.
+            per_request: per_request.map(|most| image.map_or(most, |image| most.max(image))),
+            per_image: surcharge.and_then(|surcharge| surcharge.per_image),
+            listed_image,
+        })
     }
 
     /// The most that one attempt of this request can be billed. A retry is another attempt.
@@ -223,8 +241,13 @@ impl PriceBound {
             .sum();
         let for_images = match (images, self.per_image) {
             (0, _) => Some(Usd::ZERO),
-            (_, None) => return Err(Unbounded::Images { model: model() }),
-            (images, Some(each)) => each.times(images),
+            (_, None) => {
+                return Err(Unbounded::Images {
+                    model: model(),
+                    listed: self.listed_image,
+                });
+            }
+            (images, Some(each)) => each.max(self.listed_image.unwrap_or(each)).times(images),
         };
         let tools = request.parameters.tools.as_ref().map_or(0, Vec::len);
         let body_bytes = request.body.len() as u64;

@@ -22,7 +22,7 @@ const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
 /// Prices that replace others under conditions which are not described: with one of them no price is known.
 const CONDITIONAL: &str = "overrides";
 /// The price of an image: of one that is shown, or, where a model makes them, of one that is made.
-const IMAGE: &str = "image";
+pub(super) const IMAGE: &str = "image";
 /// The price of a prompt token that is written to a cache for an hour.
 const HOUR_LONG_WRITE: &str = "input_cache_write_1h";
 /// The same in prompt tokens, as bounds count it: makers charge twice the price of a plain one, and most lists
@@ -80,6 +80,12 @@ impl OtherPrice {
             HOUR_LONG_WRITE if self.is_bounded_write(prices) => Treatment::Bounded,
             _ => Treatment::Declare,
         }
+    }
+
+    /// What an image costs, where this is the price of one.
+    pub(super) fn of_image(&self) -> Option<Usd> {
+        let price = (self.name == IMAGE).then(|| self.value.parse().ok());
+        price.flatten().filter(|price| *price > Usd::ZERO)
     }
 
     /// Whether a prompt token that is kept for an hour costs no more than bounds count for it.

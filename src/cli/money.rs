@@ -114,8 +114,8 @@ enum PricesArg {
     bakeoff spend --endpoint vercel        # and what is left of the account\n  \
     bakeoff spend a/reports b/reports --by project")]
 pub(super) struct SpendArgs {
-    /// Folders that hold the runs
-    #[arg(value_name = "DIR", default_value = "reports")]
+    /// Folders that hold the runs [default: reports]
+    #[arg(value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Count only runs that began since: 12h, 7d, 4w, or a date (UTC)
     #[arg(long, value_name = "SPAN|DATE")]

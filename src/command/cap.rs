@@ -1,9 +1,12 @@
 //! The cap of a run: which of its limits holds, and on what bounds it stands.
 //!
 //! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
-//! aside. Invariant: under a cap nothing is sent before every request has a bound.
+//! aside. Invariant: under a cap nothing is sent before every request has a bound, and under one of the day
+//! not before the ledger tells other processes of it.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,23 +14,25 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{Request, Unbounded};
 use crate::engine::{Cap, Worst};
-use crate::record::ledger;
+use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
 use super::Failure;
-use super::job::{Job, Options};
+use super::job::{Asked, Job, Options};
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Limit {
     pub(super) most: Usd,
     pub(super) words: String,
+    /// Whether it is what is left of the day.
+    of_day: bool,
 }
 
 /// The smallest limit that holds for a run; the first named where several are alike. `today`: what the
 /// ledger says was spent since 00:00 UTC, asked only where there is a limit for the day.
-pub(super) fn smallest(
+fn smallest(
     suite: &Suite,
     flag: Option<Usd>,
     budget: &Budget,
@@ -37,6 +42,7 @@ pub(super) fn smallest(
         most.map(|most| Limit {
             most,
             words: words.to_owned(),
+            of_day: false,
         })
     };
     let of_day = match budget.max_cost_per_day {
@@ -48,6 +54,7 @@ pub(super) fn smallest(
                 words: format!(
                     "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
                 ),
+                of_day: true,
             })
         }
     };
@@ -60,18 +67,105 @@ pub(super) fn smallest(
     Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
 }
 
-/// What the ledger of these reports says was spent today: for a run on the simulator what was invented,
-/// for any other what was real. A run that goes on in another process, or was killed, counts with its whole
-/// cap; which ones do is said.
+/// The limit of a run by what the ledger says now; asked before the run is made ready. Other runs may begin
+/// until it is: [`claim`] decides.
+///
+/// # Errors
+/// As [`spent_today`].
+pub(super) fn ahead(
+    job: &Job,
+    options: &Options,
+    simulated: bool,
+) -> Result<Option<Limit>, Failure> {
+    let Asked { suite, budget, .. } = &job.asked;
+    smallest(suite, options.max_cost, budget, || {
+        let ledger = ledger::read(&options.output)?;
+        let say = !options.quiet;
+        spent_today(&ledger, &options.output, simulated, Timestamp::now(), say)
+    })
+}
+
+/// A run that is about to begin, and the ledger that must have its line before another process decides.
+pub(super) struct Claim<'o> {
+    pub(super) ledger: Held<'o>,
+    /// When the run begins, to the second: it is a label, and part of the folder's name.
+    pub(super) began: Timestamp,
+}
+
+/// Waits for the ledger, and lowers the job's cap where runs that began meanwhile left less of the day.
+///
+/// # Errors
+/// As [`ahead`] and [`of`]; under a limit of the day also where the ledger cannot be locked, though the file
+/// system has locks.
+pub(super) fn claim<'o>(
+    job: &mut Job,
+    options: &'o Options,
+    simulated: bool,
+) -> Result<Claim<'o>, Failure> {
+    fs::create_dir_all(&options.output).map_err(|error| {
+        let folder = options.output.display();
+        Failure::usage(format!("cannot make the folder {folder}: {error}"))
+    })?;
+    let ledger = Held::wait(&options.output)?;
+    let now = Timestamp::now();
+    let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
+    let claim = Claim { ledger, began };
+    if job.asked.budget.max_cost_per_day.is_none() {
+        return Ok(claim);
+    }
+    if let Some(error) = claim.ledger.unlocked() {
+        let folder = options.output.display();
+        let said = format!("the ledger in {folder} cannot be locked ({error})");
+        if error.kind() != io::ErrorKind::Unsupported {
+            return Err(Failure::usage(format!(
+                "{said}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
+                 the same money"
+            )));
+        }
+        if !options.quiet {
+            writeln!(
+                io::stderr(),
+                "note: {said}: the cap of the day does not count runs that begin at this moment"
+            )?;
+        }
+    }
+    let Asked { suite, budget, .. } = &job.asked;
+    let limit = smallest(suite, options.max_cost, budget, || {
+        let read = claim.ledger.read()?;
+        spent_today(&read, &options.output, simulated, began, false)
+    })?;
+    let before = job.cap.as_ref().map(|cap| cap.limit());
+    if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.most < before)) {
+        let cap = of(job, limit)?;
+        if !options.quiet {
+            let words = cap.words();
+            writeln!(
+                io::stderr(),
+                "note: another run began meanwhile: this one has the cap of {words}"
+            )?;
+        }
+        job.cap = Some(cap);
+    }
+    Ok(claim)
+}
+
+/// What the ledger of `reports` says was spent on the day of `now`: for a run on the simulator what was
+/// invented, for any other what was real. A run that goes on in another process, or was killed, counts with
+/// its whole cap; with `say`, which ones do is said.
 ///
 /// # Errors
 /// Where a line cannot be read. It may be a run of today: counting it as nothing would break the cap, and
 /// nobody knows what else to count it as.
-pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Failure> {
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let ledger = ledger::read(&options.output)?;
+fn spent_today(
+    ledger: &Ledger,
+    reports: &Path,
+    simulated: bool,
+    now: Timestamp,
+    say: bool,
+) -> Result<Usd, Failure> {
+    let today = now.to_zoned(TimeZone::UTC).date();
     if let Some(first) = ledger.problems.first() {
-        let (folder, count) = (options.output.display(), ledger.problems.len());
+        let (folder, count) = (reports.display(), ledger.problems.len());
         return Err(Failure::usage(format!(
             "under max_cost_per_day of bakeoff.toml nothing is sent while the ledger in {folder} has {}: any of \
              them may be a run of today\n  {first}\n  mend or remove what is no line once you know what it \
@@ -89,7 +183,7 @@ pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Fai
     let mut sum = Usd::ZERO;
     for line in of_today {
         let most = line.at_most();
-        if line.is_open() && !options.quiet {
+        if line.is_open() && say {
             let (run, suite) = (&line.run, &line.suite);
             let bound = if line.cap_usd.is_some() {
                 "the whole of its cap"
@@ -130,9 +224,19 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
             || "more than can be said".to_owned(),
             |least| format!("${least}"),
         );
+        let remedy = match (limit.of_day, limit.most) {
+            (false, _) => "raise it, lower max_tokens or max_attempts, or ask fewer models",
+            (true, Usd::ZERO) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day"
+            }
+            (true, _) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day, lower max_tokens or \
+                 max_attempts, or ask fewer models"
+            }
+        };
         return Err(Failure::incomplete(format!(
             "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most\n  \
-             raise it, lower max_tokens or max_attempts, or ask fewer models",
+             {remedy}",
             cap.words()
         )));
     }

@@ -67,7 +67,8 @@ struct VariantTally {
     done: u64,
     failed: u64,
     output_tokens: u64,
-    cost: Usd,
+    /// Absent: of none that has ended it is known.
+    cost: Option<Usd>,
     ttft_us: Histogram<u32>,
 }
 
@@ -80,7 +81,7 @@ impl Progress {
             done: 0,
             failed: 0,
             output_tokens: 0,
-            cost: Usd::ZERO,
+            cost: None,
             ttft_us: Histogram::new_with_bounds(1, 3_600_000_000, 3)
                 .expect("the bounds are constants that the histogram accepts"),
         });
@@ -205,17 +206,25 @@ impl Tally {
 
     /// Time left and money spent.
     fn rest(&self) -> String {
-        let spent: Usd = self.variants.iter().map(|variant| variant.cost).sum();
+        let known: Vec<Usd> = self.variants.iter().filter_map(|v| v.cost).collect();
         let left = (self.planned - self.done.min(self.planned)) as f64;
         let seconds = self.elapsed.as_secs_f64() / self.done.max(1) as f64 * left;
-        format!("about {seconds:.0} s left, ${:.4} spent", spent.as_f64())
+        let spent = if known.is_empty() {
+            "cost unknown".to_owned()
+        } else {
+            let spent: Usd = known.into_iter().sum();
+            format!("${:.4} spent", spent.as_f64())
+        };
+        format!("about {seconds:.0} s left, {spent}")
     }
 }
 
 impl VariantTally {
     fn pay(&mut self, spent: Option<Usd>) {
-        let cost = spent.unwrap_or_default();
-        self.cost = self.cost.plus(cost).unwrap_or(self.cost);
+        self.cost = [self.cost, spent]
+            .into_iter()
+            .flatten()
+            .reduce(|so_far, cost| so_far.plus(cost).unwrap_or(so_far));
     }
 
     /// One line, its label in `width` columns.
@@ -229,13 +238,13 @@ impl VariantTally {
             0 => String::new(),
             failed => format!("  {failed} failed"),
         };
+        let cost = self.cost.map_or_else(
+            || "cost unknown".to_owned(),
+            |cost| format!("${:.4}", cost.as_f64()),
+        );
         format!(
-            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} tokens out  ${:.4}{failed}",
-            self.label,
-            self.done,
-            self.planned,
-            self.output_tokens,
-            self.cost.as_f64(),
+            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} tokens out  {cost}{failed}",
+            self.label, self.done, self.planned, self.output_tokens,
         )
     }
 }
@@ -259,5 +268,28 @@ fn bars(tally: &Tally) -> Screen {
         variants,
         all,
         _screen: screen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+    use crate::record::example::plain_sample;
+
+    #[test]
+    fn what_nobody_knows_is_not_told_as_nothing() {
+        // A model without a price has not cost $0.0000.
+        let mut sample = plain_sample(0);
+        (sample.cost_usd, sample.billed_usd) = (None, None);
+        let suite = example::suite(1, 1, 2);
+        sample.variant.clone_from(&suite.variants[0].label);
+        let mut progress = Progress::new(&suite, 2, Show::Nothing);
+        let mut said = Vec::new();
+        progress.update(&Event::Finished(Box::new(sample.clone())), &mut said);
+        assert!(progress.tally.rest().ends_with("cost unknown"));
+        sample.billed_usd = Some(Usd(Usd::PICO / 4));
+        progress.update(&Event::Finished(Box::new(sample)), &mut said);
+        assert!(progress.tally.rest().ends_with("$0.2500 spent"));
     }
 }

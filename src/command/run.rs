@@ -16,6 +16,7 @@ use crate::verdict::Passing;
 
 use super::baseline::Baseline;
 use super::bills::Missing;
+use super::cap::Claim;
 use super::catalogue::{Known, Wish};
 use super::endpoint::{self, Opened};
 use super::job::{Asked, Job};
@@ -40,19 +41,14 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         if !options.quiet {
             tell_ahead(&job, options)?;
             tell_before(&[estimate::line(&job, &options.output)])?;
+            warn_of_refusal(&job, options)?;
         }
         return list(&job.asked, options.json);
     }
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
     let mut job = Job::new(asked, Known::of(&opened)?);
     let simulated = opened.record.world.is_some();
-    let limit = cap::smallest(
-        &job.asked.suite,
-        options.max_cost,
-        &job.asked.budget,
-        || cap::spent_today(options, simulated),
-    )?;
-    if let Some(limit) = limit {
+    if let Some(limit) = cap::ahead(&job, options, simulated)? {
         let notes = offered::ask(&mut job, &opened, Wish::New)?;
         job.cap = Some(cap::of(&job, limit)?);
         if !options.quiet {
@@ -63,8 +59,8 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         tell_ahead(&job, options)?;
     }
     match options.mode {
-        Mode::Verify => verify(&job, &opened, options),
-        _ => measure(&job, &opened, options),
+        Mode::Verify => verify(&mut job, &opened, options),
+        _ => measure(&mut job, &opened, options),
     }
 }
 
@@ -74,6 +70,19 @@ fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
     let ahead = foresight::lines(&job.asked, job.catalog(), world, options.mode)?;
     tell_before(&job.notes())?;
     Ok(tell_before(&ahead)?)
+}
+
+/// Says where a run would be refused for its cap, by the prices that are known without asking.
+fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
+    let simulated = job.asked.profile.base_url.is_none();
+    let refused = cap::ahead(job, options, simulated)
+        .and_then(|limit| limit.map(|limit| cap::of(job, limit)).transpose());
+    let Err(refused) = refused else {
+        return Ok(());
+    };
+    Ok(tell_before(&[format!(
+        "warning: by what is known without asking, a run is refused: {refused}"
+    )])?)
 }
 
 /// Says what is worth knowing before anything is sent.
@@ -95,7 +104,7 @@ fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
 }
 
 /// One trial per prompt and variant: says which did not complete, keeps nothing.
-fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let session = Session::open(job, opened)?;
     let mut entry = begin_verified(job, opened, options)?;
     let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
@@ -155,48 +164,40 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
 
 /// Opens the ledger's entry of a try that costs real money: it leaves nothing else.
 fn begin_verified(
-    job: &Job,
+    job: &mut Job,
     opened: &Opened,
     options: &Options,
 ) -> Result<Option<Manifest>, Failure> {
     if opened.record.world.is_some() {
         return Ok(None);
     }
-    let now = jiff::Timestamp::now();
-    let manifest = job.manifest(opened, run_name(now, unforeseen()?), now);
-    std::fs::create_dir_all(&options.output)?;
-    ledger::append(
-        &options.output,
-        &job.ledger_line(&manifest, Spending::default()),
-    )?;
+    let Claim { ledger, began } = cap::claim(job, options, false)?;
+    let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
+    ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     Ok(Some(manifest))
 }
 
 /// The whole run: asks, records, reports.
-fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
-    let suite = &job.asked.suite;
+fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let baseline = options.history.as_deref();
-    let baseline = baseline.map(|path| Baseline::open(path, &suite.name));
+    let baseline = baseline.map(|path| Baseline::open(path, &job.asked.suite.name));
     let baseline = baseline.transpose()?;
     let Some(mut estimated) = estimate::before(job, options)? else {
         return Ok(exit::INTERRUPTED);
     };
     let session = Session::open(job, opened)?;
-    // To the second: it is a label, and part of the folder's name.
-    let began =
-        jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let Claim { ledger, began } = cap::claim(job, options, opened.record.world.is_some())?;
+    let job = &*job;
+    let suite = &job.asked.suite;
     let name = run_name(began, unforeseen()?);
-    let run = Run::create(&options.output, &job.asked.suite.name, &name)?;
+    let run = Run::create(&options.output, &suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
-    ledger::append(
-        &options.output,
-        &job.ledger_line(&manifest, Spending::default()),
-    )?;
-    let mut progress = Progress::new(&job.asked.suite, manifest.planned_trials, show(options));
+    ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
+    let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
     let mut remedies = Remedies::default();
     let mut looking = Looking::of(&manifest);
     let mut spending = Spending::default();

@@ -11,7 +11,7 @@ use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_tabl
 use super::{Failure, exit};
 
 /// The folder that `run` puts runs into when nothing else is said.
-const REPORTS: &str = "reports";
+pub(super) const REPORTS: &str = "reports";
 
 /// What `bakeoff runs` was told.
 #[derive(Debug)]

@@ -3,16 +3,19 @@
 //! Owns which lines are summed. Must not know how sums are made. Invariant: nothing is sent but the question
 //! for the balance, where that is asked for.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::gateway::account::Credits;
 use crate::gateway::listing::{Listing, fetch};
-use crate::record::ledger;
+use crate::record::ledger::{self, LedgerLine};
 use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
+use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
+use super::runs::REPORTS;
 use super::{Failure, endpoint, exit, files, print_json, runtime};
 
 /// The longest that the question for the balance may take.
@@ -24,6 +27,7 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 #[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
 pub struct Options {
+    /// Empty: the one that runs go to where no other is named.
     pub folders: Vec<PathBuf>,
     pub since: Option<Since>,
     pub by: By,
@@ -86,7 +90,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let since = options.since.map(|since| since.instant(Timestamp::now()));
     let mut lines = Vec::new();
     let (mut left_out, mut unreadable) = (0_u64, 0_u64);
-    for folder in &options.folders {
+    for folder in each_once(&options.folders)? {
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {
@@ -129,20 +133,30 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         print_json(&mut out, &document)?;
         return Ok(exit::DONE);
     }
-    write!(out, "{}", table(&sums, options.by))?;
+    if sums.total.runs == 0 && left_out == 0 && unreadable == 0 {
+        let since = options.since.map_or("yet", |_| "in that time");
+        writeln!(out, "no runs {since}")?;
+    } else {
+        write!(out, "{}", table(&sums, options.by))?;
+    }
     if sums.total.open > 0 {
         let open = sums.total.open;
+        let (runs, whose) = if open == 1 {
+            ("1 run has not ended, or was killed".to_owned(), "its")
+        } else {
+            (
+                format!("{open} runs have not ended, or were killed"),
+                "their",
+            )
+        };
         writeln!(
             out,
-            "{open} of the runs have not ended, or were killed: counted by their finished trials, and by \
-             what their caps have left"
+            "{runs}: counted by {whose} finished trials, and by what {whose} cap has left"
         )?;
     }
     if unreadable > 0 {
-        writeln!(
-            out,
-            "{unreadable} lines of the ledger cannot be read, and are in no sum"
-        )?;
+        let lines = counted(unreadable, "line");
+        writeln!(out, "cannot be read, and in no sum: {lines} of the ledger")?;
     }
     if let Some(credits) = credits {
         writeln!(
@@ -153,13 +167,35 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     if left_out > 0 {
         let whose = if options.simulated {
-            "on real endpoints are left out"
+            "on real endpoints"
         } else {
-            "on the simulator, whose money is invented, are left out (--simulated shows them)"
+            "on the simulator, whose money is invented (see --simulated)"
         };
-        writeln!(out, "{left_out} runs {whose}")?;
+        writeln!(out, "left out: {} {whose}", counted(left_out, "run"))?;
     }
     Ok(exit::DONE)
+}
+
+/// The folders, each once however it is written: no run is counted twice. The one that is meant where none is
+/// named need not be there yet.
+fn each_once(named: &[PathBuf]) -> Result<Vec<&Path>, Failure> {
+    if named.is_empty() {
+        return Ok(vec![Path::new(REPORTS)]);
+    }
+    let mut seen = BTreeSet::new();
+    let mut folders = Vec::new();
+    for folder in named {
+        let Ok(real) = folder.join(LedgerLine::FILE).canonicalize() else {
+            return Err(Failure::usage(format!(
+                "there is no ledger in {}: runs keep it in the folder of their --output",
+                folder.display()
+            )));
+        };
+        if seen.insert(real) {
+            folders.push(folder.as_path());
+        }
+    }
+    Ok(folders)
 }
 
 /// What is left of the account at an endpoint, where it says so.

@@ -149,12 +149,20 @@ impl Cap {
         self.state().beyond.clone()
     }
 
-    /// Why no further slot starts.
+    /// Why no further slot starts, as far as it is settled by now.
     pub(super) fn reached(&self) -> String {
-        let spent = self.state().budget.spent();
+        let state = self.state();
+        let spent = state.budget.spent();
+        let set_aside = Usd(state.budget.committed().0 - spent.0);
+        drop(state);
+        let under_way = if set_aside == Usd::ZERO {
+            String::new()
+        } else {
+            format!(", up to ${set_aside} is under way")
+        };
         format!(
             "the cap of {} leaves less than the next slot can cost at most (${spent} is spent or cannot be \
-             ruled out)",
+             ruled out{under_way})",
             self.words()
         )
     }

@@ -76,7 +76,12 @@ pub async fn run<A: Ask>(
         // A closed channel means that nobody listens any more; the run still ends in order.
         let _ = events.send(Event::Stopping(reason)).await;
     }
-    land(ending, flying, grace, &events, &mut stop).await
+    let ending = land(ending, flying, grace, &events, &mut stop).await;
+    match (ending, &orders.cap) {
+        // What was under way is settled by now: records keep the whole sum.
+        (Ending::Capped(_), Some(cap)) => Ending::Capped(cap.reached()),
+        (ending, _) => ending,
+    }
 }
 
 /// Starts every slot of the plan, or stops early.

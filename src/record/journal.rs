@@ -127,6 +127,9 @@ pub enum LineProblem {
     /// Its figures contradict each other.
     #[error(transparent)]
     Unsound(#[from] Unsound),
+    /// It is the last one, and was never finished.
+    #[error("it was never finished: the last line has no end")]
+    Unfinished,
     /// It is longer than [`MAX_LINE_BYTES`].
     #[error("longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
@@ -204,6 +207,37 @@ impl<E: Entry> Writer<E> {
             Err(error) => return Err(error),
         }
         fs::remove_file(&beside).map_err(|source| file_error(&beside, source))
+    }
+
+    /// Waits until no other process holds the journal locked, and locks it until this is dropped. Locks bind
+    /// those alone who ask for them.
+    ///
+    /// # Errors
+    /// What the system said of the lock: not every file system has them. The journal can be written all the
+    /// same.
+    pub fn lock(&mut self) -> io::Result<()> {
+        while let Err(error) = self.file.lock() {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        self.torn = ends_within_a_line(&mut self.file)?;
+        Ok(())
+    }
+
+    /// Reads the journal from its beginning, by the file that is open here; one opened anew would wait for
+    /// this one's lock.
+    ///
+    /// # Errors
+    /// Where the file failed, or was not opened to be read.
+    pub fn read(&self) -> Result<Reader<BufReader<&File>, E>, JournalError> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0))
+            .map_err(|source| file_error(&self.path, source))?;
+        Ok(Reader::new(BufReader::with_capacity(
+            READ_BUFFER_BYTES,
+            file,
+        )))
     }
 
     fn after_what_is_there(mut self) -> Result<Self, JournalError> {

@@ -5,17 +5,18 @@
 //! 0 without saying so.
 //!
 //! A run has a line from before its first request, so that one that is killed is not forgotten, and that
-//! another process counts what it may still spend.
+//! another process counts what it may still spend. Whoever decides by the ledger what a run may spend holds
+//! it ([`Held`]) until that line is written: of several that begin together each counts those before it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Usd};
 
-use super::journal::{Entry, JournalError, Reader, Writer};
+use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
 use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
 
 /// One line of `ledger.jsonl`. Absent means not known.
@@ -78,6 +79,8 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl LedgerLine {
+    /// Name of the file in the folder of runs.
+    pub const FILE: &'static str = "ledger.jsonl";
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
@@ -100,7 +103,7 @@ impl LedgerLine {
 }
 
 impl Entry for LedgerLine {
-    const FILE: &'static str = "ledger.jsonl";
+    const FILE: &'static str = Self::FILE;
     const VERSION: u32 = Self::VERSION;
 
     fn version(&self) -> u32 {
@@ -227,31 +230,90 @@ pub struct Ledger {
     /// The last line of each run, in the order of the file. One that is still open is filled from what lies
     /// in the run's folder: `models` are its finished trials, `kept_usd` is what its cap has left.
     pub lines: Vec<LedgerLine>,
-    /// Lines that are none.
+    /// Lines that are none, a last one that was never finished among them.
     pub problems: Vec<JournalError>,
 }
 
-/// Reads the ledger in the folder of runs; an empty one where there is none. A last line that was never
-/// finished is passed over: of the run that it is about nothing was sent yet, or it has an earlier one.
+/// The ledger, held by this process: until it is dropped no other adds to it, or decides by it.
+#[derive(Debug)]
+pub struct Held<'p> {
+    reports: &'p Path,
+    writer: Writer<LedgerLine>,
+    unlocked: Option<io::Error>,
+}
+
+impl<'p> Held<'p> {
+    /// Waits for the ledger in the folder of runs; a new one where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn wait(reports: &'p Path) -> Result<Self, JournalError> {
+        let mut writer = Writer::append_to(reports)?;
+        let unlocked = writer.lock().err();
+        Ok(Self {
+            reports,
+            writer,
+            unlocked,
+        })
+    }
+
+    /// Why it is not held after all: what the system said of the lock.
+    pub fn unlocked(&self) -> Option<&io::Error> {
+        self.unlocked.as_ref()
+    }
+
+    /// As [`read`].
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(&self) -> Result<Ledger, JournalError> {
+        of_lines(self.reports, self.writer.read()?)
+    }
+
+    /// As [`append`]; the ledger is let go.
+    ///
+    /// # Errors
+    /// As [`append`].
+    pub fn append(mut self, line: &LedgerLine) -> Result<(), JournalError> {
+        self.writer.append(line)?;
+        self.writer.sync()
+    }
+}
+
+/// Reads the ledger in the folder of runs; an empty one where there is none.
 ///
 /// # Errors
 /// Where the file cannot be read to its end.
 pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
-    let reader = match Reader::<_, LedgerLine>::open(reports) {
-        Ok(reader) => reader,
+    match Reader::open(reports) {
+        Ok(reader) => of_lines(reports, reader),
         Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            return Ok(Ledger::default());
+            Ok(Ledger::default())
         }
-        Err(error) => return Err(error),
-    };
+        Err(error) => Err(error),
+    }
+}
+
+fn of_lines(
+    reports: &Path,
+    mut reader: Reader<impl BufRead, LedgerLine>,
+) -> Result<Ledger, JournalError> {
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
-    for read in reader {
+    for read in &mut reader {
         match read {
             Ok(line) => lines.push(line),
             Err(problem @ JournalError::Line { .. }) => problems.push(problem),
             Err(error) => return Err(error),
         }
     }
+    // What a process that is killed leaves is about a run that sent nothing, or that has an earlier line; but
+    // whatever else cuts a file asks for no such order, and the next line that is appended makes this one a
+    // broken line like any other.
+    problems.extend(reader.torn().map(|line| JournalError::Line {
+        file: LedgerLine::FILE.into(),
+        line,
+        problem: LineProblem::Unfinished,
+    }));
     let mut lines = last_of_each(lines);
     for line in lines.iter_mut().filter(|line| line.is_open()) {
         fill(reports, line);
@@ -284,14 +346,14 @@ fn fill(reports: &Path, line: &mut LedgerLine) {
     line.kept_usd = left.filter(|left| *left > Usd::ZERO);
 }
 
-/// Appends a line to the ledger in the folder of runs, and has it put on the disk.
+/// Appends a line to the ledger in the folder of runs, and has it put on the disk. Waits while another process
+/// holds it.
 ///
 /// # Errors
 /// Where it cannot be written.
 pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
-    let mut writer = Writer::append_to(reports)?;
-    writer.append(line)?;
-    writer.sync()
+    // Without locks a line is one write all the same.
+    Held::wait(reports)?.append(line)
 }
 
 #[cfg(test)]

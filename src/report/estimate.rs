@@ -277,8 +277,9 @@ impl EstimateView<'_> {
         }
         if self.estimate.unpriced > 0 {
             let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
+            let all = counted(all as u64, "model");
             notes.push(format!(
-                "The total leaves out {unpriced} of {all} models, which have no price."
+                "The total leaves out {unpriced} of {all}, for want of a price."
             ));
         }
         let own = self.estimate.variants.iter().all(|of| of.own_vocabulary);

@@ -38,6 +38,9 @@ impl By {
     }
 }
 
+/// The row of runs that say of no model what it cost: killed before a sample was kept.
+const NO_MODEL: &str = "(not known)";
+
 /// One sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sum {
@@ -121,18 +124,21 @@ pub fn spent<'l>(lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>, by: By)
             By::Model => None,
         };
         add(&mut total, line);
-        match name {
-            Some(name) => add(rows.entry(name).or_default(), line),
-            None => {
-                for model in &line.models {
-                    let row = rows.entry(model.model.to_string()).or_default();
-                    row.runs += 1;
-                    row.open += u64::from(line.is_open());
-                    row.requests += model.requests;
-                    row.unknown += model.unknown;
-                    row.spent_usd = plus(row.spent_usd, model.spent_usd);
-                }
-            }
+        if let Some(name) = name {
+            add(rows.entry(name).or_default(), line);
+            continue;
+        }
+        // Nobody knows which of its models had what its cap keeps.
+        if line.models.is_empty() && (line.is_open() || line.kept_usd.is_some()) {
+            add(rows.entry(NO_MODEL.to_owned()).or_default(), line);
+        }
+        for model in &line.models {
+            let row = rows.entry(model.model.to_string()).or_default();
+            row.runs += 1;
+            row.open += u64::from(line.is_open());
+            row.requests += model.requests;
+            row.unknown += model.unknown;
+            row.spent_usd = plus(row.spent_usd, model.spent_usd);
         }
     }
     let rows = rows.into_iter().map(|(name, sum)| Sum { name, ..sum });
@@ -237,6 +243,23 @@ mod tests {
             cap_usd: None,
             estimate_usd: None,
         }
+    }
+
+    #[test]
+    fn a_run_of_which_no_sample_is_left_has_a_row_by_model() {
+        // Killed at once, it counts in the total: a table whose rows do not show it is a riddle.
+        let killed = LedgerLine {
+            status: Status::Running,
+            ..line("a", 0, &[], Some(3))
+        };
+        let lines = [killed, line("a", 0, &[("m/x", 5)], None)];
+        let spent = spent(lines.iter().map(|line| ("reports", line)), By::Model);
+        insta::assert_snapshot!(table(&spent, By::Model), @r"
+        model        runs  requests  bill unknown  spent  kept by caps
+        (not known)     1         0             0     $0         $0.03
+        m/x             1        10             1  $0.05            $0
+        total           2        10             1  $0.05         $0.03
+        ");
     }
 
     #[test]

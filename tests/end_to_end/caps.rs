@@ -32,6 +32,8 @@ fn a_capped_run_ends_in_order_and_says_so() {
         serde_json::from_str(&home.read("reports/small/latest/manifest.json")).unwrap();
     let reason = manifest["status"]["incomplete"].as_str().unwrap();
     assert!(reason.contains("--max-cost"), "{reason}");
+    // Said of what had ended, not of the moment when the first slot did not fit.
+    assert!(!reason.contains("under way"), "{reason}");
     assert!(home.samples("small").len() > 12);
     let lines = ledger(&home);
     assert_eq!(lines.len(), 1);
@@ -57,8 +59,14 @@ fn the_cap_of_the_day_counts_the_ledger() {
         .exits(4)
         .complains("max_cost_per_day of bakeoff.toml is $0.03, and the ledger has $0.0")
         .run();
+    home.bakeoff(&format!("{call} --list").replace("--quiet", ""))
+        .complains("warning: by what is known without asking, a run is refused: the cap of $0.0")
+        .complains("the next day begins at 00:00 UTC; until then raise max_cost_per_day")
+        .run();
     assert_eq!(ledger(&home).len(), 1);
-    home.bakeoff("spend").says("1 runs on the simulator").run();
+    home.bakeoff("spend")
+        .says("left out: 1 run on the simulator")
+        .run();
     home.bakeoff("spend --simulated --by model")
         .says("anthropic/claude-haiku-4.5")
         .run();
@@ -66,6 +74,15 @@ fn the_cap_of_the_day_counts_the_ledger() {
         .bakeoff("spend --simulated --json --endpoint sim")
         .run();
     let spent: Value = serde_json::from_str(&spent.out).unwrap();
+    // A folder counts once however it is named, and one without runs is not one that cost nothing.
+    let twice = home.bakeoff("spend --simulated --json reports ./reports/../reports reports/");
+    let twice: Value = serde_json::from_str(&twice.run().out).unwrap();
+    assert_eq!(twice["total"], spent["total"]);
+    home.bakeoff("spend nosuch")
+        .exits(2)
+        .complains("there is no ledger in nosuch")
+        .run();
+    Home::new().bakeoff("spend").says("no runs yet").run();
     assert_eq!(spent["rows"][0]["name"], "small");
     assert_eq!(spent["total"]["runs"], 1);
     // A simulator that has just begun.
@@ -91,10 +108,36 @@ fn the_cap_of_the_day_counts_runs_that_have_not_ended() {
         .complains("the ledger has $0.029 since 00:00 UTC")
         .run();
     home.bakeoff("spend --simulated")
-        .says("1 of the runs have not ended, or were killed")
+        .says("1 run has not ended, or was killed")
         .says("$0.029")
         .run();
     assert!(ledger(&home).iter().all(|line| line["run"] != "gone"));
+}
+
+#[test]
+fn runs_that_begin_together_share_the_cap_of_the_day() {
+    // Jobs of one matrix start at once: each must count those that wrote their line before it.
+    let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.012\"\n");
+    let call = "run suite.toml --world world.toml --salt 1 --repetitions 1000 --max-cost $0.008";
+    let begun: Vec<_> = (0..8)
+        .map(|_| home.bakeoff(call).exits(4).begin())
+        .collect();
+    let told: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
+    let money = |sum: &Value| sum.as_str().map_or(0.0, |sum| sum.parse().unwrap());
+    let lines = ledger(&home);
+    let spent = |line: &Value| {
+        let models = line["models"].as_array().unwrap().iter();
+        models.map(|model| money(&model["spent_usd"])).sum::<f64>() + money(&line["kept_usd"])
+    };
+    let sum: f64 = lines.iter().map(spent).sum();
+    assert!(
+        !lines.is_empty() && sum <= 0.012,
+        "{sum} in {} runs",
+        lines.len()
+    );
+    // Who was too late was refused, and told by what.
+    let refused = told.iter().filter(|err| err.contains("since 00:00 UTC"));
+    assert!(refused.count() + lines.len() >= 8, "{told:#?}");
 }
 
 #[test]
@@ -117,7 +160,7 @@ fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
         .run();
     home.bakeoff("spend --simulated")
         .complains("ledger.jsonl:1: column")
-        .says("1 lines of the ledger cannot be read")
+        .says("cannot be read, and in no sum: 1 line of the ledger")
         .run();
     let spent = home.bakeoff("spend --simulated --json").run();
     let spent: Value = serde_json::from_str(&spent.out).unwrap();

@@ -188,7 +188,7 @@ user = "Hello"
         assert_eq!(csv.lines().count(), lines + 1);
         // It could not say what it cost: the ledger has it all the same.
         home.bakeoff("spend --simulated")
-            .says("1 of the runs have not ended, or were killed")
+            .says("1 run has not ended, or was killed: counted by its finished trials")
             .run();
     }
 }

@@ -242,7 +242,13 @@ fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
     assert_eq!(refused(maker, None).as_deref(), Some("image"));
     let mut maker = priced(json!({ "image": "0.001" }));
     maker["type"] = json!("image");
-    assert_eq!(refused(maker, None).as_deref(), Some("image"));
+    assert_eq!(refused(maker.clone(), None).as_deref(), Some("image"));
+    // No answer of it is declared to cost less than the image that it may have.
+    let list = json!({ "data": [maker] }).to_string();
+    let list = Catalog::read(&list, "a list".to_owned(), "2026-01-01".to_owned()).unwrap();
+    let low = [surcharge(Some("0.0001"), None)];
+    let bound = PriceBound::of(&model(), &list, None, &low).unwrap();
+    assert_eq!(bound_of(&bound, 84, &limited(100)).unwrap(), "0.0013");
     let dear = priced(json!({ "input_cache_write_1h": "0.0000020001", "image_output": "1" }));
     assert_eq!(
         refused(dear, None).as_deref(),
@@ -275,13 +281,28 @@ fn images_are_paid_by_their_declared_price_alone() {
         messages: &messages,
         parameters: &parameters,
     };
-    let of = |surcharges: &[Surcharge]| {
-        let bound = PriceBound::of(&model(), &catalog(&pricing), None, surcharges).unwrap();
+    let of_list = |pricing: &serde_json::Value, surcharges: &[Surcharge]| {
+        let bound = PriceBound::of(&model(), &catalog(pricing), None, surcharges).unwrap();
         bound.of_attempt(&request)
     };
-    assert_eq!(of(&[]), Err(Unbounded::Images { model: model() }));
+    let of = |surcharges: &[Surcharge]| of_list(&pricing, surcharges);
+    let refused = |listed| Unbounded::Images {
+        model: model(),
+        listed,
+    };
+    assert_eq!(of(&[]), Err(refused(None)));
     let declared = of(&[surcharge(None, Some("0.25"))]);
     assert_eq!(declared.unwrap().to_string(), "0.2503");
+    // What the list says of an image is what is suggested, and the least that a bound counts.
+    let mut listed = pricing.clone();
+    listed["image"] = json!("0.04");
+    let error = of_list(&listed, &[]).unwrap_err();
+    assert_eq!(error, refused(Some("0.04".parse().unwrap())));
+    assert!(error.remedy("own").contains("usd_per_image = 0.04 in"));
+    for (own, bound) in [("0.01", "0.0403"), ("0.25", "0.2503")] {
+        let declared = of_list(&listed, &[surcharge(None, Some(own))]);
+        assert_eq!(declared.unwrap().to_string(), bound);
+    }
 }
 
 #[test]
@@ -335,6 +356,7 @@ proptest! {
             lists: vec![prices.clone()],
             per_request: None,
             per_image: None,
+            listed_image: None,
         };
         let body = vec![b' '; bytes];
         let parameters = limited(max_tokens);

@@ -136,3 +136,54 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
     );
     assert_eq!(ledger.lines[3], ended);
 }
+
+#[test]
+fn a_last_line_that_was_cut_is_a_problem_like_any_other() {
+    // A disk that was full, a copy that broke off: it may be a run of today, and it must not count as nothing.
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["{\"version\":1,\"run\":\"r\"", "\u{1}\u{2}x"] {
+        std::fs::write(folder.path().join("ledger.jsonl"), text).unwrap();
+        let told = [read(folder.path()).unwrap(), {
+            let held = Held::wait(folder.path()).unwrap();
+            held.read().unwrap()
+        }];
+        for ledger in told {
+            let problems: Vec<String> = ledger.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                problems,
+                ["ledger.jsonl:1: it was never finished: the last line has no end"]
+            );
+        }
+    }
+}
+
+#[test]
+fn who_holds_the_ledger_decides_alone() {
+    // Sixteen that begin at once, each of which takes the first place that is free: none is taken twice.
+    let folder = tempfile::tempdir().unwrap();
+    let take = || {
+        let held = Held::wait(folder.path()).unwrap();
+        assert!(held.unlocked().is_none());
+        let taken = held.read().unwrap().lines.len();
+        let line = LedgerLine {
+            version: 1,
+            run: taken.to_string(),
+            suite: "s".to_owned(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            endpoint: "sim".to_owned(),
+            simulated: true,
+            status: Status::Complete,
+            models: Vec::new(),
+            kept_usd: None,
+            cap_usd: None,
+            estimate_usd: None,
+        };
+        held.append(&line).unwrap();
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(take);
+        }
+    });
+    assert_eq!(read(folder.path()).unwrap().lines.len(), 16);
+}
