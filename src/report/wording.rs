@@ -8,7 +8,7 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Metric, Quantity, Scale};
 use crate::units::{Nanos, counted};
 use crate::verdict::{
-    Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
+    Aim, Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
 
 use super::figure::{Cell, Figure, Thousandths, share};
@@ -213,18 +213,23 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     if let Some(detectable) = comparison.detectable {
         let seen = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "A worsening by {seen} on top of the tolerance ({}) would have been found with a chance of \
+            "A worsening by {seen}, the tolerance of {} included, would have been found with a chance of \
              80 %.",
             allowance(scale, bounds.tolerance)
         ));
     }
     if let Some(needed) = comparison.needed {
-        parts.push(format!(
-            "About {} prompts x {} repetitions would find one by {}.",
-            needed.prompts,
-            needed.repetitions,
-            allowance(scale, bounds.margin)
-        ));
+        let margin = allowance(scale, bounds.margin);
+        let (prompts, repetitions) = (needed.prompts, needed.repetitions);
+        parts.push(match needed.aim {
+            Aim::Find => format!(
+                "About {prompts} prompts x {repetitions} repetitions would find one by {margin}."
+            ),
+            Aim::Bound => format!(
+                "About {prompts} prompts x {repetitions} repetitions whose answers are all as alike as these \
+                 would take the interval within the margin of {margin}."
+            ),
+        });
     }
     (!parts.is_empty()).then(|| parts.join(" "))
 }

@@ -41,8 +41,8 @@ pub use forecast::{
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{
-    Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
-    Situation, Size, Tests, Verdict,
+    Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
+    Route, Situation, Size, Tests, Verdict,
 };
 pub use means::Means;
 pub use money::{Money, PairTotal, Total};
