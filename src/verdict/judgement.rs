@@ -242,12 +242,14 @@ pub enum Reason {
         /// Share of the candidate's.
         candidate: f64,
     },
-    /// Shares of prompt-cache hits differ by more than 10 points: hits and misses were compared apart.
+    /// Shares of prompt-cache hits differ by more than 10 points.
     CacheHitsDiffer {
         /// Share of the reference's.
         reference: f64,
         /// Share of the candidate's.
         candidate: f64,
+        /// Whether hits were compared with hits and misses with misses.
+        apart: bool,
     },
     /// Shares of retried trials differ by more than 2 points: the experienced TTFT is judged as well.
     RetriesDiffer {

@@ -438,7 +438,10 @@ fn hits_of_a_cache_are_compared_with_hits() {
     let judgement = judged(&evidence);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Ok, "{ttft:#?}");
-    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    assert!(matches!(
+        ttft.reasons[..],
+        [Reason::CacheHitsDiffer { apart: true, .. }]
+    ));
     let effect = ttft.effect.unwrap();
     assert!((effect.estimate - 1.0).abs() < 0.05, "{effect:?}");
     // A side that never hits cannot be compared with one that mostly does.
@@ -449,7 +452,10 @@ fn hits_of_a_cache_are_compared_with_hits() {
     let judgement = judged(&never);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
-    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    assert!(matches!(
+        ttft.reasons[..],
+        [Reason::CacheHitsDiffer { apart: false, .. }]
+    ));
     // The bill is compared as it is, and the reason named.
     let cost = of(&judgement, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Ok);
