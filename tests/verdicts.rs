@@ -296,6 +296,15 @@ fn a_damaged_past_is_told() {
         .complains("past.jsonl:1")
         .complains("bring")
         .run();
+    // What a newer program wrote is not damaged, and must not be taken away.
+    let newer = whole.replacen("\"version\":1", "\"version\":9", 1);
+    fs::write(&file, newer).unwrap();
+    let said = home
+        .bakeoff(&format!("report {LATEST}"))
+        .exits(2)
+        .complains("it was written by a newer one")
+        .run();
+    assert!(!said.err.contains("take it away"), "{}", said.err);
 }
 
 #[test]
@@ -529,7 +538,9 @@ fn a_history_shows_its_trend() {
         .run();
     assert!(!own.out.contains("by the defaults of"), "{}", own.out);
     let least = |text: &str| -> f64 {
-        let rest = &text[text.find("can show +").unwrap() + 10..];
+        // One run says nothing of the noise within a run: there is no promise.
+        let begin = "can show nothing below +";
+        let rest = &text[text.find(begin).unwrap() + begin.len()..];
         rest[..rest.find(' ').unwrap()].parse().unwrap()
     };
     assert!(
@@ -539,6 +550,7 @@ fn a_history_shows_its_trend() {
     );
     let told = home.bakeoff("history base/h.jsonl --json").run();
     let told = json(&told.out);
+    assert_eq!(told["variants"][0]["detectable_at_least"], true);
     assert_eq!(told["metric"], "ttft");
     assert_eq!(told["variants"][1]["variant"], "a/other");
     let level = told["variants"][1]["runs"][0]["level"].as_f64().unwrap();
@@ -549,5 +561,22 @@ fn a_history_shows_its_trend() {
         .run();
     home.bakeoff("history base/h.jsonl --metric speed")
         .exits(2)
+        .run();
+    // The gate of another suite judges none of these runs.
+    let other = suite(2, "", "Question").replacen("verdicts", "others", 1);
+    fs::write(home.path("other.toml"), other).unwrap();
+    home.bakeoff("history base/h.jsonl --suite other.toml")
+        .exits(2)
+        .complains("is the history of the suite `verdicts`, but --suite names `others`")
+        .run();
+    fs::write(home.path("base/h.jsonl"), "").unwrap();
+    home.bakeoff("history base/h.jsonl")
+        .says("The history holds no run yet")
+        .run();
+    fs::write(home.path("base/h.jsonl"), "garbage\n").unwrap();
+    home.bakeoff("history base/h.jsonl")
+        .exits(2)
+        .complains("base/h.jsonl:1: column 1")
+        .complains("bring the file back from a copy")
         .run();
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
+use crate::record::{
+    History, HistoryLine, JournalError, LineProblem, Manifest, Run, Standing, Status,
+};
 use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
@@ -105,7 +107,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// The history of this file, empty where there is none; refused where it is another suite's.
 pub(super) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
-    let history = History::read_or_empty(path)?;
+    let history = History::read_or_empty(path).map_err(unreadable)?;
     let other = history
         .entries()
         .iter()
@@ -119,6 +121,21 @@ pub(super) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
         )));
     }
     Ok(history)
+}
+
+/// What to do about a history that cannot be read.
+pub(super) fn unreadable(error: JournalError) -> Failure {
+    match error {
+        JournalError::Line {
+            problem: LineProblem::Newer { .. },
+            ..
+        } => Failure::usage(format!("{error}\n  read it with that one")),
+        JournalError::Line { .. } => Failure::usage(format!(
+            "{error}\n  what runs are judged by must be known whole: bring the file back from a copy, or take \
+             this line out"
+        )),
+        _ => error.into(),
+    }
 }
 
 fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use crate::record::History;
 use crate::report::Trends;
 use crate::suite::Metric;
 
+use super::accept::unreadable;
 use super::{Failure, exit, files};
 
 /// What `bakeoff history` was told.
@@ -24,7 +25,7 @@ pub struct Options {
 
 /// Carries out `bakeoff history`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
-    let history = History::read(&options.file)?;
+    let history = History::read(&options.file).map_err(unreadable)?;
     let mut err = io::stderr();
     let file = options.file.display();
     for line in history.torn() {
@@ -37,6 +38,16 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
     let suite = options.suite.as_deref().map(files::suite).transpose()?;
+    let newest = history.entries().last().map(|entry| &entry.run.suite);
+    if let (Some(suite), Some(newest)) = (&suite, newest)
+        && suite.name != *newest
+    {
+        return Err(Failure::usage(format!(
+            "{file} is the history of the suite `{newest}`, but --suite names `{}`: give the suite that its \
+             runs are of, or none",
+            suite.name
+        )));
+    }
     let gate = suite.map(|suite| suite.gate.unwrap_or_default());
     let trends = Trends::of(&history, options.metric, gate.as_ref());
     let text = if options.json {

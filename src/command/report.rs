@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::record::{JournalError, Manifest, Run, RunError};
+use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::verdict::Past;
@@ -145,6 +145,13 @@ fn read<'m>(
 fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
     let read = run.past().map_err(|error| {
         let folder = run.folder().display();
+        if let RunError::Journal(JournalError::Line {
+            problem: LineProblem::Newer { .. },
+            ..
+        }) = error
+        {
+            return Failure::usage(format!("{error}\n  report the run with that one"));
+        }
         Failure::usage(format!(
             "{error}\n  the past that the run was judged by is damaged: bring {folder}/past.jsonl back from a \
              copy, or take it away to report the run without it"

@@ -154,13 +154,12 @@ fn allowance(situation: &Situation<'_>) -> Explanation {
 fn model_not_found(situation: &Situation<'_>) -> Explanation {
     let Situation {
         profile,
-        base_url,
         model,
         nearest,
         ..
     } = situation;
     let remedy = if nearest.is_empty() {
-        format!("Look the id up in the list at {base_url}/models.")
+        format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
     } else {
         format!("Did you mean {}?", either(nearest))
     };

@@ -12,12 +12,16 @@ use super::verdict_tables::situation_word;
 
 /// Most prompts that one sentence names.
 const PROMPTS_NAMED: usize = 3;
+/// Between two runs.
+const AFTER: &str = "after over before";
 /// A prompt is named where its ratio is as far from 1 as this, up or down.
 const WORTH_NAMING: f64 = 1.1;
 
 /// Outputs of candidates against their references', ready to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs {
+    /// What ratios are of: `candidate over reference`, or `after over before`.
+    pub over: &'static str,
     /// One paragraph for each candidate whose answers differ in length beyond the noise.
     pub told: Vec<String>,
     /// One sentence for each side whose reasoning was hidden.
@@ -42,11 +46,18 @@ impl Outputs {
                 hidden.push(sentence);
             }
         }
+        let between_runs = |change: &OutputChange| change.situation != Situation::Interleaved;
+        let over = if changes.iter().any(between_runs) {
+            AFTER
+        } else {
+            "candidate over reference"
+        };
         Self {
+            over,
             notes: if told.is_empty() && hidden.is_empty() {
                 Vec::new()
             } else {
-                notes()
+                notes(over)
             },
             told,
             hidden,
@@ -61,16 +72,25 @@ impl Outputs {
     }
 }
 
-fn notes() -> Vec<String> {
-    vec![
+fn notes(over: &str) -> Vec<String> {
+    let mut notes = vec![
         "Models count tokens with tokenizers of their own: the characters of the answer compare across models, \
          output tokens are what is paid."
             .to_owned(),
-        "Ratios are candidate over reference: geometric means over prompts of the ratio of mean counts, in \
-         brackets 95 % intervals (Student's t, prompts as units). They are not corrected for their number, and \
-         fail nothing."
-            .to_owned(),
-    ]
+        format!(
+            "Ratios are {over}: geometric means over prompts of the ratio of mean counts, in brackets 95 % \
+             intervals (Student's t, prompts as units). They are not corrected for their number, and fail \
+             nothing."
+        ),
+    ];
+    if over == AFTER {
+        notes.push(
+            "These intervals stand for these two runs alone; those of the verdicts, `output_tokens` among the \
+             exploratory ones included, also allow for how much runs differ as wholes, and are wider."
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 /// Everything worth telling of one candidate.

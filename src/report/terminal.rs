@@ -34,7 +34,6 @@ const CELL_WIDTH: usize = 48;
 /// What of the verdicts stands in the page alone.
 const IN_THE_PAGE: &str =
     "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
-const OUTPUTS: &str = "Output tokens, candidate over reference (95 % intervals)";
 const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -147,7 +146,8 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
 /// How much longer answers are, in figures.
 fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style) {
     screen.push('\n');
-    push_line(screen, style, BOLD, OUTPUTS);
+    let title = format!("Output tokens, {} (95 % intervals)", outputs.over);
+    push_line(screen, style, BOLD, &title);
     push_table(screen, &outputs.models, style);
 }
 

@@ -72,6 +72,10 @@ struct VariantDocument<'a> {
     /// The smallest worsening that the next run can show by the gate: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
+    /// Whether that allows for the differences of runs alone, because one run does not tell those within it:
+    /// then it is more in truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detectable_at_least: Option<bool>,
     /// Runs that cannot be compared with the newest.
     left_out: usize,
 }
@@ -126,6 +130,11 @@ impl Trends {
 
     /// For a terminal.
     pub fn text(&self) -> String {
+        if self.runs == 0 {
+            return "The history holds no run yet. `bakeoff accept RUN --history FILE` makes a run that you trust \
+                    its first.\n"
+                .to_owned();
+        }
         let (runs, accepted) = (counted(self.runs, "run"), self.accepted);
         let mut page = format!(
             "{}: {runs}, {accepted} accepted in the current level\n",
@@ -179,11 +188,16 @@ impl Trends {
             );
         }
         if let Some(floor) = trend.floor {
-            let least = signed_percent(floor);
-            push(
-                page,
-                format_args!("  the next run can show {least} and more\n"),
-            );
+            let least = signed_percent(floor.worsening);
+            let told = if floor.at_least {
+                format!(
+                    "nothing below {least}: how much answers differ within a run comes on top, and a single run \
+                     does not tell it"
+                )
+            } else {
+                format!("{least} and more")
+            };
+            push(page, format_args!("  the next run can show {told}\n"));
         }
         if trend.left_out > 0 {
             let runs = counted(trend.left_out, "run");
@@ -268,7 +282,8 @@ impl Trends {
                     p: found.p,
                 })
                 .collect(),
-            detectable: trend.floor,
+            detectable: trend.floor.map(|floor| floor.worsening),
+            detectable_at_least: trend.floor.map(|floor| floor.at_least),
             left_out: trend.left_out,
         });
         let document = TrendsDocument {

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::suite::{Gate, Metric, OnInconclusive};
-use crate::verdict::{Comparison, Holds, Judgement, LimitCheck, Procedure, Situation, Verdict};
+use crate::verdict::{
+    Comparison, Holds, Judgement, LimitCheck, Procedure, Reason, Situation, Verdict,
+};
 
 use super::figure::{Figure, Thousandths};
 use super::judged::{Gated, Judged};
@@ -61,7 +63,8 @@ pub struct Section {
     pub exploratory: Table,
     /// The rows of these that have an effect, for people.
     pub explored: Table,
-    /// Why the others have none, each reason once with all it is true of.
+    /// Why the others have none, and what but chance is in the way of those that are inconclusive: each reason
+    /// once with all it is true of.
     pub unexplored: Vec<String>,
     /// What is true of several primary comparisons, each thing once: the rest is in [`Told::own`].
     pub shared: Vec<String>,
@@ -153,10 +156,15 @@ impl Section {
         let told = primary
             .iter()
             .map(|comparison| Told::new(situation, comparison, &everything));
-        let (explored, unexplored): (Vec<&Comparison>, Vec<&Comparison>) =
-            (exploratory.iter()).partition(|comparison| comparison.effect.is_some());
+        let with_effect = exploratory.iter().filter(|one| one.effect.is_some());
+        let explored: Vec<&Comparison> = with_effect.copied().collect();
+        // Whoever reads of TTFA must know where TTFT is.
+        let replaced = |one: &&&Comparison| one.reasons.contains(&Reason::ReasoningDiffers);
+        let replaced = exploratory.iter().filter(replaced);
+        let remarked: Vec<&Comparison> = primary.iter().chain(replaced).copied().collect();
         let beside = |one: &Comparison| {
             let mut remarks = reasons(situation, one);
+            remarks.extend(wording::without_ends(one));
             remarks.extend(wording::influence(one));
             remarks
         };
@@ -168,9 +176,9 @@ impl Section {
             primary: comparisons(situation, &primary),
             exploratory: comparisons(situation, &exploratory),
             explored: comparisons(situation, &explored),
-            unexplored: Remarks::of(&unexplored, |one| reasons(situation, one)).lines(1),
+            unexplored: Remarks::of(&exploratory, |one| unexplored(situation, one)).lines(1),
             shared: everything.lines(2),
-            remarks: Remarks::of(&primary, beside).lines(1),
+            remarks: Remarks::of(&remarked, beside).lines(1),
             extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
@@ -215,7 +223,18 @@ fn title(judgement: &Judgement) -> String {
 fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     reasons
-        .map(|reason| wording::reason(situation, comparison.metric, reason))
+        .map(|reason| wording::reason(situation, comparison, reason))
+        .collect()
+}
+
+/// What is told below the table of exploratory comparisons: why one has no effect, or no verdict. Of an interval
+/// that is too wide the table itself tells.
+fn unexplored(situation: Situation, comparison: &Comparison) -> Vec<String> {
+    let untold = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
+    let told = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
+    let reasons = comparison.reasons.iter().filter(|_| untold).filter(told);
+    reasons
+        .map(|reason| wording::reason(situation, comparison, reason))
         .collect()
 }
 

@@ -5,13 +5,13 @@
 //! never the sign of a number; every number is rounded as the tables round it.
 
 use crate::stats::FEWEST_PROMPTS;
-use crate::suite::{Bounds, Metric, Quantity, Scale};
+use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
 use crate::units::{Nanos, counted};
 use crate::verdict::{
-    Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
+    Aim, Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
 
-use super::figure::{Cell, Figure, Thousandths, share};
+use super::figure::{Cell, Chance, Figure, Thousandths, share};
 
 /// What is said of a metric.
 struct Words {
@@ -213,18 +213,23 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     if let Some(detectable) = comparison.detectable {
         let seen = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "A worsening by {seen} on top of the tolerance ({}) would have been found with a chance of \
+            "A worsening by {seen}, the tolerance of {} included, would have been found with a chance of \
              80 %.",
             allowance(scale, bounds.tolerance)
         ));
     }
     if let Some(needed) = comparison.needed {
-        parts.push(format!(
-            "About {} prompts x {} repetitions would find one by {}.",
-            needed.prompts,
-            needed.repetitions,
-            allowance(scale, bounds.margin)
-        ));
+        let margin = allowance(scale, bounds.margin);
+        let (prompts, repetitions) = (needed.prompts, needed.repetitions);
+        parts.push(match needed.aim {
+            Aim::Find => format!(
+                "About {prompts} prompts x {repetitions} repetitions would find one by {margin}."
+            ),
+            Aim::Bound => format!(
+                "About {prompts} prompts x {repetitions} repetitions whose answers are all as alike as these \
+                 would take the interval within the margin of {margin}."
+            ),
+        });
     }
     (!parts.is_empty()).then(|| parts.join(" "))
 }
@@ -236,6 +241,27 @@ pub(super) fn influence(comparison: &Comparison) -> Option<String> {
         "One prompt decides: without `{}` it would be {}.",
         influence.prompt,
         influence.verdict_without.word()
+    ))
+}
+
+/// How an *ok* can stand where its interval has no end on the worse side: the interval allows for all primary
+/// comparisons together, the test of the margin for its own alone.
+pub(super) fn without_ends(comparison: &Comparison) -> Option<String> {
+    let (effect, tests) = (comparison.effect.as_ref()?, comparison.tests.as_ref()?);
+    let worse_end = match comparison.metric.direction() {
+        Direction::LowerIsBetter => effect.interval.upper,
+        Direction::HigherIsBetter => effect.interval.lower,
+    };
+    let stands_alone = !comparison.primary || comparison.verdict != Verdict::Ok;
+    if stands_alone || worse_end.is_some() {
+        return None;
+    }
+    let p = Chance::new(tests.within_margin)?;
+    Some(format!(
+        "So few values bound no interval of {}, the level that all primary comparisons share. That it is not \
+         worse by more than the margin was tested by itself (p {}).",
+        percent(told_level(effect.level)),
+        Figure::Chance(p).shown()
     ))
 }
 
@@ -261,7 +287,8 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> String {
+pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Reason) -> String {
+    let metric = comparison.metric;
     let shares = |reference: f64, candidate: f64| {
         let of = |part| share(part).shown();
         format!(
@@ -304,9 +331,10 @@ pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> S
              {}.",
             shares(*reference, *candidate)
         ),
-        Reason::CacheHitsDiffer { reference, candidate } => format!(
-            "Answers that hit the prompt cache differ in share ({}): hits and misses were compared apart.",
-            shares(*reference, *candidate)
+        Reason::CacheHitsDiffer { reference, candidate, apart } => format!(
+            "Answers that hit the prompt cache differ in share ({}): {}.",
+            shares(*reference, *candidate),
+            hits(situation, metric, *apart)
         ),
         Reason::RetriesDiffer { reference, candidate } => format!(
             "Retried trials differ in share ({}): the experienced TTFT is judged as well.",
@@ -318,14 +346,35 @@ pub(super) fn reason(situation: Situation, metric: Metric, reason: &Reason) -> S
         Reason::Drift => {
             "The level moved during the run, which cannot be told from a change since the past.".to_owned()
         }
+        Reason::RouteShift if comparison.within_routes.is_empty() => {
+            "Providers gave other shares of the answers than on the other side.".to_owned()
+        }
         Reason::RouteShift => {
-            "Providers gave other shares of the answers than on the other side: see the routes.".to_owned()
+            "Providers gave other shares of the answers than on the other side: in Markdown the table \
+             *Within the answers of one provider* has them apart."
+                .to_owned()
         }
         Reason::Unconfirmed => {
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
         Reason::NoPast => "There is no past to compare with yet.".to_owned(),
         Reason::Said(said) => as_sentence(said),
+    }
+}
+
+/// What became of hits and misses whose shares differ.
+fn hits(situation: Situation, metric: Metric, apart: bool) -> String {
+    if metric == Metric::Cost {
+        "the bill is compared as it is, with what hits save in it".to_owned()
+    } else if apart {
+        "hits and misses were compared apart".to_owned()
+    } else if situation == Situation::Interleaved {
+        format!(
+            "to compare them apart takes {FEWEST_PROMPTS} prompts with hits on both sides, and as many with \
+             misses on both; the run's report has the times of hits and of misses under *Prompt caches*"
+        )
+    } else {
+        "levels hold hits and misses together, and cannot be compared".to_owned()
     }
 }
 
@@ -343,8 +392,9 @@ fn as_sentence(said: &str) -> String {
 pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     let mut remarks: Vec<String> = reasons
-        .map(|one| reason(situation, comparison.metric, one))
+        .map(|one| reason(situation, comparison, one))
         .collect();
+    remarks.extend(without_ends(comparison));
     remarks.extend(power(comparison));
     remarks.extend(influence(comparison));
     remarks

@@ -10,8 +10,8 @@ use crate::units::{Nanos, Usd};
 use crate::{plan, record};
 
 use super::judgement::{
-    Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
-    Situation, Size, Tests, Verdict,
+    Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
+    Route, Situation, Size, Tests, Verdict,
 };
 
 /// The manifest of a complete run of these variants (the first is the reference) and prompts.
@@ -202,6 +202,7 @@ pub(crate) fn comparison(
         needed: Some(Needed {
             prompts: 24,
             repetitions: 10,
+            aim: Aim::Find,
         }),
         per_prompt: vec![
             ("greet".to_owned(), estimate),

@@ -82,10 +82,10 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// Why there is no better answer, or what to know beside it; never empty where inconclusive.
     pub reasons: Vec<Reason>,
-    /// The smallest worsening that this comparison would have found with a chance of 80 %, on top of
-    /// the tolerance: 0.2 for +20 % (or 20 points). Absent where it cannot be told.
+    /// The smallest worsening that this comparison would have found with a chance of 80 %, the tolerance
+    /// included: 0.2 for +20 % (or 20 points). Absent where it cannot be told.
     pub detectable: Option<f64>,
-    /// What a run would need to find a worsening by the margin with a chance of 80 %.
+    /// What a run would need to tell; [`Needed::aim`] says what that is.
     pub needed: Option<Needed>,
     /// The effect on each prompt that took part, by id; ratios or differences of shares.
     pub per_prompt: Vec<(String, f64)>,
@@ -172,6 +172,17 @@ pub struct Needed {
     pub prompts: u64,
     /// Repetitions of each.
     pub repetitions: u64,
+    /// What such a run would do.
+    pub aim: Aim,
+}
+
+/// What a run of the needed size would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Find a worsening by the margin with a chance of 80 %.
+    Find,
+    /// Take the interval within the margin, if its answers are all alike, as these were.
+    Bound,
 }
 
 /// The most influential prompt.
@@ -231,12 +242,14 @@ pub enum Reason {
         /// Share of the candidate's.
         candidate: f64,
     },
-    /// Shares of prompt-cache hits differ by more than 10 points: hits and misses were compared apart.
+    /// Shares of prompt-cache hits differ by more than 10 points.
     CacheHitsDiffer {
         /// Share of the reference's.
         reference: f64,
         /// Share of the candidate's.
         candidate: f64,
+        /// Whether hits were compared with hits and misses with misses.
+        apart: bool,
     },
     /// Shares of retried trials differ by more than 2 points: the experienced TTFT is judged as well.
     RetriesDiffer {

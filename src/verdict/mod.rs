@@ -41,15 +41,15 @@ pub use forecast::{
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
 pub use judgement::{
-    Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason, Route,
-    Situation, Size, Tests, Verdict,
+    Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
+    Route, Situation, Size, Tests, Verdict,
 };
 pub use means::Means;
 pub use money::{Money, PairTotal, Total};
 pub use output_tokens::{Change, Output, OutputChange, outputs_between, outputs_within};
 pub use past::{
-    Changed, Comparable, Past, Refusal, Trend, TrendPoint, aftermath, against_past, against_run,
-    comparable, condense, trend,
+    Changed, Comparable, Floor, Past, Refusal, Trend, TrendPoint, aftermath, against_past,
+    against_run, comparable, condense, trend,
 };
 pub use planning::{Planned, Shown, WorstCost, noise_shown, noisiest, sizes, worst_cost};
 pub use power::{

@@ -39,7 +39,7 @@ use screen::{Pooled, Subject};
 pub use before::{Changed, Comparable, Refusal, against_run, comparable};
 pub use condense::condense;
 pub use confirm::aftermath;
-pub use trend::{Trend, TrendPoint, trend};
+pub use trend::{Floor, Trend, TrendPoint, trend};
 
 /// Of a level with many runs these first ones are kept: what has come together since is told from them.
 const FIRST_KEPT: usize = 5;

@@ -188,3 +188,22 @@ fn every_format_tells_it() {
     </details>
     ");
 }
+
+#[test]
+fn two_runs_are_told_as_such() {
+    // Two 95 % intervals of one number stand on one page: what the one leaves out must be said.
+    let within = Outputs::new(&[reasoning()]);
+    assert_eq!(
+        (within.over, within.notes.len()),
+        ("candidate over reference", 2)
+    );
+    let mut change = reasoning();
+    change.situation = Situation::TwoRuns;
+    let between = Outputs::new(&[change]);
+    assert!(
+        between.notes[1].starts_with("Ratios are after over before:"),
+        "{:?}",
+        between.notes
+    );
+    assert!(between.notes[2].starts_with("These intervals stand for these two runs alone"));
+}

@@ -68,6 +68,9 @@ fn the_page_of_a_small_run() {
     | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
     | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
 
+    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok, tokens out of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
+
     </details>
 
     <details><summary>On how many prompts, and where most</summary>
@@ -184,6 +187,10 @@ fn the_page_of_an_interrupted_run_with_failures() {
     | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
     | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
     | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok of anthropic/claude: 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
+    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok, tokens out of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     (as there: </details>)
 

@@ -43,7 +43,7 @@ fn a_page_of_verdicts() {
 
     - **improved**: anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
     - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
     - The level of \`anthropic/claude\` rose by 12 % during the run.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words | detectable | would need |
@@ -129,7 +129,7 @@ fn a_screen_of_verdicts() {
     left out at this width: CI, n ref, in words
     cost of anthropic/claude: One prompt decides: without `long` it would be ok.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would. Providers gave other
-    shares of the answers than on the other side: see the routes.
+    shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
     Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
@@ -168,7 +168,7 @@ fn a_narrow_screen_of_verdicts() {
     cost of anthropic/claude: One prompt decides: without `long` it would be ok.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or
     repetitions would. Providers gave other shares of the answers than on the other
-    side: see the routes.
+    side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals.
@@ -206,7 +206,7 @@ fn verdicts_as_test_cases() {
           <failure type="regressed" message="anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.">anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.</failure>
         </testcase>
         <testcase classname="anthropic/claude" name="completed against openai/gpt-5-mini">
-          <skipped message="Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points."/>
+          <skipped message="Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points."/>
         </testcase>
         <testcase classname="anthropic/claude" name="limit ttft_p75">
           <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
@@ -255,7 +255,7 @@ fn a_job_summary_and_its_annotations() {
     **Against the reference openai/gpt-5-mini**
 
     - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
 
     <details><summary>Improved or ok: 1</summary>
 
@@ -311,7 +311,7 @@ fn verdicts_as_csv_and_json() {
     verdict: improved | regressed | inconclusive | ok
     meaning: answers first | is dearer | cannot tell | is not slower to the end by more than 20 %
     reasons:  |  | too_wide;route_shift |
-    explanation:  | One prompt decides: without `long` it would be ok. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: see the routes. A worsening by 6.5 points on top of the tolerance (2 points) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points. |
+    explanation:  | One prompt decides: without `long` it would be ok. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points. |
     detectable:  |  | 0.065 |
     needed:  |  | 24x10 |
     prompts_worse: 0 | 2 | 2 | 2
@@ -428,7 +428,7 @@ fn the_past_has_its_own_words() {
     anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
     anthropic/claude is slower to answer than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
     anthropic/claude is not slower to answer by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    Whether anthropic/claude is slower to answer cannot be told: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. A worsening by 31 % on top of the tolerance (5 %) would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 20 %.
+    Whether anthropic/claude is slower to answer cannot be told: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. A worsening by 31 %, the tolerance of 5 % included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 20 %.
     ");
 }
 
@@ -450,6 +450,7 @@ fn every_reason_is_a_sentence() {
         Reason::CacheHitsDiffer {
             reference,
             candidate,
+            apart: true,
         },
         Reason::RetriesDiffer {
             reference,
@@ -465,8 +466,8 @@ fn every_reason_is_a_sentence() {
         Reason::NoPast,
         Reason::Said("Something else.".to_owned()),
     ];
-    let lines =
-        reasons.map(|reason| wording::reason(Situation::Interleaved, Metric::Ttft, &reason));
+    let one = comparison(Metric::Ttft, Verdict::Inconclusive, 1.0, Interval::NONE);
+    let lines = reasons.map(|reason| wording::reason(Situation::Interleaved, &one, &reason));
     for line in &lines {
         assert!(
             line.ends_with('.') && line.starts_with(char::is_alphanumeric),
@@ -485,7 +486,7 @@ fn every_reason_is_a_sentence() {
     Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged as well.
     At the median over prompts it changed by 4.00 ms, less than the floor of 10.0 ms.
     The level moved during the run, which cannot be told from a change since the past.
-    Providers gave other shares of the answers than on the other side: see the routes.
+    Providers gave other shares of the answers than on the other side.
     This is the first flag: a second run, an hour or more later, decides.
     There is no past to compare with yet.
     Something else.

@@ -128,15 +128,17 @@ impl<'a> Finding<'a> {
             });
         }
         if let Some((reference, candidate)) = facts.cache_divides(metric) {
-            let apart = Reason::CacheHitsDiffer {
+            let parts = self.apart(part);
+            let reason = Reason::CacheHitsDiffer {
                 reference,
                 candidate,
+                apart: parts.is_some(),
             };
-            if let Some(parts) = self.apart(part) {
+            if let Some(parts) = parts {
                 self.parts = parts;
-                self.beside.push(apart);
+                self.beside.push(reason);
             } else {
-                self.withheld.push(apart);
+                self.withheld.push(reason);
             }
             return;
         }

@@ -4,9 +4,9 @@
 //! fewer prompts than there were.
 
 use crate::stats::interval::{Alpha, Interval};
-use crate::stats::size::{Aim, Noise, PilotPrompt, smallest_change_seen};
+use crate::stats::size::{self, Noise, PilotPrompt, smallest_change_seen};
 use crate::suite::{Bounds, Metric, Scale};
-use crate::verdict::judgement::{Needed, Procedure};
+use crate::verdict::judgement::{Aim, Needed, Procedure};
 
 use super::approach::procedure;
 use super::finding::{Compared, Question};
@@ -38,7 +38,7 @@ pub(in crate::verdict) fn detectable(
     }
 }
 
-/// What a run would need to find a worsening by the margin.
+/// What a run would need to find a worsening by the margin, or to bound one where all answers are alike.
 pub(in crate::verdict) fn needed(
     question: Question,
     compared: &Compared,
@@ -78,6 +78,7 @@ pub(in crate::verdict) fn needed(
     Some(Needed {
         prompts,
         repetitions,
+        aim: Aim::Find,
     })
 }
 
@@ -102,6 +103,7 @@ fn unanimous(
     Some(Needed {
         prompts: fewest(count, enough)?,
         repetitions,
+        aim: Aim::Bound,
     })
 }
 
@@ -112,7 +114,7 @@ fn by_noise(
     (prompts, repetitions): (u64, u64),
     alpha: Alpha,
 ) -> Option<Needed> {
-    let aim = Aim {
+    let aim = size::Aim {
         change: bounds.margin,
         tolerance: bounds.tolerance,
         alpha,
@@ -127,6 +129,7 @@ fn by_noise(
         return Some(Needed {
             prompts,
             repetitions,
+            aim: Aim::Find,
         });
     }
     let repetitions = repetitions.max(2);
@@ -137,6 +140,7 @@ fn by_noise(
     Some(Needed {
         prompts: fewest(prompts, enough)?,
         repetitions,
+        aim: Aim::Find,
     })
 }
 

@@ -149,6 +149,7 @@ impl Facts {
             reasons.push(Reason::CacheHitsDiffer {
                 reference,
                 candidate,
+                apart: false,
             });
         }
         if metric != Metric::Completed && self.routes_differ() {

@@ -7,7 +7,7 @@ use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence
 use crate::verdict::judgement::Procedure::{
     AlignedRanks, RateDifference, RatioOfMeans, TailShares,
 };
-use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, Verdict};
+use crate::verdict::judgement::{Aim, Comparison, Judgement, Procedure, Reason, Verdict};
 
 use super::*;
 
@@ -438,7 +438,10 @@ fn hits_of_a_cache_are_compared_with_hits() {
     let judgement = judged(&evidence);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Ok, "{ttft:#?}");
-    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    assert!(matches!(
+        ttft.reasons[..],
+        [Reason::CacheHitsDiffer { apart: true, .. }]
+    ));
     let effect = ttft.effect.unwrap();
     assert!((effect.estimate - 1.0).abs() < 0.05, "{effect:?}");
     // A side that never hits cannot be compared with one that mostly does.
@@ -449,7 +452,10 @@ fn hits_of_a_cache_are_compared_with_hits() {
     let judgement = judged(&never);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
-    assert!(matches!(ttft.reasons[..], [Reason::CacheHitsDiffer { .. }]));
+    assert!(matches!(
+        ttft.reasons[..],
+        [Reason::CacheHitsDiffer { apart: false, .. }]
+    ));
     // The bill is compared as it is, and the reason named.
     let cost = of(&judgement, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Ok);
@@ -502,7 +508,8 @@ fn one_prompt_that_decides_is_named() {
     );
     assert!(influence.decides);
     assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable.is_some());
-    assert!(cost.needed.unwrap().prompts > 20);
+    let needed = cost.needed.unwrap();
+    assert!(needed.prompts > 20 && needed.aim == Aim::Find, "{needed:?}");
 }
 
 #[test]
@@ -596,6 +603,8 @@ fn the_prompts_that_are_needed_for_completed_are_enough() {
         assert_eq!(few.verdict, Verdict::Inconclusive);
         let needed = few.needed.unwrap();
         assert_eq!(needed.repetitions, repetitions as u64);
+        // With more such answers the interval fits the margin; nobody reckoned with failures.
+        assert_eq!(needed.aim, Aim::Bound);
         let prompts = usize::try_from(needed.prompts).unwrap();
         assert!((20..400).contains(&(prompts * repetitions)), "{needed:?}");
         assert_eq!(completed(prompts, repetitions).verdict, Verdict::Ok);

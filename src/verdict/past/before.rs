@@ -168,6 +168,12 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, objections: &mut 
             before.tool, after.tool
         ));
     }
+    if after.started_at < before.started_at {
+        objections.notes.push(format!(
+            "{} is older than {}, which is named first: what was changed since is told the wrong way round.",
+            after.run, before.run
+        ));
+    }
     let (then, now) = (&before.conditions, &after.conditions);
     if then.endpoint != now.endpoint {
         let what = format!("the endpoint was {} and is {}", then.endpoint, now.endpoint);

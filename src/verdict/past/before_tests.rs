@@ -34,6 +34,14 @@ fn what_differs_is_refused_with_the_flag_that_allows_it() {
 }
 
 #[test]
+fn runs_named_the_wrong_way_round_are_told() {
+    // Whoever names the later run first reads every regression as an improvement.
+    let (earlier, later) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
+    assert_eq!(comparable(&earlier, &later, &[]).unwrap().notes, [""; 0]);
+    insta::assert_snapshot!(comparable(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: what was changed since is told the wrong way round.");
+}
+
+#[test]
 fn another_major_version_is_refused_whatever_is_named() {
     // Its figures may mean something else, and no flag changes that.
     let (mut before, after) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));

@@ -186,6 +186,7 @@ impl Subject<'_> {
         Some(Reason::CacheHitsDiffer {
             reference,
             candidate,
+            apart: false,
         })
     }
 }

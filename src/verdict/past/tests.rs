@@ -410,7 +410,11 @@ fn trends_show_levels_changes_and_the_floor() {
     assert_eq!((trend.points.len(), trend.left_out), (20, 0));
     assert_eq!(trend.changes.iter().map(|c| c.at).collect::<Vec<_>>(), [10]);
     assert!(trend.points[0].level > 400e6 && trend.points[0].level < 700e6);
-    assert!(trend.floor.is_some_and(|floor| floor > 0.05));
+    assert!(
+        trend
+            .floor
+            .is_some_and(|floor| floor.worsening > 0.05 && !floor.at_least)
+    );
     let completed = trends
         .iter()
         .find(|t| t.metric == Metric::Completed)
@@ -421,13 +425,12 @@ fn trends_show_levels_changes_and_the_floor() {
             .iter()
             .all(|p| (p.level - 1.0).abs() < 1e-12)
     );
-    // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power.
+    // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power. It holds nothing of the
+    // noise within a run, and so promises nothing.
     let single = super::trend(&History::resolve([line(0, 0.0)]), &strict());
-    assert!(
-        (single[0].floor.unwrap() - 0.172).abs() < 0.001,
-        "{:?}",
-        single[0].floor
-    );
+    let floor = single[0].floor.unwrap();
+    assert!((floor.worsening - 0.172).abs() < 0.001, "{floor:?}");
+    assert!(floor.at_least);
 }
 
 #[test]
@@ -440,7 +443,7 @@ fn the_floor_of_a_history_is_that_of_its_next_run() {
     );
     let today = run(30, &flat(20, 0.0));
     for gate in [Gate::default(), strict()] {
-        let floor = trend(&history, &gate)[0].floor.unwrap();
+        let floor = trend(&history, &gate)[0].floor.unwrap().worsening;
         let judgement = against_past(&today, &Past::of(&history, &today), &gate);
         let told = ttft(&judgement).detectable.unwrap();
         assert!((floor / told - 1.0).abs() < 0.1, "{floor} {told}");

@@ -26,11 +26,21 @@ pub struct Trend {
     /// Where the level changed; [`Change::at`] is a place in `points`, its shift a natural logarithm (of
     /// shares a difference).
     pub changes: Vec<Change>,
-    /// The smallest worsening that the next run would find with a chance of 80 %, by the tolerance and the error
-    /// rate that it would be judged by: 0.12 for 12 %. Absent of shares, and without an accepted run.
-    pub floor: Option<f64>,
+    /// What the next run would find, by the tolerance and the error rate that it would be judged by. Absent of
+    /// shares, and without an accepted run.
+    pub floor: Option<Floor>,
     /// Runs left out, because they lack the variant or too many of the newest one's prompts.
     pub left_out: usize,
+}
+
+/// The smallest worsening that a run would find.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    /// With a chance of 80 %, the tolerance included: 0.12 for 12 %.
+    pub worsening: f64,
+    /// Whether it is no more than a lower bound: a level does not tell how well it is known, two runs do by how
+    /// much their prompts disagree.
+    pub at_least: bool,
 }
 
 /// A run in a trend.
@@ -135,7 +145,7 @@ fn of_metric(
     })
 }
 
-type Points = (Vec<TrendPoint>, Vec<f64>, Option<f64>);
+type Points = (Vec<TrendPoint>, Vec<f64>, Option<Floor>);
 
 fn levels(
     history: &History,
@@ -173,7 +183,7 @@ fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
 }
 
 /// What the next run would find against the last accepted ones of the level.
-fn floor(accepted: &[&HistoryRun], asked: Asked<'_>, standard: Standard<'_>) -> Option<f64> {
+fn floor(accepted: &[&HistoryRun], asked: Asked<'_>, standard: Standard<'_>) -> Option<Floor> {
     let (runs, levels) = of_runs(accepted, asked, RUNS_MAX)?;
     let prior = Prior::default();
     let newest = levels.runs() - 1;
@@ -185,7 +195,10 @@ fn floor(accepted: &[&HistoryRun], asked: Asked<'_>, standard: Standard<'_>) -> 
     };
     let shift = smallest_shift(run_sd, 1.0, runs.len() as f64, standard.level(asked.metric));
     let tolerance = standard.gate.bounds_of(asked.metric).tolerance;
-    Some((tolerance.ln_1p() + shift).exp_m1())
+    Some(Floor {
+        worsening: (tolerance.ln_1p() + shift).exp_m1(),
+        at_least: newest == 0,
+    })
 }
 
 fn share(variant: &HistoryVariant, metric: Metric) -> Option<f64> {
