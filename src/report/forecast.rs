@@ -313,8 +313,13 @@ impl ForecastView<'_> {
         }
         if basis.unpriced > 0 {
             let unpriced = basis.unpriced;
+            let why = match basis.contradicting {
+                0 => String::new(),
+                all if all == unpriced => ": their token counts contradict each other".to_owned(),
+                some => format!(": the token counts of {some} contradict each other"),
+            };
             told.push(format!(
-                "{label}: {unpriced} answers without a cost are left out."
+                "{label}: {unpriced} answers without a cost are left out{why}."
             ));
         }
         if let Some(Ratio {
@@ -395,6 +400,7 @@ const fn word(why: Unknown) -> &'static str {
     match why {
         Unknown::NoAnswers => "no_answers",
         Unknown::NoCost => "no_cost",
+        Unknown::Contradicting => "contradicting_counts",
         Unknown::NoOtherPrice => "no_other_price",
     }
 }
@@ -405,6 +411,9 @@ const fn reason(why: Unknown) -> &'static str {
         Unknown::NoAnswers => "no forecast: no trial of a prompt of the mix was answered",
         Unknown::NoCost => {
             "no forecast: the run knew no price for it; give one with --price, or use --prices now"
+        }
+        Unknown::Contradicting => {
+            "no forecast: the token counts of its answers contradict each other"
         }
         Unknown::NoOtherPrice => {
             "no forecast: the list has no price for it or its answers have no token counts; give one with --price"

@@ -324,14 +324,24 @@ fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
     let (counts, money) = (&variant.figures.counts, &variant.figures.money);
     let priced = money.list.n.max(money.market.n);
     if priced < counts.answered {
-        let unknown = counts.answered - priced;
-        told.tell(
-            format!(
-                "the cost of {unknown} of {} answers is not known",
-                counts.answered
-            ),
-            Some("declare the model's price in bakeoff.toml"),
-        );
+        let (answered, unknown) = (counts.answered, counts.answered - priced);
+        let contradicting = money.contradicting.min(unknown);
+        if contradicting > 0 {
+            told.tell(
+                format!(
+                    "the cost of {contradicting} of {answered} answers is not known: their token counts contradict each \
+                     other"
+                ),
+                Some("no price mends that: the server tells more cached and written than prompt tokens"),
+            );
+        }
+        if unknown > contradicting {
+            let unpriced = unknown - contradicting;
+            told.tell(
+                format!("the cost of {unpriced} of {answered} answers is not known"),
+                Some("declare the model's price in bakeoff.toml"),
+            );
+        }
     }
     told.tell_pair(&money.list_and_billed, "was billed");
     told.tell_pair(&money.list_and_market, "is the gateway's own list price");

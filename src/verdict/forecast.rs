@@ -22,7 +22,7 @@ use crate::stats::rates::wilson;
 use crate::suite::{Suite, Variant};
 use crate::units::{ModelId, Usd};
 
-use answers::VariantAnswers;
+use answers::{Answer, VariantAnswers};
 
 /// Degrees of freedom of an interval that is told: those of three prompts of equal share.
 const FEWEST_DF: f64 = 2.0;
@@ -107,6 +107,8 @@ pub struct Basis {
     pub answers: u64,
     /// Answers to prompts of the mix whose cost is not known.
     pub unpriced: u64,
+    /// Of these: answers whose counts of tokens contradict each other.
+    pub contradicting: u64,
     /// Share of the mix, 0 to 1, of which there is no answer with a cost.
     pub missing_share: f64,
 }
@@ -133,6 +135,8 @@ pub enum Unknown {
     NoAnswers,
     /// There are answers, and none has a cost: the run knew no price.
     NoCost,
+    /// There are answers, and none has a cost: the counts of tokens of each contradict each other.
+    Contradicting,
     /// There are answers, and the other prices have none for this model or for its tokens.
     NoOtherPrice,
 }
@@ -248,10 +252,11 @@ impl Costs {
             let Some(share) = *share else { continue };
             all += share;
             costs.answered |= !answers.is_empty();
-            let of_answers: Vec<f64> = (answers.iter())
-                .filter_map(|answer| answer.cost(place, what_if))
-                .map(Usd::as_f64)
-                .collect();
+            let cost = |answer: &Answer| answer.cost(place, what_if);
+            let contradicts =
+                |answer: &&Answer| cost(answer).is_none() && answer.contradicts_itself();
+            costs.basis.contradicting += answers.iter().filter(contradicts).count() as u64;
+            let of_answers: Vec<f64> = (answers.iter()).filter_map(cost).map(Usd::as_f64).collect();
             costs.basis.answers += of_answers.len() as u64;
             costs.basis.unpriced += (answers.len() - of_answers.len()) as u64;
             if of_answers.is_empty() {
@@ -300,10 +305,10 @@ fn monthly(
     retries: &Retries,
     terms: &Terms,
 ) -> Result<Monthly, Unknown> {
-    let unknown = if costs.answered {
-        Unknown::NoCost
-    } else {
-        Unknown::NoAnswers
+    let unknown = match &costs.basis {
+        _ if !costs.answered => Unknown::NoAnswers,
+        basis if basis.contradicting == basis.unpriced => Unknown::Contradicting,
+        _ => Unknown::NoCost,
     };
     let mean = costs.mean(terms.mix_complete, |_| true).ok_or(unknown)?;
     let answer = if bounds(&mean, terms.mix_complete) {

@@ -115,13 +115,13 @@ struct VariantDocument<'a> {
     /// By the list prices of the run; absent where there is no forecast.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<MonthDocument>,
-    /// Why that is absent: `no_answers` or `no_cost`.
+    /// Why that is absent: `no_answers`, `no_cost` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'static str>,
     /// What would be, where that was asked for and is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if: Option<MonthDocument>,
-    /// Why that is absent: `no_answers` or `no_other_price`.
+    /// Why that is absent: `no_answers`, `no_other_price` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if_unknown: Option<&'static str>,
     /// Answers whose prompt can be cached, where a rate of hits was given.

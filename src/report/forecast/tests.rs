@@ -91,6 +91,29 @@ fn a_forecast_says_what_it_stands_on() {
 }
 
 #[test]
+fn contradicting_counts_are_the_reason_told() {
+    // No --price would help a model whose server tells more cached than prompt tokens.
+    let mut told = told();
+    let mut others = 0;
+    for sample in &mut told.samples {
+        others += u64::from(sample.variant == "b");
+        if sample.variant == "c" || sample.variant == "b" && others < 3 {
+            (sample.market_usd, sample.cost_usd) = (None, None);
+            if let Some(usage) = &mut sample.usage {
+                usage.cached_tokens = usage.prompt_tokens.map(|all| all + 1);
+            }
+        }
+    }
+    let shown = told.as_(None, |view| view.terminal(STYLE));
+    for said in [
+        "b: 2 answers without a cost are left out: their token counts contradict each other.",
+        "c: no forecast: the token counts of its answers contradict each other.",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+}
+
+#[test]
 fn what_a_mix_leaves_out_is_named() {
     // A mix of one prompt: points without intervals, and the range of the traffic in words.
     let mut told = told();

@@ -134,6 +134,11 @@ impl VariantAnswers {
 }
 
 impl Answer {
+    /// Whether its counts of tokens contradict each other, so that no prices make a cost of them.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        self.counts.is_some_and(|counts| counts.fresh().is_none())
+    }
+
     /// What it cost, or would cost a variant at this place of the suite; a negative cost is none.
     pub(super) fn cost(&self, place: usize, what_if: Option<&WhatIf>) -> Option<Usd> {
         let recorded = self.list.filter(|usd| *usd >= Usd::ZERO);
