@@ -233,7 +233,8 @@ fn fieller((a, b): (&Mean, &Mean), covariance: f64, alpha: Alpha) -> Option<Inte
     let root = (linear * linear - squared * constant).max(0.0).sqrt();
     let scale = b.estimate / a.estimate / squared;
     Some(Interval::new(
-        scale * (linear - root),
+        // Costs are never below 0, and so is no ratio of them.
+        (scale * (linear - root)).max(0.0),
         scale * (linear + root),
     ))
 }

@@ -61,6 +61,8 @@ pub struct VariantForecast {
     pub model: ModelId,
     /// Whether it is the one in use today.
     pub reference: bool,
+    /// Trials of the run, answered or not.
+    pub trials: u64,
     /// Attempts that were paid for beside answers.
     pub retries: Retries,
     /// By the list prices of the run.
@@ -94,8 +96,21 @@ pub struct Monthly {
 pub struct Ratio {
     /// `None` where the reference costs nothing.
     pub estimate: Option<f64>,
-    /// No ends where the reference's mean cannot be told from 0.
+    /// No ends for the reason that `unbounded` says.
     pub interval: Interval,
+    /// Why the interval has no ends; absent where it has.
+    pub unbounded: Option<Unbounded>,
+}
+
+/// Why a ratio has no bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbounded {
+    /// Both answered one prompt.
+    OnePrompt,
+    /// One of them answered a prompt only once, and repetitions are all that varies.
+    OneAnswer,
+    /// The reference's mean cannot be told from 0.
+    ReferenceNearZero,
 }
 
 /// What a figure stands on.
@@ -199,6 +214,7 @@ pub fn forecast(suite: &Suite, answers: &Answers, terms: &Terms) -> Forecast {
             label: variant.label.clone(),
             model: variant.model.clone(),
             reference: reference == Some(place),
+            trials: answers.variants[place].trials,
             retries,
             recorded: monthly(&recorded),
             what_if: changed.as_deref().map(|costs| {
@@ -345,18 +361,23 @@ fn bounds(mean: &CostMean, complete: bool) -> bool {
 /// The mean cost of an answer over the reference's, on the prompts that both answered.
 fn ratio_to(costs: &Costs, reference: &Costs, complete: bool) -> Option<Ratio> {
     let both = |at: usize| costs.prompt(at).is_some() && reference.prompt(at).is_some();
-    let found = if complete {
+    let (found, too_few) = if complete {
         let (a, b) = (reference.mean(true, both)?, costs.mean(true, both)?);
-        ratio_of_all(&a, &b, ALPHA)
+        let once = a.mean.standard_error.is_none() || b.mean.standard_error.is_none();
+        let too_few = once.then_some(Unbounded::OneAnswer);
+        (ratio_of_all(&a, &b, ALPHA), too_few)
     } else {
         let both = costs.prompts.iter().filter_map(|(share, at, costs)| {
             Some((*share, (mean(reference.prompt(*at)?), mean(costs))))
         });
         let (shares, pairs): (Vec<f64>, Vec<(f64, f64)>) = both.unzip();
-        ratio(&pairs, &Weights::new(&shares)?, ALPHA)?
+        let too_few = (pairs.len() < 2).then_some(Unbounded::OnePrompt);
+        (ratio(&pairs, &Weights::new(&shares)?, ALPHA)?, too_few)
     };
+    let near_zero = too_few.unwrap_or(Unbounded::ReferenceNearZero);
     Some(Ratio {
         estimate: found.estimate,
         interval: found.interval,
+        unbounded: (found.interval == Interval::NONE).then_some(near_zero),
     })
 }

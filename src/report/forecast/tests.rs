@@ -81,8 +81,8 @@ fn a_forecast_says_what_it_stands_on() {
     This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
     2.00M requests a month, a month of 365.25/12 days.
     Mix: the prompts of the run, by the weights of its suite.
-    Prompts with a cost: 4; answers of each model: 7 to 8.
-    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, without retries, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 1 of 16 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
     c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
@@ -135,7 +135,7 @@ fn what_a_mix_leaves_out_is_named() {
     This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
     1.00M to 3.00M requests a month, a month of 365.25/12 days: figures are of the middle, their intervals of the whole range.
     Mix of traffic.csv: 1 of 4 prompts; without a share, and left out: `greet`, `sum`, `hard`.
-    Prompts with a cost: 1; answers of each model: 2.
+    Prompts with a cost: 1; answers of each model with a forecast: 2.
     In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 2 % of requests are paid twice, as declared.
@@ -188,8 +188,8 @@ fn a_what_if_stands_beside_what_was_recorded() {
     This run was made on the simulator: its money is invented.
     2.00M requests a month, a month of 365.25/12 days.
     Mix: the prompts of the run, by the weights of its suite.
-    Prompts with a cost: 4; answers of each model: 7 to 8.
-    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. No ratios to the reference, a: it has no forecast.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     What if: the prices given for `c`; all others as recorded.
     What if 60 %: that share of the prompt tokens is read from the cache wherever a prompt has 1024 tokens or more and the model lists a price for it; the rest is paid as fresh input. What writing to a

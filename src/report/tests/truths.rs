@@ -377,6 +377,9 @@ fn counts_that_contradict_each_other_are_the_reason_told() {
         usage.cached_tokens = Some(5_000);
     }
     (samples[7].cost_usd, samples[7].market_usd) = (None, None);
+    for sample in &mut samples[6..] {
+        sample.usage.as_mut().unwrap().cached_tokens = None;
+    }
     let report = super::read(&run, &samples);
     let page = written(&report, Format::Markdown);
     for told in [

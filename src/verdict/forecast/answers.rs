@@ -48,6 +48,8 @@ pub struct Answers {
 pub(super) struct VariantAnswers {
     /// One list a prompt, in the order of the suite.
     pub(super) prompts: Vec<Vec<Answer>>,
+    /// Samples, whether answered or not.
+    pub(super) trials: u64,
     /// Answers, whether their cost is known or not.
     pub(super) answered: u64,
     /// Attempts that failed and may have been billed.
@@ -96,6 +98,7 @@ impl AnswersFold {
             return;
         };
         let variant = &mut self.answers.variants[variant];
+        variant.trials += 1;
         let answered = sample.outcome.answered();
         let failed = sample.attempts.iter().filter(|attempt| {
             !attempt.outcome.answered() && !attempt.outcome.costs_nothing(attempt.status)
