@@ -189,6 +189,10 @@ fn mistakes_are_told_with_their_place() {
             "did you mean `openai/gpt-5-mini`?",
         ),
         (
+            "--requests 2M/month --price openai/gpt-5-mini:input=1,output=2 --price openai/*:input=1,output=2",
+            "`openai/gpt-5-mini` has two prices, of `openai/gpt-5-mini` and of `openai/*`: give it one",
+        ),
+        (
             "--requests 2M/month --mix mix.csv",
             "mix.csv:2: column `prompt`: no prompt of the suite matches `capitl`; did you mean `capital`?\n\
              mix.csv:3: column `share`: `-1` is not a number above 0",

@@ -39,6 +39,9 @@ pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem
         measurement(&mut told, variant);
         answers(&mut told, variant);
         caches(&mut told, manifest.suite.cache_of(asked), variant);
+        if manifest.suite.writes_unread(asked) {
+            written_unread(&mut told, variant);
+        }
         costs(&mut told, variant);
     }
     all
@@ -317,6 +320,20 @@ fn caches(told: &mut Told<'_>, mode: CacheMode, variant: &VariantSummary) {
             Some("short prompts are not cached, and some models want marks (`caching`, `cache_control`)"),
         ),
         CacheMode::AsIs | CacheMode::Bust | CacheMode::Warm => {}
+    }
+}
+
+/// Marks for caches in which, these being busted, nobody finds anything.
+fn written_unread(told: &mut Told<'_>, variant: &VariantSummary) {
+    let written = variant.figures.tokens(TokenKind::CacheWrite);
+    let (wrote, n) = (written.n - written.zeros, written.n);
+    if wrote > 0 {
+        told.tell(
+            format!(
+                "wrote to a prompt cache what nobody reads, because the suite busts caches: {wrote} of {n} samples"
+            ),
+            Some("leave out the marks and `caching`, or `cache = \"bust\"`"),
+        );
     }
 }
 

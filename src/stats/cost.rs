@@ -284,6 +284,15 @@ mod tests {
     }
 
     #[test]
+    fn no_ratio_of_costs_is_below_0() {
+        // One dear prompt of three leaves the ratio open downwards: to 0, not beyond.
+        let pairs = [(1.0, 0.01), (1.0, 0.01), (1.0, 9.0)];
+        let found = ratio(&pairs, &Weights::equal(3), ALPHA).unwrap();
+        assert_eq!(found.interval.lower, Some(0.0));
+        assert!(found.interval.upper > found.estimate, "{found:?}");
+    }
+
+    #[test]
     fn what_is_no_cost_is_refused() {
         // A negative or missing cost would bend a mean unseen.
         for bad in [-1.0, f64::NAN, f64::INFINITY] {

@@ -219,6 +219,84 @@ fn a_ratio_without_bounds_is_said_to_have_none() {
     assert!(shown.contains(told), "{shown}");
 }
 
+/// Prices by the token, the same for input and output.
+fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
+    Pricing::By(crate::catalog::Prices::flat(crate::catalog::Rates {
+        input: Some(Usd(usd_per_token)),
+        output: Some(Usd(usd_per_token)),
+        cache_read: cache_read.map(Usd),
+        cache_write: None,
+    }))
+}
+
+#[test]
+fn what_warming_cost_is_told_beside_the_figures() {
+    // It was paid, and no figure has it: a month with warmed caches would look cheaper than it is.
+    let mut told = told();
+    told.manifest.suite.variants[1].cache = Some(crate::suite::CacheMode::Warm);
+    told.manifest.suite.variants[0].cache = Some(crate::suite::CacheMode::Warm);
+    told.manifest.warming.push(Warming {
+        variant: "b".to_owned(),
+        requests: 8,
+        unknown: 1,
+        spent_usd: Usd(4_000_000_000),
+    });
+    let (shown, json) = told.as_(None, |view| {
+        let mut json = Vec::new();
+        view.write_json(&mut json).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        (view.terminal(STYLE), json)
+    });
+    let warmed: Vec<&str> = (shown.lines())
+        .filter(|line| line.contains("warm"))
+        .collect();
+    insta::assert_snapshot!(warmed.join("\n"), @"
+    a: its caches were warmed by untimed requests, whose cost was not kept and is in no figure.
+    b: warming its caches cost $0.00400, $0.000500 a trial, beside these figures and in none of them (untimed requests: 8, the cost of 1 not known).
+    ");
+    assert_eq!(json["variants"][1]["warming_usd"], "0.004");
+}
+
+#[test]
+fn a_ratio_that_lacks_says_why() {
+    // A prompt that the reference answered once (the other answer was cut); one variant; a reference that costs nothing.
+    let mut once = told();
+    once.terms.mix_complete = true;
+    let shown = once.as_(None, |view| view.terminal(STYLE));
+    let said = "b: its ratio to the reference has no bounds: it or the reference answered a prompt only once";
+    assert!(shown.contains(said), "{shown}");
+
+    let mut alone = told();
+    alone.manifest.suite.variants.truncate(1);
+    let shown = alone.as_(None, |view| view.terminal(STYLE));
+    assert!(!shown.contains("vs reference"), "{shown}");
+
+    let mut free = told();
+    free.terms.what_if = Some(WhatIf {
+        pricing: vec![price(0, None), price(1_000, None), price(1_000, None)],
+        cache_hit_rate: Some(0.5),
+    });
+    let shown = free.as_(None, |view| view.terminal(STYLE));
+    for said in [
+        "No ratios to the reference, a: it costs nothing.",
+        "b: hits change nothing, because its price has no `cache_read`.",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    free.terms.what_if.as_mut().unwrap().pricing[1] = price(1_000, Some(100));
+    let shown = free.as_(None, |view| view.terminal(STYLE));
+    assert!(shown.contains("b: 0 of 8 answers have a prompt that can be cached."));
+}
+
+#[test]
+fn sums_have_no_dust() {
+    // 2139.843750000001 is what floats make of 2139.84375.
+    assert_eq!(money(2_139.843_750_000_001).plain(), "2139.84375");
+    assert_eq!(money(0.000_000_123_456_789_012_3).plain(), "0.000000123457");
+    assert_eq!(money(0.0).plain(), "0");
+    assert_eq!(money(f64::NAN), Figure::Absent);
+}
+
 #[test]
 fn every_form_has_the_same_numbers() {
     // A script that changes from CSV to JSON must not change its budget.
