@@ -84,7 +84,8 @@ fn variant<'d>(document: &'d Value, label: &str) -> &'d Value {
 #[test]
 fn a_month_is_the_sum_by_hand() {
     // Weights of the suite (1, 2, 1), and a mix (70 to 30): the point is the sum anybody can make of the
-    // samples, and the interval lies around it.
+    // samples. Three prompts of such weights bound no month of prompts like these; of these very prompts the
+    // interval lies around the point.
     let home = home().with("traffic.csv", "tag,requests\nshort,70\nlong,30\n");
     for (mix, shares) in [
         ("", [0.25, 0.5, 0.25]),
@@ -92,6 +93,7 @@ fn a_month_is_the_sum_by_hand() {
     ] {
         let arguments = format!("--requests 50k/day --retry-rate 2% {mix}");
         let document = json(&home, &arguments);
+        let complete = json(&home, &format!("{arguments} --mix-complete"));
         assert_eq!(document["simulated"], true);
         for label in ["openai/gpt-5-mini", "openai/gpt-4.1-nano"] {
             let prompts = ["capital", "sky", "sea"];
@@ -100,6 +102,9 @@ fn a_month_is_the_sum_by_hand() {
                 .sum();
             let month = &variant(&document, label)["recorded"];
             let by_hand = 50_000.0 * (365.25 / 12.0) * request * 1.02;
+            assert_near(usd(&month["month_usd"]), by_hand);
+            assert!(month.get("month_usd_lower").is_none());
+            let month = &variant(&complete, label)["recorded"];
             assert_near(usd(&month["month_usd"]), by_hand);
             assert!(usd(&month["month_usd_lower"]) < by_hand);
             assert!(usd(&month["month_usd_upper"]) > by_hand);
@@ -187,6 +192,10 @@ fn mistakes_are_told_with_their_place() {
         (
             "--requests 2M/month --price openai/gpt-5-maxi:input=1,output=2",
             "did you mean `openai/gpt-5-mini`?",
+        ),
+        (
+            "--requests 2M/month --price openai/gpt-5-mini:input=1,output=2 --price openai/*:input=1,output=2",
+            "`openai/gpt-5-mini` has two prices, of `openai/gpt-5-mini` and of `openai/*`: give it one",
         ),
         (
             "--requests 2M/month --mix mix.csv",

@@ -646,16 +646,23 @@ fn forecasts_have_the_documented_keys() {
     };
     let documented = documented("The forecast as JSON and CSV");
     let mut written = paths(&serde_json::from_str(&forecast("--json")).unwrap());
-    // No file of a mix was read, and every model has a price.
+    // No file of a mix was read, every model has a price, and no cache was warmed.
     written.insert("mix.file".to_owned());
-    written.extend(["variants[].unknown", "variants[].what_if_unknown"].map(str::to_owned));
+    written.extend(
+        [
+            "variants[].unknown",
+            "variants[].what_if_unknown",
+            "variants[].warming_usd",
+        ]
+        .map(str::to_owned),
+    );
     assert_same(documented.clone(), written, "the forecast");
     let last = |name: &String| name.rsplit('.').next().unwrap().to_owned();
     let words: Names = documented.iter().map(last).collect();
     let table = forecast("--csv");
     for column in table.lines().next().unwrap().split(',') {
         let plain = column.strip_prefix("what_if_").unwrap_or(column);
-        let plain = plain.strip_prefix("retry_").unwrap_or(plain);
+        let plain = plain.strip_prefix("retries_").unwrap_or(plain);
         assert!(words.contains(plain), "{column}");
     }
 }

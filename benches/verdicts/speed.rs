@@ -52,6 +52,7 @@ fn everything(count: usize, repetitions: usize) -> Evidence {
     Evidence {
         prompts: prompts(count),
         variants: variants.collect(),
+        sharing: Vec::new(),
         providers: vec!["azure".to_owned()],
     }
 }

@@ -241,6 +241,7 @@ pub(crate) fn run(
     Evidence {
         prompts: prompts(design.prompts),
         variants,
+        sharing: Vec::new(),
         providers: Vec::new(),
     }
 }

@@ -49,6 +49,16 @@ pub struct TokenCounts {
     pub completion: u64,
 }
 
+impl TokenCounts {
+    /// Prompt tokens that were neither read from the prompt cache nor written to it; `None` where the
+    /// counts contradict each other: more of these than prompt tokens.
+    pub fn fresh(&self) -> Option<u64> {
+        self.prompt
+            .checked_sub(self.cached)?
+            .checked_sub(self.cache_write)
+    }
+}
+
 impl Prices {
     /// The same rates for every request.
     pub fn flat(rates: Rates) -> Self {
@@ -100,10 +110,7 @@ impl Prices {
 /// charge, and it is never below a reading that charges only the tokens above the boundary, as
 /// long as rates ascend.
 pub fn cost(prices: &Prices, counts: &TokenCounts) -> Option<Usd> {
-    let fresh = counts
-        .prompt
-        .checked_sub(counts.cached)?
-        .checked_sub(counts.cache_write)?;
+    let fresh = counts.fresh()?;
     let rates = prices.rates(counts.prompt);
     let terms = [
         (fresh, rates.input),

@@ -144,8 +144,16 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
             (None, None) => Pricing::Unknown,
         })
         .collect();
+    let mut priced_by: Vec<Option<&OwnPrice>> = vec![None; pricing.len()];
     for price in &options.given {
         for place in variants_of(price, suite)? {
+            if let Some(before) = priced_by[place].replace(price) {
+                let label = &suite.variants[place].label;
+                return Err(Failure::usage(format!(
+                    "--price: `{label}` has two prices, of `{}` and of `{}`: give it one",
+                    before.model, price.model
+                )));
+            }
             pricing[place] = Pricing::By(flat(price));
         }
     }

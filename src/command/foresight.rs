@@ -210,6 +210,10 @@ fn sentence(caution: &Caution, date: &str) -> String {
                  of {window} (list of {date}); shorten it, or leave the model out"
             )
         }
+        Caution::WritesUnread { label } => format!(
+            "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what nobody \
+             reads; leave out the marks and `caching`, or `cache = \"bust\"`"
+        ),
         Caution::FewPrompts { prompts } => {
             let s = if *prompts == 1 { " is" } else { "s are" };
             format!(

@@ -58,6 +58,11 @@ pub enum Caution {
         /// How many prompts there are of which this is true.
         prompts: usize,
     },
+    /// Prompts are marked for caches in which nobody finds them again.
+    WritesUnread {
+        /// Of which variant.
+        label: String,
+    },
     /// No verdict can stand on so few prompts.
     FewPrompts {
         /// How many there are.
@@ -73,6 +78,10 @@ pub fn cautions(suite: &Suite, catalog: &Catalog) -> Vec<Caution> {
         all.push(Caution::FewPrompts { prompts });
     }
     for variant in &suite.variants {
+        if suite.writes_unread(variant) {
+            let label = variant.label.clone();
+            all.push(Caution::WritesUnread { label });
+        }
         let Some(model) = catalog.get(&variant.model) else {
             continue;
         };
@@ -178,7 +187,7 @@ fn thinking_room(suite: &Suite, prompt: &Prompt, variant: &Variant, model: &Mode
 mod tests {
     use super::*;
     use crate::plan::example;
-    use crate::suite::Variant;
+    use crate::suite::{CacheControl, CacheKind, CacheMode, Caching, Variant};
 
     /// Of a window of 10,000 tokens, with answers of at most 2,000; the first can think.
     const LIST: &str = r#"{"data": [
@@ -280,6 +289,27 @@ mod tests {
             prompts: 2,
         };
         assert_eq!(of(&suite), [told]);
+    }
+
+    #[test]
+    fn marks_beside_a_busted_cache_are_told() {
+        // Every trial pays for writing a prompt that no other one has.
+        let mut suite = suite("a/bare");
+        suite.cache = CacheMode::Bust;
+        assert_eq!(of(&suite), []);
+        let label = suite.variants[0].label.clone();
+        let told = Caution::WritesUnread { label };
+        suite.parameters.caching = Some(Caching::Auto);
+        assert_eq!(of(&suite), std::slice::from_ref(&told));
+        suite.parameters.caching = None;
+        let mark = CacheControl {
+            kind: CacheKind::Ephemeral,
+            ttl: None,
+        };
+        suite.prompts[3].messages[0].cache_control = Some(mark);
+        assert_eq!(of(&suite), [told]);
+        suite.variants[0].cache = Some(CacheMode::AsIs);
+        assert_eq!(of(&suite), []);
     }
 
     #[test]

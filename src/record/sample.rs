@@ -289,6 +289,12 @@ impl Usage {
             cache_write: self.cache_write_tokens.unwrap_or(0),
         })
     }
+
+    /// Whether more prompt tokens are told as read from a cache and written to it than there are: no list
+    /// price can be laid over such counts.
+    pub fn contradicts_itself(&self) -> bool {
+        self.counts().is_some_and(|counts| counts.fresh().is_none())
+    }
 }
 
 impl Sample {

@@ -152,10 +152,12 @@ fn sentence(variant: &VariantSummary) -> String {
         return format!("{label}: nothing was read from a cache{written}, n {told}.");
     }
     let Some(saving) = &caching.saving else {
-        return format!(
-            "{label}: what caching saved is not known: no answer has both its counts of tokens and a \
-             price in the run's records."
-        );
+        let why = if caching.contradicting == caching.told {
+            "the token counts of every answer contradict each other"
+        } else {
+            "no answer has both its counts of tokens and a price in the run's records"
+        };
+        return format!("{label}: what caching saved is not known: {why}.");
     };
     let saved = saving.saved();
     let verb = if saved < Usd::ZERO { "lost" } else { "saved" };

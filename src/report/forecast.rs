@@ -5,12 +5,13 @@
 
 use std::io;
 
-use crate::record::{Manifest, PriceSource};
+use crate::record::{Manifest, PriceSource, Warming};
 use crate::stats::interval::Interval;
 use crate::suite::OwnPrice;
 use crate::units::Usd;
 use crate::verdict::{
-    CACHED_FROM_TOKENS, Forecast, Monthly, Ratio, Retries, Terms, Unknown, VariantForecast,
+    CACHED_FROM_TOKENS, Forecast, Monthly, Pricing, Ratio, Retries, Terms, Unbounded, Unknown,
+    VariantForecast,
 };
 
 use super::csv;
@@ -99,7 +100,7 @@ impl ForecastView<'_> {
             "missing_share",
             basis.map_or(Figure::Absent, |basis| share(basis.missing_share)),
         );
-        row.put("retry_rate", retries_cell(&variant.retries, share));
+        row.put("retries_per_answer", retries_cell(&variant.retries));
         row.put_figure(
             "unknown",
             (variant.shown().err())
@@ -218,21 +219,65 @@ impl ForecastView<'_> {
         };
         let prompts = range(known.clone().map(|of| of.basis.prompts as u64).collect())?;
         let answers = range(known.map(|of| of.basis.answers).collect())?;
+        let of_whom = if self.forecast.variants.iter().all(|of| of.shown().is_ok()) {
+            "each model"
+        } else {
+            "each model with a forecast"
+        };
         Some(format!(
-            "Prompts with a cost: {prompts}; answers of each model: {answers}."
+            "Prompts with a cost: {prompts}; answers of {of_whom}: {answers}."
         ))
     }
 
     fn intervals(&self) -> String {
-        if self.terms.mix_complete {
+        let intervals = if self.terms.mix_complete {
             "In brackets: 95 % intervals for these very prompts, declared to be every kind of request; only \
-             repetitions vary. vs reference: the mean cost of an answer."
-                .to_owned()
+             repetitions vary."
         } else {
-            "In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on \
-             the prompts that both answered."
-                .to_owned()
+            "In brackets: 95 % intervals for prompts like these."
+        };
+        match self.ratios() {
+            Some(ratios) => format!("{intervals} {ratios}"),
+            None => intervals.to_owned(),
         }
+    }
+
+    /// What the ratios are of, or why there are none; nothing where the run has one variant.
+    fn ratios(&self) -> Option<String> {
+        let variants = &self.forecast.variants;
+        let known = || variants.iter().filter_map(|of| of.shown().ok());
+        let ratios: Vec<Ratio> = known().filter_map(|of| of.ratio).collect();
+        if ratios.iter().any(|ratio| ratio.estimate.is_some()) {
+            let mut rates = (variants.iter())
+                .filter(|of| of.shown().is_ok())
+                .map(|of| of.retries.rate);
+            let first = rates.next();
+            let without = if rates.any(|rate| Some(rate) != first) {
+                ", without retries"
+            } else {
+                ""
+            };
+            let on = if self.terms.mix_complete {
+                ""
+            } else {
+                ", on the prompts that both answered"
+            };
+            return Some(format!(
+                "vs reference: the mean cost of an answer{without}{on}."
+            ));
+        }
+        let reference = variants.iter().find(|of| of.reference)?;
+        let others = variants
+            .iter()
+            .any(|of| !of.reference && of.shown().is_ok());
+        let why = match reference.shown() {
+            _ if !others => return None,
+            Ok(_) if ratios.is_empty() => "no prompt was answered by it and by another",
+            Ok(_) => "it costs nothing",
+            Err(_) => "it has no forecast",
+        };
+        let label = &reference.label;
+        Some(format!("No ratios to the reference, {label}: {why}."))
     }
 
     fn prices(&self) -> Vec<String> {
@@ -313,29 +358,79 @@ impl ForecastView<'_> {
         }
         if basis.unpriced > 0 {
             let unpriced = basis.unpriced;
+            let why = match basis.contradicting {
+                0 => String::new(),
+                all if all == unpriced => ": their token counts contradict each other".to_owned(),
+                some => format!(": the token counts of {some} contradict each other"),
+            };
             told.push(format!(
-                "{label}: {unpriced} answers without a cost are left out."
+                "{label}: {unpriced} answers without a cost are left out{why}."
             ));
         }
-        if let Some(Ratio {
-            estimate: Some(_),
-            interval: Interval::NONE,
-        }) = monthly.ratio
+        if let Some(why) = monthly.ratio.and_then(|ratio| ratio.unbounded)
             && basis.prompts > 1
         {
+            let why = unbounded(why);
             told.push(format!(
-                "{label}: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean \
-                 cost from 0."
+                "{label}: its ratio to the reference has no bounds: {why}."
             ));
         }
-        let hits = self.terms.what_if.as_ref().and_then(|w| w.cache_hit_rate);
-        if hits.is_some() {
-            let (can, all) = (variant.cacheable, basis.answers);
-            told.push(format!(
-                "{label}: {can} of {all} answers have a prompt that can be cached."
-            ));
-        }
+        told.extend(self.hits(variant, basis.answers));
+        told.extend(self.warming(variant));
         told
+    }
+
+    /// How many answers of a variant cache hits change, where these are supposed.
+    fn hits(&self, variant: &VariantForecast, answers: u64) -> Option<String> {
+        let what_if = self.terms.what_if.as_ref()?;
+        what_if.cache_hit_rate?;
+        let (label, can) = (&variant.label, variant.cacheable);
+        let mut variants = self.manifest.suite.variants.iter();
+        let place = variants.position(|one| one.label == *label)?;
+        let unlisted = match what_if.pricing.get(place) {
+            Some(Pricing::By(prices)) => {
+                (prices.tiers().iter()).all(|tier| tier.rates.cache_read.is_none())
+            }
+            _ => false,
+        };
+        Some(if unlisted {
+            format!("{label}: hits change nothing, because its price has no `cache_read`.")
+        } else {
+            format!("{label}: {can} of {answers} answers have a prompt that can be cached.")
+        })
+    }
+
+    /// What was paid beside the samples to warm the caches of a variant, where that was kept.
+    fn warming_of(&self, variant: &VariantForecast) -> Option<&Warming> {
+        let mut kept = self.manifest.warming.iter();
+        kept.find(|one| one.variant == variant.label)
+    }
+
+    /// What warming the caches of a variant cost beside every figure.
+    fn warming(&self, variant: &VariantForecast) -> Option<String> {
+        let label = &variant.label;
+        let Some(warming) = self.warming_of(variant) else {
+            let mut warmed = self.manifest.suite.warmed_variants();
+            return warmed.any(|one| one.label == *label).then(|| {
+                format!("{label}: its caches were warmed by untimed requests, whose cost was not kept and is in no figure.")
+            });
+        };
+        let unknown = match warming.unknown {
+            0 => String::new(),
+            unknown => format!(", the cost of {unknown} not known"),
+        };
+        let each = if variant.trials > 0 {
+            let each = warming.spent_usd.as_f64() / variant.trials as f64;
+            format!(", {} a trial", Figure::from_usd(each).shown())
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "{label}: warming its caches cost {}{each}, beside these figures and in none of them (untimed requests: \
+             {}{unknown}).",
+            Figure::Money(warming.spent_usd).shown(),
+            warming.requests,
+        ))
     }
 
     fn no_interval(&self, prompts: usize) -> &'static str {
@@ -349,7 +444,7 @@ impl ForecastView<'_> {
 
 /// The figures of a month, under names that begin with `prefix`.
 fn put_monthly(row: &mut Row, prefix: &str, monthly: Option<&Monthly>) {
-    let usd = Figure::from_usd;
+    let usd = money;
     let cell = |value: Option<f64>, interval: Option<Interval>, times: f64| {
         let figure = value.map_or(Figure::Absent, |value| usd(value * times));
         let interval = interval.unwrap_or(Interval::NONE);
@@ -379,9 +474,10 @@ fn no_ratio() -> Cell {
     Cell::within(Figure::Absent, Interval::NONE, times)
 }
 
-fn retries_cell(retries: &Retries, share: impl Fn(f64) -> Figure) -> Cell {
+fn retries_cell(retries: &Retries) -> Cell {
     let (lower, upper) = retries.ends;
-    Cell::within(share(retries.rate), Interval::new(lower, upper), share)
+    let mean = |rate| Figure::from_option(Some(rate), Figure::Mean);
+    Cell::within(mean(retries.rate), Interval::new(lower, upper), mean)
 }
 
 /// `2 %`, `12.5 %`.
@@ -395,6 +491,7 @@ const fn word(why: Unknown) -> &'static str {
     match why {
         Unknown::NoAnswers => "no_answers",
         Unknown::NoCost => "no_cost",
+        Unknown::Contradicting => "contradicting_counts",
         Unknown::NoOtherPrice => "no_other_price",
     }
 }
@@ -406,16 +503,38 @@ const fn reason(why: Unknown) -> &'static str {
         Unknown::NoCost => {
             "no forecast: the run knew no price for it; give one with --price, or use --prices now"
         }
+        Unknown::Contradicting => {
+            "no forecast: the token counts of its answers contradict each other"
+        }
         Unknown::NoOtherPrice => {
             "no forecast: the list has no price for it or its answers have no token counts; give one with --price"
         }
     }
 }
 
-/// A sum of USD as documents hold it: exact to a pico-dollar.
+/// A sum of USD as documents hold it.
 fn stored(dollars: f64) -> Option<Usd> {
-    match Figure::from_usd(dollars) {
+    match money(dollars) {
         Figure::Money(usd) => Some(usd),
         _ => None,
+    }
+}
+
+/// A sum of USD with twelve significant figures: products of floats carry dust behind them.
+fn money(dollars: f64) -> Figure {
+    let rounded = format!("{dollars:.11e}").parse();
+    rounded.map_or(Figure::Absent, Figure::Money)
+}
+
+/// Why a ratio has no bounds, as a sentence without its stop.
+const fn unbounded(why: Unbounded) -> &'static str {
+    match why {
+        Unbounded::OnePrompt => "both answered only one prompt",
+        Unbounded::OneAnswer => {
+            "it or the reference answered a prompt only once, and repetitions are all that varies"
+        }
+        Unbounded::ReferenceNearZero => {
+            "these prompts cannot tell the reference's mean cost from 0"
+        }
     }
 }

@@ -230,9 +230,15 @@ fn hidden(name: &str, output: Output) -> Option<String> {
     if output.hidden == 0 {
         return None;
     }
-    let spent = match output.hidden_tokens {
-        0 => "how many tokens it took is not told".to_owned(),
-        tokens => format!("by the count of its server it took {tokens} output tokens"),
+    let spent = match (output.hidden_tokens, output.hidden_contradicting) {
+        (0, 0) => "how many tokens it took is not told".to_owned(),
+        (0, _) => "how many tokens it took is not known, because its server counts more reasoning than output tokens"
+            .to_owned(),
+        (tokens, 0) => format!("by the count of its server it took {tokens} output tokens"),
+        (tokens, some) => format!(
+            "by the count of its server it took {tokens} output tokens, without {some} answers of which it counts more \
+             reasoning than output tokens"
+        ),
     };
     Some(format!(
         "Hidden reasoning of {name}: in {} of {} answers it was hidden, summarised or encrypted; {spent}.",

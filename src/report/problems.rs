@@ -39,6 +39,9 @@ pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem
         measurement(&mut told, variant);
         answers(&mut told, variant);
         caches(&mut told, manifest.suite.cache_of(asked), variant);
+        if manifest.suite.writes_unread(asked) {
+            written_unread(&mut told, variant);
+        }
         costs(&mut told, variant);
     }
     all
@@ -320,18 +323,42 @@ fn caches(told: &mut Told<'_>, mode: CacheMode, variant: &VariantSummary) {
     }
 }
 
+/// Marks for caches in which, these being busted, nobody finds anything.
+fn written_unread(told: &mut Told<'_>, variant: &VariantSummary) {
+    let written = variant.figures.tokens(TokenKind::CacheWrite);
+    let (wrote, n) = (written.n - written.zeros, written.n);
+    if wrote > 0 {
+        told.tell(
+            format!(
+                "wrote to a prompt cache what nobody reads, because the suite busts caches: {wrote} of {n} samples"
+            ),
+            Some("leave out the marks and `caching`, or `cache = \"bust\"`"),
+        );
+    }
+}
+
 fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
     let (counts, money) = (&variant.figures.counts, &variant.figures.money);
     let priced = money.list.n.max(money.market.n);
     if priced < counts.answered {
-        let unknown = counts.answered - priced;
-        told.tell(
-            format!(
-                "the cost of {unknown} of {} answers is not known",
-                counts.answered
-            ),
-            Some("declare the model's price in bakeoff.toml"),
-        );
+        let (answered, unknown) = (counts.answered, counts.answered - priced);
+        let contradicting = money.contradicting.min(unknown);
+        if contradicting > 0 {
+            told.tell(
+                format!(
+                    "the cost of {contradicting} of {answered} answers is not known: their token counts contradict each \
+                     other"
+                ),
+                Some("no price mends that: the server tells more cached and written than prompt tokens"),
+            );
+        }
+        if unknown > contradicting {
+            let unpriced = unknown - contradicting;
+            told.tell(
+                format!("the cost of {unpriced} of {answered} answers is not known"),
+                Some("declare the model's price in bakeoff.toml"),
+            );
+        }
     }
     told.tell_pair(&money.list_and_billed, "was billed");
     told.tell_pair(&money.list_and_market, "is the gateway's own list price");

@@ -233,7 +233,8 @@ fn fieller((a, b): (&Mean, &Mean), covariance: f64, alpha: Alpha) -> Option<Inte
     let root = (linear * linear - squared * constant).max(0.0).sqrt();
     let scale = b.estimate / a.estimate / squared;
     Some(Interval::new(
-        scale * (linear - root),
+        // Costs are never below 0, and so is no ratio of them.
+        (scale * (linear - root)).max(0.0),
         scale * (linear + root),
     ))
 }
@@ -280,6 +281,15 @@ mod tests {
         let to_free = ratio(&[(1.0, 0.0), (2.0, 0.0)], &weights, ALPHA).unwrap();
         assert_eq!(to_free.estimate, Some(0.0));
         assert_eq!(to_free.interval, Interval::new(0.0, 0.0));
+    }
+
+    #[test]
+    fn no_ratio_of_costs_is_below_0() {
+        // One dear prompt of three leaves the ratio open downwards: to 0, not beyond.
+        let pairs = [(1.0, 0.01), (1.0, 0.01), (1.0, 9.0)];
+        let found = ratio(&pairs, &Weights::equal(3), ALPHA).unwrap();
+        assert_eq!(found.interval.lower, Some(0.0));
+        assert!(found.interval.upper > found.estimate, "{found:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Nanos};
 
-use super::model::{Parameters, Suite, Variant};
+use super::model::{Parameters, Prompt, Suite, Variant};
 use super::parse::{said, system_file, timeout};
 use super::problem::Code;
 use super::reader::{Table, Value};
@@ -176,6 +176,22 @@ impl Suite {
             || self.marks().next().is_some()
     }
 
+    /// Whether a variant asks for its prompts to be kept in a cache in which, its caches being busted, nobody
+    /// finds them: by marks, or by `caching = "auto"`. What is written is paid for all the same.
+    pub fn writes_unread(&self, variant: &Variant) -> bool {
+        let asks = |prompt: &Prompt| {
+            let caching = self.parameter_of(prompt, variant, |level| level.caching.as_ref());
+            let mark = |level: &Parameters| level.system_cache_control.is_some();
+            let of_system =
+                self.parameter_of(prompt, variant, |level| mark(level).then_some(level));
+            let mut messages = prompt.messages.iter();
+            caching == Some(&Caching::Auto)
+                || of_system.is_some() && self.opening_of(prompt, variant).next().is_some()
+                || messages.any(|message| message.cache_control.is_some())
+        };
+        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(asks)
+    }
+
     /// Variants whose caches are filled by requests of their own.
     pub fn warmed_variants(&self) -> impl Iterator<Item = &Variant> {
         let variants = self.variants.iter();
@@ -222,6 +238,18 @@ pub(super) fn cache_plan(value: &Value<'_>, sources: &Sources<'_>) -> Option<(Ca
         return None;
     }
     Some((value.word(&CacheMode::WORDS)?, Reuse::default()))
+}
+
+/// The mode of one variant: its word alone, because what is shared is shared by all.
+pub(super) fn cache_word(value: &Value<'_>) -> Option<CacheMode> {
+    if value.is_table() {
+        let help = "a variant says the mode alone; `within` and `prefix` stand in the `cache` at the top of the suite, \
+                    for all variants";
+        let wanted = "\"as-is\", \"bust\" or \"warm\"";
+        value.wrong(Code::WrongType, wanted, Some(help.to_owned()));
+        return None;
+    }
+    value.word(&CacheMode::WORDS)
 }
 
 fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reuse)> {

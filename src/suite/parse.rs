@@ -6,7 +6,7 @@
 use crate::units::{ModelId, Nanos};
 
 use super::base_url::{BaseUrl, is_url};
-use super::cache::{CacheMode, cache_plan, trust_in_nothing};
+use super::cache::{cache_plan, cache_word, trust_in_nothing};
 use super::dollars::dollars;
 use super::duration::parse_duration;
 use super::gate_table::gate;
@@ -266,7 +266,7 @@ fn variant_table<'a>(
         None => model.as_ref().map(ToString::to_string),
     };
     let cache_value = table.field("cache");
-    let cache = cache_value.and_then(|value| value.word(&CacheMode::WORDS));
+    let cache = cache_value.and_then(|value| cache_word(&value));
     let system = system(table, sources);
     let parameters = parameters_of(table);
     let variant = Variant {

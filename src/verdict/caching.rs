@@ -21,7 +21,9 @@ use super::tally::is_set_aside;
 pub struct Caching {
     /// Samples whose server told how many tokens it read from a cache.
     pub told: u64,
-    /// Of them: those that read any.
+    /// Of them: those whose counts of tokens contradict each other, and have no price.
+    pub contradicting: u64,
+    /// Of all told: those that read any.
     pub hits: u64,
     /// Hits over told samples, for prompts like these.
     pub hit_share: Option<Estimate>,
@@ -110,6 +112,7 @@ pub(super) struct CachingTally {
     prices: Option<Prices>,
     /// By the prompt's place in the suite.
     prompts: Vec<OfPrompt>,
+    contradicting: u64,
     prompt_tokens: u128,
     /// Of samples with a plausible count of prompt tokens.
     read_of_prompts: u128,
@@ -161,6 +164,7 @@ impl CachingTally {
         let of_prompt = &mut self.prompts[prompt];
         of_prompt.told += 1;
         of_prompt.hits += u32::from(read > 0);
+        self.contradicting += u64::from(usage.contradicts_itself());
         self.read += u128::from(read);
         if let Some(written) = usage.cache_write_tokens {
             *self.written.get_or_insert(0) += u128::from(written);
@@ -214,6 +218,7 @@ impl CachingTally {
         let share = self.read_of_prompts as f64 / self.prompt_tokens as f64;
         Some(Caching {
             told,
+            contradicting: self.contradicting,
             hits: self.prompts.iter().map(|one| u64::from(one.hits)).sum(),
             hit_share: self.hit_share(),
             read_share: (self.prompt_tokens > 0).then_some(share),

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub prompts: Vec<PromptKey>,
     /// In the order of the suite.
     pub variants: Vec<VariantEvidence>,
+    /// Labels of variants that can find in a prompt cache what another of them left there.
+    pub sharing: Vec<Vec<String>>,
     /// Names of providers, sorted; an [`Observation`] holds a place in this list.
     pub providers: Vec<String>,
 }
@@ -207,6 +209,9 @@ impl EvidenceFold {
             evidence: Evidence {
                 prompts,
                 variants,
+                sharing: (suite.shared_caches().into_iter())
+                    .map(|(_, labels)| labels.into_iter().map(str::to_owned).collect())
+                    .collect(),
                 providers: Vec::new(),
             },
         }

@@ -22,7 +22,7 @@ use crate::stats::rates::wilson;
 use crate::suite::{Suite, Variant};
 use crate::units::{ModelId, Usd};
 
-use answers::VariantAnswers;
+use answers::{Answer, VariantAnswers};
 
 /// Degrees of freedom of an interval that is told: those of three prompts of equal share.
 const FEWEST_DF: f64 = 2.0;
@@ -61,6 +61,8 @@ pub struct VariantForecast {
     pub model: ModelId,
     /// Whether it is the one in use today.
     pub reference: bool,
+    /// Trials of the run, answered or not.
+    pub trials: u64,
     /// Attempts that were paid for beside answers.
     pub retries: Retries,
     /// By the list prices of the run.
@@ -94,8 +96,21 @@ pub struct Monthly {
 pub struct Ratio {
     /// `None` where the reference costs nothing.
     pub estimate: Option<f64>,
-    /// No ends where the reference's mean cannot be told from 0.
+    /// No ends for the reason that `unbounded` says.
     pub interval: Interval,
+    /// Why the interval has no ends; absent where it has.
+    pub unbounded: Option<Unbounded>,
+}
+
+/// Why a ratio has no bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbounded {
+    /// Both answered one prompt.
+    OnePrompt,
+    /// One of them answered a prompt only once, and repetitions are all that varies.
+    OneAnswer,
+    /// The reference's mean cannot be told from 0.
+    ReferenceNearZero,
 }
 
 /// What a figure stands on.
@@ -107,6 +122,8 @@ pub struct Basis {
     pub answers: u64,
     /// Answers to prompts of the mix whose cost is not known.
     pub unpriced: u64,
+    /// Of these: answers whose counts of tokens contradict each other.
+    pub contradicting: u64,
     /// Share of the mix, 0 to 1, of which there is no answer with a cost.
     pub missing_share: f64,
 }
@@ -133,6 +150,8 @@ pub enum Unknown {
     NoAnswers,
     /// There are answers, and none has a cost: the run knew no price.
     NoCost,
+    /// There are answers, and none has a cost: the counts of tokens of each contradict each other.
+    Contradicting,
     /// There are answers, and the other prices have none for this model or for its tokens.
     NoOtherPrice,
 }
@@ -195,6 +214,7 @@ pub fn forecast(suite: &Suite, answers: &Answers, terms: &Terms) -> Forecast {
             label: variant.label.clone(),
             model: variant.model.clone(),
             reference: reference == Some(place),
+            trials: answers.variants[place].trials,
             retries,
             recorded: monthly(&recorded),
             what_if: changed.as_deref().map(|costs| {
@@ -248,10 +268,11 @@ impl Costs {
             let Some(share) = *share else { continue };
             all += share;
             costs.answered |= !answers.is_empty();
-            let of_answers: Vec<f64> = (answers.iter())
-                .filter_map(|answer| answer.cost(place, what_if))
-                .map(Usd::as_f64)
-                .collect();
+            let cost = |answer: &Answer| answer.cost(place, what_if);
+            let contradicts =
+                |answer: &&Answer| cost(answer).is_none() && answer.contradicts_itself();
+            costs.basis.contradicting += answers.iter().filter(contradicts).count() as u64;
+            let of_answers: Vec<f64> = (answers.iter()).filter_map(cost).map(Usd::as_f64).collect();
             costs.basis.answers += of_answers.len() as u64;
             costs.basis.unpriced += (answers.len() - of_answers.len()) as u64;
             if of_answers.is_empty() {
@@ -300,10 +321,10 @@ fn monthly(
     retries: &Retries,
     terms: &Terms,
 ) -> Result<Monthly, Unknown> {
-    let unknown = if costs.answered {
-        Unknown::NoCost
-    } else {
-        Unknown::NoAnswers
+    let unknown = match &costs.basis {
+        _ if !costs.answered => Unknown::NoAnswers,
+        basis if basis.contradicting == basis.unpriced => Unknown::Contradicting,
+        _ => Unknown::NoCost,
     };
     let mean = costs.mean(terms.mix_complete, |_| true).ok_or(unknown)?;
     let answer = if bounds(&mean, terms.mix_complete) {
@@ -340,18 +361,23 @@ fn bounds(mean: &CostMean, complete: bool) -> bool {
 /// The mean cost of an answer over the reference's, on the prompts that both answered.
 fn ratio_to(costs: &Costs, reference: &Costs, complete: bool) -> Option<Ratio> {
     let both = |at: usize| costs.prompt(at).is_some() && reference.prompt(at).is_some();
-    let found = if complete {
+    let (found, too_few) = if complete {
         let (a, b) = (reference.mean(true, both)?, costs.mean(true, both)?);
-        ratio_of_all(&a, &b, ALPHA)
+        let once = a.mean.standard_error.is_none() || b.mean.standard_error.is_none();
+        let too_few = once.then_some(Unbounded::OneAnswer);
+        (ratio_of_all(&a, &b, ALPHA), too_few)
     } else {
         let both = costs.prompts.iter().filter_map(|(share, at, costs)| {
             Some((*share, (mean(reference.prompt(*at)?), mean(costs))))
         });
         let (shares, pairs): (Vec<f64>, Vec<(f64, f64)>) = both.unzip();
-        ratio(&pairs, &Weights::new(&shares)?, ALPHA)?
+        let too_few = (pairs.len() < 2).then_some(Unbounded::OnePrompt);
+        (ratio(&pairs, &Weights::new(&shares)?, ALPHA)?, too_few)
     };
+    let near_zero = too_few.unwrap_or(Unbounded::ReferenceNearZero);
     Some(Ratio {
         estimate: found.estimate,
         interval: found.interval,
+        unbounded: (found.interval == Interval::NONE).then_some(near_zero),
     })
 }

@@ -35,7 +35,7 @@ pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
 pub use forecast::{
     Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
-    MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unknown,
+    MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unbounded, Unknown,
     VariantForecast, WhatIf, forecast,
 };
 pub use gate::{Passing, limits, passing};

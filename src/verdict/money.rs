@@ -51,6 +51,8 @@ pub struct Money {
     pub list_and_market: PairTotal,
     /// Samples billed nothing although they had a list price: own keys.
     pub free_of_charge: u64,
+    /// Answers without a list price because their counts of tokens contradict each other.
+    pub contradicting: u64,
 }
 
 impl Total {
@@ -102,6 +104,10 @@ impl Money {
         let surcharge = sample.surcharge_usd.unwrap_or(Usd::ZERO);
         let inference = sample.billed_usd.map(|billed| Usd(billed.0 - surcharge.0));
         let list_price = sample.market_usd.or(sample.cost_usd);
+        let contradicts = sample.usage.is_some_and(|usage| usage.contradicts_itself());
+        if sample.outcome.answered() && list_price.is_none() && contradicts {
+            self.contradicting += 1;
+        }
         let billed_nothing = inference == Some(Usd::ZERO);
         if billed_nothing && list_price.is_some_and(|price| price > Usd::ZERO) {
             self.free_of_charge += 1;
@@ -124,6 +130,7 @@ impl Money {
         self.list_and_billed.absorb(&other.list_and_billed);
         self.list_and_market.absorb(&other.list_and_market);
         self.free_of_charge += other.free_of_charge;
+        self.contradicting += other.contradicting;
     }
 }
 

@@ -75,8 +75,10 @@ pub struct Output {
     pub reasoning_tokens: u64,
     /// Answers whose reasoning was hidden, summarised or encrypted.
     pub hidden: u64,
-    /// Reasoning tokens of such answers, where they are told.
+    /// Reasoning tokens of such answers, where they are told and no more than the answer's output.
     pub hidden_tokens: u64,
+    /// Of such answers: those with more reasoning than output, whose counts say nothing.
+    pub hidden_contradicting: u64,
     /// Answers that the token limit ended: they would have been longer.
     pub cut: u64,
 }
@@ -112,7 +114,11 @@ impl Output {
         if observed.hidden_reasoning {
             self.hidden += 1;
             let tokens = observed.reasoning_tokens.unwrap_or(0);
-            self.hidden_tokens = self.hidden_tokens.saturating_add(tokens);
+            if observed.output_tokens.is_some_and(|all| tokens > all) {
+                self.hidden_contradicting += 1;
+            } else {
+                self.hidden_tokens = self.hidden_tokens.saturating_add(tokens);
+            }
         }
         let Some(tokens) = observed.output_tokens else {
             return;

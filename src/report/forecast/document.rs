@@ -112,16 +112,20 @@ struct VariantDocument<'a> {
     reference: bool,
     /// Attempts that are paid beside an answer.
     retries: RetriesDocument,
+    /// What warming its caches cost in the run, which no figure holds; absent where that was not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    warming_usd: Option<Usd>,
     /// By the list prices of the run; absent where there is no forecast.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<MonthDocument>,
-    /// Why that is absent: `no_answers` or `no_cost`.
+    /// Why that is absent: `no_answers`, `no_cost` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'static str>,
     /// What would be, where that was asked for and is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if: Option<MonthDocument>,
-    /// Why that is absent: `no_answers` or `no_other_price`.
+    /// Why that is absent: `no_answers`, `no_other_price` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if_unknown: Option<&'static str>,
     /// Answers whose prompt can be cached, where a rate of hits was given.
@@ -136,14 +140,14 @@ struct RetriesDocument {
     failed: u64,
     /// The same, and answers.
     of: u64,
-    /// Paid attempts beside an answer, a request.
-    rate: f64,
+    /// Paid attempts beside an answer, for each answer: above 1 where more fail than answer.
+    per_answer: f64,
     /// Its lower limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_lower: Option<f64>,
+    per_answer_lower: Option<f64>,
     /// Its upper limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_upper: Option<f64>,
+    per_answer_upper: Option<f64>,
     /// Whether it was given, and not measured.
     declared: bool,
 }
@@ -219,7 +223,10 @@ impl ForecastView<'_> {
             }),
             not_covered: NOT_COVERED,
             variants: (self.forecast.variants.iter())
-                .map(|of| variant(of, what_if.is_some_and(|w| w.cache_hit_rate.is_some())))
+                .map(|of| VariantDocument {
+                    warming_usd: self.warming_of(of).map(|warming| warming.spent_usd),
+                    ..variant(of, what_if.is_some_and(|w| w.cache_hit_rate.is_some()))
+                })
                 .collect(),
         }
     }
@@ -269,11 +276,12 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
         retries: RetriesDocument {
             failed,
             of: all,
-            rate,
-            rate_lower: finite(ends.0),
-            rate_upper: finite(ends.1),
+            per_answer: rate,
+            per_answer_lower: finite(ends.0),
+            per_answer_upper: finite(ends.1),
             declared,
         },
+        warming_usd: None,
         recorded: of.recorded.as_ref().ok().map(month),
         unknown: of.recorded.as_ref().err().map(|why| word(*why)),
         what_if: (of.what_if.as_ref()).and_then(|what_if| what_if.as_ref().ok().map(month)),
@@ -290,6 +298,7 @@ fn month(monthly: &Monthly) -> MonthDocument {
     let none = Ratio {
         estimate: None,
         interval: Interval::NONE,
+        unbounded: None,
     };
     let ratio = monthly.ratio.unwrap_or(none);
     MonthDocument {

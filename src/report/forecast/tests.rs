@@ -81,13 +81,36 @@ fn a_forecast_says_what_it_stands_on() {
     This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
     2.00M requests a month, a month of 365.25/12 days.
     Mix: the prompts of the run, by the weights of its suite.
-    Prompts with a cost: 4; answers of each model: 7 to 8.
-    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, without retries, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 1 of 16 attempts that may have been billed failed; each model pays for its own, and upper ends allow for as many as its number leaves possible (--retry-rate sets a rate).
     c: no forecast: the run knew no price for it; give one with --price, or use --prices now.
     Not covered: a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys.
     ");
+}
+
+#[test]
+fn contradicting_counts_are_the_reason_told() {
+    // No --price would help a model whose server tells more cached than prompt tokens.
+    let mut told = told();
+    let mut others = 0;
+    for sample in &mut told.samples {
+        others += u64::from(sample.variant == "b");
+        if sample.variant == "c" || sample.variant == "b" && others < 3 {
+            (sample.market_usd, sample.cost_usd) = (None, None);
+            if let Some(usage) = &mut sample.usage {
+                usage.cached_tokens = usage.prompt_tokens.map(|all| all + 1);
+            }
+        }
+    }
+    let shown = told.as_(None, |view| view.terminal(STYLE));
+    for said in [
+        "b: 2 answers without a cost are left out: their token counts contradict each other.",
+        "c: no forecast: the token counts of its answers contradict each other.",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
 }
 
 #[test]
@@ -112,7 +135,7 @@ fn what_a_mix_leaves_out_is_named() {
     This run is incomplete (its cap was reached): 23 of 24 trials have a sample.
     1.00M to 3.00M requests a month, a month of 365.25/12 days: figures are of the middle, their intervals of the whole range.
     Mix of traffic.csv: 1 of 4 prompts; without a share, and left out: `greet`, `sum`, `hard`.
-    Prompts with a cost: 1; answers of each model: 2.
+    Prompts with a cost: 1; answers of each model with a forecast: 2.
     In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     Retries: 2 % of requests are paid twice, as declared.
@@ -165,8 +188,8 @@ fn a_what_if_stands_beside_what_was_recorded() {
     This run was made on the simulator: its money is invented.
     2.00M requests a month, a month of 365.25/12 days.
     Mix: the prompts of the run, by the weights of its suite.
-    Prompts with a cost: 4; answers of each model: 7 to 8.
-    In brackets: 95 % intervals for prompts like these. vs reference: the mean cost of an answer, on the prompts that both answered.
+    Prompts with a cost: 4; answers of each model with a forecast: 7 to 8.
+    In brackets: 95 % intervals for prompts like these. No ratios to the reference, a: it has no forecast.
     Prices as of 2025-01-01: snapshot shipped with bakeoff.
     What if: the prices given for `c`; all others as recorded.
     What if 60 %: that share of the prompt tokens is read from the cache wherever a prompt has 1024 tokens or more and the model lists a price for it; the rest is paid as fresh input. What writing to a
@@ -194,6 +217,84 @@ fn a_ratio_without_bounds_is_said_to_have_none() {
     assert!(shown.contains("3.00x (?)"), "{shown}");
     let told = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
     assert!(shown.contains(told), "{shown}");
+}
+
+/// Prices by the token, the same for input and output.
+fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
+    Pricing::By(crate::catalog::Prices::flat(crate::catalog::Rates {
+        input: Some(Usd(usd_per_token)),
+        output: Some(Usd(usd_per_token)),
+        cache_read: cache_read.map(Usd),
+        cache_write: None,
+    }))
+}
+
+#[test]
+fn what_warming_cost_is_told_beside_the_figures() {
+    // It was paid, and no figure has it: a month with warmed caches would look cheaper than it is.
+    let mut told = told();
+    told.manifest.suite.variants[1].cache = Some(crate::suite::CacheMode::Warm);
+    told.manifest.suite.variants[0].cache = Some(crate::suite::CacheMode::Warm);
+    told.manifest.warming.push(Warming {
+        variant: "b".to_owned(),
+        requests: 8,
+        unknown: 1,
+        spent_usd: Usd(4_000_000_000),
+    });
+    let (shown, json) = told.as_(None, |view| {
+        let mut json = Vec::new();
+        view.write_json(&mut json).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        (view.terminal(STYLE), json)
+    });
+    let warmed: Vec<&str> = (shown.lines())
+        .filter(|line| line.contains("warm"))
+        .collect();
+    insta::assert_snapshot!(warmed.join("\n"), @"
+    a: its caches were warmed by untimed requests, whose cost was not kept and is in no figure.
+    b: warming its caches cost $0.00400, $0.000500 a trial, beside these figures and in none of them (untimed requests: 8, the cost of 1 not known).
+    ");
+    assert_eq!(json["variants"][1]["warming_usd"], "0.004");
+}
+
+#[test]
+fn a_ratio_that_lacks_says_why() {
+    // A prompt that the reference answered once (the other answer was cut); one variant; a reference that costs nothing.
+    let mut once = told();
+    once.terms.mix_complete = true;
+    let shown = once.as_(None, |view| view.terminal(STYLE));
+    let said = "b: its ratio to the reference has no bounds: it or the reference answered a prompt only once";
+    assert!(shown.contains(said), "{shown}");
+
+    let mut alone = told();
+    alone.manifest.suite.variants.truncate(1);
+    let shown = alone.as_(None, |view| view.terminal(STYLE));
+    assert!(!shown.contains("vs reference"), "{shown}");
+
+    let mut free = told();
+    free.terms.what_if = Some(WhatIf {
+        pricing: vec![price(0, None), price(1_000, None), price(1_000, None)],
+        cache_hit_rate: Some(0.5),
+    });
+    let shown = free.as_(None, |view| view.terminal(STYLE));
+    for said in [
+        "No ratios to the reference, a: it costs nothing.",
+        "b: hits change nothing, because its price has no `cache_read`.",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    free.terms.what_if.as_mut().unwrap().pricing[1] = price(1_000, Some(100));
+    let shown = free.as_(None, |view| view.terminal(STYLE));
+    assert!(shown.contains("b: 0 of 8 answers have a prompt that can be cached."));
+}
+
+#[test]
+fn sums_have_no_dust() {
+    // 2139.843750000001 is what floats make of 2139.84375.
+    assert_eq!(money(2_139.843_750_000_001).plain(), "2139.84375");
+    assert_eq!(money(0.000_000_123_456_789_012_3).plain(), "0.000000123457");
+    assert_eq!(money(0.0).plain(), "0");
+    assert_eq!(money(f64::NAN), Figure::Absent);
 }
 
 #[test]

@@ -66,6 +66,19 @@ fn hidden_reasoning_is_named() {
 }
 
 #[test]
+fn hidden_reasoning_above_the_output_is_not_believed() {
+    // Tokens that were never written would be called spent.
+    let with = |tokens, contradicting| {
+        let mut change = reasoning();
+        change.candidate_output.hidden_tokens = tokens;
+        change.candidate_output.hidden_contradicting = contradicting;
+        Outputs::new(&[change]).hidden.join("\n")
+    };
+    insta::assert_snapshot!(with(0, 180), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; how many tokens it took is not known, because its server counts more reasoning than output tokens.");
+    insta::assert_snapshot!(with(400, 20), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 400 output tokens, without 20 answers of which it counts more reasoning than output tokens.");
+}
+
+#[test]
 fn a_model_before_and_after() {
     // Shorter answers of another model behind the same label; what is within the noise is called so.
     let mut change = reasoning();

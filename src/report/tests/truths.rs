@@ -366,6 +366,32 @@ fn caches_that_spoil_a_comparison_are_told() {
 }
 
 #[test]
+fn counts_that_contradict_each_other_are_the_reason_told() {
+    // A price is not what is missing: 5,000 cached tokens of 2,000 have no cost by any.
+    let run = manifest(&["a/x"], &["p", "q"], 4);
+    let mut samples: Vec<Sample> = (0..8).map(|trial| answered(&run, trial, 400)).collect();
+    for sample in &mut samples[..6] {
+        (sample.cost_usd, sample.market_usd) = (None, None);
+        let usage = sample.usage.as_mut().unwrap();
+        usage.prompt_tokens = Some(2_000);
+        usage.cached_tokens = Some(5_000);
+    }
+    (samples[7].cost_usd, samples[7].market_usd) = (None, None);
+    for sample in &mut samples[6..] {
+        sample.usage.as_mut().unwrap().cached_tokens = None;
+    }
+    let report = super::read(&run, &samples);
+    let page = written(&report, Format::Markdown);
+    for told in [
+        "the cost of 6 of 8 answers is not known: their token counts contradict each other",
+        "the cost of 1 of 8 answers is not known",
+        "what caching saved is not known: the token counts of every answer contradict each other",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+}
+
+#[test]
 fn caching_is_told_where_it_plays_a_part() {
     // Not of runs without caches; of the variants that read something; of all where the suite asks for it,
     // also on the terminal. Hits and misses have a column each, and what nobody told has no figure.

@@ -72,21 +72,25 @@ fn bursts(variant: &VariantEvidence) -> Option<String> {
     })
 }
 
-/// One model in two variants of a slot shares its prompt cache, where there are hits.
+/// Variants that share a prompt cache, by what the suite says of caches, where there are hits.
 fn shared_caches(evidence: &Evidence) -> Vec<String> {
     let hits = |variant: &VariantEvidence| {
         let mut all = variant.prompts.iter().flatten();
         all.any(|one| one.cache_hit == Some(true))
     };
     let mut notes = Vec::new();
-    for (place, variant) in evidence.variants.iter().enumerate() {
-        for other in &evidence.variants[place + 1..] {
-            if variant.model == other.model && (hits(variant) || hits(other)) {
-                notes.push(format!(
-                    "{} and {} ask one model at the same moments and share its prompt cache, unless \
-                     `cache = \"bust\"` keeps one of them apart: a hit of one may be the other's doing.",
-                    variant.label, other.label
-                ));
+    for labels in &evidence.sharing {
+        let sharing = labels.iter().filter_map(|label| evidence.variant(label));
+        let sharing: Vec<&VariantEvidence> = sharing.collect();
+        for (place, variant) in sharing.iter().enumerate() {
+            for other in &sharing[place + 1..] {
+                if hits(variant) || hits(other) {
+                    notes.push(format!(
+                        "{} and {} ask one model at the same moments and share its prompt cache: a hit of one may be \
+                         the other's doing (`cache = \"bust\"` keeps them apart).",
+                        variant.label, other.label
+                    ));
+                }
             }
         }
     }

@@ -48,6 +48,8 @@ pub struct Answers {
 pub(super) struct VariantAnswers {
     /// One list a prompt, in the order of the suite.
     pub(super) prompts: Vec<Vec<Answer>>,
+    /// Samples, whether answered or not.
+    pub(super) trials: u64,
     /// Answers, whether their cost is known or not.
     pub(super) answered: u64,
     /// Attempts that failed and may have been billed.
@@ -96,6 +98,7 @@ impl AnswersFold {
             return;
         };
         let variant = &mut self.answers.variants[variant];
+        variant.trials += 1;
         let answered = sample.outcome.answered();
         let failed = sample.attempts.iter().filter(|attempt| {
             !attempt.outcome.answered() && !attempt.outcome.costs_nothing(attempt.status)
@@ -134,6 +137,11 @@ impl VariantAnswers {
 }
 
 impl Answer {
+    /// Whether its counts of tokens contradict each other, so that no prices make a cost of them.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        self.counts.is_some_and(|counts| counts.fresh().is_none())
+    }
+
     /// What it cost, or would cost a variant at this place of the suite; a negative cost is none.
     pub(super) fn cost(&self, place: usize, what_if: Option<&WhatIf>) -> Option<Usd> {
         let recorded = self.list.filter(|usd| *usd >= Usd::ZERO);

@@ -82,6 +82,8 @@ struct Reading<'s> {
     shares: Vec<Option<f64>>,
     /// The line that gave each prompt its share.
     lines: Vec<Option<usize>>,
+    /// Whether the first share was a percentage, and its line: all others are what it is.
+    percent: Option<(bool, usize)>,
     problems: Vec<MixProblem>,
 }
 
@@ -102,6 +104,7 @@ impl<'s> Reading<'s> {
             places: ids.map(|(at, prompt)| (prompt.id.as_str(), at)).collect(),
             shares: vec![None; suite.prompts.len()],
             lines: vec![None; suite.prompts.len()],
+            percent: None,
             problems: Vec::new(),
         }
     }
@@ -143,7 +146,8 @@ impl<'s> Reading<'s> {
             Ok(places) => places,
             Err(message) => return self.wrong(line, Some(columns.names), message),
         };
-        let share = match share(&cell(columns.shares)) {
+        let written = cell(columns.shares);
+        let share = match share(&written).and_then(|share| self.alike(share, &written, line)) {
             Ok(share) => share,
             Err(message) => return self.wrong(line, Some(columns.shares), message),
         };
@@ -161,6 +165,23 @@ impl<'s> Reading<'s> {
             self.lines[at] = Some(line);
             self.shares[at] = Some(share * (prompt.weight / all));
         }
+    }
+
+    /// The share itself, where it is written as the first one is: `30%` beside `0.7` is 0.3 to one reader
+    /// and 30 to another.
+    fn alike(&mut self, share: Share, written: &str, line: usize) -> Result<f64, String> {
+        let (percent, first) = *self.percent.get_or_insert((share.percent, line));
+        if percent == share.percent {
+            return Ok(share.number);
+        }
+        let (this, other) = if percent {
+            ("no percentage", "one")
+        } else {
+            ("a percentage", "none")
+        };
+        Err(format!(
+            "`{written}` is {this}, and the share of line {first} is {other}: write all of them alike"
+        ))
     }
 
     /// The prompts that a cell names, by place.
@@ -211,12 +232,25 @@ fn columns_of(row: &Row<'_>) -> Result<Columns, String> {
     })
 }
 
+/// A share as a cell has it.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// Above 0; of `30%` it is 0.3.
+    number: f64,
+    percent: bool,
+}
+
 /// A share: a number above 0, with a percent sign if somebody likes.
-fn share(text: &str) -> Result<f64, String> {
+fn share(text: &str) -> Result<Share, String> {
     let shown = text.escape_debug();
+    let percent = text.ends_with('%');
     let digits = text.strip_suffix('%').unwrap_or(text).trim_end();
     match digits.parse::<f64>() {
-        Ok(number) if number > 0.0 && number <= MOST => Ok(number),
+        // The smallest number there is has no hundredth.
+        Ok(number) if number / 100.0 > 0.0 && number <= MOST => Ok(Share {
+            number: if percent { number / 100.0 } else { number },
+            percent,
+        }),
         Ok(0.0) => Err("0 is no share: leave the row out".to_owned()),
         Ok(_) => Err(format!(
             "`{text}` is not a number above 0 and up to {MOST:e}"
@@ -285,8 +319,19 @@ mod tests {
         );
         assert_eq!(
             shares("prompt,share\r\n\"refund\",30%\r\n"),
-            [Some(30.0), None, None]
+            [Some(0.3), None, None]
         );
+    }
+
+    #[test]
+    fn percentages_and_numbers_do_not_mix() {
+        // `30%` beside `0.7` would have weighed 43 times as much, and no total would have shown it.
+        let text = "prompt,share\nrefund,30%\nparcel-late,0.6\nparcel-lost,10 %\n";
+        let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
+        insta::assert_snapshot!(error, @"mix.csv:3: column `share`: `0.6` is no percentage, and the share of line 2 is one: write all of them alike");
+        let text = "prompt,share\nrefund,0.7\nparcel-*,30%\n";
+        let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
+        insta::assert_snapshot!(error, @"mix.csv:3: column `share`: `30%` is a percentage, and the share of line 2 is none: write all of them alike");
     }
 
     #[test]

@@ -102,6 +102,7 @@ fn evidence(all: Vec<Vec<Vec<Observation>>>, weights: &[f64], weighted: bool) ->
                 prompts,
             })
             .collect(),
+        sharing: Vec::new(),
         providers: vec!["x".to_owned(), "y".to_owned(), "z".to_owned()],
     }
 }

@@ -93,6 +93,7 @@ pub(crate) fn run(
                 prompts: (0..prompts).map(|p| of_prompt(variant, p)).collect(),
             })
             .collect(),
+        sharing: Vec::new(),
         providers: vec!["azure".to_owned(), "bedrock".to_owned()],
     }
 }
@@ -573,7 +574,8 @@ fn the_course_of_a_run_is_told() {
             one
         }
     });
-    evidence.variants[1].model = evidence.variants[0].model.clone();
+    assert!(!(judged(&evidence).notes.iter()).any(|note| note.contains("prompt cache")));
+    evidence.sharing = vec![vec!["a".to_owned(), "b".to_owned()]];
     let judgement = judged(&evidence);
     let said = |text: &str| judgement.notes.iter().any(|note| note.contains(text));
     assert!(

@@ -41,6 +41,21 @@ fn near(value: f64, expected: f64) -> bool {
 }
 
 #[test]
+fn more_hidden_reasoning_than_output_is_no_count() {
+    // A server that tells 500 reasoning tokens of 50 output tokens tells nothing: the sum would exceed the bill.
+    let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
+    let samples = samples(&run, |sample, prompt| {
+        let reasoning = if prompt == 0 { 500 } else { 20 };
+        count(sample, 50, reasoning, 200);
+        sample.flags.push(Flag::HiddenReasoning);
+    });
+    let changes = outputs_within(&evidence(&run, &samples), "a/x");
+    let hidden = changes[0].candidate_output;
+    assert_eq!((hidden.hidden, hidden.hidden_contradicting), (16, 2));
+    assert_eq!(hidden.hidden_tokens, 14 * 20);
+}
+
+#[test]
 fn verbosity_and_reasoning_are_told_apart() {
     // Three times the tokens: the answer is as long as before, the rest is reasoning that nobody can read.
     let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
