@@ -65,6 +65,9 @@ fn folder() -> Home {
         .run();
     home.bakeoff("run suites/ci.toml --quiet --repetitions 2 --concurrency 20")
         .run();
+    // Two projects with runs of their own.
+    home.shell("mkdir a b && cp -R reports a/reports && cp -R reports b/reports")
+        .run();
     home
 }
 
