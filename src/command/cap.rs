@@ -3,7 +3,7 @@
 //! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
 //! aside. Invariant: under a cap nothing is sent before every request has a bound.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::units::Usd;
 
 use super::Failure;
 use super::job::{Job, Options};
+use super::printed::stderr;
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub(super) fn spent_today(options: &Options, simulated: bool) -> Result<Usd, Fai
                 "what its finished trials cost, for it had no cap"
             };
             writeln!(
-                io::stderr(),
+                stderr(),
                 "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${most} for it, \
                  {bound}"
             )?;

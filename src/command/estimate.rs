@@ -16,6 +16,7 @@ use crate::units::Usd;
 
 use super::catalogue::{Known, Wish};
 use super::job::{self, Asked, Job};
+use super::printed::{stderr, stdout};
 use super::{Failure, bounds, exit, offered, report};
 
 /// Expected cost above which a person is asked, where the project says nothing.
@@ -57,13 +58,13 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     if let Some(opened) = opened {
         notes.extend(offered::ask(&mut job, &opened, Wish::Fresh)?);
     }
-    let mut err = io::stderr();
+    let mut err = stderr();
     for note in notes {
         writeln!(err, "{note}")?;
     }
     let estimate = estimate(&job, &options.run.output);
     let view = view(&job, &estimate);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     match options.form {
         Form::Table => out.write_all(view.terminal(report::style()).as_bytes())?,
         Form::Csv => view.write_csv(&mut out)?,
@@ -77,14 +78,14 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 /// on. Returns what the manifest keeps; `None`: the person does not want the run.
 pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
     let estimate = estimate(job, &options.output);
-    let mut err = io::stderr();
+    let mut err = stderr();
     if !options.quiet {
         writeln!(err, "{}", noted(job, &estimate))?;
     }
     let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
     let asks = Asks {
         real: job.asked.profile.base_url.is_some(),
-        person: io::stdin().is_terminal() && err.is_terminal(),
+        person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
     };
     if let Some(cost) = asks.about(&estimate.total, limit) {

@@ -14,6 +14,7 @@ use crate::units::ModelId;
 
 use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
 use super::endpoint::{self, Opened};
+use super::printed::{stderr, stdout};
 use super::{Failure, exit, files, print_json, runtime};
 
 /// The longest that is waited for the providers of a model.
@@ -56,7 +57,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         Wish::Fresh
     };
     let listed = catalogue::list(&opened, wish)?;
-    let mut err = io::stderr();
+    let mut err = stderr();
     for note in &listed.notes {
         writeln!(err, "{note}")?;
     }
@@ -88,7 +89,7 @@ fn print_list(
         return Err(nothing_found(catalog, words));
     }
     sort.apply(&mut models);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let document = ModelsDocument::new(&opened.record.name, catalog, models);
         print_json(&mut out, &document)?;
@@ -113,14 +114,14 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
     let compiled_in = kept.is_none();
     if compiled_in {
         writeln!(
-            io::stderr(),
+            stderr(),
             "no earlier list of `{name}` was kept that differs: compared with the one compiled in"
         )?;
     }
     let before = kept.unwrap_or_else(Catalog::snapshot);
     let after = &listed.catalog;
     let diff = ListDiff::new(&before, after);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let document = ModelsDiffDocument::new(name, (&before, compiled_in), after, &diff);
         print_json(&mut out, &document)?;
@@ -173,7 +174,7 @@ fn show(
     } else {
         Err("the endpoint does not answer".to_owned())
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let name = &opened.record.name;
         let document = ModelShownDocument::new(name, catalog, model, offers.as_ref().ok());
@@ -184,7 +185,7 @@ fn show(
     match &offers {
         Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,
         Ok(_) => {}
-        Err(why) => writeln!(io::stderr(), "who serves it is not known: {why}")?,
+        Err(why) => writeln!(stderr(), "who serves it is not known: {why}")?,
     }
     Ok(exit::DONE)
 }

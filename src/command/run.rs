@@ -22,6 +22,7 @@ use super::job::{Asked, Job};
 pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
+use super::printed::{stderr, stdout};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
@@ -78,13 +79,13 @@ fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
 
 /// Says what is worth knowing before anything is sent.
 fn tell_before(lines: &[String]) -> io::Result<()> {
-    let mut err = io::stderr();
+    let mut err = stderr();
     lines.iter().try_for_each(|line| writeln!(err, "{line}"))
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
 fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     if json {
         print_json(&mut out, &asked.plan.document(&asked.suite))?;
     } else {
@@ -103,7 +104,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     let mut spending = Spending::default();
     let ending = session.carry_out(job, "verify", |event| {
         job.count(&event, &mut spending);
-        progress.update(&event, &mut io::stderr());
+        progress.update(&event, &mut stderr());
         if let Event::Finished(sample) = event {
             samples.push(*sample);
         }
@@ -116,7 +117,7 @@ fn verify(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure> 
     }
     let ending = ending?;
     samples.sort_by_key(|sample| sample.trial);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let incomplete = samples.iter().filter_map(|sample| {
         let Explanation { what, remedy } = job.explain(sample, opened)?;
         Some(Incomplete {
@@ -227,13 +228,13 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
             }
             (Event::Look { round }, Some(looking)) => {
                 let (flow, said) = looking.look(*round);
-                progress.say(&said, &mut io::stderr());
+                progress.say(&said, &mut stderr());
                 going_on = flow;
             }
             _ => {}
         }
         job.count(&event, &mut spending);
-        progress.update(&event, &mut io::stderr());
+        progress.update(&event, &mut stderr());
         Ok(going_on)
     });
     progress.end();
@@ -247,9 +248,9 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
-    remedies.tell(io::stderr());
+    remedies.tell(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
-        estimate::after(estimated, io::stderr());
+        estimate::after(estimated, stderr());
     }
     // What stopped the run is the first cause; what failed after it is its consequence.
     let ending = ending.map_err(|failure| kept(failure, &run))?;
@@ -345,9 +346,6 @@ fn close(
 
 /// A failure of our own, with what is left of the run: nothing that was paid for is lost.
 fn kept(failure: Failure, run: &Run) -> Failure {
-    if failure.code == exit::DONE {
-        return failure;
-    }
     let folder = run.folder().display();
     Failure {
         message: format!(
@@ -361,12 +359,12 @@ fn kept(failure: Failure, run: &Run) -> Failure {
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
     github::tell_job(&report.subject())?;
     if options.json {
-        return report::print(report, report::Format::Json, io::stdout().lock());
+        return report::print(report, report::Format::Json, stdout());
     }
     if options.aside {
-        report::show(report, io::stderr().lock())?;
+        report::show(report, stderr())?;
     } else {
-        report::show(report, io::stdout().lock())?;
+        report::show(report, stdout())?;
     }
     if options.quiet {
         return Ok(());

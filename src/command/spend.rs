@@ -3,7 +3,7 @@
 //! Owns which lines are summed. Must not know how sums are made. Invariant: nothing is sent but the question
 //! for the balance, where that is asked for.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::record::ledger;
 use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
 use jiff::{SignedDuration, Timestamp};
 
+use super::printed::{stderr, stdout};
 use super::{Failure, endpoint, exit, files, print_json, runtime};
 
 /// The longest that the question for the balance may take.
@@ -90,7 +91,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {
-            writeln!(io::stderr(), "warning: {name}: {problem}; it is in no sum")?;
+            writeln!(stderr(), "warning: {name}: {problem}; it is in no sum")?;
             unreadable += 1;
         }
         for line in ledger.lines {
@@ -112,7 +113,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         Some(name) => credits(options, name)?,
         None => None,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if options.json {
         let document = SpentDocument {
             version: VERSION,
@@ -175,10 +176,7 @@ fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     match read {
         Ok(credits) => Ok(Some(credits)),
         Err(why) => {
-            writeln!(
-                io::stderr(),
-                "note: `{name}` does not tell what is left: {why}"
-            )?;
+            writeln!(stderr(), "note: `{name}` does not tell what is left: {why}")?;
             Ok(None)
         }
     }
