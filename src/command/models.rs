@@ -66,6 +66,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "{unreadable} entries without a usable id are left out")?;
     }
     let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
+    // Own prices settle what is doubtful.
+    for doubt in priced().doubts() {
+        writeln!(err, "{doubt}")?;
+    }
     let json = options.json;
     match &options.what {
         What::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
