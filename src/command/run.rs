@@ -253,10 +253,10 @@ fn measure(job: &Job, opened: &Opened, options: &Options) -> Result<u8, Failure>
         estimate::after(estimated, stderr());
     }
     // What stopped the run is the first cause; what failed after it is its consequence.
-    let ending = ending.map_err(|failure| kept(failure, &run))?;
-    let found = told.map_err(|failure| kept(failure, &run))?;
-    amended.map_err(|failure| kept(failure, &run))?;
-    entered.map_err(|error| kept(error.into(), &run))?;
+    let ending = ending.map_err(|failure| kept(&failure, &run))?;
+    let found = told.map_err(|failure| kept(&failure, &run))?;
+    amended.map_err(|failure| kept(&failure, &run))?;
+    entered.map_err(|error| kept(&error.into(), &run))?;
     Ok(Outcome {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
@@ -345,14 +345,14 @@ fn close(
 }
 
 /// A failure of our own, with what is left of the run: nothing that was paid for is lost.
-fn kept(failure: Failure, run: &Run) -> Failure {
+fn kept(failure: &Failure, run: &Run) -> Failure {
     let folder = run.folder().display();
     Failure {
         message: format!(
             "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
              `bakeoff report {folder}` makes the reports"
         ),
-        ..failure
+        code: failure.code,
     }
 }
 

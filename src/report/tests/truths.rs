@@ -26,6 +26,7 @@ fn a_run_without_samples_has_every_report() {
 fn a_run_that_is_not_complete_is_an_error_of_the_test_report() {
     // A CI server that reads `junit.xml` alone must not show as passed what ended with exit code 4 or 130.
     let (mut run, samples) = failing_run();
+    run.planned_trials = samples.len() as u64;
     let mut junit = |status| {
         run.status = status;
         written(&read(&run, &samples), Format::Junit)
