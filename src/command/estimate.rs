@@ -137,9 +137,12 @@ impl Asks {
 }
 
 fn question(cost: Usd, limit: Usd) -> String {
+    let dollars = cost.as_f64();
+    // To the cent, or to two digits below a dime: a question about $0.00 asks nothing.
+    let decimals = (2..=12).find(|&decimals| dollars >= 0.1_f64.powi(decimals - 1));
+    let decimals = usize::try_from(decimals.unwrap_or(12)).unwrap_or(12);
     format!(
-        "this run may well cost ${:.2}, and `confirm_above` is ${limit}: go on? [y/N] ",
-        cost.as_f64()
+        "this run may well cost ${dollars:.decimals$}, and `confirm_above` is ${limit}: go on? [y/N] "
     )
 }
 
@@ -281,6 +284,22 @@ mod tests {
             },
         ] {
             assert_eq!(nobody.about(&dear, limit), None, "{nobody:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_names_a_cost_that_can_be_compared() {
+        // A limit below a cent is asked about in its own order of magnitude, not as one or no cent.
+        for (pico, told) in [
+            (7_320_000_000, "$0.0073,"),
+            (12_340_000_000, "$0.012,"),
+            (99_900_000_000, "$0.100,"),
+            (123_400_000_000, "$0.12,"),
+            (12_345_600_000_000, "$12.35,"),
+            (3, "$0.000000000003,"),
+        ] {
+            let question = question(Usd(pico), Usd(1));
+            assert!(question.contains(told), "{told} {question}");
         }
     }
 
