@@ -112,6 +112,16 @@ struct WireHeader {
     date: String,
 }
 
+/// What stands in a source's words before the number of own prices.
+const OWN_PRICES: &str = "; own prices of ";
+
+impl Source {
+    /// Whether the user declared some of the prices.
+    pub fn has_own_prices(&self) -> bool {
+        self.words.contains(OWN_PRICES)
+    }
+}
+
 impl Catalog {
     /// The list that is compiled into the program.
     pub fn snapshot() -> Self {
@@ -179,7 +189,7 @@ impl Catalog {
         let digested = format!("{}\n{}", self.source.digest, declared.join("\n"));
         let models = counted(own.len(), "model");
         self.source = Source {
-            words: format!("{}; own prices of {models}", self.source.words),
+            words: format!("{}{OWN_PRICES}{models}", self.source.words),
             digest: digest(digested.as_bytes()),
             ..self.source
         };

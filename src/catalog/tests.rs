@@ -397,6 +397,7 @@ fn own_prices_win_and_are_told() {
     let model = catalog.get(&id("openai/gpt-4.1")).unwrap();
     assert_eq!(model.context_window, Some(1_047_576), "other facts stay");
     assert!(catalog.source().words.ends_with("; own prices of 2 models"));
+    assert!(catalog.source().has_own_prices() && !Catalog::snapshot().source().has_own_prices());
     assert_ne!(catalog.source().digest, listed.source().digest);
     assert_eq!(Catalog::snapshot().with_own_prices(&[]), listed);
 }
