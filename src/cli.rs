@@ -384,6 +384,18 @@ pub fn main() -> u8 {
     command::execute(verb(Cli::parse().verb))
 }
 
+/// What of models is looked up. Behind an option the parser takes a verb for words to search: the word is
+/// the same, and so is what it means.
+fn looked_up(verb: Option<ModelsVerb>, query: Vec<String>, sort: SortArg) -> command::models::What {
+    let words: Vec<&str> = query.iter().map(String::as_str).collect();
+    match (verb, words.as_slice()) {
+        (Some(ModelsVerb::Show { id }), _) => command::models::What::Show(id),
+        (Some(ModelsVerb::Diff), _) | (None, ["diff"]) => command::models::What::Diff,
+        (None, ["show", id]) => command::models::What::Show((*id).to_owned()),
+        (None, _) => command::models::What::List(query, sort.into()),
+    }
+}
+
 fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
@@ -424,11 +436,7 @@ fn verb(args: VerbArgs) -> Verb {
             folder,
         }),
         VerbArgs::Models(args) => Verb::Models(command::models::Options {
-            what: match args.verb {
-                Some(ModelsVerb::Show { id }) => command::models::What::Show(id),
-                Some(ModelsVerb::Diff) => command::models::What::Diff,
-                None => command::models::What::List(args.query, args.sort.into()),
-            },
+            what: looked_up(args.verb, args.query, args.sort),
             endpoint: args.endpoint,
             project: args.project,
             refresh: args.refresh,

@@ -238,6 +238,7 @@ fn manifest(status: Status) -> Manifest {
             digest: "d".to_owned(),
             models: vec![ModelPrices {
                 model: "m".parse().unwrap(),
+                own: true,
                 tiers: vec![PriceTier {
                     from_prompt_tokens: 0,
                     input_usd: Some(Usd(1)),

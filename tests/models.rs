@@ -275,6 +275,38 @@ fn a_run_counts_with_the_kept_list() {
 }
 
 #[test]
+fn a_damaged_list_is_told_where_another_takes_its_place() {
+    // Prices of another list than the one that was kept must not come in without a word.
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = simulator();
+    project(folder.path(), &simulator.base_url());
+    fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
+    let list = ["run", "suite.toml", "--endpoint", "here", "--list"];
+    assert!(!err(&bakeoff(folder.path(), &list)).contains("cannot be read"));
+    done(&bakeoff(folder.path(), &["models", "--endpoint", "here"]));
+    fs::write(kept(folder.path()), "{").unwrap();
+    let output = bakeoff(folder.path(), &list);
+    done(&output);
+    let told = err(&output);
+    assert!(
+        told.contains("the list of models that was kept of http://"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_verb_behind_an_option_is_a_verb() {
+    // `models --endpoint X diff` must not search for a model that is called diff.
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = simulator();
+    let url = simulator.base_url();
+    let output = bakeoff(folder.path(), &["models", "--endpoint", &url, "diff"]);
+    assert!(done(&output).starts_with("Models of `"));
+    let show = ["models", "--endpoint", &url, "show", "openai/gpt-5-mini"];
+    assert!(done(&bakeoff(folder.path(), &show)).starts_with("openai/gpt-5-mini\n"));
+}
+
+#[test]
 fn a_run_without_a_list_asks_once() {
     // The first run at an endpoint fetches its list and keeps it for the next; `--list` never asks.
     let folder = tempfile::tempdir().unwrap();

@@ -348,6 +348,10 @@ fn the_models_of_one_run_are_compared() {
         .says("a/other")
         .says("regressed")
         .run();
+    // Also where the reader leaves before the end, as `grep -q` does.
+    let compare = || home.bakeoff(&format!("compare {LATEST}")).exits(1);
+    compare().begin_unread().end();
+    compare().run_unheard();
     for (format, expected) in [
         ("markdown", "| a/other |"),
         ("csv", "a/other,"),

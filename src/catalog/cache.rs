@@ -63,6 +63,11 @@ impl Cache {
         self.read(base_url, Place::Newest)
     }
 
+    /// Whether there is a file for the newest list of the endpoint at `base_url`, be it one that can be read or not.
+    pub fn holds(&self, base_url: &str) -> bool {
+        self.path(base_url, Place::Newest).exists()
+    }
+
     /// The last list before the newest that differed from it; `None` where none was kept.
     pub fn before(&self, base_url: &str) -> Option<Cached> {
         self.read(base_url, Place::Before)
@@ -153,7 +158,7 @@ mod tests {
         fn lists_come_back(list in "\\PC{0,200}", url in "https://[a-z]{1,9}/v1") {
             let folder = tempfile::tempdir().unwrap();
             let cache = Cache::new(folder.path().join("a/b"));
-            prop_assert_eq!(cache.get(&url), None);
+            prop_assert!(cache.get(&url).is_none() && !cache.holds(&url));
             cache.put(&url, &cached("older"), |_| true).unwrap();
             prop_assert_eq!(cache.before(&url), None);
             cache.put(&url, &cached(&list), |older| older.list != list).unwrap();
@@ -196,6 +201,8 @@ mod tests {
             assert_ne!(damaged, whole);
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.get(URL), None);
+            // Whoever falls back to another list can say that this one is damaged.
+            assert!(cache.holds(URL));
             cache.put(URL, &cached("{}"), |_| true).unwrap();
             assert_eq!(cache.get(URL), Some(cached("{}")));
         }

@@ -19,7 +19,8 @@ mod search;
 mod table;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -65,6 +66,7 @@ pub struct Catalog {
     models: BTreeMap<ModelId, Model>,
     source: Source,
     unreadable_entries: usize,
+    listed_twice: BTreeSet<ModelId>,
 }
 
 /// Where a list came from.
@@ -110,6 +112,16 @@ struct WireHeader {
     date: String,
 }
 
+/// What stands in a source's words before the number of own prices.
+const OWN_PRICES: &str = "; own prices of ";
+
+impl Source {
+    /// Whether the user declared some of the prices.
+    pub fn has_own_prices(&self) -> bool {
+        self.words.contains(OWN_PRICES)
+    }
+}
+
 impl Catalog {
     /// The list that is compiled into the program.
     pub fn snapshot() -> Self {
@@ -121,7 +133,7 @@ impl Catalog {
     }
 
     /// Reads the answer of `GET /v1/models`. `words` and `date` (`YYYY-MM-DD`) say where and when
-    /// it was obtained. Of two entries with one id the first counts.
+    /// it was obtained. Of two entries with one id the first counts; see [`Catalog::doubts`].
     ///
     /// # Errors
     /// Where the bytes are no such list, or too many.
@@ -136,14 +148,21 @@ impl Catalog {
         }
         let mut models = BTreeMap::new();
         let mut unreadable_entries = 0;
+        let mut listed_twice = BTreeSet::new();
         for entry in entries {
             let checked = serde_json::from_str::<WireModel<'_>>(entry.get())
                 .ok()
                 .and_then(WireModel::checked);
             match checked {
-                Some(model) => {
-                    models.entry(model.id.clone()).or_insert(model);
-                }
+                Some(model) => match models.entry(model.id.clone()) {
+                    Entry::Vacant(place) => {
+                        place.insert(model);
+                    }
+                    Entry::Occupied(first) if first.get().has_prices_of(&model) => {}
+                    Entry::Occupied(_) => {
+                        listed_twice.insert(model.id);
+                    }
+                },
                 None => unreadable_entries += 1,
             }
         }
@@ -155,6 +174,7 @@ impl Catalog {
                 digest: digest(list.as_bytes()),
             },
             unreadable_entries,
+            listed_twice,
         })
     }
 
@@ -169,7 +189,7 @@ impl Catalog {
         let digested = format!("{}\n{}", self.source.digest, declared.join("\n"));
         let models = counted(own.len(), "model");
         self.source = Source {
-            words: format!("{}; own prices of {models}", self.source.words),
+            words: format!("{}{OWN_PRICES}{models}", self.source.words),
             digest: digest(digested.as_bytes()),
             ..self.source
         };
@@ -187,6 +207,7 @@ impl Catalog {
             model.prices = Some(Prices::flat(rates));
             model.regional.clear();
             model.other_prices.clear();
+            self.listed_twice.remove(&price.model);
         }
         self
     }
@@ -258,6 +279,26 @@ impl Catalog {
     /// Where the list came from.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What of the prices is not to be relied on, a sentence each: ids that are listed twice with other
+    /// prices, and models whose prices cannot be believed.
+    pub fn doubts(&self) -> Vec<String> {
+        let twice = self.listed_twice.iter();
+        let twice = twice.map(|id| {
+            format!("`{id}` is listed twice with other prices: the first ones count; `prices` in bakeoff.toml \
+                     declare what holds")
+        });
+        let unbelieved = self.models.values().filter(|m| m.has_unbelieved_price());
+        let unbelieved: Vec<&ModelId> = unbelieved.map(|model| &model.id).collect();
+        let unbelieved = unbelieved.first().map(|first| {
+            format!(
+                "prices of {} cannot be believed, and none of theirs is used: `bakeoff models show {first}` \
+                 tells why",
+                counted(unbelieved.len(), "model")
+            )
+        });
+        twice.chain(unbelieved).collect()
     }
 
     /// Entries that were left out because they have no usable id.

@@ -43,8 +43,8 @@ pub struct Model {
     /// Prices per token of regions, where the list has them. A cost by tokens leaves them out, a bound
     /// does not.
     pub regional: Vec<Prices>,
-    /// Further prices (per image, per search, by region, ...), which a cost by tokens leaves out; by
-    /// name.
+    /// Further prices (per image, per search, by region, ...), which a cost by tokens leaves out, and
+    /// those per token that cannot be believed; by name.
     pub other_prices: Vec<OtherPrice>,
     /// When its maker released it, UTC.
     pub released: Option<Date>,
@@ -223,6 +223,18 @@ impl Model {
             return Treatment::Bounded;
         }
         price.treatment(self.prices.as_ref(), self.makes_images())
+    }
+
+    /// Whether it costs what `other` costs.
+    pub(super) fn has_prices_of(&self, other: &Self) -> bool {
+        (&self.prices, &self.regional, &self.other_prices)
+            == (&other.prices, &other.regional, &other.other_prices)
+    }
+
+    /// Whether its list has a price per token that cannot be believed; then it has no prices.
+    pub fn has_unbelieved_price(&self) -> bool {
+        let mut prices = self.other_prices.iter();
+        prices.any(|price| self.treatment(price) == Treatment::Unbelieved)
     }
 
     /// What becomes of a further price of a provider that serves it.

@@ -28,6 +28,8 @@ const HOUR_LONG_WRITE: &str = "input_cache_write_1h";
 /// The same in prompt tokens, as bounds count it: makers charge twice the price of a plain one, and most lists
 /// tell only that of the short-lived cache.
 pub(super) const HOUR_LONG_WRITE_INPUTS: u64 = 2;
+/// What the whole of a model's prices is called where it is no table of them.
+const PRICING: &str = "pricing";
 /// Prices per token that hold where a request is kept in a region.
 pub(super) const REGIONAL: &str = "regional";
 
@@ -46,6 +48,9 @@ pub enum Treatment {
     Images,
     /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
     Declare,
+    /// It would be a price per token but cannot be believed: the model has no prices until the user declares
+    /// them.
+    Unbelieved,
 }
 
 impl Treatment {
@@ -59,11 +64,15 @@ impl Treatment {
             Self::Declare => {
                 "not supported: caps refuse the model until `surcharges` declare its most"
             }
+            Self::Unbelieved => {
+                "no price of this list is used: this is not 0 to 0.01 USD a token, or has holes between its \
+                 tiers; `prices` in bakeoff.toml declare what holds"
+            }
         }
     }
 }
 
-/// A price that is not one of the four per token, as the list has it.
+/// A price that is not one of the four per token, or one of them that cannot be believed, as the list has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OtherPrice {
     /// Its name in the list: `web_search`, `image`, `regional`, ...
@@ -73,11 +82,19 @@ pub struct OtherPrice {
 }
 
 impl OtherPrice {
+    fn new(name: &str, raw: &RawValue) -> Self {
+        Self {
+            name: shortened(name.to_owned()),
+            value: verbatim(raw),
+        }
+    }
+
     /// What becomes of it where its list's prices per token are `prices`, apart from what it is a part of.
     pub(super) fn treatment(&self, prices: Option<&Prices>, makes_images: bool) -> Treatment {
         match self.name.as_str() {
             IMAGE if !makes_images => Treatment::Images,
             HOUR_LONG_WRITE if self.is_bounded_write(prices) => Treatment::Bounded,
+            name if name == PRICING || is_per_token(name) => Treatment::Unbelieved,
             _ => Treatment::Declare,
         }
     }
@@ -98,15 +115,16 @@ impl OtherPrice {
     }
 }
 
-/// The prices per token, and all others by name.
+/// The prices per token; by name all others, and those per token that cannot be believed.
 pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<OtherPrice>) {
-    let pricing: WirePricing<'_> = raw
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default();
-    (
-        token_prices(&pricing).unwrap_or(None),
-        other_prices(&pricing),
-    )
+    let Some(raw) = raw.filter(|raw| !is_empty(raw)) else {
+        return (None, Vec::new());
+    };
+    let Ok(pricing) = serde_json::from_str::<WirePricing<'_>>(raw.get()) else {
+        return (None, vec![OtherPrice::new(PRICING, raw)]);
+    };
+    let prices = token_prices(&pricing).unwrap_or(None);
+    (prices, other_prices(&pricing))
 }
 
 /// The prices of regions; `None` where one of them cannot be read in full.
@@ -172,6 +190,21 @@ struct TokenPrice {
     place: fn(&mut Rates) -> &mut Option<Usd>,
 }
 
+impl TokenPrice {
+    /// The name and the value that count: tiers win over the flat price, which repeats the first of them.
+    fn of<'p>(&self, pricing: &WirePricing<'p>) -> Option<(&'static str, &'p RawValue)> {
+        let names = self.tiers.iter().chain(self.flat);
+        names
+            .copied()
+            .find_map(|name| Some((name, *pricing.get(name)?)))
+    }
+}
+
+/// Whether a price of this name is one of the four per token.
+fn is_per_token(name: &str) -> bool {
+    (TOKEN_PRICES.iter()).any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
+}
+
 /// What a price list holds but this program cannot read: then no price is known, because a cost
 /// with a part missing would be wrong.
 struct Unreadable;
@@ -209,15 +242,14 @@ fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<Prices>, Unreadable>
 }
 
 /// One price as steps (from this many prompt tokens on, USD per token), the first from 0; empty
-/// where it is not listed. Tiers win over the flat price, which repeats the first of them.
+/// where it is not listed.
 fn steps(pricing: &WirePricing<'_>, price: &TokenPrice) -> Result<Vec<(u64, Usd)>, Unreadable> {
-    let named = |names: &[&str]| names.iter().find_map(|name| pricing.get(*name));
-    let Some(raw) = named(price.tiers) else {
-        return named(price.flat)
-            .map(|raw| Ok((0, usd(raw)?)))
-            .into_iter()
-            .collect();
+    let Some((name, raw)) = price.of(pricing) else {
+        return Ok(Vec::new());
     };
+    if price.flat.contains(&name) {
+        return Ok(vec![(0, usd(raw)?)]);
+    }
     let tiers: Vec<WireTier<'_>> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
     // Without a hole, and open at the end: every prompt falls in one tier.
     let mut expected = Some(0);
@@ -252,19 +284,18 @@ fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
 }
 
 fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
-    let per_token = |name: &str| {
-        TOKEN_PRICES
-            .iter()
-            .any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
-    };
-    pricing
+    let others = pricing
         .iter()
-        .filter(|(name, raw)| !per_token(name) && !is_empty(raw))
-        .map(|(name, raw)| OtherPrice {
-            name: shortened(name.clone()),
-            value: verbatim(raw),
-        })
-        .collect()
+        .filter(|(name, raw)| !is_per_token(name) && !is_empty(raw))
+        .map(|(name, raw)| OtherPrice::new(name, raw));
+    let unbelieved = TOKEN_PRICES.iter().filter_map(|price| {
+        let (name, raw) = price.of(pricing)?;
+        let unbelieved = steps(pricing, price).is_err();
+        unbelieved.then(|| OtherPrice::new(name, raw))
+    });
+    let mut prices: Vec<OtherPrice> = others.chain(unbelieved).collect();
+    prices.sort();
+    prices
 }
 
 /// A value as the list spells it, on one line.

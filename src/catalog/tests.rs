@@ -73,6 +73,65 @@ fn prices_that_are_not_known_are_absent() {
 }
 
 #[test]
+fn prices_that_cannot_be_believed_are_told() {
+    // A price that vanishes without a word looks like a model that has none: the page shows the text of the
+    // list, why it does not count, and what to do.
+    for (pricing, told) in [
+        (r#"{"input":"0.000001","output":"NaN"}"#, "output: NaN"),
+        (r#"{"input":"0.000001","output":"-1"}"#, "output: -1"),
+        (r#"{"input":"0.000001","output":1e400}"#, "output: 1e400"),
+        (r#"{"prompt":"1","completion":"0.1"}"#, "prompt: 1"),
+        (
+            r#"{"input":"0.1e-5","output":"0.1e-5","output_tiers":[{"cost":"x","min":0}]}"#,
+            r#"output_tiers: [{"cost":"x","min":0}]"#,
+        ),
+        (r#""free""#, "pricing: free"),
+    ] {
+        let catalog = read(&format!(
+            r#"{{"data":[{{"id":"a/b","pricing":{pricing}}}, {{"id":"a/c","pricing":{{"input":"0.1e-5"}}}}]}}"#
+        ));
+        let model = catalog.get(&id("a/b")).unwrap();
+        let told = format!(
+            "other price   {told}\n                no price of this list is used: this is not 0"
+        );
+        let page = page(model);
+        assert!(page.contains("no price per token is known"), "{page}");
+        assert!(page.contains(&told), "{page}");
+        assert_eq!(
+            catalog.doubts(),
+            [
+                "prices of 1 model cannot be believed, and none of theirs is used: `bakeoff models show a/b` \
+              tells why"
+            ]
+        );
+        let own = OwnPrice {
+            model: id("a/b"),
+            input_usd: Usd(1),
+            output_usd: Usd(2),
+            cache_read_usd: None,
+            cache_write_usd: None,
+        };
+        assert!(catalog.with_own_prices(&[own]).doubts().is_empty());
+    }
+    assert!(Catalog::snapshot().doubts().is_empty());
+}
+
+#[test]
+fn an_id_that_is_listed_twice_with_other_prices_is_told() {
+    // The first entry may be the cheaper one: who trusts it must know of the other.
+    let twice = |second: &str| {
+        read(&format!(
+            r#"{{"data":[{{"id":"a/b","pricing":{{"input":"0.000001"}}}},
+                {{"id":"a/b","name":"again","pricing":{{"input":"{second}"}}}}]}}"#
+        ))
+    };
+    assert!(twice("0.0000010").doubts().is_empty());
+    let doubts = twice("0.000002").doubts();
+    assert_eq!(doubts.len(), 1);
+    assert!(doubts[0].starts_with("`a/b` is listed twice"), "{doubts:?}");
+}
+
+#[test]
 fn further_prices_are_kept_as_the_list_spells_them() {
     // What is not reckoned with must still be readable, to the last digit and key, and on one line.
     let catalog = read(
@@ -338,6 +397,7 @@ fn own_prices_win_and_are_told() {
     let model = catalog.get(&id("openai/gpt-4.1")).unwrap();
     assert_eq!(model.context_window, Some(1_047_576), "other facts stay");
     assert!(catalog.source().words.ends_with("; own prices of 2 models"));
+    assert!(catalog.source().has_own_prices() && !Catalog::snapshot().source().has_own_prices());
     assert_ne!(catalog.source().digest, listed.source().digest);
     assert_eq!(Catalog::snapshot().with_own_prices(&[]), listed);
 }

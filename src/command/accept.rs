@@ -1,6 +1,6 @@
 //! `bakeoff accept`: a run joins the history that later runs are judged against.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -13,6 +13,7 @@ use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
 use super::judging::enough_was_answered;
+use super::printed::{stderr, stdout};
 use super::{Failure, exit, print_json, records};
 
 /// What `bakeoff accept` was told.
@@ -75,7 +76,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
             options.history.display()
         );
         if options.unless_flagged {
-            writeln!(io::stderr(), "note: {said}")?;
+            writeln!(stderr(), "note: {said}")?;
             return Ok(exit::DONE);
         }
         return Err(Failure::usage(format!(
@@ -195,7 +196,7 @@ pub(super) fn accepted(history: &History) -> usize {
 }
 
 fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let file = options.history.display();
     if options.json {
         let done = Done {

@@ -4,7 +4,7 @@
 //! that cannot be read stops a run before anything is sent; what a run was judged by is stored in its
 //! folder before its reports are made; a run that cannot be judged leaves no mark.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
@@ -12,6 +12,7 @@ use crate::report::Judged;
 use crate::verdict::{Past, Situation, aftermath, condense};
 
 use super::accept::{accepted, of_suite};
+use super::printed::stderr;
 use super::{Failure, records};
 
 /// The history that a run is judged against.
@@ -43,7 +44,7 @@ impl<'a> Baseline<'a> {
         for line in history.torn() {
             let file = self.path.display();
             writeln!(
-                io::stderr(),
+                stderr(),
                 "note: {file}:{line} was never finished; it is left out"
             )?;
         }
@@ -72,7 +73,7 @@ impl<'a> Baseline<'a> {
     }
 
     fn tell(&self, run: &Run, history: &History, lines: &[HistoryLine]) -> Result<(), Failure> {
-        let mut err = io::stderr();
+        let mut err = stderr();
         let (file, folder) = (self.path.display(), run.folder().display());
         let accept = format!("bakeoff accept {folder} --history {file}");
         if accepted(history) == 0 {

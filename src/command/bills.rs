@@ -15,6 +15,7 @@ use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
 use super::endpoint::Opened;
+use super::printed::stderr;
 use super::{interrupted, runtime};
 
 /// Hosts that have the route, and their subdomains.
@@ -97,7 +98,7 @@ impl Missing {
                 more => format!(" ({more} more stay unknown)"),
             };
             writeln!(
-                io::stderr(),
+                stderr(),
                 "looking up {count} bills that answers did not bring{more}"
             )?;
         }

@@ -5,7 +5,7 @@
 //! not before the ledger tells other processes of it.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::units::Usd;
 
 use super::Failure;
 use super::job::{Asked, Job, Options};
+use super::printed::stderr;
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +117,7 @@ pub(super) fn claim<'o>(
     if let Some(error) = claim.ledger.unlocked() {
         let folder = options.output.display();
         let said = format!("the ledger in {folder} cannot be locked ({error})");
-        if error.kind() != io::ErrorKind::Unsupported {
+        if error.kind() != std::io::ErrorKind::Unsupported {
             return Err(Failure::usage(format!(
                 "{said}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
                  the same money"
@@ -124,7 +125,7 @@ pub(super) fn claim<'o>(
         }
         if !options.quiet {
             writeln!(
-                io::stderr(),
+                stderr(),
                 "note: {said}: the cap of the day does not count runs that begin at this moment"
             )?;
         }
@@ -140,7 +141,7 @@ pub(super) fn claim<'o>(
         if !options.quiet {
             let words = cap.words();
             writeln!(
-                io::stderr(),
+                stderr(),
                 "note: another run began meanwhile: this one has the cap of {words}"
             )?;
         }
@@ -191,7 +192,7 @@ fn spent_today(
                 "what its finished trials cost, for it had no cap"
             };
             writeln!(
-                io::stderr(),
+                stderr(),
                 "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${most} for it, \
                  {bound}"
             )?;

@@ -52,6 +52,8 @@ pub(super) struct Listed {
     pub(super) unreachable: bool,
     /// For standard error, one line each.
     pub(super) notes: Vec<String>,
+    /// When the endpoint gave it; absent of the one that is compiled in.
+    pub(super) obtained_at: Option<Timestamp>,
     /// Since when it is in the cache; absent where it was not taken from there.
     since: Option<SignedDuration>,
 }
@@ -77,6 +79,7 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
             own: true,
             unreachable: false,
             notes: vec![format!("{} (kept {})", origin(catalog), ago(*age))],
+            obtained_at: now.checked_sub(*age).ok(),
             since: Some(*age),
         });
     }
@@ -101,6 +104,7 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
                 own: true,
                 unreachable: false,
                 notes,
+                obtained_at: Some(now),
                 since: None,
             });
         }
@@ -123,7 +127,18 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
         catalog,
         own,
         unreachable: true,
-        notes: vec![failed, format!("instead: {instead}")],
+        notes: std::iter::once(failed)
+            .chain(
+                opened
+                    .record
+                    .base_url
+                    .as_deref()
+                    .filter(|_| !own)
+                    .and_then(damaged),
+            )
+            .chain([format!("instead: {instead}")])
+            .collect(),
+        obtained_at: since.and_then(|age| now.checked_sub(age).ok()),
         since,
     })
 }
@@ -147,11 +162,12 @@ fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
 }
 
 /// The last list of the endpoint's models before the newest one that differed from it, where one was
-/// kept.
-pub(super) fn before(opened: &Opened) -> Option<Catalog> {
+/// kept, and when the endpoint gave it.
+pub(super) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)> {
     let base_url = opened.record.base_url.as_deref()?;
     let cached = cache()?.before(base_url)?;
-    read(Some(base_url), &cached).ok()
+    let catalog = read(Some(base_url), &cached).ok()?;
+    Some((catalog, cached.fetched_at))
 }
 
 /// What a run knows before it sends anything.
@@ -186,6 +202,7 @@ impl Known {
             notes,
             since,
             unreachable: _,
+            obtained_at: _,
         } = list(opened, Wish::Any)?;
         if !own {
             return Ok(Self {
@@ -198,8 +215,12 @@ impl Known {
 
     /// Of an endpoint that is not to be asked: the list of it that was kept, else the compiled-in one.
     pub(super) fn kept(profile: &Profile) -> Self {
-        let Some((catalog, since)) = profile.base_url.as_deref().and_then(kept) else {
-            return Self::compiled_in();
+        let base_url = profile.base_url.as_deref();
+        let Some((catalog, since)) = base_url.and_then(kept) else {
+            return Self {
+                notes: base_url.and_then(damaged).into_iter().collect(),
+                ..Self::compiled_in()
+            };
         };
         Self::listed(catalog, Some(since), &profile.name)
     }
@@ -279,6 +300,17 @@ fn kept(base_url: &str) -> Option<(Catalog, SignedDuration)> {
     let cached = cache()?.get(base_url)?;
     let catalog = read(Some(base_url), &cached).ok()?;
     Some((catalog, Timestamp::now().duration_since(cached.fetched_at)))
+}
+
+/// What to say where a list of an endpoint's models was kept that [`kept`] cannot read.
+fn damaged(base_url: &str) -> Option<String> {
+    let there = cache()?.holds(base_url);
+    there.then(|| {
+        format!(
+            "the list of models that was kept of {base_url} cannot be read, and is not used; \
+             `bakeoff models --endpoint {base_url} --refresh` gets a new one"
+        )
+    })
 }
 
 fn read(base_url: Option<&str>, cached: &Cached) -> Result<Catalog, crate::catalog::ListError> {

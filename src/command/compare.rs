@@ -3,7 +3,7 @@
 //! Owns which of the two is asked. Must not know procedures nor formats. Invariant: what regressed is
 //! always an exit code; a run that is only made says nothing about it unless its suite asks for that.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Manifest, Run};
@@ -15,6 +15,7 @@ use crate::verdict::{
 };
 
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
+use super::printed::{stderr, stdout};
 use super::records::{self, Read};
 use super::report::style;
 use super::{Failure, TOOL, github};
@@ -96,7 +97,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let sound = first.can_be_judged() && newest.can_be_judged();
     if !sound {
         writeln!(
-            io::stderr(),
+            stderr(),
             "warning: a model answered less than half of its trials: too little to judge it by"
         )?;
     }
@@ -152,7 +153,7 @@ fn between(
 }
 
 fn tell(compared: &Compared, format: Format) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     let text = match format {
         Format::Terminal => compared.terminal(style()),
         Format::Markdown => compared.markdown(),

@@ -16,6 +16,7 @@ use crate::units::Usd;
 
 use super::catalogue::{Known, Wish};
 use super::job::{self, Asked, Job};
+use super::printed::{stderr, stdout};
 use super::{Failure, bounds, exit, offered, report};
 
 /// Expected cost above which a person is asked, where the project says nothing.
@@ -57,13 +58,13 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     if let Some(opened) = opened {
         notes.extend(offered::ask(&mut job, &opened, Wish::Fresh)?);
     }
-    let mut err = io::stderr();
+    let mut err = stderr();
     for note in notes {
         writeln!(err, "{note}")?;
     }
     let estimate = estimate(&job, &options.run.output);
     let view = view(&job, &estimate);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     match options.form {
         Form::Table => out.write_all(view.terminal(report::style()).as_bytes())?,
         Form::Csv => view.write_csv(&mut out)?,
@@ -77,14 +78,14 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 /// on. Returns what the manifest keeps; `None`: the person does not want the run.
 pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
     let estimate = estimate(job, &options.output);
-    let mut err = io::stderr();
+    let mut err = stderr();
     if !options.quiet {
         writeln!(err, "{}", noted(job, &estimate))?;
     }
     let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
     let asks = Asks {
         real: job.asked.profile.base_url.is_some(),
-        person: io::stdin().is_terminal() && err.is_terminal(),
+        person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
     };
     if let Some(cost) = asks.about(&estimate.total, limit) {
@@ -137,9 +138,12 @@ impl Asks {
 }
 
 fn question(cost: Usd, limit: Usd) -> String {
+    let dollars = cost.as_f64();
+    // To the cent, or to two digits below a dime: a question about $0.00 asks nothing.
+    let decimals = (2..=12).find(|&decimals| dollars >= 0.1_f64.powi(decimals - 1));
+    let decimals = usize::try_from(decimals.unwrap_or(12)).unwrap_or(12);
     format!(
-        "this run may well cost ${:.2}, and `confirm_above` is ${limit}: go on? [y/N] ",
-        cost.as_f64()
+        "this run may well cost ${dollars:.decimals$}, and `confirm_above` is ${limit}: go on? [y/N] "
     )
 }
 
@@ -291,6 +295,22 @@ mod tests {
             },
         ] {
             assert_eq!(nobody.about(&dear, limit), None, "{nobody:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_names_a_cost_that_can_be_compared() {
+        // A limit below a cent is asked about in its own order of magnitude, not as one or no cent.
+        for (pico, told) in [
+            (7_320_000_000, "$0.0073,"),
+            (12_340_000_000, "$0.012,"),
+            (99_900_000_000, "$0.100,"),
+            (123_400_000_000, "$0.12,"),
+            (12_345_600_000_000, "$12.35,"),
+            (3, "$0.000000000003,"),
+        ] {
+            let question = question(Usd(pico), Usd(1));
+            assert!(question.contains(told), "{told} {question}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns which prices other than the run's are taken. Must not reckon: `verdict` does. Invariant: nothing is
 //! sent, and nothing is written.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Catalog, Prices, Rates, Source};
@@ -14,6 +14,7 @@ use crate::verdict::{Answers, AnswersFold, Mix, Pricing, Terms, Traffic, WhatIf,
 
 use super::catalogue::Known;
 use super::estimate::Form;
+use super::printed::{stderr, stdout};
 use super::records::TellingSamples;
 use super::report::style;
 use super::{Failure, exit, files};
@@ -69,7 +70,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         other_prices: other.as_ref().and_then(|other| other.source.as_ref()),
         given: &options.given,
     };
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     match options.form {
         Form::Table => out.write_all(view.terminal(style()).as_bytes())?,
         Form::Csv => view.write_csv(&mut out)?,
@@ -188,7 +189,7 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     };
     let known = Known::kept(&profile);
     for note in &known.notes {
-        writeln!(io::stderr(), "note: {note}")?;
+        writeln!(stderr(), "note: {note}")?;
     }
     Ok(known.prices.with_own_prices(&profile.prices))
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use crate::report::github::{Subject, annotations, summary};
 
+use super::printed::stderr;
+
 /// Names the file that a job's summary is appended to.
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// Is `true` in a job, whose log is read for workflow commands.
@@ -23,13 +25,13 @@ pub(super) fn tell_job(subject: &Subject<'_>) -> io::Result<()> {
     {
         let file = Path::new(&file).display();
         writeln!(
-            io::stderr(),
+            stderr(),
             "warning: the job's summary could not be written to {file}: {error}"
         )?;
     }
     if set(JOB).is_some_and(|value| value == "true") {
         // On standard error, where commands are read as well: standard output is the result.
-        io::stderr().write_all(annotations(subject).as_bytes())?;
+        stderr().write_all(annotations(subject).as_bytes())?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `bakeoff history`: the trend of each model in a history.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::record::History;
@@ -8,6 +8,7 @@ use crate::report::Trends;
 use crate::suite::Metric;
 
 use super::accept::unreadable;
+use super::printed::{stderr, stdout};
 use super::{Failure, exit, files};
 
 /// What `bakeoff history` was told.
@@ -26,7 +27,7 @@ pub struct Options {
 /// Carries out `bakeoff history`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = History::read(&options.file).map_err(unreadable)?;
-    let mut err = io::stderr();
+    let mut err = stderr();
     let file = options.file.display();
     for line in history.torn() {
         writeln!(
@@ -55,6 +56,6 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     } else {
         trends.text()
     };
-    io::stdout().lock().write_all(text.as_bytes())?;
+    stdout().write_all(text.as_bytes())?;
     Ok(exit::DONE)
 }

@@ -1,11 +1,12 @@
 //! `bakeoff import`: another tool's file becomes a suite.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::suite::import::{LeftOut, Origin, import};
 
+use super::printed::{stderr, stdout};
 use super::{Failure, exit, files};
 
 /// What `bakeoff import` was told.
@@ -42,7 +43,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 
 fn write(options: &Options, suite: &str) -> Result<(), Failure> {
     let Some(path) = &options.output else {
-        return Ok(io::stdout().write_all(suite.as_bytes())?);
+        return Ok(stdout().write_all(suite.as_bytes())?);
     };
     let written = OpenOptions::new()
         .write(true)
@@ -68,7 +69,7 @@ fn tell(file: &str, left_out: &[LeftOut]) -> Result<(), Failure> {
         }
         lines_of[place].1.push(*line);
     }
-    let mut err = io::stderr().lock();
+    let mut err = stderr();
     for (what, lines) in lines_of {
         writeln!(err, "{file}:{}: {what}", ranges(&lines))?;
     }

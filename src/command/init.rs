@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::printed::stdout;
 use super::{Failure, exit};
 
 /// The files: where they go and what they say.
@@ -27,7 +28,7 @@ pub struct Options {
 /// Writes what is not there yet, and says what to type next.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let folder = &options.folder;
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let mut ignore_kept = false;
     for (name, text) in FILES {
         // `.` before the names would only be noise.

@@ -340,7 +340,11 @@ impl Job {
             self.asked.suite.variants.iter().map(|v| &v.model).collect();
         let known = models.into_iter().filter_map(|model| {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
-            Some(ModelPrices::new(model.clone(), prices))
+            let mut own = self.asked.profile.prices.iter();
+            Some(ModelPrices {
+                own: own.any(|own| own.model == *model),
+                ..ModelPrices::new(model.clone(), prices)
+            })
         });
         known.collect()
     }

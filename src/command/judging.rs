@@ -9,6 +9,7 @@ use crate::suite::OnInconclusive;
 use crate::verdict::{Passing, RunSummary};
 
 use super::exit;
+use super::printed::stderr;
 
 /// What a run or a comparison came to.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +47,7 @@ impl Outcome {
 pub(super) fn warn_of_inconclusive(passing: Passing, asked: OnInconclusive) -> io::Result<()> {
     if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
         writeln!(
-            io::stderr(),
+            stderr(),
             "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
         )?;
     }

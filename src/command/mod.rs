@@ -27,6 +27,7 @@ pub mod models;
 mod named;
 mod offered;
 pub mod pages;
+mod printed;
 mod progress;
 mod records;
 mod remedies;
@@ -125,17 +126,9 @@ impl Failure {
     }
 }
 
-/// A standard output that went away (`| head`) is the reader's choice, not a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        let code = match error.kind() {
-            io::ErrorKind::BrokenPipe => exit::DONE,
-            _ => exit::USAGE,
-        };
-        Self {
-            code,
-            message: format!("the output could not be written: {error}"),
-        }
+        Self::usage(format!("the output could not be written: {error}"))
     }
 }
 
@@ -161,10 +154,8 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::Sim(options) => sim::execute(&options),
     };
     result.unwrap_or_else(|failure| {
-        if failure.code != exit::DONE {
-            // With standard error gone there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "{} {failure}", error_word());
-        }
+        // Where standard error cannot be written either, there is nobody left to tell.
+        let _ = writeln!(printed::stderr(), "{} {failure}", error_word());
         failure.code
     })
 }

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::catalog::{
     Catalog, ListDiff, ModelShownDocument, ModelsDiffDocument, ModelsDocument, Offers, Sort,
     diff_table, offers_table, page, table,
@@ -14,6 +16,7 @@ use crate::units::ModelId;
 
 use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
 use super::endpoint::{self, Opened};
+use super::printed::{stderr, stdout};
 use super::{Failure, exit, files, print_json, runtime};
 
 /// The longest that is waited for the providers of a model.
@@ -56,7 +59,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         Wish::Fresh
     };
     let listed = catalogue::list(&opened, wish)?;
-    let mut err = io::stderr();
+    let mut err = stderr();
     for note in &listed.notes {
         writeln!(err, "{note}")?;
     }
@@ -65,6 +68,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "{unreadable} entries without a usable id are left out")?;
     }
     let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
+    // Own prices settle what is doubtful.
+    for doubt in priced().doubts() {
+        writeln!(err, "{doubt}")?;
+    }
     let json = options.json;
     match &options.what {
         What::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
@@ -88,7 +95,7 @@ fn print_list(
         return Err(nothing_found(catalog, words));
     }
     sort.apply(&mut models);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let document = ModelsDocument::new(&opened.record.name, catalog, models);
         print_json(&mut out, &document)?;
@@ -111,22 +118,26 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
     }
     let kept = catalogue::before(opened);
     let compiled_in = kept.is_none();
+    let instant = kept.as_ref().map(|(_, fetched_at)| *fetched_at);
     if compiled_in {
         writeln!(
-            io::stderr(),
+            stderr(),
             "no earlier list of `{name}` was kept that differs: compared with the one compiled in"
         )?;
     }
-    let before = kept.unwrap_or_else(Catalog::snapshot);
+    let before = kept.map_or_else(Catalog::snapshot, |(list, _)| list);
     let after = &listed.catalog;
     let diff = ListDiff::new(&before, after);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let document = ModelsDiffDocument::new(name, (&before, compiled_in), after, &diff);
         print_json(&mut out, &document)?;
         return Ok(exit::DONE);
     }
-    let (old, new) = (&before.source().date, &after.source().date);
+    let (old, new) = dates(
+        (&before.source().date, instant),
+        (&after.source().date, listed.obtained_at),
+    );
     let which = if compiled_in {
         "the compiled-in list"
     } else {
@@ -138,6 +149,18 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
     )?;
     write!(out, "\n{}", diff_table(&diff))?;
     Ok(exit::DONE)
+}
+
+/// What two lists are called: their dates; within one day with the times, where they are known.
+fn dates(
+    (old, before): (&str, Option<Timestamp>),
+    (new, after): (&str, Option<Timestamp>),
+) -> (String, String) {
+    let told = |date: &str, at: Option<Timestamp>| match at.filter(|_| old == new) {
+        Some(at) => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        None => date.to_owned(),
+    };
+    (told(old, before), told(new, after))
 }
 
 fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
@@ -173,7 +196,7 @@ fn show(
     } else {
         Err("the endpoint does not answer".to_owned())
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let name = &opened.record.name;
         let document = ModelShownDocument::new(name, catalog, model, offers.as_ref().ok());
@@ -184,7 +207,7 @@ fn show(
     match &offers {
         Ok(offers) if !json => write!(out, "\n{}", offers_table(model, offers))?,
         Ok(_) => {}
-        Err(why) => writeln!(io::stderr(), "who serves it is not known: {why}")?,
+        Err(why) => writeln!(stderr(), "who serves it is not known: {why}")?,
     }
     Ok(exit::DONE)
 }
@@ -196,4 +219,26 @@ fn providers(opened: &Opened, id: &ModelId) -> Result<Offers, String> {
         .block_on(asking)
         .map_err(|error| error.to_string())?;
     Offers::read(&answer).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_one_day_are_told_apart() {
+        // "The list of today against the list of today" says nothing.
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let (morning, noon) = (at("2026-11-22T08:05:06.7Z"), at("2026-11-22T12:00:00Z"));
+        let today = "2026-11-22";
+        assert_eq!(
+            dates((today, morning), (today, noon)),
+            (
+                "2026-11-22 08:05:06 UTC".to_owned(),
+                "2026-11-22 12:00:00 UTC".to_owned()
+            )
+        );
+        let (old, new) = dates(("2026-11-21", morning), (today, noon));
+        assert_eq!((old.as_str(), new.as_str()), ("2026-11-21", today));
+    }
 }

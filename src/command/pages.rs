@@ -1,9 +1,10 @@
 //! `bakeoff completions` and `bakeoff man`: texts about the arguments, which the argument parser made.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
+use super::printed::{stderr, stdout};
 use super::{Failure, exit};
 
 /// What is to be printed, or written into a folder.
@@ -28,7 +29,7 @@ pub struct Page {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let Some(folder) = &options.folder else {
         if let Some(page) = options.pages.first() {
-            io::stdout().write_all(&page.bytes)?;
+            stdout().write_all(&page.bytes)?;
         }
         return Ok(exit::DONE);
     };
@@ -43,7 +44,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
                 path.display()
             ))
         })?;
-        writeln!(io::stderr(), "{}", path.display())?;
+        writeln!(stderr(), "{}", path.display())?;
     }
     Ok(exit::DONE)
 }

@@ -9,6 +9,7 @@ use crate::record::{JournalError, Manifest, Run, Sample, Samples};
 use crate::verdict::{Evidence, EvidenceFold, RunSummary, Summaries};
 
 use super::Failure;
+use super::printed::stderr;
 
 /// Lines that cannot be read are told one by one up to this many.
 const LINES_TOLD: usize = 5;
@@ -29,7 +30,7 @@ impl TellingSamples {
 
     /// Says what is only known at the end.
     pub(super) fn end(self) -> io::Result<()> {
-        let mut err = io::stderr();
+        let mut err = stderr();
         if self.lost > LINES_TOLD {
             let more = self.lost - LINES_TOLD;
             writeln!(err, "warning: {more} further lines are left out")?;
@@ -53,7 +54,7 @@ impl Iterator for TellingSamples {
             self.lost += 1;
             if self.lost <= LINES_TOLD {
                 // With standard error gone there is nobody left to tell.
-                let _ = writeln!(io::stderr(), "warning: {error}; it is left out");
+                let _ = writeln!(stderr(), "warning: {error}; it is left out");
             }
         }
         Some(read)

@@ -9,6 +9,7 @@ use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::verdict::Past;
 
 use super::baseline::past_of;
+use super::printed::{stderr, stdout};
 use super::records::TellingSamples;
 use super::{Failure, colour, exit};
 
@@ -39,7 +40,7 @@ pub enum Format {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let manifest = run.manifest()?;
-    let out = BufWriter::new(io::stdout().lock());
+    let out = BufWriter::new(stdout());
     match options.format {
         None => {
             let report = make_files(&run, &manifest)?;
@@ -98,7 +99,7 @@ pub(super) fn show(report: &Report<'_>, mut out: impl Write) -> Result<(), Failu
 
 /// Says where the files of a run are; on standard error, so that what is piped on is the result.
 pub(super) fn tell_paths(folder: &Path) -> Result<(), Failure> {
-    let mut err = io::stderr();
+    let mut err = stderr();
     for name in report::Format::FILES
         .map(report::Format::file_name)
         .into_iter()
@@ -162,7 +163,7 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
     };
     for line in history.torn() {
         writeln!(
-            io::stderr(),
+            stderr(),
             "warning: past.jsonl:{line} was never finished: what it held of the past is not judged by"
         )?;
     }

@@ -23,6 +23,7 @@ use super::job::{Asked, Job};
 pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
+use super::printed::{stderr, stdout};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
@@ -87,13 +88,13 @@ fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
 
 /// Says what is worth knowing before anything is sent.
 fn tell_before(lines: &[String]) -> io::Result<()> {
-    let mut err = io::stderr();
+    let mut err = stderr();
     lines.iter().try_for_each(|line| writeln!(err, "{line}"))
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
 fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(stdout());
     if json {
         print_json(&mut out, &asked.plan.document(&asked.suite))?;
     } else {
@@ -112,7 +113,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     let mut spending = Spending::default();
     let ending = session.carry_out(job, "verify", |event| {
         job.count(&event, &mut spending);
-        progress.update(&event, &mut io::stderr());
+        progress.update(&event, &mut stderr());
         if let Event::Finished(sample) = event {
             samples.push(*sample);
         }
@@ -125,7 +126,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     }
     let ending = ending?;
     samples.sort_by_key(|sample| sample.trial);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let incomplete = samples.iter().filter_map(|sample| {
         let Explanation { what, remedy } = job.explain(sample, opened)?;
         Some(Incomplete {
@@ -228,13 +229,13 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
             }
             (Event::Look { round }, Some(looking)) => {
                 let (flow, said) = looking.look(*round);
-                progress.say(&said, &mut io::stderr());
+                progress.say(&said, &mut stderr());
                 going_on = flow;
             }
             _ => {}
         }
         job.count(&event, &mut spending);
-        progress.update(&event, &mut io::stderr());
+        progress.update(&event, &mut stderr());
         Ok(going_on)
     });
     progress.end();
@@ -248,15 +249,15 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
-    remedies.tell(io::stderr());
+    remedies.tell(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
-        estimate::after(estimated, io::stderr());
+        estimate::after(estimated, stderr());
     }
     // What stopped the run is the first cause; what failed after it is its consequence.
-    let ending = ending.map_err(|failure| kept(failure, &run))?;
-    let found = told.map_err(|failure| kept(failure, &run))?;
-    amended.map_err(|failure| kept(failure, &run))?;
-    entered.map_err(|error| kept(error.into(), &run))?;
+    let ending = ending.map_err(|failure| kept(&failure, &run))?;
+    let found = told.map_err(|failure| kept(&failure, &run))?;
+    amended.map_err(|failure| kept(&failure, &run))?;
+    entered.map_err(|error| kept(&error.into(), &run))?;
     Ok(Outcome {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
@@ -345,29 +346,26 @@ fn close(
 }
 
 /// A failure of our own, with what is left of the run: nothing that was paid for is lost.
-fn kept(failure: Failure, run: &Run) -> Failure {
-    if failure.code == exit::DONE {
-        return failure;
-    }
+fn kept(failure: &Failure, run: &Run) -> Failure {
     let folder = run.folder().display();
     Failure {
         message: format!(
             "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
              `bakeoff report {folder}` makes the reports"
         ),
-        ..failure
+        code: failure.code,
     }
 }
 
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
     github::tell_job(&report.subject())?;
     if options.json {
-        return report::print(report, report::Format::Json, io::stdout().lock());
+        return report::print(report, report::Format::Json, stdout());
     }
     if options.aside {
-        report::show(report, io::stderr().lock())?;
+        report::show(report, stderr())?;
     } else {
-        report::show(report, io::stdout().lock())?;
+        report::show(report, stdout())?;
     }
     if options.quiet {
         return Ok(());

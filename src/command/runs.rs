@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::record::{Fate, Retention, Run, RunError, StoredRun, StoredRuns, runs_below};
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
+use super::printed::{stderr, stdout};
 use super::{Failure, exit};
 
 /// The folder that `run` puts runs into when nothing else is said.
@@ -41,7 +42,7 @@ pub enum What {
 /// Carries out `bakeoff runs`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let found = find(options.folder.as_deref())?;
-    let mut err = io::stderr();
+    let mut err = stderr();
     for error in &found.unreadable {
         writeln!(err, "warning: {error}; it is left alone")?;
     }
@@ -72,17 +73,17 @@ fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
     for run in found.runs {
         let progress = run.progress();
         if let Err(error) = &progress {
-            writeln!(io::stderr(), "warning: {error}")?;
+            writeln!(stderr(), "warning: {error}")?;
         }
         runs.push((run, progress.ok()));
     }
     let now = Timestamp::now();
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         let document = RunsDocument::new(&runs, &found.unreadable, now);
         super::print_json(&mut out, &document)?;
     } else if runs.is_empty() {
-        writeln!(io::stderr(), "no runs yet: `bakeoff run SUITE` makes one")?;
+        writeln!(stderr(), "no runs yet: `bakeoff run SUITE` makes one")?;
     } else {
         let width = terminal_size::terminal_size_of(io::stdout());
         let width = width.map(|(width, _)| usize::from(width.0));
@@ -113,14 +114,14 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
             },
         }
     }
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if json {
         super::print_json(&mut out, &PruneDocument::new(&pruning))?;
     } else {
         write!(out, "{}", prune_lines(&pruning, now))?;
     }
     for (_, error) in &pruning.failed {
-        writeln!(io::stderr(), "error: {error}")?;
+        writeln!(stderr(), "error: {error}")?;
     }
     Ok(if pruning.failed.is_empty() {
         exit::DONE

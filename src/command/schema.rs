@@ -1,7 +1,5 @@
 //! `bakeoff schema`: the JSON schema of every file that is read and of every document that is printed.
 
-use std::io;
-
 use serde_json::Value;
 
 use crate::catalog::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
@@ -14,6 +12,7 @@ use crate::report::{
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
 use super::accept::Done;
+use super::printed::stdout;
 use super::suite::CheckDocument;
 use super::{Failure, exit, print_json};
 
@@ -162,6 +161,6 @@ impl Shape {
 
 /// Prints one schema.
 pub(super) fn execute(shape: Shape) -> Result<u8, Failure> {
-    print_json(&mut io::stdout().lock(), &shape.schema())?;
+    print_json(&mut stdout(), &shape.schema())?;
     Ok(exit::DONE)
 }

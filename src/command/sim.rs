@@ -10,6 +10,7 @@ use futures::poll;
 
 use crate::sim::Simulator;
 
+use super::printed::stdout;
 use super::{Failure, endpoint, exit, interrupted, runtime, unforeseen};
 
 /// What `bakeoff sim` was told.
@@ -49,7 +50,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         let mut ended = pin!(interrupted());
         // The first look is what makes us hear signals: whoever has read the line may send one.
         if poll!(ended.as_mut()).is_pending() {
-            let mut out = io::stdout();
+            let mut out = stdout();
             writeln!(
                 out,
                 "simulated gateway at {} (salt {salt}); Ctrl-C ends it",

@@ -1,6 +1,6 @@
 //! `bakeoff size`: how many prompts and repetitions a suite needs to find a change.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
@@ -11,6 +11,7 @@ use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
+use super::printed::stdout;
 use super::{Failure, bounds, exit, files, print_json, records, run};
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
@@ -68,7 +69,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let (noise, source) = noise(&suite, options)?;
     let worst = bounds::worst(&suite, options.project.as_deref())?;
     let sizing = sizing(&suite, (aim, noise, source), worst);
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if options.json {
         print_json(&mut out, &SizesDocument::new(&sizing))?;
     } else {

@@ -4,7 +4,7 @@
 //! for the balance, where that is asked for.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
 use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
+use super::printed::{stderr, stdout};
 use super::runs::REPORTS;
 use super::{Failure, endpoint, exit, files, print_json, runtime};
 
@@ -94,7 +95,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {
-            writeln!(io::stderr(), "warning: {name}: {problem}; it is in no sum")?;
+            writeln!(stderr(), "warning: {name}: {problem}; it is in no sum")?;
             unreadable += 1;
         }
         for line in ledger.lines {
@@ -116,7 +117,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         Some(name) => credits(options, name)?,
         None => None,
     };
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     if options.json {
         let document = SpentDocument {
             version: VERSION,
@@ -211,10 +212,7 @@ fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     match read {
         Ok(credits) => Ok(Some(credits)),
         Err(why) => {
-            writeln!(
-                io::stderr(),
-                "note: `{name}` does not tell what is left: {why}"
-            )?;
+            writeln!(stderr(), "note: `{name}` does not tell what is left: {why}")?;
             Ok(None)
         }
     }

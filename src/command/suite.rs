@@ -1,7 +1,7 @@
 //! `bakeoff suite`: say every problem of suite files, and of a suite without any what it can find and
 //! what of it will disappoint.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -15,6 +15,7 @@ use crate::verdict::{TYPICAL_NOISE, power};
 use super::catalogue::Known;
 use super::endpoint::read_world;
 use super::files::{self, BadSuite};
+use super::printed::{stderr, stdout};
 use super::{Failure, bounds, exit, foresight, print_json};
 
 /// Version of the JSON that this verb prints.
@@ -77,7 +78,7 @@ struct SuiteEntry {
 /// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
 /// What is only unwise is a warning and no failure.
 pub(super) fn check(options: &Options) -> Result<u8, Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout();
     let mut code = exit::DONE;
     let mut files = Vec::new();
     for path in &options.files {
@@ -109,7 +110,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
                     writeln!(out, "  warning: {said}")?;
                 }
             }
-            Err(bad) => writeln!(io::stderr(), "{}", bad.told(path))?,
+            Err(bad) => writeln!(stderr(), "{}", bad.told(path))?,
         }
     }
     if options.json {

@@ -13,6 +13,9 @@ use crate::units::{ModelId, Usd};
 pub struct ModelPrices {
     /// The model asked for.
     pub model: ModelId,
+    /// Whether the user declared them, instead of the list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
     /// By the size of the prompt, ascending, the first from 0 tokens.
     pub tiers: Vec<PriceTier>,
 }
@@ -37,7 +40,7 @@ pub struct PriceTier {
 }
 
 impl ModelPrices {
-    /// The prices of a model, to be stored.
+    /// The prices of a model by its list, to be stored.
     pub fn new(model: ModelId, prices: &Prices) -> Self {
         let tier = |tier: &Tier| PriceTier {
             from_prompt_tokens: tier.from_prompt_tokens,
@@ -48,6 +51,7 @@ impl ModelPrices {
         };
         Self {
             model,
+            own: false,
             tiers: prices.tiers().iter().map(tier).collect(),
         }
     }
@@ -107,6 +111,7 @@ mod tests {
         // A manifest may have been edited: better no figure than a wrong one.
         let stored = ModelPrices {
             model: "a/b".parse().unwrap(),
+            own: false,
             tiers: Vec::new(),
         };
         assert_eq!(stored.prices(), None);

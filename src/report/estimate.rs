@@ -249,7 +249,12 @@ impl EstimateView<'_> {
             }
         };
         let date = &self.prices.date;
-        format!("expected to cost about {expected}{bound}{worst}{left_out} (prices of {date})")
+        let own = if self.prices.has_own_prices() {
+            ", and own ones"
+        } else {
+            ""
+        };
+        format!("expected to cost about {expected}{bound}{worst}{left_out} (prices of {date}{own})")
     }
 
     /// What a figure stands on, and what it leaves out.

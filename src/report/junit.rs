@@ -14,7 +14,20 @@ use super::verdicts::{LimitTold, Section, Told, Verdicts};
 enum Ending {
     Passed,
     Failed(&'static str),
+    /// Not judged at all, or not to the end.
+    Error(&'static str),
     Skipped,
+}
+
+/// How the run went that is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Went<'a> {
+    /// Its status in a word: `complete`, `interrupted`, ...
+    pub(super) status: &'static str,
+    /// What a reader must know first; absent for a complete run.
+    pub(super) warning: Option<&'a str>,
+    /// Date of the list that costs are by, where it is one list.
+    pub(super) prices_date: Option<&'a str>,
 }
 
 struct Case<'a> {
@@ -25,19 +38,21 @@ struct Case<'a> {
     remarks: &'a [String],
 }
 
-/// The document of a suite. `prices_date`: of the list that costs are by, where it is one list.
-pub(super) fn document(suite: &str, prices_date: Option<&str>, verdicts: &Verdicts) -> String {
+/// The document of a suite. `went`: absent where more than one run is judged.
+pub(super) fn document(suite: &str, went: Option<Went<'_>>, verdicts: &Verdicts) -> String {
     let told = verdicts.sections.iter().flat_map(|section| {
         let told = section.told.iter();
         told.map(move |told| of_comparison(section, told))
     });
     let limits = verdicts.limits_told.iter().map(of_limit);
-    let cases: Vec<Case<'_>> = told.chain(limits).collect();
+    let ended = went.as_ref().and_then(of_ending);
+    let cases: Vec<Case<'_>> = ended.into_iter().chain(told).chain(limits).collect();
     let count = |what: fn(&Ending) -> bool| cases.iter().filter(|case| what(&case.ending)).count();
     let counts = format!(
-        r#"tests="{}" failures="{}" errors="0" skipped="{}""#,
+        r#"tests="{}" failures="{}" errors="{}" skipped="{}""#,
         cases.len(),
         count(|ending| matches!(ending, Ending::Failed(_))),
+        count(|ending| matches!(ending, Ending::Error(_))),
         count(|ending| matches!(ending, Ending::Skipped)),
     );
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -50,13 +65,8 @@ pub(super) fn document(suite: &str, prices_date: Option<&str>, verdicts: &Verdic
         &mut xml,
         format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
     );
-    if let Some(date) = prices_date.map(escaped) {
-        push(
-            &mut xml,
-            format_args!(
-                "    <properties><property name=\"prices_date\" value=\"{date}\"/></properties>\n"
-            ),
-        );
+    if let Some(went) = &went {
+        push_properties(&mut xml, went);
     }
     for case in &cases {
         push_case(&mut xml, case);
@@ -67,6 +77,38 @@ pub(super) fn document(suite: &str, prices_date: Option<&str>, verdicts: &Verdic
 
 fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
     xml.write_fmt(text).expect("a String can always grow");
+}
+
+fn push_properties(xml: &mut String, went: &Went<'_>) {
+    let properties = [
+        ("status", Some(went.status)),
+        ("prices_date", went.prices_date),
+    ];
+    let properties = properties.into_iter().filter_map(|(name, value)| {
+        let value = escaped(value?);
+        Some(format!("<property name=\"{name}\" value=\"{value}\"/>"))
+    });
+    let properties: String = properties.collect();
+    push(
+        xml,
+        format_args!("    <properties>{properties}</properties>\n"),
+    );
+}
+
+/// A run that did not do all it was to do is an error, as its exit code says, whatever was found so far.
+fn of_ending<'a>(went: &Went<'a>) -> Option<Case<'a>> {
+    let kind = match went.status {
+        // Samples of it are lost.
+        "complete" => "incomplete",
+        status => status,
+    };
+    Some(Case {
+        class: "bakeoff",
+        name: "run".to_owned(),
+        ending: Ending::Error(kind),
+        message: went.warning?,
+        remarks: &[],
+    })
 }
 
 /// A comparison fails where it regressed and can fail a build; a regression that cannot, and what could not be
@@ -118,6 +160,9 @@ fn push_case(xml: &mut String, case: &Case<'_>) {
         Ending::Passed => format!("<system-out>{message}</system-out>"),
         Ending::Failed(kind) => {
             format!("<failure type=\"{kind}\" message=\"{message}\">{message}</failure>")
+        }
+        Ending::Error(kind) => {
+            format!("<error type=\"{kind}\" message=\"{message}\">{message}</error>")
         }
         Ending::Skipped => format!("<skipped message=\"{message}\"/>"),
     };

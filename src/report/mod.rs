@@ -190,13 +190,13 @@ impl<'a> Report<'a> {
             Format::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
             Format::Histograms => hlog::write_log(self.manifest, &self.summary, out),
             Format::Junit => {
-                let View {
-                    suite,
-                    prices_date,
-                    verdicts,
-                    ..
-                } = &self.view;
-                let cases = junit::document(suite, prices_date.as_deref(), verdicts);
+                let view = &self.view;
+                let went = junit::Went {
+                    status: view.status,
+                    warning: view.warning.as_deref(),
+                    prices_date: view.prices_date.as_deref(),
+                };
+                let cases = junit::document(&view.suite, Some(went), &view.verdicts);
                 out.write_all(cases.as_bytes())
             }
             Format::Json => {

@@ -60,7 +60,7 @@ impl View {
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
         let comparison = columns::comparison(summary, prices_date.as_deref());
         let prompts = columns::prompts(summary);
-        let notes = notes([&comparison, &prompts], prices_date.as_deref());
+        let notes = notes([&comparison, &prompts], &priced_by(manifest));
         Self {
             suite: manifest.suite.name.clone(),
             description: manifest.suite.description.clone(),
@@ -106,19 +106,32 @@ pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<St
     }
 }
 
+/// What costs are by: the list and its date, and the models whose price the user declared.
+fn priced_by(manifest: &Manifest) -> String {
+    let Some(prices) = &manifest.prices else {
+        return "list price".to_owned();
+    };
+    let (own, listed): (Vec<_>, Vec<_>) = prices.models.iter().partition(|model| model.own);
+    let own: Vec<String> = own.iter().map(|of| format!("`{}`", of.model)).collect();
+    match (own.is_empty(), listed.is_empty()) {
+        (true, _) => format!("list price of {}", prices.date),
+        (false, true) => "own price of bakeoff.toml".to_owned(),
+        (false, false) => {
+            let (own, date) = (own.join(", "), &prices.date);
+            format!("list price of {date}, of {own} own price of bakeoff.toml")
+        }
+    }
+}
+
 /// What the words and marks of the shown tables mean.
-fn notes(tables: [&Table; 2], prices_date: Option<&str>) -> Vec<String> {
-    let listed = prices_date.map_or_else(
-        || "list price".to_owned(),
-        |date| format!("list price of {date}"),
-    );
+fn notes(tables: [&Table; 2], priced_by: &str) -> Vec<String> {
     let mut notes = vec![
         "TTFT: from sending the request to its first token, reasoning included; latency: to the end of \
          the answer. Times are of answered trials, the answered attempt alone; samples set aside \
          (buffered, cold, client-limited) are not in TTFT."
             .to_owned(),
         format!(
-            "output tok: completion tokens a second after the first chunk. cost: {listed}. completed: share of \
+            "output tok: completion tokens a second after the first chunk. cost: {priced_by}. completed: share of \
              trials answered to the end, rate-limited ones left out."
         ),
         "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \
@@ -319,4 +332,37 @@ fn selection(manifest: &Manifest) -> Option<String> {
         .flat_map(|(flag, values)| values.iter().map(move |value| format!("{flag} {value}")))
         .collect();
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Prices, Rates};
+    use crate::record::{ModelPrices, PriceSource, example};
+
+    #[test]
+    fn an_own_price_is_not_called_a_list_price() {
+        // Whoever declared a price must not read that it is of a list, nor of that list's date.
+        let priced = |model: &str, own| ModelPrices {
+            own,
+            ..ModelPrices::new(model.parse().unwrap(), &Prices::flat(Rates::default()))
+        };
+        let told = |models| {
+            let mut manifest = example::manifest("run");
+            manifest.prices = Some(PriceSource {
+                source: "a list".to_owned(),
+                date: "2026-08-21".to_owned(),
+                digest: String::new(),
+                models,
+            });
+            priced_by(&manifest)
+        };
+        assert_eq!(told(vec![]), "list price of 2026-08-21");
+        assert_eq!(told(vec![priced("a/b", false)]), "list price of 2026-08-21");
+        assert_eq!(told(vec![priced("a/b", true)]), "own price of bakeoff.toml");
+        assert_eq!(
+            told(vec![priced("a/b", true), priced("a/c", false)]),
+            "list price of 2026-08-21, of `a/b` own price of bakeoff.toml"
+        );
+    }
 }

@@ -49,6 +49,22 @@ fn a_capped_run_ends_in_order_and_says_so() {
     assert!((0.018..=0.02).contains(&sum), "{sum}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_that_nobody_listens_to_goes_on_and_keeps_its_exit_code() {
+    // `| head -1` and `| grep -q` leave early: the run was paid for, and CI still sees what became of it.
+    let home = home();
+    let call = "run suite.toml --world world.toml --salt 1 --repetitions 1000 --max-cost $0.005";
+    home.bakeoff(call).exits(4).run_unheard();
+    assert!(home.samples("small").len() > 12);
+    assert!(home.read("reports/small/latest/report.md").len() > 100);
+    home.bakeoff("report reports/small/latest").run_unheard();
+    // A mistake stays one.
+    home.bakeoff("run missing.toml").exits(2).run_unheard();
+    home.bakeoff("run suite.toml --list --repetitions 1000")
+        .run_unheard();
+}
+
 #[test]
 fn the_cap_of_the_day_counts_the_ledger() {
     // The second run of the day has what the first one left, and is told who says so.

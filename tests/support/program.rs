@@ -180,11 +180,19 @@ impl Call {
         self.begin()
     }
 
+    /// Makes the call with nobody to read anything that it says, and checks its exit code.
+    pub(crate) fn run_unheard(mut self) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.command.stderr(writer);
+        self.begin_unread().end();
+    }
+
     /// Makes the call and comes back while it is under way.
     pub(crate) fn begin(mut self) -> Underway {
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take();
-        let err = child.stderr.take().unwrap();
+        let err = child.stderr.take();
         let (out_lines, out_told) = mpsc::channel();
         let (err_lines, err_told) = mpsc::channel();
         Underway {
@@ -194,7 +202,10 @@ impl Call {
                 Some(out) => all_text(out, &out_lines),
                 None => String::new(),
             }),
-            err: std::thread::spawn(move || all_text(err, &err_lines)),
+            err: std::thread::spawn(move || match err {
+                Some(err) => all_text(err, &err_lines),
+                None => String::new(),
+            }),
             out_told,
             err_told,
         }

@@ -23,6 +23,34 @@ fn a_run_without_samples_has_every_report() {
 }
 
 #[test]
+fn a_run_that_is_not_complete_is_an_error_of_the_test_report() {
+    // A CI server that reads `junit.xml` alone must not show as passed what ended with exit code 4 or 130.
+    let (mut run, samples) = failing_run();
+    run.planned_trials = samples.len() as u64;
+    let mut junit = |status| {
+        run.status = status;
+        written(&read(&run, &samples), Format::Junit)
+    };
+    let whole = junit(Status::Complete);
+    assert!(whole.contains("errors=\"0\""), "{whole}");
+    assert!(whole.contains("<property name=\"status\" value=\"complete\"/>"));
+    assert!(!whole.contains("<error"), "{whole}");
+    for (status, word) in [
+        (Status::Incomplete("the cap <$1>".to_owned()), "incomplete"),
+        (Status::Interrupted, "interrupted"),
+        (Status::Running, "running"),
+    ] {
+        let xml = junit(status);
+        assert!(xml.contains("errors=\"1\""), "{xml}");
+        let property = format!("<property name=\"status\" value=\"{word}\"/>");
+        assert!(xml.contains(&property), "{xml}");
+        let error = format!("<error type=\"{word}\" message=\"This run ");
+        assert!(xml.contains(&error), "{xml}");
+        assert!(!xml.contains("<$1>"), "{xml}");
+    }
+}
+
+#[test]
 fn a_reader_that_went_away_is_told_as_such() {
     // `| head` must end quietly: whoever prints knows it by the error's kind alone.
     struct Gone;
