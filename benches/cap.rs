@@ -4,7 +4,7 @@
 //! `cargo bench --bench cap` (about ten minutes), `cargo bench --bench cap -- quick` (a tenth of the runs).
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
-#[path = "../tests/support/capped_runs.rs"]
+#[path = "../tests/it/support/capped_runs.rs"]
 mod capped_runs;
 
 const AT_ONCE: usize = 25;

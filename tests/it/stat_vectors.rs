@@ -23,7 +23,7 @@ const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 const CLOSED: f64 = 1e-9;
 
 static VECTORS: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("vectors/stat-vectors.json")).unwrap());
+    LazyLock::new(|| serde_json::from_str(include_str!("../vectors/stat-vectors.json")).unwrap());
 
 fn number(value: &Value) -> f64 {
     match value {

@@ -9,8 +9,7 @@
     reason = "the support of all tests; this one needs a part of it"
 )]
 
-#[path = "support/program.rs"]
-mod program;
+use crate::support::program;
 
 use std::fs;
 

@@ -6,9 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/recorded.rs"]
-mod recorded;
+use crate::support::recorded;
 
 use bakeoff::gateway::Reading;
 use bakeoff::record::{Flag, Outcome, Usage};

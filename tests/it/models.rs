@@ -3,12 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/lists.rs"]
-mod lists;
-#[allow(dead_code, reason = "the server knows more than these tests ask of it")]
-#[path = "support/server.rs"]
-mod server;
+use crate::support::lists;
+use crate::support::server;
 
 use std::fs;
 use std::path::Path;

@@ -8,9 +8,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
+use crate::support::program;
 
 use std::collections::HashMap;
 use std::net::TcpListener;

@@ -2,9 +2,7 @@
 //! when the clock stops (1 to 9), bytes and framing (10 to 17), the end of a stream (18 to 22),
 //! errors inside HTTP 200 (23 to 25), shapes of content (26 to 30), transport (31, 32).
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "../support/recorded.rs"]
-mod recorded;
+use crate::support::recorded;
 
 mod any_stream;
 mod clock;

@@ -47,7 +47,11 @@ fn a_killed_process_leaves_every_sample_it_appended() {
     // line that was being written harms no other.
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_is_killed", "--nocapture"])
+        .args([
+            "--exact",
+            "journal_kill::the_process_that_is_killed",
+            "--nocapture",
+        ])
         .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -6,8 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[path = "support/server.rs"]
-mod server;
+use crate::support::server;
 
 use std::future::Future;
 use std::net::TcpListener;

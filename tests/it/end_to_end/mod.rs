@@ -5,12 +5,8 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "../support/program.rs"]
-mod program;
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "../support/server.rs"]
-mod server;
+use crate::support::program;
+use crate::support::server;
 
 mod bills;
 mod caches;

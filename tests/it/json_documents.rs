@@ -3,14 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
-#[path = "support/schema.rs"]
-mod schema;
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/verbs.rs"]
-mod verbs;
+use crate::support::program;
+use crate::support::schema;
+use crate::support::verbs;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -150,7 +145,7 @@ fn every_verb_that_prints_json_is_called() {
             assert!(
                 CALLS.iter().any(|(call, ..)| call.starts_with(&name)),
                 "`bakeoff {name}` prints JSON: add a `Shape` to src/command/schema.rs and a call to \
-                 CALLS in tests/json_documents.rs"
+                 CALLS in tests/it/json_documents.rs"
             );
             found.insert(verb.name);
         }

@@ -4,12 +4,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/verbs.rs"]
-mod verbs;
+use crate::support::program;
+use crate::support::verbs;
 
 use std::fs;
 use std::os::unix::fs::symlink;

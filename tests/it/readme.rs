@@ -9,10 +9,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-mod picture;
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
+use crate::picture;
+use crate::support::program;
 
 use std::error::Error;
 use std::fs;
@@ -214,7 +212,7 @@ fn shown_files_are_valid() {
     for (name, text) in shown {
         let problems = match name.as_str() {
             "bakeoff.toml" => parse_project(&text).err(),
-            // It names files: tests/prompts.rs reads it beside them.
+            // It names files: tests/it/prompts.rs reads it beside them.
             "questions.toml" => None,
             _ => parse_suite(&text).err(),
         };

@@ -61,7 +61,7 @@ fn check(root: &Value, schema: &Value, value: &Value, place: &str, found: &mut V
             | "properties"
             | "required"
             | "additionalProperties" => {}
-            word => panic!("tests/support/schema.rs does not know `{word}`"),
+            word => panic!("tests/it/support/schema.rs does not know `{word}`"),
         }
     }
     if let Some(target) = schema.get("$ref") {
@@ -122,7 +122,7 @@ fn is_of_type(rule: &Value, value: &Value) -> bool {
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
         "number" => value.is_number(),
-        other => panic!("tests/support/schema.rs does not know the type `{other}`"),
+        other => panic!("tests/it/support/schema.rs does not know the type `{other}`"),
     };
     rule.as_array()
         .map_or_else(|| is(rule), |names| names.iter().any(is))

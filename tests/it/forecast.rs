@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
+use crate::support::program;
 
 use std::fs;
 

@@ -6,8 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[path = "support/capped_runs.rs"]
-mod capped_runs;
+use crate::support::capped_runs;
 
 #[test]
 fn no_run_costs_more_than_its_cap() {

@@ -6,11 +6,8 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[path = "support/recorded.rs"]
-mod recorded;
-#[path = "support/server.rs"]
-#[allow(dead_code, reason = "each test file uses its part of the server")]
-mod server;
+use crate::support::recorded;
+use crate::support::server;
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -5,8 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[path = "support/plain_client.rs"]
-mod plain_client;
+use crate::support::plain_client;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

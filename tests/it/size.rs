@@ -5,9 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
-#[allow(dead_code, reason = "each crate of tests needs a part of it")]
-#[path = "support/program.rs"]
-mod program;
+use crate::support::program;
 
 use program::Home;
 use serde_json::Value;

@@ -1,0 +1,39 @@
+//! All integration tests in one binary, a module per topic: one link instead of thirty.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod caching;
+mod cap;
+mod ci;
+mod dialects;
+mod end_to_end;
+mod example;
+mod first_steps;
+mod forecast;
+mod format;
+mod habits;
+mod help_examples;
+mod import;
+mod journal_kill;
+mod json_documents;
+mod models;
+mod money;
+mod picture;
+mod prices;
+mod prompts;
+mod readme;
+mod routes;
+mod sim;
+mod size;
+mod stat_vectors;
+mod stream_quirks;
+mod suite_files;
+mod suite_problems;
+mod support;
+mod tidy;
+mod transport;
+mod truth;
+mod verdicts;
