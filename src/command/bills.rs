@@ -77,7 +77,7 @@ impl Missing {
         self.wanted.push(Wanted {
             trial: sample.trial,
             model: sample.model.clone(),
-            told: sample.cost_usd.max(sample.market_usd),
+            told: sample.spent(),
             generation_id: id.clone(),
         });
     }

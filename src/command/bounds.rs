@@ -43,15 +43,17 @@ pub(super) fn worst(
     suite: &Suite,
     project: Option<&Path>,
 ) -> Result<(WorstCost, Catalog), Failure> {
-    let catalog = prices(suite, project)?;
+    // The project's own prices, where the suite's endpoint is one that can be resolved.
     let profile = files::project(project)?.resolve(&suite.endpoint).ok();
-    let surcharges = profile
-        .as_ref()
-        .map_or(&[][..], |profile| &profile.surcharges);
-    let wording = profile
-        .as_ref()
-        .map(|profile| profile.wording)
-        .unwrap_or_default();
+    let snapshot = Catalog::snapshot();
+    let (catalog, surcharges, wording) = match &profile {
+        Some(profile) => (
+            snapshot.with_own_prices(&profile.prices),
+            profile.surcharges.as_slice(),
+            profile.wording,
+        ),
+        None => (snapshot, &[][..], Wording::default()),
+    };
     let variants = suite.variants.iter();
     let bounds: Vec<Result<PriceBound, Unbounded>> = variants
         .map(|variant| PriceBound::of(&variant.model, &catalog, None, surcharges))
@@ -60,14 +62,4 @@ pub(super) fn worst(
         of_attempt(&bounds[place], suite, wording, (prompt, place)).ok()
     });
     Ok((worst, catalog))
-}
-
-/// The prices that are known without asking anybody: those compiled in, and the project's own for
-/// the suite's endpoint, where there is such an endpoint.
-fn prices(suite: &Suite, project: Option<&Path>) -> Result<Catalog, Failure> {
-    let catalog = Catalog::snapshot();
-    Ok(match files::project(project)?.resolve(&suite.endpoint) {
-        Ok(profile) => catalog.with_own_prices(&profile.prices),
-        Err(_) => catalog,
-    })
 }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::catalog::{Cache, Cached, Catalog, ListDiff, Offers};
 use crate::gateway::listing::{Listing, fetch};
 use crate::suite::{Profile, Suite};
-use crate::units::ModelId;
+use crate::units::{ModelId, counted};
 
 use super::endpoint::Opened;
 use super::{Failure, runtime};
@@ -123,21 +123,16 @@ pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
         Some(age) => format!("{} (kept {})", origin(&catalog), ago(age)),
         None => origin(&catalog),
     };
+    let mut notes = vec![failed];
+    if !own {
+        notes.extend(opened.record.base_url.as_deref().and_then(damaged));
+    }
+    notes.push(format!("instead: {instead}"));
     Ok(Listed {
         catalog,
         own,
         unreachable: true,
-        notes: std::iter::once(failed)
-            .chain(
-                opened
-                    .record
-                    .base_url
-                    .as_deref()
-                    .filter(|_| !own)
-                    .and_then(damaged),
-            )
-            .chain([format!("instead: {instead}")])
-            .collect(),
+        notes,
         obtained_at: since.and_then(|age| now.checked_sub(age).ok()),
         since,
     })
@@ -150,11 +145,10 @@ fn changes(older: &Catalog, newer: &Catalog) -> usize {
 
 fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
     let date = &older.source().date;
-    let models = match count {
-        0 => return format!("nothing changed since the list of {date}"),
-        1 => "1 model".to_owned(),
-        many => format!("{many} models"),
-    };
+    if count == 0 {
+        return format!("nothing changed since the list of {date}");
+    }
+    let models = counted(count as u64, "model");
     format!(
         "{models} changed since the list of {date}: `bakeoff models diff --endpoint {}` says how",
         opened.record.name

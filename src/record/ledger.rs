@@ -143,15 +143,9 @@ impl Spending {
             Some(most) => model.spent_usd = sum(model.spent_usd, most),
             None => model.unknown += u64::from(last),
         }
-        for (total, cost) in [
-            (&mut model.list_usd, sample.cost_usd),
-            (&mut model.billed_usd, sample.billed_usd),
-            (&mut model.market_usd, sample.market_usd),
-        ] {
-            if let Some(cost) = cost {
-                *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
-            }
-        }
+        add_told(&mut model.list_usd, sample.cost_usd);
+        add_told(&mut model.billed_usd, sample.billed_usd);
+        add_told(&mut model.market_usd, sample.market_usd);
     }
 
     /// Adds a request that is no trial.
@@ -177,14 +171,8 @@ impl Spending {
         if told_before.is_none() {
             model.unknown = model.unknown.saturating_sub(1);
         }
-        for (total, cost) in [
-            (&mut model.billed_usd, amendment.billed_usd),
-            (&mut model.market_usd, amendment.market_usd),
-        ] {
-            if let Some(cost) = cost {
-                *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
-            }
-        }
+        add_told(&mut model.billed_usd, amendment.billed_usd);
+        add_told(&mut model.market_usd, amendment.market_usd);
     }
 
     /// Sums by model, sorted by id.
@@ -218,6 +206,13 @@ fn turned_down(outcome: Outcome) -> bool {
                 | Outcome::ModelNotFound
                 | Outcome::Rejected
         )
+}
+
+/// Adds a cost that somebody told to a sum that is absent as long as nobody did.
+fn add_told(total: &mut Option<Usd>, cost: Option<Usd>) {
+    if let Some(cost) = cost {
+        *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
+    }
 }
 
 fn sum(a: Usd, b: Usd) -> Usd {

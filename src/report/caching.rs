@@ -7,10 +7,10 @@ use crate::record::Manifest;
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheTtl;
-use crate::units::Usd;
+use crate::units::{Usd, counted};
 use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
 
-use super::figure::{Cell, Figure};
+use super::figure::{Cell, Figure, count, share};
 use super::table::{Row, Table};
 
 /// What a report tells of prompt caches.
@@ -52,24 +52,21 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
 
 /// The columns of caching, of a variant whose servers told of it or did not.
 pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
-    let count = |count: Option<u128>| count.map_or(Figure::Absent, Figure::Count);
-    let told = caching.map(|all| u128::from(all.told));
-    row.put_figure("cache_told", count(Some(told.unwrap_or(0))));
-    let hits = caching.map(|all| u128::from(all.hits));
-    row.put_figure("cache_hits", count(hits));
+    row.put_figure("cache_told", count(caching.map_or(0, |all| all.told)));
+    let hits = caching.map_or(Figure::Absent, |all| count(all.hits));
+    row.put_figure("cache_hits", hits);
     let hit_share = caching.and_then(|all| all.hit_share);
-    let share = |share| Figure::from_option(Some(share), Figure::Share);
     row.put("cache_hit_share", Cell::bounded(hit_share, share));
     let read_share = caching.and_then(|all| all.read_share);
     let read_share = Figure::from_option(read_share, Figure::Share);
     row.put_figure("cache_read_share", read_share);
     put_saving(row, caching.and_then(|all| all.saving.as_ref()));
     let reuses = match caching.and_then(|all| all.break_even) {
-        Some(BreakEven::Reuses(reuses)) => Some(u128::from(reuses)),
-        Some(BreakEven::NoPremium) => Some(0),
-        Some(BreakEven::Never) | None => None,
+        Some(BreakEven::Reuses(reuses)) => count(reuses),
+        Some(BreakEven::NoPremium) => count(0),
+        Some(BreakEven::Never) | None => Figure::Absent,
     };
-    row.put_figure("cache_break_even_reuses", count(reuses));
+    row.put_figure("cache_break_even_reuses", reuses);
     put_median(
         row,
         "cache_hit_ttft",
@@ -87,8 +84,8 @@ pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
 
 fn put_saving(row: &mut Row, saving: Option<&Saving>) {
     let money = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
-    let n = saving.map_or(0, |saving| u128::from(saving.n));
-    row.put_figure("cache_saved_usd_n", Figure::Count(n));
+    let n = saving.map_or(0, |saving| saving.n);
+    row.put_figure("cache_saved_usd_n", count(n));
     let total = money(saving.map(Saving::saved));
     row.put_figure("cache_saved_usd_total", total);
     let mean = money(saving.map(Saving::mean));
@@ -184,10 +181,7 @@ fn warming(manifest: &Manifest, label: &str) -> String {
     let Some(warming) = manifest.warming.iter().find(|one| one.variant == label) else {
         return String::new();
     };
-    let requests = match warming.requests {
-        1 => "1 untimed request".to_owned(),
-        requests => format!("{requests} untimed requests"),
-    };
+    let requests = counted(warming.requests, "untimed request");
     let unknown = match warming.unknown {
         0 => String::new(),
         unknown => format!(", the cost of {unknown} of them not known"),
@@ -198,12 +192,10 @@ fn warming(manifest: &Manifest, label: &str) -> String {
 
 fn pays(break_even: BreakEven) -> String {
     match break_even {
-        BreakEven::Reuses(1) => {
-            "What is written has paid for itself once it was read 1 time.".to_owned()
-        }
-        BreakEven::Reuses(reuses) => {
-            format!("What is written has paid for itself once it was read {reuses} times.")
-        }
+        BreakEven::Reuses(reuses) => format!(
+            "What is written has paid for itself once it was read {}.",
+            counted(reuses, "time")
+        ),
         BreakEven::NoPremium => {
             "Writing costs no more than not writing: there is nothing to make up for.".to_owned()
         }

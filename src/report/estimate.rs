@@ -17,7 +17,7 @@ use crate::suite::{CacheMode, Suite};
 use crate::units::{ModelId, Usd, counted};
 
 use super::csv;
-use super::figure::Figure;
+use super::figure::{Figure, count};
 use super::table::{Row, Table};
 use super::terminal::{self, Style};
 
@@ -368,7 +368,6 @@ fn row(variant: &str, model: &str, prompt: Option<&str>, basis: Option<Basis>, s
         text => Figure::Text(text.to_owned()),
     };
     let usd = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
-    let count = |count: u64| Figure::Count(count.into());
     let mut row = Row::default();
     row.put_figure("variant", text(variant));
     row.put_figure("model", text(model));

@@ -10,12 +10,12 @@ use crate::stats::interval::Interval;
 use crate::suite::OwnPrice;
 use crate::units::Usd;
 use crate::verdict::{
-    CACHED_FROM_TOKENS, Forecast, Monthly, Pricing, Ratio, Retries, Terms, Unbounded, Unknown,
-    VariantForecast,
+    Basis, CACHED_FROM_TOKENS, Forecast, Monthly, Pricing, Ratio, Retries, Terms, Unbounded,
+    Unknown, VariantForecast,
 };
 
 use super::csv;
-use super::figure::{Cell, Figure, Thousandths};
+use super::figure::{Cell, Figure, Thousandths, count, share};
 use super::table::{Row, Table};
 use super::terminal::{self, Style};
 
@@ -91,15 +91,11 @@ impl ForecastView<'_> {
         let ratio = shown.and_then(|monthly| monthly.ratio);
         row.put("ratio", ratio.map_or_else(no_ratio, ratio_cell));
         let basis = shown.map(|monthly| &monthly.basis);
-        let count = |count: Option<u64>| count.map_or(Figure::Absent, |n| Figure::Count(n.into()));
-        row.put_figure("prompts", count(basis.map(|basis| basis.prompts as u64)));
-        row.put_figure("answers", count(basis.map(|basis| basis.answers)));
-        row.put_figure("unpriced_answers", count(basis.map(|basis| basis.unpriced)));
-        let share = |share: f64| Thousandths::new(share).map_or(Figure::Absent, Figure::Share);
-        row.put_figure(
-            "missing_share",
-            basis.map_or(Figure::Absent, |basis| share(basis.missing_share)),
-        );
+        let told = |of: fn(&Basis) -> Figure| basis.map_or(Figure::Absent, of);
+        row.put_figure("prompts", told(|basis| count(basis.prompts as u64)));
+        row.put_figure("answers", told(|basis| count(basis.answers)));
+        row.put_figure("unpriced_answers", told(|basis| count(basis.unpriced)));
+        row.put_figure("missing_share", told(|basis| share(basis.missing_share)));
         row.put("retries_per_answer", retries_cell(&variant.retries));
         row.put_figure(
             "unknown",

@@ -4,9 +4,11 @@
 //! is called one only where its interval says so; where all is within the noise and no reasoning was
 //! hidden, nothing is said and the tables stand in JSON alone.
 
+use crate::stats::interval::Interval;
+use crate::units::{ModelId, counted};
 use crate::verdict::{Change, Output, OutputChange, Situation};
 
-use super::figure::{Cell, Figure};
+use super::figure::{Cell, Figure, count};
 use super::table::{Row, Table};
 use super::verdict_tables::situation_word;
 
@@ -152,10 +154,7 @@ fn of_tokens(names: &Names, tokens: Change) -> String {
         reference,
     } = names;
     let shown = shown(tokens);
-    let prompts = match tokens.prompts {
-        1 => "1 prompt".to_owned(),
-        prompts => format!("{prompts} prompts"),
-    };
+    let prompts = counted(tokens.prompts, "prompt");
     if tokens.beyond_noise {
         let word = if tokens.ratio > 1.0 { "more" } else { "fewer" };
         format!(
@@ -294,10 +293,6 @@ fn shown(change: Change) -> String {
     cell(Some(change)).shown(true)
 }
 
-fn count(count: u64) -> Figure {
-    Figure::Count(u128::from(count))
-}
-
 fn put_names(row: &mut Row, change: &OutputChange) {
     let text = |text: &str| Figure::Text(text.to_owned());
     row.put_figure("situation", text(situation_word(change.situation)));
@@ -309,7 +304,7 @@ fn put_names(row: &mut Row, change: &OutputChange) {
 fn model_row(change: &OutputChange) -> Row {
     let mut row = Row::default();
     put_names(&mut row, change);
-    let model = |model: &crate::units::ModelId| Figure::Text(model.to_string());
+    let model = |model: &ModelId| Figure::Text(model.to_string());
     row.put_figure("candidate_model", model(&change.candidate.1));
     row.put_figure("reference_model", model(&change.reference.1));
     for (name, heading, ratio) in [
@@ -324,9 +319,7 @@ fn model_row(change: &OutputChange) -> Row {
         ("request_cost", "cost of a request", change.request_cost),
     ] {
         // The ends of an interval are columns also where there is none: rows are alike.
-        let ends = ratio.map_or(crate::stats::interval::Interval::NONE, |ratio| {
-            ratio.interval
-        });
+        let ends = ratio.map_or(Interval::NONE, |ratio| ratio.interval);
         let figure = ratio.map_or(Figure::Absent, |ratio| ratio_figure(ratio.ratio));
         row.put(name, Cell::within(figure, ends, ratio_figure));
         row.show_within(name, heading, 0, 2);

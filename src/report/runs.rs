@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::catalog::aligned;
 use crate::record::{Progress, RunError, Status, StoredRun};
+use crate::units::counted;
 
 use super::text::one_line;
 
@@ -245,10 +246,7 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
     for (run, why) in &pruning.protected {
         told.push_str(&stay(run, why));
     }
-    let runs = match pruning.gone.len() {
-        1 => "1 run".to_owned(),
-        count => format!("{count} runs"),
-    };
+    let runs = counted(pruning.gone.len() as u64, "run");
     let size = size_words(pruning.freed_bytes());
     let others = match pruning.stay {
         1 => "1 stays".to_owned(),

@@ -7,13 +7,13 @@
 
 use crate::catalog::{Prices, Rates, TokenCounts, cost};
 use crate::record::{Sample, Usage};
-use crate::stats::interval::{Alpha, Interval};
-use crate::stats::mean::{Mean, Weights};
+use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
-use crate::stats::rates::{Passes, rate};
+use crate::stats::rates::Passes;
 use crate::units::Usd;
 
 use super::distribution::{Distribution, Ends, Estimate};
+use super::means::{of_samples, share};
 use super::tally::is_set_aside;
 
 /// What prompt caches did for one variant.
@@ -237,13 +237,7 @@ impl CachingTally {
         let passes: Vec<Passes> = prompts
             .filter_map(|one| Passes::new(one.hits, one.told))
             .collect();
-        let rate = rate(&passes, Alpha::FIVE_PERCENT)?;
-        Some(Estimate {
-            value: rate.estimate,
-            n: rate.answers,
-            bounded: true,
-            interval: Some(rate.interval),
-        })
+        share(&passes)
     }
 
     fn saving(&self) -> Option<Saving> {
@@ -256,19 +250,15 @@ impl CachingTally {
         if n == 0 {
             return None;
         }
-        let (means, counts): (Vec<f64>, Vec<f64>) = priced()
-            .map(|one| {
-                let saved = Usd(one.without.saturating_sub(one.with));
-                (saved.as_f64() / one.priced as f64, one.priced as f64)
-            })
-            .unzip();
-        // Every prompt counts by its samples, so that the mean is that of all samples.
-        let mean = Weights::new(&counts).and_then(|weights| Mean::weighted(&means, &weights));
+        let saved = priced().map(|one| {
+            let saved = Usd(one.without.saturating_sub(one.with));
+            (saved.as_f64() / one.priced as f64, one.priced)
+        });
         Some(Saving {
             n,
             with: sum(|one| one.with),
             without: sum(|one| one.without),
-            per_request: mean.map_or(Interval::NONE, |mean| mean.interval(Alpha::FIVE_PERCENT)),
+            per_request: of_samples(saved),
         })
     }
 

@@ -47,7 +47,12 @@ fn completed(prompts: &[Figures]) -> Option<Estimate> {
         let of = u32::try_from(asked).ok()?;
         Passes::new(u32::try_from(counts.answered).ok()?, of)
     });
-    let rate = rate(&passes.collect::<Vec<_>>(), Alpha::FIVE_PERCENT)?;
+    share(&passes.collect::<Vec<_>>())
+}
+
+/// The share of answers that pass, with its 95 % interval; `None` of no answers.
+pub(super) fn share(prompts: &[Passes]) -> Option<Estimate> {
+    let rate = rate(prompts, Alpha::FIVE_PERCENT)?;
     Some(Estimate {
         value: rate.estimate,
         n: rate.answers,
@@ -68,11 +73,15 @@ fn completion_tokens(prompts: &[Figures]) -> Interval {
         let tokens = figures.tokens(TokenKind::Completion);
         Some((tokens.mean()?, tokens.n))
     });
-    let (means, weights) = weighted(of_prompts);
-    let mean = weights.and_then(|weights| Mean::weighted(&means, &weights));
-    let interval = mean.map_or(Interval::NONE, |mean| mean.interval(Alpha::FIVE_PERCENT));
     // No answer has fewer than no tokens.
-    interval.map(|end| end.max(0.0))
+    of_samples(of_prompts).map(|end| end.max(0.0))
+}
+
+/// The 95 % interval of the mean of all samples, from the mean and the number of each prompt's.
+pub(super) fn of_samples(prompts: impl Iterator<Item = (f64, u64)>) -> Interval {
+    let (means, weights) = weighted(prompts);
+    let mean = weights.and_then(|weights| Mean::weighted(&means, &weights));
+    mean.map_or(Interval::NONE, |mean| mean.interval(Alpha::FIVE_PERCENT))
 }
 
 fn cost(prompts: &[Figures], total: impl Fn(&Figures) -> Total) -> Interval {

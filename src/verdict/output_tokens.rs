@@ -9,6 +9,8 @@
 //! weigh as much as they cost, which the ranks of the verdict's procedure would hide. Over prompts the mean of
 //! the logarithms has Student's t, with prompts as the units: repetitions of one say nothing of the next.
 
+use std::collections::HashMap;
+
 use crate::record::Outcome;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
@@ -177,13 +179,14 @@ pub fn outputs_between(
     after: &Evidence,
     comparable: &Comparable,
 ) -> Vec<OutputChange> {
-    let place_of = |digest: &str| {
-        let mut keys = before.prompts.iter();
-        keys.position(|key| {
-            let now = comparable.prompts.get(&key.digest).unwrap_or(&key.digest);
-            !now.is_empty() && now == digest
-        })
-    };
+    // Of each prompt of the run before, by the digest it has now; of several alike the first.
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, key) in before.prompts.iter().enumerate() {
+        let now = comparable.prompts.get(&key.digest).unwrap_or(&key.digest);
+        if !now.is_empty() {
+            places.entry(now).or_insert(place);
+        }
+    }
     let one = |(then, now): &(String, String)| {
         let (then, now) = (before.variant(then)?, after.variant(now)?);
         let pairs = after.prompts.iter().zip(&now.prompts);
@@ -191,7 +194,7 @@ pub fn outputs_between(
             Some(Pair {
                 id: &key.id,
                 weight: key.weight,
-                reference: then.prompts.get(place_of(&key.digest)?)?,
+                reference: then.prompts.get(*places.get(key.digest.as_str())?)?,
                 candidate,
             })
         });

@@ -83,3 +83,17 @@ fn failing_run() -> (Manifest, Vec<Sample>) {
     samples[13] = failed(samples[13].clone(), Outcome::RateLimited, 429, message);
     (run, samples)
 }
+
+/// A CSV with its columns as lines, to be read: each name, and its values in the order of the rows.
+fn on_its_side(csv: &[u8]) -> String {
+    let mut reader = ::csv::Reader::from_reader(csv);
+    let names = reader.headers().unwrap().clone();
+    let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let lines = names.iter().enumerate().map(|(place, name)| {
+        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
+        format!("{name}: {}", values.join(" | "))
+            .trim_end()
+            .to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

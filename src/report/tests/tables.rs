@@ -9,17 +9,7 @@ fn comparison_csv_of_a_small_run() {
     // The whole of comparison.csv, turned on its side to be read.
     let (run, samples) = failing_run();
     let text = written(&read(&run, &samples), Format::ComparisonCsv);
-    let mut reader = ::csv::Reader::from_reader(text.as_bytes());
-    let names = reader.headers().unwrap().clone();
-    let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let lines = names.iter().enumerate().map(|(place, name)| {
-        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
-        format!("{name}: {}", values.join(" | "))
-            .trim_end()
-            .to_owned()
-    });
-    let lines: Vec<String> = lines.collect();
-    insta::assert_snapshot!(lines.join("\n"), @"
+    insta::assert_snapshot!(on_its_side(text.as_bytes()), @"
     variant: openai/gpt-5-mini | anthropic/claude
     model: openai/gpt-5-mini | anthropic/claude
     reference: true | false

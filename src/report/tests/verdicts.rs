@@ -280,16 +280,7 @@ fn verdicts_as_csv_and_json() {
     let compared = compared(&judged(true));
     let mut bytes = Vec::new();
     compared.write_csv(&mut bytes).unwrap();
-    let mut reader = ::csv::Reader::from_reader(bytes.as_slice());
-    let names = reader.headers().unwrap().clone();
-    let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let lines = names.iter().enumerate().map(|(place, name)| {
-        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
-        format!("{name}: {}", values.join(" | "))
-            .trim_end()
-            .to_owned()
-    });
-    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    insta::assert_snapshot!(on_its_side(&bytes), @"
     situation: interleaved | interleaved | interleaved | interleaved
     candidate: anthropic/claude | anthropic/claude | anthropic/claude | anthropic/claude
     reference: openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini | openai/gpt-5-mini
