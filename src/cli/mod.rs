@@ -3,7 +3,7 @@
 //! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
-mod judging;
+mod compare;
 mod money;
 mod runs;
 mod size;
@@ -22,7 +22,7 @@ use crate::command::{self, Verb};
 use crate::suite::import::Origin;
 use crate::units::Usd;
 
-use judging::{AcceptArgs, CompareArgs, HistoryArgs};
+use compare::{AcceptArgs, CompareArgs, HistoryArgs};
 use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
