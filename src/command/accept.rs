@@ -12,9 +12,10 @@ use crate::record::{
 use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
+use super::base::samples;
+use super::base::stdio::{stderr, stdout};
 use super::judging::enough_was_answered;
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, print_json, records};
+use super::{Failure, exit, print_json};
 
 /// What `bakeoff accept` was told.
 #[derive(Debug)]
@@ -84,7 +85,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
              --force makes it one of the level's runs"
         )));
     }
-    let read = records::read(&run, &manifest)?;
+    let read = samples::read(&run, &manifest)?;
     if let Some(why) = why_not(&manifest, &read.summary).filter(|_| !options.force) {
         return Err(Failure::usage(format!(
             "{} is not accepted: {why}\n  every later run would be compared with it; \

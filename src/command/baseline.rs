@@ -11,9 +11,10 @@ use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
 use crate::report::Judged;
 use crate::verdict::{Past, Situation, aftermath, condense};
 
+use super::Failure;
 use super::accept::{accepted, of_suite};
-use super::printed::stderr;
-use super::{Failure, records};
+use super::base::samples;
+use super::base::stdio::stderr;
 
 /// The history that a run is judged against.
 pub(super) struct Baseline<'a> {
@@ -66,7 +67,7 @@ impl<'a> Baseline<'a> {
         };
         let history = run.past()?.unwrap_or_default();
         let past = past_of(&history, manifest);
-        let today = condense(manifest, &records::read(run, manifest)?.evidence);
+        let today = condense(manifest, &samples::read(run, manifest)?.evidence);
         let lines = aftermath(&today, &past, judgement);
         History::append(self.path, &lines)?;
         self.tell(run, &history, &lines)

@@ -14,8 +14,8 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
-use super::endpoint::Opened;
-use super::printed::stderr;
+use super::base::endpoint::Opened;
+use super::base::stdio::stderr;
 use super::{interrupted, runtime};
 
 /// Hosts that have the route, and their subdomains.

@@ -19,8 +19,8 @@ use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
 use super::Failure;
+use super::base::stdio::stderr;
 use super::job::{Asked, Job, Options};
-use super::printed::stderr;
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]

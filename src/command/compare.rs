@@ -14,11 +14,12 @@ use crate::verdict::{
     outputs_within,
 };
 
+use super::base::github;
+use super::base::samples::{self, Read};
+use super::base::stdio::{stderr, stdout};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
-use super::printed::{stderr, stdout};
-use super::records::{self, Read};
 use super::report::style;
-use super::{Failure, TOOL, github};
+use super::{Failure, TOOL};
 
 /// What `bakeoff compare` was told.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Side {
     fn of(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
         let manifest = run.manifest()?;
-        let read = records::read(&run, &manifest)?;
+        let read = samples::read(&run, &manifest)?;
         Ok(Self { manifest, read })
     }
 

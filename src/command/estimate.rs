@@ -14,10 +14,11 @@ use crate::report::{EstimateView, came_to};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
-use super::catalogue::{Known, Wish};
+use super::base::model_list::{Known, Wish};
+use super::base::stdio::{stderr, stdout};
+use super::base::worst_case;
 use super::job::{self, Asked, Job};
-use super::printed::{stderr, stdout};
-use super::{Failure, bounds, exit, offered, report};
+use super::{Failure, exit, offered, report};
 
 /// Expected cost above which a person is asked, where the project says nothing.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -169,7 +170,7 @@ fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     let Asked { suite, profile, .. } = &job.asked;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
-        bounds::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
+        worst_case::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
     };
     Asking {
         suite,

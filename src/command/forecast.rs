@@ -12,12 +12,13 @@ use crate::report::ForecastView;
 use crate::suite::{OwnPrice, Suite, Variant, named};
 use crate::verdict::{Answers, AnswersFold, Mix, Pricing, Terms, Traffic, WhatIf, forecast};
 
-use super::catalogue::Known;
+use super::base::files;
+use super::base::model_list::Known;
+use super::base::samples::TellingSamples;
+use super::base::stdio::{stderr, stdout};
 use super::estimate::Form;
-use super::printed::{stderr, stdout};
-use super::records::TellingSamples;
 use super::report::style;
-use super::{Failure, exit, files};
+use super::{Failure, exit};
 
 /// What `bakeoff forecast` was told.
 #[derive(Debug)]

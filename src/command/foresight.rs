@@ -14,8 +14,8 @@ use crate::suite::{Profile, Suite, Variant};
 use crate::units::{ModelId, Nanos};
 
 use super::Failure;
-use super::catalogue::NEAREST_TOLD;
-use super::endpoint::read_world;
+use super::base::endpoint::read_world;
+use super::base::model_list::NEAREST_TOLD;
 use super::job::{Asked, Mode};
 
 /// Where an estimate comes from.

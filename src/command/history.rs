@@ -8,8 +8,9 @@ use crate::report::Trends;
 use crate::suite::Metric;
 
 use super::accept::unreadable;
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files};
+use super::base::files;
+use super::base::stdio::{stderr, stdout};
+use super::{Failure, exit};
 
 /// What `bakeoff history` was told.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::suite::import::{LeftOut, Origin, import};
 
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files};
+use super::base::files;
+use super::base::stdio::{stderr, stdout};
+use super::{Failure, exit};
 
 /// What `bakeoff import` was told.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::printed::stdout;
+use super::base::stdio::stdout;
 use super::{Failure, exit};
 
 /// The files: where they go and what they say.

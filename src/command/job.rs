@@ -23,9 +23,10 @@ use crate::suite::{
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
-use super::catalogue::{Known, NEAREST_TOLD};
-use super::endpoint::Opened;
-use super::{Failure, TOOL, endpoint, files};
+use super::base::endpoint::{self, Opened};
+use super::base::files;
+use super::base::model_list::{Known, NEAREST_TOLD};
+use super::{Failure, TOOL};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]

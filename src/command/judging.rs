@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use crate::suite::OnInconclusive;
 use crate::verdict::{Passing, RunSummary};
 
+use super::base::stdio::stderr;
 use super::exit;
-use super::printed::stderr;
 
 /// What a run or a comparison came to.
 #[derive(Debug, Clone, Copy)]

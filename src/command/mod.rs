@@ -5,18 +5,14 @@
 //! says what, where and what to do, and in a documented exit code.
 
 pub mod accept;
+mod base;
 mod baseline;
 mod bills;
-mod bounds;
 mod cap;
-mod catalogue;
 pub mod compare;
-mod endpoint;
 pub mod estimate;
-mod files;
 pub mod forecast;
 mod foresight;
-mod github;
 pub mod history;
 pub mod import;
 pub mod init;
@@ -24,12 +20,9 @@ mod job;
 mod judging;
 mod looking;
 pub mod models;
-mod named;
 mod offered;
 pub mod pages;
-mod printed;
 mod progress;
-mod records;
 mod remedies;
 pub mod report;
 pub mod run;
@@ -155,7 +148,7 @@ pub fn execute(verb: Verb) -> u8 {
     };
     result.unwrap_or_else(|failure| {
         // Where standard error cannot be written either, there is nobody left to tell.
-        let _ = writeln!(printed::stderr(), "{} {failure}", error_word());
+        let _ = writeln!(base::stdio::stderr(), "{} {failure}", error_word());
         failure.code
     })
 }

@@ -14,10 +14,11 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::suite::SIM;
 use crate::units::ModelId;
 
-use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
-use super::endpoint::{self, Opened};
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files, print_json, runtime};
+use super::base::endpoint::{self, Opened};
+use super::base::files;
+use super::base::model_list::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::base::stdio::{stderr, stdout};
+use super::{Failure, exit, print_json, runtime};
 
 /// The longest that is waited for the providers of a model.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -58,7 +59,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     } else {
         Wish::Fresh
     };
-    let listed = catalogue::list(&opened, wish)?;
+    let listed = model_list::list(&opened, wish)?;
     let mut err = stderr();
     for note in &listed.notes {
         writeln!(err, "{note}")?;
@@ -116,7 +117,7 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
             "there is no list of `{name}` to compare: none was kept, and it does not answer"
         )));
     }
-    let kept = catalogue::before(opened);
+    let kept = model_list::before(opened);
     let compiled_in = kept.is_none();
     let instant = kept.as_ref().map(|(_, fetched_at)| *fetched_at);
     if compiled_in {

@@ -13,8 +13,8 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::suite::Profile;
 use crate::units::ModelId;
 
-use super::catalogue::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
-use super::endpoint::{self, Opened};
+use super::base::endpoint::{self, Opened};
+use super::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
 use super::job::{Asked, Job};
 use super::{Failure, runtime};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::printed::{stderr, stdout};
+use super::base::stdio::{stderr, stdout};
 use super::{Failure, exit};
 
 /// What is to be printed, or written into a folder.

@@ -8,9 +8,9 @@ use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::verdict::Past;
 
+use super::base::samples::TellingSamples;
+use super::base::stdio::{stderr, stdout};
 use super::baseline::past_of;
-use super::printed::{stderr, stdout};
-use super::records::TellingSamples;
 use super::{Failure, colour, exit};
 
 /// What `bakeoff report` was told.

@@ -14,22 +14,21 @@ use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::Passing;
 
+use super::base::endpoint::{self, Opened};
+use super::base::github;
+use super::base::model_list::{Known, Wish};
+use super::base::stdio::{stderr, stdout};
 use super::baseline::Baseline;
 use super::bills::Missing;
-use super::cap::Claim;
-use super::catalogue::{Known, Wish};
-use super::endpoint::{self, Opened};
+use super::cap::{self, Claim};
 use super::job::{Asked, Job};
 pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
-use super::printed::{stderr, stdout};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
 use super::session::Session;
-use super::{
-    Failure, cap, estimate, exit, foresight, github, offered, print_json, report, unforeseen,
-};
+use super::{Failure, estimate, exit, foresight, offered, print_json, report, unforeseen};
 
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {

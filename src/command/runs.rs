@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::record::{Fate, Retention, Run, RunError, StoredRun, StoredRuns, runs_below};
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
-use super::printed::{stderr, stdout};
+use super::base::stdio::{stderr, stdout};
 use super::{Failure, exit};
 
 /// The folder that `run` puts runs into when nothing else is said.

@@ -12,7 +12,7 @@ use crate::report::{
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
 use super::accept::Done;
-use super::printed::stdout;
+use super::base::stdio::stdout;
 use super::suite::CheckDocument;
 use super::{Failure, exit, print_json};
 

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{self, Ending, Event};
 use crate::gateway::Transport;
 
-use super::endpoint::Opened;
+use super::base::endpoint::Opened;
 use super::job::Job;
 use super::{Failure, exit, interrupted, runtime};
 

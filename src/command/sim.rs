@@ -10,8 +10,9 @@ use futures::poll;
 
 use crate::sim::Simulator;
 
-use super::printed::stdout;
-use super::{Failure, endpoint, exit, interrupted, runtime, unforeseen};
+use super::base::endpoint;
+use super::base::stdio::stdout;
+use super::{Failure, exit, interrupted, runtime, unforeseen};
 
 /// What `bakeoff sim` was told.
 #[derive(Debug)]

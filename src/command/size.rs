@@ -11,8 +11,9 @@ use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
-use super::printed::stdout;
-use super::{Failure, bounds, exit, files, print_json, records, run};
+use super::base::stdio::stdout;
+use super::base::{files, samples, worst_case};
+use super::{Failure, exit, print_json, run};
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
 const PILOT_PROMPTS: usize = 10;
@@ -67,7 +68,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(code);
     }
     let (noise, source) = noise(&suite, options)?;
-    let worst = bounds::worst(&suite, options.project.as_deref())?;
+    let worst = worst_case::worst(&suite, options.project.as_deref())?;
     let sizing = sizing(&suite, (aim, noise, source), worst);
     let mut out = stdout();
     if options.json {
@@ -154,7 +155,7 @@ fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
 fn shown(folder: &Path) -> Result<(String, Option<Shown>), Failure> {
     let run = Run::open(folder)?;
     let manifest = run.manifest()?;
-    let evidence = records::read(&run, &manifest)?.evidence;
+    let evidence = samples::read(&run, &manifest)?.evidence;
     let shown = noise_shown(&evidence, &manifest.suite.reference);
     Ok((manifest.run, noisiest(&shown).cloned()))
 }

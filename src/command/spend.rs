@@ -15,9 +15,10 @@ use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
 use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
-use super::printed::{stderr, stdout};
+use super::base::stdio::{stderr, stdout};
+use super::base::{endpoint, files};
 use super::runs::REPORTS;
-use super::{Failure, endpoint, exit, files, print_json, runtime};
+use super::{Failure, exit, print_json, runtime};
 
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);

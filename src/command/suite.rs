@@ -12,11 +12,12 @@ use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
-use super::catalogue::Known;
-use super::endpoint::read_world;
-use super::files::{self, BadSuite};
-use super::printed::{stderr, stdout};
-use super::{Failure, bounds, exit, foresight, print_json};
+use super::base::endpoint::read_world;
+use super::base::files::{self, BadSuite};
+use super::base::model_list::Known;
+use super::base::stdio::{stderr, stdout};
+use super::base::worst_case;
+use super::{Failure, exit, foresight, print_json};
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
@@ -127,7 +128,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 /// What can be said of a sound suite before anything is sent.
 fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
     // Which endpoint will be asked is not known for certain, so that none is asked.
-    let (cost, catalog) = bounds::worst(suite, None)?;
+    let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
     let cautions = foresight::warnings(suite, &catalog).into_iter();

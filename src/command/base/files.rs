@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::suite::{self, Found, Problems, Project, Reading, Suite};
 
-use super::named::Folder;
-use super::{Failure, colour};
+use super::suite_files::Folder;
+use crate::command::{Failure, colour};
 
 /// The largest TOML file that is read: a suite of this size holds a million short prompts.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -21,7 +21,7 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 const PROJECT: &str = "bakeoff.toml";
 
 /// Why a file holds no suite.
-pub(super) enum BadSuite {
+pub(in crate::command) enum BadSuite {
     /// It could not be read.
     Unread(Failure),
     /// It is wrong, and this is its text.
@@ -29,12 +29,12 @@ pub(super) enum BadSuite {
 }
 
 /// A checked suite with everything it names, or every problem of its files in one message.
-pub(super) fn suite(path: &Path) -> Result<Suite, Failure> {
+pub(in crate::command) fn suite(path: &Path) -> Result<Suite, Failure> {
     checked_suite(path).map_err(|bad| bad.told(path))
 }
 
 /// A checked suite with everything it names, or what is wrong with it.
-pub(super) fn checked_suite(path: &Path) -> Result<Suite, BadSuite> {
+pub(in crate::command) fn checked_suite(path: &Path) -> Result<Suite, BadSuite> {
     let text = text(path).map_err(BadSuite::Unread)?;
     let mut folder = Folder::of(path);
     let mut found = Found::default();
@@ -54,7 +54,7 @@ pub(super) fn checked_suite(path: &Path) -> Result<Suite, BadSuite> {
 
 impl BadSuite {
     /// All of it in one message.
-    pub(super) fn told(self, path: &Path) -> Failure {
+    pub(in crate::command) fn told(self, path: &Path) -> Failure {
         match self {
             Self::Unread(failure) => failure,
             Self::Wrong(problems, text) => told(&problems, path, &text),
@@ -63,7 +63,7 @@ impl BadSuite {
 }
 
 /// The project file: the one that was named, else `bakeoff.toml` where there is one, else none.
-pub(super) fn project(named: Option<&Path>) -> Result<Project, Failure> {
+pub(in crate::command) fn project(named: Option<&Path>) -> Result<Project, Failure> {
     let path = named.unwrap_or(Path::new(PROJECT));
     if named.is_none() && !path.exists() {
         return Ok(Project::default());
@@ -73,7 +73,7 @@ pub(super) fn project(named: Option<&Path>) -> Result<Project, Failure> {
 }
 
 /// A file as UTF-8.
-pub(super) fn text(path: &Path) -> Result<String, Failure> {
+pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
     let failed = |error: io::Error| {
         Failure::usage(format!("`{}` could not be read: {error}", path.display()))
     };
@@ -104,12 +104,12 @@ fn told(problems: &Problems, path: &Path, text: &str) -> Failure {
 
 /// Environment variables: the process's own, and those of `.env` where there is one. The process's
 /// own win, as every tool that reads such a file does.
-pub(super) struct Variables {
+pub(in crate::command) struct Variables {
     dot_env: HashMap<String, SecretString>,
 }
 
 impl Variables {
-    pub(super) fn read() -> Result<Self, Failure> {
+    pub(in crate::command) fn read() -> Result<Self, Failure> {
         let mut dot_env = HashMap::new();
         match dotenvy::from_path_iter(".env") {
             Ok(lines) => {
@@ -134,7 +134,7 @@ impl Variables {
     }
 
     /// The value of a variable, unless it is unset or empty.
-    pub(super) fn get(&self, name: &str) -> Option<SecretString> {
+    pub(in crate::command) fn get(&self, name: &str) -> Option<SecretString> {
         let set = |value: &str| {
             let value = value.trim();
             (!value.is_empty()).then(|| value.to_owned().into())

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::report::github::{Subject, annotations, summary};
 
-use super::printed::stderr;
+use super::stdio::stderr;
 
 /// Names the file that a job's summary is appended to.
 const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -18,7 +18,7 @@ const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 const JOB: &str = "GITHUB_ACTIONS";
 
 /// Tells the job, if there is one.
-pub(super) fn tell_job(subject: &Subject<'_>) -> io::Result<()> {
+pub(in crate::command) fn tell_job(subject: &Subject<'_>) -> io::Result<()> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(file) = set(SUMMARY)
         && let Err(error) = append(&file, &summary(subject))

@@ -8,19 +8,19 @@ use std::io::{self, Stderr, Stdout, Write};
 
 /// A stream of which the reader may go away.
 #[derive(Debug)]
-pub(super) struct Printed<W> {
+pub(in crate::command) struct Printed<W> {
     to: W,
     /// Whether nobody reads any more.
     unread: bool,
 }
 
 /// Standard output.
-pub(super) fn stdout() -> Printed<Stdout> {
+pub(in crate::command) fn stdout() -> Printed<Stdout> {
     Printed::new(io::stdout())
 }
 
 /// Standard error.
-pub(super) fn stderr() -> Printed<Stderr> {
+pub(in crate::command) fn stderr() -> Printed<Stderr> {
     Printed::new(io::stderr())
 }
 

@@ -8,20 +8,20 @@ use std::io::{self, Write};
 use crate::record::{JournalError, Manifest, Run, Sample, Samples};
 use crate::verdict::{Evidence, EvidenceFold, RunSummary, Summaries};
 
-use super::Failure;
-use super::printed::stderr;
+use super::stdio::stderr;
+use crate::command::Failure;
 
 /// Lines that cannot be read are told one by one up to this many.
 const LINES_TOLD: usize = 5;
 
 /// The samples of a run; lines that are no samples are told on standard error, and come as errors.
-pub(super) struct TellingSamples {
+pub(in crate::command) struct TellingSamples {
     samples: Samples,
     lost: usize,
 }
 
 impl TellingSamples {
-    pub(super) fn of(run: &Run) -> Result<Self, Failure> {
+    pub(in crate::command) fn of(run: &Run) -> Result<Self, Failure> {
         Ok(Self {
             samples: run.samples()?,
             lost: 0,
@@ -29,7 +29,7 @@ impl TellingSamples {
     }
 
     /// Says what is only known at the end.
-    pub(super) fn end(self) -> io::Result<()> {
+    pub(in crate::command) fn end(self) -> io::Result<()> {
         let mut err = stderr();
         if self.lost > LINES_TOLD {
             let more = self.lost - LINES_TOLD;
@@ -62,15 +62,15 @@ impl Iterator for TellingSamples {
 }
 
 /// What was read of a run.
-pub(super) struct Read {
+pub(in crate::command) struct Read {
     /// What verdicts stand on.
-    pub(super) evidence: Evidence,
+    pub(in crate::command) evidence: Evidence,
     /// Its figures.
-    pub(super) summary: RunSummary,
+    pub(in crate::command) summary: RunSummary,
 }
 
 /// Reads a run once.
-pub(super) fn read(run: &Run, manifest: &Manifest) -> Result<Read, Failure> {
+pub(in crate::command) fn read(run: &Run, manifest: &Manifest) -> Result<Read, Failure> {
     let (mut evidence, mut summaries) = (EvidenceFold::new(manifest), Summaries::new(manifest));
     let mut samples = TellingSamples::of(run)?;
     for sample in samples.by_ref() {

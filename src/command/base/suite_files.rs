@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 32;
 const PATTERN_SIGNS: [char; 4] = ['*', '?', '[', '{'];
 
 /// The folder that a suite's paths begin at.
-pub(super) struct Folder {
+pub(in crate::command) struct Folder {
     path: PathBuf,
     /// Bytes that may still be read for this suite.
     bytes_left: usize,
@@ -26,7 +26,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// The folder of this suite.
-    pub(super) fn of(suite: &Path) -> Self {
+    pub(in crate::command) fn of(suite: &Path) -> Self {
         Self {
             path: suite.parent().unwrap_or(Path::new("")).to_owned(),
             bytes_left: limits::PROMPTS_BYTES,
@@ -34,7 +34,7 @@ impl Folder {
     }
 
     /// The files that are wanted, by name; or why there are none, as a sentence.
-    pub(super) fn find(&mut self, wanted: &Wanted) -> Result<Vec<FoundFile>, String> {
+    pub(in crate::command) fn find(&mut self, wanted: &Wanted) -> Result<Vec<FoundFile>, String> {
         let path = self.path.join(&wanted.path);
         let paths = if wanted.kind == WantedKind::Prompts && path.is_dir() {
             files_in(&path)?

@@ -16,7 +16,7 @@ use crate::suite::{Profile, Suite};
 use crate::units::{ModelId, counted};
 
 use super::endpoint::Opened;
-use super::{Failure, runtime};
+use crate::command::{Failure, runtime};
 
 /// How old a list may be before a look-up asks for it again: gateways change theirs several times a
 /// week.
@@ -26,15 +26,15 @@ const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest that a look-up waits for an answer: lists of a megabyte come over slow lines too.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The longest that a run waits: it can do without the list.
-pub(super) const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
+pub(in crate::command) const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
 /// Ids of other models that are offered for one that does not exist.
-pub(super) const NEAREST_TOLD: usize = 3;
+pub(in crate::command) const NEAREST_TOLD: usize = 3;
 /// Variable that names the folder of the cache.
 const CACHE_VARIABLE: &str = "BAKEOFF_CACHE_DIR";
 
 /// Which list will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(in crate::command) enum Wish {
     /// A new one, or an error.
     New,
     /// One of the last 24 hours; failing that any, with a note.
@@ -44,16 +44,16 @@ pub(super) enum Wish {
 }
 
 /// A list, and what is to be said of it.
-pub(super) struct Listed {
-    pub(super) catalog: Catalog,
+pub(in crate::command) struct Listed {
+    pub(in crate::command) catalog: Catalog,
     /// Whether it is the endpoint's own; otherwise the one that is compiled in.
-    pub(super) own: bool,
+    pub(in crate::command) own: bool,
     /// Whether the endpoint was found not to answer.
-    pub(super) unreachable: bool,
+    pub(in crate::command) unreachable: bool,
     /// For standard error, one line each.
-    pub(super) notes: Vec<String>,
+    pub(in crate::command) notes: Vec<String>,
     /// When the endpoint gave it; absent of the one that is compiled in.
-    pub(super) obtained_at: Option<Timestamp>,
+    pub(in crate::command) obtained_at: Option<Timestamp>,
     /// Since when it is in the cache; absent where it was not taken from there.
     since: Option<SignedDuration>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Listed {
 ///
 /// # Errors
 /// Only where a new one was wished for and could not be had.
-pub(super) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
+pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
     let now = Timestamp::now();
     let base_url = opened.record.base_url.as_deref();
     let place = base_url.zip(cache());
@@ -157,7 +157,7 @@ fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
 
 /// The last list of the endpoint's models before the newest one that differed from it, where one was
 /// kept, and when the endpoint gave it.
-pub(super) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)> {
+pub(in crate::command) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)> {
     let base_url = opened.record.base_url.as_deref()?;
     let cached = cache()?.before(base_url)?;
     let catalog = read(Some(base_url), &cached).ok()?;
@@ -165,18 +165,18 @@ pub(super) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)> {
 }
 
 /// What a run knows before it sends anything.
-pub(super) struct Known {
+pub(in crate::command) struct Known {
     /// For costs, without own prices.
-    pub(super) prices: Catalog,
+    pub(in crate::command) prices: Catalog,
     /// The endpoint's own list; absent where it could not be had.
-    pub(super) listed: Option<Catalog>,
+    pub(in crate::command) listed: Option<Catalog>,
     /// For standard error, one line each.
-    pub(super) notes: Vec<String>,
+    pub(in crate::command) notes: Vec<String>,
 }
 
 impl Known {
     /// What is known without asking anybody.
-    pub(super) fn compiled_in() -> Self {
+    pub(in crate::command) fn compiled_in() -> Self {
         Self {
             prices: Catalog::snapshot(),
             listed: None,
@@ -186,7 +186,7 @@ impl Known {
 
     /// Of an endpoint about to be asked. The embedded simulator charges by the compiled-in list, and
     /// knows more ids than any list: it is not asked.
-    pub(super) fn of(opened: &Opened) -> Result<Self, Failure> {
+    pub(in crate::command) fn of(opened: &Opened) -> Result<Self, Failure> {
         if opened.record.base_url.is_none() {
             return Ok(Self::compiled_in());
         }
@@ -208,7 +208,7 @@ impl Known {
     }
 
     /// Of an endpoint that is not to be asked: the list of it that was kept, else the compiled-in one.
-    pub(super) fn kept(profile: &Profile) -> Self {
+    pub(in crate::command) fn kept(profile: &Profile) -> Self {
         let base_url = profile.base_url.as_deref();
         let Some((catalog, since)) = base_url.and_then(kept) else {
             return Self {
@@ -221,7 +221,7 @@ impl Known {
 
     /// What to say of each model of a suite that the endpoint's own list does not have, where there is such
     /// a list. `endpoint`: the profile's name.
-    pub(super) fn missing(&self, suite: &Suite, endpoint: &str) -> Vec<String> {
+    pub(in crate::command) fn missing(&self, suite: &Suite, endpoint: &str) -> Vec<String> {
         let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
         let said = self.listed.iter().flat_map(|listed| {
             let missing = models.iter().filter(|model| !listed.offers(model));
@@ -253,7 +253,7 @@ impl Known {
 }
 
 /// What to say of an id that a list does not have: where it went, or what it looks like.
-pub(super) fn unlisted(catalog: &Catalog, endpoint: &str, id: &ModelId) -> String {
+pub(in crate::command) fn unlisted(catalog: &Catalog, endpoint: &str, id: &ModelId) -> String {
     let quoted = |ids: Vec<&ModelId>| {
         let ids: Vec<String> = ids.into_iter().map(|id| format!("`{id}`")).collect();
         ids.join(" or ")
@@ -336,7 +336,7 @@ fn offers_address(base_url: &str, model: &ModelId) -> String {
 }
 
 /// Who serves a model, as it was kept within the time that a look-up takes for fresh.
-pub(super) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
+pub(in crate::command) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
     let cached = cache()?.get(&offers_address(base_url, model))?;
     let age = Timestamp::now().duration_since(cached.fetched_at);
     let fresh = (SignedDuration::ZERO..FRESH).contains(&age);
@@ -344,7 +344,7 @@ pub(super) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
 }
 
 /// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
-pub(super) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
+pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
     let cached = Cached {
         fetched_at: Timestamp::now(),
         list: answer,

@@ -11,10 +11,11 @@ use crate::suite::{Prompt, Suite, Wording};
 use crate::units::Usd;
 use crate::verdict::{WorstCost, worst_cost};
 
-use super::{Failure, files};
+use super::files;
+use crate::command::Failure;
 
 /// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
-pub(super) fn of_attempt(
+pub(in crate::command) fn of_attempt(
     bound: &Result<PriceBound, Unbounded>,
     suite: &Suite,
     wording: Wording,
@@ -39,7 +40,7 @@ pub(super) fn of_attempt(
 }
 
 /// The most that a suite costs by the lists that are known without asking anybody, and these lists.
-pub(super) fn worst(
+pub(in crate::command) fn worst(
     suite: &Suite,
     project: Option<&Path>,
 ) -> Result<(WorstCost, Catalog), Failure> {

@@ -17,18 +17,18 @@ use crate::sim::{Running, Simulator, World};
 use crate::suite::{Profile, Project};
 
 use super::files::{self, Variables};
-use super::{Failure, unforeseen};
+use crate::command::{Failure, unforeseen};
 
 /// An endpoint that can be asked, and what the manifest says of it.
-pub(super) struct Opened {
-    pub(super) endpoint: Endpoint,
-    pub(super) record: EndpointRecord,
+pub(in crate::command) struct Opened {
+    pub(in crate::command) endpoint: Endpoint,
+    pub(in crate::command) record: EndpointRecord,
     /// Kept so that the simulator lives as long as the run.
     _simulator: Option<Running>,
 }
 
 /// The profile of a name or base URL.
-pub(super) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure> {
+pub(in crate::command) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure> {
     project.resolve(name).map_err(|error| match error.help() {
         Some(help) => Failure::usage(format!("{error}\n  {help}")),
         None => Failure::usage(error.to_string()),
@@ -37,7 +37,7 @@ pub(super) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure>
 
 /// Opens the endpoint of a profile for its lists. They often need no key, so a missing one is no
 /// failure: the endpoint says so itself where it wants one.
-pub(super) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
+pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
     match &profile.base_url {
         Some(base_url) => Ok(at(profile, base_url, key(profile)?)),
         None => simulated(profile, None, None),
@@ -45,7 +45,7 @@ pub(super) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
 }
 
 /// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
-pub(super) fn open(
+pub(in crate::command) fn open(
     profile: &Profile,
     world: Option<&Path>,
     salt: Option<u64>,
@@ -151,7 +151,7 @@ fn world_digest(text: &str) -> String {
 }
 
 /// A world, and the text it was read from: empty for the built-in one, over which a file is laid.
-pub(super) fn read_world(path: Option<&Path>) -> Result<(World, String), Failure> {
+pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(World, String), Failure> {
     let text = match path {
         Some(path) => files::text(path)?,
         None => String::new(),
