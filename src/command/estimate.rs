@@ -17,8 +17,9 @@ use crate::units::Usd;
 use super::base::model_list::{Known, Wish};
 use super::base::stdio::{stderr, stdout};
 use super::base::worst_case;
-use super::job::{self, Asked, Job};
-use super::{Failure, exit, offered, report};
+use super::run::job::{self, Asked, Job};
+use super::run::provider_prices;
+use super::{Failure, exit, report};
 
 /// Expected cost above which a person is asked, where the project says nothing.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
@@ -54,10 +55,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut job = Job::new(asked, known);
     let mut notes = job.notes();
     let named = options.run.endpoint.is_some();
-    let (opened, unasked) = offered::for_estimate(&job.asked.profile, named)?;
+    let (opened, unasked) = provider_prices::for_estimate(&job.asked.profile, named)?;
     notes.extend(unasked);
     if let Some(opened) = opened {
-        notes.extend(offered::ask(&mut job, &opened, Wish::Fresh)?);
+        notes.extend(provider_prices::ask(&mut job, &opened, Wish::Fresh)?);
     }
     let mut err = stderr();
     for note in notes {

@@ -16,7 +16,7 @@ use crate::units::{ModelId, Nanos};
 use super::Failure;
 use super::base::endpoint::read_world;
 use super::base::model_list::NEAREST_TOLD;
-use super::job::{Asked, Mode};
+use super::run::job::{Asked, Mode};
 
 /// Where an estimate comes from.
 enum Basis {

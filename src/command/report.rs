@@ -10,7 +10,7 @@ use crate::verdict::Past;
 
 use super::base::samples::TellingSamples;
 use super::base::stdio::{stderr, stdout};
-use super::baseline::past_of;
+use super::run::baseline::past_of;
 use super::{Failure, colour, exit};
 
 /// What `bakeoff report` was told.

@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 use crate::engine::{self, Ending, Event};
 use crate::gateway::Transport;
 
-use super::base::endpoint::Opened;
 use super::job::Job;
-use super::{Failure, exit, interrupted, runtime};
+use crate::command::base::endpoint::Opened;
+use crate::command::{Failure, exit, interrupted, runtime};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;

@@ -13,10 +13,10 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::suite::Profile;
 use crate::units::ModelId;
 
-use super::base::endpoint::{self, Opened};
-use super::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
 use super::job::{Asked, Job};
-use super::{Failure, runtime};
+use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
+use crate::command::{Failure, runtime};
 
 /// Models that a note names; the others are counted.
 const MODELS_NAMED: usize = 3;
@@ -26,7 +26,11 @@ const MODELS_NAMED: usize = 3;
 ///
 /// # Errors
 /// Where nothing can be asked on this machine.
-pub(super) fn ask(job: &mut Job, opened: &Opened, wish: Wish) -> Result<Vec<String>, Failure> {
+pub(in crate::command) fn ask(
+    job: &mut Job,
+    opened: &Opened,
+    wish: Wish,
+) -> Result<Vec<String>, Failure> {
     let base_url = opened.record.base_url.as_deref();
     let mut wanted: Vec<ModelId> = models(&job.asked).into_iter().cloned().collect();
     if let Some(base_url) = base_url.filter(|_| wish != Wish::New) {
@@ -75,7 +79,7 @@ pub(super) fn ask(job: &mut Job, opened: &Opened, wish: Wish) -> Result<Vec<Stri
 ///
 /// # Errors
 /// Where the simulator cannot start, or the file with keys cannot be read.
-pub(super) fn for_estimate(
+pub(in crate::command) fn for_estimate(
     profile: &Profile,
     named: bool,
 ) -> Result<(Option<Opened>, Option<String>), Failure> {

@@ -11,20 +11,20 @@ use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
 use crate::report::Judged;
 use crate::verdict::{Past, Situation, aftermath, condense};
 
-use super::Failure;
-use super::accept::{accepted, of_suite};
-use super::base::samples;
-use super::base::stdio::stderr;
+use crate::command::Failure;
+use crate::command::accept::{accepted, of_suite};
+use crate::command::base::samples;
+use crate::command::base::stdio::stderr;
 
 /// The history that a run is judged against.
-pub(super) struct Baseline<'a> {
+pub(in crate::command) struct Baseline<'a> {
     path: &'a Path,
     suite: String,
 }
 
 impl<'a> Baseline<'a> {
     /// Finds every trouble with the file that can be found before the run: afterwards it has been paid for.
-    pub(super) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
+    pub(in crate::command) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
         of_suite(path, suite)?;
         History::can_append(path).map_err(|error| {
             Failure::usage(format!(
@@ -106,7 +106,7 @@ impl<'a> Baseline<'a> {
 }
 
 /// What of a history a run is judged by.
-pub(super) fn past_of(history: &History, manifest: &Manifest) -> Past {
+pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> Past {
     let today = HistoryRun {
         run: manifest.run.clone(),
         started_at: manifest.started_at,

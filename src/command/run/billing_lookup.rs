@@ -14,9 +14,9 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
-use super::base::endpoint::Opened;
-use super::base::stdio::stderr;
-use super::{interrupted, runtime};
+use crate::command::base::endpoint::Opened;
+use crate::command::base::stdio::stderr;
+use crate::command::{interrupted, runtime};
 
 /// Hosts that have the route, and their subdomains.
 const HOSTS: [&str; 2] = ["vercel.sh", "openrouter.ai"];

@@ -3,6 +3,16 @@
 //! Owns what the verb does in each of its modes, and its exit code. Must not know how a run is made
 //! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
 
+pub(super) mod baseline;
+mod billing_lookup;
+mod cost_cap;
+mod failure_hints;
+pub(super) mod job;
+mod progress;
+pub(super) mod provider_prices;
+mod session;
+mod until_decided;
+
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 
@@ -18,17 +28,17 @@ use super::base::endpoint::{self, Opened};
 use super::base::github;
 use super::base::model_list::{Known, Wish};
 use super::base::stdio::{stderr, stdout};
-use super::baseline::Baseline;
-use super::bills::Missing;
-use super::cap::{self, Claim};
-use super::job::{Asked, Job};
-pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
-use super::looking::Looking;
-use super::progress::{Progress, Show};
-use super::remedies::Remedies;
-use super::session::Session;
-use super::{Failure, estimate, exit, foresight, offered, print_json, report, unforeseen};
+use super::{Failure, estimate, exit, foresight, print_json, report, unforeseen};
+use baseline::Baseline;
+use billing_lookup::Missing;
+use cost_cap::Claim;
+use failure_hints::Remedies;
+use job::{Asked, Job};
+pub use job::{Mode, Options};
+use progress::{Progress, Show};
+use session::Session;
+use until_decided::Looking;
 
 /// Carries out `bakeoff run`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
@@ -48,9 +58,9 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
     let mut job = Job::new(asked, Known::of(&opened)?);
     let simulated = opened.record.world.is_some();
-    if let Some(limit) = cap::ahead(&job, options, simulated)? {
-        let notes = offered::ask(&mut job, &opened, Wish::New)?;
-        job.cap = Some(cap::of(&job, limit)?);
+    if let Some(limit) = cost_cap::ahead(&job, options, simulated)? {
+        let notes = provider_prices::ask(&mut job, &opened, Wish::New)?;
+        job.cap = Some(cost_cap::of(&job, limit)?);
         if !options.quiet {
             tell_before(&notes)?;
         }
@@ -75,8 +85,8 @@ fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
 /// Says where a run would be refused for its cap, by the prices that are known without asking.
 fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
     let simulated = job.asked.profile.base_url.is_none();
-    let refused = cap::ahead(job, options, simulated)
-        .and_then(|limit| limit.map(|limit| cap::of(job, limit)).transpose());
+    let refused = cost_cap::ahead(job, options, simulated)
+        .and_then(|limit| limit.map(|limit| cost_cap::of(job, limit)).transpose());
     let Err(refused) = refused else {
         return Ok(());
     };
@@ -171,7 +181,7 @@ fn begin_verified(
     if opened.record.world.is_some() {
         return Ok(None);
     }
-    let Claim { ledger, began } = cap::claim(job, options, false)?;
+    let Claim { ledger, began } = cost_cap::claim(job, options, false)?;
     let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     Ok(Some(manifest))
@@ -186,7 +196,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         return Ok(exit::INTERRUPTED);
     };
     let session = Session::open(job, opened)?;
-    let Claim { ledger, began } = cap::claim(job, options, opened.record.world.is_some())?;
+    let Claim { ledger, began } = cost_cap::claim(job, options, opened.record.world.is_some())?;
     let job = &*job;
     let suite = &job.asked.suite;
     let name = run_name(began, unforeseen()?);

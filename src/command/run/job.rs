@@ -23,10 +23,10 @@ use crate::suite::{
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
-use super::base::endpoint::{self, Opened};
-use super::base::files;
-use super::base::model_list::{Known, NEAREST_TOLD};
-use super::{Failure, TOOL};
+use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::files;
+use crate::command::base::model_list::{Known, NEAREST_TOLD};
+use crate::command::{Failure, TOOL};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -69,12 +69,12 @@ pub enum Mode {
 }
 
 /// What a run is to do, before anybody was asked about models.
-pub(super) struct Asked {
-    pub(super) suite: Suite,
-    pub(super) plan: Plan,
-    pub(super) profile: Profile,
+pub(in crate::command) struct Asked {
+    pub(in crate::command) suite: Suite,
+    pub(in crate::command) plan: Plan,
+    pub(in crate::command) profile: Profile,
     /// Expected cost above which a person is asked before the run.
-    pub(super) confirm_above: Option<Usd>,
+    pub(in crate::command) confirm_above: Option<Usd>,
     /// What the project may spend.
     pub(super) budget: Budget,
     selection: Selection,
@@ -85,19 +85,19 @@ pub(super) struct Asked {
 }
 
 /// What a run is to do, and what is known of those who are to do it.
-pub(super) struct Job {
-    pub(super) asked: Asked,
+pub(in crate::command) struct Job {
+    pub(in crate::command) asked: Asked,
     /// Own prices already laid over the others.
     known: Known,
     /// Who serves its models, where that was asked.
-    pub(super) offered: BTreeMap<ModelId, Offers>,
+    pub(in crate::command) offered: BTreeMap<ModelId, Offers>,
     /// What may be spent; absent: without a limit.
-    pub(super) cap: Option<Arc<Cap>>,
+    pub(in crate::command) cap: Option<Arc<Cap>>,
 }
 
 impl Asked {
     /// Reads the suite and lays the flags over it.
-    pub(super) fn read(options: &Options) -> Result<Self, Failure> {
+    pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let mut suite = files::suite(&options.suite)?;
         let project = files::project(options.project.as_deref())?;
         suite = select(&suite, &options.models, &options.prompts, &options.tags)
@@ -176,7 +176,7 @@ fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
 
 impl Job {
     /// Lays the endpoint's own prices over what is known of its models.
-    pub(super) fn new(asked: Asked, known: Known) -> Self {
+    pub(in crate::command) fn new(asked: Asked, known: Known) -> Self {
         let prices = known.prices.with_own_prices(&asked.profile.prices);
         Self {
             asked,
@@ -189,7 +189,7 @@ impl Job {
     /// What is worth knowing before a clock starts, as lines for standard error: where prices come
     /// from, and which ids the endpoint does not list. Those are asked all the same: a list may be
     /// old, or leave out what the endpoint answers to.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(in crate::command) fn notes(&self) -> Vec<String> {
         let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
         let missing = self
             .known
@@ -199,18 +199,18 @@ impl Job {
     }
 
     /// The list of models that knows the endpoint best.
-    pub(super) fn catalog(&self) -> &Catalog {
+    pub(in crate::command) fn catalog(&self) -> &Catalog {
         self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
     /// What models cost, own prices included.
-    pub(super) fn prices(&self) -> &Catalog {
+    pub(in crate::command) fn prices(&self) -> &Catalog {
         &self.known.prices
     }
 
     /// The dearest that each variant's tokens can be, in the suite's order: by its list and by everybody who
     /// is known to serve it.
-    pub(super) fn price_bounds(&self) -> Vec<Result<PriceBound, Unbounded>> {
+    pub(in crate::command) fn price_bounds(&self) -> Vec<Result<PriceBound, Unbounded>> {
         let bound = |model: &ModelId| {
             let offers = self.offered.get(model);
             PriceBound::of(model, self.prices(), offers, &self.asked.profile.surcharges)
@@ -243,7 +243,7 @@ impl Job {
     }
 
     /// Counts what an event says was spent.
-    pub(super) fn count(&self, event: &Event, spending: &mut Spending) {
+    pub(in crate::command) fn count(&self, event: &Event, spending: &mut Spending) {
         match event {
             Event::Finished(sample) => spending.add_sample(sample),
             Event::WarmedUp {
@@ -286,13 +286,13 @@ impl Job {
         Pacer::new(&self.asked.suite, &self.asked.profile.limits)
     }
 
-    pub(super) fn prompt_digests(&self) -> Vec<String> {
+    pub(in crate::command) fn prompt_digests(&self) -> Vec<String> {
         let canonical =
             |prompt: &Prompt| digest(prompt_canonical(&self.asked.suite, prompt).as_bytes());
         self.asked.suite.prompts.iter().map(canonical).collect()
     }
 
-    pub(super) fn manifest(
+    pub(in crate::command) fn manifest(
         &self,
         opened: &Opened,
         run: String,
@@ -351,7 +351,11 @@ impl Job {
     }
 
     /// What went wrong with a sample and what to do about it, if anything did.
-    pub(super) fn explain(&self, sample: &Sample, opened: &Opened) -> Option<Explanation> {
+    pub(in crate::command) fn explain(
+        &self,
+        sample: &Sample,
+        opened: &Opened,
+    ) -> Option<Explanation> {
         self.explained(
             sample.outcome,
             sample.error.as_ref(),
@@ -361,7 +365,11 @@ impl Job {
         )
     }
 
-    pub(super) fn unreachable(&self, ending: gateway::Ending, opened: &Opened) -> Failure {
+    pub(in crate::command) fn unreachable(
+        &self,
+        ending: gateway::Ending,
+        opened: &Opened,
+    ) -> Failure {
         let (outcome, message) = match ending {
             gateway::Ending::TlsFailed(message) => (Outcome::TlsFailed, message),
             gateway::Ending::ConnectFailed(message) => (Outcome::ConnectFailed, message),

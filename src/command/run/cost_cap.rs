@@ -18,9 +18,9 @@ use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
-use super::Failure;
-use super::base::stdio::stderr;
 use super::job::{Asked, Job, Options};
+use crate::command::Failure;
+use crate::command::base::stdio::stderr;
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
