@@ -7,8 +7,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Manifest, Run};
-use crate::report::{Compared, Judged};
+use crate::report::Compared;
 use crate::suite::Gate;
+use crate::verdict::Judged;
 use crate::verdict::{
     Changed, Judgement, OutputChange, against_run, comparable, condense, outputs_between,
     outputs_within,

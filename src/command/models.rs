@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::{
-    Catalog, ListDiff, ModelShownDocument, ModelsDiffDocument, ModelsDocument, Offers, Sort,
-    diff_table, offers_table, page, table,
-};
+use crate::catalog::{Catalog, ListDiff, Offers, Sort};
 use crate::gateway::listing::{Listing, fetch};
+use crate::report::models::{diff_table, offers_table, page, table};
+use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::suite::SIM;
 use crate::units::ModelId;
 

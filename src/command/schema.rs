@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::catalog::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
-use crate::plan::PlanDocument;
+use crate::report::PlanDocument;
 use crate::report::spend::SpentDocument;
 use crate::report::{
     Document, EstimateDocument, ForecastDocument, PruneDocument, RunsDocument, SizesDocument,
     TrendsDocument, VerdictsDocument, VerificationDocument,
 };
+use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
 use super::accept::Done;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Catalog;
 use crate::record::Run;
 use crate::report::SizesDocument;
-use crate::report::foreseen::{NoiseSource, Sizing, sizes};
+use crate::report::suite_check::{NoiseSource, Sizing, sizes};
 use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::Caution;
-use crate::report::foreseen;
+use crate::report::suite_check;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
@@ -126,11 +126,11 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 }
 
 /// What can be said of a sound suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
+fn foreseen(suite: &Suite) -> Result<suite_check::Foreseen, Failure> {
     // Which endpoint will be asked is not known for certain, so that none is asked.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
-    let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
+    let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
     let cautions = foresight::warnings(suite, &catalog).into_iter();
     // Of too few prompts the power speaks itself.
     let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
@@ -161,7 +161,7 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(foreseen::Foreseen, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(suite_check::Foreseen, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,

@@ -9,14 +9,12 @@ mod caution;
 mod duration;
 #[cfg(test)]
 pub(crate) mod example;
-mod listing;
 mod order;
 mod pace;
 mod tokens;
 
 pub use caution::{Caution, cautions, thinks};
 pub use duration::{Expected, RunDuration, run_duration};
-pub use listing::{Listing, PlanDocument};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
 pub use pace::{Limit, Load, Pacer, Unit};
 pub use tokens::{prompt_tokens, reserved_tokens};

@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 mod forecast;
 mod gate;
 mod interleaved;
+mod judge;
 mod judgement;
 mod means;
 mod money;
@@ -40,6 +41,7 @@ pub use forecast::{
 };
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
+pub use judge::{Gated, Judged};
 pub use judgement::{
     Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
     Route, Situation, Size, Tests, Verdict,

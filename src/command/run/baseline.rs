@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
-use crate::report::Judged;
+use crate::verdict::Judged;
 use crate::verdict::{Past, Situation, aftermath, condense};
 
 use crate::command::Failure;

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use crate::units::{ModelId, Usd};
 
-use super::Catalog;
-use super::diff::{Change, ListDiff, Pair, Value};
-use super::model::Model;
-use super::offer::{Offer, Offers, Percentiles, Window};
-use super::price::{Prices, Rates};
-use super::pricing::OtherPrice;
-use super::pricing::Treatment;
-use super::table::per_mtok;
+use super::models::per_mtok;
+use crate::catalog::Catalog;
+use crate::catalog::Model;
+use crate::catalog::OtherPrice;
+use crate::catalog::Treatment;
+use crate::catalog::{Change, ListDiff, Pair, Value};
+use crate::catalog::{Offer, Offers, Percentiles, Window};
+use crate::catalog::{Prices, Rates};
 
 /// Version of these documents. 2: further prices have values.
 const VERSION: u32 = 2;

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::suite::{CacheMode, Suite, Variant};
 use crate::units::counted;
 
-use super::order::{ORDER_VERSION, Plan, Slot};
+use crate::plan::{ORDER_VERSION, Plan, Slot};
 
 /// A plan for people: display it.
 #[derive(Debug, Clone, Copy)]

@@ -3,18 +3,21 @@
 //! Owns columns, their order and how prices are written. Must not know where it is shown. Invariant:
 //! prices are exact, in USD per million tokens, and one that is not known is `–`, never 0.
 
+#[cfg(test)]
+mod diff_tests;
+
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
 use crate::units::Usd;
 
-use super::diff::{Change, ListDiff, Value};
-use super::model::Model;
-use super::offer::{Offers, Window};
-use super::price::Rates;
-use super::pricing::OtherPrice;
-use super::search::Sort;
+use crate::catalog::Model;
+use crate::catalog::OtherPrice;
+use crate::catalog::Rates;
+use crate::catalog::Sort;
+use crate::catalog::{Change, ListDiff, Value};
+use crate::catalog::{Offers, Window};
 
 /// What stands for a fact that is not known.
 const UNKNOWN: &str = "–";
@@ -365,8 +368,8 @@ fn cut(line: &str, most: Option<usize>) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Catalog;
     use super::*;
+    use crate::catalog::Catalog;
 
     fn catalog() -> Catalog {
         Catalog::read(
@@ -382,6 +385,20 @@ mod tests {
             "2026-01-02".to_owned(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn prices_that_are_not_believed_are_shown() {
+        // A page without prices must not read as a model that costs nothing.
+        let catalog = Catalog::read(
+            r#"{"data":[{"id":"a/b","pricing":{"input":"0.000001","output":"NaN"}}]}"#,
+            "a test".to_owned(),
+            "2026-01-02".to_owned(),
+        );
+        let page = page(catalog.unwrap().get(&"a/b".parse().unwrap()).unwrap());
+        let told = "other price   output: NaN\n                no price of this list is used: this is not 0";
+        assert!(page.contains("no price per token is known"), "{page}");
+        assert!(page.contains(told), "{page}");
     }
 
     #[test]
