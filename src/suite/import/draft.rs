@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{ImportError, Imported, LeftOut};
-use crate::suite::model::{Image, Message, Role};
-use crate::suite::parse::parse_suite;
-use crate::suite::{limits, problem};
+use crate::suite::model::suite::{Image, Message, Role};
+use crate::suite::parse::problem;
+use crate::suite::parse::suite::parse_suite;
+use crate::suite::value::limits;
 
 /// The model of a suite whose source names none.
 const ANY_MODEL: &str = "openai/gpt-5-mini";
