@@ -11,25 +11,25 @@ mod parse;
 mod tests;
 mod value;
 
+pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use model::metric::{Direction, Metric, Scale};
-pub use model::profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
+pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
+pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use model::select::{SelectError, named, select};
 pub use model::suite::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
-pub use parse::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
+pub use model::surcharge::Surcharge;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
 pub use parse::project::{Budget, EndpointError, Project, parse_project};
-pub use parse::rate_limits::{ModelLimit, PerMinute, RateLimits};
 pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::sources::{Found, FoundFile, Wanted, WantedKind};
 pub use parse::suite::{Reading, parse_suite, read_suite};
-pub use parse::surcharge::Surcharge;
 pub use parse::wire;
 pub use value::money::parse_dollars;
 pub use value::percent::parse_percent;
-pub use value::price::parse_own_price;
+pub use value::price::{OwnPrice, parse_own_price};
 pub use value::secret::KEY_PREFIXES;
 pub use value::{defaults, limits};

@@ -13,9 +13,9 @@ use super::chat::chat;
 use super::draft::{Case, Draft, Model};
 use super::yaml::{self, Node, Yaml};
 use crate::suite::model::suite::{Message, Role};
-use crate::suite::parse::problem::quoted;
 use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
+use crate::suite::value::text::quoted;
 
 /// Variables and their values: one for each prompt that is made.
 type Vars<'a> = BTreeMap<&'a str, &'a str>;

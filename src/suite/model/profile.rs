@@ -2,11 +2,11 @@
 
 use schemars::JsonSchema;
 
-use crate::units::{ModelId, Usd};
+use crate::suite::value::price::OwnPrice;
 
+use super::rate_limits::RateLimits;
 use super::suite::TokenLimitName;
-use crate::suite::parse::rate_limits::RateLimits;
-use crate::suite::parse::surcharge::Surcharge;
+use super::surcharge::Surcharge;
 
 /// A checked endpoint profile, built in or from `bakeoff.toml`. It never holds a key, only the
 /// names of the variables that may.
@@ -105,21 +105,6 @@ impl ReasoningName {
             Self::ChatTemplateKwargs => "chat_template_kwargs",
         }
     }
-}
-
-/// A price the user declares, USD per token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnPrice {
-    /// The id as the endpoint spells it.
-    pub model: ModelId,
-    /// A prompt token.
-    pub input_usd: Usd,
-    /// A completion token.
-    pub output_usd: Usd,
-    /// A prompt token read from the prompt cache; absent: as input.
-    pub cache_read_usd: Option<Usd>,
-    /// A prompt token written to the prompt cache; absent: as input.
-    pub cache_write_usd: Option<Usd>,
 }
 
 /// Name of the embedded simulator's profile.

@@ -10,8 +10,8 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::units::{ModelId, ModelIdError};
 
 use super::suite::{Parameters, Prompt, Suite, Variant};
-use crate::suite::parse::problem::{nearest, quoted};
 use crate::suite::value::limits;
+use crate::suite::value::text::{nearest, quoted};
 
 /// Why a selection selects nothing, or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -270,4 +270,9 @@ impl Pattern {
     fn is_glob(&self) -> bool {
         matches!(self, Self::Glob(_))
     }
+}
+
+/// Whether the model has this id, or fits this glob.
+pub(in crate::suite) fn fits(pattern: &str, model: &ModelId) -> bool {
+    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(model.as_str()))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::suite::parse::cache::{CacheControl, CacheMode, Caching, Reuse};
+use super::cache::{CacheControl, CacheMode, Caching, Reuse};
 use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;

@@ -6,17 +6,18 @@
 
 use crate::units::{Nanos, Usd};
 
-use super::problem::{Code, nearest, quoted};
+use super::fields::percent;
+use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use crate::suite::model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 use crate::suite::model::metric::{Metric, Scale};
 use crate::suite::model::suite::Variant;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::limits;
-use crate::suite::value::percent::percent;
+use crate::suite::value::text::{nearest, quoted};
 
 /// Reads `[gate]`; `None` where the suite has none, or one that is no table.
-pub(in crate::suite) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Gate> {
+pub(super) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Gate> {
     let value = table.field("gate")?;
     value.table("`gate`", |table| gate_of(table, variants))
 }

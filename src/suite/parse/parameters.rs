@@ -7,12 +7,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json};
 
-use super::cache::{Caching, cache_control};
-use super::problem::{Code, quoted};
-use super::prompts::tool_name;
+use super::cache::cache_control;
+use super::fields::tool_name;
+use super::problem::Code;
 use super::reader::{Table, Value};
+use crate::suite::model::cache::Caching;
 use crate::suite::model::suite::{Parameters, ReasoningEffort, TokenLimitName, Tool};
 use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
 
 /// Keys of a request's body that `extra` may not name, and what to write instead.
 const OWN_KEYS: [(&str, &str); 15] = [
@@ -49,7 +51,7 @@ const OWN_KEYS: [(&str, &str); 15] = [
 ];
 
 /// The `parameters` of a suite, a prompt or a variant.
-pub(in crate::suite) fn parameters_of(owner: &mut Table<'_>) -> Parameters {
+pub(super) fn parameters_of(owner: &mut Table<'_>) -> Parameters {
     owner
         .field("parameters")
         .and_then(|value| value.table("`parameters`", read))

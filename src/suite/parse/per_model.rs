@@ -1,17 +1,16 @@
 //! Lists of tables that each say something of the models they name.
 //!
-//! Owns how such a table names its models, and which models fit. Must not know what is said of them.
+//! Owns how such a table names its models. Must not know what is said of them.
 //! Invariant: every name is a pattern, and none is given twice.
 
-use crate::units::ModelId;
-
-use super::problem::{Code, quoted};
+use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use crate::suite::model::select::Pattern;
 use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
 
 /// What the tables of a list are.
-pub(in crate::suite) struct Kind {
+pub(super) struct Kind {
     /// The key of the list in the table of an endpoint.
     pub list: &'static str,
     /// What one of them is.
@@ -24,13 +23,8 @@ pub(in crate::suite) struct Kind {
     pub says: [&'static str; 2],
 }
 
-/// Whether the model has this id, or fits this glob.
-pub(in crate::suite) fn fits(pattern: &str, model: &ModelId) -> bool {
-    Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(model.as_str()))
-}
-
 /// Each table's model or glob, with what `said` reads of the rest of it.
-pub(in crate::suite) fn rules<T>(
+pub(super) fn rules<T>(
     value: &Value<'_>,
     kind: &Kind,
     said: impl Fn(&mut Table<'_>) -> T,

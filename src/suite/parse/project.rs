@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::units::Usd;
 
-use super::problem::{Code, Problems, nearest, quoted};
+use super::fields::{base_url, dollars, is_identifier, model_id};
+use super::problem::{Code, Problems};
 use super::rate_limits::rate_limits;
 use super::reader::{self, File, FirstLines, Key, Table, Value};
-use super::suite::{is_identifier, model_id};
 use super::surcharge::surcharges;
-use crate::suite::model::profile::{Api, BUILT_IN, OwnPrice, Profile, ReasoningName, SIM, Wording};
+use crate::suite::model::profile::{Api, BUILT_IN, Profile, ReasoningName, SIM, Wording};
 use crate::suite::model::suite::TokenLimitName;
 use crate::suite::value::base_url::{BadUrl, BaseUrl, is_url};
 use crate::suite::value::limits;
-use crate::suite::value::money::dollars;
-use crate::suite::value::price::{PriceError, usd_per_token};
+use crate::suite::value::price::{OwnPrice, PriceError, usd_per_token};
 use crate::suite::value::secret::{looks_like_key, names_a_key};
+use crate::suite::value::text::{nearest, quoted};
 
 /// The endpoints of a project, beside the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -184,7 +184,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
             value.say(Code::Conflict, message, Some(help));
             None
         }
-        Some(value) => BaseUrl::read(&value).map(|url| Some(url.0)),
+        Some(value) => base_url(&value).map(|url| Some(url.0)),
         None => {
             if built_in.is_none() {
                 table.missing(&["base_url"], "add `base_url = \"https://host/v1\"`");

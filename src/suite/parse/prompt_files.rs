@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::fields::{is_identifier, system};
 use super::parameters::parameters_of;
-use super::problem::{Code, Row as Place, quoted};
+use super::problem::{Code, Row as Place};
 use super::prompts::{Census, Turn, conversation, tags, weight};
 use super::reader::{Table, Value};
 use super::rows::{Format, Row, each_row};
 use super::sources::{FoundFile, Sources, WantedKind, image_bytes};
-use super::suite::{is_identifier, system};
 use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
 use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
+use crate::suite::value::text::quoted;
 
 /// What every row of some files is put into.
 struct Mould {
@@ -66,7 +67,7 @@ impl Fault {
 }
 
 /// The prompts of every `[[prompt_files]]`, after one another. `seed` chooses among rows.
-pub(in crate::suite) fn prompt_files(
+pub(super) fn prompt_files(
     value: &Value<'_>,
     sources: &Sources<'_>,
     seed: u64,

@@ -7,36 +7,37 @@
 use std::collections::HashSet;
 
 use super::cache::cache_control;
+use super::fields::{identifier, said, system, tool_name};
 use super::parameters::parameters_of;
-use super::problem::{Code, quoted};
+use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
 use super::sources::{Sources, image_bytes};
-use super::suite::{identifier, said, system};
 use crate::suite::model::suite::{DeclaredCall, Message, Prompt, Role};
+use crate::suite::value::text::quoted;
 use crate::suite::value::{defaults, limits};
 
 /// The ids and the size of all prompts of a suite, from wherever they come.
 #[derive(Default)]
-pub(in crate::suite) struct Census {
+pub(super) struct Census {
     /// Where each id was first used.
-    pub(in crate::suite) ids: FirstLines,
+    pub(super) ids: FirstLines,
     /// Bytes of all prompts so far.
-    pub(in crate::suite) bytes: usize,
+    pub(super) bytes: usize,
     /// Prompts so far.
-    pub(in crate::suite) count: usize,
+    pub(super) count: usize,
 }
 
 /// A turn as the suite writes it; what its images are is found out later.
-pub(in crate::suite) struct Turn<'a> {
-    pub(in crate::suite) message: Message,
+pub(super) struct Turn<'a> {
+    pub(super) message: Message,
     /// Where the text stands, if there is one.
-    pub(in crate::suite) content: Option<Value<'a>>,
+    pub(super) content: Option<Value<'a>>,
     /// Where each image's path or URL stands.
-    pub(in crate::suite) images: Vec<Value<'a>>,
+    pub(super) images: Vec<Value<'a>>,
 }
 
 /// The prompts under `[[prompts]]`.
-pub(in crate::suite) fn prompts(
+pub(super) fn prompts(
     value: &Value<'_>,
     sources: &Sources<'_>,
     census: &mut Census,
@@ -105,7 +106,7 @@ impl Census {
     }
 
     /// Counts bytes of a prompt, or says that they are too many.
-    pub(in crate::suite) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
+    pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes += bytes;
         if self.bytes > limits::PROMPTS_BYTES {
             let most = limits::PROMPTS_BYTES >> 20;
@@ -146,7 +147,7 @@ fn message(turn: Turn<'_>, sources: &Sources<'_>) -> Option<Message> {
 }
 
 /// What `user` (with `images`) or `messages` say.
-pub(in crate::suite) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<Turn<'a>>> {
+pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<Turn<'a>>> {
     let user = table.field("user");
     let messages = table.field("messages");
     let images = table.field("images");
@@ -391,19 +392,7 @@ fn call(table: &mut Table<'_>) -> Option<DeclaredCall> {
     })
 }
 
-/// The name of a tool, as every endpoint takes it.
-pub(super) fn tool_name(value: &Value<'_>) -> Option<String> {
-    let name = value.written(limits::TOOL_NAME_CHARS)?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if !name.chars().all(fits) {
-        let wanted = "made of letters, digits, `-` and `_`";
-        value.wrong(Code::BadValue, wanted, None);
-        return None;
-    }
-    Some(name.to_owned())
-}
-
-pub(in crate::suite) fn weight(table: &mut Table<'_>) -> Option<f64> {
+pub(super) fn weight(table: &mut Table<'_>) -> Option<f64> {
     let Some(value) = table.field("weight") else {
         return Some(defaults::WEIGHT);
     };
@@ -413,7 +402,7 @@ pub(in crate::suite) fn weight(table: &mut Table<'_>) -> Option<f64> {
     })
 }
 
-pub(in crate::suite) fn tags(table: &mut Table<'_>) -> Vec<String> {
+pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {
     let Some(value) = table.field("tags") else {
         return Vec::new();
     };

@@ -18,22 +18,23 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Code, Problem, Problems, Row, nearest, quoted};
+use super::problem::{Code, Problem, Problems, Row};
 use super::syntax::{faults_of, readable};
 use crate::suite::value::limits;
+use crate::suite::value::text::{nearest, quoted};
 
 /// What is read, for messages and limits.
-pub(in crate::suite) struct File {
+pub(super) struct File {
     /// `the suite`.
-    pub(in crate::suite) what: &'static str,
+    pub(super) what: &'static str,
     /// The most bytes it may have.
-    pub(in crate::suite) max_bytes: usize,
+    pub(super) max_bytes: usize,
     /// Where a key that stands in the wrong table belongs, in words.
     pub(super) home: fn(&str) -> Option<&'static str>,
 }
 
 /// Parses `text` and builds a value from its root table, or says everything that is wrong.
-pub(in crate::suite) fn read<T>(
+pub(super) fn read<T>(
     text: &str,
     file: &File,
     build: impl FnOnce(&mut Table<'_>) -> Option<T>,
@@ -67,7 +68,7 @@ pub(in crate::suite) fn read<T>(
 }
 
 /// What was said so far.
-pub(in crate::suite) struct Log<'a> {
+pub(super) struct Log<'a> {
     text: &'a str,
     home: fn(&str) -> Option<&'static str>,
     /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
@@ -154,7 +155,7 @@ impl<'a> Log<'a> {
 }
 
 /// A table that is being read. It remembers the keys that were asked for: those are the known ones.
-pub(in crate::suite) struct Table<'a> {
+pub(super) struct Table<'a> {
     log: &'a Log<'a>,
     what: &'static str,
     place: Range<usize>,
@@ -212,7 +213,7 @@ impl<'a> Table<'a> {
 
     /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
     /// turns out to be one of them misspelt.
-    pub(in crate::suite) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
+    pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
         let keys = keys.to_vec();
         self.missing.push(Missing { keys, help });
     }
@@ -228,12 +229,12 @@ impl<'a> Table<'a> {
     }
 
     /// Says that the table as a whole is wrong.
-    pub(in crate::suite) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.place.clone(), code, message, help);
     }
 
     /// Every key with its value in the order of the file: for tables whose keys are free.
-    pub(in crate::suite) fn all(&self) -> Vec<(Key<'a>, Value<'a>)> {
+    pub(super) fn all(&self) -> Vec<(Key<'a>, Value<'a>)> {
         let mut all: Vec<_> = self.entries.iter().collect();
         all.sort_by_key(|(key, _)| key.span().start);
         all.into_iter()
@@ -288,26 +289,26 @@ impl<'a> Table<'a> {
 }
 
 /// A key of a table whose keys are free.
-pub(in crate::suite) struct Key<'a> {
+pub(super) struct Key<'a> {
     log: &'a Log<'a>,
-    pub(in crate::suite) text: &'a str,
+    pub(super) text: &'a str,
     span: Range<usize>,
 }
 
 impl Key<'_> {
     /// Says that the key itself is wrong.
-    pub(in crate::suite) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.span.clone(), code, message, help);
     }
 }
 
 /// Names that must be unique, each with the place at which it was first used.
 #[derive(Default)]
-pub(in crate::suite) struct FirstLines(HashMap<String, FirstPlace>);
+pub(super) struct FirstLines(HashMap<String, FirstPlace>);
 
 /// Where a name was first used.
 #[derive(Clone)]
-pub(in crate::suite) enum FirstPlace {
+pub(super) enum FirstPlace {
     /// A line of the file itself.
     Line(usize),
     /// A row of a file that it names.
@@ -325,7 +326,7 @@ impl fmt::Display for FirstPlace {
 
 impl FirstLines {
     /// Notes that `name` stands at `value`; the place of its first use, where it has one already.
-    pub(in crate::suite) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
+    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
         let line = || value.log.line_of(value.spanned.span().start);
         self.note_at(name, || FirstPlace::Line(line()))
     }
@@ -346,7 +347,7 @@ impl FirstLines {
 
 /// One value with its place.
 #[derive(Clone)]
-pub(in crate::suite) struct Value<'a> {
+pub(super) struct Value<'a> {
     log: &'a Log<'a>,
     name: String,
     spanned: &'a Spanned<DeValue<'a>>,
@@ -355,13 +356,13 @@ pub(in crate::suite) struct Value<'a> {
 impl<'a> Value<'a> {
     /// Says that the value is not `wanted`: the message names the key, what it must be, and what
     /// was found.
-    pub(in crate::suite) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
+    pub(super) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
         let message = format!("{} must be {wanted}, not {}", self.name, self.found());
         self.say(code, message, help);
     }
 
     /// Says a problem of this value in the caller's words.
-    pub(in crate::suite) fn say(&self, code: Code, message: String, help: Option<String>) {
+    pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
         self.log.say(self.spanned.span(), code, message, help);
     }
 
@@ -385,7 +386,7 @@ impl<'a> Value<'a> {
     }
 
     /// How messages call the value.
-    pub(in crate::suite) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
@@ -403,12 +404,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(in crate::suite) fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         self.as_text().is_some()
     }
 
     /// The text, if it is one; says nothing.
-    pub(in crate::suite) fn as_text(&self) -> Option<&'a str> {
+    pub(super) fn as_text(&self) -> Option<&'a str> {
         self.spanned.get_ref().as_str()
     }
 
@@ -417,7 +418,7 @@ impl<'a> Value<'a> {
     }
 
     /// What stands under `key`, if this is a table that has it; says nothing.
-    pub(in crate::suite) fn inside(&self, key: &str) -> Option<Self> {
+    pub(super) fn inside(&self, key: &str) -> Option<Self> {
         let inner = self.spanned.get_ref().as_table()?.get(key)?;
         Some(Value {
             log: self.log,
@@ -427,7 +428,7 @@ impl<'a> Value<'a> {
     }
 
     /// Any text.
-    pub(in crate::suite) fn text(&self) -> Option<&'a str> {
+    pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.as_text();
         if text.is_none() {
             self.wrong(Code::WrongType, "a text", None);
@@ -436,7 +437,7 @@ impl<'a> Value<'a> {
     }
 
     /// A text with something in it, at most `max_chars` long.
-    pub(in crate::suite) fn written(&self, max_chars: usize) -> Option<&'a str> {
+    pub(super) fn written(&self, max_chars: usize) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
             self.wrong(Code::BadValue, "a text with something in it", None);
@@ -460,7 +461,7 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number within `range`.
-    pub(in crate::suite) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
+    pub(super) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
     where
         N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
     {
@@ -480,7 +481,7 @@ impl<'a> Value<'a> {
     }
 
     /// A number, whole or not, for which `fits` holds; `wanted` says the same in words.
-    pub(in crate::suite) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+    pub(super) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
         let number = match self.spanned.get_ref() {
             DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
                 .ok()
@@ -499,7 +500,7 @@ impl<'a> Value<'a> {
     }
 
     /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
-    pub(in crate::suite) fn decimal(&self, wanted: &str) -> Option<&'a str> {
+    pub(super) fn decimal(&self, wanted: &str) -> Option<&'a str> {
         match self.spanned.get_ref() {
             DeValue::String(text) => Some(text),
             DeValue::Float(number) => Some(number.as_str()),
@@ -512,7 +513,7 @@ impl<'a> Value<'a> {
     }
 
     /// One of `words`, and what it stands for.
-    pub(in crate::suite) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
@@ -526,7 +527,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items of a list of at most `max`.
-    pub(in crate::suite) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
+    pub(super) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.spanned.get_ref() else {
             let help = self
                 .is_table()
@@ -552,7 +553,7 @@ impl<'a> Value<'a> {
     }
 
     /// A table, read by `build`; its unknown keys are said after that.
-    pub(in crate::suite) fn table<T>(
+    pub(super) fn table<T>(
         &self,
         what: &'static str,
         build: impl FnOnce(&mut Table<'a>) -> T,
@@ -578,7 +579,7 @@ impl<'a> Value<'a> {
     }
 
     /// The number, whether or not it was put in quotation marks; says nothing.
-    pub(in crate::suite) fn bare_number(&self) -> Option<f64> {
+    pub(super) fn bare_number(&self) -> Option<f64> {
         match self.spanned.get_ref() {
             DeValue::String(text) => text.trim().parse().ok(),
             DeValue::Float(number) => number.as_str().parse().ok(),

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::problem::quoted;
 use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
 
 /// How a file of prompts is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(in crate::suite) enum Format {
 }
 
 impl Format {
-    pub(in crate::suite) const WORDS: [(&'static str, Self); 3] = [
+    pub(super) const WORDS: [(&'static str, Self); 3] = [
         ("jsonl", Self::Jsonl),
         ("csv", Self::Csv),
         ("text", Self::Text),

@@ -65,13 +65,13 @@ impl Found {
 }
 
 /// What was found, and what is found missing while a suite is read.
-pub(in crate::suite) struct Sources<'a> {
+pub(super) struct Sources<'a> {
     found: &'a Found,
     wanted: RefCell<BTreeSet<Wanted>>,
 }
 
 impl<'a> Sources<'a> {
-    pub(in crate::suite) fn new(found: &'a Found) -> Self {
+    pub(super) fn new(found: &'a Found) -> Self {
         Self {
             found,
             wanted: RefCell::default(),
@@ -79,7 +79,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The answer to a want; `None` notes that there is none yet.
-    pub(in crate::suite) fn ask(
+    pub(super) fn ask(
         &self,
         path: &str,
         kind: WantedKind,
@@ -100,7 +100,7 @@ impl<'a> Sources<'a> {
 
     /// The image of this path or URL, or what is wrong with it; `None` where its file is not there
     /// yet.
-    pub(in crate::suite) fn image(&self, text: &str) -> Option<Result<Image, String>> {
+    pub(super) fn image(&self, text: &str) -> Option<Result<Image, String>> {
         if text.starts_with("https://") || text.starts_with("http://") {
             if text.len() > limits::IMAGE_URL_BYTES {
                 let most = limits::IMAGE_URL_BYTES;

@@ -3,21 +3,20 @@
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
-use crate::units::{ModelId, Nanos};
-
 use super::cache::{cache_plan, cache_word, trust_in_nothing};
+use super::fields::{base_url, dollars, identifier, model_id, system, timeout};
 use super::gate::gate;
 use super::parameters::parameters_of;
-use super::problem::{Code, Problems, nearest, quoted};
+use super::problem::{Code, Problems};
 use super::prompt_files::prompt_files;
 use super::prompts::{Census, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
-use super::sources::{Found, Sources, Wanted, WantedKind};
+use super::sources::{Found, Sources, Wanted};
 use super::wire;
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant};
-use crate::suite::value::base_url::{BaseUrl, is_url};
+use crate::suite::value::base_url::is_url;
 use crate::suite::value::duration::parse_duration;
-use crate::suite::value::money::dollars;
+use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
 
 /// How far a suite could be read.
@@ -175,34 +174,7 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
         // Whether a profile has this name is known only beside the project file.
         return identifier(&value);
     }
-    BaseUrl::read(&value).map(|url| url.0)
-}
-
-/// An id, a tag or a profile's name: what can be typed after a flag without quotation marks.
-pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
-    let text = value.written(limits::ID_CHARS)?;
-    if is_identifier(text) {
-        return Some(text.to_owned());
-    }
-    let wanted = "made of letters, digits, `-`, `_`, `.`, `/` and `:`";
-    value.wrong(Code::BadValue, wanted, None);
-    None
-}
-
-/// Whether `text` is made of the characters of ids, tags and profiles' names.
-pub(super) fn is_identifier(text: &str) -> bool {
-    let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
-    !text.is_empty() && text.chars().all(fits) && text.chars().nth(limits::ID_CHARS).is_none()
-}
-
-pub(super) fn model_id(value: &Value<'_>) -> Option<ModelId> {
-    let text = value.text()?;
-    let id = text.parse();
-    if id.is_err() {
-        let wanted = "a model's id, 1 to 200 visible characters without spaces";
-        value.wrong(Code::BadValue, wanted, None);
-    }
-    id.ok()
+    base_url(&value).map(|url| url.0)
 }
 
 fn variants(value: &Value<'_>, sources: &Sources<'_>) -> Option<Vec<Variant>> {
@@ -334,69 +306,6 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
         });
     }
     timeouts
-}
-
-pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
-    let wanted = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
-    if !value.is_text() {
-        let help = "write it in quotation marks, with its unit".to_owned();
-        value.wrong(Code::WrongType, wanted, Some(help));
-        return None;
-    }
-    let Some(time) = parse_duration(value.text()?) else {
-        let help = "the units are h, m, s, ms, us and ns".to_owned();
-        value.wrong(Code::BadValue, wanted, Some(help));
-        return None;
-    };
-    if !(1..=limits::TIMEOUT_NS).contains(&time.0) {
-        value.wrong(Code::OutOfRange, "a time above 0 and up to \"1h\"", None);
-        return None;
-    }
-    Some(time)
-}
-
-/// The text of `system`, or of the file that `system_file` names.
-pub(in crate::suite) fn system(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<String> {
-    let written = table.field("system");
-    let file = table.field("system_file");
-    if let (Some(_), Some(file)) = (&written, &file) {
-        let message = "there is both a `system` and a `system_file`".to_owned();
-        file.say(Code::Conflict, message, Some("keep one of them".to_owned()));
-    }
-    match (written, file) {
-        (Some(value), _) => said(&value).map(str::to_owned),
-        (None, Some(value)) => system_file(&value, sources),
-        (None, None) => None,
-    }
-}
-
-/// The text of a file without the line break at its end, which editors add.
-pub(super) fn system_file(value: &Value<'_>, sources: &Sources<'_>) -> Option<String> {
-    let path = value.written(limits::PATH_CHARS)?;
-    let told = |message: String| {
-        value.say(Code::File, message, None);
-        None
-    };
-    let file = match sources.ask(path, WantedKind::System)? {
-        Ok([file]) => file,
-        Ok(_) => return told(format!("{} is not one file", quoted(path))),
-        Err(problem) => return told(problem.to_owned()),
-    };
-    let Ok(text) = std::str::from_utf8(&file.bytes) else {
-        return told(format!("`{}` is not UTF-8 text", file.name));
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.trim().is_empty() {
-        return told(format!("`{}` holds no text", file.name));
-    }
-    Some(text.to_owned())
-}
-
-/// The text of a message: with something in it, and within the limit of a prompt.
-pub(in crate::suite) fn said<'a>(value: &Value<'a>) -> Option<&'a str> {
-    value.written(limits::PROMPT_BYTES)
 }
 
 /// The prompts of the suite itself, then those of its files.

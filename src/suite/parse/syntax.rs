@@ -10,15 +10,16 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
-use super::problem::{Code, Problem, quoted};
+use super::problem::{Code, Problem};
 use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
 
 /// The faults of a text that is not TOML, and the bytes of which nothing else should be said.
 #[derive(Default)]
-pub(in crate::suite) struct Faults {
-    pub(in crate::suite) problems: Vec<Problem>,
+pub(super) struct Faults {
+    pub(super) problems: Vec<Problem>,
     /// Sorted, without overlaps.
-    pub(in crate::suite) broken: Vec<Range<usize>>,
+    pub(super) broken: Vec<Range<usize>>,
 }
 
 /// `text` in a form that the parser reads to its end, byte for byte in the same places, and the

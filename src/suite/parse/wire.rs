@@ -12,7 +12,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::cache::{CacheKind, CacheMode, CacheTtl, Caching};
+use crate::suite::model::cache::{CacheKind, CacheMode, CacheTtl, Caching};
 use crate::suite::model::suite::{ReasoningEffort, TokenLimitName};
 use crate::suite::value::{defaults, limits};
 

@@ -5,8 +5,7 @@
 //! password, query nor trailing slash.
 
 use super::limits;
-use crate::suite::parse::problem::{Code, quoted};
-use crate::suite::parse::reader::Value;
+use super::text::quoted;
 
 /// A checked base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +14,8 @@ pub(in crate::suite) struct BaseUrl(pub(in crate::suite) String);
 /// Why a text is not a base URL, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) struct BadUrl {
-    pub(in crate::suite) code: Code,
+    /// Whether it holds what no file may hold.
+    pub(in crate::suite) holds_secret: bool,
     pub(in crate::suite) message: String,
     pub(in crate::suite) help: Option<String>,
 }
@@ -26,25 +26,10 @@ pub(in crate::suite) fn is_url(text: &str) -> bool {
 }
 
 impl BaseUrl {
-    /// Reads a value of a file.
-    pub(in crate::suite) fn read(value: &Value<'_>) -> Option<Self> {
-        match Self::parse(value.written(limits::URL_BYTES)?) {
-            Ok(url) => Some(url),
-            Err(BadUrl {
-                code,
-                message,
-                help,
-            }) => {
-                value.say(code, message, help);
-                None
-            }
-        }
-    }
-
     /// Checks a URL and takes the trailing slash away.
     pub(in crate::suite) fn parse(text: &str) -> Result<Self, BadUrl> {
-        let bad = |code, message: &str, help: Option<&str>| BadUrl {
-            code,
+        let bad = |holds_secret, message: &str, help: Option<&str>| BadUrl {
+            holds_secret,
             message: message.to_owned(),
             help: help.map(str::to_owned),
         };
@@ -54,7 +39,7 @@ impl BaseUrl {
         else {
             let help = Some("write it as `https://host/v1`");
             return Err(bad(
-                Code::BadValue,
+                false,
                 "a base URL begins with http:// or https://",
                 help,
             ));
@@ -65,44 +50,28 @@ impl BaseUrl {
         };
         if host.contains('@') {
             let help = Some("name the variable that holds the key as `key` of an endpoint");
-            return Err(bad(
-                Code::Secret,
-                "a base URL holds a user or password",
-                help,
-            ));
+            return Err(bad(true, "a base URL holds a user or password", help));
         }
         if path.contains(['?', '#']) {
             let help = Some("end it after the path");
-            return Err(bad(
-                Code::BadValue,
-                "a base URL has no `?` and no `#`",
-                help,
-            ));
+            return Err(bad(false, "a base URL has no `?` and no `#`", help));
         }
         if text.len() > limits::URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let message = "a base URL is made of visible ASCII characters";
-            return Err(bad(Code::BadValue, message, None));
+            return Err(bad(false, message, None));
         }
         if !is_host(host) {
-            return Err(bad(
-                Code::BadValue,
-                "the host of the base URL is not one",
-                None,
-            ));
+            return Err(bad(false, "the host of the base URL is not one", None));
         }
         if path.is_empty() {
             let message = format!("the base URL {} has no path", quoted(text));
             let help = format!("write `{text}/v1` (or `{text}/` where its API has no path)");
-            return Err(bad(Code::BadValue, &message, Some(&help)));
+            return Err(bad(false, &message, Some(&help)));
         }
         let url = text.trim_end_matches('/');
         if let Some(base) = url.strip_suffix("/chat/completions") {
             let help = format!("write `{base}`: the rest is added");
-            return Err(bad(
-                Code::BadValue,
-                "this is the URL of one request",
-                Some(&help),
-            ));
+            return Err(bad(false, "this is the URL of one request", Some(&help)));
         }
         Ok(Self(url.to_owned()))
     }
@@ -173,7 +142,7 @@ mod tests {
             assert!(BaseUrl::parse(text).is_err(), "{text}");
         }
         let secret = BaseUrl::parse("https://user:password@host/v1").unwrap_err();
-        assert_eq!(secret.code, Code::Secret);
+        assert!(secret.holds_secret);
         assert!(!secret.message.contains("password@"));
     }
 

@@ -13,3 +13,4 @@ pub(super) mod percent;
 pub(super) mod price;
 pub(super) mod secret;
 pub(super) mod template;
+pub(super) mod text;

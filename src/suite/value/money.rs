@@ -5,9 +5,6 @@
 
 use crate::units::{Usd, UsdError};
 
-use crate::suite::parse::problem::Code;
-use crate::suite::parse::reader::Value;
-
 /// A sum as it is typed, with or without its sign.
 ///
 /// # Errors
@@ -21,24 +18,6 @@ pub fn parse_dollars(text: &str) -> Result<Usd, UsdError> {
         return Err(wrong());
     }
     Ok(usd)
-}
-
-/// A sum from 0 to `most` USD; the problem is told where it is none.
-pub(in crate::suite) fn dollars(value: &Value<'_>, most: u32) -> Option<Usd> {
-    let wanted = format!("an amount from 0 to {most} in USD, such as 0.25 or \"$0.25\"");
-    let text = value.decimal(&wanted)?;
-    let most = Usd(i128::from(most) * Usd::PICO);
-    match parse_dollars(text) {
-        Ok(usd) if (Usd::ZERO..=most).contains(&usd) => Some(usd),
-        Ok(_) => {
-            value.wrong(Code::OutOfRange, &wanted, None);
-            None
-        }
-        Err(_) => {
-            value.wrong(Code::BadValue, &wanted, None);
-            None
-        }
-    }
 }
 
 #[cfg(test)]

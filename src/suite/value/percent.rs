@@ -3,9 +3,6 @@
 //! Owns this small grammar and what is said of a number without its sign. Must not know what a
 //! percentage is for. Invariant: the share is the number nearest to what was written.
 
-use crate::suite::parse::problem::Code;
-use crate::suite::parse::reader::Value;
-
 /// Reads a percentage as a share: `5%` is 0.05. `None` for what is none.
 pub fn parse_percent(text: &str) -> Option<f64> {
     let digits = text.trim().strip_suffix('%')?.trim_end();
@@ -15,47 +12,6 @@ pub fn parse_percent(text: &str) -> Option<f64> {
     }
     // Moved by its exponent and not divided, so that `5%` is exactly the number 0.05.
     format!("{digits}e-2").parse().ok()
-}
-
-/// A percentage for which `fits` holds, as a share; `wanted` says the same in words.
-pub(in crate::suite) fn percent(
-    value: &Value<'_>,
-    wanted: &str,
-    fits: impl Fn(f64) -> bool,
-) -> Option<f64> {
-    let share = value.as_text().and_then(parse_percent);
-    if let Some(share) = share {
-        if fits(share) {
-            return Some(share);
-        }
-        value.wrong(Code::OutOfRange, wanted, None);
-        return None;
-    }
-    let code = if value.is_text() {
-        Code::BadValue
-    } else {
-        Code::WrongType
-    };
-    value.wrong(code, wanted, value.bare_number().and_then(meant));
-    None
-}
-
-/// What a number without the sign was meant as: below 1 it looks like a share.
-fn meant(number: f64) -> Option<String> {
-    /// Digits that a person writes.
-    const TENTHS: f64 = 1e6;
-    let shown = |number: f64| (number * TENTHS).round() / TENTHS;
-    if !(0.0..1e6).contains(&number) {
-        return None;
-    }
-    Some(if number > 0.0 && number < 1.0 {
-        let percent = shown(number * 100.0);
-        format!(
-            "if {number} is a share of 1, that is \"{percent}%\"; write the sign, in quotation marks"
-        )
-    } else {
-        format!("write \"{number}%\", with the sign and in quotation marks")
-    })
 }
 
 #[cfg(test)]

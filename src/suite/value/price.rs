@@ -3,11 +3,25 @@
 //! Owns the exact division. Must not know whose price it is. Invariant: exact or an error; nothing
 //! is rounded.
 
-use crate::units::Usd;
+use crate::units::{ModelId, Usd};
 
 use super::limits::PRICE_USD_PER_MTOK;
-use crate::suite::model::profile::OwnPrice;
-use crate::suite::parse::problem::{nearest, quoted};
+use super::text::{nearest, quoted};
+
+/// A price the user declares, USD per token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPrice {
+    /// The id as the endpoint spells it.
+    pub model: ModelId,
+    /// A prompt token.
+    pub input_usd: Usd,
+    /// A completion token.
+    pub output_usd: Usd,
+    /// A prompt token read from the prompt cache; absent: as input.
+    pub cache_read_usd: Option<Usd>,
+    /// A prompt token written to the prompt cache; absent: as input.
+    pub cache_write_usd: Option<Usd>,
+}
 
 /// Why a text is not a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
