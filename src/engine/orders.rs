@@ -13,9 +13,9 @@ use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
-use super::cache::Warmth;
 use super::cap::Cap;
 use super::pace::Pace;
+use super::warmth::Warmth;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
 pub trait Ask: Send + Sync + 'static {

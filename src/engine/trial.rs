@@ -3,7 +3,6 @@
 //! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
 //! time (building the request, reading the answer) happens before the first stamp or after the last.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
@@ -12,17 +11,17 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::catalog::cost;
-use crate::gateway::request::{self, Unsayable};
+use crate::gateway::request::path;
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
-use crate::suite::{Api, CacheMode, Message, Prompt, Role, Suite, Variant, Wording};
+use crate::suite::{CacheMode, Prompt, Variant};
 use crate::units::{Nanos, Usd};
 
-use super::cache;
 use super::cap::{Afforded, Cap, Purse, Stake, bill_of};
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
+use super::request;
 use super::retry::{self, Failed};
 
 /// Share of TTFT above which our own delay spoils a sample.
@@ -68,9 +67,9 @@ impl Ready {
         self.trial.variant
     }
 
-    /// The prompt's place in the suite.
-    pub(super) fn prompt(&self) -> usize {
-        self.trial.prompt
+    /// The trial that it is the request of.
+    pub(super) fn trial(&self) -> &Trial {
+        &self.trial
     }
 
     /// What it counts against limits, the request that fills its cache included.
@@ -88,7 +87,7 @@ impl Ready {
     /// Its request, as the attempt of this number.
     pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
         Outgoing {
-            path: request::path(orders.wording.api),
+            path: path(orders.wording.api),
             request_id: format!("{}-{}-{attempt}", orders.run, self.trial.number),
             body: self.body.clone(),
         }
@@ -124,61 +123,13 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
         let variant = &orders.suite.variants[trial.variant];
         let mut messages = orders.suite.messages_of(prompt, variant);
         if orders.suite.cache_of(variant) == CacheMode::Bust {
-            cache::bust(&mut messages, &orders.run, trial.number);
+            request::bust(&mut messages, &orders.run, trial.number);
         }
-        let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
+        let body = request::body(&orders.suite, prompt, variant, &messages, orders.wording);
         let purse = purses.next();
         Ready { trial, body, purse }
     };
     slot.trials().map(ready).collect()
-}
-
-pub(super) fn body(
-    suite: &Suite,
-    prompt: &Prompt,
-    variant: &Variant,
-    messages: &[Message],
-    wording: Wording,
-) -> Vec<u8> {
-    worded(suite, prompt, variant, messages, wording)
-        .expect("whoever gives the orders asked `unsayable` first")
-}
-
-fn worded(
-    suite: &Suite,
-    prompt: &Prompt,
-    variant: &Variant,
-    messages: &[Message],
-    wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
-    request::body(
-        &variant.model,
-        messages,
-        &suite.parameters_of(prompt, variant),
-        suite.stream,
-        wording,
-    )
-}
-
-/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
-/// variant where it was met first. With any of it a run must not begin.
-pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
-    if wording.api == Api::Chat {
-        // It carries everything: the words of suites are its words.
-        return Vec::new();
-    }
-    let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
-    let mut met = BTreeMap::new();
-    for prompt in suite.prompts.iter().chain(&warm_up) {
-        for variant in &suite.variants {
-            let messages = suite.messages_of(prompt, variant);
-            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
-                let place = || format!("{} on {}", prompt.id, variant.label);
-                met.entry(what).or_insert_with(place);
-            }
-        }
-    }
-    met.into_iter().collect()
 }
 
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
@@ -244,7 +195,7 @@ pub(super) async fn carry_out<A: Ask>(
         }
         let outcome = reading.outcome;
         if outcome.answered() {
-            orders.warmth.used(&orders.suite, &ready, recording.sent);
+            orders.warmth.used(&orders.suite, ready.trial(), recording.sent);
         }
         // Given back before anybody is told, who may be slow.
         ready.purse = None;
@@ -303,14 +254,14 @@ pub(super) async fn warm_up<A: Ask>(
             if orders.suite.reuse.prefix.is_some() {
                 messages.retain(|message| message.role != Role::System);
             }
-            let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
+            let body = request::body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
             let purse = purses.next();
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
                     let outgoing = Outgoing {
-                        path: request::path(orders.wording.api),
+                        path: path(orders.wording.api),
                         request_id,
                         body: body.clone(),
                     };
