@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use memchr::memchr3;
 
-use super::chunk::{self, Chunk};
+use super::chunk::Chunk;
 use super::decode::{DecodeFault, Decoded, decode};
 use super::fault::{self, Fault};
 use super::model_name::{file_name, same_model};
 use super::recording::{Body, Deadline, Ending, Recording, Response};
+use super::route;
 use super::sse::{self, Event};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
@@ -335,10 +336,10 @@ fn gather_event(
         return false;
     }
     let mended: Vec<u8>;
-    let mut parsed = chunk::parse(text);
+    let mut parsed = route::parse(text);
     if parsed.is_none() {
-        mended = chunk::mend(text).unwrap_or_default();
-        parsed = chunk::parse(&mended);
+        mended = route::mend(text).unwrap_or_default();
+        parsed = route::parse(&mended);
     }
     let Some(mut chunk) = parsed else {
         // Without its closing line it was cut off: the ending says why.
@@ -363,11 +364,11 @@ fn gather_json(gathered: &mut Gathered, bytes: &[u8]) {
         .strip_prefix(b"\xEF\xBB\xBF")
         .unwrap_or(bytes)
         .trim_ascii();
-    let mended = match chunk::parse(bytes) {
+    let mended = match route::parse(bytes) {
         Some(chunk) => return gather_whole(gathered, chunk, bytes),
-        None => chunk::mend(bytes),
+        None => route::mend(bytes),
     };
-    match mended.as_deref().map(|json| (json, chunk::parse(json))) {
+    match mended.as_deref().map(|json| (json, route::parse(json))) {
         Some((json, Some(chunk))) => gather_whole(gathered, chunk, json),
         Some((json, None)) => {
             let told = fault::of_body(json).message;

@@ -1,5 +1,11 @@
-use super::*;
+use std::borrow::Cow;
+
 use proptest::prelude::*;
+
+use super::*;
+use crate::gateway::chunk::{Bill, Piece, Route, ToolFragment};
+use crate::record::Usage;
+use crate::units::Usd;
 
 fn usd(text: &str) -> Usd {
     text.parse().unwrap()
