@@ -10,6 +10,7 @@ mod conditions;
 mod distribution;
 mod error_groups;
 mod evidence;
+mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forecast;
@@ -34,6 +35,7 @@ pub use caching::{BreakEven, Caching, Saving};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
+pub use figures::Figures;
 pub use forecast::{
     Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
     MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unbounded, Unknown,
@@ -61,6 +63,6 @@ pub use power::{
 pub use rule::{decide, family};
 pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
-    Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
+    GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };
 pub use tally::{Counts, TokenKind, TokenTotal};
