@@ -4,6 +4,7 @@
 //! verb does. Invariant: what is documented by `--help` is what is accepted.
 
 mod compare;
+mod dispatch;
 mod money;
 mod runs;
 mod size;
@@ -16,13 +17,14 @@ use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
 
 use crate::catalog::Sort;
+use crate::command;
 use crate::command::pages::Page;
 use crate::command::schema::Shape;
-use crate::command::{self, Verb};
 use crate::suite::import::Origin;
 use crate::units::Usd;
 
 use compare::{AcceptArgs, CompareArgs, HistoryArgs};
+use dispatch::Verb;
 use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
@@ -381,7 +383,7 @@ struct SimArgs {
 /// Parses the process's arguments, carries the verb out, and returns the exit code. Usage errors
 /// and `--help` end the process here, with the parser's own codes (2 and 0).
 pub fn main() -> u8 {
-    command::execute(verb(Cli::parse().verb))
+    dispatch::execute(verb(Cli::parse().verb))
 }
 
 /// What of models is looked up. Behind an option the parser takes a verb for words to search: the word is

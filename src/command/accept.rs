@@ -1,21 +1,21 @@
 //! `bakeoff accept`: a run joins the history that later runs are judged against.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{
-    History, HistoryLine, JournalError, LineProblem, Manifest, Run, Standing, Status,
-};
+use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
 use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
-use super::base::samples;
+use super::base::failure::Failure;
+use super::base::history::{accepted, of_suite};
+use super::base::json::print_json;
 use super::base::stdio::{stderr, stdout};
-use super::judging::enough_was_answered;
-use super::{Failure, exit, print_json};
+use super::base::{exit, samples};
+use crate::verdict::exit_code::enough_was_answered;
 
 /// What `bakeoff accept` was told.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Done<'a> {
 }
 
 /// Carries out `bakeoff accept`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let mut manifest = run.manifest()?;
     if options.environment.is_some() {
@@ -107,39 +107,6 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// The history of this file, empty where there is none; refused where it is another suite's.
-pub(super) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
-    let history = History::read_or_empty(path).map_err(unreadable)?;
-    let other = history
-        .entries()
-        .iter()
-        .find(|entry| entry.run.suite != suite);
-    if let Some(other) = other {
-        return Err(Failure::usage(format!(
-            "{} is the history of the suite `{}`, but this run is of `{suite}`: \
-             give each suite a history of its own",
-            path.display(),
-            other.run.suite
-        )));
-    }
-    Ok(history)
-}
-
-/// What to do about a history that cannot be read.
-pub(super) fn unreadable(error: JournalError) -> Failure {
-    match error {
-        JournalError::Line {
-            problem: LineProblem::Newer { .. },
-            ..
-        } => Failure::usage(format!("{error}\n  read it with that one")),
-        JournalError::Line { .. } => Failure::usage(format!(
-            "{error}\n  what runs are judged by must be known whole: bring the file back from a copy, or take \
-             this line out"
-        )),
-        _ => error.into(),
-    }
-}
-
 fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {
     let Some(entry) = history.entry(run).filter(|entry| entry.standing.accepted()) else {
         return Ok(());
@@ -185,15 +152,6 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
         (Status::Complete, None) => (!enough_was_answered(summary))
             .then(|| "a model answered less than half of its trials".to_owned()),
     }
-}
-
-/// Accepted runs of the current level.
-pub(super) fn accepted(history: &History) -> usize {
-    let level = &history.entries()[history.level_start()..];
-    level
-        .iter()
-        .filter(|entry| entry.standing.accepted())
-        .count()
 }
 
 fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {

@@ -4,8 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::base::exit;
+use super::base::failure::Failure;
 use super::base::stdio::stdout;
-use super::{Failure, exit};
 
 /// The files: where they go and what they say.
 const FILES: [(&str, &str); 3] = [
@@ -26,7 +27,7 @@ pub struct Options {
 }
 
 /// Writes what is not there yet, and says what to type next.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let folder = &options.folder;
     let mut out = stdout();
     let mut ignore_kept = false;

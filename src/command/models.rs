@@ -14,10 +14,12 @@ use crate::suite::SIM;
 use crate::units::ModelId;
 
 use super::base::endpoint::{self, Opened};
-use super::base::files;
+use super::base::failure::Failure;
+use super::base::json::print_json;
 use super::base::model_list::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
-use super::{Failure, exit, print_json, runtime};
+use super::base::{exit, files};
 
 /// The longest that is waited for the providers of a model.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,7 +51,7 @@ pub enum What {
 }
 
 /// Carries out `bakeoff models`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let project = files::project(options.project.as_deref())?;
     let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
     let opened = endpoint::open_for_lists(&profile)?;

@@ -11,9 +11,11 @@ use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
+use super::base::failure::Failure;
+use super::base::json::print_json;
 use super::base::stdio::stdout;
-use super::base::{files, samples, worst_case};
-use super::{Failure, exit, print_json, run};
+use super::base::{exit, files, samples, worst_case};
+use super::run;
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
 const PILOT_PROMPTS: usize = 10;
@@ -42,7 +44,7 @@ pub struct Options {
 }
 
 /// Carries out `bakeoff size`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let suite = files::suite(&options.suite)?;
     let tolerance = suite.gate.clone().unwrap_or_default();
     let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;

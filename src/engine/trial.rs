@@ -15,7 +15,7 @@ use crate::gateway::request::path;
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
-use crate::suite::{CacheMode, Prompt, Variant};
+use crate::suite::{CacheMode, Prompt, Role, Variant};
 use crate::units::{Nanos, Usd};
 
 use super::cap::{Afforded, Cap, Purse, Stake, bill_of};
@@ -195,7 +195,9 @@ pub(super) async fn carry_out<A: Ask>(
         }
         let outcome = reading.outcome;
         if outcome.answered() {
-            orders.warmth.used(&orders.suite, ready.trial(), recording.sent);
+            orders
+                .warmth
+                .used(&orders.suite, ready.trial(), recording.sent);
         }
         // Given back before anybody is told, who may be slow.
         ready.purse = None;

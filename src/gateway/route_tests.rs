@@ -1,9 +1,7 @@
-use std::borrow::Cow;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{Bill, Piece, Route, ToolFragment};
+use crate::gateway::chunk::{Bill, Piece};
 use crate::record::Usage;
 use crate::units::Usd;
 

@@ -21,6 +21,7 @@ pub mod models;
 mod models_json;
 mod output_tokens;
 mod plan;
+pub mod preflight;
 mod problems;
 mod runs;
 mod sizes;

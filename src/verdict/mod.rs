@@ -10,6 +10,7 @@ mod conditions;
 mod distribution;
 mod error_groups;
 mod evidence;
+pub mod exit_code;
 mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -16,8 +16,9 @@ use crate::sim::world::DEFAULT_WORLD;
 use crate::sim::{Running, Simulator, World};
 use crate::suite::{Profile, Project};
 
+use super::failure::Failure;
 use super::files::{self, Variables};
-use crate::command::{Failure, unforeseen};
+use super::runtime::unforeseen;
 
 /// An endpoint that can be asked, and what the manifest says of it.
 pub(in crate::command) struct Opened {

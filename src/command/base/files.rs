@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::suite::{self, Found, Problems, Project, Reading, Suite};
 
+use super::failure::{Failure, colour};
 use super::suite_files::Folder;
-use crate::command::{Failure, colour};
 
 /// The largest TOML file that is read: a suite of this size holds a million short prompts.
 const FILE_BYTES_MAX: u64 = 256 << 20;

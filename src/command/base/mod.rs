@@ -4,10 +4,18 @@
 //! command, nor what `run` alone needs.
 
 pub(super) mod endpoint;
+pub(super) mod failure;
 pub(super) mod files;
 pub(super) mod github;
+pub(super) mod history;
+pub(super) mod json;
 pub(super) mod model_list;
+pub(super) mod preflight;
+pub(super) mod reports;
+pub(super) mod runtime;
 pub(super) mod samples;
 pub(super) mod stdio;
 pub(super) mod suite_files;
 pub(super) mod worst_case;
+
+pub use crate::verdict::exit_code as exit;

@@ -16,7 +16,8 @@ use crate::suite::{Profile, Suite};
 use crate::units::{ModelId, counted};
 
 use super::endpoint::Opened;
-use crate::command::{Failure, runtime};
+use super::failure::Failure;
+use super::runtime::runtime;
 
 /// How old a list may be before a look-up asks for it again: gateways change theirs several times a
 /// week.

@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use crate::record::{JournalError, Manifest, Run, Sample, Samples};
 use crate::verdict::{Evidence, EvidenceFold, RunSummary, Summaries};
 
+use super::failure::Failure;
 use super::stdio::stderr;
-use crate::command::Failure;
 
 /// Lines that cannot be read are told one by one up to this many.
 const LINES_TOLD: usize = 5;

@@ -11,8 +11,8 @@ use crate::suite::{Prompt, Suite, Wording};
 use crate::units::Usd;
 use crate::verdict::{WorstCost, worst_cost};
 
+use super::failure::Failure;
 use super::files;
-use crate::command::Failure;
 
 /// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
 pub(in crate::command) fn of_attempt(

@@ -7,12 +7,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
-use crate::verdict::Judged;
-use crate::verdict::{Past, Situation, aftermath, condense};
+use crate::record::{History, HistoryLine, Manifest, Run, Standing};
+use crate::verdict::{Judged, Situation, aftermath, condense};
 
-use crate::command::Failure;
-use crate::command::accept::{accepted, of_suite};
+use crate::command::base::failure::Failure;
+use crate::command::base::history::{accepted, of_suite, past_of};
 use crate::command::base::samples;
 use crate::command::base::stdio::stderr;
 
@@ -103,14 +102,4 @@ impl<'a> Baseline<'a> {
         }
         Ok(())
     }
-}
-
-/// What of a history a run is judged by.
-pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> Past {
-    let today = HistoryRun {
-        run: manifest.run.clone(),
-        started_at: manifest.started_at,
-        ..HistoryRun::default()
-    };
-    Past::of(history, &today)
 }

@@ -15,8 +15,8 @@ use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
 use crate::command::base::endpoint::Opened;
+use crate::command::base::runtime::{interrupted, runtime};
 use crate::command::base::stdio::stderr;
-use crate::command::{interrupted, runtime};
 
 /// Hosts that have the route, and their subdomains.
 const HOSTS: [&str; 2] = ["vercel.sh", "openrouter.ai"];

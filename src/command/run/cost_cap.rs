@@ -19,7 +19,7 @@ use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
 use super::job::{Asked, Job, Options};
-use crate::command::Failure;
+use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 
 /// A limit, and who set it.

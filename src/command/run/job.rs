@@ -24,9 +24,10 @@ use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
 use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::{Known, NEAREST_TOLD};
-use crate::command::{Failure, TOOL};
+use crate::command::base::runtime::TOOL;
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]

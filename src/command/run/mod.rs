@@ -6,6 +6,7 @@
 pub(super) mod baseline;
 mod billing_lookup;
 mod cost_cap;
+pub(super) mod estimate;
 mod failure_hints;
 pub(super) mod job;
 mod progress;
@@ -25,11 +26,14 @@ use crate::suite::OnInconclusive;
 use crate::verdict::Passing;
 
 use super::base::endpoint::{self, Opened};
-use super::base::github;
+use super::base::failure::Failure;
+use super::base::json::print_json;
 use super::base::model_list::{Known, Wish};
+use super::base::reports::warn_of_inconclusive;
+use super::base::runtime::unforeseen;
 use super::base::stdio::{stderr, stdout};
-use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
-use super::{Failure, estimate, exit, foresight, print_json, report, unforeseen};
+use super::base::{exit, github, preflight, reports};
+use crate::verdict::exit_code::{Outcome, enough_was_answered};
 use baseline::Baseline;
 use billing_lookup::Missing;
 use cost_cap::Claim;
@@ -41,7 +45,7 @@ use session::Session;
 use until_decided::Looking;
 
 /// Carries out `bakeoff run`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let asked = Asked::read(options)?;
     let world = options.world.as_deref();
     if options.mode == Mode::List {
@@ -77,7 +81,10 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 /// Says what is known of models, what will disappoint and how long it will take.
 fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
     let world = options.world.as_deref();
-    let ahead = foresight::lines(&job.asked, job.catalog(), world, options.mode)?;
+    let Asked { suite, profile, .. } = &job.asked;
+    // Of a verification it is asked whether everything answers: no verdict is wanted.
+    let judges = options.mode != Mode::Verify;
+    let ahead = preflight::lines(suite, profile, job.catalog(), world, judges)?;
     tell_before(&job.notes())?;
     Ok(tell_before(&ahead)?)
 }
@@ -336,7 +343,7 @@ fn close(
     if let Some(baseline) = baseline {
         baseline.store(run, manifest)?;
     }
-    let report = report::make_files(run, manifest)?;
+    let report = reports::make_files(run, manifest)?;
     tell(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
     let judged = report.judged();
@@ -369,17 +376,17 @@ fn kept(failure: &Failure, run: &Run) -> Failure {
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
     github::tell_job(&report.subject())?;
     if options.json {
-        return report::print(report, report::Format::Json, stdout());
+        return reports::print(report, reports::Format::Json, stdout());
     }
     if options.aside {
-        report::show(report, stderr())?;
+        reports::show(report, stderr())?;
     } else {
-        report::show(report, stdout())?;
+        reports::show(report, stdout())?;
     }
     if options.quiet {
         return Ok(());
     }
-    report::tell_paths(run.folder())
+    reports::tell_paths(run.folder())
 }
 
 fn show(options: &Options) -> Show {

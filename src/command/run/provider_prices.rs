@@ -15,8 +15,9 @@ use crate::units::ModelId;
 
 use super::job::{Asked, Job};
 use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::failure::Failure;
 use crate::command::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
-use crate::command::{Failure, runtime};
+use crate::command::base::runtime::runtime;
 
 /// Models that a note names; the others are counted.
 const MODELS_NAMED: usize = 3;

@@ -14,7 +14,9 @@ use crate::gateway::Transport;
 
 use super::job::Job;
 use crate::command::base::endpoint::Opened;
-use crate::command::{Failure, exit, interrupted, runtime};
+use crate::command::base::exit;
+use crate::command::base::failure::Failure;
+use crate::command::base::runtime::{interrupted, runtime};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;

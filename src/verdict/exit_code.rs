@@ -3,60 +3,59 @@
 //! Owns which finding wins where several hold. Must not know how anything was found out. Invariant: the
 //! order is 130, 1, 4, 3, 0, whatever else is true (2 never gets so far).
 
-use std::io::{self, Write};
-
 use crate::suite::OnInconclusive;
-use crate::verdict::{Passing, RunSummary};
 
-use super::base::stdio::stderr;
-use super::exit;
+use super::gate::Passing;
+use super::summary::RunSummary;
+
+/// Done; every gate passed.
+pub const DONE: u8 = 0;
+/// A gate failed: a primary metric regressed, or a limit is broken.
+pub const FAILED: u8 = 1;
+/// Bad usage, suite, project file or run folder.
+pub const USAGE: u8 = 2;
+/// A primary comparison could not be told, and the suite asks that to fail.
+pub const INCONCLUSIVE: u8 = 3;
+/// The run is incomplete: endpoint unreachable, too many failures to judge.
+pub const INCOMPLETE: u8 = 4;
+/// Interrupted; what finished is kept.
+pub const INTERRUPTED: u8 = 130;
 
 /// What a run or a comparison came to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outcome {
+pub struct Outcome {
     /// Someone asked the run to end.
-    pub(super) interrupted: bool,
+    pub interrupted: bool,
     /// It ended before its plan did, or too much failed to judge it.
-    pub(super) incomplete: bool,
+    pub incomplete: bool,
     /// What the gate says.
-    pub(super) passing: Passing,
+    pub passing: Passing,
     /// What the suite says an inconclusive gate does.
-    pub(super) on_inconclusive: OnInconclusive,
+    pub on_inconclusive: OnInconclusive,
 }
 
 impl Outcome {
     /// The exit code.
-    pub(super) fn code(self) -> u8 {
+    pub fn code(self) -> u8 {
         let inconclusive =
             self.passing == Passing::Inconclusive && self.on_inconclusive == OnInconclusive::Fail;
         if self.interrupted {
-            exit::INTERRUPTED
+            INTERRUPTED
         } else if self.passing == Passing::Failed {
-            exit::FAILED
+            FAILED
         } else if self.incomplete {
-            exit::INCOMPLETE
+            INCOMPLETE
         } else if inconclusive {
-            exit::INCONCLUSIVE
+            INCONCLUSIVE
         } else {
-            exit::DONE
+            DONE
         }
     }
 }
 
-/// Says that something could not be told, where the suite wants to hear of it but not to fail.
-pub(super) fn warn_of_inconclusive(passing: Passing, asked: OnInconclusive) -> io::Result<()> {
-    if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
-        writeln!(
-            stderr(),
-            "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
-        )?;
-    }
-    Ok(())
-}
-
 /// Whether each variant answered at least half of its trials: below that a comparison is about who was
 /// left, not about the variants.
-pub(super) fn enough_was_answered(summary: &RunSummary) -> bool {
+pub fn enough_was_answered(summary: &RunSummary) -> bool {
     summary.variants.iter().all(|variant| {
         let counts = &variant.figures.counts;
         counts.answered * 2 >= counts.planned
@@ -83,14 +82,14 @@ mod tests {
             }
             .code()
         };
-        assert_eq!(code(true, true, Failed, Fail), exit::INTERRUPTED);
-        assert_eq!(code(false, true, Failed, Fail), exit::FAILED);
-        assert_eq!(code(false, true, Inconclusive, Fail), exit::INCOMPLETE);
-        assert_eq!(code(false, false, Inconclusive, Fail), exit::INCONCLUSIVE);
+        assert_eq!(code(true, true, Failed, Fail), INTERRUPTED);
+        assert_eq!(code(false, true, Failed, Fail), FAILED);
+        assert_eq!(code(false, true, Inconclusive, Fail), INCOMPLETE);
+        assert_eq!(code(false, false, Inconclusive, Fail), INCONCLUSIVE);
         for asked in [Pass, Warn] {
-            assert_eq!(code(false, false, Inconclusive, asked), exit::DONE);
-            assert_eq!(code(false, true, Passed, asked), exit::INCOMPLETE);
+            assert_eq!(code(false, false, Inconclusive, asked), DONE);
+            assert_eq!(code(false, true, Passed, asked), INCOMPLETE);
         }
-        assert_eq!(code(false, false, Passed, Fail), exit::DONE);
+        assert_eq!(code(false, false, Passed, Fail), DONE);
     }
 }

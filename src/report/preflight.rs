@@ -2,79 +2,16 @@
 //!
 //! Owns the words. Must not reckon: `plan` does. Invariant: one line for each thing, with its remedy.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::plan::{Caution, Expected, Limit, RunDuration, Unit, cautions, run_duration, thinks};
-use crate::sim::World;
+use crate::plan::{Basis, Caution, Expected, Limit, RunDuration, Unit, cautions};
 use crate::stats::FEWEST_PROMPTS;
-use crate::suite::{Profile, Suite, Variant};
+use crate::suite::{Profile, Suite};
 use crate::units::{ModelId, Nanos};
 
-use super::Failure;
-use super::base::endpoint::read_world;
-use super::base::model_list::NEAREST_TOLD;
-use super::run::job::{Asked, Mode};
-
-/// Where an estimate comes from.
-enum Basis {
-    /// The typical times of the models that the simulator plays.
-    Simulated,
-    /// A guess that is the same for all.
-    Assumed,
-}
-
-/// Lines for standard error before a run: what will disappoint, and last how long it will take.
-/// `world`: of the embedded simulator, where the user named one.
-///
-/// # Errors
-/// Where the world cannot be read.
-pub(super) fn lines(
-    asked: &Asked,
-    catalog: &Catalog,
-    world: Option<&Path>,
-    mode: Mode,
-) -> Result<Vec<String>, Failure> {
-    let Asked { suite, profile, .. } = asked;
-    let simulated = profile.base_url.is_none();
-    let world = simulated.then(|| read_world(world)).transpose()?;
-    let world = world.map(|(world, _)| world);
-    let mut lines = warnings(suite, catalog);
-    if mode == Mode::Verify {
-        // It is asked whether everything answers: no verdict is wanted.
-        lines.retain(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
-    }
-    let unknown = world.iter().flat_map(|world| unplayed(suite, world));
-    let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
-    let lines = lines.map(|line| format!("warning: {line}"));
-    Ok(lines
-        .chain([duration(suite, profile, catalog, world.as_ref())])
-        .collect())
-}
-
-/// What to say of each model of a suite that the simulated gateway does not play.
-pub(super) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
-    let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
-    let missing = models
-        .into_iter()
-        .filter(|id| world.model(faultless(id)).is_none());
-    let listed = Catalog::snapshot();
-    let said = missing.map(|id| {
-        let nearest = listed.nearest(id.as_str(), NEAREST_TOLD);
-        let nearest: Vec<String> = nearest.iter().map(|id| format!("`{id}`")).collect();
-        let remedy = match nearest.as_slice() {
-            [] => String::new(),
-            nearest => format!("; did you mean {}?", nearest.join(" or ")),
-        };
-        format!("the simulated gateway does not know `{id}`{remedy}")
-    });
-    said.collect()
-}
-
 /// What of a suite will disappoint, each with its sentence.
-pub(super) fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String)> {
+pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String)> {
     let date = &catalog.source().date;
     let all = cautions(suite, catalog).into_iter();
     all.map(|caution| {
@@ -84,47 +21,23 @@ pub(super) fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String
     .collect()
 }
 
-/// How long a run will take.
-fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&World>) -> String {
-    let basis = match world {
-        Some(_) => Basis::Simulated,
-        None => Basis::Assumed,
+/// A model that the simulated gateway does not play; `nearest`: ids of models that are like it.
+pub fn unplayed(id: &ModelId, nearest: &[&ModelId]) -> String {
+    let nearest: Vec<String> = nearest.iter().map(|id| format!("`{id}`")).collect();
+    let remedy = match nearest.as_slice() {
+        [] => String::new(),
+        nearest => format!("; did you mean {}?", nearest.join(" or ")),
     };
-    let variants = suite.variants.iter();
-    let expected = variants.map(|variant| {
-        let simulated = world.and_then(|world| simulated(world, &variant.model));
-        simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
-    });
-    let expected: Vec<Expected> = expected.collect();
-    let duration = run_duration(suite, &profile.limits, &expected);
-    worded(&duration, suite, profile, &basis)
+    format!("the simulated gateway does not know `{id}`{remedy}")
 }
 
-/// The id without what stands behind a `+`: in the simulator these are faults.
-fn faultless(id: &ModelId) -> &str {
-    id.as_str().split('+').next().unwrap_or_default()
-}
-
-fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
-    let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
-    Some(Expected {
-        first_token,
-        per_token,
-        tokens,
-    })
-}
-
-/// No list of models tells how fast one is.
-fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> Expected {
-    let model = catalog.get(&variant.model);
-    if model.is_some_and(|model| thinks(suite, variant, model)) {
-        Expected::ASSUMED_THINKING
-    } else {
-        Expected::ASSUMED
-    }
-}
-
-fn worded(duration: &RunDuration, suite: &Suite, profile: &Profile, basis: &Basis) -> String {
+/// How long a run will take, as a line for standard error.
+pub fn duration_line(
+    duration: &RunDuration,
+    suite: &Suite,
+    profile: &Profile,
+    basis: Basis,
+) -> String {
     let asking = about(duration.asking);
     let held_back = duration.held_back();
     let held_back = held_back.map(|(least, limit)| (about(*least), limit));

@@ -10,6 +10,7 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Prompt, ReasoningEffort, Suite, Variant};
 use crate::units::ModelId;
 
+use super::duration::Expected;
 use super::tokens::prompt_tokens;
 
 /// Tokens below which a model that thinks may end at its limit before it answers.
@@ -95,7 +96,7 @@ pub fn cautions(suite: &Suite, catalog: &Catalog) -> Vec<Caution> {
 }
 
 /// Whether a variant is expected to think before it answers.
-pub fn thinks(suite: &Suite, variant: &Variant, model: &Model) -> bool {
+fn thinks(suite: &Suite, variant: &Variant, model: &Model) -> bool {
     let mut prompts = suite.prompts.iter();
     prompts.any(|prompt| thinking_room(suite, prompt, variant, model).is_some())
 }
@@ -180,6 +181,16 @@ fn thinking_room(suite: &Suite, prompt: &Prompt, variant: &Variant, model: &Mode
             let unasked = !THINK_WHEN_TOLD.iter().any(|part| id.contains(part));
             (unasked && !told_otherwise).then_some(THINKING_ROOM)
         }
+    }
+}
+
+/// What is assumed of a variant's answers: no list of models tells how fast one is.
+pub fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> Expected {
+    let model = catalog.get(&variant.model);
+    if model.is_some_and(|model| thinks(suite, variant, model)) {
+        Expected::ASSUMED_THINKING
+    } else {
+        Expected::ASSUMED
     }
 }
 
