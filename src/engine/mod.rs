@@ -13,6 +13,7 @@ mod orders;
 mod pace;
 mod retry;
 mod run;
+mod settle;
 mod trial;
 mod worst;
 

@@ -11,19 +11,19 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::catalog::cost;
 use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
 use crate::suite::{Api, CacheMode, Message, Prompt, Role, Suite, Variant, Wording};
-use crate::units::{Nanos, Usd};
+use crate::units::Nanos;
 
 use super::cache;
-use super::cap::{Afforded, Cap, Purse, Stake, bill_of};
+use super::cap::{Afforded, Cap, Purse, Stake};
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
+use super::settle::AttemptCost;
 
 /// Share of TTFT above which our own delay spoils a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
@@ -50,6 +50,8 @@ impl Start {
 pub(super) struct Ready {
     trial: Trial,
     body: Vec<u8>,
+    /// Characters of its conversation.
+    prompt_chars: u64,
     /// What is set aside for its attempts, where the run has a cap.
     purse: Option<Purse>,
 }
@@ -100,10 +102,29 @@ impl Ready {
         asker: &A,
         orders: &Orders,
         outgoing: Outgoing,
-    ) -> (Recording, Reading) {
+    ) -> Answered {
         let stake = self.purse.as_ref().map(Purse::stake);
-        answer(asker, orders, self.trial.variant, outgoing, stake).await
+        let of = (self.trial.variant, self.prompt_chars);
+        answer(asker, orders, of, outgoing, stake).await
     }
+}
+
+/// One exchange, its meaning and its cost.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) recording: Recording,
+    pub(super) reading: Reading,
+    pub(super) cost: AttemptCost,
+}
+
+/// Characters of a conversation: contents, names and arguments of tool calls.
+fn chars_of(messages: &[Message]) -> u64 {
+    let texts = messages.iter().flat_map(|message| {
+        let calls = message.tool_calls.iter();
+        let calls = calls.flat_map(|call| [&call.name, &call.arguments]);
+        std::iter::once(&message.content).chain(calls)
+    });
+    texts.map(|text| text.chars().count() as u64).sum()
 }
 
 /// One request of this prompt to this variant.
@@ -128,7 +149,13 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
         }
         let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
         let purse = purses.next();
-        Ready { trial, body, purse }
+        let prompt_chars = chars_of(&messages);
+        Ready {
+            trial,
+            body,
+            prompt_chars,
+            purse,
+        }
     };
     slot.trials().map(ready).collect()
 }
@@ -198,7 +225,8 @@ pub(super) async fn carry_out<A: Ask>(
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
         let outgoing = ready.outgoing(&orders, number);
         let request_id = outgoing.request_id.clone();
-        let (recording, reading) = ready.ask(&*asker, &orders, outgoing).await;
+        let answered = ready.ask(&*asker, &orders, outgoing).await;
+        let (recording, reading) = (&answered.recording, &answered.reading);
         // A date means something only against the wall clock: the one place where it is asked.
         let retry_after = reading
             .retry_after
@@ -248,21 +276,21 @@ pub(super) async fn carry_out<A: Ask>(
         }
         // Given back before anybody is told, who may be slow.
         ready.purse = None;
-        let sample = sample(&ready, start, &orders, attempts, &recording, reading);
+        let sample = sample(&ready, start, &orders, attempts, answered);
         let _ = events.send(Event::Finished(Box::new(sample))).await;
         return outcome;
     }
 }
 
-/// One exchange with a variant, by its place, and what it means; what was set aside for it is settled. Reading happens on a thread for such work, so that no other
-/// stream's stamp waits for it.
+/// One exchange with a variant (by its place) for a prompt of so many characters, and its meaning; what was set aside for it is
+/// settled. Reading happens on a thread for such work, so that no other stream's stamp waits for it.
 async fn answer<A: Ask>(
     asker: &A,
     orders: &Orders,
-    variant: usize,
+    (variant, prompt_chars): (usize, u64),
     outgoing: Outgoing,
     stake: Option<Stake>,
-) -> (Recording, Reading) {
+) -> Answered {
     let recording = asker.ask(outgoing).await;
     let model = orders.suite.variants[variant].model.clone();
     let streamed = orders.suite.stream;
@@ -271,10 +299,15 @@ async fn answer<A: Ask>(
         (recording, reading)
     });
     let (recording, reading) = reading.await.expect("reading a recording never panics");
+    let cost = AttemptCost::new(&reading, prompt_chars, orders.prices[variant].as_ref());
     if let Some(stake) = stake {
-        stake.settle(bill_of(&reading, list_cost(orders, variant, &reading)));
+        stake.settle(cost.bill);
     }
-    (recording, reading)
+    Answered {
+        recording,
+        reading,
+        cost,
+    }
 }
 
 /// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
@@ -305,6 +338,7 @@ pub(super) async fn warm_up<A: Ask>(
             }
             let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
+            let of = (place, chars_of(&messages));
             let purse = purses.next();
             async move {
                 for number in 1..=orders.suite.warmup {
@@ -322,8 +356,8 @@ pub(super) async fn warm_up<A: Ask>(
                         return;
                     }
                     let stake = purse.as_ref().map(Purse::stake);
-                    let answered = answer(&**asker, orders, place, outgoing, stake).await;
-                    let told = untimed(orders, place, &answered.1, false);
+                    let answered = answer(&**asker, orders, of, outgoing, stake).await;
+                    let told = untimed(place, &answered, false);
                     let _ = events.send(told).await;
                 }
             }
@@ -333,24 +367,13 @@ pub(super) async fn warm_up<A: Ask>(
 }
 
 /// What is told of an answer that is no sample. `variant` is its place in the suite.
-pub(super) fn untimed(
-    orders: &Orders,
-    variant: usize,
-    reading: &Reading,
-    for_cache: bool,
-) -> Event {
+pub(super) fn untimed(variant: usize, answered: &Answered, for_cache: bool) -> Event {
     Event::WarmedUp {
         variant,
         for_cache,
-        outcome: reading.outcome,
-        spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
+        outcome: answered.reading.outcome,
+        spent: answered.cost.reported,
     }
-}
-
-/// What an answer costs by list price, where that is known.
-fn list_cost(orders: &Orders, variant: usize, reading: &Reading) -> Option<Usd> {
-    let usage = reading.usage.as_ref()?;
-    cost(orders.prices[variant].as_ref()?, &usage.counts()?)
 }
 
 /// The sample that a finished trial leaves.
@@ -359,15 +382,18 @@ fn sample(
     start: Start,
     orders: &Orders,
     attempts: Vec<Attempt>,
-    recording: &Recording,
-    reading: Reading,
+    answered: Answered,
 ) -> Sample {
+    let Answered {
+        recording,
+        reading,
+        cost,
+    } = answered;
     let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let keep = orders.suite.keep_answers;
-    let cost_usd = list_cost(orders, trial.variant, &reading);
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
@@ -402,9 +428,9 @@ fn sample(
         answer_chars: reading.answer_chars,
         reasoning_chars: reading.reasoning_chars,
         first_chunk_chars: reading.first_chunk_chars,
-        usage: reading.usage,
+        usage: cost.usage.known().or(reading.usage),
         finish_reason: reading.finish_reason,
-        cost_usd,
+        cost_usd: cost.list,
         billed_usd: reading.billed_usd,
         surcharge_usd: reading.surcharge_usd,
         market_usd: reading.market_usd,
@@ -426,6 +452,7 @@ fn sample(
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
     ];
+    sample.flags.extend(cost.usage.flags());
     sample.flags.extend(
         own.into_iter()
             .filter_map(|(flag, holds)| holds.then_some(flag)),
