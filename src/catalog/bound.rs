@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
-use super::price::{Prices, Rates};
+use super::price::{Prices, Rates, TokenCounts, cost};
 use super::pricing::{IMAGE, Treatment};
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
@@ -267,6 +267,27 @@ impl PriceBound {
             .and_then(|(tokens, images)| tokens.plus(images))
             .and_then(|sum| sum.plus(self.per_request.unwrap_or(Usd::ZERO)));
         sum.ok_or_else(|| Unbounded::TooLarge { model: model() })
+    }
+
+    /// The most that a request with these counts and so many images can have been billed, where no bill says who answered: at
+    /// the most expensive list, with the declared surcharges. `None`: a price is missing, or the sum is beyond all sums of money.
+    pub fn of_counts(&self, counts: &TokenCounts, images: u64) -> Option<Usd> {
+        let of_list = |prices: &Prices| {
+            let rates = prices.rates(counts.prompt);
+            let written = rates.cache_write.or(rates.input).unwrap_or(Usd::ZERO);
+            let longer = Usd(self.long_write.unwrap_or(written).0 - written.0).max(Usd::ZERO);
+            cost(prices, counts)?.plus(longer.times(counts.cache_write)?)
+        };
+        let costs = self.lists.iter().map(of_list);
+        let tokens = costs.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+        let image = self.per_image.max(self.listed_image);
+        let for_images = match images {
+            0 => Usd::ZERO,
+            images => image?.times(images)?,
+        };
+        tokens
+            .plus(for_images)?
+            .plus(self.per_request.unwrap_or(Usd::ZERO))
     }
 
     /// The dearest of all lists and of every tier that a prompt of up to `prompt` tokens can reach: a

@@ -3,11 +3,12 @@
 //! Owns which amount an attempt is settled at. Must not know reservations. Invariant: nothing is settled below the list cost
 //! of any reading of the reported token counts; counts without a reading settle nothing.
 
-use crate::catalog::{Prices, TokenCounts, cost};
+use crate::catalog::{PriceBound, Prices, TokenCounts, cost};
 use crate::gateway::Reading;
 use crate::record::{
     ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageReading, check_usage,
 };
+use crate::suite::Message;
 use crate::units::Usd;
 
 use super::budget::Bill;
@@ -25,24 +26,68 @@ pub(super) struct AttemptCost {
     pub(super) reported: Option<Usd>,
 }
 
+/// The size of a conversation that is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PromptSize {
+    /// Characters of contents, and of names and arguments of tool calls.
+    pub(super) chars: u64,
+    /// Images shown.
+    pub(super) images: u64,
+}
+
+/// The prices of a variant's model.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PricesOf<'a> {
+    /// Its list prices.
+    pub(super) list: Option<&'a Prices>,
+    /// The most expensive of everything that may answer, surcharges included, where it is known.
+    pub(super) bound: Option<&'a PriceBound>,
+}
+
+impl PromptSize {
+    /// The size of these messages.
+    pub(super) fn new(messages: &[Message]) -> Self {
+        let texts = messages.iter().flat_map(|message| {
+            let calls = message.tool_calls.iter();
+            let calls = calls.flat_map(|call| [&call.name, &call.arguments]);
+            std::iter::once(&message.content).chain(calls)
+        });
+        Self {
+            chars: texts.map(|text| text.chars().count() as u64).sum(),
+            images: messages
+                .iter()
+                .map(|message| message.images.len() as u64)
+                .sum(),
+        }
+    }
+}
+
 impl AttemptCost {
-    /// The cost of an answer to a conversation of so many characters, at these list prices.
-    pub(super) fn new(reading: &Reading, prompt_chars: u64, prices: Option<&Prices>) -> Self {
+    /// The cost of an answer to a conversation of this size, at these prices.
+    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: PricesOf<'_>) -> Self {
         let size = ExchangeSize {
-            prompt_chars,
+            prompt_chars: prompt.chars,
             answer_chars: reading.answer_chars.unwrap_or(0),
             reasoning_chars: reading.reasoning_chars.unwrap_or(0),
-            is_reasoning_summarised: reading.flags.contains(&Flag::HiddenReasoning),
+            has_hidden_reasoning: reading.flags.contains(&Flag::HiddenReasoning),
+            has_reached_limit: reading.outcome == Outcome::Length,
         };
         let reported = ReportedUsage {
             usage: reading.usage.unwrap_or_default(),
             total_tokens: reading.total_tokens,
         };
         let usage = check_usage(&reported, &size);
-        let at_list = |counts: &TokenCounts| cost(prices?, counts);
+        let at_list = |counts: &TokenCounts| cost(prices.list?, counts);
         let counts = usage.known().and_then(|usage| usage.counts());
         let list = counts.as_ref().and_then(at_list);
-        let bill = bill(reading, &usage, &size, list, at_list);
+        // Without a bill any of those who serve the model may have answered.
+        let has_bill = reading.billed_usd.max(reading.market_usd).is_some();
+        let bound = prices.bound.filter(|_| !has_bill);
+        let at_most = |counts: &TokenCounts| match bound {
+            Some(bound) => bound.of_counts(counts, prompt.images),
+            None => at_list(counts),
+        };
+        let bill = bill(reading, &usage, &size, at_list, at_most);
         let impossible = usage.flags().contains(&Flag::UsageImpossible);
         let reported = list.max(reading.billed_usd).filter(|_| !impossible);
         Self {
@@ -54,15 +99,15 @@ impl AttemptCost {
     }
 }
 
-/// The amount that a cap counts: the larger of list cost and bill (with own keys the gateway's list price is what the provider
-/// billed). A bill alone counts where it is not 0 and not below what the fewest tokens cost; beside counts that cannot
-/// be true it does not, because it can be made of them.
+/// The amount at which a cap settles: the largest of what each reading of the counts costs, and the bill (with own keys the
+/// gateway's list price is what the provider billed). A bill without counts is taken where it is not 0 and not below what the
+/// fewest tokens cost; beside counts that cannot be true it is not, because it can be made of them.
 fn bill(
     reading: &Reading,
     usage: &UsageReading,
     size: &ExchangeSize,
-    list: Option<Usd>,
     at_list: impl Fn(&TokenCounts) -> Option<Usd>,
+    at_most: impl Fn(&TokenCounts) -> Option<Usd>,
 ) -> Bill {
     if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
         return Bill::Known(Usd::ZERO);
@@ -76,18 +121,20 @@ fn bill(
         return Bill::Unknown;
     }
     let billed = reading.billed_usd.max(reading.market_usd);
-    let most = match usage {
-        UsageReading::Known(_) if list.is_some() => list.max(billed),
-        UsageReading::Unknown {
-            upper: UsageBound::Readings(readings),
-            ..
-        } => {
-            let costs = readings.iter().map(at_list).collect::<Option<Vec<_>>>();
-            costs.and_then(|costs| costs.into_iter().max().max(billed))
-        }
-        UsageReading::Unknown { flags, .. } if !flags.is_empty() => None,
+    let readings = match usage {
+        UsageReading::Known(usage) => usage.counts().into_iter().collect(),
+        UsageReading::Unknown { upper, .. } => match upper {
+            UsageBound::Readings(readings) => readings.clone(),
+            UsageBound::WorstCase => Vec::new(),
+        },
+    };
+    let costs = readings.iter().map(at_most);
+    let most = costs.collect::<Option<Vec<_>>>().unwrap_or_default();
+    let most = match most.into_iter().max() {
+        Some(most) => billed.max(Some(most)),
+        None if !usage.flags().is_empty() => None,
         // No counts, or no price for them.
-        UsageReading::Known(_) | UsageReading::Unknown { .. } => {
+        None => {
             let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
             billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)
         }

@@ -23,7 +23,7 @@ use super::cap::{Afforded, Cap, Purse, Stake};
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
 use super::retry::{self, Failed};
-use super::settle::AttemptCost;
+use super::settle::{AttemptCost, PricesOf, PromptSize};
 
 /// Share of TTFT above which our own delay spoils a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
@@ -50,8 +50,7 @@ impl Start {
 pub(super) struct Ready {
     trial: Trial,
     body: Vec<u8>,
-    /// Characters of its conversation.
-    prompt_chars: u64,
+    size: PromptSize,
     /// What is set aside for its attempts, where the run has a cap.
     purse: Option<Purse>,
 }
@@ -104,7 +103,7 @@ impl Ready {
         outgoing: Outgoing,
     ) -> Answered {
         let stake = self.purse.as_ref().map(Purse::stake);
-        let of = (self.trial.variant, self.prompt_chars);
+        let of = (self.trial.variant, self.size);
         answer(asker, orders, of, outgoing, stake).await
     }
 }
@@ -115,16 +114,6 @@ pub(super) struct Answered {
     pub(super) recording: Recording,
     pub(super) reading: Reading,
     pub(super) cost: AttemptCost,
-}
-
-/// Characters of a conversation: contents, names and arguments of tool calls.
-fn chars_of(messages: &[Message]) -> u64 {
-    let texts = messages.iter().flat_map(|message| {
-        let calls = message.tool_calls.iter();
-        let calls = calls.flat_map(|call| [&call.name, &call.arguments]);
-        std::iter::once(&message.content).chain(calls)
-    });
-    texts.map(|text| text.chars().count() as u64).sum()
 }
 
 /// One request of this prompt to this variant.
@@ -149,11 +138,11 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
         }
         let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
         let purse = purses.next();
-        let prompt_chars = chars_of(&messages);
+        let size = PromptSize::new(&messages);
         Ready {
             trial,
             body,
-            prompt_chars,
+            size,
             purse,
         }
     };
@@ -282,12 +271,11 @@ pub(super) async fn carry_out<A: Ask>(
     }
 }
 
-/// One exchange with a variant (by its place) for a prompt of so many characters, and its meaning; what was set aside for it is
-/// settled. Reading happens on a thread for such work, so that no other stream's stamp waits for it.
+/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; what was set aside for it is settled. Reading happens on a thread for such work, so that no other stream's stamp waits for it.
 async fn answer<A: Ask>(
     asker: &A,
     orders: &Orders,
-    (variant, prompt_chars): (usize, u64),
+    (variant, size): (usize, PromptSize),
     outgoing: Outgoing,
     stake: Option<Stake>,
 ) -> Answered {
@@ -299,7 +287,11 @@ async fn answer<A: Ask>(
         (recording, reading)
     });
     let (recording, reading) = reading.await.expect("reading a recording never panics");
-    let cost = AttemptCost::new(&reading, prompt_chars, orders.prices[variant].as_ref());
+    let prices = PricesOf {
+        list: orders.prices[variant].as_ref(),
+        bound: orders.bounds.get(variant).and_then(Option::as_ref),
+    };
+    let cost = AttemptCost::new(&reading, size, prices);
     if let Some(stake) = stake {
         stake.settle(cost.bill);
     }
@@ -338,7 +330,7 @@ pub(super) async fn warm_up<A: Ask>(
             }
             let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
-            let of = (place, chars_of(&messages));
+            let of = (place, PromptSize::new(&messages));
             let purse = purses.next();
             async move {
                 for number in 1..=orders.suite.warmup {

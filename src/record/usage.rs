@@ -74,8 +74,10 @@ pub struct ExchangeSize {
     pub answer_chars: u64,
     /// Visible reasoning.
     pub reasoning_chars: u64,
-    /// Whether the visible reasoning is a summary, whose characters are no measure of the model's tokens.
-    pub is_reasoning_summarised: bool,
+    /// Whether there was reasoning that is not visible, or summarised: characters are no measure of its tokens, but it has some.
+    pub has_hidden_reasoning: bool,
+    /// Whether the answer reached its token limit, which is one at least.
+    pub has_reached_limit: bool,
 }
 
 /// The meaning of the reported counts of one exchange, in tokens.
@@ -114,12 +116,13 @@ impl ExchangeSize {
 
     /// The fewest completion tokens, reasoning included.
     pub fn min_completion_tokens(&self) -> u64 {
-        let reasoning = if self.is_reasoning_summarised {
-            self.reasoning_chars.min(1)
+        let reasoning = if self.has_hidden_reasoning {
+            1
         } else {
             self.reasoning_chars
         };
-        min_tokens(self.answer_chars.saturating_add(reasoning))
+        let visible = min_tokens(self.answer_chars.saturating_add(reasoning));
+        visible.max(self.has_reached_limit.into())
     }
 
     /// The smallest counts of an exchange of this size, with the whole prompt read from a cache.
@@ -161,7 +164,7 @@ impl UsageReading {
 /// Tokens in, tokens out; sizes in characters ([`ExchangeSize`]). In this order:
 /// 1. Without prompt or completion count nothing is known.
 /// 2. A count below the fewest tokens of its text ([`MAX_CHARS_PER_TOKEN`]) is no valid reading: 0 for a prompt, 0 for an answer
-///    with text, reasoning or tool calls, and proportionally for long texts.
+///    with text, reasoning or tool calls, or that reached its token limit, and proportionally for long texts.
 /// 3. More cached and written than prompt tokens leave no reading.
 /// 4. Reasoning is a part of the completion (OpenAI's convention) unless the counts contradict it: a total that is prompt,
 ///    completion and reasoning together puts it outside (xAI; litellm folds by the same equation). Reasoning above the

@@ -9,7 +9,8 @@ const SHORT: ExchangeSize = ExchangeSize {
     prompt_chars: 20,
     answer_chars: 2,
     reasoning_chars: 0,
-    is_reasoning_summarised: false,
+    has_hidden_reasoning: false,
+    has_reached_limit: false,
 };
 
 /// Counts as `P C`, followed by `r7` (reasoning), `h7` (cached), `w7` (written), `t7` (total); `-` is absent.
@@ -119,7 +120,7 @@ fn a_count_below_its_text_is_no_reading() {
             prompt_chars,
             answer_chars,
             reasoning_chars,
-            is_reasoning_summarised: false,
+            ..ExchangeSize::default()
         };
         words(&check_usage(&reported(counts), &size))
     };
@@ -145,10 +146,18 @@ fn a_count_below_its_text_is_no_reading() {
         let got = of(counts, prompt, answer, reasoning);
         assert_eq!(got, expected, "{counts} {prompt} {answer} {reasoning}");
     }
+    // A limit that was reached is a token at least, visible or not.
+    let eaten = ExchangeSize {
+        answer_chars: 0,
+        has_reached_limit: true,
+        ..SHORT
+    };
+    assert_eq!(words(&check_usage(&reported("9 1"), &eaten)), "9 1");
+    assert_eq!(words(&check_usage(&reported("9 0"), &eaten)), impossible);
     // A summary is written by another model: it only shows that there was reasoning.
     let summary = ExchangeSize {
         reasoning_chars: long,
-        is_reasoning_summarised: true,
+        has_hidden_reasoning: true,
         answer_chars: 0,
         ..SHORT
     };
@@ -202,10 +211,10 @@ prop_compose! {
 prop_compose! {
     fn any_size()(
         chars in prop::array::uniform3(prop_oneof![0_u64..3, 0_u64..100_000, any::<u64>()]),
-        is_reasoning_summarised in any::<bool>(),
+        [has_hidden_reasoning, has_reached_limit] in any::<[bool; 2]>(),
     ) -> ExchangeSize {
         let [prompt_chars, answer_chars, reasoning_chars] = chars;
-        ExchangeSize { prompt_chars, answer_chars, reasoning_chars, is_reasoning_summarised }
+        ExchangeSize { prompt_chars, answer_chars, reasoning_chars, has_hidden_reasoning, has_reached_limit }
     }
 }
 

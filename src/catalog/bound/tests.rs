@@ -358,6 +358,30 @@ fn the_highest_listed_write_price_is_the_bound_of_a_prompt_token() {
     assert_eq!(of(&by_lifetime, Some(&offers)), "0.0009");
 }
 
+#[test]
+fn an_answer_without_a_bill_costs_what_the_most_expensive_provider_takes() {
+    // Nobody says who answered: settled at the list, a cap would be crossed by every provider that takes more.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002" });
+    let answer = json!({ "data": { "endpoints": [
+        { "provider_name": "same", "pricing": { "prompt": "0.000001", "completion": "0.000002" } },
+        { "provider_name": "twice", "pricing": { "prompt": "0.000002", "completion": "0.000004" } } ] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    let counts = TokenCounts {
+        prompt: 10,
+        completion: 5,
+        ..TokenCounts::default()
+    };
+    let of = |offers: Option<&Offers>, surcharges: &[Surcharge], images| {
+        let bound = PriceBound::of(&model(), &catalog(&pricing), offers, surcharges).unwrap();
+        bound.of_counts(&counts, images).map(|usd| usd.to_string())
+    };
+    assert_eq!(of(None, &[], 0).as_deref(), Some("0.00002"));
+    assert_eq!(of(Some(&offers), &[], 0).as_deref(), Some("0.00004"));
+    let declared = [surcharge(Some("0.5"), Some("0.25"))];
+    assert_eq!(of(None, &declared, 2).as_deref(), Some("1.00002"));
+    assert_eq!(of(None, &[], 1), None);
+}
+
 fn rates() -> impl Strategy<Value = Rates> {
     let price = || (0_i128..1_000_000).prop_map(Usd);
     let optional = || prop::option::of(price());
@@ -378,6 +402,7 @@ proptest! {
         first in rates(),
         bytes in 0_usize..2_000,
         max_tokens in 1_u64..1_000,
+        long_write in prop::option::of(0_i128..1_000_000),
         shares in [0.0..=1.0_f64, 0.0..=1.0, 0.0..=1.0, 0.0..=1.0],
     ) {
         let first = Tier { from_prompt_tokens: 0, rates: first };
@@ -389,7 +414,7 @@ proptest! {
             lists: vec![prices.clone()],
             per_request: None,
             per_image: None,
-            long_write: None,
+            long_write: long_write.map(Usd),
             listed_image: None,
         };
         let body = vec![b' '; bytes];
@@ -406,6 +431,8 @@ proptest! {
             cache_write: share(prompt - cached, shares[2]),
             completion: share(max_tokens, shares[3]),
         };
-        prop_assert!(cost(&prices, &counts).unwrap() <= at_most);
+        let without_bill = bound.of_counts(&counts, 0).unwrap();
+        prop_assert!(cost(&prices, &counts).unwrap() <= without_bill);
+        prop_assert!(without_bill <= at_most);
     }
 }
