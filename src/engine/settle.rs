@@ -81,7 +81,7 @@ impl AttemptCost {
         let counts = usage.known().and_then(|usage| usage.counts());
         let list = counts.as_ref().and_then(at_list);
         // Without a bill any of those who serve the model may have answered.
-        let has_bill = reading.billed_usd.max(reading.market_usd).is_some();
+        let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
         let bound = prices.bound.filter(|_| !has_bill);
         let at_most = |counts: &TokenCounts| match bound {
             Some(bound) => bound.of_counts(counts, prompt.images),
@@ -89,7 +89,8 @@ impl AttemptCost {
         };
         let bill = bill(reading, &usage, &size, at_list, at_most);
         let impossible = usage.flags().contains(&Flag::UsageImpossible);
-        let reported = list.max(reading.billed_usd).filter(|_| !impossible);
+        let is_known = |most: &Usd| !impossible && (list.is_some() || *most > Usd::ZERO);
+        let reported = list.max(reading.billed_usd).filter(is_known);
         Self {
             usage,
             list,
