@@ -36,13 +36,12 @@ pub(super) async fn warm<A: Ask>(
     let warming = cold.into_iter().map(|ready| async move {
         // Attempts of the trial are numbered from 1.
         let outgoing = ready.outgoing(orders, 0);
-        let (recording, reading) = ready.ask(&**asker, orders, outgoing).await;
-        if reading.outcome.answered() {
-            orders
-                .warmth
-                .used(&orders.suite, ready.trial(), recording.sent);
+        let answered = ready.ask(&**asker, orders, outgoing).await;
+        if answered.reading.outcome.answered() {
+            let sent = answered.recording.sent;
+            orders.warmth.used(&orders.suite, ready.trial(), sent);
         }
-        let told = trial::untimed(orders, ready.variant(), &reading, true);
+        let told = trial::untimed(ready.variant(), &answered, true);
         let _ = events.send(told).await;
     });
     tokio::select! {

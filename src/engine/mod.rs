@@ -14,6 +14,7 @@ mod pace;
 mod request;
 mod retry;
 mod run;
+mod settle;
 mod trial;
 mod warmth;
 mod worst;

@@ -52,8 +52,10 @@ pub struct Reading {
     pub reasoning_chars: Option<u64>,
     /// Characters of the first token-bearing chunk.
     pub first_chunk_chars: Option<u64>,
-    /// The last counts that were given.
+    /// The last counts that were reported; `record::check_usage` decides what they mean.
     pub usage: Option<Usage>,
+    /// The last `total_tokens` that was reported.
+    pub total_tokens: Option<u64>,
     /// Verbatim.
     pub finish_reason: Option<String>,
     /// What was billed, surcharges included where they are told.
@@ -166,6 +168,7 @@ fn blank(recording: &Recording) -> Reading {
         reasoning_chars: None,
         first_chunk_chars: None,
         usage: None,
+        total_tokens: None,
         finish_reason: None,
         billed_usd: None,
         surcharge_usd: None,
@@ -530,10 +533,6 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
             Flag::ThinkTags,
             opening.starts_with("<think>") || opening.contains("</think>"),
         ),
-        (
-            Flag::UsageMismatch,
-            mismatched(said.usage, said.total_tokens),
-        ),
     ];
     let raised = flags
         .into_iter()
@@ -541,6 +540,7 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     reading.flags.extend(raised);
 
     reading.usage = said.usage;
+    reading.total_tokens = said.total_tokens;
     reading.finish_reason = said.finish_reason;
     reading.billed_usd = said.bill.billed().or(header_cost);
     reading.surcharge_usd = said.bill.surcharge();
@@ -557,17 +557,6 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     reading.answer = Some(answer).filter(|text| !text.is_empty());
     reading.reasoning = Some(said.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;
-}
-
-/// Whether the counts contradict each other. What is absent contradicts nothing.
-fn mismatched(usage: Option<Usage>, total: Option<u64>) -> bool {
-    let usage = usage.unwrap_or_default();
-    let exceeds = |part: Option<u64>, whole: Option<u64>| matches!((part, whole), (Some(part), Some(whole)) if part > whole);
-    let sum = usage.prompt_tokens.zip(usage.completion_tokens);
-    let sum = sum.and_then(|(prompt, completion)| prompt.checked_add(completion));
-    exceeds(usage.cached_tokens, usage.prompt_tokens)
-        || exceeds(usage.reasoning_tokens, usage.completion_tokens)
-        || matches!((total, sum), (Some(total), Some(sum)) if total != sum)
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ pub fn offers_table(model: &Model, offers: &Offers) -> String {
     for offer in &offers.0 {
         for price in &offer.other_prices {
             let OtherPrice { name, value } = price;
-            let treatment = model.treatment_at(offer, price).words();
+            let treatment = model.offer_treatment(price).words();
             let _ = writeln!(
                 told,
                 "{} also has {name}: {value} ({treatment})",

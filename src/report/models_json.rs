@@ -229,9 +229,7 @@ impl<'a> OfferDocument<'a> {
             context_window: offer.context_window,
             max_tokens: offer.max_tokens,
             prices: offer.rates().map(|rates| RatesDocument::new(0, rates)),
-            other_prices: other_prices(&offer.other_prices, |price| {
-                model.treatment_at(offer, price)
-            }),
+            other_prices: other_prices(&offer.other_prices, |price| model.offer_treatment(price)),
             ttft_ms: offer.latency_ms,
             output_tokens_per_s: offer.throughput,
             uptime_percent_recent: offer.uptime_recent,

@@ -715,7 +715,9 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::HiddenReasoning => Some(Flag::EatenByReasoning),
         Flag::EatenByReasoning => Some(Flag::ThinkTags),
         Flag::ThinkTags => Some(Flag::UsageMismatch),
-        Flag::UsageMismatch => None,
+        Flag::UsageMismatch => Some(Flag::UsageImpossible),
+        Flag::UsageImpossible => Some(Flag::UsageAmbiguous),
+        Flag::UsageAmbiguous => None,
     })
 }
 

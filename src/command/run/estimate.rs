@@ -180,7 +180,10 @@ fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
         sample.outcome.answered() && suite.variant(&sample.variant).is_some()
     });
     for sample in answered {
-        let Some(completion_tokens) = sample.usage.and_then(|usage| usage.completion_tokens) else {
+        let Some(completion_tokens) = sample
+            .known_usage()
+            .and_then(|usage| usage.completion_tokens)
+        else {
             continue;
         };
         past.add_answer(&PastAnswer {

@@ -235,6 +235,7 @@ impl Job {
             plan: self.asked.plan,
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
+            bounds: self.price_bounds().into_iter().map(Result::ok).collect(),
             wording: profile.wording,
             pace: Pace::new(self.pacer()),
             looks: self.asked.looks.clone(),

@@ -189,7 +189,9 @@ impl Tally {
         };
         variant.done += 1;
         variant.failed += u64::from(!sample.outcome.answered());
-        let tokens = sample.usage.and_then(|usage| usage.completion_tokens);
+        let tokens = sample
+            .known_usage()
+            .and_then(|usage| usage.completion_tokens);
         variant.output_tokens += tokens.unwrap_or(0);
         variant.pay(sample.billed_usd.max(sample.cost_usd));
         if let Some(ttft) = sample.ttft_ns {
