@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::Moment;
 use super::bill::{Bill, Terms};
 use super::ending::Ending;
-use super::fault::{Fault, Selection};
+use super::fault::{Fault, Faults, Selection};
 use super::request::{Api, ChatRequest};
 use super::script::Script;
 use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
