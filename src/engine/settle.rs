@@ -134,7 +134,8 @@ fn bill(
     let most = match most.into_iter().max() {
         Some(most) => billed.max(Some(most)),
         None if !usage.flags().is_empty() => None,
-        // No counts, or no price for them.
+        // No price: what the gateway bills is all there is.
+        None if usage.known().is_some() => billed,
         None => {
             let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
             billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)

@@ -282,9 +282,15 @@ impl Sample {
         most.filter(|most| is_known(most) && !self.has(Flag::UsageImpossible))
     }
 
-    /// The list price: by the catalog, else as the gateway reports it; absent where the token counts have no reading or several.
+    /// The list price by the catalog, else as the gateway reports it; absent where the token counts have no reading or several.
     pub fn list_price(&self) -> Option<Usd> {
         let price = self.cost_usd.or(self.market_usd);
+        price.filter(|_| !self.has_unknown_usage())
+    }
+
+    /// The list price as the gateway reports it, else by the catalog; absent where the token counts have no reading or several.
+    pub fn market_price(&self) -> Option<Usd> {
+        let price = self.market_usd.or(self.cost_usd);
         price.filter(|_| !self.has_unknown_usage())
     }
 

@@ -105,7 +105,7 @@ impl Money {
         self.surcharges.add(sample.surcharge_usd);
         let surcharge = sample.surcharge_usd.unwrap_or(Usd::ZERO);
         let inference = sample.billed_usd.map(|billed| Usd(billed.0 - surcharge.0));
-        let list_price = sample.list_price();
+        let list_price = sample.market_price();
         let contradicts =
             is_usage_unknown || sample.usage.is_some_and(|usage| usage.contradicts_itself());
         if sample.outcome.answered() && list_price.is_none() && contradicts {

@@ -109,7 +109,7 @@ impl AnswersFold {
         if answered {
             variant.answered += 1;
             variant.prompts[prompt].push(Answer {
-                list: sample.list_price(),
+                list: sample.market_price(),
                 counts: sample.known_usage().and_then(|usage| usage.counts()),
                 has_contradiction: sample.has_unknown_usage()
                     || sample.usage.is_some_and(|usage| usage.contradicts_itself()),
