@@ -31,6 +31,17 @@ pub(super) struct RunsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RunsVerb {
+    /// Close a run that was killed, so that the ledger counts what it cost instead of its whole cap
+    #[command(after_help = "Examples:\n  \
+        bakeoff runs close reports/quickstart/20261101T070000Z-ab12cd\n\n\
+        Commands that read the ledger (run, runs, spend) close such runs by themselves. A run that goes on is\n\
+        never closed, and one that has ended stays as it is. Requests that were sent and have no known cost\n\
+        count with the most that they can cost.")]
+    Close {
+        /// Folder of the run
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+    },
     /// Delete old runs: those beyond every bound that is given
     #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
     #[command(after_help = "Examples:\n  \
@@ -73,6 +84,7 @@ pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
             let retention = Retention { older_than, keep };
             (folder, command::runs::What::Prune { retention, yes })
         }
+        Some(RunsVerb::Close { run }) => (None, command::runs::What::Close { run }),
     };
     command::runs::Options {
         folder,

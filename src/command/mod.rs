@@ -4,12 +4,14 @@
 //! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
 //! says what, where and what to do, and in a documented exit code.
 
+mod abandoned;
 pub mod accept;
 mod baseline;
 mod bills;
 mod bounds;
 mod cap;
 mod catalogue;
+mod closing;
 pub mod compare;
 mod endpoint;
 pub mod estimate;
@@ -36,6 +38,7 @@ pub mod run;
 pub mod runs;
 pub mod schema;
 mod session;
+mod signals;
 pub mod sim;
 pub mod size;
 pub mod spend;
@@ -201,20 +204,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Returns when someone asks the process to end: Ctrl-C, or the request that a CI service or a
-/// container sends. Where no signal can be heard it never returns.
+/// Returns when someone asks the process to end (see [`signals::Signals`]).
 async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut asked) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                result = tokio::signal::ctrl_c() => if result.is_ok() { return },
-                Some(()) = asked.recv() => return,
-            }
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    signals::Signals::new().next().await;
 }

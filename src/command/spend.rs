@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::printed::{stderr, stdout};
 use super::runs::REPORTS;
-use super::{Failure, endpoint, exit, files, print_json, runtime};
+use super::{Failure, closing, endpoint, exit, files, print_json, runtime};
 
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -92,6 +92,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut lines = Vec::new();
     let (mut left_out, mut unreadable) = (0_u64, 0_u64);
     for folder in each_once(&options.folders)? {
+        closing::close_ended(folder, false)?;
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {

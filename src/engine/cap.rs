@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 
 use crate::gateway::Reading;
 use crate::plan::{Plan, Slot};
-use crate::record::Outcome;
 use crate::suite::Suite;
 use crate::units::Usd;
 
@@ -237,6 +236,11 @@ impl Purse {
         }
     }
 
+    /// The most that one attempt can cost.
+    pub(super) const fn each(&self) -> Usd {
+        self.each
+    }
+
     /// Whether a bill was above its bound: then no further attempt may follow.
     pub(super) fn is_void(&self) -> bool {
         self.cap.beyond().is_some()
@@ -277,13 +281,8 @@ pub(super) fn bill_of(reading: &Reading, by_list: Option<Usd>) -> Bill {
     }
     let told = [by_list, reading.billed_usd, reading.market_usd];
     let most = told.into_iter().flatten().max();
-    // Counts of an answer that was cut short may be those of its beginning.
-    let whole = matches!(
-        reading.outcome,
-        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
-    );
     match most {
-        Some(cost) if whole => Bill::Known(cost),
+        Some(cost) if reading.outcome.is_whole() => Bill::Known(cost),
         _ => Bill::Unknown,
     }
 }
