@@ -22,13 +22,12 @@ pub struct RequestLine {
     /// Version of this format: [`RequestLine::VERSION`].
     pub version: u32,
     /// The event.
-    #[serde(flatten)]
     pub event: RequestEvent,
 }
 
 /// One step of a run's requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum RequestEvent {
     /// The log was opened; the first line.
     Opened {

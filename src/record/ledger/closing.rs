@@ -117,7 +117,6 @@ pub fn remove_verified(reports: &Path, run: &str) {
     // What is left is a small file that nothing counts.
     let _ = fs::remove_file(folder.join(RequestLine::FILE));
     let _ = fs::remove_dir(&folder);
-    let _ = fs::remove_dir(reports.join(VERIFY_FOLDER));
 }
 
 fn folder_of(reports: &Path, line: &LedgerLine) -> PathBuf {

@@ -156,7 +156,7 @@ fn without_a_whole_log_the_rest_of_the_cap_counts() {
     let text = fs::read_to_string(&path).unwrap();
     for lost in [
         "no line\n",
-        "{\"version\":1,\"event\":\"opened\",\"boot\":\"x\"}\n",
+        "{\"version\":1,\"event\":{\"opened\":{\"boot\":\"x\"}}}\n",
     ] {
         let ours = text.split_once('\n').unwrap().1;
         fs::write(&path, format!("{lost}{ours}")).unwrap();
