@@ -25,7 +25,7 @@ pub(super) struct RunsArgs {
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 
@@ -67,28 +67,28 @@ enum RunsVerb {
         /// Delete nothing, which is what happens without --yes
         #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// The options of these flags.
 pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
-    let (folder, what) = match args.verb {
-        None => (args.folder, command::runs::What::List),
+    let (folder, what, json) = match args.verb {
+        None => (args.folder, command::runs::What::List, args.json),
         Some(RunsVerb::Prune {
             folder,
             older_than,
             keep,
             yes,
             dry_run: _,
+            json,
         }) => {
             let retention = Retention { older_than, keep };
-            (folder, command::runs::What::Prune { retention, yes })
+            (folder, command::runs::What::Prune { retention, yes }, json)
         }
-        Some(RunsVerb::Close { run }) => (None, command::runs::What::Close { run }),
+        Some(RunsVerb::Close { run }) => (None, command::runs::What::Close { run }, false),
     };
-    command::runs::Options {
-        folder,
-        what,
-        json: args.json,
-    }
+    command::runs::Options { folder, what, json }
 }

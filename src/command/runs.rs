@@ -50,7 +50,7 @@ pub enum What {
 /// Carries out `bakeoff runs`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     if let What::Close { run } = &options.what {
-        return close(run, options.json);
+        return close(run);
     }
     if matches!(options.what, What::List) {
         let reports = options.folder.as_deref().unwrap_or(Path::new(REPORTS));
@@ -68,7 +68,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 }
 
 /// Closes one run, whose ledger lies two folders above its own.
-fn close(path: &Path, json: bool) -> Result<u8, Failure> {
+fn close(path: &Path) -> Result<u8, Failure> {
     let run = Run::open(path)?;
     let shown = path.display();
     let folder = (run.folder().canonicalize())
@@ -99,18 +99,9 @@ fn close(path: &Path, json: bool) -> Result<u8, Failure> {
             )));
         }
     };
-    let mut out = stdout();
-    if json {
-        super::print_json(&mut out, &line)?;
-    } else {
-        let done = if is_new { "closed" } else { "already ended" };
-        writeln!(
-            out,
-            "{}: {done}; {}",
-            closing::name(&line),
-            closing::sum(&line)
-        )?;
-    }
+    let done = if is_new { "closed" } else { "already ended" };
+    let (name, sum) = (closing::name(&line), closing::sum(&line));
+    writeln!(stdout(), "{name}: {done}; {sum}")?;
     Ok(exit::DONE)
 }
 
