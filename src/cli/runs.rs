@@ -25,12 +25,23 @@ pub(super) struct RunsArgs {
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum RunsVerb {
+    /// Close a run that was killed, so that the ledger counts what it cost instead of its whole cap
+    #[command(after_help = "Examples:\n  \
+        bakeoff runs close reports/quickstart/20261101T070000Z-ab12cd\n\n\
+        Commands that read the ledger (run, runs, spend) close such runs by themselves. A run that goes on is\n\
+        never closed, and one that has ended stays as it is. Requests that were sent and have no known cost\n\
+        count with the most that they can cost.")]
+    Close {
+        /// Folder of the run
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+    },
     /// Delete old runs: those beyond every bound that is given
     #[command(group(clap::ArgGroup::new("bound").required(true).multiple(true)))]
     #[command(after_help = "Examples:\n  \
@@ -56,27 +67,28 @@ enum RunsVerb {
         /// Delete nothing, which is what happens without --yes
         #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// The options of these flags.
 pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
-    let (folder, what) = match args.verb {
-        None => (args.folder, command::runs::What::List),
+    let (folder, what, json) = match args.verb {
+        None => (args.folder, command::runs::What::List, args.json),
         Some(RunsVerb::Prune {
             folder,
             older_than,
             keep,
             yes,
             dry_run: _,
+            json,
         }) => {
             let retention = Retention { older_than, keep };
-            (folder, command::runs::What::Prune { retention, yes })
+            (folder, command::runs::What::Prune { retention, yes }, json)
         }
+        Some(RunsVerb::Close { run }) => (None, command::runs::What::Close { run }, false),
     };
-    command::runs::Options {
-        folder,
-        what,
-        json: args.json,
-    }
+    command::runs::Options { folder, what, json }
 }

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::record::{Fate, Retention, Run, RunError, StoredRun, StoredRuns, runs_below};
+use crate::record::ledger::{CloseOutcome, Held, LedgerLine};
+use crate::record::{
+    Fate, RequestLine, Retention, Run, RunError, StoredRun, StoredRuns, runs_below,
+};
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
+use super::base::closing;
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout};
@@ -38,19 +42,69 @@ pub enum What {
         /// Whether it is done; otherwise it is only told.
         yes: bool,
     },
+    /// One is closed, whose process is gone.
+    Close {
+        /// Its folder.
+        run: PathBuf,
+    },
 }
 
 /// Carries out `bakeoff runs`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
+    if let What::Close { run } = &options.what {
+        return close(run);
+    }
+    if matches!(options.what, What::List) {
+        let reports = options.folder.as_deref().unwrap_or(Path::new(REPORTS));
+        closing::close_ended(reports, false)?;
+    }
     let found = find(options.folder.as_deref())?;
     let mut err = stderr();
     for error in &found.unreadable {
         writeln!(err, "warning: {error}; it is left alone")?;
     }
     match options.what {
-        What::List => list(found, options.json),
         What::Prune { retention, yes } => prune(&found, retention, yes, options.json),
+        What::List | What::Close { .. } => list(found, options.json),
     }
+}
+
+/// Closes one run, whose ledger lies two folders above its own.
+fn close(path: &Path) -> Result<u8, Failure> {
+    let run = Run::open(path)?;
+    let shown = path.display();
+    let folder = (run.folder().canonicalize())
+        .map_err(|error| Failure::usage(format!("cannot read `{shown}`: {error}")))?;
+    let reports = folder.ancestors().nth(2).unwrap_or(Path::new(""));
+    let name = run.manifest()?.run;
+    let none = || {
+        Failure::usage(format!(
+            "the ledger beside `{shown}` has no line of this run"
+        ))
+    };
+    if !reports.join(LedgerLine::FILE).exists() {
+        return Err(none());
+    }
+    let (line, is_new) = match Held::wait(reports)?.close_run(&name)? {
+        CloseOutcome::Closed(line) => (line, true),
+        CloseOutcome::AlreadyEnded(line) => (line, false),
+        CloseOutcome::NotFound => return Err(none()),
+        CloseOutcome::Alive => {
+            return Err(Failure::usage(format!(
+                "`{shown}` is still running\n  end it with Ctrl-C or SIGTERM; then it closes itself"
+            )));
+        }
+        CloseOutcome::Unknown => {
+            return Err(Failure::usage(format!(
+                "nothing tells whether the process of `{shown}` is gone: it has no {}, or its file system no locks",
+                RequestLine::FILE
+            )));
+        }
+    };
+    let done = if is_new { "closed" } else { "already ended" };
+    let (name, sum) = (closing::name(&line), closing::sum(&line));
+    writeln!(stdout(), "{name}: {done}; {sum}")?;
+    Ok(exit::DONE)
 }
 
 fn find(folder: Option<&Path>) -> Result<StoredRuns, Failure> {

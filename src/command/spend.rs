@@ -21,6 +21,7 @@ use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
 use super::base::{endpoint, exit, files};
 use super::runs::REPORTS;
+use super::base::closing;
 
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -95,6 +96,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut lines = Vec::new();
     let (mut left_out, mut unreadable) = (0_u64, 0_u64);
     for folder in each_once(&options.folders)? {
+        closing::close_ended(folder, false)?;
         let ledger = ledger::read(folder)?;
         let name = folder.display().to_string();
         for problem in &ledger.problems {

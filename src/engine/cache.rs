@@ -10,17 +10,18 @@ use tokio::sync::mpsc;
 use crate::suite::CacheMode;
 
 use super::event::Event;
-use super::orders::{Ask, Orders, Stop, stopped};
+use super::orders::{Ask, GiveUp, Orders, Stop, StopRequest, given_up, stopped};
 use super::trial::{self, Ready};
 
 /// Where the suite wants warm caches: sends the request of each trial once, side by side, and waits
-/// for the answers, whatever these are. `false` when the run was asked to stop meanwhile.
+/// for the answers, whatever these are. `false` when the run was asked to stop meanwhile, and then those in
+/// flight are abandoned, or where the requests cannot be written down.
 pub(super) async fn warm<A: Ask>(
     trials: &[Ready],
     asker: &Arc<A>,
     orders: &Orders,
     events: &mpsc::Sender<Event>,
-    stop: &mut Stop,
+    (stop, give_up): &(Stop, GiveUp),
 ) -> bool {
     let cold = |ready: &&Ready| {
         let variant = &orders.suite.variants[ready.variant()];
@@ -33,20 +34,28 @@ pub(super) async fn warm<A: Ask>(
     if cold.is_empty() {
         return true;
     }
+    // Attempts of the trial are numbered from 1.
+    let requests = cold.iter().map(|ready| ready.announcement(orders, 0));
+    if !orders.announce(requests.collect()).await {
+        return false;
+    }
     let warming = cold.into_iter().map(|ready| async move {
-        // Attempts of the trial are numbered from 1.
         let outgoing = ready.outgoing(orders, 0);
-        let answered = ready.ask(&**asker, orders, outgoing).await;
+        let request_id = outgoing.request_id.clone();
+        let (mut stop, mut give_up) = (stop.clone(), give_up.clone());
+        let until = async {
+            tokio::select! {
+                () = stopped(&mut stop) => {}
+                () = given_up(&mut give_up) => {}
+            }
+        };
+        let answered = ready.ask(&**asker, orders, outgoing, until).await;
         if answered.reading.outcome.answered() {
             let sent = answered.recording.sent;
             orders.warmth.used(&orders.suite, ready.trial(), sent);
         }
-        let told = trial::untimed(ready.variant(), &answered, true);
-        let _ = events.send(told).await;
+        trial::untimed(orders, events, ready.variant(), request_id, &answered, true).await;
     });
-    tokio::select! {
-        biased;
-        () = stopped(stop) => false,
-        _ = futures::future::join_all(warming) => true,
-    }
+    futures::future::join_all(warming).await;
+    *stop.borrow() == StopRequest::None && !*give_up.borrow()
 }

@@ -235,6 +235,11 @@ impl Purse {
         }
     }
 
+    /// The most that one attempt can cost.
+    pub(super) const fn each(&self) -> Usd {
+        self.each
+    }
+
     /// Whether a bill was above its bound: then no further attempt may follow.
     pub(super) fn is_void(&self) -> bool {
         self.cap.beyond().is_some()

@@ -2,8 +2,8 @@
 //!
 //! Owns the order of requests in time. Must not know who listens to its events, where samples are
 //! kept or what they mean. Invariants: all trials of a slot start together; no variant has more
-//! requests in flight than `concurrency`; every trial that was started and could end is one
-//! [`Event::Finished`].
+//! requests in flight than `concurrency`; every trial that was sent is one [`Event::Finished`], be it
+//! as abandoned.
 
 mod budget;
 mod cache;
@@ -24,7 +24,7 @@ mod tests;
 
 pub use cap::Cap;
 pub use event::Event;
-pub use orders::{Ask, GoOn, Orders, Stop};
+pub use orders::{Ask, GoOn, Orders, Stop, StopRequest};
 pub use pace::Pace;
 pub use request::unsayable;
 pub use run::{Ending, run};

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::catalog::{PriceBound, Prices};
 use crate::gateway::{Outgoing, Recording, Transport};
 use crate::plan::Plan;
+use crate::record::{RequestEvent, RequestLog};
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
@@ -62,10 +63,41 @@ pub struct Orders {
     pub cap: Option<Arc<Cap>>,
     /// What is warm in prompt caches.
     pub warmth: Warmth,
+    /// Where each request is written down before it is sent; absent: nowhere.
+    pub requests: Option<Arc<RequestLog>>,
 }
 
-/// The request to stop: `true` once someone wants the run to end.
-pub type Stop = watch::Receiver<bool>;
+impl Orders {
+    /// Writes down requests that are about to be sent; `false` where that failed, and then none may be. The write
+    /// waits on a thread for such work: it never holds up another stream's stamp.
+    pub(super) async fn announce(&self, requests: Vec<RequestEvent>) -> bool {
+        let Some(log) = &self.requests else {
+            return true;
+        };
+        let log = Arc::clone(log);
+        let written = tokio::task::spawn_blocking(move || log.append(requests));
+        written.await.is_ok_and(|written| written)
+    }
+
+    /// Why requests can no longer be written down, if that is so: nothing further may be sent.
+    pub(super) fn unwritten(&self) -> Option<String> {
+        self.requests.as_ref()?.failure()
+    }
+}
+
+/// The request of a user, or of the system, that a run end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopRequest {
+    /// There is none.
+    None,
+    /// Start nothing more; what is in flight has the grace period.
+    Orderly,
+    /// Abandon what is in flight now.
+    Immediate,
+}
+
+/// Brings the request to stop to everything that waits.
+pub type Stop = watch::Receiver<StopRequest>;
 
 /// The answers to [`super::Event::Look`], one each: `false` ends the run there. Where nobody can answer
 /// any more it goes on.
@@ -73,7 +105,22 @@ pub type GoOn = mpsc::Receiver<bool>;
 
 /// Returns once a stop is asked for; never, when nobody can ask any more.
 pub(super) async fn stopped(stop: &mut Stop) {
-    if stop.wait_for(|stop| *stop).await.is_err() {
+    stop_of(stop, StopRequest::Orderly).await;
+}
+
+/// Returns once a stop at least as urgent is asked for; never, when nobody can ask any more.
+pub(super) async fn stop_of(stop: &mut Stop, request: StopRequest) {
+    if stop.wait_for(|stop| *stop >= request).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether requests in flight are given up: set once, at the end of a run's grace period.
+pub(super) type GiveUp = watch::Receiver<bool>;
+
+/// Returns once requests in flight are given up; never, when the run ended without that.
+pub(super) async fn given_up(give_up: &mut GiveUp) {
+    if give_up.wait_for(|given_up| *given_up).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -1,14 +1,14 @@
 //! The loop: one slot after the other, as many in flight as the suite allows.
 //!
 //! Owns which slot starts when, and how a run ends. Must not know what a trial is made of.
-//! Invariant: a slot in flight is finished, given up at the end of the grace period, or the run was
-//! dropped; it is never forgotten.
+//! Invariant: a slot in flight is finished, or abandoned at the end of the grace period, and every trial of it
+//! that was sent leaves a sample; it is never forgotten.
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plan::Slot;
 use crate::record::Outcome;
@@ -17,8 +17,8 @@ use crate::units::Nanos;
 use super::cache;
 use super::cap::{Afforded, Purse};
 use super::event::Event;
-use super::orders::{Ask, GoOn, Orders, Stop, stopped};
-use super::trial::{self, Ready, Start};
+use super::orders::{Ask, GiveUp, GoOn, Orders, Stop, StopRequest, stop_of, stopped};
+use super::trial::{self, Ready, Start, WarmUp};
 
 /// How long an interrupted run waits for what is in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -54,16 +54,34 @@ pub async fn run<A: Ask>(
     mut stop: Stop,
     mut go_on: GoOn,
 ) -> Ending {
-    tokio::select! {
-        afforded = trial::warm_up(&asker, &orders, &events) => if !afforded {
-            let reason = orders.cap.as_ref().map_or_else(String::new, |cap| cap.reached());
+    match trial::warm_up(&asker, &orders, &events, &stop).await {
+        WarmUp::Done => {}
+        WarmUp::Stopped => return Ending::Interrupted,
+        WarmUp::Unaffordable => {
+            let reason = orders
+                .cap
+                .as_ref()
+                .map_or_else(String::new, |cap| cap.reached());
             let _ = events.send(Event::Stopping(reason.clone())).await;
             return Ending::Capped(reason);
-        },
-        () = stopped(&mut stop) => return Ending::Interrupted,
+        }
+        WarmUp::Unwritten(reason) => {
+            let _ = events.send(Event::Stopping(reason.clone())).await;
+            return Ending::Hopeless(reason);
+        }
     }
     let mut flying = JoinSet::new();
-    let ending = start_slots(&asker, &orders, &events, &mut stop, &mut go_on, &mut flying).await;
+    let (give_up, given_up) = watch::channel(false);
+    let ending = start_slots(
+        &asker,
+        &orders,
+        &events,
+        &mut stop,
+        &given_up,
+        &mut go_on,
+        &mut flying,
+    )
+    .await;
     let reason = match &ending {
         Ending::Complete | Ending::Decided { .. } => None,
         Ending::Interrupted => Some(INTERRUPTED.to_owned()),
@@ -76,7 +94,7 @@ pub async fn run<A: Ask>(
         // A closed channel means that nobody listens any more; the run still ends in order.
         let _ = events.send(Event::Stopping(reason)).await;
     }
-    let ending = land(ending, flying, grace, &events, &mut stop).await;
+    let ending = land(ending, flying, grace, &give_up, &events, &mut stop).await;
     match (ending, &orders.cap) {
         // What was under way is settled by now: records keep the whole sum.
         (Ending::Capped(_), Some(cap)) => Ending::Capped(cap.reached()),
@@ -90,6 +108,7 @@ async fn start_slots<A: Ask>(
     orders: &Arc<Orders>,
     events: &mpsc::Sender<Event>,
     stop: &mut Stop,
+    give_up: &GiveUp,
     go_on: &mut GoOn,
     flying: &mut JoinSet<Option<String>>,
 ) -> Ending {
@@ -127,15 +146,16 @@ async fn start_slots<A: Ask>(
             return ending;
         }
         let held_since = (wait > Nanos::ZERO).then_some(due);
-        let (number, asker, orders, events, stop) = (
-            slot.number,
-            Arc::clone(asker),
-            Arc::clone(orders),
-            events.clone(),
-            stop.clone(),
-        );
+        let (asker, orders, events) = (Arc::clone(asker), Arc::clone(orders), events.clone());
+        let ends = (stop.clone(), give_up.clone());
         flying.spawn(carry_out(
-            number, held_since, trials, asker, orders, events, stop,
+            slot.number,
+            held_since,
+            trials,
+            asker,
+            orders,
+            events,
+            ends,
         ));
     }
     Ending::Complete
@@ -224,19 +244,23 @@ async fn pause(
     }
 }
 
-/// Waits for what is in flight, until `grace` if there is one, and drops the rest.
+/// Waits for what is in flight, until `grace` if there is one or until a stop wants it at once; what is left
+/// then is given up, and leaves abandoned samples.
 async fn land(
     mut ending: Ending,
     mut flying: JoinSet<Option<String>>,
     mut grace: Option<Instant>,
+    give_up: &watch::Sender<bool>,
     events: &mpsc::Sender<Event>,
     stop: &mut Stop,
 ) -> Ending {
+    let mut given_up = false;
+    let mut urgent = stop.clone();
     while !flying.is_empty() {
-        let ended = async {
+        let over = async {
             match grace {
-                Some(until) => timeout_at(until, flying.join_next()).await.ok().flatten(),
-                None => flying.join_next().await,
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -247,15 +271,21 @@ async fn land(
                 grace = Some(Instant::now() + GRACE);
                 let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
-            ended = ended => match ended {
-                Some(Ok(Some(reason)))
-                    if matches!(ending, Ending::Complete | Ending::Capped(_)) =>
+            () = stop_of(&mut urgent, StopRequest::Immediate), if !given_up => {
+                given_up = true;
+                give_up.send_replace(true);
+            }
+            Some(ended) = flying.join_next() => {
+                if let Ok(Some(reason)) = ended
+                    && matches!(ending, Ending::Complete | Ending::Capped(_))
                 {
                     ending = Ending::Hopeless(reason);
                 }
-                Some(_) => {}
-                None => break,
-            },
+            }
+            () = over, if !given_up => {
+                given_up = true;
+                give_up.send_replace(true);
+            }
         }
     }
     ending
@@ -270,29 +300,30 @@ async fn carry_out<A: Ask>(
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
-    mut stop: Stop,
+    ends: (Stop, GiveUp),
 ) -> Option<String> {
-    let (before, warmed, after) = (
+    let (before, warmed) = (
         asker.now(),
-        cache::warm(&trials, &asker, &orders, &events, &mut stop).await,
-        asker.now(),
+        cache::warm(&trials, &asker, &orders, &events, &ends).await,
     );
     if !warmed {
-        return None;
+        return orders.unwritten();
     }
+    let requests = trials.iter().map(|trial| trial.announcement(&orders, 1));
+    if !orders.announce(requests.collect()).await {
+        return orders.unwritten();
+    }
+    let after = asker.now();
     // Filling caches is no wait for a limit: the slot is due that much later.
     let due = held_since.map(|due| Nanos(due.0 + after.since(before).0));
     let start = Start::of(due, asker.now());
+    let (stop, give_up) = ends;
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()
         .map(|trial| {
-            let (asker, orders, events, stop) = (
-                Arc::clone(&asker),
-                Arc::clone(&orders),
-                events.clone(),
-                stop.clone(),
-            );
-            trial::carry_out(trial, start, asker, orders, events, stop)
+            let (asker, orders, events) = (Arc::clone(&asker), Arc::clone(&orders), events.clone());
+            let ends = (stop.clone(), give_up.clone());
+            trial::carry_out(trial, start, asker, orders, events, ends)
         })
         .collect();
     let scheduled = start.scheduled;
@@ -302,7 +333,9 @@ async fn carry_out<A: Ask>(
         outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
     }
     let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
-    beyond.or_else(|| hopeless(&outcomes))
+    beyond
+        .or_else(|| orders.unwritten())
+        .or_else(|| hopeless(&outcomes))
 }
 
 /// A whole slot that failed for want of a key, of money or of a connection (after its retries)

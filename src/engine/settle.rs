@@ -114,11 +114,7 @@ fn bill(
         return Bill::Known(Usd::ZERO);
     }
     // Counts of an answer that was cut short may be those of its beginning.
-    let whole = matches!(
-        reading.outcome,
-        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
-    );
-    if !whole {
+    if !reading.outcome.is_whole() {
         return Bill::Unknown;
     }
     let billed = reading.billed_usd.max(reading.market_usd);

@@ -13,13 +13,13 @@ use tokio::time::sleep;
 use crate::gateway::request::path;
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
-use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
+use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, gaps_of};
 use crate::suite::{CacheMode, Prompt, Role, Variant};
 use crate::units::Nanos;
 
 use super::cap::{Afforded, Cap, Purse, Stake};
 use super::event::Event;
-use super::orders::{Ask, Orders, Stop, stopped};
+use super::orders::{Ask, GiveUp, Orders, Stop, StopRequest, given_up, stopped};
 use super::request;
 use super::retry::{self, Failed};
 use super::settle::{AttemptCost, PricesOf, PromptSize};
@@ -89,21 +89,31 @@ impl Ready {
     pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
         Outgoing {
             path: path(orders.wording.api),
-            request_id: format!("{}-{}-{attempt}", orders.run, self.trial.number),
+            request_id: request_id(orders, self.trial.number, attempt),
             body: self.body.clone(),
         }
     }
 
-    /// One exchange of it, and what that means.
+    /// The attempt of this number, as it is written down before it is sent.
+    pub(super) fn announcement(&self, orders: &Orders, attempt: u32) -> RequestEvent {
+        RequestEvent::Sent {
+            request_id: request_id(orders, self.trial.number, attempt),
+            model: self.asks(orders).1.model.clone(),
+            bound_usd: self.purse.as_ref().map(Purse::each),
+        }
+    }
+
+    /// One exchange of it, and what that means; abandoned once `until` is over.
     pub(super) async fn ask<A: Ask>(
         &self,
         asker: &A,
         orders: &Orders,
         outgoing: Outgoing,
+        until: impl Future<Output = ()>,
     ) -> Answered {
         let stake = self.purse.as_ref().map(Purse::stake);
         let of = (self.trial.variant, self.size);
-        answer(asker, orders, of, outgoing, stake).await
+        answer(asker, orders, of, outgoing, stake, until).await
     }
 }
 
@@ -113,6 +123,10 @@ pub(super) struct Answered {
     pub(super) recording: Recording,
     pub(super) reading: Reading,
     pub(super) cost: AttemptCost,
+}
+
+fn request_id(orders: &Orders, trial: u64, attempt: u32) -> String {
+    format!("{}-{trial}-{attempt}", orders.run)
 }
 
 /// One request of this prompt to this variant.
@@ -148,14 +162,15 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
     slot.trials().map(ready).collect()
 }
 
-/// Carries out a trial and tells of its sample. The sample's outcome is returned.
+/// Carries out a trial, whose first attempt is announced, and sends its sample. The sample's outcome is
+/// returned.
 pub(super) async fn carry_out<A: Ask>(
     mut ready: Ready,
     start: Start,
     asker: Arc<A>,
     orders: Arc<Orders>,
     events: mpsc::Sender<Event>,
-    mut stop: Stop,
+    (mut stop, mut give_up): (Stop, GiveUp),
 ) -> Outcome {
     let trial = ready.trial;
     let mut attempts: Vec<Attempt> = Vec::new();
@@ -165,7 +180,8 @@ pub(super) async fn carry_out<A: Ask>(
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
         let outgoing = ready.outgoing(&orders, number);
         let request_id = outgoing.request_id.clone();
-        let answered = ready.ask(&*asker, &orders, outgoing).await;
+        let until = given_up(&mut give_up);
+        let answered = ready.ask(&*asker, &orders, outgoing, until).await;
         let (recording, reading) = (&answered.recording, &answered.reading);
         // A date means something only against the wall clock: the one place where it is asked.
         let retry_after = reading
@@ -187,7 +203,7 @@ pub(super) async fn carry_out<A: Ask>(
         });
         let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random())
             // A stopped run starts nothing more, and must not say that it will.
-            .filter(|_| !*stop.borrow())
+            .filter(|_| *stop.borrow() == StopRequest::None && !*give_up.borrow())
             // Nor does one whose bounds do not hold.
             .filter(|_| !ready.purse.as_ref().is_some_and(Purse::is_void));
         if let Some(wait) = wait {
@@ -202,12 +218,16 @@ pub(super) async fn carry_out<A: Ask>(
                 .await;
             tokio::select! {
                 () = sleep(wait.into()) => {
-                    // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
-                    orders.pace.take(asker.now(), ready.load(&orders));
-                    continue;
+                    let next = ready.announcement(&orders, number.saturating_add(1));
+                    if orders.announce(vec![next]).await {
+                        // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
+                        orders.pace.take(asker.now(), ready.load(&orders));
+                        continue;
+                    }
                 }
                 // The failure stands: a stopped run starts nothing more.
                 () = stopped(&mut stop) => {}
+                () = given_up(&mut give_up) => {}
             }
         }
         let outcome = reading.outcome;
@@ -224,15 +244,23 @@ pub(super) async fn carry_out<A: Ask>(
     }
 }
 
-/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; what was set aside for it is settled. Reading happens on a thread for such work, so that no other stream's stamp waits for it.
+/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; its reservation is settled. It is
+/// abandoned once `until` is over. Reading happens on a thread for such work, so that no other stream's stamp
+/// waits for it.
 async fn answer<A: Ask>(
     asker: &A,
     orders: &Orders,
     (variant, size): (usize, PromptSize),
     outgoing: Outgoing,
     stake: Option<Stake>,
+    until: impl Future<Output = ()>,
 ) -> Answered {
-    let recording = asker.ask(outgoing).await;
+    let began = asker.now();
+    let recording = tokio::select! {
+        biased;
+        recording = asker.ask(outgoing) => recording,
+        () = until => Recording::abandoned(began, asker.now()),
+    };
     let model = orders.suite.variants[variant].model.clone();
     let streamed = orders.suite.stream;
     let reading = tokio::task::spawn_blocking(move || {
@@ -255,18 +283,31 @@ async fn answer<A: Ask>(
     }
 }
 
+/// The end of a warm-up.
+#[derive(Debug)]
+pub(super) enum WarmUp {
+    /// Every request was sent, and has ended.
+    Done,
+    /// A stop was asked for; requests in flight were abandoned.
+    Stopped,
+    /// The cap does not hold as much; nothing was sent.
+    Unaffordable,
+    /// Requests could not be written down, for this reason; nothing further was sent.
+    Unwritten(String),
+}
+
 /// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
-/// `false` where the cap does not hold as much; then nothing was sent.
 pub(super) async fn warm_up<A: Ask>(
     asker: &Arc<A>,
     orders: &Arc<Orders>,
     events: &mpsc::Sender<Event>,
-) -> bool {
+    stop: &Stop,
+) -> WarmUp {
     let afforded =
         (orders.cap.as_ref()).map_or_else(|| Afforded::Now(Vec::new()), Cap::afford_warm_up);
     // Nothing else is under way that could leave something later.
     let Afforded::Now(purses) = afforded else {
-        return false;
+        return WarmUp::Unaffordable;
     };
     let mut purses = purses.into_iter();
     let prompt = warm_up_prompt(&orders.suite);
@@ -285,40 +326,79 @@ pub(super) async fn warm_up<A: Ask>(
             let load = load(orders, &prompt, place);
             let of = (place, PromptSize::new(&messages));
             let purse = purses.next();
+            let mut stop = stop.clone();
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
-                    let outgoing = Outgoing {
-                        path: path(orders.wording.api),
-                        request_id,
-                        body: body.clone(),
-                    };
                     let wait = orders.pace.wait(asker.now(), &[load]);
                     if wait > Nanos::ZERO {
-                        sleep(wait.into()).await;
+                        tokio::select! {
+                            () = sleep(wait.into()) => {}
+                            () = stopped(&mut stop) => {}
+                        }
                     }
-                    if purse.as_ref().is_some_and(Purse::is_void) {
+                    if *stop.borrow() != StopRequest::None
+                        || purse.as_ref().is_some_and(Purse::is_void)
+                    {
                         return;
                     }
+                    let announced = RequestEvent::Sent {
+                        request_id: request_id.clone(),
+                        model: variant.model.clone(),
+                        bound_usd: purse.as_ref().map(Purse::each),
+                    };
+                    if !orders.announce(vec![announced]).await {
+                        return;
+                    }
+                    let outgoing = Outgoing {
+                        path: path(orders.wording.api),
+                        request_id: request_id.clone(),
+                        body: body.clone(),
+                    };
                     let stake = purse.as_ref().map(Purse::stake);
-                    let answered = answer(&**asker, orders, of, outgoing, stake).await;
-                    let told = untimed(place, &answered, false);
-                    let _ = events.send(told).await;
+                    let until = stopped(&mut stop);
+                    let answered = answer(&**asker, orders, of, outgoing, stake, until).await;
+                    untimed(orders, events, place, request_id, &answered, false).await;
                 }
             }
         });
     futures::future::join_all(warming).await;
-    true
+    if let Some(reason) = orders.unwritten() {
+        return WarmUp::Unwritten(reason);
+    }
+    if *stop.borrow() == StopRequest::None {
+        WarmUp::Done
+    } else {
+        WarmUp::Stopped
+    }
 }
 
-/// What is told of an answer that is no sample. `variant` is its place in the suite.
-pub(super) fn untimed(variant: usize, answered: &Answered, for_cache: bool) -> Event {
-    Event::WarmedUp {
+/// Writes down how a request ended that leaves no sample, and sends the event. `variant` is its place in the
+/// suite.
+pub(super) async fn untimed(
+    orders: &Orders,
+    events: &mpsc::Sender<Event>,
+    variant: usize,
+    request_id: String,
+    answered: &Answered,
+    for_cache: bool,
+) {
+    let outcome = answered.reading.outcome;
+    let spent = answered.cost.reported;
+    let ended = RequestEvent::Ended {
+        request_id,
+        outcome,
+        spent_usd: spent,
+    };
+    // Where it cannot be written the next request is not sent, and this one counts at its bound.
+    let _ = orders.announce(vec![ended]).await;
+    let warmed = Event::WarmedUp {
         variant,
         for_cache,
-        outcome: answered.reading.outcome,
-        spent: answered.cost.reported,
-    }
+        outcome,
+        spent,
+    };
+    let _ = events.send(warmed).await;
 }
 
 /// The sample that a finished trial leaves.
@@ -365,7 +445,8 @@ fn sample(
         ttft_ns: span(reading.first_token),
         ttfa_ns: span(reading.first_answer),
         last_token_ns: span(reading.last_token),
-        latency_ns: span(Some(reading.end)),
+        // Of an abandoned request it would be our own, not the model's.
+        latency_ns: span(Some(reading.end)).filter(|_| !reading.outcome.is_abandoned()),
         experienced_ttft_ns: reading.first_token.map(|at| at.since(first_sent)),
         gaps: reading
             .first_token

@@ -72,8 +72,15 @@ impl Worst {
     }
 
     /// One attempt of a trial of this prompt and variant, by their places in the suite.
-    pub(super) fn trial(&self, prompt: usize, variant: usize) -> Usd {
+    pub fn trial(&self, prompt: usize, variant: usize) -> Usd {
         self.trials[prompt][variant]
+    }
+
+    /// One request of any kind, by variant: the largest bound of its trials and its warm-up.
+    pub fn largest(&self, variant: usize) -> Usd {
+        let trials = self.trials.iter().chain([&self.warm_ups]);
+        let most = trials.map(|of_prompt| of_prompt[variant]).max();
+        most.unwrap_or(Usd::ZERO)
     }
 
     /// One warm-up request, by variant.

@@ -72,6 +72,8 @@ pub fn explain(situation: &Situation<'_>) -> Option<Explanation> {
     }
     Some(match situation.outcome {
         Outcome::Complete | Outcome::Length | Outcome::Ended => return None,
+        // The run ended it, and says why.
+        Outcome::Abandoned => return None,
         Outcome::Unauthorized => unauthorized(situation),
         Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => {
             allowance(situation)
@@ -352,7 +354,7 @@ mod tests {
         // A failure without a remedy leaves its user alone.
         for outcome in Outcome::ALL {
             let told = told(outcome, None, &[]);
-            assert_eq!(told.is_some(), !outcome.answered(), "{outcome:?}");
+            assert_eq!(told.is_some(), outcome.failure().is_some(), "{outcome:?}");
             if let Some(told) = told {
                 assert!(
                     told.lines().all(|line| line.ends_with(['.', '?'])),

@@ -481,6 +481,7 @@ fn without_answer(ending: &Ending, status: Option<u16>) -> (Outcome, Option<Erro
         Ending::TimedOut(Deadline::Gap) => (Outcome::TimedOutGap, None),
         Ending::TimedOut(Deadline::Total) => (Outcome::TimedOutTotal, None),
         Ending::TooLarge => (Outcome::TooLarge, None),
+        Ending::Abandoned => (Outcome::Abandoned, None),
     };
     (outcome, words.map(|words| told(status, words)))
 }

@@ -35,6 +35,20 @@ pub struct Recording {
     pub ending: Ending,
 }
 
+impl Recording {
+    /// The recording of an exchange that was dropped while it was under way. What had come is not kept: it says
+    /// neither how the answer would have ended nor what it cost.
+    pub const fn abandoned(sent: Nanos, end: Nanos) -> Self {
+        Self {
+            sent,
+            connect: None,
+            response: None,
+            end,
+            ending: Ending::Abandoned,
+        }
+    }
+}
+
 /// A response, from its headers on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
@@ -170,6 +184,8 @@ pub enum Ending {
     TimedOut(Deadline),
     /// A limit on what comes from outside was exceeded ([`Full`]).
     TooLarge,
+    /// The run ended while it was under way, and the exchange was dropped.
+    Abandoned,
 }
 
 /// The deadlines of one exchange.

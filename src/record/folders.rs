@@ -44,7 +44,7 @@ pub struct StoredRun {
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Lines that are samples.
+    /// Lines that are samples of trials that ended.
     pub samples: u64,
     /// Those of them with an answer.
     pub answered: u64,
@@ -201,7 +201,7 @@ impl StoredRun {
         for read in reader {
             match read {
                 Ok(ended) => {
-                    progress.samples += 1;
+                    progress.samples += u64::from(!ended.outcome.is_abandoned());
                     progress.answered += u64::from(ended.outcome.answered());
                 }
                 Err(JournalError::Line { .. }) => {}

@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Usd};
 
+mod closing;
+
+pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
+
 use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
 use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
 
@@ -156,6 +160,13 @@ impl Spending {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
             None => model.unknown += u64::from(!turned_down(outcome)),
         }
+    }
+
+    /// Adds a request of which nothing is known but that it was sent.
+    pub(super) fn add_unknown(&mut self, model: &ModelId) {
+        let model = self.of(model);
+        model.requests += 1;
+        model.unknown += 1;
     }
 
     /// Adds a bill that was looked up later, of a trial that had none. What was told before, its list price
@@ -328,8 +339,8 @@ fn last_of_each(lines: Vec<LedgerLine>) -> Vec<LedgerLine> {
     last
 }
 
-/// What is known of a run that has written no last line: its finished trials, where its folder is there
-/// still. What was under way beside them, nobody knows; its cap bounds it, where it has one.
+/// What is known of a run that goes on, or that cannot be closed: its finished trials, where its folder is there
+/// still. What else was sent is not looked up; its cap bounds it, where it has one.
 fn fill(reports: &Path, line: &mut LedgerLine) {
     let folder = reports.join(&line.suite).join(&line.run);
     let samples = Run::open(&folder).and_then(|run| run.samples());
@@ -338,6 +349,11 @@ fn fill(reports: &Path, line: &mut LedgerLine) {
         spending.add_sample(&sample);
     }
     line.models = spending.into_models();
+    keep_rest(line);
+}
+
+/// Counts what the cap has left as perhaps spent.
+fn keep_rest(line: &mut LedgerLine) {
     let left = line.cap_usd.map(|cap| Usd(cap.0 - line.spent().0));
     line.kept_usd = left.filter(|left| *left > Usd::ZERO);
 }

@@ -17,6 +17,7 @@ pub mod ledger;
 mod manifest;
 mod outcome;
 mod prices;
+mod requests;
 mod retention;
 mod run;
 mod sample;
@@ -38,6 +39,7 @@ pub use manifest::{
 };
 pub use outcome::{Failure, Outcome};
 pub use prices::{ModelPrices, PriceTier};
+pub use requests::{RequestEvent, RequestLine, RequestLog};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall};

@@ -52,6 +52,9 @@ pub enum Outcome {
     ProtocolError,
     /// A limit on what comes from outside was exceeded.
     TooLarge,
+    /// The run ended while the request was in flight: sent, perhaps billed, and neither answered nor failed. It
+    /// counts among what was sent, and in no rate, time or cost.
+    Abandoned,
 }
 
 /// The families in which failures are counted and shown.
@@ -112,7 +115,7 @@ impl Outcome {
     }
 
     /// Every outcome.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Complete,
         Self::Length,
         Self::Ended,
@@ -136,6 +139,7 @@ impl Outcome {
         Self::TimedOutTotal,
         Self::ProtocolError,
         Self::TooLarge,
+        Self::Abandoned,
     ];
 
     /// The stored word.
@@ -164,13 +168,14 @@ impl Outcome {
             Self::TimedOutTotal => "timed_out_total",
             Self::ProtocolError => "protocol_error",
             Self::TooLarge => "too_large",
+            Self::Abandoned => "abandoned",
         }
     }
 
-    /// The family of failures this belongs to; `None` for an answer.
+    /// The family of failures this belongs to; `None` for an answer, and for what was abandoned.
     pub const fn failure(self) -> Option<Failure> {
         Some(match self {
-            Self::Complete | Self::Length | Self::Ended => return None,
+            Self::Complete | Self::Length | Self::Ended | Self::Abandoned => return None,
             Self::Refused | Self::Filtered => Failure::Refusal,
             Self::RateLimited => Failure::RateLimit,
             Self::TimedOutConnect
@@ -193,13 +198,57 @@ impl Outcome {
     /// Whether the model answered to the end, so that its times may be compared. A refusal is an
     /// answer in time but a failure in substance: it counts as a failure.
     pub const fn answered(self) -> bool {
-        self.failure().is_none()
+        self.failure().is_none() && !self.is_abandoned()
+    }
+
+    /// Whether the run ended before the request did: neither an answer nor a failure.
+    pub const fn is_abandoned(self) -> bool {
+        matches!(self, Self::Abandoned)
+    }
+
+    /// Whether the answer is whole, so that its token counts are those of the bill; the counts of one that was
+    /// cut short may be those of its beginning.
+    pub const fn is_whole(self) -> bool {
+        match self {
+            Self::Complete | Self::Length | Self::Ended | Self::Refused | Self::Filtered => true,
+            Self::Cut
+            | Self::RateLimited
+            | Self::Unauthorized
+            | Self::PaymentRequired
+            | Self::Forbidden
+            | Self::ModelNotFound
+            | Self::Rejected
+            | Self::ServerError
+            | Self::StreamError
+            | Self::ConnectFailed
+            | Self::TlsFailed
+            | Self::ConnectionLost
+            | Self::TimedOutConnect
+            | Self::TimedOutHeaders
+            | Self::TimedOutGap
+            | Self::TimedOutTotal
+            | Self::ProtocolError
+            | Self::TooLarge
+            | Self::Abandoned => false,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_abandoned_request_is_neither_answered_nor_failed() {
+        // It ended with the run: a failure of it would be one that no model made, and it may have been billed.
+        let abandoned = Outcome::Abandoned;
+        assert!(!abandoned.answered() && abandoned.failure().is_none());
+        assert!(!abandoned.costs_nothing(None) && !abandoned.is_whole());
+        let others = Outcome::ALL.into_iter().filter(|other| *other != abandoned);
+        for other in others {
+            assert_eq!(other.answered(), other.failure().is_none(), "{other:?}");
+        }
+    }
 
     #[test]
     fn stored_words_are_the_serialized_ones() {

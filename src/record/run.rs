@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
-use super::{Amendment, Manifest, Sample};
+use super::{Amendment, Manifest, RequestLog, Sample};
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -236,6 +236,14 @@ impl Run {
     /// Where it cannot be made, or is there already.
     pub fn new_samples(&self) -> Result<Writer<Sample>, RunError> {
         Ok(Writer::create(&self.folder)?)
+    }
+
+    /// Opens the new log of requests, which is held until it is dropped; `None` where the file system has no locks.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is there already.
+    pub fn new_requests(&self) -> Result<Option<RequestLog>, RunError> {
+        Ok(RequestLog::create(&self.folder)?)
     }
 
     /// Opens the journal of amendments to append to it.

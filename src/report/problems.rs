@@ -85,7 +85,15 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
         all: &mut all,
     };
     let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
-    let missing = manifest.planned_trials.saturating_sub(done);
+    let of_variants = summary.variants.iter();
+    let abandoned: u64 = of_variants.map(|v| v.figures.counts.abandoned()).sum();
+    if abandoned > 0 {
+        told.tell(
+            format!("abandoned in flight at its end, in no figure: {abandoned} trials"),
+            None,
+        );
+    }
+    let missing = manifest.planned_trials.saturating_sub(done + abandoned);
     if missing > 0 {
         let planned = manifest.planned_trials;
         told.tell(

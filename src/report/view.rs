@@ -6,6 +6,7 @@
 use crate::record::{Manifest, Status, UntilDecided};
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
+use crate::units::counted;
 use crate::verdict::RunSummary;
 
 use super::caching::{CachingTold, caching};
@@ -56,7 +57,15 @@ impl View {
     /// Of a run.
     pub fn new(manifest: &Manifest, summary: &RunSummary, judged: &Judged) -> Self {
         let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
-        let (status, warning) = status(manifest, done);
+        let (status, mut warning) = status(manifest, done);
+        let of_variants = summary.variants.iter();
+        let abandoned: u64 = of_variants.map(|v| v.figures.counts.abandoned()).sum();
+        if let Some(text) = warning.as_mut().filter(|_| abandoned > 0) {
+            let trials = counted(abandoned, "trial");
+            text.push_str(&format!(
+                " Abandoned in flight: {trials}, which count in no figure."
+            ));
+        }
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
         let comparison = columns::comparison(summary, prices_date.as_deref());
         let prompts = columns::prompts(summary);

@@ -217,8 +217,12 @@ impl EvidenceFold {
         }
     }
 
-    /// Adds a sample; one that the manifest does not name is left out (the summary counts it).
+    /// Adds a sample; one that the manifest does not name is left out (the summary counts it), and so is an
+    /// abandoned one, which ended with the run and says nothing of its model.
     pub fn add(&mut self, sample: &Sample) {
+        if sample.outcome.is_abandoned() {
+            return;
+        }
         let variant = self.variant_places.get(&sample.variant);
         let prompt = self.prompt_places.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {

@@ -307,7 +307,7 @@ impl Side {
         };
         count(&mut self.providers, &sample.provider);
         count(&mut self.served_models, &sample.served_model);
-        if !sample.outcome.answered() {
+        if sample.outcome.failure().is_some() {
             self.errors.add(sample);
         } else if let Some(gaps) = &sample.gaps {
             self.add_gaps(gaps, hdr);

@@ -13,7 +13,7 @@ use super::money::Money;
 pub struct Counts {
     /// Trials in the plan.
     pub planned: u64,
-    /// Trials with a sample, answered or not.
+    /// Trials that ended, answered or not; abandoned ones are not among them.
     pub done: u64,
     /// Trials answered to the end.
     pub answered: u64,
@@ -55,6 +55,11 @@ impl Counts {
         self.outcomes[outcome as usize]
     }
 
+    /// Trials whose last request was in flight when the run ended: sent, and in no rate.
+    pub const fn abandoned(&self) -> u64 {
+        self.outcome(Outcome::Abandoned)
+    }
+
     /// Trials that failed in this way.
     pub fn failure(&self, failure: Failure) -> u64 {
         let of_class = |outcome: &Outcome| outcome.failure() == Some(failure);
@@ -68,8 +73,11 @@ impl Counts {
     }
 
     fn add(&mut self, sample: &Sample) {
-        self.done += 1;
         self.outcomes[sample.outcome as usize] += 1;
+        if sample.outcome.is_abandoned() {
+            return;
+        }
+        self.done += 1;
         self.retried += u64::from(sample.attempts.len() > 1);
         for flag in FLAGS {
             self.flags[flag as usize] += u64::from(sample.has(flag));
@@ -176,9 +184,12 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Adds a sample. Its lag, tokens and cost count however it ended; its times only when it was
-    /// answered.
+    /// answered; of an abandoned one nothing but that it was sent.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.counts.add(sample);
+        if sample.outcome.is_abandoned() {
+            return;
+        }
         self.lag_ns.push(sample.lag().0);
         self.money.add(sample);
         self.add_tokens(sample);

@@ -227,7 +227,7 @@ proptest! {
             prop_assert_eq!(by_prompt(|counts| counts.answered), counts.answered);
             let grouped: u64 = variant.errors.iter().map(|group| group.count).sum();
             prop_assert_eq!(grouped, counts.failed());
-            done += counts.done;
+            done += counts.done + counts.abandoned();
         }
         prop_assert_eq!(done, samples.len() as u64);
     }

@@ -15,7 +15,8 @@ use bakeoff::record::{
     Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
     EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
     HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
-    Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage, Warming,
+    RequestEvent, RequestLine, Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
+    Warming,
 };
 use bakeoff::report::Compared;
 use bakeoff::stats::interval::Interval;
@@ -478,6 +479,32 @@ fn records_have_the_documented_keys() {
         of_ledger.extend(stored(serde_json::to_value(ledger_line(status))));
     }
     assert_same(documented("`ledger.jsonl`"), of_ledger, "the ledger");
+    let request_id = "r-0-1".to_owned();
+    let events = [
+        RequestEvent::Opened {
+            boot: Some("b".to_owned()),
+        },
+        RequestEvent::Sent {
+            request_id: request_id.clone(),
+            model: "maker/m".parse().unwrap(),
+            bound_usd: Some(Usd(1)),
+        },
+        RequestEvent::Ended {
+            request_id,
+            outcome: Outcome::Complete,
+            spent_usd: Some(Usd(1)),
+        },
+    ];
+    let mut of_requests = Names::new();
+    for event in events {
+        let version = RequestLine::VERSION;
+        of_requests.extend(stored(serde_json::to_value(RequestLine { version, event })));
+    }
+    assert_same(
+        documented("`requests.jsonl`"),
+        of_requests,
+        "the log of requests",
+    );
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn the_world_is_touched_where_the_design_says() {
                 "command",
                 "catalog/cache",
                 "record/journal",
+                "record/ledger/closing",
+                "record/requests",
                 "record/folder",
                 "record/run",
                 "record/amendment",

@@ -3,6 +3,7 @@
 //! Owns the ground that commands stand on. Must not know any command. Invariant: nothing in here imports a
 //! command, nor what `run` alone needs.
 
+pub(super) mod closing;
 pub(super) mod endpoint;
 pub(super) mod failure;
 pub(super) mod files;
@@ -14,6 +15,7 @@ pub(super) mod preflight;
 pub(super) mod reports;
 pub(super) mod runtime;
 pub(super) mod samples;
+pub(super) mod signals;
 pub(super) mod stdio;
 pub(super) mod suite_files;
 pub(super) mod worst_case;

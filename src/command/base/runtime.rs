@@ -7,6 +7,7 @@ use std::io;
 use rand::TryRng;
 
 use super::failure::Failure;
+use super::signals::Signals;
 
 /// Name and version of the program, as records keep them.
 pub(in crate::command) const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VERSION"));
@@ -31,20 +32,7 @@ pub(in crate::command) fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// Returns when someone asks the process to end: Ctrl-C, or the request that a CI service or a
-/// container sends. Where no signal can be heard it never returns.
+/// Returns when someone asks the process to end (see [`Signals`]).
 pub(in crate::command) async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut asked) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                result = tokio::signal::ctrl_c() => if result.is_ok() { return },
-                Some(()) = asked.recv() => return,
-            }
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    Signals::new().next().await;
 }

@@ -18,6 +18,7 @@ use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
+use crate::command::base::closing;
 use super::job::{Asked, Job, Options};
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
@@ -80,6 +81,7 @@ pub(super) fn ahead(
 ) -> Result<Option<Limit>, Failure> {
     let Asked { suite, budget, .. } = &job.asked;
     smallest(suite, options.max_cost, budget, || {
+        closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
         let say = !options.quiet;
         spent_today(&ledger, &options.output, simulated, Timestamp::now(), say)
@@ -107,7 +109,8 @@ pub(super) fn claim<'o>(
         let folder = options.output.display();
         Failure::usage(format!("cannot make the folder {folder}: {error}"))
     })?;
-    let ledger = Held::wait(&options.output)?;
+    let mut ledger = Held::wait(&options.output)?;
+    closing::report_closed(ledger.close_ended(), options.quiet)?;
     let now = Timestamp::now();
     let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
     let claim = Claim { ledger, began };
@@ -208,16 +211,8 @@ fn spent_today(
 /// Where something has no bound, or the limit does not hold the warm-up and one slot.
 pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     let suite = &job.asked.suite;
-    let bounds = job.price_bounds();
-    let worst = Worst::of(suite, job.asked.profile.wording, |request| {
-        let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
-        bound.of_attempt(&Request {
-            body: request.body,
-            messages: request.messages,
-            parameters: request.parameters,
-        })
-    });
-    let worst = worst.map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
+    let worst =
+        worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
     let cap = Cap::new(limit.most, limit.words, worst, suite);
     let least = cap.least(&job.asked.plan);
     if least.is_none_or(|least| least > limit.most) {
@@ -242,6 +237,22 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
         )));
     }
     Ok(Arc::new(cap))
+}
+
+/// The most that each request of a run can cost.
+///
+/// # Errors
+/// What nothing bounds, each thing once, with the place where it was met first.
+pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(Unbounded, String)>> {
+    let bounds = job.price_bounds();
+    Worst::of(&job.asked.suite, job.asked.profile.wording, |request| {
+        let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
+        bound.of_attempt(&Request {
+            body: request.body,
+            messages: request.messages,
+            parameters: request.parameters,
+        })
+    })
 }
 
 fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {

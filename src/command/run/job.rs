@@ -14,8 +14,8 @@ use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Limit, Pacer, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, Sample,
-    Selection, Status, UntilDecided,
+    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, RequestLog,
+    Sample, Selection, Status, UntilDecided,
 };
 use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
@@ -225,7 +225,7 @@ impl Job {
         self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
     }
 
-    pub(super) fn orders(&self, run: &str) -> Orders {
+    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> Orders {
         let suite = &self.asked.suite;
         let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
         let profile = &self.asked.profile;
@@ -241,6 +241,7 @@ impl Job {
             looks: self.asked.looks.clone(),
             cap: self.cap.clone(),
             warmth: Warmth::default(),
+            requests,
         }
     }
 

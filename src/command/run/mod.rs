@@ -3,6 +3,7 @@
 //! Owns what the verb does in each of its modes, and its exit code. Must not know how a run is made
 //! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
 
+mod abandoned;
 pub(super) mod baseline;
 mod billing_lookup;
 mod cost_cap;
@@ -16,11 +17,12 @@ mod until_decided;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
-use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
+use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
 use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::Passing;
@@ -34,6 +36,7 @@ use super::base::runtime::unforeseen;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, github, preflight, reports};
 use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use abandoned::Abandoned;
 use baseline::Baseline;
 use billing_lookup::Missing;
 use cost_cap::Claim;
@@ -41,7 +44,7 @@ use failure_hints::Remedies;
 use job::{Asked, Job};
 pub use job::{Mode, Options};
 use progress::{Progress, Show};
-use session::Session;
+use session::{Session, SessionEnd};
 use until_decided::Looking;
 
 /// Carries out `bakeoff run`.
@@ -123,12 +126,15 @@ fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
 /// One trial per prompt and variant: says which did not complete, keeps nothing.
 fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
     let session = Session::open(job, opened)?;
-    let mut entry = begin_verified(job, opened, options)?;
+    let (mut entry, requests) = begin_verified(job, opened, options)?.unzip();
+    let requests = requests.flatten().map(Arc::new);
     let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
     let mut samples = Vec::new();
     let mut spending = Spending::default();
-    let ending = session.carry_out(job, "verify", |event| {
+    let mut abandoned = Abandoned::default();
+    let ending = session.carry_out(job, "verify", requests.clone(), |event| {
         job.count(&event, &mut spending);
+        abandoned.note(&event, &job.asked.suite);
         progress.update(&event, &mut stderr());
         if let Event::Finished(sample) = event {
             samples.push(*sample);
@@ -139,8 +145,11 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     if let Some(manifest) = &mut entry {
         manifest.status = Status::Incomplete("--verify".to_owned());
         ledger::append(&options.output, &job.ledger_line(manifest, spending))?;
+        drop(requests);
+        ledger::remove_verified(&options.output, &manifest.run);
     }
-    let ending = ending?;
+    tell_abandoned(&abandoned, job, options)?;
+    let SessionEnd { ending, .. } = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
     let incomplete = samples.iter().filter_map(|sample| {
@@ -179,19 +188,28 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     })
 }
 
-/// Opens the ledger's entry of a try that costs real money: it leaves nothing else.
+/// Says how many requests were abandoned and what they may cost.
+fn tell_abandoned(abandoned: &Abandoned, job: &Job, options: &Options) -> io::Result<()> {
+    let line = abandoned.line(job).filter(|_| !options.quiet);
+    line.map_or(Ok(()), |line| writeln!(stderr(), "{line}"))
+}
+
+/// Opens the ledger's entry of a try that costs real money: it leaves nothing else, but for the log of its
+/// requests while it goes on.
 fn begin_verified(
     job: &mut Job,
     opened: &Opened,
     options: &Options,
-) -> Result<Option<Manifest>, Failure> {
+) -> Result<Option<(Manifest, Option<RequestLog>)>, Failure> {
     if opened.record.world.is_some() {
         return Ok(None);
     }
     let Claim { ledger, began } = cost_cap::claim(job, options, false)?;
     let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
+    let folder = Run::create(&options.output, ledger::VERIFY_FOLDER, &manifest.run)?;
+    let requests = folder.new_requests()?;
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
-    Ok(Some(manifest))
+    Ok(Some((manifest, requests)))
 }
 
 /// The whole run: asks, records, reports.
@@ -212,6 +230,8 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
+    // Held to the end: as long as the ledger has no last line of this run, nobody else may close it.
+    let requests = run.new_requests()?.map(Arc::new);
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
@@ -219,8 +239,12 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     let mut looking = Looking::of(&manifest);
     let mut spending = Spending::default();
     let mut missing = Missing::default();
+    let mut abandoned = Abandoned::default();
     let run_id = manifest.run.clone();
-    let ending = session.carry_out(job, &run_id, |event| {
+    let ended = session.carry_out(job, &run_id, requests.clone(), |event| {
+        // First: what was spent counts, whether or not it can be written down.
+        job.count(&event, &mut spending);
+        abandoned.note(&event, suite);
         let mut going_on = ControlFlow::Continue(());
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
@@ -250,11 +274,12 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
             }
             _ => {}
         }
-        job.count(&event, &mut spending);
         progress.update(&event, &mut stderr());
         Ok(going_on)
     });
     progress.end();
+    let immediate = matches!(&ended, Ok(ended) if ended.immediate);
+    let ending = ended.map(|ended| ended.ending);
     // Whatever happened, what is finished is kept, and the folder says how it went.
     settle(&mut manifest, &ending);
     manifest.estimate = Some(estimated);
@@ -264,7 +289,14 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         Ok(_) => amend(&run, opened, missing, &mut spending, options.quiet),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
+    tell_abandoned(&abandoned, job, options)?;
+    if immediate {
+        close_without_reports(&run, &journal, &manifest)?;
+        entered.map_err(|error| kept(&error.into(), &run))?;
+        return Ok(exit::INTERRUPTED);
+    }
     let told = close(&run, &journal, &manifest, options, baseline.as_ref());
+    drop(requests);
     remedies.tell(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
@@ -339,7 +371,10 @@ fn close(
 ) -> Result<Found, Failure> {
     journal.sync()?;
     run.write_manifest(manifest)?;
-    run.point_latest()?;
+    // Whoever reads `latest` wants a run that says something; an interrupted one has its own name.
+    if manifest.status != Status::Interrupted {
+        run.point_latest()?;
+    }
     if let Some(baseline) = baseline {
         baseline.store(run, manifest)?;
     }
@@ -359,6 +394,22 @@ fn close(
         passing,
         on_inconclusive,
     })
+}
+
+/// Settles the records alone: whoever asked twice does not wait for reports.
+fn close_without_reports(
+    run: &Run,
+    journal: &Writer<Sample>,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    journal.sync()?;
+    run.write_manifest(manifest)?;
+    let folder = run.folder().display();
+    writeln!(
+        stderr(),
+        "no reports were made; `bakeoff report {folder}` makes them"
+    )?;
+    Ok(())
 }
 
 /// A failure of our own, with what is left of the run: nothing that was paid for is lost.

@@ -181,6 +181,10 @@ impl Progress {
 
 impl Tally {
     fn add(&mut self, sample: &Sample) {
+        // It did not end: the run did.
+        if sample.outcome.is_abandoned() {
+            return;
+        }
         self.done += 1;
         let end = sample.sent_ns.0 + sample.latency_ns.map_or(0, |latency| latency.0);
         self.elapsed = self.elapsed.max(Nanos(end));

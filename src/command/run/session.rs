@@ -9,14 +9,16 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{self, Ending, Event};
+use crate::engine::{self, Ending, Event, StopRequest};
 use crate::gateway::Transport;
+use crate::record::RequestLog;
 
 use super::job::Job;
 use crate::command::base::endpoint::Opened;
 use crate::command::base::exit;
 use crate::command::base::failure::Failure;
-use crate::command::base::runtime::{interrupted, runtime};
+use crate::command::base::runtime::runtime;
+use crate::command::base::signals::Signals;
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;
@@ -25,6 +27,14 @@ const EVENTS_WAITING: usize = 1_024;
 pub(super) struct Session {
     runtime: Runtime,
     transport: Arc<Transport>,
+}
+
+/// The end of a session.
+#[derive(Debug)]
+pub(super) struct SessionEnd {
+    pub(super) ending: Ending,
+    /// Whether a second signal came: nobody wants to wait for reports.
+    pub(super) immediate: bool,
 }
 
 impl Session {
@@ -46,40 +56,47 @@ impl Session {
 
     /// Runs the engine and hands each event on, in order. What is returned for [`Event::Look`] says
     /// whether the run goes on; for other events it is not asked. When taking an event fails (the disk
-    /// is full, perhaps) the run is stopped, and the failure returned once it has ended.
+    /// is full, perhaps) the run is stopped, and the first failure returned once it has ended; later events are
+    /// handed on all the same, because they say what was spent. Each request is written into `requests` before
+    /// it is sent.
+    ///
+    /// A first signal starts nothing more and gives what is in flight a grace period, a second one ends that at
+    /// once, and a third ends the process.
     pub(super) fn carry_out(
         self,
         job: &Job,
         run: &str,
+        requests: Option<Arc<RequestLog>>,
         mut take: impl FnMut(Event) -> Result<ControlFlow<()>, Failure>,
-    ) -> Result<Ending, Failure> {
+    ) -> Result<SessionEnd, Failure> {
         let Self { runtime, transport } = self;
-        let orders = Arc::new(job.orders(run));
+        let orders = Arc::new(job.orders(run, requests));
         let (events, mut told) = mpsc::channel(EVENTS_WAITING);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(StopRequest::None);
         let (answer, go_on) = mpsc::channel(1);
         runtime.block_on(async {
+            let mut signals = Signals::new();
             let engine = tokio::spawn(engine::run(transport, orders, events, stopped, go_on));
             let asked = async {
-                interrupted().await;
-                stop.send_replace(true);
-                // A second request is for those who cannot wait.
-                interrupted().await;
+                for request in [StopRequest::Orderly, StopRequest::Immediate] {
+                    signals.next().await;
+                    stop.send_replace(request);
+                }
+                // For those who cannot wait for a disk or a lock: every line of the journal is one write.
+                signals.next().await;
                 std::process::exit(i32::from(exit::INTERRUPTED));
             };
             let taken = async {
                 let mut failure = None;
                 while let Some(event) = told.recv().await {
                     let asked = matches!(event, Event::Look { .. });
-                    let mut going_on = failure.is_none();
-                    if going_on {
-                        match take(event) {
-                            Ok(flow) => going_on = flow.is_continue(),
-                            Err(failed) => {
-                                failure = Some(failed);
-                                stop.send_replace(true);
-                            }
-                        }
+                    let flow = take(event);
+                    let going_on =
+                        failure.is_none() && matches!(flow, Ok(flow) if flow.is_continue());
+                    if let Err(failed) = flow {
+                        failure.get_or_insert(failed);
+                        // A more urgent request stands.
+                        stop.send_modify(|stop| *stop = StopRequest::Orderly.max(*stop));
                     }
                     if asked {
                         // An engine that was stopped meanwhile does not listen any more.
@@ -93,7 +110,8 @@ impl Session {
                 () = asked => unreachable!("it ends the process"),
             };
             let ending = engine.await.expect("the engine never panics");
-            failure.map_or(Ok(ending), Err)
+            let immediate = *stop.borrow() == StopRequest::Immediate;
+            failure.map_or(Ok(SessionEnd { ending, immediate }), Err)
         })
     }
 }

@@ -147,6 +147,8 @@ proptest! {
         });
         check_samples(&told, &suite)?;
         prop_assert!(told.fake.asked().iter().all(|asked| asked.at <= stop));
+        // Whatever was sent may be billed: it has a sample, be it as abandoned.
+        prop_assert_eq!(first_attempts(&told).len(), told.samples().len());
         if told.ending == Ending::Complete {
             prop_assert_eq!(told.samples().len() as u64, suite.trials());
         } else {

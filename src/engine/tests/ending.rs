@@ -22,8 +22,19 @@ fn a_stop_starts_nothing_and_keeps_what_still_ends() {
     assert_eq!(told.ending, Ending::Interrupted);
     assert_eq!(told.reasons(), ["interrupted"]);
     assert_eq!(told.fake.asked().len(), 2);
-    assert_eq!(told.sample().variant, "v0");
-    assert_eq!(told.sample().outcome, Outcome::Complete);
+    let of = |variant: &str| {
+        let samples = told.samples().into_iter();
+        samples
+            .filter(|sample| sample.variant == variant)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("v0").len(), 1);
+    assert_eq!(of("v0")[0].outcome, Outcome::Complete);
+    // What nobody waits for was sent all the same: it may be billed, and its time says nothing.
+    assert_eq!(of("v1").len(), 1);
+    assert_eq!(of("v1")[0].outcome, Outcome::Abandoned);
+    assert_eq!(of("v1")[0].latency_ns, None);
+    assert_eq!(of("v1")[0].attempts.len(), 1);
     // The grace period is over within seconds, whatever the suite's deadlines are.
     assert!(
         told.end > second(2) && told.end < second(10),
@@ -90,6 +101,17 @@ fn a_stop_during_the_warm_up_ends_at_once() {
     );
     assert_eq!(told.ending, Ending::Interrupted);
     assert_eq!(told.samples(), Vec::<&Sample>::new());
+    let abandoned = told.events.iter().filter(|event| {
+        matches!(
+            event,
+            Event::WarmedUp {
+                outcome: Outcome::Abandoned,
+                spent: None,
+                ..
+            }
+        )
+    });
+    assert_eq!(abandoned.count(), 2);
     assert!(told.end < second(2));
 }
 

@@ -23,7 +23,7 @@ use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{Ending, Event, Orders, Pace, run};
+use super::{Ending, Event, Orders, Pace, StopRequest, run};
 use fake::{Asked, Fake, Reply};
 
 /// A suite with deadlines of no matter, the fake keeps none; no warm-up and one attempt.
@@ -46,6 +46,7 @@ fn orders(suite: Suite) -> Orders {
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         cap: None,
         warmth: super::Warmth::default(),
+        requests: None,
         suite,
     }
 }
@@ -171,7 +172,7 @@ fn carry_out_with(
     runtime.block_on(async {
         let fake = Arc::new(Fake::new(script));
         let (sender, mut taken) = mpsc::channel(outside.room);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(StopRequest::None);
         let (answer, go_on) = mpsc::channel(1);
         let mut answer = Some(answer).filter(|_| !matches!(outside.looks, Looks::Gone));
         let listen = async {
@@ -192,7 +193,7 @@ fn carry_out_with(
                 Some(at) => sleep(at.into()).await,
                 None => std::future::pending().await,
             }
-            stop.send_replace(true);
+            stop.send_replace(StopRequest::Orderly);
             std::future::pending::<()>().await;
         });
         let engine = run(Arc::clone(&fake), Arc::new(orders), sender, stopped, go_on);

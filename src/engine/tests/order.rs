@@ -186,7 +186,7 @@ fn a_run_ends_when_nobody_listens() {
         let fake = Arc::new(Fake::new(|_| Reply::answer(10)));
         let (sender, taken) = mpsc::channel(1);
         drop(taken);
-        let (_stop, stopped) = watch::channel(false);
+        let (_stop, stopped) = watch::channel(StopRequest::None);
         let (_, go_on) = mpsc::channel(1);
         let orders = Orders {
             looks: vec![1],

@@ -92,8 +92,11 @@ impl AnswersFold {
         }
     }
 
-    /// Adds a sample; one that the manifest does not name is left out.
+    /// Adds a sample; one that the manifest does not name, or that was abandoned, is left out.
     pub fn add(&mut self, sample: &Sample) {
+        if sample.outcome.is_abandoned() {
+            return;
+        }
         let variant = self.variants.get(&sample.variant);
         let prompt = self.prompts.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {

@@ -139,20 +139,26 @@ user = "Hello"
     #[test]
     fn an_interrupt_keeps_what_finished() {
         // Ctrl-C, and the request to end that CI services send: samples and reports stay, marked.
-        for signal in [Signal::INT, Signal::TERM] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let home = Home::new().with("suite.toml", LONG_SUITE);
             let underway = begun(&home, 130);
             underway.signal(signal);
             let said = underway.end();
             assert!(said.err.contains("stopping: interrupted"), "{}", said.err);
             assert!(said.out.contains("interrupted"), "{}", said.out);
-            let kept = home.samples("long").len();
+            let folder = folder(&home);
+            let kept = home
+                .read(&format!("{folder}/samples.jsonl"))
+                .lines()
+                .count();
             assert!((TOLD..300).contains(&kept), "{kept}");
-            assert_eq!(manifest(&home, &folder(&home))["status"], "interrupted");
-            let report = home.read("reports/long/latest/report.md");
+            assert_eq!(manifest(&home, &folder)["status"], "interrupted");
+            let report = home.read(&format!("{folder}/report.md"));
             assert!(report.contains("This run was interrupted"), "{report}");
-            let csv = home.read("reports/long/latest/samples.csv");
+            let csv = home.read(&format!("{folder}/samples.csv"));
             assert_eq!(csv.lines().count(), kept + 1);
+            // `latest` is for runs that say something.
+            assert!(!home.path("reports/long/latest").exists());
         }
     }
 
@@ -186,9 +192,18 @@ user = "Hello"
         assert!(report.contains("has not ended, or was killed"), "{report}");
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
-        // It could not say what it cost: the ledger has it all the same.
-        home.bakeoff("spend --simulated")
-            .says("1 run has not ended, or was killed: counted by its finished trials")
+        // It could not say what it cost: whoever reads the ledger next closes it.
+        let said = home
+            .bakeoff("spend --simulated")
+            .complains("was killed; it cost $")
             .run();
+        assert!(!said.out.contains("has not ended"), "{}", said.out);
+        let manifest = manifest(&home, &folder);
+        assert!(
+            manifest["status"]["incomplete"]
+                .as_str()
+                .unwrap()
+                .contains("killed")
+        );
     }
 }

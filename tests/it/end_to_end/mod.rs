@@ -8,6 +8,7 @@
 use crate::support::program;
 use crate::support::server;
 
+mod abandoned;
 mod bills;
 mod caches;
 mod caps;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, Cap, Ending, Orders, Pace, Warmth, Worst};
+use bakeoff::engine::{self, Cap, Ending, Orders, Pace, StopRequest, Warmth, Worst};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{Listing, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
@@ -237,10 +237,11 @@ async fn carry_out(
         looks: Vec::new(),
         cap: Some(Arc::clone(cap)),
         warmth: Warmth::default(),
+        requests: None,
         suite,
     };
     let (events, mut told) = mpsc::channel(1_024);
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, stopped) = watch::channel(StopRequest::None);
     let (_answer, go_on) = mpsc::channel(1);
     let engine = engine::run(
         Arc::new(transport),

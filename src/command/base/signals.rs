@@ -1,0 +1,98 @@
+//! The signals by which a process is asked to end.
+//!
+//! Owns which ones are heard. Must not know what is done about them. Invariant: a signal that whoever started
+//! the process has it ignore, as `nohup` does, stays ignored.
+
+/// Listens for Ctrl-C and, on Unix, SIGTERM (CI services, containers) and SIGHUP (a terminal or an ssh session
+/// that closes). Signals that come between two calls of [`Signals::next`] are not lost.
+pub(in crate::command) struct Signals {
+    #[cfg(unix)]
+    streams: Vec<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Begins to listen; a signal that cannot be heard is left out.
+    pub(in crate::command) fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+        if !ignored_signals().is_some_and(|ignored| hangup_is_among(ignored)) {
+            kinds.push(SignalKind::hangup());
+        }
+        let streams = kinds.into_iter().filter_map(|kind| signal(kind).ok());
+        Self {
+            streams: streams.collect(),
+        }
+    }
+
+    /// Returns with the next signal; where none can be heard, never.
+    pub(in crate::command) async fn next(&mut self) {
+        std::future::poll_fn(|context| {
+            let mut came = false;
+            for stream in &mut self.streams {
+                came |= stream.poll_recv(context) == std::task::Poll::Ready(Some(()));
+            }
+            if came {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    /// Begins to listen.
+    pub(in crate::command) fn new() -> Self {
+        Self {}
+    }
+
+    /// Returns with the next signal; where none can be heard, never.
+    pub(in crate::command) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The signals that this process ignores, one bit each, where the system says so (Linux). Read before the
+/// first of ours is set up: from then on it is not ignored any more.
+#[cfg(unix)]
+fn ignored_signals() -> Option<u64> {
+    static IGNORED: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
+    *IGNORED.get_or_init(|| ignored_in(&std::fs::read_to_string("/proc/self/status").ok()?))
+}
+
+/// The mask in the text of `/proc/self/status`.
+#[cfg(unix)]
+fn ignored_in(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Whether SIGHUP, which is signal 1, is in the mask.
+#[cfg(unix)]
+const fn hangup_is_among(mask: u64) -> bool {
+    mask & 1 == 1
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_of_ignored_signals_is_read() {
+        // Under `nohup` a closed terminal must not end a run of hours.
+        let status =
+            |mask: &str| format!("SigBlk:\t0000000000000000\nSigIgn:\t{mask}\nSigCgt:\t1\n");
+        let ignores = |mask| ignored_in(&status(mask)).map(hangup_is_among);
+        assert_eq!(ignores("0000000000000001"), Some(true));
+        assert_eq!(ignores("0000000000001000"), Some(false));
+        assert_eq!(ignores("none"), None);
+        assert_eq!(ignored_in(""), None);
+    }
+}

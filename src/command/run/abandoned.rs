@@ -1,0 +1,74 @@
+//! Requests that were in flight when a run ended.
+//!
+//! Owns their count and the line about them. Must not know why the run ended. Invariant: what they may cost is
+//! bounded in the same way as under a cap, or said to have no bound.
+
+use std::collections::BTreeMap;
+
+use crate::engine::Event;
+use crate::record::Outcome;
+use crate::suite::Suite;
+use crate::units::{Usd, counted};
+
+use super::cost_cap;
+use super::job::Job;
+
+/// The abandoned requests of a run.
+#[derive(Debug, Default)]
+pub(super) struct Abandoned {
+    /// By the place of the prompt in the suite (absent: an untimed request) and that of the variant.
+    requests: BTreeMap<(Option<usize>, usize), u64>,
+}
+
+impl Abandoned {
+    /// Notes an event that says that a request was abandoned.
+    pub(super) fn note(&mut self, event: &Event, suite: &Suite) {
+        let request = match event {
+            Event::Finished(sample) if sample.outcome.is_abandoned() => {
+                let prompt = (suite.prompts.iter()).position(|prompt| prompt.id == sample.prompt);
+                let mut variants = suite.variants.iter();
+                variants
+                    .position(|variant| variant.label == sample.variant)
+                    .map(|variant| (prompt, variant))
+            }
+            Event::WarmedUp {
+                variant,
+                outcome: Outcome::Abandoned,
+                ..
+            } => Some((None, *variant)),
+            _ => None,
+        };
+        if let Some(request) = request {
+            *self.requests.entry(request).or_default() += 1;
+        }
+    }
+
+    /// The line about them: how many they are, and what they may cost at most. `None` where there is none.
+    pub(super) fn line(&self, job: &Job) -> Option<String> {
+        let count: u64 = self.requests.values().sum();
+        if count == 0 {
+            return None;
+        }
+        let requests = counted(count, "request");
+        let cost = match (self.bound(job), &job.cap) {
+            (Some(bound), Some(_)) => format!("may cost up to ${bound}"),
+            (Some(bound), None) => format!("may cost up to ${bound} at list price"),
+            (None, _) => "may cost money, and nothing bounds how much".to_owned(),
+        };
+        Some(format!(
+            "abandoned in flight: {requests}, which {cost}; the ledger counts this as unknown"
+        ))
+    }
+
+    fn bound(&self, job: &Job) -> Option<Usd> {
+        let worst = cost_cap::worst(job).ok()?;
+        let mut each = self.requests.iter();
+        each.try_fold(Usd::ZERO, |sum, (&(prompt, variant), &count)| {
+            let one = match prompt {
+                Some(prompt) => worst.trial(prompt, variant),
+                None => worst.largest(variant),
+            };
+            sum.plus(one.times(count)?)
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! The log of requests: each is written down before it is sent, so that a run that is killed can be settled.
+//!
+//! Owns the stored form, and the lock that lasts as long as the run's process. Must not know how anything is
+//! sent or what it costs in the end. Invariants: a request that was sent has a line, which the kernel had
+//! before; nothing waits for the disk; and while a process holds the log, no other takes its run for ended.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ModelId, Usd, digest};
+
+use super::journal::{Entry, JournalError, Writer};
+use super::{Outcome, Unsound};
+
+/// One line of `requests.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestLine {
+    /// Version of this format: [`RequestLine::VERSION`].
+    pub version: u32,
+    /// The event.
+    pub event: RequestEvent,
+}
+
+/// One step of a run's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestEvent {
+    /// The log was opened; the first line.
+    Opened {
+        /// Digest of the system's name for the time since it was started; absent where it has none. After a crash
+        /// of the system the last lines of a log may be lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boot: Option<String>,
+    },
+    /// A request is about to be sent.
+    Sent {
+        /// Its `x-request-id`.
+        request_id: String,
+        /// The model.
+        model: ModelId,
+        /// Under a cap: the most that it can cost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bound_usd: Option<Usd>,
+    },
+    /// A request that leaves no sample (a warm-up, or one that fills a cache) ended.
+    Ended {
+        /// Its `x-request-id`.
+        request_id: String,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it cost, as far as that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent_usd: Option<Usd>,
+    },
+}
+
+impl RequestLine {
+    /// Name of the file in the run's folder.
+    pub const FILE: &'static str = "requests.jsonl";
+    /// Version of the stored format.
+    pub const VERSION: u32 = 1;
+}
+
+impl Entry for RequestLine {
+    const FILE: &'static str = Self::FILE;
+    const VERSION: u32 = Self::VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn check(&self) -> Result<(), Unsound> {
+        let negative = |usd: Option<Usd>| usd.is_some_and(|usd| usd < Usd::ZERO);
+        match &self.event {
+            RequestEvent::Sent { bound_usd, .. } if negative(*bound_usd) => {
+                Err(Unsound::new("bound_usd", "is negative"))
+            }
+            RequestEvent::Ended { spent_usd, .. } if negative(*spent_usd) => {
+                Err(Unsound::new("spent_usd", "is negative"))
+            }
+            RequestEvent::Opened { .. }
+            | RequestEvent::Sent { .. }
+            | RequestEvent::Ended { .. } => Ok(()),
+        }
+    }
+}
+
+/// The log of a run under way, locked until it is dropped. The system releases the lock however the process ends.
+#[derive(Debug)]
+pub struct RequestLog(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    writer: Writer<RequestLine>,
+    failure: Option<String>,
+}
+
+impl RequestLog {
+    /// Opens a new log in the run's folder; `None`, and no file, where the file system has no locks: without one
+    /// nothing would tell a run that goes on from one that was killed.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
+        let mut writer = Writer::create(folder)?;
+        if writer.lock().is_err() {
+            drop(writer);
+            let _ = fs::remove_file(folder.join(RequestLine::FILE));
+            return Ok(None);
+        }
+        writer.append(&RequestLine {
+            version: RequestLine::VERSION,
+            event: RequestEvent::Opened { boot: boot() },
+        })?;
+        let failure = None;
+        Ok(Some(Self(Mutex::new(State { writer, failure }))))
+    }
+
+    /// Appends events as one write. `false` where that fails, now or earlier.
+    #[must_use]
+    pub fn append(&self, events: Vec<RequestEvent>) -> bool {
+        let version = RequestLine::VERSION;
+        let lines = events.into_iter();
+        let lines: Vec<_> = lines.map(|event| RequestLine { version, event }).collect();
+        let mut state = self.state();
+        if state.failure.is_some() {
+            return false;
+        }
+        if let Err(error) = state.writer.append_all(&lines) {
+            state.failure = Some(format!("requests cannot be written down: {error}"));
+        }
+        state.failure.is_none()
+    }
+
+    /// Why an event could not be appended, if that happened.
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A line that was cut short is mended by the writer.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Digest of the system's name for the time since it was started, where it has one.
+fn boot() -> Option<String> {
+    let id = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(digest(id.trim_ascii()))
+}
+
+/// What a log tells of the process that opened it.
+#[derive(Debug)]
+pub(super) enum Liveness {
+    /// It goes on.
+    Alive,
+    /// It is gone; the log is locked until this is dropped.
+    Ended(File),
+    /// There is no log, or its lock cannot be tried.
+    Unknown,
+}
+
+/// Finds out about the run in this folder. Whoever asks must hold the ledger, so that of several processes one
+/// alone tries the lock.
+pub(super) fn liveness(folder: &Path) -> Liveness {
+    let path = folder.join(RequestLine::FILE);
+    // Some network file systems lock only what can be written.
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {
+        return Liveness::Unknown;
+    };
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Liveness::Ended(file),
+            Err(TryLockError::WouldBlock) => return Liveness::Alive,
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(_)) => return Liveness::Unknown,
+        }
+    }
+}
+
+/// Whether a log of this boot may lack lines, because the system was started anew since.
+pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
+    opened
+        .zip(boot())
+        .is_some_and(|(opened, now)| opened != now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Reader;
+
+    fn sent(request_id: &str) -> RequestEvent {
+        RequestEvent::Sent {
+            request_id: request_id.to_owned(),
+            model: "maker/m".parse().unwrap(),
+            bound_usd: Some(Usd(5)),
+        }
+    }
+
+    #[test]
+    fn a_log_is_alive_as_long_as_it_is_held() {
+        // A run that goes on must never be taken for one that was killed.
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(liveness(folder.path()), Liveness::Unknown));
+        let log = RequestLog::create(folder.path()).unwrap().unwrap();
+        assert!(log.append(vec![sent("r-0-1"), sent("r-1-1")]));
+        assert!(matches!(liveness(folder.path()), Liveness::Alive));
+        drop(log);
+        assert!(matches!(liveness(folder.path()), Liveness::Ended(_)));
+        let lines = Reader::<_, RequestLine>::open(folder.path()).unwrap();
+        let events: Vec<_> = lines.map(|line| line.unwrap().event).collect();
+        assert!(matches!(events[0], RequestEvent::Opened { .. }));
+        assert_eq!(events[1..], [sent("r-0-1"), sent("r-1-1")]);
+    }
+
+    #[test]
+    fn only_another_boot_is_one() {
+        // Where the system has no name for it, a killed process is the likelier cause by far.
+        assert!(!is_of_another_boot(None));
+        assert!(!is_of_another_boot(boot().as_deref()));
+        assert_eq!(is_of_another_boot(Some("another")), boot().is_some());
+    }
+}
