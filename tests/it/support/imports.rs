@@ -140,7 +140,7 @@ fn imports_of(code: &str, module: &ModulePath, known: &BTreeSet<ModulePath>) -> 
             leaves(statement.trim_end_matches(';'), &[], &mut paths);
             let paths = paths
                 .into_iter()
-                .filter_map(|path| from_root(path, module, known));
+                .filter_map(|path| from_root(&path, module, known));
             imports.extend(paths.map(|path| Import { line, path }));
         }
     }
@@ -189,7 +189,7 @@ fn leaves(tree: &str, prefix: &[String], found: &mut Vec<ModulePath>) {
 
 /// The path from the root of the crate; `None` of another crate's.
 fn from_root(
-    path: ModulePath,
+    path: &[String],
     module: &ModulePath,
     known: &BTreeSet<ModulePath>,
 ) -> Option<ModulePath> {
@@ -205,6 +205,6 @@ fn from_root(
         }
         _ => known
             .contains(&child())
-            .then(|| [module.as_slice(), &path].concat()),
+            .then(|| [module.as_slice(), path].concat()),
     }
 }
