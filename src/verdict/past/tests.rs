@@ -355,7 +355,7 @@ fn small_accepted_steps_are_told() {
             } => Some(format!("{began}, {change:+.3}, {runs} runs")),
             _ => None,
         });
-    insta::assert_snapshot!(said.unwrap(), @"2025-01-06T00:00:00Z, +0.150, 12 runs");
+    insta::assert_snapshot!(said.unwrap(), @"2025-01-06T12:00:00Z, +0.150, 12 runs");
     insta::assert_snapshot!(judgement.notes.last().unwrap(), @"a/x, ttft: the last 8 runs (today's, and accepted ones) together lie 13.9 % above the 5 before them: a change that lasts.");
 }
 
