@@ -6,16 +6,16 @@
 //! * [`units`]: times, money, model ids.
 //! * [`sim`]: a gateway to practise on (used by [`command`] alone).
 //! * [`stats`]: mathematics, numbers in and numbers out.
-//! * [`suite`]: what to ask: TOML in, a checked suite out.
+//! * [`suite`]: what to ask: TOML in, a checked suite out (`value`, `model`, `parse`, `import`).
 //! * [`catalog`]: which models exist and what they cost.
 //! * [`plan`]: in which order to ask.
 //! * [`record`]: what happened: samples, manifest, journal.
 //! * [`gateway`]: asking once; the only user of the HTTP client.
 //! * [`engine`]: asking everything.
-//! * [`verdict`]: what it means.
+//! * [`verdict`]: what it means, and which exit code.
 //! * [`report`]: telling it.
-//! * [`command`]: one file per verb.
-//! * [`cli`]: the arguments.
+//! * [`command`]: one file per command; `run` is what a run needs, `base` what every command needs.
+//! * [`cli`]: the arguments, and which command runs.
 
 pub mod catalog;
 pub mod cli;

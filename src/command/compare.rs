@@ -10,15 +10,15 @@ use crate::record::{Manifest, Run};
 use crate::report::Compared;
 use crate::suite::Gate;
 use crate::verdict::{
-    Changed, Judged, Judgement, OutputChange, against_run, comparable, condense, outputs_between,
-    outputs_within,
+    Changed, FoldedRun, Judged, Judgement, OutputChange, against_run, comparable, condense,
+    outputs_between, outputs_within,
 };
 
 use super::base::failure::Failure;
 use super::base::github;
 use super::base::reports::{style, warn_of_inconclusive};
 use super::base::runtime::TOOL;
-use super::base::samples::{self, Read};
+use super::base::samples;
 use super::base::stdio::{stderr, stdout};
 use crate::verdict::exit_code::{Outcome, enough_was_answered};
 
@@ -49,7 +49,7 @@ pub enum Format {
 /// A run, and what was read of it.
 struct Side {
     manifest: Manifest,
-    read: Read,
+    read: FoldedRun,
 }
 
 impl Side {

@@ -43,7 +43,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{EvidenceFold, Judged, Past, RunSummary, Summaries};
+use crate::verdict::{FoldedRun, Judged, Past, RunSummary};
 
 pub use caching::CachingTold;
 pub use compared::Compared;
@@ -126,22 +126,13 @@ impl<'a> Report<'a> {
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
-        let mut summaries = Summaries::new(manifest);
-        let mut evidence = EvidenceFold::new(manifest);
-        for sample in samples {
-            match sample {
-                Ok(sample) => {
-                    rows.add(&sample)?;
-                    summaries.add(&sample);
-                    evidence.add(&sample);
-                }
-                Err(error) if is_lost_line(&error) => summaries.add_lost_line(),
-                Err(error) => return Err(error),
-            }
-        }
+        let row = |sample: &Sample| Ok(rows.add(sample)?);
+        let FoldedRun {
+            evidence,
+            mut summary,
+        } = FoldedRun::read(manifest, samples, is_lost_line, row)?;
         rows.finish()?;
-        let judged = Judged::of_run(manifest, &evidence.snapshot(), past);
-        let mut summary = summaries.finish();
+        let judged = Judged::of_run(manifest, &evidence, past);
         summary.torn_past = past.map_or(0, |past| past.torn.len() as u64);
         Ok(Self::new(manifest, summary, judged))
     }

@@ -282,7 +282,9 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
         Reason::RouteShift => "route_shift",
         Reason::Unconfirmed => "unconfirmed",
         Reason::NoPast => "no_past",
-        Reason::Said(_) => "other",
+        Reason::NoTailInHistory => "no_tail_in_history",
+        Reason::LevelMoved { .. } => "level_moved",
+        Reason::DecidedEarlier { .. } => "decided_earlier",
     }
 }
 
@@ -358,7 +360,15 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
         Reason::NoPast => "There is no past to compare with yet.".to_owned(),
-        Reason::Said(said) => as_sentence(said),
+        Reason::NoTailInHistory => {
+            "A history keeps levels, not tails: compare variants of one run by it.".to_owned()
+        }
+        Reason::LevelMoved { began, change, runs } => format!(
+            "Since its level began on {}, accepted runs have moved it by {:+.1} % ({runs} runs).",
+            began.strftime("%Y-%m-%d"),
+            100.0 * change
+        ),
+        Reason::DecidedEarlier { round } => format!("Decided after round {round}."),
     }
 }
 
@@ -376,16 +386,6 @@ fn hits(situation: Situation, metric: Metric, apart: bool) -> String {
     } else {
         "levels hold hits and misses together, and cannot be compared".to_owned()
     }
-}
-
-/// With a capital and a full stop.
-fn as_sentence(said: &str) -> String {
-    let mut rest = said.chars();
-    let first: String = rest
-        .next()
-        .map_or(String::new(), |first| first.to_uppercase().collect());
-    let stop = if said.ends_with('.') { "" } else { "." };
-    format!("{first}{}{stop}", rest.as_str())
 }
 
 /// Everything to know beside a verdict, sentence by sentence.

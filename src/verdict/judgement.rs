@@ -3,6 +3,8 @@
 //! Owns the shapes that every procedure fills and every report reads. Must not know procedures nor
 //! formats. Invariant: an *inconclusive* always has a reason.
 
+use jiff::Timestamp;
+
 use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::Nanos;
@@ -273,8 +275,22 @@ pub enum Reason {
     Unconfirmed,
     /// There is no past to compare with yet.
     NoPast,
-    /// Any other, in words.
-    Said(String),
+    /// A history has levels, not tails.
+    NoTailInHistory,
+    /// What it is compared with has itself moved, over the accepted runs of the level.
+    LevelMoved {
+        /// When the level began.
+        began: Timestamp,
+        /// By how much of its own unit.
+        change: f64,
+        /// Accepted runs of the level.
+        runs: usize,
+    },
+    /// The verdict is the one of an earlier look.
+    DecidedEarlier {
+        /// The round of that look.
+        round: u32,
+    },
 }
 
 /// An absolute limit, judged with its interval.

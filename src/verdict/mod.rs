@@ -14,6 +14,7 @@ pub mod exit_code;
 mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod fold;
 mod forecast;
 mod gate;
 mod interleaved;
@@ -37,6 +38,7 @@ pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
 pub use figures::Figures;
+pub use fold::FoldedRun;
 pub use forecast::{
     Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
     MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unbounded, Unknown,

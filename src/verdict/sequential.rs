@@ -256,8 +256,7 @@ fn stands(comparison: &mut Comparison, state: &SequentialState) {
     comparison
         .reasons
         .retain(|reason| *reason != Reason::TooWide);
-    let said = format!("decided after round {round}");
-    comparison.reasons.push(Reason::Said(said));
+    comparison.reasons.push(Reason::DecidedEarlier { round });
     comparison.influence = None;
     comparison.needed = None;
 }

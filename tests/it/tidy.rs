@@ -3,14 +3,23 @@
 
 #![allow(clippy::unwrap_used)] // A test says what is wrong by failing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::support::imports::{Imports, ModulePath};
 
 /// The rooms from the top of the house down. A room may use itself and those after it.
 const ROOMS: [&str; 13] = [
     "cli", "command", "report", "verdict", "engine", "gateway", "record", "plan", "catalog",
     "suite", "stats", "sim", "units",
 ];
+
+/// The parts of `command/` from the top down: the commands themselves are whatever is none of the others.
+const COMMAND: [&str; 2] = ["run", "base"];
+
+/// The parts of `suite/` from the top down.
+const SUITE: [&str; 4] = ["import", "parse", "model", "value"];
 
 /// Lines of a file beyond which a reader no longer knows what it is about.
 const LINES_MAX: usize = 600;
@@ -118,6 +127,76 @@ fn imports_point_down_the_house() {
     );
 }
 
+/// Imports of a folder's files that point up its parts. What is in none of the parts stands above them all.
+fn upward(imports: &Imports, folder: &str, parts: &[&str]) -> Vec<String> {
+    let place = |module: &ModulePath| {
+        let part = module
+            .get(1)
+            .and_then(|part| parts.iter().position(|name| name == part));
+        part.map_or(0, |part| part + 1)
+    };
+    let inside = |module: &ModulePath| module.first().is_some_and(|first| first == folder);
+    let edges = imports.edges().into_iter();
+    let edges = edges.filter(|(from, _, to)| inside(from) && inside(to) && place(to) < place(from));
+    edges
+        .map(|(from, line, to)| format!("{}:{line} uses {}", from.join("/"), to.join("/")))
+        .collect()
+}
+
+/// The files that are compiled for tests alone: their module is declared behind `#[cfg(test)]`.
+fn test_modules(sources: &[Source]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for source in sources {
+        let face = ["mod.rs", "lib.rs"]
+            .iter()
+            .any(|face| source.path.ends_with(face));
+        let folder = if face {
+            source.path.parent().unwrap().to_path_buf()
+        } else {
+            source.path.with_extension("")
+        };
+        for declared in source.code.split("#[cfg(test)]\n").skip(1) {
+            let line = declared.lines().next().unwrap_or_default();
+            if let Some((_, name)) = line.trim_end_matches(';').rsplit_once("mod ") {
+                found.insert(folder.join(name).with_extension("rs"));
+            }
+        }
+    }
+    found
+}
+
+fn imports() -> Imports {
+    let sources = sources();
+    let tests = test_modules(&sources);
+    let code = sources.iter();
+    let code = code.filter(|source| !is_test(source) && !tests.contains(&source.path));
+    Imports::new(code.map(|source| (source.path.as_path(), source.code.as_str())))
+}
+
+#[test]
+fn parts_of_a_folder_point_down() {
+    // What every command needs must not know one of them, nor a type the way in which it is read.
+    let imports = imports();
+    let mut wrong = upward(&imports, "command", &COMMAND);
+    wrong.extend(upward(&imports, "suite", &SUITE));
+    assert!(
+        wrong.is_empty(),
+        "imports that point up:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn no_imports_run_in_a_circle() {
+    // Files that import each other can only be understood, and changed, together.
+    let circles = imports().circles();
+    assert!(
+        circles.is_empty(),
+        "imports in circles:\n{}",
+        circles.join("\n")
+    );
+}
+
 #[test]
 fn the_world_is_touched_where_the_design_says() {
     // A clock, a socket, a file or a random number in a pure room makes its results a matter of luck.
@@ -125,7 +204,7 @@ fn the_world_is_touched_where_the_design_says() {
         ("clap::", &["cli"]),
         ("reqwest", &["gateway/transport.rs"]),
         ("axum", &["sim/server"]),
-        ("annotate_snippets", &["suite/problem.rs"]),
+        ("annotate_snippets", &["suite/parse/problem.rs"]),
         ("indicatif", &["command"]),
         ("println!", &[]),
         ("stdout()", &["command"]),

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use crate::record::{JournalError, Manifest, Run, Sample, Samples};
-use crate::verdict::{Evidence, EvidenceFold, RunSummary, Summaries};
+use crate::verdict::FoldedRun;
 
 use super::failure::Failure;
 use super::stdio::stderr;
@@ -61,31 +61,11 @@ impl Iterator for TellingSamples {
     }
 }
 
-/// What was read of a run.
-pub(in crate::command) struct Read {
-    /// What verdicts stand on.
-    pub(in crate::command) evidence: Evidence,
-    /// Its figures.
-    pub(in crate::command) summary: RunSummary,
-}
-
 /// Reads a run once.
-pub(in crate::command) fn read(run: &Run, manifest: &Manifest) -> Result<Read, Failure> {
-    let (mut evidence, mut summaries) = (EvidenceFold::new(manifest), Summaries::new(manifest));
+pub(in crate::command) fn read(run: &Run, manifest: &Manifest) -> Result<FoldedRun, Failure> {
     let mut samples = TellingSamples::of(run)?;
-    for sample in samples.by_ref() {
-        match sample {
-            Ok(sample) => {
-                evidence.add(&sample);
-                summaries.add(&sample);
-            }
-            Err(JournalError::Line { .. }) => summaries.add_lost_line(),
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let is_lost_line = |error: &JournalError| matches!(error, JournalError::Line { .. });
+    let folded = FoldedRun::read(manifest, samples.by_ref(), is_lost_line, |_| Ok(()))?;
     samples.end()?;
-    Ok(Read {
-        evidence: evidence.snapshot(),
-        summary: summaries.finish(),
-    })
+    Ok(folded)
 }

@@ -43,14 +43,14 @@ pub(super) fn tell(
             metric,
         };
         if let Some(moved) = since_it_began(&matching.level, asked) {
-            comparison.reasons.push(Reason::Said(moved));
+            comparison.reasons.push(moved);
         }
         notes.extend(lasting(today, matching, asked, alpha));
     }
 }
 
 /// How far the last accepted runs of the level lie from its first ones.
-fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
+fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<Reason> {
     let (runs, levels) = of_runs(level, asked, usize::MAX)?;
     let ends = (runs.len() / 2).min(ENDS);
     if ends == 0 {
@@ -58,12 +58,11 @@ fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<String> {
     }
     let means = levels.means();
     let moved = mean(&means[means.len() - ends..]) - mean(&means[..ends]);
-    let began = runs[0].started_at.strftime("%Y-%m-%d");
-    Some(format!(
-        "Since its level began on {began}, accepted runs have moved it by {:+.1} % ({} runs).",
-        100.0 * moved.exp_m1(),
-        runs.len()
-    ))
+    Some(Reason::LevelMoved {
+        began: runs[0].started_at,
+        change: moved.exp_m1(),
+        runs: runs.len(),
+    })
 }
 
 /// Of at least one level.

@@ -98,9 +98,7 @@ impl Subject<'_> {
     ) -> Option<Draft> {
         let blank = self.blank(metric, primary, bounds);
         let found = match metric {
-            Metric::TtftTail => Err(Reason::Said(
-                "A history keeps levels, not tails: compare variants of one run by it.".to_owned(),
-            )),
+            Metric::TtftTail => Err(Reason::NoTailInHistory),
             Metric::Completed | Metric::PassRate => self
                 .rates(&blank)
                 .map(|(comparison, rates)| (comparison, Excess::Rates(rates))),

@@ -348,10 +348,14 @@ fn small_accepted_steps_are_told() {
         .reasons
         .iter()
         .find_map(|reason| match reason {
-            Reason::Said(said) => Some(said.as_str()),
+            Reason::LevelMoved {
+                began,
+                change,
+                runs,
+            } => Some(format!("{began}, {change:+.3}, {runs} runs")),
             _ => None,
         });
-    insta::assert_snapshot!(said.unwrap(), @"Since its level began on 2025-01-06, accepted runs have moved it by +15.0 % (12 runs).");
+    insta::assert_snapshot!(said.unwrap(), @"2025-01-06T12:00:00Z, +0.150, 12 runs");
     insta::assert_snapshot!(judgement.notes.last().unwrap(), @"a/x, ttft: the last 8 runs (today's, and accepted ones) together lie 13.9 % above the 5 before them: a change that lasts.");
 }
 

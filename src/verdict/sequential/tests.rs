@@ -172,8 +172,8 @@ fn a_decision_says_when_it_was_made() {
         .find(|one| one.metric == Metric::Ttft)
         .unwrap();
     assert_eq!(ttft.verdict, Verdict::Regressed);
-    let said = |reason: &Reason| matches!(reason, Reason::Said(text) if text.starts_with("decided after round"));
-    assert!(ttft.reasons.iter().any(said), "{:?}", ttft.reasons);
+    let early = |reason: &Reason| matches!(reason, Reason::DecidedEarlier { .. });
+    assert!(ttft.reasons.iter().any(early), "{:?}", ttft.reasons);
 }
 
 proptest! {

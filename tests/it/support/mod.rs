@@ -1,6 +1,7 @@
 //! What several topics of tests share: the program, servers, recordings, schemas.
 
 pub(crate) mod capped_runs;
+pub(crate) mod imports;
 pub(crate) mod lists;
 pub(crate) mod plain_client;
 pub(crate) mod program;
