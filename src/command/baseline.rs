@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
-use crate::report::Judged;
+use crate::report::Evaluation;
 use crate::verdict::{Past, Situation, aftermath, condense};
 
 use super::accept::{accepted, of_suite};
@@ -57,7 +57,7 @@ impl<'a> Baseline<'a> {
         &self,
         run: &Run,
         manifest: &Manifest,
-        judged: &Judged,
+        judged: &Evaluation,
     ) -> Result<(), Failure> {
         let against_past = |situation| situation == Situation::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);

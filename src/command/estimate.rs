@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, Sums};
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
-use crate::report::{EstimateView, came_to};
+use crate::report::{EstimateView, actual_cost_line};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
@@ -109,7 +109,7 @@ fn noted(job: &Job, estimate: &CostEstimate) -> String {
 
 /// Says what a run came to beside its estimate.
 pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
-    if let Some(line) = came_to(record) {
+    if let Some(line) = actual_cost_line(record) {
         // With standard error gone there is nobody left to tell.
         let _ = writeln!(err, "note: {line}");
     }

@@ -67,8 +67,8 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         manifest: &manifest,
         samples,
         mix_file: mix_file.as_deref(),
-        other_prices: other.as_ref().and_then(|other| other.source.as_ref()),
-        given: &options.given,
+        what_if_prices: other.as_ref().and_then(|other| other.source.as_ref()),
+        given_prices: &options.given,
     };
     let mut out = BufWriter::new(stdout());
     match options.form {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::catalog::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::plan::PlanDocument;
-use crate::report::spend::SpentDocument;
+use crate::report::spend::SpendDocument;
 use crate::report::{
     Document, EstimateDocument, ForecastDocument, PruneDocument, RunsDocument, SizesDocument,
     TrendsDocument, VerdictsDocument, VerificationDocument,
@@ -154,7 +154,7 @@ impl Shape {
             Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
             Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
             Self::Forecast => printed_schema::<ForecastDocument<'_>>("What a month will cost"),
-            Self::Spent => printed_schema::<SpentDocument<'_>>("What runs cost"),
+            Self::Spent => printed_schema::<SpendDocument<'_>>("What runs cost"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::gateway::account::Credits;
 use crate::gateway::listing::{Listing, fetch};
 use crate::record::ledger::{self, LedgerLine};
-use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
+use crate::report::spend::{CreditsDocument, GroupBy, SpendDocument, sum_lines, table};
 use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
@@ -31,7 +31,7 @@ pub struct Options {
     /// Empty: the one that runs go to where no other is named.
     pub folders: Vec<PathBuf>,
     pub since: Option<Since>,
-    pub by: By,
+    pub by: GroupBy,
     pub simulated: bool,
     pub endpoint: Option<String>,
     pub project: Option<PathBuf>,
@@ -109,7 +109,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
             }
         }
     }
-    let sums = spent(
+    let sums = sum_lines(
         lines.iter().map(|(name, line)| (name.as_str(), line)),
         options.by,
     );
@@ -119,7 +119,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut out = stdout();
     if options.json {
-        let document = SpentDocument {
+        let document = SpendDocument {
             version: VERSION,
             by: options.by.word(),
             simulated: options.simulated,

@@ -103,7 +103,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
                     suite.variants.len(),
                     suite.trials(),
                 )?;
-                for said in foreseen.finds {
+                for said in foreseen.findings {
                     writeln!(out, "  {said}")?;
                 }
                 for said in foreseen.warnings {
@@ -125,7 +125,7 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 }
 
 /// What can be said of a sound suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
+fn foreseen(suite: &Suite) -> Result<foreseen::SuiteCheck, Failure> {
     // Which endpoint will be asked is not known for certain, so that none is asked.
     let (cost, catalog) = bounds::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
@@ -160,7 +160,7 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(foreseen::Foreseen, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(foreseen::SuiteCheck, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,
@@ -172,7 +172,7 @@ impl FileEntry {
         };
         match checked {
             Ok((foreseen, suite)) => {
-                (entry.finds, entry.warnings) = (foreseen.finds, foreseen.warnings);
+                (entry.finds, entry.warnings) = (foreseen.findings, foreseen.warnings);
                 entry.suite = Some(SuiteEntry {
                     prompts: suite.prompts.len(),
                     variants: suite.variants.len(),

@@ -1,14 +1,14 @@
-//! Words from outside, made harmless before they are shown.
+//! Text from outside, sanitised before it is shown.
 //!
-//! Owns what a hostile text may not do to a terminal, a table or a spreadsheet. Must not know which
-//! text it is. Invariant: what comes out holds no control character and no HTML, and is as readable
-//! as what came in.
+//! Owns the escaping for terminals, tables and spreadsheets. Must not know which text it is. Invariant: the
+//! result contains no control character and no HTML, and stays as readable as the
+//! input.
 
 use std::borrow::Cow;
 
 use crate::units::acts;
 
-/// Without control characters, line breaks and characters that turn the direction of writing: none
+/// Removes control characters, line breaks and characters that change the direction of writing: none
 /// of them may move a terminal's cursor or hide a part of a line.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(acts) {
@@ -22,7 +22,7 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(harmless).collect())
 }
 
-/// For Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
+/// Escapes text for Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
 pub(super) fn markdown(text: &str) -> String {
     let text = one_line(text);
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -49,7 +49,7 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// For CSV: a text that a spreadsheet would run as a formula is marked as text.
+/// Escapes text for CSV: text that a spreadsheet would evaluate as a formula is marked as text.
 pub(super) fn csv(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         Cow::Owned(format!("'{text}"))
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        // Whatever a server sends, nothing of it acts: not in a terminal, not on a page, not in a
+        // No text from a server acts: not in a terminal, not on a page, not in a
         // spreadsheet.
         #[test]
         fn no_text_acts(text in any::<String>()) {

@@ -17,7 +17,7 @@ use bakeoff::record::{
     HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
     Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage, Warming,
 };
-use bakeoff::report::{Compared, Judged};
+use bakeoff::report::{ComparisonReport, Evaluation};
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
@@ -569,8 +569,8 @@ fn judgement() -> Judgement {
 #[test]
 fn verdicts_have_the_documented_columns() {
     // A script that acts on a verdict relies on its column.
-    let judged = Judged::of_judgement(judgement(), &Gate::default());
-    let compared = Compared::new("s", "what", "bakeoff", &judged);
+    let judged = Evaluation::from_judgement(judgement(), &Gate::default());
+    let compared = ComparisonReport::new("s", "what", "bakeoff", &judged);
     let mut bytes = Vec::new();
     compared.write_csv(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();
