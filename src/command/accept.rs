@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::record::{
     History, HistoryLine, JournalError, LineProblem, Manifest, Run, Standing, Status,
 };
-use crate::units::counted;
+use crate::units::plural;
 use crate::verdict::{RunSummary, condense};
 
 use super::judging::enough_was_answered;
@@ -208,7 +208,7 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
         };
         return Ok(print_json(&mut out, &done)?);
     }
-    let runs = counted(accepted, "run");
+    let runs = plural(accepted, "run");
     match standing {
         Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::catalog::{Catalog, PriceBound, Request, Unbounded};
+use crate::catalog::{Catalog, PriceBound, Request, UnboundedCost};
 use crate::gateway::request;
 use crate::suite::{Prompt, Suite, Wording};
 use crate::units::Usd;
@@ -14,12 +14,12 @@ use crate::verdict::{WorstCost, worst_cost};
 use super::{Failure, files};
 
 /// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
-pub(super) fn of_attempt(
-    bound: &Result<PriceBound, Unbounded>,
+pub(super) fn max_attempt_cost(
+    bound: &Result<PriceBound, UnboundedCost>,
     suite: &Suite,
     wording: Wording,
     (prompt, place): (&Prompt, usize),
-) -> Result<Usd, Unbounded> {
+) -> Result<Usd, UnboundedCost> {
     let bound = bound.as_ref().map_err(Clone::clone)?;
     let variant = &suite.variants[place];
     let parameters = suite.parameters_of(prompt, variant);
@@ -31,7 +31,7 @@ pub(super) fn of_attempt(
         suite.stream,
         wording,
     );
-    bound.of_attempt(&Request {
+    bound.max_attempt_cost(&Request {
         body: &body.expect("what a route cannot carry was refused before"),
         messages: &messages,
         parameters: &parameters,
@@ -55,11 +55,11 @@ pub(super) fn worst(
         None => (snapshot, &[][..], Wording::default()),
     };
     let variants = suite.variants.iter();
-    let bounds: Vec<Result<PriceBound, Unbounded>> = variants
-        .map(|variant| PriceBound::of(&variant.model, &catalog, None, surcharges))
+    let bounds: Vec<Result<PriceBound, UnboundedCost>> = variants
+        .map(|variant| PriceBound::new(&variant.model, &catalog, None, surcharges))
         .collect();
     let worst = worst_cost(suite, |prompt, place| {
-        of_attempt(&bounds[place], suite, wording, (prompt, place)).ok()
+        max_attempt_cost(&bounds[place], suite, wording, (prompt, place)).ok()
     });
     Ok((worst, catalog))
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::catalog::{Request, Unbounded};
+use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, Worst};
 use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
@@ -211,7 +211,7 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     let bounds = job.price_bounds();
     let worst = Worst::of(suite, job.asked.profile.wording, |request| {
         let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
-        bound.of_attempt(&Request {
+        bound.max_attempt_cost(&Request {
             body: request.body,
             messages: request.messages,
             parameters: request.parameters,
@@ -244,7 +244,7 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     Ok(Arc::new(cap))
 }
 
-fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {
+fn refused(unbounded: &[(UnboundedCost, String)], limit: &Limit, endpoint: &str) -> Failure {
     let lines: Vec<String> = (unbounded.iter())
         .map(|(what, place)| {
             format!(

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, Sums};
+use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums};
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
@@ -169,9 +169,9 @@ fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     let Asked { suite, profile, .. } = &job.asked;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
-        bounds::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
+        bounds::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
     };
-    Asking {
+    EstimateInputs {
         suite,
         prompt_digests: &job.prompt_digests(),
         catalog: job.prices(),
@@ -183,9 +183,9 @@ fn estimate(job: &Job, reports: &Path) -> CostEstimate {
 }
 
 /// What the newest runs of the suite at this endpoint teach. One that cannot be read teaches nothing.
-fn past(job: &Job, reports: &Path) -> Past {
+fn past(job: &Job, reports: &Path) -> CostHistory {
     let Asked { suite, profile, .. } = &job.asked;
-    let mut past = Past::default();
+    let mut past = CostHistory::default();
     let mut bytes_left = SAMPLES_BYTES;
     for (run, manifest) in newest(&reports.join(&suite.name)) {
         let same = manifest.endpoint.base_url == profile.base_url
@@ -222,7 +222,7 @@ fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
     })
 }
 
-fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
+fn add_answers(past: &mut CostHistory, run: &Run, suite: &Suite) {
     let samples = run.samples().into_iter().flatten().flatten();
     let answered = samples.filter(|sample: &Sample| {
         sample.outcome.answered() && suite.variant(&sample.variant).is_some()
@@ -244,7 +244,7 @@ fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Unbounded;
+    use crate::catalog::UnboundedCost;
 
     #[test]
     fn only_a_person_is_asked_and_only_about_much() {
@@ -257,7 +257,7 @@ mod tests {
             expected,
             bound_90,
             past_runs: 0,
-            worst: Err(Unbounded::NoTokenLimit {
+            worst: Err(UnboundedCost::NoTokenLimit {
                 model: "m".parse().unwrap(),
             }),
         };

@@ -7,7 +7,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::plan::{Caution, Expected, Limit, RunDuration, Unit, cautions, run_duration, thinks};
+use crate::plan::{
+    ExpectedAnswer, LimitUnit, ModelLint, PacingLimit, RunDuration, is_reasoning, lint_models,
+    run_duration,
+};
 use crate::sim::World;
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Profile, Suite, Variant};
@@ -44,7 +47,7 @@ pub(super) fn lines(
     let mut lines = warnings(suite, catalog);
     if mode == Mode::Verify {
         // It is asked whether everything answers: no verdict is wanted.
-        lines.retain(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
+        lines.retain(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
     }
     let unknown = world.iter().flat_map(|world| unplayed(suite, world));
     let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
@@ -74,9 +77,9 @@ pub(super) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
 }
 
 /// What of a suite will disappoint, each with its sentence.
-pub(super) fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String)> {
+pub(super) fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(ModelLint, String)> {
     let date = &catalog.source().date;
-    let all = cautions(suite, catalog).into_iter();
+    let all = lint_models(suite, catalog).into_iter();
     all.map(|caution| {
         let sentence = sentence(&caution, date);
         (caution, sentence)
@@ -95,7 +98,7 @@ fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&
         let simulated = world.and_then(|world| simulated(world, &variant.model));
         simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
     });
-    let expected: Vec<Expected> = expected.collect();
+    let expected: Vec<ExpectedAnswer> = expected.collect();
     let duration = run_duration(suite, &profile.limits, &expected);
     worded(&duration, suite, profile, &basis)
 }
@@ -105,9 +108,9 @@ fn faultless(id: &ModelId) -> &str {
     id.as_str().split('+').next().unwrap_or_default()
 }
 
-fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
+fn simulated(world: &World, model: &ModelId) -> Option<ExpectedAnswer> {
     let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
-    Some(Expected {
+    Some(ExpectedAnswer {
         first_token,
         per_token,
         tokens,
@@ -115,21 +118,21 @@ fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
 }
 
 /// No list of models tells how fast one is.
-fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> Expected {
+fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> ExpectedAnswer {
     let model = catalog.get(&variant.model);
-    if model.is_some_and(|model| thinks(suite, variant, model)) {
-        Expected::ASSUMED_THINKING
+    if model.is_some_and(|model| is_reasoning(suite, variant, model)) {
+        ExpectedAnswer::ASSUMED_REASONING
     } else {
-        Expected::ASSUMED
+        ExpectedAnswer::ASSUMED
     }
 }
 
 fn worded(duration: &RunDuration, suite: &Suite, profile: &Profile, basis: &Basis) -> String {
-    let asking = about(duration.asking);
-    let held_back = duration.held_back();
-    let held_back = held_back.map(|(least, limit)| (about(*least), limit));
+    let asking = about(duration.answering);
+    let binding_limit = duration.binding_limit();
+    let binding_limit = binding_limit.map(|(least, limit)| (about(*least), limit));
     // What is the same in words is not worth a warning.
-    if let Some((all, limit)) = held_back.filter(|(all, _)| *all != asking) {
+    if let Some((all, limit)) = binding_limit.filter(|(all, _)| *all != asking) {
         let limit = limit_words(limit, &profile.name);
         let (slots, variants) = (suite.concurrency, suite.variants.len());
         return format!(
@@ -140,11 +143,11 @@ fn worded(duration: &RunDuration, suite: &Suite, profile: &Profile, basis: &Basi
     let basis = match basis {
         Basis::Simulated => "by the simulated models' typical times".to_owned(),
         Basis::Assumed => {
-            let Expected {
+            let ExpectedAnswer {
                 first_token,
                 per_token,
                 ..
-            } = Expected::ASSUMED;
+            } = ExpectedAnswer::ASSUMED;
             let rate = 1_000_000_000 / per_token.0;
             let first = first_token.0 / 1_000_000_000;
             format!("if answers begin after {first} s and come at {rate} tokens a second")
@@ -153,11 +156,11 @@ fn worded(duration: &RunDuration, suite: &Suite, profile: &Profile, basis: &Basi
     format!("note: about {asking}, {basis}; an estimate")
 }
 
-fn limit_words(limit: &Limit, endpoint: &str) -> String {
+fn limit_words(limit: &PacingLimit, endpoint: &str) -> String {
     let mut words = format!("the limit of {} ", limit.per_minute);
     words.push_str(match limit.unit {
-        Unit::Requests => "requests a minute",
-        Unit::Tokens => "tokens a minute",
+        LimitUnit::Requests => "requests a minute",
+        LimitUnit::Tokens => "tokens a minute",
     });
     if let Some(model) = &limit.model {
         let _ = write!(words, " of `{model}`");
@@ -179,21 +182,17 @@ fn about(span: Nanos) -> String {
 }
 
 /// A caution as a sentence; `date`: of the list of models that its facts come from.
-fn sentence(caution: &Caution, date: &str) -> String {
+fn sentence(caution: &ModelLint, date: &str) -> String {
     match caution {
-        Caution::EatenByReasoning {
-            model,
-            limit,
-            least,
-        } => format!(
+        ModelLint::EatenByReasoning { model, limit, min } => format!(
             "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
-             or cut; set max_tokens to {least} or more, or a lower reasoning_effort"
+             or cut; set max_tokens to {min} or more, or a lower reasoning_effort"
         ),
-        Caution::AboveOutput { model, limit, most } => format!(
-            "max_tokens = {limit} is above what `{model}` writes at most, {most} (list of {date}): set \
-             max_tokens to {most} or less"
+        ModelLint::AboveOutput { model, limit, max } => format!(
+            "max_tokens = {limit} is above what `{model}` writes at most, {max} (list of {date}): set \
+             max_tokens to {max} or less"
         ),
-        Caution::AboveContext {
+        ModelLint::AboveContext {
             model,
             window,
             prompt,
@@ -210,11 +209,11 @@ fn sentence(caution: &Caution, date: &str) -> String {
                  of {window} (list of {date}); shorten it, or leave the model out"
             )
         }
-        Caution::WritesUnread { label } => format!(
+        ModelLint::WritesUnread { label } => format!(
             "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what nobody \
              reads; leave out the marks and `caching`, or `cache = \"bust\"`"
         ),
-        Caution::FewPrompts { prompts } => {
+        ModelLint::FewPrompts { prompts } => {
             let s = if *prompts == 1 { " is" } else { "s are" };
             format!(
                 "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the least, and \

@@ -12,7 +12,7 @@ use crate::gateway::account::Credits;
 use crate::gateway::listing::{Listing, fetch};
 use crate::record::ledger::{self, LedgerLine};
 use crate::report::spend::{CreditsDocument, GroupBy, SpendDocument, sum_lines, table};
-use crate::units::counted;
+use crate::units::plural;
 use jiff::{SignedDuration, Timestamp};
 
 use super::printed::{stderr, stdout};
@@ -156,7 +156,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         )?;
     }
     if unreadable > 0 {
-        let lines = counted(unreadable, "line");
+        let lines = plural(unreadable, "line");
         writeln!(out, "cannot be read, and in no sum: {lines} of the ledger")?;
     }
     if let Some(credits) = credits {
@@ -172,7 +172,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         } else {
             "on the simulator, whose money is invented (see --simulated)"
         };
-        writeln!(out, "left out: {} {whose}", counted(left_out, "run"))?;
+        writeln!(out, "left out: {} {whose}", plural(left_out, "run"))?;
     }
     Ok(exit::DONE)
 }

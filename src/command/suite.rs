@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::plan::Caution;
+use crate::plan::ModelLint;
 use crate::report::foreseen;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
@@ -130,10 +130,11 @@ fn foreseen(suite: &Suite) -> Result<foreseen::SuiteCheck, Failure> {
     let (cost, catalog) = bounds::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
-    let cautions = foresight::warnings(suite, &catalog).into_iter();
+    let lint_models = foresight::warnings(suite, &catalog).into_iter();
     // Of too few prompts the power speaks itself.
-    let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
-    found.warnings.extend(cautions.map(|(_, said)| said));
+    let lint_models =
+        lint_models.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
+    found.warnings.extend(lint_models.map(|(_, said)| said));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \

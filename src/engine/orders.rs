@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::catalog::Prices;
+use crate::catalog::TokenPrices;
 use crate::gateway::{Outgoing, Recording, Transport};
 use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
@@ -48,7 +48,7 @@ pub struct Orders {
     /// Content digest of each prompt, in the suite's order.
     pub prompt_digests: Vec<String>,
     /// List prices of each variant's model, in the suite's order.
-    pub prices: Vec<Option<Prices>>,
+    pub prices: Vec<Option<TokenPrices>>,
     /// How requests to the endpoint are worded: the route, and the names of some keys.
     pub wording: Wording,
     /// Spaces what is sent by what the endpoint allows a minute.

@@ -7,7 +7,7 @@ use crate::record::Manifest;
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheTtl;
-use crate::units::{Usd, counted};
+use crate::units::{Usd, plural};
 use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
 
 use super::figure::{Figure, FigureCell, count, share};
@@ -184,7 +184,7 @@ fn warming(manifest: &Manifest, label: &str) -> String {
     let Some(warming) = manifest.warming.iter().find(|one| one.variant == label) else {
         return String::new();
     };
-    let requests = counted(warming.requests, "untimed request");
+    let requests = plural(warming.requests, "untimed request");
     let unknown = match warming.unknown {
         0 => String::new(),
         unknown => format!(", the cost of {unknown} of them not known"),
@@ -197,7 +197,7 @@ fn pays(break_even: BreakEven) -> String {
     match break_even {
         BreakEven::Reuses(reuses) => format!(
             "What is written has paid for itself once it was read {}.",
-            counted(reuses, "time")
+            plural(reuses, "time")
         ),
         BreakEven::NoPremium => {
             "Writing costs no more than not writing: there is nothing to make up for.".to_owned()

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::{
-    Basis, CostEstimate, PromptEstimate, Source, Sums, Unbounded, VariantEstimate,
+    AnswerBasis, CostEstimate, PromptEstimate, Source, Sums, UnboundedCost, VariantEstimate,
 };
 use crate::record::{EstimateRecord, PriceSource};
 use crate::suite::{CacheMode, Suite};
-use crate::units::{ModelId, Usd, counted};
+use crate::units::{ModelId, Usd, plural};
 
 use super::csv;
 use super::figure::{Figure, count};
@@ -294,12 +294,12 @@ impl EstimateView<'_> {
                 "Expected: these tokens by list prices, times what past runs came to over that: {:.2} for the \
                  total ({}).",
                 expected.as_f64() / list.as_f64(),
-                counted(runs as u64, "run")
+                plural(runs as u64, "run")
             ));
         }
         if self.estimate.unpriced > 0 {
             let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
-            let all = counted(all as u64, "model");
+            let all = plural(all as u64, "model");
             notes.push(format!(
                 "The total leaves out {unpriced} of {all}, for want of a price."
             ));
@@ -325,18 +325,18 @@ impl EstimateView<'_> {
 
     /// Describes the basis of the expected answer lengths.
     fn lengths(&self) -> String {
-        let mut counts: BTreeMap<Basis, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<AnswerBasis, u64> = BTreeMap::new();
         let all = self.estimate.variants.iter().flat_map(|of| &of.prompts);
         for prompt in all {
             *counts.entry(prompt.basis).or_default() += prompt.sums.requests;
         }
         let words = counts.into_iter().map(|(basis, requests)| {
             let words = match basis {
-                Basis::SamePrompt => "from past answers to the same prompt",
-                Basis::SameTags => "from past answers to prompts with the same tags",
-                Basis::OtherPrompts => "from past answers to other prompts",
-                Basis::TokenLimit => "a quarter of max_tokens",
-                Basis::Assumed => "assumed, without max_tokens or a past run",
+                AnswerBasis::SamePrompt => "from past answers to the same prompt",
+                AnswerBasis::SameTags => "from past answers to prompts with the same tags",
+                AnswerBasis::OtherPrompts => "from past answers to other prompts",
+                AnswerBasis::TokenLimit => "a quarter of max_tokens",
+                AnswerBasis::Assumed => "assumed, without max_tokens or a past run",
             };
             format!("{words} ({requests} requests)")
         });
@@ -347,7 +347,7 @@ impl EstimateView<'_> {
     /// Reasons why there is no worst case, each with its remedy.
     fn unbounded(&self) -> Vec<String> {
         let sums = self.estimate.variants.iter().map(|of| &of.sums);
-        let mut reasons: Vec<&Unbounded> =
+        let mut reasons: Vec<&UnboundedCost> =
             sums.filter_map(|sums| sums.worst.as_ref().err()).collect();
         reasons.sort_unstable();
         reasons.dedup();
@@ -383,7 +383,7 @@ fn row(
     variant: &str,
     model: &str,
     prompt: Option<&str>,
-    basis: Option<Basis>,
+    basis: Option<AnswerBasis>,
     sums: &Sums,
 ) -> FigureRow {
     let text = |text: &str| match text {
@@ -395,7 +395,7 @@ fn row(
     row.put_figure("variant", text(variant));
     row.put_figure("model", text(model));
     row.put_figure("prompt", text(prompt.unwrap_or_default()));
-    row.put_figure("answer_basis", text(basis.map_or("", Basis::word)));
+    row.put_figure("answer_basis", text(basis.map_or("", AnswerBasis::word)));
     row.put_figure("requests", count(sums.requests));
     row.put_figure("prompt_tokens", count(sums.prompt_tokens));
     row.put_figure("completion_tokens", count(sums.completion_tokens));

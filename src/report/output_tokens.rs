@@ -5,7 +5,7 @@
 //! was hidden, nothing is printed and the tables stand in JSON alone.
 
 use crate::stats::interval::Interval;
-use crate::units::{ModelId, counted};
+use crate::units::{ModelId, plural};
 use crate::verdict::{Change, Output, OutputChange, Situation};
 
 use super::figure::{Figure, FigureCell, count};
@@ -157,7 +157,7 @@ fn tokens_sentence(names: &SideNames, tokens: Change) -> String {
         reference,
     } = names;
     let shown = shown(tokens);
-    let prompts = counted(tokens.prompts, "prompt");
+    let prompts = plural(tokens.prompts, "prompt");
     if tokens.beyond_noise {
         let word = if tokens.ratio > 1.0 { "more" } else { "fewer" };
         format!(

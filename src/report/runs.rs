@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::aligned;
+use crate::catalog::align_columns;
 use crate::record::{Progress, RunError, Status, StoredRun};
-use crate::units::counted;
+use crate::units::plural;
 
 use super::text::one_line;
 
@@ -229,7 +229,7 @@ pub fn runs_table(
             one_line(&status).into_owned(),
         ]);
     }
-    aligned(&rows, true, width)
+    align_columns(&rows, true, width)
 }
 
 /// Renders the pruning result for people: each pruned run, each protected run, and the totals.
@@ -240,14 +240,14 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
         vec![path, age, size_words(run.size_bytes)]
     };
     let rows: Vec<Vec<String>> = pruning.pruned.iter().map(line).collect();
-    let mut text = aligned(&rows, false, None);
+    let mut text = align_columns(&rows, false, None);
     let stay = |run: &StoredRun, why: &str| {
         format!("{} stays: {}\n", one_line(&path_of(run)), one_line(why))
     };
     for (run, why) in &pruning.protected {
         text.push_str(&stay(run, why));
     }
-    let runs = counted(pruning.pruned.len() as u64, "run");
+    let runs = plural(pruning.pruned.len() as u64, "run");
     let size = size_words(pruning.freed_bytes());
     let others = match pruning.stay {
         1 => "1 stays".to_owned(),

@@ -6,17 +6,17 @@
 
 use std::borrow::Cow;
 
-use crate::units::acts;
+use crate::units::is_unsafe_char;
 
 /// Removes control characters, line breaks and characters that change the direction of writing: none
 /// of them may move a terminal's cursor or hide a part of a line.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts) {
+    if !text.contains(is_unsafe_char) {
         return Cow::Borrowed(text);
     }
     let harmless = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if acts(c) => '\u{fffd}',
+        c if is_unsafe_char(c) => '\u{fffd}',
         c => c,
     };
     Cow::Owned(text.chars().map(harmless).collect())

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::record::History;
 use crate::suite::{Gate, Metric, Scale};
-use crate::units::counted;
+use crate::units::plural;
 use crate::verdict::{Trend, trend};
 
 use super::figure::{Figure, Thousandths};
@@ -137,7 +137,7 @@ impl Trends {
                     its first.\n"
                 .to_owned();
         }
-        let (runs, accepted) = (counted(self.runs, "run"), self.accepted);
+        let (runs, accepted) = (plural(self.runs, "run"), self.accepted);
         let mut page = format!(
             "{}: {runs}, {accepted} accepted in the current level\n",
             text::one_line(&self.suite)
@@ -202,7 +202,7 @@ impl Trends {
             push(page, format_args!("  the next run can show {detectable}\n"));
         }
         if trend.left_out > 0 {
-            let runs = counted(trend.left_out, "run");
+            let runs = plural(trend.left_out, "run");
             push(
                 page,
                 format_args!("  {runs} left out: without this variant, or of other prompts\n"),
@@ -223,7 +223,7 @@ impl Trends {
         if earlier > 0 {
             push(
                 page,
-                format_args!("  ... {} before\n", counted(earlier, "run")),
+                format_args!("  ... {} before\n", plural(earlier, "run")),
             );
         }
         for (point, level) in listed.iter().zip(levels) {

@@ -337,7 +337,7 @@ fn selection(manifest: &Manifest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Prices, Rates};
+    use crate::catalog::{Rates, TokenPrices};
     use crate::record::{ModelPrices, PriceSource, example};
 
     #[test]
@@ -345,7 +345,7 @@ mod tests {
         // The user who declared a price must not read that it is of a list, nor of that list's date.
         let priced = |model: &str, own| ModelPrices {
             own,
-            ..ModelPrices::new(model.parse().unwrap(), &Prices::flat(Rates::default()))
+            ..ModelPrices::new(model.parse().unwrap(), &TokenPrices::flat(Rates::default()))
         };
         let words = |models| {
             let mut manifest = example::manifest("run");

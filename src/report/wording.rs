@@ -6,7 +6,7 @@
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
-use crate::units::{Nanos, counted};
+use crate::units::{Nanos, plural};
 use crate::verdict::{
     Aim, Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
@@ -193,7 +193,7 @@ fn sample_size(situation: Situation, size: &Size) -> String {
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
     if situation != Situation::Interleaved {
-        let runs = counted(runs, "past run");
+        let runs = plural(runs, "past run");
         format!("{prompts} prompts, {candidate} values, {runs}")
     } else if candidate == reference && even {
         format!("{prompts} prompts x {}", candidate / prompts)

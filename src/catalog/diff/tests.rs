@@ -9,8 +9,8 @@ fn read(list: &str) -> Catalog {
 }
 
 #[test]
-fn every_kind_of_change_is_told() {
-    // What a person wants to know before the next run: who is new, who left or moved, what costs more.
+fn every_kind_of_change_is_listed() {
+    // A user wants to know before the next run: added, removed and moved models, and higher costs.
     let before = read(
         r#"{"data":[
         {"id":"xai/grok-4","pricing":{"input":"0.000002"}},
@@ -69,8 +69,8 @@ fn every_kind_of_change_is_told() {
 }
 
 #[test]
-fn nobody_guesses_which_of_two_moved() {
-    // Two models of one name went, or two came: each is told as gone or added.
+fn ambiguous_moves_are_not_guessed() {
+    // Two models of one name went, or two came: each is reported as gone or added.
     let one = read(r#"{"data":[{"id":"a/m","name":"M"}]}"#);
     let two = read(r#"{"data":[{"id":"b/m","name":"M"},{"id":"c/m","name":"M"}]}"#);
     for (before, after) in [(&one, &two), (&two, &one)] {
@@ -78,7 +78,7 @@ fn nobody_guesses_which_of_two_moved() {
         assert!(diff.moved.is_empty());
         assert_eq!(diff.count(), 3);
     }
-    // But the list's own word settles it.
+    // But the list's canonical name settles it.
     let one = read(r#"{"data":[{"id":"a/m","canonical_slug":"m-1"}]}"#);
     let two = read(
         r#"{"data":[{"id":"b/m","canonical_slug":"m-2"},{"id":"c/m","canonical_slug":"m-1"}]}"#,
@@ -106,10 +106,13 @@ fn a_table_of_prices_is_compared_price_by_price() {
         r#"{"x":"0.1","regional":{"us":{"input":"0.1","output":"0.3"}},"y":[{"size":1,"cost":"2"}]}"#,
     );
     let diff = ListDiff::new(&before, &after);
-    let told = diff.changed[0].changes();
-    let told: Vec<_> = told.iter().map(|change| change.fact.to_string()).collect();
+    let changes = diff.changed[0].changes();
+    let facts: Vec<_> = changes
+        .iter()
+        .map(|change| change.fact.to_string())
+        .collect();
     assert_eq!(
-        told,
+        facts,
         [
             "regional.eu.input",
             "regional.us.output",
@@ -123,10 +126,10 @@ fn a_table_of_prices_is_compared_price_by_price() {
 #[test]
 fn a_share_is_of_what_it_was() {
     // From nothing, or to nothing, there is no percentage.
-    let change = |before: Option<i128>, after: Option<i128>| Change {
+    let change = |before: Option<i128>, after: Option<i128>| FactChange {
         fact: Fact::ContextWindow,
-        before: before.map(|usd| Value::Price(Usd(usd))),
-        after: after.map(|usd| Value::Price(Usd(usd))),
+        before: before.map(|usd| FactValue::Price(Usd(usd))),
+        after: after.map(|usd| FactValue::Price(Usd(usd))),
     };
     assert_eq!(change(Some(4), Some(5)).share(), Some(0.25));
     assert_eq!(change(Some(4), Some(0)).share(), Some(-1.0));
@@ -147,14 +150,14 @@ fn rates() -> impl Strategy<Value = Rates> {
     })
 }
 
-fn prices() -> impl Strategy<Value = Prices> {
+fn prices() -> impl Strategy<Value = TokenPrices> {
     (rates(), prop::option::of((1_u64..4, rates()))).prop_map(|(first, second)| {
         let tier = |(from_prompt_tokens, rates)| Tier {
             from_prompt_tokens,
             rates,
         };
         let tiers = std::iter::once((0, first)).chain(second).map(tier);
-        Prices::tiered(tiers.collect()).unwrap()
+        TokenPrices::tiered(tiers.collect()).unwrap()
     })
 }
 
@@ -169,7 +172,7 @@ fn list() -> impl Strategy<Value = Catalog> {
         prop::option::of("[kl]"),
     );
     let model = model.prop_map(|(id, name, limit, prices, search, canonical)| {
-        let mut model = Model::unlisted(id.parse().unwrap());
+        let mut model = ListedModel::from_id(id.parse().unwrap());
         (model.name, model.canonical) = (name, canonical);
         (model.context_window, model.max_tokens) = (limit, limit.map(|limit| limit / 2));
         model.prices = prices;
@@ -189,8 +192,8 @@ fn list() -> impl Strategy<Value = Catalog> {
     })
 }
 
-/// The facts that a difference tells of: prices by what prompts of each length pay.
-fn facts(model: &Model) -> String {
+/// The facts that a difference covers: prices by what prompts of each length pay.
+fn facts(model: &ListedModel) -> String {
     let rates = |tokens| model.prices.as_ref().map(|prices| *prices.rates(tokens));
     let rates: Vec<Rates> = (0..4)
         .map(|tokens| rates(tokens).unwrap_or_default())
@@ -212,12 +215,12 @@ proptest! {
         let (there, back) = (ListDiff::new(&a, &b), ListDiff::new(&b, &a));
         prop_assert_eq!(&there.added, &back.gone);
         prop_assert_eq!(&there.gone, &back.added);
-        let swapped = |pairs: &[Pair<'_>]| {
+        let swapped = |pairs: &[ModelPair<'_>]| {
             let mut swapped: Vec<_> = pairs.iter().map(|p| (facts(p.after), facts(p.before))).collect();
             swapped.sort();
             swapped
         };
-        let plain = |pairs: &[Pair<'_>]| {
+        let plain = |pairs: &[ModelPair<'_>]| {
             let mut plain: Vec<_> = pairs.iter().map(|p| (facts(p.before), facts(p.after))).collect();
             plain.sort();
             plain
@@ -231,7 +234,7 @@ proptest! {
         }
     }
 
-    // What is told is all there is: whoever takes the older list and does what is told has the newer one.
+    // The difference is complete: applied to the older list it gives the newer one.
     #[test]
     fn laid_over_the_older_list_it_gives_the_newer(a in list(), b in list()) {
         let diff = ListDiff::new(&a, &b);
@@ -248,10 +251,10 @@ proptest! {
         prop_assert_eq!(made, newer);
     }
 
-    // Anything can be told.
+    // Every difference can be rendered.
     #[test]
     fn every_difference_has_words(a in list(), b in list()) {
-        let told = diff_table(&ListDiff::new(&a, &b));
-        prop_assert!(told.ends_with(".\n"));
+        let table = diff_table(&ListDiff::new(&a, &b));
+        prop_assert!(table.ends_with(".\n"));
     }
 }

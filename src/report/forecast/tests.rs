@@ -161,7 +161,7 @@ fn a_what_if_stands_next_to_recorded_values() {
         }
     }
     let price = parse_own_price("c:input=1,output=4,cache_read=0.1").unwrap();
-    let prices = crate::catalog::Prices::flat(crate::catalog::Rates {
+    let prices = crate::catalog::TokenPrices::flat(crate::catalog::Rates {
         input: Some(price.input_usd),
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,
@@ -221,7 +221,7 @@ fn a_ratio_without_bounds_says_so() {
 
 /// Prices by the token, the same for input and output.
 fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
-    Pricing::By(crate::catalog::Prices::flat(crate::catalog::Rates {
+    Pricing::By(crate::catalog::TokenPrices::flat(crate::catalog::Rates {
         input: Some(Usd(usd_per_token)),
         output: Some(Usd(usd_per_token)),
         cache_read: cache_read.map(Usd),
