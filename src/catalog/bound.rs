@@ -108,7 +108,7 @@ pub enum UnboundedCost {
     CostlyKey {
         /// The model.
         model: ModelId,
-        /// The key, with the parameter it stands in.
+        /// The key, with its parameter.
         key: String,
     },
     /// The bound is beyond the range of [`Usd`].

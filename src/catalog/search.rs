@@ -26,14 +26,14 @@ pub enum QueryError {
     Glob(String, String),
     /// One side of a `|` is empty. Positions count from 1.
     #[error(
-        "alternative {place} of `{word}` is empty (at character {character}): put a word on each side of `|`, \
+        "alternative {position} of `{word}` is empty (at character {character}): put a word on each side of `|`, \
          or leave the `|` out"
     )]
     EmptyAlternative {
         /// The whole word.
         word: String,
         /// Position of the empty alternative.
-        place: usize,
+        position: usize,
         /// Character position at which it should begin.
         character: usize,
     },
@@ -102,11 +102,11 @@ impl Word {
         }
         let mut character = 1;
         let mut alternatives = Vec::new();
-        for (place, alternative) in (1..).zip(text.split(OR)) {
+        for (position, alternative) in (1..).zip(text.split(OR)) {
             if alternative.is_empty() {
                 return Err(QueryError::EmptyAlternative {
                     word: text.to_owned(),
-                    place,
+                    position,
                     character,
                 });
             }
@@ -240,7 +240,7 @@ mod tests {
             let query = format!("{}|", parts.join("|"));
             let broken = Word::read(&query).err();
             prop_assert_eq!(broken, Some(QueryError::EmptyAlternative {
-                place: parts.len() + 1,
+                position: parts.len() + 1,
                 character: query.len() + 1,
                 word: query,
             }));

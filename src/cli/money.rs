@@ -83,7 +83,7 @@ pub(super) struct ForecastArgs {
     /// and `cache_write=`); repeatable
     #[arg(long = "price", value_name = "MODEL:PRICES", value_parser = parse_own_price)]
     given: Vec<OwnPrice>,
-    /// GroupBy which prices
+    /// By which prices
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = PricesArg::Recorded)]
     prices: PricesArg,
     /// What if this share of prompt tokens came from the cache, where a prompt can be cached

@@ -57,7 +57,7 @@ pub struct EstimateDocument<'a> {
     prices: PricesDocument<'a>,
     /// Past runs that the total learned from.
     past_runs: usize,
-    /// Variants that the total leaves out.
+    /// Number of variants excluded from the total.
     unpriced: usize,
     /// Sums over all variants.
     total: SumsDocument,

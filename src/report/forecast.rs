@@ -46,7 +46,7 @@ pub struct ForecastView<'a> {
     pub mix_file: Option<&'a str>,
     /// Source of the what-if prices, if a list was fetched.
     pub what_if_prices: Option<&'a PriceSource>,
-    /// What-if prices given by the user; they override the list.
+    /// Prices that the user gave for the what-if; they override the list.
     pub given_prices: &'a [OwnPrice],
 }
 

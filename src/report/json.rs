@@ -251,7 +251,7 @@ impl Serialize for RowsDocument<'_> {
         let mut rows = serializer.serialize_seq(Some(count))?;
         for table in &self.0 {
             for row in 0..table.rows.len() {
-                rows.serialize_element(&RowDocument(table, row))?;
+                rows.serialize_element(&FigureRowDocument(table, row))?;
             }
         }
         rows.end()
@@ -284,9 +284,9 @@ impl JsonSchema for RowsDocument<'_> {
 }
 
 /// One row, with the names of the columns whose n is too low for an interval.
-struct RowDocument<'a>(&'a FigureTable, usize);
+struct FigureRowDocument<'a>(&'a FigureTable, usize);
 
-impl Serialize for RowDocument<'_> {
+impl Serialize for FigureRowDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(None)?;
         let mut low_n: Vec<&str> = Vec::new();

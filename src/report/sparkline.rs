@@ -21,7 +21,7 @@ pub(super) fn sparkline(logarithms: &[Option<f64>]) -> String {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "clamped to the places of the list"
+            reason = "clamped to the indices of the list"
         )]
         let index = (share * BLOCKS.len() as f64).clamp(0.0, 7.0) as usize;
         BLOCKS[index]

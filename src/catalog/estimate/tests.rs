@@ -17,10 +17,10 @@ fn suite(prompts: usize, repetitions: u32, max_tokens: Option<u64>) -> Suite {
     let limit = max_tokens.map_or(String::new(), |limit| {
         format!("[parameters]\nmax_tokens = {limit}\n")
     });
-    let prompt = |place: usize| {
-        let tag = place % 2;
+    let prompt = |index: usize| {
+        let tag = index % 2;
         format!(
-            "[[prompts]]\nid = \"p{place}\"\nuser = \"Question {place}?\"\ntags = [\"t{tag}\"]\n"
+            "[[prompts]]\nid = \"p{index}\"\nuser = \"Question {index}?\"\ntags = [\"t{tag}\"]\n"
         )
     };
     let prompts = (0..prompts).map(prompt).collect::<Vec<_>>().concat();

@@ -16,16 +16,16 @@ mod verdicts;
 
 /// Error type of the samples: reading them never fails here, writing could.
 #[derive(Debug)]
-struct ReadError;
+struct UnreadableSample;
 
-impl From<io::Error> for ReadError {
+impl From<io::Error> for UnreadableSample {
     fn from(_: io::Error) -> Self {
         Self
     }
 }
 
 fn read<'a>(run: &'a Manifest, samples: &[Sample]) -> Report<'a> {
-    let samples = samples.iter().cloned().map(Ok::<_, ReadError>);
+    let samples = samples.iter().cloned().map(Ok::<_, UnreadableSample>);
     Report::read(run, samples, |_| false, None, io::sink()).unwrap()
 }
 
@@ -37,7 +37,7 @@ pub(super) fn render(report: &Report<'_>, format: ReportFormat) -> String {
 
 fn samples_csv(run: &Manifest, samples: &[Sample]) -> String {
     let mut bytes = Vec::new();
-    let samples = samples.iter().cloned().map(Ok::<_, ReadError>);
+    let samples = samples.iter().cloned().map(Ok::<_, UnreadableSample>);
     Report::read(run, samples, |_| false, None, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
@@ -89,8 +89,8 @@ fn on_its_side(csv: &[u8]) -> String {
     let mut reader = ::csv::Reader::from_reader(csv);
     let names = reader.headers().unwrap().clone();
     let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let lines = names.iter().enumerate().map(|(place, name)| {
-        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
+    let lines = names.iter().enumerate().map(|(index, name)| {
+        let values: Vec<&str> = rows.iter().map(|row| &row[index]).collect();
         format!("{name}: {}", values.join(" | "))
             .trim_end()
             .to_owned()

@@ -228,7 +228,7 @@ fn colour_is_used_only_when_requested() {
 fn lost_lines_are_counted_and_other_errors_end_the_reading() {
     // One damaged line must not cost the report, nor a failing disk make one that looks whole.
     let run = manifest(&["a/x"], &["p"], 2);
-    let samples = || [Err(ReadError), Ok(answered(&run, 1, 100))];
+    let samples = || [Err(UnreadableSample), Ok(answered(&run, 1, 100))];
     assert!(Report::read(&run, samples(), |_| false, None, io::sink()).is_err());
     let report = Report::read(&run, samples(), |_| true, None, io::sink()).unwrap();
     assert_eq!(report.summary().variants[0].figures.counts.done, 1);
