@@ -130,11 +130,10 @@ fn foreseen(suite: &Suite) -> Result<foreseen::SuiteCheck, Failure> {
     let (cost, catalog) = bounds::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
-    let lint_models = foresight::warnings(suite, &catalog).into_iter();
+    let lints = foresight::warnings(suite, &catalog).into_iter();
     // Of too few prompts the power speaks itself.
-    let lint_models =
-        lint_models.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
-    found.warnings.extend(lint_models.map(|(_, said)| said));
+    let lints = lints.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
+    found.warnings.extend(lints.map(|(_, said)| said));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \

@@ -3,11 +3,9 @@
 //! Owns both texts. Must not know where they are written, nor the environment. Invariant: text from
 //! outside can neither act on the page nor create a workflow command.
 
-use std::fmt::Write as _;
-
 use crate::verdict::{Holds, Verdict};
 
-use super::text;
+use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 
 /// Most annotations of one kind: GitHub shows no more per step.
@@ -82,10 +80,6 @@ pub fn summary(job: &JobSummary<'_>) -> String {
     let scope = text::markdown(&format!("{}{prices}", job.scope));
     push(&mut page, format_args!("\n<sub>{scope}</sub>\n"));
     page
-}
-
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
 }
 
 /// `1 regressed, 2 inconclusive, 9 ok`.

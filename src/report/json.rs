@@ -161,7 +161,8 @@ pub(super) fn verdicts_document(
     })
 }
 
-fn pretty(document: &impl Serialize) -> String {
+/// Pretty-prints a document, with a line break at its end.
+pub(super) fn pretty(document: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(document)
         .expect("strings, numbers and lists can always be written as JSON");
     text.push('\n');

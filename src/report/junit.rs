@@ -4,10 +4,9 @@
 //! depend on labels, metrics and limits alone, so that a server can follow a case from run to run; the file
 //! is well-formed XML whatever a label contains.
 
-use std::fmt::Write as _;
-
 use crate::verdict::{Holds, Verdict};
 
+use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
 
 /// The status of a test case.
@@ -78,10 +77,6 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
-}
-
-fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
-    xml.write_fmt(text).expect("a String can always grow");
 }
 
 fn push_properties(xml: &mut String, run: &RunHeader<'_>) {

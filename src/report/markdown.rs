@@ -3,12 +3,10 @@
 //! Owns the page's layout. Must not know how a number was computed. Invariant: it adds nothing to the
 //! view, and text from outside cannot act on the page.
 
-use std::fmt::Write as _;
-
 use super::caching::CachingSection;
 use super::output_tokens::Outputs;
 use super::table::FigureTable;
-use super::text;
+use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
@@ -183,10 +181,6 @@ fn push_folded(page: &mut String, summary: &str, table: &FigureTable, below: &[S
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
     page.push_str("\n</details>\n");
-}
-
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
 }
 
 fn push_problems(page: &mut String, view: &View) {

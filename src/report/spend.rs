@@ -4,12 +4,12 @@
 //! never added to real money.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::catalog::align_columns;
 use crate::record::ledger::LedgerLine;
 use crate::units::Usd;
 
@@ -175,27 +175,7 @@ pub fn table(spent: &SpendTotals, by: GroupBy) -> String {
     let mut lines = vec![heading(by, with_reserved)];
     lines.extend(spent.rows.iter().map(|row| cells(row, with_reserved)));
     lines.push(cells(&spent.total, with_reserved));
-    let columns = lines[0].len();
-    let width = |column: usize| {
-        let cells = lines.iter().map(|line| line[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let mut row = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let written = if column == 0 {
-                write!(row, "{cell:<width$}")
-            } else {
-                write!(row, "  {cell:>width$}")
-            };
-            written.expect("a text takes everything");
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
+    align_columns(&lines, false, None)
 }
 
 fn heading(by: GroupBy, with_reserved: bool) -> Vec<String> {

@@ -5,6 +5,7 @@
 //! input.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
 use crate::units::is_unsafe_char;
 
@@ -56,6 +57,11 @@ pub(super) fn csv(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Appends formatted text.
+pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String can always grow");
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! Owns the layout of a trend. Must not know how levels, changes and floors were computed. Invariant: a
 //! level is rounded as every other report rounds it.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
@@ -15,8 +13,9 @@ use crate::units::plural;
 use crate::verdict::{Trend, trend};
 
 use super::figure::{Figure, Thousandths};
+use super::json;
 use super::sparkline::sparkline;
-use super::text;
+use super::text::{self, push};
 use super::wording::metric_name;
 
 /// Version of the JSON's layout.
@@ -297,10 +296,7 @@ impl Trends {
             accepted: self.accepted,
             variants: variants.collect(),
         };
-        let mut text = serde_json::to_string_pretty(&document)
-            .expect("strings, numbers and lists can always be written as JSON");
-        text.push('\n');
-        text
+        json::pretty(&document)
     }
 }
 
@@ -313,10 +309,6 @@ const fn unit(metric: Metric) -> &'static str {
         Metric::Completed | Metric::PassRate | Metric::TtftTail => "share",
         _ => "ns",
     }
-}
-
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
 }
 
 /// Formats a relative change: `+12 %`.
