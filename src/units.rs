@@ -1,6 +1,6 @@
-//! The quantities every room speaks in: times, money, model ids, digests of contents.
+//! The quantities used throughout: times, money, model ids, digests of contents.
 //!
-//! Owns parsing and display of single values. Must not know where a value came from. Invariant:
+//! Owns parsing and display of single values. Must not know the source of a value. Invariant:
 //! a value of one of these types carries its unit in its type, and money is an exact integer.
 
 use std::fmt;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// So many of a thing whose plural ends in s: `1 run`, `2 runs`.
-pub fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(count: N, noun: &str) -> String {
-    let plural = if count == N::from(1) { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+/// Formats a count with a noun whose plural ends in s: `1 run`, `2 runs`.
+pub fn plural<N: fmt::Display + Copy + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
 }
 
-/// Whether a character can act on a terminal: control characters, and those that change the direction of
-/// writing or end a line.
-pub fn acts(c: char) -> bool {
+/// Returns true if a character can affect a terminal: control characters, and those that change the direction
+/// of writing or end a line.
+pub fn is_unsafe_char(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -36,26 +36,26 @@ pub fn acts(c: char) -> bool {
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// Zero: the instant a run began, or no time at all.
+    /// Zero: the instant a run began, or an empty span.
     pub const ZERO: Self = Self(0);
 
-    /// `millis` milliseconds.
+    /// Converts milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis * 1_000_000)
     }
 
-    /// The span from `earlier` to `self`; zero when `earlier` is the later one.
+    /// The span from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }
 
-    /// Milliseconds, with fractions.
+    /// The time in milliseconds, with fractions.
     pub fn as_millis_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
 
-    /// Seconds, with fractions.
+    /// The time in seconds, with fractions.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
@@ -73,7 +73,7 @@ impl From<Nanos> for Duration {
     }
 }
 
-/// Three significant figures in the unit that fits: `412 us`, `38.2 ms`, `1.24 s`.
+/// Formats with three significant figures in the unit that fits: `412 us`, `38.2 ms`, `1.24 s`.
 impl fmt::Display for Nanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0 as f64;
@@ -92,32 +92,32 @@ impl fmt::Display for Nanos {
     }
 }
 
-/// An exact amount of money in pico-dollars (1e-12 USD). It may be negative: differences are.
+/// An exact amount of money in pico-dollars (1e-12 USD). It may be negative, as differences are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Usd(pub i128);
 
-/// A text that is not an amount of money.
+/// Error for text that is not an amount of money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an amount in USD: write a decimal number such as 0.0000025")]
 pub struct UsdError(pub String);
 
 impl Usd {
-    /// No money.
+    /// Zero.
     pub const ZERO: Self = Self(0);
     /// Pico-dollars in a dollar.
     pub const PICO: i128 = 1_000_000_000_000;
 
-    /// Dollars as a float, for drawing and ratios only: sums stay exact.
+    /// Dollars as a float, for charts and ratios only: sums stay exact.
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / Self::PICO as f64
     }
 
-    /// `self` for each of `count` things; `None` beyond the range of the type.
+    /// Multiplies by `count`; `None` beyond the range of the type.
     pub fn times(self, count: u64) -> Option<Self> {
         self.0.checked_mul(i128::from(count)).map(Self)
     }
 
-    /// The sum; `None` beyond the range of the type.
+    /// Adds two amounts; `None` beyond the range of the type.
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
@@ -129,13 +129,13 @@ impl std::iter::Sum for Usd {
     }
 }
 
-/// Reads plain decimals and exponents (`1.5`, `2e-6`). Digits below 1e-12 USD are rounded half up:
+/// Parses plain decimals and exponents (`1.5`, `2e-6`). Digits below 1e-12 USD are rounded half up:
 /// billing systems print floats whose last digits are noise.
 impl FromStr for Usd {
     type Err = UsdError;
 
     fn from_str(text: &str) -> Result<Self, UsdError> {
-        let wrong = || UsdError(text.to_owned());
+        let error = || UsdError(text.to_owned());
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -143,32 +143,35 @@ impl FromStr for Usd {
         let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
             Some(at) => (
                 &unsigned[..at],
-                unsigned[at + 1..].parse::<i32>().map_err(|_| wrong())?,
+                unsigned[at + 1..].parse::<i32>().map_err(|_| error())?,
             ),
             None => (unsigned, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
         if digits.is_empty() || digits.len() > 60 || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(wrong());
+            return Err(error());
         }
         if !(-60..=60).contains(&exponent) {
-            return Err(wrong());
+            return Err(error());
         }
-        // How many of the digits stand before the pico-dollar point.
-        let kept = i64::try_from(whole.len()).map_err(|_| wrong())? + i64::from(exponent) + 12;
+        // The number of digits before the pico-dollar point.
+        let whole_digits =
+            i64::try_from(whole.len()).map_err(|_| error())? + i64::from(exponent) + 12;
         let mut pico: i128 = 0;
-        for place in 0..kept.max(0) {
-            let digit = usize::try_from(place)
+        for index in 0..whole_digits.max(0) {
+            let digit = usize::try_from(index)
                 .ok()
                 .and_then(|p| digits.get(p))
                 .copied();
             pico = pico
                 .checked_mul(10)
                 .and_then(|p| p.checked_add(i128::from(digit.unwrap_or(b'0') - b'0')))
-                .ok_or_else(wrong)?;
+                .ok_or_else(error)?;
         }
-        let next = usize::try_from(kept).ok().and_then(|p| digits.get(p));
+        let next = usize::try_from(whole_digits)
+            .ok()
+            .and_then(|p| digits.get(p));
         if next.is_some_and(|&digit| digit >= b'5') {
             pico += 1;
         }
@@ -176,7 +179,7 @@ impl FromStr for Usd {
     }
 }
 
-/// The exact decimal without trailing zeros: `0.00289765`, `12`, `-0.5`.
+/// Formats the exact decimal without trailing zeros: `0.00289765`, `12`, `-0.5`.
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -189,7 +192,7 @@ impl fmt::Display for Usd {
     }
 }
 
-/// Stored as a decimal string, never as a float.
+/// Serialised as a decimal string, never as a float.
 impl Serialize for Usd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -208,13 +211,13 @@ impl<'de> Deserialize<'de> for Usd {
 #[serde(transparent)]
 pub struct ModelId(String);
 
-/// A text that cannot be a model id.
+/// Error for text that cannot be a model id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a model id: it must be 1 to 200 visible characters without spaces")]
 pub struct ModelIdError(pub String);
 
 impl ModelId {
-    /// The id as text.
+    /// The id as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -239,8 +242,8 @@ impl fmt::Display for ModelId {
     }
 }
 
-/// A name for `bytes`: the first 64 bits of their SHA-256 as 16 hex digits. It tells contents
-/// apart by chance or mistake, not against somebody who wants two contents to look the same.
+/// Returns a digest of `bytes`: the first 64 bits of their SHA-256 as 16 hex digits. It distinguishes contents
+/// that differ by chance or mistake; it does not resist deliberate collisions.
 pub fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let first = hash.first_chunk().expect("SHA-256 has 32 bytes");
@@ -254,7 +257,7 @@ mod tests {
 
     #[test]
     fn digests_are_the_head_of_sha_256() {
-        // Anybody can check a digest with `sha256sum`: these are the published test vectors.
+        // Digests can be checked with `sha256sum`: these are the published test vectors.
         assert_eq!(digest(b""), "e3b0c44298fc1c14");
         assert_eq!(digest(b"abc"), "ba7816bf8f01cfea");
     }

@@ -1,33 +1,33 @@
-//! The most that one request can cost: what a cap and a worst case stand on.
+//! The maximum cost of one request: the basis of caps and worst cases.
 //!
-//! Owns the bound. Must not know who asks, nor how often a request is sent. Invariant: under the declared
-//! prices, surcharges and token limit no bill of one attempt is above its bound; what cannot be bounded
-//! says what is missing, and never counts as 0.
+//! Owns the bound. Must not know its callers, nor how often a request is sent. Invariant: under the declared
+//! prices, surcharges and token limit no bill of one attempt is above its bound; a missing bound
+//! names the missing declaration, and never counts as 0.
 
 use serde_json::{Map, Value as Json};
 
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
-use super::price::{Prices, Rates, TokenCounts, cost};
+use super::price::{Rates, TokenCounts, cost};
 use super::pricing::{IMAGE, Treatment};
-use super::tokens::text_tokens_at_most;
-use super::{Catalog, Offers};
+use super::tokens::max_text_tokens;
+use super::{Catalog, Offers, TokenPrices};
 
-/// The key by which a body states the lifetime of a cache. Inside a text the quotes would be escaped.
+/// The key by which a body states the lifetime of a cache. Inside a string the quotes would be escaped.
 const LIFETIME: &[u8] = br#""ttl":"#;
 /// The shortest lifetime, whose price is the list's `input_cache_write`.
 const SHORT_LIFETIME: &[u8] = br#""5m""#;
 /// A token written to a longer-lived cache, in halves of the input price, where no list has a price for it: 2.5 is the highest
 /// factor of any maker (12 hours of OpenAI's gpt-6 family, by LiteLLM's price table of November 2026; Anthropic's hour costs 2).
 const UNLISTED_WRITE_HALF_INPUTS: u64 = 5;
-/// A surcharge that stands as an example where no list has a price.
+/// A surcharge that stands in an example, if no list has a price.
 const EXAMPLE_SURCHARGE: Usd = Usd(Usd::PICO / 100);
 /// Keys of `extra` by which a request can cost more than its model's tokens.
-const DEAR_EXTRA: [&str; 6] = ["audio", "best_of", "modalities", "models", "n", "plugins"];
-/// Keys that do so wherever they stand in `extra` or `provider_options`, in lower case without `_`: tiers and
-/// places that cost more, and tools that the provider runs.
-const DEAR_ANYWHERE: [&str; 7] = [
+const COSTLY_EXTRA: [&str; 6] = ["audio", "best_of", "modalities", "models", "n", "plugins"];
+/// Keys that do so at any depth of `extra` or `provider_options`, in lower case without `_`: tiers and
+/// regions that cost more, and tools that the provider runs.
+const COSTLY_ANYWHERE: [&str; 7] = [
     "codeexecution",
     "container",
     "inferencegeo",
@@ -36,10 +36,10 @@ const DEAR_ANYWHERE: [&str; 7] = [
     "speed",
     "tools",
 ];
-/// What names a search, wherever it stands: `web_search_options`, `searchParameters`, `useSearchGrounding`.
+/// Parts of keys that request a search, at any depth: `web_search_options`, `searchParameters`, `useSearchGrounding`.
 const SEARCHES: [&str; 2] = ["search", "grounding"];
-/// The same within `provider_options.gateway`.
-const DEAR_GATEWAY: [&str; 8] = [
+/// Keys that do so within `provider_options.gateway`.
+const COSTLY_GATEWAY: [&str; 8] = [
     "disallowPromptTraining",
     "models",
     "only",
@@ -50,17 +50,17 @@ const DEAR_GATEWAY: [&str; 8] = [
     "zeroDataRetention",
 ];
 
-/// The dearest that the tokens of one model can be, and what may come on top.
+/// The highest prices of one model's tokens, with surcharges.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PriceBound {
     model: ModelId,
-    /// Of every endpoint and region that may answer; at least one.
-    lists: Vec<Prices>,
+    /// Prices of every endpoint and region that may answer; at least one.
+    lists: Vec<TokenPrices>,
     per_request: Option<Usd>,
     per_image: Option<Usd>,
     /// The highest listed price of a prompt token written to a cache of a stated lifetime.
     long_write: Option<Usd>,
-    /// The dearest image of any list, shown or made.
+    /// The dearest price of an image in any list, input or output.
     listed_image: Option<Usd>,
 }
 
@@ -71,22 +71,22 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// Its conversation, system text included.
     pub messages: &'a [Message],
-    /// Its parameters, all levels laid over each other.
+    /// Its parameters, merged from all levels.
     pub parameters: &'a Parameters,
 }
 
-/// Why nothing bounds what a request can cost.
+/// The reason why the cost of a request has no bound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum Unbounded {
+pub enum UnboundedCost {
     /// The list has no price for prompt or completion tokens.
-    #[error("`{model}` has no price{}", of_provider(provider.as_deref()))]
+    #[error("`{model}` has no price{}", provider_clause(provider.as_deref()))]
     NoPrice {
         /// The model.
         model: ModelId,
-        /// The provider whose price is missing; absent: the list's.
+        /// The provider whose price is missing; absent for the list's own.
         provider: Option<String>,
     },
-    /// Nothing limits the answer.
+    /// The answer has no token limit.
     #[error("`{model}` is asked without max_tokens")]
     NoTokenLimit {
         /// The model.
@@ -99,23 +99,23 @@ pub enum Unbounded {
         model: ModelId,
         /// Their names in the list, sorted.
         names: Vec<String>,
-        /// What an image costs by the list, where that is among them.
+        /// List price of an image, if that is among them.
         image: Option<Usd>,
     },
-    /// The request has images, which are paid by their pixels.
+    /// The request has images, which are billed by their pixels.
     #[error("`{model}` is shown images, whose price nobody declared")]
     Images {
         /// The model.
         model: ModelId,
-        /// What an image costs by the list, where it says so.
+        /// List price of an image, if there is one.
         listed: Option<Usd>,
     },
-    /// The request has a key that can make it dearer than its tokens.
+    /// The request has a key by which it can cost more than its tokens.
     #[error("`{model}` is asked with `{key}`, which can cost more than its tokens")]
-    DearKey {
+    CostlyKey {
         /// The model.
         model: ModelId,
-        /// The key, with the parameter it stands in.
+        /// The key, with its parameter.
         key: String,
     },
     /// The bound is beyond the range of [`Usd`].
@@ -126,19 +126,19 @@ pub enum Unbounded {
     },
 }
 
-fn of_provider(provider: Option<&str>) -> String {
+fn provider_clause(provider: Option<&str>) -> String {
     provider.map_or_else(String::new, |provider| format!(" from {provider}"))
 }
 
-impl Unbounded {
-    /// What to add so that there is a bound; `endpoint`: the profile's name, under which it stands in
+impl UnboundedCost {
+    /// The declaration that would give a bound; `endpoint` is the name of the profile in
     /// `bakeoff.toml`.
     pub fn remedy(&self, endpoint: &str) -> String {
         let surcharge = |model: &ModelId, key: &str, listed: Option<Usd>| {
-            let most = listed.unwrap_or(EXAMPLE_SURCHARGE);
+            let max = listed.unwrap_or(EXAMPLE_SURCHARGE);
             format!(
                 "declare the most it can be: [[endpoints.{endpoint}.surcharges]] with model = \"{model}\" \
-                 and {key} = {most} in bakeoff.toml"
+                 and {key} = {max} in bakeoff.toml"
             )
         };
         match self {
@@ -150,35 +150,35 @@ impl Unbounded {
                 "add max_tokens = 1000 to [parameters] of the suite".to_owned()
             }
             Self::OtherPrices { model, image, .. } => surcharge(model, "usd_per_request", *image),
-            Self::DearKey { model, .. } => surcharge(model, "usd_per_request", None),
+            Self::CostlyKey { model, .. } => surcharge(model, "usd_per_request", None),
             Self::Images { model, listed } => surcharge(model, "usd_per_image", *listed),
         }
     }
 }
 
 impl PriceBound {
-    /// The bound of a model's prices. `catalog` has the endpoint's own prices laid over it already
-    /// ([`Catalog::with_own_prices`]), `surcharges` are the endpoint's; `offers`: who serves the model,
-    /// where that is known, absent where its price is the user's own.
+    /// Creates the bound of a model's prices. `catalog` includes the endpoint's own prices
+    /// ([`Catalog::with_own_prices`]), `surcharges` are the endpoint's; `offers` are the providers of the model, if
+    /// known, and absent if its price is the user's own.
     ///
     /// # Errors
-    /// Where the list or a provider has no price, or has prices for more than tokens and no surcharge per
+    /// Returns an error if the list or a provider has no price, or has prices for more than tokens and no surcharge per
     /// request was declared.
-    pub fn of(
+    pub fn new(
         model: &ModelId,
         catalog: &Catalog,
         offers: Option<&Offers>,
         surcharges: &[Surcharge],
-    ) -> Result<Self, Unbounded> {
-        let no_price = |provider: Option<&String>| Unbounded::NoPrice {
+    ) -> Result<Self, UnboundedCost> {
+        let no_price = |provider: Option<&String>| UnboundedCost::NoPrice {
             model: model.clone(),
             provider: provider.cloned(),
         };
         let listed = catalog.get(model).ok_or_else(|| no_price(None))?;
-        let of_offers = offers.map_or(&[][..], |offers| &offers.0);
+        let provider_offers = offers.map_or(&[][..], |offers| &offers.0);
         let own = (None, listed.prices.as_ref());
         let regional = listed.regional.iter().map(|prices| (None, Some(prices)));
-        let offered = of_offers
+        let offered = provider_offers
             .iter()
             .map(|offer| (Some(&offer.provider), offer.prices.as_ref()));
         let lists = std::iter::once(own)
@@ -193,18 +193,18 @@ impl PriceBound {
             })
             .collect::<Result<Vec<_>, _>>()?;
         let surcharge = surcharges.iter().find(|surcharge| surcharge.fits(model));
-        let of_list = listed.other_prices.iter();
-        let of_list = of_list.map(|price| (price, listed.treatment(price)));
-        let offered = of_offers.iter().flat_map(|offer| {
+        let list_prices = listed.other_prices.iter();
+        let list_prices = list_prices.map(|price| (price, listed.treatment(price)));
+        let offered = provider_offers.iter().flat_map(|offer| {
             let prices = offer.other_prices.iter();
             prices.map(|price| (price, listed.offer_treatment(price)))
         });
         let (mut names, mut listed_image, mut long_write) = (Vec::new(), None, None);
-        for (price, treatment) in of_list.chain(offered) {
+        for (price, treatment) in list_prices.chain(offered) {
             if treatment == Treatment::Declare {
                 names.push(price.name.clone());
             }
-            listed_image = listed_image.max(price.of_image());
+            listed_image = listed_image.max(price.image_price());
             long_write = long_write.max(price.of_write());
         }
         let per_request = surcharge.and_then(|surcharge| surcharge.per_request);
@@ -213,7 +213,7 @@ impl PriceBound {
             names.sort();
             names.dedup();
             let model = model.clone();
-            return Err(Unbounded::OtherPrices {
+            return Err(UnboundedCost::OtherPrices {
                 model,
                 names,
                 image,
@@ -222,28 +222,28 @@ impl PriceBound {
         Ok(Self {
             model: model.clone(),
             lists,
-            // What was declared below the list's own price bounds nothing.
-            per_request: per_request.map(|most| image.map_or(most, |image| most.max(image))),
+            // A surcharge declared below the list's own price is no bound.
+            per_request: per_request.map(|max| image.map_or(max, |image| max.max(image))),
             per_image: surcharge.and_then(|surcharge| surcharge.per_image),
             long_write,
             listed_image,
         })
     }
 
-    /// The most that one attempt of this request can be billed. A retry is another attempt.
+    /// The maximum bill of one attempt of this request. A retry is another attempt.
     ///
     /// # Errors
-    /// What the request lacks, or has that nobody bounds.
-    pub fn of_attempt(&self, request: &Request<'_>) -> Result<Usd, Unbounded> {
+    /// Returns the missing limit, or the part of the request that has no bound.
+    pub fn max_attempt_cost(&self, request: &Request<'_>) -> Result<Usd, UnboundedCost> {
         let model = || self.model.clone();
         let Some(completion) = request.parameters.max_tokens else {
-            return Err(Unbounded::NoTokenLimit { model: model() });
+            return Err(UnboundedCost::NoTokenLimit { model: model() });
         };
         if self.per_request.is_none()
-            && let Some(key) = dear_key(request.parameters)
+            && let Some(key) = costly_key(request.parameters)
         {
             let model = model();
-            return Err(Unbounded::DearKey { model, key });
+            return Err(UnboundedCost::CostlyKey { model, key });
         }
         let images: u64 = (request.messages.iter())
             .map(|message| message.images.len() as u64)
@@ -251,7 +251,7 @@ impl PriceBound {
         let for_images = match (images, self.per_image) {
             (0, _) => Some(Usd::ZERO),
             (_, None) => {
-                return Err(Unbounded::Images {
+                return Err(UnboundedCost::Images {
                     model: model(),
                     listed: self.listed_image,
                 });
@@ -260,19 +260,19 @@ impl PriceBound {
         };
         let tools = request.parameters.tools.as_ref().map_or(0, Vec::len);
         let body_bytes = request.body.len() as u64;
-        let prompt = text_tokens_at_most(body_bytes, request.messages, tools);
+        let prompt = max_text_tokens(body_bytes, request.messages, tools);
         let sum = self
-            .of_tokens(prompt, completion, has_long_lifetime(request.body))
+            .max_token_cost(prompt, completion, has_long_lifetime(request.body))
             .zip(for_images)
             .and_then(|(tokens, images)| tokens.plus(images))
             .and_then(|sum| sum.plus(self.per_request.unwrap_or(Usd::ZERO)));
-        sum.ok_or_else(|| Unbounded::TooLarge { model: model() })
+        sum.ok_or_else(|| UnboundedCost::TooLarge { model: model() })
     }
 
     /// The most that a request with these counts and so many images can have been billed, where no bill says who answered: at
     /// the most expensive list, with the declared surcharges. `None`: a price is missing, or the sum is beyond all sums of money.
     pub fn of_counts(&self, counts: &TokenCounts, images: u64) -> Option<Usd> {
-        let of_list = |prices: &Prices| {
+        let of_list = |prices: &TokenPrices| {
             let rates = prices.rates(counts.prompt);
             let written = rates.cache_write.or(rates.input).unwrap_or(Usd::ZERO);
             let longer = Usd(self.long_write.unwrap_or(written).0 - written.0).max(Usd::ZERO);
@@ -290,11 +290,11 @@ impl PriceBound {
             .plus(self.per_request.unwrap_or(Usd::ZERO))
     }
 
-    /// The dearest of all lists and of every tier that a prompt of up to `prompt` tokens can reach: a
-    /// shorter prompt may be in a dearer tier.
-    fn of_tokens(&self, prompt: u64, completion: u64, long_lifetime: bool) -> Option<Usd> {
+    /// The maximum over all lists and over every tier that a prompt of up to `prompt` tokens can reach: a
+    /// shorter prompt may be in a more expensive tier.
+    fn max_token_cost(&self, prompt: u64, completion: u64, long_lifetime: bool) -> Option<Usd> {
         let unlisted = long_lifetime && self.long_write.is_none();
-        let tiers = self.lists.iter().flat_map(Prices::tiers);
+        let tiers = self.lists.iter().flat_map(TokenPrices::tiers);
         let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
         let costs = reached.map(|tier| {
             let most =
@@ -330,16 +330,16 @@ fn has_long_lifetime(body: &[u8]) -> bool {
 }
 
 /// A key by which a request can cost more than its model's tokens, if it has one.
-fn dear_key(parameters: &Parameters) -> Option<String> {
-    let has = |key: &&&str| parameters.extra.contains_key(**key);
-    let in_extra = DEAR_EXTRA.iter().find(has);
+fn costly_key(parameters: &Parameters) -> Option<String> {
+    let is_present = |key: &&&str| parameters.extra.contains_key(**key);
+    let in_extra = COSTLY_EXTRA.iter().find(is_present);
     let anywhere = || {
-        let extra = dear_below("extra", &parameters.extra);
-        extra.or_else(|| dear_below("provider_options", &parameters.provider_options))
+        let extra = costly_key_in("extra", &parameters.extra);
+        extra.or_else(|| costly_key_in("provider_options", &parameters.provider_options))
     };
     let gateway = parameters.provider_options.get("gateway");
-    let has = |key: &&&str| gateway.is_some_and(|gateway| gateway.get(**key).is_some());
-    let in_gateway = || DEAR_GATEWAY.iter().find(has);
+    let is_present = |key: &&&str| gateway.is_some_and(|gateway| gateway.get(**key).is_some());
+    let in_gateway = || COSTLY_GATEWAY.iter().find(is_present);
     let named = in_extra.map(|key| format!("extra.{key}")).or_else(|| {
         let key = in_gateway()?;
         Some(format!("provider_options.gateway.{key}"))
@@ -347,25 +347,25 @@ fn dear_key(parameters: &Parameters) -> Option<String> {
     named.or_else(anywhere)
 }
 
-/// The first key of a table that is dear wherever it stands, with the way to it. One that is switched off is
-/// not.
-fn dear_below(way: &str, table: &Map<String, Json>) -> Option<String> {
+/// Returns the path of the first costly key of a table, at any depth; a key that is switched off is
+/// skipped.
+fn costly_key_in(path: &str, table: &Map<String, Json>) -> Option<String> {
     table.iter().find_map(|(key, value)| {
-        let way = format!("{way}.{key}");
+        let path = format!("{path}.{key}");
         let plain = key.replace('_', "").to_lowercase();
-        let dear = DEAR_ANYWHERE.contains(&plain.as_str())
+        let is_costly = COSTLY_ANYWHERE.contains(&plain.as_str())
             || SEARCHES.iter().any(|search| plain.contains(search));
-        if dear && !matches!(value, Json::Null | Json::Bool(false)) {
-            return Some(way);
+        if is_costly && !matches!(value, Json::Null | Json::Bool(false)) {
+            return Some(path);
         }
-        dear_within(&way, value)
+        costly_key_within(&path, value)
     })
 }
 
-fn dear_within(way: &str, value: &Json) -> Option<String> {
+fn costly_key_within(path: &str, value: &Json) -> Option<String> {
     match value {
-        Json::Object(table) => dear_below(way, table),
-        Json::Array(items) => items.iter().find_map(|item| dear_within(way, item)),
+        Json::Object(table) => costly_key_in(path, table),
+        Json::Array(items) => items.iter().find_map(|item| costly_key_within(path, item)),
         _ => None,
     }
 }

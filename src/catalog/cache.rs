@@ -1,9 +1,9 @@
-//! Lists of models on disk, so that a look-up and a run need not ask for them again.
+//! Model lists on disk, so that a look-up and a run need not fetch them again.
 //!
-//! Owns the files of the cache: of each endpoint the newest list, and the last one before it that differed.
-//! Must not know what a list means, nor which clock is right: bytes and dates are given, and whether two
-//! lists differ. Invariant: a file is there whole or not at all, and one that cannot be read is one that is
-//! not there.
+//! Owns the files of the cache: for each endpoint the newest list, and the last one before it that differed.
+//! Must not know the content of a list, nor the time: bytes, dates and the comparison of lists are passed in.
+//! Invariant: a file is whole or absent, and one that cannot be read counts as
+//! absent.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,29 +16,29 @@ use crate::units::digest;
 
 use super::MAX_LIST_BYTES;
 
-/// Version of the stored format; files of another version are not read, and written over.
+/// Version of the stored format; files of another version are ignored and overwritten.
 const VERSION: u32 = 1;
-/// Bytes of a file: a list as JSON text, in which each byte of the list may take two, and its frame.
+/// Maximum size of a file: a list as JSON text, in which each byte of the list may take two, and its frame.
 const MAX_FILE_BYTES: u64 = 2 * MAX_LIST_BYTES as u64 + (64 << 10);
 
 /// A folder of lists, up to two files for each endpoint.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub struct ListCache {
     folder: PathBuf,
 }
 
 /// A stored list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cached {
-    /// When it was obtained.
+pub struct CachedList {
+    /// Time of the fetch.
     pub fetched_at: Timestamp,
-    /// The answer of `GET /models`, as it came.
+    /// The response of `GET /models`, unchanged.
     pub list: String,
 }
 
-/// Which of an endpoint's two lists.
+/// One of the two lists of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CacheSlot {
     Newest,
     Before,
 }
@@ -52,59 +52,59 @@ struct WireCached {
     list: String,
 }
 
-impl Cache {
-    /// The cache in this folder, which need not be there yet.
+impl ListCache {
+    /// Creates a cache in this folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// The newest list of the endpoint at `base_url`; `None` where there is none that can be read.
-    pub fn get(&self, base_url: &str) -> Option<Cached> {
-        self.read(base_url, Place::Newest)
+    /// The newest list of the endpoint at `base_url`; `None` if there is none that can be read.
+    pub fn get(&self, base_url: &str) -> Option<CachedList> {
+        self.read(base_url, CacheSlot::Newest)
     }
 
-    /// Whether there is a file for the newest list of the endpoint at `base_url`, be it one that can be read or not.
-    pub fn holds(&self, base_url: &str) -> bool {
-        self.path(base_url, Place::Newest).exists()
+    /// Returns true if there is a file for the newest list of the endpoint at `base_url`, readable or not.
+    pub fn has_file(&self, base_url: &str) -> bool {
+        self.path(base_url, CacheSlot::Newest).exists()
     }
 
-    /// The last list before the newest that differed from it; `None` where none was kept.
-    pub fn before(&self, base_url: &str) -> Option<Cached> {
-        self.read(base_url, Place::Before)
+    /// The last list before the newest that differed from it; `None` if there is none.
+    pub fn before(&self, base_url: &str) -> Option<CachedList> {
+        self.read(base_url, CacheSlot::Before)
     }
 
-    /// Stores the newest list of the endpoint at `base_url`. The one that was the newest until now becomes
-    /// the one before where it `differs`; otherwise the one before stays what it is.
+    /// Stores the newest list of the endpoint at `base_url`. The previous newest list becomes
+    /// the one before if it `differs`; otherwise the one before is unchanged.
     ///
     /// # Errors
-    /// Where the folder cannot be made or a file not written.
+    /// Returns an error if the folder cannot be created or a file cannot be written.
     pub fn put(
         &self,
         base_url: &str,
-        cached: &Cached,
-        differs: impl FnOnce(&Cached) -> bool,
+        cached: &CachedList,
+        differs: impl FnOnce(&CachedList) -> bool,
     ) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         if let Some(older) = self.get(base_url).filter(differs) {
-            self.write(base_url, Place::Before, &older)?;
+            self.write(base_url, CacheSlot::Before, &older)?;
         }
-        self.write(base_url, Place::Newest, cached)
+        self.write(base_url, CacheSlot::Newest, cached)
     }
 
-    fn read(&self, base_url: &str, place: Place) -> Option<Cached> {
-        let file = fs::File::open(self.path(base_url, place)).ok()?;
+    fn read(&self, base_url: &str, slot: CacheSlot) -> Option<CachedList> {
+        let file = fs::File::open(self.path(base_url, slot)).ok()?;
         let mut text = String::new();
         (file.take(MAX_FILE_BYTES).read_to_string(&mut text)).ok()?;
         let wire: WireCached = serde_json::from_str(&text).ok()?;
-        // Two base URLs may share a digest: the file says whose it is.
-        (wire.version == VERSION && wire.base_url == base_url).then_some(Cached {
+        // Two base URLs may share a digest: the file names its own.
+        (wire.version == VERSION && wire.base_url == base_url).then_some(CachedList {
             fetched_at: wire.fetched_at,
             list: wire.list,
         })
     }
 
-    fn write(&self, base_url: &str, place: Place, cached: &Cached) -> io::Result<()> {
-        let path = self.path(base_url, place);
+    fn write(&self, base_url: &str, slot: CacheSlot, cached: &CachedList) -> io::Result<()> {
+        let path = self.path(base_url, slot);
         let text = serde_json::to_vec(&WireCached {
             version: VERSION,
             base_url: base_url.to_owned(),
@@ -121,10 +121,10 @@ impl Cache {
         written
     }
 
-    fn path(&self, base_url: &str, place: Place) -> PathBuf {
-        let before = match place {
-            Place::Newest => "",
-            Place::Before => "-before",
+    fn path(&self, base_url: &str, slot: CacheSlot) -> PathBuf {
+        let before = match slot {
+            CacheSlot::Newest => "",
+            CacheSlot::Before => "-before",
         };
         let name = format!("models-{}{before}.json", digest(base_url.as_bytes()));
         self.folder.join(name)
@@ -145,20 +145,20 @@ mod tests {
 
     const URL: &str = "https://gateway.example/v1";
 
-    fn cached(list: &str) -> Cached {
-        Cached {
+    fn cached(list: &str) -> CachedList {
+        CachedList {
             fetched_at: "2026-11-22T10:00:00Z".parse().unwrap(),
             list: list.to_owned(),
         }
     }
 
     proptest! {
-        // What was stored comes back byte for byte, to its endpoint alone, and the last one counts.
+        // A stored list comes back byte for byte, to its endpoint alone, and the last one counts.
         #[test]
         fn lists_come_back(list in "\\PC{0,200}", url in "https://[a-z]{1,9}/v1") {
             let folder = tempfile::tempdir().unwrap();
-            let cache = Cache::new(folder.path().join("a/b"));
-            prop_assert!(cache.get(&url).is_none() && !cache.holds(&url));
+            let cache = ListCache::new(folder.path().join("a/b"));
+            prop_assert!(cache.get(&url).is_none() && !cache.has_file(&url));
             cache.put(&url, &cached("older"), |_| true).unwrap();
             prop_assert_eq!(cache.before(&url), None);
             cache.put(&url, &cached(&list), |older| older.list != list).unwrap();
@@ -171,7 +171,7 @@ mod tests {
         #[test]
         fn the_list_before_is_the_last_that_differed(lists in prop::collection::vec(0_u8..3, 1..12)) {
             let folder = tempfile::tempdir().unwrap();
-            let cache = Cache::new(folder.path().to_owned());
+            let cache = ListCache::new(folder.path().to_owned());
             for list in &lists {
                 let list = cached(&list.to_string());
                 cache.put(URL, &list, |older| older.list != list.list).unwrap();
@@ -188,9 +188,9 @@ mod tests {
         // Half a file, another version, another endpoint's: none may be taken for a list, and each
         // is replaced by the next one.
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::new(folder.path().to_owned());
+        let cache = ListCache::new(folder.path().to_owned());
         cache.put(URL, &cached("{}"), |_| true).unwrap();
-        let path = cache.path(URL, Place::Newest);
+        let path = cache.path(URL, CacheSlot::Newest);
         let whole = fs::read_to_string(&path).unwrap();
         for damaged in [
             whole[..whole.len() / 2].to_owned(),
@@ -201,8 +201,8 @@ mod tests {
             assert_ne!(damaged, whole);
             fs::write(&path, damaged).unwrap();
             assert_eq!(cache.get(URL), None);
-            // Whoever falls back to another list can say that this one is damaged.
-            assert!(cache.holds(URL));
+            // A caller that falls back to another list can report that this one is damaged.
+            assert!(cache.has_file(URL));
             cache.put(URL, &cached("{}"), |_| true).unwrap();
             assert_eq!(cache.get(URL), Some(cached("{}")));
         }
@@ -210,11 +210,11 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_made_is_an_error() {
-        // The caller must be able to say that nothing was kept.
+        // The caller must be able to report that nothing was stored.
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let cache = Cache::new(file.join("below"));
+        let cache = ListCache::new(file.join("below"));
         assert!(cache.put(URL, &cached("{}"), |_| true).is_err());
         assert_eq!(cache.get(URL), None);
     }

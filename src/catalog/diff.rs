@@ -1,8 +1,8 @@
-//! What changed between two lists of models.
+//! The differences between two lists of models.
 //!
-//! Owns which models belong together and which of their facts differ. Must not know where the lists came
-//! from, nor how a difference is told. Invariants: a list does not differ from itself; the difference the
-//! other way round is the same with its sides swapped; laid over the older list it gives the newer one.
+//! Owns the matching of models and the comparison of their facts. Must not know the source of the lists,
+//! nor how a difference is rendered. Invariants: a list does not differ from itself; the difference in the
+//! other direction is the same with its sides swapped; applied to the older list it gives the newer one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,72 +12,72 @@ use serde_json::Value as Json;
 use crate::units::Usd;
 
 use super::Catalog;
-use super::model::Model;
-use super::price::{Prices, Rates};
+use super::model::ListedModel;
+use super::price::{Rates, TokenPrices};
 
-/// The difference of two lists. Every part is in order of ids (of the newer list, where a part has both).
+/// The difference of two lists. Every part is ordered by id (of the newer list, if a part has both).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListDiff<'a> {
-    /// Models that the older list does not have.
-    pub added: Vec<&'a Model>,
-    /// Models that the newer list does not have.
-    pub gone: Vec<&'a Model>,
-    /// Models that both have under different ids; some of their facts may differ as well.
-    pub moved: Vec<Pair<'a>>,
-    /// Models that both have under one id, with a price or a limit that is another one.
-    pub changed: Vec<Pair<'a>>,
+    /// Models missing from the older list.
+    pub added: Vec<&'a ListedModel>,
+    /// Models missing from the newer list.
+    pub gone: Vec<&'a ListedModel>,
+    /// Models that both lists have under different ids; some of their facts may differ as well.
+    pub moved: Vec<ModelPair<'a>>,
+    /// Models that both lists have under one id, with a different price or limit.
+    pub changed: Vec<ModelPair<'a>>,
 }
 
 /// One model in both lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair<'a> {
+pub struct ModelPair<'a> {
     /// In the older list.
-    pub before: &'a Model,
+    pub before: &'a ListedModel,
     /// In the newer list.
-    pub after: &'a Model,
+    pub after: &'a ListedModel,
 }
 
-/// A fact that is another one; a side is absent where its list does not have it, and both never are.
+/// A fact that differs; a side is absent if its list lacks the fact, and at least one side is present.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Which fact.
+pub struct FactChange {
+    /// The fact.
     pub fact: Fact,
-    /// In the older list.
-    pub before: Option<Value>,
-    /// In the newer list.
-    pub after: Option<Value>,
+    /// Value in the older list.
+    pub before: Option<FactValue>,
+    /// Value in the newer list.
+    pub after: Option<FactValue>,
 }
 
-/// What can change of a model.
+/// A fact of a model that can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A price per token.
     Price {
-        /// Of which tokens.
-        of: Tokens,
+        /// Kind of tokens.
+        of: PricedTokens,
         /// The smallest prompt that pays it.
         from_prompt_tokens: u64,
     },
-    /// Most tokens of prompt and answer together.
+    /// Maximum tokens of prompt and answer together.
     ContextWindow,
-    /// Most tokens of one answer.
+    /// Maximum tokens of one answer.
     MaxTokens,
-    /// A further price, by its name in the list; within a price that is a table, with the way to it:
+    /// A further price, by its name in the list; within a table, by its path:
     /// `regional.us.input`.
     OtherPrice(String),
 }
 
-/// What a price per token is of.
+/// The kind of tokens that a price applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // The fields of `Rates`.
-pub enum Tokens {
+pub enum PricedTokens {
     Input,
     Output,
     CacheRead,
     CacheWrite,
 }
 
-impl Tokens {
+impl PricedTokens {
     const ALL: [Self; 4] = [Self::Input, Self::Output, Self::CacheRead, Self::CacheWrite];
 
     fn price(self, rates: &Rates) -> Option<Usd> {
@@ -92,25 +92,25 @@ impl Tokens {
 
 /// One side of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum FactValue {
     /// USD per token.
     Price(Usd),
     /// A number of tokens.
-    Tokens(u64),
-    /// As the list spells it.
+    Count(u64),
+    /// Text as the list spells it.
     Text(String),
 }
 
 impl<'a> ListDiff<'a> {
-    /// What changed from the list `before` to the list `after`.
+    /// Computes the changes from the list `before` to the list `after`.
     pub fn new(before: &'a Catalog, after: &'a Catalog) -> Self {
-        let without = |a: &'a Catalog, b: &'a Catalog| -> Vec<&'a Model> {
-            let missing = |model: &&Model| b.get(&model.id).is_none();
+        let without = |a: &'a Catalog, b: &'a Catalog| -> Vec<&'a ListedModel> {
+            let missing = |model: &&ListedModel| b.get(&model.id).is_none();
             a.models().filter(missing).collect()
         };
         let (mut gone, mut added) = (without(before, after), without(after, before));
         let mut moved = Vec::new();
-        // What a list says itself comes before what only looks alike.
+        // A list's own canonical names come before mere similarity.
         pair_up(&mut gone, &mut added, &mut moved, |model| {
             model.canonical.clone()
         });
@@ -123,7 +123,7 @@ impl<'a> ListDiff<'a> {
         moved.sort_by(|a, b| a.after.id.cmp(&b.after.id));
         let both = after.models().filter_map(|after| {
             let before = before.get(&after.id)?;
-            Some(Pair { before, after })
+            Some(ModelPair { before, after })
         });
         let changed = both.filter(|pair| !pair.changes().is_empty()).collect();
         Self {
@@ -134,22 +134,22 @@ impl<'a> ListDiff<'a> {
         }
     }
 
-    /// How many models it tells of.
+    /// Number of models in the difference.
     pub fn count(&self) -> usize {
         self.added.len() + self.gone.len() + self.moved.len() + self.changed.len()
     }
 }
 
-/// Takes out of both lists the models that have the same key, where it is one model's alone on each side:
-/// of two that fit nobody can say which one moved.
+/// Moves models with the same key from both lists to `moved`, if the key is unique on each side:
+/// of two candidates neither can be chosen.
 fn pair_up<'a>(
-    gone: &mut Vec<&'a Model>,
-    added: &mut Vec<&'a Model>,
-    moved: &mut Vec<Pair<'a>>,
-    key: impl Fn(&Model) -> Option<String>,
+    gone: &mut Vec<&'a ListedModel>,
+    added: &mut Vec<&'a ListedModel>,
+    moved: &mut Vec<ModelPair<'a>>,
+    key: impl Fn(&ListedModel) -> Option<String>,
 ) {
-    let by_key = |models: &[&'a Model]| {
-        let mut found: BTreeMap<String, Vec<&'a Model>> = BTreeMap::new();
+    let by_key = |models: &[&'a ListedModel]| {
+        let mut found: BTreeMap<String, Vec<&'a ListedModel>> = BTreeMap::new();
         for model in models {
             if let Some(key) = key(model) {
                 found.entry(key).or_default().push(model);
@@ -160,24 +160,24 @@ fn pair_up<'a>(
     let mut new = by_key(added);
     let pairs = by_key(gone).into_iter().filter_map(|(key, old)| {
         match (old.as_slice(), new.remove(&key)?.as_slice()) {
-            ([before], [after]) => Some(Pair { before, after }),
+            ([before], [after]) => Some(ModelPair { before, after }),
             _ => None,
         }
     });
-    let pairs: Vec<Pair<'a>> = pairs.collect();
+    let pairs: Vec<ModelPair<'a>> = pairs.collect();
     gone.retain(|model| pairs.iter().all(|pair| pair.before.id != model.id));
     added.retain(|model| pairs.iter().all(|pair| pair.after.id != model.id));
     moved.extend(pairs);
 }
 
-impl Pair<'_> {
-    /// The facts that are others: prices by size of the prompt, then limits, then further prices by name.
-    pub fn changes(&self) -> Vec<Change> {
+impl ModelPair<'_> {
+    /// The facts that differ: prices by size of the prompt, then limits, then further prices by name.
+    pub fn changes(&self) -> Vec<FactChange> {
         let (before, after) = (self.before, self.after);
-        let tokens = |fact, before: Option<u64>, after: Option<u64>| Change {
+        let tokens = |fact, before: Option<u64>, after: Option<u64>| FactChange {
             fact,
-            before: before.map(Value::Tokens),
-            after: after.map(Value::Tokens),
+            before: before.map(FactValue::Count),
+            after: after.map(FactValue::Count),
         };
         let limits = [
             tokens(
@@ -194,7 +194,7 @@ impl Pair<'_> {
         changes
     }
 
-    fn price_changes(&self) -> Vec<Change> {
+    fn price_changes(&self) -> Vec<FactChange> {
         let sides = [&self.before.prices, &self.after.prices].map(Option::as_ref);
         let tiers = sides.iter().flatten().flat_map(|prices| prices.tiers());
         let mut boundaries: Vec<u64> = tiers.map(|tier| tier.from_prompt_tokens).collect();
@@ -202,12 +202,13 @@ impl Pair<'_> {
         boundaries.dedup();
         let mut changes = Vec::new();
         for from_prompt_tokens in boundaries {
-            let rates =
-                |prices: Option<&Prices>| prices.map(|prices| *prices.rates(from_prompt_tokens));
+            let rates = |prices: Option<&TokenPrices>| {
+                prices.map(|prices| *prices.rates(from_prompt_tokens))
+            };
             let [before, after] = sides.map(rates);
-            for of in Tokens::ALL {
-                let price = |rates: Option<Rates>| of.price(&rates?).map(Value::Price);
-                changes.push(Change {
+            for of in PricedTokens::ALL {
+                let price = |rates: Option<Rates>| of.price(&rates?).map(FactValue::Price);
+                changes.push(FactChange {
                     fact: Fact::Price {
                         of,
                         from_prompt_tokens,
@@ -220,11 +221,11 @@ impl Pair<'_> {
         changes
     }
 
-    fn other_changes(&self) -> Vec<Change> {
+    fn other_changes(&self) -> Vec<FactChange> {
         let sides = [self.before, self.after].map(|model| {
             let mut found = BTreeMap::new();
             for price in &model.other_prices {
-                add_leaves(&price.name, &price.value, &mut found);
+                add_leaf_prices(&price.name, &price.value, &mut found);
             }
             found
         });
@@ -233,10 +234,10 @@ impl Pair<'_> {
         names.dedup();
         let changes = names.into_iter().map(|name| {
             let [before, after] = sides.each_ref().map(|side| side.get(name).cloned());
-            Change {
+            FactChange {
                 fact: Fact::OtherPrice(name.clone()),
-                before: before.map(Value::Text),
-                after: after.map(Value::Text),
+                before: before.map(FactValue::Text),
+                after: after.map(FactValue::Text),
             }
         });
         changes
@@ -245,36 +246,36 @@ impl Pair<'_> {
     }
 }
 
-/// Adds a price, or each of those in a table or a list, under the way to it: how a table is spelled, and in
-/// which order, is no price.
-fn add_leaves(way: &str, text: &str, found: &mut BTreeMap<String, String>) {
+/// Adds a price, or each of those in a table or a list, by its path: the spelling and order of a
+/// table are no prices.
+fn add_leaf_prices(path: &str, text: &str, found: &mut BTreeMap<String, String>) {
     let within = match serde_json::from_str(text) {
         Ok(Json::Object(table)) => table.into_iter().collect(),
         Ok(Json::Array(items)) => (items.into_iter().enumerate())
-            .map(|(place, item)| (place.to_string(), item))
+            .map(|(index, item)| (index.to_string(), item))
             .collect(),
         _ => Vec::new(),
     };
     if within.is_empty() {
-        found.insert(way.to_owned(), text.to_owned());
+        found.insert(path.to_owned(), text.to_owned());
     }
     for (name, value) in within {
         let text = match value {
             Json::String(text) => text,
             other => other.to_string(),
         };
-        add_leaves(&format!("{way}.{name}"), &text, found);
+        add_leaf_prices(&format!("{path}.{name}"), &text, found);
     }
 }
 
-impl Change {
-    /// How much more it is, as a share of what it was: 0.2 for a fifth more. Absent where a side is absent,
-    /// is no number, or was 0.
+impl FactChange {
+    /// The relative increase: 0.2 for a fifth more. Absent if a side is absent,
+    /// is not a number, or was 0.
     pub fn share(&self) -> Option<f64> {
-        let number = |value: &Option<Value>| match value.as_ref()? {
-            Value::Price(usd) => Some(usd.0 as f64),
-            Value::Tokens(count) => Some(*count as f64),
-            Value::Text(text) => text.parse().ok().map(|usd: Usd| usd.0 as f64),
+        let number = |value: &Option<FactValue>| match value.as_ref()? {
+            FactValue::Price(usd) => Some(usd.0 as f64),
+            FactValue::Count(count) => Some(*count as f64),
+            FactValue::Text(text) => text.parse().ok().map(|usd: Usd| usd.0 as f64),
         };
         let (before, after) = (number(&self.before)?, number(&self.after)?);
         (before > 0.0).then(|| after / before - 1.0)
@@ -286,10 +287,10 @@ impl Fact {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Price { of, .. } => match of {
-                Tokens::Input => "input_usd_per_mtok",
-                Tokens::Output => "output_usd_per_mtok",
-                Tokens::CacheRead => "cache_read_usd_per_mtok",
-                Tokens::CacheWrite => "cache_write_usd_per_mtok",
+                PricedTokens::Input => "input_usd_per_mtok",
+                PricedTokens::Output => "output_usd_per_mtok",
+                PricedTokens::CacheRead => "cache_read_usd_per_mtok",
+                PricedTokens::CacheWrite => "cache_write_usd_per_mtok",
             },
             Self::ContextWindow => "context_window",
             Self::MaxTokens => "max_tokens",
@@ -297,7 +298,7 @@ impl Fact {
         }
     }
 
-    /// Of a price per token: the smallest prompt that pays it.
+    /// The smallest prompt that pays this price, for a price per token.
     pub const fn from_prompt_tokens(&self) -> Option<u64> {
         match self {
             Self::Price {
@@ -307,7 +308,7 @@ impl Fact {
         }
     }
 
-    /// Of a further price: its name in the list.
+    /// The name in the list, for a further price.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::OtherPrice(name) => Some(name),
@@ -324,10 +325,10 @@ impl fmt::Display for Fact {
                 from_prompt_tokens,
             } => {
                 f.write_str(match of {
-                    Tokens::Input => "input",
-                    Tokens::Output => "output",
-                    Tokens::CacheRead => "cache read",
-                    Tokens::CacheWrite => "cache write",
+                    PricedTokens::Input => "input",
+                    PricedTokens::Output => "output",
+                    PricedTokens::CacheRead => "cache read",
+                    PricedTokens::CacheWrite => "cache write",
                 })?;
                 match from_prompt_tokens {
                     0 => Ok(()),

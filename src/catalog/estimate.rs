@@ -1,85 +1,85 @@
-//! What a run will cost, before anything is sent.
+//! The estimated cost of a run, before anything is sent.
 //!
-//! Owns the estimate: what is expected, what nine runs of ten stay below, and what no run exceeds. Must
-//! not know where past runs are kept or how a request is worded. Invariant: expected costs are sums over
-//! prompts; a cost that cannot be known is absent, never 0.
+//! Owns the estimate: the expected cost, a 90 % bound, and the worst case. Must
+//! not know where past runs are stored or how a request is written. Invariant: expected costs are sums over
+//! prompts; a cost that is not known is absent, never 0.
 
 use crate::stats::cost::conformal_factor;
 use crate::suite::{Prompt, Suite, Variant};
 use crate::units::{ModelId, Usd};
 
-use super::bound::Unbounded;
-use super::past::{Likeness, Medians, Past};
+use super::bound::UnboundedCost;
+use super::past::{AnswerMatch, CostHistory, Medians};
 use super::price::{TokenCounts, cost};
-use super::tokens::Counter;
-use super::{Catalog, Prices};
+use super::tokens::TokenCounter;
+use super::{Catalog, TokenPrices};
 
-/// Of ten runs this many stay below the bound.
-const LEVEL: f64 = 0.9;
-/// An answer is expected to take this part of its token limit where no past one is known.
-const PART_OF_LIMIT: u64 = 4;
-/// Tokens of an answer without limit and without a past one.
+/// Share of runs that stay below the bound.
+const BOUND_LEVEL: f64 = 0.9;
+/// Divisor of the token limit that gives the expected answer length, without past answers.
+const LIMIT_DIVISOR: u64 = 4;
+/// Expected tokens of an answer without a limit and without past answers.
 const UNLIMITED_ANSWER: u64 = 300;
 
-/// What is to be estimated.
+/// The inputs of an estimate.
 #[derive(Clone, Copy)]
-pub struct Asking<'a> {
-    /// After flags and selection.
+pub struct EstimateInputs<'a> {
+    /// The suite, after flags and selection.
     pub suite: &'a Suite,
-    /// One a prompt, in the suite's order.
+    /// Digests of the prompts, in the suite's order.
     pub prompt_digests: &'a [String],
-    /// Own prices laid over it.
+    /// The catalog, own prices included.
     pub catalog: &'a Catalog,
-    /// Earlier runs of the suite at this endpoint.
-    pub past: &'a Past,
-    /// What is asked before the first round; with the suite's number of times for each variant.
+    /// Cost history of the suite at this endpoint.
+    pub past: &'a CostHistory,
+    /// The warm-up prompt; each variant sends it as often as the suite says.
     pub warm_up: &'a Prompt,
-    /// The most that one attempt can cost: of a prompt, and a variant by its place.
-    pub bound: &'a dyn Fn(&Prompt, usize) -> Result<Usd, Unbounded>,
+    /// The maximum cost of one attempt, by prompt and index of the variant.
+    pub bound: &'a dyn Fn(&Prompt, usize) -> Result<Usd, UnboundedCost>,
 }
 
-/// The cost of a run before it began.
+/// The estimated cost of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostEstimate {
-    /// In the suite's order.
+    /// Estimates per variant, in the suite's order.
     pub variants: Vec<VariantEstimate>,
-    /// Of all of them.
+    /// Sums over all variants.
     pub total: Sums,
-    /// Variants without a price: they are not in the total.
+    /// Number of variants without a price: they are not in the total.
     pub unpriced: usize,
 }
 
-/// The cost of one variant.
+/// The estimated cost of one variant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VariantEstimate {
     /// Its label.
     pub variant: String,
     /// Its model.
     pub model: ModelId,
-    /// Prompt tokens before past runs corrected them.
+    /// Prompt tokens before correction by past runs.
     pub counted_prompt_tokens: u64,
-    /// Whether they were counted with the model's own vocabulary.
+    /// True if they were counted with the model's own vocabulary.
     pub own_vocabulary: bool,
-    /// All of its requests together.
+    /// Sums over all its requests.
     pub sums: Sums,
-    /// In the suite's order.
+    /// Estimates per prompt, in the suite's order.
     pub prompts: Vec<PromptEstimate>,
 }
 
-/// The cost of one prompt on one variant, all repetitions together.
+/// The estimated cost of one prompt on one variant, all repetitions together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptEstimate {
-    /// Place of the prompt in the suite.
+    /// Index of the prompt in the suite.
     pub prompt: usize,
-    /// Where the length of its answer comes from.
-    pub basis: Basis,
-    /// What it comes to; no bound: that holds for sums.
+    /// Basis of the expected answer length.
+    pub basis: AnswerBasis,
+    /// Sums over its repetitions; without a bound, which only larger sums have.
     pub sums: Sums,
 }
 
-/// Where the expected length of an answer comes from.
+/// The basis of an expected answer length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Basis {
+pub enum AnswerBasis {
     /// Past answers to the same prompt.
     SamePrompt,
     /// Past answers to prompts with the same tags.
@@ -88,33 +88,33 @@ pub enum Basis {
     OtherPrompts,
     /// A quarter of the token limit.
     TokenLimit,
-    /// Nothing: there is no limit and no past.
+    /// An assumption: there is neither a limit nor a past answer.
     Assumed,
 }
 
-/// Requests and what they come to.
+/// Sums over requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sums {
-    /// Without warm-up and retries.
+    /// Number of requests, without warm-up and retries.
     pub requests: u64,
-    /// As corrected by past runs.
+    /// Prompt tokens, corrected by past runs.
     pub prompt_tokens: u64,
-    /// Reasoning included.
+    /// Completion tokens, reasoning included.
     pub completion_tokens: u64,
-    /// Tokens by list prices: what later runs compare with their actual cost. Absent: no price.
+    /// Cost at list prices: later runs compare their actual cost with it. Absent without a price.
     pub list: Option<Usd>,
-    /// The same as past runs correct it: times the median of their actual over estimated cost.
+    /// Expected cost: the list cost times the median ratio of actual to estimated cost of past runs.
     pub expected: Option<Usd>,
-    /// What nine runs of ten stay below; absent below nine past runs.
+    /// Bound that nine of ten runs stay below; absent below nine past runs.
     pub bound_90: Option<Usd>,
-    /// Past runs that this bound stands on, or would.
+    /// Number of past runs available for the bound.
     pub past_runs: usize,
-    /// What no run exceeds, every attempt and the warm-up included; else why there is no such sum.
-    pub worst: Result<Usd, Unbounded>,
+    /// Maximum cost, every attempt and the warm-up included; otherwise the reason why there is none.
+    pub worst: Result<Usd, UnboundedCost>,
 }
 
-impl Basis {
-    /// The stored word.
+impl AnswerBasis {
+    /// The word that documents store.
     pub const fn word(self) -> &'static str {
         match self {
             Self::SamePrompt => "same_prompt",
@@ -127,26 +127,26 @@ impl Basis {
 }
 
 impl VariantEstimate {
-    /// Requests whose answers are expected to be as long as past ones.
+    /// Number of requests whose answer length was estimated from past answers.
     pub fn learned_requests(&self) -> u64 {
-        let guessed = |basis| matches!(basis, Basis::TokenLimit | Basis::Assumed);
+        let guessed = |basis| matches!(basis, AnswerBasis::TokenLimit | AnswerBasis::Assumed);
         let learned = self.prompts.iter().filter(|prompt| !guessed(prompt.basis));
         learned.map(|prompt| prompt.sums.requests).sum()
     }
 }
 
-impl Asking<'_> {
-    /// What the run will cost.
+impl EstimateInputs<'_> {
+    /// Estimates the cost of the run.
     pub fn estimate(&self) -> CostEstimate {
-        let mut counter = Counter::default();
+        let mut counter = TokenCounter::default();
         let medians = self.past.medians();
         let variants = self.suite.variants.iter().enumerate();
         let variants: Vec<VariantEstimate> = variants
-            .map(|(place, variant)| self.of_variant(place, variant, &mut counter, &medians))
+            .map(|(index, variant)| self.variant_estimate(index, variant, &mut counter, &medians))
             .collect();
         let sums = variants.iter().map(|variant| &variant.sums);
-        let mut total = Sums::of_all(sums.clone());
-        // A model without a price costs something all the same: the total says how many it leaves out.
+        let mut total = Sums::total(sums.clone());
+        // A model without a price is not free: the total reports the number of models it leaves out.
         let lists: Vec<Usd> = sums.filter_map(|sums| sums.list).collect();
         let unpriced = variants.len() - lists.len();
         total.list = (!lists.is_empty()).then(|| lists.into_iter().sum());
@@ -158,11 +158,11 @@ impl Asking<'_> {
         }
     }
 
-    fn of_variant<'s>(
+    fn variant_estimate<'s>(
         &'s self,
-        place: usize,
+        index: usize,
         variant: &'s Variant,
-        counter: &mut Counter<'s>,
+        counter: &mut TokenCounter<'s>,
         medians: &Medians,
     ) -> VariantEstimate {
         let prices = self.catalog.get(&variant.model);
@@ -188,8 +188,8 @@ impl Asking<'_> {
                 completion,
                 ..TokenCounts::default()
             };
-            let worst = (self.bound)(prompt, place);
-            let sums = self.of_prompt(&counts, prices, worst, variant);
+            let worst = (self.bound)(prompt, index);
+            let sums = self.prompt_sums(&counts, prices, worst, variant);
             prompts.push(PromptEstimate {
                 prompt: number,
                 basis,
@@ -200,10 +200,10 @@ impl Asking<'_> {
         for prompt in &mut prompts {
             prompt.sums.expect(ratios);
         }
-        let mut sums = Sums::of_all(prompts.iter().map(|prompt| &prompt.sums));
+        let mut sums = Sums::total(prompts.iter().map(|prompt| &prompt.sums));
         let warm_up = u64::from(self.suite.warmup);
         if warm_up > 0 {
-            let worst = (self.bound)(self.warm_up, place)
+            let worst = (self.bound)(self.warm_up, index)
                 .and_then(|worst| product(worst, warm_up, &variant.model));
             sums.worst = sum(sums.worst, worst, &variant.model);
         }
@@ -218,15 +218,15 @@ impl Asking<'_> {
         }
     }
 
-    fn of_prompt(
+    fn prompt_sums(
         &self,
         counts: &TokenCounts,
-        prices: Option<&Prices>,
-        worst: Result<Usd, Unbounded>,
+        prices: Option<&TokenPrices>,
+        worst: Result<Usd, UnboundedCost>,
         variant: &Variant,
     ) -> Sums {
         let requests = u64::from(self.suite.repetitions);
-        // Besides the attempts of each trial, the request that warms its cache, where the suite wants that.
+        // Besides the attempts of each trial: the request that warms its cache, if the suite uses that.
         let before = self.suite.cache_of(variant).requests_per_trial() - 1;
         let attempts = requests * u64::from(self.suite.max_attempts + before);
         let list = prices.and_then(|prices| cost(prices, counts)?.times(requests));
@@ -242,14 +242,14 @@ impl Asking<'_> {
         }
     }
 
-    /// The expected length of an answer, never above its limit.
+    /// The expected length of an answer, never above its limit, and its basis.
     fn answer(
         &self,
         number: usize,
         prompt: &Prompt,
         variant: &Variant,
         medians: &Medians,
-    ) -> (u64, Basis) {
+    ) -> (u64, AnswerBasis) {
         let limit = |of: &crate::suite::Parameters| of.max_tokens;
         let levels = [
             &variant.parameters,
@@ -257,22 +257,22 @@ impl Asking<'_> {
             &self.suite.parameters,
         ];
         let limit = levels.into_iter().find_map(limit);
-        let who = (variant.label.as_str(), &variant.model);
+        let variant_key = (variant.label.as_str(), &variant.model);
         let digest = &self.prompt_digests[number];
-        let (tokens, basis) = match (medians.answer(who, digest, &prompt.tags), limit) {
-            (Some((tokens, Likeness::Prompt)), _) => (tokens, Basis::SamePrompt),
-            (Some((tokens, Likeness::Tags)), _) => (tokens, Basis::SameTags),
-            (Some((tokens, Likeness::Any)), _) => (tokens, Basis::OtherPrompts),
-            (None, Some(limit)) => (limit.div_ceil(PART_OF_LIMIT), Basis::TokenLimit),
-            (None, None) => (UNLIMITED_ANSWER, Basis::Assumed),
+        let (tokens, basis) = match (medians.answer(variant_key, digest, &prompt.tags), limit) {
+            (Some((tokens, AnswerMatch::Prompt)), _) => (tokens, AnswerBasis::SamePrompt),
+            (Some((tokens, AnswerMatch::Tags)), _) => (tokens, AnswerBasis::SameTags),
+            (Some((tokens, AnswerMatch::Any)), _) => (tokens, AnswerBasis::OtherPrompts),
+            (None, Some(limit)) => (limit.div_ceil(LIMIT_DIVISOR), AnswerBasis::TokenLimit),
+            (None, None) => (UNLIMITED_ANSWER, AnswerBasis::Assumed),
         };
         (limit.map_or(tokens, |limit| tokens.min(limit)), basis)
     }
 }
 
 impl Sums {
-    /// The sum of all; without a price where one has none.
-    fn of_all<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+    /// The total of all sums; without a price if one of them has none.
+    fn total<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
         let mut sums = Self {
             requests: 0,
             prompt_tokens: 0,
@@ -297,21 +297,21 @@ impl Sums {
         sums
     }
 
-    /// Lays over the list cost what past runs teach: their actual over estimated costs.
+    /// Corrects the list cost by past runs: their ratios of actual to estimated cost.
     fn correct(&mut self, ratios: &[f64]) {
         self.past_runs = ratios.len();
-        self.bound_90 = conformal_factor(ratios, LEVEL).and_then(|factor| self.at_most(factor));
+        self.bound_90 =
+            conformal_factor(ratios, BOUND_LEVEL).and_then(|factor| self.capped(factor));
         self.expect(ratios);
     }
 
-    /// The same of what is expected alone.
+    /// Corrects the expected cost alone.
     fn expect(&mut self, ratios: &[f64]) {
-        self.expected = median(ratios).map_or(self.list, |factor| self.at_most(factor));
+        self.expected = median(ratios).map_or(self.list, |factor| self.capped(factor));
     }
 
-    /// The list cost times a factor. Past runs may have been allowed longer answers: nothing exceeds the
-    /// worst case.
-    fn at_most(&self, factor: f64) -> Option<Usd> {
+    /// The list cost times a factor, capped at the worst case: past runs may have been allowed longer answers.
+    fn capped(&self, factor: f64) -> Option<Usd> {
         let product = times(self.list?, factor)?;
         Some((self.worst.as_ref()).map_or(product, |worst| product.min(*worst)))
     }
@@ -325,7 +325,7 @@ fn median(ratios: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, *upper))
 }
 
-/// An estimate times a factor, rounded up to a pico-dollar: it is no bill, and need not be exact.
+/// Multiplies an estimate by a factor, rounded up to a pico-dollar: it is no bill, and need not be exact.
 fn times(usd: Usd, factor: f64) -> Option<Usd> {
     let product = (usd.0 as f64 * factor).ceil();
     #[allow(
@@ -337,7 +337,7 @@ fn times(usd: Usd, factor: f64) -> Option<Usd> {
         .then_some(Usd(product as i128))
 }
 
-/// Tokens times a factor, to the nearest one.
+/// Multiplies tokens by a factor, to the nearest one.
 fn scaled(tokens: u64, factor: f64) -> u64 {
     #[allow(
         clippy::cast_possible_truncation,
@@ -348,20 +348,20 @@ fn scaled(tokens: u64, factor: f64) -> u64 {
     tokens
 }
 
-fn product(usd: Usd, count: u64, model: &ModelId) -> Result<Usd, Unbounded> {
+fn product(usd: Usd, count: u64, model: &ModelId) -> Result<Usd, UnboundedCost> {
     let model = || model.clone();
     usd.times(count)
-        .ok_or_else(|| Unbounded::TooLarge { model: model() })
+        .ok_or_else(|| UnboundedCost::TooLarge { model: model() })
 }
 
 fn sum(
-    a: Result<Usd, Unbounded>,
-    b: Result<Usd, Unbounded>,
+    a: Result<Usd, UnboundedCost>,
+    b: Result<Usd, UnboundedCost>,
     model: &ModelId,
-) -> Result<Usd, Unbounded> {
+) -> Result<Usd, UnboundedCost> {
     let model = || model.clone();
     a?.plus(b?)
-        .ok_or_else(|| Unbounded::TooLarge { model: model() })
+        .ok_or_else(|| UnboundedCost::TooLarge { model: model() })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Catalog, Model, OtherPrice, Prices, Rates, Tier};
+use super::{Catalog, ListedModel, OtherPrice, Rates, Tier, TokenPrices};
 use crate::units::Usd;
 
 /// The list that this document is.
@@ -22,14 +22,14 @@ fn rates() -> impl Strategy<Value = Rates> {
     })
 }
 
-fn prices() -> impl Strategy<Value = Prices> {
+fn prices() -> impl Strategy<Value = TokenPrices> {
     (rates(), prop::option::of((1_u64..4, rates()))).prop_map(|(first, second)| {
         let tier = |(from_prompt_tokens, rates)| Tier {
             from_prompt_tokens,
             rates,
         };
         let tiers = std::iter::once((0, first)).chain(second).map(tier);
-        Prices::tiered(tiers.collect()).unwrap()
+        TokenPrices::tiered(tiers.collect()).unwrap()
     })
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn list() -> impl Strategy<Value = Catalog> {
         prop::option::of("[kl]"),
     );
     let model = model.prop_map(|(id, name, limit, prices, search, canonical)| {
-        let mut model = Model::unlisted(id.parse().unwrap());
+        let mut model = ListedModel::from_id(id.parse().unwrap());
         (model.name, model.canonical) = (name, canonical);
         (model.context_window, model.max_tokens) = (limit, limit.map(|limit| limit / 2));
         model.prices = prices;

@@ -1,7 +1,7 @@
-//! What exists and what it costs: models, their prices, and the cost of a request.
+//! The catalog: models, their prices, and the cost of a request.
 //!
-//! Owns the list of models, the formula of cost and the nearest ids to a wrong one. Must not know
-//! what is asked, nor talk to an endpoint: lists come as bytes. Invariant: money is exact, and a
+//! Owns the list of models, the cost formula and the search for similar ids. Must not know
+//! requests, nor connect to an endpoint: lists are passed in as bytes. Invariant: money is exact, and a
 //! price that is not known is absent, never 0.
 
 mod bound;
@@ -26,46 +26,48 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::suite::OwnPrice;
-use crate::units::{ModelId, Usd, counted, digest};
+use crate::units::{ModelId, Usd, digest, plural};
 
-pub use bound::{PriceBound, Request, Unbounded};
-pub use cache::{Cache, Cached};
-pub use diff::{Change, Fact, ListDiff, Pair, Value};
-pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
-pub use model::{Kind, Model};
+pub use bound::{PriceBound, Request, UnboundedCost};
+pub use cache::{CachedList, ListCache};
+pub use diff::{Fact, FactChange, FactValue, ListDiff, ModelPair};
+pub use estimate::{
+    AnswerBasis, CostEstimate, EstimateInputs, PromptEstimate, Sums, VariantEstimate,
+};
+pub use model::{ListedModel, ModelKind};
 pub use offer::{Offer, Offers, Percentiles, Window};
-pub use past::{Past, PastAnswer, PastVariant};
-pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
+pub use past::{CostHistory, PastAnswer, PastVariant};
+pub use price::{Rates, Tier, TiersError, TokenCounts, TokenPrices, cost};
 pub use pricing::{OtherPrice, Treatment};
-pub use search::{BadQuery, Sort};
-pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};
+pub use search::{QueryError, Sort};
+pub use tokens::{TokenCounter, TokenEstimate, max_text_tokens, prompt_tokens};
 
 use model::WireModel;
 use search::Word;
 
-/// The list that is compiled in: the facts this program uses of a gateway's `/v1/models`.
+/// The compiled-in list: the facts of a gateway's `/v1/models` that this program uses.
 const SNAPSHOT: &str = include_str!("snapshot.json");
 
-/// Bytes of a model list: the largest known one, 377 models, is below 1 MiB.
+/// Maximum size of a model list in bytes: the largest known one, 377 models, is below 1 MiB.
 pub const MAX_LIST_BYTES: usize = 32 << 20;
-/// Models of a list: an order of magnitude above the largest known one.
+/// Maximum number of models in a list: an order of magnitude above the largest known one.
 const MAX_MODELS: usize = 10_000;
-/// Below this similarity (0 to 1) an id is not "near": a wrong hint is worse than none.
-const LEAST_SIMILARITY: f64 = 0.8;
+/// Minimum similarity (0 to 1) of a suggested id: a wrong hint is worse than none.
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// Characters of a wrong id that are compared: no id is longer, and comparing takes their product.
 const MAX_WRONG_CHARS: usize = 200;
 
-/// Which models exist and what they cost.
+/// The models of an endpoint and their prices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Catalog {
-    models: BTreeMap<ModelId, Model>,
+    models: BTreeMap<ModelId, ListedModel>,
     source: Source,
     unreadable_entries: usize,
-    listed_twice: BTreeSet<ModelId>,
+    duplicate_ids: BTreeSet<ModelId>,
 }
 
-/// Where a list came from.
+/// Source of a model list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// In words, for a report.
@@ -76,27 +78,27 @@ pub struct Source {
     pub digest: String,
 }
 
-/// Bytes that are not a model list.
+/// Error of reading a model list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// Not JSON, or not of the shape `{"data": [...]}`.
     #[error("this is not a list of models: {0}")]
     NotAList(#[from] serde_json::Error),
-    /// More than [`Catalog::read`] accepts.
+    /// Larger than [`Catalog::read`] accepts.
     #[error("a list of models may have {MAX_MODELS} models and {MAX_LIST_BYTES} bytes")]
     TooLarge,
 }
 
-/// The whole answer of `GET /v1/models`. An entry is read by itself, so that one that cannot be
-/// understood does not take the others with it.
+/// The response of `GET /v1/models`. Each entry is parsed by itself, so that an entry that cannot be
+/// parsed does not affect the others.
 #[derive(Debug, Deserialize)]
 struct WireList<'a> {
-    /// Null where a server has no model at all (Ollama).
+    /// Null if a server has no model at all (Ollama).
     #[serde(borrow, deserialize_with = "Option::deserialize")]
     data: Option<Vec<&'a RawValue>>,
 }
 
-/// What only the compiled-in list has.
+/// The header that only the compiled-in list has.
 #[derive(Debug, Deserialize)]
 struct WireSnapshot {
     header: WireHeader,
@@ -108,11 +110,11 @@ struct WireHeader {
     date: String,
 }
 
-/// What stands in a source's words before the number of own prices.
+/// Text in `Source::words` before the number of own prices.
 const OWN_PRICES: &str = "; own prices of ";
 
 impl Source {
-    /// Whether the user declared some of the prices.
+    /// Returns true if the user declared some of the prices.
     pub fn has_own_prices(&self) -> bool {
         self.words.contains(OWN_PRICES)
     }
@@ -128,11 +130,11 @@ impl Catalog {
         read().expect("the snapshot is a valid list: it is compiled in, and a test reads it")
     }
 
-    /// Reads the answer of `GET /v1/models`. `words` and `date` (`YYYY-MM-DD`) say where and when
-    /// it was obtained. Of two entries with one id the first counts; see [`Catalog::doubts`].
+    /// Reads the response of `GET /v1/models`. `words` and `date` (`YYYY-MM-DD`) describe its
+    /// source. Of two entries with one id the first counts; see [`Catalog::price_warnings`].
     ///
     /// # Errors
-    /// Where the bytes are no such list, or too many.
+    /// Returns an error if the bytes are not such a list, or too many.
     pub fn read(list: &str, words: String, date: String) -> Result<Self, ListError> {
         if list.len() > MAX_LIST_BYTES {
             return Err(ListError::TooLarge);
@@ -144,19 +146,19 @@ impl Catalog {
         }
         let mut models = BTreeMap::new();
         let mut unreadable_entries = 0;
-        let mut listed_twice = BTreeSet::new();
+        let mut duplicate_ids = BTreeSet::new();
         for entry in entries {
-            let checked = serde_json::from_str::<WireModel<'_>>(entry.get())
+            let parsed = serde_json::from_str::<WireModel<'_>>(entry.get())
                 .ok()
-                .and_then(WireModel::checked);
-            match checked {
+                .and_then(WireModel::into_model);
+            match parsed {
                 Some(model) => match models.entry(model.id.clone()) {
-                    Entry::Vacant(place) => {
-                        place.insert(model);
+                    Entry::Vacant(slot) => {
+                        slot.insert(model);
                     }
-                    Entry::Occupied(first) if first.get().has_prices_of(&model) => {}
+                    Entry::Occupied(first) if first.get().has_same_prices(&model) => {}
                     Entry::Occupied(_) => {
-                        listed_twice.insert(model.id);
+                        duplicate_ids.insert(model.id);
                     }
                 },
                 None => unreadable_entries += 1,
@@ -170,20 +172,20 @@ impl Catalog {
                 digest: digest(list.as_bytes()),
             },
             unreadable_entries,
-            listed_twice,
+            duplicate_ids,
         })
     }
 
-    /// The same list with prices that the user declared: they win over the list's, whole, and a
+    /// Applies prices that the user declared: they replace all of the list's prices of a model, and a
     /// model that is not listed is added.
     #[must_use]
     pub fn with_own_prices(mut self, own: &[OwnPrice]) -> Self {
         if own.is_empty() {
             return self;
         }
-        let declared: Vec<String> = own.iter().map(line_of).collect();
+        let declared: Vec<String> = own.iter().map(price_line).collect();
         let digested = format!("{}\n{}", self.source.digest, declared.join("\n"));
-        let models = counted(own.len(), "model");
+        let models = plural(own.len(), "model");
         self.source = Source {
             words: format!("{}{OWN_PRICES}{models}", self.source.words),
             digest: digest(digested.as_bytes()),
@@ -199,41 +201,41 @@ impl Catalog {
             let model = self
                 .models
                 .entry(price.model.clone())
-                .or_insert_with(|| Model::unlisted(price.model.clone()));
-            model.prices = Some(Prices::flat(rates));
+                .or_insert_with(|| ListedModel::from_id(price.model.clone()));
+            model.prices = Some(TokenPrices::flat(rates));
             model.regional.clear();
             model.other_prices.clear();
-            self.listed_twice.remove(&price.model);
+            self.duplicate_ids.remove(&price.model);
         }
         self
     }
 
     /// The model with this id.
-    pub fn get(&self, id: &ModelId) -> Option<&Model> {
+    pub fn get(&self, id: &ModelId) -> Option<&ListedModel> {
         self.models.get(id)
     }
 
-    /// Every model, in order of ids.
-    pub fn models(&self) -> impl DoubleEndedIterator<Item = &Model> {
+    /// All models, ordered by id.
+    pub fn models(&self) -> impl DoubleEndedIterator<Item = &ListedModel> {
         self.models.values()
     }
 
-    /// Up to `most` ids that look like `wrong`, the nearest first; empty where none does. Ids are
+    /// Returns up to `max` ids similar to `wrong`, the most similar first. Ids are
     /// compared whole and by the part after the `/`: creators are renamed, and often left out.
-    pub fn nearest(&self, wrong: &str, most: usize) -> Vec<&ModelId> {
+    pub fn nearest(&self, wrong: &str, max: usize) -> Vec<&ModelId> {
         let wrong: String = wrong.to_lowercase().chars().take(MAX_WRONG_CHARS).collect();
         let mut near: Vec<(f64, &ModelId)> = self
             .models
             .keys()
             .map(|id| (similarity(&wrong, &id.as_str().to_lowercase()), id))
-            .filter(|(similarity, _)| *similarity >= LEAST_SIMILARITY)
+            .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
             .collect();
         near.sort_by(|(a, a_id), (b, b_id)| b.total_cmp(a).then_with(|| a_id.cmp(b_id)));
-        near.into_iter().take(most).map(|(_, id)| id).collect()
+        near.into_iter().take(max).map(|(_, id)| id).collect()
     }
 
-    /// Whether a request for this id can be meant for a model of the list. Beyond the ids that are
-    /// listed: an id without its tag where the server has a default one (`llama3`, listed as
+    /// Returns true if a request for this id can mean a model of the list. Accepted besides listed
+    /// ids: an id without its tag if the server has a default one (`llama3`, listed as
     /// `llama3:latest`), and a listed id with a routing suffix (`openai/gpt-5:nitro`).
     pub fn offers(&self, id: &ModelId) -> bool {
         let listed = |text: &str| {
@@ -245,66 +247,66 @@ impl Catalog {
         listed(text) || listed(&format!("{text}:latest")) || bare.is_some_and(listed)
     }
 
-    /// The ids under which another creator offers what `wrong` names: gateways rename creators and
+    /// Returns the ids of other creators with the same model part as `wrong`: gateways rename creators and
     /// move models between them, and an id of another gateway may have none.
     pub fn moved(&self, wrong: &str) -> Vec<&ModelId> {
         let model_part = |id: &str| id.rsplit('/').next().unwrap_or_default().to_lowercase();
-        let wanted = model_part(wrong);
-        let same = |id: &&ModelId| id.as_str() != wrong && model_part(id.as_str()) == wanted;
+        let model_name = model_part(wrong);
+        let same = |id: &&ModelId| id.as_str() != wrong && model_part(id.as_str()) == model_name;
         self.models.keys().filter(same).collect()
     }
 
-    /// The models of which every word of `words` says something true: a substring of the id, the
-    /// name or a tag, or a glob (`*`, `?`, `[...]`) of a whole id or tag; `|` stands between
-    /// alternatives. Case does not matter.
+    /// Returns the models that match every word of `words`: a substring of the id, the
+    /// name or a tag, or a glob (`*`, `?`, `[...]`) of a whole id or tag; `|` separates
+    /// alternatives. Case is ignored.
     ///
     /// # Errors
-    /// The word that is a broken glob or has an empty alternative.
-    pub fn search(&self, words: &[String]) -> Result<Vec<&Model>, BadQuery> {
+    /// Returns an error for a word that is an invalid glob or has an empty alternative.
+    pub fn search(&self, words: &[String]) -> Result<Vec<&ListedModel>, QueryError> {
         let words = words.iter().map(|word| Word::read(word));
         let words = words.collect::<Result<Vec<_>, _>>()?;
-        let every = |model: &&Model| words.iter().all(|word| word.fits(model));
+        let every = |model: &&ListedModel| words.iter().all(|word| word.matches(model));
         Ok(self.models.values().filter(every).collect())
     }
 
-    /// Whether any model has a price per token. Lists of plain servers have none.
+    /// Returns true if any model has a price per token. Lists of plain servers have none.
     pub fn has_prices(&self) -> bool {
         self.models.values().any(|model| model.prices.is_some())
     }
 
-    /// Where the list came from.
+    /// The source of the list.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// What of the prices is not to be relied on, a sentence each: ids that are listed twice with other
-    /// prices, and models whose prices cannot be believed.
-    pub fn doubts(&self) -> Vec<String> {
-        let twice = self.listed_twice.iter();
+    /// Returns warnings about unreliable prices, a sentence each: ids that are listed twice with different
+    /// prices, and models with invalid prices.
+    pub fn price_warnings(&self) -> Vec<String> {
+        let twice = self.duplicate_ids.iter();
         let twice = twice.map(|id| {
             format!("`{id}` is listed twice with other prices: the first ones count; `prices` in bakeoff.toml \
                      declare what holds")
         });
-        let unbelieved = self.models.values().filter(|m| m.has_unbelieved_price());
-        let unbelieved: Vec<&ModelId> = unbelieved.map(|model| &model.id).collect();
-        let unbelieved = unbelieved.first().map(|first| {
+        let invalid = self.models.values().filter(|m| m.has_invalid_price());
+        let invalid: Vec<&ModelId> = invalid.map(|model| &model.id).collect();
+        let invalid = invalid.first().map(|first| {
             format!(
                 "prices of {} cannot be believed, and none of theirs is used: `bakeoff models show {first}` \
                  tells why",
-                counted(unbelieved.len(), "model")
+                plural(invalid.len(), "model")
             )
         });
-        twice.chain(unbelieved).collect()
+        twice.chain(invalid).collect()
     }
 
-    /// Entries that were left out because they have no usable id.
+    /// Number of entries that were skipped because they have no valid id.
     pub fn unreadable_entries(&self) -> usize {
         self.unreadable_entries
     }
 }
 
-/// An own price as one line of text, for the digest.
-fn line_of(price: &OwnPrice) -> String {
+/// Formats an own price as one line of text, for the digest.
+fn price_line(price: &OwnPrice) -> String {
     let optional = |usd: Option<Usd>| usd.map_or_else(|| "-".to_owned(), |usd| usd.to_string());
     format!(
         "{} {} {} {} {}",
@@ -316,7 +318,7 @@ fn line_of(price: &OwnPrice) -> String {
     )
 }
 
-/// How alike two ids are, 0 to 1. Jaro-Winkler because ids share their beginnings (`gpt-5-...`)
+/// The similarity of two ids, 0 to 1. Jaro-Winkler because ids share their beginnings (`gpt-5-...`)
 /// and differ in a letter or a suffix.
 fn similarity(a: &str, b: &str) -> f64 {
     let model_part = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();

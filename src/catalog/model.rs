@@ -1,7 +1,7 @@
-//! One entry of a model list: from the bytes of `GET /v1/models` to a checked [`Model`].
+//! One entry of a model list: from the bytes of `GET /v1/models` to a checked [`ListedModel`].
 //!
-//! Owns the wire shape of an entry. Must not know where the list came from. Invariant: a fact that
-//! is missing or cannot be understood is absent; only an entry without an id is turned down.
+//! Owns the wire shape of an entry. Must not know the source of the list. Invariant: a fact that
+//! is missing or cannot be parsed is absent; only an entry without a valid id is rejected.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,13 +9,13 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::units::{ModelId, acts};
+use crate::units::{ModelId, is_unsafe_char};
 
-use super::listed::{shortened, understood};
-use super::price::Prices;
+use super::listed::{lenient, sanitize_word};
+use super::price::TokenPrices;
 use super::pricing::{OtherPrice, REGIONAL, Treatment, read_pricing, read_regional};
 
-/// Tags kept of one model: real lists have up to 8.
+/// Maximum tags of one model: real lists have up to 8.
 const MAX_TAGS: usize = 64;
 
 /// The tag of a model that may answer with images.
@@ -23,38 +23,38 @@ const MAKES_IMAGES: &str = "image-generation";
 
 /// A model that an endpoint offers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Model {
+pub struct ListedModel {
     /// The id as the endpoint spells it.
     pub id: ModelId,
-    /// Its name for people; the id where the list has none.
+    /// Its name for people; the id if the list has none.
     pub name: String,
-    /// What it makes.
-    pub kind: Kind,
-    /// Most tokens of prompt and answer together.
+    /// Kind of its output.
+    pub kind: ModelKind,
+    /// Maximum tokens of prompt and answer together.
     pub context_window: Option<u64>,
-    /// Most tokens of one answer. Absent for kinds that do not answer in tokens: lists put other
+    /// Maximum tokens of one answer. Absent for kinds that do not answer in tokens: lists put other
     /// numbers there, such as the size of an embedding.
     pub max_tokens: Option<u64>,
     /// `reasoning`, `tool-use`, `vision`, ...
     pub tags: Vec<String>,
-    /// List prices per token; absent where the list has none.
-    pub prices: Option<Prices>,
-    /// Prices per token of regions, where the list has them. A cost by tokens leaves them out, a bound
+    /// List prices per token; absent if the list has none.
+    pub prices: Option<TokenPrices>,
+    /// Prices per token of regions, if the list has them. A cost by tokens excludes them, a bound
     /// does not.
-    pub regional: Vec<Prices>,
-    /// Further prices (per image, per search, by region, ...), which a cost by tokens leaves out, and
-    /// those per token that cannot be believed; by name.
+    pub regional: Vec<TokenPrices>,
+    /// Further prices (per image, per search, by region, ...), which a cost by tokens excludes, and
+    /// invalid prices per token; by name.
     pub other_prices: Vec<OtherPrice>,
-    /// When its maker released it, UTC.
+    /// Release date by its maker, UTC.
     pub released: Option<Date>,
-    /// A lasting name of what stands behind the id, where the list has one.
+    /// A stable name of the model behind the id, if the list has one.
     pub canonical: Option<String>,
 }
 
-/// What a model makes.
+/// The kind of a model's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // The words are the wire's own.
-pub enum Kind {
+pub enum ModelKind {
     Language,
     Embedding,
     Image,
@@ -63,148 +63,150 @@ pub enum Kind {
     Transcription,
     Speech,
     Realtime,
-    /// A kind this program does not know, or none was given, as in the lists of plain servers.
+    /// A kind this program does not know, or none given, as in the lists of plain servers.
     Other,
 }
 
-/// One entry of `data`, as sent. Keys that are not here are not used.
+/// One entry of `data`, as sent. Other keys are ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireModel<'a> {
     id: String,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     name: Option<String>,
-    #[serde(rename = "type", default, deserialize_with = "understood")]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     kind: Option<String>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     context_window: Option<u64>,
-    /// OpenRouter's name of it.
-    #[serde(default, deserialize_with = "understood")]
+    /// The context window, under OpenRouter's name.
+    #[serde(default, deserialize_with = "lenient")]
     context_length: Option<u64>,
-    /// vLLM's: what the server was started with.
-    #[serde(default, deserialize_with = "understood")]
+    /// The context window that vLLM's server was started with.
+    #[serde(default, deserialize_with = "lenient")]
     max_model_len: Option<u64>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     meta: Option<WireMeta>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     max_tokens: Option<u64>,
-    /// Groq's name of it.
-    #[serde(default, deserialize_with = "understood")]
+    /// The maximum output, under Groq's name.
+    #[serde(default, deserialize_with = "lenient")]
     max_completion_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     top_provider: Option<WireTopProvider>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     tags: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     architecture: Option<WireArchitecture>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     supported_parameters: Option<Vec<String>>,
     #[serde(default, borrow)]
     pricing: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     released: Option<i64>,
-    /// The same at OpenRouter. Elsewhere it may be the moment of the answer, or the same for all.
-    #[serde(default, deserialize_with = "understood")]
+    /// The release at OpenRouter. Elsewhere it may be the time of the response, or the same for all.
+    #[serde(default, deserialize_with = "lenient")]
     created: Option<i64>,
-    /// OpenRouter's alone.
-    #[serde(default, deserialize_with = "understood")]
+    /// OpenRouter only.
+    #[serde(default, deserialize_with = "lenient")]
     canonical_slug: Option<String>,
 }
 
-/// What llama.cpp's server tells of its model.
+/// Metadata of llama.cpp's server.
 #[derive(Debug, Deserialize)]
 struct WireMeta {
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     n_ctx: Option<u64>,
 }
 
-/// What OpenRouter tells of the provider it asks first.
+/// OpenRouter's first-choice provider.
 #[derive(Debug, Deserialize)]
 struct WireTopProvider {
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     max_completion_tokens: Option<u64>,
 }
 
-/// What OpenRouter tells of what goes in and comes out.
+/// OpenRouter's input and output modalities.
 #[derive(Debug, Default, Deserialize)]
 struct WireArchitecture {
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     input_modalities: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     output_modalities: Option<Vec<String>>,
 }
 
 impl WireModel<'_> {
-    /// The checked entry; `None` where its id is not one, or could not be shown.
-    pub(super) fn checked(self) -> Option<Model> {
+    /// Validates the entry; `None` if its id is invalid or could not be printed.
+    pub(super) fn into_model(self) -> Option<ListedModel> {
         let id: ModelId = self.id.parse().ok()?;
-        if id.as_str().contains(acts) {
+        if id.as_str().contains(is_unsafe_char) {
             return None;
         }
         let architecture = self.architecture.unwrap_or_default();
         let kind = match self.kind.as_deref() {
-            Some(word) => Kind::from_wire(word),
-            None if holds(architecture.output_modalities.as_ref(), "text") => Kind::Language,
-            None => Kind::Other,
+            Some(word) => ModelKind::from_wire(word),
+            None if contains(architecture.output_modalities.as_ref(), "text") => {
+                ModelKind::Language
+            }
+            None => ModelKind::Other,
         };
         let tags = self.tags.unwrap_or_else(|| {
             let parameters = self.supported_parameters.as_ref();
-            let told = [
-                ("reasoning", holds(parameters, "reasoning")),
-                ("tool-use", holds(parameters, "tools")),
+            let tags = [
+                ("reasoning", contains(parameters, "reasoning")),
+                ("tool-use", contains(parameters, "tools")),
                 (
                     "vision",
-                    holds(architecture.input_modalities.as_ref(), "image"),
+                    contains(architecture.input_modalities.as_ref(), "image"),
                 ),
                 (
                     MAKES_IMAGES,
-                    holds(architecture.output_modalities.as_ref(), "image"),
+                    contains(architecture.output_modalities.as_ref(), "image"),
                 ),
             ];
-            (told.iter().filter(|(_, holds)| *holds))
+            (tags.iter().filter(|(_, is_set)| *is_set))
                 .map(|(tag, _)| (*tag).to_owned())
                 .collect()
         });
         let (prices, other_prices) = read_pricing(self.pricing);
         let regional = read_regional(self.pricing).unwrap_or_default();
-        let answers_in_tokens = matches!(kind, Kind::Language | Kind::Other);
+        let answers_in_tokens = matches!(kind, ModelKind::Language | ModelKind::Other);
         let created = self.created.filter(|_| self.canonical_slug.is_some());
-        let top_most = self.top_provider.and_then(|top| top.max_completion_tokens);
-        Some(Model {
-            name: self.name.map_or_else(|| id.to_string(), shortened),
+        let top_max = self.top_provider.and_then(|top| top.max_completion_tokens);
+        Some(ListedModel {
+            name: self.name.map_or_else(|| id.to_string(), sanitize_word),
             kind,
             context_window: (self.context_window.or(self.context_length))
                 .or(self.max_model_len)
                 .or(self.meta.and_then(|meta| meta.n_ctx)),
-            max_tokens: (self.max_tokens.or(self.max_completion_tokens).or(top_most))
+            max_tokens: (self.max_tokens.or(self.max_completion_tokens).or(top_max))
                 .filter(|_| answers_in_tokens),
-            tags: tags.into_iter().take(MAX_TAGS).map(shortened).collect(),
+            tags: tags.into_iter().take(MAX_TAGS).map(sanitize_word).collect(),
             prices,
             regional,
             other_prices,
             released: self.released.or(created).and_then(day),
-            canonical: self.canonical_slug.map(shortened),
+            canonical: self.canonical_slug.map(sanitize_word),
             id,
         })
     }
 }
 
-/// The day of an instant in Unix seconds; none before 1970, which is how some lists say "not known".
+/// The date of a Unix timestamp in seconds; `None` before 1970, which some lists use for "not known".
 fn day(seconds: i64) -> Option<Date> {
     let instant = Timestamp::from_second(seconds).ok()?;
     (seconds > 0).then(|| instant.to_zoned(TimeZone::UTC).date())
 }
 
-fn holds(words: Option<&Vec<String>>, wanted: &str) -> bool {
-    words.is_some_and(|words| words.iter().any(|word| word == wanted))
+fn contains(words: Option<&Vec<String>>, word: &str) -> bool {
+    words.is_some_and(|words| words.iter().any(|other| other == word))
 }
 
-impl Model {
-    /// A model of which nothing but its id is known.
-    pub(super) fn unlisted(id: ModelId) -> Self {
+impl ListedModel {
+    /// Creates a model of which only the id is known.
+    pub(super) fn from_id(id: ModelId) -> Self {
         Self {
             name: id.to_string(),
             id,
-            kind: Kind::Other,
+            kind: ModelKind::Other,
             context_window: None,
             max_tokens: None,
             tags: Vec::new(),
@@ -216,7 +218,7 @@ impl Model {
         }
     }
 
-    /// What becomes of a further price of its list.
+    /// The treatment of a further price of its list.
     pub fn treatment(&self, price: &OtherPrice) -> Treatment {
         if price.name == REGIONAL && !self.regional.is_empty() {
             return Treatment::Bounded;
@@ -224,30 +226,30 @@ impl Model {
         price.treatment(self.makes_images())
     }
 
-    /// Whether it costs what `other` costs.
-    pub(super) fn has_prices_of(&self, other: &Self) -> bool {
+    /// Returns true if it has the same prices as `other`.
+    pub(super) fn has_same_prices(&self, other: &Self) -> bool {
         (&self.prices, &self.regional, &self.other_prices)
             == (&other.prices, &other.regional, &other.other_prices)
     }
 
-    /// Whether its list has a price per token that cannot be believed; then it has no prices.
-    pub fn has_unbelieved_price(&self) -> bool {
+    /// Returns true if its list has an invalid price per token; then it has no prices.
+    pub fn has_invalid_price(&self) -> bool {
         let mut prices = self.other_prices.iter();
         prices.any(|price| self.treatment(price) == Treatment::Unbelieved)
     }
 
-    /// What becomes of a further price of a provider that serves it.
+    /// The treatment of a further price of a provider that serves it.
     pub fn offer_treatment(&self, price: &OtherPrice) -> Treatment {
         price.treatment(self.makes_images())
     }
 
-    /// Whether it may answer with images.
+    /// Returns true if it may answer with images.
     fn makes_images(&self) -> bool {
-        self.kind == Kind::Image || self.tags.iter().any(|tag| tag == MAKES_IMAGES)
+        self.kind == ModelKind::Image || self.tags.iter().any(|tag| tag == MAKES_IMAGES)
     }
 }
 
-impl Kind {
+impl ModelKind {
     fn from_wire(word: &str) -> Self {
         match word {
             "language" => Self::Language,
@@ -262,7 +264,7 @@ impl Kind {
         }
     }
 
-    /// The word of the wire.
+    /// The word in the list.
     pub fn word(self) -> &'static str {
         match self {
             Self::Language => "language",

@@ -1,19 +1,19 @@
-//! Who serves a model and how well: from the bytes of `GET /models/{id}/endpoints` to checked offers.
+//! The providers of a model: from the bytes of `GET /models/{id}/endpoints` to checked offers.
 //!
-//! Owns the wire shape of that answer, Vercel's and OpenRouter's. Must not know how it was obtained.
-//! Invariant: a figure that is missing or cannot be understood is absent, never 0. The figures are the
-//! gateway's own, of its live traffic: they are shown beside ours and never mixed with them.
+//! Owns the wire shape of that response, Vercel's and OpenRouter's. Must not know how it was obtained.
+//! Invariant: a figure that is missing or cannot be parsed is absent, never 0. The figures are the
+//! gateway's own, of its live traffic: they are shown next to ours and never mixed with them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::listed::{shortened, understood};
-use super::price::{Prices, Rates};
+use super::listed::{lenient, sanitize_word};
+use super::price::{Rates, TokenPrices};
 use super::pricing::{OtherPrice, read_pricing};
 use super::{ListError, MAX_LIST_BYTES};
 
-/// Providers of one model: real answers have below twenty.
+/// Maximum providers of one model: real responses have fewer than twenty.
 const MAX_OFFERS: usize = 1_000;
 
 /// Every provider of one model, in the gateway's order.
@@ -25,48 +25,48 @@ pub struct Offers(pub Vec<Offer>);
 pub struct Offer {
     /// The provider's slug.
     pub provider: String,
-    /// Most tokens of prompt and answer together.
+    /// Maximum tokens of prompt and answer together.
     pub context_window: Option<u64>,
-    /// Most tokens of one answer.
+    /// Maximum tokens of one answer.
     pub max_tokens: Option<u64>,
     /// Prices per token.
-    pub prices: Option<Prices>,
-    /// Further prices, which a cost by tokens leaves out; by name.
+    pub prices: Option<TokenPrices>,
+    /// Further prices, which a cost by tokens excludes; by name.
     pub other_prices: Vec<OtherPrice>,
     /// Time to first token in ms, as the gateway measured it.
     pub latency_ms: Option<Percentiles>,
-    /// Tokens a second, as the gateway measured them.
+    /// Tokens per second, as the gateway measured them.
     pub throughput: Option<Percentiles>,
-    /// Percent of the last hour (OpenRouter: of the last 30 minutes).
+    /// Uptime in percent of the last hour (OpenRouter: of the last 30 minutes).
     pub uptime_recent: Option<f64>,
-    /// Percent of the last day.
+    /// Uptime in percent of the last day.
     pub uptime_day: Option<f64>,
-    /// What the recent figures are of.
+    /// Time window of the recent figures.
     pub window: Window,
 }
 
-/// The middle and the slow end of a figure.
+/// The median and the slow end of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
-    /// Half of the requests are below.
+    /// Median: half of the requests are below.
     pub p50: f64,
     /// 19 of 20 requests are below.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p95: Option<f64>,
 }
 
-/// How far back the gateway's recent figures go.
+/// The time window of the gateway's recent figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
-    /// Vercel.
+    /// The last hour (Vercel).
     LastHour,
-    /// OpenRouter.
+    /// The last 30 minutes (OpenRouter).
     Last30Minutes,
 }
 
 impl Window {
-    /// In words.
+    /// The window in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::LastHour => "the last hour",
@@ -90,33 +90,33 @@ struct WireEndpoints<'a> {
 #[derive(Debug, Deserialize)]
 struct WireOffer<'a> {
     provider_name: String,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     context_length: Option<u64>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     max_completion_tokens: Option<u64>,
     #[serde(default, borrow)]
     pricing: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     latency_last_1h: Option<Percentiles>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     latency_last_30m: Option<Percentiles>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     throughput_last_1h: Option<Percentiles>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     throughput_last_30m: Option<Percentiles>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     uptime_last_1h: Option<f64>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     uptime_last_30m: Option<f64>,
-    #[serde(default, deserialize_with = "understood")]
+    #[serde(default, deserialize_with = "lenient")]
     uptime_last_1d: Option<f64>,
 }
 
 impl Offers {
-    /// Reads the answer of `GET /models/{id}/endpoints`; entries without a provider are left out.
+    /// Reads the response of `GET /models/{id}/endpoints`; entries without a provider are skipped.
     ///
     /// # Errors
-    /// Where the bytes are no such answer, or too many.
+    /// Returns an error if the bytes are not such a response, or too many.
     pub fn read(answer: &str) -> Result<Self, ListError> {
         if answer.len() > MAX_LIST_BYTES {
             return Err(ListError::TooLarge);
@@ -127,12 +127,12 @@ impl Offers {
         }
         let entries = wire.data.endpoints.into_iter();
         let read = entries.filter_map(|raw| serde_json::from_str::<WireOffer<'_>>(raw.get()).ok());
-        Ok(Self(read.map(WireOffer::checked).collect()))
+        Ok(Self(read.map(WireOffer::validate).collect()))
     }
 }
 
 impl WireOffer<'_> {
-    fn checked(self) -> Offer {
+    fn validate(self) -> Offer {
         let (prices, other_prices) = read_pricing(self.pricing);
         let hourly = self.latency_last_1h.is_some()
             || self.throughput_last_1h.is_some()
@@ -157,13 +157,13 @@ impl WireOffer<'_> {
             ),
         };
         Offer {
-            provider: shortened(self.provider_name),
+            provider: sanitize_word(self.provider_name),
             context_window: self.context_length,
             max_tokens: self.max_completion_tokens,
             prices,
             other_prices,
-            latency_ms: latency.and_then(Percentiles::checked),
-            throughput: throughput.and_then(Percentiles::checked),
+            latency_ms: latency.and_then(Percentiles::validate),
+            throughput: throughput.and_then(Percentiles::validate),
             uptime_recent: uptime.and_then(percent),
             uptime_day: self.uptime_last_1d.and_then(percent),
             window,
@@ -177,19 +177,19 @@ impl Offer {
         self.prices.as_ref().map(|prices| prices.rates(0))
     }
 
-    /// Whether longer prompts pay other prices.
-    pub fn tiered(&self) -> bool {
-        let tiers = |prices: &Prices| prices.tiers().len();
+    /// Returns true if longer prompts have other prices.
+    pub fn is_tiered(&self) -> bool {
+        let tiers = |prices: &TokenPrices| prices.tiers().len();
         self.prices.as_ref().is_some_and(|prices| tiers(prices) > 1)
     }
 }
 
 impl Percentiles {
-    fn checked(self) -> Option<Self> {
-        let sane = |value: f64| value.is_finite() && value >= 0.0;
-        sane(self.p50).then_some(Self {
+    fn validate(self) -> Option<Self> {
+        let is_valid = |value: f64| value.is_finite() && value >= 0.0;
+        is_valid(self.p50).then_some(Self {
             p50: self.p50,
-            p95: self.p95.filter(|&p95| sane(p95)),
+            p95: self.p95.filter(|&p95| is_valid(p95)),
         })
     }
 }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn both_gateways_are_read() {
-        // Vercel tells of the last hour, OpenRouter of half of it, and either may know nothing.
+        // Vercel reports the last hour, OpenRouter the last half, and either may report nothing.
         let offers = Offers::read(
             r#"{"data":{"id":"a/b","endpoints":[
                 {"provider_name":"one","context_length":1000,"max_completion_tokens":100,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     proptest! {
-        // Whatever comes, it is an answer or an error.
+        // Any input gives a result or an error.
         #[test]
         fn reading_never_panics(text in "\\PC{0,200}", value in "[-0-9.e]{1,9}") {
             let _ = Offers::read(&text);

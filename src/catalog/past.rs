@@ -1,40 +1,40 @@
-//! What past runs teach about the next one's cost.
+//! The cost history: what past runs say about the cost of the next one.
 //!
-//! Owns which past answers are like a prompt's, and how far estimates were off. Must not know where past
-//! runs are kept. Invariant: what was never seen is not guessed here.
+//! Owns the matching of past answers to a prompt, and the errors of past estimates. Must not know where past
+//! runs are stored. Invariant: nothing is extrapolated to a model or prompt without data.
 
 use std::collections::HashMap;
 
 use crate::units::{ModelId, Usd};
 
-/// What is known of earlier runs of a suite at an endpoint.
+/// Facts from earlier runs of a suite at an endpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
+pub struct CostHistory {
     /// Completion tokens of answers.
-    answers: HashMap<(Who, Class), Vec<u64>>,
-    /// Prompt tokens a request: as counted, and as the server counted them.
+    answers: HashMap<(VariantKey, AnswerClass), Vec<u64>>,
+    /// Prompt tokens per request, by family: our count, and the server's.
     families: HashMap<String, (f64, f64)>,
-    /// Actual cost over what was estimated, one a run whose answers were estimated by past ones.
-    ratios: HashMap<Who, Vec<f64>>,
-    /// The same of whole runs.
+    /// Actual over estimated cost, one per run whose answers were estimated from past ones.
+    ratios: HashMap<VariantKey, Vec<f64>>,
+    /// Actual over estimated cost of whole runs.
     run_ratios: Vec<f64>,
 }
 
-/// How many times as many prompt tokens as were counted, or as few, a vocabulary makes: what lies further
-/// apart is an image, or a server that does not count.
-const MOST_APART: f64 = 4.0;
+/// Maximum plausible factor between our count of prompt tokens and the server's, either way: beyond it
+/// there is an image, or a server that does not count.
+const MAX_COUNT_RATIO: f64 = 4.0;
 
-/// A label and its model: a label may have stood for another model.
-type Who = (String, ModelId);
+/// The label of a variant and its model: a label may have stood for another model.
+type VariantKey = (String, ModelId);
 
-/// What makes an answer like another, the most alike first.
+/// A class of similar answers, the most similar first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Class {
-    /// The same prompt.
+enum AnswerClass {
+    /// Answers to the same prompt.
     Prompt(String),
-    /// The same tags, at least one.
+    /// Answers to prompts with the same tags, at least one.
     Tags(Vec<String>),
-    /// Any prompt.
+    /// Answers to any prompt.
     Any,
 }
 
@@ -49,34 +49,34 @@ pub struct PastAnswer<'a> {
     pub prompt_digest: &'a str,
     /// The prompt's tags.
     pub tags: &'a [String],
-    /// Reasoning included.
+    /// Completion tokens, reasoning included.
     pub completion_tokens: u64,
 }
 
-/// What was estimated for a variant of an earlier run, and what it came to.
+/// The estimate for a variant of an earlier run, and its actual cost.
 #[derive(Debug, Clone, Copy)]
 pub struct PastVariant<'a> {
     /// Its label.
     pub variant: &'a str,
     /// Its model.
     pub model: &'a ModelId,
-    /// Requests that were estimated.
+    /// Number of estimated requests.
     pub requests: u64,
-    /// Their prompt tokens as counted, before any correction.
+    /// Their prompt tokens by our count, before any correction.
     pub counted_prompt_tokens: u64,
-    /// Those of them whose answers were expected to be as long as past ones.
+    /// Number of them whose answer length was estimated from past answers.
     pub learned: u64,
-    /// Their cost before any correction of sums; absent: no price was known.
+    /// Their cost before any correction; absent if no price was known.
     pub list: Option<Usd>,
-    /// Requests whose cost is known, and their cost.
+    /// Number of requests with a known cost, and the sum of these costs.
     pub costed: (u64, Usd),
-    /// Requests whose prompt tokens are known, and those.
+    /// Number of requests with known prompt tokens, and the sum of these tokens.
     pub measured: (u64, u64),
 }
 
-/// How much of the tags or prompt an answer's length was taken from.
+/// The class of past answers that an answer's length was estimated from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Likeness {
+pub(super) enum AnswerMatch {
     /// Answers to the same prompt.
     Prompt,
     /// Answers to prompts with the same tags.
@@ -85,57 +85,59 @@ pub(super) enum Likeness {
     Any,
 }
 
-impl Past {
-    /// Learns how long an answer was.
+impl CostHistory {
+    /// Adds the length of an answer.
     pub fn add_answer(&mut self, answer: &PastAnswer<'_>) {
-        let who = || (answer.variant.to_owned(), answer.model.clone());
-        let tags = (!answer.tags.is_empty()).then(|| tags_of(answer.tags));
+        let key = || (answer.variant.to_owned(), answer.model.clone());
+        let tags = (!answer.tags.is_empty()).then(|| tags_class(answer.tags));
         let classes = [
-            Some(Class::Prompt(answer.prompt_digest.to_owned())),
+            Some(AnswerClass::Prompt(answer.prompt_digest.to_owned())),
             tags,
-            Some(Class::Any),
+            Some(AnswerClass::Any),
         ];
         for class in classes.into_iter().flatten() {
-            let lengths = self.answers.entry((who(), class)).or_default();
+            let lengths = self.answers.entry((key(), class)).or_default();
             lengths.push(answer.completion_tokens);
         }
     }
 
-    /// Learns how far the estimate of a complete run was off. A run whose answers were guessed teaches how
-    /// long they are, and that is all: what its guess was off is no matter of estimates that guess no more.
+    /// Adds the error of the estimate of a complete run. A run whose answer lengths were guessed contributes only
+    /// its answer lengths: the error of its guess says nothing about later estimates, which do not guess.
     pub fn add_run(&mut self, variants: &[PastVariant<'_>]) {
         let (mut estimated, mut actual, mut guessed) = (0.0, 0.0, false);
-        for past in variants {
-            if past.requests == 0 {
+        for variant in variants {
+            if variant.requests == 0 {
                 continue;
             }
-            let requests = past.requests as f64;
-            let (measured, prompt_tokens) = past.measured;
+            let requests = variant.requests as f64;
+            let (measured, prompt_tokens) = variant.measured;
             if measured > 0 {
-                let counted = past.counted_prompt_tokens as f64 / requests;
-                let told = prompt_tokens as f64 / measured as f64;
-                if MOST_APART.recip() * counted <= told && told <= MOST_APART * counted {
-                    let family = family(past.model).to_owned();
+                let counted = variant.counted_prompt_tokens as f64 / requests;
+                let server_count = prompt_tokens as f64 / measured as f64;
+                if MAX_COUNT_RATIO.recip() * counted <= server_count
+                    && server_count <= MAX_COUNT_RATIO * counted
+                {
+                    let family = family(variant.model).to_owned();
                     let sums = self.families.entry(family).or_default();
                     sums.0 += counted;
-                    sums.1 += told;
+                    sums.1 += server_count;
                 }
             }
-            let (costed, cost) = past.costed;
-            if let Some(list) = past.list
+            let (costed, cost) = variant.costed;
+            if let Some(list) = variant.list
                 && costed > 0
                 && list > Usd::ZERO
             {
-                if past.learned < past.requests {
+                if variant.learned < variant.requests {
                     guessed = true;
                     continue;
                 }
-                // Of a request whose cost nobody knows, the others' mean is the best guess.
+                // For requests with an unknown cost, the mean of the others is the best guess.
                 let whole = cost.as_f64() / costed as f64 * requests;
                 estimated += list.as_f64();
                 actual += whole;
-                let who = (past.variant.to_owned(), past.model.clone());
-                let ratios = self.ratios.entry(who).or_default();
+                let key = (variant.variant.to_owned(), variant.model.clone());
+                let ratios = self.ratios.entry(key).or_default();
                 ratios.push(whole / list.as_f64());
             }
         }
@@ -144,8 +146,8 @@ impl Past {
         }
     }
 
-    /// The middle of each class of answers, between the two where they are even in number: with the upper
-    /// one estimates would sink as answers become more, and the bound with them.
+    /// The median length of each class of answers, the midpoint of the two middle ones for an even count: with the
+    /// upper one, estimates would sink with more answers, and the bound with them.
     pub(super) fn medians(&self) -> Medians {
         let median = |lengths: &Vec<u64>| {
             let mut lengths = lengths.clone();
@@ -162,7 +164,7 @@ impl Past {
         )
     }
 
-    /// By what to multiply a count of prompt tokens; 1 where the family was never measured.
+    /// The correction factor for a count of prompt tokens; 1 for a family without data.
     pub(super) fn correction(&self, model: &ModelId) -> f64 {
         let sums = self.families.get(family(model));
         sums.filter(|(counted, _)| *counted > 0.0)
@@ -171,8 +173,8 @@ impl Past {
 
     /// Actual over estimated cost of a variant in past runs.
     pub(super) fn ratios(&self, variant: &str, model: &ModelId) -> &[f64] {
-        let who = (variant.to_owned(), model.clone());
-        self.ratios.get(&who).map_or(&[], Vec::as_slice)
+        let key = (variant.to_owned(), model.clone());
+        self.ratios.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// Actual over estimated cost of past runs.
@@ -181,41 +183,44 @@ impl Past {
     }
 }
 
-/// How long past answers were.
-pub(super) struct Medians(HashMap<(Who, Class), u64>);
+/// The median lengths of past answers.
+pub(super) struct Medians(HashMap<(VariantKey, AnswerClass), u64>);
 
 impl Medians {
-    /// The median length of past answers like this one, and how like they are.
+    /// The median length of similar past answers, and their class.
     pub(super) fn answer(
         &self,
         (variant, model): (&str, &ModelId),
         prompt_digest: &str,
         tags: &[String],
-    ) -> Option<(u64, Likeness)> {
+    ) -> Option<(u64, AnswerMatch)> {
         if self.0.is_empty() {
             return None;
         }
-        let who = (variant.to_owned(), model.clone());
+        let key = (variant.to_owned(), model.clone());
         let classes = [
-            (Class::Prompt(prompt_digest.to_owned()), Likeness::Prompt),
-            (tags_of(tags), Likeness::Tags),
-            (Class::Any, Likeness::Any),
+            (
+                AnswerClass::Prompt(prompt_digest.to_owned()),
+                AnswerMatch::Prompt,
+            ),
+            (tags_class(tags), AnswerMatch::Tags),
+            (AnswerClass::Any, AnswerMatch::Any),
         ];
         let mut classes = classes.into_iter();
-        classes.find_map(|(class, likeness)| {
-            let median = self.0.get(&(who.clone(), class))?;
-            Some((*median, likeness))
+        classes.find_map(|(class, answer_match)| {
+            let median = self.0.get(&(key.clone(), class))?;
+            Some((*median, answer_match))
         })
     }
 }
 
-fn tags_of(tags: &[String]) -> Class {
+fn tags_class(tags: &[String]) -> AnswerClass {
     let mut tags = tags.to_vec();
     tags.sort_unstable();
-    Class::Tags(tags)
+    AnswerClass::Tags(tags)
 }
 
-/// Models that cut text alike: those of one maker.
+/// The family of a model: models of one maker share a tokenizer.
 fn family(model: &ModelId) -> &str {
     let id = model.as_str();
     id.split_once('/').map_or(id, |(maker, _)| maker)

@@ -1,11 +1,11 @@
-//! Prices of tokens, and the cost of a request by them.
+//! Prices of tokens, and the cost of a request.
 //!
-//! Owns the formula. Must not know where prices or token counts came from. Invariant: costs are
-//! exact integers; a cost that cannot be known is absent, never 0.
+//! Owns the cost formula. Must not know the source of prices or token counts. Invariant: costs are
+//! exact integers; a cost that is not known is absent, never 0.
 
 use crate::units::Usd;
 
-/// What one token of each kind costs, in USD; absent: not listed.
+/// Prices in USD per token of each kind; absent if not listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
     /// A prompt token that was neither read from the prompt cache nor written to it.
@@ -18,20 +18,20 @@ pub struct Rates {
     pub cache_write: Option<Usd>,
 }
 
-/// Rates of requests of a certain size.
+/// Rates for requests of a certain size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tier {
     /// The smallest prompt, in tokens, of a request that pays these rates.
     pub from_prompt_tokens: u64,
-    /// What its tokens cost.
+    /// Prices of its tokens.
     pub rates: Rates,
 }
 
 /// List prices of one model: one tier or more, the first from 0 tokens, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prices(Vec<Tier>);
+pub struct TokenPrices(Vec<Tier>);
 
-/// Tiers that are not a price list.
+/// Error for tiers that do not form a price list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("tiers of prices must begin at 0 prompt tokens and ascend")]
 pub struct TiersError;
@@ -50,8 +50,8 @@ pub struct TokenCounts {
 }
 
 impl TokenCounts {
-    /// Prompt tokens that were neither read from the prompt cache nor written to it; `None` where the
-    /// counts contradict each other: more of these than prompt tokens.
+    /// Prompt tokens that were neither read from the prompt cache nor written to it; `None` if the
+    /// counts contradict each other: more cached and written than prompt tokens.
     pub fn fresh(&self) -> Option<u64> {
         self.prompt
             .checked_sub(self.cached)?
@@ -59,8 +59,8 @@ impl TokenCounts {
     }
 }
 
-impl Prices {
-    /// The same rates for every request.
+impl TokenPrices {
+    /// Creates a price list with the same rates for every request.
     pub fn flat(rates: Rates) -> Self {
         Self(vec![Tier {
             from_prompt_tokens: 0,
@@ -68,10 +68,10 @@ impl Prices {
         }])
     }
 
-    /// Rates that depend on the size of the prompt.
+    /// Creates a price list whose rates depend on the size of the prompt.
     ///
     /// # Errors
-    /// Where the first tier does not begin at 0, or a tier does not begin above the one before it.
+    /// Returns an error if the first tier does not begin at 0, or tiers do not ascend.
     pub fn tiered(tiers: Vec<Tier>) -> Result<Self, TiersError> {
         let from_zero = tiers
             .first()
@@ -98,18 +98,18 @@ impl Prices {
     }
 }
 
-/// What a request costs by these list prices; `None` where a needed price is not listed, the
+/// Computes the cost of a request at these list prices; `None` if a needed price is not listed, the
 /// counts contradict each other, or the sum is beyond the range of [`Usd`].
 ///
 /// fresh x input + cached x cache read + written x cache write + completion x output, where fresh
 /// = prompt - cached - written. This is the gateway's formula, checked against recorded bills to
 /// the last digit; only the term of cache writes rests on documentation instead of a bill.
 ///
-/// Where prices have tiers, the *whole* request pays the rates of the tier its prompt (cached
+/// If prices have tiers, the *whole* request pays the rates of the tier its prompt (cached
 /// tokens included) falls in. The gateway does not say so; it is how the providers behind it
 /// charge, and it is never below a reading that charges only the tokens above the boundary, as
 /// long as rates ascend.
-pub fn cost(prices: &Prices, counts: &TokenCounts) -> Option<Usd> {
+pub fn cost(prices: &TokenPrices, counts: &TokenCounts) -> Option<Usd> {
     let fresh = counts.fresh()?;
     let rates = prices.rates(counts.prompt);
     let terms = [
@@ -118,7 +118,7 @@ pub fn cost(prices: &Prices, counts: &TokenCounts) -> Option<Usd> {
         (counts.cache_write, rates.cache_write.or(rates.input)),
         (counts.completion, rates.output),
     ];
-    // What was not used costs nothing, whether its price is known or not.
+    // Unused kinds of tokens cost nothing, even if their price is not known.
     terms
         .into_iter()
         .filter(|(tokens, _)| *tokens > 0)

@@ -1,7 +1,7 @@
-//! One `pricing` object of a list: from its bytes to checked [`Prices`].
+//! One `pricing` object of a list: from its bytes to checked [`TokenPrices`].
 //!
-//! Owns the names that gateways give to prices. Must not know whose prices they are. Invariant: what
-//! cannot be read in full is no price, because a cost with a part missing would be wrong.
+//! Owns the names that gateways give to prices. Must not know which model they are for. Invariant: a price list
+//! that cannot be read in full yields no price, because a cost with a part missing would be wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,48 +11,48 @@ use serde_json::value::RawValue;
 
 use crate::units::Usd;
 
-use super::listed::{cut_to, shortened};
-use super::price::{Prices, Rates, Tier};
+use super::listed::{sanitize, sanitize_word};
+use super::price::{Rates, Tier, TokenPrices};
 
-/// Tiers of one price: real lists have two; more than this is not a price list.
+/// Maximum tiers of one price: real lists have two.
 const MAX_TIERS: usize = 64;
-/// The dearest token that is believed, ten thousand USD a million: above it a list counts in another
-/// unit (some servers list USD per million tokens under the same names). The dearest known is 0.0006.
+/// Maximum plausible price of a token, ten thousand USD per million: above it a list uses another
+/// unit (some servers list USD per million tokens under the same names). The highest known is 0.0006.
 const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
-/// Prices that replace others under conditions which are not described: with one of them no price is known.
+/// Prices that replace others under undocumented conditions: with one of them no price is known.
 const CONDITIONAL: &str = "overrides";
-/// The price of an image: of one that is shown, or, where a model makes them, of one that is made.
+/// The price of an image: of an input image, or, if the model makes images, of an output image.
 pub(super) const IMAGE: &str = "image";
-/// The beginning of the names of prices of prompt tokens that are written to a cache of a stated lifetime:
+/// The beginning of the names of prices of an hour-long cache write in bounds, that are written to a cache of a stated lifetime:
 /// `input_cache_write_1h`.
 const WRITE_BY_LIFETIME: &str = "input_cache_write_";
-/// What the whole of a model's prices is called where it is no table of them.
+/// Name for all of a model's prices if `pricing` is not a table.
 const PRICING: &str = "pricing";
-/// Prices per token that hold where a request is kept in a region.
+/// Prices per token for requests that stay in a region.
 pub(super) const REGIONAL: &str = "regional";
 
-/// Characters of a further price that are kept: a map of regions is some hundred for each of them.
+/// Maximum characters of a further price: a map of regions has some hundred per region.
 const MAX_VALUE_CHARS: usize = 4_000;
 
-/// What becomes of a price that is not one of the four per token. A cost by tokens leaves out all of them;
-/// what was billed shows them.
+/// The treatment of a price that is not one of the four per token. A cost by tokens excludes all of them;
+/// the billed amount includes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Treatment {
-    /// Caps and worst cases take it in.
+    /// Included in caps and worst cases.
     Bounded,
-    /// It is billed for images that are shown alone: under a cap these are refused until a surcharge says the
-    /// most that one can be.
+    /// Billed only for input images: under a cap, requests with images are refused until a surcharge declares
+    /// the maximum price of one.
     Images,
-    /// Nothing takes it in: under a cap the model is refused until a surcharge says the most it can be.
+    /// Not included: under a cap the model is refused until a surcharge declares its maximum.
     Declare,
-    /// It would be a price per token but cannot be believed: the model has no prices until the user declares
+    /// An invalid price per token: the model has no prices until the user declares
     /// them.
     Unbelieved,
 }
 
 impl Treatment {
-    /// In words.
+    /// The treatment in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Bounded => "counted by caps and worst cases, not by list costs",
@@ -70,24 +70,24 @@ impl Treatment {
     }
 }
 
-/// A price that is not one of the four per token, or one of them that cannot be believed, as the list has it.
+/// A price that is not one of the four per token, or an invalid one of them, as in the list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OtherPrice {
     /// Its name in the list: `web_search`, `image`, `regional`, ...
     pub name: String,
-    /// Its value as the list spells it: a text without its quotes, anything else as JSON.
+    /// Its value as the list spells it: a string without its quotes, anything else as JSON.
     pub value: String,
 }
 
 impl OtherPrice {
     fn new(name: &str, raw: &RawValue) -> Self {
         Self {
-            name: shortened(name.to_owned()),
+            name: sanitize_word(name.to_owned()),
             value: verbatim(raw),
         }
     }
 
-    /// What becomes of it, apart from what it is a part of.
+    /// The treatment of it, apart from what it is the same list.
     pub(super) fn treatment(&self, makes_images: bool) -> Treatment {
         match self.name.as_str() {
             IMAGE if !makes_images => Treatment::Images,
@@ -97,8 +97,8 @@ impl OtherPrice {
         }
     }
 
-    /// What an image costs, where this is the price of one.
-    pub(super) fn of_image(&self) -> Option<Usd> {
+    /// The price of an image, if this is one.
+    pub(super) fn image_price(&self) -> Option<Usd> {
         let price = (self.name == IMAGE).then(|| self.value.parse().ok());
         price.flatten().filter(|price| *price > Usd::ZERO)
     }
@@ -111,9 +111,9 @@ impl OtherPrice {
     }
 }
 
-/// The prices per token; by name all others, and those per token that cannot be believed.
-pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<OtherPrice>) {
-    let Some(raw) = raw.filter(|raw| !is_empty(raw)) else {
+/// Reads the prices per token, and by name all others, with invalid prices per token among them.
+pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<TokenPrices>, Vec<OtherPrice>) {
+    let Some(raw) = raw.filter(|raw| !is_blank(raw)) else {
         return (None, Vec::new());
     };
     let Ok(pricing) = serde_json::from_str::<WirePricing<'_>>(raw.get()) else {
@@ -123,13 +123,13 @@ pub(super) fn read_pricing(raw: Option<&RawValue>) -> (Option<Prices>, Vec<Other
     (prices, other_prices(&pricing))
 }
 
-/// The prices of regions; `None` where one of them cannot be read in full.
-pub(super) fn read_regional(raw: Option<&RawValue>) -> Option<Vec<Prices>> {
+/// Reads the prices of regions; `None` if one of them cannot be read in full.
+pub(super) fn read_regional(raw: Option<&RawValue>) -> Option<Vec<TokenPrices>> {
     let Some(raw) = raw else {
         return Some(Vec::new());
     };
     let pricing: WirePricing<'_> = serde_json::from_str(raw.get()).ok()?;
-    let Some(regional) = pricing.get(REGIONAL).filter(|raw| !is_empty(raw)) else {
+    let Some(regional) = pricing.get(REGIONAL).filter(|raw| !is_blank(raw)) else {
         return Some(Vec::new());
     };
     let regions: BTreeMap<String, &RawValue> = serde_json::from_str(regional.get()).ok()?;
@@ -152,43 +152,43 @@ struct WireTier<'a> {
     max: Option<u64>,
 }
 
-/// Keys of `pricing`, by name. Values stay text: through a float they would lose digits.
+/// Keys of `pricing`, by name. Values stay text: a float would lose digits.
 type WirePricing<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The four prices per token with their names in `pricing` (Vercel's list; OpenRouter's, which is also
-/// that of both gateways' lists of providers), and where each goes in [`Rates`].
+/// The four prices per token with their names in `pricing` (Vercel's list; OpenRouter's, which both
+/// gateways' lists of providers use), and the field of [`Rates`] for each.
 const TOKEN_PRICES: [TokenPrice; 4] = [
     TokenPrice {
         flat: &["input", "prompt"],
         tiers: &["input_tiers", "prompt_tiers"],
-        place: |rates| &mut rates.input,
+        field: |rates| &mut rates.input,
     },
     TokenPrice {
         flat: &["output", "completion"],
         tiers: &["output_tiers", "completion_tiers"],
-        place: |rates| &mut rates.output,
+        field: |rates| &mut rates.output,
     },
     TokenPrice {
         flat: &["input_cache_read"],
         tiers: &["input_cache_read_tiers"],
-        place: |rates| &mut rates.cache_read,
+        field: |rates| &mut rates.cache_read,
     },
     TokenPrice {
         flat: &["input_cache_write"],
         tiers: &["input_cache_write_tiers"],
-        place: |rates| &mut rates.cache_write,
+        field: |rates| &mut rates.cache_write,
     },
 ];
 
 struct TokenPrice {
     flat: &'static [&'static str],
     tiers: &'static [&'static str],
-    place: fn(&mut Rates) -> &mut Option<Usd>,
+    field: fn(&mut Rates) -> &mut Option<Usd>,
 }
 
 impl TokenPrice {
-    /// The name and the value that count: tiers win over the flat price, which repeats the first of them.
-    fn of<'p>(&self, pricing: &WirePricing<'p>) -> Option<(&'static str, &'p RawValue)> {
+    /// The name and the value that count: tiers override the flat price, which repeats the first of them.
+    fn find<'p>(&self, pricing: &WirePricing<'p>) -> Option<(&'static str, &'p RawValue)> {
         let names = self.tiers.iter().chain(self.flat);
         names
             .copied()
@@ -196,37 +196,37 @@ impl TokenPrice {
     }
 }
 
-/// Whether a price of this name is one of the four per token.
+/// Returns true if this is the name of a price per token.
 fn is_per_token(name: &str) -> bool {
     (TOKEN_PRICES.iter()).any(|price| price.flat.contains(&name) || price.tiers.contains(&name))
 }
 
-/// What a price list holds but this program cannot read: then no price is known, because a cost
+/// Error for a price list that cannot be read in full: then no price is known, because a cost
 /// with a part missing would be wrong.
 struct Unreadable;
 
-/// The prices per token; `Ok(None)` where there are none.
-fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<Prices>, Unreadable> {
-    if pricing.get(CONDITIONAL).is_some_and(|raw| !is_empty(raw)) {
+/// The prices per token; `Ok(None)` if there are none.
+fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<TokenPrices>, Unreadable> {
+    if pricing.get(CONDITIONAL).is_some_and(|raw| !is_blank(raw)) {
         return Err(Unreadable);
     }
     let lists = TOKEN_PRICES
         .iter()
-        .map(|price| Ok((price.place, steps(pricing, price)?)))
+        .map(|price| Ok((price.field, steps(pricing, price)?)))
         .collect::<Result<Vec<_>, Unreadable>>()?;
     if lists.iter().all(|(_, steps)| steps.is_empty()) {
         return Ok(None);
     }
-    // Each price has boundaries of its own; a tier begins wherever one of them changes.
+    // Each price has boundaries of its own; a tier begins at each of them.
     let boundaries: BTreeSet<u64> = (lists.iter())
         .flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
         .collect();
     let tiers = (boundaries.into_iter())
         .map(|from_prompt_tokens| {
             let mut rates = Rates::default();
-            for (place, steps) in &lists {
+            for (field, steps) in &lists {
                 let reached = steps.iter().rfind(|(from, _)| *from <= from_prompt_tokens);
-                *place(&mut rates) = reached.map(|(_, usd)| *usd);
+                *field(&mut rates) = reached.map(|(_, usd)| *usd);
             }
             Tier {
                 from_prompt_tokens,
@@ -234,20 +234,20 @@ fn token_prices(pricing: &WirePricing<'_>) -> Result<Option<Prices>, Unreadable>
             }
         })
         .collect();
-    Prices::tiered(tiers).map(Some).map_err(|_| Unreadable)
+    TokenPrices::tiered(tiers).map(Some).map_err(|_| Unreadable)
 }
 
 /// One price as steps (from this many prompt tokens on, USD per token), the first from 0; empty
-/// where it is not listed.
+/// if it is not listed.
 fn steps(pricing: &WirePricing<'_>, price: &TokenPrice) -> Result<Vec<(u64, Usd)>, Unreadable> {
-    let Some((name, raw)) = price.of(pricing) else {
+    let Some((name, raw)) = price.find(pricing) else {
         return Ok(Vec::new());
     };
     if price.flat.contains(&name) {
         return Ok(vec![(0, usd(raw)?)]);
     }
     let tiers: Vec<WireTier<'_>> = serde_json::from_str(raw.get()).map_err(|_| Unreadable)?;
-    // Without a hole, and open at the end: every prompt falls in one tier.
+    // Without a gap, and open at the end: every prompt falls in one tier.
     let mut expected = Some(0);
     for tier in &tiers {
         let ascends = tier.max.is_none_or(|max| tier.min < max);
@@ -264,7 +264,7 @@ fn steps(pricing: &WirePricing<'_>, price: &TokenPrice) -> Result<Vec<(u64, Usd)
         .collect()
 }
 
-/// An amount, as text or as a number, by its digits. Negative ones are some lists' way to say
+/// Parses an amount, as text or as a number, by its digits. Some lists use negative ones to say
 /// that a price varies.
 fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
     let text = raw.get();
@@ -282,14 +282,14 @@ fn usd(raw: &RawValue) -> Result<Usd, Unreadable> {
 fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
     let others = pricing
         .iter()
-        .filter(|(name, raw)| !is_per_token(name) && !is_empty(raw))
+        .filter(|(name, raw)| !is_per_token(name) && !is_blank(raw))
         .map(|(name, raw)| OtherPrice::new(name, raw));
-    let unbelieved = TOKEN_PRICES.iter().filter_map(|price| {
-        let (name, raw) = price.of(pricing)?;
-        let unbelieved = steps(pricing, price).is_err();
-        unbelieved.then(|| OtherPrice::new(name, raw))
+    let invalid = TOKEN_PRICES.iter().filter_map(|price| {
+        let (name, raw) = price.find(pricing)?;
+        let invalid = steps(pricing, price).is_err();
+        invalid.then(|| OtherPrice::new(name, raw))
     });
-    let mut prices: Vec<OtherPrice> = others.chain(unbelieved).collect();
+    let mut prices: Vec<OtherPrice> = others.chain(invalid).collect();
     prices.sort();
     prices
 }
@@ -297,11 +297,11 @@ fn other_prices(pricing: &WirePricing<'_>) -> Vec<OtherPrice> {
 /// A value as the list spells it, on one line.
 fn verbatim(raw: &RawValue) -> String {
     let text = serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
-    cut_to(text, MAX_VALUE_CHARS)
+    sanitize(text, MAX_VALUE_CHARS)
 }
 
-/// Whether a value says that there is no such price: lists put a 0 or nothing under every name they know.
-fn is_empty(raw: &RawValue) -> bool {
+/// Returns true if a value means that there is no such price: lists put a 0 or nothing under every name they know.
+fn is_blank(raw: &RawValue) -> bool {
     let text = raw.get();
     matches!(text, "null" | "[]" | "{}") || usd(raw).is_ok_and(|amount| amount == Usd::ZERO)
 }

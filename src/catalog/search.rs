@@ -1,8 +1,8 @@
-//! Searching and ordering a list of models.
+//! Searching and sorting a list of models.
 //!
-//! Owns what a word of a query can be, and by what a list can be sorted. Must not know how many words
-//! there are. Invariants: a word without a wildcard finds every model whose id holds it; what a model
-//! lacks puts it behind those that have it.
+//! Owns the syntax of a query's words, and the sort keys. Must not know the number of
+//! words. Invariants: a word without a wildcard finds every model whose id contains it; models that lack the
+//! sort key come last.
 
 use std::cmp::Reverse;
 
@@ -10,54 +10,54 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use crate::units::Usd;
 
-use super::model::Model;
+use super::model::ListedModel;
 
-/// Stands between the alternatives of one word.
+/// Separates the alternatives of one word.
 const OR: char = '|';
-/// Prompt tokens for each token of an answer, in the price that a list is sorted by: what people send
-/// to chat models is longer than what they get.
+/// Prompt tokens per token of an answer, in the price that a list is sorted by: prompts of chat models are
+/// longer than answers.
 const BLENDED_INPUT: u64 = 3;
 
-/// A word that no model could fit, or that is not what it looks like.
+/// Error in a word of a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadQuery {
-    /// It has a wildcard and is not a glob.
+pub enum QueryError {
+    /// It has a wildcard and is not a valid glob.
     #[error("`{0}` is not a glob: {1}")]
     Glob(String, String),
-    /// Nothing stands on one side of a `|`. Places count from 1.
+    /// One side of a `|` is empty. Positions count from 1.
     #[error(
-        "alternative {place} of `{word}` is empty (at character {character}): put a word on each side of `|`, \
+        "alternative {position} of `{word}` is empty (at character {character}): put a word on each side of `|`, \
          or leave the `|` out"
     )]
     EmptyAlternative {
         /// The whole word.
         word: String,
-        /// Which of its alternatives.
-        place: usize,
-        /// Where it should begin.
+        /// Position of the empty alternative.
+        position: usize,
+        /// Character position at which it should begin.
         character: usize,
     },
 }
 
-/// By what a list is sorted; ids settle what is equal.
+/// The sort key of a list; ties are ordered by id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sort {
     /// The id.
     #[default]
     Id,
-    /// [`Model::blended_price`], the cheapest first.
+    /// [`ListedModel::blended_price`], lowest first.
     Price,
-    /// The context window, the largest first.
+    /// The context window, largest first.
     Context,
-    /// The day of its release, the newest first.
+    /// The release date, newest first.
     Released,
 }
 
 impl Sort {
-    /// Puts models in order.
-    pub fn apply(self, models: &mut [&Model]) {
+    /// Sorts models.
+    pub fn apply(self, models: &mut [&ListedModel]) {
         models.sort_by(|a, b| a.id.cmp(&b.id));
-        // The sort is stable: what is equal stays in the order of ids.
+        // The sort is stable: ties stay in the order of ids.
         match self {
             Self::Id => {}
             Self::Price => models.sort_by_key(|model| last_if_absent(model.blended_price())),
@@ -75,9 +75,9 @@ fn last_if_absent<T>(value: Option<T>) -> (bool, Option<T>) {
     (value.is_none(), value)
 }
 
-impl Model {
-    /// What a token costs where a request has three prompt tokens for each token of its answer, at the
-    /// prices of short prompts; rounded up to a pico-dollar. Absent where the list lacks either price.
+impl ListedModel {
+    /// The mean price of a token for requests with three prompt tokens per token of the answer, at the
+    /// prices of short prompts; rounded up to a pico-dollar. Absent if the list lacks either price.
     pub fn blended_price(&self) -> Option<Usd> {
         let rates = self.prices.as_ref()?.rates(0);
         let sum = rates.input?.times(BLENDED_INPUT)?.plus(rates.output?)?;
@@ -86,7 +86,7 @@ impl Model {
     }
 }
 
-/// One word of a query: it fits where one of its alternatives does.
+/// One word of a query: it matches if one of its alternatives does.
 pub(super) struct Word(Vec<Alternative>);
 
 enum Alternative {
@@ -96,17 +96,17 @@ enum Alternative {
 }
 
 impl Word {
-    pub(super) fn read(text: &str) -> Result<Self, BadQuery> {
+    pub(super) fn read(text: &str) -> Result<Self, QueryError> {
         if !text.contains(OR) {
             return Ok(Self(vec![Alternative::read(text)?]));
         }
         let mut character = 1;
         let mut alternatives = Vec::new();
-        for (place, alternative) in (1..).zip(text.split(OR)) {
+        for (position, alternative) in (1..).zip(text.split(OR)) {
             if alternative.is_empty() {
-                return Err(BadQuery::EmptyAlternative {
+                return Err(QueryError::EmptyAlternative {
                     word: text.to_owned(),
-                    place,
+                    position,
                     character,
                 });
             }
@@ -116,32 +116,32 @@ impl Word {
         Ok(Self(alternatives))
     }
 
-    pub(super) fn fits(&self, model: &Model) -> bool {
+    pub(super) fn matches(&self, model: &ListedModel) -> bool {
         let Self(alternatives) = self;
         alternatives
             .iter()
-            .any(|alternative| alternative.fits(model))
+            .any(|alternative| alternative.matches(model))
     }
 }
 
 impl Alternative {
-    fn read(text: &str) -> Result<Self, BadQuery> {
+    fn read(text: &str) -> Result<Self, QueryError> {
         if !text.contains(['*', '?', '[']) {
             return Ok(Self::Part(text.to_lowercase()));
         }
-        // `*` crosses `/`: a person who types `*mini` does not think of folders.
+        // `*` matches `/` too: a user who types `*mini` does not think of path segments.
         let glob = GlobBuilder::new(text).case_insensitive(true).build();
         glob.map(|glob: Glob| Self::Glob(Box::new(glob.compile_matcher())))
-            .map_err(|error| BadQuery::Glob(text.to_owned(), error.kind().to_string()))
+            .map_err(|error| QueryError::Glob(text.to_owned(), error.kind().to_string()))
     }
 
-    fn fits(&self, model: &Model) -> bool {
+    fn matches(&self, model: &ListedModel) -> bool {
         match self {
             Self::Part(part) => {
-                let holds = |text: &str| text.to_lowercase().contains(part);
-                holds(model.id.as_str())
-                    || holds(&model.name)
-                    || model.tags.iter().any(|tag| holds(tag))
+                let contains = |text: &str| text.to_lowercase().contains(part);
+                contains(model.id.as_str())
+                    || contains(&model.name)
+                    || model.tags.iter().any(|tag| contains(tag))
             }
             Self::Glob(glob) => {
                 glob.is_match(model.id.as_str()) || model.tags.iter().any(|tag| glob.is_match(tag))
@@ -161,7 +161,7 @@ mod tests {
         Catalog::read(list, "a test".to_owned(), "2026-01-02".to_owned()).unwrap()
     }
 
-    fn ids(models: &[&Model]) -> Vec<String> {
+    fn ids(models: &[&ListedModel]) -> Vec<String> {
         models.iter().map(|model| model.id.to_string()).collect()
     }
 
@@ -184,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_alternative_is_told_with_its_place() {
-        // It would fit every model, which nobody means who types it.
-        let said = |word: &str| Word::read(word).err().unwrap().to_string();
+    fn an_empty_alternative_is_reported_with_its_position() {
+        // An empty alternative would match every model, which is never intended.
+        let message = |word: &str| Word::read(word).err().unwrap().to_string();
         insta::assert_snapshot!(
-            ["gpt|", "|gpt", "gpt||haiku", "|", "é*|[|x"].map(said).join("\n"),
+            ["gpt|", "|gpt", "gpt||haiku", "|", "é*|[|x"].map(message).join("\n"),
             @"
         alternative 2 of `gpt|` is empty (at character 5): put a word on each side of `|`, or leave the `|` out
         alternative 1 of `|gpt` is empty (at character 1): put a word on each side of `|`, or leave the `|` out
@@ -206,13 +206,13 @@ mod tests {
             r#"{"data":[{"id":"a","pricing":{"input":"0.000001","output":"0.000005"}},
                 {"id":"b","pricing":{"input":"0.000001"}},{"id":"c"}]}"#,
         );
-        let blended: Vec<_> = catalog.models().map(Model::blended_price).collect();
+        let blended: Vec<_> = catalog.models().map(ListedModel::blended_price).collect();
         assert_eq!(blended, [Some(Usd(2_000_000)), None, None]);
     }
 
     #[test]
     fn lists_are_put_in_order() {
-        // What is not known comes last in any order, and ids settle the rest.
+        // Unknown values come last in any order, and ids settle the rest.
         let catalog = read(
             r#"{"data":[
                 {"id":"d","context_window":9,"released":1760486400,"pricing":{"input":"0.000002","output":"0.000002"}},
@@ -221,7 +221,7 @@ mod tests {
                 {"id":"a","context_window":10,"created":7,"pricing":{"input":"0.000001"}}]}"#,
         );
         let sorted = |sort: Sort| {
-            let mut models: Vec<&Model> = catalog.models().rev().collect();
+            let mut models: Vec<&ListedModel> = catalog.models().rev().collect();
             sort.apply(&mut models);
             ids(&models).join(" ")
         };
@@ -237,12 +237,12 @@ mod tests {
         fn words_are_read(text in "\\PC{0,40}", parts in prop::collection::vec("[a-z]{1,5}", 1..5)) {
             let _ = Word::read(&text);
             prop_assert!(Word::read(&parts.join("|")).is_ok());
-            let hole = format!("{}|", parts.join("|"));
-            let broken = Word::read(&hole).err();
-            prop_assert_eq!(broken, Some(BadQuery::EmptyAlternative {
-                place: parts.len() + 1,
-                character: hole.len() + 1,
-                word: hole,
+            let query = format!("{}|", parts.join("|"));
+            let broken = Word::read(&query).err();
+            prop_assert_eq!(broken, Some(QueryError::EmptyAlternative {
+                position: parts.len() + 1,
+                character: query.len() + 1,
+                word: query,
             }));
         }
     }

@@ -10,7 +10,7 @@ fn id(text: &str) -> ModelId {
     text.parse().unwrap()
 }
 
-fn names(model: &Model) -> Vec<&str> {
+fn names(model: &ListedModel) -> Vec<&str> {
     let prices = model.other_prices.iter();
     prices.map(|price| price.name.as_str()).collect()
 }
@@ -36,7 +36,7 @@ fn an_entry_becomes_a_model() {
     let catalog = Catalog::snapshot();
     let model = catalog.get(&id("anthropic/claude-haiku-4.5")).unwrap();
     assert_eq!(model.name, "Claude Haiku 4.5");
-    assert_eq!(model.kind, Kind::Language);
+    assert_eq!(model.kind, ModelKind::Language);
     assert_eq!(model.context_window, Some(200_000));
     assert_eq!(model.max_tokens, Some(64_000));
     assert!(model.tags.contains(&"reasoning".to_owned()));
@@ -73,10 +73,10 @@ fn prices_that_are_not_known_are_absent() {
 }
 
 #[test]
-fn prices_that_cannot_be_believed_are_told() {
-    // A price that vanishes without a word looks like a model that has none: the page shows the text of the
+fn invalid_prices_are_reported() {
+    // A price that vanishes silently looks like a model without one: the page shows the text of the
     // list, why it does not count, and what to do.
-    for (pricing, told) in [
+    for (pricing, price) in [
         (r#"{"input":"0.000001","output":"NaN"}"#, "output: NaN"),
         (r#"{"input":"0.000001","output":"-1"}"#, "output: -1"),
         (r#"{"input":"0.000001","output":1e400}"#, "output: 1e400"),
@@ -96,9 +96,9 @@ fn prices_that_cannot_be_believed_are_told() {
         let others: Vec<_> = others
             .map(|price| format!("{}: {}", price.name, price.value))
             .collect();
-        assert!(others.iter().any(|other| other == told), "{others:?}");
+        assert!(others.iter().any(|other| other == price), "{others:?}");
         assert_eq!(
-            catalog.doubts(),
+            catalog.price_warnings(),
             [
                 "prices of 1 model cannot be believed, and none of theirs is used: `bakeoff models show a/b` \
               tells why"
@@ -111,29 +111,32 @@ fn prices_that_cannot_be_believed_are_told() {
             cache_read_usd: None,
             cache_write_usd: None,
         };
-        assert!(catalog.with_own_prices(&[own]).doubts().is_empty());
+        assert!(catalog.with_own_prices(&[own]).price_warnings().is_empty());
     }
-    assert!(Catalog::snapshot().doubts().is_empty());
+    assert!(Catalog::snapshot().price_warnings().is_empty());
 }
 
 #[test]
-fn an_id_that_is_listed_twice_with_other_prices_is_told() {
-    // The first entry may be the cheaper one: who trusts it must know of the other.
+fn a_duplicate_id_with_other_prices_is_reported() {
+    // The first entry may be the cheaper one: the user must know of the other.
     let twice = |second: &str| {
         read(&format!(
             r#"{{"data":[{{"id":"a/b","pricing":{{"input":"0.000001"}}}},
                 {{"id":"a/b","name":"again","pricing":{{"input":"{second}"}}}}]}}"#
         ))
     };
-    assert!(twice("0.0000010").doubts().is_empty());
-    let doubts = twice("0.000002").doubts();
-    assert_eq!(doubts.len(), 1);
-    assert!(doubts[0].starts_with("`a/b` is listed twice"), "{doubts:?}");
+    assert!(twice("0.0000010").price_warnings().is_empty());
+    let price_warnings = twice("0.000002").price_warnings();
+    assert_eq!(price_warnings.len(), 1);
+    assert!(
+        price_warnings[0].starts_with("`a/b` is listed twice"),
+        "{price_warnings:?}"
+    );
 }
 
 #[test]
-fn further_prices_are_kept_as_the_list_spells_them() {
-    // What is not reckoned with must still be readable, to the last digit and key, and on one line.
+fn further_prices_are_shown_as_the_list_spells_them() {
+    // A price that is not included must still be readable, to the last digit and key, and on one line.
     let catalog = read(
         r#"{"data":[{"id":"a/b","pricing":{"web_search":"0.0100","image": 0.10, "request":"0",
             "image_dimension_quality_pricing":[{"size":"1024x1024", "cost":"0.04"}],
@@ -141,11 +144,11 @@ fn further_prices_are_kept_as_the_list_spells_them() {
               "us": {}}}}]}"#,
     );
     let model = catalog.get(&id("a/b")).unwrap();
-    let told = model.other_prices.iter().map(|price| {
+    let lines = model.other_prices.iter().map(|price| {
         let treatment = model.treatment(price).words();
         format!("{}: {} ({treatment})", price.name, price.value)
     });
-    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
     image: 0.10 (billed for images alone: caps refuse images until `usd_per_image` declares it)
     image_dimension_quality_pricing: [{"size":"1024x1024", "cost":"0.04"}] (not supported: caps refuse the model until `surcharges` declare its most)
     regional: {"eu": {"input":"0.1"},              "us": {}} (not supported: caps refuse the model until `surcharges` declare its most)
@@ -164,8 +167,8 @@ fn further_prices_are_kept_as_the_list_spells_them() {
 
 #[test]
 fn lists_of_every_server_are_read() {
-    // OpenRouter's names, OpenAI's bare list, vLLM's, llama.cpp's and Groq's limits: each says what
-    // it has, and what it does not have is absent.
+    // OpenRouter's names, OpenAI's bare list, vLLM's, llama.cpp's and Groq's limits: each has its own
+    // facts, and missing ones are absent.
     let catalog = read(
         r#"{"object":"list","data":[
             {"id":"o/router","name":"O: Router","context_length":128000,"canonical_slug":"o/router-1",
@@ -186,7 +189,7 @@ fn lists_of_every_server_are_read() {
     let model = |text| catalog.get(&id(text)).unwrap();
     let router = model("o/router");
     let limits = (router.context_window, router.max_tokens, router.kind);
-    assert_eq!(limits, (Some(128_000), Some(8192), Kind::Language));
+    assert_eq!(limits, (Some(128_000), Some(8192), ModelKind::Language));
     assert_eq!(router.tags, ["tool-use", "vision"]);
     assert_eq!(names(router), ["image"], "a price of 0 is none");
     let rates = *router.prices.as_ref().unwrap().rates(0);
@@ -210,7 +213,7 @@ fn lists_of_every_server_are_read() {
 #[test]
 fn prices_in_another_unit_are_not_believed() {
     // Some servers list USD per million tokens under the same names: 0.18 USD a token would make
-    // every figure a million times too dear.
+    // every figure a million times too high.
     let catalog = read(r#"{"data":[{"id":"a/b","pricing":{"input":0.18,"output":0.59}}]}"#);
     assert_eq!(catalog.get(&id("a/b")).unwrap().prices, None);
 }
@@ -239,7 +242,7 @@ fn words_of_a_list_cannot_move_a_terminal() {
 
 #[test]
 fn ids_that_moved_are_found_under_their_new_creator() {
-    // A gateway renamed a creator: the same model part is there, and no other id is offered as it.
+    // A gateway renamed a creator: the same model part is found, and no other id is suggested.
     let catalog = Catalog::snapshot();
     let moved = |text| -> Vec<String> {
         catalog
@@ -361,7 +364,7 @@ fn one_strange_entry_does_not_hide_the_others() {
     );
     assert_eq!(catalog.unreadable_entries(), 5);
     let new = catalog.get(&id("a/new")).unwrap();
-    assert_eq!((new.kind, new.context_window), (Kind::Other, None));
+    assert_eq!((new.kind, new.context_window), (ModelKind::Other, None));
     assert_eq!((new.name.as_str(), new.tags.len()), ("a/new", 0));
     assert_eq!(catalog.get(&id("plain")).unwrap().name, "plain");
 }
@@ -376,7 +379,7 @@ fn what_is_not_a_list_is_an_error() {
 }
 
 #[test]
-fn own_prices_win_and_are_told() {
+fn own_prices_win_and_are_named() {
     // The user's price replaces the list's, adds an unlisted model, and changes the source that
     // reports show, so that no cost looks as if it came from the list alone.
     let own = |model: &str, input: i128| OwnPrice {
@@ -404,7 +407,7 @@ fn own_prices_win_and_are_told() {
 
 #[test]
 fn near_ids_are_found() {
-    // What people really type: a creator that was renamed or left out, a slip, other case.
+    // Typical input: a creator that was renamed or left out, a slip, other case.
     let catalog = Catalog::snapshot();
     for (wrong, right) in [
         ("xai/grok-4.6", "spacexai/grok-4.6"),
@@ -465,7 +468,7 @@ proptest! {
         }
     }
 
-    // Any text is a list or an error, and anything may be asked for as a near id.
+    // Any text is a list or an error, and any id can be looked up as a similar one.
     #[test]
     fn reading_never_panics(text in "\\PC{0,200}", wrong in "\\PC{0,300}") {
         let _ = Catalog::read(&text, String::new(), String::new());

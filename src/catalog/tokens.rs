@@ -1,7 +1,7 @@
-//! Tokens of a prompt before it is sent: a count where the vocabulary is known, a bound always.
+//! Prompt tokens of a request before it is sent: a count if the vocabulary is known, an upper bound always.
 //!
-//! Owns which vocabulary a model's maker uses, and what a conversation costs beside its texts. Must not
-//! know prices. Invariant: the bound is never below what a byte-level tokenizer makes of the request.
+//! Owns the vocabulary of each maker, and the overhead of a conversation. Must not
+//! know prices. Invariant: the bound is never below the count of a byte-level tokenizer for the request.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -13,27 +13,27 @@ use crate::units::ModelId;
 const PER_MESSAGE: u64 = 3;
 /// Tokens that it adds once, for the answer to begin.
 const PER_REQUEST: u64 = 3;
-/// The same in a bound: no known chat format needs as many for a message.
-const PER_MESSAGE_AT_MOST: u64 = 16;
-/// Tokens that tools add in a bound beside their own text: makers tell of up to 530 (Anthropic's system
+/// Tokens per message in the bound: no known chat format needs as many.
+const MAX_PER_MESSAGE: u64 = 16;
+/// Tokens that tools add in the bound, in addition to their own text: makers document up to 530 (Anthropic's system
 /// text for tools).
-const FOR_TOOLS_AT_MOST: u64 = 1_024;
-/// Tokens that each tool adds in a bound beside its own text.
-const PER_TOOL_AT_MOST: u64 = 64;
-/// Tokens of an image that nobody declared: the price of a medium one at several makers.
+const MAX_FOR_TOOLS: u64 = 1_024;
+/// Tokens that each tool adds in the bound, in addition to its own text.
+const MAX_PER_TOOL: u64 = 64;
+/// Tokens of an image without a declared price: those of a medium one at several makers.
 const PER_IMAGE: u64 = 800;
 
-/// How a prompt was counted.
+/// An estimated number of prompt tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenEstimate {
     /// Prompt tokens.
     pub tokens: u64,
-    /// Whether the model's own vocabulary was used; else it is that of another maker, and off by up to
-    /// a third until past runs have taught the difference.
+    /// True if the model's own vocabulary was used; otherwise the count may be off by up to a
+    /// third until past runs correct it.
     pub own_vocabulary: bool,
 }
 
-/// A vocabulary that is compiled in.
+/// A compiled-in vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Vocabulary {
     /// 100,000 entries, of the years before 2024.
@@ -43,8 +43,8 @@ enum Vocabulary {
 }
 
 impl Vocabulary {
-    /// Of this model, and whether it is its own. Ids are `creator/model`, or a bare model.
-    fn of(model: &ModelId) -> (Self, bool) {
+    /// Selects the vocabulary for a model, and returns true if it is its own. Ids are `creator/model`, or a bare model.
+    fn from_model(model: &ModelId) -> (Self, bool) {
         let id = model.as_str();
         let (creator, name) = id.rsplit_once('/').unwrap_or(("", id));
         let old = ["gpt-4-", "gpt-3.5"].iter().any(|p| name.starts_with(p)) || name == "gpt-4";
@@ -62,17 +62,17 @@ impl Vocabulary {
     }
 }
 
-/// Counts conversations, each of their texts once for a vocabulary: a thousand prompts for twenty models
-/// are two thousand countings, not twenty thousand.
+/// Counts the tokens of conversations, each text once per vocabulary: a thousand prompts for twenty models
+/// are counted two thousand times, not twenty thousand.
 #[derive(Debug, Default)]
-pub struct Counter<'s> {
-    /// By the place of the text in memory, which stays as it is while it is borrowed.
-    counted: HashMap<(Vocabulary, *const u8, usize), u64>,
+pub struct TokenCounter<'s> {
+    /// Keyed by the address of the text, which stays valid while it is borrowed.
+    counts: HashMap<(Vocabulary, *const u8, usize), u64>,
     texts: PhantomData<&'s str>,
 }
 
-impl<'s> Counter<'s> {
-    /// Prompt tokens of a conversation with its tools. An image counts as a medium one.
+impl<'s> TokenCounter<'s> {
+    /// Counts the prompt tokens of a conversation with its tools. An image counts as a medium one.
     pub fn prompt_tokens(
         &mut self,
         model: &ModelId,
@@ -80,7 +80,7 @@ impl<'s> Counter<'s> {
         messages: &'s [Message],
         tools: &'s [Tool],
     ) -> TokenEstimate {
-        let (vocabulary, own_vocabulary) = Vocabulary::of(model);
+        let (vocabulary, own_vocabulary) = Vocabulary::from_model(model);
         let mut tokens = PER_REQUEST;
         for system in system {
             tokens += PER_MESSAGE + self.text(vocabulary, system);
@@ -108,7 +108,7 @@ impl<'s> Counter<'s> {
         }
         let key = (vocabulary, text.as_ptr(), text.len());
         let count = || vocabulary.count(text);
-        *self.counted.entry(key).or_insert_with(count)
+        *self.counts.entry(key).or_insert_with(count)
     }
 
     fn tool(&mut self, vocabulary: Vocabulary, tool: &'s Tool) -> u64 {
@@ -120,19 +120,19 @@ impl<'s> Counter<'s> {
                 + vocabulary.count(description)
                 + vocabulary.count(&tool.parameters.to_string())
         };
-        *self.counted.entry(key).or_insert_with(count)
+        *self.counts.entry(key).or_insert_with(count)
     }
 }
 
-/// Counts a conversation with its tools. An image counts as a medium one.
+/// Counts the prompt tokens of a conversation with its tools. An image counts as a medium one.
 pub fn prompt_tokens(model: &ModelId, messages: &[Message], tools: &[Tool]) -> TokenEstimate {
-    Counter::default().prompt_tokens(model, None, messages, tools)
+    TokenCounter::default().prompt_tokens(model, None, messages, tools)
 }
 
-/// The most prompt tokens that the text of a request of `body_bytes` bytes can have: a byte-level
+/// The maximum prompt tokens that the text of a request of `body_bytes` bytes can have: a byte-level
 /// tokenizer makes at most one token of a byte, a chat format adds less than 16 to a message, and tools
 /// have an allowance. Without images: they are paid by their size in pixels, which bytes do not bound.
-pub fn text_tokens_at_most(body_bytes: u64, messages: &[Message], tools: usize) -> u64 {
+pub fn max_text_tokens(body_bytes: u64, messages: &[Message], tools: usize) -> u64 {
     let images = messages.iter().flat_map(|message| &message.images);
     let base64 = images.map(|image| match image {
         Image::Bytes { base64, .. } => base64.len() as u64,
@@ -140,10 +140,10 @@ pub fn text_tokens_at_most(body_bytes: u64, messages: &[Message], tools: usize) 
     });
     let for_tools = match tools as u64 {
         0 => 0,
-        tools => FOR_TOOLS_AT_MOST + PER_TOOL_AT_MOST * tools,
+        tools => MAX_FOR_TOOLS + MAX_PER_TOOL * tools,
     };
     body_bytes.saturating_sub(base64.sum())
-        + PER_MESSAGE_AT_MOST * (messages.len() as u64 + 1)
+        + MAX_PER_MESSAGE * (messages.len() as u64 + 1)
         + for_tools
 }
 
@@ -154,14 +154,14 @@ mod tests {
     use super::*;
     use crate::suite::Role;
 
-    fn of(model: &str, text: &str) -> TokenEstimate {
+    fn estimate(model: &str, text: &str) -> TokenEstimate {
         let messages = [Message::text(Role::User, text)];
         prompt_tokens(&model.parse().unwrap(), &messages, &[])
     }
 
     #[test]
     fn the_models_own_vocabulary_is_used_where_it_is_known() {
-        // Makers cut text differently: whoever reads an estimate must know whose scissors were used.
+        // Makers split text differently: a reader of an estimate must know which vocabulary was used.
         for (model, own) in [
             ("openai/gpt-5-mini", true),
             ("gpt-4-turbo", true),
@@ -169,12 +169,12 @@ mod tests {
             ("anthropic/claude-haiku-4.5", false),
             ("mistral/open-mistral", false),
         ] {
-            assert_eq!(of(model, "hello").own_vocabulary, own, "{model}");
+            assert_eq!(estimate(model, "hello").own_vocabulary, own, "{model}");
         }
         // Four words that both vocabularies know, and what the format adds.
         let four = "hello world hello world";
-        assert_eq!(of("openai/gpt-5-mini", four).tokens, 4 + 3 + 3);
-        assert_eq!(of("gpt-3.5-turbo", four).tokens, 4 + 3 + 3);
+        assert_eq!(estimate("openai/gpt-5-mini", four).tokens, 4 + 3 + 3);
+        assert_eq!(estimate("gpt-3.5-turbo", four).tokens, 4 + 3 + 3);
     }
 
     proptest! {
@@ -184,10 +184,10 @@ mod tests {
             let message = Message::text(Role::User, text);
             let request_bytes = serde_json::to_vec(&message.content).unwrap().len() as u64;
             let messages = [message];
-            let bound = text_tokens_at_most(request_bytes, &messages, 0);
+            let bound = max_text_tokens(request_bytes, &messages, 0);
             for model in ["openai/gpt-5", "gpt-4-turbo"] {
-                let counted = prompt_tokens(&model.parse().unwrap(), &messages, &[]);
-                prop_assert!(counted.tokens <= bound);
+                let counts = prompt_tokens(&model.parse().unwrap(), &messages, &[]);
+                prop_assert!(counts.tokens <= bound);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::command;
-use crate::report::spend::By;
+use crate::report::spend::GroupBy;
 use crate::suite::{OwnPrice, parse_dollars, parse_own_price, parse_percent};
 use crate::units::Usd;
 use crate::verdict::Traffic;
@@ -225,10 +225,10 @@ pub(super) fn spend_options(args: SpendArgs) -> command::spend::Options {
         folders: args.folders,
         since: args.since,
         by: match args.by {
-            ByArg::Suite => By::Suite,
-            ByArg::Model => By::Model,
-            ByArg::Day => By::Day,
-            ByArg::Project => By::Project,
+            ByArg::Suite => GroupBy::Suite,
+            ByArg::Model => GroupBy::Model,
+            ByArg::Day => GroupBy::Day,
+            ByArg::Project => GroupBy::Project,
         },
         simulated: args.simulated,
         endpoint: args.endpoint,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
-use crate::units::counted;
+use crate::units::plural;
 use crate::verdict::{RunSummary, condense};
 
 use super::base::failure::Failure;
@@ -167,7 +167,7 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
         };
         return Ok(print_json(&mut out, &done)?);
     }
-    let runs = counted(accepted, "run");
+    let runs = plural(accepted, "run");
     match standing {
         Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,

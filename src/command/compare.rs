@@ -7,10 +7,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Manifest, Run};
-use crate::report::Compared;
+use crate::report::ComparisonReport;
 use crate::suite::Gate;
 use crate::verdict::{
-    Changed, FoldedRun, Judged, Judgement, OutputChange, against_run, comparable, condense,
+    Changed, Evaluation, FoldedRun, Judgement, OutputChange, against_run, comparable, condense,
     outputs_between, outputs_within,
 };
 
@@ -91,11 +91,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             )
         }
     };
-    let mut judged = Judged::of_judgement(judgement, &gate);
+    let mut judged = Evaluation::from_judgement(judgement, &gate);
     judged.outputs = outputs;
-    let compared = Compared::new(&suite.name, &what, TOOL, &judged);
+    let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
     tell(&compared, options.format)?;
-    github::tell_job(&compared.subject())?;
+    github::tell_job(&compared.job_summary())?;
     let sound = first.can_be_judged() && newest.can_be_judged();
     if !sound {
         writeln!(
@@ -103,7 +103,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             "warning: a model answered less than half of its trials: too little to judge it by"
         )?;
     }
-    let passing = judged.passing();
+    let passing = judged.gate_status();
     warn_of_inconclusive(passing, gate.on_inconclusive)?;
     Ok(Outcome {
         interrupted: false,
@@ -136,7 +136,11 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
             run.manifest.run, suite.reference
         )));
     }
-    Ok(Judged::of_variants(&run.manifest, &run.read.evidence, gate))
+    Ok(Evaluation::judge_variants(
+        &run.manifest,
+        &run.read.evidence,
+        gate,
+    ))
 }
 
 /// A run against an earlier one, each model against itself, and how much longer its answers became.
@@ -154,7 +158,7 @@ fn between(
     Ok((against_run(&now, &comparable, gate), outputs))
 }
 
-fn tell(compared: &Compared, format: Format) -> Result<(), Failure> {
+fn tell(compared: &ComparisonReport, format: Format) -> Result<(), Failure> {
     let mut out = BufWriter::new(stdout());
     let text = match format {
         Format::Terminal => compared.terminal(style()),

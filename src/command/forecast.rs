@@ -6,7 +6,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::catalog::{Catalog, Prices, Rates, Source};
+use crate::catalog::{Catalog, Rates, Source, TokenPrices};
 use crate::record::{JournalError, Manifest, PriceSource, Run};
 use crate::report::ForecastView;
 use crate::suite::{OwnPrice, Suite, Variant, named};
@@ -68,8 +68,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         manifest: &manifest,
         samples,
         mix_file: mix_file.as_deref(),
-        other_prices: other.as_ref().and_then(|other| other.source.as_ref()),
-        given: &options.given,
+        what_if_prices: other.as_ref().and_then(|other| other.source.as_ref()),
+        given_prices: &options.given,
     };
     let mut out = BufWriter::new(stdout());
     match options.form {
@@ -215,8 +215,8 @@ fn variants_of(price: &OwnPrice, suite: &Suite) -> Result<Vec<usize>, Failure> {
     Ok(meant.map(|(place, _)| place).collect())
 }
 
-fn flat(price: &OwnPrice) -> Prices {
-    Prices::flat(Rates {
+fn flat(price: &OwnPrice) -> TokenPrices {
+    TokenPrices::flat(Rates {
         input: Some(price.input_usd),
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,

@@ -51,7 +51,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         )));
     }
     let gate = suite.map(|suite| suite.gate.unwrap_or_default());
-    let trends = Trends::of(&history, options.metric, gate.as_ref());
+    let trends = Trends::from_history(&history, options.metric, gate.as_ref());
     let text = if options.json {
         trends.json()
     } else {

@@ -71,7 +71,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
     // Own prices settle what is doubtful.
-    for doubt in priced().doubts() {
+    for doubt in priced().price_warnings() {
         writeln!(err, "{doubt}")?;
     }
     let json = options.json;

@@ -151,7 +151,7 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
     let now = Timestamp::now();
     let mut pruning = Pruning {
         deleted: yes,
-        gone: Vec::new(),
+        pruned: Vec::new(),
         protected: Vec::new(),
         failed: Vec::new(),
         stay: found.runs.len(),
@@ -162,7 +162,7 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
             Fate::Protected(why) => pruning.protected.push((run, why)),
             Fate::Goes => match delete(run, yes) {
                 Ok(()) => {
-                    pruning.gone.push(run);
+                    pruning.pruned.push(run);
                     pruning.stay -= 1;
                 }
                 Err(error) => pruning.failed.push((run, error)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::spend::SpentDocument;
+use crate::report::spend::SpendDocument;
 use crate::report::{
     Document, EstimateDocument, ForecastDocument, ModelShownDocument, ModelsDiffDocument,
     ModelsDocument, PlanDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
@@ -155,7 +155,7 @@ impl Shape {
             Self::Trends => printed_schema::<TrendsDocument<'_>>("The trends in a history"),
             Self::Estimate => printed_schema::<EstimateDocument<'_>>("What a run will cost"),
             Self::Forecast => printed_schema::<ForecastDocument<'_>>("What a month will cost"),
-            Self::Spent => printed_schema::<SpentDocument<'_>>("What runs cost"),
+            Self::Spent => printed_schema::<SpendDocument<'_>>("What runs cost"),
         }
     }
 }

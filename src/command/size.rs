@@ -97,12 +97,12 @@ fn sizing(
         noise,
         source,
         prompts_worth: worth,
-        found_now: decides
+        detectable_now: decides
             .then(|| smallest_change(now, noise, aim.tolerance, aim.alpha, aim.power))
             .flatten(),
         sizes: verdict::sizes(worth, aim, noise),
         cost,
-        prices_of: catalog.source().date.clone(),
+        prices_date: catalog.source().date.clone(),
     }
 }
 

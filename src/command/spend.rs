@@ -11,17 +11,17 @@ use std::time::Duration;
 use crate::gateway::account::Credits;
 use crate::gateway::listing::{Listing, fetch};
 use crate::record::ledger::{self, LedgerLine};
-use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
-use crate::units::counted;
+use crate::report::spend::{CreditsDocument, GroupBy, SpendDocument, sum_lines, table};
+use crate::units::plural;
 use jiff::{SignedDuration, Timestamp};
 
+use super::base::closing;
 use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
 use super::base::{endpoint, exit, files};
 use super::runs::REPORTS;
-use super::base::closing;
 
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,7 +35,7 @@ pub struct Options {
     /// Empty: the one that runs go to where no other is named.
     pub folders: Vec<PathBuf>,
     pub since: Option<Since>,
-    pub by: By,
+    pub by: GroupBy,
     pub simulated: bool,
     pub endpoint: Option<String>,
     pub project: Option<PathBuf>,
@@ -114,7 +114,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             }
         }
     }
-    let sums = spent(
+    let sums = sum_lines(
         lines.iter().map(|(name, line)| (name.as_str(), line)),
         options.by,
     );
@@ -124,7 +124,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut out = stdout();
     if options.json {
-        let document = SpentDocument {
+        let document = SpendDocument {
             version: VERSION,
             by: options.by.word(),
             simulated: options.simulated,
@@ -161,7 +161,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         )?;
     }
     if unreadable > 0 {
-        let lines = counted(unreadable, "line");
+        let lines = plural(unreadable, "line");
         writeln!(out, "cannot be read, and in no sum: {lines} of the ledger")?;
     }
     if let Some(credits) = credits {
@@ -177,7 +177,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         } else {
             "on the simulator, whose money is invented (see --simulated)"
         };
-        writeln!(out, "left out: {} {whose}", counted(left_out, "run"))?;
+        writeln!(out, "left out: {} {whose}", plural(left_out, "run"))?;
     }
     Ok(exit::DONE)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::plan::Caution;
+use crate::plan::ModelLint;
 use crate::report::preflight::warnings;
 use crate::report::suite_check;
 use crate::suite::{ProblemDocument, Suite};
@@ -107,7 +107,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
                     suite.variants.len(),
                     suite.trials(),
                 )?;
-                for said in foreseen.finds {
+                for said in foreseen.findings {
                     writeln!(out, "  {said}")?;
                 }
                 for said in foreseen.warnings {
@@ -129,15 +129,15 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
 }
 
 /// What can be said of a sound suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<suite_check::Foreseen, Failure> {
+fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
     // Which endpoint will be asked is not known for certain, so that none is asked.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
-    let cautions = warnings(suite, &catalog).into_iter();
+    let lints = warnings(suite, &catalog).into_iter();
     // Of too few prompts the power speaks itself.
-    let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
-    found.warnings.extend(cautions.map(|(_, said)| said));
+    let lints = lints.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
+    found.warnings.extend(lints.map(|(_, said)| said));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
@@ -164,7 +164,7 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(suite_check::Foreseen, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(suite_check::SuiteCheck, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,
@@ -176,7 +176,7 @@ impl FileEntry {
         };
         match checked {
             Ok((foreseen, suite)) => {
-                (entry.finds, entry.warnings) = (foreseen.finds, foreseen.warnings);
+                (entry.finds, entry.warnings) = (foreseen.findings, foreseen.warnings);
                 entry.suite = Some(SuiteEntry {
                     prompts: suite.prompts.len(),
                     variants: suite.variants.len(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::catalog::{PriceBound, Prices};
+use crate::catalog::{PriceBound, TokenPrices};
 use crate::gateway::{Outgoing, Recording, Transport};
 use crate::plan::Plan;
 use crate::record::{RequestEvent, RequestLog};
@@ -49,7 +49,7 @@ pub struct Orders {
     /// Content digest of each prompt, in the suite's order.
     pub prompt_digests: Vec<String>,
     /// List prices of each variant's model, in the suite's order.
-    pub prices: Vec<Option<Prices>>,
+    pub prices: Vec<Option<TokenPrices>>,
     /// Price bounds of each variant's model, in the suite's order, by which a cap settles answers without a bill; may be empty
     /// where there is no cap.
     pub bounds: Vec<Option<PriceBound>>,

@@ -3,7 +3,7 @@
 //! Owns which amount an attempt is settled at. Must not know reservations. Invariant: nothing is settled below the list cost
 //! of any reading of the reported token counts; counts without a reading settle nothing.
 
-use crate::catalog::{PriceBound, Prices, TokenCounts, cost};
+use crate::catalog::{PriceBound, TokenCounts, TokenPrices, cost};
 use crate::gateway::Reading;
 use crate::record::{
     ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageReading, check_usage,
@@ -39,7 +39,7 @@ pub(super) struct PromptSize {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PricesOf<'a> {
     /// Its list prices.
-    pub(super) list: Option<&'a Prices>,
+    pub(super) list: Option<&'a TokenPrices>,
     /// The most expensive of everything that may answer, surcharges included, where it is known.
     pub(super) bound: Option<&'a PriceBound>,
 }

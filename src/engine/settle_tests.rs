@@ -26,8 +26,8 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
 }
 
 /// A dollar a million prompt tokens, ten for completion tokens.
-fn prices() -> Prices {
-    Prices::flat(Rates {
+fn prices() -> TokenPrices {
+    TokenPrices::flat(Rates {
         input: Some("0.000001".parse().unwrap()),
         output: Some("0.00001".parse().unwrap()),
         ..Rates::default()

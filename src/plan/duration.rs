@@ -1,41 +1,41 @@
-//! How long a run will take, before it begins.
+//! The estimated duration of a run.
 //!
-//! Owns the estimate. Must not know where expectations of a model come from. Invariant: it is a sum of
-//! expectations, never a promise; only what limits take at least is exact, as far as tokens are.
+//! Owns the estimate. Must not know the source of expectations about a model. Invariant: it is a sum of
+//! expectations, never a promise; only the minimum that rate limits impose is exact, as far as token counts are.
 
 use crate::suite::{RateLimits, Suite};
 use crate::units::Nanos;
 
-use super::pace::{Limit, Load, Pacer};
+use super::pace::{Load, Pacer, PacingLimit};
 use super::tokens::reserved_tokens;
 
-/// What one answer of a variant is expected to take.
+/// The expected timing and length of one answer of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
-    /// To the first token.
+pub struct ExpectedAnswer {
+    /// Time to the first token.
     pub first_token: Nanos,
-    /// For each further one.
+    /// Time for each further token.
     pub per_token: Nanos,
-    /// Tokens of an answer that no limit ends, reasoning included.
+    /// Tokens of an answer that no limit truncates, reasoning included.
     pub tokens: u64,
 }
 
-impl Expected {
-    /// Of a model of which nothing is known: what hosted models take in the middle.
+impl ExpectedAnswer {
+    /// The assumption for a model without data: typical values of hosted models.
     pub const ASSUMED: Self = Self {
         first_token: Nanos::from_millis(1_000),
         per_token: Nanos::from_millis(20),
         tokens: 300,
     };
 
-    /// The same of one that thinks before it answers.
-    pub const ASSUMED_THINKING: Self = Self {
+    /// The assumption for a reasoning model without data.
+    pub const ASSUMED_REASONING: Self = Self {
         tokens: 1_500,
         ..Self::ASSUMED
     };
 
     fn latency_ns(&self, max_tokens: Option<u64>) -> u128 {
-        let tokens = max_tokens.map_or(self.tokens, |most| most.min(self.tokens));
+        let tokens = max_tokens.map_or(self.tokens, |max| max.min(self.tokens));
         u128::from(self.first_token.0) + u128::from(self.per_token.0) * u128::from(tokens)
     }
 }
@@ -52,63 +52,67 @@ pub enum Basis {
 /// An estimate of a run's duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDuration {
-    /// What the answers take, with as many slots in flight as the suite allows.
-    pub asking: Nanos,
-    /// What the narrowest limit takes at least, and which one it is.
-    pub narrowest: Option<(Nanos, Limit)>,
+    /// Time that the answers take, with as many slots in flight as the suite allows.
+    pub answering: Nanos,
+    /// The rate limit that imposes the longest minimum, with that minimum.
+    pub slowest_limit: Option<(Nanos, PacingLimit)>,
 }
 
 impl RunDuration {
-    /// The limit that holds the run back, if one does, and how long the run takes with it.
-    pub fn held_back(&self) -> Option<&(Nanos, Limit)> {
-        self.narrowest
+    /// The limit that determines the duration, with that duration; `None` if the answers take longer.
+    pub fn binding_limit(&self) -> Option<&(Nanos, PacingLimit)> {
+        self.slowest_limit
             .as_ref()
-            .filter(|(least, _)| *least > self.asking)
+            .filter(|(min, _)| *min > self.answering)
     }
 }
 
-/// How long a run will take; `expected` for each variant, in the suite's order. Retries are not
-/// foreseen.
-pub fn run_duration(suite: &Suite, limits: &RateLimits, expected: &[Expected]) -> RunDuration {
+/// Estimates the duration of a run; `expected` has one entry per variant, in the suite's order. Retries are
+/// not included.
+pub fn run_duration(
+    suite: &Suite,
+    limits: &RateLimits,
+    expected: &[ExpectedAnswer],
+) -> RunDuration {
     RunDuration {
-        asking: asking(suite, expected),
-        narrowest: narrowest(suite, limits),
+        answering: answering(suite, expected),
+        slowest_limit: slowest_limit(suite, limits),
     }
 }
 
-fn asking(suite: &Suite, expected: &[Expected]) -> Nanos {
+fn answering(suite: &Suite, expected: &[ExpectedAnswer]) -> Nanos {
     let variants = || suite.variants.iter().zip(expected);
-    // A slot is over when its slowest trial is.
+    // A slot ends with its slowest trial.
     let slots = suite.prompts.iter().map(|prompt| {
         let trials = variants().map(|(variant, expected)| {
-            let most = suite.parameter_of(prompt, variant, |p| p.max_tokens.as_ref());
-            expected.latency_ns(most.copied())
+            let max = suite.parameter_of(prompt, variant, |p| p.max_tokens.as_ref());
+            expected.latency_ns(max.copied())
         });
         trials.max().unwrap_or(0)
     });
     let all: u128 = slots.sum::<u128>() * u128::from(suite.repetitions);
     let slot_count = suite.prompts.len() as u64 * u64::from(suite.repetitions);
-    let at_once = u64::from(suite.concurrency).min(slot_count).max(1);
+    let in_flight = u64::from(suite.concurrency).min(slot_count).max(1);
     let slowest = variants().map(|(_, expected)| expected.first_token).max();
     let warming = u128::from(slowest.unwrap_or_default().0) * u128::from(suite.warmup);
-    clamped(warming + all / u128::from(at_once))
+    saturating_nanos(warming + all / u128::from(in_flight))
 }
 
-/// Every limit is busy for as long as the run's requests take it, one after the other: so long it
-/// takes, whatever the order.
-fn narrowest(suite: &Suite, limits: &RateLimits) -> Option<(Nanos, Limit)> {
+/// Finds the longest-lasting limit: each is occupied by the run's requests one after the other, in any
+/// order.
+fn slowest_limit(suite: &Suite, limits: &RateLimits) -> Option<(Nanos, PacingLimit)> {
     let repetitions = u64::from(suite.repetitions);
-    let loads = suite.variants.iter().enumerate().map(|(place, variant)| {
-        let asked = suite.prompts.iter();
+    let loads = suite.variants.iter().enumerate().map(|(index, variant)| {
+        let prompts = suite.prompts.iter();
         let tokens: u64 = if limits.count_tokens() {
-            asked
+            prompts
                 .map(|prompt| reserved_tokens(suite, prompt, variant))
                 .sum()
         } else {
             0
         };
         Load {
-            variant: place,
+            variant: index,
             requests: suite.prompts.len() as u64 * repetitions + u64::from(suite.warmup),
             tokens: tokens.saturating_mul(repetitions),
         }
@@ -119,7 +123,7 @@ fn narrowest(suite: &Suite, limits: &RateLimits) -> Option<(Nanos, Limit)> {
     pacer.busiest()
 }
 
-fn clamped(nanos: u128) -> Nanos {
+fn saturating_nanos(nanos: u128) -> Nanos {
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
@@ -131,10 +135,10 @@ mod tests {
 
     use super::*;
     use crate::plan::example::suite;
-    use crate::plan::{Unit, plan};
+    use crate::plan::{LimitUnit, plan};
     use crate::suite::PerMinute;
 
-    const SECOND: Expected = Expected {
+    const SECOND: ExpectedAnswer = ExpectedAnswer {
         first_token: Nanos::from_millis(500),
         per_token: Nanos::from_millis(5),
         tokens: 100,
@@ -155,40 +159,40 @@ mod tests {
         // 6 prompts, 2 repetitions, 3 at once: 4 slots after each other, and a warm-up before them.
         let mut suite = suite(6, 2, 2);
         suite.concurrency = 3;
-        let slow = Expected {
+        let slow = ExpectedAnswer {
             first_token: Nanos::from_millis(1_500),
             ..SECOND
         };
         let no_limits = RateLimits::default();
-        let told = run_duration(&suite, &no_limits, &[SECOND, slow]);
-        assert_eq!(told.asking, Nanos::from_millis(1_500 + 4 * 2_000));
-        assert_eq!(told.narrowest, None);
+        let duration = run_duration(&suite, &no_limits, &[SECOND, slow]);
+        assert_eq!(duration.answering, Nanos::from_millis(1_500 + 4 * 2_000));
+        assert_eq!(duration.slowest_limit, None);
         // A token limit ends an answer earlier.
         suite.parameters.max_tokens = Some(20);
-        let told = run_duration(&suite, &no_limits, &[SECOND, slow]);
-        assert_eq!(told.asking, Nanos::from_millis(1_500 + 4 * 1_600));
+        let duration = run_duration(&suite, &no_limits, &[SECOND, slow]);
+        assert_eq!(duration.answering, Nanos::from_millis(1_500 + 4 * 1_600));
     }
 
     #[test]
     fn a_limit_that_is_slower_than_the_answers_is_named() {
-        // 24 requests and 2 to warm up, 12 a minute: 130 s whatever the models do.
+        // 24 requests and 2 to warm up, 12 a minute: 130 s, however fast the models are.
         let suite = suite(6, 2, 2);
-        let told = run_duration(&suite, &requests(12), &[SECOND; 2]);
-        let (least, limit) = told.held_back().unwrap();
-        assert_eq!(*least, Nanos::from_millis(130_000));
-        assert_eq!((limit.per_minute, limit.unit), (12, Unit::Requests));
+        let duration = run_duration(&suite, &requests(12), &[SECOND; 2]);
+        let (min, limit) = duration.binding_limit().unwrap();
+        assert_eq!(*min, Nanos::from_millis(130_000));
+        assert_eq!((limit.per_minute, limit.unit), (12, LimitUnit::Requests));
         assert_eq!(limit.model, None);
         assert_eq!(
-            run_duration(&suite, &requests(6_000), &[SECOND; 2]).held_back(),
+            run_duration(&suite, &requests(6_000), &[SECOND; 2]).binding_limit(),
             None
         );
     }
 
     proptest! {
-        // What limits take at least is what the pacer lets a run take that asks as fast as it may, but
+        // The minimum is the time that the pacer imposes on a run that sends as fast as it may, except
         // for the share of the last slot, which nothing waits for.
         #[test]
-        fn the_least_is_what_the_pacer_takes(
+        fn the_minimum_is_the_time_of_the_pacer(
             prompts in 1_usize..12, variants in 1_usize..4, repetitions in 1_u32..4, limit in 1_u32..300,
         ) {
             let mut suite = suite(prompts, variants, repetitions);
@@ -200,10 +204,10 @@ mod tests {
                 let loads: Vec<Load> = loads.collect();
                 last = pacer.wait(Nanos::ZERO, &loads);
             }
-            let told = run_duration(&suite, &requests(limit), &vec![SECOND; variants]);
-            let least = told.narrowest.unwrap().0;
+            let duration = run_duration(&suite, &requests(limit), &vec![SECOND; variants]);
+            let min = duration.slowest_limit.unwrap().0;
             let share = variants as u64 * 60_000_000_000 / u64::from(limit);
-            prop_assert!(least.0.abs_diff(last.0 + share) <= 1_000);
+            prop_assert!(min.0.abs_diff(last.0 + share) <= 1_000);
         }
     }
 }

@@ -5,17 +5,17 @@ use crate::units::Nanos;
 
 /// A suite `example` of prompts `p0`, `p1`, ... and variants `v0`, `v1`, ... with seed 7.
 pub(crate) fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
-    let prompt = |place: usize| Prompt {
-        id: format!("p{place}"),
+    let prompt = |index: usize| Prompt {
+        id: format!("p{index}"),
         system: None,
-        messages: vec![Message::text(Role::User, format!("Question {place}?"))],
+        messages: vec![Message::text(Role::User, format!("Question {index}?"))],
         weight: 1.0,
         tags: Vec::new(),
         parameters: Parameters::default(),
     };
-    let variant = |place: usize| Variant {
-        label: format!("v{place}"),
-        model: format!("maker/m{place}").parse().expect("a valid id"),
+    let variant = |index: usize| Variant {
+        label: format!("v{index}"),
+        model: format!("maker/m{index}").parse().expect("a valid id"),
         cache: None,
         system: None,
         parameters: Parameters::default(),

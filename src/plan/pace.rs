@@ -1,7 +1,7 @@
-//! When the next slot may start under an endpoint's limits per minute.
+//! Pacing under an endpoint's limits per minute.
 //!
-//! Owns the arithmetic. Must not know a clock: it is told the time and answers with a time.
-//! Invariant: whatever it is asked, a window of a minute never holds more than a limit and one
+//! Owns the arithmetic. Must not know a clock: it takes the time and returns a time.
+//! Invariant: for any calls, a window of a minute never holds more than a limit and one
 //! slot.
 
 use std::num::NonZeroU64;
@@ -14,11 +14,11 @@ const MINUTE_NS: u128 = 60_000_000_000;
 /// Requests of one variant that count against limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// Place of the variant in the suite, from 0.
+    /// Index of the variant in the suite.
     pub variant: usize,
-    /// How many requests.
+    /// Number of requests.
     pub requests: u64,
-    /// Their tokens, prompts and answers, as far as they can be foreseen.
+    /// Their estimated tokens, prompts and answers.
     pub tokens: u64,
 }
 
@@ -33,34 +33,34 @@ pub struct Load {
 /// starts when all of them are free.
 #[derive(Debug, Clone)]
 pub struct Pacer {
-    whole: Lanes,
-    /// Of each model that has a limit.
-    models: Vec<Lanes>,
-    /// Place in `models` for each variant; two variants of one model share it.
-    of_variant: Vec<Option<usize>>,
+    whole: RateQueues,
+    /// Limits of each model that has one.
+    models: Vec<RateQueues>,
+    /// Index in `models` for each variant; two variants of one model share it.
+    model_by_variant: Vec<Option<usize>>,
 }
 
-/// One limit, for whoever must be told of it.
+/// One limit, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// The model that it is a limit of; `None`: of the endpoint as a whole.
+pub struct PacingLimit {
+    /// The model it applies to; `None` for the endpoint as a whole.
     pub model: Option<ModelId>,
-    /// How many are allowed.
+    /// The number allowed per minute.
     pub per_minute: u64,
-    /// Of what.
-    pub unit: Unit,
+    /// The unit that is counted.
+    pub unit: LimitUnit,
 }
 
-/// What a limit counts.
+/// The unit of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum LimitUnit {
     /// Requests.
     Requests,
     /// Tokens, of prompts and answers.
     Tokens,
 }
 
-impl Unit {
+impl LimitUnit {
     /// The key of a profile that sets such a limit.
     pub const fn key(self) -> &'static str {
         match self {
@@ -72,109 +72,109 @@ impl Unit {
 
 /// The two limits of an endpoint or a model.
 #[derive(Debug, Clone)]
-struct Lanes {
-    /// `None`: of the endpoint.
+struct RateQueues {
+    /// The model; `None` for the endpoint.
     model: Option<ModelId>,
-    requests: Lane,
-    tokens: Lane,
+    requests: RateQueue,
+    tokens: RateQueue,
 }
 
-/// One limit.
+/// The queue of one limit.
 #[derive(Debug, Clone)]
-struct Lane {
-    /// `None`: no limit.
+struct RateQueue {
+    /// The limit; `None` if there is none.
     per_minute: Option<NonZeroU64>,
-    /// When the last slot's share of the minute is used up.
+    /// The instant at which the last slot's share of the minute is used up.
     free_at: Nanos,
 }
 
 impl Pacer {
-    /// A pacer for the variants of a suite.
+    /// Creates a pacer for the variants of a suite.
     pub fn new(suite: &Suite, limits: &RateLimits) -> Self {
         let mut limited: Vec<&ModelId> = Vec::new();
         let mut models = Vec::new();
-        let of_variant = suite.variants.iter().map(|variant| {
+        let model_by_variant = suite.variants.iter().map(|variant| {
             let model = &variant.model;
-            if let Some(place) = limited.iter().position(|known| *known == model) {
-                return Some(place);
+            if let Some(index) = limited.iter().position(|known| *known == model) {
+                return Some(index);
             }
             let per_minute = limits.of(model);
             (per_minute != PerMinute::default()).then(|| {
                 limited.push(model);
-                models.push(Lanes::new(Some(model.clone()), per_minute));
+                models.push(RateQueues::new(Some(model.clone()), per_minute));
                 models.len() - 1
             })
         });
-        let of_variant = of_variant.collect();
+        let model_by_variant = model_by_variant.collect();
         Self {
-            whole: Lanes::new(None, limits.whole),
+            whole: RateQueues::new(None, limits.whole),
             models,
-            of_variant,
+            model_by_variant,
         }
     }
 
-    /// The instant, at or after `now`, at which a slot of these loads may start. It counts as
-    /// started then: ask once for each. `Nanos(u64::MAX)`, 584 years on, means never.
+    /// Returns the instant, at or after `now`, at which a slot of these loads may start, and counts it as
+    /// started then: call it once per slot. `Nanos(u64::MAX)`, 584 years on, means never.
     pub fn wait(&mut self, now: Nanos, slot: &[Load]) -> Nanos {
-        let touched = slot.iter().filter_map(|load| self.model_of(load));
-        let free = touched.map(|place| self.models[place].free_at()).max();
+        let touched = slot.iter().filter_map(|load| self.model_index(load));
+        let free = touched.map(|index| self.models[index].free_at()).max();
         let start = now.max(self.whole.free_at()).max(free.unwrap_or_default());
         self.take(start, slot);
         start
     }
 
-    /// Counts what is sent at `now` without having waited: the slots after it wait the longer.
+    /// Counts requests that are sent at `now` without waiting: later slots wait longer.
     pub fn take(&mut self, now: Nanos, slot: &[Load]) {
         for load in slot {
             self.whole.occupy(now, load);
-            if let Some(place) = self.model_of(load) {
-                self.models[place].occupy(now, load);
+            if let Some(index) = self.model_index(load) {
+                self.models[index].occupy(now, load);
             }
         }
     }
 
-    /// Every limit that something here is counted against, the endpoint's first.
-    pub fn limits(&self) -> impl Iterator<Item = Limit> {
-        self.lanes().map(|(limit, _)| limit)
+    /// Every limit that applies, the endpoint's first.
+    pub fn limits(&self) -> impl Iterator<Item = PacingLimit> {
+        self.queues().map(|(limit, _)| limit)
     }
 
-    /// The limit that is busy the longest with what was counted so far, and until when. Of two that
-    /// are, the first.
-    pub fn busiest(&self) -> Option<(Nanos, Limit)> {
-        let busy = self.lanes().map(|(limit, until)| (until, limit));
-        busy.reduce(|most, next| if next.0 > most.0 { next } else { most })
+    /// The limit that stays busy longest with everything counted so far, and until when. The first
+    /// one among equals.
+    pub fn busiest(&self) -> Option<(Nanos, PacingLimit)> {
+        let busy = self.queues().map(|(limit, until)| (until, limit));
+        busy.reduce(|latest, next| if next.0 > latest.0 { next } else { latest })
     }
 
-    /// Every limit, and when it is free.
-    fn lanes(&self) -> impl Iterator<Item = (Limit, Nanos)> {
+    /// Every limit, with the instant at which it is free.
+    fn queues(&self) -> impl Iterator<Item = (PacingLimit, Nanos)> {
         let all = std::iter::once(&self.whole).chain(&self.models);
-        all.flat_map(|lanes| {
+        all.flat_map(|queues| {
             let both = [
-                (&lanes.requests, Unit::Requests),
-                (&lanes.tokens, Unit::Tokens),
+                (&queues.requests, LimitUnit::Requests),
+                (&queues.tokens, LimitUnit::Tokens),
             ];
-            both.into_iter().filter_map(|(lane, unit)| {
-                let limit = Limit {
-                    model: lanes.model.clone(),
-                    per_minute: lane.per_minute?.get(),
+            both.into_iter().filter_map(|(queue, unit)| {
+                let limit = PacingLimit {
+                    model: queues.model.clone(),
+                    per_minute: queue.per_minute?.get(),
                     unit,
                 };
-                Some((limit, lane.free_at))
+                Some((limit, queue.free_at))
             })
         })
     }
 
-    fn model_of(&self, load: &Load) -> Option<usize> {
-        self.of_variant.get(load.variant).copied().flatten()
+    fn model_index(&self, load: &Load) -> Option<usize> {
+        self.model_by_variant.get(load.variant).copied().flatten()
     }
 }
 
-impl Lanes {
+impl RateQueues {
     fn new(model: Option<ModelId>, per_minute: PerMinute) -> Self {
         Self {
             model,
-            requests: Lane::new(per_minute.requests.map(NonZeroU64::from)),
-            tokens: Lane::new(per_minute.tokens),
+            requests: RateQueue::new(per_minute.requests.map(NonZeroU64::from)),
+            tokens: RateQueue::new(per_minute.tokens),
         }
     }
 
@@ -188,7 +188,7 @@ impl Lanes {
     }
 }
 
-impl Lane {
+impl RateQueue {
     fn new(per_minute: Option<NonZeroU64>) -> Self {
         Self {
             per_minute,

@@ -1,107 +1,107 @@
-//! What of a suite will disappoint, as far as a list of models tells before anything is sent.
+//! Checks of a suite's requests against the facts of a model list, before anything is sent.
 //!
-//! Owns what is worth a word. Must not know the words. Invariant: a model that the list does not
-//! know, and a fact that the list does not have, is worth none.
+//! Owns the conditions. Must not know their wording. Invariant: a model that is not listed, and a fact
+//! that the list lacks, cause no warning.
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Model};
+use crate::catalog::{Catalog, ListedModel};
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Prompt, ReasoningEffort, Suite, Variant};
 use crate::units::ModelId;
 
-use super::duration::Expected;
+use super::duration::ExpectedAnswer;
 use super::tokens::prompt_tokens;
 
-/// Tokens below which a model that thinks may end at its limit before it answers.
-const THINKING_ROOM: u64 = 1_000;
+/// Token limit below which a reasoning model may reach its limit before it answers.
+const REASONING_MIN_TOKENS: u64 = 1_000;
 
-/// The same of one that is told to think long.
-const LONG_THINKING_ROOM: u64 = 4_000;
+/// The same for a high reasoning effort.
+const HIGH_EFFORT_MIN_TOKENS: u64 = 4_000;
 
-/// Parts of ids of models that can think, and do so only where they are told to.
-const THINK_WHEN_TOLD: [&str; 2] = ["claude-", "-flash-lite"];
+/// Parts of ids of models that can reason, and do so only on request.
+const REASON_ON_REQUEST: [&str; 2] = ["claude-", "-flash-lite"];
 
-/// Keys of a request's body with which thinking is set by other means than the effort.
-const OTHER_EFFORTS: [&str; 3] = ["reasoning", "thinking", "chat_template_kwargs"];
+/// Keys of a request's body that control reasoning other than by the effort.
+const OTHER_EFFORT_KEYS: [&str; 3] = ["reasoning", "thinking", "chat_template_kwargs"];
 
-/// One thing that will disappoint.
+/// One likely problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caution {
+pub enum ModelLint {
     /// Reasoning counts against the token limit and may use it up.
     EatenByReasoning {
-        /// Who reasons.
+        /// The model.
         model: ModelId,
         /// The token limit.
         limit: u64,
-        /// The least that leaves room for an answer.
-        least: u64,
+        /// The minimum limit that leaves room for an answer.
+        min: u64,
     },
-    /// The token limit is above what the model writes at most.
+    /// The token limit is above the model's maximum output.
     AboveOutput {
-        /// Who writes.
+        /// The model.
         model: ModelId,
         /// The token limit.
         limit: u64,
-        /// The most tokens of an answer.
-        most: u64,
+        /// The model's maximum output tokens.
+        max: u64,
     },
     /// Prompts do not fit the context window.
     AboveContext {
-        /// Who reads.
+        /// The model.
         model: ModelId,
-        /// Most tokens of prompt and answer together.
+        /// Maximum tokens of prompt and answer together.
         window: u64,
         /// Id of the longest of these prompts.
         prompt: String,
-        /// Its tokens and those of its token limit, about.
+        /// Estimated tokens of that prompt and its token limit.
         tokens: u64,
-        /// How many prompts there are of which this is true.
+        /// Number of prompts that do not fit.
         prompts: usize,
     },
-    /// Prompts are marked for caches in which nobody finds them again.
+    /// Prompts are marked for caching but never read from the cache again.
     WritesUnread {
-        /// Of which variant.
+        /// Label of the variant.
         label: String,
     },
-    /// No verdict can stand on so few prompts.
+    /// There are too few prompts for any verdict.
     FewPrompts {
-        /// How many there are.
+        /// Number of prompts.
         prompts: usize,
     },
 }
 
-/// Everything that will disappoint, each thing once for a model, in the suite's order of variants.
-pub fn cautions(suite: &Suite, catalog: &Catalog) -> Vec<Caution> {
+/// Returns all likely problems, each once per model, in the suite's order of variants.
+pub fn lint_models(suite: &Suite, catalog: &Catalog) -> Vec<ModelLint> {
     let mut all = Vec::new();
     if suite.prompts.len() < FEWEST_PROMPTS {
         let prompts = suite.prompts.len();
-        all.push(Caution::FewPrompts { prompts });
+        all.push(ModelLint::FewPrompts { prompts });
     }
     for variant in &suite.variants {
         if suite.writes_unread(variant) {
             let label = variant.label.clone();
-            all.push(Caution::WritesUnread { label });
+            all.push(ModelLint::WritesUnread { label });
         }
         let Some(model) = catalog.get(&variant.model) else {
             continue;
         };
-        for caution in of_variant(suite, variant, model) {
-            if !all.contains(&caution) {
-                all.push(caution);
+        for lint in variant_lints(suite, variant, model) {
+            if !all.contains(&lint) {
+                all.push(lint);
             }
         }
     }
     all
 }
 
-/// Whether a variant is expected to think before it answers.
-fn thinks(suite: &Suite, variant: &Variant, model: &Model) -> bool {
+/// Returns true if a variant is expected to reason before it answers.
+fn is_reasoning(suite: &Suite, variant: &Variant, model: &ListedModel) -> bool {
     let mut prompts = suite.prompts.iter();
-    prompts.any(|prompt| thinking_room(suite, prompt, variant, model).is_some())
+    prompts.any(|prompt| reasoning_min_tokens(suite, prompt, variant, model).is_some())
 }
 
-fn of_variant(suite: &Suite, variant: &Variant, model: &Model) -> Vec<Caution> {
+fn variant_lints(suite: &Suite, variant: &Variant, model: &ListedModel) -> Vec<ModelLint> {
     // By token limit: a suite has one or two of them, and perhaps a hundred thousand prompts.
     let mut eaten = BTreeMap::new();
     let mut above_output = BTreeMap::new();
@@ -109,48 +109,48 @@ fn of_variant(suite: &Suite, variant: &Variant, model: &Model) -> Vec<Caution> {
         let Some(limit) = token_limit(suite, prompt, variant) else {
             continue;
         };
-        let room = thinking_room(suite, prompt, variant, model);
-        if let Some(least) = room.filter(|least| limit < *least) {
-            eaten.insert(limit, least);
+        let min_tokens = reasoning_min_tokens(suite, prompt, variant, model);
+        if let Some(min) = min_tokens.filter(|min| limit < *min) {
+            eaten.insert(limit, min);
         }
-        if let Some(most) = model.max_tokens.filter(|most| limit > *most) {
-            above_output.insert(limit, most);
+        if let Some(max) = model.max_tokens.filter(|max| limit > *max) {
+            above_output.insert(limit, max);
         }
     }
     let id = || variant.model.clone();
     let eaten = eaten
         .into_iter()
-        .map(|(limit, least)| Caution::EatenByReasoning {
+        .map(|(limit, min)| ModelLint::EatenByReasoning {
             model: id(),
             limit,
-            least,
+            min,
         });
     let above_output = above_output
         .into_iter()
-        .map(|(limit, most)| Caution::AboveOutput {
+        .map(|(limit, max)| ModelLint::AboveOutput {
             model: id(),
             limit,
-            most,
+            max,
         });
     let above_context = above_context(suite, variant, model);
     eaten.chain(above_output).chain(above_context).collect()
 }
 
-fn above_context(suite: &Suite, variant: &Variant, model: &Model) -> Option<Caution> {
+fn above_context(suite: &Suite, variant: &Variant, model: &ListedModel) -> Option<ModelLint> {
     let window = model.context_window?;
-    let beyond = suite.prompts.iter().filter_map(|prompt| {
+    let too_long = suite.prompts.iter().filter_map(|prompt| {
         let answer = token_limit(suite, prompt, variant).unwrap_or(0);
         let tokens = prompt_tokens(suite, prompt, variant) + answer;
         (tokens > window).then_some((tokens, prompt))
     });
-    let beyond: Vec<(u64, &Prompt)> = beyond.collect();
-    let (tokens, prompt) = beyond.iter().max_by_key(|(tokens, _)| *tokens)?;
-    Some(Caution::AboveContext {
+    let too_long: Vec<(u64, &Prompt)> = too_long.collect();
+    let (tokens, prompt) = too_long.iter().max_by_key(|(tokens, _)| *tokens)?;
+    Some(ModelLint::AboveContext {
         model: variant.model.clone(),
         window,
         prompt: prompt.id.clone(),
         tokens: *tokens,
-        prompts: beyond.len(),
+        prompts: too_long.len(),
     })
 }
 
@@ -159,38 +159,43 @@ fn token_limit(suite: &Suite, prompt: &Prompt, variant: &Variant) -> Option<u64>
     limit.copied()
 }
 
-/// The least token limit under which a thinking model has room to answer; `None` where it is not
-/// expected to think, or nothing is known of how long.
-fn thinking_room(suite: &Suite, prompt: &Prompt, variant: &Variant, model: &Model) -> Option<u64> {
+/// The minimum token limit that leaves a reasoning model room to answer; `None` if it is not expected to
+/// reason, or if the length of its reasoning is unknown.
+fn reasoning_min_tokens(
+    suite: &Suite,
+    prompt: &Prompt,
+    variant: &Variant,
+    model: &ListedModel,
+) -> Option<u64> {
     if !model.tags.iter().any(|tag| tag == "reasoning") {
         return None;
     }
     let effort = suite.parameter_of(prompt, variant, |p| p.reasoning_effort.as_ref());
     match effort {
         Some(ReasoningEffort::None | ReasoningEffort::Minimal) => None,
-        Some(ReasoningEffort::Low | ReasoningEffort::Medium) => Some(THINKING_ROOM),
+        Some(ReasoningEffort::Low | ReasoningEffort::Medium) => Some(REASONING_MIN_TOKENS),
         Some(ReasoningEffort::High | ReasoningEffort::Xhigh | ReasoningEffort::Max) => {
-            Some(LONG_THINKING_ROOM)
+            Some(HIGH_EFFORT_MIN_TOKENS)
         }
         None => {
-            let told_otherwise = OTHER_EFFORTS.iter().any(|key| {
+            let has_other_effort = OTHER_EFFORT_KEYS.iter().any(|key| {
                 let set = suite.parameter_of(prompt, variant, |p| p.extra.get(*key));
                 set.is_some()
             });
             let id = variant.model.as_str();
-            let unasked = !THINK_WHEN_TOLD.iter().any(|part| id.contains(part));
-            (unasked && !told_otherwise).then_some(THINKING_ROOM)
+            let reasons_by_default = !REASON_ON_REQUEST.iter().any(|part| id.contains(part));
+            (reasons_by_default && !has_other_effort).then_some(REASONING_MIN_TOKENS)
         }
     }
 }
 
 /// What is assumed of a variant's answers: no list of models tells how fast one is.
-pub fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> Expected {
+pub fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> ExpectedAnswer {
     let model = catalog.get(&variant.model);
-    if model.is_some_and(|model| thinks(suite, variant, model)) {
-        Expected::ASSUMED_THINKING
+    if model.is_some_and(|model| is_reasoning(suite, variant, model)) {
+        ExpectedAnswer::ASSUMED_REASONING
     } else {
-        Expected::ASSUMED
+        ExpectedAnswer::ASSUMED
     }
 }
 
@@ -200,7 +205,7 @@ mod tests {
     use crate::plan::example;
     use crate::suite::{CacheControl, CacheKind, CacheMode, Caching, Variant};
 
-    /// Of a window of 10,000 tokens, with answers of at most 2,000; the first can think.
+    /// Models with a window of 10,000 tokens and answers of at most 2,000; the first can reason.
     const LIST: &str = r#"{"data": [
         {"id": "a/thinker", "type": "language", "context_window": 10000, "max_tokens": 2000, "tags": ["reasoning"]},
         {"id": "a/claude-thinker", "type": "language", "context_window": 10000, "tags": ["reasoning"]},
@@ -219,53 +224,56 @@ mod tests {
         suite
     }
 
-    fn of(suite: &Suite) -> Vec<Caution> {
-        cautions(suite, &catalog())
+    fn lints(suite: &Suite) -> Vec<ModelLint> {
+        lint_models(suite, &catalog())
     }
 
     #[test]
-    fn a_thinking_model_needs_room() {
-        // Its thoughts count against the limit: the answer would be empty.
-        let eaten = |limit, least| Caution::EatenByReasoning {
+    fn a_reasoning_model_needs_room() {
+        // Reasoning counts against the limit: the answer would be empty.
+        let eaten = |limit, min| ModelLint::EatenByReasoning {
             model: "a/thinker".parse().unwrap(),
             limit,
-            least,
+            min,
         };
         let mut suite = suite("a/thinker");
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
         suite.parameters.max_tokens = Some(300);
-        assert_eq!(of(&suite), [eaten(300, THINKING_ROOM)]);
+        assert_eq!(lints(&suite), [eaten(300, REASONING_MIN_TOKENS)]);
         for (effort, expected) in [
             (ReasoningEffort::None, vec![]),
             (ReasoningEffort::Minimal, vec![]),
-            (ReasoningEffort::Low, vec![eaten(300, THINKING_ROOM)]),
-            (ReasoningEffort::High, vec![eaten(300, LONG_THINKING_ROOM)]),
+            (ReasoningEffort::Low, vec![eaten(300, REASONING_MIN_TOKENS)]),
+            (
+                ReasoningEffort::High,
+                vec![eaten(300, HIGH_EFFORT_MIN_TOKENS)],
+            ),
         ] {
             suite.variants[0].parameters.reasoning_effort = Some(effort);
-            assert_eq!(of(&suite), expected);
+            assert_eq!(lints(&suite), expected);
         }
         suite.variants[0].parameters.reasoning_effort = None;
         let off = serde_json::json!({ "enabled": false });
         suite.parameters.extra.insert("reasoning".to_owned(), off);
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
     }
 
     #[test]
-    fn a_model_that_does_not_think_unasked_is_left_alone() {
+    fn a_model_that_reasons_only_on_request_gets_no_warning() {
         // A warning that is wrong for a popular model would be read once and never again.
         for model in ["a/claude-thinker", "a/plain", "a/bare", "a/unknown"] {
             let mut suite = suite(model);
             suite.parameters.max_tokens = Some(300);
-            assert_eq!(of(&suite), [], "{model}");
+            assert_eq!(lints(&suite), [], "{model}");
         }
-        let mut told = suite("a/claude-thinker");
-        told.parameters.max_tokens = Some(300);
-        told.parameters.reasoning_effort = Some(ReasoningEffort::Low);
-        assert_eq!(of(&told).len(), 1);
+        let mut suite = suite("a/claude-thinker");
+        suite.parameters.max_tokens = Some(300);
+        suite.parameters.reasoning_effort = Some(ReasoningEffort::Low);
+        assert_eq!(lints(&suite).len(), 1);
     }
 
     #[test]
-    fn a_limit_above_the_models_is_told_once() {
+    fn a_limit_above_the_models_is_reported_once() {
         // Two variants of one model and eight prompts are one mistake.
         let mut suite = suite("a/plain");
         suite.parameters.max_tokens = Some(2_001);
@@ -274,63 +282,63 @@ mod tests {
             ..suite.variants[0].clone()
         };
         suite.variants.push(again);
-        let told = Caution::AboveOutput {
+        let expected = ModelLint::AboveOutput {
             model: "a/plain".parse().unwrap(),
             limit: 2_001,
-            most: 2_000,
+            max: 2_000,
         };
-        assert_eq!(of(&suite), [told]);
+        assert_eq!(lints(&suite), [expected]);
         suite.parameters.max_tokens = Some(2_000);
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
     }
 
     #[test]
     fn the_longest_prompt_beyond_a_window_is_named() {
-        // The answer must fit as well; of many prompts the worst stands for all.
+        // The answer must fit as well; the longest prompt is reported for all.
         let mut suite = suite("a/plain");
         suite.parameters.max_tokens = Some(1_000);
         suite.prompts[2].messages[0].content = "x".repeat(36_004);
         suite.prompts[5].messages[0].content = "x".repeat(40_000);
         suite.prompts[6].messages[0].content = "x".repeat(36_000);
-        let told = Caution::AboveContext {
+        let expected = ModelLint::AboveContext {
             model: "a/plain".parse().unwrap(),
             window: 10_000,
             prompt: "p5".to_owned(),
             tokens: 11_000,
             prompts: 2,
         };
-        assert_eq!(of(&suite), [told]);
+        assert_eq!(lints(&suite), [expected]);
     }
 
     #[test]
-    fn marks_beside_a_busted_cache_are_told() {
-        // Every trial pays for writing a prompt that no other one has.
+    fn marks_with_a_busted_cache_are_reported() {
+        // Every trial pays for writing a prompt that no other trial has.
         let mut suite = suite("a/bare");
         suite.cache = CacheMode::Bust;
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
         let label = suite.variants[0].label.clone();
-        let told = Caution::WritesUnread { label };
+        let expected = ModelLint::WritesUnread { label };
         suite.parameters.caching = Some(Caching::Auto);
-        assert_eq!(of(&suite), std::slice::from_ref(&told));
+        assert_eq!(lints(&suite), std::slice::from_ref(&expected));
         suite.parameters.caching = None;
         let mark = CacheControl {
             kind: CacheKind::Ephemeral,
             ttl: None,
         };
         suite.prompts[3].messages[0].cache_control = Some(mark);
-        assert_eq!(of(&suite), [told]);
+        assert_eq!(lints(&suite), [expected]);
         suite.variants[0].cache = Some(CacheMode::AsIs);
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
     }
 
     #[test]
-    fn too_few_prompts_are_told() {
+    fn too_few_prompts_are_reported() {
         // Repetitions cannot stand in for them.
         let mut suite = suite("a/bare");
         suite.repetitions = 100;
         suite.prompts.truncate(6);
-        assert_eq!(of(&suite), []);
+        assert_eq!(lints(&suite), []);
         suite.prompts.truncate(5);
-        assert_eq!(of(&suite), [Caution::FewPrompts { prompts: 5 }]);
+        assert_eq!(lints(&suite), [ModelLint::FewPrompts { prompts: 5 }]);
     }
 }

@@ -1,39 +1,40 @@
-//! How many tokens a request will take, before any server counted them.
+//! Estimated token counts of a request, before any server counted them.
 //!
-//! Owns the estimate. Must not know any tokenizer: those differ from maker to maker, and are not
-//! public everywhere. Invariant: it is for limits, warnings and expectations, never for a figure.
+//! Owns the estimate. Must not know any tokenizer: they differ between makers, and not all are
+//! public. Invariant: it is for limits, warnings and expectations, never for a figure.
 
 use crate::suite::{Message, Prompt, Suite, Tool, Variant};
 
-/// Bytes of text to a token, roughly English; other scripts have fewer.
-const BYTES_A_TOKEN: u64 = 4;
+/// Bytes of text per token, roughly, for English; other scripts have fewer.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// Tokens of an image: makers count one of ordinary size at a few hundred to 1,600.
 const IMAGE_TOKENS: u64 = 1_000;
 
-/// Tokens of an answer that a limit of tokens a minute reserves where no token limit was set.
+/// Tokens of an answer that a limit of tokens per minute reserves if no token limit is set.
 const ANSWER_TOKENS_RESERVED: u64 = 1_024;
 
-/// Tokens of a prompt, system text and tools included, as this variant is asked it.
+/// Estimates the tokens of a prompt for this variant, system text and tools included.
 pub fn prompt_tokens(suite: &Suite, prompt: &Prompt, variant: &Variant) -> u64 {
     let system: usize = suite.opening_of(prompt, variant).map(str::len).sum();
     let tools = suite.parameter_of(prompt, variant, |parameters| parameters.tools.as_ref());
-    let tools: usize = tools.into_iter().flatten().map(bytes_of_tool).sum();
-    let messages: usize = prompt.messages.iter().map(bytes_of_message).sum();
+    let tools: usize = tools.into_iter().flatten().map(tool_bytes).sum();
+    let messages: usize = prompt.messages.iter().map(message_bytes).sum();
     let images: usize = prompt.messages.iter().map(|turn| turn.images.len()).sum();
     let text = (system + tools + messages) as u64;
-    text.div_ceil(BYTES_A_TOKEN) + images as u64 * IMAGE_TOKENS
+    text.div_ceil(BYTES_PER_TOKEN) + images as u64 * IMAGE_TOKENS
 }
 
-/// What a request may take from a limit of tokens a minute: its prompt, and its answer at the token
-/// limit.
+/// Estimates the tokens that a request reserves from a limit of tokens per minute: its prompt, and its answer
+/// at the token limit.
 pub fn reserved_tokens(suite: &Suite, prompt: &Prompt, variant: &Variant) -> u64 {
-    let most = suite.parameter_of(prompt, variant, |parameters| parameters.max_tokens.as_ref());
-    let answer = most.copied().unwrap_or(ANSWER_TOKENS_RESERVED);
+    let max_tokens =
+        suite.parameter_of(prompt, variant, |parameters| parameters.max_tokens.as_ref());
+    let answer = max_tokens.copied().unwrap_or(ANSWER_TOKENS_RESERVED);
     prompt_tokens(suite, prompt, variant).saturating_add(answer)
 }
 
-fn bytes_of_message(message: &Message) -> usize {
+fn message_bytes(message: &Message) -> usize {
     let calls = message.tool_calls.iter();
     let calls: usize = calls
         .map(|call| call.name.len() + call.arguments.len())
@@ -41,7 +42,7 @@ fn bytes_of_message(message: &Message) -> usize {
     message.content.len() + calls
 }
 
-fn bytes_of_tool(tool: &Tool) -> usize {
+fn tool_bytes(tool: &Tool) -> usize {
     let description = tool.description.as_ref().map_or(0, String::len);
     tool.name.len() + description + tool.parameters.to_string().len()
 }

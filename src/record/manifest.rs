@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Prices;
+use crate::catalog::TokenPrices;
 use crate::suite::Suite;
 use crate::units::{ModelId, Usd};
 
@@ -73,7 +73,7 @@ impl Manifest {
     pub const VERSION: u32 = 1;
 
     /// What a model cost when the run began; `None` where that was not known, or not kept.
-    pub fn prices_of(&self, model: &ModelId) -> Option<Prices> {
+    pub fn prices_of(&self, model: &ModelId) -> Option<TokenPrices> {
         let kept = self.prices.as_ref()?.models.iter();
         kept.filter(|kept| kept.model == *model)
             .find_map(ModelPrices::prices)

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Prices, Rates, Tier};
+use crate::catalog::{Rates, Tier, TokenPrices};
 use crate::units::{ModelId, Usd};
 
 /// What one model's tokens cost when the run began.
@@ -41,7 +41,7 @@ pub struct PriceTier {
 
 impl ModelPrices {
     /// The prices of a model by its list, to be stored.
-    pub fn new(model: ModelId, prices: &Prices) -> Self {
+    pub fn new(model: ModelId, prices: &TokenPrices) -> Self {
         let tier = |tier: &Tier| PriceTier {
             from_prompt_tokens: tier.from_prompt_tokens,
             input_usd: tier.rates.input,
@@ -57,7 +57,7 @@ impl ModelPrices {
     }
 
     /// The prices; `None` where the stored tiers are no price list: somebody wrote them by hand.
-    pub fn prices(&self) -> Option<Prices> {
+    pub fn prices(&self) -> Option<TokenPrices> {
         let tier = |tier: &PriceTier| Tier {
             from_prompt_tokens: tier.from_prompt_tokens,
             rates: Rates {
@@ -67,7 +67,7 @@ impl ModelPrices {
                 cache_write: tier.cache_write_usd,
             },
         };
-        Prices::tiered(self.tiers.iter().map(tier).collect()).ok()
+        TokenPrices::tiered(self.tiers.iter().map(tier).collect()).ok()
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
                     cache_write: rates[3],
                 },
             });
-            let prices = Prices::tiered(tiers.collect()).unwrap();
+            let prices = TokenPrices::tiered(tiers.collect()).unwrap();
             let stored = ModelPrices::new("a/b".parse().unwrap(), &prices);
             let text = serde_json::to_string(&stored).unwrap();
             let read: ModelPrices = serde_json::from_str(&text).unwrap();

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::{Prices, Rates, cost};
+use crate::catalog::{Rates, TokenPrices, cost};
 use crate::units::Usd;
 
 /// Sizes of a short exchange with an answer of two characters.
@@ -219,7 +219,7 @@ prop_compose! {
 }
 
 /// The highest amount of a reading, as a cap settles it; `None`: the reservation.
-fn settled(reading: &UsageReading, prices: &Prices) -> Option<Usd> {
+fn settled(reading: &UsageReading, prices: &TokenPrices) -> Option<Usd> {
     match reading {
         UsageReading::Known(usage) => cost(prices, &usage.counts()?),
         UsageReading::Unknown {
@@ -234,9 +234,9 @@ fn settled(reading: &UsageReading, prices: &Prices) -> Option<Usd> {
     }
 }
 
-fn prices() -> impl Strategy<Value = Prices> {
+fn prices() -> impl Strategy<Value = TokenPrices> {
     prop::array::uniform4(0_i128..1_000).prop_map(|[input, output, read, write]| {
-        Prices::flat(Rates {
+        TokenPrices::flat(Rates {
             input: Some(Usd(input)),
             output: Some(Usd(output)),
             cache_read: Some(Usd(read)),

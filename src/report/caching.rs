@@ -1,62 +1,62 @@
-//! Prompt caches as a report tells of them: a table, and what it means in money.
+//! The prompt-cache section of a report: a table, and what caching saved or cost.
 //!
-//! Owns the columns and sentences of caching, and when they are told. Must not know how the figures came
-//! about. Invariant: what a server does not tell is not told here; hits and misses stand apart.
+//! Owns the columns and sentences about caching, and the rule for when they appear. Must not know how the
+//! figures were computed. Invariant: only what a server reports is printed; hits and misses stay apart.
 
 use crate::record::Manifest;
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheTtl;
-use crate::units::{Usd, counted};
+use crate::units::{Usd, plural};
 use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
 
-use super::figure::{Cell, Figure, count, share};
-use super::table::{Row, Table};
+use super::figure::{Figure, FigureCell, count, share};
+use super::table::{FigureRow, FigureTable};
 
-/// What a report tells of prompt caches.
+/// The prompt-cache section of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CachingTold {
-    /// Whether the suite speaks of caches: then all its variants are told of, else those alone of which a
-    /// server told something read or written.
-    pub asked: bool,
+pub struct CachingSection {
+    /// True if the suite configures caching: every variant has a row then. Otherwise only variants whose
+    /// server reported tokens read or written have one.
+    pub suite_uses_caches: bool,
     /// One row per variant.
-    pub table: Table,
-    /// For each of them what caching came to, in a sentence or two.
-    pub told: Vec<String>,
-    /// What the words mean, and what is left out.
-    pub reading: Vec<String>,
+    pub table: FigureTable,
+    /// One or two sentences per variant on what caching saved or cost.
+    pub sentences: Vec<String>,
+    /// The legend: what the columns mean and what they exclude.
+    pub legend: Vec<String>,
 }
 
-/// Of a run; `None` where caches played no part: the suite says nothing of them and no server told of
-/// tokens read or written.
-pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<CachingTold> {
-    let asked = manifest.suite.speaks_of_caches();
-    let told = |variant: &&VariantSummary| {
+/// Returns the section of a run, or `None` if caching played no part: the suite does not configure it and
+/// no server reported tokens read or written.
+pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<CachingSection> {
+    let suite_uses_caches = manifest.suite.speaks_of_caches();
+    let is_listed = |variant: &&VariantSummary| {
         let caching = variant.caching.as_ref();
-        asked || caching.is_some_and(Caching::took_part)
+        suite_uses_caches || caching.is_some_and(Caching::took_part)
     };
-    let variants: Vec<&VariantSummary> = summary.variants.iter().filter(told).collect();
+    let variants: Vec<&VariantSummary> = summary.variants.iter().filter(is_listed).collect();
     if variants.is_empty() {
         return None;
     }
-    Some(CachingTold {
-        asked,
+    Some(CachingSection {
+        suite_uses_caches,
         table: table(&variants),
-        told: variants
+        sentences: variants
             .iter()
             .map(|variant| sentence(variant) + &warming(manifest, &variant.label))
             .collect(),
-        reading: reading(manifest, &variants),
+        legend: legend(manifest, &variants),
     })
 }
 
-/// The columns of caching, of a variant whose servers told of it or did not.
-pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
+/// Adds the caching columns of a variant; absent figures if its servers reported nothing.
+pub(super) fn put(row: &mut FigureRow, caching: Option<&Caching>) {
     row.put_figure("cache_told", count(caching.map_or(0, |all| all.told)));
     let hits = caching.map_or(Figure::Absent, |all| count(all.hits));
     row.put_figure("cache_hits", hits);
     let hit_share = caching.and_then(|all| all.hit_share);
-    row.put("cache_hit_share", Cell::bounded(hit_share, share));
+    row.put("cache_hit_share", FigureCell::bounded(hit_share, share));
     let read_share = caching.and_then(|all| all.read_share);
     let read_share = Figure::from_option(read_share, Figure::Share);
     row.put_figure("cache_read_share", read_share);
@@ -79,10 +79,13 @@ pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
     );
     let ratio = caching.and_then(Caching::ttft_ratio);
     let ratio_of = |ratio| Figure::from_option(Some(ratio), Figure::Ratio);
-    row.put("ratio_cache_hit_ttft_p50", Cell::estimate(ratio, ratio_of));
+    row.put(
+        "ratio_cache_hit_ttft_p50",
+        FigureCell::estimate(ratio, ratio_of),
+    );
 }
 
-fn put_saving(row: &mut Row, saving: Option<&Saving>) {
+fn put_saving(row: &mut FigureRow, saving: Option<&Saving>) {
     let money = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
     let n = saving.map_or(0, |saving| saving.n);
     row.put_figure("cache_saved_usd_n", count(n));
@@ -91,7 +94,7 @@ fn put_saving(row: &mut Row, saving: Option<&Saving>) {
     let mean = money(saving.map(Saving::mean));
     let interval = saving.map(|saving| saving.per_request);
     let interval = interval.unwrap_or(Interval::NONE);
-    let mean = Cell::within(mean, interval, Figure::from_usd);
+    let mean = FigureCell::within(mean, interval, Figure::from_usd);
     row.put("cache_saved_usd_mean", mean);
     row.put_figure(
         "cache_without_usd_total",
@@ -99,17 +102,17 @@ fn put_saving(row: &mut Row, saving: Option<&Saving>) {
     );
 }
 
-fn put_median(row: &mut Row, name: &'static str, spans: Option<&Distribution>) {
+fn put_median(row: &mut FigureRow, name: &'static str, spans: Option<&Distribution>) {
     let n = spans.map_or(0, |spans| u128::from(spans.n));
     row.put_figure(format!("{name}_n"), Figure::Count(n));
     let median = spans.and_then(|spans| spans.percentile(Percentile::P50));
-    let median = Cell::bounded(median, Figure::from_ns);
+    let median = FigureCell::bounded(median, Figure::from_ns);
     row.put(format!("{name}_p50_ms"), median);
 }
 
-fn table(variants: &[&VariantSummary]) -> Table {
-    Table::from_rows(variants.iter().map(|variant| {
-        let mut row = Row::default();
+fn table(variants: &[&VariantSummary]) -> FigureTable {
+    FigureTable::from_rows(variants.iter().map(|variant| {
+        let mut row = FigureRow::default();
         let label = Figure::Label(variant.label.clone(), variant.is_reference);
         row.put_figure("variant", label);
         let caching = variant.caching.as_ref();
@@ -134,19 +137,19 @@ fn table(variants: &[&VariantSummary]) -> Table {
     }))
 }
 
-/// What caching came to for a variant: `a/b: caching saved $0.0030 of $0.0100 by list price (30.0 %), ...`.
+/// Summarises caching for a variant: `a/b: caching saved $0.0030 of $0.0100 by list price (30.0 %), ...`.
 fn sentence(variant: &VariantSummary) -> String {
     let label = &variant.label;
     let Some(caching) = &variant.caching else {
         return format!("{label}: no answer told of a prompt cache.");
     };
     if !caching.took_part() {
-        let told = caching.told;
+        let n = caching.told;
         let written = match caching.written {
             Some(_) => " or written to it",
             None => ", and of writing the server does not tell",
         };
-        return format!("{label}: nothing was read from a cache{written}, n {told}.");
+        return format!("{label}: nothing was read from a cache{written}, n {n}.");
     }
     let Some(saving) = &caching.saving else {
         let why = if caching.contradicting == caching.told {
@@ -176,12 +179,12 @@ fn sentence(variant: &VariantSummary) -> String {
     sentence
 }
 
-/// What was paid beside the samples to warm the variant's caches, where that was kept.
+/// The cost of the untimed requests that warmed the variant's caches; empty if it was not recorded.
 fn warming(manifest: &Manifest, label: &str) -> String {
     let Some(warming) = manifest.warming.iter().find(|one| one.variant == label) else {
         return String::new();
     };
-    let requests = counted(warming.requests, "untimed request");
+    let requests = plural(warming.requests, "untimed request");
     let unknown = match warming.unknown {
         0 => String::new(),
         unknown => format!(", the cost of {unknown} of them not known"),
@@ -194,7 +197,7 @@ fn pays(break_even: BreakEven) -> String {
     match break_even {
         BreakEven::Reuses(reuses) => format!(
             "What is written has paid for itself once it was read {}.",
-            counted(reuses, "time")
+            plural(reuses, "time")
         ),
         BreakEven::NoPremium => {
             "Writing costs no more than not writing: there is nothing to make up for.".to_owned()
@@ -205,9 +208,9 @@ fn pays(break_even: BreakEven) -> String {
     }
 }
 
-/// What the words mean, and what the figures leave out.
-fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
-    let mut reading = vec![
+/// The legend of the table: what its columns mean and what they exclude.
+fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
+    let mut legend = vec![
         "hits: samples of which the server says that prompt tokens were read from a cache, over those of \
          which it says either way. Times of hits and of misses stand apart; they may be of different \
          prompts. Samples set aside are in neither."
@@ -218,7 +221,7 @@ fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
         caching.is_some_and(|caching| caching.saving.is_some())
     });
     if let Some(prices) = manifest.prices.as_ref().filter(|_| priced) {
-        reading.push(format!(
+        legend.push(format!(
             "saved: list prices of {} on the tokens as they were told, against every prompt token at the \
              input price; below 0: lost. pays from reuse: how often what was written must be read, while \
              the cache keeps it, until its discount makes up for what writing cost.",
@@ -226,18 +229,18 @@ fn reading(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
         ));
     }
     if manifest.suite.warmed_variants().next().is_some() {
-        reading.push(
+        legend.push(
             "The untimed requests that warm the caches are in no figure: what they cost is not taken off what \
              was saved."
                 .to_owned(),
         );
     }
     if manifest.suite.marks_for(CacheTtl::Hour) {
-        reading.push(
+        legend.push(
             "Marks of an hour are reckoned at the list's one price of writing, which is that of the cache of \
              minutes: the provider may charge more."
                 .to_owned(),
         );
     }
-    reading
+    legend
 }

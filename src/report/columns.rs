@@ -1,7 +1,7 @@
-//! The columns of the tables: which figure of a summary stands under which name.
+//! The columns of the tables: the name of each figure of a summary.
 //!
 //! Owns the names in `comparison.csv` and in the comparison as JSON. Must not know how a table is
-//! written. Invariant: a name carries its unit, and never changes its meaning.
+//! rendered. Invariant: a name carries its unit, and never changes its meaning.
 
 use crate::record::{Failure, Flag};
 use crate::stats::interval::Interval;
@@ -11,21 +11,21 @@ use crate::verdict::{
 };
 
 use super::caching;
-use super::figure::{Cell, Figure, count, share};
-use super::table::{Row, Table};
+use super::figure::{Figure, FigureCell, count, share};
+use super::table::{FigureRow, FigureTable};
 
-/// One row per variant, every figure. `prices_date`: of the list that costs are by.
-pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Table {
+/// One row per variant with every figure. `prices_date`: the date of the price list behind the costs.
+pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> FigureTable {
     let reasoning = summary.variants.iter().any(streams_reasoning);
-    Table::from_rows(summary.variants.iter().map(|variant| {
-        let mut row = Row::default();
+    FigureTable::from_rows(summary.variants.iter().map(|variant| {
+        let mut row = FigureRow::default();
         put_identity(&mut row, variant);
         put_counts(&mut row, variant);
         put_times(&mut row, variant);
         put_tokens(&mut row, &variant.figures, Some(&variant.means));
         put_money(&mut row, &variant.figures, Some(&variant.means));
         put_ratios(&mut row, &variant.ratios);
-        let completed = Cell::bounded(variant.means.completed, share);
+        let completed = FigureCell::bounded(variant.means.completed, share);
         row.put("completed_share", completed);
         caching::put(&mut row, variant.caching.as_ref());
         let date = prices_date.map_or(Figure::Absent, |date| Figure::Text(date.to_owned()));
@@ -46,7 +46,7 @@ pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Tab
 }
 
 /// One row per prompt and variant.
-pub(super) fn prompts(summary: &RunSummary) -> Table {
+pub(super) fn prompts(summary: &RunSummary) -> FigureTable {
     let sides = || summary.variants.iter();
     let rows = summary.prompts.iter().flat_map(|prompt| {
         let cells = sides().zip(&prompt.variants);
@@ -54,14 +54,14 @@ pub(super) fn prompts(summary: &RunSummary) -> Table {
             prompt_row(summary, &prompt.prompt, side, figures, ratios)
         })
     });
-    Table::from_rows(rows)
+    FigureTable::from_rows(rows)
 }
 
 /// One row per kind of error and variant.
-pub(super) fn errors(summary: &RunSummary) -> Table {
+pub(super) fn errors(summary: &RunSummary) -> FigureTable {
     let rows = summary.variants.iter().flat_map(|variant| {
         variant.errors.iter().map(|group| {
-            let mut row = Row::default();
+            let mut row = FigureRow::default();
             row.put_figure("variant", Figure::Text(variant.label.clone()));
             row.put_figure("outcome", Figure::Text(group.outcome.word().to_owned()));
             let status = group.status.map(u64::from).map_or(Figure::Absent, count);
@@ -78,17 +78,17 @@ pub(super) fn errors(summary: &RunSummary) -> Table {
             row
         })
     });
-    Table::from_rows(rows)
+    FigureTable::from_rows(rows)
 }
 
-/// Whether most answers of the variant came with readable reasoning.
+/// Returns true if most answers of the variant came with readable reasoning.
 pub(super) fn streams_reasoning(variant: &VariantSummary) -> bool {
     let counts = &variant.figures.counts;
     counts.visible_reasoning * 2 > counts.answered
 }
 
-/// Shows the list price; beside it the gateway's own where the catalogue knows none for a variant.
-fn show_costs(row: &mut Row, summary: &RunSummary, dispensable: u8) {
+/// Shows the cost at list price, and the gateway's own price if the catalog lists none for a variant.
+fn show_costs(row: &mut FigureRow, summary: &RunSummary, dispensable: u8) {
     row.show_within("cost_usd_mean", "cost/request", dispensable, 7);
     let only_market = summary.variants.iter().any(|variant| {
         let money = &variant.figures.money;
@@ -99,15 +99,15 @@ fn show_costs(row: &mut Row, summary: &RunSummary, dispensable: u8) {
     }
 }
 
-fn put_identity(row: &mut Row, variant: &VariantSummary) {
+fn put_identity(row: &mut FigureRow, variant: &VariantSummary) {
     let label = Figure::Label(variant.label.clone(), variant.is_reference);
     row.put_figure("variant", label);
     row.show("variant", "variant", 0);
     row.put_figure("model", Figure::Text(variant.model.to_string()));
-    row.put_figure("reference", Figure::Truth(variant.is_reference));
+    row.put_figure("reference", Figure::Bool(variant.is_reference));
 }
 
-fn put_counts(row: &mut Row, variant: &VariantSummary) {
+fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
     let counts = &variant.figures.counts;
     row.put_figure("planned", count(counts.planned));
     row.put_figure("n", count(counts.done));
@@ -138,7 +138,7 @@ fn put_counts(row: &mut Row, variant: &VariantSummary) {
     row.put_figure("retried", count(counts.retried));
 }
 
-fn put_times(row: &mut Row, variant: &VariantSummary) {
+fn put_times(row: &mut FigureRow, variant: &VariantSummary) {
     let figures = &variant.figures;
     let gaps = &variant.gaps.distribution;
     put_spans(row, "ttft", figures.ttft_ns.as_ref());
@@ -151,7 +151,7 @@ fn put_times(row: &mut Row, variant: &VariantSummary) {
         "gap",
         "_ms",
         gaps.as_ref(),
-        Cell::estimate,
+        FigureCell::estimate,
         Figure::from_ns,
     );
     put_spans(row, "request_gap", figures.request_gap_ns.as_ref());
@@ -162,26 +162,33 @@ fn put_times(row: &mut Row, variant: &VariantSummary) {
     put_rates(row, "chars_per_second", figures.chars_per_second.as_ref());
     let lag = variant.lag.as_ref();
     let lag = lag.and_then(|lag| lag.percentile(Percentile::P95));
-    row.put("lag_p95_ms", Cell::estimate(lag, Figure::from_ns));
+    row.put("lag_p95_ms", FigureCell::estimate(lag, Figure::from_ns));
 }
 
-/// n, mean, percentiles, smallest and largest of times.
-fn put_spans(row: &mut Row, metric: &str, spans: Option<&Distribution>) {
-    put_distribution(row, metric, "_ms", spans, Cell::bounded, Figure::from_ns);
+/// Adds count, mean, percentiles, minimum and maximum of durations.
+fn put_spans(row: &mut FigureRow, metric: &str, spans: Option<&Distribution>) {
+    put_distribution(
+        row,
+        metric,
+        "_ms",
+        spans,
+        FigureCell::bounded,
+        Figure::from_ns,
+    );
 }
 
-/// The same of things a second.
-fn put_rates(row: &mut Row, metric: &str, rates: Option<&Distribution>) {
-    put_distribution(row, metric, "", rates, Cell::bounded, |rate| {
+/// Adds the same columns for rates, in units per second.
+fn put_rates(row: &mut FigureRow, metric: &str, rates: Option<&Distribution>) {
+    put_distribution(row, metric, "", rates, FigureCell::bounded, |rate| {
         Figure::from_option(Some(rate), Figure::Rate)
     });
 }
 
-/// Makes a cell of an estimate: with an interval or without one.
-type MakeCell = fn(Option<Estimate>, fn(f64) -> Figure) -> Cell;
+/// Builds a cell from an estimate, with or without an interval.
+type MakeCell = fn(Option<Estimate>, fn(f64) -> Figure) -> FigureCell;
 
 fn put_distribution(
-    row: &mut Row,
+    row: &mut FigureRow,
     metric: &str,
     unit: &str,
     distribution: Option<&Distribution>,
@@ -204,7 +211,7 @@ fn put_distribution(
     row.put_figure(format!("{metric}_max{unit}"), largest);
 }
 
-fn put_tokens(row: &mut Row, figures: &Figures, means: Option<&Means>) {
+fn put_tokens(row: &mut FigureRow, figures: &Figures, means: Option<&Means>) {
     for kind in TokenKind::ALL {
         let tokens = figures.tokens(kind);
         let sum = if tokens.n > 0 {
@@ -217,23 +224,23 @@ fn put_tokens(row: &mut Row, figures: &Figures, means: Option<&Means>) {
         let cell = match means {
             Some(means) if kind == TokenKind::Completion => {
                 let mean_of = |mean| Figure::from_option(Some(mean), Figure::Mean);
-                Cell::within(mean, means.completion_tokens, mean_of)
+                FigureCell::within(mean, means.completion_tokens, mean_of)
             }
-            _ => Cell::certain(mean),
+            _ => FigureCell::certain(mean),
         };
         row.put(format!("{}_mean", kind.word()), cell);
     }
 }
 
-fn put_money(row: &mut Row, figures: &Figures, means: Option<&Means>) {
+fn put_money(row: &mut FigureRow, figures: &Figures, means: Option<&Means>) {
     let money = &figures.money;
     let mut put = |name: &str, total: Total, interval: Option<Interval>| {
         let amount = |usd: Option<_>| usd.map_or(Figure::Absent, Figure::Money);
         row.put_figure(format!("{name}_n"), count(total.n));
         let mean = amount(total.mean());
         let mean = match interval {
-            Some(interval) => Cell::within(mean, interval, Figure::from_usd),
-            None => Cell::certain(mean),
+            Some(interval) => FigureCell::within(mean, interval, Figure::from_usd),
+            None => FigureCell::certain(mean),
         };
         row.put(format!("{name}_mean"), mean);
         let sum = (total.n > 0).then_some(total.sum);
@@ -248,10 +255,10 @@ fn put_money(row: &mut Row, figures: &Figures, means: Option<&Means>) {
     );
 }
 
-fn put_ratios(row: &mut Row, ratios: &Ratios) {
+fn put_ratios(row: &mut FigureRow, ratios: &Ratios) {
     let ratio = |value| Figure::from_option(Some(value), Figure::Ratio);
     let mut put = |name: &'static str, estimate: Option<Estimate>| {
-        row.put(name, Cell::estimate(estimate, ratio));
+        row.put(name, FigureCell::estimate(estimate, ratio));
     };
     put("ratio_ttft_p50", ratios.ttft_p50);
     put("ratio_ttfa_p50", ratios.ttfa_p50);
@@ -269,8 +276,8 @@ fn prompt_row(
     side: &VariantSummary,
     figures: &Figures,
     ratios: &Ratios,
-) -> Row {
-    let mut row = Row::default();
+) -> FigureRow {
+    let mut row = FigureRow::default();
     row.put_figure("prompt", Figure::Text(prompt.to_owned()));
     let label = Figure::Label(side.label.clone(), side.is_reference);
     row.put_figure("variant", label);

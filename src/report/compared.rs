@@ -1,66 +1,66 @@
-//! The report of a comparison that is not a run's own: `bakeoff compare`.
+//! The report of `bakeoff compare`, a comparison across runs.
 //!
-//! Owns which formats it has. Must not know where runs come from. Invariant: the same verdict stands in
+//! Owns the list of its formats. Must not know where runs come from. Invariant: the same verdict stands in
 //! every format, and in a run's report.
 
 use std::io;
 
-use super::github::Subject;
+use super::github::JobSummary;
 use super::terminal::Style;
 use super::verdicts::Verdicts;
 use super::{csv, json, junit, markdown, terminal};
-use crate::verdict::Judged;
+use crate::verdict::Evaluation;
 
-/// Judgements on their own, ready to be written.
+/// The report of a comparison across runs, ready to be rendered.
 #[derive(Debug)]
-pub struct Compared {
+pub struct ComparisonReport {
     suite: String,
-    what: String,
+    scope: String,
     tool: String,
     verdicts: Verdicts,
 }
 
-impl Compared {
-    /// Of a suite's runs; `what` says which are compared, in a few words.
-    pub fn new(suite: &str, what: &str, tool: &str, judged: &Judged) -> Self {
+impl ComparisonReport {
+    /// Creates the report of a suite's runs; `scope` names the runs compared.
+    pub fn new(suite: &str, scope: &str, tool: &str, evaluation: &Evaluation) -> Self {
         Self {
             suite: suite.to_owned(),
-            what: what.to_owned(),
+            scope: scope.to_owned(),
             tool: tool.to_owned(),
-            verdicts: Verdicts::new(judged),
+            verdicts: Verdicts::new(evaluation),
         }
     }
 
-    /// For a terminal of this style.
+    /// Renders the comparison for a terminal.
     pub fn terminal(&self, style: Style) -> String {
-        terminal::verdicts(&self.what, &self.verdicts, style)
+        terminal::verdicts(&self.scope, &self.verdicts, style)
     }
 
-    /// For a pull request.
+    /// Renders the comparison as Markdown, for a pull request.
     pub fn markdown(&self) -> String {
-        markdown::verdicts_page(&self.suite, &self.what, &self.verdicts)
+        markdown::verdicts_page(&self.suite, &self.scope, &self.verdicts)
     }
 
-    /// For other programs.
+    /// Renders the comparison as JSON.
     pub fn json(&self) -> String {
-        json::verdicts_document(&self.tool, &self.suite, &self.what, &self.verdicts)
+        json::verdicts_document(&self.tool, &self.suite, &self.scope, &self.verdicts)
     }
 
-    /// For CI servers.
+    /// Renders the comparison as JUnit XML.
     pub fn junit(&self) -> String {
         junit::document(&self.suite, None, &self.verdicts)
     }
 
-    /// `comparisons.csv`: one row per candidate and metric, every field.
+    /// Writes `comparisons.csv`: one row per candidate and metric, with every field.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
         csv::write_comparisons(&self.verdicts, out)
     }
 
-    /// What a job on GitHub is told.
-    pub fn subject(&self) -> Subject<'_> {
-        Subject {
+    /// The summary of this comparison for a GitHub job.
+    pub fn job_summary(&self) -> JobSummary<'_> {
+        JobSummary {
             suite: &self.suite,
-            what: &self.what,
+            scope: &self.scope,
             prices_date: None,
             warning: None,
             finding: &[],

@@ -1,8 +1,8 @@
 //! `comparison.csv` and `samples.csv`.
 //!
 //! Owns their layout: one header line, then one row per variant or sample. Must not know how a
-//! figure came about. Invariant: no cell is run by a spreadsheet; the text of answers stays in
-//! `samples.jsonl`, so that a table can be handed on without it.
+//! figure was computed. Invariant: a spreadsheet never evaluates a cell as a formula; answer texts stay in
+//! `samples.jsonl`, so that a table can be shared without them.
 
 use std::fmt::{Display, Write as _};
 use std::io;
@@ -10,17 +10,17 @@ use std::io;
 use crate::record::{ErrorReport, Failure, Gaps, Sample, Usage};
 use crate::units::Nanos;
 
-use super::figure::{Cell, Figure, Thousandths};
-use super::table::Table;
+use super::figure::{Figure, FigureCell, Thousandths};
+use super::table::FigureTable;
 use super::text;
 use super::verdicts::Verdicts;
 
-/// Every column of a table, with its names in the first line.
-pub(super) fn write_table(table: &Table, out: impl io::Write) -> io::Result<()> {
+/// Writes every column of a table, with a header line.
+pub(super) fn write_table(table: &FigureTable, out: impl io::Write) -> io::Result<()> {
     write_tables([table], out)
 }
 
-/// The comparisons of every judgement: `comparisons.csv`.
+/// Writes the comparisons of every judgement, `comparisons.csv`.
 pub(super) fn write_comparisons(verdicts: &Verdicts, out: impl io::Write) -> io::Result<()> {
     let sections = verdicts.sections.iter();
     write_tables(
@@ -29,28 +29,28 @@ pub(super) fn write_comparisons(verdicts: &Verdicts, out: impl io::Write) -> io:
     )
 }
 
-/// The rows of tables with the same columns; a table without rows has none.
+/// Writes the rows of tables that share their columns; tables without rows are skipped.
 fn write_tables<'a>(
-    tables: impl IntoIterator<Item = &'a Table>,
+    tables: impl IntoIterator<Item = &'a FigureTable>,
     out: impl io::Write,
 ) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     let filled = tables.into_iter().filter(|table| !table.rows.is_empty());
-    for (place, table) in filled.enumerate() {
-        if place == 0 {
+    for (index, table) in filled.enumerate() {
+        if index == 0 {
             let names = table.columns.iter().map(|column| column.name.as_bytes());
             writer.write_record(names).map_err(as_io)?;
         }
         for row in &table.rows {
-            let cells = row.iter().map(plain_cell);
+            let cells = row.iter().map(cell_text);
             writer.write_record(cells).map_err(as_io)?;
         }
     }
     writer.flush()
 }
 
-/// The error as it came from below. The crate's own conversion loses its kind, and a reader that
-/// went away (`| head`) would look like a failure.
+/// Returns the underlying I/O error. The crate's own conversion loses its kind, and a closed pipe
+/// (`| head`) would look like a failure.
 fn as_io(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -58,8 +58,8 @@ fn as_io(error: csv::Error) -> io::Error {
     }
 }
 
-/// A cell; words are marked where a spreadsheet would run them.
-fn plain_cell(cell: &Cell) -> String {
+/// The text of a cell; text that a spreadsheet would evaluate is escaped.
+fn cell_text(cell: &FigureCell) -> String {
     match &cell.figure {
         Figure::Text(words) | Figure::Label(words, _) => text::csv(words).into_owned(),
         number => number.plain(),
@@ -73,7 +73,7 @@ pub(super) struct SampleRows<W: io::Write> {
 }
 
 impl<W: io::Write> SampleRows<W> {
-    /// Writes the names of the columns: a run without samples has them too.
+    /// Creates the writer and writes the header line, which a run without samples has too.
     pub(super) fn new(out: W) -> io::Result<Self> {
         let mut writer = csv::Writer::from_writer(out);
         writer
@@ -94,13 +94,13 @@ impl<W: io::Write> SampleRows<W> {
         Ok(())
     }
 
-    /// Hands on what is still held back.
+    /// Flushes the writer.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.writer.flush()
     }
 }
 
-/// One field while it is being written; empty: not known.
+/// One field being written; empty if the value is not known.
 struct Field(String);
 
 impl Field {
@@ -108,14 +108,14 @@ impl Field {
         self.0.push_str(&text::csv(text));
     }
 
-    fn some_words(&mut self, text: Option<&String>) {
+    fn optional_words(&mut self, text: Option<&String>) {
         self.words(text.map_or("", String::as_str));
     }
 
-    /// Our own words, joined by a semicolon.
+    /// Writes our own words, joined by semicolons.
     fn list<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
-        for (place, word) in words.enumerate() {
-            self.0.push_str(if place > 0 { ";" } else { "" });
+        for (index, word) in words.enumerate() {
+            self.0.push_str(if index > 0 { ";" } else { "" });
             self.0.push_str(word);
         }
     }
@@ -124,26 +124,26 @@ impl Field {
         write!(self.0, "{number}").expect("a String can always grow");
     }
 
-    fn some_number(&mut self, number: Option<impl Display>) {
+    fn optional_number(&mut self, number: Option<impl Display>) {
         if let Some(number) = number {
             self.number(number);
         }
     }
 
     fn span(&mut self, span: Option<Nanos>) {
-        self.some_number(span.map(|span| span.0));
+        self.optional_number(span.map(|span| span.0));
     }
 
     fn rate(&mut self, rate: Option<f64>) {
-        self.some_number(rate.and_then(Thousandths::new).map(Thousandths::plain));
+        self.optional_number(rate.and_then(Thousandths::new).map(Thousandths::plain));
     }
 }
 
 /// Writes one field of a sample.
 type WriteField = fn(&Sample, &mut Field);
 
-/// The columns of `samples.csv`: the names of `samples.jsonl`, those of nested objects behind the
-/// object's, and what is derived from them.
+/// The columns of `samples.csv`: the names of `samples.jsonl`, nested objects flattened with the
+/// object's name as prefix, and derived values.
 #[rustfmt::skip] // A table reads as a table.
 const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("trial", |s, f| f.number(s.trial)),
@@ -159,9 +159,9 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("outcome", |s, f| f.words(s.outcome.word())),
     ("answered", |s, f| f.number(s.outcome.answered())),
     ("failure", |s, f| f.words(s.outcome.failure().map_or("", Failure::word))),
-    ("error_status", |s, f| f.some_number(error(s).and_then(|e| e.status))),
-    ("error_type", |s, f| f.some_words(error(s).and_then(|e| e.kind.as_ref()))),
-    ("error_message", |s, f| f.some_words(error(s).map(|e| &e.message))),
+    ("error_status", |s, f| f.optional_number(error(s).and_then(|e| e.status))),
+    ("error_type", |s, f| f.optional_words(error(s).and_then(|e| e.kind.as_ref()))),
+    ("error_message", |s, f| f.optional_words(error(s).map(|e| &e.message))),
     ("request_id", |s, f| f.words(&s.request_id)),
     ("sent_ns", |s, f| f.number(s.sent_ns.0)),
     ("scheduled_ns", |s, f| f.number(s.scheduled_ns.0)),
@@ -173,31 +173,31 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("last_token_ns", |s, f| f.span(s.last_token_ns)),
     ("latency_ns", |s, f| f.span(s.latency_ns)),
     ("experienced_ttft_ns", |s, f| f.span(s.experienced_ttft_ns)),
-    ("gaps_count", |s, f| f.some_number(gaps(s).map(|g| g.count))),
+    ("gaps_count", |s, f| f.optional_number(gaps(s).map(|g| g.count))),
     ("gaps_mean_ns", |s, f| f.span(gaps(s).and_then(|g| g.mean_ns))),
     ("gaps_p50_ns", |s, f| f.span(gaps(s).and_then(|g| g.p50_ns))),
     ("gaps_p95_ns", |s, f| f.span(gaps(s).and_then(|g| g.p95_ns))),
     ("gaps_max_ns", |s, f| f.span(gaps(s).and_then(|g| g.max_ns))),
-    ("gaps_coalesced", |s, f| f.some_number(gaps(s).map(|g| g.coalesced))),
-    ("answer_chars", |s, f| f.some_number(s.answer_chars)),
-    ("reasoning_chars", |s, f| f.some_number(s.reasoning_chars)),
-    ("first_chunk_chars", |s, f| f.some_number(s.first_chunk_chars)),
-    ("prompt_tokens", |s, f| f.some_number(usage(s).prompt_tokens)),
-    ("completion_tokens", |s, f| f.some_number(usage(s).completion_tokens)),
-    ("reasoning_tokens", |s, f| f.some_number(usage(s).reasoning_tokens)),
-    ("cached_tokens", |s, f| f.some_number(usage(s).cached_tokens)),
-    ("cache_write_tokens", |s, f| f.some_number(usage(s).cache_write_tokens)),
+    ("gaps_coalesced", |s, f| f.optional_number(gaps(s).map(|g| g.coalesced))),
+    ("answer_chars", |s, f| f.optional_number(s.answer_chars)),
+    ("reasoning_chars", |s, f| f.optional_number(s.reasoning_chars)),
+    ("first_chunk_chars", |s, f| f.optional_number(s.first_chunk_chars)),
+    ("prompt_tokens", |s, f| f.optional_number(usage(s).prompt_tokens)),
+    ("completion_tokens", |s, f| f.optional_number(usage(s).completion_tokens)),
+    ("reasoning_tokens", |s, f| f.optional_number(usage(s).reasoning_tokens)),
+    ("cached_tokens", |s, f| f.optional_number(usage(s).cached_tokens)),
+    ("cache_write_tokens", |s, f| f.optional_number(usage(s).cache_write_tokens)),
     ("output_rate", |s, f| f.rate(s.output_rate())),
     ("end_to_end_rate", |s, f| f.rate(s.end_to_end_rate())),
     ("chars_per_second", |s, f| f.rate(s.chars_per_second())),
-    ("finish_reason", |s, f| f.some_words(s.finish_reason.as_ref())),
-    ("cost_usd", |s, f| f.some_number(s.cost_usd)),
-    ("billed_usd", |s, f| f.some_number(s.billed_usd)),
-    ("surcharge_usd", |s, f| f.some_number(s.surcharge_usd)),
-    ("market_usd", |s, f| f.some_number(s.market_usd)),
-    ("provider", |s, f| f.some_words(s.provider.as_ref())),
-    ("served_model", |s, f| f.some_words(s.served_model.as_ref())),
-    ("generation_id", |s, f| f.some_words(s.generation_id.as_ref())),
+    ("finish_reason", |s, f| f.optional_words(s.finish_reason.as_ref())),
+    ("cost_usd", |s, f| f.optional_number(s.cost_usd)),
+    ("billed_usd", |s, f| f.optional_number(s.billed_usd)),
+    ("surcharge_usd", |s, f| f.optional_number(s.surcharge_usd)),
+    ("market_usd", |s, f| f.optional_number(s.market_usd)),
+    ("provider", |s, f| f.optional_words(s.provider.as_ref())),
+    ("served_model", |s, f| f.optional_words(s.served_model.as_ref())),
+    ("generation_id", |s, f| f.optional_words(s.generation_id.as_ref())),
     ("flags", |s, f| f.list(s.flags.iter().map(|flag| flag.word()))),
     ("attempts", |s, f| f.number(s.attempts.len())),
 ];

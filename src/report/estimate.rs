@@ -1,7 +1,7 @@
-//! The estimate of a run: a table for people, CSV and JSON for programs, and a line before a run.
+//! The cost estimate of a run: a table for people, CSV and JSON for programs, and one line before a run.
 //!
-//! Owns its columns and words. Must not know how an estimate is made. Invariant: the same numbers stand
-//! in every form; what is not covered is said wherever a person reads it.
+//! Owns its columns and sentences. Must not know how an estimate is computed. Invariant: the same numbers
+//! stand in every format; whatever an estimate excludes is named wherever a person reads it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,41 +10,41 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::{
-    Basis, CostEstimate, PromptEstimate, Source, Sums, Unbounded, VariantEstimate,
+    AnswerBasis, CostEstimate, PromptEstimate, Source, Sums, UnboundedCost, VariantEstimate,
 };
-use crate::record::EstimateRecord;
+use crate::record::{EstimateRecord, PriceSource};
 use crate::suite::{CacheMode, Suite};
-use crate::units::{ModelId, Usd, counted};
+use crate::units::{ModelId, Usd, plural};
 
 use super::csv;
 use super::figure::{Figure, count};
-use super::table::{Row, Table};
+use super::table::{FigureRow, FigureTable};
 use super::terminal::{self, Style};
 
 /// Version of the JSON's layout.
 const VERSION: u32 = 1;
-/// Past runs that a bound needs.
-const RUNS_FOR_A_BOUND: usize = 9;
-/// Prompts and variants without a worst case are told one by one up to this many reasons.
-const REASONS_TOLD: usize = 5;
-/// What no figure of an estimate holds.
+/// Past runs needed for a 90 % bound.
+const MIN_RUNS_FOR_BOUND: usize = 9;
+/// Reasons for a missing worst case that are listed one by one; the rest is counted.
+const MAX_REASONS: usize = 5;
+/// Costs that no figure of an estimate includes.
 const NOT_COVERED: &str = "Not covered: the warm-up and retries (but in the worst case), discounts of prompt caches, \
     own keys, surcharges that no past run shows, prices that change.";
 
-/// An estimate, ready to be told.
+/// A cost estimate, ready to be rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct EstimateView<'a> {
-    /// What is told.
+    /// The estimate.
     pub estimate: &'a CostEstimate,
-    /// Of this suite.
+    /// The suite it belongs to.
     pub suite: &'a Suite,
     /// Name of the endpoint's profile.
     pub endpoint: &'a str,
-    /// Where prices come from.
+    /// The source of the list prices.
     pub prices: &'a Source,
 }
 
-/// What `estimate --json` prints.
+/// The document that `estimate --json` prints.
 #[derive(Serialize, JsonSchema)]
 pub struct EstimateDocument<'a> {
     /// Version of this document.
@@ -53,22 +53,22 @@ pub struct EstimateDocument<'a> {
     suite: &'a str,
     /// Name of the endpoint's profile, or its URL.
     endpoint: &'a str,
-    /// Where list prices came from.
+    /// Source of the list prices.
     prices: PricesDocument<'a>,
     /// Past runs that the total learned from.
     past_runs: usize,
-    /// Variants that the total leaves out.
+    /// Number of variants excluded from the total.
     unpriced: usize,
-    /// Of all variants.
+    /// Sums over all variants.
     total: SumsDocument,
-    /// One a variant, in the order of the suite.
-    variants: Vec<VariantDocument<'a>>,
+    /// One entry per variant, in the order of the suite.
+    variants: Vec<VariantEstimateDocument<'a>>,
 }
 
-/// Where list prices came from.
-#[derive(Serialize, JsonSchema)]
-struct PricesDocument<'a> {
-    /// In words.
+/// Source of list prices.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PricesDocument<'a> {
+    /// The source in words.
     source: &'a str,
     /// `YYYY-MM-DD`.
     date: &'a str,
@@ -76,63 +76,84 @@ struct PricesDocument<'a> {
     digest: &'a str,
 }
 
-/// One variant.
+/// The estimate of one variant.
 #[derive(Serialize, JsonSchema)]
-struct VariantDocument<'a> {
+#[schemars(rename = "VariantDocument")]
+struct VariantEstimateDocument<'a> {
     /// Its label.
     variant: &'a str,
-    /// The model asked for.
+    /// The requested model.
     #[schemars(with = "String")]
     model: &'a ModelId,
-    /// Whether its prompts were counted with its own vocabulary.
+    /// True if its prompts were counted with its own vocabulary.
     own_vocabulary: bool,
     /// Past runs that its estimate learned from.
     past_runs: usize,
-    /// Of all its prompts.
+    /// Sums over all its prompts.
     total: SumsDocument,
-    /// One a prompt.
+    /// One entry per prompt.
     prompts: Vec<PromptDocument<'a>>,
 }
 
-/// One prompt of a variant.
+/// The estimate of one prompt of a variant.
 #[derive(Serialize, JsonSchema)]
 struct PromptDocument<'a> {
     /// Its id.
     prompt: &'a str,
-    /// What the length of answers rests on.
+    /// Basis of the expected answer length.
     answer_basis: &'static str,
-    /// Of all its repetitions.
+    /// Sums over all its repetitions.
     total: SumsDocument,
 }
 
-/// Sums of money are decimal strings; absent means not known.
+/// Sums of tokens and money; money is a decimal string, absent if not known.
 #[derive(Serialize, JsonSchema)]
 struct SumsDocument {
-    /// Requests, warm-up and retries apart.
+    /// Requests without warm-up and retries.
     requests: u64,
-    /// Expected.
+    /// Expected prompt tokens.
     prompt_tokens: u64,
-    /// Expected.
+    /// Expected completion tokens.
     completion_tokens: u64,
-    /// By list prices, before past runs corrected it.
+    /// Cost at list prices, before correction by past runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     list_usd: Option<Usd>,
-    /// Expected.
+    /// Expected cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     expected_usd: Option<Usd>,
-    /// What nine of ten such runs stay below.
+    /// Bound that nine of ten such runs stay below.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     bound_90_usd: Option<Usd>,
-    /// What no run exceeds.
+    /// Bound that no run exceeds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     worst_usd: Option<Usd>,
-    /// Why there is no worst case.
+    /// Reason why there is no worst case.
     #[serde(skip_serializing_if = "Option::is_none")]
     unbounded: Option<String>,
+}
+
+impl<'a> From<&'a Source> for PricesDocument<'a> {
+    fn from(prices: &'a Source) -> Self {
+        Self {
+            source: &prices.words,
+            date: &prices.date,
+            digest: &prices.digest,
+        }
+    }
+}
+
+impl<'a> From<&'a PriceSource> for PricesDocument<'a> {
+    fn from(prices: &'a PriceSource) -> Self {
+        Self {
+            source: &prices.source,
+            date: &prices.date,
+            digest: &prices.digest,
+        }
+    }
 }
 
 impl From<&Sums> for SumsDocument {
@@ -151,20 +172,20 @@ impl From<&Sums> for SumsDocument {
 }
 
 impl EstimateView<'_> {
-    /// For a terminal: one row a variant and the total, then what it stands on.
+    /// Renders one row per variant and the total for a terminal, then the assumptions.
     pub fn terminal(&self, style: Style) -> String {
         let rows = self.estimate.variants.iter();
         let rows = rows.map(|of| row(&of.variant, of.model.as_str(), None, None, &of.sums));
         let total = row("total", "", None, None, &self.estimate.total);
-        let table = Table::from_rows(rows.chain([total]));
+        let table = FigureTable::from_rows(rows.chain([total]));
         terminal::table(&table, &self.notes(), style)
     }
 
-    /// One row for each variant and prompt, each variant (without a prompt) and the total (without a
+    /// Writes one row per variant and prompt, one per variant (without a prompt) and the total (without a
     /// variant).
     ///
     /// # Errors
-    /// Where `out` fails.
+    /// Returns an error if writing to `out` fails.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
         let mut rows = Vec::new();
         for of in &self.estimate.variants {
@@ -182,13 +203,13 @@ impl EstimateView<'_> {
             rows.push(row(&of.variant, of.model.as_str(), None, None, &of.sums));
         }
         rows.push(row("", "", None, None, &self.estimate.total));
-        csv::write_table(&Table::from_rows(rows), out)
+        csv::write_table(&FigureTable::from_rows(rows), out)
     }
 
-    /// For other programs.
+    /// Writes the estimate as JSON.
     ///
     /// # Errors
-    /// Where `out` fails.
+    /// Returns an error if writing to `out` fails.
     pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
         let of_variant = |of: &'_ VariantEstimate| -> Vec<PromptDocument<'_>> {
             let prompts = of.prompts.iter();
@@ -201,7 +222,7 @@ impl EstimateView<'_> {
                 .collect()
         };
         let variants = self.estimate.variants.iter();
-        let variants = variants.map(|of| VariantDocument {
+        let variants = variants.map(|of| VariantEstimateDocument {
             variant: &of.variant,
             model: &of.model,
             own_vocabulary: of.own_vocabulary,
@@ -213,11 +234,7 @@ impl EstimateView<'_> {
             version: VERSION,
             suite: &self.suite.name,
             endpoint: self.endpoint,
-            prices: PricesDocument {
-                source: &self.prices.words,
-                date: &self.prices.date,
-                digest: &self.prices.digest,
-            },
+            prices: self.prices.into(),
             past_runs: self.estimate.total.past_runs,
             unpriced: self.estimate.unpriced,
             total: (&self.estimate.total).into(),
@@ -227,7 +244,7 @@ impl EstimateView<'_> {
         writeln!(out)
     }
 
-    /// The estimate in one line, for before a run.
+    /// The estimate in one line, printed before a run.
     pub fn line(&self) -> String {
         let total = &self.estimate.total;
         let Some(expected) = total.expected else {
@@ -257,15 +274,15 @@ impl EstimateView<'_> {
         format!("expected to cost about {expected}{bound}{worst}{left_out} (prices of {date}{own})")
     }
 
-    /// What a figure stands on, and what it leaves out.
+    /// The assumptions behind the figures, and what they exclude.
     fn notes(&self) -> Vec<String> {
         let total = &self.estimate.total;
         let Source { words, date, .. } = self.prices;
         let mut notes = vec![format!("Prices of {date}: {words}."), self.lengths()];
         let runs = total.past_runs;
-        if runs < RUNS_FOR_A_BOUND {
+        if runs < MIN_RUNS_FOR_BOUND {
             notes.push(format!(
-                "No bound that nine runs of ten stay below: it needs {RUNS_FOR_A_BOUND} complete past runs \
+                "No bound that nine runs of ten stay below: it needs {MIN_RUNS_FOR_BOUND} complete past runs \
                  whose answers were expected to be as long as past ones, there are {runs}."
             ));
         }
@@ -277,12 +294,12 @@ impl EstimateView<'_> {
                 "Expected: these tokens by list prices, times what past runs came to over that: {:.2} for the \
                  total ({}).",
                 expected.as_f64() / list.as_f64(),
-                counted(runs as u64, "run")
+                plural(runs as u64, "run")
             ));
         }
         if self.estimate.unpriced > 0 {
             let (unpriced, all) = (self.estimate.unpriced, self.estimate.variants.len());
-            let all = counted(all as u64, "model");
+            let all = plural(all as u64, "model");
             notes.push(format!(
                 "The total leaves out {unpriced} of {all}, for want of a price."
             ));
@@ -306,20 +323,20 @@ impl EstimateView<'_> {
         notes
     }
 
-    /// Where the expected lengths of answers come from.
+    /// Describes the basis of the expected answer lengths.
     fn lengths(&self) -> String {
-        let mut counts: BTreeMap<Basis, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<AnswerBasis, u64> = BTreeMap::new();
         let all = self.estimate.variants.iter().flat_map(|of| &of.prompts);
         for prompt in all {
             *counts.entry(prompt.basis).or_default() += prompt.sums.requests;
         }
         let words = counts.into_iter().map(|(basis, requests)| {
             let words = match basis {
-                Basis::SamePrompt => "from past answers to the same prompt",
-                Basis::SameTags => "from past answers to prompts with the same tags",
-                Basis::OtherPrompts => "from past answers to other prompts",
-                Basis::TokenLimit => "a quarter of max_tokens",
-                Basis::Assumed => "assumed, without max_tokens or a past run",
+                AnswerBasis::SamePrompt => "from past answers to the same prompt",
+                AnswerBasis::SameTags => "from past answers to prompts with the same tags",
+                AnswerBasis::OtherPrompts => "from past answers to other prompts",
+                AnswerBasis::TokenLimit => "a quarter of max_tokens",
+                AnswerBasis::Assumed => "assumed, without max_tokens or a past run",
             };
             format!("{words} ({requests} requests)")
         });
@@ -327,29 +344,29 @@ impl EstimateView<'_> {
         format!("Output tokens: {}.", words.join(", "))
     }
 
-    /// Why there is no worst case, and what to add.
+    /// Reasons why there is no worst case, each with its remedy.
     fn unbounded(&self) -> Vec<String> {
         let sums = self.estimate.variants.iter().map(|of| &of.sums);
-        let mut reasons: Vec<&Unbounded> =
+        let mut reasons: Vec<&UnboundedCost> =
             sums.filter_map(|sums| sums.worst.as_ref().err()).collect();
         reasons.sort_unstable();
         reasons.dedup();
-        let told = reasons.iter().take(REASONS_TOLD);
-        let mut told: Vec<String> = told
+        let lines = reasons.iter().take(MAX_REASONS);
+        let mut lines: Vec<String> = lines
             .map(|reason| format!("No worst case: {reason}; {}.", reason.remedy(self.endpoint)))
             .collect();
-        if reasons.len() > REASONS_TOLD {
-            told.push(format!(
+        if reasons.len() > MAX_REASONS {
+            lines.push(format!(
                 "No worst case for {} more models.",
-                reasons.len() - REASONS_TOLD
+                reasons.len() - MAX_REASONS
             ));
         }
-        told
+        lines
     }
 }
 
-/// What a run came to beside its estimate, in one line; absent where no cost is known.
-pub fn came_to(record: &EstimateRecord) -> Option<String> {
+/// Compares the cost of a run with its estimate, in one line; `None` if no cost is known.
+pub fn actual_cost_line(record: &EstimateRecord) -> Option<String> {
     let cost = money(record.cost()?);
     Some(match record.ratio() {
         Some(ratio) => format!("cost {cost}, {ratio:.2} times what was expected"),
@@ -361,18 +378,24 @@ fn money(usd: Usd) -> String {
     Figure::Money(usd).shown()
 }
 
-/// One row of the table and of CSV, which hold the same columns.
-fn row(variant: &str, model: &str, prompt: Option<&str>, basis: Option<Basis>, sums: &Sums) -> Row {
+/// One row of the table and of the CSV, which have the same columns.
+fn row(
+    variant: &str,
+    model: &str,
+    prompt: Option<&str>,
+    basis: Option<AnswerBasis>,
+    sums: &Sums,
+) -> FigureRow {
     let text = |text: &str| match text {
         "" => Figure::Absent,
         text => Figure::Text(text.to_owned()),
     };
     let usd = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
-    let mut row = Row::default();
+    let mut row = FigureRow::default();
     row.put_figure("variant", text(variant));
     row.put_figure("model", text(model));
     row.put_figure("prompt", text(prompt.unwrap_or_default()));
-    row.put_figure("answer_basis", text(basis.map_or("", Basis::word)));
+    row.put_figure("answer_basis", text(basis.map_or("", AnswerBasis::word)));
     row.put_figure("requests", count(sums.requests));
     row.put_figure("prompt_tokens", count(sums.prompt_tokens));
     row.put_figure("completion_tokens", count(sums.completion_tokens));
@@ -380,7 +403,7 @@ fn row(variant: &str, model: &str, prompt: Option<&str>, basis: Option<Basis>, s
     row.put_figure("expected_usd", usd(sums.expected));
     row.put_figure("bound_90_usd", usd(sums.bound_90));
     row.put_figure("worst_usd", usd(sums.worst.as_ref().ok().copied()));
-    for (name, heading, dispensable) in [
+    for (name, heading, drop_priority) in [
         ("variant", "model", 0),
         ("requests", "requests", 1),
         ("prompt_tokens", "prompt tokens", 3),
@@ -389,7 +412,7 @@ fn row(variant: &str, model: &str, prompt: Option<&str>, basis: Option<Basis>, s
         ("bound_90_usd", "9 runs of 10 below", 0),
         ("worst_usd", "worst case", 0),
     ] {
-        row.show(name, heading, dispensable);
+        row.show(name, heading, drop_priority);
     }
     row
 }

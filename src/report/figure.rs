@@ -1,8 +1,8 @@
-//! A number as every format writes it.
+//! A number as every format prints it.
 //!
-//! Owns rounding and units of all output. Must not know where a number stands. Invariant: a figure
-//! is rounded once, when it is made; what people read is derived from the same rounded number that
-//! CSV and JSON write, so no two formats can disagree.
+//! Owns rounding and units of all output. Must not know which table a number belongs to. Invariant: a
+//! figure is rounded once, when it is created; the text for people is derived from the same rounded number
+//! that CSV and JSON contain, so no two formats can disagree.
 
 use crate::stats::interval::Interval;
 use crate::units::{Nanos, Usd};
@@ -12,80 +12,80 @@ use crate::verdict::{Estimate, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thousandths(u64);
 
-/// A chance, 0 to 1, counted in millionths.
+/// A probability, 0 to 1, counted in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chance(u32);
+pub struct Probability(u32);
 
-/// One value of a table, typed.
+/// One typed value of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Figure {
     /// Not known, or not supported by the number of samples.
     Absent,
-    /// Words that came from outside.
+    /// Text from outside.
     Text(String),
-    /// A variant, and whether it is the reference.
+    /// A variant's label, and whether it is the reference.
     Label(String, bool),
     /// A count of things among others: `(28, 32)` is 28 of 32.
     PartOf(u64, u64),
     /// Yes or no.
-    Truth(bool),
-    /// A whole number of things.
+    Bool(bool),
+    /// A whole number.
     Count(u128),
     /// Milliseconds.
     Millis(Thousandths),
-    /// Things a second.
+    /// A rate, per second.
     Rate(Thousandths),
-    /// Things a sample, on average.
+    /// A mean per sample.
     Mean(Thousandths),
-    /// Over the reference's.
+    /// A ratio to the reference.
     Ratio(Thousandths),
     /// A part of a whole, 0 to 1.
     Share(Thousandths),
     /// A share less another, -1 to 1, in thousandths.
     Points(i32),
-    /// How much worse, of a ratio: 0.2 for 20 %.
-    Worse(Thousandths),
-    /// How much worse, of a share: 0.02 for 2 points.
-    WorsePoints(Thousandths),
-    /// Prompts, and repetitions of each.
+    /// A relative worsening: 0.2 for 20 %.
+    Worsening(Thousandths),
+    /// A worsening of a share: 0.02 for 2 points.
+    WorseningPoints(Thousandths),
+    /// Numbers of prompts and of repetitions of each.
     Plan(u64, u64),
     /// A p value.
-    Chance(Chance),
-    /// What is said of a comparison.
+    Probability(Probability),
+    /// The verdict of a comparison.
     Verdict(Verdict),
     /// Money, exact.
     Money(Usd),
 }
 
-/// A figure in its place in a table.
+/// A figure of a table with its interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
-    /// What stands there.
+pub struct FigureCell {
+    /// The figure.
     pub figure: Figure,
-    /// Whether it stands on too few samples for an interval with two ends.
-    pub thin: bool,
-    /// Lower and upper end of its interval, absent where there is none on that side; `None` for what
-    /// has no interval by its nature.
+    /// True if n is too low for an interval with two ends.
+    pub low_n: bool,
+    /// Lower and upper end of the interval, absent for an open end; `None` for figures that have no interval
+    /// by their nature.
     pub interval: Option<Box<(Figure, Figure)>>,
 }
 
-/// In place of an end that an interval does not have.
+/// Printed in place of an open end of an interval.
 pub(super) const NO_END_MARK: &str = "?";
-/// In place of a figure that is absent.
+/// Printed in place of an absent figure.
 pub(super) const ABSENT_MARK: &str = "–";
 
-/// A count as a figure.
+/// Converts a count into a figure.
 pub(super) fn count(count: u64) -> Figure {
     Figure::Count(u128::from(count))
 }
 
-/// A part of a whole, 0 to 1, as a figure; absent of any other number.
+/// Converts a share, 0 to 1, into a figure; absent for any other number.
 pub(super) fn share(share: f64) -> Figure {
     Figure::from_option(Some(share), Figure::Share)
 }
 
 impl Thousandths {
-    /// Rounds a finite, non-negative number half up; `None` of any other.
+    /// Rounds a finite, non-negative number half up; `None` for any other.
     pub fn new(value: f64) -> Option<Self> {
         let thousandths = (value * 1000.0).round();
         #[allow(
@@ -98,17 +98,17 @@ impl Thousandths {
             .then_some(Self(thousandths as u64))
     }
 
-    /// As a float: the nearest to the number that CSV writes.
+    /// The float nearest to the number that CSV contains.
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 
-    /// With three decimals.
+    /// Formats with three decimals.
     pub(super) fn plain(self) -> String {
         format!("{}.{:03}", self.0 / 1000, self.0 % 1000)
     }
 
-    /// With three significant figures, whole numbers in full: `1234`, `12.3`, `0.041`.
+    /// Formats with three significant figures, whole numbers in full: `1234`, `12.3`, `0.041`.
     fn three_figures(self) -> String {
         let value = self.as_f64();
         let decimals = match self.0 {
@@ -121,27 +121,27 @@ impl Thousandths {
     }
 }
 
-impl Chance {
-    /// Of a number from 0 to 1; `None` of any other.
-    pub fn new(chance: f64) -> Option<Self> {
+impl Probability {
+    /// Rounds a probability; `None` for a number outside 0 to 1.
+    pub fn new(probability: f64) -> Option<Self> {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "checked to lie within 0..=1 in the same expression"
         )]
         (0.0..=1.0)
-            .contains(&chance)
-            .then_some(Self((chance * 1e6).round() as u32))
+            .contains(&probability)
+            .then_some(Self((probability * 1e6).round() as u32))
     }
 
-    /// As a float: the nearest to the number that CSV writes.
+    /// The float nearest to the number that CSV contains.
     pub fn as_f64(self) -> f64 {
         f64::from(self.0) / 1e6
     }
 }
 
 impl Figure {
-    /// A difference of shares, -1 to 1.
+    /// Converts a difference of shares, -1 to 1.
     pub fn from_points(difference: f64) -> Self {
         let thousandths = (difference * 1000.0).round();
         #[allow(
@@ -155,7 +155,7 @@ impl Figure {
         }
     }
 
-    /// An amount of US dollars, rounded to a pico-dollar.
+    /// Converts an amount of US dollars, rounded to a pico-dollar.
     pub fn from_usd(dollars: f64) -> Self {
         let picos = (dollars * 1e12).round();
         #[allow(
@@ -169,40 +169,40 @@ impl Figure {
         }
     }
 
-    /// A time in nanoseconds.
+    /// Converts a time in nanoseconds.
     pub fn from_ns(nanos: f64) -> Self {
         Thousandths::new(nanos / 1e6).map_or(Self::Absent, Self::Millis)
     }
 
-    /// A figure, or its absence.
+    /// Converts an optional value; absent if there is none or it cannot be represented.
     pub fn from_option(value: Option<f64>, make: fn(Thousandths) -> Self) -> Self {
         value.and_then(Thousandths::new).map_or(Self::Absent, make)
     }
 
-    /// As CSV and JSON write it; empty where it is absent. Text is as it came.
+    /// The text for CSV and JSON; empty if absent. Text is unchanged.
     pub fn plain(&self) -> String {
         match self {
             Self::Absent => String::new(),
             Self::Text(text) | Self::Label(text, _) => text.clone(),
             Self::PartOf(part, _) => part.to_string(),
             Self::Plan(prompts, repetitions) => format!("{prompts}x{repetitions}"),
-            Self::Truth(truth) => truth.to_string(),
+            Self::Bool(value) => value.to_string(),
             Self::Count(count) => count.to_string(),
             Self::Millis(value)
             | Self::Rate(value)
             | Self::Mean(value)
             | Self::Ratio(value)
             | Self::Share(value)
-            | Self::Worse(value)
-            | Self::WorsePoints(value) => value.plain(),
+            | Self::Worsening(value)
+            | Self::WorseningPoints(value) => value.plain(),
             Self::Points(thousandths) => format!("{:.3}", f64::from(*thousandths) / 1000.0),
-            Self::Chance(chance) => format!("{:.6}", chance.as_f64()),
+            Self::Probability(probability) => format!("{:.6}", probability.as_f64()),
             Self::Verdict(verdict) => verdict.word().to_owned(),
             Self::Money(usd) => usd.to_string(),
         }
     }
 
-    /// As people read it, with its unit: three significant figures, counts in full.
+    /// The text for people, with its unit: three significant figures, counts in full.
     pub fn shown(&self) -> String {
         let (number, unit) = self.number_and_unit();
         match self {
@@ -214,7 +214,7 @@ impl Figure {
         }
     }
 
-    /// The same in two parts; the unit of money stands before the number.
+    /// The text for people in two parts; the unit of money stands before the number.
     fn number_and_unit(&self) -> (String, &'static str) {
         match self {
             Self::Absent => (ABSENT_MARK.to_owned(), ""),
@@ -222,7 +222,7 @@ impl Figure {
             Self::Label(text, true) => (format!("{text} (reference)"), ""),
             Self::PartOf(part, whole) => (format!("{part}/{whole}"), ""),
             Self::Plan(prompts, repetitions) => (format!("{prompts} x {repetitions}"), ""),
-            Self::Truth(truth) => (if *truth { "yes" } else { "no" }.to_owned(), ""),
+            Self::Bool(value) => (if *value { "yes" } else { "no" }.to_owned(), ""),
             Self::Count(count) => (count.to_string(), ""),
             Self::Millis(value) => shown_span(Nanos(value.0.saturating_mul(1000))),
             Self::Rate(value) => (value.three_figures(), "/s"),
@@ -233,16 +233,16 @@ impl Figure {
             Self::Points(thousandths) => {
                 (format!("{:+.1}", f64::from(*thousandths) / 10.0), " points")
             }
-            Self::Worse(value) => (format!("{:.0}", value.as_f64() * 100.0), " %"),
-            Self::WorsePoints(value) => (format!("{:.1}", value.as_f64() * 100.0), " points"),
-            Self::Chance(chance) => (format!("{:.4}", chance.as_f64()), ""),
+            Self::Worsening(value) => (format!("{:.0}", value.as_f64() * 100.0), " %"),
+            Self::WorseningPoints(value) => (format!("{:.1}", value.as_f64() * 100.0), " points"),
+            Self::Probability(probability) => (format!("{:.4}", probability.as_f64()), ""),
             Self::Money(usd) => (shown_money(*usd), "$"),
             Self::Verdict(verdict) => (verdict.word().to_owned(), ""),
         }
     }
 
-    /// An interval around this figure as people read it: `388–440`, with units only where the three
-    /// are not all the same.
+    /// An interval around this figure for people: `388–440`, with units only if the three differ in their
+    /// unit.
     pub(super) fn shown_ends(&self, lower: &Self, upper: &Self) -> String {
         let unit = self.number_and_unit().1;
         let ends = [lower, upper];
@@ -257,7 +257,7 @@ impl Figure {
         let is_below_0 = |end: &&Self| matches!(end, Self::Money(amount) if *amount < Usd::ZERO);
         let signed = [self, lower, upper].iter().any(is_below_0);
         let between = if signed || matches!(self, Self::Points(_)) {
-            // A dash beside a sign cannot be read.
+            // A dash next to a minus sign cannot be read.
             " to "
         } else {
             "–"
@@ -266,7 +266,7 @@ impl Figure {
     }
 }
 
-/// A span's number and its unit.
+/// Splits a duration into its number and unit.
 fn shown_span(span: Nanos) -> (String, &'static str) {
     let text = span.to_string();
     for unit in [" us", " ms", " s"] {
@@ -277,7 +277,7 @@ fn shown_span(span: Nanos) -> (String, &'static str) {
     (text, "")
 }
 
-/// Two decimals, three where two would show next to nothing.
+/// Formats with two decimals, three if two would show next to nothing.
 fn shown_ratio(ratio: f64) -> String {
     if ratio < 0.0995 {
         format!("{ratio:.3}")
@@ -286,11 +286,11 @@ fn shown_ratio(ratio: f64) -> String {
     }
 }
 
-/// Dollars with three significant figures, cents and more in full, without their sign.
+/// Formats dollars with three significant figures, cents and more in full, without the dollar sign.
 fn shown_money(usd: Usd) -> String {
     let dollars = usd.as_f64();
     let magnitude = dollars.abs();
-    // The place of the first significant figure; a cent is always shown.
+    // The index of the first significant figure; a cent is always shown.
     let decimals = if magnitude >= 0.995 {
         2
     } else {
@@ -309,49 +309,49 @@ fn shown_money(usd: Usd) -> String {
     format!("{sign}{magnitude:.decimals$}")
 }
 
-impl Cell {
-    /// A figure that is not an estimate, or one that needs no interval.
+impl FigureCell {
+    /// Creates a cell without an interval.
     pub const fn certain(figure: Figure) -> Self {
         Self {
             figure,
-            thin: false,
+            low_n: false,
             interval: None,
         }
     }
 
-    /// Nothing.
-    pub const fn absent() -> Self {
+    /// Creates an empty cell.
+    pub const fn empty() -> Self {
         Self::certain(Figure::Absent)
     }
 
-    /// A figure with the ends of its interval, in the unit that `make` takes.
+    /// Creates a cell with an interval whose ends `make` converts.
     pub fn within(figure: Figure, interval: Interval, make: impl Fn(f64) -> Figure) -> Self {
         let end = |end: Option<f64>| end.map_or(Figure::Absent, &make);
         let ends = (end(interval.lower), end(interval.upper));
         Self {
-            thin: figure != Figure::Absent && interval.half_width().is_none(),
+            low_n: figure != Figure::Absent && interval.half_width().is_none(),
             figure,
             interval: Some(Box::new(ends)),
         }
     }
 
-    /// An estimate that has an interval by its nature, or its absence.
+    /// Creates the cell of an estimate that has an interval by its nature; absent if there is none.
     pub fn bounded(estimate: Option<Estimate>, make: impl Fn(f64) -> Figure) -> Self {
         let value = estimate.map_or(Figure::Absent, |estimate| make(estimate.value));
         let interval = estimate.and_then(|estimate| estimate.interval);
         Self::within(value, interval.unwrap_or(Interval::NONE), make)
     }
 
-    /// An estimate without an interval, or its absence.
+    /// Creates the cell of an estimate without an interval; absent if there is none.
     pub fn estimate(estimate: Option<Estimate>, make: impl Fn(f64) -> Figure) -> Self {
-        estimate.map_or(Self::absent(), |estimate| Self {
+        estimate.map_or(Self::empty(), |estimate| Self {
             figure: make(estimate.value),
-            thin: !estimate.bounded,
+            low_n: !estimate.bounded,
             interval: None,
         })
     }
 
-    /// As people read it, with its interval where there is room for it.
+    /// The text for people, with its interval if `with_interval`.
     pub fn shown(&self, with_interval: bool) -> String {
         let figure = self.figure.shown();
         match &self.interval {
@@ -419,7 +419,7 @@ mod tests {
         // The unit is written once where it is the same, and an end that does not exist is a question.
         let ns = Figure::from_ns;
         let within = |value: f64, lower, upper| {
-            Cell::within(ns(value), Interval { lower, upper }, ns).shown(true)
+            FigureCell::within(ns(value), Interval { lower, upper }, ns).shown(true)
         };
         let ms = 1e6;
         for (shown, expected) in [
@@ -437,14 +437,14 @@ mod tests {
             assert_eq!(shown, expected);
         }
         let points = |value| Figure::from_points(value);
-        let difference = Cell::within(points(-0.02), Interval::new(-0.05, 0.01), points);
+        let difference = FigureCell::within(points(-0.02), Interval::new(-0.05, 0.01), points);
         assert_eq!(difference.shown(true), "-2.0 points (-5.0 to +1.0)");
         assert_eq!(difference.shown(false), "-2.0 points");
         let cost = Figure::from_usd;
-        let cost = Cell::within(cost(0.00025), Interval::new(0.0002, 0.0003), cost);
+        let cost = FigureCell::within(cost(0.00025), Interval::new(0.0002, 0.0003), cost);
         assert_eq!(cost.shown(true), "$0.000250 (0.000200–0.000300)");
         let usd = Figure::from_usd;
-        let lost = Cell::within(usd(-0.25), Interval::new(-0.5, 0.125), usd);
+        let lost = FigureCell::within(usd(-0.25), Interval::new(-0.5, 0.125), usd);
         assert_eq!(lost.shown(true), "-$0.250 (-0.500 to 0.125)");
     }
 

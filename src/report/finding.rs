@@ -1,8 +1,8 @@
-//! The finding: what the figures say, in two or three plain sentences.
+//! The finding: what the figures mean, in two or three plain sentences.
 //!
-//! Owns which variants may be named in it and why others may not. Must not know how it is written.
-//! Invariant: every number in it is a figure of the comparison table, with its n; it claims no
-//! difference to be real: verdicts do.
+//! Owns which variants may be ranked and the reasons to exclude others. Must not know how the text is
+//! rendered. Invariant: every number in it is a figure of the comparison table, with its n; it claims no
+//! difference to be real, which is for verdicts to decide.
 
 use crate::record::Flag;
 use crate::stats::quantile::Percentile;
@@ -10,29 +10,29 @@ use crate::units::Usd;
 use crate::verdict::{Distribution, Estimate, RunSummary, VariantSummary};
 
 use super::columns::streams_reasoning;
-use super::figure::{Cell, Figure};
+use super::figure::{Figure, FigureCell};
 
-/// A variant that failed more often than this, in percent, is not ranked by its times: those that
-/// failed might have been the slow ones.
-const MOST_FAILED_PERCENT: u64 = 10;
-/// The same for answers that another provider or model gave.
-const MOST_FALLBACK_PERCENT: u64 = 10;
+/// Highest share of failed trials, in percent, with which a variant is ranked by its times: the failed
+/// trials might have been the slow ones.
+const MAX_FAILED_PERCENT: u64 = 10;
+/// Highest share, in percent, of answers that another provider or model gave.
+const MAX_FALLBACK_PERCENT: u64 = 10;
 
-/// The clock that variants are ranked on.
+/// The metric that variants are ranked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clock {
-    /// The first token.
+pub(super) enum RankingMetric {
+    /// Time to first token.
     Ttft,
-    /// The first token of the answer: where some variants stream their reasoning and others do not,
+    /// Time to the first token of the answer: if some variants stream their reasoning and others do not,
     /// their first tokens are different things.
     Ttfa,
-    /// The end: without streaming there is no first token.
+    /// Time to the end of the answer: without streaming there is no first token.
     Latency,
 }
 
-impl Clock {
-    /// The one that fits all variants of the run.
-    pub(super) fn of(summary: &RunSummary) -> Self {
+impl RankingMetric {
+    /// Selects the metric that fits all variants of the run.
+    pub(super) fn from_summary(summary: &RunSummary) -> Self {
         let answered = |variant: &&VariantSummary| variant.figures.counts.answered > 0;
         let mut reasoning = summary
             .variants
@@ -48,7 +48,7 @@ impl Clock {
         }
     }
 
-    /// Its name in a sentence.
+    /// The name of the metric in a sentence.
     const fn word(self) -> &'static str {
         match self {
             Self::Ttft => "TTFT",
@@ -66,80 +66,80 @@ impl Clock {
     }
 }
 
-/// A variant that may be ranked, with the median it is ranked by.
-struct Ranked<'a> {
+/// A variant that may be ranked, with its median.
+struct RankedVariant<'a> {
     variant: &'a VariantSummary,
     median: Estimate,
 }
 
-impl Ranked<'_> {
+impl RankedVariant<'_> {
     /// `312 ms (288–340, n 32)`.
     fn median(&self) -> String {
-        let cell = Cell::bounded(Some(self.median), Figure::from_ns);
+        let cell = FigureCell::bounded(Some(self.median), Figure::from_ns);
         let shown = cell.shown(true);
         format!("{}, n {})", shown.trim_end_matches(')'), self.median.n)
     }
 }
 
-/// The sentences.
+/// Returns the sentences of the finding.
 pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
-    let clock = Clock::of(summary);
-    let mut ranked: Vec<Ranked<'_>> = Vec::new();
-    let mut left_out: Vec<String> = Vec::new();
+    let metric = RankingMetric::from_summary(summary);
+    let mut ranked: Vec<RankedVariant<'_>> = Vec::new();
+    let mut excluded: Vec<String> = Vec::new();
     for variant in &summary.variants {
-        match rank(variant, clock) {
+        match rank(variant, metric) {
             Ok(rank) => ranked.push(rank),
-            Err(reason) => left_out.push(format!("{} ({reason})", variant.label)),
+            Err(reason) => excluded.push(format!("{} ({reason})", variant.label)),
         }
     }
     ranked.sort_by(|a, b| a.median.value.total_cmp(&b.median.value));
-    let mut sentences: Vec<String> = speed_sentence(&ranked, clock).into_iter().collect();
+    let mut sentences: Vec<String> = speed_sentence(&ranked, metric).into_iter().collect();
     sentences.extend(cost_sentence(&ranked));
     if ranked.is_empty() {
         sentences.push("No finding: no variant has answers enough to be ranked.".to_owned());
     }
-    if !left_out.is_empty() {
-        sentences.push(format!("Not ranked: {}.", left_out.join(", ")));
+    if !excluded.is_empty() {
+        sentences.push(format!("Not ranked: {}.", excluded.join(", ")));
     }
     sentences
 }
 
-/// The variant with its median, or why it is not ranked.
-fn rank(variant: &VariantSummary, clock: Clock) -> Result<Ranked<'_>, String> {
+/// Returns the variant with its median, or the reason why it is not ranked.
+fn rank(variant: &VariantSummary, metric: RankingMetric) -> Result<RankedVariant<'_>, String> {
     let counts = &variant.figures.counts;
     let fallbacks = counts.flag(Flag::Fallback) + variant.untold_fallbacks();
     if counts.done == 0 {
         return Err("no samples".to_owned());
     }
-    if counts.failed() * 100 > counts.done * MOST_FAILED_PERCENT {
+    if counts.failed() * 100 > counts.done * MAX_FAILED_PERCENT {
         return Err(format!(
             "{} of {} trials failed",
             counts.failed(),
             counts.done
         ));
     }
-    if fallbacks * 100 > counts.done * MOST_FALLBACK_PERCENT {
+    if fallbacks * 100 > counts.done * MAX_FALLBACK_PERCENT {
         let done = counts.done;
         return Err(format!("{fallbacks} of {done} trials took a fallback"));
     }
-    let distribution = clock.distribution(variant);
+    let distribution = metric.distribution(variant);
     let median = distribution.and_then(|all| all.percentile(Percentile::P50));
     match median {
-        Some(median) if median.bounded => Ok(Ranked { variant, median }),
+        Some(median) if median.bounded => Ok(RankedVariant { variant, median }),
         _ => {
             let n = distribution.map_or(0, |all| all.n);
-            let fewest = Percentile::P50.fewest_for_bounds();
-            Err(format!("usable times: {n}, a median needs {fewest}"))
+            let min_n = Percentile::P50.fewest_for_bounds();
+            Err(format!("usable times: {n}, a median needs {min_n}"))
         }
     }
 }
 
-fn speed_sentence(ranked: &[Ranked<'_>], clock: Clock) -> Option<String> {
+fn speed_sentence(ranked: &[RankedVariant<'_>], metric: RankingMetric) -> Option<String> {
     let [first, others @ ..] = ranked else {
         return None;
     };
     let name = &first.variant.label;
-    let word = clock.word();
+    let word = metric.word();
     let median = first.median();
     let reference = others.iter().find(|other| other.variant.is_reference);
     Some(match (reference, others.first()) {
@@ -165,9 +165,9 @@ fn speed_sentence(ranked: &[Ranked<'_>], clock: Clock) -> Option<String> {
     })
 }
 
-/// Who is cheapest, and what the soonest costs where that is another.
-fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
-    let soonest = ranked.first()?.variant;
+/// Names the variant with the lowest cost, and the cost of the fastest if that is another.
+fn cost_sentence(ranked: &[RankedVariant<'_>]) -> Option<String> {
+    let fastest = ranked.first()?.variant;
     let prices = ranked.iter().filter_map(|side| {
         let total = side.variant.figures.ranked_cost();
         total.mean().map(|mean| (side.variant, mean, total.n))
@@ -176,7 +176,7 @@ fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
     let &(cheapest, mean, n) = prices.iter().min_by_key(|(_, mean, _)| *mean)?;
     let amount = Figure::Money(mean).shown();
     let name = &cheapest.label;
-    let listed = |side: &Ranked<'_>| side.variant.figures.money.list.n > 0;
+    let listed = |side: &RankedVariant<'_>| side.variant.figures.money.list.n > 0;
     let by = if ranked.iter().all(listed) {
         "By list price"
     } else {
@@ -194,15 +194,15 @@ fn cost_sentence(ranked: &[Ranked<'_>]) -> Option<String> {
         ""
     };
     let mut sentence = format!("{by} {role}{name} is the cheapest: {amount} a request (n {n})");
-    // The reference's price is what a switch is measured by; the soonest's is what speed costs.
-    let mut told = vec![name];
-    let beside = [
+    // The reference's price is the baseline of a switch; the fastest variant's price is the cost of speed.
+    let mut labels = vec![name];
+    let comparisons = [
         prices.iter().find(|(v, ..)| v.is_reference),
-        prices.iter().find(|(v, ..)| v.label == soonest.label),
+        prices.iter().find(|(v, ..)| v.label == fastest.label),
     ];
-    for &(variant, mean, n) in beside.into_iter().flatten() {
-        if !told.contains(&&variant.label) {
-            told.push(&variant.label);
+    for &(variant, mean, n) in comparisons.into_iter().flatten() {
+        if !labels.contains(&&variant.label) {
+            labels.push(&variant.label);
             let amount = Figure::Money(mean).shown();
             sentence = format!("{sentence}; {} costs {amount} (n {n})", variant.label);
         }

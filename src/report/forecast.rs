@@ -1,7 +1,7 @@
-//! The forecast of a month: a table for people, CSV and JSON for programs.
+//! The monthly cost forecast: a table for people, CSV and JSON for programs.
 //!
-//! Owns its columns and words. Must not know how a forecast is made. Invariant: the same numbers stand in
-//! every form; what a figure stands on and what it leaves out is said wherever a person reads it.
+//! Owns its columns and sentences. Must not know how a forecast is computed. Invariant: the same numbers
+//! stand in every format; assumptions and exclusions are named wherever a person reads a figure.
 
 use std::io;
 
@@ -15,8 +15,8 @@ use crate::verdict::{
 };
 
 use super::csv;
-use super::figure::{Cell, Figure, Thousandths, count, share};
-use super::table::{Row, Table};
+use super::figure::{Figure, FigureCell, Thousandths, count, share};
+use super::table::{FigureRow, FigureTable};
 use super::terminal::{self, Style};
 
 mod document;
@@ -25,61 +25,61 @@ mod tests;
 
 pub use document::ForecastDocument;
 
-/// What no figure of a forecast holds.
+/// Costs that no figure of a forecast includes.
 const NOT_COVERED: &str =
     "a mix of prompts that drifts, outages, prices that change, discounts, the cost of own keys";
-/// Prompts that are named one by one up to this many.
-const PROMPTS_NAMED: usize = 5;
+/// Prompts that are listed by name; the rest is counted.
+const MAX_NAMED_PROMPTS: usize = 5;
 
-/// A forecast, ready to be told.
+/// A cost forecast, ready to be rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct ForecastView<'a> {
-    /// What is told.
+    /// The forecast.
     pub forecast: &'a Forecast,
-    /// What was asked for.
+    /// The traffic, mix and what-if of the forecast.
     pub terms: &'a Terms,
-    /// Of this run.
+    /// The manifest of the run it is based on.
     pub manifest: &'a Manifest,
     /// Trials that have a sample.
     pub samples: u64,
-    /// How the file of the mix is called, where there is one.
+    /// Name of the mix file, if one was given.
     pub mix_file: Option<&'a str>,
-    /// Where the prices of the what-if come from, where a list was looked up.
-    pub other_prices: Option<&'a PriceSource>,
-    /// Prices of the what-if that were given; they win over the list's.
-    pub given: &'a [OwnPrice],
+    /// Source of the what-if prices, if a list was fetched.
+    pub what_if_prices: Option<&'a PriceSource>,
+    /// Prices that the user gave for the what-if; they override the list.
+    pub given_prices: &'a [OwnPrice],
 }
 
 impl ForecastView<'_> {
-    /// For a terminal: the cheapest first, then what it stands on.
+    /// Renders the table for a terminal, lowest cost first, then the assumptions.
     pub fn terminal(&self, style: Style) -> String {
         terminal::table(&self.table(), &self.notes(), style)
     }
 
-    /// One row a variant, the cheapest first.
+    /// Writes one row per variant, lowest cost first.
     ///
     /// # Errors
-    /// Where `out` fails.
+    /// Returns an error if writing to `out` fails.
     pub fn write_csv(&self, out: impl io::Write) -> io::Result<()> {
         csv::write_table(&self.table(), out)
     }
 
-    /// For other programs.
+    /// Writes the forecast as JSON.
     ///
     /// # Errors
-    /// Where `out` fails.
+    /// Returns an error if writing to `out` fails.
     pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut out, &self.document())?;
         writeln!(out)
     }
 
-    fn table(&self) -> Table {
+    fn table(&self) -> FigureTable {
         let variants = self.forecast.variants.iter();
-        Table::from_rows(variants.map(|variant| self.row(variant)))
+        FigureTable::from_rows(variants.map(|variant| self.row(variant)))
     }
 
-    fn row(&self, variant: &VariantForecast) -> Row {
-        let mut row = Row::default();
+    fn row(&self, variant: &VariantForecast) -> FigureRow {
+        let mut row = FigureRow::default();
         let label = Figure::Label(variant.label.clone(), variant.reference);
         row.put_figure("variant", label);
         row.put_figure("model", Figure::Text(variant.model.to_string()));
@@ -91,23 +91,30 @@ impl ForecastView<'_> {
         let ratio = shown.and_then(|monthly| monthly.ratio);
         row.put("ratio", ratio.map_or_else(no_ratio, ratio_cell));
         let basis = shown.map(|monthly| &monthly.basis);
-        let told = |of: fn(&Basis) -> Figure| basis.map_or(Figure::Absent, of);
-        row.put_figure("prompts", told(|basis| count(basis.prompts as u64)));
-        row.put_figure("answers", told(|basis| count(basis.answers)));
-        row.put_figure("unpriced_answers", told(|basis| count(basis.unpriced)));
-        row.put_figure("missing_share", told(|basis| share(basis.missing_share)));
+        let from_basis = |figure: fn(&Basis) -> Figure| basis.map_or(Figure::Absent, figure);
+        row.put_figure("prompts", from_basis(|basis| count(basis.prompts as u64)));
+        row.put_figure("answers", from_basis(|basis| count(basis.answers)));
+        row.put_figure(
+            "unpriced_answers",
+            from_basis(|basis| count(basis.unpriced)),
+        );
+        row.put_figure(
+            "missing_share",
+            from_basis(|basis| share(basis.missing_share)),
+        );
         row.put("retries_per_answer", retries_cell(&variant.retries));
         row.put_figure(
             "unknown",
-            (variant.shown().err())
-                .map_or(Figure::Absent, |why| Figure::Text(word(why).to_owned())),
+            (variant.shown().err()).map_or(Figure::Absent, |why| {
+                Figure::Text(unknown_word(why).to_owned())
+            }),
         );
         self.show(&mut row);
         row
     }
 
-    /// What people see, the least dispensable first.
-    fn show(&self, row: &mut Row) {
+    /// Selects the columns for people, in order of importance.
+    fn show(&self, row: &mut FigureRow) {
         row.show("variant", "model", 0);
         if self.terms.what_if.is_some() {
             row.show_within("month_usd", "a month, as recorded", 0, 3);
@@ -122,7 +129,7 @@ impl ForecastView<'_> {
         row.show("answers", "answers", 4);
     }
 
-    /// What the figures stand on, and what they leave out.
+    /// The assumptions behind the figures, and what they exclude.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self.warnings();
         notes.push(self.traffic());
@@ -132,13 +139,13 @@ impl ForecastView<'_> {
         notes.extend(self.prices());
         notes.extend(self.retries());
         for variant in &self.forecast.variants {
-            notes.extend(self.about(variant));
+            notes.extend(self.variant_notes(variant));
         }
         notes.push(format!("Not covered: {NOT_COVERED}."));
         notes
     }
 
-    /// What a reader must know first.
+    /// Warnings that come before all other notes.
     fn warnings(&self) -> Vec<String> {
         let simulated = self
             .simulated()
@@ -167,13 +174,13 @@ impl ForecastView<'_> {
         };
         let prompts = &self.manifest.suite.prompts;
         let left_out = self.left_out();
-        let told = if left_out.is_empty() {
+        let exclusions = if left_out.is_empty() {
             String::new()
         } else {
-            let named: Vec<String> = (left_out.iter().take(PROMPTS_NAMED))
+            let named: Vec<String> = (left_out.iter().take(MAX_NAMED_PROMPTS))
                 .map(|id| format!("`{id}`"))
                 .collect();
-            let more = left_out.len().saturating_sub(PROMPTS_NAMED);
+            let more = left_out.len().saturating_sub(MAX_NAMED_PROMPTS);
             let more = match more {
                 0 => String::new(),
                 more => format!(" and {more} more"),
@@ -184,13 +191,13 @@ impl ForecastView<'_> {
             )
         };
         format!(
-            "Mix of {file}: {} of {} prompts{told}.",
+            "Mix of {file}: {} of {} prompts{exclusions}.",
             prompts.len() - left_out.len(),
             prompts.len()
         )
     }
 
-    /// Prompts that the mix gives no share.
+    /// Ids of the prompts that have no share of the mix.
     fn left_out(&self) -> Vec<&str> {
         let prompts = self.manifest.suite.prompts.iter();
         let with_shares = prompts.zip(&self.terms.mix.shares);
@@ -198,7 +205,7 @@ impl ForecastView<'_> {
         without.map(|(prompt, _)| prompt.id.as_str()).collect()
     }
 
-    /// How much the figures stand on; the same in the columns, where there is room for them.
+    /// States the sample sizes behind the figures; the columns have them too, if there is room.
     fn sizes(&self) -> Option<String> {
         let known = self
             .forecast
@@ -206,11 +213,11 @@ impl ForecastView<'_> {
             .iter()
             .filter_map(|of| of.shown().ok());
         let range = |counts: Vec<u64>| -> Option<String> {
-            let (least, most) = (*counts.iter().min()?, *counts.iter().max()?);
-            Some(if least == most {
-                most.to_string()
+            let (min, max) = (*counts.iter().min()?, *counts.iter().max()?);
+            Some(if min == max {
+                max.to_string()
             } else {
-                format!("{least} to {most}")
+                format!("{min} to {max}")
             })
         };
         let prompts = range(known.clone().map(|of| of.basis.prompts as u64).collect())?;
@@ -238,7 +245,7 @@ impl ForecastView<'_> {
         }
     }
 
-    /// What the ratios are of, or why there are none; nothing where the run has one variant.
+    /// Explains the ratios, or why there are none; `None` if the run has one variant.
     fn ratios(&self) -> Option<String> {
         let variants = &self.forecast.variants;
         let known = || variants.iter().filter_map(|of| of.shown().ok());
@@ -281,36 +288,36 @@ impl ForecastView<'_> {
             Some(PriceSource { source, date, .. }) => format!("Prices as of {date}: {source}."),
             None => "Prices as the gateway told them with each answer.".to_owned(),
         };
-        let mut told = vec![recorded];
-        if let Some(PriceSource { source, date, .. }) = self.other_prices {
-            told.push(format!(
+        let mut notes = vec![recorded];
+        if let Some(PriceSource { source, date, .. }) = self.what_if_prices {
+            notes.push(format!(
                 "What if: prices as of {date}: {source}; the recorded tokens are paid by them, and nothing beside \
                  tokens."
             ));
         }
-        if !self.given.is_empty() {
-            let models: Vec<String> = (self.given.iter())
+        if !self.given_prices.is_empty() {
+            let models: Vec<String> = (self.given_prices.iter())
                 .map(|price| format!("`{}`", price.model))
                 .collect();
-            let others = if self.other_prices.is_some() {
+            let others = if self.what_if_prices.is_some() {
                 ""
             } else {
                 "; all others as recorded"
             };
-            told.push(format!(
+            notes.push(format!(
                 "What if: the prices given for {}{others}.",
                 models.join(", ")
             ));
         }
         if let Some(rate) = self.terms.what_if.as_ref().and_then(|w| w.cache_hit_rate) {
-            told.push(format!(
+            notes.push(format!(
                 "What if {}: that share of the prompt tokens is read from the cache wherever a prompt has \
                  {CACHED_FROM_TOKENS} tokens or more and the model lists a price for it; the rest is paid as fresh \
                  input. What writing to a cache costs is not in it.",
                 percent(rate)
             ));
         }
-        told
+        notes
     }
 
     fn retries(&self) -> Option<String> {
@@ -331,24 +338,24 @@ impl ForecastView<'_> {
         ))
     }
 
-    /// What is to be known of one variant.
-    fn about(&self, variant: &VariantForecast) -> Vec<String> {
+    /// Notes on one variant.
+    fn variant_notes(&self, variant: &VariantForecast) -> Vec<String> {
         let label = &variant.label;
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         let monthly = match variant.shown() {
             Ok(monthly) => monthly,
-            Err(why) => return vec![format!("{label}: {}.", reason(why))],
+            Err(why) => return vec![format!("{label}: {}.", unknown_reason(why))],
         };
         let basis = &monthly.basis;
         if monthly.month_interval == Interval::NONE {
-            told.push(format!(
+            notes.push(format!(
                 "{label}: no interval: {}.",
                 self.no_interval(basis.prompts)
             ));
         }
         if basis.missing_share > 0.0 {
             let share = percent(basis.missing_share);
-            told.push(format!(
+            notes.push(format!(
                 "{label}: {share} of the mix has no answer with a cost, and is taken to cost as much as the rest."
             ));
         }
@@ -359,7 +366,7 @@ impl ForecastView<'_> {
                 all if all == unpriced => ": their token counts contradict each other".to_owned(),
                 some => format!(": the token counts of {some} contradict each other"),
             };
-            told.push(format!(
+            notes.push(format!(
                 "{label}: {unpriced} answers without a cost are left out{why}."
             ));
         }
@@ -367,23 +374,23 @@ impl ForecastView<'_> {
             && basis.prompts > 1
         {
             let why = unbounded(why);
-            told.push(format!(
+            notes.push(format!(
                 "{label}: its ratio to the reference has no bounds: {why}."
             ));
         }
-        told.extend(self.hits(variant, basis.answers));
-        told.extend(self.warming(variant));
-        told
+        notes.extend(self.hits(variant, basis.answers));
+        notes.extend(self.warming(variant));
+        notes
     }
 
-    /// How many answers of a variant cache hits change, where these are supposed.
+    /// States how many answers of a variant the assumed cache hits change.
     fn hits(&self, variant: &VariantForecast, answers: u64) -> Option<String> {
         let what_if = self.terms.what_if.as_ref()?;
         what_if.cache_hit_rate?;
         let (label, can) = (&variant.label, variant.cacheable);
         let mut variants = self.manifest.suite.variants.iter();
-        let place = variants.position(|one| one.label == *label)?;
-        let unlisted = match what_if.pricing.get(place) {
+        let index = variants.position(|one| one.label == *label)?;
+        let unlisted = match what_if.pricing.get(index) {
             Some(Pricing::By(prices)) => {
                 (prices.tiers().iter()).all(|tier| tier.rates.cache_read.is_none())
             }
@@ -396,13 +403,13 @@ impl ForecastView<'_> {
         })
     }
 
-    /// What was paid beside the samples to warm the caches of a variant, where that was kept.
+    /// The recorded cost of warming the caches of a variant, if there is one.
     fn warming_of(&self, variant: &VariantForecast) -> Option<&Warming> {
-        let mut kept = self.manifest.warming.iter();
-        kept.find(|one| one.variant == variant.label)
+        let mut warming = self.manifest.warming.iter();
+        warming.find(|one| one.variant == variant.label)
     }
 
-    /// What warming the caches of a variant cost beside every figure.
+    /// States the cost of warming the caches of a variant, which no figure includes.
     fn warming(&self, variant: &VariantForecast) -> Option<String> {
         let label = &variant.label;
         let Some(warming) = self.warming_of(variant) else {
@@ -438,13 +445,13 @@ impl ForecastView<'_> {
     }
 }
 
-/// The figures of a month, under names that begin with `prefix`.
-fn put_monthly(row: &mut Row, prefix: &str, monthly: Option<&Monthly>) {
+/// Adds the figures of a month, under names that begin with `prefix`.
+fn put_monthly(row: &mut FigureRow, prefix: &str, monthly: Option<&Monthly>) {
     let usd = money;
     let cell = |value: Option<f64>, interval: Option<Interval>, times: f64| {
         let figure = value.map_or(Figure::Absent, |value| usd(value * times));
         let interval = interval.unwrap_or(Interval::NONE);
-        Cell::within(figure, interval.map(|end| end * times), usd)
+        FigureCell::within(figure, interval.map(|end| end * times), usd)
     };
     let month = monthly.map(|monthly| monthly.month);
     let ends = monthly.map(|monthly| monthly.month_interval);
@@ -458,22 +465,22 @@ fn times(value: f64) -> Figure {
     Thousandths::new(value).map_or(Figure::Absent, Figure::Ratio)
 }
 
-fn ratio_cell(ratio: Ratio) -> Cell {
-    Cell::within(
+fn ratio_cell(ratio: Ratio) -> FigureCell {
+    FigureCell::within(
         ratio.estimate.map_or(Figure::Absent, times),
         ratio.interval,
         times,
     )
 }
 
-fn no_ratio() -> Cell {
-    Cell::within(Figure::Absent, Interval::NONE, times)
+fn no_ratio() -> FigureCell {
+    FigureCell::within(Figure::Absent, Interval::NONE, times)
 }
 
-fn retries_cell(retries: &Retries) -> Cell {
+fn retries_cell(retries: &Retries) -> FigureCell {
     let (lower, upper) = retries.ends;
     let mean = |rate| Figure::from_option(Some(rate), Figure::Mean);
-    Cell::within(mean(retries.rate), Interval::new(lower, upper), mean)
+    FigureCell::within(mean(retries.rate), Interval::new(lower, upper), mean)
 }
 
 /// `2 %`, `12.5 %`.
@@ -482,8 +489,8 @@ fn percent(share: f64) -> String {
     format!("{tenths} %")
 }
 
-/// The stored word.
-const fn word(why: Unknown) -> &'static str {
+/// The word that CSV and JSON store.
+const fn unknown_word(why: Unknown) -> &'static str {
     match why {
         Unknown::NoAnswers => "no_answers",
         Unknown::NoCost => "no_cost",
@@ -492,8 +499,8 @@ const fn word(why: Unknown) -> &'static str {
     }
 }
 
-/// The same as a sentence without its stop, and what to do.
-const fn reason(why: Unknown) -> &'static str {
+/// The reason as a sentence without its full stop, with its remedy.
+const fn unknown_reason(why: Unknown) -> &'static str {
     match why {
         Unknown::NoAnswers => "no forecast: no trial of a prompt of the mix was answered",
         Unknown::NoCost => {
@@ -508,21 +515,21 @@ const fn reason(why: Unknown) -> &'static str {
     }
 }
 
-/// A sum of USD as documents hold it.
-fn stored(dollars: f64) -> Option<Usd> {
+/// Converts an amount into USD as documents store it.
+fn stored_usd(dollars: f64) -> Option<Usd> {
     match money(dollars) {
         Figure::Money(usd) => Some(usd),
         _ => None,
     }
 }
 
-/// A sum of USD with twelve significant figures: products of floats carry dust behind them.
+/// Converts an amount into USD with twelve significant figures: products of floats carry rounding noise.
 fn money(dollars: f64) -> Figure {
     let rounded = format!("{dollars:.11e}").parse();
     rounded.map_or(Figure::Absent, Figure::Money)
 }
 
-/// Why a ratio has no bounds, as a sentence without its stop.
+/// The reason why a ratio has no bounds, as a sentence without its full stop.
 const fn unbounded(why: Unbounded) -> &'static str {
     match why {
         Unbounded::OnePrompt => "both answered only one prompt",

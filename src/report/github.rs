@@ -1,36 +1,34 @@
-//! What a job on GitHub is told: a summary for its page or a comment, and annotations.
+//! The summary of a GitHub job, for its page or a comment, and its annotations.
 //!
 //! Owns both texts. Must not know where they are written, nor the environment. Invariant: text from
-//! outside can neither act on the page nor make a workflow command of its own.
-
-use std::fmt::Write as _;
+//! outside can neither act on the page nor create a workflow command.
 
 use crate::verdict::{Holds, Verdict};
 
-use super::text;
+use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 
-/// Most annotations of one kind: GitHub shows no more for a step.
-const ANNOTATIONS_MOST: usize = 10;
+/// Most annotations of one kind: GitHub shows no more per step.
+const MAX_ANNOTATIONS: usize = 10;
 
-/// What is told of.
+/// The content of a job summary.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct JobSummary<'a> {
     /// Name of the suite.
     pub suite: &'a str,
-    /// Which run, or which runs are compared.
-    pub what: &'a str,
-    /// Date of the list that costs are by, where it is one list.
+    /// The run, or the runs compared.
+    pub scope: &'a str,
+    /// Date of the price list behind the costs, if there is a single one.
     pub prices_date: Option<&'a str>,
-    /// What a reader must know first.
+    /// Warning to print first.
     pub warning: Option<&'a str>,
     /// The finding, sentence by sentence.
     pub finding: &'a [String],
-    /// What is judged.
+    /// The verdicts and limits.
     pub verdicts: &'a Verdicts,
 }
 
-/// The hidden comment by which a later comment of the same suite finds the one to replace.
+/// The hidden comment that identifies an earlier comment on the same suite, to be replaced.
 pub fn marker(suite: &str) -> String {
     // Two hyphens would end the comment; nothing but plain letters needs to survive.
     let plain = |c: char| {
@@ -47,53 +45,49 @@ pub fn marker(suite: &str) -> String {
     format!("<!-- bakeoff:{} -->", name.trim_matches('-'))
 }
 
-/// The summary in Markdown: what failed first, then what cannot be told, then what is well, folded.
-pub fn summary(subject: &Subject<'_>) -> String {
+/// Renders the summary as Markdown: failures first, then inconclusive verdicts, then the rest, folded.
+pub fn summary(job: &JobSummary<'_>) -> String {
     let mut page = format!(
         "{}\n### bakeoff {}: {}\n\n",
-        marker(subject.suite),
-        text::markdown(subject.suite),
-        headline(subject.verdicts)
+        marker(job.suite),
+        text::markdown(job.suite),
+        headline(job.verdicts)
     );
-    if let Some(warning) = subject.warning {
+    if let Some(warning) = job.warning {
         push(
             &mut page,
             format_args!("> **{}**\n\n", text::markdown(warning)),
         );
     }
-    for told in &subject.verdicts.limits_told {
-        if told.holds != Holds::Yes {
+    for limit in &job.verdicts.limit_texts {
+        if limit.holds != Holds::Yes {
             push(
                 &mut page,
-                format_args!("- {}\n", text::markdown(&told.sentence)),
+                format_args!("- {}\n", text::markdown(&limit.sentence)),
             );
         }
     }
-    for section in &subject.verdicts.sections {
+    for section in &job.verdicts.sections {
         push_section(&mut page, section);
     }
-    let finding: Vec<String> = subject.finding.iter().map(|s| text::markdown(s)).collect();
+    let finding: Vec<String> = job.finding.iter().map(|s| text::markdown(s)).collect();
     if !finding.is_empty() {
         push(&mut page, format_args!("\n{}\n", finding.join(" ")));
     }
-    let prices = subject
+    let prices = job
         .prices_date
         .map_or_else(String::new, |date| format!("; list prices of {date}"));
-    let what = text::markdown(&format!("{}{prices}", subject.what));
-    push(&mut page, format_args!("\n<sub>{what}</sub>\n"));
+    let scope = text::markdown(&format!("{}{prices}", job.scope));
+    push(&mut page, format_args!("\n<sub>{scope}</sub>\n"));
     page
-}
-
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
 }
 
 /// `1 regressed, 2 inconclusive, 9 ok`.
 fn headline(verdicts: &Verdicts) -> String {
     let broken = verdicts
-        .limits_told
+        .limit_texts
         .iter()
-        .filter(|told| told.holds == Holds::No)
+        .filter(|limit| limit.holds == Holds::No)
         .count();
     let mut parts: Vec<String> = Vec::new();
     for verdict in [
@@ -125,33 +119,43 @@ fn push_section(page: &mut String, section: &Section) {
         " (fails nothing)"
     };
     push(page, format_args!("\n**{title}**{gates}\n\n"));
-    let told = |wanted: &[Verdict]| {
-        let told = section.told.iter();
-        let wanted: Vec<_> = told.filter(|told| wanted.contains(&told.verdict)).collect();
-        wanted
+    let with_verdict = |verdicts: &[Verdict]| {
+        let texts = section.comparison_texts.iter();
+        let texts: Vec<_> = texts
+            .filter(|text| verdicts.contains(&text.verdict))
+            .collect();
+        texts
     };
-    for told in told(&[Verdict::Regressed, Verdict::Inconclusive]) {
-        let remarks: Vec<String> = told.remarks.iter().map(|s| text::markdown(s)).collect();
-        let line = format!("{} {}", text::markdown(&told.sentence), remarks.join(" "));
+    for comparison in with_verdict(&[Verdict::Regressed, Verdict::Inconclusive]) {
+        let remarks: Vec<String> = comparison
+            .remarks
+            .iter()
+            .map(|s| text::markdown(s))
+            .collect();
+        let line = format!(
+            "{} {}",
+            text::markdown(&comparison.sentence),
+            remarks.join(" ")
+        );
         push(
             page,
-            format_args!("- **{}**: {}\n", told.verdict.word(), line.trim_end()),
+            format_args!("- **{}**: {}\n", comparison.verdict.word(), line.trim_end()),
         );
     }
-    let well = told(&[Verdict::Improved, Verdict::Ok]);
-    if !well.is_empty() {
+    let passed = with_verdict(&[Verdict::Improved, Verdict::Ok]);
+    if !passed.is_empty() {
         push(
             page,
             format_args!(
                 "\n<details><summary>Improved or ok: {}</summary>\n\n",
-                well.len()
+                passed.len()
             ),
         );
-        for told in well {
-            let sentence = text::markdown(&told.sentence);
+        for comparison in passed {
+            let sentence = text::markdown(&comparison.sentence);
             push(
                 page,
-                format_args!("- **{}**: {sentence}\n", told.verdict.word()),
+                format_args!("- **{}**: {sentence}\n", comparison.verdict.word()),
             );
         }
         page.push_str("\n</details>\n");
@@ -161,36 +165,38 @@ fn push_section(page: &mut String, section: &Section) {
     }
 }
 
-/// Workflow commands, one a line: an error for what fails, a warning for what cannot be told where the
-/// suite wants to hear of it.
-pub fn annotations(subject: &Subject<'_>) -> String {
-    let verdicts = subject.verdicts;
+/// Renders workflow commands, one per line: an error for a failure, and a warning for an inconclusive
+/// verdict if the suite enables those.
+pub fn annotations(job: &JobSummary<'_>) -> String {
+    let verdicts = job.verdicts;
     let gating = verdicts.sections.iter().filter(|section| section.gates);
-    let told: Vec<_> = gating.flat_map(|section| &section.told).collect();
+    let comparisons: Vec<_> = gating
+        .flat_map(|section| &section.comparison_texts)
+        .collect();
     let mut errors: Vec<(String, &str)> = Vec::new();
     let mut warnings: Vec<(String, &str)> = Vec::new();
-    for told in told {
+    for comparison in comparisons {
         let title = format!(
             "{} {}: {}",
-            told.candidate,
-            told.metric,
-            told.verdict.word()
+            comparison.candidate,
+            comparison.metric,
+            comparison.verdict.word()
         );
-        match told.verdict {
-            Verdict::Regressed => errors.push((title, &told.sentence)),
-            Verdict::Inconclusive => warnings.push((title, &told.sentence)),
+        match comparison.verdict {
+            Verdict::Regressed => errors.push((title, &comparison.sentence)),
+            Verdict::Inconclusive => warnings.push((title, &comparison.sentence)),
             Verdict::Improved | Verdict::Ok => {}
         }
     }
-    for told in &verdicts.limits_told {
-        let title = format!("{} {}", told.variant, told.limit);
-        match told.holds {
-            Holds::No => errors.push((title, &told.sentence)),
-            Holds::CannotTell => warnings.push((title, &told.sentence)),
+    for limit in &verdicts.limit_texts {
+        let title = format!("{} {}", limit.variant, limit.limit);
+        match limit.holds {
+            Holds::No => errors.push((title, &limit.sentence)),
+            Holds::CannotTell => warnings.push((title, &limit.sentence)),
             Holds::Yes => {}
         }
     }
-    if !verdicts.warns {
+    if !verdicts.warn_inconclusive {
         warnings.clear();
     }
     let mut commands = String::new();
@@ -201,13 +207,13 @@ pub fn annotations(subject: &Subject<'_>) -> String {
 }
 
 fn push_commands(commands: &mut String, kind: &str, all: &[(String, &str)]) {
-    let shown = if all.len() > ANNOTATIONS_MOST {
-        ANNOTATIONS_MOST - 1
+    let shown = if all.len() > MAX_ANNOTATIONS {
+        MAX_ANNOTATIONS - 1
     } else {
         all.len()
     };
     for (title, message) in &all[..shown] {
-        let (title, message) = (property(title), value(message));
+        let (title, message) = (escaped_property(title), escaped_message(message));
         push(
             commands,
             format_args!("::{kind} title=bakeoff%3A {title}::{message}\n"),
@@ -222,17 +228,19 @@ fn push_commands(commands: &mut String, kind: &str, all: &[(String, &str)]) {
     }
 }
 
-/// The message of a workflow command.
-fn value(text: &str) -> String {
+/// Escapes the message of a workflow command.
+fn escaped_message(text: &str) -> String {
     let line = text::one_line(text);
     line.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// A property of a workflow command.
-fn property(text: &str) -> String {
-    value(text).replace(':', "%3A").replace(',', "%2C")
+/// Escapes a property of a workflow command.
+fn escaped_property(text: &str) -> String {
+    escaped_message(text)
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -248,9 +256,9 @@ mod tests {
             let marker = marker(&words);
             prop_assert_eq!(marker.matches("--").count(), 2);
             prop_assert!(!marker.contains('\n'));
-            let text = value(&words);
+            let text = escaped_message(&words);
             prop_assert!(!text.contains(['\n', '\r']));
-            prop_assert!(!property(&words).contains([':', ',']));
+            prop_assert!(!escaped_property(&words).contains([':', ',']));
             let back = text.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%");
             prop_assert_eq!(back, text::one_line(&words));
         }

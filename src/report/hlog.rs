@@ -1,4 +1,4 @@
-//! `histograms.hlog`: the run's histograms as an interval log that HdrHistogram's tools read.
+//! `histograms.hlog`: the run's histograms as an interval log for HdrHistogram's tools.
 //!
 //! Owns the tags and headers of the log. Must not know which samples are in a histogram. Invariant:
 //! one line per variant and metric that has a value; values are microseconds.
@@ -13,7 +13,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use crate::record::Manifest;
 use crate::verdict::RunSummary;
 
-/// The log: times are seconds since the run began, one interval as long as the run.
+/// Writes the log: times are seconds since the run began, in one interval as long as the run.
 pub(super) fn write_log(
     manifest: &Manifest,
     summary: &RunSummary,
@@ -44,7 +44,8 @@ pub(super) fn write_log(
     out.flush()
 }
 
-/// `openai/gpt-5-mini:ttft`; what a tag or a line of the log may not hold is percent-encoded.
+/// Formats a tag: `openai/gpt-5-mini:ttft`; characters that a tag or a log line may not contain are
+/// percent-encoded.
 fn tag(label: &str, metric: &str) -> String {
     let mut tag = String::new();
     for c in label.chars() {

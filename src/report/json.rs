@@ -1,6 +1,6 @@
-//! The comparison as JSON, for other programs.
+//! The comparison as a JSON document.
 //!
-//! Owns its layout and version. Must not know how a number came about. Invariant: names and numbers
+//! Owns its layout and version. Must not know how a number was computed. Invariant: names and numbers
 //! are those of `comparison.csv`; what is absent there is absent here; money is a decimal string.
 
 use std::borrow::Cow;
@@ -14,8 +14,8 @@ use crate::record::Manifest;
 
 use super::figure::Figure;
 use super::output_tokens::Outputs;
-use super::problems::Problem;
-use super::table::Table;
+use super::problems::RunProblem;
+use super::table::FigureTable;
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
@@ -33,39 +33,39 @@ pub struct Document<'a> {
     suite: &'a str,
     /// Name of the run.
     run: &'a str,
-    /// How the run went.
+    /// Status of the run.
     status: &'static str,
-    /// What a reader must know first; absent for a complete run.
+    /// Warning to read first; absent for a complete run.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
-    /// The definition of every percentile.
+    /// Definition of every percentile.
     quantiles: &'static str,
     /// The finding, sentence by sentence.
     finding: &'a [String],
-    /// One row for each variant; FORMAT.md says what each name means, under `comparison.csv`.
-    comparison: Rows<'a>,
-    /// Each judgement: the gating one first.
+    /// One row for each variant; FORMAT.md defines each name, under `comparison.csv`.
+    comparison: RowsDocument<'a>,
+    /// The judgements, the one that can fail a build first.
     verdicts: Vec<SectionDocument<'a>>,
     /// One row for each variant and absolute limit.
-    limits: Rows<'a>,
-    /// What prompt caches did, in sentences; absent where they played no part.
+    limits: RowsDocument<'a>,
+    /// Effect of prompt caches, in sentences; absent if caching played no part.
     #[serde(skip_serializing_if = "Option::is_none")]
     caching: Option<&'a [String]>,
-    /// How much longer answers are than the reference's; absent of a single variant.
+    /// Differences in answer length from the reference; absent for a single variant.
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<OutputsDocument<'a>>,
     /// One row for each prompt and variant.
-    prompts: Rows<'a>,
+    prompts: RowsDocument<'a>,
     /// One row for each kind of error and variant.
-    errors: Rows<'a>,
-    /// What went wrong.
-    problems: &'a [Problem],
-    /// How it was run.
+    errors: RowsDocument<'a>,
+    /// Problems of the run.
+    problems: &'a [RunProblem],
+    /// Settings and circumstances of the run.
     #[schemars(with = "BTreeMap<String, String>")]
-    method: Pairs<'a>,
+    method: MethodDocument<'a>,
 }
 
-/// The document, pretty-printed, with a line break at its end.
+/// Renders the document, pretty-printed, with a line break at its end.
 pub(super) fn document(manifest: &Manifest, view: &View) -> String {
     let document = Document {
         version: VERSION,
@@ -76,15 +76,18 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
         warning: view.warning.as_deref(),
         quantiles: "type 8",
         finding: &view.finding,
-        comparison: Rows(vec![&view.comparison]),
+        comparison: RowsDocument(vec![&view.comparison]),
         verdicts: sections(&view.verdicts),
-        limits: Rows(vec![&view.verdicts.limits]),
-        caching: view.caching.as_ref().map(|caching| caching.told.as_slice()),
-        output_tokens: OutputsDocument::of(&view.verdicts.outputs),
-        prompts: Rows(vec![&view.prompts]),
-        errors: Rows(vec![&view.errors]),
+        limits: RowsDocument(vec![&view.verdicts.limits]),
+        caching: view
+            .caching
+            .as_ref()
+            .map(|caching| caching.sentences.as_slice()),
+        output_tokens: OutputsDocument::from_outputs(&view.verdicts.outputs),
+        prompts: RowsDocument(vec![&view.prompts]),
+        errors: RowsDocument(vec![&view.errors]),
         problems: &view.problems,
-        method: Pairs(&view.method),
+        method: MethodDocument(&view.method),
     };
     pretty(&document)
 }
@@ -92,7 +95,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
 /// Version of the layout of judgements on their own.
 const VERDICTS_VERSION: u32 = 1;
 
-/// A comparison that is not the report of one run.
+/// The comparison of `bakeoff compare`, which may span runs.
 #[derive(Serialize, JsonSchema)]
 pub struct VerdictsDocument<'a> {
     /// Version of this document.
@@ -101,45 +104,46 @@ pub struct VerdictsDocument<'a> {
     tool: &'a str,
     /// Name of the suite.
     suite: &'a str,
-    /// What was compared with what.
+    /// The runs or variants compared.
     compared: &'a str,
     /// The judgements.
     verdicts: Vec<SectionDocument<'a>>,
     /// One row for each variant and absolute limit.
-    limits: Rows<'a>,
-    /// How much longer answers are than the reference's, or than before.
+    limits: RowsDocument<'a>,
+    /// Differences in answer length from the reference, or from the earlier run.
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens: Option<OutputsDocument<'a>>,
 }
 
-/// How much longer answers are.
+/// Differences in answer length.
 #[derive(Serialize, JsonSchema)]
 struct OutputsDocument<'a> {
     /// One paragraph for each candidate whose answers differ in length beyond the noise.
-    told: &'a [String],
+    #[serde(rename = "told")]
+    paragraphs: &'a [String],
     /// One sentence for each side whose reasoning was hidden.
     hidden: &'a [String],
-    /// How to read it.
+    /// Explanations of the rows.
     notes: &'a [String],
     /// One row for each candidate.
-    models: Rows<'a>,
+    models: RowsDocument<'a>,
     /// One row for each candidate and prompt, the largest change first.
-    prompts: Rows<'a>,
+    prompts: RowsDocument<'a>,
 }
 
 impl<'a> OutputsDocument<'a> {
-    fn of(outputs: &'a Outputs) -> Option<Self> {
+    fn from_outputs(outputs: &'a Outputs) -> Option<Self> {
         (!outputs.models.rows.is_empty()).then(|| Self {
-            told: &outputs.told,
+            paragraphs: &outputs.paragraphs,
             hidden: &outputs.hidden,
             notes: &outputs.notes,
-            models: Rows(vec![&outputs.models]),
-            prompts: Rows(vec![&outputs.prompts]),
+            models: RowsDocument(vec![&outputs.models]),
+            prompts: RowsDocument(vec![&outputs.prompts]),
         })
     }
 }
 
-/// Judgements that are not those of a run's report.
+/// Renders the judgements of `bakeoff compare`.
 pub(super) fn verdicts_document(
     tool: &str,
     suite: &str,
@@ -152,12 +156,13 @@ pub(super) fn verdicts_document(
         suite,
         compared,
         verdicts: sections(verdicts),
-        limits: Rows(vec![&verdicts.limits]),
-        output_tokens: OutputsDocument::of(&verdicts.outputs),
+        limits: RowsDocument(vec![&verdicts.limits]),
+        output_tokens: OutputsDocument::from_outputs(&verdicts.outputs),
     })
 }
 
-fn pretty(document: &impl Serialize) -> String {
+/// Pretty-prints a document, with a line break at its end.
+pub(super) fn pretty(document: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(document)
         .expect("strings, numbers and lists can always be written as JSON");
     text.push('\n');
@@ -167,91 +172,96 @@ fn pretty(document: &impl Serialize) -> String {
 /// A judgement.
 #[derive(Serialize, JsonSchema)]
 struct SectionDocument<'a> {
-    /// Which question was asked.
+    /// The comparison design: `interleaved`, `two_runs` or `history`.
     situation: &'static str,
-    /// The same in words.
+    /// The design in words.
     title: &'a str,
-    /// Whether it can fail a build.
+    /// True if it can fail a build.
     gates: bool,
     /// The primary comparisons in words.
-    told: Vec<ToldDocument<'a>>,
+    #[serde(rename = "told")]
+    comparison_texts: Vec<ComparisonTextDocument<'a>>,
     /// One row for each candidate and metric, primary ones first.
-    comparisons: Rows<'a>,
+    comparisons: RowsDocument<'a>,
     /// One row for each prompt and candidate.
-    prompts: Rows<'a>,
-    /// One row for each provider, where the sides were answered by different ones.
-    routes: Rows<'a>,
-    /// What the words mean.
+    prompts: RowsDocument<'a>,
+    /// One row for each provider, if different providers answered the sides.
+    routes: RowsDocument<'a>,
+    /// Legend of the verdicts.
     reading: &'a [String],
-    /// How it was judged.
+    /// Procedures and error rate of the judgement.
     method: &'a [String],
-    /// What a reader must know beside it.
+    /// Notes on the judgement as a whole.
     notes: &'a [String],
 }
 
 /// A primary comparison in words.
 #[derive(Serialize, JsonSchema)]
-struct ToldDocument<'a> {
+#[schemars(rename = "ToldDocument")]
+struct ComparisonTextDocument<'a> {
     /// Label of the candidate.
     candidate: &'a str,
-    /// What is compared.
+    /// Stored word of the metric.
     metric: &'static str,
-    /// The answer.
+    /// The verdict.
     verdict: &'static str,
-    /// The answer in a sentence.
+    /// The verdict in a sentence.
     sentence: &'a str,
-    /// Why, and what to do.
+    /// Reasons, and what to do.
     remarks: &'a [String],
 }
 
 fn sections(verdicts: &Verdicts) -> Vec<SectionDocument<'_>> {
     let sections = verdicts.sections.iter();
-    sections.map(SectionDocument::of).collect()
+    sections.map(SectionDocument::new).collect()
 }
 
 impl<'a> SectionDocument<'a> {
-    fn of(section: &'a Section) -> Self {
-        let told = section.told.iter().map(|told| ToldDocument {
-            candidate: &told.candidate,
-            metric: told.metric,
-            verdict: told.verdict.word(),
-            sentence: &told.sentence,
-            remarks: &told.remarks,
-        });
+    fn new(section: &'a Section) -> Self {
+        let texts = section
+            .comparison_texts
+            .iter()
+            .map(|text| ComparisonTextDocument {
+                candidate: &text.candidate,
+                metric: text.metric,
+                verdict: text.verdict.word(),
+                sentence: &text.sentence,
+                remarks: &text.remarks,
+            });
         Self {
             situation: section.situation,
             title: &section.title,
             gates: section.gates,
-            told: told.collect(),
-            comparisons: Rows(vec![&section.primary, &section.exploratory]),
-            prompts: Rows(vec![&section.prompts]),
-            routes: Rows(vec![&section.routes]),
-            reading: &section.reading,
+            comparison_texts: texts.collect(),
+            comparisons: RowsDocument(vec![&section.primary, &section.exploratory]),
+            prompts: RowsDocument(vec![&section.prompts]),
+            routes: RowsDocument(vec![&section.routes]),
+            reading: &section.legend,
             method: &section.method,
             notes: &section.notes,
         }
     }
 }
 
-/// Tables with the same columns as one list of objects.
-struct Rows<'a>(Vec<&'a Table>);
+/// Tables with the same columns, serialised as one list of objects.
+struct RowsDocument<'a>(Vec<&'a FigureTable>);
 
-impl Serialize for Rows<'_> {
+impl Serialize for RowsDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let count = self.0.iter().map(|table| table.rows.len()).sum();
         let mut rows = serializer.serialize_seq(Some(count))?;
         for table in &self.0 {
             for row in 0..table.rows.len() {
-                rows.serialize_element(&Row(table, row))?;
+                rows.serialize_element(&FigureRowDocument(table, row))?;
             }
         }
         rows.end()
     }
 }
 
-/// Columns come and go with what a run holds, so that a row's names are not in the schema; what a
-/// value may be is.
-impl JsonSchema for Rows<'_> {
+/// The columns depend on the run, so a row's names are not in the schema; the types of values
+/// are.
+impl JsonSchema for RowsDocument<'_> {
     fn schema_name() -> Cow<'static, str> {
         "Rows".into()
     }
@@ -274,36 +284,36 @@ impl JsonSchema for Rows<'_> {
     }
 }
 
-/// One row, with the names of the columns that stand on too few samples for an interval.
-struct Row<'a>(&'a Table, usize);
+/// One row, with the names of the columns whose n is too low for an interval.
+struct FigureRowDocument<'a>(&'a FigureTable, usize);
 
-impl Serialize for Row<'_> {
+impl Serialize for FigureRowDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(None)?;
-        let mut thin: Vec<&str> = Vec::new();
+        let mut low_n: Vec<&str> = Vec::new();
         for (column, cell) in self.0.columns.iter().zip(&self.0.rows[self.1]) {
             if cell.figure != Figure::Absent {
-                row.serialize_entry(&column.name, &Value(&cell.figure))?;
+                row.serialize_entry(&column.name, &FigureValue(&cell.figure))?;
             }
-            if cell.thin {
-                thin.push(&column.name);
+            if cell.low_n {
+                low_n.push(&column.name);
             }
         }
-        if !thin.is_empty() {
-            row.serialize_entry("thin", &thin)?;
+        if !low_n.is_empty() {
+            row.serialize_entry("thin", &low_n)?;
         }
         row.end()
     }
 }
 
-/// A figure, as its type wants it.
-struct Value<'a>(&'a Figure);
+/// A figure, serialised by its type.
+struct FigureValue<'a>(&'a Figure);
 
-impl Serialize for Value<'_> {
+impl Serialize for FigureValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Figure::Absent => serializer.serialize_none(),
-            Figure::Truth(truth) => serializer.serialize_bool(*truth),
+            Figure::Bool(truth) => serializer.serialize_bool(*truth),
             Figure::Count(count) => serializer.serialize_u128(*count),
             Figure::PartOf(part, _) => serializer.serialize_u64(*part),
             Figure::Text(_)
@@ -316,20 +326,20 @@ impl Serialize for Value<'_> {
             | Figure::Mean(value)
             | Figure::Ratio(value)
             | Figure::Share(value)
-            | Figure::Worse(value)
-            | Figure::WorsePoints(value) => serializer.serialize_f64(value.as_f64()),
+            | Figure::Worsening(value)
+            | Figure::WorseningPoints(value) => serializer.serialize_f64(value.as_f64()),
             Figure::Points(thousandths) => {
                 serializer.serialize_f64(f64::from(*thousandths) / 1000.0)
             }
-            Figure::Chance(chance) => serializer.serialize_f64(chance.as_f64()),
+            Figure::Probability(chance) => serializer.serialize_f64(chance.as_f64()),
         }
     }
 }
 
-/// Names and values as an object.
-struct Pairs<'a>(&'a [(&'static str, String)]);
+/// Names and values, serialised as one object.
+struct MethodDocument<'a>(&'a [(&'static str, String)]);
 
-impl Serialize for Pairs<'_> {
+impl Serialize for MethodDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }

@@ -1,17 +1,16 @@
 //! `junit.xml`: verdicts and limits as test cases, for CI servers.
 //!
-//! Owns the layout and the names of cases. Must not know how a verdict was found. Invariant: names depend
-//! on labels, metrics and limits alone, so that a server can follow a case from run to run; the file is
-//! XML whatever a label holds.
-
-use std::fmt::Write as _;
+//! Owns the layout and the names of cases. Must not know how a verdict was computed. Invariant: names
+//! depend on labels, metrics and limits alone, so that a server can follow a case from run to run; the file
+//! is well-formed XML whatever a label contains.
 
 use crate::verdict::{Holds, Verdict};
 
-use super::verdicts::{LimitTold, Section, Told, Verdicts};
+use super::text::push;
+use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
 
-/// How a case ended.
-enum Ending {
+/// The status of a test case.
+enum CaseStatus {
     Passed,
     Failed(&'static str),
     /// Not judged at all, or not to the end.
@@ -19,41 +18,46 @@ enum Ending {
     Skipped,
 }
 
-/// How the run went that is judged.
+/// The status of the run that is judged.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Went<'a> {
+pub(super) struct RunHeader<'a> {
     /// Its status in a word: `complete`, `interrupted`, ...
     pub(super) status: &'static str,
-    /// What a reader must know first; absent for a complete run.
+    /// Warning to read first; absent for a complete run.
     pub(super) warning: Option<&'a str>,
-    /// Date of the list that costs are by, where it is one list.
+    /// Date of the price list behind the costs, if there is a single one.
     pub(super) prices_date: Option<&'a str>,
 }
 
-struct Case<'a> {
+struct TestCase<'a> {
     class: &'a str,
     name: String,
-    ending: Ending,
+    status: CaseStatus,
     message: &'a str,
     remarks: &'a [String],
 }
 
-/// The document of a suite. `went`: absent where more than one run is judged.
-pub(super) fn document(suite: &str, went: Option<Went<'_>>, verdicts: &Verdicts) -> String {
-    let told = verdicts.sections.iter().flat_map(|section| {
-        let told = section.told.iter();
-        told.map(move |told| of_comparison(section, told))
+/// Renders the document of a suite. `run` is `None` if more than one run is judged.
+pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdicts) -> String {
+    let comparisons = verdicts.sections.iter().flat_map(|section| {
+        let texts = section.comparison_texts.iter();
+        texts.map(move |text| comparison_case(section, text))
     });
-    let limits = verdicts.limits_told.iter().map(of_limit);
-    let ended = went.as_ref().and_then(of_ending);
-    let cases: Vec<Case<'_>> = ended.into_iter().chain(told).chain(limits).collect();
-    let count = |what: fn(&Ending) -> bool| cases.iter().filter(|case| what(&case.ending)).count();
+    let limits = verdicts.limit_texts.iter().map(limit_case);
+    let run_case = run.as_ref().and_then(run_case);
+    let cases: Vec<TestCase<'_>> = run_case
+        .into_iter()
+        .chain(comparisons)
+        .chain(limits)
+        .collect();
+    let count =
+        |what: fn(&CaseStatus) -> bool| cases.iter().filter(|case| what(&case.status)).count();
     let counts = format!(
         r#"tests="{}" failures="{}" errors="{}" skipped="{}""#,
         cases.len(),
-        count(|ending| matches!(ending, Ending::Failed(_))),
-        count(|ending| matches!(ending, Ending::Error(_))),
-        count(|ending| matches!(ending, Ending::Skipped)),
+        count(|status| matches!(status, CaseStatus::Failed(_))),
+        count(|status| matches!(status, CaseStatus::Error(_))),
+        count(|status| matches!(status, CaseStatus::Skipped)),
     );
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     push(
@@ -65,8 +69,8 @@ pub(super) fn document(suite: &str, went: Option<Went<'_>>, verdicts: &Verdicts)
         &mut xml,
         format_args!("  <testsuite name=\"{suite}\" {counts}>\n"),
     );
-    if let Some(went) = &went {
-        push_properties(&mut xml, went);
+    if let Some(run) = &run {
+        push_properties(&mut xml, run);
     }
     for case in &cases {
         push_case(&mut xml, case);
@@ -75,14 +79,10 @@ pub(super) fn document(suite: &str, went: Option<Went<'_>>, verdicts: &Verdicts)
     xml
 }
 
-fn push(xml: &mut String, text: std::fmt::Arguments<'_>) {
-    xml.write_fmt(text).expect("a String can always grow");
-}
-
-fn push_properties(xml: &mut String, went: &Went<'_>) {
+fn push_properties(xml: &mut String, run: &RunHeader<'_>) {
     let properties = [
-        ("status", Some(went.status)),
-        ("prices_date", went.prices_date),
+        ("status", Some(run.status)),
+        ("prices_date", run.prices_date),
     ];
     let properties = properties.into_iter().filter_map(|(name, value)| {
         let value = escaped(value?);
@@ -95,59 +95,59 @@ fn push_properties(xml: &mut String, went: &Went<'_>) {
     );
 }
 
-/// A run that did not do all it was to do is an error, as its exit code says, whatever was found so far.
-fn of_ending<'a>(went: &Went<'a>) -> Option<Case<'a>> {
-    let kind = match went.status {
+/// The case of a run that is not complete: an error, as its exit code says, whatever was found so far.
+fn run_case<'a>(run: &RunHeader<'a>) -> Option<TestCase<'a>> {
+    let kind = match run.status {
         // Samples of it are lost.
         "complete" => "incomplete",
-        status => status,
+        other => other,
     };
-    Some(Case {
+    Some(TestCase {
         class: "bakeoff",
         name: "run".to_owned(),
-        ending: Ending::Error(kind),
-        message: went.warning?,
+        status: CaseStatus::Error(kind),
+        message: run.warning?,
         remarks: &[],
     })
 }
 
-/// A comparison fails where it regressed and can fail a build; a regression that cannot, and what could not be
-/// told, are skipped with what was found. All else passed.
-fn of_comparison<'a>(section: &Section, told: &'a Told) -> Case<'a> {
+/// The case of a comparison. It fails if the comparison regressed and can fail a build; a regression that
+/// cannot, and an inconclusive verdict, are skipped with their sentence. All others pass.
+fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<'a> {
     let name = if section.situation == "interleaved" {
-        format!("{} against {}", told.metric, told.reference)
+        format!("{} against {}", text.metric, text.reference)
     } else {
-        told.metric.to_owned()
+        text.metric.to_owned()
     };
-    let ending = match told.verdict {
-        Verdict::Regressed if section.gates => Ending::Failed(Verdict::Regressed.word()),
-        Verdict::Regressed | Verdict::Inconclusive => Ending::Skipped,
-        Verdict::Improved | Verdict::Ok => Ending::Passed,
+    let status = match text.verdict {
+        Verdict::Regressed if section.gates => CaseStatus::Failed(Verdict::Regressed.word()),
+        Verdict::Regressed | Verdict::Inconclusive => CaseStatus::Skipped,
+        Verdict::Improved | Verdict::Ok => CaseStatus::Passed,
     };
-    Case {
-        class: &told.candidate,
+    TestCase {
+        class: &text.candidate,
         name,
-        ending,
-        message: &told.sentence,
-        remarks: &told.remarks,
+        status,
+        message: &text.sentence,
+        remarks: &text.remarks,
     }
 }
 
-fn of_limit(told: &LimitTold) -> Case<'_> {
-    Case {
-        class: &told.variant,
-        name: format!("limit {}", told.limit),
-        ending: match told.holds {
-            Holds::Yes => Ending::Passed,
-            Holds::No => Ending::Failed("limit"),
-            Holds::CannotTell => Ending::Skipped,
+fn limit_case(text: &LimitText) -> TestCase<'_> {
+    TestCase {
+        class: &text.variant,
+        name: format!("limit {}", text.limit),
+        status: match text.holds {
+            Holds::Yes => CaseStatus::Passed,
+            Holds::No => CaseStatus::Failed("limit"),
+            Holds::CannotTell => CaseStatus::Skipped,
         },
-        message: &told.sentence,
+        message: &text.sentence,
         remarks: &[],
     }
 }
 
-fn push_case(xml: &mut String, case: &Case<'_>) {
+fn push_case(xml: &mut String, case: &TestCase<'_>) {
     let (class, name) = (escaped(case.class), escaped(&case.name));
     push(
         xml,
@@ -156,21 +156,21 @@ fn push_case(xml: &mut String, case: &Case<'_>) {
     let whole = std::iter::once(case.message).chain(case.remarks.iter().map(String::as_str));
     let whole: Vec<String> = whole.map(escaped).collect();
     let message = whole.join(" ");
-    let line = match case.ending {
-        Ending::Passed => format!("<system-out>{message}</system-out>"),
-        Ending::Failed(kind) => {
+    let line = match case.status {
+        CaseStatus::Passed => format!("<system-out>{message}</system-out>"),
+        CaseStatus::Failed(kind) => {
             format!("<failure type=\"{kind}\" message=\"{message}\">{message}</failure>")
         }
-        Ending::Error(kind) => {
+        CaseStatus::Error(kind) => {
             format!("<error type=\"{kind}\" message=\"{message}\">{message}</error>")
         }
-        Ending::Skipped => format!("<skipped message=\"{message}\"/>"),
+        CaseStatus::Skipped => format!("<skipped message=\"{message}\"/>"),
     };
     push(xml, format_args!("      {line}\n    </testcase>\n"));
 }
 
-/// For an attribute or a text: markup escaped, and no character that XML 1.0 does not allow. Line breaks
-/// become spaces, as readers of attributes make them.
+/// Escapes text for an attribute or element: markup escaped, characters that XML 1.0 forbids removed, and
+/// line breaks turned into spaces, as XML readers do in attributes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,24 +1,22 @@
-//! `report.md`: the view as a person would paste it into a pull request.
+//! `report.md`: the view as Markdown, to paste into a pull request.
 //!
-//! Owns the page's layout. Must not know how a number came about. Invariant: it says nothing that the
-//! view does not say, and text from outside cannot act on the page.
+//! Owns the page's layout. Must not know how a number was computed. Invariant: it adds nothing to the
+//! view, and text from outside cannot act on the page.
 
-use std::fmt::Write as _;
-
-use super::caching::CachingTold;
+use super::caching::CachingSection;
 use super::output_tokens::Outputs;
-use super::table::Table;
-use super::text;
+use super::table::FigureTable;
+use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
-/// Most rows of the per-prompt table: more than fit a pull request's page. The comparison as JSON
+/// Maximum rows of the per-prompt table: more would not fit a pull request. The comparison as JSON
 /// has them all.
-const PROMPT_ROWS: usize = 200;
-/// Most rows of the table of errors; the rest is counted.
-const ERROR_ROWS: usize = 20;
+const MAX_PROMPT_ROWS: usize = 200;
+/// Maximum rows of the table of errors; the rest is counted.
+const MAX_ERROR_ROWS: usize = 20;
 
-/// The page.
+/// Renders the page.
 pub(super) fn page(view: &View) -> String {
     let mut page = format!("# bakeoff: {}\n\n", text::markdown(&view.suite));
     if let Some(description) = &view.description {
@@ -47,7 +45,7 @@ pub(super) fn page(view: &View) -> String {
     page.push_str("\n## What went wrong\n\n");
     push_problems(&mut page, view);
     page.push_str("\n## By prompt\n\n<details><summary>Figures of each prompt</summary>\n\n");
-    push_table(&mut page, &view.prompts, PROMPT_ROWS);
+    push_table(&mut page, &view.prompts, MAX_PROMPT_ROWS);
     page.push_str("\n</details>\n\n## How it was run\n\n| | |\n| --- | --- |\n");
     for (name, value) in &view.method {
         push(
@@ -58,28 +56,28 @@ pub(super) fn page(view: &View) -> String {
     page
 }
 
-/// Judgements on a page of their own.
-pub(super) fn verdicts_page(suite: &str, what: &str, verdicts: &Verdicts) -> String {
-    let (suite, what) = (text::markdown(suite), text::markdown(what));
-    let mut page = format!("# bakeoff: {suite}\n\n{what}\n");
+/// Renders judgements as a page of their own.
+pub(super) fn verdicts_page(suite: &str, scope: &str, verdicts: &Verdicts) -> String {
+    let (suite, scope) = (text::markdown(suite), text::markdown(scope));
+    let mut page = format!("# bakeoff: {suite}\n\n{scope}\n");
     push_verdicts(&mut page, verdicts);
     page
 }
 
-fn push_caching(page: &mut String, caching: &CachingTold) {
+fn push_caching(page: &mut String, caching: &CachingSection) {
     page.push_str("\n## Prompt caches\n\n");
-    for sentence in &caching.told {
+    for sentence in &caching.sentences {
         push(page, format_args!("- {}\n", text::markdown(sentence)));
     }
     page.push('\n');
     push_table(page, &caching.table, usize::MAX);
     page.push('\n');
-    for line in &caching.reading {
+    for line in &caching.legend {
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
 }
 
-/// Every judgement, then the limits.
+/// Adds every judgement, then the limits.
 fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
     if !verdicts.sections.is_empty() {
         page.push_str("\n## Verdicts\n");
@@ -94,13 +92,13 @@ fn push_verdicts(page: &mut String, verdicts: &Verdicts) {
     push_outputs(page, &verdicts.outputs);
 }
 
-/// How much longer answers are, where there is anything to tell.
+/// Adds the section on answer length, unless it has nothing to show.
 fn push_outputs(page: &mut String, outputs: &Outputs) {
-    if !outputs.is_worth_telling() {
+    if !outputs.is_notable() {
         return;
     }
     page.push_str("\n## Output tokens\n\n");
-    for line in [&outputs.told, &outputs.hidden, &outputs.notes]
+    for line in [&outputs.paragraphs, &outputs.hidden, &outputs.notes]
         .into_iter()
         .flatten()
     {
@@ -109,7 +107,7 @@ fn push_outputs(page: &mut String, outputs: &Outputs) {
     page.push('\n');
     push_table(page, &outputs.models, usize::MAX);
     page.push_str("\n<details><summary>Output tokens on each prompt</summary>\n\n");
-    push_table(page, &outputs.prompts, PROMPT_ROWS);
+    push_table(page, &outputs.prompts, MAX_PROMPT_ROWS);
     page.push_str("\n</details>\n");
 }
 
@@ -118,33 +116,33 @@ fn push_section(page: &mut String, section: &Section) {
         page,
         format_args!("\n### {}\n\n", text::markdown(&section.title)),
     );
-    for told in &section.told {
-        let sentences = std::iter::once(&told.sentence).chain(&told.own);
+    for text in &section.comparison_texts {
+        let sentences = std::iter::once(&text.sentence).chain(&text.own_remarks);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
-        let word = told.verdict.word();
+        let word = text.verdict.word();
         push(
             page,
             format_args!("- **{word}**: {}\n", sentences.join(" ")),
         );
     }
-    for note in section.shared.iter().chain(&section.notes) {
+    for note in section.shared_remarks.iter().chain(&section.notes) {
         push(page, format_args!("- {}\n", text::markdown(note)));
     }
     if !section.primary.rows.is_empty() {
         page.push('\n');
         push_table(page, &section.primary, usize::MAX);
     }
-    if !section.reading.is_empty() {
+    if !section.legend.is_empty() {
         page.push('\n');
     }
-    for line in &section.reading {
+    for line in &section.legend {
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
     for (summary, table, below) in [
         (
             "Exploratory comparisons: not corrected for their number, and they never fail",
-            &section.explored,
-            section.unexplored.as_slice(),
+            &section.exploratory_shown,
+            section.exploratory_reasons.as_slice(),
         ),
         (
             "On how many prompts, and where most",
@@ -159,13 +157,13 @@ fn push_section(page: &mut String, section: &Section) {
     push_folded(
         page,
         "How it was judged, and why so",
-        &Table::default(),
+        &FigureTable::default(),
         &section.method,
     );
 }
 
-/// A table and what to know of it, folded; nothing where there is neither.
-fn push_folded(page: &mut String, summary: &str, table: &Table, below: &[String]) {
+/// Adds a folded table with its notes; nothing if both are empty.
+fn push_folded(page: &mut String, summary: &str, table: &FigureTable, below: &[String]) {
     if table.rows.is_empty() && below.is_empty() {
         return;
     }
@@ -174,7 +172,7 @@ fn push_folded(page: &mut String, summary: &str, table: &Table, below: &[String]
         format_args!("\n<details><summary>{summary}</summary>\n\n"),
     );
     if !table.rows.is_empty() {
-        push_table(page, table, PROMPT_ROWS);
+        push_table(page, table, MAX_PROMPT_ROWS);
     }
     if !table.rows.is_empty() && !below.is_empty() {
         page.push('\n');
@@ -183,10 +181,6 @@ fn push_folded(page: &mut String, summary: &str, table: &Table, below: &[String]
         push(page, format_args!("- {}\n", text::markdown(line)));
     }
     page.push_str("\n</details>\n");
-}
-
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
 }
 
 fn push_problems(page: &mut String, view: &View) {
@@ -206,17 +200,17 @@ fn push_problems(page: &mut String, view: &View) {
     }
     if !view.errors.rows.is_empty() {
         page.push('\n');
-        push_table(page, &view.errors, ERROR_ROWS);
+        push_table(page, &view.errors, MAX_ERROR_ROWS);
     }
 }
 
-/// The shown columns of a table, and how many rows were left out.
-fn push_table(page: &mut String, table: &Table, most_rows: usize) {
+/// Adds the shown columns of a table, and the number of rows that were left out.
+fn push_table(page: &mut String, table: &FigureTable, max_rows: usize) {
     let shown = table.shown();
     let headings: Vec<&str> = shown.iter().map(|(_, shown)| shown.heading).collect();
     let rules = shown.iter().map(
-        |&(place, _)| {
-            if table.is_words(place) { "---" } else { "---:" }
+        |&(index, _)| {
+            if table.is_words(index) { "---" } else { "---:" }
         },
     );
     let rules: Vec<&str> = rules.collect();
@@ -224,14 +218,14 @@ fn push_table(page: &mut String, table: &Table, most_rows: usize) {
         page,
         format_args!("| {} |\n| {} |\n", headings.join(" | "), rules.join(" | ")),
     );
-    for row in table.rows.iter().take(most_rows) {
+    for row in table.rows.iter().take(max_rows) {
         let cells = shown
             .iter()
-            .map(|&(place, shown)| text::markdown(&row[place].shown(shown.interval.is_some())));
+            .map(|&(index, shown)| text::markdown(&row[index].shown(shown.interval.is_some())));
         let cells: Vec<String> = cells.collect();
         push(page, format_args!("| {} |\n", cells.join(" | ")));
     }
-    let left_out = table.rows.len().saturating_sub(most_rows);
+    let left_out = table.rows.len().saturating_sub(max_rows);
     if left_out > 0 {
         push(
             page,

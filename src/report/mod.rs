@@ -1,7 +1,7 @@
-//! Telling it: one view of a run, many formats.
+//! Rendering: one view of a run, many formats.
 //!
-//! Owns every format that is made from records. Must not know where samples come from nor where
-//! reports go. Invariant: a report is a pure function of manifest and samples, byte for byte, and
+//! Owns every format that is derived from records. Must not know where samples come from nor where
+//! reports are written. Invariant: a report is a pure function of manifest and samples, byte for byte, and
 //! the same number stands in every format.
 
 mod caching;
@@ -43,48 +43,48 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{FoldedRun, Judged, Past, RunSummary};
+use crate::verdict::{Evaluation, FoldedRun, Past, RunSummary};
 
-pub use caching::CachingTold;
-pub use compared::Compared;
-pub use estimate::{EstimateDocument, EstimateView, came_to};
-pub use figure::{Cell, Chance, Figure, Thousandths};
+pub use caching::CachingSection;
+pub use compared::ComparisonReport;
+pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};
+pub use figure::{Figure, FigureCell, Probability, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
 pub use json::{Document, VerdictsDocument};
 pub use models_json::{
     ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
 };
 pub use output_tokens::Outputs;
-pub use plan::{Listing, PlanDocument};
-pub use problems::Problem;
+pub use plan::{PlanDocument, PlanListing};
+pub use problems::RunProblem;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use sizes::SizesDocument;
-pub use table::{Column, Shown, Table};
+pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
 pub use trends::{Trends, TrendsDocument};
-pub use verdicts::{LimitTold, Section, Told, Verdicts};
-pub use verification::{Incomplete, VerificationDocument};
+pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
+pub use verification::{IncompleteTrial, VerificationDocument};
 pub use view::View;
 
-/// Name of the file with one row per sample, which [`Report::read`] writes while it reads.
+/// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.
 pub const SAMPLES_CSV: &str = "samples.csv";
 
 /// A format of the whole report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One row per variant, every figure.
+pub enum ReportFormat {
+    /// One row per variant with every figure, as CSV.
     ComparisonCsv,
-    /// To paste into a pull request.
+    /// Markdown, to paste into a pull request.
     Markdown,
-    /// For HdrHistogram's tools.
+    /// Interval log for HdrHistogram's tools.
     Histograms,
-    /// For other programs.
+    /// JSON, for other programs.
     Json,
-    /// For CI servers: one test case per comparison that can fail, and limit.
+    /// JUnit XML for CI servers: one test case per comparison that can fail, and per limit.
     Junit,
 }
 
-impl Format {
+impl ReportFormat {
     /// The formats that a run's folder holds.
     pub const FILES: [Self; 4] = [
         Self::ComparisonCsv,
@@ -110,14 +110,17 @@ impl Format {
 pub struct Report<'a> {
     manifest: &'a Manifest,
     summary: RunSummary,
-    judged: Judged,
+    evaluation: Evaluation,
     view: View,
 }
 
 impl<'a> Report<'a> {
-    /// Reads the samples of a run once, in any order, judges it (also against the past that is stored with
-    /// it, where there is one), and writes `samples.csv` on the way (into [`io::sink`] where nobody wants it). An error that `is_lost_line` knows is one line of the
-    /// journal: it is counted, told, and read past. Any other ends the reading.
+    /// Reads the samples of a run once, in any order, judges them (also against the history that is stored
+    /// with the run, if there is one), and writes `samples.csv` on the way (use [`io::sink`] to discard it).
+    ///
+    /// # Errors
+    /// An error for which `is_lost_line` returns true is one damaged line of the journal: it is counted,
+    /// reported and skipped. Any other error is returned.
     pub fn read<E: From<io::Error>>(
         manifest: &'a Manifest,
         samples: impl IntoIterator<Item = Result<Sample, E>>,
@@ -132,32 +135,32 @@ impl<'a> Report<'a> {
             mut summary,
         } = FoldedRun::read(manifest, samples, is_lost_line, row)?;
         rows.finish()?;
-        let judged = Judged::of_run(manifest, &evidence, past);
+        let evaluation = Evaluation::from_run(manifest, &evidence, past);
         summary.torn_past = past.map_or(0, |past| past.torn.len() as u64);
-        Ok(Self::new(manifest, summary, judged))
+        Ok(Self::new(manifest, summary, evaluation))
     }
 
-    /// From figures and judgements that are already there.
-    pub fn new(manifest: &'a Manifest, summary: RunSummary, judged: Judged) -> Self {
-        let view = View::new(manifest, &summary, &judged);
+    /// Creates the report of existing figures and judgements.
+    pub fn new(manifest: &'a Manifest, summary: RunSummary, evaluation: Evaluation) -> Self {
+        let view = View::new(manifest, &summary, &evaluation);
         Self {
             manifest,
             summary,
-            judged,
+            evaluation,
             view,
         }
     }
 
-    /// What was judged, and what it says to a build.
-    pub const fn judged(&self) -> &Judged {
-        &self.judged
+    /// The evaluation, with the status of the build.
+    pub const fn evaluation(&self) -> &Evaluation {
+        &self.evaluation
     }
 
-    /// What a CI server is told.
-    pub fn subject(&self) -> github::Subject<'_> {
-        github::Subject {
+    /// The summary for a GitHub job.
+    pub fn job_summary(&self) -> github::JobSummary<'_> {
+        github::JobSummary {
             suite: &self.view.suite,
-            what: &self.view.run,
+            scope: &self.view.run,
             prices_date: self.view.prices_date.as_deref(),
             warning: self.view.warning.as_deref(),
             finding: &self.view.finding,
@@ -165,38 +168,38 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Everything the report tells.
+    /// The view that every format is rendered from.
     pub const fn view(&self) -> &View {
         &self.view
     }
 
-    /// The figures it tells of.
+    /// The figures of the run.
     pub const fn summary(&self) -> &RunSummary {
         &self.summary
     }
 
-    /// The comparison for a terminal of this style.
+    /// Renders the comparison for a terminal.
     pub fn terminal(&self, style: Style) -> String {
         terminal::screen(&self.view, style)
     }
 
     /// Writes one format.
-    pub fn write(&self, format: Format, mut out: impl io::Write) -> io::Result<()> {
+    pub fn write(&self, format: ReportFormat, mut out: impl io::Write) -> io::Result<()> {
         match format {
-            Format::ComparisonCsv => csv::write_table(&self.view.comparison, out),
-            Format::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
-            Format::Histograms => hlog::write_log(self.manifest, &self.summary, out),
-            Format::Junit => {
+            ReportFormat::ComparisonCsv => csv::write_table(&self.view.comparison, out),
+            ReportFormat::Markdown => out.write_all(markdown::page(&self.view).as_bytes()),
+            ReportFormat::Histograms => hlog::write_log(self.manifest, &self.summary, out),
+            ReportFormat::Junit => {
                 let view = &self.view;
-                let went = junit::Went {
+                let status = junit::RunHeader {
                     status: view.status,
                     warning: view.warning.as_deref(),
                     prices_date: view.prices_date.as_deref(),
                 };
-                let cases = junit::document(&view.suite, Some(went), &view.verdicts);
+                let cases = junit::document(&view.suite, Some(status), &view.verdicts);
                 out.write_all(cases.as_bytes())
             }
-            Format::Json => {
+            ReportFormat::Json => {
                 let document = json::document(self.manifest, &self.view);
                 out.write_all(document.as_bytes())
             }

@@ -1,6 +1,6 @@
-//! Models and their providers for people: tables, the page of one model, what changed in a list.
+//! Models and their providers for people: tables, the page of one model, the differences of lists.
 //!
-//! Owns columns, their order and how prices are written. Must not know where it is shown. Invariant:
+//! Owns columns, their order and the format of prices. Must not know where it is printed. Invariant:
 //! prices are exact, in USD per million tokens, and one that is not known is `–`, never 0.
 
 #[cfg(test)]
@@ -12,28 +12,28 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::units::Usd;
 
-use crate::catalog::Model;
+use crate::catalog::ListedModel;
 use crate::catalog::OtherPrice;
 use crate::catalog::Rates;
 use crate::catalog::Sort;
-use crate::catalog::{Change, ListDiff, Value};
+use crate::catalog::{FactChange, FactValue, ListDiff};
 use crate::catalog::{Offers, Window};
 
-/// What stands for a fact that is not known.
+/// Printed in place of an unknown fact.
 const UNKNOWN: &str = "–";
-/// Behind the price of a model that asks more, or less, for long prompts.
+/// Mark after the price of a model with other prices for long prompts.
 const TIERED: &str = "*";
-/// Columns below which words are not cut: then the line wraps, which is better than no words.
-const LEAST_WORDS: usize = 12;
-/// Columns of a price in words where two stand beside each other; `--json` has all of it.
-const MOST_OF_A_VALUE: usize = 40;
-/// Prices are per token in a list and per million for people.
+/// Minimum columns of the last column: below it the line wraps instead of being cut.
+const MIN_TEXT_WIDTH: usize = 12;
+/// Maximum columns of a price in words if two are printed side by side; `--json` has all of it.
+const MAX_VALUE_WIDTH: usize = 40;
+/// Tokens per unit of printed prices: lists have prices per token, people read them per million.
 const MTOK: u64 = 1_000_000;
 
-/// Models, one a line in the given order, with their headings. What they are sorted by has a column.
-/// `width`: columns of the terminal, beyond which tags are cut; absent: nothing is cut.
-pub fn table(models: &[&Model], sort: Sort, width: Option<usize>) -> String {
-    let mut headings = words_of([
+/// Renders models, one per line in the given order, with headings. The sort key has a column.
+/// `width`: columns of the terminal, beyond which tags are cut; `None` cuts nothing.
+pub fn table(models: &[&ListedModel], sort: Sort, width: Option<usize>) -> String {
+    let mut headings = to_strings([
         "id",
         "context",
         "max output",
@@ -52,38 +52,38 @@ pub fn table(models: &[&Model], sort: Sort, width: Option<usize>) -> String {
     for model in models {
         let prices = model.prices.as_ref();
         let rates = prices.map(|prices| *prices.rates(0));
-        let tiered = prices.is_some_and(|prices| prices.tiers().len() > 1);
+        let is_tiered = prices.is_some_and(|prices| prices.tiers().len() > 1);
         let mut row = vec![
             model.id.to_string(),
             tokens(model.context_window),
             tokens(model.max_tokens),
         ];
-        row.extend(price_cells(rates.as_ref(), tiered));
+        row.extend(price_cells(rates.as_ref(), is_tiered));
         row.extend(match sort {
             Sort::Id | Sort::Context => None,
-            Sort::Price => Some(price_cell(model.blended_price(), tiered)),
+            Sort::Price => Some(price_cell(model.blended_price(), is_tiered)),
             Sort::Released => Some(day(model)),
         });
         row.push(model.tags.join(" "));
         rows.push(row);
     }
-    let mut told = aligned(&rows, true, width);
-    told.push_str("Prices in USD per million tokens.");
+    let mut text = align_columns(&rows, true, width);
+    text.push_str("Prices in USD per million tokens.");
     if rows.iter().flatten().any(|cell| cell.ends_with(TIERED)) {
-        told.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
+        text.push_str(" * Long prompts pay other prices: see `bakeoff models show ID`.");
     }
     if sort == Sort::Price {
-        told.push_str(" blended: three tokens of the prompt for one of the answer.");
+        text.push_str(" blended: three tokens of the prompt for one of the answer.");
     }
-    told.push('\n');
-    told
+    text.push('\n');
+    text
 }
 
-/// All that a list says of one model.
-pub fn page(model: &Model) -> String {
-    let mut told = format!("{}\n", model.id);
-    let mut line = |word: &str, said: &str| {
-        let _ = writeln!(told, "  {word:<14}{said}");
+/// Renders the page of one model, with all facts of its list.
+pub fn page(model: &ListedModel) -> String {
+    let mut text = format!("{}\n", model.id);
+    let mut line = |word: &str, value: &str| {
+        let _ = writeln!(text, "  {word:<14}{value}");
     };
     line("name", &model.name);
     line("kind", model.kind.word());
@@ -111,12 +111,12 @@ pub fn page(model: &Model) -> String {
         line("other price", &format!("{}: {}", price.name, price.value));
         line("", model.treatment(price).words());
     }
-    told
+    text
 }
 
-/// Who serves a model: one line each, in the gateway's order.
-pub fn offers_table(model: &Model, offers: &Offers) -> String {
-    let mut rows = vec![words_of([
+/// Renders the providers of a model: one line each, in the gateway's order.
+pub fn offers_table(model: &ListedModel, offers: &Offers) -> String {
+    let mut rows = vec![to_strings([
         "provider",
         "context",
         "max output",
@@ -137,7 +137,7 @@ pub fn offers_table(model: &Model, offers: &Offers) -> String {
             tokens(offer.context_window),
             tokens(offer.max_tokens),
         ];
-        row.extend(price_cells(offer.rates(), offer.tiered()));
+        row.extend(price_cells(offer.rates(), offer.is_tiered()));
         let (ttft, rate) = (offer.latency_ms, offer.throughput);
         row.extend([
             figure(ttft.map(|ms| ms.p50), " ms"),
@@ -149,10 +149,10 @@ pub fn offers_table(model: &Model, offers: &Offers) -> String {
         ]);
         rows.push(row);
     }
-    let mut told = aligned(&rows, false, None);
+    let mut text = align_columns(&rows, false, None);
     let window = offers.0.first().map_or(Window::LastHour, |o| o.window);
     let _ = writeln!(
-        told,
+        text,
         "Prices in USD per million tokens. TTFT, tokens/s and uptime are the gateway's own figures of {}: \
          they leave out your network and the gateway itself.",
         window.words()
@@ -162,36 +162,36 @@ pub fn offers_table(model: &Model, offers: &Offers) -> String {
             let OtherPrice { name, value } = price;
             let treatment = model.offer_treatment(price).words();
             let _ = writeln!(
-                told,
+                text,
                 "{} also has {name}: {value} ({treatment})",
                 offer.provider
             );
         }
     }
-    told
+    text
 }
 
-/// What changed in a list: what is new and gone, what moved, and each fact that is another one.
+/// Renders the difference of two lists: added, gone and moved models, and each fact that differs.
 pub fn diff_table(diff: &ListDiff<'_>) -> String {
-    let mut told = String::new();
+    let mut text = String::new();
     let mut section = |title: &str, lines: Vec<Vec<String>>| {
         if !lines.is_empty() {
             let _ = write!(
-                told,
+                text,
                 "{title}\n{}\n",
-                indented(&aligned(&lines, false, None))
+                indent(&align_columns(&lines, false, None))
             );
         }
     };
-    let listed = |models: &[&Model]| -> Vec<Vec<String>> {
-        let headings = words_of(["id", "context", "max output", "input", "output"]);
+    let listed = |models: &[&ListedModel]| -> Vec<Vec<String>> {
+        let headings = to_strings(["id", "context", "max output", "input", "output"]);
         let rows = models.iter().map(|model| {
             let rates = model.prices.as_ref().map(|prices| *prices.rates(0));
-            let tiered = model.prices.as_ref().is_some_and(|p| p.tiers().len() > 1);
-            let [input, output, ..] = price_cells(rates.as_ref(), tiered);
+            let is_tiered = model.prices.as_ref().is_some_and(|p| p.tiers().len() > 1);
+            let [input, output, ..] = price_cells(rates.as_ref(), is_tiered);
             let id = model.id.to_string();
-            let (context, most) = (tokens(model.context_window), tokens(model.max_tokens));
-            vec![id, context, most, input, output]
+            let (context, max) = (tokens(model.context_window), tokens(model.max_tokens));
+            vec![id, context, max, input, output]
         });
         let rows: Vec<_> = rows.collect();
         if rows.is_empty() {
@@ -213,22 +213,22 @@ pub fn diff_table(diff: &ListDiff<'_>) -> String {
     });
     let facts: Vec<_> = facts.collect();
     if !facts.is_empty() {
-        let headings = words_of(["id", "what", "before", "after", "change"]);
+        let headings = to_strings(["id", "what", "before", "after", "change"]);
         section("changed", std::iter::once(headings).chain(facts).collect());
     }
-    if told.is_empty() {
+    if text.is_empty() {
         return "Nothing changed.\n".to_owned();
     }
-    told.push_str("Prices of tokens in USD per million; others as the list spells them.\n");
-    told
+    text.push_str("Prices of tokens in USD per million; others as the list spells them.\n");
+    text
 }
 
-fn change_row(model: &Model, change: &Change) -> Vec<String> {
-    let told = |value: &Option<Value>| match value {
+fn change_row(model: &ListedModel, change: &FactChange) -> Vec<String> {
+    let text = |value: &Option<FactValue>| match value {
         None => UNKNOWN.to_owned(),
-        Some(Value::Price(usd)) => price_cell(Some(*usd), false),
-        Some(Value::Tokens(count)) => count.to_string(),
-        Some(Value::Text(text)) => cut(text, Some(MOST_OF_A_VALUE)),
+        Some(FactValue::Price(usd)) => price_cell(Some(*usd), false),
+        Some(FactValue::Count(count)) => count.to_string(),
+        Some(FactValue::Text(text)) => cut(text, Some(MAX_VALUE_WIDTH)),
     };
     let share = change.share().map(|share| {
         let tenths = (share * 1_000.0).round() / 10.0;
@@ -237,18 +237,18 @@ fn change_row(model: &Model, change: &Change) -> Vec<String> {
     vec![
         model.id.to_string(),
         change.fact.to_string(),
-        told(&change.before),
-        told(&change.after),
+        text(&change.before),
+        text(&change.after),
         share.unwrap_or_default(),
     ]
 }
 
-fn indented(lines: &str) -> String {
+fn indent(lines: &str) -> String {
     let lines = lines.lines().map(|line| format!("  {line}\n"));
     lines.collect()
 }
 
-fn words_of<const N: usize>(words: [&str; N]) -> Vec<String> {
+fn to_strings<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
@@ -266,12 +266,12 @@ fn figure(value: Option<f64>, unit: &str) -> String {
     )
 }
 
-/// A price per million tokens.
+/// Converts a price per token into a price per million tokens.
 pub(super) fn per_mtok(usd: Option<Usd>) -> Option<Usd> {
     usd?.times(MTOK)
 }
 
-fn price_cells(rates: Option<&Rates>, tiered: bool) -> [String; 4] {
+fn price_cells(rates: Option<&Rates>, is_tiered: bool) -> [String; 4] {
     let rates = rates.copied().unwrap_or_default();
     [
         rates.input,
@@ -279,17 +279,17 @@ fn price_cells(rates: Option<&Rates>, tiered: bool) -> [String; 4] {
         rates.cache_read,
         rates.cache_write,
     ]
-    .map(|usd| price_cell(usd, tiered))
+    .map(|usd| price_cell(usd, is_tiered))
 }
 
-fn price_cell(usd: Option<Usd>, tiered: bool) -> String {
+fn price_cell(usd: Option<Usd>, is_tiered: bool) -> String {
     per_mtok(usd).map_or_else(
         || UNKNOWN.to_owned(),
-        |usd| format!("{usd}{}", if tiered { TIERED } else { "" }),
+        |usd| format!("{usd}{}", if is_tiered { TIERED } else { "" }),
     )
 }
 
-fn day(model: &Model) -> String {
+fn day(model: &ListedModel) -> String {
     model
         .released
         .map_or_else(|| UNKNOWN.to_owned(), |day| day.to_string())
@@ -302,20 +302,20 @@ fn price_words(rates: &Rates) -> String {
         ("cache read", rates.cache_read),
         ("cache write", rates.cache_write),
     ];
-    let told = kinds.into_iter().filter_map(|(kind, usd)| {
+    let prices = kinds.into_iter().filter_map(|(kind, usd)| {
         let usd = per_mtok(usd)?;
         Some(format!("{kind} {usd}"))
     });
     format!(
         "{} (USD per million tokens)",
-        told.collect::<Vec<_>>().join(", ")
+        prices.collect::<Vec<_>>().join(", ")
     )
 }
 
-/// Rows under each other, two spaces between columns: the first column on the left, and the last one
-/// where it is words; the others on the right. `width`: columns of the terminal, beyond which lines
+/// Aligns rows in columns, two spaces apart: the first column on the left, and the last one
+/// if it is text; the others on the right. `width`: columns of the terminal, beyond which lines
 /// are cut.
-pub fn aligned(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) -> String {
+pub fn align_columns(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |column: usize| {
         rows.iter()
@@ -324,7 +324,7 @@ pub fn aligned(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) 
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(widest).collect();
-    let mut told = String::new();
+    let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, (cell, width_of_column)) in row.iter().zip(&widths).enumerate() {
@@ -339,29 +339,29 @@ pub fn aligned(rows: &[Vec<String>], last_is_words: bool, width: Option<usize>) 
             let _ = write!(line, "{gap}{before}{cell}{after}");
         }
         let before_last: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
-        let most = width.map(|width| width.max(before_last + LEAST_WORDS));
-        told.push_str(cut(line.trim_end(), most).trim_end());
-        told.push('\n');
+        let max = width.map(|width| width.max(before_last + MIN_TEXT_WIDTH));
+        text.push_str(cut(line.trim_end(), max).trim_end());
+        text.push('\n');
     }
-    told
+    text
 }
 
-/// A line of at most so many columns, with `…` where something is missing.
-fn cut(line: &str, most: Option<usize>) -> String {
-    let Some(most) = most.filter(|&most| line.width() > most) else {
+/// Cuts a line to at most `max` columns, with `…` in place of the rest.
+fn cut(line: &str, max: Option<usize>) -> String {
+    let Some(max) = max.filter(|&max| line.width() > max) else {
         return line.to_owned();
     };
-    let mut kept = String::new();
+    let mut text = String::new();
     let mut columns = 1;
     for c in line.chars() {
         columns += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-        if columns > most {
+        if columns > max {
             break;
         }
-        kept.push(c);
+        text.push(c);
     }
-    kept.push('…');
-    kept
+    text.push('…');
+    text
 }
 
 #[cfg(test)]
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn models_stand_in_columns() {
-        // What a person compares: sizes and prices under each other, and nothing invented.
+        // Sizes and prices under each other, for comparison, and nothing invented.
         let catalog = catalog();
         let models: Vec<_> = catalog.models().collect();
         insta::assert_snapshot!(table(&models, Sort::Id, None), @r"
@@ -416,15 +416,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_list_is_sorted_by_has_a_column() {
-        // Nobody believes an order whose reason cannot be seen.
+    fn the_sort_key_has_a_column() {
+        // The reason for an order must be visible.
         let catalog = catalog();
-        let told = |sort: Sort| {
+        let sorted_table = |sort: Sort| {
             let mut models: Vec<_> = catalog.models().collect();
             sort.apply(&mut models);
             table(&models, sort, None)
         };
-        insta::assert_snapshot!(told(Sort::Price) + "\n" + &told(Sort::Released), @"
+        insta::assert_snapshot!(sorted_table(Sort::Price) + "\n" + &sorted_table(Sort::Released), @"
         id        context  max output  input  output  cache read  cache write  blended  tags
         a/one      200000       64000      1       5         0.1         1.25        2  reasoning vision
         b/tiered        –           –     2*     10*           –            –       4*
@@ -440,14 +440,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provider_asks_beside_tokens_is_told() {
-        // Who is cheap by the token may be dear by the search.
+    fn other_prices_of_a_provider_are_listed() {
+        // A provider with a low price per token may have a high price per search.
         let offers = Offers::read(
             r#"{"data":{"endpoints":[{"provider_name":"one","pricing":{"prompt":"0.000001","completion":"0",
                 "request":"0","web_search":"0.010"}}]}}"#,
         );
-        let told = offers_table(catalog().models().next().unwrap(), &offers.unwrap());
-        let last = told.lines().last().unwrap();
+        let text = offers_table(catalog().models().next().unwrap(), &offers.unwrap());
+        let last = text.lines().last().unwrap();
         assert!(
             last.starts_with("one also has web_search: 0.010 (not supported"),
             "{last}"
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_every_tier() {
+    fn a_page_lists_every_tier() {
         // The table has room for one price only: the page must not hide the others.
         let catalog = catalog();
         let pages: Vec<_> = catalog.models().map(page).collect();
@@ -489,7 +489,7 @@ mod tests {
     }
 
     proptest! {
-        // On a terminal of any width ids and prices stay whole; what is cut is said.
+        // On a terminal of any width ids and prices stay whole; a cut is marked.
         #[test]
         fn only_tags_are_cut(width in 0_usize..140) {
             let catalog = catalog();

@@ -1,7 +1,7 @@
-//! Models, their providers and what changed in a list, for programs.
+//! Models, their providers and the differences of lists as JSON.
 //!
 //! Owns the documents and their version. Must not know where they are printed. Invariant: prices are
-//! exact decimals, and there is no key for what is not known.
+//! exact decimals, and an unknown value has no key.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,75 +10,75 @@ use crate::units::{ModelId, Usd};
 
 use super::models::per_mtok;
 use crate::catalog::Catalog;
-use crate::catalog::Model;
+use crate::catalog::ListedModel;
 use crate::catalog::OtherPrice;
 use crate::catalog::Treatment;
-use crate::catalog::{Change, ListDiff, Pair, Value};
+use crate::catalog::{FactChange, FactValue, ListDiff, ModelPair};
 use crate::catalog::{Offer, Offers, Percentiles, Window};
-use crate::catalog::{Prices, Rates};
+use crate::catalog::{Rates, TokenPrices};
 
 /// Version of these documents. 2: further prices have values.
 const VERSION: u32 = 2;
 
-/// What `bakeoff models --json` prints.
+/// The document that `bakeoff models --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelsDocument<'a> {
     /// Version of this document.
     version: u32,
-    /// Whose models: name of a profile, or a base URL.
+    /// The endpoint: name of a profile, or a base URL.
     endpoint: &'a str,
     source: SourceDocument<'a>,
-    /// The models that fit, as they were to be sorted.
+    /// The matching models, in the requested order.
     models: Vec<ModelDocument<'a>>,
 }
 
-/// What `bakeoff models show --json` prints.
+/// The document that `bakeoff models show --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelShownDocument<'a> {
     /// Version of this document.
     version: u32,
-    /// Whose model: name of a profile, or a base URL.
+    /// The endpoint: name of a profile, or a base URL.
     endpoint: &'a str,
     source: SourceDocument<'a>,
     model: ModelDocument<'a>,
-    /// Who serves it, in the gateway's order; absent where that is not known.
+    /// Its providers, in the gateway's order; absent if not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<Vec<OfferDocument<'a>>>,
 }
 
-/// Where the list of models came from.
+/// Source of the list of models.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SourceDocument<'a> {
-    /// In words.
+    /// The source in words.
     words: &'a str,
     /// Date of the list, `YYYY-MM-DD`.
     date: &'a str,
 }
 
 impl<'a> ModelsDocument<'a> {
-    /// Of models of a list that is `endpoint`'s.
-    pub fn new(endpoint: &'a str, list: &'a Catalog, models: Vec<&'a Model>) -> Self {
+    /// Creates the document of models of `endpoint`'s list.
+    pub fn new(endpoint: &'a str, list: &'a Catalog, models: Vec<&'a ListedModel>) -> Self {
         Self {
             version: VERSION,
             endpoint,
-            source: SourceDocument::of(list),
+            source: SourceDocument::new(list),
             models: models.into_iter().map(Into::into).collect(),
         }
     }
 }
 
 impl<'a> ModelShownDocument<'a> {
-    /// Of a model of a list that is `endpoint`'s, with who serves it, where that is known.
+    /// Creates the document of a model of `endpoint`'s list, with its providers, if known.
     pub fn new(
         endpoint: &'a str,
         list: &'a Catalog,
-        model: &'a Model,
+        model: &'a ListedModel,
         offers: Option<&'a Offers>,
     ) -> Self {
         Self {
             version: VERSION,
             endpoint,
-            source: SourceDocument::of(list),
+            source: SourceDocument::new(list),
             model: model.into(),
             providers: offers.map(|offers| {
                 let offers = offers.0.iter();
@@ -91,7 +91,7 @@ impl<'a> ModelShownDocument<'a> {
 }
 
 impl<'a> SourceDocument<'a> {
-    fn of(list: &'a Catalog) -> Self {
+    fn new(list: &'a Catalog) -> Self {
         let source = list.source();
         Self {
             words: &source.words,
@@ -115,11 +115,11 @@ pub struct ModelDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u64>,
     tags: &'a [String],
-    /// Prices by size of the prompt; empty: no price per token is known.
+    /// Prices by size of the prompt; empty if no price per token is known.
     prices: Vec<RatesDocument>,
-    /// What a cost by tokens leaves out.
+    /// Further prices, which a cost by tokens excludes.
     other_prices: Vec<OtherPriceDocument<'a>>,
-    /// When its maker released it, `YYYY-MM-DD`.
+    /// Release date by its maker, `YYYY-MM-DD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     released: Option<jiff::civil::Date>,
@@ -130,9 +130,9 @@ pub struct ModelDocument<'a> {
 struct OtherPriceDocument<'a> {
     /// Its name in the list.
     name: &'a str,
-    /// Its value as the list spells it: a text without its quotes, anything else as JSON.
+    /// Its value as the list spells it: a string without its quotes, anything else as JSON.
     value: &'a str,
-    /// What becomes of it.
+    /// The treatment of the price.
     treatment: Treatment,
 }
 
@@ -147,7 +147,7 @@ pub struct OfferDocument<'a> {
     max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<RatesDocument>,
-    /// What a cost by tokens leaves out.
+    /// Further prices, which a cost by tokens excludes.
     other_prices: Vec<OtherPriceDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ttft_ms: Option<Percentiles>,
@@ -164,12 +164,12 @@ fn other_prices(
     prices: &[OtherPrice],
     treatment: impl Fn(&OtherPrice) -> Treatment,
 ) -> Vec<OtherPriceDocument<'_>> {
-    let told = prices.iter().map(|price| OtherPriceDocument {
+    let documents = prices.iter().map(|price| OtherPriceDocument {
         name: &price.name,
         value: &price.value,
         treatment: treatment(price),
     });
-    told.collect()
+    documents.collect()
 }
 
 /// Prices in USD per million tokens, decimal strings.
@@ -203,9 +203,9 @@ impl RatesDocument {
     }
 }
 
-impl<'a> From<&'a Model> for ModelDocument<'a> {
-    fn from(model: &'a Model) -> Self {
-        let tiers = model.prices.iter().flat_map(Prices::tiers);
+impl<'a> From<&'a ListedModel> for ModelDocument<'a> {
+    fn from(model: &'a ListedModel) -> Self {
+        let tiers = model.prices.iter().flat_map(TokenPrices::tiers);
         Self {
             id: &model.id,
             name: &model.name,
@@ -223,7 +223,7 @@ impl<'a> From<&'a Model> for ModelDocument<'a> {
 }
 
 impl<'a> OfferDocument<'a> {
-    fn new(model: &Model, offer: &'a Offer) -> Self {
+    fn new(model: &ListedModel, offer: &'a Offer) -> Self {
         Self {
             provider: &offer.provider,
             context_window: offer.context_window,
@@ -239,35 +239,35 @@ impl<'a> OfferDocument<'a> {
     }
 }
 
-/// What `bakeoff models diff --json` prints.
+/// The document that `bakeoff models diff --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ModelsDiffDocument<'a> {
     /// Version of this document.
     version: u32,
-    /// Whose models: name of a profile, or a base URL.
+    /// The endpoint: name of a profile, or a base URL.
     endpoint: &'a str,
     /// The older list.
     before: ComparedDocument<'a>,
     /// The newer list.
     after: ComparedDocument<'a>,
-    /// Models that the older list does not have.
+    /// Models missing from the older list.
     added: Vec<ModelDocument<'a>>,
-    /// Models that the newer list does not have.
+    /// Models missing from the newer list.
     gone: Vec<ModelDocument<'a>>,
-    /// Models that both have under different ids.
+    /// Models that both lists have under different ids.
     moved: Vec<MovedDocument<'a>>,
-    /// Models of which a price or a limit is another one, those that moved included.
+    /// Models with a different price or limit, moved ones included.
     changed: Vec<ChangedDocument<'a>>,
 }
 
 /// One of two lists that are compared.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ComparedDocument<'a> {
-    /// Where it came from, in words.
+    /// Source of the list in words.
     words: &'a str,
     /// Its date, `YYYY-MM-DD`.
     date: &'a str,
-    /// Whether it is the one that is compiled into the program.
+    /// True if it is the list that is compiled into the program.
     compiled_in: bool,
 }
 
@@ -286,19 +286,20 @@ struct ChangedDocument<'a> {
     /// Its id in the newer list.
     #[schemars(with = "String")]
     id: &'a ModelId,
-    changes: Vec<ChangeDocument>,
+    changes: Vec<FactChangeDocument>,
 }
 
-/// A fact that is another one. At least one of `before` and `after` is there; absent: not listed.
+/// A fact that differs. At least one of `before` and `after` is present; absent means not listed.
 #[derive(Debug, Serialize, JsonSchema)]
-struct ChangeDocument {
+#[schemars(rename = "ChangeDocument")]
+struct FactChangeDocument {
     /// `input_usd_per_mtok`, `output_usd_per_mtok`, `cache_read_usd_per_mtok`, `cache_write_usd_per_mtok`,
     /// `context_window`, `max_tokens`, or `other_price`.
     fact: &'static str,
-    /// Of a price per token: the smallest prompt that pays it.
+    /// The smallest prompt that pays this price, for a price per token.
     #[serde(skip_serializing_if = "Option::is_none")]
     from_prompt_tokens: Option<u64>,
-    /// Of another price: its name in the list; within a table the way to it, `regional.us.input`.
+    /// Name in the list, for another price; within a table its path, `regional.us.input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// As text: sums of money are decimal strings.
@@ -307,34 +308,35 @@ struct ChangeDocument {
     /// As text: sums of money are decimal strings.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<String>,
-    /// How much more it is, in per cent; absent where there is no such figure.
+    /// Relative increase in per cent; absent if there is no such figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<f64>,
 }
 
 impl<'a> ModelsDiffDocument<'a> {
-    /// Of two lists that are `endpoint`'s; the older one may be the one that is compiled in.
+    /// Creates the document of two lists of `endpoint`; the older one may be the compiled-in one.
     pub fn new(
         endpoint: &'a str,
         (before, compiled_in): (&'a Catalog, bool),
         after: &'a Catalog,
         diff: &ListDiff<'a>,
     ) -> Self {
-        let documents = |models: &[&'a Model]| models.iter().map(|model| (*model).into()).collect();
+        let documents =
+            |models: &[&'a ListedModel]| models.iter().map(|model| (*model).into()).collect();
         let changed = diff.moved.iter().chain(&diff.changed);
         let changed = changed.map(|pair| ChangedDocument {
             id: &pair.after.id,
             changes: pair.changes().iter().map(Into::into).collect(),
         });
-        let moved = |pair: &Pair<'a>| MovedDocument {
+        let moved = |pair: &ModelPair<'a>| MovedDocument {
             before: &pair.before.id,
             after: &pair.after.id,
         };
         Self {
             version: VERSION,
             endpoint,
-            before: ComparedDocument::of(before, compiled_in),
-            after: ComparedDocument::of(after, false),
+            before: ComparedDocument::new(before, compiled_in),
+            after: ComparedDocument::new(after, false),
             added: documents(&diff.added),
             gone: documents(&diff.gone),
             moved: diff.moved.iter().map(moved).collect(),
@@ -344,7 +346,7 @@ impl<'a> ModelsDiffDocument<'a> {
 }
 
 impl<'a> ComparedDocument<'a> {
-    fn of(list: &'a Catalog, compiled_in: bool) -> Self {
+    fn new(list: &'a Catalog, compiled_in: bool) -> Self {
         let source = list.source();
         Self {
             words: &source.words,
@@ -354,12 +356,12 @@ impl<'a> ComparedDocument<'a> {
     }
 }
 
-impl From<&Change> for ChangeDocument {
-    fn from(change: &Change) -> Self {
-        let text = |value: &Option<Value>| match value.as_ref()? {
-            Value::Price(usd) => per_mtok(Some(*usd)).map(|usd| usd.to_string()),
-            Value::Tokens(count) => Some(count.to_string()),
-            Value::Text(text) => Some(text.clone()),
+impl From<&FactChange> for FactChangeDocument {
+    fn from(change: &FactChange) -> Self {
+        let text = |value: &Option<FactValue>| match value.as_ref()? {
+            FactValue::Price(usd) => per_mtok(Some(*usd)).map(|usd| usd.to_string()),
+            FactValue::Count(count) => Some(count.to_string()),
+            FactValue::Text(text) => Some(text.clone()),
         };
         Self {
             fact: change.fact.word(),
@@ -377,8 +379,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_tells_the_same() {
-        // A program reads the same prices, as exact decimals, and finds no key for what is not known.
+    fn a_document_has_the_same_prices() {
+        // A program reads the same prices, as exact decimals, and an unknown value has no key.
         let catalog = Catalog::read(
             r#"{"data":[
                 {"id":"a/one","released":1760486400,"pricing":{"input":"0.000001","output":"0.000005",
@@ -404,8 +406,8 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_told_to_programs() {
-        // The same as the table, with exact sums, and no key for what a side does not have.
+    fn changes_are_reported_to_programs() {
+        // The same as the table, with exact sums, and no key for a fact that a side lacks.
         let read =
             |list: &str| Catalog::read(list, "a test".to_owned(), "2026-01-02".to_owned()).unwrap();
         let before = read(

@@ -1,76 +1,76 @@
-//! Output tokens in words: how much longer answers are, what that length was spent on, and what it costs.
+//! Output tokens in words: differences in answer length, what the tokens were spent on, and their cost.
 //!
-//! Owns which changes are worth a sentence. Must not know how a change was found. Invariant: a difference
-//! is called one only where its interval says so; where all is within the noise and no reasoning was
-//! hidden, nothing is said and the tables stand in JSON alone.
+//! Owns which differences are worth a sentence. Must not know how a difference was computed. Invariant: a
+//! difference is claimed only if its interval excludes 1; if everything is within the noise and no reasoning
+//! was hidden, nothing is printed and the tables stand in JSON alone.
 
 use crate::stats::interval::Interval;
-use crate::units::{ModelId, counted};
+use crate::units::{ModelId, plural};
 use crate::verdict::{Change, Output, OutputChange, Situation};
 
-use super::figure::{Cell, Figure, count};
-use super::table::{Row, Table};
+use super::figure::{Figure, FigureCell, count};
+use super::table::{FigureRow, FigureTable};
 use super::verdict_tables::situation_word;
 
-/// Most prompts that one sentence names.
-const PROMPTS_NAMED: usize = 3;
-/// Between two runs.
-const AFTER: &str = "after over before";
-/// A prompt is named where its ratio is as far from 1 as this, up or down.
-const WORTH_NAMING: f64 = 1.1;
+/// Maximum prompts that one sentence names.
+const MAX_NAMED_PROMPTS: usize = 3;
+/// Description of ratios between two runs.
+const AFTER_OVER_BEFORE: &str = "after over before";
+/// A prompt is named if its ratio is at least this far from 1, up or down.
+const MIN_NAMED_RATIO: f64 = 1.1;
 
-/// Outputs of candidates against their references', ready to be written.
+/// Answer lengths of candidates against their references, ready to be rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs {
-    /// What ratios are of: `candidate over reference`, or `after over before`.
+    /// Description of the ratios: `candidate over reference`, or `after over before`.
     pub over: &'static str,
     /// One paragraph for each candidate whose answers differ in length beyond the noise.
-    pub told: Vec<String>,
+    pub paragraphs: Vec<String>,
     /// One sentence for each side whose reasoning was hidden.
     pub hidden: Vec<String>,
-    /// How to read it; empty where nothing is told.
+    /// Explanations; empty if there is neither a paragraph nor a sentence on hidden reasoning.
     pub notes: Vec<String>,
-    /// One row a candidate.
-    pub models: Table,
-    /// One row a candidate and prompt, the largest change first.
-    pub prompts: Table,
+    /// One row per candidate.
+    pub models: FigureTable,
+    /// One row per candidate and prompt, the largest change first.
+    pub prompts: FigureTable,
 }
 
 impl Outputs {
-    /// Of every candidate.
+    /// Describes the changes of all candidates.
     pub fn new(changes: &[OutputChange]) -> Self {
         let notable = changes.iter().filter(|change| change.is_notable());
-        let told: Vec<String> = notable.map(paragraph).collect();
+        let paragraphs: Vec<String> = notable.map(paragraph).collect();
         let mut hidden: Vec<String> = Vec::new();
-        for sentence in changes.iter().flat_map(of_hidden) {
-            // A reference stands beside each of its candidates.
+        for sentence in changes.iter().flat_map(hidden_sentences) {
+            // A reference is paired with each of its candidates.
             if !hidden.contains(&sentence) {
                 hidden.push(sentence);
             }
         }
         let between_runs = |change: &OutputChange| change.situation != Situation::Interleaved;
         let over = if changes.iter().any(between_runs) {
-            AFTER
+            AFTER_OVER_BEFORE
         } else {
             "candidate over reference"
         };
         Self {
             over,
-            notes: if told.is_empty() && hidden.is_empty() {
+            notes: if paragraphs.is_empty() && hidden.is_empty() {
                 Vec::new()
             } else {
                 notes(over)
             },
-            told,
+            paragraphs,
             hidden,
-            models: Table::from_rows(changes.iter().map(model_row)),
-            prompts: Table::from_rows(changes.iter().flat_map(prompt_rows)),
+            models: FigureTable::from_rows(changes.iter().map(model_row)),
+            prompts: FigureTable::from_rows(changes.iter().flat_map(prompt_rows)),
         }
     }
 
-    /// Whether there is anything to tell people.
-    pub fn is_worth_telling(&self) -> bool {
-        !self.told.is_empty() || !self.hidden.is_empty()
+    /// Returns true if there is a difference or hidden reasoning to print.
+    pub fn is_notable(&self) -> bool {
+        !self.paragraphs.is_empty() || !self.hidden.is_empty()
     }
 }
 
@@ -85,7 +85,7 @@ fn notes(over: &str) -> Vec<String> {
              nothing."
         ),
     ];
-    if over == AFTER {
+    if over == AFTER_OVER_BEFORE {
         notes.push(
             "These intervals stand for these two runs alone; those of the verdicts, `output_tokens` among the \
              exploratory ones included, also allow for how much runs differ as wholes, and are wider."
@@ -95,16 +95,16 @@ fn notes(over: &str) -> Vec<String> {
     notes
 }
 
-/// Everything worth telling of one candidate.
+/// The paragraph on one candidate.
 fn paragraph(change: &OutputChange) -> String {
-    let names = Names::of(change);
+    let names = SideNames::new(change);
     let sentences = [
-        change.tokens.map(|tokens| of_tokens(&names, tokens)),
-        change.answer_chars.map(of_chars),
-        of_reasoning(&names, change),
-        named_prompts(change),
-        of_cost(change),
-        of_cut(&names, change),
+        change.tokens.map(|tokens| tokens_sentence(&names, tokens)),
+        change.answer_chars.map(chars_sentence),
+        reasoning_sentence(&names, change),
+        prompts_sentence(change),
+        cost_sentence(change),
+        truncation_sentence(&names, change),
     ];
     sentences
         .into_iter()
@@ -113,14 +113,14 @@ fn paragraph(change: &OutputChange) -> String {
         .join(" ")
 }
 
-/// What the two sides are called in a sentence.
-struct Names {
+/// The names of the two sides in a sentence.
+struct SideNames {
     candidate: String,
     reference: String,
 }
 
-impl Names {
-    fn of(change: &OutputChange) -> Self {
+impl SideNames {
+    fn new(change: &OutputChange) -> Self {
         let ((label, model), (then_label, then_model)) = (&change.candidate, &change.reference);
         match change.situation {
             Situation::Interleaved => Self {
@@ -133,14 +133,17 @@ impl Names {
             },
             // A label may stay while the model behind it changes.
             _ => Self {
-                candidate: named(label, model.as_str()),
-                reference: format!("{} before", named(then_label, then_model.as_str())),
+                candidate: label_with_model(label, model.as_str()),
+                reference: format!(
+                    "{} before",
+                    label_with_model(then_label, then_model.as_str())
+                ),
             },
         }
     }
 }
 
-fn named(label: &str, model: &str) -> String {
+fn label_with_model(label: &str, model: &str) -> String {
     if label == model {
         label.to_owned()
     } else {
@@ -148,13 +151,13 @@ fn named(label: &str, model: &str) -> String {
     }
 }
 
-fn of_tokens(names: &Names, tokens: Change) -> String {
-    let Names {
+fn tokens_sentence(names: &SideNames, tokens: Change) -> String {
+    let SideNames {
         candidate,
         reference,
     } = names;
     let shown = shown(tokens);
-    let prompts = counted(tokens.prompts, "prompt");
+    let prompts = plural(tokens.prompts, "prompt");
     if tokens.beyond_noise {
         let word = if tokens.ratio > 1.0 { "more" } else { "fewer" };
         format!(
@@ -168,8 +171,8 @@ fn of_tokens(names: &Names, tokens: Change) -> String {
     }
 }
 
-/// The answer itself, without what went before it.
-fn of_chars(chars: Change) -> String {
+/// Compares the answers themselves, without reasoning.
+fn chars_sentence(chars: Change) -> String {
     let shown = shown(chars);
     if chars.beyond_noise {
         let word = if chars.ratio > 1.0 {
@@ -183,8 +186,8 @@ fn of_chars(chars: Change) -> String {
     }
 }
 
-fn of_reasoning(names: &Names, change: &OutputChange) -> Option<String> {
-    let of_side = |output: Output| {
+fn reasoning_sentence(names: &SideNames, change: &OutputChange) -> Option<String> {
+    let share_text = |output: Output| {
         let share = Figure::from_option(output.reasoning_share(), Figure::Share);
         match share {
             Figure::Absent => "a part that is not told".to_owned(),
@@ -196,36 +199,36 @@ fn of_reasoning(names: &Names, change: &OutputChange) -> Option<String> {
         return None;
     }
     let ratio = change.reasoning_tokens.map_or_else(String::new, |ratio| {
-        let sure = if ratio.beyond_noise {
+        let caveat = if ratio.beyond_noise {
             ""
         } else {
             ", no difference shown"
         };
-        format!(" ({} the reasoning tokens{sure})", shown(ratio))
+        format!(" ({} the reasoning tokens{caveat})", shown(ratio))
     });
     Some(format!(
         "Reasoning is {} of the output of {}, and {} of that of {}{ratio}.",
-        of_side(candidate),
+        share_text(candidate),
         names.candidate,
-        of_side(reference),
+        share_text(reference),
         names.reference,
     ))
 }
 
-/// Of both sides, the reference first.
-fn of_hidden(change: &OutputChange) -> Vec<String> {
-    let names = Names::of(change);
+/// One sentence per side with hidden reasoning, the reference first.
+fn hidden_sentences(change: &OutputChange) -> Vec<String> {
+    let names = SideNames::new(change);
     let sides = [
         (names.reference, change.reference_output),
         (names.candidate, change.candidate_output),
     ];
     let sentences = sides
         .iter()
-        .filter_map(|(name, output)| hidden(name, *output));
+        .filter_map(|(name, output)| hidden_sentence(name, *output));
     sentences.collect()
 }
 
-fn hidden(name: &str, output: Output) -> Option<String> {
+fn hidden_sentence(name: &str, output: Output) -> Option<String> {
     if output.hidden == 0 {
         return None;
     }
@@ -245,17 +248,17 @@ fn hidden(name: &str, output: Output) -> Option<String> {
     ))
 }
 
-fn named_prompts(change: &OutputChange) -> Option<String> {
-    let far = |ratio: f64| ratio.max(1.0 / ratio) >= WORTH_NAMING;
-    let named = change.prompts.iter().filter(|(_, ratio)| far(*ratio));
+fn prompts_sentence(change: &OutputChange) -> Option<String> {
+    let is_far = |ratio: f64| ratio.max(1.0 / ratio) >= MIN_NAMED_RATIO;
+    let named = change.prompts.iter().filter(|(_, ratio)| is_far(*ratio));
     let named: Vec<String> = named
-        .take(PROMPTS_NAMED)
+        .take(MAX_NAMED_PROMPTS)
         .map(|(id, ratio)| format!("{id} {}", ratio_figure(*ratio).shown()))
         .collect();
     (!named.is_empty()).then(|| format!("Output tokens changed most on {}.", named.join(", ")))
 }
 
-fn of_cost(change: &OutputChange) -> Option<String> {
+fn cost_sentence(change: &OutputChange) -> Option<String> {
     let cost = change.request_cost?;
     let shown = shown(cost);
     Some(if cost.beyond_noise {
@@ -268,7 +271,7 @@ fn of_cost(change: &OutputChange) -> Option<String> {
     })
 }
 
-fn of_cut(names: &Names, change: &OutputChange) -> Option<String> {
+fn truncation_sentence(names: &SideNames, change: &OutputChange) -> Option<String> {
     let (candidate, reference) = (change.candidate_output.cut, change.reference_output.cut);
     (candidate + reference > 0).then(|| {
         format!(
@@ -283,9 +286,9 @@ fn ratio_figure(ratio: f64) -> Figure {
     Figure::from_option(Some(ratio), Figure::Ratio)
 }
 
-fn cell(change: Option<Change>) -> Cell {
-    change.map_or_else(Cell::absent, |change| {
-        Cell::within(ratio_figure(change.ratio), change.interval, ratio_figure)
+fn cell(change: Option<Change>) -> FigureCell {
+    change.map_or_else(FigureCell::empty, |change| {
+        FigureCell::within(ratio_figure(change.ratio), change.interval, ratio_figure)
     })
 }
 
@@ -293,7 +296,7 @@ fn shown(change: Change) -> String {
     cell(Some(change)).shown(true)
 }
 
-fn put_names(row: &mut Row, change: &OutputChange) {
+fn put_names(row: &mut FigureRow, change: &OutputChange) {
     let text = |text: &str| Figure::Text(text.to_owned());
     row.put_figure("situation", text(situation_word(change.situation)));
     row.put_figure("candidate", text(&change.candidate.0));
@@ -301,8 +304,8 @@ fn put_names(row: &mut Row, change: &OutputChange) {
     row.show("candidate", "candidate", 0);
 }
 
-fn model_row(change: &OutputChange) -> Row {
-    let mut row = Row::default();
+fn model_row(change: &OutputChange) -> FigureRow {
+    let mut row = FigureRow::default();
     put_names(&mut row, change);
     let model = |model: &ModelId| Figure::Text(model.to_string());
     row.put_figure("candidate_model", model(&change.candidate.1));
@@ -318,12 +321,12 @@ fn model_row(change: &OutputChange) -> Row {
         ),
         ("request_cost", "cost of a request", change.request_cost),
     ] {
-        // The ends of an interval are columns also where there is none: rows are alike.
+        // The ends of an interval are columns even if there is none: all rows have the same columns.
         let ends = ratio.map_or(Interval::NONE, |ratio| ratio.interval);
         let figure = ratio.map_or(Figure::Absent, |ratio| ratio_figure(ratio.ratio));
-        row.put(name, Cell::within(figure, ends, ratio_figure));
+        row.put(name, FigureCell::within(figure, ends, ratio_figure));
         row.show_within(name, heading, 0, 2);
-        let beyond = ratio.map_or(Figure::Absent, |ratio| Figure::Truth(ratio.beyond_noise));
+        let beyond = ratio.map_or(Figure::Absent, |ratio| Figure::Bool(ratio.beyond_noise));
         row.put_figure(format!("{name}_beyond_noise"), beyond);
     }
     let prompts = change.tokens.map_or(0, |tokens| tokens.prompts);
@@ -345,9 +348,9 @@ fn model_row(change: &OutputChange) -> Row {
     row
 }
 
-fn prompt_rows(change: &OutputChange) -> impl Iterator<Item = Row> {
+fn prompt_rows(change: &OutputChange) -> impl Iterator<Item = FigureRow> {
     change.prompts.iter().map(move |(id, ratio)| {
-        let mut row = Row::default();
+        let mut row = FigureRow::default();
         put_names(&mut row, change);
         row.put_figure("prompt", Figure::Text(id.clone()));
         row.show("prompt", "prompt", 0);

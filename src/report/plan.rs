@@ -1,7 +1,7 @@
-//! A plan to read before anything is sent: for people, and as JSON.
+//! A plan before anything is sent: for people, and as JSON.
 //!
-//! Owns the two forms. Must not know where they are printed. Invariant: both name every trial, in
-//! the order of starting, and take no more memory than one round.
+//! Owns both formats. Must not know where they are printed. Invariant: both name every trial, in
+//! starting order, and use no more memory than one round.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use crate::suite::{CacheMode, Suite, Variant};
-use crate::units::counted;
+use crate::units::plural;
 
 use crate::plan::{ORDER_VERSION, Plan, Slot};
 
-/// A plan for people: display it.
+/// A plan for people; rendered by `Display`.
 #[derive(Debug, Clone, Copy)]
-pub struct Listing<'a> {
+pub struct PlanListing<'a> {
     plan: Plan,
     suite: &'a Suite,
 }
 
-/// A plan for programs: serialize it.
+/// A plan for programs; rendered by `Serialize`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlanDocument<'a> {
     /// Version of this document and of the order.
@@ -34,15 +34,15 @@ pub struct PlanDocument<'a> {
     digest: String,
     /// Untimed requests for each variant before the first round.
     warmup: u32,
-    /// How many trials there are.
+    /// Number of trials.
     trials: u64,
-    /// Every slot, in the order of starting.
+    /// Every slot, in starting order.
     #[schemars(with = "Vec<SlotEntry<'a>>")]
     slots: SlotList<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct SlotList<'a>(Listing<'a>);
+struct SlotList<'a>(PlanListing<'a>);
 
 /// The trials of one prompt and repetition, which are sent at the same moment.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -55,7 +55,7 @@ struct SlotEntry<'a> {
     repetition: u32,
     /// Id of the prompt.
     prompt: &'a str,
-    /// One for each variant, in the order of sending.
+    /// One trial for each variant, in the order of sending.
     trials: Vec<TrialEntry<'a>>,
 }
 
@@ -71,12 +71,12 @@ struct TrialEntry<'a> {
 }
 
 impl Plan {
-    /// The plan for people; `suite` must be the one it was made from.
-    pub fn listing<'a>(&self, suite: &'a Suite) -> Listing<'a> {
-        Listing { plan: *self, suite }
+    /// Returns the plan for people; `suite` must be the one it was made from.
+    pub fn listing<'a>(&self, suite: &'a Suite) -> PlanListing<'a> {
+        PlanListing { plan: *self, suite }
     }
 
-    /// The plan for programs; `suite` must be the one it was made from.
+    /// Returns the plan for programs; `suite` must be the one it was made from.
     pub fn document<'a>(&self, suite: &'a Suite) -> PlanDocument<'a> {
         PlanDocument {
             version: ORDER_VERSION,
@@ -90,31 +90,31 @@ impl Plan {
     }
 }
 
-/// What is done about prompt caches, as far as something is.
+/// Writes the cache modes of the suite, if there are any.
 fn write_caches(f: &mut fmt::Formatter<'_>, suite: &Suite, plan: &Plan) -> fmt::Result {
-    let busted = |variant: &&Variant| suite.cache_of(variant) == CacheMode::Bust;
-    let busted = suite.variants.iter().filter(busted).count();
+    let busting = |variant: &&Variant| suite.cache_of(variant) == CacheMode::Bust;
+    let busting = suite.variants.iter().filter(busting).count();
     let all = suite.variants.len();
-    let of_some = |count: usize| match count {
+    let scope_of = |count: usize| match count {
         count if count == all => String::new(),
-        count => format!(" of {}", counted(count as u64, "variant")),
+        count => format!(" of {}", plural(count as u64, "variant")),
     };
-    if busted > 0 {
-        let whose = of_some(busted);
+    if busting > 0 {
+        let scope = scope_of(busting);
         writeln!(
             f,
-            "cache: bust, a number of its own opens every trial{whose}"
+            "cache: bust, a number of its own opens every trial{scope}"
         )?;
     }
     let warmed = suite.warmed_variants().count();
     if warmed > 0 {
-        let more = counted(plan.slot_count() * warmed as u64, "more request");
+        let more = plural(plan.slot_count() * warmed as u64, "more request");
         match suite.reuse.within_ns {
             None => {
-                let whose = of_some(warmed);
+                let scope = scope_of(warmed);
                 writeln!(
                     f,
-                    "cache: warm, {more}, one before each trial{whose}, untimed and paid"
+                    "cache: warm, {more}, one before each trial{scope}, untimed and paid"
                 )?;
             }
             Some(within) => writeln!(
@@ -126,29 +126,29 @@ fn write_caches(f: &mut fmt::Formatter<'_>, suite: &Suite, plan: &Plan) -> fmt::
     Ok(())
 }
 
-impl fmt::Display for Listing<'_> {
+impl fmt::Display for PlanListing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, suite } = self;
         writeln!(
             f,
             "{}: {} x {} x {} = {} in {}, seed {}, order {}",
             suite.name,
-            counted(suite.prompts.len() as u64, "prompt"),
-            counted(suite.variants.len() as u64, "variant"),
-            counted(u64::from(plan.rounds()), "repetition"),
-            counted(plan.trial_count(), "trial"),
-            counted(plan.slot_count(), "slot"),
+            plural(suite.prompts.len() as u64, "prompt"),
+            plural(suite.variants.len() as u64, "variant"),
+            plural(u64::from(plan.rounds()), "repetition"),
+            plural(plan.trial_count(), "trial"),
+            plural(plan.slot_count(), "slot"),
             plan.seed(),
             plan.digest(),
         )?;
-        let warmup = counted(u64::from(suite.warmup), "request");
+        let warmup = plural(u64::from(suite.warmup), "request");
         writeln!(f, "warm-up: {warmup} for each variant")?;
         write_caches(f, suite, plan)?;
         let ids = suite.prompts.iter().map(|prompt| prompt.id.chars().count());
         let width = ids.max().unwrap_or(0);
         for round in 1..=plan.rounds() {
             writeln!(f, "round {round}")?;
-            for slot in plan.slots_of(round) {
+            for slot in plan.round_slots(round) {
                 let prompt = &suite.prompts[slot.prompt].id;
                 let labels: Vec<&str> = (slot.order.iter())
                     .map(|variant| suite.variants[*variant].label.as_str())
@@ -163,16 +163,16 @@ impl fmt::Display for Listing<'_> {
 
 impl Serialize for SlotList<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Listing { plan, suite } = self.0;
+        let PlanListing { plan, suite } = self.0;
         let mut list = serializer.serialize_seq(usize::try_from(plan.slot_count()).ok())?;
         for slot in plan.slots() {
-            list.serialize_element(&entry(&slot, suite))?;
+            list.serialize_element(&slot_entry(&slot, suite))?;
         }
         list.end()
     }
 }
 
-fn entry<'a>(slot: &Slot, suite: &'a Suite) -> SlotEntry<'a> {
+fn slot_entry<'a>(slot: &Slot, suite: &'a Suite) -> SlotEntry<'a> {
     let trials = slot.trials().map(|trial| TrialEntry {
         trial: trial.number,
         variant: &suite.variants[trial.variant].label,

@@ -5,15 +5,17 @@
 use std::fmt::Write as _;
 
 use crate::catalog::Catalog;
-use crate::plan::{Basis, Caution, Expected, Limit, RunDuration, Unit, cautions};
+use crate::plan::{
+    Basis, ExpectedAnswer, LimitUnit, ModelLint, PacingLimit, RunDuration, lint_models,
+};
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Profile, Suite};
 use crate::units::{ModelId, Nanos};
 
 /// What of a suite will disappoint, each with its sentence.
-pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String)> {
+pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(ModelLint, String)> {
     let date = &catalog.source().date;
-    let all = cautions(suite, catalog).into_iter();
+    let all = lint_models(suite, catalog).into_iter();
     all.map(|caution| {
         let sentence = sentence(&caution, date);
         (caution, sentence)
@@ -38,11 +40,11 @@ pub fn duration_line(
     profile: &Profile,
     basis: Basis,
 ) -> String {
-    let asking = about(duration.asking);
-    let held_back = duration.held_back();
-    let held_back = held_back.map(|(least, limit)| (about(*least), limit));
+    let asking = about(duration.answering);
+    let binding_limit = duration.binding_limit();
+    let binding_limit = binding_limit.map(|(least, limit)| (about(*least), limit));
     // What is the same in words is not worth a warning.
-    if let Some((all, limit)) = held_back.filter(|(all, _)| *all != asking) {
+    if let Some((all, limit)) = binding_limit.filter(|(all, _)| *all != asking) {
         let limit = limit_words(limit, &profile.name);
         let (slots, variants) = (suite.concurrency, suite.variants.len());
         return format!(
@@ -53,11 +55,11 @@ pub fn duration_line(
     let basis = match basis {
         Basis::Simulated => "by the simulated models' typical times".to_owned(),
         Basis::Assumed => {
-            let Expected {
+            let ExpectedAnswer {
                 first_token,
                 per_token,
                 ..
-            } = Expected::ASSUMED;
+            } = ExpectedAnswer::ASSUMED;
             let rate = 1_000_000_000 / per_token.0;
             let first = first_token.0 / 1_000_000_000;
             format!("if answers begin after {first} s and come at {rate} tokens a second")
@@ -66,11 +68,11 @@ pub fn duration_line(
     format!("note: about {asking}, {basis}; an estimate")
 }
 
-fn limit_words(limit: &Limit, endpoint: &str) -> String {
+fn limit_words(limit: &PacingLimit, endpoint: &str) -> String {
     let mut words = format!("the limit of {} ", limit.per_minute);
     words.push_str(match limit.unit {
-        Unit::Requests => "requests a minute",
-        Unit::Tokens => "tokens a minute",
+        LimitUnit::Requests => "requests a minute",
+        LimitUnit::Tokens => "tokens a minute",
     });
     if let Some(model) = &limit.model {
         let _ = write!(words, " of `{model}`");
@@ -92,21 +94,17 @@ fn about(span: Nanos) -> String {
 }
 
 /// A caution as a sentence; `date`: of the list of models that its facts come from.
-fn sentence(caution: &Caution, date: &str) -> String {
+fn sentence(caution: &ModelLint, date: &str) -> String {
     match caution {
-        Caution::EatenByReasoning {
-            model,
-            limit,
-            least,
-        } => format!(
+        ModelLint::EatenByReasoning { model, limit, min } => format!(
             "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
-             or cut; set max_tokens to {least} or more, or a lower reasoning_effort"
+             or cut; set max_tokens to {min} or more, or a lower reasoning_effort"
         ),
-        Caution::AboveOutput { model, limit, most } => format!(
-            "max_tokens = {limit} is above what `{model}` writes at most, {most} (list of {date}): set \
-             max_tokens to {most} or less"
+        ModelLint::AboveOutput { model, limit, max } => format!(
+            "max_tokens = {limit} is above what `{model}` writes at most, {max} (list of {date}): set \
+             max_tokens to {max} or less"
         ),
-        Caution::AboveContext {
+        ModelLint::AboveContext {
             model,
             window,
             prompt,
@@ -123,11 +121,11 @@ fn sentence(caution: &Caution, date: &str) -> String {
                  of {window} (list of {date}); shorten it, or leave the model out"
             )
         }
-        Caution::WritesUnread { label } => format!(
+        ModelLint::WritesUnread { label } => format!(
             "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what nobody \
              reads; leave out the marks and `caching`, or `cache = \"bust\"`"
         ),
-        Caution::FewPrompts { prompts } => {
+        ModelLint::FewPrompts { prompts } => {
             let s = if *prompts == 1 { " is" } else { "s are" };
             format!(
                 "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the least, and \

@@ -1,30 +1,30 @@
-//! The runs on the disk, for people and for programs: a list of them, and what pruning did.
+//! The runs on disk, for people and for programs: the list of runs, and the result of pruning.
 //!
-//! Owns both layouts and their version. Must not know how runs are found, nor which of them may go.
-//! Invariant: what stands in a manifest is made harmless before a terminal shows it.
+//! Owns both layouts and their version. Must not know how runs are found, nor which of them are pruned.
+//! Invariant: text from a manifest is sanitised before a terminal shows it.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::models::aligned;
+use super::models::align_columns;
 use crate::record::{Progress, RunError, Status, StoredRun};
-use crate::units::counted;
+use crate::units::plural;
 
 use super::text::one_line;
 
 /// Version of both documents.
 const VERSION: u32 = 1;
 
-/// What `bakeoff runs --json` prints.
+/// The document that `bakeoff runs --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RunsDocument {
     /// Version of this document.
     version: u32,
     /// The runs, newest first.
     runs: Vec<RunEntry>,
-    /// Folders that cannot be read, or whose manifest cannot, or is of another program.
-    unreadable: Vec<Trouble>,
+    /// Folders that cannot be read, or whose manifest cannot, or belongs to another program.
+    unreadable: Vec<FolderProblem>,
 }
 
 /// One run.
@@ -34,89 +34,90 @@ struct RunEntry {
     path: String,
     /// Name of its suite.
     suite: String,
-    /// Its own name.
+    /// Name of the run.
     run: String,
-    /// When it began, UTC.
+    /// Start of the run, UTC.
     #[schemars(with = "String")]
     started_at: Timestamp,
-    /// How long ago that was, in seconds.
+    /// Age of the run, in seconds.
     age_s: i64,
-    /// How it went: `running` (or killed), `complete`, `interrupted` or `incomplete`.
+    /// Status: `running` (or killed), `complete`, `interrupted` or `incomplete`.
     status: &'static str,
-    /// Why it is incomplete.
+    /// Reason why it is incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     /// Trials in its plan.
     planned: u64,
-    /// Trials with a sample; absent where the samples cannot be read.
+    /// Trials with a sample; absent if the samples cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<u64>,
-    /// Trials with an answer; absent where the samples cannot be read.
+    /// Trials with an answer; absent if the samples cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     answered: Option<u64>,
     /// Bytes of its files.
     size_bytes: u64,
-    /// Whether the `latest` of its suite points at it.
+    /// True if the `latest` link of its suite points at it.
     latest: bool,
 }
 
-/// A folder that something is to be said of.
+/// A problem with a run folder.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Trouble {
-    /// The folder; absent where the message names it.
+#[schemars(rename = "Trouble")]
+struct FolderProblem {
+    /// The folder; absent if the message names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// What.
+    /// Description.
     message: String,
 }
 
-/// What `bakeoff runs prune --json` prints.
+/// The document that `bakeoff runs prune --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PruneDocument {
     /// Version of this document.
     version: u32,
-    /// Whether the runs were deleted; otherwise they would be.
+    /// True if the runs were deleted; false for a dry run.
     deleted: bool,
-    /// What was deleted, or would be, newest first.
+    /// Runs deleted, or to be deleted, newest first.
     runs: Vec<PrunedEntry>,
     /// Bytes of these runs.
     freed_bytes: u64,
-    /// How many runs stay.
+    /// Number of runs that stay.
     stay: usize,
-    /// Those of them that are beyond the bounds, and why they stay.
-    protected: Vec<Trouble>,
-    /// Those of them that could not be deleted.
-    failed: Vec<Trouble>,
+    /// Runs beyond the retention limits that stay, each with the reason.
+    protected: Vec<FolderProblem>,
+    /// Runs that could not be deleted.
+    failed: Vec<FolderProblem>,
 }
 
-/// A run that goes.
+/// A deleted run.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PrunedEntry {
     /// Its folder.
     path: String,
-    /// When it began, UTC.
+    /// Start of the run, UTC.
     #[schemars(with = "String")]
     started_at: Timestamp,
     /// Bytes of its files.
     size_bytes: u64,
 }
 
-/// What pruning did, or would do.
+/// The result of pruning, or its plan.
 #[derive(Debug)]
 pub struct Pruning<'a> {
-    /// Whether anything was to be deleted; otherwise this is a plan.
+    /// True if runs were to be deleted; false for a dry run.
     pub deleted: bool,
-    /// The runs that are gone, or would be, newest first.
-    pub gone: Vec<&'a StoredRun>,
-    /// Runs that are beyond the bounds, and why they stay.
+    /// Runs deleted, or to be deleted, newest first.
+    pub pruned: Vec<&'a StoredRun>,
+    /// Runs beyond the retention limits that stay, each with the reason.
     pub protected: Vec<(&'a StoredRun, String)>,
     /// Runs that could not be deleted.
     pub failed: Vec<(&'a StoredRun, RunError)>,
-    /// How many runs stay, those two kinds included.
+    /// Number of runs that stay, protected and failed ones included.
     pub stay: usize,
 }
 
-/// The status in a word, and why, where there is something to say.
+/// The status word, and the reason, if there is one.
 fn status_words(status: &Status) -> (&'static str, Option<&str>) {
     match status {
         Status::Running => ("running", None),
@@ -131,7 +132,7 @@ fn path_of(run: &StoredRun) -> String {
 }
 
 impl RunsDocument {
-    /// Of runs with how far each got (`None`: its samples cannot be read); ages count to `now`.
+    /// Creates the document of runs with their progress (`None`: its samples cannot be read); ages count to `now`.
     pub fn new(
         runs: &[(StoredRun, Option<Progress>)],
         unreadable: &[RunError],
@@ -154,22 +155,22 @@ impl RunsDocument {
                 latest: run.is_latest,
             }
         };
-        let trouble = |error: &RunError| Trouble {
+        let problem = |error: &RunError| FolderProblem {
             path: None,
             message: error.to_string(),
         };
         Self {
             version: VERSION,
             runs: runs.iter().map(entry).collect(),
-            unreadable: unreadable.iter().map(trouble).collect(),
+            unreadable: unreadable.iter().map(problem).collect(),
         }
     }
 }
 
 impl PruneDocument {
-    /// Of what pruning did.
+    /// Creates the document of a pruning result.
     pub fn new(pruning: &Pruning<'_>) -> Self {
-        let trouble = |run: &StoredRun, message: String| Trouble {
+        let problem = |run: &StoredRun, message: String| FolderProblem {
             path: Some(path_of(run)),
             message,
         };
@@ -179,7 +180,7 @@ impl PruneDocument {
             version: VERSION,
             deleted: pruning.deleted,
             runs: pruning
-                .gone
+                .pruned
                 .iter()
                 .map(|run| PrunedEntry {
                     path: path_of(run),
@@ -190,10 +191,10 @@ impl PruneDocument {
             freed_bytes: pruning.freed_bytes(),
             stay: pruning.stay,
             protected: protected
-                .map(|(run, why)| trouble(run, why.clone()))
+                .map(|(run, why)| problem(run, why.clone()))
                 .collect(),
             failed: failed
-                .map(|(run, error)| trouble(run, error.to_string()))
+                .map(|(run, error)| problem(run, error.to_string()))
                 .collect(),
         }
     }
@@ -201,11 +202,11 @@ impl PruneDocument {
 
 impl Pruning<'_> {
     fn freed_bytes(&self) -> u64 {
-        self.gone.iter().map(|run| run.size_bytes).sum()
+        self.pruned.iter().map(|run| run.size_bytes).sum()
     }
 }
 
-/// The list for people, one run a line, with its headings. `width`: columns of the terminal.
+/// Renders the list for people, one run per line, with headings. `width`: columns of the terminal.
 pub fn runs_table(
     runs: &[(StoredRun, Option<Progress>)],
     now: Timestamp,
@@ -228,31 +229,31 @@ pub fn runs_table(
             one_line(&status).into_owned(),
         ]);
     }
-    aligned(&rows, true, width)
+    align_columns(&rows, true, width)
 }
 
-/// What pruning did for people: each run that goes, each that stays against the bounds, and the sum.
+/// Renders the pruning result for people: each pruned run, each protected run, and the totals.
 pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
     let line = |run: &&StoredRun| {
         let age = age_words(now.duration_since(run.started_at));
         let path = one_line(&path_of(run)).into_owned();
         vec![path, age, size_words(run.size_bytes)]
     };
-    let rows: Vec<Vec<String>> = pruning.gone.iter().map(line).collect();
-    let mut told = aligned(&rows, false, None);
+    let rows: Vec<Vec<String>> = pruning.pruned.iter().map(line).collect();
+    let mut text = align_columns(&rows, false, None);
     let stay = |run: &StoredRun, why: &str| {
         format!("{} stays: {}\n", one_line(&path_of(run)), one_line(why))
     };
     for (run, why) in &pruning.protected {
-        told.push_str(&stay(run, why));
+        text.push_str(&stay(run, why));
     }
-    let runs = counted(pruning.gone.len() as u64, "run");
+    let runs = plural(pruning.pruned.len() as u64, "run");
     let size = size_words(pruning.freed_bytes());
     let others = match pruning.stay {
         1 => "1 stays".to_owned(),
         count => format!("{count} stay"),
     };
-    let sum = match (pruning.gone.is_empty(), pruning.deleted) {
+    let sum = match (pruning.pruned.is_empty(), pruning.deleted) {
         (true, _) => format!("nothing to delete; {others}\n"),
         (false, true) => format!("deleted {runs}, {size}; {others}\n"),
         (false, false) => format!(
@@ -260,10 +261,10 @@ pub fn prune_lines(pruning: &Pruning<'_>, now: Timestamp) -> String {
              Nothing was deleted: with --yes it is, and cannot be brought back.\n"
         ),
     };
-    told + &sum
+    text + &sum
 }
 
-/// `3 d`, `5 h`, `12 min`; what lies ahead began under another clock.
+/// Formats an age: `3 d`, `5 h`, `12 min`; `ahead` for a start in the future, by another clock.
 fn age_words(age: SignedDuration) -> String {
     match (age.as_hours(), age.as_mins()) {
         (_, ..0) => "ahead".to_owned(),
@@ -273,7 +274,7 @@ fn age_words(age: SignedDuration) -> String {
     }
 }
 
-/// `812 B`, `1.2 kB`, `34.0 MB`: decimal, one place.
+/// Formats a size: `812 B`, `1.2 kB`, `34.0 MB`; decimal units, one decimal.
 fn size_words(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1_000 {
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_list_reads_well() {
-        // What a person wants to know of old runs, and nothing that acts on the terminal.
+        // The list shows the state of old runs, and no text that acts on the terminal.
         let [newest, failed, killed] = three();
         let progress = Progress {
             samples: 160,
@@ -352,11 +353,11 @@ mod tests {
 
     #[test]
     fn a_plan_says_that_nothing_was_deleted() {
-        // Who reads only the last line must know whether the runs are still there.
+        // A reader of the last line alone must know if the runs still exist.
         let [newest, failed, killed] = three();
         let mut pruning = Pruning {
             deleted: false,
-            gone: vec![&failed, &killed],
+            pruned: vec![&failed, &killed],
             protected: vec![(&newest, "`latest` points at it".to_owned())],
             failed: Vec::new(),
             stay: 1,
@@ -375,7 +376,7 @@ mod tests {
         reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
         deleted 2 runs, 2.5 MB; 1 stays
         ");
-        pruning.gone.clear();
+        pruning.pruned.clear();
         insta::assert_snapshot!(prune_lines(&pruning, now()), @"
         reports/quickstart/20261122T111500Z-000007 stays: `latest` points at it
         nothing to delete; 1 stays

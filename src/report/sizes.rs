@@ -1,7 +1,7 @@
-//! How large a suite must be, as JSON for other programs.
+//! The sample sizes that a suite needs, as JSON.
 //!
-//! Owns its layout and version. Must not compute. Invariant: the numbers are those of the table; what is
-//! not known is absent.
+//! Owns its layout and version. Must not compute. Invariant: the numbers are those of the table; an unknown
+//! number is absent.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,63 +14,63 @@ use super::suite_check::{NoiseSource, Sizing, rows};
 /// Version of the layout.
 const VERSION: u32 = 1;
 
-/// What `size --json` prints.
+/// The document that `size --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SizesDocument<'a> {
     /// Version of this document.
     version: u32,
     /// Name of the suite.
     suite: &'a str,
-    /// The metric that is planned for.
+    /// The metric that the sizes are computed for.
     metric: Metric,
     /// Prompts of the suite.
     prompts: usize,
-    /// As many equally weighted prompts as these are worth.
+    /// Effective number of equally weighted prompts.
     prompts_worth: u64,
     /// Repetitions of each.
     repetitions: u32,
-    /// The smallest change that the suite finds as it is: 0.2 for +20 %.
+    /// The smallest change that the suite detects as it is: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     smallest_change_now: Option<f64>,
-    /// The change that shall be found.
+    /// The change to detect.
     detect: f64,
-    /// The chance with which it shall be found.
+    /// The probability of detecting it.
     power: f64,
-    /// What is tolerated of it.
+    /// The tolerance.
     tolerance: f64,
     /// Two-sided error rate of each comparison.
     alpha: f64,
     /// Comparisons that share the suite's error rate.
     comparisons: u64,
-    /// The noise that was counted with.
+    /// The assumed noise.
     noise: NoiseDocument<'a>,
-    /// Sizes that find what was asked for, by their prompts.
+    /// Sizes that detect the change, by number of prompts.
     sizes: Vec<SizeDocument>,
 }
 
-/// How much values vary, as natural logarithms, and how that is known.
+/// Variation of values, as natural logarithms, and its source.
 #[derive(Debug, Serialize, JsonSchema)]
 struct NoiseDocument<'a> {
     /// Standard deviation between repetitions of a prompt.
     within: f64,
     /// Standard deviation between prompts of the true ratio.
     between: f64,
-    /// `typical`: assumed; `run`: shown by a run.
+    /// `typical`: assumed; `run`: measured in a run.
     source: &'static str,
-    /// Name of that run.
+    /// Name of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'a str>,
-    /// Label of the candidate that showed it.
+    /// Label of the candidate it was measured on.
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<&'a str>,
 }
 
-/// A size that would do.
+/// A sufficient size.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SizeDocument {
     /// Prompts.
     prompts: u64,
-    /// Repetitions of each; absent where no number of them is enough.
+    /// Repetitions of each; absent if no number of them is sufficient.
     #[serde(skip_serializing_if = "Option::is_none")]
     repetitions: Option<u64>,
     /// Requests to each model.
@@ -79,16 +79,16 @@ struct SizeDocument {
     /// Requests to all models.
     #[serde(skip_serializing_if = "Option::is_none")]
     requests: Option<u64>,
-    /// USD at most, as a decimal; absent where a price or a token limit is not known.
+    /// Maximum cost in USD, as a decimal; absent if a price or a token limit is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     cost_usd_max: Option<Usd>,
-    /// Whether these are the suite's own prompts.
+    /// True if these are the suite's own prompts.
     this_suite: bool,
 }
 
 impl<'a> SizesDocument<'a> {
-    /// Of what was found out.
+    /// Creates the document of computed sizes.
     pub fn new(sizing: &'a Sizing<'_>) -> Self {
         let (source, run, candidate) = match &sizing.source {
             NoiseSource::Typical(_) => ("typical", None, None),
@@ -102,7 +102,7 @@ impl<'a> SizesDocument<'a> {
             requests_per_model: row.requests_a_model,
             requests: row.requests,
             cost_usd_max: row.cost,
-            this_suite: row.own,
+            this_suite: row.is_suite,
         });
         Self {
             version: VERSION,
@@ -111,7 +111,7 @@ impl<'a> SizesDocument<'a> {
             prompts: sizing.suite.prompts.len(),
             prompts_worth: sizing.prompts_worth,
             repetitions: sizing.suite.repetitions,
-            smallest_change_now: sizing.found_now,
+            smallest_change_now: sizing.detectable_now,
             detect: sizing.aim.change,
             power: sizing.aim.power,
             tolerance: sizing.aim.tolerance,

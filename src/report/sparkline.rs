@@ -1,15 +1,15 @@
-//! A series in a line of text.
+//! A sparkline: a series in a line of text.
 //!
-//! Owns how heights are drawn. Must not know what they are heights of. Invariant: a higher value is
+//! Owns how heights are drawn. Must not know which quantity they represent. Invariant: a higher value is
 //! never drawn lower, and noise is not blown up to the whole height.
 
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// The least that the whole height stands for, in logarithms: of a series that moves by less, the rest of
-/// the height stays empty, so that a quiet one looks quiet.
+/// The minimum range of logarithms that the whole height represents: a series that moves by less leaves
+/// the rest of the height empty, so that it looks flat.
 const HEIGHT_MIN: f64 = 0.2;
 
-/// One character for each logarithm of a positive quantity; a blank where there is none.
+/// Draws one character for each logarithm of a positive quantity; a blank if there is none.
 pub(super) fn sparkline(logarithms: &[Option<f64>]) -> String {
     let known = || logarithms.iter().flatten().filter(|ln| ln.is_finite());
     let low = known().copied().fold(f64::INFINITY, f64::min);
@@ -21,10 +21,10 @@ pub(super) fn sparkline(logarithms: &[Option<f64>]) -> String {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "clamped to the places of the list"
+            reason = "clamped to the indices of the list"
         )]
-        let place = (share * BLOCKS.len() as f64).clamp(0.0, 7.0) as usize;
-        BLOCKS[place]
+        let index = (share * BLOCKS.len() as f64).clamp(0.0, 7.0) as usize;
+        BLOCKS[index]
     };
     logarithms
         .iter()
@@ -51,9 +51,9 @@ mod tests {
     }
 
     proptest! {
-        // One character for each value, and order is kept, whatever the numbers are.
+        // One character for each value, and their order is preserved, for any numbers.
         #[test]
-        fn order_is_kept(values in prop::collection::vec(any::<f64>(), 0..40)) {
+        fn order_is_preserved(values in prop::collection::vec(any::<f64>(), 0..40)) {
             let drawn: Vec<char> = sparkline(&values.iter().copied().map(Some).collect::<Vec<_>>())
                 .chars()
                 .collect();

@@ -1,21 +1,21 @@
-//! What runs cost, summed from the ledger.
+//! The cost of runs, summed from the ledger.
 //!
-//! Owns the sums and how they are told. Must not know where ledgers lie. Invariant: invented money is
+//! Owns the sums and their layout. Must not know where ledgers are stored. Invariant: simulated money is
 //! never added to real money.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::models::align_columns;
 use crate::record::ledger::LedgerLine;
 use crate::units::Usd;
 
-/// What sums are made by.
+/// The grouping of sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum GroupBy {
     /// The suite's name.
     Suite,
     /// The model's id.
@@ -26,8 +26,8 @@ pub enum By {
     Project,
 }
 
-impl By {
-    /// The word for it, also the heading of the first column.
+impl GroupBy {
+    /// The word for the grouping, also the heading of the first column.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Suite => "suite",
@@ -38,68 +38,71 @@ impl By {
     }
 }
 
-/// The row of runs that say of no model what it cost: killed before a sample was kept.
+/// The row of runs without a cost per model: killed before a sample was recorded.
 const NO_MODEL: &str = "(not known)";
 
 /// One sum.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Sum {
+#[schemars(rename = "Sum")]
+pub struct SpendSum {
     /// The suite, model, day or folder.
     pub name: String,
-    /// Runs that have a part in it.
+    /// Runs that contribute to it.
     pub runs: u64,
-    /// Of them: have not ended, or were killed.
+    /// Those of them that have not ended, or were killed.
     #[serde(skip_serializing_if = "is_zero")]
     pub open: u64,
     /// Requests, warm-up and retries included.
     pub requests: u64,
-    /// Requests that may have cost something, and nobody said what.
+    /// Requests that may have cost something and have no known bill.
     pub unknown: u64,
-    /// Spent as far as it is known.
+    /// Known spending.
     #[schemars(with = "String")]
     pub spent_usd: Usd,
-    /// Kept under caps for unknown bills, beside `spent_usd`; it has no model.
+    /// Amount reserved by caps for unknown bills, in addition to `spent_usd`; it has no model.
+    #[serde(rename = "kept_usd")]
     #[schemars(with = "String")]
-    pub kept_usd: Usd,
+    pub reserved_usd: Usd,
 }
 
-/// Sums of some lines, by name, and of all of them.
+/// Sums of ledger lines by name, and their total.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct SpendTotals {
     /// Sorted by name.
-    pub rows: Vec<Sum>,
-    /// Of everything.
-    pub total: Sum,
+    pub rows: Vec<SpendSum>,
+    /// Total of all lines.
+    pub total: SpendSum,
 }
 
-/// What `spend --json` prints.
+/// The document that `spend --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct SpentDocument<'a> {
+#[schemars(rename = "SpentDocument")]
+pub struct SpendDocument<'a> {
     /// Version of this document.
     pub version: u32,
-    /// What sums are made by.
+    /// The grouping of sums.
     pub by: &'static str,
-    /// Whether it is the simulator's invented money.
+    /// True for the simulator's invented money.
     pub simulated: bool,
-    /// Lines of the ledger that cannot be read, in no sum; absent: none.
+    /// Lines of the ledger that cannot be read, in no sum; absent if there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub unreadable_lines: u64,
     /// Sorted by name.
-    pub rows: &'a [Sum],
-    /// Of everything.
-    pub total: &'a Sum,
-    /// The account's money, where an endpoint was named and tells.
+    pub rows: &'a [SpendSum],
+    /// Total of all lines.
+    pub total: &'a SpendSum,
+    /// The account's credits, if an endpoint was named and reports them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits: Option<CreditsDocument>,
 }
 
-/// The account's money, as the endpoint tells it.
+/// The account's credits, as the endpoint reports them.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CreditsDocument {
-    /// What is left, USD.
+    /// Remaining credits, USD.
     #[schemars(with = "String")]
     pub balance_usd: Usd,
-    /// What was used in all, USD.
+    /// Used credits, USD.
     #[schemars(with = "String")]
     pub used_usd: Usd,
 }
@@ -109,26 +112,29 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Sums lines, each with the folder it was read from.
-pub fn spent<'l>(lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>, by: By) -> Spent {
-    let mut rows: BTreeMap<String, Sum> = BTreeMap::new();
-    let mut total = Sum {
+/// Sums ledger lines, each with the folder it was read from.
+pub fn sum_lines<'l>(
+    lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>,
+    by: GroupBy,
+) -> SpendTotals {
+    let mut rows: BTreeMap<String, SpendSum> = BTreeMap::new();
+    let mut total = SpendSum {
         name: "total".to_owned(),
-        ..Sum::default()
+        ..SpendSum::default()
     };
     for (project, line) in lines {
         let name = match by {
-            By::Suite => Some(line.suite.clone()),
-            By::Day => Some(line.started_at.to_zoned(TimeZone::UTC).date().to_string()),
-            By::Project => Some(project.to_owned()),
-            By::Model => None,
+            GroupBy::Suite => Some(line.suite.clone()),
+            GroupBy::Day => Some(line.started_at.to_zoned(TimeZone::UTC).date().to_string()),
+            GroupBy::Project => Some(project.to_owned()),
+            GroupBy::Model => None,
         };
         add(&mut total, line);
         if let Some(name) = name {
             add(rows.entry(name).or_default(), line);
             continue;
         }
-        // Nobody knows which of its models had what its cap keeps.
+        // The reservation of a cap cannot be attributed to one of its models.
         if line.models.is_empty() && (line.is_open() || line.kept_usd.is_some()) {
             add(rows.entry(NO_MODEL.to_owned()).or_default(), line);
         }
@@ -141,14 +147,14 @@ pub fn spent<'l>(lines: impl Iterator<Item = (&'l str, &'l LedgerLine)>, by: By)
             row.spent_usd = plus(row.spent_usd, model.spent_usd);
         }
     }
-    let rows = rows.into_iter().map(|(name, sum)| Sum { name, ..sum });
-    Spent {
+    let rows = rows.into_iter().map(|(name, sum)| SpendSum { name, ..sum });
+    SpendTotals {
         rows: rows.collect(),
         total,
     }
 }
 
-fn add(sum: &mut Sum, line: &LedgerLine) {
+fn add(sum: &mut SpendSum, line: &LedgerLine) {
     sum.runs += 1;
     sum.open += u64::from(line.is_open());
     for model in &line.models {
@@ -156,51 +162,31 @@ fn add(sum: &mut Sum, line: &LedgerLine) {
         sum.unknown += model.unknown;
     }
     sum.spent_usd = plus(sum.spent_usd, line.spent());
-    sum.kept_usd = plus(sum.kept_usd, line.kept_usd.unwrap_or(Usd::ZERO));
+    sum.reserved_usd = plus(sum.reserved_usd, line.kept_usd.unwrap_or(Usd::ZERO));
 }
 
 fn plus(a: Usd, b: Usd) -> Usd {
     [a, b].into_iter().sum()
 }
 
-/// The sums as a table for people.
-pub fn table(spent: &Spent, by: By) -> String {
-    let kept = spent.total.kept_usd > Usd::ZERO;
-    let mut lines = vec![heading(by, kept)];
-    lines.extend(spent.rows.iter().map(|row| cells(row, kept)));
-    lines.push(cells(&spent.total, kept));
-    let columns = lines[0].len();
-    let width = |column: usize| {
-        let cells = lines.iter().map(|line| line[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let mut row = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let written = if column == 0 {
-                write!(row, "{cell:<width$}")
-            } else {
-                write!(row, "  {cell:>width$}")
-            };
-            written.expect("a text takes everything");
-        }
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
+/// Renders the sums as a table for people.
+pub fn table(spent: &SpendTotals, by: GroupBy) -> String {
+    let with_reserved = spent.total.reserved_usd > Usd::ZERO;
+    let mut lines = vec![heading(by, with_reserved)];
+    lines.extend(spent.rows.iter().map(|row| cells(row, with_reserved)));
+    lines.push(cells(&spent.total, with_reserved));
+    align_columns(&lines, false, None)
 }
 
-fn heading(by: By, kept: bool) -> Vec<String> {
+fn heading(by: GroupBy, with_reserved: bool) -> Vec<String> {
     let mut heading = vec![by.word(), "runs", "requests", "bill unknown", "spent"];
-    if kept {
+    if with_reserved {
         heading.push("kept by caps");
     }
     heading.into_iter().map(str::to_owned).collect()
 }
 
-fn cells(sum: &Sum, kept: bool) -> Vec<String> {
+fn cells(sum: &SpendSum, with_reserved: bool) -> Vec<String> {
     let mut cells = vec![
         sum.name.clone(),
         sum.runs.to_string(),
@@ -208,8 +194,8 @@ fn cells(sum: &Sum, kept: bool) -> Vec<String> {
         sum.unknown.to_string(),
         format!("${}", sum.spent_usd),
     ];
-    if kept {
-        cells.push(format!("${}", sum.kept_usd));
+    if with_reserved {
+        cells.push(format!("${}", sum.reserved_usd));
     }
     cells
 }
@@ -220,7 +206,7 @@ mod tests {
     use crate::record::Status;
     use crate::record::ledger::ModelSpending;
 
-    fn line(suite: &str, day: i64, spent: &[(&str, i128)], kept: Option<i128>) -> LedgerLine {
+    fn line(suite: &str, day: i64, spent: &[(&str, i128)], reserved: Option<i128>) -> LedgerLine {
         let model = |&(id, spent): &(&str, i128)| ModelSpending {
             model: id.parse().unwrap(),
             requests: 10,
@@ -239,7 +225,7 @@ mod tests {
             simulated: false,
             status: Status::Complete,
             models: spent.iter().map(model).collect(),
-            kept_usd: kept.map(|kept| Usd(kept * Usd::PICO / 100)),
+            kept_usd: reserved.map(|cents| Usd(cents * Usd::PICO / 100)),
             cap_usd: None,
             estimate_usd: None,
         }
@@ -247,14 +233,14 @@ mod tests {
 
     #[test]
     fn a_run_of_which_no_sample_is_left_has_a_row_by_model() {
-        // Killed at once, it counts in the total: a table whose rows do not show it is a riddle.
+        // A run killed at once counts in the total: a table without a row for it would not add up.
         let killed = LedgerLine {
             status: Status::Running,
             ..line("a", 0, &[], Some(3))
         };
         let lines = [killed, line("a", 0, &[("m/x", 5)], None)];
-        let spent = spent(lines.iter().map(|line| ("reports", line)), By::Model);
-        insta::assert_snapshot!(table(&spent, By::Model), @r"
+        let spent = sum_lines(lines.iter().map(|line| ("reports", line)), GroupBy::Model);
+        insta::assert_snapshot!(table(&spent, GroupBy::Model), @r"
         model        runs  requests  bill unknown  spent  kept by caps
         (not known)     1         0             0     $0         $0.03
         m/x             1        10             1  $0.05            $0
@@ -264,15 +250,20 @@ mod tests {
 
     #[test]
     fn every_sum_adds_up_to_the_same_total() {
-        // A cent that is counted twice or not at all would be somebody's.
+        // A cent counted twice or not at all would make the report wrong for its owner.
         let lines = [
             line("a", 0, &[("m/x", 5), ("m/y", 7)], None),
             line("a", 1, &[("m/x", 11)], Some(3)),
             line("b", 1, &[("m/y", 13)], None),
         ];
         let mut shown = String::new();
-        for by in [By::Suite, By::Model, By::Day, By::Project] {
-            let spent = spent(lines.iter().map(|line| ("reports", line)), by);
+        for by in [
+            GroupBy::Suite,
+            GroupBy::Model,
+            GroupBy::Day,
+            GroupBy::Project,
+        ] {
+            let spent = sum_lines(lines.iter().map(|line| ("reports", line)), by);
             let sum: Usd = spent.rows.iter().map(|row| row.spent_usd).sum();
             assert_eq!(sum, spent.total.spent_usd);
             assert_eq!(spent.total.spent_usd, Usd(36 * Usd::PICO / 100));

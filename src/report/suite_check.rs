@@ -1,4 +1,4 @@
-//! What a suite can find, and how large it must be, in words: before anything is sent.
+//! The sentences of `suite check` and `size`: what a suite can detect, and how large it must be.
 //!
 //! Owns the sentences and the table of sizes. Must not compute. Invariant: a figure that rests on an
 //! assumption says so.
@@ -16,64 +16,64 @@ use crate::verdict::{
 use super::figure::{ABSENT_MARK, Figure};
 use super::text;
 
-/// Where a noise comes from.
+/// Source of a noise estimate.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoiseSource {
-    /// Assumed, because of this: a whole clause.
+    /// Assumed; the reason is a whole clause.
     Typical(String),
-    /// Shown by a run.
+    /// Measured in a run.
     Run {
-        /// Its name.
+        /// Name of the run.
         run: String,
-        /// Label of the candidate that it was shown by.
+        /// Label of the candidate it was measured on.
         candidate: String,
-        /// Prompts that it stands on.
+        /// Prompts it is based on.
         prompts: u64,
     },
 }
 
-/// How large a suite must be.
+/// The sample sizes that a suite needs.
 #[derive(Debug, Clone)]
 pub struct Sizing<'a> {
     /// The suite.
     pub suite: &'a Suite,
-    /// What shall be found.
+    /// The change to detect.
     pub aim: Aim,
     /// Comparisons that share the error rate.
     pub comparisons: u64,
-    /// The noise that was counted with.
+    /// The assumed noise.
     pub noise: Noise,
-    /// Where it comes from.
+    /// Source of the noise.
     pub source: NoiseSource,
-    /// As many equally weighted prompts as the suite's are worth.
+    /// Effective number of equally weighted prompts.
     pub prompts_worth: u64,
-    /// The smallest change that the suite finds as it is.
-    pub found_now: Option<f64>,
-    /// Sizes that find what was asked for.
+    /// The smallest change that the suite detects as it is.
+    pub detectable_now: Option<f64>,
+    /// Sizes that detect the change.
     pub sizes: Vec<Planned>,
-    /// What a round costs at most.
+    /// The worst-case cost of a round.
     pub cost: WorstCost,
     /// Date of the list prices, `YYYY-MM-DD`.
-    pub prices_of: String,
+    pub prices_date: String,
 }
 
-/// What can be said of a suite without problems before anything is sent.
+/// The result of checking a suite without problems.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Foreseen {
-    /// What it can find, what it costs, and what that rests on: one sentence each.
-    pub finds: Vec<String>,
-    /// What will disappoint, one sentence each.
+pub struct SuiteCheck {
+    /// Detectable changes, cost and assumptions: one sentence each.
+    pub findings: Vec<String>,
+    /// Likely problems, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// What `suite check` says of a suite without problems, below its first line.
-pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) -> Foreseen {
+/// Returns the lines that `suite check` prints below its first line, for a suite without problems.
+pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) -> SuiteCheck {
     let mut lines = Vec::new();
-    lines.extend(power.interleaved.as_ref().map(found));
+    lines.extend(power.interleaved.as_ref().map(detectable_changes));
     if let Some(change) = power.against_history {
         lines.push(format!(
             "against {PAST_RUNS} past runs (`--history`) it finds TTFT {}",
-            plus(change)
+            signed_percent(change)
         ));
     }
     if let Some(chance) = power.interleaved.as_ref().and_then(|found| found.ttft_ok) {
@@ -87,21 +87,21 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) ->
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
     if let Some(usd) = cost.of(size, size.0) {
-        lines.push(costs(usd, cost, prices_of, suite));
+        lines.push(costs(usd, cost, prices_date, suite));
     }
     if power.interleaved.is_some() || power.against_history.is_some() {
         lines.push(format!("counted with {} (typical)", noise(power.noise)));
     }
-    Foreseen {
-        finds: lines,
+    SuiteCheck {
+        findings: lines,
         warnings: power.lints.iter().map(sentence).collect(),
     }
 }
 
-fn found(found: &Found) -> String {
-    let ttft = found
-        .ttft
-        .map_or_else(String::new, |change| format!("TTFT {}, ", plus(change)));
+fn detectable_changes(found: &Found) -> String {
+    let ttft = found.ttft.map_or_else(String::new, |change| {
+        format!("TTFT {}, ", signed_percent(change))
+    });
     format!(
         "within a run it finds, in {} of cases: {ttft}completed -{} (near {}), a pass rate -{} (near {})",
         percent(POWER),
@@ -112,7 +112,7 @@ fn found(found: &Found) -> String {
     )
 }
 
-fn costs(usd: Usd, cost: &WorstCost, prices_of: &str, suite: &Suite) -> String {
+fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String {
     let of = match (cost.known, cost.variants) {
         (known, variants) if known == variants => String::new(),
         (known, variants) => format!(
@@ -125,7 +125,7 @@ fn costs(usd: Usd, cost: &WorstCost, prices_of: &str, suite: &Suite) -> String {
         _ => ", one request more for each trial whose cache is warmed",
     };
     format!(
-        "costs at most about {usd} by list prices of {prices_of}{of}: a token for each byte sent, every answer at its \
+        "costs at most about {usd} by list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
          limit, nothing sent twice{warming}"
     )
 }
@@ -158,7 +158,7 @@ fn sentence(lint: &Lint) -> String {
             comparisons,
         } => format!(
             "only a TTFT {} or more fails reliably ({}): ask more prompts, or name fewer metrics as primary",
-            plus(*smallest),
+            signed_percent(*smallest),
             shared(*comparisons)
         ),
         Lint::Flaps {
@@ -211,25 +211,25 @@ fn shared(comparisons: u64) -> String {
     }
 }
 
-/// The answer of `bakeoff size` as people read it.
+/// The output of `bakeoff size` for people.
 pub fn sizes(sizing: &Sizing<'_>) -> String {
     let suite = sizing.suite;
     let (prompts, repetitions) = (suite.prompts.len() as u64, suite.repetitions);
-    let mut told = format!(
+    let mut text = format!(
         "{}: {prompts} prompts x {repetitions} repetitions",
         suite.name
     );
-    let _ = match sizing.found_now {
+    let _ = match sizing.detectable_now {
         Some(change) => writeln!(
-            told,
+            text,
             " find TTFT {} in {} of cases",
-            plus(change),
+            signed_percent(change),
             percent(sizing.aim.power)
         ),
-        None => writeln!(told, " give no verdict"),
+        None => writeln!(text, " give no verdict"),
     };
     let _ = writeln!(
-        told,
+        text,
         "Counted with {}{}.",
         noise(sizing.noise),
         source(&sizing.source)
@@ -237,40 +237,40 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
     if sizing.prompts_worth < prompts {
         let worth = sizing.prompts_worth;
         let _ = writeln!(
-            told,
+            text,
             "Weights differ: its {prompts} prompts tell as much as {worth} equal ones."
         );
     }
     let aim = sizing.aim;
     let _ = writeln!(
-        told,
+        text,
         "To find {} in {} of cases (tolerance {}, {}):\n",
-        plus(aim.change),
+        signed_percent(aim.change),
         percent(aim.power),
         percent(aim.tolerance),
         shared(sizing.comparisons)
     );
-    told.push_str(&table(sizing));
+    text.push_str(&table(sizing));
     if sizing.cost.known > 0 {
         let cost = &sizing.cost;
         let _ = writeln!(
-            told,
+            text,
             "\nCosts are of {} of {} models by list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
-            cost.known, cost.variants, sizing.prices_of
+            cost.known, cost.variants, sizing.prices_date
         );
     }
     if suite.variants.len() == 1 {
-        told.push_str(
+        text.push_str(
             "\nThese sizes are for two models in one run. Against a history more requests help less, because\n\
              runs differ as wholes: `bakeoff suite check` says what is found.\n",
         );
     }
-    let _ = writeln!(told, "\n{}", advice(sizing));
-    told
+    let _ = writeln!(text, "\n{}", advice(sizing));
+    text
 }
 
 fn table(sizing: &Sizing<'_>) -> String {
-    let mut told = "  prompts  repetitions  requests/model  requests  cost at most\n".to_owned();
+    let mut text = "  prompts  repetitions  requests/model  requests  cost at most\n".to_owned();
     for row in rows(sizing) {
         let shown = |number: Option<u64>| {
             number.map_or_else(|| ABSENT_MARK.to_owned(), |number| number.to_string())
@@ -279,25 +279,25 @@ fn table(sizing: &Sizing<'_>) -> String {
             .cost
             .map_or_else(|| ABSENT_MARK.to_owned(), |usd| Figure::Money(usd).shown());
         let _ = writeln!(
-            told,
+            text,
             "{:>9}  {:>11}  {:>14}  {:>8}  {usd:>12}{}",
             row.prompts,
             shown(row.repetitions),
             shown(row.requests_a_model),
             shown(row.requests),
-            if row.own { "  this suite" } else { "" }
+            if row.is_suite { "  this suite" } else { "" }
         );
     }
-    told
+    text
 }
 
-/// What to write into the suite.
+/// Recommends what to write into the suite.
 fn advice(sizing: &Sizing<'_>) -> String {
-    let own = sizing
+    let is_suite = sizing
         .sizes
         .iter()
         .find(|size| size.prompts == sizing.prompts_worth);
-    if let Some(repetitions) = own.and_then(|size| size.repetitions) {
+    if let Some(repetitions) = is_suite.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
         return match repetitions.cmp(&now) {
             Ordering::Equal => "The suite is just large enough as it is.".to_owned(),
@@ -311,7 +311,7 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .sizes
         .iter()
         .filter(|size| size.repetitions.is_some());
-    // The cheapest of the table: more prompts beat more repetitions.
+    // The row with the fewest requests: more prompts beat more repetitions.
     let cost = |size: &&Planned| size.prompts * size.repetitions.unwrap_or(u64::MAX);
     match enough.by_ref().min_by_key(cost) {
         Some(Planned {
@@ -326,34 +326,38 @@ fn advice(sizing: &Sizing<'_>) -> String {
 }
 
 /// A row of the table of sizes.
-pub(super) struct Row {
+pub(super) struct SizeRow {
     pub(super) prompts: u64,
     pub(super) repetitions: Option<u64>,
     pub(super) requests_a_model: Option<u64>,
     pub(super) requests: Option<u64>,
     pub(super) cost: Option<Usd>,
-    pub(super) own: bool,
+    pub(super) is_suite: bool,
 }
 
-pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<Row> {
+pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<SizeRow> {
     let suite = sizing.suite;
-    let asked = suite.prompts.len() as u64;
+    let suite_prompts = suite.prompts.len() as u64;
     let row = |size: &Planned| {
-        let own = size.prompts == sizing.prompts_worth;
-        let prompts = if own { asked } else { size.prompts };
+        let is_suite = size.prompts == sizing.prompts_worth;
+        let prompts = if is_suite {
+            suite_prompts
+        } else {
+            size.prompts
+        };
         let requests_a_model = size.repetitions.map(|repetitions| prompts * repetitions);
-        Row {
+        SizeRow {
             prompts,
             repetitions: size.repetitions,
             requests_a_model,
             requests: requests_a_model.map(|count| count * suite.variants.len() as u64),
             cost: size
                 .repetitions
-                .and_then(|repetitions| sizing.cost.of((prompts, repetitions), asked)),
-            own,
+                .and_then(|repetitions| sizing.cost.of((prompts, repetitions), suite_prompts)),
+            is_suite,
         }
     };
-    let mut rows: Vec<Row> = sizing.sizes.iter().map(row).collect();
+    let mut rows: Vec<SizeRow> = sizing.sizes.iter().map(row).collect();
     rows.sort_by_key(|row| row.prompts);
     rows
 }
@@ -380,11 +384,11 @@ fn noise(noise: Noise) -> String {
     )
 }
 
-fn plus(change: f64) -> String {
+fn signed_percent(change: f64) -> String {
     format!("+{}", percent(change))
 }
 
-/// Whole per cent; tenths below ten.
+/// Formats a share in whole per cent, below ten with one decimal.
 fn percent(share: f64) -> String {
     let number = share * 100.0;
     // 5 % is 5 %, and 99.96 % of runs is not all of them.
@@ -432,10 +436,10 @@ mod tests {
             noise: TYPICAL_NOISE,
             source: NoiseSource::Typical("no run was named".to_owned()),
             prompts_worth: prompts,
-            found_now: Some(0.42),
+            detectable_now: Some(0.42),
             sizes: sizes_of(prompts, aim, TYPICAL_NOISE),
             cost: FREE,
-            prices_of: "2026-08-21".to_owned(),
+            prices_date: "2026-08-21".to_owned(),
         }
     }
 
@@ -532,8 +536,8 @@ mod tests {
                 needs_prompts: None,
             },
         ];
-        let told: Vec<String> = lints.iter().map(sentence).collect();
-        insta::assert_snapshot!(told.join("\n"), @"
+        let lines: Vec<String> = lints.iter().map(sentence).collect();
+        insta::assert_snapshot!(lines.join("\n"), @"
         1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured

@@ -1,48 +1,48 @@
-//! A table of figures: the one source of every format's rows.
+//! A table of figures: the one source of rows for every format.
 //!
-//! Owns which columns are for people and which may be dropped first. Must not know how a table is
-//! written. Invariant: every row has one cell per column.
+//! Owns which columns people see and which may be dropped first. Must not know how a table is
+//! rendered. Invariant: every row has one cell per column.
 
 use std::borrow::Cow;
 
-use super::figure::{Cell, Figure};
+use super::figure::{Figure, FigureCell};
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name in CSV and JSON, with the unit.
+    /// Name in CSV and JSON, with the unit.
     pub name: Cow<'static, str>,
-    /// How people see it; `None`: only in CSV and JSON.
-    pub shown: Option<Shown>,
+    /// Display for people; `None` for a column that only CSV and JSON have.
+    pub shown: Option<ColumnDisplay>,
 }
 
-/// How people see a column.
+/// The display of a column for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
-    /// Its heading.
+pub struct ColumnDisplay {
+    /// Heading.
     pub heading: &'static str,
-    /// 0 for columns that always stay; the highest goes first where there is no room.
-    pub dispensable: u8,
-    /// The same for the intervals of its figures; `None`: they stand in CSV and JSON alone.
+    /// 0 for a column that always stays; the highest is dropped first if there is no room.
+    pub drop_priority: u8,
+    /// The same for the intervals of its figures; `None` if only CSV and JSON have them.
     pub interval: Option<u8>,
 }
 
-/// A table.
+/// A table of figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct FigureTable {
     /// Its columns.
     pub columns: Vec<Column>,
     /// Its rows.
-    pub rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<FigureCell>>,
 }
 
-/// A row while it is being made, with its columns.
+/// A row under construction, with its columns.
 #[derive(Debug, Default)]
-pub(super) struct Row(Vec<(Column, Cell)>);
+pub(super) struct FigureRow(Vec<(Column, FigureCell)>);
 
-impl Row {
-    /// Adds a cell that only CSV and JSON have.
-    pub(super) fn put(&mut self, name: impl Into<Cow<'static, str>>, cell: Cell) {
+impl FigureRow {
+    /// Adds a cell for CSV and JSON only.
+    pub(super) fn put(&mut self, name: impl Into<Cow<'static, str>>, cell: FigureCell) {
         let column = Column {
             name: name.into(),
             shown: None,
@@ -50,48 +50,48 @@ impl Row {
         self.0.push((column, cell));
     }
 
-    /// Adds a figure that needs no interval, only for CSV and JSON.
+    /// Adds a figure without an interval, for CSV and JSON only.
     pub(super) fn put_figure(&mut self, name: impl Into<Cow<'static, str>>, figure: Figure) {
-        self.put(name, Cell::certain(figure));
+        self.put(name, FigureCell::certain(figure));
     }
 
     /// Shows the column of this name to people, without intervals.
-    pub(super) fn show(&mut self, name: &str, heading: &'static str, dispensable: u8) {
+    pub(super) fn show(&mut self, name: &str, heading: &'static str, drop_priority: u8) {
         self.show_as(
             name,
-            Shown {
+            ColumnDisplay {
                 heading,
-                dispensable,
+                drop_priority,
                 interval: None,
             },
         );
     }
 
-    /// Shows the column of this name to people, with intervals where there is room for them.
+    /// Shows the column of this name to people, with intervals if there is room for them.
     pub(super) fn show_within(
         &mut self,
         name: &str,
         heading: &'static str,
-        dispensable: u8,
+        drop_priority: u8,
         interval: u8,
     ) {
         self.show_as(
             name,
-            Shown {
+            ColumnDisplay {
                 heading,
-                dispensable,
+                drop_priority,
                 interval: Some(interval),
             },
         );
     }
 
-    fn show_as(&mut self, name: &str, shown: Shown) {
+    fn show_as(&mut self, name: &str, shown: ColumnDisplay) {
         let column = self.0.iter_mut().find(|(column, _)| column.name == name);
         let (column, _) = column.expect("a column is shown after it was put");
         column.shown = Some(shown);
     }
 
-    /// Adds, behind all others, the columns of every interval: `<name>_lower` and `<name>_upper`.
+    /// Appends the columns of every interval: `<name>_lower` and `<name>_upper`.
     fn put_intervals(&mut self) {
         let ends: Vec<_> = self
             .0
@@ -108,9 +108,9 @@ impl Row {
     }
 }
 
-impl Table {
-    /// From rows with the same columns; those of intervals come last.
-    pub(super) fn from_rows(rows: impl IntoIterator<Item = Row>) -> Self {
+impl FigureTable {
+    /// Builds a table from rows with the same columns; those of intervals come last.
+    pub(super) fn from_rows(rows: impl IntoIterator<Item = FigureRow>) -> Self {
         let mut table = Self::default();
         for mut row in rows {
             row.put_intervals();
@@ -122,33 +122,33 @@ impl Table {
         table
     }
 
-    /// The places of the columns that people see: shown ones with at least one figure.
-    pub fn shown(&self) -> Vec<(usize, Shown)> {
-        let any_figure = |&(place, _): &(usize, Shown)| {
-            let mut cells = self.rows.iter().map(|row| &row[place]);
+    /// The indices of the columns that people see: displayed ones with at least one figure.
+    pub fn shown(&self) -> Vec<(usize, ColumnDisplay)> {
+        let any_figure = |&(index, _): &(usize, ColumnDisplay)| {
+            let mut cells = self.rows.iter().map(|row| &row[index]);
             cells.any(|cell| cell.figure != Figure::Absent)
         };
         let columns = self.columns.iter().enumerate();
         columns
-            .filter_map(|(place, column)| column.shown.map(|shown| (place, shown)))
+            .filter_map(|(index, column)| column.shown.map(|shown| (index, shown)))
             .filter(any_figure)
             .collect()
     }
 
-    /// Whether the cells of a column are words, which stand on the left.
-    pub fn is_words(&self, place: usize) -> bool {
-        let words = |cell: &Cell| {
+    /// Returns true if the cells of a column are text, which is left-aligned.
+    pub fn is_words(&self, index: usize) -> bool {
+        let words = |cell: &FigureCell| {
             matches!(
                 cell.figure,
                 Figure::Text(_) | Figure::Label(..) | Figure::Verdict(_) | Figure::Absent
             )
         };
-        self.rows.iter().all(|row| words(&row[place]))
+        self.rows.iter().all(|row| words(&row[index]))
     }
 
-    /// The cell of a row under a column's name.
-    pub fn cell(&self, row: usize, name: &str) -> Option<&Cell> {
-        let place = self.columns.iter().position(|column| column.name == name)?;
-        self.rows.get(row)?.get(place)
+    /// The cell of a row in the column of this name.
+    pub fn cell(&self, row: usize, name: &str) -> Option<&FigureCell> {
+        let index = self.columns.iter().position(|column| column.name == name)?;
+        self.rows.get(row)?.get(index)
     }
 }

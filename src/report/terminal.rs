@@ -1,8 +1,8 @@
-//! The comparison in a terminal.
+//! The comparison on a terminal.
 //!
-//! Owns alignment, colours and what goes where there is no room. Must not know whether it is a
-//! terminal: it is told. Invariant: no line of the table is wider than the terminal unless its
-//! indispensable columns are, and colour never changes a width.
+//! Owns alignment, colours and the order in which columns are dropped. Must not know whether the output is a
+//! terminal: `Style` says so. Invariant: no line of the table is wider than the terminal unless the columns
+//! that always stay are, and colour never changes a width.
 
 use std::fmt::Write as _;
 
@@ -10,29 +10,29 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::verdict::Verdict;
 
-use super::caching::CachingTold;
-use super::figure::{Cell, Figure};
+use super::caching::CachingSection;
+use super::figure::{Figure, FigureCell};
 use super::output_tokens::Outputs;
-use super::table::{Shown, Table};
+use super::table::{ColumnDisplay, FigureTable};
 use super::text;
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
-/// How to write for this terminal.
+/// The capabilities of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Whether to use colours.
+    /// True to use colours.
     pub colour: bool,
-    /// Columns of the terminal.
+    /// Width in columns.
     pub width: usize,
 }
 
-/// Between two columns of a table.
+/// Spaces between two columns of a table.
 const GUTTER: usize = 2;
-/// Most columns of one cell: names and messages may be long.
-const CELL_WIDTH: usize = 48;
-/// What of the verdicts stands in the page alone.
-const IN_THE_PAGE: &str =
+/// Maximum width of one cell: names and messages may be long.
+const MAX_CELL_WIDTH: usize = 48;
+/// Pointer to the parts of the verdicts that only the Markdown page has.
+const MARKDOWN_POINTER: &str =
     "In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.";
 const EXPLORATORY: &str = "Exploratory: not corrected for their number, and they never fail";
 const BOLD: &str = "\x1b[1m";
@@ -42,7 +42,7 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
 
-/// Warning, table, finding and what went wrong.
+/// Renders warning, table, finding and problems.
 pub(super) fn screen(view: &View, style: Style) -> String {
     let mut screen = String::new();
     if let Some(warning) = &view.warning {
@@ -56,14 +56,18 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     }
     push_verdicts(&mut screen, &view.verdicts, style);
     let outputs = &view.verdicts.outputs;
-    if outputs.is_worth_telling() {
+    if outputs.is_notable() {
         push_outputs(&mut screen, outputs, style);
     }
     if !view.verdicts.sections.is_empty() {
-        push_line(&mut screen, style, DIM, IN_THE_PAGE);
+        push_line(&mut screen, style, DIM, MARKDOWN_POINTER);
     }
-    // Where nobody asked for it, the page is place enough.
-    if let Some(caching) = view.caching.as_ref().filter(|caching| caching.asked) {
+    // If the suite does not configure caching, the Markdown page is enough.
+    if let Some(caching) = view
+        .caching
+        .as_ref()
+        .filter(|caching| caching.suite_uses_caches)
+    {
         push_caching(&mut screen, caching, style);
     }
     if !view.problems.is_empty() {
@@ -91,27 +95,27 @@ pub(super) fn screen(view: &View, style: Style) -> String {
     screen
 }
 
-fn push_caching(screen: &mut String, caching: &CachingTold, style: Style) {
+fn push_caching(screen: &mut String, caching: &CachingSection, style: Style) {
     screen.push('\n');
     push_line(screen, style, BOLD, "Prompt caches");
     push_table(screen, &caching.table, style);
-    for sentence in &caching.told {
+    for sentence in &caching.sentences {
         push_line(screen, style, "", &text::one_line(sentence));
     }
-    for line in &caching.reading {
+    for line in &caching.legend {
         push_line(screen, style, DIM, &text::one_line(line));
     }
 }
 
-/// Judgements on their own.
-pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String {
+/// Renders judgements on their own.
+pub(super) fn verdicts(scope: &str, verdicts: &Verdicts, style: Style) -> String {
     let mut screen = String::new();
-    push_line(&mut screen, style, "", &text::one_line(what));
+    push_line(&mut screen, style, "", &text::one_line(scope));
     push_verdicts(&mut screen, verdicts, style);
     let outputs = &verdicts.outputs;
-    if outputs.is_worth_telling() {
+    if outputs.is_notable() {
         push_outputs(&mut screen, outputs, style);
-        for line in outputs.told.iter().chain(&outputs.hidden) {
+        for line in outputs.paragraphs.iter().chain(&outputs.hidden) {
             push_line(&mut screen, style, "", &text::one_line(line));
         }
         for note in &outputs.notes {
@@ -122,18 +126,18 @@ pub(super) fn verdicts(what: &str, verdicts: &Verdicts, style: Style) -> String 
     for section in verdicts.sections.iter().filter(exploratory) {
         screen.push('\n');
         push_line(&mut screen, style, BOLD, EXPLORATORY);
-        if !section.explored.rows.is_empty() {
-            push_table(&mut screen, &section.explored, style);
+        if !section.exploratory_shown.rows.is_empty() {
+            push_table(&mut screen, &section.exploratory_shown, style);
         }
-        for line in &section.unexplored {
+        for line in &section.exploratory_reasons {
             push_line(&mut screen, style, DIM, &text::one_line(line));
         }
     }
     screen
 }
 
-/// A table alone, with notes below it.
-pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
+/// Renders a table alone, with notes below it.
+pub(super) fn table(table: &FigureTable, notes: &[String], style: Style) -> String {
     let mut screen = String::new();
     push_table(&mut screen, table, style);
     screen.push('\n');
@@ -143,7 +147,7 @@ pub(super) fn table(table: &Table, notes: &[String], style: Style) -> String {
     screen
 }
 
-/// How much longer answers are, in figures.
+/// Adds the differences in answer length.
 fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style) {
     screen.push('\n');
     let title = format!("Output tokens, {} (95 % intervals)", outputs.over);
@@ -151,9 +155,9 @@ fn push_outputs(screen: &mut String, outputs: &Outputs, style: Style) {
     push_table(screen, &outputs.models, style);
 }
 
-/// Every judgement with what to know beside it, then the limits.
+/// Adds every judgement with its notes, then the limits.
 fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
-    let mut read: Vec<&str> = Vec::new();
+    let mut printed: Vec<&str> = Vec::new();
     for section in &verdicts.sections {
         screen.push('\n');
         let title = text::one_line(&section.title);
@@ -164,11 +168,11 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         for remark in section.remarks.iter().chain(&section.notes) {
             push_line(screen, style, "", &text::one_line(remark));
         }
-        // What was said of one judgement need not be said again of the next.
-        for line in &section.reading {
-            if !read.contains(&line.as_str()) {
+        // A legend line is printed once, not for each judgement.
+        for line in &section.legend {
+            if !printed.contains(&line.as_str()) {
                 push_line(screen, style, DIM, &text::one_line(line));
-                read.push(line);
+                printed.push(line);
             }
         }
     }
@@ -179,9 +183,9 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
     }
 }
 
-/// A text broken at spaces so that it fits the terminal, in one colour (none where it is empty).
+/// Adds text wrapped at spaces to the terminal's width, in one colour (none if it is empty).
 fn push_line(screen: &mut String, style: Style, colour: &str, line: &str) {
-    for part in wrapped(line, style.width) {
+    for part in wrap(line, style.width) {
         push_painted(screen, style, colour, &part);
         screen.push('\n');
     }
@@ -196,8 +200,8 @@ fn push_painted(screen: &mut String, style: Style, colour: &str, text: &str) {
     write!(screen, "{before}{text}{after}").expect("a String can always grow");
 }
 
-/// The lines of a text, each within `width` unless a word is wider.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// Wraps text into lines, each within `width` unless a word is wider.
+fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
@@ -211,55 +215,55 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A column as it is going to be written.
-struct Drawn {
-    place: usize,
-    shown: Shown,
-    on_the_left: bool,
+/// A column with its rendered cells.
+struct ColumnLayout {
+    index: usize,
+    shown: ColumnDisplay,
+    is_left_aligned: bool,
     with_interval: bool,
     cells: Vec<String>,
     colours: Vec<&'static str>,
     width: usize,
 }
 
-impl Drawn {
-    fn new(table: &Table, place: usize, shown: Shown) -> Self {
-        let mut drawn = Self {
-            place,
+impl ColumnLayout {
+    fn new(table: &FigureTable, index: usize, shown: ColumnDisplay) -> Self {
+        let mut layout = Self {
+            index,
             shown,
-            on_the_left: table.is_words(place),
+            is_left_aligned: table.is_words(index),
             with_interval: shown.interval.is_some(),
             cells: Vec::new(),
             colours: table
                 .rows
                 .iter()
-                .map(|row| colour_of(&row[place]))
+                .map(|row| cell_colour(&row[index]))
                 .collect(),
             width: 0,
         };
-        drawn.fill(table);
-        drawn
+        layout.fill(table);
+        layout
     }
 
-    fn fill(&mut self, table: &Table) {
-        let cells = table.rows.iter().map(|row| &row[self.place]);
+    fn fill(&mut self, table: &FigureTable) {
+        let cells = table.rows.iter().map(|row| &row[self.index]);
         self.cells = cells
-            .map(|cell| clipped(&cell.shown(self.with_interval)))
+            .map(|cell| clip(&cell.shown(self.with_interval)))
             .collect();
         let widest = self.cells.iter().map(|text| text.width()).max();
         self.width = widest.unwrap_or(0).max(self.shown.heading.width());
     }
 
-    /// How soon something of this column goes where there is no room: its intervals, or all of it.
-    fn dispensable(&self) -> u8 {
+    /// The drop priority of this column: of its intervals, or of all of it.
+    fn drop_priority(&self) -> u8 {
         let interval = self.shown.interval.filter(|_| self.with_interval);
-        interval.unwrap_or(0).max(self.shown.dispensable)
+        interval.unwrap_or(0).max(self.shown.drop_priority)
     }
 
-    /// A text with the spaces that make it as wide as the column, before or after it.
-    fn pads(&self, text: &str) -> (String, String) {
+    /// The spaces before and after text that align it in the column.
+    fn padding(&self, text: &str) -> (String, String) {
         let pad = " ".repeat(self.width.saturating_sub(text.width()));
-        if self.on_the_left {
+        if self.is_left_aligned {
             (String::new(), pad)
         } else {
             (pad, String::new())
@@ -267,57 +271,57 @@ impl Drawn {
     }
 }
 
-/// A verdict by what it means for a switch; a figure that its samples hardly support is dim.
-fn colour_of(cell: &Cell) -> &'static str {
+/// The colour of a cell: a verdict by its meaning for a switch, a figure with low n dim.
+fn cell_colour(cell: &FigureCell) -> &'static str {
     match cell.figure {
         Figure::Verdict(Verdict::Regressed) => RED,
         Figure::Verdict(Verdict::Improved) => GREEN,
         Figure::Verdict(Verdict::Inconclusive) => YELLOW,
-        _ if cell.thin => DIM,
+        _ if cell.low_n => DIM,
         _ => "",
     }
 }
 
-/// On one line, and no wider than a cell may be.
-fn clipped(text: &str) -> String {
+/// Clips text to one line of at most the maximum cell width.
+fn clip(text: &str) -> String {
     let line = text::one_line(text);
-    if line.width() <= CELL_WIDTH {
+    if line.width() <= MAX_CELL_WIDTH {
         return line.into_owned();
     }
-    let mut clipped = String::new();
+    let mut text = String::new();
     for c in line.chars() {
-        clipped.push(c);
-        if clipped.width() >= CELL_WIDTH {
-            clipped.pop();
+        text.push(c);
+        if text.width() >= MAX_CELL_WIDTH {
+            text.pop();
             break;
         }
     }
-    clipped.push('…');
-    clipped
+    text.push('…');
+    text
 }
 
-/// The columns that fit: the most dispensable go first, the rightmost among equals; a column's
+/// Selects the columns that fit: the highest drop priority goes first, the rightmost among equals; a column's
 /// intervals may go before the column does.
-fn fitting(table: &Table, width: usize) -> Vec<Drawn> {
+fn fit_columns(table: &FigureTable, width: usize) -> Vec<ColumnLayout> {
     let shown = table.shown().into_iter();
-    let mut columns: Vec<Drawn> = shown
-        .map(|(place, shown)| Drawn::new(table, place, shown))
+    let mut columns: Vec<ColumnLayout> = shown
+        .map(|(index, shown)| ColumnLayout::new(table, index, shown))
         .collect();
-    let needed = |columns: &[Drawn]| -> usize {
+    let needed = |columns: &[ColumnLayout]| -> usize {
         let widths: usize = columns.iter().map(|column| column.width).sum();
         widths + GUTTER * columns.len().saturating_sub(1)
     };
     while needed(&columns) > width {
-        let places = columns.iter().enumerate();
-        let most = places.max_by_key(|(_, column)| column.dispensable());
-        match most {
-            Some((_, column)) if column.dispensable() == 0 => break,
-            Some((place, column)) if column.shown.dispensable == column.dispensable() => {
-                columns.remove(place);
+        let indices = columns.iter().enumerate();
+        let max = indices.max_by_key(|(_, column)| column.drop_priority());
+        match max {
+            Some((_, column)) if column.drop_priority() == 0 => break,
+            Some((index, column)) if column.shown.drop_priority == column.drop_priority() => {
+                columns.remove(index);
             }
-            Some((place, _)) => {
-                columns[place].with_interval = false;
-                columns[place].fill(table);
+            Some((index, _)) => {
+                columns[index].with_interval = false;
+                columns[index].fill(table);
             }
             None => break,
         }
@@ -325,8 +329,8 @@ fn fitting(table: &Table, width: usize) -> Vec<Drawn> {
     columns
 }
 
-fn push_table(screen: &mut String, table: &Table, style: Style) {
-    let columns = fitting(table, style.width);
+fn push_table(screen: &mut String, table: &FigureTable, style: Style) {
+    let columns = fit_columns(table, style.width);
     let headings = columns
         .iter()
         .map(|column| (column, column.shown.heading, BOLD));
@@ -338,10 +342,10 @@ fn push_table(screen: &mut String, table: &Table, style: Style) {
         });
         push_row(screen, style, cells);
     }
-    let kept = columns.iter().map(|column| column.shown.heading);
-    let kept: Vec<&str> = kept.collect();
+    let visible = columns.iter().map(|column| column.shown.heading);
+    let visible: Vec<&str> = visible.collect();
     let shown = table.shown().into_iter().map(|(_, shown)| shown.heading);
-    let left_out: Vec<&str> = shown.filter(|heading| !kept.contains(heading)).collect();
+    let left_out: Vec<&str> = shown.filter(|heading| !visible.contains(heading)).collect();
     if !left_out.is_empty() {
         let line = format!("left out at this width: {}", left_out.join(", "));
         push_line(screen, style, DIM, &line);
@@ -351,16 +355,16 @@ fn push_table(screen: &mut String, table: &Table, style: Style) {
 fn push_row<'a>(
     screen: &mut String,
     style: Style,
-    cells: impl Iterator<Item = (&'a Drawn, &'a str, &'static str)>,
+    cells: impl Iterator<Item = (&'a ColumnLayout, &'a str, &'static str)>,
 ) {
     let gutter = " ".repeat(GUTTER);
     let mut pending = String::new();
-    for (place, (column, text, colour)) in cells.enumerate() {
-        if place > 0 {
+    for (index, (column, text, colour)) in cells.enumerate() {
+        if index > 0 {
             pending.push_str(&gutter);
         }
-        let (before, after) = column.pads(text);
-        // Spaces are held back until something follows: no line ends in them.
+        let (before, after) = column.padding(text);
+        // Trailing spaces are held back until something follows, so that no line ends in them.
         pending.push_str(&before);
         screen.push_str(&pending);
         push_painted(screen, style, colour, text);

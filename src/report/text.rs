@@ -1,28 +1,29 @@
-//! Words from outside, made harmless before they are shown.
+//! Text from outside, sanitised before it is shown.
 //!
-//! Owns what a hostile text may not do to a terminal, a table or a spreadsheet. Must not know which
-//! text it is. Invariant: what comes out holds no control character and no HTML, and is as readable
-//! as what came in.
+//! Owns the escaping for terminals, tables and spreadsheets. Must not know which text it is. Invariant: the
+//! result contains no control character and no HTML, and stays as readable as the
+//! input.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
-use crate::units::acts;
+use crate::units::is_unsafe_char;
 
-/// Without control characters, line breaks and characters that turn the direction of writing: none
+/// Removes control characters, line breaks and characters that change the direction of writing: none
 /// of them may move a terminal's cursor or hide a part of a line.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts) {
+    if !text.contains(is_unsafe_char) {
         return Cow::Borrowed(text);
     }
     let harmless = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if acts(c) => '\u{fffd}',
+        c if is_unsafe_char(c) => '\u{fffd}',
         c => c,
     };
     Cow::Owned(text.chars().map(harmless).collect())
 }
 
-/// For Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
+/// Escapes text for Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
 pub(super) fn markdown(text: &str) -> String {
     let text = one_line(text);
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -49,13 +50,18 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// For CSV: a text that a spreadsheet would run as a formula is marked as text.
+/// Escapes text for CSV: text that a spreadsheet would evaluate as a formula is marked as text.
 pub(super) fn csv(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         Cow::Owned(format!("'{text}"))
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Appends formatted text.
+pub(super) fn push(out: &mut String, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String can always grow");
 }
 
 #[cfg(test)]
@@ -65,7 +71,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        // Whatever a server sends, nothing of it acts: not in a terminal, not on a page, not in a
+        // No text from a server acts: not in a terminal, not on a page, not in a
         // spreadsheet.
         #[test]
         fn no_text_acts(text in any::<String>()) {

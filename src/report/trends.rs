@@ -1,9 +1,7 @@
-//! A history as a person reads it, and as JSON.
+//! The trends of a history, for people and as JSON.
 //!
-//! Owns what is shown of a trend. Must not know how levels, changes and floors were found. Invariant: a
+//! Owns the layout of a trend. Must not know how levels, changes and floors were computed. Invariant: a
 //! level is rounded as every other report rounds it.
-
-use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,20 +9,21 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::record::History;
 use crate::suite::{Gate, Metric, Scale};
-use crate::units::counted;
+use crate::units::plural;
 use crate::verdict::{Trend, trend};
 
 use super::figure::{Figure, Thousandths};
+use super::json;
 use super::sparkline::sparkline;
-use super::text;
+use super::text::{self, push};
 use super::wording::metric_name;
 
 /// Version of the JSON's layout.
 const VERSION: u32 = 1;
-/// Runs drawn in one line; older ones are left out of the line.
-const DRAWN_MOST: usize = 60;
-/// Newest runs listed one by one.
-const LISTED_MOST: usize = 10;
+/// Maximum runs in a sparkline; older ones are left out of it.
+const MAX_DRAWN_RUNS: usize = 60;
+/// Number of the newest runs that are listed one by one.
+const MAX_LISTED_RUNS: usize = 10;
 
 /// The trends of a history in one metric.
 #[derive(Debug)]
@@ -33,47 +32,48 @@ pub struct Trends {
     metric: Metric,
     runs: usize,
     accepted: usize,
-    /// Metrics that the history has, this one included.
+    /// Metrics that the history contains, this one included.
     metrics: Vec<Metric>,
-    /// One a variant.
-    shown: Vec<Trend>,
-    /// Whether no suite said what the next run is judged by.
-    by_defaults: bool,
+    /// One trend per variant.
+    trends: Vec<Trend>,
+    /// True if no suite defines the gate of the next run, so that the defaults apply.
+    uses_default_gate: bool,
 }
 
-/// What `history --json` prints.
+/// The document that `history --json` prints.
 #[derive(Serialize, JsonSchema)]
 pub struct TrendsDocument<'a> {
     /// Version of this document.
     version: u32,
     /// Name of the suite.
     suite: &'a str,
-    /// What is shown.
+    /// The metric shown.
     metric: Metric,
-    /// Its unit.
+    /// Unit of its levels.
     unit: &'static str,
-    /// Runs since the level began.
+    /// Runs since the baseline was reset.
     runs: usize,
-    /// Those of them that were accepted.
+    /// Accepted runs among them.
     accepted: usize,
-    /// One a variant.
-    variants: Vec<VariantDocument<'a>>,
+    /// One entry per variant.
+    variants: Vec<VariantTrendDocument<'a>>,
 }
 
 /// The trend of one variant.
 #[derive(Serialize, JsonSchema)]
-struct VariantDocument<'a> {
+#[schemars(rename = "VariantDocument")]
+struct VariantTrendDocument<'a> {
     /// Its label.
     variant: &'a str,
-    /// The oldest first.
+    /// The runs, oldest first.
     runs: Vec<RunDocument<'a>>,
-    /// Where the level changed.
-    changes: Vec<ChangeDocument<'a>>,
-    /// The smallest worsening that the next run can show by the gate: 0.2 for +20 %.
+    /// Changes of level.
+    changes: Vec<LevelChangeDocument<'a>>,
+    /// The smallest worsening that the next run can detect under the gate: 0.2 for +20 %.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable: Option<f64>,
-    /// Whether that allows for the differences of runs alone, because one run does not tell those within it:
-    /// then it is more in truth.
+    /// True if that allows for differences between runs alone, because one run says nothing about those within
+    /// it: the true value is higher then.
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable_at_least: Option<bool>,
     /// Runs that cannot be compared with the newest.
@@ -85,18 +85,19 @@ struct VariantDocument<'a> {
 struct RunDocument<'a> {
     /// Its name.
     run: &'a str,
-    /// When it began, UTC.
+    /// Start of the run, UTC.
     #[schemars(with = "String")]
     started_at: jiff::Timestamp,
-    /// In the unit of the metric.
+    /// Level in the unit of the metric.
     level: f64,
-    /// What was decided about it.
+    /// Standing of the run: what was decided about it.
     standing: &'static str,
 }
 
 /// One change of level.
 #[derive(Serialize, JsonSchema)]
-struct ChangeDocument<'a> {
+#[schemars(rename = "ChangeDocument")]
+struct LevelChangeDocument<'a> {
     /// The first run of the new level.
     first_run: &'a str,
     /// New level over old; of shares new less old.
@@ -106,9 +107,9 @@ struct ChangeDocument<'a> {
 }
 
 impl Trends {
-    /// Of every variant that has the metric; what the next run can show is told by the suite's gate, by
-    /// the defaults without one.
-    pub fn of(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
+    /// Computes the trends of every variant that has the metric. The detectable change follows from `gate`, or
+    /// from the default gate without one.
+    pub fn from_history(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
         let all = trend(history, gate.unwrap_or(&Gate::default()));
@@ -120,37 +121,37 @@ impl Trends {
             runs: history.entries().len(),
             accepted: accepted.count(),
             metrics: Metric::ALL.into_iter().filter(has).collect(),
-            shown: all
+            trends: all
                 .into_iter()
                 .filter(|trend| trend.metric == metric)
                 .collect(),
-            by_defaults: gate.is_none(),
+            uses_default_gate: gate.is_none(),
         }
     }
 
-    /// For a terminal.
+    /// Renders the trends for a terminal.
     pub fn text(&self) -> String {
         if self.runs == 0 {
             return "The history holds no run yet. `bakeoff accept RUN --history FILE` makes a run that you trust \
                     its first.\n"
                 .to_owned();
         }
-        let (runs, accepted) = (counted(self.runs, "run"), self.accepted);
+        let (runs, accepted) = (plural(self.runs, "run"), self.accepted);
         let mut page = format!(
             "{}: {runs}, {accepted} accepted in the current level\n",
             text::one_line(&self.suite)
         );
-        for trend in &self.shown {
+        for trend in &self.trends {
             self.push_variant(&mut page, trend);
         }
         let others = self.metrics.iter().filter(|metric| **metric != self.metric);
         let others: Vec<&str> = others.map(|metric| metric.word()).collect();
-        if self.shown.is_empty() {
+        if self.trends.is_empty() {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
-        let tells_floor = self.shown.iter().any(|trend| trend.floor.is_some());
-        if tells_floor && self.by_defaults {
+        let has_floor = self.trends.iter().any(|trend| trend.floor.is_some());
+        if has_floor && self.uses_default_gate {
             page.push_str(
                 "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
                  own.\n",
@@ -169,7 +170,7 @@ impl Trends {
         let name = metric_name(self.metric);
         let label = text::one_line(&trend.variant);
         push(page, format_args!("\n{label}, {name}\n"));
-        let drawn = &trend.points[trend.points.len().saturating_sub(DRAWN_MOST)..];
+        let drawn = &trend.points[trend.points.len().saturating_sub(MAX_DRAWN_RUNS)..];
         let heights: Vec<Option<f64>> = drawn
             .iter()
             .map(|point| match self.metric.scale() {
@@ -188,19 +189,19 @@ impl Trends {
             );
         }
         if let Some(floor) = trend.floor {
-            let least = signed_percent(floor.worsening);
-            let told = if floor.at_least {
+            let min = signed_percent(floor.worsening);
+            let detectable = if floor.at_least {
                 format!(
-                    "nothing below {least}: how much answers differ within a run comes on top, and a single run \
+                    "nothing below {min}: how much answers differ within a run comes on top, and a single run \
                      does not tell it"
                 )
             } else {
-                format!("{least} and more")
+                format!("{min} and more")
             };
-            push(page, format_args!("  the next run can show {told}\n"));
+            push(page, format_args!("  the next run can show {detectable}\n"));
         }
         if trend.left_out > 0 {
-            let runs = counted(trend.left_out, "run");
+            let runs = plural(trend.left_out, "run");
             push(
                 page,
                 format_args!("  {runs} left out: without this variant, or of other prompts\n"),
@@ -209,9 +210,9 @@ impl Trends {
         self.push_runs(page, trend);
     }
 
-    /// The newest runs, the newest last.
+    /// Lists the newest runs, the newest last.
     fn push_runs(&self, page: &mut String, trend: &Trend) {
-        let earlier = trend.points.len().saturating_sub(LISTED_MOST);
+        let earlier = trend.points.len().saturating_sub(MAX_LISTED_RUNS);
         let listed = &trend.points[earlier..];
         let levels: Vec<String> = listed
             .iter()
@@ -221,7 +222,7 @@ impl Trends {
         if earlier > 0 {
             push(
                 page,
-                format_args!("  ... {} before\n", counted(earlier, "run")),
+                format_args!("  ... {} before\n", plural(earlier, "run")),
             );
         }
         for (point, level) in listed.iter().zip(levels) {
@@ -247,7 +248,7 @@ impl Trends {
         }
     }
 
-    /// A change, from the logarithm of a ratio or a difference of shares.
+    /// Formats a change, given as the logarithm of a ratio or a difference of shares.
     fn shift(&self, shift: f64) -> String {
         match self.metric.scale() {
             Scale::Ratio => signed_percent(shift.exp_m1()),
@@ -255,13 +256,13 @@ impl Trends {
         }
     }
 
-    /// For other programs.
+    /// Renders the trends as JSON.
     pub fn json(&self) -> String {
         let change = |shift: f64| match self.metric.scale() {
             Scale::Ratio => shift.exp(),
             Scale::Points => shift,
         };
-        let variants = self.shown.iter().map(|trend| VariantDocument {
+        let variants = self.trends.iter().map(|trend| VariantTrendDocument {
             variant: &trend.variant,
             runs: trend
                 .points
@@ -276,7 +277,7 @@ impl Trends {
             changes: trend
                 .changes
                 .iter()
-                .map(|found| ChangeDocument {
+                .map(|found| LevelChangeDocument {
                     first_run: &trend.points[found.at].run,
                     change: change(found.shift),
                     p: found.p,
@@ -295,14 +296,11 @@ impl Trends {
             accepted: self.accepted,
             variants: variants.collect(),
         };
-        let mut text = serde_json::to_string_pretty(&document)
-            .expect("strings, numbers and lists can always be written as JSON");
-        text.push('\n');
-        text
+        json::pretty(&document)
     }
 }
 
-/// In which unit levels of a metric are stored.
+/// The unit in which levels of a metric are stored.
 const fn unit(metric: Metric) -> &'static str {
     match metric {
         Metric::Cost => "pico-USD",
@@ -313,11 +311,7 @@ const fn unit(metric: Metric) -> &'static str {
     }
 }
 
-fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a String can always grow");
-}
-
-/// `+12 %`.
+/// Formats a relative change: `+12 %`.
 fn signed_percent(change: f64) -> String {
     format!("{:+.0} %", change * 100.0)
 }

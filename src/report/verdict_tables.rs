@@ -1,18 +1,18 @@
-//! The tables of verdicts: which field of a comparison stands under which name.
+//! The tables of verdicts: the name of each field of a comparison.
 //!
-//! Owns the columns of `comparisons.csv` and of the tables beside it. Must not know how a table is
-//! written. Invariant: a name never changes its meaning; every row of a table has the same columns.
+//! Owns the columns of `comparisons.csv` and of the related tables. Must not know how a table is
+//! rendered. Invariant: a name never changes its meaning; every row of a table has the same columns.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::suite::{Direction, Metric, Scale};
 use crate::verdict::{Comparison, Effect, Holds, Judgement, LimitCheck, Route, Situation, Verdict};
 
-use super::figure::{Cell, Chance, Figure, count, share};
-use super::table::{Row, Table};
+use super::figure::{Figure, FigureCell, Probability, count, share};
+use super::table::{FigureRow, FigureTable};
 use super::wording;
 
-/// The stored word of a situation.
+/// The word that CSV and JSON store for a situation.
 pub(super) const fn situation_word(situation: Situation) -> &'static str {
     match situation {
         Situation::Interleaved => "interleaved",
@@ -21,28 +21,28 @@ pub(super) const fn situation_word(situation: Situation) -> &'static str {
     }
 }
 
-fn chance(p: Option<f64>) -> Figure {
-    let chance = p.and_then(Chance::new);
-    chance.map_or(Figure::Absent, Figure::Chance)
+fn probability(p: Option<f64>) -> Figure {
+    let probability = p.and_then(Probability::new);
+    probability.map_or(Figure::Absent, Figure::Probability)
 }
 
 fn words(words: &str) -> Figure {
     Figure::Text(words.to_owned())
 }
 
-pub(super) fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> Table {
+pub(super) fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> FigureTable {
     let rows = comparisons.iter();
-    Table::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
+    FigureTable::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
 }
 
-/// Every field of a comparison.
-fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
-    let mut row = Row::default();
+/// The row of a comparison, with every field.
+fn comparison_row(situation: Situation, comparison: &Comparison) -> FigureRow {
+    let mut row = FigureRow::default();
     row.put_figure("situation", words(situation_word(situation)));
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("reference", words(&comparison.reference));
     row.put_figure("metric", words(comparison.metric.word()));
-    row.put_figure("primary", Figure::Truth(comparison.primary));
+    row.put_figure("primary", Figure::Bool(comparison.primary));
     row.put_figure("procedure", words(comparison.procedure.word()));
     row.put_figure("tolerance", share(comparison.bounds.tolerance));
     row.put_figure("margin", share(comparison.bounds.margin));
@@ -71,36 +71,36 @@ fn comparison_row(situation: Situation, comparison: &Comparison) -> Row {
     row
 }
 
-/// An effect with its interval, and the interval's level.
-fn put_effect(row: &mut Row, metric: Metric, effect: Option<&Effect>) {
+/// Adds an effect with its interval, and the interval's level.
+fn put_effect(row: &mut FigureRow, metric: Metric, effect: Option<&Effect>) {
     let scale = metric.scale();
     let cell = effect.map_or_else(
-        || Cell::bounded(None, wording::effect_figure(scale)),
+        || FigureCell::bounded(None, wording::effect_figure(scale)),
         |effect| wording::effect_cell(scale, effect),
     );
     row.put("effect", cell);
-    let level = effect.map(|effect| wording::told_level(effect.level));
+    let level = effect.map(|effect| wording::printed_level(effect.level));
     row.put_figure("level", level.map_or(Figure::Absent, share));
 }
 
-fn put_tests(row: &mut Row, comparison: &Comparison) {
+fn put_tests(row: &mut FigureRow, comparison: &Comparison) {
     let tests = comparison.tests.as_ref();
-    row.put_figure("p_worse", chance(tests.map(|tests| tests.worse)));
-    row.put_figure("p_better", chance(tests.map(|tests| tests.better)));
+    row.put_figure("p_worse", probability(tests.map(|tests| tests.worse)));
+    row.put_figure("p_better", probability(tests.map(|tests| tests.better)));
     let within = tests.map(|tests| tests.within_margin);
-    row.put_figure("p_within_margin", chance(within));
+    row.put_figure("p_within_margin", probability(within));
 }
 
-/// Why, what could have been seen, and which prompts did it.
-fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
+/// Adds the reasons, the detectable change and the influential prompts.
+fn put_reasons(row: &mut FigureRow, situation: Situation, comparison: &Comparison) {
     let reasons: Vec<&str> = comparison
         .reasons
         .iter()
         .map(wording::reason_word)
         .collect();
     row.put_figure("reasons", Figure::Text(reasons.join(";")));
-    let explained = wording::remarks(situation, comparison).join(" ");
-    row.put_figure("explanation", Figure::Text(explained));
+    let explanation = wording::remarks(situation, comparison).join(" ");
+    row.put_figure("explanation", Figure::Text(explanation));
     let inconclusive = comparison.verdict == Verdict::Inconclusive;
     let scale = comparison.metric.scale();
     let detectable = comparison.detectable.filter(|_| inconclusive);
@@ -113,9 +113,9 @@ fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
         Figure::Plan(needed.prompts, needed.repetitions)
     });
     row.put_figure("needed", needed);
-    let sides = Sides::of(comparison);
-    row.put_figure("prompts_worse", count(sides.worse));
-    row.put_figure("prompts_better", count(sides.better));
+    let directions = EffectDirections::from_comparison(comparison);
+    row.put_figure("prompts_worse", count(directions.worse));
+    row.put_figure("prompts_better", count(directions.better));
     let influence = comparison.influence.as_ref();
     let prompt = influence.map(|influence| influence.prompt.clone());
     row.put_figure(
@@ -125,32 +125,32 @@ fn put_reasons(row: &mut Row, situation: Situation, comparison: &Comparison) {
     let without = influence.map(|influence| influence.verdict_without);
     let without = without.map_or(Figure::Absent, Figure::Verdict);
     row.put_figure("verdict_without", without);
-    let decides = influence.map_or(Figure::Absent, |one| Figure::Truth(one.decides));
+    let decides = influence.map_or(Figure::Absent, |one| Figure::Bool(one.decides));
     row.put_figure("one_prompt_decides", decides);
 }
 
-/// On how many prompts an effect goes which way.
+/// Numbers of prompts by the direction of their effect.
 #[derive(Default)]
-struct Sides {
+struct EffectDirections {
     worse: u64,
     equal: u64,
     better: u64,
 }
 
-impl Sides {
-    fn of(comparison: &Comparison) -> Self {
-        let mut sides = Self::default();
+impl EffectDirections {
+    fn from_comparison(comparison: &Comparison) -> Self {
+        let mut directions = Self::default();
         for (_, effect) in &comparison.per_prompt {
             let badness = badness(comparison.metric, *effect);
-            sides.worse += u64::from(badness > 0.0);
-            sides.equal += u64::from(badness == 0.0);
-            sides.better += u64::from(badness < 0.0);
+            directions.worse += u64::from(badness > 0.0);
+            directions.equal += u64::from(badness == 0.0);
+            directions.better += u64::from(badness < 0.0);
         }
-        sides
+        directions
     }
 }
 
-/// Above 0 where the candidate is worse; the larger the worse.
+/// Measures how much worse the candidate is: above 0 if it is worse.
 fn badness(metric: Metric, effect: f64) -> f64 {
     let more = match metric.scale() {
         Scale::Ratio => effect - 1.0,
@@ -162,19 +162,19 @@ fn badness(metric: Metric, effect: f64) -> f64 {
     }
 }
 
-pub(super) fn extremes_row(comparison: &Comparison) -> Option<Row> {
+pub(super) fn extremes_row(comparison: &Comparison) -> Option<FigureRow> {
     let badness = |of: &&(String, f64)| badness(comparison.metric, of.1);
     let by_badness = |a: &&(String, f64), b: &&(String, f64)| badness(a).total_cmp(&badness(b));
     let worst = comparison.per_prompt.iter().max_by(by_badness)?;
     let best = comparison.per_prompt.iter().min_by(by_badness)?;
     let figure = wording::effect_figure(comparison.metric.scale());
-    let sides = Sides::of(comparison);
-    let mut row = Row::default();
+    let directions = EffectDirections::from_comparison(comparison);
+    let mut row = FigureRow::default();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("metric", words(comparison.metric.word()));
-    row.put_figure("prompts_worse", count(sides.worse));
-    row.put_figure("prompts_equal", count(sides.equal));
-    row.put_figure("prompts_better", count(sides.better));
+    row.put_figure("prompts_worse", count(directions.worse));
+    row.put_figure("prompts_equal", count(directions.equal));
+    row.put_figure("prompts_better", count(directions.better));
     row.put_figure("worst_prompt", words(&worst.0));
     row.put_figure("worst_effect", figure(worst.1));
     row.put_figure("best_prompt", words(&best.0));
@@ -191,8 +191,8 @@ pub(super) fn extremes_row(comparison: &Comparison) -> Option<Row> {
     Some(row)
 }
 
-/// The effect of every comparison on every prompt.
-pub(super) fn prompts(judgement: &Judgement) -> Table {
+/// The effects of every comparison on every prompt.
+pub(super) fn prompts(judgement: &Judgement) -> FigureTable {
     let mut prompts: Vec<&str> = Vec::new();
     let mut candidates: Vec<&str> = Vec::new();
     let mut metrics: BTreeMap<Metric, bool> = BTreeMap::new();
@@ -215,7 +215,7 @@ pub(super) fn prompts(judgement: &Judgement) -> Table {
         }
     }
     let row = |prompt: &str, candidate: &str| {
-        let mut row = Row::default();
+        let mut row = FigureRow::default();
         row.put_figure("prompt", words(prompt));
         row.put_figure("candidate", words(candidate));
         row.show("prompt", "prompt", 0);
@@ -237,10 +237,10 @@ pub(super) fn prompts(judgement: &Judgement) -> Table {
             .iter()
             .map(move |candidate| (*prompt, *candidate))
     });
-    Table::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
+    FigureTable::from_rows(pairs.map(|(prompt, candidate)| row(prompt, candidate)))
 }
 
-/// What an effect of this metric is.
+/// The kind of an effect of this metric.
 const fn kind(metric: Metric) -> &'static str {
     match metric.scale() {
         Scale::Ratio => "ratio",
@@ -248,16 +248,16 @@ const fn kind(metric: Metric) -> &'static str {
     }
 }
 
-pub(super) fn routes(judgement: &Judgement) -> Table {
+pub(super) fn routes(judgement: &Judgement) -> FigureTable {
     let rows = judgement.comparisons.iter().flat_map(|comparison| {
         let routes = comparison.within_routes.iter();
         routes.map(move |route| route_row(comparison, route))
     });
-    Table::from_rows(rows)
+    FigureTable::from_rows(rows)
 }
 
-fn route_row(comparison: &Comparison, route: &Route) -> Row {
-    let mut row = Row::default();
+fn route_row(comparison: &Comparison, route: &Route) -> FigureRow {
+    let mut row = FigureRow::default();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("metric", words(comparison.metric.word()));
     row.put_figure("provider", words(&route.provider));
@@ -276,15 +276,18 @@ fn route_row(comparison: &Comparison, route: &Route) -> Row {
 }
 
 /// One row per variant and limit.
-pub(super) fn limits(checks: &[LimitCheck]) -> Table {
-    Table::from_rows(checks.iter().map(|check| {
+pub(super) fn limits(checks: &[LimitCheck]) -> FigureTable {
+    FigureTable::from_rows(checks.iter().map(|check| {
         let figure = wording::limit_figure(check.quantity);
-        let mut row = Row::default();
+        let mut row = FigureRow::default();
         row.put_figure("variant", words(&check.variant));
         row.put_figure("limit", Figure::Text(wording::limit_word(check.quantity)));
         row.put_figure("bound", figure(check.bound));
         let estimate = check.estimate.map_or(Figure::Absent, figure);
-        row.put("estimate", Cell::within(estimate, check.interval, figure));
+        row.put(
+            "estimate",
+            FigureCell::within(estimate, check.interval, figure),
+        );
         row.put_figure("n", count(check.n));
         row.put_figure("holds", words(holds_word(check.holds)));
         row.show("variant", "variant", 0);
@@ -297,7 +300,7 @@ pub(super) fn limits(checks: &[LimitCheck]) -> Table {
     }))
 }
 
-/// The stored word of whether a limit holds.
+/// The word that CSV and JSON store for the status of a limit.
 const fn holds_word(holds: Holds) -> &'static str {
     match holds {
         Holds::Yes => "yes",

@@ -1,7 +1,7 @@
-//! Verdicts as every format tells them: sentences and tables of each judgement.
+//! Verdicts as every format prints them: sentences and tables of each judgement.
 //!
-//! Owns what is told of a judgement and in which order. Must not know Markdown, CSV or a terminal, nor
-//! how a verdict was found. Invariant: every number is one of the judgement's; primary comparisons come
+//! Owns the content of a judgement's section and its order. Must not know Markdown, CSV or a terminal, nor
+//! how a verdict was computed. Invariant: every number is one of the judgement's; primary comparisons come
 //! before exploratory ones, which are never mixed with them.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,127 +13,128 @@ use crate::verdict::{
 
 use super::figure::{Figure, Thousandths};
 use super::output_tokens::Outputs;
-use super::table::Table;
+use super::table::FigureTable;
 use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
 use super::wording;
-use crate::verdict::{Gated, Judged};
+use crate::verdict::{Evaluation, GatedJudgement};
 
-/// Everything that is judged, ready to be written.
+/// All judgements and limits, ready to be rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdicts {
-    /// One a judgement.
+    /// One section per judgement.
     pub sections: Vec<Section>,
     /// One row per variant and absolute limit.
-    pub limits: Table,
+    pub limits: FigureTable,
     /// The limits in words.
-    pub limits_told: Vec<LimitTold>,
-    /// How much longer answers are, and what their length was spent on.
+    pub limit_texts: Vec<LimitText>,
+    /// Differences in answer length.
     pub outputs: Outputs,
-    /// Whether the suite wants to be told of what is inconclusive.
-    pub warns: bool,
+    /// True if the suite asks for warnings about inconclusive verdicts.
+    pub warn_inconclusive: bool,
 }
 
 /// An absolute limit in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitTold {
+pub struct LimitText {
     /// Label of the variant.
     pub variant: String,
     /// The limit's key in the suite.
     pub limit: String,
-    /// Whether it holds.
+    /// Status of the limit.
     pub holds: Holds,
-    /// The same in one sentence with its numbers.
+    /// The status in one sentence with its numbers.
     pub sentence: String,
 }
 
-/// A judgement, ready to be written.
+/// A judgement, ready to be rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Which question was asked: `interleaved`, `two_runs` or `history`.
+    /// The comparison design: `interleaved`, `two_runs` or `history`.
     pub situation: &'static str,
-    /// What is compared with what.
+    /// The two sides of the comparison.
     pub title: String,
-    /// Whether a regression in it fails a build.
+    /// True if a regression in it fails a build.
     pub gates: bool,
     /// The primary comparisons in words.
-    pub told: Vec<Told>,
+    pub comparison_texts: Vec<ComparisonText>,
     /// One row per primary comparison.
-    pub primary: Table,
-    /// One row per exploratory comparison: they never fail anything.
-    pub exploratory: Table,
-    /// The rows of these that have an effect, for people.
-    pub explored: Table,
-    /// Why the others have none, and what but chance is in the way of those that are inconclusive: each reason
-    /// once with all it is true of.
-    pub unexplored: Vec<String>,
-    /// What is true of several primary comparisons, each thing once: the rest is in [`Told::own`].
-    pub shared: Vec<String>,
-    /// What to know beside the primary verdicts, each thing once with all it is true of.
+    pub primary: FigureTable,
+    /// One row per exploratory comparison; these never fail a build.
+    pub exploratory: FigureTable,
+    /// The exploratory rows that have an effect, for people.
+    pub exploratory_shown: FigureTable,
+    /// Reasons why the other exploratory comparisons have no effect or no verdict, other than chance: each
+    /// reason once, with the comparisons it applies to.
+    pub exploratory_reasons: Vec<String>,
+    /// Remarks that apply to several primary comparisons, each once: the rest is in
+    /// [`ComparisonText::own_remarks`].
+    pub shared_remarks: Vec<String>,
+    /// Remarks on the primary verdicts, each once, with the comparisons it applies to.
     pub remarks: Vec<String>,
-    /// On how many prompts each primary effect goes which way, and where it is largest.
-    pub extremes: Table,
+    /// Directions and extremes of the primary effects, by prompt.
+    pub extremes: FigureTable,
     /// One row per prompt and candidate: the effect on each metric.
-    pub prompts: Table,
-    /// One row per comparison and provider, where shares of providers differ.
-    pub routes: Table,
-    /// How to read the verdicts.
-    pub reading: Vec<String>,
-    /// How it was judged, and why so.
+    pub prompts: FigureTable,
+    /// One row per comparison and provider, if the shares of providers differ.
+    pub routes: FigureTable,
+    /// The legend of the verdicts.
+    pub legend: Vec<String>,
+    /// The procedures and the error rate.
     pub method: Vec<String>,
-    /// What a reader must know of the whole.
+    /// Notes on the judgement as a whole.
     pub notes: Vec<String>,
 }
 
 /// A primary comparison in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ComparisonText {
     /// Label of the candidate.
     pub candidate: String,
     /// Label of the reference.
     pub reference: String,
     /// Stored word of the metric.
     pub metric: &'static str,
-    /// What is said.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The same in one sentence with its numbers.
+    /// The verdict in one sentence with its numbers.
     pub sentence: String,
-    /// Why there is no better answer, and what to know beside it.
+    /// Reasons for the verdict, and what would help.
     pub remarks: Vec<String>,
-    /// Those of the remarks that are true of no other primary comparison.
-    pub own: Vec<String>,
+    /// Remarks that apply to no other primary comparison.
+    pub own_remarks: Vec<String>,
 }
 
 impl Verdicts {
-    /// Of everything that was judged; a judgement with nothing to say has no section.
-    pub fn new(judged: &Judged) -> Self {
-        let judgements = judged.judgements.iter();
+    /// Renders an evaluation into sections and tables; an empty judgement has no section.
+    pub fn new(evaluation: &Evaluation) -> Self {
+        let judgements = evaluation.judgements.iter();
         let sections = judgements
             .filter(|gated| {
                 let judgement = &gated.judgement;
                 !judgement.comparisons.is_empty() || !judgement.notes.is_empty()
             })
-            .map(|gated| Section::new(gated, &judged.gate));
+            .map(|gated| Section::new(gated, &evaluation.gate));
         Self {
             sections: sections.collect(),
-            limits: limits(&judged.limits),
-            limits_told: judged.limits.iter().map(LimitTold::new).collect(),
-            outputs: Outputs::new(&judged.outputs),
-            warns: judged.gate.on_inconclusive != OnInconclusive::Pass,
+            limits: limits(&evaluation.limits),
+            limit_texts: evaluation.limits.iter().map(LimitText::new).collect(),
+            outputs: Outputs::new(&evaluation.outputs),
+            warn_inconclusive: evaluation.gate.on_inconclusive != OnInconclusive::Pass,
         }
     }
 
-    /// How many of the primary comparisons that can fail a build (or of all, where none can) came out
-    /// so.
+    /// Counts the primary comparisons with this verdict among those that can fail a build (or among all, if
+    /// none can).
     pub fn count(&self, verdict: Verdict) -> usize {
         let any_gates = self.sections.iter().any(|section| section.gates);
         let sections = self.sections.iter();
         let counted = sections.filter(|section| section.gates || !any_gates);
-        let told = counted.flat_map(|section| &section.told);
-        told.filter(|told| told.verdict == verdict).count()
+        let texts = counted.flat_map(|section| &section.comparison_texts);
+        texts.filter(|text| text.verdict == verdict).count()
     }
 }
 
-impl LimitTold {
+impl LimitText {
     fn new(check: &LimitCheck) -> Self {
         Self {
             variant: check.variant.clone(),
@@ -145,26 +146,26 @@ impl LimitTold {
 }
 
 impl Section {
-    fn new(gated: &Gated, gate: &Gate) -> Self {
+    fn new(gated: &GatedJudgement, gate: &Gate) -> Self {
         let judgement = &gated.judgement;
         let (primary, exploratory): (Vec<&Comparison>, Vec<&Comparison>) = judgement
             .comparisons
             .iter()
             .partition(|comparison| comparison.primary);
         let situation = judgement.situation;
-        let everything = Remarks::of(&primary, |one| wording::remarks(situation, one));
-        let told = primary
+        let all_remarks = Remarks::collect(&primary, |one| wording::remarks(situation, one));
+        let texts = primary
             .iter()
-            .map(|comparison| Told::new(situation, comparison, &everything));
+            .map(|comparison| ComparisonText::new(situation, comparison, &all_remarks));
         let with_effect = exploratory.iter().filter(|one| one.effect.is_some());
-        let explored: Vec<&Comparison> = with_effect.copied().collect();
-        // Whoever reads of TTFA must know where TTFT is.
+        let exploratory_shown: Vec<&Comparison> = with_effect.copied().collect();
+        // A reader of TTFA must know why TTFT is missing.
         let replaced = |one: &&&Comparison| one.reasons.contains(&Reason::ReasoningDiffers);
         let replaced = exploratory.iter().filter(replaced);
         let remarked: Vec<&Comparison> = primary.iter().chain(replaced).copied().collect();
-        let beside = |one: &Comparison| {
+        let remarks_on = |one: &Comparison| {
             let mut remarks = reasons(situation, one);
-            remarks.extend(wording::without_ends(one));
+            remarks.extend(wording::open_interval_remark(one));
             remarks.extend(wording::influence(one));
             remarks
         };
@@ -172,29 +173,34 @@ impl Section {
             situation: situation_word(situation),
             title: title(judgement),
             gates: gated.gates,
-            told: told.collect(),
+            comparison_texts: texts.collect(),
             primary: comparisons(situation, &primary),
             exploratory: comparisons(situation, &exploratory),
-            explored: comparisons(situation, &explored),
-            unexplored: Remarks::of(&exploratory, |one| unexplored(situation, one)).lines(1),
-            shared: everything.lines(2),
-            remarks: Remarks::of(&remarked, beside).lines(1),
-            extremes: Table::from_rows(primary.iter().copied().filter_map(extremes_row)),
+            exploratory_shown: comparisons(situation, &exploratory_shown),
+            exploratory_reasons: Remarks::collect(&exploratory, |one| {
+                exploratory_reasons(situation, one)
+            })
+            .lines(1),
+            shared_remarks: all_remarks.lines(2),
+            remarks: Remarks::collect(&remarked, remarks_on).lines(1),
+            extremes: FigureTable::from_rows(primary.iter().copied().filter_map(extremes_row)),
             prompts: prompts(judgement),
             routes: routes(judgement),
-            reading: reading(gated, &primary),
+            legend: legend(gated, &primary),
             method: method(judgement, &primary, gate),
             notes: judgement.notes.clone(),
         }
     }
 }
 
-impl Told {
-    fn new(situation: Situation, comparison: &Comparison, everything: &Remarks<'_>) -> Self {
+impl ComparisonText {
+    fn new(situation: Situation, comparison: &Comparison, all_remarks: &Remarks<'_>) -> Self {
         let remarks = wording::remarks(situation, comparison);
-        let own = remarks.iter().filter(|remark| everything.count(remark) < 2);
+        let own_remarks = remarks
+            .iter()
+            .filter(|remark| all_remarks.count(remark) < 2);
         Self {
-            own: own.cloned().collect(),
+            own_remarks: own_remarks.cloned().collect(),
             candidate: comparison.candidate.clone(),
             reference: comparison.reference.clone(),
             metric: comparison.metric.word(),
@@ -219,7 +225,7 @@ fn title(judgement: &Judgement) -> String {
     }
 }
 
-/// Why there is no better answer to a comparison.
+/// The reasons for the verdict of a comparison, as sentences.
 fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     reasons
@@ -227,42 +233,49 @@ fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
         .collect()
 }
 
-/// What is told below the table of exploratory comparisons: why one has no effect, or no verdict. Of an interval
-/// that is too wide the table itself tells.
-fn unexplored(situation: Situation, comparison: &Comparison) -> Vec<String> {
-    let untold = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
-    let told = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
-    let reasons = comparison.reasons.iter().filter(|_| untold).filter(told);
+/// The reasons printed below the table of exploratory comparisons: why one has no effect, or no verdict. The
+/// table itself shows an interval that is too wide.
+fn exploratory_reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
+    let needs_reason = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
+    let is_listed = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
+    let reasons = comparison
+        .reasons
+        .iter()
+        .filter(|_| needs_reason)
+        .filter(is_listed);
     reasons
         .map(|reason| wording::reason(situation, comparison, reason))
         .collect()
 }
 
-/// Sentences beside comparisons, each once, with the comparisons it is true of.
+/// Sentences about comparisons, each once, with the comparisons it applies to.
 struct Remarks<'a> {
-    /// In the order in which they were first said.
+    /// In the order of their first use.
     sentences: Vec<String>,
-    /// Of each: the candidates by metric.
-    of: HashMap<String, BTreeMap<Metric, Vec<&'a str>>>,
-    /// How many comparisons there are of each metric.
-    asked: BTreeMap<Metric, usize>,
+    /// The candidates of each sentence, by metric.
+    candidates: HashMap<String, BTreeMap<Metric, Vec<&'a str>>>,
+    /// Number of comparisons of each metric.
+    comparisons: BTreeMap<Metric, usize>,
 }
 
 impl<'a> Remarks<'a> {
-    /// What `say` says of each of the comparisons.
-    fn of(comparisons: &[&'a Comparison], say: impl Fn(&Comparison) -> Vec<String>) -> Self {
+    /// Collects the remarks that `remarks_on` returns for each of the comparisons.
+    fn collect(
+        comparisons: &[&'a Comparison],
+        remarks_on: impl Fn(&Comparison) -> Vec<String>,
+    ) -> Self {
         let mut remarks = Self {
             sentences: Vec::new(),
-            of: HashMap::new(),
-            asked: BTreeMap::new(),
+            candidates: HashMap::new(),
+            comparisons: BTreeMap::new(),
         };
         for comparison in comparisons {
-            *remarks.asked.entry(comparison.metric).or_default() += 1;
-            for sentence in say(comparison) {
-                if !remarks.of.contains_key(&sentence) {
+            *remarks.comparisons.entry(comparison.metric).or_default() += 1;
+            for sentence in remarks_on(comparison) {
+                if !remarks.candidates.contains_key(&sentence) {
                     remarks.sentences.push(sentence.clone());
                 }
-                let by_metric = remarks.of.entry(sentence).or_default();
+                let by_metric = remarks.candidates.entry(sentence).or_default();
                 let candidates = by_metric.entry(comparison.metric).or_default();
                 candidates.push(&comparison.candidate);
             }
@@ -270,71 +283,75 @@ impl<'a> Remarks<'a> {
         remarks
     }
 
-    /// Of how many comparisons a sentence is true.
+    /// Number of comparisons that a sentence applies to.
     fn count(&self, sentence: &str) -> usize {
-        let by_metric = self.of.get(sentence).into_iter().flat_map(BTreeMap::values);
+        let by_metric = self
+            .candidates
+            .get(sentence)
+            .into_iter()
+            .flat_map(BTreeMap::values);
         by_metric.map(Vec::len).sum()
     }
 
-    /// Those true of so many comparisons or more, all that are true of the same ones in one line.
-    fn lines(&self, fewest: usize) -> Vec<String> {
+    /// The sentences that apply to at least `min` comparisons, those about the same comparisons in one line.
+    fn lines(&self, min: usize) -> Vec<String> {
         let mut lines: Vec<(String, String)> = Vec::new();
         for sentence in &self.sentences {
-            if self.count(sentence) < fewest {
+            if self.count(sentence) < min {
                 continue;
             }
             let subjects = self.subjects(sentence);
-            match lines.iter_mut().find(|(whose, _)| *whose == subjects) {
-                Some((_, said)) => said.extend([" ", sentence]),
+            match lines.iter_mut().find(|(known, _)| *known == subjects) {
+                Some((_, sentences)) => sentences.extend([" ", sentence]),
                 None => lines.push((subjects, sentence.clone())),
             }
         }
         let lines = lines.into_iter();
         lines
-            .map(|(whose, said)| format!("{whose}: {said}"))
+            .map(|(subjects, sentences)| format!("{subjects}: {sentences}"))
             .collect()
     }
 
-    /// Metrics that it is true of for the same candidates stand together.
+    /// Names the comparisons of a sentence; metrics with the same candidates are grouped.
     fn subjects(&self, sentence: &str) -> String {
-        let mut whose: Vec<(Vec<&str>, String)> = Vec::new();
-        for (metric, candidates) in &self.of[sentence] {
-            let asked = self.asked[metric];
+        let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+        for (metric, candidates) in &self.candidates[sentence] {
+            let total = self.comparisons[metric];
             let name = wording::metric_name(*metric);
-            let candidates = if candidates.len() == asked && asked > 1 {
-                format!("all {asked}")
+            let candidates = if candidates.len() == total && total > 1 {
+                format!("all {total}")
             } else {
                 candidates.join(", ")
             };
-            match whose.iter_mut().find(|(_, same)| *same == candidates) {
+            match groups.iter_mut().find(|(_, same)| *same == candidates) {
                 Some((metrics, _)) => metrics.push(name),
-                None => whose.push((vec![name], candidates)),
+                None => groups.push((vec![name], candidates)),
             }
         }
-        let whose = whose.iter();
-        let whose =
-            whose.map(|(metrics, candidates)| format!("{} of {candidates}", metrics.join(", ")));
-        whose.collect::<Vec<_>>().join("; ")
+        let groups = groups.iter();
+        let groups =
+            groups.map(|(metrics, candidates)| format!("{} of {candidates}", metrics.join(", ")));
+        groups.collect::<Vec<_>>().join("; ")
     }
 }
 
-/// What is tolerated, how sure the intervals are, and what fails.
-fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
-    let mut reading = Vec::new();
+/// The legend: tolerances, levels of the intervals, and what can fail a build.
+fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
+    let mut legend = Vec::new();
     let mut levels: Vec<String> = Vec::new();
-    let mut tolerated: Vec<String> = Vec::new();
-    let add = |to: &mut Vec<String>, said: String| {
-        if !to.contains(&said) {
-            to.push(said);
+    let mut tolerances: Vec<String> = Vec::new();
+    let add = |list: &mut Vec<String>, text: String| {
+        if !list.contains(&text) {
+            list.push(text);
         }
     };
     for comparison in primary {
-        let said = wording::tolerated(comparison.metric, comparison.bounds);
-        add(&mut tolerated, said);
+        let text = wording::tolerances(comparison.metric, comparison.bounds);
+        add(&mut tolerances, text);
         if let Some(effect) = &comparison.effect {
             add(
                 &mut levels,
-                wording::percent(wording::told_level(effect.level)),
+                wording::percent(wording::printed_level(effect.level)),
             );
         }
     }
@@ -345,27 +362,27 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
             Situation::History => "today over the past (points: today less the past)",
         };
         let levels = levels.join(" or ");
-        reading.push(format!(
+        legend.push(format!(
             "Effects are {over}, in brackets their {levels} intervals."
         ));
     }
-    if !tolerated.is_empty() {
-        reading.push(format!(
+    if !tolerances.is_empty() {
+        legend.push(format!(
             "Regressed or improved: by more than the tolerance; ok: surely not worse by more than the \
              margin. Tolerance / margin: {}.",
-            tolerated.join(", ")
+            tolerances.join(", ")
         ));
     }
     if gated.judgement.situation == Situation::Interleaved && !gated.gates {
-        reading.push(
+        legend.push(
             "These verdicts fail no build; `against_reference = true` under [gate] would make them."
                 .to_owned(),
         );
     }
-    reading
+    legend
 }
 
-/// The question, the error rate and the procedures.
+/// The comparison design, the error rate and the procedures.
 fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
     let mut method = vec![wording::question(judgement.situation).to_owned()];
     let tested = primary.iter().filter(|one| one.tests.is_some()).count();
@@ -389,19 +406,19 @@ fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<St
     method
 }
 
-/// How sure all primary verdicts together are.
+/// The error rate of all primary verdicts together.
 fn error_rate(tested: usize, alpha: f64) -> String {
-    let a_side = Thousandths::new(0.5 * alpha).map_or(Figure::Absent, Figure::Share);
-    let a_side = a_side.shown();
+    let one_sided = Thousandths::new(0.5 * alpha).map_or(Figure::Absent, Figure::Share);
+    let one_sided = one_sided.shown();
     if tested == 1 {
         return format!(
             "The chance to call it regressed where it is not worse by more than its tolerance is at most \
-             {a_side}; the same for improved."
+             {one_sided}; the same for improved."
         );
     }
     format!(
         "The chance to call any of the {tested} primary comparisons regressed where none is worse by more \
-         than its tolerance is at most {a_side} in all; the same for improved. Exploratory ones stand \
-         alone, at {a_side} each."
+         than its tolerance is at most {one_sided} in all; the same for improved. Exploratory ones stand \
+         alone, at {one_sided} each."
     )
 }

@@ -1,7 +1,7 @@
-//! What `--verify` found, for programs.
+//! The result of `run --verify`, as JSON.
 //!
 //! Owns the layout and its version. Must not know how a failure is explained. Invariant: every trial
-//! that did not complete is told once, with its remedy.
+//! that did not complete is listed once, with its remedy.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,41 +9,42 @@ use serde::Serialize;
 /// Version of the document.
 const VERSION: u32 = 1;
 
-/// What `bakeoff run --verify --json` prints.
+/// The document that `bakeoff run --verify --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct VerificationDocument {
     /// Version of this document.
     version: u32,
     /// Name of the suite.
     suite: String,
-    /// Trials in the plan: one for each prompt and variant.
+    /// Trials in the plan: one per prompt and variant.
     planned: u64,
     /// Trials with an answer.
     answered: u64,
     /// Trials that did not complete, in the order of the plan.
-    incomplete: Vec<Incomplete>,
+    incomplete: Vec<IncompleteTrial>,
 }
 
 /// A trial that did not complete.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Incomplete {
+#[schemars(rename = "Incomplete")]
+pub struct IncompleteTrial {
     /// Id of the prompt.
     pub prompt: String,
     /// Label of the variant.
     pub variant: String,
     /// The model, as the endpoint spells it.
     pub model: String,
-    /// How the trial ended, a word of FORMAT.md.
+    /// Outcome of the trial, a word of FORMAT.md.
     pub outcome: &'static str,
-    /// What happened.
+    /// Description of the failure.
     pub text: String,
-    /// What to do about it.
+    /// Remedy.
     pub remedy: String,
 }
 
 impl VerificationDocument {
-    /// Of a suite with so many trials, so many of them answered, and those that did not complete.
-    pub fn new(suite: &str, planned: u64, answered: u64, incomplete: Vec<Incomplete>) -> Self {
+    /// Creates the document of a suite with `planned` trials, `answered` of them answered, and the incomplete ones.
+    pub fn new(suite: &str, planned: u64, answered: u64, incomplete: Vec<IncompleteTrial>) -> Self {
         Self {
             version: VERSION,
             suite: suite.to_owned(),

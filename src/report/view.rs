@@ -1,67 +1,67 @@
-//! The view: everything a report tells, in one place, before any format writes it.
+//! The view: the content of a report, before any format renders it.
 //!
-//! Owns what is told and in which order. Must not know Markdown, CSV or a terminal. Invariant: a
-//! pure function of manifest and summary; every format is written from it and adds no number.
+//! Owns the content and its order. Must not know Markdown, CSV or a terminal. Invariant: a
+//! pure function of manifest and summary; every format is rendered from it and adds no number.
 
 use crate::record::{Manifest, Status, UntilDecided};
 use crate::stats::quantile::Percentile;
 use crate::suite::{CacheMode, Suite};
-use crate::units::counted;
+use crate::units::plural;
 use crate::verdict::RunSummary;
 
-use super::caching::{CachingTold, caching};
+use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
 use super::finding::finding;
-use super::problems::{Problem, problems};
-use super::table::Table;
+use super::problems::{RunProblem, problems};
+use super::table::FigureTable;
 use super::verdicts::Verdicts;
-use crate::verdict::Judged;
+use crate::verdict::Evaluation;
 
-/// Everything a report tells.
+/// The content of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// Name of the suite.
     pub suite: String,
-    /// What the suite is for, in its author's words.
+    /// Purpose of the suite, in its author's words.
     pub description: Option<String>,
     /// Name of the run's folder.
     pub run: String,
-    /// How the run went: `complete`, `interrupted`, ...
+    /// Status of the run: `complete`, `interrupted`, ...
     pub status: &'static str,
-    /// What a reader must know first; absent for a complete run.
+    /// Warning to read first; absent for a complete run.
     pub warning: Option<String>,
     /// The finding, sentence by sentence.
     pub finding: Vec<String>,
     /// One row per variant.
-    pub comparison: Table,
-    /// What the table's words and marks mean.
+    pub comparison: FigureTable,
+    /// The legend of the tables.
     pub notes: Vec<String>,
-    /// Date of the list that costs are by, `YYYY-MM-DD`.
+    /// Date of the price list, `YYYY-MM-DD`.
     pub prices_date: Option<String>,
-    /// What is judged: whether differences are real, and whether limits hold.
+    /// Verdicts and limits.
     pub verdicts: Verdicts,
-    /// What prompt caches did; absent where they played no part.
-    pub caching: Option<CachingTold>,
+    /// The prompt-cache section; absent if caching played no part.
+    pub caching: Option<CachingSection>,
     /// One row per prompt and variant.
-    pub prompts: Table,
-    /// What went wrong.
-    pub problems: Vec<Problem>,
+    pub prompts: FigureTable,
+    /// Problems of the run.
+    pub problems: Vec<RunProblem>,
     /// One row per kind of error and variant.
-    pub errors: Table,
-    /// How it was run: names and values.
+    pub errors: FigureTable,
+    /// Settings and circumstances of the run: names and values.
     pub method: Vec<(&'static str, String)>,
 }
 
 impl View {
-    /// Of a run.
-    pub fn new(manifest: &Manifest, summary: &RunSummary, judged: &Judged) -> Self {
+    /// Builds the view of a run.
+    pub fn new(manifest: &Manifest, summary: &RunSummary, evaluation: &Evaluation) -> Self {
         let done: u64 = summary.variants.iter().map(|v| v.figures.counts.done).sum();
         let (status, mut warning) = status(manifest, done);
         let of_variants = summary.variants.iter();
         let abandoned: u64 = of_variants.map(|v| v.figures.counts.abandoned()).sum();
         if let Some(text) = warning.as_mut().filter(|_| abandoned > 0) {
-            let trials = counted(abandoned, "trial");
+            let trials = plural(abandoned, "trial");
             text.push_str(&format!(
                 " Abandoned in flight: {trials}, which count in no figure."
             ));
@@ -69,7 +69,7 @@ impl View {
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
         let comparison = columns::comparison(summary, prices_date.as_deref());
         let prompts = columns::prompts(summary);
-        let notes = notes([&comparison, &prompts], &priced_by(manifest));
+        let notes = notes([&comparison, &prompts], &price_source(manifest));
         Self {
             suite: manifest.suite.name.clone(),
             description: manifest.suite.description.clone(),
@@ -80,7 +80,7 @@ impl View {
             comparison,
             notes,
             prices_date,
-            verdicts: Verdicts::new(judged),
+            verdicts: Verdicts::new(evaluation),
             caching: caching(manifest, summary),
             prompts,
             problems: problems(manifest, summary),
@@ -90,7 +90,7 @@ impl View {
     }
 }
 
-/// The word for how a run went, and what a reader of one that is not complete must know first.
+/// The status word of a run, and the warning for a reader of one that is not complete.
 pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<String>) {
     let planned = manifest.planned_trials;
     let so_far = format!("{done} of {planned} trials have a sample.");
@@ -115,8 +115,8 @@ pub(super) fn status(manifest: &Manifest, done: u64) -> (&'static str, Option<St
     }
 }
 
-/// What costs are by: the list and its date, and the models whose price the user declared.
-fn priced_by(manifest: &Manifest) -> String {
+/// The prices behind the costs: the list and its date, and the models whose price the user declared.
+fn price_source(manifest: &Manifest) -> String {
     let Some(prices) = &manifest.prices else {
         return "list price".to_owned();
     };
@@ -132,28 +132,28 @@ fn priced_by(manifest: &Manifest) -> String {
     }
 }
 
-/// What the words and marks of the shown tables mean.
-fn notes(tables: [&Table; 2], priced_by: &str) -> Vec<String> {
+/// The legend of the shown tables.
+fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
     let mut notes = vec![
         "TTFT: from sending the request to its first token, reasoning included; latency: to the end of \
          the answer. Times are of answered trials, the answered attempt alone; samples set aside \
          (buffered, cold, client-limited) are not in TTFT."
             .to_owned(),
         format!(
-            "output tok: completion tokens a second after the first chunk. cost: {priced_by}. completed: share of \
+            "output tok: completion tokens a second after the first chunk. cost: {price_source}. completed: share of \
              trials answered to the end, rate-limited ones left out."
         ),
         "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \
          shares for prompts like these."
             .to_owned(),
     ];
-    let thin = tables.iter().any(|table| {
+    let low_n = tables.iter().any(|table| {
         let shown = table.shown();
         let rows = table.rows.iter();
-        rows.flat_map(|row| shown.iter().map(move |&(place, _)| &row[place]))
-            .any(|cell| cell.thin)
+        rows.flat_map(|row| shown.iter().map(move |&(index, _)| &row[index]))
+            .any(|cell| cell.low_n)
     });
-    if thin {
+    if low_n {
         let bounds = per_percentile(Percentile::fewest_for_bounds);
         notes.push(format!(
             "{NO_END_MARK} n too small for this end of the interval (both ends need: {bounds}; means two \
@@ -167,7 +167,7 @@ fn notes(tables: [&Table; 2], priced_by: &str) -> Vec<String> {
     notes
 }
 
-/// `p50 6, p75 13, ...`.
+/// Lists a count for each percentile: `p50 6, p75 13, ...`.
 fn per_percentile(count: fn(Percentile) -> u64) -> String {
     let parts =
         Percentile::ALL.map(|percentile| format!("{} {}", percentile.word(), count(percentile)));
@@ -254,13 +254,13 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
         ("selected", selection(manifest)),
         ("delay before sending", delay(summary)),
     ];
-    let told = |(name, value): (&'static str, Option<String>)| Some((name, value?));
-    method.extend(optional.into_iter().filter_map(told));
+    let known = |(name, value): (&'static str, Option<String>)| Some((name, value?));
+    method.extend(optional.into_iter().filter_map(known));
     method
 }
 
-/// How long requests waited for us or for a rate limit, of the variant where it was longest: what is no
-/// variant's doing.
+/// The longest delay of requests caused by this program or by a rate limit, over all variants; it is in no
+/// variant's figures.
 fn delay(summary: &RunSummary) -> Option<String> {
     let lags = || summary.variants.iter().filter_map(|v| v.lag.as_ref());
     let longest = lags().map(|lag| lag.max).reduce(f64::max)?;
@@ -278,13 +278,13 @@ fn delay(summary: &RunSummary) -> Option<String> {
     ))
 }
 
-/// What was done about prompt caches, if anything: of all variants, then of those that differ.
+/// The cache modes, if any: the suite's, then those of variants that differ.
 fn caches(suite: &Suite) -> Option<String> {
     let mut parts: Vec<String> = mode(suite, suite.cache).into_iter().collect();
     for variant in &suite.variants {
         if let Some(own) = variant.cache.filter(|own| *own != suite.cache) {
-            let told = mode(suite, own).unwrap_or_else(|| "as-is".to_owned());
-            parts.push(format!("{}: {told}", variant.label));
+            let words = mode(suite, own).unwrap_or_else(|| "as-is".to_owned());
+            parts.push(format!("{}: {words}", variant.label));
         }
     }
     if let Some(prefix) = &suite.reuse.prefix {
@@ -318,7 +318,7 @@ fn mode(suite: &Suite, mode: CacheMode) -> Option<String> {
     }
 }
 
-/// When a run looked whether its verdict was in, and what came of it.
+/// The interim looks that were planned, and their result.
 fn until_decided(looks: &UntilDecided, rounds_max: u32) -> String {
     let rounds: Vec<String> = looks.looks.iter().map(u32::to_string).collect();
     let ended = match looks.decided_after {
@@ -328,7 +328,7 @@ fn until_decided(looks: &UntilDecided, rounds_max: u32) -> String {
     format!("looks planned after rounds {}; {ended}", rounds.join(", "))
 }
 
-/// What was selected on the command line, if anything.
+/// The selection on the command line, if any.
 fn selection(manifest: &Manifest) -> Option<String> {
     let selection = &manifest.selection;
     let flags = [
@@ -346,17 +346,17 @@ fn selection(manifest: &Manifest) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Prices, Rates};
+    use crate::catalog::{Rates, TokenPrices};
     use crate::record::{ModelPrices, PriceSource, example};
 
     #[test]
     fn an_own_price_is_not_called_a_list_price() {
-        // Whoever declared a price must not read that it is of a list, nor of that list's date.
+        // The user who declared a price must not read that it is of a list, nor of that list's date.
         let priced = |model: &str, own| ModelPrices {
             own,
-            ..ModelPrices::new(model.parse().unwrap(), &Prices::flat(Rates::default()))
+            ..ModelPrices::new(model.parse().unwrap(), &TokenPrices::flat(Rates::default()))
         };
-        let told = |models| {
+        let words = |models| {
             let mut manifest = example::manifest("run");
             manifest.prices = Some(PriceSource {
                 source: "a list".to_owned(),
@@ -364,13 +364,19 @@ mod tests {
                 digest: String::new(),
                 models,
             });
-            priced_by(&manifest)
+            price_source(&manifest)
         };
-        assert_eq!(told(vec![]), "list price of 2026-08-21");
-        assert_eq!(told(vec![priced("a/b", false)]), "list price of 2026-08-21");
-        assert_eq!(told(vec![priced("a/b", true)]), "own price of bakeoff.toml");
+        assert_eq!(words(vec![]), "list price of 2026-08-21");
         assert_eq!(
-            told(vec![priced("a/b", true), priced("a/c", false)]),
+            words(vec![priced("a/b", false)]),
+            "list price of 2026-08-21"
+        );
+        assert_eq!(
+            words(vec![priced("a/b", true)]),
+            "own price of bakeoff.toml"
+        );
+        assert_eq!(
+            words(vec![priced("a/b", true), priced("a/c", false)]),
             "list price of 2026-08-21, of `a/b` own price of bakeoff.toml"
         );
     }

@@ -1,23 +1,23 @@
-//! Verdicts in plain words.
+//! Verdicts as plain sentences.
 //!
-//! Owns the sentences: which word stands for which direction of which metric, and why a verdict is what
-//! it is. Must not know tables nor formats. Invariant: words follow what a change means (slower, dearer),
+//! Owns the sentences: the words for each direction of each metric, and the reasons for a verdict. Must not
+//! know tables nor formats. Invariant: words follow the meaning of a change (higher latency, higher cost),
 //! never the sign of a number; every number is rounded as the tables round it.
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
-use crate::units::{Nanos, counted};
+use crate::units::{Nanos, plural};
 use crate::verdict::{
     Aim, Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
 };
 
-use super::figure::{Cell, Chance, Figure, Thousandths, share};
+use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
 
-/// What is said of a metric.
+/// The words for a metric.
 struct Words {
     /// Its name in a table.
     name: &'static str,
-    /// What an effect is a multiple of: `0.62x the TTFT`.
+    /// The noun in `0.62x the TTFT`.
     noun: &'static str,
     better: &'static str,
     worse: &'static str,
@@ -56,12 +56,12 @@ const fn words(metric: Metric) -> Words {
     Words { name, noun, better, worse, not_worse }
 }
 
-/// Name of a metric in a table.
+/// The name of a metric in a table.
 pub(super) const fn metric_name(metric: Metric) -> &'static str {
     words(metric).name
 }
 
-/// An effect in the figure of its scale.
+/// The figure of an effect, by scale.
 pub(super) fn effect_figure(scale: Scale) -> fn(f64) -> Figure {
     match scale {
         Scale::Ratio => |ratio| Figure::from_option(Some(ratio), Figure::Ratio),
@@ -69,16 +69,16 @@ pub(super) fn effect_figure(scale: Scale) -> fn(f64) -> Figure {
     }
 }
 
-/// How much more or less is meant, in the figure of a scale.
+/// The figure of a change by `change`, in either direction, by scale.
 pub(super) fn change_figure(scale: Scale, change: f64) -> Figure {
     let figure = match scale {
-        Scale::Ratio => Figure::Worse,
-        Scale::Points => Figure::WorsePoints,
+        Scale::Ratio => Figure::Worsening,
+        Scale::Points => Figure::WorseningPoints,
     };
     Figure::from_option(Some(change), figure)
 }
 
-/// A tolerance or margin: `20 %` or `5 points`.
+/// Formats a tolerance or margin: `20 %` or `5 points`.
 fn allowance(scale: Scale, share: f64) -> String {
     let percent = round(share * 100.0);
     match scale {
@@ -87,18 +87,18 @@ fn allowance(scale: Scale, share: f64) -> String {
     }
 }
 
-/// At most one decimal, and none where it is 0.
+/// Rounds to one decimal.
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// `98.3 %`.
+/// Formats a share as per cent: `98.3 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{} %", round(share * 100.0))
 }
 
-/// A level of confidence as it is told: early looks have levels that would round to certainty, and none is.
-pub(super) fn told_level(level: f64) -> f64 {
+/// The printed level of confidence, at most 99.9 %: the levels of early looks would round to 100 %.
+pub(super) fn printed_level(level: f64) -> f64 {
     const HIGHEST: f64 = 0.999;
     if level < 1.0 {
         level.min(HIGHEST)
@@ -107,7 +107,7 @@ pub(super) fn told_level(level: f64) -> f64 {
     }
 }
 
-/// What a verdict means for this metric, in a few words.
+/// The meaning of a verdict for this metric, in a few words.
 pub(super) fn meaning(comparison: &Comparison) -> String {
     let words = words(comparison.metric);
     let floored = comparison
@@ -158,8 +158,8 @@ pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String 
     };
     let shown = effect_cell(comparison.metric.scale(), effect);
     let (what, estimate) = (words.noun, shown.figure.shown());
-    let size = size(situation, &comparison.size);
-    let interval = interval(&shown, effect.level);
+    let size = sample_size(situation, &comparison.size);
+    let interval = interval_text(&shown, effect.level);
     match comparison.metric.scale() {
         Scale::Ratio => format!("{claim}: {estimate} the {what} {whose}, {interval}, {size}."),
         Scale::Points => {
@@ -169,22 +169,22 @@ pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String 
 }
 
 /// The effect with its interval.
-pub(super) fn effect_cell(scale: Scale, effect: &Effect) -> Cell {
+pub(super) fn effect_cell(scale: Scale, effect: &Effect) -> FigureCell {
     let figure = effect_figure(scale);
-    Cell::within(figure(effect.estimate), effect.interval, figure)
+    FigureCell::within(figure(effect.estimate), effect.interval, figure)
 }
 
-/// `98.3 % CI 0.55–0.70`.
-fn interval(cell: &Cell, level: f64) -> String {
+/// Formats an interval: `98.3 % CI 0.55–0.70`.
+fn interval_text(cell: &FigureCell, level: f64) -> String {
     let ends = cell.interval.as_deref();
     let ends = ends.map_or_else(String::new, |(lower, upper)| {
         cell.figure.shown_ends(lower, upper)
     });
-    format!("{} CI {ends}", percent(told_level(level)))
+    format!("{} CI {ends}", percent(printed_level(level)))
 }
 
-/// `20 prompts x 10`, or both counts where the sides differ.
-fn size(situation: Situation, size: &Size) -> String {
+/// Formats the sample size: `20 prompts x 10`, or both counts if the sides differ.
+fn sample_size(situation: Situation, size: &Size) -> String {
     let Size {
         prompts,
         reference,
@@ -193,7 +193,7 @@ fn size(situation: Situation, size: &Size) -> String {
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
     if situation != Situation::Interleaved {
-        let runs = counted(runs, "past run");
+        let runs = plural(runs, "past run");
         format!("{prompts} prompts, {candidate} values, {runs}")
     } else if candidate == reference && even {
         format!("{prompts} prompts x {}", candidate / prompts)
@@ -202,7 +202,7 @@ fn size(situation: Situation, size: &Size) -> String {
     }
 }
 
-/// What the run could have seen and what it would need, where a verdict is withheld.
+/// The detectable change and the sample size needed, for an inconclusive verdict.
 pub(super) fn power(comparison: &Comparison) -> Option<String> {
     if comparison.verdict != Verdict::Inconclusive {
         return None;
@@ -234,7 +234,7 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-/// The prompt that decides, where one does.
+/// Names the prompt that decides, if there is one.
 pub(super) fn influence(comparison: &Comparison) -> Option<String> {
     let influence = comparison.influence.as_ref().filter(|one| one.decides)?;
     Some(format!(
@@ -244,9 +244,9 @@ pub(super) fn influence(comparison: &Comparison) -> Option<String> {
     ))
 }
 
-/// How an *ok* can stand where its interval has no end on the worse side: the interval allows for all primary
-/// comparisons together, the test of the margin for its own alone.
-pub(super) fn without_ends(comparison: &Comparison) -> Option<String> {
+/// Explains an *ok* whose interval has no end on the worse side: the interval is corrected for all primary
+/// comparisons together, the test of the margin is not.
+pub(super) fn open_interval_remark(comparison: &Comparison) -> Option<String> {
     let (effect, tests) = (comparison.effect.as_ref()?, comparison.tests.as_ref()?);
     let worse_end = match comparison.metric.direction() {
         Direction::LowerIsBetter => effect.interval.upper,
@@ -256,16 +256,16 @@ pub(super) fn without_ends(comparison: &Comparison) -> Option<String> {
     if stands_alone || worse_end.is_some() {
         return None;
     }
-    let p = Chance::new(tests.within_margin)?;
+    let p = Probability::new(tests.within_margin)?;
     Some(format!(
         "So few values bound no interval of {}, the level that all primary comparisons share. That it is not \
          worse by more than the margin was tested by itself (p {}).",
-        percent(told_level(effect.level)),
-        Figure::Chance(p).shown()
+        percent(printed_level(effect.level)),
+        Figure::Probability(p).shown()
     ))
 }
 
-/// The stored word of a reason.
+/// The word that CSV and JSON store for a reason.
 pub(super) const fn reason_word(reason: &Reason) -> &'static str {
     match reason {
         Reason::TooWide => "too_wide",
@@ -300,7 +300,7 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
         )
     };
     match reason {
-        // Shares of the past are pooled: more requests do tell more of them.
+        // Shares of the past are pooled: more requests do narrow them.
         Reason::TooWide
             if situation == Situation::Interleaved || metric.scale() == Scale::Points =>
         {
@@ -336,7 +336,7 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
         Reason::CacheHitsDiffer { reference, candidate, apart } => format!(
             "Answers that hit the prompt cache differ in share ({}): {}.",
             shares(*reference, *candidate),
-            hits(situation, metric, *apart)
+            cache_hits_clause(situation, metric, *apart)
         ),
         Reason::RetriesDiffer { reference, candidate } => format!(
             "Retried trials differ in share ({}): the experienced TTFT is judged as well.",
@@ -372,8 +372,8 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
     }
 }
 
-/// What became of hits and misses whose shares differ.
-fn hits(situation: Situation, metric: Metric, apart: bool) -> String {
+/// Explains how hits and misses with different shares were compared.
+fn cache_hits_clause(situation: Situation, metric: Metric, apart: bool) -> String {
     if metric == Metric::Cost {
         "the bill is compared as it is, with what hits save in it".to_owned()
     } else if apart {
@@ -388,19 +388,19 @@ fn hits(situation: Situation, metric: Metric, apart: bool) -> String {
     }
 }
 
-/// Everything to know beside a verdict, sentence by sentence.
+/// Everything remarks on a verdict, sentence by sentence.
 pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     let mut remarks: Vec<String> = reasons
         .map(|one| reason(situation, comparison, one))
         .collect();
-    remarks.extend(without_ends(comparison));
+    remarks.extend(open_interval_remark(comparison));
     remarks.extend(power(comparison));
     remarks.extend(influence(comparison));
     remarks
 }
 
-/// The question that a judgement answers, and why it was asked so.
+/// The comparison design of a judgement, and its rationale.
 pub(super) const fn question(situation: Situation) -> &'static str {
     match situation {
         Situation::Interleaved => {
@@ -418,7 +418,7 @@ pub(super) const fn question(situation: Situation) -> &'static str {
     }
 }
 
-/// How a procedure compares, and why so.
+/// The method of a procedure, and its rationale.
 pub(super) const fn procedure(procedure: Procedure) -> &'static str {
     match procedure {
         Procedure::AlignedRanks => {
@@ -446,8 +446,8 @@ pub(super) const fn procedure(procedure: Procedure) -> &'static str {
     }
 }
 
-/// What was tolerated of a metric: `TTFT 5 % / 20 % (floor 10.0 ms)`.
-pub(super) fn tolerated(metric: Metric, bounds: Bounds) -> String {
+/// Formats the tolerance of a metric: `TTFT 5 % / 20 % (floor 10.0 ms)`.
+pub(super) fn tolerances(metric: Metric, bounds: Bounds) -> String {
     let scale = metric.scale();
     let floor = bounds.floor_ns;
     let floor = floor.map_or_else(String::new, |floor| format!(" (floor {floor})"));
@@ -459,7 +459,7 @@ pub(super) fn tolerated(metric: Metric, bounds: Bounds) -> String {
     )
 }
 
-/// Name of a limit, as a suite writes it: `ttft_p75`.
+/// The name of a limit, as a suite writes it: `ttft_p75`.
 pub(super) fn limit_word(quantity: Quantity) -> String {
     match quantity {
         Quantity::Time { metric, percent } => format!("{}_p{percent}", metric.word()),
@@ -469,7 +469,7 @@ pub(super) fn limit_word(quantity: Quantity) -> String {
     }
 }
 
-/// A value in the figure of a limit's quantity.
+/// The figure of a limit's quantity.
 pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
     match quantity {
         Quantity::Time { .. } => Figure::from_ns,
@@ -482,29 +482,29 @@ pub(super) fn limit_figure(quantity: Quantity) -> fn(f64) -> Figure {
 pub(super) fn limit_sentence(check: &LimitCheck) -> String {
     let figure = limit_figure(check.quantity);
     let name = limit_word(check.quantity);
-    let least_or_most = if check.quantity == Quantity::PassRate {
+    let min_or_max = if check.quantity == Quantity::PassRate {
         "least"
     } else {
         "most"
     };
-    let held = match check.holds {
+    let status = match check.holds {
         Holds::Yes => "holds",
         Holds::No => "is broken",
         Holds::CannotTell => "cannot be told",
     };
     let estimate = check.estimate.map_or_else(
         || "no value".to_owned(),
-        |estimate| Cell::within(figure(estimate), check.interval, figure).shown(true),
+        |estimate| FigureCell::within(figure(estimate), check.interval, figure).shown(true),
     );
     format!(
-        "{}: the limit {name} of at {least_or_most} {} {held}: {estimate}, n {}.",
+        "{}: the limit {name} of at {min_or_max} {} {status}: {estimate}, n {}.",
         check.variant,
         figure(check.bound).shown(),
         check.n
     )
 }
 
-/// A floor in the figure of tables.
+/// The figure of a floor.
 pub(super) fn floor_figure(floor: Option<Nanos>) -> Figure {
     floor.map_or(Figure::Absent, |floor| {
         Thousandths::new(floor.as_millis_f64()).map_or(Figure::Absent, Figure::Millis)

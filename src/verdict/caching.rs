@@ -5,7 +5,7 @@
 //! is shown. Invariants: what the server does not tell is absent, never 0; money is exact; hits and misses
 //! are never pooled; the order of samples changes nothing.
 
-use crate::catalog::{Prices, Rates, TokenCounts, cost};
+use crate::catalog::{Rates, TokenCounts, TokenPrices, cost};
 use crate::record::{Sample, Usage};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
@@ -109,7 +109,7 @@ impl Caching {
 /// What is kept of the samples of one variant.
 #[derive(Debug, Default)]
 pub(super) struct CachingTally {
-    prices: Option<Prices>,
+    prices: Option<TokenPrices>,
     /// By the prompt's place in the suite.
     prompts: Vec<OfPrompt>,
     contradicting: u64,
@@ -147,7 +147,7 @@ struct Terms {
 
 impl CachingTally {
     /// Of a variant with these list prices, for so many prompts.
-    pub(super) fn new(prices: Option<Prices>, prompts: usize) -> Self {
+    pub(super) fn new(prices: Option<TokenPrices>, prompts: usize) -> Self {
         Self {
             prices,
             prompts: vec![OfPrompt::default(); prompts],

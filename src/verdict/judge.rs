@@ -1,7 +1,7 @@
-//! What a report is judged by: the judgements on a run, which of them can fail a build, and limits.
+//! The evaluation of a run: its judgements, which of them can fail a build, and limits.
 //!
-//! Owns which question is asked of a run. Must not know procedures nor how verdicts are told. Invariant:
-//! a pure function of manifest, samples and the past that was stored with the run.
+//! Owns the choice of judgements for a run. Must not know procedures nor how verdicts are rendered. Invariant:
+//! a pure function of manifest, samples and the history that was stored with the run.
 
 use std::collections::BTreeSet;
 
@@ -12,45 +12,45 @@ use crate::verdict::{
     interleaved, limits, outputs_within, passing, sequential,
 };
 
-/// Judgements and limits, with what they are held to.
+/// Judgements and limits, with the gate they are measured against.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// What was found out, the question that can fail a build first.
-    pub judgements: Vec<Gated>,
+pub struct Evaluation {
+    /// The judgements, the one that can fail a build first.
+    pub judgements: Vec<GatedJudgement>,
     /// The absolute limits.
     pub limits: Vec<LimitCheck>,
-    /// How much longer answers are than their references'; never judged here.
+    /// Differences in answer length from the references; these are never judged.
     pub outputs: Vec<OutputChange>,
-    /// The rules.
+    /// The gate of the suite.
     pub gate: Gate,
 }
 
 /// A judgement, and whether it can fail a build.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gated {
-    /// What was found out.
+pub struct GatedJudgement {
+    /// The judgement.
     pub judgement: Judgement,
-    /// Whether a regression in it fails.
+    /// True if a regression in it fails a build.
     pub gates: bool,
 }
 
-impl Judged {
-    /// What one run says: today against the past that it was given, and every other variant against the
-    /// reference, which fails nothing unless the suite says so.
-    pub fn of_run(manifest: &Manifest, evidence: &Evidence, past: Option<&Past>) -> Self {
+impl Evaluation {
+    /// Evaluates one run: against its stored history, and every other variant against the reference, which
+    /// fails a build only if the suite says so.
+    pub fn from_run(manifest: &Manifest, evidence: &Evidence, past: Option<&Past>) -> Self {
         let suite = &manifest.suite;
         let gate = suite.gate.clone().unwrap_or_default();
         let mut judgements = Vec::new();
         if let Some(past) = past {
             let today = condense(manifest, evidence);
-            judgements.push(Gated {
+            judgements.push(GatedJudgement {
                 judgement: against_past(&today, past, &gate),
                 gates: true,
             });
         }
         if suite.variants.len() > 1 {
-            judgements.push(Gated {
-                judgement: Self::of_variants(manifest, evidence, &gate),
+            judgements.push(GatedJudgement {
+                judgement: Self::judge_variants(manifest, evidence, &gate),
                 gates: gate.against_reference,
             });
         }
@@ -62,9 +62,9 @@ impl Judged {
         }
     }
 
-    /// Every other variant of a run against the reference; of a run that was to end when its verdict is in,
-    /// by the looks that it planned.
-    pub fn of_variants(manifest: &Manifest, evidence: &Evidence, gate: &Gate) -> Judgement {
+    /// Compares every other variant of a run with the reference; for a run with `--until-decided`, at the
+    /// interim looks that it planned.
+    pub fn judge_variants(manifest: &Manifest, evidence: &Evidence, gate: &Gate) -> Judgement {
         let suite = &manifest.suite;
         let planned = manifest.until_decided.as_ref();
         let candidates = suite.variants.len().saturating_sub(1);
@@ -80,11 +80,11 @@ impl Judged {
         }
     }
 
-    /// One judgement that was asked for, as `bakeoff compare` does: it can fail, no limit is held, and no
-    /// outputs are laid beside each other yet.
-    pub fn of_judgement(judgement: Judgement, gate: &Gate) -> Self {
+    /// Wraps one judgement of `bakeoff compare`: it can fail a build, without limits and without
+    /// differences in answer length.
+    pub fn from_judgement(judgement: Judgement, gate: &Gate) -> Self {
         Self {
-            judgements: vec![Gated {
+            judgements: vec![GatedJudgement {
                 judgement,
                 gates: true,
             }],
@@ -94,15 +94,15 @@ impl Judged {
         }
     }
 
-    /// What it says to a build.
-    pub fn passing(&self) -> Passing {
+    /// The status of the build.
+    pub fn gate_status(&self) -> Passing {
         let gating = self.judgements.iter().filter(|gated| gated.gates);
         let gating: Vec<&Judgement> = gating.map(|gated| &gated.judgement).collect();
         passing(&gating, &self.limits, &self.gate)
     }
 }
 
-/// Rounds, from the first on, of which every trial has ended.
+/// Number of rounds, from the first on, in which every trial has ended.
 fn whole_rounds(evidence: &Evidence) -> u32 {
     let cells = evidence
         .variants

@@ -46,7 +46,7 @@ pub use forecast::{
 };
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
-pub use judge::{Gated, Judged};
+pub use judge::{Evaluation, GatedJudgement};
 pub use judgement::{
     Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
     Route, Situation, Size, Tests, Verdict,

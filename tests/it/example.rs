@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use bakeoff::catalog::Catalog;
 use bakeoff::plan::plan;
 use bakeoff::record::{Manifest, Run, Status, digest};
-use bakeoff::report::{Format, SAMPLES_CSV};
+use bakeoff::report::{ReportFormat, SAMPLES_CSV};
 use bakeoff::sim::world::DEFAULT_WORLD;
 use bakeoff::suite::{Suite, parse_suite};
 
@@ -29,7 +29,7 @@ fn root() -> &'static Path {
 }
 
 fn made_files() -> BTreeSet<&'static str> {
-    let files = Format::FILES.map(Format::file_name);
+    let files = ReportFormat::FILES.map(ReportFormat::file_name);
     files.into_iter().chain([SAMPLES_CSV]).collect()
 }
 

@@ -18,7 +18,7 @@ use bakeoff::record::{
     RequestEvent, RequestLine, Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
     Warming,
 };
-use bakeoff::report::Compared;
+use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
@@ -27,7 +27,7 @@ use bakeoff::suite::{
     TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
-use bakeoff::verdict::Judged;
+use bakeoff::verdict::Evaluation;
 use bakeoff::verdict::{
     Comparison, Effect, Judgement, Procedure, Reason, Route, Situation, Size, Verdict,
 };
@@ -597,8 +597,8 @@ fn judgement() -> Judgement {
 #[test]
 fn verdicts_have_the_documented_columns() {
     // A script that acts on a verdict relies on its column.
-    let judged = Judged::of_judgement(judgement(), &Gate::default());
-    let compared = Compared::new("s", "what", "bakeoff", &judged);
+    let judged = Evaluation::from_judgement(judgement(), &Gate::default());
+    let compared = ComparisonReport::new("s", "what", "bakeoff", &judged);
     let mut bytes = Vec::new();
     compared.write_csv(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();

@@ -9,7 +9,7 @@ use crate::support::server;
 use std::fs;
 use std::path::Path;
 
-use bakeoff::catalog::{Cache, Cached};
+use bakeoff::catalog::{CachedList, ListCache};
 use lists::{Lists, bakeoff, done, err, json, project, simulator};
 use serde_json::Value;
 use server::{ANSWER, Server, Then, response};
@@ -236,11 +236,11 @@ fn a_run_counts_with_the_kept_list() {
     project(folder.path(), &simulator.base_url());
     fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
     let list = r#"{"data":[{"id":"openai/gpt-5-mini","pricing":{"input":"0","output":"0"}}]}"#;
-    let cached = Cached {
+    let cached = CachedList {
         fetched_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         list: list.to_owned(),
     };
-    let cache = Cache::new(folder.path().join("cache"));
+    let cache = ListCache::new(folder.path().join("cache"));
     let put = cache.put(&simulator.base_url(), &cached, |_| true);
     put.unwrap();
 

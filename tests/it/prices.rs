@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-use bakeoff::catalog::{Cache, Cached};
+use bakeoff::catalog::{CachedList, ListCache};
 use lists::{Lists, bakeoff, done, err, json, out, project, simulator};
 use serde_json::Value;
 
@@ -19,11 +19,11 @@ const DEAR: &str = r#"{"id":"a/one","pricing":{"input":"0.0000015","output":"0.0
 
 /// Stores a list of an endpoint's as if it had been fetched then.
 fn keep(folder: &Path, base_url: &str, fetched_at: &str, list: &str) {
-    let cached = Cached {
+    let cached = CachedList {
         fetched_at: fetched_at.parse().unwrap(),
         list: list.to_owned(),
     };
-    let cache = Cache::new(folder.join("cache"));
+    let cache = ListCache::new(folder.join("cache"));
     cache.put(base_url, &cached, |_| true).unwrap();
 }
 

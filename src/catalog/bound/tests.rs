@@ -37,68 +37,69 @@ fn bound_of(
     bound: &PriceBound,
     bytes: usize,
     parameters: &Parameters,
-) -> Result<String, Unbounded> {
+) -> Result<String, UnboundedCost> {
     let request = Request {
         body: &vec![b' '; bytes],
         messages: &[],
         parameters,
     };
-    bound.of_attempt(&request).map(|usd| usd.to_string())
+    bound.max_attempt_cost(&request).map(|usd| usd.to_string())
 }
 
 #[test]
-fn the_dearest_that_may_answer_is_the_bound() {
-    // A gateway may hand a request to any provider and region, and a prompt of unknown length may reach
-    // a dearer tier.
+fn the_most_expensive_route_is_the_bound() {
+    // A gateway may route a request to any provider and region, and a prompt of unknown length may reach
+    // a more expensive tier.
     let plain = json!({ "input": "0.000001", "output": "0.000002" });
     let parameters = limited(100);
-    let of = |pricing: &serde_json::Value, offers: Option<&Offers>, bytes| {
-        let bound = PriceBound::of(&model(), &catalog(pricing), offers, &[]).unwrap();
+    let bound_for = |pricing: &serde_json::Value, offers: Option<&Offers>, bytes| {
+        let bound = PriceBound::new(&model(), &catalog(pricing), offers, &[]).unwrap();
         bound_of(&bound, bytes, &parameters).unwrap()
     };
-    assert_eq!(of(&plain, None, 84), "0.0003");
+    assert_eq!(bound_for(&plain, None, 84), "0.0003");
     let regional = json!({ "input": "0.000001", "output": "0.000002",
         "regional": { "eu": { "input": "0.000003", "output": "0.000002" } } });
-    assert_eq!(of(&regional, None, 84), "0.0005");
+    assert_eq!(bound_for(&regional, None, 84), "0.0005");
     let tiered = json!({ "output": "0.000002", "input_tiers":
         [{ "cost": "0.000001", "min": 0, "max": 101 }, { "cost": "0.000009", "min": 101 }] });
-    assert_eq!(of(&tiered, None, 84), "0.0003");
-    assert_eq!(of(&tiered, None, 85), "0.001109");
+    assert_eq!(bound_for(&tiered, None, 84), "0.0003");
+    assert_eq!(bound_for(&tiered, None, 85), "0.001109");
     let written =
         json!({ "input": "0.000001", "output": "0.000002", "input_cache_write": "0.000004" });
-    assert_eq!(of(&written, None, 84), "0.0006");
+    assert_eq!(bound_for(&written, None, 84), "0.0006");
     let answer = json!({ "data": { "endpoints": [
         { "provider_name": "cheap", "pricing": { "prompt": "0", "completion": "0" } },
         { "provider_name": "dear", "pricing": { "prompt": "0", "completion": "0.00001" } } ] } });
     let offers = Offers::read(&answer.to_string()).unwrap();
-    assert_eq!(of(&plain, Some(&offers), 84), "0.001");
+    assert_eq!(bound_for(&plain, Some(&offers), 84), "0.001");
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_line_to_add() {
-    // A bound that leaves something out is worse than none: it is believed.
-    let of = |pricing: &serde_json::Value, surcharges: &[Surcharge], parameters: &Parameters| {
-        PriceBound::of(&model(), &catalog(pricing), None, surcharges)
-            .and_then(|bound| bound_of(&bound, 84, parameters))
-    };
-    let said = |result: Result<String, Unbounded>| {
+fn a_missing_declaration_is_named_with_its_line() {
+    // A bound that leaves something out is worse than none.
+    let bound_for =
+        |pricing: &serde_json::Value, surcharges: &[Surcharge], parameters: &Parameters| {
+            PriceBound::new(&model(), &catalog(pricing), None, surcharges)
+                .and_then(|bound| bound_of(&bound, 84, parameters))
+        };
+    let message = |result: Result<String, UnboundedCost>| {
         let unbounded = result.unwrap_err();
         format!("{unbounded}; {}", unbounded.remedy("own"))
     };
     let plain = json!({ "input": "0.000001", "output": "0.000002" });
     let searching = json!({ "input": "0.000001", "output": "0.000002", "web_search": "0.01" });
     let limit = limited(100);
-    let dear = Parameters {
+    let costly = Parameters {
         extra: serde_json::Map::from_iter([("n".to_owned(), json!(4))]),
         ..limit.clone()
     };
     let free = json!({ "input": "0.000001" });
     insta::assert_snapshot!(
         [
-            said(of(&free, &[], &limit)),
-            said(of(&plain, &[], &Parameters::default())),
-            said(of(&searching, &[], &limit)),
-            said(of(&plain, &[], &dear)),
+            message(bound_for(&free, &[], &limit)),
+            message(bound_for(&plain, &[], &Parameters::default())),
+            message(bound_for(&searching, &[], &limit)),
+            message(bound_for(&plain, &[], &costly)),
         ]
         .join("\n"),
         @r#"
@@ -108,17 +109,17 @@ fn what_is_missing_is_named_with_the_line_to_add() {
     `maker/model` is asked with `extra.n`, which can cost more than its tokens; declare the most it can be: [[endpoints.own.surcharges]] with model = "maker/model" and usd_per_request = 0.01 in bakeoff.toml
     "#
     );
-    // Declared, it is bounded.
+    // With a declaration it is bounded.
     let declared = [surcharge(Some("0.5"), None)];
-    for (pricing, parameters) in [(&searching, &limit), (&plain, &dear)] {
-        assert_eq!(of(pricing, &declared, parameters).unwrap(), "0.5003");
+    for (pricing, parameters) in [(&searching, &limit), (&plain, &costly)] {
+        assert_eq!(bound_for(pricing, &declared, parameters).unwrap(), "0.5003");
     }
     // A provider without a price may be the one that answers.
     let nothing = json!({ "data": { "endpoints": [{ "provider_name": "shy", "pricing": {} }] } });
     let offers = Offers::read(&nothing.to_string()).unwrap();
-    let unbounded = PriceBound::of(&model(), &catalog(&plain), Some(&offers), &[]).unwrap_err();
+    let unbounded = PriceBound::new(&model(), &catalog(&plain), Some(&offers), &[]).unwrap_err();
     assert_eq!(unbounded.to_string(), "`maker/model` has no price from shy");
-    // Own prices are whole: what the list says beside them does not count.
+    // Own prices replace the list's completely.
     let own = OwnPrice {
         model: model(),
         input_usd: Usd(1),
@@ -127,26 +128,26 @@ fn what_is_missing_is_named_with_the_line_to_add() {
         cache_write_usd: None,
     };
     let priced = catalog(&searching).with_own_prices(&[own]);
-    let bound = PriceBound::of(&model(), &priced, None, &[]).unwrap();
+    let bound = PriceBound::new(&model(), &priced, None, &[]).unwrap();
     assert_eq!(bound_of(&bound, 84, &limit).unwrap(), "0.0000000003");
 }
 
 #[test]
-fn searches_and_tiers_are_found_wherever_they_are_asked_for() {
-    // Each provider has its own way to say it, and none of them is in the price of a token.
+fn searches_and_tiers_are_found_at_any_depth() {
+    // Each provider has its own keys for them, and none of them is in the price of a token.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });
     let table = |value: serde_json::Value| value.as_object().unwrap().clone();
-    let of = |extra: serde_json::Value, options: serde_json::Value| {
+    let bound_for = |extra: serde_json::Value, options: serde_json::Value| {
         let parameters = Parameters {
             extra: table(extra),
             provider_options: table(options),
             ..limited(100)
         };
-        let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
+        let bound = PriceBound::new(&model(), &catalog(&pricing), None, &[]).unwrap();
         bound_of(&bound, 84, &parameters)
             .err()
             .map(|unbounded| match unbounded {
-                Unbounded::DearKey { key, .. } => key,
+                UnboundedCost::CostlyKey { key, .. } => key,
                 other => other.to_string(),
             })
     };
@@ -188,9 +189,9 @@ fn searches_and_tiers_are_found_wherever_they_are_asked_for() {
             "extra.service_tier",
         ),
     ] {
-        assert_eq!(of(extra, options).as_deref(), Some(key));
+        assert_eq!(bound_for(extra, options).as_deref(), Some(key));
     }
-    // What costs tokens alone, and what is switched off, is bounded.
+    // Keys that cost tokens alone, or are switched off, are bounded.
     for (extra, options) in [
         (
             json!({ "top_k": 4, "logit_bias": { "50256": -100 } }),
@@ -205,21 +206,21 @@ fn searches_and_tiers_are_found_wherever_they_are_asked_for() {
             json!({ "google": { "useSearchGrounding": false } }),
         ),
     ] {
-        assert_eq!(of(extra, options), None);
+        assert_eq!(bound_for(extra, options), None);
     }
 }
 
 #[test]
-fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
+fn prices_that_cannot_apply_do_not_refuse_a_request() {
     // Some gateways list a price of images for every model that sees, and one of the hour-long cache for
     // every one that caches: a cap that refused them all would be of no use.
     let refused = |entry: serde_json::Value, offers: Option<&Offers>| {
         let list = json!({ "data": [entry] }).to_string();
         let catalog = Catalog::read(&list, "a list".to_owned(), "2026-01-01".to_owned()).unwrap();
-        PriceBound::of(&model(), &catalog, offers, &[])
+        PriceBound::new(&model(), &catalog, offers, &[])
             .err()
             .map(|unbounded| match unbounded {
-                Unbounded::OtherPrices { names, .. } => names.join(" "),
+                UnboundedCost::OtherPrices { names, .. } => names.join(" "),
                 other => other.to_string(),
             })
     };
@@ -247,7 +248,7 @@ fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
     let list = json!({ "data": [maker] }).to_string();
     let list = Catalog::read(&list, "a list".to_owned(), "2026-01-01".to_owned()).unwrap();
     let low = [surcharge(Some("0.0001"), None)];
-    let bound = PriceBound::of(&model(), &list, None, &low).unwrap();
+    let bound = PriceBound::new(&model(), &list, None, &low).unwrap();
     assert_eq!(bound_of(&bound, 84, &limited(100)).unwrap(), "0.0013");
     // A price of a lifetime is bounded where it can be believed.
     let odd = priced(json!({ "input_cache_write_1h": "1", "image_output": "1" }));
@@ -267,7 +268,7 @@ fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
 
 #[test]
 fn images_are_paid_by_their_declared_price_alone() {
-    // A picture of a megabyte is not a million tokens, but nobody can say how many from its bytes.
+    // A picture of a megabyte is not a million tokens, but its bytes do not determine their number.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });
     let mut message = Message::text(Role::User, "what is it?");
     let base64 = "A".repeat(1_000_000);
@@ -283,18 +284,18 @@ fn images_are_paid_by_their_declared_price_alone() {
         parameters: &parameters,
     };
     let of_list = |pricing: &serde_json::Value, surcharges: &[Surcharge]| {
-        let bound = PriceBound::of(&model(), &catalog(pricing), None, surcharges).unwrap();
-        bound.of_attempt(&request)
+        let bound = PriceBound::new(&model(), &catalog(pricing), None, surcharges).unwrap();
+        bound.max_attempt_cost(&request)
     };
-    let of = |surcharges: &[Surcharge]| of_list(&pricing, surcharges);
-    let refused = |listed| Unbounded::Images {
+    let bound_for = |surcharges: &[Surcharge]| of_list(&pricing, surcharges);
+    let refused = |listed| UnboundedCost::Images {
         model: model(),
         listed,
     };
-    assert_eq!(of(&[]), Err(refused(None)));
-    let declared = of(&[surcharge(None, Some("0.25"))]);
+    assert_eq!(bound_for(&[]), Err(refused(None)));
+    let declared = bound_for(&[surcharge(None, Some("0.25"))]);
     assert_eq!(declared.unwrap().to_string(), "0.2503");
-    // What the list says of an image is what is suggested, and the least that a bound counts.
+    // The list price of an image is the suggestion, and the minimum that a bound counts.
     let mut listed = pricing.clone();
     listed["image"] = json!("0.04");
     let error = of_list(&listed, &[]).unwrap_err();
@@ -308,11 +309,11 @@ fn images_are_paid_by_their_declared_price_alone() {
 
 #[test]
 fn an_unlisted_write_to_a_long_lived_cache_costs_what_any_maker_takes() {
-    // Most lists have the price of writing for five minutes alone; only the mark itself counts, not a text of it.
+    // Most lists have the price of writing for five minutes alone; only the mark itself counts, not a string with its text.
     let pricing = json!({ "input": "0.000001", "output": "0", "input_cache_write": "0.00000125" });
-    let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
+    let bound = PriceBound::new(&model(), &catalog(&pricing), None, &[]).unwrap();
     let parameters = limited(100);
-    let of = |content: serde_json::Value| {
+    let bound_for = |content: serde_json::Value| {
         let body = content.to_string();
         let request = Request {
             body: body.as_bytes(),
@@ -320,17 +321,20 @@ fn an_unlisted_write_to_a_long_lived_cache_costs_what_any_maker_takes() {
             parameters: &parameters,
         };
         let tokens = body.len() as i128 + 16;
-        bound.of_attempt(&request).unwrap().0 / tokens
+        bound.max_attempt_cost(&request).unwrap().0 / tokens
     };
     for long in ["1h", "12h"] {
         assert_eq!(
-            of(json!({ "cache_control": { "ttl": long } })),
+            bound_for(json!({ "cache_control": { "ttl": long } })),
             2_500_000,
             "{long}"
         );
     }
-    assert_eq!(of(json!({ "cache_control": { "ttl": "5m" } })), 1_250_000);
-    assert_eq!(of(json!({ "content": r#""ttl":"1h""# })), 1_250_000);
+    assert_eq!(
+        bound_for(json!({ "cache_control": { "ttl": "5m" } })),
+        1_250_000
+    );
+    assert_eq!(bound_for(json!({ "content": r#""ttl":"1h""# })), 1_250_000);
 }
 
 #[test]
@@ -341,7 +345,7 @@ fn the_highest_listed_write_price_is_the_bound_of_a_prompt_token() {
         for (name, price) in more {
             pricing[*name] = json!(price);
         }
-        let bound = PriceBound::of(&model(), &catalog(&pricing), offers, &[]).unwrap();
+        let bound = PriceBound::new(&model(), &catalog(&pricing), offers, &[]).unwrap();
         bound_of(&bound, 84, &limited(100)).unwrap()
     };
     assert_eq!(of(&[], None), "0.0001");
@@ -372,7 +376,7 @@ fn an_answer_without_a_bill_costs_what_the_most_expensive_provider_takes() {
         ..TokenCounts::default()
     };
     let of = |offers: Option<&Offers>, surcharges: &[Surcharge], images| {
-        let bound = PriceBound::of(&model(), &catalog(&pricing), offers, surcharges).unwrap();
+        let bound = PriceBound::new(&model(), &catalog(&pricing), offers, surcharges).unwrap();
         bound.of_counts(&counts, images).map(|usd| usd.to_string())
     };
     assert_eq!(of(None, &[], 0).as_deref(), Some("0.00002"));
@@ -408,7 +412,7 @@ proptest! {
         let first = Tier { from_prompt_tokens: 0, rates: first };
         let above = tiers.into_iter().filter(|(from, _)| *from > 0);
         let above = above.map(|(from_prompt_tokens, rates)| Tier { from_prompt_tokens, rates });
-        let prices = Prices::tiered(std::iter::once(first).chain(above).collect()).unwrap();
+        let prices = TokenPrices::tiered(std::iter::once(first).chain(above).collect()).unwrap();
         let bound = PriceBound {
             model: model(),
             lists: vec![prices.clone()],
@@ -420,10 +424,10 @@ proptest! {
         let body = vec![b' '; bytes];
         let parameters = limited(max_tokens);
         let request = Request { body: &body, messages: &[], parameters: &parameters };
-        let at_most = bound.of_attempt(&request).unwrap();
+        let at_most = bound.max_attempt_cost(&request).unwrap();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let share = |of: u64, share: f64| (of as f64 * share) as u64;
-        let prompt = share(text_tokens_at_most(bytes as u64, &[], 0), shares[0]);
+        let share = |bound_for: u64, share: f64| (bound_for as f64 * share) as u64;
+        let prompt = share(max_text_tokens(bytes as u64, &[], 0), shares[0]);
         let cached = share(prompt, shares[1]);
         let counts = TokenCounts {
             prompt,

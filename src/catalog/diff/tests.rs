@@ -6,7 +6,7 @@ use crate::catalog::fixture::{list, read};
 
 #[test]
 fn nobody_guesses_which_of_two_moved() {
-    // Two models of one name went, or two came: each is told as gone or added.
+    // Two models of one name went, or two came: each is told as gone and added.
     let one = read(r#"{"data":[{"id":"a/m","name":"M"}]}"#);
     let two = read(r#"{"data":[{"id":"b/m","name":"M"},{"id":"c/m","name":"M"}]}"#);
     for (before, after) in [(&one, &two), (&two, &one)] {
@@ -59,10 +59,10 @@ fn a_table_of_prices_is_compared_price_by_price() {
 #[test]
 fn a_share_is_of_what_it_was() {
     // From nothing, or to nothing, there is no percentage.
-    let change = |before: Option<i128>, after: Option<i128>| Change {
+    let change = |before: Option<i128>, after: Option<i128>| FactChange {
         fact: Fact::ContextWindow,
-        before: before.map(|usd| Value::Price(Usd(usd))),
-        after: after.map(|usd| Value::Price(Usd(usd))),
+        before: before.map(|usd| FactValue::Price(Usd(usd))),
+        after: after.map(|usd| FactValue::Price(Usd(usd))),
     };
     assert_eq!(change(Some(4), Some(5)).share(), Some(0.25));
     assert_eq!(change(Some(4), Some(0)).share(), Some(-1.0));
@@ -71,8 +71,8 @@ fn a_share_is_of_what_it_was() {
     assert_eq!(change(Some(5), None).share(), None);
 }
 
-/// The facts that a difference tells of: prices by what prompts of each length pay.
-fn facts(model: &Model) -> String {
+/// The facts that a difference covers: prices by what prompts of each length pay.
+fn facts(model: &ListedModel) -> String {
     let rates = |tokens| model.prices.as_ref().map(|prices| *prices.rates(tokens));
     let rates: Vec<Rates> = (0..4)
         .map(|tokens| rates(tokens).unwrap_or_default())
@@ -94,12 +94,12 @@ proptest! {
         let (there, back) = (ListDiff::new(&a, &b), ListDiff::new(&b, &a));
         prop_assert_eq!(&there.added, &back.gone);
         prop_assert_eq!(&there.gone, &back.added);
-        let swapped = |pairs: &[Pair<'_>]| {
+        let swapped = |pairs: &[ModelPair<'_>]| {
             let mut swapped: Vec<_> = pairs.iter().map(|p| (facts(p.after), facts(p.before))).collect();
             swapped.sort();
             swapped
         };
-        let plain = |pairs: &[Pair<'_>]| {
+        let plain = |pairs: &[ModelPair<'_>]| {
             let mut plain: Vec<_> = pairs.iter().map(|p| (facts(p.before), facts(p.after))).collect();
             plain.sort();
             plain
@@ -113,7 +113,7 @@ proptest! {
         }
     }
 
-    // What is told is all there is: whoever takes the older list and does what is told has the newer one.
+    // The difference is complete: applied to the older list it gives the newer one.
     #[test]
     fn laid_over_the_older_list_it_gives_the_newer(a in list(), b in list()) {
         let diff = ListDiff::new(&a, &b);

@@ -17,10 +17,10 @@ fn suite(prompts: usize, repetitions: u32, max_tokens: Option<u64>) -> Suite {
     let limit = max_tokens.map_or(String::new(), |limit| {
         format!("[parameters]\nmax_tokens = {limit}\n")
     });
-    let prompt = |place: usize| {
-        let tag = place % 2;
+    let prompt = |index: usize| {
+        let tag = index % 2;
         format!(
-            "[[prompts]]\nid = \"p{place}\"\nuser = \"Question {place}?\"\ntags = [\"t{tag}\"]\n"
+            "[[prompts]]\nid = \"p{index}\"\nuser = \"Question {index}?\"\ntags = [\"t{tag}\"]\n"
         )
     };
     let prompts = (0..prompts).map(prompt).collect::<Vec<_>>().concat();
@@ -47,13 +47,13 @@ fn catalog() -> Catalog {
     .with_own_prices(&[own])
 }
 
-fn estimated(suite: &Suite, past: &Past, bound: Usd) -> CostEstimate {
+fn estimated(suite: &Suite, past: &CostHistory, bound: Usd) -> CostEstimate {
     let digests: Vec<String> = suite
         .prompts
         .iter()
         .map(|p| format!("d-{}", p.id))
         .collect();
-    Asking {
+    EstimateInputs {
         suite,
         prompt_digests: &digests,
         catalog: &catalog(),
@@ -64,7 +64,7 @@ fn estimated(suite: &Suite, past: &Past, bound: Usd) -> CostEstimate {
     .estimate()
 }
 
-fn answer(past: &mut Past, prompt: usize, completion_tokens: u64) {
+fn answer(past: &mut CostHistory, prompt: usize, completion_tokens: u64) {
     past.add_answer(&PastAnswer {
         variant: MODEL,
         model: &model(),
@@ -74,8 +74,8 @@ fn answer(past: &mut Past, prompt: usize, completion_tokens: u64) {
     });
 }
 
-/// A run whose cost came to `ratio` of its list cost.
-fn run(past: &mut Past, estimate: &CostEstimate, cost: Usd) {
+/// Adds a run whose actual cost was `cost` to the history.
+fn run(past: &mut CostHistory, estimate: &CostEstimate, cost: Usd) {
     let variant = &estimate.variants[0];
     past.add_run(&[PastVariant {
         variant: &variant.variant,
@@ -90,11 +90,11 @@ fn run(past: &mut Past, estimate: &CostEstimate, cost: Usd) {
 }
 
 #[test]
-fn an_answer_is_as_long_as_the_most_alike_past_ones() {
-    // The same prompt teaches most, then its tags, then the suite; without any of it a quarter of the
+fn an_answer_is_as_long_as_the_most_similar_past_ones() {
+    // The same prompt is the best basis, then its tags, then the suite; without any of it a quarter of the
     // limit is a guess that later runs correct.
     let plain = suite(4, 1, Some(400));
-    let told = |past: &Past, suite: &Suite| {
+    let bases = |past: &CostHistory, suite: &Suite| {
         let estimate = estimated(suite, past, Usd(Usd::PICO));
         let prompts = estimate.variants[0].prompts.iter();
         prompts
@@ -102,37 +102,37 @@ fn an_answer_is_as_long_as_the_most_alike_past_ones() {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let mut past = Past::default();
-    assert_eq!(told(&past, &suite(1, 1, None)), "300 assumed");
-    assert_eq!(told(&past, &suite(1, 1, Some(402))), "101 token_limit");
+    let mut past = CostHistory::default();
+    assert_eq!(bases(&past, &suite(1, 1, None)), "300 assumed");
+    assert_eq!(bases(&past, &suite(1, 1, Some(402))), "101 token_limit");
     answer(&mut past, 0, 10);
     assert_eq!(
-        told(&past, &plain),
+        bases(&past, &plain),
         "10 same_prompt, 10 other_prompts, 10 same_tags, 10 other_prompts"
     );
     for tokens in [50, 40, 9_000] {
         answer(&mut past, 1, tokens);
     }
-    // What was longer than today's limit is cut by it.
+    // A past answer longer than today's limit is capped at it.
     assert_eq!(
-        told(&past, &suite(2, 1, Some(30))),
+        bases(&past, &suite(2, 1, Some(30))),
         "10 same_prompt, 30 same_prompt"
     );
-    // Another label of the same model may be asked otherwise.
+    // Another label of the same model may have other parameters.
     let mut renamed = plain.clone();
     renamed.variants[0].label = "thinking".to_owned();
-    assert!(told(&past, &renamed).starts_with("100 token_limit"));
+    assert!(bases(&past, &renamed).starts_with("100 token_limit"));
 }
 
 #[test]
 fn prompt_tokens_are_corrected_by_their_family() {
-    // Makers cut text differently, and every model of a maker alike.
+    // Makers split text differently, and every model of a maker alike.
     let suite = suite(2, 3, Some(400));
-    let before = estimated(&suite, &Past::default(), Usd(Usd::PICO));
+    let before = estimated(&suite, &CostHistory::default(), Usd(Usd::PICO));
     let counted = before.variants[0].counted_prompt_tokens;
     assert_eq!(before.variants[0].sums.prompt_tokens, counted);
     assert!(!before.variants[0].own_vocabulary);
-    let mut past = Past::default();
+    let mut past = CostHistory::default();
     past.add_run(&[PastVariant {
         variant: "other",
         model: &"maker/other".parse().unwrap(),
@@ -141,7 +141,7 @@ fn prompt_tokens_are_corrected_by_their_family() {
         counted_prompt_tokens: 800,
         list: None,
         costed: (0, Usd::ZERO),
-        // Of two requests nobody knows the tokens.
+        // Two requests have no known tokens.
         measured: (6, 1_200),
     }]);
     let after = estimated(&suite, &past, Usd(Usd::PICO));
@@ -150,13 +150,13 @@ fn prompt_tokens_are_corrected_by_their_family() {
 }
 
 #[test]
-fn what_has_no_price_has_no_cost() {
+fn a_variant_without_a_price_has_no_cost() {
     // Absent, never 0; the total says how many it leaves out.
     let mut suite = suite(2, 1, Some(400));
     let mut other = suite.variants[0].clone();
     (other.label, other.model) = ("free?".to_owned(), "maker/unlisted".parse().unwrap());
     suite.variants.push(other);
-    let estimate = estimated(&suite, &Past::default(), Usd(Usd::PICO));
+    let estimate = estimated(&suite, &CostHistory::default(), Usd(Usd::PICO));
     let [known, unknown] = &estimate.variants[..] else {
         panic!("{estimate:?}")
     };
@@ -169,8 +169,8 @@ fn what_has_no_price_has_no_cost() {
 
 #[test]
 fn nine_runs_of_ten_stay_below_the_bound() {
-    // The promise of the bound, kept by the whole procedure: each replicate learns from ten runs of its
-    // own, the first of them estimated without any past, and the eleventh is judged. Lengths of answers
+    // The guarantee of the bound, for the whole procedure: each replicate learns from ten runs of its
+    // own, the first of them estimated without any history, and the eleventh is judged. Lengths of answers
     // differ between prompts, between runs and by chance.
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let suite = suite(4, 2, Some(4_000));
@@ -181,7 +181,7 @@ fn nine_runs_of_ten_stay_below_the_bound() {
             ((sum - 6.0) * spread).exp()
         };
         let typical: Vec<f64> = (0..4).map(|_| 200.0 * normal(0.8)).collect();
-        let mut past = Past::default();
+        let mut past = CostHistory::default();
         for number in 0..=10 {
             let estimate = estimated(&suite, &past, Usd(Usd::PICO));
             let mood = normal(0.2);
@@ -199,7 +199,7 @@ fn nine_runs_of_ten_stay_below_the_bound() {
                 covered += u32::from(cost <= estimate.total.bound_90.unwrap());
                 break;
             }
-            // What the first one, a guess, was off is no matter of the others.
+            // The error of the first estimate, a guess, does not affect the others.
             assert_eq!(estimate.total.bound_90.is_some(), number >= 10);
             run(&mut past, &estimate, cost);
             for (prompt, tokens) in answers {
@@ -213,7 +213,7 @@ fn nine_runs_of_ten_stay_below_the_bound() {
 }
 
 proptest! {
-    // Whatever past runs cost: expected and bound are between nothing and the worst case, the bound is
+    // For any past costs: expected and bound are between nothing and the worst case, the bound is
     // not below the middle, and a run that cost what was estimated changes nothing.
     #[test]
     fn estimates_stay_within_reason(
@@ -223,12 +223,12 @@ proptest! {
     ) {
         let suite = suite(prompts, repetitions, Some(400));
         let bound = Usd(10_000_000_000);
-        let guess = estimated(&suite, &Past::default(), bound);
+        let guess = estimated(&suite, &CostHistory::default(), bound);
         let list = guess.total.list.unwrap();
         prop_assert_eq!(guess.total.expected, Some(list));
-        // A run that was guessed teaches how long its answers were, as long as the guess here, and not how
-        // far the guess was off.
-        let mut past = Past::default();
+        // A guessed run adds its answer lengths, as long as the guess here, and not the error of the
+        // guess.
+        let mut past = CostHistory::default();
         run(&mut past, &guess, Usd(list.0 * 5));
         for prompt in 0..prompts {
             answer(&mut past, prompt, 100);

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Catalog;
 
-/// A non-negative fraction: money by another road than integers of a fixed unit.
+/// A non-negative fraction: money in a representation other than integers of a fixed unit.
 #[derive(Debug, Clone, Copy)]
 struct Fraction {
     over: i128,
@@ -50,7 +50,7 @@ fn usd(text: &str) -> Usd {
     text.parse().unwrap()
 }
 
-/// A price as text with up to 12 decimals, below the dearest that a list is believed, and as a fraction.
+/// A price as text with up to 12 decimals, below the maximum plausible price, and as a fraction.
 fn price() -> impl Strategy<Value = (String, Fraction)> {
     (0_u32..1_000_000, 8_u32..=12).prop_map(|(digits, decimals)| {
         let scale = 10_u64.pow(decimals);
@@ -138,7 +138,7 @@ fn the_whole_request_pays_the_tier_of_its_prompt() {
 fn an_unlisted_price_matters_only_where_it_is_used() {
     // An embedding model lists no price of output: its cost is known as long as it has no output,
     // and unknown, not 0, when it has.
-    let prices = Prices::flat(Rates {
+    let prices = TokenPrices::flat(Rates {
         input: Some(usd("0.00000002")),
         ..Rates::default()
     });
@@ -154,7 +154,7 @@ fn an_unlisted_price_matters_only_where_it_is_used() {
 #[test]
 fn an_absent_cache_price_is_the_input_price() {
     // A list without a discount promises none.
-    let prices = Prices::flat(Rates {
+    let prices = TokenPrices::flat(Rates {
         input: Some(Usd(100)),
         output: Some(Usd(7)),
         ..Rates::default()
@@ -170,9 +170,9 @@ fn an_absent_cache_price_is_the_input_price() {
 
 #[test]
 fn counts_that_contradict_each_other_have_no_cost() {
-    // More cached tokens than prompt tokens: whatever the bill is, it is not what a formula says
-    // that takes one from the other.
-    let prices = Prices::flat(rates(1, 1, 1, 1));
+    // More cached tokens than prompt tokens: the bill is unknown, because the formula subtracts one
+    // from the other.
+    let prices = TokenPrices::flat(rates(1, 1, 1, 1));
     for (cached, cache_write) in [(11, 0), (0, 11), (6, 5), (u64::MAX, u64::MAX)] {
         let counts = TokenCounts {
             prompt: 10,
@@ -187,7 +187,7 @@ fn counts_that_contradict_each_other_have_no_cost() {
 #[test]
 fn a_cost_beyond_the_range_is_absent() {
     // Hostile prices and counts end in an absent cost, not in a panic or a wrapped sum.
-    let prices = Prices::flat(Rates {
+    let prices = TokenPrices::flat(Rates {
         input: Some(Usd(i128::MAX)),
         ..Rates::default()
     });
@@ -206,9 +206,9 @@ fn tiers_begin_at_zero_and_ascend() {
         rates: Rates::default(),
     };
     for wrong in [vec![], vec![tier(1)], vec![tier(0), tier(5), tier(5)]] {
-        assert_eq!(Prices::tiered(wrong), Err(TiersError));
+        assert_eq!(TokenPrices::tiered(wrong), Err(TiersError));
     }
-    let right = Prices::tiered(vec![tier(0), tier(5)]).unwrap();
+    let right = TokenPrices::tiered(vec![tier(0), tier(5)]).unwrap();
     assert_eq!(right.tiers().len(), 2);
 }
 
@@ -249,7 +249,7 @@ proptest! {
         more in (0_u64..100_000, 0_u64..100_000),
     ) {
         let high = (low.0 + rise.0, low.1 + rise.1, low.2 + rise.2, low.3 + rise.3);
-        let prices = Prices::tiered(vec![
+        let prices = TokenPrices::tiered(vec![
             Tier { from_prompt_tokens: 0, rates: rates(low.0, low.1, low.2, low.3) },
             Tier { from_prompt_tokens: boundary, rates: rates(high.0, high.1, high.2, high.3) },
         ]).unwrap();

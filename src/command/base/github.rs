@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::report::github::{Subject, annotations, summary};
+use crate::report::github::{JobSummary, annotations, summary};
 
 use super::stdio::stderr;
 
@@ -18,10 +18,10 @@ const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 const JOB: &str = "GITHUB_ACTIONS";
 
 /// Tells the job, if there is one.
-pub(in crate::command) fn tell_job(subject: &Subject<'_>) -> io::Result<()> {
+pub(in crate::command) fn tell_job(job: &JobSummary<'_>) -> io::Result<()> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(file) = set(SUMMARY)
-        && let Err(error) = append(&file, &summary(subject))
+        && let Err(error) = append(&file, &summary(job))
     {
         let file = Path::new(&file).display();
         writeln!(
@@ -31,7 +31,7 @@ pub(in crate::command) fn tell_job(subject: &Subject<'_>) -> io::Result<()> {
     }
     if set(JOB).is_some_and(|value| value == "true") {
         // On standard error, where commands are read as well: standard output is the result.
-        stderr().write_all(annotations(subject).as_bytes())?;
+        stderr().write_all(annotations(job).as_bytes())?;
     }
     Ok(())
 }

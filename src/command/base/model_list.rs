@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::catalog::{Cache, Cached, Catalog, ListDiff, Offers};
+use crate::catalog::{CachedList, Catalog, ListCache, ListDiff, Offers};
 use crate::gateway::listing::{Listing, fetch};
 use crate::suite::{Profile, Suite};
-use crate::units::{ModelId, counted};
+use crate::units::{ModelId, plural};
 
 use super::endpoint::Opened;
 use super::failure::Failure;
@@ -149,7 +149,7 @@ fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
     if count == 0 {
         return format!("nothing changed since the list of {date}");
     }
-    let models = counted(count as u64, "model");
+    let models = plural(count as u64, "model");
     format!(
         "{models} changed since the list of {date}: `bakeoff models diff --endpoint {}` says how",
         opened.record.name
@@ -275,13 +275,13 @@ fn fetched(
     opened: &Opened,
     patience: Duration,
     now: Timestamp,
-) -> Result<(Catalog, Cached), String> {
+) -> Result<(Catalog, CachedList), String> {
     let asking = fetch(&opened.endpoint, Listing::Models, patience);
     let runtime = runtime().map_err(|error| error.to_string())?;
     let list = runtime
         .block_on(asking)
         .map_err(|error| error.to_string())?;
-    let cached = Cached {
+    let cached = CachedList {
         fetched_at: now,
         list,
     };
@@ -299,7 +299,7 @@ fn kept(base_url: &str) -> Option<(Catalog, SignedDuration)> {
 
 /// What to say where a list of an endpoint's models was kept that [`kept`] cannot read.
 fn damaged(base_url: &str) -> Option<String> {
-    let there = cache()?.holds(base_url);
+    let there = cache()?.has_file(base_url);
     there.then(|| {
         format!(
             "the list of models that was kept of {base_url} cannot be read, and is not used; \
@@ -308,7 +308,7 @@ fn damaged(base_url: &str) -> Option<String> {
     })
 }
 
-fn read(base_url: Option<&str>, cached: &Cached) -> Result<Catalog, crate::catalog::ListError> {
+fn read(base_url: Option<&str>, cached: &CachedList) -> Result<Catalog, crate::catalog::ListError> {
     let words = match base_url {
         Some(url) => format!("list of models of {url}"),
         None => "list of models of the simulated gateway".to_owned(),
@@ -346,7 +346,7 @@ pub(in crate::command) fn kept_offers(base_url: &str, model: &ModelId) -> Option
 
 /// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
 pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
-    let cached = Cached {
+    let cached = CachedList {
         fetched_at: Timestamp::now(),
         list: answer,
     };
@@ -358,7 +358,7 @@ pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: S
 
 /// The cache of this user, where there is a place for one: the folder that was named, else the one
 /// that the platform has for such files.
-fn cache() -> Option<Cache> {
+fn cache() -> Option<ListCache> {
     let folder = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);
         // A relative one would lie in whatever folder the user is in.
@@ -366,7 +366,7 @@ fn cache() -> Option<Cache> {
     };
     let named = std::env::var_os(CACHE_VARIABLE).filter(|value| !value.is_empty());
     if let Some(named) = named {
-        return Some(Cache::new(PathBuf::from(named)));
+        return Some(ListCache::new(PathBuf::from(named)));
     }
     let platform = || {
         if cfg!(windows) {
@@ -378,5 +378,5 @@ fn cache() -> Option<Cache> {
         }
     };
     let base = folder("XDG_CACHE_HOME").or_else(platform)?;
-    Some(Cache::new(base.join("bakeoff")))
+    Some(ListCache::new(base.join("bakeoff")))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::plan::{Basis, Caution, Expected, assumed, run_duration};
+use crate::plan::{Basis, ExpectedAnswer, ModelLint, assumed, run_duration};
 use crate::report::preflight::{self, duration_line, warnings};
 use crate::sim::World;
 use crate::suite::{Profile, Suite};
@@ -33,7 +33,7 @@ pub(in crate::command) fn lines(
     let world = world.map(|(world, _)| world);
     let mut lines = warnings(suite, catalog);
     if !judges {
-        lines.retain(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
+        lines.retain(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
     }
     let unknown = world.iter().flat_map(|world| unplayed(suite, world));
     let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
@@ -66,7 +66,7 @@ fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&
         let simulated = world.and_then(|world| simulated(world, &variant.model));
         simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
     });
-    let expected: Vec<Expected> = expected.collect();
+    let expected: Vec<ExpectedAnswer> = expected.collect();
     let duration = run_duration(suite, &profile.limits, &expected);
     duration_line(&duration, suite, profile, basis)
 }
@@ -76,9 +76,9 @@ fn faultless(id: &ModelId) -> &str {
     id.as_str().split('+').next().unwrap_or_default()
 }
 
-fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
+fn simulated(world: &World, model: &ModelId) -> Option<ExpectedAnswer> {
     let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
-    Some(Expected {
+    Some(ExpectedAnswer {
         first_token,
         per_token,
         tokens,

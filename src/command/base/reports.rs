@@ -40,14 +40,14 @@ pub(in crate::command) fn print(
     let file = match format {
         Format::Terminal => return show(report, out),
         Format::Summary => {
-            out.write_all(summary(&report.subject()).as_bytes())?;
+            out.write_all(summary(&report.job_summary()).as_bytes())?;
             return Ok(out.flush()?);
         }
-        Format::Markdown => report::Format::Markdown,
-        Format::Json => report::Format::Json,
-        Format::Junit => report::Format::Junit,
-        Format::Hlog => report::Format::Histograms,
-        Format::Csv | Format::SamplesCsv => report::Format::ComparisonCsv,
+        Format::Markdown => report::ReportFormat::Markdown,
+        Format::Json => report::ReportFormat::Json,
+        Format::Junit => report::ReportFormat::Junit,
+        Format::Hlog => report::ReportFormat::Histograms,
+        Format::Csv | Format::SamplesCsv => report::ReportFormat::ComparisonCsv,
     };
     report.write(file, &mut out)?;
     Ok(out.flush()?)
@@ -64,7 +64,7 @@ pub(in crate::command) fn make_files<'m>(
         Ok(())
     })?;
     let report = made.expect("the file was filled, or an error was returned")?;
-    for format in report::Format::FILES {
+    for format in report::ReportFormat::FILES {
         run.write(format.file_name(), |file| report.write(format, file))?;
     }
     Ok(report)
@@ -79,8 +79,8 @@ pub(in crate::command) fn show(report: &Report<'_>, mut out: impl Write) -> Resu
 /// Says where the files of a run are; on standard error, so that what is piped on is the result.
 pub(in crate::command) fn tell_paths(folder: &Path) -> Result<(), Failure> {
     let mut err = stderr();
-    for name in report::Format::FILES
-        .map(report::Format::file_name)
+    for name in report::ReportFormat::FILES
+        .map(report::ReportFormat::file_name)
         .into_iter()
         .chain([SAMPLES_CSV])
     {

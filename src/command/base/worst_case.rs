@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::catalog::{Catalog, PriceBound, Request, Unbounded};
+use crate::catalog::{Catalog, PriceBound, Request, UnboundedCost};
 use crate::gateway::request;
 use crate::suite::{Prompt, Suite, Wording};
 use crate::units::Usd;
@@ -15,12 +15,12 @@ use super::failure::Failure;
 use super::files;
 
 /// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
-pub(in crate::command) fn of_attempt(
-    bound: &Result<PriceBound, Unbounded>,
+pub(in crate::command) fn max_attempt_cost(
+    bound: &Result<PriceBound, UnboundedCost>,
     suite: &Suite,
     wording: Wording,
     (prompt, place): (&Prompt, usize),
-) -> Result<Usd, Unbounded> {
+) -> Result<Usd, UnboundedCost> {
     let bound = bound.as_ref().map_err(Clone::clone)?;
     let variant = &suite.variants[place];
     let parameters = suite.parameters_of(prompt, variant);
@@ -32,7 +32,7 @@ pub(in crate::command) fn of_attempt(
         suite.stream,
         wording,
     );
-    bound.of_attempt(&Request {
+    bound.max_attempt_cost(&Request {
         body: &body.expect("what a route cannot carry was refused before"),
         messages: &messages,
         parameters: &parameters,
@@ -56,11 +56,11 @@ pub(in crate::command) fn worst(
         None => (snapshot, &[][..], Wording::default()),
     };
     let variants = suite.variants.iter();
-    let bounds: Vec<Result<PriceBound, Unbounded>> = variants
-        .map(|variant| PriceBound::of(&variant.model, &catalog, None, surcharges))
+    let bounds: Vec<Result<PriceBound, UnboundedCost>> = variants
+        .map(|variant| PriceBound::new(&variant.model, &catalog, None, surcharges))
         .collect();
     let worst = worst_cost(suite, |prompt, place| {
-        of_attempt(&bounds[place], suite, wording, (prompt, place)).ok()
+        max_attempt_cost(&bounds[place], suite, wording, (prompt, place)).ok()
     });
     Ok((worst, catalog))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::engine::Event;
 use crate::record::Outcome;
 use crate::suite::Suite;
-use crate::units::{Usd, counted};
+use crate::units::{Usd, plural};
 
 use super::cost_cap;
 use super::job::Job;
@@ -49,7 +49,7 @@ impl Abandoned {
         if count == 0 {
             return None;
         }
-        let requests = counted(count, "request");
+        let requests = plural(count, "request");
         let cost = match (self.bound(job), &job.cap) {
             (Some(bound), Some(_)) => format!("may cost up to ${bound}"),
             (Some(bound), None) => format!("may cost up to ${bound} at list price"),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing};
-use crate::verdict::{Judged, Situation, aftermath, condense};
+use crate::verdict::{Evaluation, Situation, aftermath, condense};
 
 use crate::command::base::failure::Failure;
 use crate::command::base::history::{accepted, of_suite, past_of};
@@ -57,7 +57,7 @@ impl<'a> Baseline<'a> {
         &self,
         run: &Run,
         manifest: &Manifest,
-        judged: &Judged,
+        judged: &Evaluation,
     ) -> Result<(), Failure> {
         let against_past = |situation| situation == Situation::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::catalog::{Request, Unbounded};
+use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, Worst};
 use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
-use crate::command::base::closing;
 use super::job::{Asked, Job, Options};
+use crate::command::base::closing;
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 
@@ -243,11 +243,11 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
 ///
 /// # Errors
 /// What nothing bounds, each thing once, with the place where it was met first.
-pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(Unbounded, String)>> {
+pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(UnboundedCost, String)>> {
     let bounds = job.price_bounds();
     Worst::of(&job.asked.suite, job.asked.profile.wording, |request| {
         let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
-        bound.of_attempt(&Request {
+        bound.max_attempt_cost(&Request {
             body: request.body,
             messages: request.messages,
             parameters: request.parameters,
@@ -255,7 +255,7 @@ pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(Unbounded, String)>> {
     })
 }
 
-fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {
+fn refused(unbounded: &[(UnboundedCost, String)], limit: &Limit, endpoint: &str) -> Failure {
     let lines: Vec<String> = (unbounded.iter())
         .map(|(what, place)| {
             format!(

@@ -7,10 +7,10 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, Sums};
+use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums};
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
-use crate::report::{EstimateView, came_to};
+use crate::report::{EstimateView, actual_cost_line};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
@@ -61,7 +61,7 @@ fn noted(job: &Job, estimate: &CostEstimate) -> String {
 
 /// Says what a run came to beside its estimate.
 pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
-    if let Some(line) = came_to(record) {
+    if let Some(line) = actual_cost_line(record) {
         // With standard error gone there is nobody left to tell.
         let _ = writeln!(err, "note: {line}");
     }
@@ -121,9 +121,9 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     let Asked { suite, profile, .. } = &job.asked;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
-        worst_case::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
+        worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
     };
-    Asking {
+    EstimateInputs {
         suite,
         prompt_digests: &job.prompt_digests(),
         catalog: job.prices(),
@@ -135,9 +135,9 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
 }
 
 /// What the newest runs of the suite at this endpoint teach. One that cannot be read teaches nothing.
-fn past(job: &Job, reports: &Path) -> Past {
+fn past(job: &Job, reports: &Path) -> CostHistory {
     let Asked { suite, profile, .. } = &job.asked;
-    let mut past = Past::default();
+    let mut past = CostHistory::default();
     let mut bytes_left = SAMPLES_BYTES;
     for (run, manifest) in newest(&reports.join(&suite.name)) {
         let same = manifest.endpoint.base_url == profile.base_url
@@ -174,7 +174,7 @@ fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
     })
 }
 
-fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
+fn add_answers(past: &mut CostHistory, run: &Run, suite: &Suite) {
     let samples = run.samples().into_iter().flatten().flatten();
     let answered = samples.filter(|sample: &Sample| {
         sample.outcome.answered() && suite.variant(&sample.variant).is_some()
@@ -199,7 +199,7 @@ fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Unbounded;
+    use crate::catalog::UnboundedCost;
 
     #[test]
     fn only_a_person_is_asked_and_only_about_much() {
@@ -212,7 +212,7 @@ mod tests {
             expected,
             bound_90,
             past_runs: 0,
-            worst: Err(Unbounded::NoTokenLimit {
+            worst: Err(UnboundedCost::NoTokenLimit {
                 model: "m".parse().unwrap(),
             }),
         };

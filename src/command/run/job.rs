@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Offers, PriceBound, Unbounded};
+use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
 use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
 use crate::gateway::{self, Explanation, Situation, explain, request, settings};
-use crate::plan::{Limit, Pacer, Plan, plan};
+use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
     ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, RequestLog,
@@ -211,10 +211,10 @@ impl Job {
 
     /// The dearest that each variant's tokens can be, in the suite's order: by its list and by everybody who
     /// is known to serve it.
-    pub(in crate::command) fn price_bounds(&self) -> Vec<Result<PriceBound, Unbounded>> {
+    pub(in crate::command) fn price_bounds(&self) -> Vec<Result<PriceBound, UnboundedCost>> {
         let bound = |model: &ModelId| {
             let offers = self.offered.get(model);
-            PriceBound::of(model, self.prices(), offers, &self.asked.profile.surcharges)
+            PriceBound::new(model, self.prices(), offers, &self.asked.profile.surcharges)
         };
         let variants = self.asked.suite.variants.iter();
         variants.map(|variant| bound(&variant.model)).collect()
@@ -413,7 +413,7 @@ impl Job {
 }
 
 /// A rate limit as the manifest tells it: `requests_per_minute`, of one model with its id behind.
-fn limit_setting(limit: Limit) -> ClientSetting {
+fn limit_setting(limit: PacingLimit) -> ClientSetting {
     let key = limit.unit.key();
     ClientSetting {
         name: match limit.model {

@@ -23,7 +23,7 @@ use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
-use crate::report::{Incomplete, Report, VerificationDocument};
+use crate::report::{IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::Passing;
 
@@ -154,7 +154,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     let mut out = stdout();
     let incomplete = samples.iter().filter_map(|sample| {
         let Explanation { what, remedy } = job.explain(sample, opened)?;
-        Some(Incomplete {
+        Some(IncompleteTrial {
             prompt: sample.prompt.clone(),
             variant: sample.variant.clone(),
             model: sample.model.to_string(),
@@ -163,7 +163,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
             remedy,
         })
     });
-    let incomplete: Vec<Incomplete> = incomplete.collect();
+    let incomplete: Vec<IncompleteTrial> = incomplete.collect();
     let all_complete = incomplete.is_empty();
     let planned = job.asked.suite.trials();
     let answered = samples
@@ -381,11 +381,11 @@ fn close(
     let report = reports::make_files(run, manifest)?;
     tell(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
-    let judged = report.judged();
+    let judged = report.evaluation();
     if let Some(baseline) = baseline.filter(|_| sound) {
         baseline.learn(run, manifest, judged)?;
     }
-    let (passing, on_inconclusive) = (judged.passing(), judged.gate.on_inconclusive);
+    let (passing, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
     if !options.quiet {
         warn_of_inconclusive(passing, on_inconclusive)?;
     }
@@ -425,7 +425,7 @@ fn kept(failure: &Failure, run: &Run) -> Failure {
 }
 
 fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
-    github::tell_job(&report.subject())?;
+    github::tell_job(&report.job_summary())?;
     if options.json {
         return reports::print(report, reports::Format::Json, stdout());
     }

@@ -42,8 +42,8 @@ fn each_variant_takes_each_place_about_equally() {
     let plan = plan(&suite(10, variants, repetitions));
     let mut counts = vec![vec![0_u32; variants]; variants];
     for slot in plan.slots() {
-        for (place, variant) in slot.order.iter().enumerate() {
-            counts[*variant][place] += 1;
+        for (index, variant) in slot.order.iter().enumerate() {
+            counts[*variant][index] += 1;
         }
     }
     let expected = plan.slot_count() as f64 / variants as f64;
@@ -58,17 +58,17 @@ fn each_variant_takes_each_place_about_equally() {
 fn bounded_draws_reach_every_number() {
     // The draw must cover its whole range and never leave it, at bounds that are powers of two and
     // at the largest, where rejection is likeliest.
-    let mut dice = Dice::of_round(1, 1);
+    let mut rng = OrderRng::new(1, 1);
     for bound in [1, 2, 3, 8, 10] {
-        let seen: BTreeSet<u64> = (0..500).map(|_| dice.below(bound)).collect();
+        let seen: BTreeSet<u64> = (0..500).map(|_| rng.below(bound)).collect();
         assert_eq!(seen, (0..bound).collect(), "{bound}");
     }
     let half = (1 << 63) + 1;
-    assert!((0..500).all(|_| dice.below(half) < half));
+    assert!((0..500).all(|_| rng.below(half) < half));
 }
 
 #[test]
-fn the_warm_up_asks_what_the_suite_does_not() {
+fn the_warm_up_prompt_is_not_in_the_suite() {
     // A warm-up with a prompt of the set would warm caches for the first measured request.
     let mut suite = suite(3, 2, 1);
     let first = warm_up_prompt(&suite).messages[0].content.clone();
@@ -101,7 +101,7 @@ fn the_order_does_not_depend_on_later_rounds() {
 }
 
 proptest! {
-    // Nothing is forgotten and nothing is asked twice: every (prompt, variant, repetition) is
+    // Nothing is left out and nothing is sent twice: every (prompt, variant, repetition) is
     // planned once, every round holds every prompt once, every slot every variant once, and trial
     // numbers count up without a hole.
     #[test]
@@ -115,12 +115,12 @@ proptest! {
         prop_assert_eq!(slots.len() as u64, plan.slot_count());
         let trials: Vec<Trial> = slots.iter().flat_map(Slot::trials).collect();
         prop_assert!(trials.iter().map(|trial| trial.number).eq(0..plan.trial_count()));
-        let asked: BTreeSet<_> = trials
+        let planned: BTreeSet<_> = trials
             .iter()
             .map(|trial| (trial.prompt, trial.variant, trial.repetition))
             .collect();
-        prop_assert_eq!(asked.len(), trials.len());
-        prop_assert_eq!(asked.len(), prompts * variants * repetitions as usize);
+        prop_assert_eq!(planned.len(), trials.len());
+        prop_assert_eq!(planned.len(), prompts * variants * repetitions as usize);
         for (number, slot) in slots.iter().enumerate() {
             prop_assert_eq!(slot.number, number as u64);
             prop_assert_eq!(slot.round, slot.repetition);
@@ -132,19 +132,19 @@ proptest! {
     }
 
     // The same seed gives the same order, another seed another one (of 20! orders of prompts), and
-    // the digest tells them apart.
+    // the digest distinguishes them.
     #[test]
     fn the_order_is_the_seeds(seed: u64, other: u64) {
         prop_assume!(seed != other);
-        let of = |seed| {
+        let plan_with = |seed| {
             let mut suite = suite(20, 3, 2);
             suite.seed = seed;
             plan(&suite)
         };
-        prop_assert_eq!(slots(&of(seed)), slots(&of(seed)));
-        prop_assert_eq!(of(seed).digest(), of(seed).digest());
-        prop_assert_ne!(slots(&of(seed)), slots(&of(other)));
-        prop_assert_ne!(of(seed).digest(), of(other).digest());
+        prop_assert_eq!(slots(&plan_with(seed)), slots(&plan_with(seed)));
+        prop_assert_eq!(plan_with(seed).digest(), plan_with(seed).digest());
+        prop_assert_ne!(slots(&plan_with(seed)), slots(&plan_with(other)));
+        prop_assert_ne!(plan_with(seed).digest(), plan_with(other).digest());
     }
 
     // Rounds differ from each other: each is a fresh order.

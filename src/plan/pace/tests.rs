@@ -30,8 +30,8 @@ fn limits(whole: PerMinute, models: [PerMinute; 2]) -> RateLimits {
     RateLimits {
         whole,
         models: named
-            .map(|(place, per_minute)| ModelLimit {
-                model: format!("maker/m{place}"),
+            .map(|(index, per_minute)| ModelLimit {
+                model: format!("maker/m{index}"),
                 per_minute,
             })
             .collect(),
@@ -83,7 +83,7 @@ fn variants_of_one_model_share_its_limit() {
 }
 
 #[test]
-fn what_did_not_wait_is_counted() {
+fn requests_that_did_not_wait_are_counted() {
     // A retry goes out when its server allows it; the next slot pays for it.
     let mut pacer = pacer(60, 0);
     pacer.wait(Nanos::ZERO, &[load(0, 1, 0)]);
@@ -111,20 +111,20 @@ fn an_impossible_slot_waits_for_ever_instead_of_wrapping() {
     assert_eq!(pacer.wait(Nanos(9), &[load(0, 1, 1)]), Nanos(u64::MAX));
 }
 
-/// What was asked of a pacer: a slot that waits, or a retry that does not.
+/// One call to a pacer: a slot that waits, or a retry that does not.
 #[derive(Debug, Clone)]
-struct Step {
+struct PacerStep {
     pause: u64,
     waits: bool,
     loads: Vec<Load>,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = PacerStep> {
     let amounts = (0_usize..3, 0_u64..6, 0_u64..100_000);
     let loads = prop::collection::vec(amounts, 1..4);
     (0_u64..20_000_000_000, prop::bool::weighted(0.8), loads).prop_map(|(pause, waits, loads)| {
         let loads = loads.into_iter();
-        Step {
+        PacerStep {
             pause,
             waits,
             loads: loads.map(|(v, r, t)| load(v, r, t)).collect(),
@@ -132,21 +132,25 @@ fn step() -> impl Strategy<Value = Step> {
     })
 }
 
-/// What of a step counts against one limit.
-type Amount<'a> = &'a dyn Fn(&Load) -> u64;
+/// The amount of a load that counts against one limit.
+type CountedAmount<'a> = &'a dyn Fn(&Load) -> u64;
 
-/// In the order of asking: whatever began in the minute before a slot, and was asked for before it,
-/// amounts to less than the limit.
-fn kept(started: &[(u64, Step)], limit: u64, amount: Amount<'_>) -> Result<(), TestCaseError> {
-    let amount_of = |step: &Step| step.loads.iter().map(amount).sum::<u64>();
-    for (place, (start, step)) in started.iter().enumerate() {
-        if !step.waits || amount_of(step) == 0 {
+/// Checks, in the order of the calls, that everything started in the minute before a slot, and requested before
+/// it, amounts to less than the limit.
+fn check_limit(
+    started: &[(u64, PacerStep)],
+    limit: u64,
+    amount: CountedAmount<'_>,
+) -> Result<(), TestCaseError> {
+    let step_amount = |step: &PacerStep| step.loads.iter().map(amount).sum::<u64>();
+    for (index, (start, step)) in started.iter().enumerate() {
+        if !step.waits || step_amount(step) == 0 {
             continue;
         }
-        let window = started[..place]
+        let window = started[..index]
             .iter()
             .filter(|(earlier, _)| earlier + MINUTE > *start);
-        let before: u64 = window.map(|(_, step)| amount_of(step)).sum();
+        let before: u64 = window.map(|(_, step)| step_amount(step)).sum();
         prop_assert!(before < limit || before == 0, "{before} of {limit}");
     }
     Ok(())
@@ -168,7 +172,7 @@ proptest! {
         let [whole, first, second] = [0, 1, 2].map(|i| per_minute(requests[i], tokens[i]));
         let mut pacer = Pacer::new(&suite, &limits(whole, [first, second]));
         let mut now = 0;
-        let mut started: Vec<(u64, Step)> = Vec::new();
+        let mut started: Vec<(u64, PacerStep)> = Vec::new();
         for step in steps {
             now += step.pause;
             let start = if step.waits {
@@ -184,8 +188,8 @@ proptest! {
         for model in 0..3 {
             let limit = u64::from(requests[model]);
             let share = |load: &Load, amount: u64| if belongs(model, load) { amount } else { 0 };
-            kept(&started, limit, &|load| share(load, load.requests))?;
-            kept(&started, tokens[model], &|load| share(load, load.tokens))?;
+            check_limit(&started, limit, &|load| share(load, load.requests))?;
+            check_limit(&started, tokens[model], &|load| share(load, load.tokens))?;
         }
     }
 

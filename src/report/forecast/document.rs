@@ -1,24 +1,25 @@
 //! The forecast as JSON.
 //!
-//! Owns its layout. Must not know how a forecast is made. Invariant: absent means not known, never 0; money
-//! is a decimal string.
+//! Owns its layout. Must not know how a forecast is computed. Invariant: absent means not known, never 0;
+//! money is a decimal string.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::PriceSource;
 use crate::stats::interval::Interval;
 use crate::units::{ModelId, Usd};
 use crate::verdict::{Monthly, Ratio, Retries, VariantForecast};
 
-use super::{ForecastView, NOT_COVERED, stored, word};
+use crate::report::estimate::PricesDocument;
+
+use super::{ForecastView, NOT_COVERED, stored_usd, unknown_word};
 
 /// Version of the JSON's layout.
 const VERSION: u32 = 1;
-/// Of every interval.
-const LEVEL: f64 = 0.95;
+/// Confidence level of every interval.
+const CONFIDENCE: f64 = 0.95;
 
-/// What `forecast --json` prints.
+/// The document that `forecast --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ForecastDocument<'a> {
     /// Version of this document.
@@ -29,9 +30,9 @@ pub struct ForecastDocument<'a> {
     run: &'a str,
     /// `complete`, `running`, `interrupted` or `incomplete`.
     status: &'static str,
-    /// What a reader must know first: an incomplete run, invented money.
+    /// Warnings to read first: an incomplete run, invented money.
     warnings: Vec<String>,
-    /// Whether the run was made on the simulator, whose money is invented.
+    /// True if the run used the simulator, whose money is invented.
     simulated: bool,
     /// Fewest requests a month.
     requests_lower: f64,
@@ -39,27 +40,27 @@ pub struct ForecastDocument<'a> {
     requests_upper: f64,
     /// Confidence of every interval.
     level: f64,
-    /// Of which kinds of requests.
+    /// The mix of requests.
     mix: MixDocument<'a>,
-    /// Where the list prices of the run came from.
+    /// Source of the list prices of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<PricesDocument<'a>>,
-    /// What was supposed in place of what was recorded.
+    /// The assumptions that replace recorded values.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if: Option<WhatIfDocument<'a>>,
-    /// What no figure holds.
+    /// Costs that no figure includes.
     not_covered: &'static str,
-    /// The cheapest first; those without a forecast last.
-    variants: Vec<VariantDocument<'a>>,
+    /// One entry per variant, lowest cost first; those without a forecast last.
+    variants: Vec<VariantForecastDocument<'a>>,
 }
 
-/// Of which kinds of requests.
+/// The mix of requests.
 #[derive(Debug, Serialize, JsonSchema)]
 struct MixDocument<'a> {
     /// The file it was read from; absent: the weights of the suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
-    /// Whether the prompts were declared to be every kind of request: then only repetitions vary.
+    /// True if the prompts were declared to cover every kind of request: then only repetitions vary.
     complete: bool,
     /// Prompts with a share, in the order of the suite.
     prompts: Vec<ShareDocument<'a>>,
@@ -67,80 +68,70 @@ struct MixDocument<'a> {
     left_out: Vec<&'a str>,
 }
 
-/// How much of the traffic looks like a prompt.
+/// The share of the traffic that resembles a prompt.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ShareDocument<'a> {
     /// Its id.
     prompt: &'a str,
-    /// All shares together are 1.
+    /// Its share; all shares sum to 1.
     share: f64,
 }
 
-/// Where list prices came from.
-#[derive(Debug, Serialize, JsonSchema)]
-struct PricesDocument<'a> {
-    /// In words.
-    source: &'a str,
-    /// `YYYY-MM-DD`.
-    date: &'a str,
-    /// Digest of the list.
-    digest: &'a str,
-}
-
-/// What was supposed.
+/// The assumptions that replace recorded values.
 #[derive(Debug, Serialize, JsonSchema)]
 struct WhatIfDocument<'a> {
-    /// Where other prices come from, where a list was looked up.
+    /// Source of the assumed prices, if a list was fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     prices: Option<PricesDocument<'a>>,
-    /// Models whose prices were given; they win over the list's.
+    /// Models whose prices were given by the user; they override the list.
     given: Vec<&'a str>,
-    /// Share of prompt tokens that are read from the cache where a prompt can be cached.
+    /// Share of prompt tokens read from the cache, for prompts that can be cached.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_hit_rate: Option<f64>,
 }
 
-/// One variant.
+/// The forecast of one variant.
 #[derive(Debug, Serialize, JsonSchema)]
-struct VariantDocument<'a> {
+#[schemars(rename = "VariantDocument")]
+struct VariantForecastDocument<'a> {
     /// Its label.
     variant: &'a str,
-    /// The model asked for.
+    /// The requested model.
     #[schemars(with = "String")]
     model: &'a ModelId,
-    /// Whether it is the one in use today.
+    /// True if it is the reference, the model in use today.
     reference: bool,
-    /// Attempts that are paid beside an answer.
+    /// Attempts that are paid in addition to an answer.
     retries: RetriesDocument,
-    /// What warming its caches cost in the run, which no figure holds; absent where that was not kept.
+    /// Cost of warming its caches in the run, which no figure includes; absent if it was not recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     warming_usd: Option<Usd>,
-    /// By the list prices of the run; absent where there is no forecast.
+    /// Forecast at the list prices of the run; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<MonthDocument>,
-    /// Why that is absent: `no_answers`, `no_cost` or `contradicting_counts`.
+    /// Reason why that is absent: `no_answers`, `no_cost` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<&'static str>,
-    /// What would be, where that was asked for and is known.
+    /// Forecast under the what-if, if one was requested and is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if: Option<MonthDocument>,
-    /// Why that is absent: `no_answers`, `no_other_price` or `contradicting_counts`.
+    /// Reason why that is absent: `no_answers`, `no_other_price` or `contradicting_counts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if_unknown: Option<&'static str>,
-    /// Answers whose prompt can be cached, where a rate of hits was given.
+    /// Answers whose prompt can be cached, if a hit rate was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     cacheable_answers: Option<u64>,
 }
 
-/// Attempts that are paid beside an answer.
+/// Attempts that are paid in addition to an answer.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RetriesDocument {
     /// Attempts that failed and may have been billed.
     failed: u64,
-    /// The same, and answers.
+    /// Failed attempts that may have been billed, and answers.
     of: u64,
-    /// Paid attempts beside an answer, for each answer: above 1 where more fail than answer.
+    /// Paid failed attempts per answer: above 1 if more attempts fail than succeed.
     per_answer: f64,
     /// Its lower limit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,26 +139,26 @@ struct RetriesDocument {
     /// Its upper limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_answer_upper: Option<f64>,
-    /// Whether it was given, and not measured.
+    /// True if the rate was given by the user instead of measured.
     declared: bool,
 }
 
-/// What a month costs; sums are decimal strings of USD.
+/// The cost of a month; sums are decimal strings of USD.
 #[derive(Debug, Serialize, JsonSchema)]
 struct MonthDocument {
-    /// At the middle of the traffic.
+    /// Cost of a month at the middle of the traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     month_usd: Option<Usd>,
-    /// The lower end at the least traffic.
+    /// Lower end, at the minimum traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     month_usd_lower: Option<Usd>,
-    /// The upper end at the most traffic.
+    /// Upper end, at the maximum traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     month_usd_upper: Option<Usd>,
-    /// Of a thousand requests, retries included.
+    /// Cost of a thousand requests, retries included.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     per_1000_usd: Option<Usd>,
@@ -190,11 +181,11 @@ struct MonthDocument {
     ratio_upper: Option<f64>,
     /// Prompts of the mix that have an answer with a cost.
     prompts: usize,
-    /// These answers.
+    /// Answers with a cost.
     answers: u64,
-    /// Answers without a cost, which are left out.
+    /// Answers without a cost, which are excluded.
     unpriced_answers: u64,
-    /// Share of the mix without an answer with a cost.
+    /// Share of the mix that has no answer with a cost.
     missing_share: f64,
 }
 
@@ -211,19 +202,19 @@ impl ForecastView<'_> {
             simulated: self.simulated(),
             requests_lower: self.terms.traffic.lower(),
             requests_upper: self.terms.traffic.upper(),
-            level: LEVEL,
+            level: CONFIDENCE,
             mix: self.mix_document(),
             prices: self.manifest.prices.as_ref().map(PricesDocument::from),
             what_if: what_if.map(|what_if| WhatIfDocument {
-                prices: self.other_prices.map(PricesDocument::from),
-                given: (self.given.iter())
+                prices: self.what_if_prices.map(PricesDocument::from),
+                given: (self.given_prices.iter())
                     .map(|price| price.model.as_str())
                     .collect(),
                 cache_hit_rate: what_if.cache_hit_rate,
             }),
             not_covered: NOT_COVERED,
             variants: (self.forecast.variants.iter())
-                .map(|of| VariantDocument {
+                .map(|of| VariantForecastDocument {
                     warming_usd: self.warming_of(of).map(|warming| warming.spent_usd),
                     ..variant(of, what_if.is_some_and(|w| w.cache_hit_rate.is_some()))
                 })
@@ -250,17 +241,7 @@ impl ForecastView<'_> {
     }
 }
 
-impl<'a> From<&'a PriceSource> for PricesDocument<'a> {
-    fn from(prices: &'a PriceSource) -> Self {
-        Self {
-            source: &prices.source,
-            date: &prices.date,
-            digest: &prices.digest,
-        }
-    }
-}
-
-fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
+fn variant(of: &VariantForecast, with_hits: bool) -> VariantForecastDocument<'_> {
     let Retries {
         failed,
         of: all,
@@ -269,7 +250,7 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
         declared,
     } = of.retries;
     let finite = |end: f64| end.is_finite().then_some(end);
-    VariantDocument {
+    VariantForecastDocument {
         variant: &of.label,
         model: &of.model,
         reference: of.reference,
@@ -283,16 +264,16 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
         },
         warming_usd: None,
         recorded: of.recorded.as_ref().ok().map(month),
-        unknown: of.recorded.as_ref().err().map(|why| word(*why)),
+        unknown: of.recorded.as_ref().err().map(|why| unknown_word(*why)),
         what_if: (of.what_if.as_ref()).and_then(|what_if| what_if.as_ref().ok().map(month)),
         what_if_unknown: (of.what_if.as_ref())
-            .and_then(|what_if| what_if.as_ref().err().map(|why| word(*why))),
+            .and_then(|what_if| what_if.as_ref().err().map(|why| unknown_word(*why))),
         cacheable_answers: with_hits.then_some(of.cacheable),
     }
 }
 
 fn month(monthly: &Monthly) -> MonthDocument {
-    let end = |end: Option<f64>, times: f64| stored(end? * times);
+    let end = |end: Option<f64>, times: f64| stored_usd(end? * times);
     let Interval { lower, upper } = monthly.month_interval;
     let request = monthly.per_request_interval;
     let none = Ratio {
@@ -302,10 +283,10 @@ fn month(monthly: &Monthly) -> MonthDocument {
     };
     let ratio = monthly.ratio.unwrap_or(none);
     MonthDocument {
-        month_usd: stored(monthly.month),
+        month_usd: stored_usd(monthly.month),
         month_usd_lower: end(lower, 1.0),
         month_usd_upper: end(upper, 1.0),
-        per_1000_usd: stored(monthly.per_request * 1000.0),
+        per_1000_usd: stored_usd(monthly.per_request * 1000.0),
         per_1000_usd_lower: end(request.lower, 1000.0),
         per_1000_usd_upper: end(request.upper, 1000.0),
         ratio: ratio.estimate,

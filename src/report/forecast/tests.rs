@@ -3,28 +3,28 @@ use crate::record::{Outcome, Sample, Status};
 use crate::suite::parse_own_price;
 use crate::verdict::{AnswersFold, Mix, Pricing, WhatIf, fixture, forecast};
 
-/// Wide enough that nothing is left out.
+/// Wide enough for all columns.
 const STYLE: Style = Style {
     colour: false,
     width: 200,
 };
 
-struct Told {
+struct ForecastInputs {
     manifest: Manifest,
     samples: Vec<Sample>,
     terms: Terms,
 }
 
 /// Three models, four prompts with different costs, and a run that ended early.
-fn told() -> Told {
+fn inputs() -> ForecastInputs {
     let prompts = ["greet", "sum", "long", "hard"];
     let mut manifest = fixture::manifest(&["a", "b", "c"], &prompts, 2);
     manifest.status = Status::Incomplete("its cap was reached".to_owned());
     let mut samples = Vec::new();
     for trial in 0..manifest.planned_trials - 1 {
         let mut sample = fixture::answered(&manifest, trial, 400);
-        let place = prompts.iter().position(|id| *id == sample.prompt).unwrap();
-        let pico = 100_000_000 * (place as i128 + 1);
+        let index = prompts.iter().position(|id| *id == sample.prompt).unwrap();
+        let pico = 100_000_000 * (index as i128 + 1);
         match sample.variant.as_str() {
             "a" => sample.market_usd = Some(Usd(pico)),
             "b" => sample.market_usd = Some(Usd(3 * pico)),
@@ -41,37 +41,37 @@ fn told() -> Told {
         retry_rate: None,
         what_if: None,
     };
-    Told {
+    ForecastInputs {
         manifest,
         samples,
         terms,
     }
 }
 
-impl Told {
-    /// What `form` makes of it.
-    fn as_<T>(&self, mix_file: Option<&str>, form: impl Fn(&ForecastView<'_>) -> T) -> T {
+impl ForecastInputs {
+    /// Returns what `render` makes of it.
+    fn view_with<T>(&self, mix_file: Option<&str>, render: impl Fn(&ForecastView<'_>) -> T) -> T {
         let mut fold = AnswersFold::new(&self.manifest);
         for sample in &self.samples {
             fold.add(sample);
         }
         let forecast = forecast(&self.manifest.suite, &fold.finish(), &self.terms);
-        form(&ForecastView {
+        render(&ForecastView {
             forecast: &forecast,
             terms: &self.terms,
             manifest: &self.manifest,
             samples: self.samples.len() as u64,
             mix_file,
-            other_prices: None,
-            given: &[],
+            what_if_prices: None,
+            given_prices: &[],
         })
     }
 }
 
 #[test]
 fn a_forecast_says_what_it_stands_on() {
-    // The cheapest first, what is not known with its reason, and the run's state before anything else.
-    let shown = told().as_(None, |view| view.terminal(STYLE));
+    // Lowest cost first, what is not known with its reason, and the state of the run before anything else.
+    let shown = inputs().view_with(None, |view| view.terminal(STYLE));
     insta::assert_snapshot!(shown, @"
     model                            a month  per 1,000       vs reference  prompts  answers
     a (reference)   $571.43 (224.88–2149.24)     $0.286                  –        4        7
@@ -91,11 +91,11 @@ fn a_forecast_says_what_it_stands_on() {
 }
 
 #[test]
-fn contradicting_counts_are_the_reason_told() {
-    // No --price would help a model whose server tells more cached than prompt tokens.
-    let mut told = told();
+fn contradicting_counts_are_the_reason_given() {
+    // No --price would help a model whose server reports more cached than prompt tokens.
+    let mut inputs = inputs();
     let mut others = 0;
-    for sample in &mut told.samples {
+    for sample in &mut inputs.samples {
         others += u64::from(sample.variant == "b");
         if sample.variant == "c" || sample.variant == "b" && others < 3 {
             (sample.market_usd, sample.cost_usd) = (None, None);
@@ -104,28 +104,28 @@ fn contradicting_counts_are_the_reason_told() {
             }
         }
     }
-    let shown = told.as_(None, |view| view.terminal(STYLE));
-    for said in [
+    let shown = inputs.view_with(None, |view| view.terminal(STYLE));
+    for note in [
         "b: 2 answers without a cost are left out: their token counts contradict each other.",
         "c: no forecast: the token counts of its answers contradict each other.",
     ] {
-        assert!(shown.contains(said), "{said}: {shown}");
+        assert!(shown.contains(note), "{note}: {shown}");
     }
 }
 
 #[test]
-fn what_a_mix_leaves_out_is_named() {
+fn prompts_left_out_of_a_mix_are_named() {
     // A mix of one prompt: points without intervals, and the range of the traffic in words.
-    let mut told = told();
-    told.terms.mix = Mix::read(
+    let mut inputs = inputs();
+    inputs.terms.mix = Mix::read(
         "prompt,share\nlong,1\n",
         "traffic.csv",
-        &told.manifest.suite,
+        &inputs.manifest.suite,
     )
     .unwrap();
-    told.terms.traffic = "1M-3M/month".parse().unwrap();
-    told.terms.retry_rate = Some(0.02);
-    let shown = told.as_(Some("traffic.csv"), |view| view.terminal(STYLE));
+    inputs.terms.traffic = "1M-3M/month".parse().unwrap();
+    inputs.terms.retry_rate = Some(0.02);
+    let shown = inputs.view_with(Some("traffic.csv"), |view| view.terminal(STYLE));
     insta::assert_snapshot!(shown, @"
     model               a month  per 1,000  vs reference  prompts  answers
     a (reference)   $612.00 (?)     $0.306             –        1        2
@@ -147,13 +147,13 @@ fn what_a_mix_leaves_out_is_named() {
 }
 
 #[test]
-fn a_what_if_stands_beside_what_was_recorded() {
+fn a_what_if_stands_next_to_recorded_values() {
     // Before and after, with the assumption about caches in words.
-    let mut told = told();
-    told.manifest.endpoint.world = Some("salt 1".to_owned());
-    told.manifest.status = Status::Complete;
-    told.manifest.planned_trials = 1;
-    for sample in &mut told.samples {
+    let mut inputs = inputs();
+    inputs.manifest.endpoint.world = Some("salt 1".to_owned());
+    inputs.manifest.status = Status::Complete;
+    inputs.manifest.planned_trials = 1;
+    for sample in &mut inputs.samples {
         if let Some(usage) = &mut sample.usage
             && sample.prompt == "long"
         {
@@ -161,20 +161,20 @@ fn a_what_if_stands_beside_what_was_recorded() {
         }
     }
     let price = parse_own_price("c:input=1,output=4,cache_read=0.1").unwrap();
-    let prices = crate::catalog::Prices::flat(crate::catalog::Rates {
+    let prices = crate::catalog::TokenPrices::flat(crate::catalog::Rates {
         input: Some(price.input_usd),
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,
         cache_write: None,
     });
-    told.terms.what_if = Some(WhatIf {
+    inputs.terms.what_if = Some(WhatIf {
         pricing: vec![Pricing::Unknown, Pricing::Recorded, Pricing::By(prices)],
         cache_hit_rate: Some(0.6),
     });
-    let shown = told.as_(None, |view| {
+    let shown = inputs.view_with(None, |view| {
         let given = [price.clone()];
         ForecastView {
-            given: &given,
+            given_prices: &given,
             ..*view
         }
         .terminal(STYLE)
@@ -203,25 +203,25 @@ fn a_what_if_stands_beside_what_was_recorded() {
 }
 
 #[test]
-fn a_ratio_without_bounds_is_said_to_have_none() {
+fn a_ratio_without_bounds_says_so() {
     // A question mark alone would be taken for a gap in the table.
-    let mut told = told();
+    let mut inputs = inputs();
     let mix = "prompt,share\ngreet,1\nhard,1\n";
-    told.terms.mix = Mix::read(mix, "mix.csv", &told.manifest.suite).unwrap();
-    for sample in &mut told.samples {
+    inputs.terms.mix = Mix::read(mix, "mix.csv", &inputs.manifest.suite).unwrap();
+    for sample in &mut inputs.samples {
         if sample.prompt == "hard" {
             sample.market_usd = sample.market_usd.and_then(|usd| usd.times(1_000_000));
         }
     }
-    let shown = told.as_(Some("mix.csv"), |view| view.terminal(STYLE));
+    let shown = inputs.view_with(Some("mix.csv"), |view| view.terminal(STYLE));
     assert!(shown.contains("3.00x (?)"), "{shown}");
-    let told = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
-    assert!(shown.contains(told), "{shown}");
+    let note = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
+    assert!(shown.contains(note), "{shown}");
 }
 
 /// Prices by the token, the same for input and output.
 fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
-    Pricing::By(crate::catalog::Prices::flat(crate::catalog::Rates {
+    Pricing::By(crate::catalog::TokenPrices::flat(crate::catalog::Rates {
         input: Some(Usd(usd_per_token)),
         output: Some(Usd(usd_per_token)),
         cache_read: cache_read.map(Usd),
@@ -230,18 +230,18 @@ fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
 }
 
 #[test]
-fn what_warming_cost_is_told_beside_the_figures() {
+fn the_cost_of_warming_is_reported_with_the_figures() {
     // It was paid, and no figure has it: a month with warmed caches would look cheaper than it is.
-    let mut told = told();
-    told.manifest.suite.variants[1].cache = Some(crate::suite::CacheMode::Warm);
-    told.manifest.suite.variants[0].cache = Some(crate::suite::CacheMode::Warm);
-    told.manifest.warming.push(Warming {
+    let mut inputs = inputs();
+    inputs.manifest.suite.variants[1].cache = Some(crate::suite::CacheMode::Warm);
+    inputs.manifest.suite.variants[0].cache = Some(crate::suite::CacheMode::Warm);
+    inputs.manifest.warming.push(Warming {
         variant: "b".to_owned(),
         requests: 8,
         unknown: 1,
         spent_usd: Usd(4_000_000_000),
     });
-    let (shown, json) = told.as_(None, |view| {
+    let (shown, json) = inputs.view_with(None, |view| {
         let mut json = Vec::new();
         view.write_json(&mut json).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
@@ -260,36 +260,36 @@ fn what_warming_cost_is_told_beside_the_figures() {
 #[test]
 fn a_ratio_that_lacks_says_why() {
     // A prompt that the reference answered once (the other answer was cut); one variant; a reference that costs nothing.
-    let mut once = told();
+    let mut once = inputs();
     once.terms.mix_complete = true;
-    let shown = once.as_(None, |view| view.terminal(STYLE));
-    let said = "b: its ratio to the reference has no bounds: it or the reference answered a prompt only once";
-    assert!(shown.contains(said), "{shown}");
+    let shown = once.view_with(None, |view| view.terminal(STYLE));
+    let note = "b: its ratio to the reference has no bounds: it or the reference answered a prompt only once";
+    assert!(shown.contains(note), "{shown}");
 
-    let mut alone = told();
+    let mut alone = inputs();
     alone.manifest.suite.variants.truncate(1);
-    let shown = alone.as_(None, |view| view.terminal(STYLE));
+    let shown = alone.view_with(None, |view| view.terminal(STYLE));
     assert!(!shown.contains("vs reference"), "{shown}");
 
-    let mut free = told();
+    let mut free = inputs();
     free.terms.what_if = Some(WhatIf {
         pricing: vec![price(0, None), price(1_000, None), price(1_000, None)],
         cache_hit_rate: Some(0.5),
     });
-    let shown = free.as_(None, |view| view.terminal(STYLE));
-    for said in [
+    let shown = free.view_with(None, |view| view.terminal(STYLE));
+    for note in [
         "No ratios to the reference, a: it costs nothing.",
         "b: hits change nothing, because its price has no `cache_read`.",
     ] {
-        assert!(shown.contains(said), "{said}: {shown}");
+        assert!(shown.contains(note), "{note}: {shown}");
     }
     free.terms.what_if.as_mut().unwrap().pricing[1] = price(1_000, Some(100));
-    let shown = free.as_(None, |view| view.terminal(STYLE));
+    let shown = free.view_with(None, |view| view.terminal(STYLE));
     assert!(shown.contains("b: 0 of 8 answers have a prompt that can be cached."));
 }
 
 #[test]
-fn sums_have_no_dust() {
+fn sums_have_no_rounding_noise() {
     // 2139.843750000001 is what floats make of 2139.84375.
     assert_eq!(money(2_139.843_750_000_001).plain(), "2139.84375");
     assert_eq!(money(0.000_000_123_456_789_012_3).plain(), "0.000000123457");
@@ -300,7 +300,7 @@ fn sums_have_no_dust() {
 #[test]
 fn every_form_has_the_same_numbers() {
     // A script that changes from CSV to JSON must not change its budget.
-    let (csv, json) = told().as_(None, |view| {
+    let (csv, json) = inputs().view_with(None, |view| {
         let (mut csv, mut json) = (Vec::new(), Vec::new());
         view.write_csv(&mut csv).unwrap();
         view.write_json(&mut json).unwrap();

@@ -1,11 +1,11 @@
-//! Tests of outputs in words: every sentence is true of what it is made from.
+//! Tests of the sentences on output tokens: each is true of the data behind it.
 
 use super::*;
-use crate::report::tests::written;
-use crate::report::{Format, Report};
+use crate::report::tests::render;
+use crate::report::{Report, ReportFormat};
 use crate::stats::interval::Interval;
 use crate::suite::Gate;
-use crate::verdict::Judged;
+use crate::verdict::Evaluation;
 use crate::verdict::fixture::{judgement, manifest};
 use crate::verdict::{RunSummary, Summaries};
 
@@ -18,7 +18,7 @@ fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> Change {
     }
 }
 
-/// 200 answers a side; the candidate reasons where nobody sees it, and answers no longer than the reference.
+/// 200 answers a side; the candidate's reasoning is hidden, and its answers are no longer than the reference's.
 fn reasoning() -> OutputChange {
     let output = Output {
         answered: 200,
@@ -55,15 +55,15 @@ fn reasoning() -> OutputChange {
     }
 }
 
-fn told(change: OutputChange) -> String {
-    Outputs::new(&[change]).told.join("\n")
+fn paragraphs(change: OutputChange) -> String {
+    Outputs::new(&[change]).paragraphs.join("\n")
 }
 
 #[test]
 fn hidden_reasoning_is_named() {
-    // The bill rose and the answers did not: whoever pays must read why.
+    // The bill rose and the answers did not: the user must see the cause.
     insta::assert_snapshot!(Outputs::new(&[reasoning()]).hidden.join("\n"), @"Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.");
-    insta::assert_snapshot!(told(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.");
+    insta::assert_snapshot!(paragraphs(reasoning()), @"new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. By list price a request, its prompt included, costs more: 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.");
 }
 
 #[test]
@@ -94,17 +94,17 @@ fn a_model_before_and_after() {
     change.candidate_output.cut = 0;
     change.request_cost = Some(ratio(0.98, (0.9, 1.07)));
     change.prompts.truncate(1);
-    insta::assert_snapshot!(told(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. By list price a request, its prompt included, is not shown to cost more or less: 0.98x (0.90–1.07).");
+    insta::assert_snapshot!(paragraphs(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. By list price a request, its prompt included, is not shown to cost more or less: 0.98x (0.90–1.07).");
 }
 
 #[test]
-fn nothing_is_said_of_noise() {
+fn noise_gets_no_sentence() {
     // A paragraph that says that nothing differs would be read as a difference.
     let mut change = reasoning();
     change.tokens = Some(ratio(1.02, (0.9, 1.15)));
     change.candidate_output.hidden = 0;
     let outputs = Outputs::new(&[change]);
-    assert!(!outputs.is_worth_telling() && outputs.notes.is_empty());
+    assert!(!outputs.is_notable() && outputs.notes.is_empty());
     assert_eq!(
         (outputs.models.rows.len(), outputs.prompts.rows.len()),
         (1, 3)
@@ -112,22 +112,22 @@ fn nothing_is_said_of_noise() {
 }
 
 #[test]
-fn the_reference_is_told_once() {
-    // Beside four candidates its hidden reasoning is the same one.
+fn the_reference_is_reported_once() {
+    // With four candidates, the hidden reasoning of the reference is reported once.
     let mut change = reasoning();
     change.tokens = Some(ratio(1.0, (0.9, 1.1)));
     change.reference_output.hidden = 5;
     let mut other = change.clone();
     other.candidate.0 = "third".to_owned();
     let outputs = Outputs::new(&[change, other]);
-    assert!(outputs.is_worth_telling() && outputs.told.is_empty());
-    let of: Vec<&str> = outputs
+    assert!(outputs.is_notable() && outputs.paragraphs.is_empty());
+    let subjects: Vec<&str> = outputs
         .hidden
         .iter()
-        .map(|told| told.split(':').next().unwrap())
+        .map(|sentence| sentence.split(':').next().unwrap())
         .collect();
     assert_eq!(
-        of,
+        subjects,
         [
             "Hidden reasoning of old",
             "Hidden reasoning of new",
@@ -137,8 +137,8 @@ fn the_reference_is_told_once() {
 }
 
 #[test]
-fn what_is_not_told_is_called_so() {
-    // Hidden reasoning without a count, and sides that tell nothing of reasoning: no share is invented.
+fn unreported_counts_are_called_so() {
+    // Hidden reasoning without a count, and sides that report no reasoning: no share is invented.
     let mut change = reasoning();
     change.candidate_output.hidden_tokens = 0;
     change.reference_output.told_tokens = 0;
@@ -149,34 +149,35 @@ fn what_is_not_told_is_called_so() {
         hidden.contains("how many tokens it took is not told"),
         "{hidden}"
     );
-    let told = told(change);
+    let paragraph = paragraphs(change);
     assert!(
-        told.contains("a part that is not told of that of old"),
-        "{told}"
+        paragraph.contains("a part that is not told of that of old"),
+        "{paragraph}"
     );
     assert!(
-        !told.contains("characters") && !told.contains("list price"),
-        "{told}"
+        !paragraph.contains("characters") && !paragraph.contains("list price"),
+        "{paragraph}"
     );
 }
 
 #[test]
-fn every_format_tells_it() {
-    // The same paragraph on the page and in JSON, beside the rows of both tables.
+fn every_format_has_the_paragraph() {
+    // The same paragraph on the page and in JSON, with the rows of both tables.
     let run = manifest(&["old", "new"].map(|_| "a/x"), &["long"], 1);
-    let mut judged = Judged::of_judgement(judgement(), &Gate::default());
-    judged.outputs = vec![reasoning()];
+    let mut evaluation = Evaluation::from_judgement(judgement(), &Gate::default());
+    evaluation.outputs = vec![reasoning()];
     let summary: RunSummary = Summaries::new(&run).finish();
-    let report = Report::new(&run, summary, judged);
-    let paragraph = told(reasoning());
-    let json: serde_json::Value = serde_json::from_str(&written(&report, Format::Json)).unwrap();
+    let report = Report::new(&run, summary, evaluation);
+    let paragraph = paragraphs(reasoning());
+    let json: serde_json::Value =
+        serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
     assert_eq!(json["output_tokens"]["told"][0], paragraph.as_str());
     assert_eq!(
         json["output_tokens"]["models"][0]["output_tokens_upper"],
         1.75
     );
     assert_eq!(json["output_tokens"]["prompts"][1]["prompt"], "sum");
-    let page = written(&report, Format::Markdown);
+    let page = render(&report, ReportFormat::Markdown);
     let section = page.split("## Output tokens").nth(1).unwrap();
     let section = section.split("## What went wrong").next().unwrap();
     insta::assert_snapshot!(section, @"
@@ -204,8 +205,8 @@ fn every_format_tells_it() {
 }
 
 #[test]
-fn two_runs_are_told_as_such() {
-    // Two 95 % intervals of one number stand on one page: what the one leaves out must be said.
+fn two_runs_are_described_as_such() {
+    // Two 95 % intervals of one number stand on one page: the report must say what each leaves out.
     let within = Outputs::new(&[reasoning()]);
     assert_eq!(
         (within.over, within.notes.len()),

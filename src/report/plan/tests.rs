@@ -4,7 +4,7 @@ use crate::suite::{CacheMode, Suite};
 
 #[test]
 fn the_listing_is_the_plan() {
-    // What `--list` shows is what a run would do, in its order.
+    // `--list` shows the requests of a run, in its order.
     let mut suite = suite(2, 2, 2);
     suite.seed = 1;
     suite.prompts[1].id = "longer-id".to_owned();
@@ -22,9 +22,9 @@ fn the_listing_is_the_plan() {
 }
 
 #[test]
-fn what_is_sent_for_the_caches_is_listed() {
-    // Warm caches cost as much again as the trials: nobody should learn that from the bill.
-    let said = |cache| {
+fn requests_for_the_caches_are_listed() {
+    // Warm caches double the number of paid requests: the listing must say so before the bill does.
+    let cache_line = |cache| {
         let suite = Suite {
             cache,
             ..suite(2, 2, 2)
@@ -33,12 +33,12 @@ fn what_is_sent_for_the_caches_is_listed() {
         listing.lines().nth(2).unwrap_or_default().to_owned()
     };
     let warm = "cache: warm, 8 more requests, one before each trial, untimed and paid";
-    assert_eq!(said(CacheMode::Warm), warm);
+    assert_eq!(cache_line(CacheMode::Warm), warm);
     assert_eq!(
-        said(CacheMode::Bust),
+        cache_line(CacheMode::Bust),
         "cache: bust, a number of its own opens every trial"
     );
-    assert_eq!(said(CacheMode::AsIs), "round 1");
+    assert_eq!(cache_line(CacheMode::AsIs), "round 1");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tests of the formats: a small run, and how it is read.
+//! Tests of the formats, on a small run.
 
 use std::io;
 
@@ -14,22 +14,22 @@ mod tables;
 mod truths;
 mod verdicts;
 
-/// Samples cannot fail to be read here; the writer could.
+/// Error type of the samples: reading them never fails here, writing could.
 #[derive(Debug)]
-struct Broken;
+struct UnreadableSample;
 
-impl From<io::Error> for Broken {
+impl From<io::Error> for UnreadableSample {
     fn from(_: io::Error) -> Self {
         Self
     }
 }
 
 fn read<'a>(run: &'a Manifest, samples: &[Sample]) -> Report<'a> {
-    let samples = samples.iter().cloned().map(Ok::<_, Broken>);
+    let samples = samples.iter().cloned().map(Ok::<_, UnreadableSample>);
     Report::read(run, samples, |_| false, None, io::sink()).unwrap()
 }
 
-pub(super) fn written(report: &Report<'_>, format: Format) -> String {
+pub(super) fn render(report: &Report<'_>, format: ReportFormat) -> String {
     let mut bytes = Vec::new();
     report.write(format, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
@@ -37,12 +37,12 @@ pub(super) fn written(report: &Report<'_>, format: Format) -> String {
 
 fn samples_csv(run: &Manifest, samples: &[Sample]) -> String {
     let mut bytes = Vec::new();
-    let samples = samples.iter().cloned().map(Ok::<_, Broken>);
+    let samples = samples.iter().cloned().map(Ok::<_, UnreadableSample>);
     Report::read(run, samples, |_| false, None, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
-/// Two variants, two prompts, four repetitions: the candidate is sooner, and one trial of it failed.
+/// Two variants, two prompts, four repetitions: the candidate has the lower TTFT, and one of its trials failed.
 fn small_run() -> (Manifest, Vec<Sample>) {
     let run = manifest(
         &["openai/gpt-5-mini", "anthropic/claude"],
@@ -89,8 +89,8 @@ fn on_its_side(csv: &[u8]) -> String {
     let mut reader = ::csv::Reader::from_reader(csv);
     let names = reader.headers().unwrap().clone();
     let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let lines = names.iter().enumerate().map(|(place, name)| {
-        let values: Vec<&str> = rows.iter().map(|row| &row[place]).collect();
+    let lines = names.iter().enumerate().map(|(index, name)| {
+        let values: Vec<&str> = rows.iter().map(|row| &row[index]).collect();
         format!("{name}: {}", values.join(" | "))
             .trim_end()
             .to_owned()

@@ -4,9 +4,9 @@
 
 use super::*;
 
-/// A page beside one whose whole text is known: of a paragraph that stands there as well, the beginning.
-fn beside(known: &str, page: &str) -> String {
-    let told = page.split("\n\n").map(|paragraph| {
+/// The differences of a page from a known page: of a paragraph that both have, only the beginning.
+fn diff_to(known: &str, page: &str) -> String {
+    let paragraphs = page.split("\n\n").map(|paragraph| {
         if known.split("\n\n").all(|other| other != paragraph) {
             return paragraph.to_owned();
         }
@@ -14,14 +14,14 @@ fn beside(known: &str, page: &str) -> String {
         let beginning: String = first_line.chars().take(60).collect();
         format!("(as there: {beginning})")
     });
-    told.collect::<Vec<_>>().join("\n\n")
+    paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
 #[test]
 fn the_page_of_a_small_run() {
     // The whole of report.md, as a person would paste it into a pull request.
     let (run, samples) = small_run();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Markdown), @r"
+    insta::assert_snapshot!(render(&read(&run, &samples), ReportFormat::Markdown), @r"
     # bakeoff: quickstart
 
     anthropic/claude was the soonest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the reference openai/gpt-5-mini. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8).
@@ -143,9 +143,9 @@ fn the_page_of_a_small_run() {
 fn the_page_of_an_interrupted_run_with_failures() {
     // What spoils a comparison stands above it, and a failing variant is not praised.
     let (whole, failing) = (small_run(), failing_run());
-    let [whole, failing] =
-        [whole, failing].map(|(run, samples)| written(&read(&run, &samples), Format::Markdown));
-    insta::assert_snapshot!(beside(&whole, &failing), @r"
+    let [whole, failing] = [whole, failing]
+        .map(|(run, samples)| render(&read(&run, &samples), ReportFormat::Markdown));
+    insta::assert_snapshot!(diff_to(&whole, &failing), @r"
     (as there: # bakeoff: quickstart)
 
     > **This run was interrupted: 15 of 16 trials have a sample.**

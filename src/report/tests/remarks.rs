@@ -1,4 +1,4 @@
-//! What is said beside a verdict: why, what was in the way, and what would help.
+//! Tests of the remarks on a verdict: reasons, obstacles, and what would help.
 
 use crate::stats::interval::Interval;
 use crate::suite::{Gate, Metric};
@@ -7,14 +7,14 @@ use crate::verdict::{Aim, Comparison, Judgement, Reason, Situation, Verdict};
 
 use super::*;
 
-/// The sentences beside a comparison.
-fn beside(one: &Comparison) -> String {
+/// The remarks on a comparison.
+fn remarks(one: &Comparison) -> String {
     wording::remarks(Situation::Interleaved, one).join(" ")
 }
 
 #[test]
-fn answers_all_alike_are_told_what_more_of_them_would_do() {
-    // Where nothing failed no worsening is looked for: more such answers take the interval within the margin.
+fn identical_answers_get_the_sample_size_that_bounds_them() {
+    // If nothing failed, no worsening is looked for: more such answers take the interval within the margin.
     let mut one = comparison(
         Metric::Completed,
         Verdict::Inconclusive,
@@ -25,13 +25,13 @@ fn answers_all_alike_are_told_what_more_of_them_would_do() {
     let mut needed = one.needed.unwrap();
     needed.aim = Aim::Bound;
     one.needed = Some(needed);
-    insta::assert_snapshot!(beside(&one), @"The interval is too wide to tell: more prompts or repetitions would. A worsening by 31.0 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions whose answers are all as alike as these would take the interval within the margin of 5 points.");
+    insta::assert_snapshot!(remarks(&one), @"The interval is too wide to tell: more prompts or repetitions would. A worsening by 31.0 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions whose answers are all as alike as these would take the interval within the margin of 5 points.");
 }
 
 #[test]
-fn what_became_of_hits_and_misses_is_told() {
-    // "Compared apart" only where they were; else where the times of both can be read.
-    let of = |metric: Metric, situation: Situation, apart: bool| {
+fn the_remark_says_how_hits_and_misses_were_compared() {
+    // "Compared apart" only if they were; otherwise the remark points to the times of both.
+    let text = |metric: Metric, situation: Situation, apart: bool| {
         let one = comparison(metric, Verdict::Inconclusive, 1.0, Interval::NONE);
         let reason = Reason::CacheHitsDiffer {
             reference: 0.0,
@@ -41,10 +41,10 @@ fn what_became_of_hits_and_misses_is_told() {
         wording::reason(situation, &one, &reason)
     };
     let lines = [
-        of(Metric::Ttft, Situation::Interleaved, true),
-        of(Metric::Ttft, Situation::Interleaved, false),
-        of(Metric::Ttft, Situation::History, false),
-        of(Metric::Cost, Situation::Interleaved, false),
+        text(Metric::Ttft, Situation::Interleaved, true),
+        text(Metric::Ttft, Situation::Interleaved, false),
+        text(Metric::Ttft, Situation::History, false),
+        text(Metric::Cost, Situation::Interleaved, false),
     ];
     insta::assert_snapshot!(lines.join("\n"), @"
     Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): hits and misses were compared apart.
@@ -59,7 +59,7 @@ fn routes_are_pointed_to_only_where_there_are_any() {
     // A reader is not sent to a table that is not printed.
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
     one.reasons = vec![Reason::RouteShift];
-    assert!(!beside(&one).contains("table"), "{}", beside(&one));
+    assert!(!remarks(&one).contains("table"), "{}", remarks(&one));
     one.within_routes = vec![crate::verdict::Route {
         provider: "azure".to_owned(),
         share_reference: 0.9,
@@ -67,7 +67,7 @@ fn routes_are_pointed_to_only_where_there_are_any() {
         effect: None,
         verdict: Verdict::Inconclusive,
     }];
-    assert!(beside(&one).contains("*Within the answers of one provider*"));
+    assert!(remarks(&one).contains("*Within the answers of one provider*"));
 }
 
 #[test]
@@ -75,20 +75,20 @@ fn an_ok_without_an_interval_says_what_it_stands_on() {
     // One repetition bounds no interval of the shared level; the margin is tested at its own.
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 0.4, Interval::NONE);
     one.tests.as_mut().unwrap().within_margin = 0.001;
-    insta::assert_snapshot!(beside(&one), @"So few values bound no interval of 98.3 %, the level that all primary comparisons share. That it is not worse by more than the margin was tested by itself (p 0.0010).");
+    insta::assert_snapshot!(remarks(&one), @"So few values bound no interval of 98.3 %, the level that all primary comparisons share. That it is not worse by more than the margin was tested by itself (p 0.0010).");
     // With an end on the side that matters there is nothing to explain.
     one.effect.as_mut().unwrap().interval.upper = Some(1.1);
-    assert_eq!(beside(&one), "");
+    assert_eq!(remarks(&one), "");
     one.metric = Metric::OutputRate;
-    assert_ne!(beside(&one), "");
+    assert_ne!(remarks(&one), "");
 }
 
 #[test]
 fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
-    // TTFA stands where TTFT was asked for: the screen says why beside the verdicts, and below the table of the
-    // exploratory ones. That chance is in the way is seen in the table.
-    let mut judged = comparison(Metric::Ttfa, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
-    judged.primary = true;
+    // TTFA replaces TTFT: the screen gives the reason next to the verdicts, and below the table of exploratory
+    // comparisons. An interval that is too wide is visible in the table.
+    let mut ttfa = comparison(Metric::Ttfa, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
+    ttfa.primary = true;
     let mut ttft = comparison(
         Metric::Ttft,
         Verdict::Inconclusive,
@@ -105,12 +105,12 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
     (latency.primary, latency.reasons) = (false, vec![Reason::TooWide]);
     let judgement = Judgement {
         situation: Situation::Interleaved,
-        comparisons: vec![judged, ttft, latency],
+        comparisons: vec![ttfa, ttft, latency],
         notes: Vec::new(),
     };
-    let verdicts = Verdicts::new(&Judged::of_judgement(judgement, &Gate::default()));
+    let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let section = &verdicts.sections[0];
-    insta::assert_snapshot!(section.unexplored.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.");
-    assert_eq!(section.remarks, section.unexplored);
-    assert_eq!(section.explored.rows.len(), 2);
+    insta::assert_snapshot!(section.exploratory_reasons.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.");
+    assert_eq!(section.remarks, section.exploratory_reasons);
+    assert_eq!(section.exploratory_shown.rows.len(), 2);
 }

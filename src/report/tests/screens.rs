@@ -1,4 +1,4 @@
-//! What a terminal shows of a run.
+//! Tests of the terminal output of a run.
 
 #![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
 
@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn the_terminal_of_a_small_run() {
-    // Aligned columns, no colour when it was not asked for.
+    // Aligned columns, no colour unless requested.
     let (run, samples) = small_run();
     let style = Style {
         colour: false,
@@ -57,7 +57,7 @@ fn the_terminal_of_a_small_run() {
 
 #[test]
 fn the_terminal_of_a_failing_run_with_little_room() {
-    // On 60 columns the dispensable figures go, the names and the medians stay.
+    // On 60 columns the columns with a drop priority go, the names and the medians stay.
     let (run, samples) = failing_run();
     let style = Style {
         colour: false,

@@ -1,4 +1,4 @@
-//! The tables of a run: comparison.csv, samples.csv and the comparison as JSON.
+//! Tests of the tables of a run: comparison.csv, samples.csv and the comparison as JSON.
 
 #![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
 
@@ -8,7 +8,7 @@ use super::*;
 fn comparison_csv_of_a_small_run() {
     // The whole of comparison.csv, turned on its side to be read.
     let (run, samples) = failing_run();
-    let text = written(&read(&run, &samples), Format::ComparisonCsv);
+    let text = render(&read(&run, &samples), ReportFormat::ComparisonCsv);
     insta::assert_snapshot!(on_its_side(text.as_bytes()), @"
     variant: openai/gpt-5-mini | anthropic/claude
     model: openai/gpt-5-mini | anthropic/claude
@@ -276,7 +276,7 @@ fn the_comparison_as_json() {
     // Names and numbers of the CSV, absent figures left out; one variant of one prompt.
     let run = manifest(&["a/x"], &["p"], 3);
     let samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100 + t)).collect();
-    insta::assert_snapshot!(written(&read(&run, &samples), Format::Json), @r#"
+    insta::assert_snapshot!(render(&read(&run, &samples), ReportFormat::Json), @r#"
     {
       "version": 1,
       "tool": "bakeoff 0.1.0",

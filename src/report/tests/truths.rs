@@ -1,4 +1,4 @@
-//! What must hold of every run.
+//! Properties of the reports of every run.
 
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -15,10 +15,13 @@ fn a_run_without_samples_has_every_report() {
     let mut run = manifest(&["a/x", "b/y"], &["p"], 2);
     run.status = Status::Running;
     let report = read(&run, &[]);
-    let page = written(&report, Format::Markdown);
+    let page = render(&report, ReportFormat::Markdown);
     assert!(page.contains("0 of 4 trials have a sample"), "{page}");
     assert!(page.contains("No finding"), "{page}");
-    assert_eq!(written(&report, Format::ComparisonCsv).lines().count(), 3);
+    assert_eq!(
+        render(&report, ReportFormat::ComparisonCsv).lines().count(),
+        3
+    );
     assert_eq!(samples_csv(&run, &[]).lines().count(), 1);
 }
 
@@ -29,7 +32,7 @@ fn a_run_that_is_not_complete_is_an_error_of_the_test_report() {
     run.planned_trials = samples.len() as u64;
     let mut junit = |status| {
         run.status = status;
-        written(&read(&run, &samples), Format::Junit)
+        render(&read(&run, &samples), ReportFormat::Junit)
     };
     let whole = junit(Status::Complete);
     assert!(whole.contains("errors=\"0\""), "{whole}");
@@ -51,10 +54,10 @@ fn a_run_that_is_not_complete_is_an_error_of_the_test_report() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_told_as_such() {
-    // `| head` must end quietly: whoever prints knows it by the error's kind alone.
-    struct Gone;
-    impl io::Write for Gone {
+fn a_closed_pipe_is_reported_as_such() {
+    // `| head` must end quietly: callers recognise a closed pipe by the kind of the error.
+    struct ClosedPipe;
+    impl io::Write for ClosedPipe {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -64,10 +67,13 @@ fn a_reader_that_went_away_is_told_as_such() {
     }
     let (run, samples) = failing_run();
     let many = std::iter::repeat_n(&samples, 50).flatten().cloned();
-    let failed: io::Error = Report::read(&run, many.map(Ok), |_| false, None, Gone).unwrap_err();
+    let failed: io::Error =
+        Report::read(&run, many.map(Ok), |_| false, None, ClosedPipe).unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
     let report = read(&run, &samples);
-    let failed = report.write(Format::ComparisonCsv, Gone).unwrap_err();
+    let failed = report
+        .write(ReportFormat::ComparisonCsv, ClosedPipe)
+        .unwrap_err();
     assert_eq!(failed.kind(), io::ErrorKind::BrokenPipe);
 }
 
@@ -75,7 +81,7 @@ fn a_reader_that_went_away_is_told_as_such() {
 fn other_tools_read_the_histograms() {
     // The log is read back with the library's own parser: tags, unit and counts are there.
     let (run, samples) = failing_run();
-    let text = written(&read(&run, &samples), Format::Histograms);
+    let text = render(&read(&run, &samples), ReportFormat::Histograms);
     let mut found = Vec::new();
     for entry in IntervalLogIterator::new(text.as_bytes()) {
         if let LogEntry::Interval(interval) = entry.unwrap() {
@@ -91,12 +97,12 @@ fn other_tools_read_the_histograms() {
             found.push((tag.to_owned(), histogram.len(), histogram.max()));
         }
     }
-    let of = |tag: &str| found.iter().find(|(found, ..)| found == tag).unwrap();
+    let histogram = |tag: &str| found.iter().find(|(found, ..)| found == tag).unwrap();
     assert_eq!(found.len(), 10);
-    assert_eq!(of("openai/gpt-5-mini:ttft").1, 7);
-    assert_eq!(of("openai/gpt-5-mini:latency").1, 8);
-    assert_eq!(of("openai/gpt-5-mini:gap").1, 80);
-    let longest = of("anthropic/claude:ttft").2;
+    assert_eq!(histogram("openai/gpt-5-mini:ttft").1, 7);
+    assert_eq!(histogram("openai/gpt-5-mini:latency").1, 8);
+    assert_eq!(histogram("openai/gpt-5-mini:gap").1, 80);
+    let longest = histogram("anthropic/claude:ttft").2;
     assert!((211_000..211_300).contains(&longest), "{longest} us");
 }
 
@@ -111,7 +117,7 @@ fn tags_hold_nothing_that_a_log_line_may_not() {
     for sample in &mut samples {
         sample.variant = label.to_owned();
     }
-    let log = written(&read(&run, &samples), Format::Histograms);
+    let log = render(&read(&run, &samples), ReportFormat::Histograms);
     assert!(
         log.contains("Tag=mini%2C%20low%20effort%C2%A050%25:ttft,0.000,"),
         "{log}"
@@ -134,7 +140,7 @@ fn hostile_names_and_errors_do_not_act() {
     samples[1] = failed(samples[1].clone(), Outcome::ServerError, 500, message);
     let report = read(&run, &samples);
 
-    let page = written(&report, Format::Markdown);
+    let page = render(&report, ReportFormat::Markdown);
     for acting in ["<script", "<img", "\u{1b}", "@octocat", "`x`"] {
         assert!(!page.contains(acting), "{acting} in {page}");
     }
@@ -146,7 +152,7 @@ fn hostile_names_and_errors_do_not_act() {
     assert!(!screen.contains('\u{1b}'), "{screen}");
 
     for text in [
-        written(&report, Format::ComparisonCsv),
+        render(&report, ReportFormat::ComparisonCsv),
         samples_csv(&run, &samples),
     ] {
         assert!(!text.contains("HYPERLINK"), "{text}");
@@ -176,20 +182,21 @@ fn unsupported_percentiles_are_absent() {
         assert_eq!(figure, Some(&Figure::Absent), "{name}");
         for end in ["lower", "upper"] {
             let end = table.cell(0, &format!("{name}_{end}"));
-            assert_eq!(end, Some(&Cell::absent()), "{name}");
+            assert_eq!(end, Some(&FigureCell::empty()), "{name}");
         }
     }
-    let thin = |name| table.cell(0, name).map(|cell| cell.thin);
-    assert_eq!(thin("ttft_p50_ms"), Some(false));
-    assert_eq!(thin("ttft_p75_ms"), Some(true));
-    let page = written(&report, Format::Markdown);
+    let low_n = |name| table.cell(0, name).map(|cell| cell.low_n);
+    assert_eq!(low_n("ttft_p50_ms"), Some(false));
+    assert_eq!(low_n("ttft_p75_ms"), Some(true));
+    let page = render(&report, ReportFormat::Markdown);
     assert!(!page.contains("| TTFT p95 |"), "{page}");
-    let json: serde_json::Value = serde_json::from_str(&written(&report, Format::Json)).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
     assert_eq!(json["comparison"][0].get("ttft_p95_ms"), None);
 }
 
 #[test]
-fn colour_is_used_only_when_told() {
+fn colour_is_used_only_when_requested() {
     // NO_COLOR and pipes are the caller's business; a style without colour has not one escape code.
     let (run, samples) = failing_run();
     let report = read(&run, &samples);
@@ -218,14 +225,14 @@ fn colour_is_used_only_when_told() {
 }
 
 #[test]
-fn lost_lines_are_told_and_other_errors_end_the_reading() {
+fn lost_lines_are_counted_and_other_errors_end_the_reading() {
     // One damaged line must not cost the report, nor a failing disk make one that looks whole.
     let run = manifest(&["a/x"], &["p"], 2);
-    let samples = || [Err(Broken), Ok(answered(&run, 1, 100))];
+    let samples = || [Err(UnreadableSample), Ok(answered(&run, 1, 100))];
     assert!(Report::read(&run, samples(), |_| false, None, io::sink()).is_err());
     let report = Report::read(&run, samples(), |_| true, None, io::sink()).unwrap();
     assert_eq!(report.summary().variants[0].figures.counts.done, 1);
-    let page = written(&report, Format::Markdown);
+    let page = render(&report, ReportFormat::Markdown);
     assert!(
         page.contains("samples.jsonl, in no figure: 1 lines"),
         "{page}"
@@ -250,7 +257,7 @@ fn reasoning_that_only_some_variants_stream_moves_the_finding_to_ttfa() {
     let finding = report.view().finding.join(" ");
     assert!(finding.contains("TTFA"), "{finding}");
     assert!(!finding.contains("50.0 ms"), "{finding}");
-    let page = written(&report, Format::Markdown);
+    let page = render(&report, ReportFormat::Markdown);
     assert!(page.contains("| TTFA p50 |"), "{page}");
 }
 
@@ -266,11 +273,11 @@ fn shown_column(page: &str, heading: &str) -> Option<Vec<String>> {
     let mut lines = page
         .lines()
         .skip_while(|line| !line.starts_with("| variant"));
-    let place = cells(lines.next()?)
+    let index = cells(lines.next()?)
         .iter()
         .position(|cell| cell == heading)?;
     let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
-    Some(rows.map(|row| cells(row)[place].clone()).collect())
+    Some(rows.map(|row| cells(row)[index].clone()).collect())
 }
 
 proptest! {
@@ -283,8 +290,8 @@ proptest! {
             .map(|(trial, &ttft_ms)| answered(&run, trial, ttft_ms))
             .collect();
         let report = read(&run, &samples);
-        let page = written(&report, Format::Markdown);
-        let text = written(&report, Format::ComparisonCsv);
+        let page = render(&report, ReportFormat::Markdown);
+        let text = render(&report, ReportFormat::ComparisonCsv);
         let mut reader = ::csv::Reader::from_reader(text.as_bytes());
         let names = reader.headers().unwrap().clone();
         let row = reader.records().next().unwrap().unwrap();
@@ -295,15 +302,15 @@ proptest! {
             ("latency p50", "latency_p50_ms"),
         ] {
             let ns = |name: &str| -> Option<f64> {
-                let place = names.iter().position(|column| column == name).unwrap();
-                row[place].parse().ok().map(|millis: f64| millis * 1e6)
+                let index = names.iter().position(|column| column == name).unwrap();
+                row[index].parse().ok().map(|millis: f64| millis * 1e6)
             };
             let interval = Interval {
                 lower: ns(&format!("{name}_lower")),
                 upper: ns(&format!("{name}_upper")),
             };
             let expected = ns(name).map(|value| {
-                Cell::within(Figure::from_ns(value), interval, Figure::from_ns).shown(true)
+                FigureCell::within(Figure::from_ns(value), interval, Figure::from_ns).shown(true)
             });
             let shown = shown_column(&page, heading).map(|rows| rows[0].clone());
             prop_assert_eq!(shown, expected, "{}", heading);
@@ -314,16 +321,16 @@ proptest! {
     #[test]
     fn order_changes_no_byte(order in Just((0..15_usize).collect::<Vec<_>>()).prop_shuffle()) {
         let (run, samples) = failing_run();
-        let shuffled: Vec<Sample> = order.iter().map(|&place| samples[place].clone()).collect();
+        let shuffled: Vec<Sample> = order.iter().map(|&index| samples[index].clone()).collect();
         let (ours, theirs) = (read(&run, &samples), read(&run, &shuffled));
         for format in [
-            Format::ComparisonCsv,
-            Format::Markdown,
-            Format::Histograms,
-            Format::Json,
-            Format::Junit,
+            ReportFormat::ComparisonCsv,
+            ReportFormat::Markdown,
+            ReportFormat::Histograms,
+            ReportFormat::Json,
+            ReportFormat::Junit,
         ] {
-            prop_assert_eq!(written(&ours, format), written(&theirs, format));
+            prop_assert_eq!(render(&ours, format), render(&theirs, format));
         }
     }
 
@@ -340,9 +347,9 @@ proptest! {
     }
 }
 
-/// The problems of a run of two variants of one model, 8 samples each, of which the first read so
-/// many tokens from the cache in half of its samples; and how the run says what it did.
-fn told_of_caches(cache: CacheMode, read_tokens: u64) -> (Vec<String>, bool) {
+/// Returns the problems of a run that mention caches, and whether its method mentions caching. The run has two
+/// variants of one model with 8 samples each; half of the first variant's samples read `read_tokens` from the cache.
+fn cache_problems(cache: CacheMode, read_tokens: u64) -> (Vec<String>, bool) {
     let (mut run, mut samples) = small_run();
     run.suite.cache = cache;
     for variant in &mut run.suite.variants {
@@ -352,50 +359,50 @@ fn told_of_caches(cache: CacheMode, read_tokens: u64) -> (Vec<String>, bool) {
     let own = samples
         .iter_mut()
         .filter(|sample| sample.variant == reference);
-    for (place, sample) in own.enumerate() {
-        if let Some(usage) = sample.usage.as_mut().filter(|_| place % 2 == 0) {
+    for (index, sample) in own.enumerate() {
+        if let Some(usage) = sample.usage.as_mut().filter(|_| index % 2 == 0) {
             usage.cached_tokens = Some(read_tokens);
         }
     }
     let report = read(&run, &samples);
     let problems: serde_json::Value =
-        serde_json::from_str(&written(&report, Format::Json)).unwrap();
-    let told = problems["problems"].as_array().unwrap().iter();
-    let told = told.map(|problem| problem["text"].as_str().unwrap().to_owned());
-    let told = told.filter(|text| text.contains("cache")).collect();
-    let method = written(&report, Format::Markdown).contains("prompt caches");
-    (told, method)
+        serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
+    let texts = problems["problems"].as_array().unwrap().iter();
+    let texts = texts.map(|problem| problem["text"].as_str().unwrap().to_owned());
+    let texts = texts.filter(|text| text.contains("cache")).collect();
+    let method = render(&report, ReportFormat::Markdown).contains("prompt caches");
+    (texts, method)
 }
 
 #[test]
-fn caches_that_spoil_a_comparison_are_told() {
-    // Two efforts of one model: the second finds what the first left, and looks the sooner for it.
+fn caches_that_spoil_a_comparison_are_reported() {
+    // Two efforts of one model: the second reads what the first wrote, and looks faster for it.
     let shares = "2 variants ask `a/x` and share its prompt cache: in a slot one can read what another wrote";
     assert_eq!(
-        told_of_caches(CacheMode::AsIs, 64),
+        cache_problems(CacheMode::AsIs, 64),
         (vec![shares.to_owned()], false)
     );
-    // Where every server says that nothing was read, nothing was shared.
-    assert_eq!(told_of_caches(CacheMode::AsIs, 0), (vec![], false));
-    // What the suite asked for, and did not get, is told with its count.
-    let (told, method) = told_of_caches(CacheMode::Bust, 64);
+    // If every server reports that nothing was read, nothing was shared.
+    assert_eq!(cache_problems(CacheMode::AsIs, 0), (vec![], false));
+    // A cache mode that had no effect is reported with its count.
+    let (problems, method) = cache_problems(CacheMode::Bust, 64);
     assert_eq!(
-        told,
+        problems,
         ["read from a prompt cache although the suite busts them: 4 of 8 samples"]
     );
     assert!(method);
-    assert_eq!(told_of_caches(CacheMode::Bust, 0), (vec![], true));
-    let (told, method) = told_of_caches(CacheMode::Warm, 64);
+    assert_eq!(cache_problems(CacheMode::Bust, 0), (vec![], true));
+    let (problems, method) = cache_problems(CacheMode::Warm, 64);
     assert_eq!(
-        told[0],
+        problems[0],
         "found nothing in the prompt cache that was warmed: 4 of 8 samples"
     );
     assert!(method);
 }
 
 #[test]
-fn counts_that_contradict_each_other_are_the_reason_told() {
-    // A price is not what is missing: 5,000 cached tokens of 2,000 have no cost by any.
+fn contradicting_counts_are_the_reason_given() {
+    // A missing price is not the cause: 5,000 cached tokens of 2,000 have no cost by any.
     let run = manifest(&["a/x"], &["p", "q"], 4);
     let mut samples: Vec<Sample> = (0..8).map(|trial| answered(&run, trial, 400)).collect();
     for sample in &mut samples[..6] {
@@ -409,20 +416,20 @@ fn counts_that_contradict_each_other_are_the_reason_told() {
         sample.usage.as_mut().unwrap().cached_tokens = None;
     }
     let report = super::read(&run, &samples);
-    let page = written(&report, Format::Markdown);
-    for told in [
+    let page = render(&report, ReportFormat::Markdown);
+    for sentence in [
         "the cost of 6 of 8 answers is not known: their token counts contradict each other",
         "the cost of 1 of 8 answers is not known",
         "what caching saved is not known: the token counts of every answer contradict each other",
     ] {
-        assert!(page.contains(told), "{told}: {page}");
+        assert!(page.contains(sentence), "{sentence}: {page}");
     }
 }
 
 #[test]
-fn caching_is_told_where_it_plays_a_part() {
-    // Not of runs without caches; of the variants that read something; of all where the suite asks for it,
-    // also on the terminal. Hits and misses have a column each, and what nobody told has no figure.
+fn caching_is_reported_where_it_plays_a_part() {
+    // Not of runs without caches; of the variants that read something; of all if the suite asks for it,
+    // also on the terminal. Hits and misses have a column each, and what no server reported has no figure.
     let run = |cache: CacheMode| {
         let mut run = manifest(&["a/x", "b/y"], &["p", "q"], 4);
         run.suite.cache = cache;
@@ -443,16 +450,16 @@ fn caching_is_told_where_it_plays_a_part() {
         colour: false,
         width: 200,
     };
-    let told = |cache, read| {
+    let caching_section = |cache, read| {
         let run = run(cache);
         let report = super::read(&run, &samples(&run, read));
-        let page = written(&report, Format::Markdown);
+        let page = render(&report, ReportFormat::Markdown);
         let section = page.split("## Prompt caches\n").nth(1);
         let section = section.map(|text| text.split("\n## ").next().unwrap().to_owned());
         (section, report.terminal(style).contains("Prompt caches\n"))
     };
-    assert_eq!(told(CacheMode::AsIs, 0), (None, false));
-    let (section, on_screen) = told(CacheMode::AsIs, 40);
+    assert_eq!(caching_section(CacheMode::AsIs, 0), (None, false));
+    let (section, on_screen) = caching_section(CacheMode::AsIs, 40);
     let section = section.unwrap();
     assert!(
         section.contains("| a/x (reference) | 8 | 75.0 %"),
@@ -467,7 +474,7 @@ fn caching_is_told_where_it_plays_a_part() {
         !section.contains("saved/request") && !section.contains("tokens written"),
         "{section}"
     );
-    let (section, on_screen) = told(CacheMode::Bust, 0);
+    let (section, on_screen) = caching_section(CacheMode::Bust, 0);
     let section = section.unwrap();
     assert!(
         section.contains(

@@ -1,4 +1,4 @@
-//! How verdicts are told: every word, every format, whatever a label holds.
+//! Tests of the text of verdicts: every sentence, every format, for any label.
 
 #![allow(clippy::too_many_lines, reason = "a test holds a whole page")]
 
@@ -8,14 +8,14 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
 use crate::verdict::fixture::{comparison, judgement, limit_checks};
-use crate::verdict::{Gated, Judgement, Reason, Situation, Verdict};
+use crate::verdict::{GatedJudgement, Judgement, Reason, Situation, Verdict};
 
 use super::*;
 
 /// The fixture's judgement and limits, as one that can fail or not.
-fn judged(gates: bool) -> Judged {
-    Judged {
-        judgements: vec![Gated {
+fn evaluation(gates: bool) -> Evaluation {
+    Evaluation {
+        judgements: vec![GatedJudgement {
             judgement: judgement(),
             gates,
         }],
@@ -25,14 +25,14 @@ fn judged(gates: bool) -> Judged {
     }
 }
 
-fn compared(judged: &Judged) -> Compared {
-    Compared::new("quickstart", "run A", "bakeoff 0.1.0", judged)
+fn comparison_report(evaluation: &Evaluation) -> ComparisonReport {
+    ComparisonReport::new("quickstart", "run A", "bakeoff 0.1.0", evaluation)
 }
 
 #[test]
 fn a_page_of_verdicts() {
     // Sentences first, exploratory ones folded, every inconclusive with what it would need.
-    insta::assert_snapshot!(compared(&judged(true)).markdown(), @r"
+    insta::assert_snapshot!(comparison_report(&evaluation(true)).markdown(), @r"
     # bakeoff: quickstart
 
     run A
@@ -118,7 +118,7 @@ fn a_screen_of_verdicts() {
         colour: false,
         width: 120,
     };
-    insta::assert_snapshot!(compared(&judged(false)).terminal(style), @"
+    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style), @"
     run A
 
     Against the reference openai/gpt-5-mini
@@ -156,7 +156,7 @@ fn a_narrow_screen_of_verdicts() {
         colour: false,
         width: 80,
     };
-    insta::assert_snapshot!(compared(&judged(false)).terminal(style), @"
+    insta::assert_snapshot!(comparison_report(&evaluation(false)).terminal(style), @"
     run A
 
     Against the reference openai/gpt-5-mini
@@ -195,7 +195,7 @@ fn a_narrow_screen_of_verdicts() {
 #[test]
 fn verdicts_as_test_cases() {
     // A regression is a failure, an inconclusive is skipped with its reason, and names are stable.
-    insta::assert_snapshot!(compared(&judged(true)).junit(), @r#"
+    insta::assert_snapshot!(comparison_report(&evaluation(true)).junit(), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="bakeoff" tests="6" failures="2" errors="0" skipped="2">
       <testsuite name="quickstart" tests="6" failures="2" errors="0" skipped="2">
@@ -226,7 +226,7 @@ fn verdicts_as_test_cases() {
 fn regressions_that_cannot_fail_are_skipped_test_cases() {
     // A plain run fails nothing but by its limits, and its test report must not either; what went well is no
     // skipped test.
-    let xml = compared(&judged(false)).junit();
+    let xml = comparison_report(&evaluation(false)).junit();
     assert!(
         xml.contains(r#"tests="6" failures="1" errors="0" skipped="3""#),
         "{xml}"
@@ -244,8 +244,8 @@ fn regressions_that_cannot_fail_are_skipped_test_cases() {
 #[test]
 fn a_job_summary_and_its_annotations() {
     // The summary is short: what is bad in full, what is well folded.
-    let compared = compared(&judged(true));
-    insta::assert_snapshot!(github::summary(&compared.subject()), @r"
+    let comparison_report = comparison_report(&evaluation(true));
+    insta::assert_snapshot!(github::summary(&comparison_report.job_summary()), @r"
     <!-- bakeoff:quickstart -->
     ### bakeoff quickstart: limits broken: 1, 1 regressed, 1 inconclusive, 1 improved
 
@@ -266,7 +266,7 @@ fn a_job_summary_and_its_annotations() {
 
     <sub>run A</sub>
     ");
-    insta::assert_snapshot!(github::annotations(&compared.subject()), @"
+    insta::assert_snapshot!(github::annotations(&comparison_report.job_summary()), @"
     ::error title=bakeoff%3A anthropic/claude cost%3A regressed::anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 %25 CI 2.40–2.60, 20 prompts x 10.
     ::error title=bakeoff%3A anthropic/claude ttft_p75::anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
     ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
@@ -277,9 +277,9 @@ fn a_job_summary_and_its_annotations() {
 #[test]
 fn verdicts_as_csv_and_json() {
     // Every field of every comparison, primary ones first, under names that FORMAT.md explains.
-    let compared = compared(&judged(true));
+    let comparison_report = comparison_report(&evaluation(true));
     let mut bytes = Vec::new();
-    compared.write_csv(&mut bytes).unwrap();
+    comparison_report.write_csv(&mut bytes).unwrap();
     insta::assert_snapshot!(on_its_side(&bytes), @"
     situation: interleaved | interleaved | interleaved | interleaved
     candidate: anthropic/claude | anthropic/claude | anthropic/claude | anthropic/claude
@@ -313,7 +313,7 @@ fn verdicts_as_csv_and_json() {
     effect_lower: 0.550 | 2.400 | -0.050 | 0.950
     effect_upper: 0.700 | 2.600 | 0.010 | 1.100
     ");
-    let json: serde_json::Value = serde_json::from_str(&compared.json()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&comparison_report.json()).unwrap();
     assert_eq!(json["version"], 1);
     let comparisons = &json["verdicts"][0]["comparisons"];
     assert_eq!(comparisons.as_array().unwrap().len(), 4);
@@ -325,22 +325,22 @@ fn verdicts_as_csv_and_json() {
 }
 
 /// The sentences of one comparison in a situation.
-fn told(situation: Situation, comparison: crate::verdict::Comparison) -> String {
+fn sentences(situation: Situation, comparison: crate::verdict::Comparison) -> String {
     let judgement = Judgement {
         situation,
         comparisons: vec![comparison],
         notes: Vec::new(),
     };
-    let verdicts = Verdicts::new(&Judged::of_judgement(judgement, &Gate::default()));
-    let told = &verdicts.sections[0].told[0];
-    format!("{} {}", told.sentence, told.remarks.join(" "))
+    let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
+    let text = &verdicts.sections[0].comparison_texts[0];
+    format!("{} {}", text.sentence, text.remarks.join(" "))
         .trim()
         .to_owned()
 }
 
 #[test]
 fn words_follow_the_direction_of_a_metric() {
-    // *Regressed* means slower, dearer or less often right, whichever way the number goes.
+    // *Regressed* means slower, more expensive or less often right, whichever way the number goes.
     let lines = Metric::ALL.map(|metric| {
         let (better, worse) = match (metric.scale(), metric.direction()) {
             (crate::suite::Scale::Ratio, Direction::LowerIsBetter) => (0.8, 1.25),
@@ -355,7 +355,7 @@ fn words_follow_the_direction_of_a_metric() {
         ]
         .map(|(verdict, effect)| {
             let ends = Interval::new(effect - 0.05, effect + 0.05);
-            told(
+            sentences(
                 Situation::Interleaved,
                 comparison(metric, verdict, effect, ends),
             )
@@ -413,7 +413,7 @@ fn the_past_has_its_own_words() {
         one.reference = one.candidate.clone();
         one.size.runs = 10;
         one.reasons = vec![Reason::TooWide];
-        told(Situation::History, one)
+        sentences(Situation::History, one)
     });
     insta::assert_snapshot!(lines.join("\n"), @"
     anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
@@ -425,7 +425,7 @@ fn the_past_has_its_own_words() {
 
 #[test]
 fn every_reason_is_a_sentence() {
-    // Nobody is left with *inconclusive* alone.
+    // No reader is left with *inconclusive* alone.
     let (reference, candidate) = (0.05, 0.25);
     let reasons = [
         Reason::TooWide,
@@ -494,7 +494,7 @@ fn every_reason_is_a_sentence() {
 
 #[test]
 fn a_comparison_without_an_effect_has_a_sentence() {
-    // A metric that one side does not have is told, not left out.
+    // A metric that one side lacks is reported, not left out.
     let mut one = comparison(Metric::Cost, Verdict::Inconclusive, 1.0, Interval::NONE);
     one.effect = None;
     one.tests = None;
@@ -503,23 +503,23 @@ fn a_comparison_without_an_effect_has_a_sentence() {
     one.per_prompt.clear();
     one.reasons = vec![Reason::NotMeasured];
     assert_eq!(
-        told(Situation::Interleaved, one),
+        sentences(Situation::Interleaved, one),
         "Whether anthropic/claude is dearer cannot be told. There are no values of it on both sides."
     );
 }
 
 #[test]
-fn bounds_are_told_in_the_unit_of_their_metric() {
+fn bounds_are_printed_in_the_unit_of_their_metric() {
     // 0.2 of a ratio is 20 %, 0.05 of a share are 5 points.
-    let ttft = wording::tolerated(Metric::Ttft, Bounds::default_of(Metric::Ttft));
-    let completed = wording::tolerated(Metric::Completed, Bounds::default_of(Metric::Completed));
+    let ttft = wording::tolerances(Metric::Ttft, Bounds::default_of(Metric::Ttft));
+    let completed = wording::tolerances(Metric::Completed, Bounds::default_of(Metric::Completed));
     assert_eq!(ttft, "TTFT 5 % / 20 % (floor 10.0 ms)");
     assert_eq!(completed, "completed 2 points / 5 points");
 }
 
 /// Reads a document of elements, attributes and texts strictly, as XML 1.0 has them, and returns the
 /// (attributes, text) of every element of this name.
-fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
+fn elements(xml: &str, element: &str) -> Vec<(Vec<(String, String)>, String)> {
     let allowed = |c: char| {
         matches!(c, '\n' | '\t')
             || (c >= ' ' && !matches!(c, '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
@@ -528,7 +528,7 @@ fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
         xml.chars().all(allowed),
         "a character that XML does not allow"
     );
-    let unescaped = |text: &str| {
+    let unescape = |text: &str| {
         for (at, _) in text.match_indices('&') {
             let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
             assert!(
@@ -549,7 +549,7 @@ fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
         .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
         .unwrap();
     while let Some((text, after)) = rest.split_once('<') {
-        unescaped(text);
+        unescape(text);
         // `>` is escaped in attributes: the first one ends the tag.
         let (tag, after) = after.split_once('>').unwrap();
         rest = after;
@@ -564,17 +564,17 @@ fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
         let mut pairs = Vec::new();
         while let Some((key, after)) = attributes.split_once("=\"") {
             let (value, after) = after.split_once('"').unwrap();
-            pairs.push((key.trim().to_owned(), unescaped(value)));
+            pairs.push((key.trim().to_owned(), unescape(value)));
             attributes = after;
         }
         assert!(attributes.trim().is_empty(), "{tag}");
-        if name == wanted {
+        if name == element {
             let inner = if empty {
                 ""
             } else {
                 rest.split_once('<').unwrap().0
             };
-            found.push((pairs, unescaped(inner)));
+            found.push((pairs, unescape(inner)));
         }
         if !empty {
             open.push(name);
@@ -585,23 +585,23 @@ fn elements(xml: &str, wanted: &str) -> Vec<(Vec<(String, String)>, String)> {
 }
 
 proptest! {
-    // Whatever a gateway or a suite calls a model, junit.xml is XML and the name survives but for
-    // characters that XML does not have.
+    // For any model name of a gateway or a suite, junit.xml is XML and the name survives except for
+    // characters that XML does not allow.
     #[test]
     fn any_label_is_a_test_case(label in any::<String>()) {
-        let mut judged = judged(true);
-        for comparison in &mut judged.judgements[0].judgement.comparisons {
+        let mut evaluation = evaluation(true);
+        for comparison in &mut evaluation.judgements[0].judgement.comparisons {
             comparison.candidate.clone_from(&label);
         }
-        let xml = compared(&judged).junit();
+        let xml = comparison_report(&evaluation).junit();
         let cases = elements(&xml, "testcase");
         prop_assert_eq!(cases.len(), 6);
-        let kept: String = label
+        let expected: String = label
             .chars()
             .map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c })
             .filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'))
             .collect();
-        prop_assert_eq!(&cases[0].0[0], &("classname".to_owned(), kept));
+        prop_assert_eq!(&cases[0].0[0], &("classname".to_owned(), expected));
         prop_assert_eq!(elements(&xml, "failure").len(), 2);
         prop_assert_eq!(elements(&xml, "skipped").len(), 2);
     }
@@ -609,26 +609,26 @@ proptest! {
     // No label acts on a page, in a terminal or as a workflow command.
     #[test]
     fn no_label_acts(label in any::<String>()) {
-        let mut judged = judged(true);
-        for comparison in &mut judged.judgements[0].judgement.comparisons {
+        let mut evaluation = evaluation(true);
+        for comparison in &mut evaluation.judgements[0].judgement.comparisons {
             comparison.candidate.clone_from(&label);
             comparison.per_prompt[0].0.clone_from(&label);
         }
-        let compared = compared(&judged);
-        let page = github::summary(&compared.subject());
+        let comparison_report = comparison_report(&evaluation);
+        let page = github::summary(&comparison_report.job_summary());
         let lines = page.lines().filter(|line| line.starts_with("- **regressed**"));
         prop_assert_eq!(lines.count(), 1);
-        let commands = github::annotations(&compared.subject());
+        let commands = github::annotations(&comparison_report.job_summary());
         prop_assert_eq!(commands.lines().count(), 4);
         prop_assert!(commands.lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
-        let screen = compared.terminal(Style { colour: false, width: 100 });
+        let screen = comparison_report.terminal(Style { colour: false, width: 100 });
         prop_assert!(!screen.chars().any(|c| c.is_control() && c != '\n'));
     }
 
     // No line is wider than the terminal.
     #[test]
     fn verdicts_fit_the_terminal(width in 70_usize..200) {
-        let screen = compared(&judged(true)).terminal(Style { colour: false, width });
+        let screen = comparison_report(&evaluation(true)).terminal(Style { colour: false, width });
         for line in screen.lines() {
             let columns = unicode_width::UnicodeWidthStr::width(line);
             prop_assert!(columns <= width, "{} > {}: {}", columns, width, line);

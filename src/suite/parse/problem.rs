@@ -13,7 +13,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::units::counted;
+use crate::units::plural;
 
 /// One thing that is wrong, with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +197,7 @@ impl<'a> IntoIterator for &'a Problems {
 /// `3 problems`.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&counted(self.count(), "problem"))
+        f.write_str(&plural(self.count(), "problem"))
     }
 }
 

@@ -25,7 +25,7 @@ fn rates(input: i128, read: Option<i128>, write: Option<i128>) -> Rates {
 }
 
 /// A run of one variant and these prompts, with prices in its records.
-fn run(prompts: &[&str], repetitions: u32, prices: &Prices) -> Manifest {
+fn run(prompts: &[&str], repetitions: u32, prices: &TokenPrices) -> Manifest {
     let mut run = manifest(&["a/x"], prompts, repetitions);
     let model = run.suite.variants[0].model.clone();
     let kept = ModelPrices::new(model, prices);
@@ -33,8 +33,8 @@ fn run(prompts: &[&str], repetitions: u32, prices: &Prices) -> Manifest {
     run
 }
 
-fn claude() -> Prices {
-    Prices::flat(rates(INPUT, Some(READ), Some(WRITE)))
+fn claude() -> TokenPrices {
+    TokenPrices::flat(rates(INPUT, Some(READ), Some(WRITE)))
 }
 
 /// The sample of a trial, with what its server said of tokens.
@@ -138,7 +138,7 @@ fn the_tier_of_the_whole_prompt_prices_it() {
             rates: rates(2 * INPUT, Some(2 * READ), None),
         },
     ];
-    let prices = Prices::tiered(tiers).unwrap();
+    let prices = TokenPrices::tiered(tiers).unwrap();
     let run = run(&["p"], 2, &prices);
     let samples = [
         told(&run, 0, 999, Some(500), None),
@@ -154,7 +154,7 @@ fn the_tier_of_the_whole_prompt_prices_it() {
 fn a_price_list_without_terms_of_its_own_pays_nothing() {
     // No discount: reading saves nothing, and a premium is never made up for.
     let of = |read, write| {
-        let run = run(&["p"], 2, &Prices::flat(rates(INPUT, read, write)));
+        let run = run(&["p"], 2, &TokenPrices::flat(rates(INPUT, read, write)));
         let samples = [
             told(&run, 0, 900, Some(0), Some(800)),
             told(&run, 1, 900, Some(800), Some(0)),
@@ -185,7 +185,7 @@ proptest! {
         input in 0_i64..10_000_000, read in 0_i64..10_000_000, write in 0_i64..20_000_000,
     ) {
         let (input, read, write) = (i128::from(input), i128::from(read), i128::from(write));
-        let run = run(&["p", "q"], 4, &Prices::flat(rates(input, Some(read), Some(write))));
+        let run = run(&["p", "q"], 4, &TokenPrices::flat(rates(input, Some(read), Some(write))));
         let samples: Vec<Sample> = (0..).zip(&counts).map(|(trial, &(fresh, cached, written))| {
             told(&run, trial, fresh + cached + written, Some(cached), Some(written))
         }).collect();
@@ -198,7 +198,7 @@ proptest! {
         let rates = rates(input, Some(read), Some(write));
         let with: Usd = samples.iter().map(|sample| {
             let counts = sample.usage.unwrap().counts().unwrap();
-            cost(&Prices::flat(rates), &counts).unwrap()
+            cost(&TokenPrices::flat(rates), &counts).unwrap()
         }).sum();
         prop_assert_eq!(saving.with, with);
         let mean = saving.mean().as_f64();
@@ -212,7 +212,7 @@ proptest! {
         tokens in 1_u64..100_000, premium in 1_i64..10_000_000, discount in 1_i64..1_000_000,
     ) {
         let (premium, discount) = (i128::from(premium), i128::from(discount));
-        let prices = Prices::flat(rates(INPUT, Some(INPUT - discount), Some(INPUT + premium)));
+        let prices = TokenPrices::flat(rates(INPUT, Some(INPUT - discount), Some(INPUT + premium)));
         let run = run(&["p"], 2, &prices);
         let written = told(&run, 0, tokens, Some(0), Some(tokens));
         let read = told(&run, 1, tokens, Some(tokens), Some(0));

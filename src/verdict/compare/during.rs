@@ -6,7 +6,7 @@
 
 use crate::stats::drift;
 use crate::suite::Metric;
-use crate::units::{Nanos, counted};
+use crate::units::{Nanos, plural};
 use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
 
 /// Failures of one variant less than this apart belong together.
@@ -61,7 +61,7 @@ fn bursts(variant: &VariantEvidence) -> Option<String> {
         .filter(|&size| size > 1)
         .collect();
     let within: usize = sizes.iter().sum();
-    let bursts = counted(sizes.len(), "burst");
+    let bursts = plural(sizes.len(), "burst");
     (!sizes.is_empty()).then(|| {
         format!(
             "{within} of the {} failures of {} came in {bursts} (sent less than 10 s apart): they are \

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{Prices, TokenCounts, cost};
+use crate::catalog::{TokenCounts, TokenPrices, cost};
 use crate::record::{Manifest, Sample};
 use crate::units::Usd;
 
@@ -32,7 +32,7 @@ pub enum Pricing {
     #[default]
     Recorded,
     /// These.
-    By(Prices),
+    By(TokenPrices),
     /// Others were wanted, and there are none.
     Unknown,
 }
@@ -173,7 +173,7 @@ impl Answer {
 }
 
 /// Whether a prompt can be cached: it is long enough, and reading it from a cache has a price of its own.
-fn can_hit(prices: &Prices, counts: &TokenCounts) -> bool {
+fn can_hit(prices: &TokenPrices, counts: &TokenCounts) -> bool {
     counts.prompt >= CACHED_FROM_TOKENS && prices.rates(counts.prompt).cache_read.is_some()
 }
 

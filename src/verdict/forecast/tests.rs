@@ -3,7 +3,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::catalog::{Prices, Rates, TokenCounts, cost};
+use crate::catalog::{Rates, TokenCounts, TokenPrices, cost};
 use crate::record::{Manifest, Outcome, Sample, Usage};
 use crate::units::Usd;
 use crate::verdict::fixture;
@@ -271,7 +271,7 @@ fn other_prices_count_the_recorded_tokens() {
     for sample in &mut samples {
         sample.usage = Some(usage(if sample.prompt == "p0" { 2_000 } else { 1_000 }));
     }
-    let prices = Prices::flat(Rates {
+    let prices = TokenPrices::flat(Rates {
         input: Some(Usd(1_000)),
         output: Some(Usd(4_000)),
         cache_read: Some(Usd(100)),

@@ -189,7 +189,7 @@ async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
         let plain = plain.parse().unwrap();
         let answer = fetch(endpoint, Listing::Providers(&plain), PATIENCE).await;
         let offers = Offers::read(&answer.unwrap()).unwrap();
-        let bound = PriceBound::of(&plain, &Catalog::snapshot(), Some(&offers), &[]);
+        let bound = PriceBound::new(&plain, &Catalog::snapshot(), Some(&offers), &[]);
         bounds.push(bound.unwrap());
     }
     bounds
@@ -197,7 +197,7 @@ async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
 
 fn worst(suite: &Suite, bounds: &[PriceBound]) -> Worst {
     let worst = Worst::of(suite, Wording::default(), |request| {
-        bounds[request.variant].of_attempt(&Request {
+        bounds[request.variant].max_attempt_cost(&Request {
             body: request.body,
             messages: request.messages,
             parameters: request.parameters,
