@@ -10,7 +10,7 @@ use crate::record::{
     History, HistoryLine, JournalError, LineProblem, Manifest, Run, Standing, Status,
 };
 use crate::units::counted;
-use crate::verdict::{RunSummary, condense};
+use crate::verdict::{RunSummary, to_history_run};
 
 use super::judging::enough_was_answered;
 use super::printed::{stderr, stdout};
@@ -98,7 +98,11 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
             run: manifest.run.clone(),
             standing,
         },
-        _ => HistoryLine::run(condense(&manifest, &read.evidence), standing, Vec::new()),
+        _ => HistoryLine::run(
+            to_history_run(&manifest, &read.evidence),
+            standing,
+            Vec::new(),
+        ),
     };
     History::append(&options.history, &[line])?;
     let history = History::read(&options.history)?;

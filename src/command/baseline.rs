@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, Standing};
 use crate::report::Judged;
-use crate::verdict::{Past, Situation, aftermath, condense};
+use crate::verdict::{ComparisonDesign, PastRuns, history_updates, to_history_run};
 
 use super::accept::{accepted, of_suite};
 use super::printed::stderr;
@@ -59,15 +59,15 @@ impl<'a> Baseline<'a> {
         manifest: &Manifest,
         judged: &Judged,
     ) -> Result<(), Failure> {
-        let against_past = |situation| situation == Situation::History;
+        let against_past = |situation| situation == ComparisonDesign::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);
-        let Some(judgement) = judgements.find(|found| against_past(found.situation)) else {
+        let Some(judgement) = judgements.find(|found| against_past(found.design)) else {
             return Ok(());
         };
         let history = run.past()?.unwrap_or_default();
         let past = past_of(&history, manifest);
-        let today = condense(manifest, &records::read(run, manifest)?.evidence);
-        let lines = aftermath(&today, &past, judgement);
+        let today = to_history_run(manifest, &records::read(run, manifest)?.evidence);
+        let lines = history_updates(&today, &past, judgement);
         History::append(self.path, &lines)?;
         self.tell(run, &history, &lines)
     }
@@ -105,11 +105,11 @@ impl<'a> Baseline<'a> {
 }
 
 /// What of a history a run is judged by.
-pub(super) fn past_of(history: &History, manifest: &Manifest) -> Past {
+pub(super) fn past_of(history: &History, manifest: &Manifest) -> PastRuns {
     let today = HistoryRun {
         run: manifest.run.clone(),
         started_at: manifest.started_at,
         ..HistoryRun::default()
     };
-    Past::of(history, &today)
+    PastRuns::from_history(history, &today)
 }

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use crate::suite::OnInconclusive;
-use crate::verdict::{Passing, RunSummary};
+use crate::verdict::{GateStatus, RunSummary};
 
 use super::exit;
 use super::printed::stderr;
@@ -19,7 +19,7 @@ pub(super) struct Outcome {
     /// It ended before its plan did, or too much failed to judge it.
     pub(super) incomplete: bool,
     /// What the gate says.
-    pub(super) passing: Passing,
+    pub(super) gate_status: GateStatus,
     /// What the suite says an inconclusive gate does.
     pub(super) on_inconclusive: OnInconclusive,
 }
@@ -27,11 +27,11 @@ pub(super) struct Outcome {
 impl Outcome {
     /// The exit code.
     pub(super) fn code(self) -> u8 {
-        let inconclusive =
-            self.passing == Passing::Inconclusive && self.on_inconclusive == OnInconclusive::Fail;
+        let inconclusive = self.gate_status == GateStatus::Inconclusive
+            && self.on_inconclusive == OnInconclusive::Fail;
         if self.interrupted {
             exit::INTERRUPTED
-        } else if self.passing == Passing::Failed {
+        } else if self.gate_status == GateStatus::Failed {
             exit::FAILED
         } else if self.incomplete {
             exit::INCOMPLETE
@@ -44,8 +44,11 @@ impl Outcome {
 }
 
 /// Says that something could not be told, where the suite wants to hear of it but not to fail.
-pub(super) fn warn_of_inconclusive(passing: Passing, asked: OnInconclusive) -> io::Result<()> {
-    if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
+pub(super) fn warn_of_inconclusive(
+    gate_status: GateStatus,
+    asked: OnInconclusive,
+) -> io::Result<()> {
+    if gate_status == GateStatus::Inconclusive && asked == OnInconclusive::Warn {
         writeln!(
             stderr(),
             "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
@@ -65,8 +68,8 @@ pub(super) fn enough_was_answered(summary: &RunSummary) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use GateStatus::{Failed, Inconclusive, Passed};
     use OnInconclusive::{Fail, Pass, Warn};
-    use Passing::{Failed, Inconclusive, Passed};
 
     use super::*;
 
@@ -74,11 +77,11 @@ mod tests {
     fn the_gravest_finding_wins() {
         // CI jobs branch on the code: a regression must not hide behind an incomplete run, nor an
         // interruption behind a regression.
-        let code = |interrupted, incomplete, passing, on_inconclusive| {
+        let code = |interrupted, incomplete, gate_status, on_inconclusive| {
             Outcome {
                 interrupted,
                 incomplete,
-                passing,
+                gate_status,
                 on_inconclusive,
             }
             .code()

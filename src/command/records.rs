@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use crate::record::{JournalError, Manifest, Run, Sample, Samples};
-use crate::verdict::{Evidence, EvidenceFold, RunSummary, Summaries};
+use crate::verdict::{Evidence, EvidenceFold, RunSummary, SummaryFold};
 
 use super::Failure;
 use super::printed::stderr;
@@ -71,21 +71,22 @@ pub(super) struct Read {
 
 /// Reads a run once.
 pub(super) fn read(run: &Run, manifest: &Manifest) -> Result<Read, Failure> {
-    let (mut evidence, mut summaries) = (EvidenceFold::new(manifest), Summaries::new(manifest));
+    let (mut evidence, mut summary_fold) =
+        (EvidenceFold::new(manifest), SummaryFold::new(manifest));
     let mut samples = TellingSamples::of(run)?;
     for sample in samples.by_ref() {
         match sample {
             Ok(sample) => {
                 evidence.add(&sample);
-                summaries.add(&sample);
+                summary_fold.add(&sample);
             }
-            Err(JournalError::Line { .. }) => summaries.add_lost_line(),
+            Err(JournalError::Line { .. }) => summary_fold.add_lost_line(),
             Err(error) => return Err(error.into()),
         }
     }
     samples.end()?;
     Ok(Read {
         evidence: evidence.snapshot(),
-        summary: summaries.finish(),
+        summary: summary_fold.finish(),
     })
 }

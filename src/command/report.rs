@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
-use crate::verdict::Past;
+use crate::verdict::PastRuns;
 
 use super::baseline::past_of;
 use super::printed::{stderr, stdout};
@@ -143,7 +143,7 @@ fn read<'m>(
 }
 
 /// The past that the run was judged by, with a word on lines that are cut off.
-fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
+fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     let read = run.past().map_err(|error| {
         let folder = run.folder().display();
         if let RunError::Journal(JournalError::Line {

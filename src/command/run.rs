@@ -12,7 +12,7 @@ use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
 use crate::report::{Incomplete, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
-use crate::verdict::Passing;
+use crate::verdict::GateStatus;
 
 use super::baseline::Baseline;
 use super::bills::Missing;
@@ -261,7 +261,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     Ok(Outcome {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
-        passing: found.passing,
+        gate_status: found.gate_status,
         on_inconclusive: found.on_inconclusive,
     }
     .code())
@@ -308,7 +308,7 @@ fn amend(
 struct Found {
     /// Whether the run did all it was to do, and its variants can be judged.
     sound: bool,
-    passing: Passing,
+    gate_status: GateStatus,
     on_inconclusive: OnInconclusive,
 }
 
@@ -334,13 +334,13 @@ fn close(
     if let Some(baseline) = baseline.filter(|_| sound) {
         baseline.learn(run, manifest, judged)?;
     }
-    let (passing, on_inconclusive) = (judged.passing(), judged.gate.on_inconclusive);
+    let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
     if !options.quiet {
-        warn_of_inconclusive(passing, on_inconclusive)?;
+        warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
     Ok(Found {
         sound,
-        passing,
+        gate_status,
         on_inconclusive,
     })
 }

@@ -8,7 +8,9 @@ use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheTtl;
 use crate::units::{Usd, counted};
-use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
+use crate::verdict::{
+    BreakEven, CacheFigures, CacheSaving, Distribution, RunSummary, VariantSummary,
+};
 
 use super::figure::{Cell, Figure, count, share};
 use super::table::{Row, Table};
@@ -33,7 +35,7 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
     let asked = manifest.suite.speaks_of_caches();
     let told = |variant: &&VariantSummary| {
         let caching = variant.caching.as_ref();
-        asked || caching.is_some_and(Caching::took_part)
+        asked || caching.is_some_and(CacheFigures::is_in_use)
     };
     let variants: Vec<&VariantSummary> = summary.variants.iter().filter(told).collect();
     if variants.is_empty() {
@@ -51,8 +53,8 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
 }
 
 /// The columns of caching, of a variant whose servers told of it or did not.
-pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
-    row.put_figure("cache_told", count(caching.map_or(0, |all| all.told)));
+pub(super) fn put(row: &mut Row, caching: Option<&CacheFigures>) {
+    row.put_figure("cache_told", count(caching.map_or(0, |all| all.reporting)));
     let hits = caching.map_or(Figure::Absent, |all| count(all.hits));
     row.put_figure("cache_hits", hits);
     let hit_share = caching.and_then(|all| all.hit_share);
@@ -77,25 +79,25 @@ pub(super) fn put(row: &mut Row, caching: Option<&Caching>) {
         "cache_miss_ttft",
         caching.and_then(|all| all.miss_ttft_ns.as_ref()),
     );
-    let ratio = caching.and_then(Caching::ttft_ratio);
+    let ratio = caching.and_then(CacheFigures::ttft_ratio);
     let ratio_of = |ratio| Figure::from_option(Some(ratio), Figure::Ratio);
     row.put("ratio_cache_hit_ttft_p50", Cell::estimate(ratio, ratio_of));
 }
 
-fn put_saving(row: &mut Row, saving: Option<&Saving>) {
+fn put_saving(row: &mut Row, saving: Option<&CacheSaving>) {
     let money = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
     let n = saving.map_or(0, |saving| saving.n);
     row.put_figure("cache_saved_usd_n", count(n));
-    let total = money(saving.map(Saving::saved));
+    let total = money(saving.map(CacheSaving::saved));
     row.put_figure("cache_saved_usd_total", total);
-    let mean = money(saving.map(Saving::mean));
+    let mean = money(saving.map(CacheSaving::mean));
     let interval = saving.map(|saving| saving.per_request);
     let interval = interval.unwrap_or(Interval::NONE);
     let mean = Cell::within(mean, interval, Figure::from_usd);
     row.put("cache_saved_usd_mean", mean);
     row.put_figure(
         "cache_without_usd_total",
-        money(saving.map(|saving| saving.without)),
+        money(saving.map(|saving| saving.uncached_cost)),
     );
 }
 
@@ -115,8 +117,11 @@ fn table(variants: &[&VariantSummary]) -> Table {
         let caching = variant.caching.as_ref();
         put(&mut row, caching);
         let tokens = |count: Option<u128>| count.map_or(Figure::Absent, Figure::Count);
-        row.put_figure("read", tokens(caching.and_then(|all| all.read)));
-        row.put_figure("written", tokens(caching.and_then(|all| all.written)));
+        row.put_figure("read", tokens(caching.and_then(|all| all.tokens_read)));
+        row.put_figure(
+            "written",
+            tokens(caching.and_then(|all| all.tokens_written)),
+        );
         row.show("variant", "variant", 0);
         row.show("cache_told", "told", 5);
         row.show_within("cache_hit_share", "hits", 0, 6);
@@ -140,16 +145,16 @@ fn sentence(variant: &VariantSummary) -> String {
     let Some(caching) = &variant.caching else {
         return format!("{label}: no answer told of a prompt cache.");
     };
-    if !caching.took_part() {
-        let told = caching.told;
-        let written = match caching.written {
+    if !caching.is_in_use() {
+        let told = caching.reporting;
+        let written = match caching.tokens_written {
             Some(_) => " or written to it",
             None => ", and of writing the server does not tell",
         };
         return format!("{label}: nothing was read from a cache{written}, n {told}.");
     }
     let Some(saving) = &caching.saving else {
-        let why = if caching.contradicting == caching.told {
+        let why = if caching.contradicting == caching.reporting {
             "the token counts of every answer contradict each other"
         } else {
             "no answer has both its counts of tokens and a price in the run's records"
@@ -165,8 +170,8 @@ fn sentence(variant: &VariantSummary) -> String {
         "{label}: caching {verb} {}{share}: {} by list price against {} for the same tokens without \
          caches, n {}.",
         Figure::Money(Usd(saved.0.abs())).shown(),
-        Figure::Money(saving.with).shown(),
-        Figure::Money(saving.without).shown(),
+        Figure::Money(saving.cost).shown(),
+        Figure::Money(saving.uncached_cost).shown(),
         saving.n,
     );
     if let Some(break_even) = caching.break_even {

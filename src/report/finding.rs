@@ -107,7 +107,7 @@ pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
 /// The variant with its median, or why it is not ranked.
 fn rank(variant: &VariantSummary, clock: Clock) -> Result<Ranked<'_>, String> {
     let counts = &variant.figures.counts;
-    let fallbacks = counts.flag(Flag::Fallback) + variant.untold_fallbacks();
+    let fallbacks = counts.flag(Flag::Fallback) + variant.unreported_fallbacks();
     if counts.done == 0 {
         return Err("no samples".to_owned());
     }

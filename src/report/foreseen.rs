@@ -6,11 +6,12 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use crate::stats::size::{Aim, Noise};
+use crate::stats::size::{DetectionGoal, Noise};
 use crate::suite::{Metric, Suite};
 use crate::units::Usd;
 use crate::verdict::{
-    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Planned, Power, WorstCost,
+    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, PlannedSize, Power,
+    WorstCost,
 };
 
 use super::figure::{ABSENT_MARK, Figure};
@@ -38,7 +39,7 @@ pub struct Sizing<'a> {
     /// The suite.
     pub suite: &'a Suite,
     /// What shall be found.
-    pub aim: Aim,
+    pub aim: DetectionGoal,
     /// Comparisons that share the error rate.
     pub comparisons: u64,
     /// The noise that was counted with.
@@ -46,11 +47,11 @@ pub struct Sizing<'a> {
     /// Where it comes from.
     pub source: NoiseSource,
     /// As many equally weighted prompts as the suite's are worth.
-    pub prompts_worth: u64,
+    pub effective_prompts: u64,
     /// The smallest change that the suite finds as it is.
     pub found_now: Option<f64>,
     /// Sizes that find what was asked for.
-    pub sizes: Vec<Planned>,
+    pub sizes: Vec<PlannedSize>,
     /// What a round costs at most.
     pub cost: WorstCost,
     /// Date of the list prices, `YYYY-MM-DD`.
@@ -86,7 +87,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) ->
         ));
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
-    if let Some(usd) = cost.of(size, size.0) {
+    if let Some(usd) = cost.total(size, size.0) {
         lines.push(costs(usd, cost, prices_of, suite));
     }
     if power.interleaved.is_some() || power.against_history.is_some() {
@@ -98,7 +99,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_of: &str) ->
     }
 }
 
-fn found(found: &Found) -> String {
+fn found(found: &DetectableChanges) -> String {
     let ttft = found
         .ttft
         .map_or_else(String::new, |change| format!("TTFT {}, ", plus(change)));
@@ -234,8 +235,8 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         noise(sizing.noise),
         source(&sizing.source)
     );
-    if sizing.prompts_worth < prompts {
-        let worth = sizing.prompts_worth;
+    if sizing.effective_prompts < prompts {
+        let worth = sizing.effective_prompts;
         let _ = writeln!(
             told,
             "Weights differ: its {prompts} prompts tell as much as {worth} equal ones."
@@ -296,7 +297,7 @@ fn advice(sizing: &Sizing<'_>) -> String {
     let own = sizing
         .sizes
         .iter()
-        .find(|size| size.prompts == sizing.prompts_worth);
+        .find(|size| size.prompts == sizing.effective_prompts);
     if let Some(repetitions) = own.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
         return match repetitions.cmp(&now) {
@@ -312,9 +313,9 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .iter()
         .filter(|size| size.repetitions.is_some());
     // The cheapest of the table: more prompts beat more repetitions.
-    let cost = |size: &&Planned| size.prompts * size.repetitions.unwrap_or(u64::MAX);
+    let cost = |size: &&PlannedSize| size.prompts * size.repetitions.unwrap_or(u64::MAX);
     match enough.by_ref().min_by_key(cost) {
-        Some(Planned {
+        Some(PlannedSize {
             prompts,
             repetitions: Some(repetitions),
         }) => format!(
@@ -338,8 +339,8 @@ pub(super) struct Row {
 pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<Row> {
     let suite = sizing.suite;
     let asked = suite.prompts.len() as u64;
-    let row = |size: &Planned| {
-        let own = size.prompts == sizing.prompts_worth;
+    let row = |size: &PlannedSize| {
+        let own = size.prompts == sizing.effective_prompts;
         let prompts = if own { asked } else { size.prompts };
         let requests_a_model = size.repetitions.map(|repetitions| prompts * repetitions);
         Row {
@@ -349,7 +350,7 @@ pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<Row> {
             requests: requests_a_model.map(|count| count * suite.variants.len() as u64),
             cost: size
                 .repetitions
-                .and_then(|repetitions| sizing.cost.of((prompts, repetitions), asked)),
+                .and_then(|repetitions| sizing.cost.total((prompts, repetitions), asked)),
             own,
         }
     };
@@ -409,16 +410,16 @@ mod tests {
     use crate::stats::interval::Alpha;
     use crate::suite::Quantity;
     use crate::verdict::fixture::manifest;
-    use crate::verdict::{TYPICAL_NOISE, sizes as sizes_of};
+    use crate::verdict::{TYPICAL_NOISE, planned_sizes};
 
     const FREE: WorstCost = WorstCost {
-        a_round: Usd(2_000_000_000),
+        per_round: Usd(2_000_000_000),
         known: 1,
         variants: 2,
     };
 
     fn sizing(suite: &Suite, change: f64) -> Sizing<'_> {
-        let aim = Aim {
+        let aim = DetectionGoal {
             change,
             tolerance: 0.05,
             alpha: Alpha::FIVE_PERCENT,
@@ -431,9 +432,9 @@ mod tests {
             comparisons: 1,
             noise: TYPICAL_NOISE,
             source: NoiseSource::Typical("no run was named".to_owned()),
-            prompts_worth: prompts,
+            effective_prompts: prompts,
             found_now: Some(0.42),
-            sizes: sizes_of(prompts, aim, TYPICAL_NOISE),
+            sizes: planned_sizes(prompts, aim, TYPICAL_NOISE),
             cost: FREE,
             prices_of: "2026-08-21".to_owned(),
         }

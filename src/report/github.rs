@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::verdict::{Holds, Verdict};
+use crate::verdict::{LimitStatus, Verdict};
 
 use super::text;
 use super::verdicts::{Section, Verdicts};
@@ -62,7 +62,7 @@ pub fn summary(subject: &Subject<'_>) -> String {
         );
     }
     for told in &subject.verdicts.limits_told {
-        if told.holds != Holds::Yes {
+        if told.holds != LimitStatus::Within {
             push(
                 &mut page,
                 format_args!("- {}\n", text::markdown(&told.sentence)),
@@ -93,7 +93,7 @@ fn headline(verdicts: &Verdicts) -> String {
     let broken = verdicts
         .limits_told
         .iter()
-        .filter(|told| told.holds == Holds::No)
+        .filter(|told| told.holds == LimitStatus::Exceeded)
         .count();
     let mut parts: Vec<String> = Vec::new();
     for verdict in [
@@ -185,9 +185,9 @@ pub fn annotations(subject: &Subject<'_>) -> String {
     for told in &verdicts.limits_told {
         let title = format!("{} {}", told.variant, told.limit);
         match told.holds {
-            Holds::No => errors.push((title, &told.sentence)),
-            Holds::CannotTell => warnings.push((title, &told.sentence)),
-            Holds::Yes => {}
+            LimitStatus::Exceeded => errors.push((title, &told.sentence)),
+            LimitStatus::Inconclusive => warnings.push((title, &told.sentence)),
+            LimitStatus::Within => {}
         }
     }
     if !verdicts.warns {

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::verdict::{Holds, Verdict};
+use crate::verdict::{LimitStatus, Verdict};
 
 use super::verdicts::{LimitTold, Section, Told, Verdicts};
 
@@ -138,9 +138,9 @@ fn of_limit(told: &LimitTold) -> Case<'_> {
         class: &told.variant,
         name: format!("limit {}", told.limit),
         ending: match told.holds {
-            Holds::Yes => Ending::Passed,
-            Holds::No => Ending::Failed("limit"),
-            Holds::CannotTell => Ending::Skipped,
+            LimitStatus::Within => Ending::Passed,
+            LimitStatus::Exceeded => Ending::Failed("limit"),
+            LimitStatus::Inconclusive => Ending::Skipped,
         },
         message: &told.sentence,
         remarks: &[],

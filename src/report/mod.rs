@@ -40,7 +40,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{EvidenceFold, Past, RunSummary, Summaries};
+use crate::verdict::{EvidenceFold, PastRuns, RunSummary, SummaryFold};
 
 pub use caching::CachingTold;
 pub use compared::Compared;
@@ -116,27 +116,27 @@ impl<'a> Report<'a> {
         manifest: &'a Manifest,
         samples: impl IntoIterator<Item = Result<Sample, E>>,
         is_lost_line: impl Fn(&E) -> bool,
-        past: Option<&Past>,
+        past: Option<&PastRuns>,
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
-        let mut summaries = Summaries::new(manifest);
+        let mut summary_fold = SummaryFold::new(manifest);
         let mut evidence = EvidenceFold::new(manifest);
         for sample in samples {
             match sample {
                 Ok(sample) => {
                     rows.add(&sample)?;
-                    summaries.add(&sample);
+                    summary_fold.add(&sample);
                     evidence.add(&sample);
                 }
-                Err(error) if is_lost_line(&error) => summaries.add_lost_line(),
+                Err(error) if is_lost_line(&error) => summary_fold.add_lost_line(),
                 Err(error) => return Err(error),
             }
         }
         rows.finish()?;
         let judged = Judged::of_run(manifest, &evidence.snapshot(), past);
-        let mut summary = summaries.finish();
-        summary.torn_past = past.map_or(0, |past| past.torn.len() as u64);
+        let mut summary = summary_fold.finish();
+        summary.torn_history_lines = past.map_or(0, |past| past.torn.len() as u64);
         Ok(Self::new(manifest, summary, judged))
     }
 

@@ -6,7 +6,7 @@
 
 use crate::stats::interval::Interval;
 use crate::units::{ModelId, counted};
-use crate::verdict::{Change, Output, OutputChange, Situation};
+use crate::verdict::{ComparisonDesign, OutputChange, OutputTotals, RatioChange};
 
 use super::figure::{Cell, Figure, count};
 use super::table::{Row, Table};
@@ -48,7 +48,7 @@ impl Outputs {
                 hidden.push(sentence);
             }
         }
-        let between_runs = |change: &OutputChange| change.situation != Situation::Interleaved;
+        let between_runs = |change: &OutputChange| change.design != ComparisonDesign::Interleaved;
         let over = if changes.iter().any(between_runs) {
             AFTER
         } else {
@@ -122,8 +122,8 @@ struct Names {
 impl Names {
     fn of(change: &OutputChange) -> Self {
         let ((label, model), (then_label, then_model)) = (&change.candidate, &change.reference);
-        match change.situation {
-            Situation::Interleaved => Self {
+        match change.design {
+            ComparisonDesign::Interleaved => Self {
                 candidate: label.clone(),
                 reference: then_label.clone(),
             },
@@ -148,7 +148,7 @@ fn named(label: &str, model: &str) -> String {
     }
 }
 
-fn of_tokens(names: &Names, tokens: Change) -> String {
+fn of_tokens(names: &Names, tokens: RatioChange) -> String {
     let Names {
         candidate,
         reference,
@@ -169,7 +169,7 @@ fn of_tokens(names: &Names, tokens: Change) -> String {
 }
 
 /// The answer itself, without what went before it.
-fn of_chars(chars: Change) -> String {
+fn of_chars(chars: RatioChange) -> String {
     let shown = shown(chars);
     if chars.beyond_noise {
         let word = if chars.ratio > 1.0 {
@@ -184,7 +184,7 @@ fn of_chars(chars: Change) -> String {
 }
 
 fn of_reasoning(names: &Names, change: &OutputChange) -> Option<String> {
-    let of_side = |output: Output| {
+    let of_side = |output: OutputTotals| {
         let share = Figure::from_option(output.reasoning_share(), Figure::Share);
         match share {
             Figure::Absent => "a part that is not told".to_owned(),
@@ -225,7 +225,7 @@ fn of_hidden(change: &OutputChange) -> Vec<String> {
     sentences.collect()
 }
 
-fn hidden(name: &str, output: Output) -> Option<String> {
+fn hidden(name: &str, output: OutputTotals) -> Option<String> {
     if output.hidden == 0 {
         return None;
     }
@@ -269,7 +269,10 @@ fn of_cost(change: &OutputChange) -> Option<String> {
 }
 
 fn of_cut(names: &Names, change: &OutputChange) -> Option<String> {
-    let (candidate, reference) = (change.candidate_output.cut, change.reference_output.cut);
+    let (candidate, reference) = (
+        change.candidate_output.truncated,
+        change.reference_output.truncated,
+    );
     (candidate + reference > 0).then(|| {
         format!(
             "Ended by the token limit, and so shorter than they would have been: of {} {candidate} answers, of \
@@ -283,19 +286,19 @@ fn ratio_figure(ratio: f64) -> Figure {
     Figure::from_option(Some(ratio), Figure::Ratio)
 }
 
-fn cell(change: Option<Change>) -> Cell {
+fn cell(change: Option<RatioChange>) -> Cell {
     change.map_or_else(Cell::absent, |change| {
         Cell::within(ratio_figure(change.ratio), change.interval, ratio_figure)
     })
 }
 
-fn shown(change: Change) -> String {
+fn shown(change: RatioChange) -> String {
     cell(Some(change)).shown(true)
 }
 
 fn put_names(row: &mut Row, change: &OutputChange) {
     let text = |text: &str| Figure::Text(text.to_owned());
-    row.put_figure("situation", text(situation_word(change.situation)));
+    row.put_figure("situation", text(situation_word(change.design)));
     row.put_figure("candidate", text(&change.candidate.0));
     row.put_figure("reference", text(&change.reference.0));
     row.show("candidate", "candidate", 0);
@@ -340,7 +343,7 @@ fn model_row(change: &OutputChange) -> Row {
         row.put_figure(format!("{side}_reasoning_share"), share);
         row.put_figure(format!("{side}_hidden_reasoning"), count(output.hidden));
         row.put_figure(format!("{side}_hidden_tokens"), count(output.hidden_tokens));
-        row.put_figure(format!("{side}_cut"), count(output.cut));
+        row.put_figure(format!("{side}_cut"), count(output.truncated));
     }
     row
 }

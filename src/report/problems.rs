@@ -100,8 +100,8 @@ fn of_run(manifest: &Manifest, summary: &RunSummary) -> Vec<Problem> {
             None,
         );
     }
-    if summary.torn_past > 0 {
-        let torn = summary.torn_past;
+    if summary.torn_history_lines > 0 {
+        let torn = summary.torn_history_lines;
         told.tell(
             format!("cut off in past.jsonl, so that the run is not judged by all of its past: {torn} lines"),
             Some("bring the file back from a copy"),

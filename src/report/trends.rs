@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::record::History;
 use crate::suite::{Gate, Metric, Scale};
 use crate::units::counted;
-use crate::verdict::{Trend, trend};
+use crate::verdict::{Trend, trends};
 
 use super::figure::{Figure, Thousandths};
 use super::sparkline::sparkline;
@@ -111,7 +111,7 @@ impl Trends {
     pub fn of(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
-        let all = trend(history, gate.unwrap_or(&Gate::default()));
+        let all = trends(history, gate.unwrap_or(&Gate::default()));
         let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
         let newest = history.entries().last();
         Self {
@@ -149,7 +149,10 @@ impl Trends {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
-        let tells_floor = self.shown.iter().any(|trend| trend.floor.is_some());
+        let tells_floor = self
+            .shown
+            .iter()
+            .any(|trend| trend.detectable_worsening.is_some());
         if tells_floor && self.by_defaults {
             page.push_str(
                 "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
@@ -187,7 +190,7 @@ impl Trends {
                 format_args!("  changed by {shift} with {} ({day})\n", first.run),
             );
         }
-        if let Some(floor) = trend.floor {
+        if let Some(floor) = trend.detectable_worsening {
             let least = signed_percent(floor.worsening);
             let told = if floor.at_least {
                 format!(
@@ -199,8 +202,8 @@ impl Trends {
             };
             push(page, format_args!("  the next run can show {told}\n"));
         }
-        if trend.left_out > 0 {
-            let runs = counted(trend.left_out, "run");
+        if trend.skipped > 0 {
+            let runs = counted(trend.skipped, "run");
             push(
                 page,
                 format_args!("  {runs} left out: without this variant, or of other prompts\n"),
@@ -282,9 +285,9 @@ impl Trends {
                     p: found.p,
                 })
                 .collect(),
-            detectable: trend.floor.map(|floor| floor.worsening),
-            detectable_at_least: trend.floor.map(|floor| floor.at_least),
-            left_out: trend.left_out,
+            detectable: trend.detectable_worsening.map(|floor| floor.worsening),
+            detectable_at_least: trend.detectable_worsening.map(|floor| floor.at_least),
+            left_out: trend.skipped,
         });
         let document = TrendsDocument {
             version: VERSION,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::suite::{Gate, Metric, OnInconclusive};
 use crate::verdict::{
-    Comparison, Holds, Judgement, LimitCheck, Procedure, Reason, Situation, Verdict,
+    Comparison, ComparisonDesign, Judgement, LimitCheck, LimitStatus, Procedure, Reason, Verdict,
 };
 
 use super::figure::{Figure, Thousandths};
@@ -41,7 +41,7 @@ pub struct LimitTold {
     /// The limit's key in the suite.
     pub limit: String,
     /// Whether it holds.
-    pub holds: Holds,
+    pub holds: LimitStatus,
     /// The same in one sentence with its numbers.
     pub sentence: String,
 }
@@ -138,7 +138,7 @@ impl LimitTold {
         Self {
             variant: check.variant.clone(),
             limit: wording::limit_word(check.quantity),
-            holds: check.holds,
+            holds: check.status,
             sentence: wording::limit_sentence(check),
         }
     }
@@ -151,7 +151,7 @@ impl Section {
             .comparisons
             .iter()
             .partition(|comparison| comparison.primary);
-        let situation = judgement.situation;
+        let situation = judgement.design;
         let everything = Remarks::of(&primary, |one| wording::remarks(situation, one));
         let told = primary
             .iter()
@@ -190,7 +190,7 @@ impl Section {
 }
 
 impl Told {
-    fn new(situation: Situation, comparison: &Comparison, everything: &Remarks<'_>) -> Self {
+    fn new(situation: ComparisonDesign, comparison: &Comparison, everything: &Remarks<'_>) -> Self {
         let remarks = wording::remarks(situation, comparison);
         let own = remarks.iter().filter(|remark| everything.count(remark) < 2);
         Self {
@@ -206,21 +206,21 @@ impl Told {
 }
 
 fn title(judgement: &Judgement) -> String {
-    match judgement.situation {
-        Situation::Interleaved => {
+    match judgement.design {
+        ComparisonDesign::Interleaved => {
             let first = judgement.comparisons.first();
             first.map_or_else(
                 || "Against the reference".to_owned(),
                 |comparison| format!("Against the reference {}", comparison.reference),
             )
         }
-        Situation::TwoRuns => "After against before".to_owned(),
-        Situation::History => "Today against the past".to_owned(),
+        ComparisonDesign::TwoRuns => "After against before".to_owned(),
+        ComparisonDesign::History => "Today against the past".to_owned(),
     }
 }
 
 /// Why there is no better answer to a comparison.
-fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
+fn reasons(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     reasons
         .map(|reason| wording::reason(situation, comparison, reason))
@@ -229,7 +229,7 @@ fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
 
 /// What is told below the table of exploratory comparisons: why one has no effect, or no verdict. Of an interval
 /// that is too wide the table itself tells.
-fn unexplored(situation: Situation, comparison: &Comparison) -> Vec<String> {
+fn unexplored(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let untold = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
     let told = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
     let reasons = comparison.reasons.iter().filter(|_| untold).filter(told);
@@ -339,10 +339,12 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
         }
     }
     if !levels.is_empty() {
-        let over = match gated.judgement.situation {
-            Situation::Interleaved => "candidate over reference (points: candidate less reference)",
-            Situation::TwoRuns => "after over before (points: after less before)",
-            Situation::History => "today over the past (points: today less the past)",
+        let over = match gated.judgement.design {
+            ComparisonDesign::Interleaved => {
+                "candidate over reference (points: candidate less reference)"
+            }
+            ComparisonDesign::TwoRuns => "after over before (points: after less before)",
+            ComparisonDesign::History => "today over the past (points: today less the past)",
         };
         let levels = levels.join(" or ");
         reading.push(format!(
@@ -356,7 +358,7 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
             tolerated.join(", ")
         ));
     }
-    if gated.judgement.situation == Situation::Interleaved && !gated.gates {
+    if gated.judgement.design == ComparisonDesign::Interleaved && !gated.gates {
         reading.push(
             "These verdicts fail no build; `against_reference = true` under [gate] would make them."
                 .to_owned(),
@@ -367,7 +369,7 @@ fn reading(gated: &Gated, primary: &[&Comparison]) -> Vec<String> {
 
 /// The question, the error rate and the procedures.
 fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
-    let mut method = vec![wording::question(judgement.situation).to_owned()];
+    let mut method = vec![wording::question(judgement.design).to_owned()];
     let tested = primary.iter().filter(|one| one.tests.is_some()).count();
     if tested > 0 {
         method.push(error_rate(tested, gate.alpha));

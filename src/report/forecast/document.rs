@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::record::PriceSource;
 use crate::stats::interval::Interval;
 use crate::units::{ModelId, Usd};
-use crate::verdict::{Monthly, Ratio, Retries, VariantForecast};
+use crate::verdict::{MonthlyCost, Ratio, Retries, VariantForecast};
 
 use super::{ForecastView, NOT_COVERED, stored, word};
 
@@ -263,9 +263,9 @@ impl<'a> From<&'a PriceSource> for PricesDocument<'a> {
 fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
     let Retries {
         failed,
-        of: all,
+        total: all,
         rate,
-        ends,
+        limits,
         declared,
     } = of.retries;
     let finite = |end: f64| end.is_finite().then_some(end);
@@ -277,8 +277,8 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
             failed,
             of: all,
             per_answer: rate,
-            per_answer_lower: finite(ends.0),
-            per_answer_upper: finite(ends.1),
+            per_answer_lower: finite(limits.0),
+            per_answer_upper: finite(limits.1),
             declared,
         },
         warming_usd: None,
@@ -291,7 +291,7 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantDocument<'_> {
     }
 }
 
-fn month(monthly: &Monthly) -> MonthDocument {
+fn month(monthly: &MonthlyCost) -> MonthDocument {
     let end = |end: Option<f64>, times: f64| stored(end? * times);
     let Interval { lower, upper } = monthly.month_interval;
     let request = monthly.per_request_interval;
