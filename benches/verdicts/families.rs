@@ -3,7 +3,7 @@
 use bakeoff::record::Outcome;
 use bakeoff::suite::{Bounds, Gate, Metric};
 use bakeoff::units::Usd;
-use bakeoff::verdict::{Evidence, Verdict, interleaved};
+use bakeoff::verdict::{Evidence, Verdict, compare_interleaved};
 
 use crate::world::{Design, Noise, ROUGH, Side, TYPICAL, levels, run};
 use crate::{Limit, experiments, percent, share};
@@ -74,7 +74,7 @@ fn told(evidence: &Evidence) -> Told {
         bounds: Metric::ALL.map(|metric| (metric, bounds)).to_vec(),
         ..Gate::default()
     };
-    let judgement = interleaved(evidence, "a", &gate);
+    let judgement = compare_interleaved(evidence, "a", &gate);
     let primary = judgement.comparisons.iter().filter(|one| one.primary);
     let any = |holds: &dyn Fn(&bakeoff::verdict::Comparison) -> bool| primary.clone().any(holds);
     Told {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bakeoff::suite::Gate;
 use bakeoff::units::{Nanos, Usd};
-use bakeoff::verdict::{Evidence, Observation, VariantEvidence, interleaved};
+use bakeoff::verdict::{Evidence, Observation, VariantEvidence, compare_interleaved};
 
 use crate::world::{Noise, TYPICAL, answer, levels, prompts};
 
@@ -19,7 +19,7 @@ pub(crate) fn table() -> bool {
     for (prompts, repetitions, goal) in [(30, 10, 0.3), (1_000, 100, 10.0)] {
         let evidence = everything(prompts, repetitions);
         let started = Instant::now();
-        let judgement = interleaved(&evidence, "v0", &Gate::default());
+        let judgement = compare_interleaved(&evidence, "v0", &Gate::default());
         let took = started.elapsed().as_secs_f64();
         println!(
             "| {prompts} x {repetitions} x {VARIANTS} | {} | {took:.3} s | {goal} s {} |",

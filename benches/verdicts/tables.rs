@@ -3,7 +3,8 @@
 use bakeoff::record::HistoryRun;
 use bakeoff::suite::{Bounds, Gate, Metric};
 use bakeoff::verdict::{
-    Evidence, Looks, Past, Verdict, against_past, condense, decided, primary_verdicts, sequential,
+    Evidence, InterimLooks, PastRuns, Verdict, compare_sequential, compare_with_history,
+    primary_verdicts, sequential_state, to_history_run,
 };
 
 use crate::naive::{Naive, pooled, rules};
@@ -181,7 +182,7 @@ pub(crate) fn looks(count: u64) -> bool {
             limit,
         };
         let rounds = u32::try_from(row.design.repetitions).expect("few rounds");
-        let looks = Looks::plan(rounds, 1, &strict());
+        let looks = InterimLooks::new(rounds, 1, &strict());
         let tried = experiments(count, |experiment| {
             stopped((&row, &looks), Noise::of(number, experiment))
         });
@@ -218,16 +219,17 @@ struct Stopped {
     cut: Verdict,
 }
 
-fn stopped((row, looks): (&Row, &Looks), mut noise: Noise) -> Stopped {
+fn stopped((row, looks): (&Row, &InterimLooks), mut noise: Noise) -> Stopped {
     let evidence = pair(row, &mut noise);
     let gate = strict();
     let rounds = looks.rounds().last().copied().expect("a last look");
-    let is_in =
-        |round: &u32| decided(&evidence, "a", &gate, looks, *round).all_decided || *round == rounds;
+    let is_in = |round: &u32| {
+        sequential_state(&evidence, "a", &gate, looks, *round).all_decided || *round == rounds
+    };
     let looked = looks.rounds().iter().copied();
     let used = looked.clone().find(is_in).unwrap_or(rounds);
     let final_verdict = |done| {
-        let judgement = sequential(&evidence, "a", &gate, looks, done);
+        let judgement = compare_sequential(&evidence, "a", &gate, looks, done);
         let mut all = judgement.comparisons.into_iter();
         let ttft = all.find(|one| one.metric == Metric::Ttft);
         ttft.expect("TTFT is primary").verdict
@@ -326,16 +328,16 @@ fn today(run_sd: f64, ratio: f64, mut noise: Noise) -> Tried {
         // Noon of a Monday: one time of the week.
         let started = jiff::Timestamp::from_second(1_736_164_800 + week * 7 * 86_400);
         manifest.started_at = started.expect("a date");
-        condense(&manifest, evidence)
+        to_history_run(&manifest, evidence)
     };
     let accepted: Vec<HistoryRun> = (0..).zip(&past).map(condensed).collect();
     let current = condensed((THIS_WEEK, &now));
-    let past_runs = Past {
+    let past_runs = PastRuns {
         accepted,
-        ..Past::default()
+        ..PastRuns::default()
     };
     let verdict = |gate: &Gate| {
-        let judgement = against_past(&current, &past_runs, gate);
+        let judgement = compare_with_history(&current, &past_runs, gate);
         let mut all = judgement.comparisons.into_iter();
         let ttft = all.find(|one| one.metric == Metric::Ttft);
         ttft.expect("TTFT is primary").verdict

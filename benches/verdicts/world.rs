@@ -278,7 +278,7 @@ pub(crate) fn answer(round: usize, slot: u64, ttft_ns: f64) -> Observation {
         answer_chars: None,
         cost: None::<Usd>,
         longest_failed_ns: None,
-        set_aside: false,
+        excluded: false,
         retried: false,
         cache_hit: None,
         visible_reasoning: false,

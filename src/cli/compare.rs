@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::command::compare::Format;
 use crate::command::{accept, compare, history};
 use crate::suite::Metric;
-use crate::verdict::Changed;
+use crate::verdict::DeclaredChange;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -120,10 +120,10 @@ pub(super) struct HistoryArgs {
 impl From<CompareArgs> for compare::Options {
     fn from(args: CompareArgs) -> Self {
         let changed = args.changed.into_iter().map(|changed| match changed {
-            ChangedArg::Prompt => Changed::Prompt,
-            ChangedArg::Model => Changed::Model,
-            ChangedArg::Parameters => Changed::Parameters,
-            ChangedArg::Provider => Changed::Provider,
+            ChangedArg::Prompt => DeclaredChange::Prompt,
+            ChangedArg::Model => DeclaredChange::Model,
+            ChangedArg::Parameters => DeclaredChange::Parameters,
+            ChangedArg::Provider => DeclaredChange::Provider,
         });
         Self {
             run: args.run,

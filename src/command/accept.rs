@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
 use crate::units::plural;
-use crate::verdict::{RunSummary, condense};
+use crate::verdict::{RunSummary, to_history_run};
 
 use super::base::failure::Failure;
 use super::base::history::{accepted, of_suite};
@@ -99,7 +99,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             run: manifest.run.clone(),
             standing,
         },
-        _ => HistoryLine::run(condense(&manifest, &read.evidence), standing, Vec::new()),
+        _ => HistoryLine::run(
+            to_history_run(&manifest, &read.evidence),
+            standing,
+            Vec::new(),
+        ),
     };
     History::append(&options.history, &[line])?;
     let history = History::read(&options.history)?;

@@ -10,8 +10,8 @@ use crate::record::{Manifest, Run};
 use crate::report::ComparisonReport;
 use crate::suite::Gate;
 use crate::verdict::{
-    Changed, Evaluation, FoldedRun, Judgement, OutputChange, against_run, comparable, condense,
-    outputs_between, outputs_within,
+    DeclaredChange, Evaluation, FoldedRun, Judgement, OutputChange, compare_runs,
+    output_changes_between_runs, output_changes_within_run, pair_runs, to_history_run,
 };
 
 use super::base::failure::Failure;
@@ -30,7 +30,7 @@ pub struct Options {
     /// A later run, judged against the first.
     pub later: Option<PathBuf>,
     /// What was changed on purpose between the two.
-    pub changed: Vec<Changed>,
+    pub changed: Vec<DeclaredChange>,
     /// How the comparison is told.
     pub format: Format,
 }
@@ -78,7 +78,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let (judgement, outputs, what) = match &later {
         None => (
             within(&first, &gate)?,
-            outputs_within(&first.read.evidence, &suite.reference),
+            output_changes_within_run(&first.read.evidence, &suite.reference),
             format!("{}: against {}", first.manifest.run, suite.reference),
         ),
         Some(later) => {
@@ -103,12 +103,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             "warning: a model answered less than half of its trials: too little to judge it by"
         )?;
     }
-    let passing = judged.gate_status();
-    warn_of_inconclusive(passing, gate.on_inconclusive)?;
+    let gate_status = judged.gate_status();
+    warn_of_inconclusive(gate_status, gate.on_inconclusive)?;
     Ok(Outcome {
         interrupted: false,
         incomplete: !sound,
-        passing,
+        gate_status,
         on_inconclusive: gate.on_inconclusive,
     }
     .code())
@@ -148,14 +148,15 @@ fn between(
     before: &Side,
     after: &Side,
     gate: &Gate,
-    changed: &[Changed],
+    changed: &[DeclaredChange],
 ) -> Result<(Judgement, Vec<OutputChange>), Failure> {
-    let condensed = |side: &Side| condense(&side.manifest, &side.read.evidence);
+    let condensed = |side: &Side| to_history_run(&side.manifest, &side.read.evidence);
     let (then, now) = (condensed(before), condensed(after));
-    let comparable =
-        comparable(&then, &now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
-    let outputs = outputs_between(&before.read.evidence, &after.read.evidence, &comparable);
-    Ok((against_run(&now, &comparable, gate), outputs))
+    let pair_runs =
+        pair_runs(&then, &now, changed).map_err(|refusal| Failure::usage(refusal.to_string()))?;
+    let outputs =
+        output_changes_between_runs(&before.read.evidence, &after.read.evidence, &pair_runs);
+    Ok((compare_runs(&now, &pair_runs, gate), outputs))
 }
 
 fn tell(compared: &ComparisonReport, format: Format) -> Result<(), Failure> {

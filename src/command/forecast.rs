@@ -10,7 +10,9 @@ use crate::catalog::{Catalog, Rates, Source, TokenPrices};
 use crate::record::{JournalError, Manifest, PriceSource, Run};
 use crate::report::ForecastView;
 use crate::suite::{OwnPrice, Suite, Variant, named};
-use crate::verdict::{Answers, AnswersFold, Mix, Pricing, Terms, Traffic, WhatIf, forecast};
+use crate::verdict::{
+    AnswersFold, ForecastOptions, Mix, Pricing, RunAnswers, Traffic, WhatIf, forecast,
+};
 
 use super::base::failure::Failure;
 use super::base::model_list::Known;
@@ -46,11 +48,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let manifest = run.manifest()?;
     let mix = match &options.mix {
         Some(path) => read_mix(path, &manifest.suite)?,
-        None => Mix::of_suite(&manifest.suite),
+        None => Mix::from_suite(&manifest.suite),
     };
     let other = other_prices(options, &manifest)?;
     let (answers, samples) = read(&run, &manifest)?;
-    let terms = Terms {
+    let terms = ForecastOptions {
         traffic: options.requests,
         mix,
         mix_complete: options.mix_complete,
@@ -81,7 +83,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if forecast
         .variants
         .iter()
-        .all(|variant| variant.shown().is_err())
+        .all(|variant| variant.ranking_forecast().is_err())
     {
         return Err(Failure::incomplete(
             "no model has an answer with a cost: there is nothing to forecast from",
@@ -93,11 +95,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 fn read_mix(path: &Path, suite: &Suite) -> Result<Mix, Failure> {
     let text = files::text(path)?;
     let file = path.display().to_string();
-    Mix::read(&text, &file, suite).map_err(|error| Failure::usage(error.to_string()))
+    Mix::from_csv(&text, &file, suite).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// The answers of a run, and how many samples it has.
-fn read(run: &Run, manifest: &Manifest) -> Result<(Answers, u64), Failure> {
+fn read(run: &Run, manifest: &Manifest) -> Result<(RunAnswers, u64), Failure> {
     let mut fold = AnswersFold::new(manifest);
     let mut samples = TellingSamples::of(run)?;
     let mut count = 0;
@@ -141,7 +143,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
     let mut pricing: Vec<Pricing> = (suite.variants.iter())
         .map(|variant| match (kept(variant), &catalog) {
             _ if !by_tokens => Pricing::Recorded,
-            (Some(prices), _) => Pricing::By(prices),
+            (Some(prices), _) => Pricing::Custom(prices),
             (None, Some(catalog)) => by_list(catalog, variant),
             (None, None) => Pricing::Unknown,
         })
@@ -156,7 +158,7 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
                     before.model, price.model
                 )));
             }
-            pricing[place] = Pricing::By(flat(price));
+            pricing[place] = Pricing::Custom(flat(price));
         }
     }
     let source = match catalog {
@@ -198,7 +200,7 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
 fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {
     let listed = catalog.get(&variant.model);
     let prices = listed.and_then(|model| model.prices.clone());
-    prices.map_or(Pricing::Unknown, Pricing::By)
+    prices.map_or(Pricing::Unknown, Pricing::Custom)
 }
 
 /// The places of the variants that a price is for: by label or model, also by glob.

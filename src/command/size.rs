@@ -7,9 +7,9 @@ use crate::catalog::Catalog;
 use crate::record::Run;
 use crate::report::SizesDocument;
 use crate::report::suite_check::{NoiseSource, Sizing, sizes};
-use crate::stats::size::{Aim, Noise, smallest_change};
+use crate::stats::size::{DetectionGoal, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
-use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
+use crate::verdict::{self, PilotNoise, TYPICAL_NOISE, WorstCost, noisiest, pilot_noise};
 
 use super::base::failure::Failure;
 use super::base::json::print_json;
@@ -48,7 +48,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let suite = files::suite(&options.suite)?;
     let tolerance = suite.gate.clone().unwrap_or_default();
     let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;
-    let aim = Aim {
+    let aim = DetectionGoal {
         change: options.detect,
         tolerance,
         alpha: verdict::shared_alpha(&suite),
@@ -83,7 +83,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 fn sizing(
     suite: &Suite,
-    (aim, noise, source): (Aim, Noise, NoiseSource),
+    (aim, noise, source): (DetectionGoal, Noise, NoiseSource),
     (cost, catalog): (WorstCost, Catalog),
 ) -> Sizing<'_> {
     let power = verdict::power(suite, noise);
@@ -96,11 +96,11 @@ fn sizing(
         comparisons: power.comparisons,
         noise,
         source,
-        prompts_worth: worth,
+        effective_prompts: worth,
         detectable_now: decides
             .then(|| smallest_change(now, noise, aim.tolerance, aim.alpha, aim.power))
             .flatten(),
-        sizes: verdict::sizes(worth, aim, noise),
+        sizes: verdict::planned_sizes(worth, aim, noise),
         cost,
         prices_date: catalog.source().date.clone(),
     }
@@ -144,7 +144,7 @@ fn noise(suite: &Suite, options: &Options) -> Result<(Noise, NoiseSource), Failu
     })
 }
 
-fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
+fn from_run(run: String, shown: PilotNoise) -> (Noise, NoiseSource) {
     let source = NoiseSource::Run {
         run,
         candidate: shown.candidate,
@@ -154,11 +154,11 @@ fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
 }
 
 /// The name of a run, and the noise of its noisiest candidate.
-fn shown(folder: &Path) -> Result<(String, Option<Shown>), Failure> {
+fn shown(folder: &Path) -> Result<(String, Option<PilotNoise>), Failure> {
     let run = Run::open(folder)?;
     let manifest = run.manifest()?;
     let evidence = samples::read(&run, &manifest)?.evidence;
-    let shown = noise_shown(&evidence, &manifest.suite.reference);
+    let shown = pilot_noise(&evidence, &manifest.suite.reference);
     Ok((manifest.run, noisiest(&shown).cloned()))
 }
 

@@ -8,7 +8,9 @@ use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::suite::CacheTtl;
 use crate::units::{Usd, plural};
-use crate::verdict::{BreakEven, Caching, Distribution, RunSummary, Saving, VariantSummary};
+use crate::verdict::{
+    BreakEven, CacheFigures, CacheSaving, Distribution, RunSummary, VariantSummary,
+};
 
 use super::figure::{Figure, FigureCell, count, share};
 use super::table::{FigureRow, FigureTable};
@@ -33,7 +35,7 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
     let suite_uses_caches = manifest.suite.speaks_of_caches();
     let is_listed = |variant: &&VariantSummary| {
         let caching = variant.caching.as_ref();
-        suite_uses_caches || caching.is_some_and(Caching::took_part)
+        suite_uses_caches || caching.is_some_and(CacheFigures::is_in_use)
     };
     let variants: Vec<&VariantSummary> = summary.variants.iter().filter(is_listed).collect();
     if variants.is_empty() {
@@ -51,8 +53,8 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
 }
 
 /// Adds the caching columns of a variant; absent figures if its servers reported nothing.
-pub(super) fn put(row: &mut FigureRow, caching: Option<&Caching>) {
-    row.put_figure("cache_told", count(caching.map_or(0, |all| all.told)));
+pub(super) fn put(row: &mut FigureRow, caching: Option<&CacheFigures>) {
+    row.put_figure("cache_told", count(caching.map_or(0, |all| all.reporting)));
     let hits = caching.map_or(Figure::Absent, |all| count(all.hits));
     row.put_figure("cache_hits", hits);
     let hit_share = caching.and_then(|all| all.hit_share);
@@ -77,7 +79,7 @@ pub(super) fn put(row: &mut FigureRow, caching: Option<&Caching>) {
         "cache_miss_ttft",
         caching.and_then(|all| all.miss_ttft_ns.as_ref()),
     );
-    let ratio = caching.and_then(Caching::ttft_ratio);
+    let ratio = caching.and_then(CacheFigures::ttft_ratio);
     let ratio_of = |ratio| Figure::from_option(Some(ratio), Figure::Ratio);
     row.put(
         "ratio_cache_hit_ttft_p50",
@@ -85,20 +87,20 @@ pub(super) fn put(row: &mut FigureRow, caching: Option<&Caching>) {
     );
 }
 
-fn put_saving(row: &mut FigureRow, saving: Option<&Saving>) {
+fn put_saving(row: &mut FigureRow, saving: Option<&CacheSaving>) {
     let money = |usd: Option<Usd>| usd.map_or(Figure::Absent, Figure::Money);
     let n = saving.map_or(0, |saving| saving.n);
     row.put_figure("cache_saved_usd_n", count(n));
-    let total = money(saving.map(Saving::saved));
+    let total = money(saving.map(CacheSaving::saved));
     row.put_figure("cache_saved_usd_total", total);
-    let mean = money(saving.map(Saving::mean));
+    let mean = money(saving.map(CacheSaving::mean));
     let interval = saving.map(|saving| saving.per_request);
     let interval = interval.unwrap_or(Interval::NONE);
     let mean = FigureCell::within(mean, interval, Figure::from_usd);
     row.put("cache_saved_usd_mean", mean);
     row.put_figure(
         "cache_without_usd_total",
-        money(saving.map(|saving| saving.without)),
+        money(saving.map(|saving| saving.uncached_cost)),
     );
 }
 
@@ -118,8 +120,11 @@ fn table(variants: &[&VariantSummary]) -> FigureTable {
         let caching = variant.caching.as_ref();
         put(&mut row, caching);
         let tokens = |count: Option<u128>| count.map_or(Figure::Absent, Figure::Count);
-        row.put_figure("read", tokens(caching.and_then(|all| all.read)));
-        row.put_figure("written", tokens(caching.and_then(|all| all.written)));
+        row.put_figure("read", tokens(caching.and_then(|all| all.tokens_read)));
+        row.put_figure(
+            "written",
+            tokens(caching.and_then(|all| all.tokens_written)),
+        );
         row.show("variant", "variant", 0);
         row.show("cache_told", "told", 5);
         row.show_within("cache_hit_share", "hits", 0, 6);
@@ -143,16 +148,16 @@ fn sentence(variant: &VariantSummary) -> String {
     let Some(caching) = &variant.caching else {
         return format!("{label}: no answer told of a prompt cache.");
     };
-    if !caching.took_part() {
-        let n = caching.told;
-        let written = match caching.written {
+    if !caching.is_in_use() {
+        let n = caching.reporting;
+        let written = match caching.tokens_written {
             Some(_) => " or written to it",
             None => ", and of writing the server does not tell",
         };
         return format!("{label}: nothing was read from a cache{written}, n {n}.");
     }
     let Some(saving) = &caching.saving else {
-        let why = if caching.contradicting == caching.told {
+        let why = if caching.contradicting == caching.reporting {
             "the token counts of every answer contradict each other"
         } else {
             "no answer has both its counts of tokens and a price in the run's records"
@@ -168,8 +173,8 @@ fn sentence(variant: &VariantSummary) -> String {
         "{label}: caching {verb} {}{share}: {} by list price against {} for the same tokens without \
          caches, n {}.",
         Figure::Money(Usd(saved.0.abs())).shown(),
-        Figure::Money(saving.with).shown(),
-        Figure::Money(saving.without).shown(),
+        Figure::Money(saving.cost).shown(),
+        Figure::Money(saving.uncached_cost).shown(),
         saving.n,
     );
     if let Some(break_even) = caching.break_even {

@@ -7,7 +7,8 @@ use crate::record::{Failure, Flag};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::verdict::{
-    Distribution, Estimate, Figures, Means, Ratios, RunSummary, TokenKind, Total, VariantSummary,
+    Distribution, Estimate, Figures, MeanIntervals, Ratios, RunSummary, TokenKind, Total,
+    VariantSummary,
 };
 
 use super::caching;
@@ -119,7 +120,7 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
         let name = format!("failed_{}", failure.word());
         row.put_figure(name, count(counts.failure(failure)));
     }
-    row.put_figure("set_aside", count(counts.set_aside));
+    row.put_figure("set_aside", count(counts.excluded));
     for (name, flag) in [
         ("buffered", Flag::Buffered),
         ("cold", Flag::Cold),
@@ -211,7 +212,7 @@ fn put_distribution(
     row.put_figure(format!("{metric}_max{unit}"), largest);
 }
 
-fn put_tokens(row: &mut FigureRow, figures: &Figures, means: Option<&Means>) {
+fn put_tokens(row: &mut FigureRow, figures: &Figures, means: Option<&MeanIntervals>) {
     for kind in TokenKind::ALL {
         let tokens = figures.tokens(kind);
         let sum = if tokens.n > 0 {
@@ -232,7 +233,7 @@ fn put_tokens(row: &mut FigureRow, figures: &Figures, means: Option<&Means>) {
     }
 }
 
-fn put_money(row: &mut FigureRow, figures: &Figures, means: Option<&Means>) {
+fn put_money(row: &mut FigureRow, figures: &Figures, means: Option<&MeanIntervals>) {
     let money = &figures.money;
     let mut put = |name: &str, total: Total, interval: Option<Interval>| {
         let amount = |usd: Option<_>| usd.map_or(Figure::Absent, Figure::Money);

@@ -107,7 +107,7 @@ pub(super) fn finding(summary: &RunSummary) -> Vec<String> {
 /// Returns the variant with its median, or the reason why it is not ranked.
 fn rank(variant: &VariantSummary, metric: RankingMetric) -> Result<RankedVariant<'_>, String> {
     let counts = &variant.figures.counts;
-    let fallbacks = counts.flag(Flag::Fallback) + variant.untold_fallbacks();
+    let fallbacks = counts.flag(Flag::Fallback) + variant.unreported_fallbacks();
     if counts.done == 0 {
         return Err("no samples".to_owned());
     }

@@ -10,8 +10,8 @@ use crate::stats::interval::Interval;
 use crate::suite::OwnPrice;
 use crate::units::Usd;
 use crate::verdict::{
-    Basis, CACHED_FROM_TOKENS, Forecast, Monthly, Pricing, Ratio, Retries, Terms, Unbounded,
-    Unknown, VariantForecast,
+    CACHED_FROM_TOKENS, Forecast, ForecastBasis, ForecastOptions, MonthlyCost, NoForecast, Pricing,
+    Ratio, Retries, UnboundedRatio, VariantForecast,
 };
 
 use super::csv;
@@ -37,7 +37,7 @@ pub struct ForecastView<'a> {
     /// The forecast.
     pub forecast: &'a Forecast,
     /// The traffic, mix and what-if of the forecast.
-    pub terms: &'a Terms,
+    pub terms: &'a ForecastOptions,
     /// The manifest of the run it is based on.
     pub manifest: &'a Manifest,
     /// Trials that have a sample.
@@ -84,14 +84,15 @@ impl ForecastView<'_> {
         row.put_figure("variant", label);
         row.put_figure("model", Figure::Text(variant.model.to_string()));
         put_monthly(&mut row, "", variant.recorded.as_ref().ok());
-        let shown = variant.shown().ok();
+        let shown = variant.ranking_forecast().ok();
         if self.terms.what_if.is_some() {
             put_monthly(&mut row, "what_if_", shown);
         }
         let ratio = shown.and_then(|monthly| monthly.ratio);
         row.put("ratio", ratio.map_or_else(no_ratio, ratio_cell));
         let basis = shown.map(|monthly| &monthly.basis);
-        let from_basis = |figure: fn(&Basis) -> Figure| basis.map_or(Figure::Absent, figure);
+        let from_basis =
+            |figure: fn(&ForecastBasis) -> Figure| basis.map_or(Figure::Absent, figure);
         row.put_figure("prompts", from_basis(|basis| count(basis.prompts as u64)));
         row.put_figure("answers", from_basis(|basis| count(basis.answers)));
         row.put_figure(
@@ -105,7 +106,7 @@ impl ForecastView<'_> {
         row.put("retries_per_answer", retries_cell(&variant.retries));
         row.put_figure(
             "unknown",
-            (variant.shown().err()).map_or(Figure::Absent, |why| {
+            (variant.ranking_forecast().err()).map_or(Figure::Absent, |why| {
                 Figure::Text(unknown_word(why).to_owned())
             }),
         );
@@ -211,7 +212,7 @@ impl ForecastView<'_> {
             .forecast
             .variants
             .iter()
-            .filter_map(|of| of.shown().ok());
+            .filter_map(|of| of.ranking_forecast().ok());
         let range = |counts: Vec<u64>| -> Option<String> {
             let (min, max) = (*counts.iter().min()?, *counts.iter().max()?);
             Some(if min == max {
@@ -222,7 +223,12 @@ impl ForecastView<'_> {
         };
         let prompts = range(known.clone().map(|of| of.basis.prompts as u64).collect())?;
         let answers = range(known.map(|of| of.basis.answers).collect())?;
-        let of_whom = if self.forecast.variants.iter().all(|of| of.shown().is_ok()) {
+        let of_whom = if self
+            .forecast
+            .variants
+            .iter()
+            .all(|of| of.ranking_forecast().is_ok())
+        {
             "each model"
         } else {
             "each model with a forecast"
@@ -248,11 +254,11 @@ impl ForecastView<'_> {
     /// Explains the ratios, or why there are none; `None` if the run has one variant.
     fn ratios(&self) -> Option<String> {
         let variants = &self.forecast.variants;
-        let known = || variants.iter().filter_map(|of| of.shown().ok());
+        let known = || variants.iter().filter_map(|of| of.ranking_forecast().ok());
         let ratios: Vec<Ratio> = known().filter_map(|of| of.ratio).collect();
         if ratios.iter().any(|ratio| ratio.estimate.is_some()) {
             let mut rates = (variants.iter())
-                .filter(|of| of.shown().is_ok())
+                .filter(|of| of.ranking_forecast().is_ok())
                 .map(|of| of.retries.rate);
             let first = rates.next();
             let without = if rates.any(|rate| Some(rate) != first) {
@@ -272,8 +278,8 @@ impl ForecastView<'_> {
         let reference = variants.iter().find(|of| of.reference)?;
         let others = variants
             .iter()
-            .any(|of| !of.reference && of.shown().is_ok());
-        let why = match reference.shown() {
+            .any(|of| !of.reference && of.ranking_forecast().is_ok());
+        let why = match reference.ranking_forecast() {
             _ if !others => return None,
             Ok(_) if ratios.is_empty() => "no prompt was answered by it and by another",
             Ok(_) => "it costs nothing",
@@ -322,7 +328,9 @@ impl ForecastView<'_> {
 
     fn retries(&self) -> Option<String> {
         let variants = self.forecast.variants.iter();
-        let known: Vec<&VariantForecast> = variants.filter(|of| of.shown().is_ok()).collect();
+        let known: Vec<&VariantForecast> = variants
+            .filter(|of| of.ranking_forecast().is_ok())
+            .collect();
         let first = known.first()?;
         if first.retries.declared {
             let rate = percent(first.retries.rate);
@@ -331,7 +339,7 @@ impl ForecastView<'_> {
             ));
         }
         let failed: u64 = known.iter().map(|of| of.retries.failed).sum();
-        let of: u64 = known.iter().map(|of| of.retries.of).sum();
+        let of: u64 = known.iter().map(|of| of.retries.total).sum();
         Some(format!(
             "Retries: {failed} of {of} attempts that may have been billed failed; each model pays for its own, and \
              upper ends allow for as many as its number leaves possible (--retry-rate sets a rate)."
@@ -342,7 +350,7 @@ impl ForecastView<'_> {
     fn variant_notes(&self, variant: &VariantForecast) -> Vec<String> {
         let label = &variant.label;
         let mut notes = Vec::new();
-        let monthly = match variant.shown() {
+        let monthly = match variant.ranking_forecast() {
             Ok(monthly) => monthly,
             Err(why) => return vec![format!("{label}: {}.", unknown_reason(why))],
         };
@@ -391,7 +399,7 @@ impl ForecastView<'_> {
         let mut variants = self.manifest.suite.variants.iter();
         let index = variants.position(|one| one.label == *label)?;
         let unlisted = match what_if.pricing.get(index) {
-            Some(Pricing::By(prices)) => {
+            Some(Pricing::Custom(prices)) => {
                 (prices.tiers().iter()).all(|tier| tier.rates.cache_read.is_none())
             }
             _ => false,
@@ -446,7 +454,7 @@ impl ForecastView<'_> {
 }
 
 /// Adds the figures of a month, under names that begin with `prefix`.
-fn put_monthly(row: &mut FigureRow, prefix: &str, monthly: Option<&Monthly>) {
+fn put_monthly(row: &mut FigureRow, prefix: &str, monthly: Option<&MonthlyCost>) {
     let usd = money;
     let cell = |value: Option<f64>, interval: Option<Interval>, times: f64| {
         let figure = value.map_or(Figure::Absent, |value| usd(value * times));
@@ -478,7 +486,7 @@ fn no_ratio() -> FigureCell {
 }
 
 fn retries_cell(retries: &Retries) -> FigureCell {
-    let (lower, upper) = retries.ends;
+    let (lower, upper) = retries.limits;
     let mean = |rate| Figure::from_option(Some(rate), Figure::Mean);
     FigureCell::within(mean(retries.rate), Interval::new(lower, upper), mean)
 }
@@ -490,26 +498,26 @@ fn percent(share: f64) -> String {
 }
 
 /// The word that CSV and JSON store.
-const fn unknown_word(why: Unknown) -> &'static str {
+const fn unknown_word(why: NoForecast) -> &'static str {
     match why {
-        Unknown::NoAnswers => "no_answers",
-        Unknown::NoCost => "no_cost",
-        Unknown::Contradicting => "contradicting_counts",
-        Unknown::NoOtherPrice => "no_other_price",
+        NoForecast::NoAnswers => "no_answers",
+        NoForecast::NoCost => "no_cost",
+        NoForecast::Contradicting => "contradicting_counts",
+        NoForecast::NoOtherPrice => "no_other_price",
     }
 }
 
 /// The reason as a sentence without its full stop, with its remedy.
-const fn unknown_reason(why: Unknown) -> &'static str {
+const fn unknown_reason(why: NoForecast) -> &'static str {
     match why {
-        Unknown::NoAnswers => "no forecast: no trial of a prompt of the mix was answered",
-        Unknown::NoCost => {
+        NoForecast::NoAnswers => "no forecast: no trial of a prompt of the mix was answered",
+        NoForecast::NoCost => {
             "no forecast: the run knew no price for it; give one with --price, or use --prices now"
         }
-        Unknown::Contradicting => {
+        NoForecast::Contradicting => {
             "no forecast: the token counts of its answers contradict each other"
         }
-        Unknown::NoOtherPrice => {
+        NoForecast::NoOtherPrice => {
             "no forecast: the list has no price for it or its answers have no token counts; give one with --price"
         }
     }
@@ -530,13 +538,13 @@ fn money(dollars: f64) -> Figure {
 }
 
 /// The reason why a ratio has no bounds, as a sentence without its full stop.
-const fn unbounded(why: Unbounded) -> &'static str {
+const fn unbounded(why: UnboundedRatio) -> &'static str {
     match why {
-        Unbounded::OnePrompt => "both answered only one prompt",
-        Unbounded::OneAnswer => {
+        UnboundedRatio::OnePrompt => "both answered only one prompt",
+        UnboundedRatio::OneAnswer => {
             "it or the reference answered a prompt only once, and repetitions are all that varies"
         }
-        Unbounded::ReferenceNearZero => {
+        UnboundedRatio::ReferenceNearZero => {
             "these prompts cannot tell the reference's mean cost from 0"
         }
     }

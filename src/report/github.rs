@@ -3,7 +3,7 @@
 //! Owns both texts. Must not know where they are written, nor the environment. Invariant: text from
 //! outside can neither act on the page nor create a workflow command.
 
-use crate::verdict::{Holds, Verdict};
+use crate::verdict::{LimitStatus, Verdict};
 
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
@@ -60,7 +60,7 @@ pub fn summary(job: &JobSummary<'_>) -> String {
         );
     }
     for limit in &job.verdicts.limit_texts {
-        if limit.holds != Holds::Yes {
+        if limit.holds != LimitStatus::Within {
             push(
                 &mut page,
                 format_args!("- {}\n", text::markdown(&limit.sentence)),
@@ -87,7 +87,7 @@ fn headline(verdicts: &Verdicts) -> String {
     let broken = verdicts
         .limit_texts
         .iter()
-        .filter(|limit| limit.holds == Holds::No)
+        .filter(|limit| limit.holds == LimitStatus::Exceeded)
         .count();
     let mut parts: Vec<String> = Vec::new();
     for verdict in [
@@ -191,9 +191,9 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
     for limit in &verdicts.limit_texts {
         let title = format!("{} {}", limit.variant, limit.limit);
         match limit.holds {
-            Holds::No => errors.push((title, &limit.sentence)),
-            Holds::CannotTell => warnings.push((title, &limit.sentence)),
-            Holds::Yes => {}
+            LimitStatus::Exceeded => errors.push((title, &limit.sentence)),
+            LimitStatus::Inconclusive => warnings.push((title, &limit.sentence)),
+            LimitStatus::Within => {}
         }
     }
     if !verdicts.warn_inconclusive {

@@ -4,7 +4,7 @@
 //! depend on labels, metrics and limits alone, so that a server can follow a case from run to run; the file
 //! is well-formed XML whatever a label contains.
 
-use crate::verdict::{Holds, Verdict};
+use crate::verdict::{LimitStatus, Verdict};
 
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
@@ -138,9 +138,9 @@ fn limit_case(text: &LimitText) -> TestCase<'_> {
         class: &text.variant,
         name: format!("limit {}", text.limit),
         status: match text.holds {
-            Holds::Yes => CaseStatus::Passed,
-            Holds::No => CaseStatus::Failed("limit"),
-            Holds::CannotTell => CaseStatus::Skipped,
+            LimitStatus::Within => CaseStatus::Passed,
+            LimitStatus::Exceeded => CaseStatus::Failed("limit"),
+            LimitStatus::Inconclusive => CaseStatus::Skipped,
         },
         message: &text.sentence,
         remarks: &[],

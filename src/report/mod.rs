@@ -43,7 +43,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{Evaluation, FoldedRun, Past, RunSummary};
+use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary};
 
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
@@ -125,7 +125,7 @@ impl<'a> Report<'a> {
         manifest: &'a Manifest,
         samples: impl IntoIterator<Item = Result<Sample, E>>,
         is_lost_line: impl Fn(&E) -> bool,
-        past: Option<&Past>,
+        past: Option<&PastRuns>,
         samples_csv: impl io::Write,
     ) -> Result<Self, E> {
         let mut rows = csv::SampleRows::new(samples_csv)?;
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
         } = FoldedRun::read(manifest, samples, is_lost_line, row)?;
         rows.finish()?;
         let evaluation = Evaluation::from_run(manifest, &evidence, past);
-        summary.torn_past = past.map_or(0, |past| past.torn.len() as u64);
+        summary.torn_history_lines = past.map_or(0, |past| past.torn.len() as u64);
         Ok(Self::new(manifest, summary, evaluation))
     }
 

@@ -6,7 +6,7 @@
 
 use crate::stats::interval::Interval;
 use crate::units::{ModelId, plural};
-use crate::verdict::{Change, Output, OutputChange, Situation};
+use crate::verdict::{ComparisonDesign, OutputChange, OutputTotals, RatioChange};
 
 use super::figure::{Figure, FigureCell, count};
 use super::table::{FigureRow, FigureTable};
@@ -48,7 +48,7 @@ impl Outputs {
                 hidden.push(sentence);
             }
         }
-        let between_runs = |change: &OutputChange| change.situation != Situation::Interleaved;
+        let between_runs = |change: &OutputChange| change.design != ComparisonDesign::Interleaved;
         let over = if changes.iter().any(between_runs) {
             AFTER_OVER_BEFORE
         } else {
@@ -122,8 +122,8 @@ struct SideNames {
 impl SideNames {
     fn new(change: &OutputChange) -> Self {
         let ((label, model), (then_label, then_model)) = (&change.candidate, &change.reference);
-        match change.situation {
-            Situation::Interleaved => Self {
+        match change.design {
+            ComparisonDesign::Interleaved => Self {
                 candidate: label.clone(),
                 reference: then_label.clone(),
             },
@@ -151,7 +151,7 @@ fn label_with_model(label: &str, model: &str) -> String {
     }
 }
 
-fn tokens_sentence(names: &SideNames, tokens: Change) -> String {
+fn tokens_sentence(names: &SideNames, tokens: RatioChange) -> String {
     let SideNames {
         candidate,
         reference,
@@ -172,7 +172,7 @@ fn tokens_sentence(names: &SideNames, tokens: Change) -> String {
 }
 
 /// Compares the answers themselves, without reasoning.
-fn chars_sentence(chars: Change) -> String {
+fn chars_sentence(chars: RatioChange) -> String {
     let shown = shown(chars);
     if chars.beyond_noise {
         let word = if chars.ratio > 1.0 {
@@ -187,7 +187,7 @@ fn chars_sentence(chars: Change) -> String {
 }
 
 fn reasoning_sentence(names: &SideNames, change: &OutputChange) -> Option<String> {
-    let share_text = |output: Output| {
+    let share_text = |output: OutputTotals| {
         let share = Figure::from_option(output.reasoning_share(), Figure::Share);
         match share {
             Figure::Absent => "a part that is not told".to_owned(),
@@ -228,7 +228,7 @@ fn hidden_sentences(change: &OutputChange) -> Vec<String> {
     sentences.collect()
 }
 
-fn hidden_sentence(name: &str, output: Output) -> Option<String> {
+fn hidden_sentence(name: &str, output: OutputTotals) -> Option<String> {
     if output.hidden == 0 {
         return None;
     }
@@ -272,7 +272,10 @@ fn cost_sentence(change: &OutputChange) -> Option<String> {
 }
 
 fn truncation_sentence(names: &SideNames, change: &OutputChange) -> Option<String> {
-    let (candidate, reference) = (change.candidate_output.cut, change.reference_output.cut);
+    let (candidate, reference) = (
+        change.candidate_output.truncated,
+        change.reference_output.truncated,
+    );
     (candidate + reference > 0).then(|| {
         format!(
             "Ended by the token limit, and so shorter than they would have been: of {} {candidate} answers, of \
@@ -286,19 +289,19 @@ fn ratio_figure(ratio: f64) -> Figure {
     Figure::from_option(Some(ratio), Figure::Ratio)
 }
 
-fn cell(change: Option<Change>) -> FigureCell {
+fn cell(change: Option<RatioChange>) -> FigureCell {
     change.map_or_else(FigureCell::empty, |change| {
         FigureCell::within(ratio_figure(change.ratio), change.interval, ratio_figure)
     })
 }
 
-fn shown(change: Change) -> String {
+fn shown(change: RatioChange) -> String {
     cell(Some(change)).shown(true)
 }
 
 fn put_names(row: &mut FigureRow, change: &OutputChange) {
     let text = |text: &str| Figure::Text(text.to_owned());
-    row.put_figure("situation", text(situation_word(change.situation)));
+    row.put_figure("situation", text(situation_word(change.design)));
     row.put_figure("candidate", text(&change.candidate.0));
     row.put_figure("reference", text(&change.reference.0));
     row.show("candidate", "candidate", 0);
@@ -343,7 +346,7 @@ fn model_row(change: &OutputChange) -> FigureRow {
         row.put_figure(format!("{side}_reasoning_share"), share);
         row.put_figure(format!("{side}_hidden_reasoning"), count(output.hidden));
         row.put_figure(format!("{side}_hidden_tokens"), count(output.hidden_tokens));
-        row.put_figure(format!("{side}_cut"), count(output.cut));
+        row.put_figure(format!("{side}_cut"), count(output.truncated));
     }
     row
 }

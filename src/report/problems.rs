@@ -113,8 +113,8 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
-    if summary.torn_past > 0 {
-        let torn = summary.torn_past;
+    if summary.torn_history_lines > 0 {
+        let torn = summary.torn_history_lines;
         problems.push(
             format!("cut off in past.jsonl, so that the run is not judged by all of its past: {torn} lines"),
             Some("bring the file back from a copy"),

@@ -26,7 +26,7 @@ pub struct SizesDocument<'a> {
     /// Prompts of the suite.
     prompts: usize,
     /// Effective number of equally weighted prompts.
-    prompts_worth: u64,
+    effective_prompts: u64,
     /// Repetitions of each.
     repetitions: u32,
     /// The smallest change that the suite detects as it is: 0.2 for +20 %.
@@ -109,7 +109,7 @@ impl<'a> SizesDocument<'a> {
             suite: &sizing.suite.name,
             metric: Metric::Ttft,
             prompts: sizing.suite.prompts.len(),
-            prompts_worth: sizing.prompts_worth,
+            effective_prompts: sizing.effective_prompts,
             repetitions: sizing.suite.repetitions,
             smallest_change_now: sizing.detectable_now,
             detect: sizing.aim.change,

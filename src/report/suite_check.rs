@@ -6,11 +6,12 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use crate::stats::size::{Aim, Noise};
+use crate::stats::size::{DetectionGoal, Noise};
 use crate::suite::{Metric, Suite};
 use crate::units::Usd;
 use crate::verdict::{
-    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Planned, Power, WorstCost,
+    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, PlannedSize, Power,
+    WorstCost,
 };
 
 use super::figure::{ABSENT_MARK, Figure};
@@ -38,7 +39,7 @@ pub struct Sizing<'a> {
     /// The suite.
     pub suite: &'a Suite,
     /// The change to detect.
-    pub aim: Aim,
+    pub aim: DetectionGoal,
     /// Comparisons that share the error rate.
     pub comparisons: u64,
     /// The assumed noise.
@@ -46,11 +47,11 @@ pub struct Sizing<'a> {
     /// Source of the noise.
     pub source: NoiseSource,
     /// Effective number of equally weighted prompts.
-    pub prompts_worth: u64,
+    pub effective_prompts: u64,
     /// The smallest change that the suite detects as it is.
     pub detectable_now: Option<f64>,
     /// Sizes that detect the change.
-    pub sizes: Vec<Planned>,
+    pub sizes: Vec<PlannedSize>,
     /// The worst-case cost of a round.
     pub cost: WorstCost,
     /// Date of the list prices, `YYYY-MM-DD`.
@@ -86,7 +87,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
         ));
     }
     let size = (suite.prompts.len() as u64, u64::from(suite.repetitions));
-    if let Some(usd) = cost.of(size, size.0) {
+    if let Some(usd) = cost.total(size, size.0) {
         lines.push(costs(usd, cost, prices_date, suite));
     }
     if power.interleaved.is_some() || power.against_history.is_some() {
@@ -98,7 +99,7 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     }
 }
 
-fn detectable_changes(found: &Found) -> String {
+fn detectable_changes(found: &DetectableChanges) -> String {
     let ttft = found.ttft.map_or_else(String::new, |change| {
         format!("TTFT {}, ", signed_percent(change))
     });
@@ -234,8 +235,8 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         noise(sizing.noise),
         source(&sizing.source)
     );
-    if sizing.prompts_worth < prompts {
-        let worth = sizing.prompts_worth;
+    if sizing.effective_prompts < prompts {
+        let worth = sizing.effective_prompts;
         let _ = writeln!(
             text,
             "Weights differ: its {prompts} prompts tell as much as {worth} equal ones."
@@ -296,7 +297,7 @@ fn advice(sizing: &Sizing<'_>) -> String {
     let is_suite = sizing
         .sizes
         .iter()
-        .find(|size| size.prompts == sizing.prompts_worth);
+        .find(|size| size.prompts == sizing.effective_prompts);
     if let Some(repetitions) = is_suite.and_then(|size| size.repetitions) {
         let now = u64::from(sizing.suite.repetitions);
         return match repetitions.cmp(&now) {
@@ -312,9 +313,9 @@ fn advice(sizing: &Sizing<'_>) -> String {
         .iter()
         .filter(|size| size.repetitions.is_some());
     // The row with the fewest requests: more prompts beat more repetitions.
-    let cost = |size: &&Planned| size.prompts * size.repetitions.unwrap_or(u64::MAX);
+    let cost = |size: &&PlannedSize| size.prompts * size.repetitions.unwrap_or(u64::MAX);
     match enough.by_ref().min_by_key(cost) {
-        Some(Planned {
+        Some(PlannedSize {
             prompts,
             repetitions: Some(repetitions),
         }) => format!(
@@ -338,8 +339,8 @@ pub(super) struct SizeRow {
 pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<SizeRow> {
     let suite = sizing.suite;
     let suite_prompts = suite.prompts.len() as u64;
-    let row = |size: &Planned| {
-        let is_suite = size.prompts == sizing.prompts_worth;
+    let row = |size: &PlannedSize| {
+        let is_suite = size.prompts == sizing.effective_prompts;
         let prompts = if is_suite {
             suite_prompts
         } else {
@@ -353,7 +354,7 @@ pub(super) fn rows(sizing: &Sizing<'_>) -> Vec<SizeRow> {
             requests: requests_a_model.map(|count| count * suite.variants.len() as u64),
             cost: size
                 .repetitions
-                .and_then(|repetitions| sizing.cost.of((prompts, repetitions), suite_prompts)),
+                .and_then(|repetitions| sizing.cost.total((prompts, repetitions), suite_prompts)),
             is_suite,
         }
     };
@@ -413,16 +414,16 @@ mod tests {
     use crate::stats::interval::Alpha;
     use crate::suite::Quantity;
     use crate::verdict::fixture::manifest;
-    use crate::verdict::{TYPICAL_NOISE, sizes as sizes_of};
+    use crate::verdict::{TYPICAL_NOISE, planned_sizes};
 
     const FREE: WorstCost = WorstCost {
-        a_round: Usd(2_000_000_000),
+        per_round: Usd(2_000_000_000),
         known: 1,
         variants: 2,
     };
 
     fn sizing(suite: &Suite, change: f64) -> Sizing<'_> {
-        let aim = Aim {
+        let aim = DetectionGoal {
             change,
             tolerance: 0.05,
             alpha: Alpha::FIVE_PERCENT,
@@ -435,9 +436,9 @@ mod tests {
             comparisons: 1,
             noise: TYPICAL_NOISE,
             source: NoiseSource::Typical("no run was named".to_owned()),
-            prompts_worth: prompts,
+            effective_prompts: prompts,
             detectable_now: Some(0.42),
-            sizes: sizes_of(prompts, aim, TYPICAL_NOISE),
+            sizes: planned_sizes(prompts, aim, TYPICAL_NOISE),
             cost: FREE,
             prices_date: "2026-08-21".to_owned(),
         }

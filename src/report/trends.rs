@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::record::History;
 use crate::suite::{Gate, Metric, Scale};
 use crate::units::plural;
-use crate::verdict::{Trend, trend};
+use crate::verdict::{Trend, trends};
 
 use super::figure::{Figure, Thousandths};
 use super::json;
@@ -112,7 +112,7 @@ impl Trends {
     pub fn from_history(history: &History, metric: Metric, gate: Option<&Gate>) -> Self {
         let level = &history.entries()[history.level_start()..];
         let accepted = level.iter().filter(|entry| entry.standing.accepted());
-        let all = trend(history, gate.unwrap_or(&Gate::default()));
+        let all = trends(history, gate.unwrap_or(&Gate::default()));
         let has = |metric: &Metric| all.iter().any(|trend| trend.metric == *metric);
         let newest = history.entries().last();
         Self {
@@ -150,7 +150,10 @@ impl Trends {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
-        let has_floor = self.trends.iter().any(|trend| trend.floor.is_some());
+        let has_floor = self
+            .trends
+            .iter()
+            .any(|trend| trend.detectable_worsening.is_some());
         if has_floor && self.uses_default_gate {
             page.push_str(
                 "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
@@ -188,7 +191,7 @@ impl Trends {
                 format_args!("  changed by {shift} with {} ({day})\n", first.run),
             );
         }
-        if let Some(floor) = trend.floor {
+        if let Some(floor) = trend.detectable_worsening {
             let min = signed_percent(floor.worsening);
             let detectable = if floor.at_least {
                 format!(
@@ -200,8 +203,8 @@ impl Trends {
             };
             push(page, format_args!("  the next run can show {detectable}\n"));
         }
-        if trend.left_out > 0 {
-            let runs = plural(trend.left_out, "run");
+        if trend.skipped > 0 {
+            let runs = plural(trend.skipped, "run");
             push(
                 page,
                 format_args!("  {runs} left out: without this variant, or of other prompts\n"),
@@ -283,9 +286,9 @@ impl Trends {
                     p: found.p,
                 })
                 .collect(),
-            detectable: trend.floor.map(|floor| floor.worsening),
-            detectable_at_least: trend.floor.map(|floor| floor.at_least),
-            left_out: trend.left_out,
+            detectable: trend.detectable_worsening.map(|floor| floor.worsening),
+            detectable_at_least: trend.detectable_worsening.map(|floor| floor.at_least),
+            left_out: trend.skipped,
         });
         let document = TrendsDocument {
             version: VERSION,

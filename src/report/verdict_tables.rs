@@ -6,18 +6,21 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::suite::{Direction, Metric, Scale};
-use crate::verdict::{Comparison, Effect, Holds, Judgement, LimitCheck, Route, Situation, Verdict};
+use crate::verdict::{
+    Comparison, ComparisonDesign, Effect, Judgement, LimitCheck, LimitStatus, RouteComparison,
+    Verdict,
+};
 
 use super::figure::{Figure, FigureCell, Probability, count, share};
 use super::table::{FigureRow, FigureTable};
 use super::wording;
 
 /// The word that CSV and JSON store for a situation.
-pub(super) const fn situation_word(situation: Situation) -> &'static str {
+pub(super) const fn situation_word(situation: ComparisonDesign) -> &'static str {
     match situation {
-        Situation::Interleaved => "interleaved",
-        Situation::TwoRuns => "two_runs",
-        Situation::History => "history",
+        ComparisonDesign::Interleaved => "interleaved",
+        ComparisonDesign::TwoRuns => "two_runs",
+        ComparisonDesign::History => "history",
     }
 }
 
@@ -30,13 +33,13 @@ fn words(words: &str) -> Figure {
     Figure::Text(words.to_owned())
 }
 
-pub(super) fn comparisons(situation: Situation, comparisons: &[&Comparison]) -> FigureTable {
+pub(super) fn comparisons(situation: ComparisonDesign, comparisons: &[&Comparison]) -> FigureTable {
     let rows = comparisons.iter();
     FigureTable::from_rows(rows.map(|comparison| comparison_row(situation, comparison)))
 }
 
 /// The row of a comparison, with every field.
-fn comparison_row(situation: Situation, comparison: &Comparison) -> FigureRow {
+fn comparison_row(situation: ComparisonDesign, comparison: &Comparison) -> FigureRow {
     let mut row = FigureRow::default();
     row.put_figure("situation", words(situation_word(situation)));
     row.put_figure("candidate", words(&comparison.candidate));
@@ -92,7 +95,7 @@ fn put_tests(row: &mut FigureRow, comparison: &Comparison) {
 }
 
 /// Adds the reasons, the detectable change and the influential prompts.
-fn put_reasons(row: &mut FigureRow, situation: Situation, comparison: &Comparison) {
+fn put_reasons(row: &mut FigureRow, situation: ComparisonDesign, comparison: &Comparison) {
     let reasons: Vec<&str> = comparison
         .reasons
         .iter()
@@ -103,12 +106,12 @@ fn put_reasons(row: &mut FigureRow, situation: Situation, comparison: &Compariso
     row.put_figure("explanation", Figure::Text(explanation));
     let inconclusive = comparison.verdict == Verdict::Inconclusive;
     let scale = comparison.metric.scale();
-    let detectable = comparison.detectable.filter(|_| inconclusive);
+    let detectable = comparison.detectable_change.filter(|_| inconclusive);
     let detectable = detectable.map_or(Figure::Absent, |change| {
         wording::change_figure(scale, change)
     });
     row.put_figure("detectable", detectable);
-    let needed = comparison.needed.filter(|_| inconclusive);
+    let needed = comparison.required_size.filter(|_| inconclusive);
     let needed = needed.map_or(Figure::Absent, |needed| {
         Figure::Plan(needed.prompts, needed.repetitions)
     });
@@ -250,13 +253,13 @@ const fn kind(metric: Metric) -> &'static str {
 
 pub(super) fn routes(judgement: &Judgement) -> FigureTable {
     let rows = judgement.comparisons.iter().flat_map(|comparison| {
-        let routes = comparison.within_routes.iter();
+        let routes = comparison.routes.iter();
         routes.map(move |route| route_row(comparison, route))
     });
     FigureTable::from_rows(rows)
 }
 
-fn route_row(comparison: &Comparison, route: &Route) -> FigureRow {
+fn route_row(comparison: &Comparison, route: &RouteComparison) -> FigureRow {
     let mut row = FigureRow::default();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("metric", words(comparison.metric.word()));
@@ -289,7 +292,7 @@ pub(super) fn limits(checks: &[LimitCheck]) -> FigureTable {
             FigureCell::within(estimate, check.interval, figure),
         );
         row.put_figure("n", count(check.n));
-        row.put_figure("holds", words(holds_word(check.holds)));
+        row.put_figure("holds", words(holds_word(check.status)));
         row.show("variant", "variant", 0);
         row.show("limit", "limit", 0);
         row.show("bound", "bound", 0);
@@ -301,10 +304,10 @@ pub(super) fn limits(checks: &[LimitCheck]) -> FigureTable {
 }
 
 /// The word that CSV and JSON store for the status of a limit.
-const fn holds_word(holds: Holds) -> &'static str {
+const fn holds_word(holds: LimitStatus) -> &'static str {
     match holds {
-        Holds::Yes => "yes",
-        Holds::No => "no",
-        Holds::CannotTell => "cannot tell",
+        LimitStatus::Within => "yes",
+        LimitStatus::Exceeded => "no",
+        LimitStatus::Inconclusive => "cannot tell",
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::suite::{Gate, Metric, OnInconclusive};
 use crate::verdict::{
-    Comparison, Holds, Judgement, LimitCheck, Procedure, Reason, Situation, Verdict,
+    Comparison, ComparisonDesign, Judgement, LimitCheck, LimitStatus, Procedure, Reason, Verdict,
 };
 
 use super::figure::{Figure, Thousandths};
@@ -41,7 +41,7 @@ pub struct LimitText {
     /// The limit's key in the suite.
     pub limit: String,
     /// Status of the limit.
-    pub holds: Holds,
+    pub holds: LimitStatus,
     /// The status in one sentence with its numbers.
     pub sentence: String,
 }
@@ -139,7 +139,7 @@ impl LimitText {
         Self {
             variant: check.variant.clone(),
             limit: wording::limit_word(check.quantity),
-            holds: check.holds,
+            holds: check.status,
             sentence: wording::limit_sentence(check),
         }
     }
@@ -152,7 +152,7 @@ impl Section {
             .comparisons
             .iter()
             .partition(|comparison| comparison.primary);
-        let situation = judgement.situation;
+        let situation = judgement.design;
         let all_remarks = Remarks::collect(&primary, |one| wording::remarks(situation, one));
         let texts = primary
             .iter()
@@ -194,7 +194,11 @@ impl Section {
 }
 
 impl ComparisonText {
-    fn new(situation: Situation, comparison: &Comparison, all_remarks: &Remarks<'_>) -> Self {
+    fn new(
+        situation: ComparisonDesign,
+        comparison: &Comparison,
+        all_remarks: &Remarks<'_>,
+    ) -> Self {
         let remarks = wording::remarks(situation, comparison);
         let own_remarks = remarks
             .iter()
@@ -212,21 +216,21 @@ impl ComparisonText {
 }
 
 fn title(judgement: &Judgement) -> String {
-    match judgement.situation {
-        Situation::Interleaved => {
+    match judgement.design {
+        ComparisonDesign::Interleaved => {
             let first = judgement.comparisons.first();
             first.map_or_else(
                 || "Against the reference".to_owned(),
                 |comparison| format!("Against the reference {}", comparison.reference),
             )
         }
-        Situation::TwoRuns => "After against before".to_owned(),
-        Situation::History => "Today against the past".to_owned(),
+        ComparisonDesign::TwoRuns => "After against before".to_owned(),
+        ComparisonDesign::History => "Today against the past".to_owned(),
     }
 }
 
 /// The reasons for the verdict of a comparison, as sentences.
-fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
+fn reasons(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     reasons
         .map(|reason| wording::reason(situation, comparison, reason))
@@ -235,7 +239,7 @@ fn reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
 
 /// The reasons printed below the table of exploratory comparisons: why one has no effect, or no verdict. The
 /// table itself shows an interval that is too wide.
-fn exploratory_reasons(situation: Situation, comparison: &Comparison) -> Vec<String> {
+fn exploratory_reasons(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let needs_reason = comparison.verdict == Verdict::Inconclusive || comparison.effect.is_none();
     let is_listed = |reason: &&Reason| comparison.effect.is_none() || **reason != Reason::TooWide;
     let reasons = comparison
@@ -356,10 +360,12 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         }
     }
     if !levels.is_empty() {
-        let over = match gated.judgement.situation {
-            Situation::Interleaved => "candidate over reference (points: candidate less reference)",
-            Situation::TwoRuns => "after over before (points: after less before)",
-            Situation::History => "today over the past (points: today less the past)",
+        let over = match gated.judgement.design {
+            ComparisonDesign::Interleaved => {
+                "candidate over reference (points: candidate less reference)"
+            }
+            ComparisonDesign::TwoRuns => "after over before (points: after less before)",
+            ComparisonDesign::History => "today over the past (points: today less the past)",
         };
         let levels = levels.join(" or ");
         legend.push(format!(
@@ -373,7 +379,7 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
             tolerances.join(", ")
         ));
     }
-    if gated.judgement.situation == Situation::Interleaved && !gated.gates {
+    if gated.judgement.design == ComparisonDesign::Interleaved && !gated.gates {
         legend.push(
             "These verdicts fail no build; `against_reference = true` under [gate] would make them."
                 .to_owned(),
@@ -384,7 +390,7 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
 
 /// The comparison design, the error rate and the procedures.
 fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<String> {
-    let mut method = vec![wording::question(judgement.situation).to_owned()];
+    let mut method = vec![wording::question(judgement.design).to_owned()];
     let tested = primary.iter().filter(|one| one.tests.is_some()).count();
     if tested > 0 {
         method.push(error_rate(tested, gate.alpha));

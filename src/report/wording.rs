@@ -8,7 +8,8 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Bounds, Direction, Metric, Quantity, Scale};
 use crate::units::{Nanos, plural};
 use crate::verdict::{
-    Aim, Comparison, Effect, Holds, LimitCheck, Procedure, Reason, Situation, Size, Verdict,
+    Comparison, ComparisonDesign, Effect, LimitCheck, LimitStatus, Procedure, Reason, SampleSize,
+    SizeGoal, Verdict,
 };
 
 use super::figure::{Figure, FigureCell, Probability, Thousandths, share};
@@ -128,20 +129,20 @@ pub(super) fn meaning(comparison: &Comparison) -> String {
 }
 
 /// A comparison as one sentence, without its reasons.
-pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String {
+pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> String {
     let words = words(comparison.metric);
     let candidate = &comparison.candidate;
     let claim = if comparison.verdict == Verdict::Inconclusive {
         format!("Whether {candidate} {} cannot be told", words.worse)
     } else {
-        let since = if situation == Situation::Interleaved {
+        let since = if situation == ComparisonDesign::Interleaved {
             ""
         } else {
             " than before"
         };
         let meaning = meaning(comparison);
         match comparison.verdict {
-            Verdict::Improved if situation != Situation::Interleaved => {
+            Verdict::Improved if situation != ComparisonDesign::Interleaved => {
                 format!("{candidate} has improved in {}", words.name)
             }
             Verdict::Regressed => format!("{candidate} {meaning}{since}"),
@@ -151,7 +152,7 @@ pub(super) fn sentence(situation: Situation, comparison: &Comparison) -> String 
     let Some(effect) = &comparison.effect else {
         return format!("{claim}.");
     };
-    let whose = if situation == Situation::Interleaved {
+    let whose = if situation == ComparisonDesign::Interleaved {
         format!("of {}", comparison.reference)
     } else {
         "before".to_owned()
@@ -184,15 +185,15 @@ fn interval_text(cell: &FigureCell, level: f64) -> String {
 }
 
 /// Formats the sample size: `20 prompts x 10`, or both counts if the sides differ.
-fn sample_size(situation: Situation, size: &Size) -> String {
-    let Size {
+fn sample_size(situation: ComparisonDesign, size: &SampleSize) -> String {
+    let SampleSize {
         prompts,
         reference,
         candidate,
         runs,
     } = *size;
     let even = prompts > 0 && candidate % prompts == 0;
-    if situation != Situation::Interleaved {
+    if situation != ComparisonDesign::Interleaved {
         let runs = plural(runs, "past run");
         format!("{prompts} prompts, {candidate} values, {runs}")
     } else if candidate == reference && even {
@@ -210,7 +211,7 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     let scale = comparison.metric.scale();
     let bounds = comparison.bounds;
     let mut parts = Vec::new();
-    if let Some(detectable) = comparison.detectable {
+    if let Some(detectable) = comparison.detectable_change {
         let seen = change_figure(scale, detectable).shown();
         parts.push(format!(
             "A worsening by {seen}, the tolerance of {} included, would have been found with a chance of \
@@ -218,14 +219,14 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
             allowance(scale, bounds.tolerance)
         ));
     }
-    if let Some(needed) = comparison.needed {
+    if let Some(needed) = comparison.required_size {
         let margin = allowance(scale, bounds.margin);
         let (prompts, repetitions) = (needed.prompts, needed.repetitions);
-        parts.push(match needed.aim {
-            Aim::Find => format!(
+        parts.push(match needed.goal {
+            SizeGoal::Detect => format!(
                 "About {prompts} prompts x {repetitions} repetitions would find one by {margin}."
             ),
-            Aim::Bound => format!(
+            SizeGoal::Bound => format!(
                 "About {prompts} prompts x {repetitions} repetitions whose answers are all as alike as these \
                  would take the interval within the margin of {margin}."
             ),
@@ -274,14 +275,14 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
         Reason::TooManyErrors { .. } => "errors",
         Reason::NotMeasured => "not_measured",
         Reason::ReasoningDiffers => "reasoning_differs",
-        Reason::SetAside { .. } => "set_aside",
+        Reason::Excluded { .. } => "set_aside",
         Reason::CacheHitsDiffer { .. } => "cache_hits_differ",
         Reason::RetriesDiffer { .. } => "retries_differ",
         Reason::BelowFloor { .. } => "below_floor",
         Reason::Drift => "drift",
         Reason::RouteShift => "route_shift",
         Reason::Unconfirmed => "unconfirmed",
-        Reason::NoPast => "no_past",
+        Reason::NoHistory => "no_past",
         Reason::NoTailInHistory => "no_tail_in_history",
         Reason::LevelMoved { .. } => "level_moved",
         Reason::DecidedEarlier { .. } => "decided_earlier",
@@ -289,7 +290,11 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
 }
 
 /// A reason as one sentence.
-pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Reason) -> String {
+pub(super) fn reason(
+    situation: ComparisonDesign,
+    comparison: &Comparison,
+    reason: &Reason,
+) -> String {
     let metric = comparison.metric;
     let shares = |reference: f64, candidate: f64| {
         let of = |part| share(part).shown();
@@ -302,7 +307,7 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
     match reason {
         // Shares of the past are pooled: more requests do narrow them.
         Reason::TooWide
-            if situation == Situation::Interleaved || metric.scale() == Scale::Points =>
+            if situation == ComparisonDesign::Interleaved || metric.scale() == Scale::Points =>
         {
             "The interval is too wide to tell: more prompts or repetitions would.".to_owned()
         }
@@ -328,15 +333,15 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
              things: TTFA, the time to the first token of the answer, is judged in its place."
                 .to_owned()
         }
-        Reason::SetAside { reference, candidate } => format!(
+        Reason::Excluded { reference, candidate } => format!(
             "Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: \
              {}.",
             shares(*reference, *candidate)
         ),
-        Reason::CacheHitsDiffer { reference, candidate, apart } => format!(
+        Reason::CacheHitsDiffer { reference, candidate, split } => format!(
             "Answers that hit the prompt cache differ in share ({}): {}.",
             shares(*reference, *candidate),
-            cache_hits_clause(situation, metric, *apart)
+            cache_hits_clause(situation, metric, *split)
         ),
         Reason::RetriesDiffer { reference, candidate } => format!(
             "Retried trials differ in share ({}): the experienced TTFT is judged as well.",
@@ -348,7 +353,7 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
         Reason::Drift => {
             "The level moved during the run, which cannot be told from a change since the past.".to_owned()
         }
-        Reason::RouteShift if comparison.within_routes.is_empty() => {
+        Reason::RouteShift if comparison.routes.is_empty() => {
             "Providers gave other shares of the answers than on the other side.".to_owned()
         }
         Reason::RouteShift => {
@@ -359,7 +364,7 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
         Reason::Unconfirmed => {
             "This is the first flag: a second run, an hour or more later, decides.".to_owned()
         }
-        Reason::NoPast => "There is no past to compare with yet.".to_owned(),
+        Reason::NoHistory => "There is no past to compare with yet.".to_owned(),
         Reason::NoTailInHistory => {
             "A history keeps levels, not tails: compare variants of one run by it.".to_owned()
         }
@@ -373,12 +378,12 @@ pub(super) fn reason(situation: Situation, comparison: &Comparison, reason: &Rea
 }
 
 /// Explains how hits and misses with different shares were compared.
-fn cache_hits_clause(situation: Situation, metric: Metric, apart: bool) -> String {
+fn cache_hits_clause(situation: ComparisonDesign, metric: Metric, apart: bool) -> String {
     if metric == Metric::Cost {
         "the bill is compared as it is, with what hits save in it".to_owned()
     } else if apart {
         "hits and misses were compared apart".to_owned()
-    } else if situation == Situation::Interleaved {
+    } else if situation == ComparisonDesign::Interleaved {
         format!(
             "to compare them apart takes {FEWEST_PROMPTS} prompts with hits on both sides, and as many with \
              misses on both; the run's report has the times of hits and of misses under *Prompt caches*"
@@ -389,7 +394,7 @@ fn cache_hits_clause(situation: Situation, metric: Metric, apart: bool) -> Strin
 }
 
 /// Everything remarks on a verdict, sentence by sentence.
-pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<String> {
+pub(super) fn remarks(situation: ComparisonDesign, comparison: &Comparison) -> Vec<String> {
     let reasons = comparison.reasons.iter();
     let mut remarks: Vec<String> = reasons
         .map(|one| reason(situation, comparison, one))
@@ -401,17 +406,17 @@ pub(super) fn remarks(situation: Situation, comparison: &Comparison) -> Vec<Stri
 }
 
 /// The comparison design of a judgement, and its rationale.
-pub(super) const fn question(situation: Situation) -> &'static str {
+pub(super) const fn question(situation: ComparisonDesign) -> &'static str {
     match situation {
-        Situation::Interleaved => {
+        ComparisonDesign::Interleaved => {
             "Both sides of every comparison were asked the same prompts at the same moments, so that drift and \
              load fall on both alike; what is left to allow for is chance, with prompts as the units."
         }
-        Situation::TwoRuns => {
+        ComparisonDesign::TwoRuns => {
             "One run before, one after: runs differ as wholes, and one past run says little about how \
              much, so intervals are wide."
         }
-        Situation::History => {
+        ComparisonDesign::History => {
             "Today against what accepted runs let one expect: runs differ as wholes, and more requests in \
              a run do not change that."
         }
@@ -487,10 +492,10 @@ pub(super) fn limit_sentence(check: &LimitCheck) -> String {
     } else {
         "most"
     };
-    let status = match check.holds {
-        Holds::Yes => "holds",
-        Holds::No => "is broken",
-        Holds::CannotTell => "cannot be told",
+    let status = match check.status {
+        LimitStatus::Within => "holds",
+        LimitStatus::Exceeded => "is broken",
+        LimitStatus::Inconclusive => "cannot be told",
     };
     let estimate = check.estimate.map_or_else(
         || "no value".to_owned(),

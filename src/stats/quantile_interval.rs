@@ -10,7 +10,7 @@ use super::quantile::quantile_f64;
 
 /// The places (counted from 1) of the order statistics that bound a quantile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Places {
+pub struct OrderRanks {
     /// Of the lower end; `None` where even the smallest value is too high to be one.
     pub lower: Option<u64>,
     /// Of the upper end; `None` where even the largest value is too low.
@@ -20,14 +20,14 @@ pub struct Places {
 /// The order statistics that bound the `q`-quantile of `count` independent values: the largest l with
 /// P(X <= l - 1) <= alpha / 2 and the smallest u with P(X >= u) <= alpha / 2, where X is binomial
 /// (`count`, `q`). Conservative where prompts are a fixed set. O(log n) binomial tails.
-pub fn order_statistics(count: u64, q: f64, alpha: Alpha) -> Places {
+pub fn order_statistics(count: u64, q: f64, alpha: Alpha) -> OrderRanks {
     let one_side = alpha.one_side();
     // P(X <= l - 1) rises with l: the last l that meets the condition stands before the first that
     // does not. A share of exactly alpha / 2 may come out a rounding error above it.
     let met = |chance: f64| chance <= one_side * (1.0 + 1e-12);
     let lower = first_in(1, count + 1, |l| !met(binomial_cdf(l - 1, count, q))) - 1;
     let upper = first_in(1, count + 1, |u| met(binomial_sf(u - 1, count, q)));
-    Places {
+    OrderRanks {
         lower: (lower >= 1).then_some(lower),
         upper: (upper <= count).then_some(upper),
     }
@@ -71,7 +71,7 @@ pub struct Clustered {
     /// Half the width of the interval on the scale of `q`.
     pub half_width: f64,
     /// The places that this leads to, whether or not there is a value.
-    pub places: Places,
+    pub places: OrderRanks,
     /// The ends.
     pub interval: Interval,
 }
@@ -108,7 +108,7 @@ pub fn for_prompts_like_these<V: AsRef<[f64]>>(
     let between = alpha.critical_t(mean.df)? * mean.standard_error?;
     let within = 0.5 * alpha.critical_z() * (q * (1.0 - q) / n).sqrt();
     let half_width = between.max(within);
-    let places = Places {
+    let places = OrderRanks {
         lower: place_within((q - half_width) * n, f64::floor, all.len()),
         upper: place_within((q + half_width) * n, |at| at.ceil() + 1.0, all.len()),
     };

@@ -87,7 +87,7 @@ impl Noise {
 
 /// What a run shall be able to tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Aim {
+pub struct DetectionGoal {
     /// A change by this share shall be found: 0.2 for +20 %.
     pub change: f64,
     /// A change by this share is tolerated: 0.05 for +5 %.
@@ -98,7 +98,7 @@ pub struct Aim {
     pub power: f64,
 }
 
-impl Aim {
+impl DetectionGoal {
     /// ln(1 + change) - ln(1 + tolerance), where that is above 0.
     fn distance(&self) -> Option<f64> {
         let distance = self.change.ln_1p() - self.tolerance.ln_1p();
@@ -222,8 +222,8 @@ mod tests {
         between: 0.1,
     };
 
-    fn aim(change: f64) -> Aim {
-        Aim {
+    fn aim(change: f64) -> DetectionGoal {
+        DetectionGoal {
             change,
             tolerance: 0.0,
             alpha: Alpha::FIVE_PERCENT,
@@ -252,7 +252,7 @@ mod tests {
             None
         );
         assert_eq!(
-            Aim {
+            DetectionGoal {
                 power: 1.0,
                 ..aim(0.2)
             }

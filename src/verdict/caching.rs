@@ -1,9 +1,9 @@
-//! Whether prompt caching pays: hits, tokens read and written, money saved or lost, times of hits and
-//! of misses.
+//! The effect of prompt caching: hits, tokens read and written, money saved or lost, TTFT of hits and of
+//! misses.
 //!
-//! Owns which sample counts for which of these. Must not know how a run filled its caches or how a figure
-//! is shown. Invariants: what the server does not tell is absent, never 0; money is exact; hits and misses
-//! are never pooled; the order of samples changes nothing.
+//! Owns which sample counts for which of these. Must not know how a run warmed its caches or how a figure is
+//! shown. Invariants: a count that the server does not report is absent, never 0; money is exact; hits and
+//! misses are never pooled; the order of samples changes nothing.
 
 use crate::catalog::{Rates, TokenCounts, TokenPrices, cost};
 use crate::record::{Sample, Usage};
@@ -12,55 +12,55 @@ use crate::stats::quantile::Percentile;
 use crate::stats::rates::Passes;
 use crate::units::Usd;
 
-use super::distribution::{Distribution, Ends, Estimate};
-use super::means::{of_samples, share};
-use super::tally::is_set_aside;
+use super::distribution::{Distribution, Estimate, RankBounds};
+use super::means::{sample_mean_interval, share};
+use super::tally::is_excluded_from_ttft;
 
-/// What prompt caches did for one variant.
+/// Figures of the prompt cache for one variant.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Caching {
-    /// Samples whose server told how many tokens it read from a cache.
-    pub told: u64,
-    /// Of them: those whose counts of tokens contradict each other, and have no price.
+pub struct CacheFigures {
+    /// Samples whose server reported the number of tokens read from a cache.
+    pub reporting: u64,
+    /// Of these: samples whose token counts contradict each other, and which have no price.
     pub contradicting: u64,
-    /// Of all told: those that read any.
+    /// Of all reporting samples: those that read any tokens.
     pub hits: u64,
-    /// Hits over told samples, for prompts like these.
+    /// Share of hits among reporting samples, for prompts like these.
     pub hit_share: Option<Estimate>,
-    /// Prompt tokens read from a cache over all prompt tokens of told samples.
+    /// Share of the prompt tokens of reporting samples that were read from a cache.
     pub read_share: Option<f64>,
-    /// Tokens read; absent where nobody told.
-    pub read: Option<u128>,
-    /// Tokens written, of told samples whose server counts them; absent where it counts none of them.
-    pub written: Option<u128>,
-    /// By list price; absent where the records hold no prices, or no told sample has all counts.
-    pub saving: Option<Saving>,
-    /// TTFT of hits, samples set aside left out.
+    /// Tokens read; absent where no server reported a count.
+    pub tokens_read: Option<u128>,
+    /// Tokens written, among reporting samples whose server counts them; absent where it counts none of them.
+    pub tokens_written: Option<u128>,
+    /// At list price; absent where the manifest has no prices, or no reporting sample has all counts.
+    pub saving: Option<CacheSaving>,
+    /// TTFT of hits, excluded samples left out.
     pub hit_ttft_ns: Option<Distribution>,
-    /// TTFT of misses, samples set aside left out.
+    /// TTFT of misses, excluded samples left out.
     pub miss_ttft_ns: Option<Distribution>,
-    /// When writing pays; absent without prices, and where nothing was read or written.
+    /// The number of reads at which a write pays; absent without prices, and where nothing was read or written.
     pub break_even: Option<BreakEven>,
 }
 
-/// What caches saved (below 0: lost) on the samples of a variant.
+/// The money that caches saved (below 0: lost) on the samples of a variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Saving {
-    /// Samples that told, with all counts that a cost needs.
+pub struct CacheSaving {
+    /// Reporting samples with all counts that a cost needs.
     pub n: u64,
-    /// What their tokens cost.
-    pub with: Usd,
-    /// What the same tokens would cost with every prompt token at the input price.
-    pub without: Usd,
-    /// 95 % interval of what was saved on a request, USD, for prompts like these; no ends below two
+    /// The cost of their tokens.
+    pub cost: Usd,
+    /// The cost of the same tokens with every prompt token at the input price.
+    pub uncached_cost: Usd,
+    /// 95 % interval of the saving per request, USD, for prompts like these; without ends for fewer than two
     /// prompts.
     pub per_request: Interval,
 }
 
-/// How often what is written to a cache must be read before writing has paid.
+/// The number of reads of a cached prompt after which writing it has paid for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakEven {
-    /// So many times, within the cache's life.
+    /// This many reads, within the lifetime of the cache.
     Reuses(u64),
     /// Writing costs no more than not writing.
     NoPremium,
@@ -68,27 +68,27 @@ pub enum BreakEven {
     Never,
 }
 
-impl Saving {
-    /// What was saved; below 0 where caching cost more than it saved.
+impl CacheSaving {
+    /// The amount saved; below 0 where caching cost more than it saved.
     pub const fn saved(&self) -> Usd {
-        Usd(self.without.0.saturating_sub(self.with.0))
+        Usd(self.uncached_cost.0.saturating_sub(self.cost.0))
     }
 
-    /// What was saved on a request, rounded half up to a pico-dollar.
+    /// The saving per request, rounded half up to a pico-dollar.
     pub const fn mean(&self) -> Usd {
         let n = self.n as i128;
         Usd(self.saved().0.saturating_add(n / 2).div_euclid(n))
     }
 
-    /// What was saved over what it would have cost; absent where that is nothing.
+    /// The saving as a share of the uncached cost; absent where that is 0.
     pub fn share(&self) -> Option<f64> {
-        let without = self.without.as_f64();
-        (without > 0.0).then(|| self.saved().as_f64() / without)
+        let uncached_cost = self.uncached_cost.as_f64();
+        (uncached_cost > 0.0).then(|| self.saved().as_f64() / uncached_cost)
     }
 }
 
-impl Caching {
-    /// Median TTFT of hits over that of misses.
+impl CacheFigures {
+    /// Median TTFT of hits divided by that of misses.
     pub fn ttft_ratio(&self) -> Option<Estimate> {
         let median = |all: &Option<Distribution>| all.as_ref()?.percentile(Percentile::P50);
         let (hit, miss) = (median(&self.hit_ttft_ns)?, median(&self.miss_ttft_ns)?);
@@ -100,62 +100,63 @@ impl Caching {
         })
     }
 
-    /// Whether a cache held or kept anything.
-    pub fn took_part(&self) -> bool {
-        self.read.is_some_and(|read| read > 0) || self.written.is_some_and(|written| written > 0)
+    /// Returns true if a cache read or stored anything.
+    pub fn is_in_use(&self) -> bool {
+        self.tokens_read.is_some_and(|read| read > 0)
+            || self.tokens_written.is_some_and(|written| written > 0)
     }
 }
 
-/// What is kept of the samples of one variant.
+/// The fold over the samples of one variant.
 #[derive(Debug, Default)]
-pub(super) struct CachingTally {
+pub(super) struct CacheFold {
     prices: Option<TokenPrices>,
-    /// By the prompt's place in the suite.
-    prompts: Vec<OfPrompt>,
+    /// By the prompt's index in the suite.
+    prompts: Vec<PromptCaching>,
     contradicting: u64,
     prompt_tokens: u128,
-    /// Of samples with a plausible count of prompt tokens.
-    read_of_prompts: u128,
+    /// Tokens read by samples with a plausible count of prompt tokens.
+    plausible_read: u128,
     read: u128,
     written: Option<u128>,
-    writes: Terms,
-    reads: Terms,
+    writes: CacheTerms,
+    reads: CacheTerms,
     hit_ttft_ns: Vec<u64>,
     miss_ttft_ns: Vec<u64>,
 }
 
-/// What is kept of one prompt.
+/// The sums of one prompt.
 #[derive(Debug, Clone, Default)]
-struct OfPrompt {
-    told: u32,
+struct PromptCaching {
+    reporting: u32,
     hits: u32,
     priced: u64,
-    with: i128,
-    without: i128,
+    cost: i128,
+    uncached_cost: i128,
 }
 
-/// The price list's terms for tokens that were written, or that were read.
+/// The premium and discount of the price list for tokens that were written, or that were read.
 #[derive(Debug, Default)]
-struct Terms {
+struct CacheTerms {
     /// Samples that have such tokens, and prices for them.
     n: u64,
-    /// What writing them costs above the input price, pico-dollars.
+    /// Extra cost of writing them, relative to the input price, pico-dollars.
     premium: i128,
-    /// What reading them costs below the input price, pico-dollars.
+    /// Discount for reading them, relative to the input price, pico-dollars.
     discount: i128,
 }
 
-impl CachingTally {
-    /// Of a variant with these list prices, for so many prompts.
+impl CacheFold {
+    /// An empty fold for a variant with these list prices and number of prompts.
     pub(super) fn new(prices: Option<TokenPrices>, prompts: usize) -> Self {
         Self {
             prices,
-            prompts: vec![OfPrompt::default(); prompts],
+            prompts: vec![PromptCaching::default(); prompts],
             ..Self::default()
         }
     }
 
-    /// Adds a sample, however it ended; its time counts only where it was answered.
+    /// Adds a sample, whatever its outcome; its time counts only if it was answered.
     pub(super) fn add(&mut self, sample: &Sample, prompt: usize) {
         // Counts of a cache that exceed the prompt's are counted; others that cannot be true are left out.
         let usable = |usage: &Usage| usage.contradicts_itself() || !sample.has_unknown_usage();
@@ -165,9 +166,9 @@ impl CachingTally {
         let Some(read) = usage.cached_tokens else {
             return;
         };
-        let of_prompt = &mut self.prompts[prompt];
-        of_prompt.told += 1;
-        of_prompt.hits += u32::from(read > 0);
+        let sums = &mut self.prompts[prompt];
+        sums.reporting += 1;
+        sums.hits += u32::from(read > 0);
         self.contradicting += u64::from(usage.contradicts_itself());
         self.read += u128::from(read);
         if let Some(written) = usage.cache_write_tokens {
@@ -177,10 +178,10 @@ impl CachingTally {
             && prompt_tokens >= read
         {
             self.prompt_tokens += u128::from(prompt_tokens);
-            self.read_of_prompts += u128::from(read);
+            self.plausible_read += u128::from(read);
         }
         self.add_money(&usage, prompt);
-        if sample.outcome.answered() && !is_set_aside(sample) {
+        if sample.outcome.answered() && !is_excluded_from_ttft(sample) {
             let class = if read > 0 {
                 &mut self.hit_ttft_ns
             } else {
@@ -190,7 +191,7 @@ impl CachingTally {
         }
     }
 
-    /// Adds what the sample costs and what it would cost without caches, where both are known.
+    /// Adds the cost of the sample, and its cost without caches, where both are known.
     fn add_money(&mut self, usage: &Usage, prompt: usize) {
         let Some(prices) = &self.prices else { return };
         let Some(counts) = usage.counts() else {
@@ -201,82 +202,87 @@ impl CachingTally {
             cache_write: 0,
             ..counts
         };
-        let (Some(with), Some(without)) = (cost(prices, &counts), cost(prices, &uncached)) else {
+        let (Some(cost), Some(uncached_cost)) = (cost(prices, &counts), cost(prices, &uncached))
+        else {
             return;
         };
-        let of_prompt = &mut self.prompts[prompt];
-        of_prompt.priced += 1;
-        of_prompt.with = of_prompt.with.saturating_add(with.0);
-        of_prompt.without = of_prompt.without.saturating_add(without.0);
+        let sums = &mut self.prompts[prompt];
+        sums.priced += 1;
+        sums.cost = sums.cost.saturating_add(cost.0);
+        sums.uncached_cost = sums.uncached_cost.saturating_add(uncached_cost.0);
         let rates = prices.rates(counts.prompt);
         self.writes.add(counts.cache_write, rates);
         self.reads.add(counts.cached, rates);
     }
 
-    /// The figures of everything that was added; `None` where no server told of a cache.
-    pub(super) fn finish(mut self, ends: &mut Ends) -> Option<Caching> {
-        let told = self.prompts.iter().map(|one| u64::from(one.told)).sum();
-        if told == 0 {
+    /// The figures of everything that was added; `None` where no server reported cache tokens.
+    pub(super) fn finish(mut self, ends: &mut RankBounds) -> Option<CacheFigures> {
+        let reporting = self
+            .prompts
+            .iter()
+            .map(|one| u64::from(one.reporting))
+            .sum();
+        if reporting == 0 {
             return None;
         }
-        let share = self.read_of_prompts as f64 / self.prompt_tokens as f64;
-        Some(Caching {
-            told,
+        let share = self.plausible_read as f64 / self.prompt_tokens as f64;
+        Some(CacheFigures {
+            reporting,
             contradicting: self.contradicting,
             hits: self.prompts.iter().map(|one| u64::from(one.hits)).sum(),
             hit_share: self.hit_share(),
             read_share: (self.prompt_tokens > 0).then_some(share),
-            read: Some(self.read),
-            written: self.written,
+            tokens_read: Some(self.read),
+            tokens_written: self.written,
             saving: self.saving(),
-            hit_ttft_ns: Distribution::of_integers(&mut self.hit_ttft_ns, ends),
-            miss_ttft_ns: Distribution::of_integers(&mut self.miss_ttft_ns, ends),
+            hit_ttft_ns: Distribution::from_integers(&mut self.hit_ttft_ns, ends),
+            miss_ttft_ns: Distribution::from_integers(&mut self.miss_ttft_ns, ends),
             break_even: self.break_even(),
         })
     }
 
-    /// Prompts are the units: the cache of one says little of another's.
+    /// The share of hits with prompts as units: the cache of one prompt predicts little about another's.
     fn hit_share(&self) -> Option<Estimate> {
         let prompts = self.prompts.iter();
         let passes: Vec<Passes> = prompts
-            .filter_map(|one| Passes::new(one.hits, one.told))
+            .filter_map(|one| Passes::new(one.hits, one.reporting))
             .collect();
         share(&passes)
     }
 
-    fn saving(&self) -> Option<Saving> {
+    fn saving(&self) -> Option<CacheSaving> {
         let priced = || self.prompts.iter().filter(|one| one.priced > 0);
-        let sum = |of: fn(&OfPrompt) -> i128| {
-            let amounts = priced().map(|one| Usd(of(one)));
+        let sum = |amount: fn(&PromptCaching) -> i128| {
+            let amounts = priced().map(|one| Usd(amount(one)));
             amounts.sum::<Usd>()
         };
         let n: u64 = priced().map(|one| one.priced).sum();
         if n == 0 {
             return None;
         }
-        let saved = priced().map(|one| {
-            let saved = Usd(one.without.saturating_sub(one.with));
+        let savings = priced().map(|one| {
+            let saved = Usd(one.uncached_cost.saturating_sub(one.cost));
             (saved.as_f64() / one.priced as f64, one.priced)
         });
-        Some(Saving {
+        Some(CacheSaving {
             n,
-            with: sum(|one| one.with),
-            without: sum(|one| one.without),
-            per_request: of_samples(saved),
+            cost: sum(|one| one.cost),
+            uncached_cost: sum(|one| one.uncached_cost),
+            per_request: sample_mean_interval(savings),
         })
     }
 
-    /// The smallest number of reads whose discount makes up for the premium of a write, both on the
-    /// average over the samples that have one. Where nothing was written, or nothing read, the same
-    /// tokens stand for both.
+    /// The smallest number of reads whose discount makes up for the premium of a write, both averaged over the
+    /// samples that have one. Where nothing was written, or nothing was read, the same tokens are used for
+    /// both.
     fn break_even(&self) -> Option<BreakEven> {
-        let or = |first, second| {
+        let first_in_use = |first, second| {
             [first, second]
                 .into_iter()
-                .find(|terms: &&Terms| terms.n > 0)
+                .find(|terms: &&CacheTerms| terms.n > 0)
         };
-        let write = or(&self.writes, &self.reads)?;
-        let read = or(&self.reads, &self.writes)?;
+        let write = first_in_use(&self.writes, &self.reads)?;
+        let read = first_in_use(&self.reads, &self.writes)?;
         if write.premium <= 0 {
             return Some(BreakEven::NoPremium);
         }
@@ -290,9 +296,8 @@ impl CachingTally {
     }
 }
 
-impl Terms {
-    /// Adds so many tokens of a request with these rates; without an input price there is nothing to
-    /// compare with.
+impl CacheTerms {
+    /// Adds `tokens` of a request at these rates; ignored without an input price to compare with.
     fn add(&mut self, tokens: u64, rates: &Rates) {
         let Some(input) = rates.input.filter(|_| tokens > 0) else {
             return;

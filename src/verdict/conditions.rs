@@ -1,39 +1,39 @@
-//! Conditions that differ: when two sides, or today and the past, were not asked or answered alike.
+//! Conditions that differ between two sides, or between today and the past.
 //!
-//! Owns the shares beyond which a verdict is withheld or something is said beside it. Must not know whose
-//! shares they are. Invariant: exchanging the sides changes nothing.
+//! Owns the thresholds beyond which a verdict is withheld or carries a caveat. Must not know which shares they
+//! are applied to. Invariant: exchanging the sides changes nothing.
 
 use crate::suite::Metric;
 
 use super::judgement::Reason;
 
-/// Above this share of failed or censored requests times say more about errors than about speed.
+/// Above this share of failed or censored requests, times reflect errors more than speed.
 const ERRORS_MAX: f64 = 0.10;
 /// Shares of the sides that differ by more than this are different conditions.
 pub(super) const SHARES_APART: f64 = 0.10;
-/// The same of retried trials.
+/// The same threshold for shares of retried trials.
 pub(super) const RETRIES_APART: f64 = 0.02;
-/// A share of cache hits is told where at least this share of answers says whether it was one.
+/// The share of cache hits counts as known if at least this share of answers reports a hit or miss.
 pub(super) const CACHE_KNOWN_MIN: f64 = 0.5;
-/// Rounding of a difference of shares.
+/// Rounding error of a difference of shares.
 const ROUNDING: f64 = 1e-12;
 
-/// Whether two shares are further apart than this.
-pub(super) fn apart(one: f64, other: f64, by_more_than: f64) -> bool {
+/// Returns true if two shares differ by more than `by_more_than`.
+pub(super) fn differ_by_more_than(one: f64, other: f64, by_more_than: f64) -> bool {
     (one - other).abs() > by_more_than + ROUNDING
 }
 
-/// The reason of a share of errors at which nothing is said about speed.
+/// The reason for a share of errors that is too large to judge speed.
 pub(super) fn too_many_errors(share: f64) -> Option<Reason> {
     (share > ERRORS_MAX + ROUNDING).then_some(Reason::TooManyErrors { share })
 }
 
-/// Whether a metric is spoiled by the requests that have none: all that is about speed.
-pub(super) const fn feels_errors(metric: Metric) -> bool {
+/// Returns true if failed requests bias the metric: every metric of speed.
+pub(super) const fn is_affected_by_errors(metric: Metric) -> bool {
     metric.is_time() || matches!(metric, Metric::TtftTail | Metric::OutputRate)
 }
 
-/// Whether a metric feels that other trials needed more attempts.
-pub(super) const fn feels_retries(metric: Metric) -> bool {
+/// Returns true if retries affect the metric.
+pub(super) const fn is_affected_by_retries(metric: Metric) -> bool {
     matches!(metric, Metric::Ttft | Metric::ExperiencedTtft)
 }

@@ -1,87 +1,87 @@
 //! The distribution of one measure over the samples of a variant.
 //!
-//! Owns which of its percentiles may be told. Must not know what is measured. Invariant: it exists
-//! only where at least one value does, and does not depend on the order of the values.
+//! Owns which of its percentiles may be reported. Must not know what is measured. Invariant: it has at least
+//! one value, and does not depend on the order of the values.
 
 use std::collections::HashMap;
 
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::quantile::{Percentile, Support, quantile_f64, quantile_u64};
-use crate::stats::quantile_interval::{Places, order_statistics};
+use crate::stats::quantile_interval::{OrderRanks, order_statistics};
 
-/// A figure and what it stands on.
+/// A figure and its sample size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// In the unit of the measure.
+    /// Value in the unit of the measure.
     pub value: f64,
-    /// Samples it was computed from.
+    /// Number of samples behind it.
     pub n: u64,
-    /// Whether `n` is large enough for a 95 % interval with two ends.
+    /// True if `n` is large enough for a 95 % interval with two ends.
     pub bounded: bool,
-    /// Its 95 % interval, in the unit of the measure; `None` where there is no procedure for it, as for
-    /// gaps (those of one answer are not independent) and quotients of medians.
+    /// The 95 % interval, in the unit of the measure; `None` where there is no procedure for it, as for gaps
+    /// (those of one answer are not independent) and quotients of medians.
     pub interval: Option<Interval>,
 }
 
-/// The places of the ends of 95 % intervals, found once for each count of values: in the order of
+/// The ranks of the ends of 95 % intervals, computed once per number of values; in the order of
 /// [`Percentile::ALL`].
 #[derive(Debug, Default)]
-pub(super) struct Ends(HashMap<usize, [Places; Percentile::ALL.len()]>);
+pub(super) struct RankBounds(HashMap<usize, [OrderRanks; Percentile::ALL.len()]>);
 
-impl Ends {
-    fn of(&mut self, count: usize) -> [Places; Percentile::ALL.len()] {
-        let find = |percentile: Percentile| {
+impl RankBounds {
+    fn ranks(&mut self, count: usize) -> [OrderRanks; Percentile::ALL.len()] {
+        let rank_bounds = |percentile: Percentile| {
             order_statistics(count as u64, percentile.q(), Alpha::FIVE_PERCENT)
         };
         *self
             .0
             .entry(count)
-            .or_insert_with(|| Percentile::ALL.map(find))
+            .or_insert_with(|| Percentile::ALL.map(rank_bounds))
     }
 }
 
-/// How the values of one measure lie.
+/// Mean, range and percentiles of one measure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distribution {
-    /// Values.
+    /// Number of values.
     pub n: u64,
-    /// Their mean.
+    /// Mean of the values.
     pub mean: f64,
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
-    /// In the order of [`Percentile::ALL`]; absent where `n` is too few for a point estimate.
+    /// Percentiles in the order of [`Percentile::ALL`]; absent where `n` is too small for a point estimate.
     percentiles: [Option<Estimate>; Percentile::ALL.len()],
 }
 
 impl Distribution {
-    /// Of integers in any order, which are sorted in place; `None` of none.
-    pub(super) fn of_integers(values: &mut [u64], ends: &mut Ends) -> Option<Self> {
+    /// The distribution of integers in any order, which are sorted in place; `None` without values.
+    pub(super) fn from_integers(values: &mut [u64], ends: &mut RankBounds) -> Option<Self> {
         values.sort_unstable();
         let sum: u128 = values.iter().map(|&value| u128::from(value)).sum();
         let mean = sum as f64 / values.len() as f64;
-        let outermost = (*values.first()? as f64, *values.last()? as f64);
+        let range = (*values.first()? as f64, *values.last()? as f64);
         let percentile = |q| quantile_u64(values, q);
-        let mut all = Self::new(values.len() as u64, mean, outermost, percentile);
-        all.bound(ends.of(values.len()), |index| values[index] as f64);
-        Some(all)
+        let mut distribution = Self::new(values.len() as u64, mean, range, percentile);
+        distribution.set_intervals(ends.ranks(values.len()), |index| values[index] as f64);
+        Some(distribution)
     }
 
-    /// Of finite floats in any order, which are sorted in place; `None` of none.
-    pub(super) fn of_floats(values: &mut [f64], ends: &mut Ends) -> Option<Self> {
-        // Sorted before they are added, so that the order in which they came leaves no trace.
+    /// The distribution of finite floats in any order, which are sorted in place; `None` without values.
+    pub(super) fn from_floats(values: &mut [f64], ends: &mut RankBounds) -> Option<Self> {
+        // Sorted before summation, so that the order of arrival has no effect on rounding.
         values.sort_unstable_by(f64::total_cmp);
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let outermost = (*values.first()?, *values.last()?);
+        let range = (*values.first()?, *values.last()?);
         let percentile = |q| quantile_f64(values, q);
-        let mut all = Self::new(values.len() as u64, mean, outermost, percentile);
-        all.bound(ends.of(values.len()), |index| values[index]);
-        Some(all)
+        let mut distribution = Self::new(values.len() as u64, mean, range, percentile);
+        distribution.set_intervals(ends.ranks(values.len()), |index| values[index]);
+        Some(distribution)
     }
 
-    /// From its parts, told as far as `n` supports them, without intervals; `value_at` gives the value
-    /// of a quantile.
+    /// Builds a distribution from its parts, with the percentiles that `n` supports and without intervals;
+    /// `value_at` returns the value of a quantile.
     pub(super) fn new(
         n: u64,
         mean: f64,
@@ -109,21 +109,24 @@ impl Distribution {
         }
     }
 
-    /// Gives every percentile its interval for these prompts: order statistics, the values in rising
-    /// order at these places.
-    fn bound(&mut self, places: [Places; Percentile::ALL.len()], value_at: impl Fn(usize) -> f64) {
-        let value = |place: Option<u64>| Some(value_at(usize::try_from(place?).ok()? - 1));
-        for (estimate, places) in self.percentiles.iter_mut().zip(places) {
+    /// Gives every percentile its interval for these prompts, from the order statistics with these ranks.
+    fn set_intervals(
+        &mut self,
+        ranks: [OrderRanks; Percentile::ALL.len()],
+        value_at: impl Fn(usize) -> f64,
+    ) {
+        let value = |rank: Option<u64>| Some(value_at(usize::try_from(rank?).ok()? - 1));
+        for (estimate, ranks) in self.percentiles.iter_mut().zip(ranks) {
             if let Some(estimate) = estimate {
                 estimate.interval = Some(Interval {
-                    lower: value(places.lower),
-                    upper: value(places.upper),
+                    lower: value(ranks.lower),
+                    upper: value(ranks.upper),
                 });
             }
         }
     }
 
-    /// A percentile; `None` where `n` is too few for a point estimate.
+    /// A percentile; `None` where `n` is too small for a point estimate.
     pub fn percentile(&self, percentile: Percentile) -> Option<Estimate> {
         self.percentiles[percentile as usize]
     }
@@ -134,10 +137,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_told_as_far_as_the_count_supports_them() {
-        // 40 values: bounds up to p90, a point at p95, nothing at p99.
+    fn percentiles_are_reported_as_far_as_the_count_supports_them() {
+        // 40 values: bounds up to p90, a point estimate at p95, nothing at p99.
         let mut values: Vec<u64> = (1..=40).collect();
-        let distribution = Distribution::of_integers(&mut values, &mut Ends::default()).unwrap();
+        let distribution =
+            Distribution::from_integers(&mut values, &mut RankBounds::default()).unwrap();
         let bounded = |percentile| distribution.percentile(percentile).map(|e| e.bounded);
         assert_eq!(bounded(Percentile::P50), Some(true));
         assert_eq!(bounded(Percentile::P90), Some(true));
@@ -152,20 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_distribution() {
-        // A variant that never answered has no times: not zeros.
-        let ends = &mut Ends::default();
-        assert_eq!(Distribution::of_integers(&mut [], ends), None);
-        assert_eq!(Distribution::of_floats(&mut [], ends), None);
+    fn no_values_have_no_distribution() {
+        // A variant that never answered has no times, rather than zeros.
+        let ends = &mut RankBounds::default();
+        assert_eq!(Distribution::from_integers(&mut [], ends), None);
+        assert_eq!(Distribution::from_floats(&mut [], ends), None);
     }
 
     #[test]
-    fn an_interval_has_as_many_ends_as_the_count_supports() {
-        // Two ends exactly where a percentile is called bounded, and none is invented above the largest.
-        let mut ends = Ends::default();
+    fn an_interval_has_the_ends_that_the_count_supports() {
+        // Two ends exactly where a percentile is called bounded, and none is extrapolated above the largest
+        // value.
+        let mut ends = RankBounds::default();
         for count in 2..80 {
             let mut values: Vec<u64> = (1..=count).collect();
-            let distribution = Distribution::of_integers(&mut values, &mut ends).unwrap();
+            let distribution = Distribution::from_integers(&mut values, &mut ends).unwrap();
             for percentile in Percentile::ALL {
                 let Some(estimate) = distribution.percentile(percentile) else {
                     continue;
@@ -176,9 +181,9 @@ mod tests {
                 assert!(interval.contains(estimate.value));
             }
         }
-        // The textbook's interval of the median of 10: the 2nd and the 9th value.
+        // The textbook interval for the median of 10: the 2nd and the 9th value.
         let mut values: Vec<u64> = (1..=10).collect();
-        let median = Distribution::of_integers(&mut values, &mut ends).unwrap();
+        let median = Distribution::from_integers(&mut values, &mut ends).unwrap();
         let median = median.percentile(Percentile::P50).unwrap();
         assert_eq!(median.interval, Some(Interval::new(2.0, 9.0)));
     }

@@ -1,34 +1,34 @@
-//! Errors that are the same but for a number in their text, counted together.
+//! Errors that are equal except for numbers in their text, counted together.
 //!
-//! Owns what *the same* means. Must not know whose fault an error was. Invariant: the groups do not
-//! depend on the order of the errors; each shows, verbatim, the message of its earliest trial.
+//! Owns when two errors are equal. Must not know the cause of an error. Invariant: the groups do not depend on
+//! the order of the errors; each shows the verbatim message of its earliest trial.
 
 use std::collections::BTreeMap;
 
 use crate::record::{Outcome, Sample};
 
-/// Most characters of a message that are compared and shown: whole pages come as errors.
+/// The number of characters of a message that are compared and shown: some servers send whole pages.
 const MESSAGE_CHARS: usize = 200;
-/// A run of letters and digits of at least this length with a digit in it is taken for an id (of a
-/// request, a trace, an instant), which differs from one message to the next.
+/// A run of letters and digits of at least this length that contains a digit is treated as an id (of a request,
+/// a trace, an instant), which differs between messages.
 const ID_CHARS: usize = 8;
 
-/// Errors that are the same.
+/// A group of equal errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorGroup {
-    /// How the trials ended.
+    /// The outcome of the trials.
     pub outcome: Outcome,
-    /// HTTP status, where there was one.
+    /// HTTP status, if there was one.
     pub status: Option<u16>,
-    /// Message of the earliest trial, cut at a stated length; empty where there was none.
+    /// Message of the earliest trial, cut at a fixed length; empty if there was none.
     pub message: String,
-    /// Trials that ended so.
+    /// Trials in this group.
     pub count: u64,
     /// Number of the earliest of these trials.
     pub first_trial: u64,
 }
 
-/// The groups while they are being made, by what makes errors the same.
+/// The groups under construction, keyed by outcome, status and message without ids.
 #[derive(Debug, Default)]
 pub(super) struct ErrorGroups(BTreeMap<(Outcome, Option<u16>, String), ErrorGroup>);
 
@@ -43,17 +43,17 @@ impl ErrorGroups {
             .collect();
         let status = report.and_then(|report| report.status);
         let key = (sample.outcome, status, without_ids(&message));
-        let found = ErrorGroup {
+        let new_group = ErrorGroup {
             outcome: sample.outcome,
             status,
             message,
             count: 0,
             first_trial: sample.trial,
         };
-        let group = self.0.entry(key).or_insert_with(|| found.clone());
+        let group = self.0.entry(key).or_insert_with(|| new_group.clone());
         let count = group.count + 1;
-        if found.first_trial < group.first_trial {
-            *group = found;
+        if new_group.first_trial < group.first_trial {
+            *group = new_group;
         }
         group.count = count;
     }
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn ids_and_numbers_do_not_make_messages_different() {
-        // A gateway puts the request's id and the seconds to wait into every message.
+        // A gateway adds the request's id and the seconds to wait to every message.
         let one =
             without_ids("Rate limit: retry in 12 s (request req_01HZX4, trace 9f8e7d6c-5b4a)");
         let two = without_ids("Rate limit: retry in 7 s (request req_99AAB1, trace 00000001-ffff)");
@@ -103,9 +103,9 @@ mod tests {
     }
 
     proptest! {
-        // Whatever a server writes, the grouping ends and never panics.
+        // Grouping terminates without a panic for any text.
         #[test]
-        fn any_text_is_grouped(message in "\\PC{0,80}") {
+        fn any_text_can_be_grouped(message in "\\PC{0,80}") {
             let once = without_ids(&message);
             prop_assert_eq!(without_ids(&once), once);
         }

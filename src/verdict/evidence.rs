@@ -1,7 +1,7 @@
-//! What verdicts read: the samples of a run, kept raw, side by side.
+//! The samples of a run as verdicts read them: raw, by variant and prompt.
 //!
-//! Owns what of a sample can bear on a verdict, and how time-outs are entered. Must not know what is
-//! compared. Invariant: the order in which samples are added changes nothing.
+//! Owns which fields of a sample matter to a verdict, and how time-outs are entered. Must not know the
+//! comparisons. Invariant: the order in which samples are added changes nothing.
 
 use std::collections::HashMap;
 
@@ -9,45 +9,45 @@ use crate::record::{Failure, Flag, Manifest, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::{ModelId, Nanos, Usd};
 
-/// Most characters kept of a provider's name.
+/// The number of characters that are stored of a provider's name.
 const NAME_CHARS: usize = 100;
 
 /// The samples of one run, by variant and prompt.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// In the order of the suite.
+    /// Prompts in the order of the suite.
     pub prompts: Vec<PromptKey>,
-    /// In the order of the suite.
+    /// Variants in the order of the suite.
     pub variants: Vec<VariantEvidence>,
-    /// Labels of variants that can find in a prompt cache what another of them left there.
+    /// Labels of variants that share a prompt cache.
     pub sharing: Vec<Vec<String>>,
-    /// Names of providers, sorted; an [`Observation`] holds a place in this list.
+    /// Names of providers, sorted; an [`Observation`] stores an index into this list.
     pub providers: Vec<String>,
 }
 
-/// Which prompt, and how much of the traffic looks like it.
+/// A prompt and its weight in the traffic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptKey {
     /// Its id in the suite.
     pub id: String,
-    /// Digest of what it asks; empty where the run holds no sample of it.
+    /// Digest of its content; empty where the run has no sample of it.
     pub digest: String,
-    /// Relative to the other prompts; positive and finite.
+    /// Weight relative to the other prompts; positive and finite.
     pub weight: f64,
 }
 
-/// What one variant answered.
+/// The observations of one variant.
 #[derive(Debug, Clone)]
 pub struct VariantEvidence {
-    /// How reports call it.
+    /// The label in reports.
     pub label: String,
-    /// The model asked for.
+    /// The requested model.
     pub model: ModelId,
-    /// One list a prompt, in the order of [`Evidence::prompts`]; each in the order of slots.
+    /// One list per prompt, in the order of [`Evidence::prompts`]; each in the order of slots.
     pub prompts: Vec<Vec<Observation>>,
 }
 
-/// What of one sample can bear on a verdict. Spans are those of the sample.
+/// The fields of one sample that matter to a verdict. Times are those of the sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -58,75 +58,75 @@ pub struct Observation {
     pub round: u32,
     /// Slot: observations of one slot were sent at the same moment.
     pub slot: u64,
-    /// When the answered (else the last) attempt was sent, since the run began.
+    /// Send time of the answered (else the last) attempt, since the start of the run.
     pub sent_ns: Nanos,
-    /// How the trial ended.
+    /// The outcome of the trial.
     pub outcome: Outcome,
-    /// TTFT of the answered attempt; of failed trials only where a token came.
+    /// TTFT of the answered attempt; for failed trials only if a token arrived.
     pub ttft_ns: Option<Nanos>,
-    /// The same without reasoning.
+    /// Time to the first token of the answer, without reasoning.
     pub ttfa_ns: Option<Nanos>,
-    /// From the first attempt to the first token.
+    /// Time from the first attempt to the first token.
     pub experienced_ttft_ns: Option<Nanos>,
-    /// To the end.
+    /// Time to the end of the answer.
     pub latency_ns: Option<Nanos>,
     /// Mean gap between token-bearing chunks.
     pub mean_gap_ns: Option<Nanos>,
-    /// Completion tokens a second after the first chunk.
+    /// Completion tokens per second after the first chunk.
     pub output_rate: Option<f64>,
     /// Completion tokens, reasoning included.
     pub output_tokens: Option<u64>,
-    /// Of these: reasoning.
+    /// Reasoning tokens among them.
     pub reasoning_tokens: Option<u64>,
-    /// Characters of the answer.
+    /// Characters in the answer.
     pub answer_chars: Option<u64>,
-    /// List price: the catalogue's, else the gateway's own.
+    /// List price: the catalog's, else the gateway's own.
     pub cost: Option<Usd>,
-    /// Longest attempt that was not the answered one; a trial waited at least so long.
+    /// Duration of the longest attempt that was not answered: the trial waited at least that long.
     pub longest_failed_ns: Option<Nanos>,
-    /// Buffered, cold or client-limited.
-    pub set_aside: bool,
+    /// Excluded from times to a first token: buffered, cold or client-limited.
+    pub excluded: bool,
     /// More than one attempt.
     pub retried: bool,
-    /// Whether tokens came from the prompt cache; absent where the server does not say.
+    /// True if tokens came from the prompt cache; absent where the server does not report it.
     pub cache_hit: Option<bool>,
     /// Readable reasoning came before the answer.
     pub visible_reasoning: bool,
     /// Reasoning was hidden, summarised or encrypted.
     pub hidden_reasoning: bool,
-    /// Who answered: a place in [`Evidence::providers`].
+    /// The provider that answered: an index into [`Evidence::providers`].
     pub provider: Option<u32>,
-    /// Whether every check passed; absent where nothing was graded.
+    /// True if every check passed; absent where nothing was graded.
     pub passed: Option<bool>,
 }
 
-/// A value of a metric, as a comparison enters it.
+/// The value of a metric, as a comparison uses it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Value {
-    /// In the metric's unit (ns, tokens a second, tokens, pico-dollars); above 0.
+pub struct MetricValue {
+    /// Value in the metric's unit (ns, tokens per second, tokens, pico-dollars); above 0.
     pub value: f64,
-    /// The true value is this or more: a deadline passed, or a failed attempt took longer.
+    /// True if the actual value is this or more: a deadline passed, or a failed attempt took longer.
     pub censored: bool,
 }
 
 impl Observation {
-    /// Whether the trial was answered to the end.
+    /// Returns true if the trial was answered to the end.
     pub fn answered(&self) -> bool {
         self.outcome.answered()
     }
 
-    /// Whether the trial counts for the share of completed trials: a rate limit says nothing of the
+    /// Returns true if the trial counts in the share of completed trials: a rate limit says nothing about the
     /// model.
-    pub fn counts_as_asked(&self) -> bool {
+    pub fn counts_toward_completion(&self) -> bool {
         self.outcome.failure() != Some(Failure::RateLimit)
     }
 
-    /// The value of a metric on the ratio scale; `None` where this trial has none. Deadlines that passed
-    /// are entered as the time that had passed, so that the slowest do not drop out; so is a failed attempt
-    /// that took longer than the answered one.
-    pub fn value(&self, metric: Metric) -> Option<Value> {
+    /// The value of a metric on the ratio scale; `None` if this trial has none. A deadline that passed is
+    /// entered as the time that had elapsed, so that the slowest requests do not drop out; the same holds for a
+    /// failed attempt that took longer than the answered one.
+    pub fn value(&self, metric: Metric) -> Option<MetricValue> {
         let plain = |value: f64| {
-            (value > 0.0).then_some(Value {
+            (value > 0.0).then_some(MetricValue {
                 value,
                 censored: false,
             })
@@ -144,44 +144,44 @@ impl Observation {
         }
     }
 
-    /// A time of the answer, or what is known of it where a deadline passed. A time of 0 is a fault of a
-    /// clock: it is entered as 1 us.
-    fn time(&self, span: Option<Nanos>) -> Option<Value> {
-        const LEAST_NS: u64 = 1_000;
+    /// A time of the answer, or its lower bound where a deadline passed. A time of 0 is a clock error and is
+    /// entered as 1 us.
+    fn time(&self, span: Option<Nanos>) -> Option<MetricValue> {
+        const MIN_NS: u64 = 1_000;
         let waited = self.longest_failed_ns.map_or(0, |span| span.0);
         let (ns, censored) = if self.answered() {
             let ns = span?.0;
             (ns.max(waited), waited > ns)
         } else if self.outcome.failure() == Some(Failure::Timeout) {
-            // Known only to have lasted so long.
+            // Known only as a lower bound.
             (self.latency_ns?.0.max(waited), true)
         } else {
             return None;
         };
-        Some(Value {
-            value: ns.max(LEAST_NS) as f64,
+        Some(MetricValue {
+            value: ns.max(MIN_NS) as f64,
             censored,
         })
     }
 }
 
 impl Evidence {
-    /// The variant of this label.
+    /// The variant with this label.
     pub fn variant(&self, label: &str) -> Option<&VariantEvidence> {
         self.variants.iter().find(|variant| variant.label == label)
     }
 }
 
-/// The fold that makes it: from a manifest, fed with samples.
+/// A fold that builds the evidence from a manifest and its samples.
 pub struct EvidenceFold {
     evidence: Evidence,
-    variant_places: HashMap<String, usize>,
-    prompt_places: HashMap<String, usize>,
-    provider_places: HashMap<String, u32>,
+    variant_indices: HashMap<String, usize>,
+    prompt_indices: HashMap<String, usize>,
+    provider_indices: HashMap<String, u32>,
 }
 
 impl EvidenceFold {
-    /// An empty one for the variants and prompts of this run.
+    /// An empty fold for the variants and prompts of this run.
     pub fn new(manifest: &Manifest) -> Self {
         let suite = &manifest.suite;
         let prompts: Vec<PromptKey> = suite
@@ -203,9 +203,9 @@ impl EvidenceFold {
             })
             .collect();
         Self {
-            variant_places: places(variants.iter().map(|variant| &variant.label)),
-            prompt_places: places(prompts.iter().map(|prompt| &prompt.id)),
-            provider_places: HashMap::new(),
+            variant_indices: index_by_name(variants.iter().map(|variant| &variant.label)),
+            prompt_indices: index_by_name(prompts.iter().map(|prompt| &prompt.id)),
+            provider_indices: HashMap::new(),
             evidence: Evidence {
                 prompts,
                 variants,
@@ -217,14 +217,14 @@ impl EvidenceFold {
         }
     }
 
-    /// Adds a sample; one that the manifest does not name is left out (the summary counts it), and so is an
+    /// Adds a sample; one that the manifest does not name is skipped (the summary counts it), and so is an
     /// abandoned one, which ended with the run and says nothing of its model.
     pub fn add(&mut self, sample: &Sample) {
         if sample.outcome.is_abandoned() {
             return;
         }
-        let variant = self.variant_places.get(&sample.variant);
-        let prompt = self.prompt_places.get(&sample.prompt);
+        let variant = self.variant_indices.get(&sample.variant);
+        let prompt = self.prompt_indices.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {
             return;
         };
@@ -239,21 +239,21 @@ impl EvidenceFold {
 
     fn provider(&mut self, name: &str) -> u32 {
         let name: String = name.chars().take(NAME_CHARS).collect();
-        if let Some(&place) = self.provider_places.get(&name) {
-            return place;
+        if let Some(&index) = self.provider_indices.get(&name) {
+            return index;
         }
         let names = &mut self.evidence.providers;
-        let place = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(names.len()).unwrap_or(u32::MAX);
         names.push(name.clone());
-        self.provider_places.insert(name, place);
-        place
+        self.provider_indices.insert(name, index);
+        index
     }
 
-    /// Everything that was added so far, in one order for every order; the fold goes on.
+    /// The evidence so far, independent of the order of samples; more samples can be added afterwards.
     pub fn snapshot(&self) -> Evidence {
         let mut evidence = self.evidence.clone();
         let mut sorted: Vec<usize> = (0..evidence.providers.len()).collect();
-        sorted.sort_unstable_by_key(|&place| &self.evidence.providers[place]);
+        sorted.sort_unstable_by_key(|&index| &self.evidence.providers[index]);
         let mut rank = vec![0; sorted.len()];
         for (new, &old) in (0..).zip(&sorted) {
             rank[old] = new;
@@ -269,10 +269,10 @@ impl EvidenceFold {
     }
 }
 
-fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize> {
+fn index_by_name<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize> {
     names
         .enumerate()
-        .map(|(place, name)| (name.clone(), place))
+        .map(|(index, name)| (name.clone(), index))
         .collect()
 }
 
@@ -297,7 +297,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         longest_failed_ns: failed
             .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
             .max(),
-        set_aside: sample.flags.iter().any(|flag| flag.sets_aside()),
+        excluded: sample.flags.iter().any(|flag| flag.sets_aside()),
         retried: sample.attempts.len() > 1,
         cache_hit: usage.cached_tokens.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,

@@ -5,7 +5,7 @@
 
 use crate::suite::OnInconclusive;
 
-use super::gate::Passing;
+use super::gate::GateStatus;
 use super::summary::RunSummary;
 
 /// Done; every gate passed.
@@ -29,7 +29,7 @@ pub struct Outcome {
     /// It ended before its plan did, or too much failed to judge it.
     pub incomplete: bool,
     /// What the gate says.
-    pub passing: Passing,
+    pub gate_status: GateStatus,
     /// What the suite says an inconclusive gate does.
     pub on_inconclusive: OnInconclusive,
 }
@@ -37,11 +37,11 @@ pub struct Outcome {
 impl Outcome {
     /// The exit code.
     pub fn code(self) -> u8 {
-        let inconclusive =
-            self.passing == Passing::Inconclusive && self.on_inconclusive == OnInconclusive::Fail;
+        let inconclusive = self.gate_status == GateStatus::Inconclusive
+            && self.on_inconclusive == OnInconclusive::Fail;
         if self.interrupted {
             INTERRUPTED
-        } else if self.passing == Passing::Failed {
+        } else if self.gate_status == GateStatus::Failed {
             FAILED
         } else if self.incomplete {
             INCOMPLETE
@@ -64,8 +64,8 @@ pub fn enough_was_answered(summary: &RunSummary) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use GateStatus::{Failed, Inconclusive, Passed};
     use OnInconclusive::{Fail, Pass, Warn};
-    use Passing::{Failed, Inconclusive, Passed};
 
     use super::*;
 
@@ -73,11 +73,11 @@ mod tests {
     fn the_gravest_finding_wins() {
         // CI jobs branch on the code: a regression must not hide behind an incomplete run, nor an
         // interruption behind a regression.
-        let code = |interrupted, incomplete, passing, on_inconclusive| {
+        let code = |interrupted, incomplete, gate_status, on_inconclusive| {
             Outcome {
                 interrupted,
                 incomplete,
-                passing,
+                gate_status,
                 on_inconclusive,
             }
             .code()

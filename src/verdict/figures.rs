@@ -3,62 +3,62 @@
 //! Owns which figures there are. Must not know whose samples they are of. Invariant: times are of answered
 //! samples only.
 
-use super::distribution::{Distribution, Ends};
+use super::distribution::{Distribution, RankBounds};
 use super::money::{Money, Total};
-use super::tally::{Counts, Tally, TokenKind, TokenTotal};
+use super::tally::{SampleCounts, Tally, TokenKind, TokenTotal};
 
-/// The figures of some samples. Times are ns; of answered samples only.
+/// The figures of some samples. Times are in ns, of answered samples only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// How many there are, and how they ended.
-    pub counts: Counts,
-    /// To the first token, samples set aside left out.
+    /// Numbers of samples by outcome.
+    pub counts: SampleCounts,
+    /// Time to the first token; excluded samples left out.
     pub ttft_ns: Option<Distribution>,
-    /// To the first token of the answer, samples set aside left out.
+    /// Time to the first token of the answer; excluded samples left out.
     pub ttfa_ns: Option<Distribution>,
-    /// From the first attempt to the first token, samples set aside left out.
+    /// Time from the first attempt to the first token; excluded samples left out.
     pub experienced_ttft_ns: Option<Distribution>,
-    /// To the end of the answer.
+    /// Time to the end of the answer.
     pub latency_ns: Option<Distribution>,
-    /// Mean gap of each answer.
+    /// Mean gap per answer.
     pub request_gap_ns: Option<Distribution>,
-    /// Completion tokens a second after the first chunk.
+    /// Completion tokens per second after the first chunk.
     pub output_rate: Option<Distribution>,
-    /// Completion tokens a second over the latency.
+    /// Completion tokens per second over the latency.
     pub end_to_end_rate: Option<Distribution>,
-    /// Visible characters a second over the latency.
+    /// Visible characters per second over the latency.
     pub chars_per_second: Option<Distribution>,
     /// Tokens, in the order of [`TokenKind::ALL`].
     tokens: [TokenTotal; TokenKind::ALL.len()],
-    /// What the samples cost.
+    /// Costs of the samples.
     pub money: Money,
 }
 
 impl Figures {
-    /// Of a tally, whose lists are sorted on the way.
-    pub(super) fn of(tally: &mut Tally, ends: &mut Ends) -> Self {
+    /// Computes the figures of a tally; sorts its lists in place.
+    pub(super) fn from_tally(tally: &mut Tally, ends: &mut RankBounds) -> Self {
         Self {
             counts: tally.counts.clone(),
-            ttft_ns: Distribution::of_integers(&mut tally.ttft_ns, ends),
-            ttfa_ns: Distribution::of_integers(&mut tally.ttfa_ns, ends),
-            experienced_ttft_ns: Distribution::of_integers(&mut tally.experienced_ttft_ns, ends),
-            latency_ns: Distribution::of_integers(&mut tally.latency_ns, ends),
-            request_gap_ns: Distribution::of_integers(&mut tally.request_gap_ns, ends),
-            output_rate: Distribution::of_floats(&mut tally.output_rate, ends),
-            end_to_end_rate: Distribution::of_floats(&mut tally.end_to_end_rate, ends),
-            chars_per_second: Distribution::of_floats(&mut tally.chars_per_second, ends),
+            ttft_ns: Distribution::from_integers(&mut tally.ttft_ns, ends),
+            ttfa_ns: Distribution::from_integers(&mut tally.ttfa_ns, ends),
+            experienced_ttft_ns: Distribution::from_integers(&mut tally.experienced_ttft_ns, ends),
+            latency_ns: Distribution::from_integers(&mut tally.latency_ns, ends),
+            request_gap_ns: Distribution::from_integers(&mut tally.request_gap_ns, ends),
+            output_rate: Distribution::from_floats(&mut tally.output_rate, ends),
+            end_to_end_rate: Distribution::from_floats(&mut tally.end_to_end_rate, ends),
+            chars_per_second: Distribution::from_floats(&mut tally.chars_per_second, ends),
             tokens: tally.tokens,
             money: tally.money,
         }
     }
 
-    /// Tokens of a kind.
+    /// Total tokens of a kind.
     pub const fn tokens(&self, kind: TokenKind) -> TokenTotal {
         self.tokens[kind as usize]
     }
 
-    /// The price of a request that variants are ranked on: the catalogue's list price, else the
-    /// gateway's own. What was billed is not ranked, because own keys make it 0.
+    /// The price per request that variants are ranked by: the catalog's list price, else the gateway's own.
+    /// Billed amounts are not ranked, because own keys make them 0.
     pub const fn ranked_cost(&self) -> Total {
         if self.money.list.n > 0 {
             self.money.list

@@ -1,4 +1,4 @@
-//! A small run made by hand, for the tests of this room and of `report`.
+//! A small run built by hand, for the tests of this module and of `report`.
 
 use crate::record::{
     Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Usage,
@@ -10,8 +10,8 @@ use crate::units::{Nanos, Usd};
 use crate::{plan, record};
 
 use super::judgement::{
-    Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
-    Route, Situation, Size, Tests, Verdict,
+    Comparison, ComparisonDesign, Effect, Influence, Judgement, LimitCheck, LimitStatus, Procedure,
+    Reason, RequiredSize, RouteComparison, SampleSize, SizeGoal, Tests, Verdict,
 };
 
 /// The manifest of a complete run of these variants (the first is the reference) and prompts.
@@ -65,13 +65,13 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
     }
 }
 
-/// The sample of a trial of the manifest's plan, in the order variant, prompt, repetition: a plain
-/// answer with this TTFT, ten gaps of 10 ms and 101 completion tokens for $0.0005.
+/// The sample of a trial of the manifest's plan, in the order variant, prompt, repetition: a plain answer with
+/// this TTFT, ten gaps of 10 ms and 101 completion tokens for $0.0005.
 pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample {
     let suite = &manifest.suite;
-    let place = usize::try_from(trial).unwrap();
-    let variant = &suite.variants[place % suite.variants.len()];
-    let slot = place / suite.variants.len();
+    let index = usize::try_from(trial).unwrap();
+    let variant = &suite.variants[index % suite.variants.len()];
+    let slot = index / suite.variants.len();
     let prompt = &suite.prompts[slot % suite.prompts.len()];
     let repetition = u32::try_from(slot / suite.prompts.len()).unwrap() + 1;
     let (sent, ttft) = (
@@ -185,7 +185,7 @@ pub(crate) fn comparison(
             interval: ends,
             level: 1.0 - 0.05 / 3.0,
         }),
-        size: Size {
+        size: SampleSize {
             prompts: 20,
             reference: 200,
             candidate: 200,
@@ -198,11 +198,11 @@ pub(crate) fn comparison(
         }),
         verdict,
         reasons: Vec::new(),
-        detectable: Some(0.31),
-        needed: Some(Needed {
+        detectable_change: Some(0.31),
+        required_size: Some(RequiredSize {
             prompts: 24,
             repetitions: 10,
-            aim: Aim::Find,
+            goal: SizeGoal::Detect,
         }),
         per_prompt: vec![
             ("greet".to_owned(), estimate),
@@ -210,7 +210,7 @@ pub(crate) fn comparison(
             ("long".to_owned(), estimate * 1.5),
         ],
         influence: None,
-        within_routes: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
@@ -240,9 +240,9 @@ pub(crate) fn judgement() -> Judgement {
         Interval::new(-0.05, 0.01),
     );
     completed.reasons = vec![Reason::TooWide, Reason::RouteShift];
-    completed.detectable = Some(0.065);
+    completed.detectable_change = Some(0.065);
     completed.size.candidate = 197;
-    completed.within_routes = vec![Route {
+    completed.routes = vec![RouteComparison {
         provider: "azure".to_owned(),
         share_reference: 0.9,
         share_candidate: 0.4,
@@ -252,42 +252,48 @@ pub(crate) fn judgement() -> Judgement {
     let mut latency = comparison(Metric::Latency, Verdict::Ok, 1.02, Interval::new(0.95, 1.1));
     latency.primary = false;
     Judgement {
-        situation: Situation::Interleaved,
+        design: ComparisonDesign::Interleaved,
         comparisons: vec![ttft, latency, cost, completed],
         notes: vec!["The level of `anthropic/claude` rose by 12 % during the run.".to_owned()],
     }
 }
 
-/// A broken, a kept and an undecided limit.
+/// A limit that is exceeded, one that is met and one that is inconclusive.
 pub(crate) fn limit_checks() -> Vec<LimitCheck> {
     let ttft = Quantity::Time {
         metric: Metric::Ttft,
         percent: 75,
     };
-    let check = |quantity, bound, estimate, interval, holds| LimitCheck {
+    let check = |quantity, bound, estimate, interval, status| LimitCheck {
         variant: "anthropic/claude".to_owned(),
         quantity,
         bound,
         estimate: Some(estimate),
         interval,
         n: 200,
-        holds,
+        status,
     };
     vec![
-        check(ttft, 1.5e9, 1.8e9, Interval::new(1.7e9, 2.0e9), Holds::No),
+        check(
+            ttft,
+            1.5e9,
+            1.8e9,
+            Interval::new(1.7e9, 2.0e9),
+            LimitStatus::Exceeded,
+        ),
         check(
             Quantity::ErrorRate,
             0.02,
             0.015,
             Interval::new(0.004, 0.04),
-            Holds::CannotTell,
+            LimitStatus::Inconclusive,
         ),
         check(
             Quantity::CostPerRequest,
             0.01,
             0.00125,
             Interval::new(0.001, 0.0015),
-            Holds::Yes,
+            LimitStatus::Within,
         ),
     ]
 }

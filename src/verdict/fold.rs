@@ -6,7 +6,7 @@
 use crate::record::{Manifest, Sample};
 
 use super::evidence::{Evidence, EvidenceFold};
-use super::summary::{RunSummary, Summaries};
+use super::summary::{RunSummary, SummaryFold};
 
 /// What verdicts, reports and exit codes are made of.
 pub struct FoldedRun {
@@ -25,7 +25,8 @@ impl FoldedRun {
         is_lost_line: impl Fn(&E) -> bool,
         mut each: impl FnMut(&Sample) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let (mut evidence, mut summaries) = (EvidenceFold::new(manifest), Summaries::new(manifest));
+        let (mut evidence, mut summaries) =
+            (EvidenceFold::new(manifest), SummaryFold::new(manifest));
         for sample in samples {
             match sample {
                 Ok(sample) => {

@@ -1,8 +1,8 @@
 //! The gate: verdicts and absolute limits, turned into one answer for a build.
 //!
-//! Owns what fails, and whether a limit holds. Must not know exit codes. Invariants: what cannot be
-//! told never counts as passed where the suite asked it to fail; a limit is never found to hold by
-//! values that are only known to be larger.
+//! Owns what fails, and whether a limit is met. Must not know exit codes. Invariants: an undecided comparison
+//! never counts as passed if the suite makes it fail; a limit is never called met by values that are only known
+//! as lower bounds.
 
 use crate::stats::cost::mean_cost;
 use crate::stats::interval::{Alpha, Interval};
@@ -13,78 +13,78 @@ use crate::stats::rates::{Passes, rate};
 use crate::suite::{Gate, LimitBound, Metric, OnInconclusive, Quantity};
 use crate::units::Usd;
 
-use super::evidence::{Evidence, Observation, PromptKey, Value, VariantEvidence};
-use super::judgement::{Comparison, Holds, Judgement, LimitCheck, Reason, Verdict};
+use super::evidence::{Evidence, MetricValue, Observation, PromptKey, VariantEvidence};
+use super::judgement::{Comparison, Judgement, LimitCheck, LimitStatus, Reason, Verdict};
 
-/// Above this share of trials that ended without an answer, the times of those that are left say
-/// nothing of the variant.
+/// Above this share of trials without an answer, the times of the remaining trials no longer represent the
+/// variant.
 const FAILED_SHARE_MAX: f64 = 0.1;
 
-/// What the gate says to a build.
+/// The status of the gate for a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Passing {
-    /// Nothing stands against it.
+pub enum GateStatus {
+    /// No comparison and no limit fails.
     Passed,
-    /// A primary comparison or a limit could not be told, and the suite asks that to be said
-    /// (`on_inconclusive = "warn"`) or to fail.
+    /// A primary comparison or a limit is inconclusive, and the suite asks for a warning (`on_inconclusive =
+    /// "warn"`) or a failure.
     Inconclusive,
-    /// A primary metric regressed, or a limit is broken.
+    /// A primary metric regressed, or a limit is exceeded.
     Failed,
 }
 
-/// The absolute limits of the gate, of every variant, in the order of suite and gate. Their intervals
-/// are of 95 %; those of times are for these prompts.
-pub fn limits(evidence: &Evidence, gate: &Gate) -> Vec<LimitCheck> {
+/// Checks the absolute limits of the gate, for every variant, in the order of suite and gate. Intervals have a
+/// level of 95 %; those of times are for these prompts.
+pub fn check_limits(evidence: &Evidence, gate: &Gate) -> Vec<LimitCheck> {
     let checks = evidence.variants.iter().flat_map(|variant| {
         gate.limits.iter().map(|limit| {
-            let measured = measured(variant, &evidence.prompts, limit.quantity);
-            let bound = in_unit(limit.bound);
+            let estimate = estimate_quantity(variant, &evidence.prompts, limit.quantity);
+            let bound = bound_in_unit(limit.bound);
             LimitCheck {
                 variant: variant.label.clone(),
                 quantity: limit.quantity,
                 bound,
-                estimate: measured.estimate,
-                interval: measured.interval,
-                n: measured.n,
-                holds: measured.holds(limit.quantity, bound),
+                estimate: estimate.estimate,
+                interval: estimate.interval,
+                n: estimate.n,
+                status: estimate.status(limit.quantity, bound),
             }
         })
     });
     checks.collect()
 }
 
-/// What these judgements and limits together say. Exploratory comparisons say nothing, nor does one
-/// that has no past yet: the first run of a history passes.
-pub fn passing(judgements: &[&Judgement], limits: &[LimitCheck], gate: &Gate) -> Passing {
+/// The status of these judgements and limits together. Exploratory comparisons are ignored, and so is one
+/// without history: the first run of a history passes.
+pub fn gate_status(judgements: &[&Judgement], limits: &[LimitCheck], gate: &Gate) -> GateStatus {
     let primary = judgements
         .iter()
         .flat_map(|judgement| &judgement.comparisons)
         .filter(|comparison| comparison.primary);
     let of_comparison = |comparison: &Comparison| match comparison.verdict {
-        Verdict::Regressed => Passing::Failed,
-        Verdict::Inconclusive if !comparison.reasons.contains(&Reason::NoPast) => {
-            Passing::Inconclusive
+        Verdict::Regressed => GateStatus::Failed,
+        Verdict::Inconclusive if !comparison.reasons.contains(&Reason::NoHistory) => {
+            GateStatus::Inconclusive
         }
-        _ => Passing::Passed,
+        _ => GateStatus::Passed,
     };
-    let of_limit = |check: &LimitCheck| match check.holds {
-        Holds::Yes => Passing::Passed,
-        Holds::No => Passing::Failed,
-        Holds::CannotTell => Passing::Inconclusive,
+    let of_limit = |check: &LimitCheck| match check.status {
+        LimitStatus::Within => GateStatus::Passed,
+        LimitStatus::Exceeded => GateStatus::Failed,
+        LimitStatus::Inconclusive => GateStatus::Inconclusive,
     };
     let worst = primary
         .map(of_comparison)
         .chain(limits.iter().map(of_limit))
         .max()
-        .unwrap_or(Passing::Passed);
+        .unwrap_or(GateStatus::Passed);
     match (worst, gate.on_inconclusive) {
-        (Passing::Inconclusive, OnInconclusive::Pass) => Passing::Passed,
+        (GateStatus::Inconclusive, OnInconclusive::Pass) => GateStatus::Passed,
         _ => worst,
     }
 }
 
 /// The bound in the unit of a [`LimitCheck`]: ns, share, USD.
-fn in_unit(bound: LimitBound) -> f64 {
+fn bound_in_unit(bound: LimitBound) -> f64 {
     match bound {
         LimitBound::Time(time) => time.0 as f64,
         LimitBound::Share(share) => share,
@@ -94,23 +94,23 @@ fn in_unit(bound: LimitBound) -> f64 {
 
 /// A quantity of one variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Measured {
+struct LimitEstimate {
     estimate: Option<f64>,
     interval: Interval,
     n: u64,
-    /// So many trials failed that the rest may lie within a limit only because they are the rest.
-    survivors: bool,
+    /// True if so many trials failed that the others may meet a limit only because they survived.
+    survivors_only: bool,
 }
 
-impl Measured {
-    const NOTHING: Self = Self {
+impl LimitEstimate {
+    const NONE: Self = Self {
         estimate: None,
         interval: Interval::NONE,
         n: 0,
-        survivors: false,
+        survivors_only: false,
     };
 
-    fn holds(&self, quantity: Quantity, bound: f64) -> Holds {
+    fn status(&self, quantity: Quantity, bound: f64) -> LimitStatus {
         let Interval { lower, upper } = self.interval;
         let (within, beyond) = match quantity {
             Quantity::PassRate => (
@@ -123,19 +123,23 @@ impl Measured {
             ),
         };
         match (within, beyond) {
-            (_, true) => Holds::No,
-            (true, false) if !self.survivors => Holds::Yes,
-            _ => Holds::CannotTell,
+            (_, true) => LimitStatus::Exceeded,
+            (true, false) if !self.survivors_only => LimitStatus::Within,
+            _ => LimitStatus::Inconclusive,
         }
     }
 }
 
-fn measured(variant: &VariantEvidence, prompts: &[PromptKey], quantity: Quantity) -> Measured {
+fn estimate_quantity(
+    variant: &VariantEvidence,
+    prompts: &[PromptKey],
+    quantity: Quantity,
+) -> LimitEstimate {
     match quantity {
         Quantity::Time { metric, percent } => time(variant, metric, percent),
         Quantity::ErrorRate => {
-            let asked = |observed: &Observation| observed.counts_as_asked();
-            share(variant, asked, |observed| !observed.answered())
+            let counted = |observed: &Observation| observed.counts_toward_completion();
+            share(variant, counted, |observed| !observed.answered())
         }
         Quantity::PassRate => {
             let graded = |observed: &Observation| observed.passed.is_some();
@@ -145,33 +149,33 @@ fn measured(variant: &VariantEvidence, prompts: &[PromptKey], quantity: Quantity
     }
 }
 
-/// A percentile, type 8, and its interval of order statistics. A value that is only known to be larger
-/// is entered as what is known where that makes the percentile smaller, and as endless where that makes
-/// it larger; a percentile that lies on one has no point estimate.
-fn time(variant: &VariantEvidence, metric: Metric, percent: u8) -> Measured {
+/// A percentile, type 8, and its interval from order statistics. A value known only as a lower bound is entered
+/// as that bound where this makes the percentile smaller, and as infinite where it makes it larger; a
+/// percentile that falls on an infinite value has no point estimate.
+fn time(variant: &VariantEvidence, metric: Metric, percent: u8) -> LimitEstimate {
     let Some(percentile) = Percentile::ALL
         .into_iter()
         .find(|percentile| percentile.percent() == u64::from(percent))
     else {
-        return Measured::NOTHING;
+        return LimitEstimate::NONE;
     };
-    // The whole of an answer is timed rightly also where its first token is not.
-    let counts = |observed: &&Observation| metric == Metric::Latency || !observed.set_aside;
-    let asked = || {
+    // The total time of an answer is valid even if the time of its first token is not.
+    let is_valid = |observed: &&Observation| metric == Metric::Latency || !observed.excluded;
+    let counted = || {
         let all = variant.prompts.iter().flatten();
-        all.filter(|observed| observed.counts_as_asked())
+        all.filter(|observed| observed.counts_toward_completion())
     };
-    let values: Vec<Value> = asked()
-        .filter(counts)
+    let values: Vec<MetricValue> = counted()
+        .filter(is_valid)
         .filter_map(|observed| observed.value(metric))
         .collect();
-    let rising = |of: fn(&Value) -> f64| {
-        let mut sorted: Vec<f64> = values.iter().map(of).collect();
+    let sorted_by = |key: fn(&MetricValue) -> f64| {
+        let mut sorted: Vec<f64> = values.iter().map(key).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         sorted
     };
-    let least = rising(|value| value.value);
-    let most = rising(|value| {
+    let min_values = sorted_by(|value| value.value);
+    let max_values = sorted_by(|value| {
         if value.censored {
             f64::INFINITY
         } else {
@@ -179,54 +183,54 @@ fn time(variant: &VariantEvidence, metric: Metric, percent: u8) -> Measured {
         }
     });
     let n = values.len() as u64;
-    let places = order_statistics(n, percentile.q(), Alpha::FIVE_PERCENT);
-    let at = |sorted: &[f64], place: Option<u64>| {
-        let index = usize::try_from(place?.checked_sub(1)?).ok()?;
+    let ranks = order_statistics(n, percentile.q(), Alpha::FIVE_PERCENT);
+    let at = |sorted: &[f64], rank: Option<u64>| {
+        let index = usize::try_from(rank?.checked_sub(1)?).ok()?;
         sorted.get(index).copied().filter(|end| end.is_finite())
     };
-    let estimate = || quantile_f64(&most, percentile.q()).filter(|value| value.is_finite());
+    let estimate = || quantile_f64(&max_values, percentile.q()).filter(|value| value.is_finite());
     let failed =
-        asked().filter(|observed| observed.value(metric).is_none() && !observed.answered());
-    Measured {
+        counted().filter(|observed| observed.value(metric).is_none() && !observed.answered());
+    LimitEstimate {
         estimate: (percentile.support(n) != Support::TooFew)
             .then(estimate)
             .flatten(),
         interval: Interval {
-            lower: at(&least, places.lower),
-            upper: at(&most, places.upper),
+            lower: at(&min_values, ranks.lower),
+            upper: at(&max_values, ranks.upper),
         },
         n,
-        survivors: failed.count() as f64 > FAILED_SHARE_MAX * asked().count() as f64,
+        survivors_only: failed.count() as f64 > FAILED_SHARE_MAX * counted().count() as f64,
     }
 }
 
-/// The share of `counted` trials of which `happened` holds, with prompts as clusters.
+/// The share of `counted` trials that satisfy `happened`, with prompts as clusters.
 fn share(
     variant: &VariantEvidence,
     counted: impl Fn(&Observation) -> bool,
     happened: impl Fn(&Observation) -> bool,
-) -> Measured {
+) -> LimitEstimate {
     let passes: Vec<Passes> = variant
         .prompts
         .iter()
         .filter_map(|observations| {
             let counted = observations.iter().filter(|observed| counted(observed));
-            let (of, passed) = counted.fold((0, 0), |(of, passed), observed| {
-                (of + 1, passed + u32::from(happened(observed)))
+            let (total, passed) = counted.fold((0, 0), |(total, passed), observed| {
+                (total + 1, passed + u32::from(happened(observed)))
             });
-            Passes::new(passed, of)
+            Passes::new(passed, total)
         })
         .collect();
-    rate(&passes, Alpha::FIVE_PERCENT).map_or(Measured::NOTHING, |rate| Measured {
+    rate(&passes, Alpha::FIVE_PERCENT).map_or(LimitEstimate::NONE, |rate| LimitEstimate {
         estimate: Some(rate.estimate),
         interval: rate.interval,
         n: rate.answers,
-        survivors: false,
+        survivors_only: false,
     })
 }
 
-/// The mean list price of a request at the suite's weights, over prompts of which one is known.
-fn cost(variant: &VariantEvidence, prompts: &[PromptKey]) -> Measured {
+/// The mean list price per request at the suite's weights, over prompts with a known price.
+fn cost(variant: &VariantEvidence, prompts: &[PromptKey]) -> LimitEstimate {
     let mut n = 0;
     let (mut costs, mut weights) = (Vec::new(), Vec::new());
     for (observations, prompt) in variant.prompts.iter().zip(prompts) {
@@ -239,11 +243,11 @@ fn cost(variant: &VariantEvidence, prompts: &[PromptKey]) -> Measured {
         }
     }
     let mean = Weights::new(&weights).and_then(|weights| mean_cost(&costs, &weights));
-    mean.map_or(Measured::NOTHING, |cost| Measured {
+    mean.map_or(LimitEstimate::NONE, |cost| LimitEstimate {
         estimate: Some(cost.mean.estimate),
         interval: cost.interval(Alpha::FIVE_PERCENT),
         n,
-        survivors: false,
+        survivors_only: false,
     })
 }
 

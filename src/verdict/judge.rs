@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use crate::record::Manifest;
 use crate::suite::Gate;
 use crate::verdict::{
-    Evidence, Judgement, LimitCheck, Looks, OutputChange, Passing, Past, against_past, condense,
-    interleaved, limits, outputs_within, passing, sequential,
+    Evidence, GateStatus, InterimLooks, Judgement, LimitCheck, OutputChange, PastRuns,
+    check_limits, compare_interleaved, compare_sequential, compare_with_history, gate_status,
+    output_changes_within_run, to_history_run,
 };
 
 /// Judgements and limits, with the gate they are measured against.
@@ -37,14 +38,14 @@ pub struct GatedJudgement {
 impl Evaluation {
     /// Evaluates one run: against its stored history, and every other variant against the reference, which
     /// fails a build only if the suite says so.
-    pub fn from_run(manifest: &Manifest, evidence: &Evidence, past: Option<&Past>) -> Self {
+    pub fn from_run(manifest: &Manifest, evidence: &Evidence, past: Option<&PastRuns>) -> Self {
         let suite = &manifest.suite;
         let gate = suite.gate.clone().unwrap_or_default();
         let mut judgements = Vec::new();
         if let Some(past) = past {
-            let today = condense(manifest, evidence);
+            let today = to_history_run(manifest, evidence);
             judgements.push(GatedJudgement {
-                judgement: against_past(&today, past, &gate),
+                judgement: compare_with_history(&today, past, &gate),
                 gates: true,
             });
         }
@@ -56,8 +57,8 @@ impl Evaluation {
         }
         Self {
             judgements,
-            limits: limits(evidence, &gate),
-            outputs: outputs_within(evidence, &suite.reference),
+            limits: check_limits(evidence, &gate),
+            outputs: output_changes_within_run(evidence, &suite.reference),
             gate,
         }
     }
@@ -69,13 +70,13 @@ impl Evaluation {
         let planned = manifest.until_decided.as_ref();
         let candidates = suite.variants.len().saturating_sub(1);
         let looks = planned.and_then(|planned| {
-            Looks::planned(&planned.looks, suite.repetitions, candidates, gate)
+            InterimLooks::from_rounds(&planned.looks, suite.repetitions, candidates, gate)
         });
         match looks {
-            None => interleaved(evidence, &suite.reference, gate),
+            None => compare_interleaved(evidence, &suite.reference, gate),
             Some(looks) => {
                 let rounds = whole_rounds(evidence).min(manifest.rounds());
-                sequential(evidence, &suite.reference, gate, &looks, rounds)
+                compare_sequential(evidence, &suite.reference, gate, &looks, rounds)
             }
         }
     }
@@ -95,10 +96,10 @@ impl Evaluation {
     }
 
     /// The status of the build.
-    pub fn gate_status(&self) -> Passing {
+    pub fn gate_status(&self) -> GateStatus {
         let gating = self.judgements.iter().filter(|gated| gated.gates);
         let gating: Vec<&Judgement> = gating.map(|gated| &gated.judgement).collect();
-        passing(&gating, &self.limits, &self.gate)
+        gate_status(&gating, &self.limits, &self.gate)
     }
 }
 

@@ -1,7 +1,7 @@
-//! What a verdict is: its words, what it stands on, and why it may be withheld.
+//! The shapes of a verdict: its words, its evidence, and the reasons to withhold it.
 //!
-//! Owns the shapes that every procedure fills and every report reads. Must not know procedures nor
-//! formats. Invariant: an *inconclusive* always has a reason.
+//! Owns the types that every procedure fills and every report reads. Must not know procedures or formats.
+//! Invariant: an *inconclusive* always has a reason.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,8 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::Nanos;
 
-/// The four answers to "has it become worse?", from the candidate's point of view: *regressed* is
-/// slower, dearer or less often right, *improved* the other way round.
+/// The verdict on a candidate: *regressed* means slower, more expensive or less often correct, *improved* the
+/// opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Worse by more than the tolerance.
@@ -19,12 +19,12 @@ pub enum Verdict {
     Improved,
     /// Not worse by more than the margin.
     Ok,
-    /// The run cannot tell.
+    /// The run cannot decide.
     Inconclusive,
 }
 
 impl Verdict {
-    /// The stored word, also the one in reports.
+    /// The stored word, also used in reports.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Regressed => "regressed",
@@ -35,10 +35,10 @@ impl Verdict {
     }
 }
 
-/// Which of three questions was asked, and so which family of procedures answered it.
+/// The design of a comparison, which selects its family of procedures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Situation {
-    /// Variants of one run, sent at the same moments: nothing but chance within the run to allow for.
+pub enum ComparisonDesign {
+    /// Variants of one run, sent at the same moments: only chance within the run matters.
     Interleaved,
     /// A run before and a run after: runs differ as wholes, and one past run says little about how much.
     TwoRuns,
@@ -46,15 +46,15 @@ pub enum Situation {
     History,
 }
 
-/// All that was found out about a run.
+/// All comparisons of a run, and the notes on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// Which question was asked.
-    pub situation: Situation,
+    /// The design that all comparisons share.
+    pub design: ComparisonDesign,
     /// The comparisons, candidates in the order of the suite, metrics in the order of
     /// [`Metric::ALL`].
     pub comparisons: Vec<Comparison>,
-    /// What a reader must know of the whole, in plain sentences.
+    /// Notes on the whole run, as sentences.
     pub notes: Vec<String>,
 }
 
@@ -63,77 +63,76 @@ pub struct Judgement {
 pub struct Comparison {
     /// Label of the candidate.
     pub candidate: String,
-    /// Label of the reference; of [`Situation::TwoRuns`] and [`Situation::History`] the candidate's own.
+    /// Label of the reference; for [`ComparisonDesign::TwoRuns`] and [`ComparisonDesign::History`] the candidate's own.
     pub reference: String,
-    /// What is compared.
+    /// The compared metric.
     pub metric: Metric,
-    /// Whether it can fail a build (else it is exploratory).
+    /// True if it can fail a build, false if it is exploratory.
     pub primary: bool,
-    /// How it was compared.
+    /// The statistical procedure.
     pub procedure: Procedure,
-    /// What was tolerated.
+    /// The tolerance, margin and floor.
     pub bounds: Bounds,
-    /// Candidate over reference (a ratio), or candidate less reference (a difference of shares): by the
+    /// Candidate / reference (a ratio), or candidate minus reference (a difference of shares), according to the
     /// metric's [`crate::suite::Scale`]. Absent where there was nothing to compare.
     pub effect: Option<Effect>,
-    /// What it stands on.
-    pub size: Size,
-    /// The one-sided p values of the three questions; absent where no test was possible.
+    /// The sample size.
+    pub size: SampleSize,
+    /// The one-sided p values of the three claims; absent where no test was possible.
     pub tests: Option<Tests>,
-    /// The answer.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why there is no better answer, or what to know beside it; never empty where inconclusive.
+    /// Reasons for the verdict, and its caveats; never empty if inconclusive.
     pub reasons: Vec<Reason>,
-    /// The smallest worsening that this comparison would have found with a chance of 80 %, the tolerance
-    /// included: 0.2 for +20 % (or 20 points). Absent where it cannot be told.
-    pub detectable: Option<f64>,
-    /// What a run would need to tell; [`Needed::aim`] says what that is.
-    pub needed: Option<Needed>,
+    /// The smallest worsening that this comparison would have detected with a power of 80 %, the tolerance
+    /// included: 0.2 for +20 % (or 20 points). Absent where it cannot be computed.
+    pub detectable_change: Option<f64>,
+    /// The sample size required for a decision; [`RequiredSize::aim`] is the goal of that size.
+    pub required_size: Option<RequiredSize>,
     /// The effect on each prompt that took part, by id; ratios or differences of shares.
     pub per_prompt: Vec<(String, f64)>,
-    /// The prompt whose absence changes most.
+    /// The most influential prompt.
     pub influence: Option<Influence>,
-    /// The same comparison within each provider that answered both sides, where shares of providers
-    /// differ.
-    pub within_routes: Vec<Route>,
+    /// The same comparison within each provider that answered both sides, where shares of providers differ.
+    pub routes: Vec<RouteComparison>,
 }
 
-/// How big a difference is.
+/// The size of a difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effect {
     /// A ratio (1.1: a tenth more) or a difference of shares (0.02: 2 points more).
     pub estimate: f64,
-    /// In the same unit.
+    /// Its confidence interval, in the same unit.
     pub interval: Interval,
-    /// Confidence of the interval: 0.95, or more where several comparisons share the error rate.
+    /// Confidence level of the interval: 0.95, or more where several comparisons share the error rate.
     pub level: f64,
 }
 
-/// What a comparison stands on.
+/// The sample size of a comparison.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Size {
+pub struct SampleSize {
     /// Prompts that took part.
     pub prompts: u64,
-    /// Values of the reference (of past runs: of their levels, where known).
+    /// Values of the reference (for past runs: of their levels, where known).
     pub reference: u64,
     /// Values of the candidate.
     pub candidate: u64,
-    /// Past runs, of a history.
+    /// Past runs, for a history.
     pub runs: u64,
 }
 
-/// One-sided p values, whichever direction is better: small means that the answer is yes.
+/// One-sided p values, independent of the metric's direction: a small one supports the claim.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tests {
-    /// Worse by more than the tolerance?
+    /// Worse by more than the tolerance.
     pub worse: f64,
-    /// Better by more than the tolerance?
+    /// Better by more than the tolerance.
     pub better: f64,
-    /// Worse by less than the margin, if at all?
+    /// Worse by less than the margin, if at all.
     pub within_margin: f64,
 }
 
-/// How a comparison was made.
+/// The statistical procedure of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Procedure {
     /// Clustered aligned ranks on logarithms, prompts as clusters.
@@ -148,7 +147,7 @@ pub enum Procedure {
     TailShares,
     /// Prediction from earlier runs.
     History,
-    /// The same of the difference from a control.
+    /// The same prediction for the difference from a control.
     HistoryOfDifference,
 }
 
@@ -167,65 +166,65 @@ impl Procedure {
     }
 }
 
-/// What a run would need.
+/// The sample size that a run requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needed {
+pub struct RequiredSize {
     /// Prompts.
     pub prompts: u64,
-    /// Repetitions of each.
+    /// Repetitions of each prompt.
     pub repetitions: u64,
-    /// What such a run would do.
-    pub aim: Aim,
+    /// The goal of that size.
+    pub goal: SizeGoal,
 }
 
-/// What a run of the needed size would do.
+/// The goal of a required sample size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aim {
-    /// Find a worsening by the margin with a chance of 80 %.
-    Find,
-    /// Take the interval within the margin, if its answers are all alike, as these were.
+pub enum SizeGoal {
+    /// Detect a worsening by the margin with a power of 80 %.
+    Detect,
+    /// Take the interval within the margin, if all answers are alike, as these were.
     Bound,
 }
 
 /// The most influential prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Influence {
-    /// Its id.
+    /// The id of the prompt.
     pub prompt: String,
     /// The verdict without it.
     pub verdict_without: Verdict,
-    /// Whether that is another one: one prompt decides.
+    /// True if that differs from the verdict: one prompt decides.
     pub decides: bool,
 }
 
 /// A comparison within the answers of one provider.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Route {
-    /// As the gateway names it.
+pub struct RouteComparison {
+    /// The provider, as the gateway names it.
     pub provider: String,
     /// Its share of the reference's answers.
     pub share_reference: f64,
     /// Its share of the candidate's answers.
     pub share_candidate: f64,
-    /// Within its answers; absent where too few prompts have it on both sides.
+    /// The effect within its answers; absent where too few prompts have answers of it on both sides.
     pub effect: Option<Effect>,
-    /// Of this part alone.
+    /// The verdict on this part alone.
     pub verdict: Verdict,
 }
 
-/// Why a verdict is what it is. Each has one sentence in reports.
+/// A reason for a verdict, or a caveat. Each has one sentence in reports.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
-    /// The interval holds both a regression and none: more samples would tell.
+    /// The interval contains both a regression and no change: more samples would decide.
     TooWide,
-    /// Fewer prompts with values on both sides than a verdict can stand on.
+    /// Too few prompts with values on both sides.
     TooFewPrompts {
-        /// With values on both sides (or as many as the weights are worth).
+        /// Prompts with values on both sides (or as many as the weights are worth).
         usable: u64,
     },
     /// More than 20 % of prompts have no value on a side.
     PromptsDropped {
-        /// Of those that were asked.
+        /// Prompts without a value, among those that were sent.
         dropped: u64,
     },
     /// More than 10 % of a side's requests failed or ran into a deadline.
@@ -235,46 +234,46 @@ pub enum Reason {
     },
     /// The sides have no value of this metric.
     NotMeasured,
-    /// One side shows its reasoning and the other does not: first tokens are different things.
+    /// One side shows its reasoning and the other does not: their first tokens are not comparable.
     ReasoningDiffers,
-    /// With and without the samples set aside the verdict differs, or their shares do.
-    SetAside {
-        /// Share of the reference's.
+    /// The verdict differs with and without the excluded samples, or their shares differ.
+    Excluded {
+        /// Share of the reference's samples.
         reference: f64,
-        /// Share of the candidate's.
+        /// Share of the candidate's samples.
         candidate: f64,
     },
     /// Shares of prompt-cache hits differ by more than 10 points.
     CacheHitsDiffer {
-        /// Share of the reference's.
+        /// Share of hits of the reference.
         reference: f64,
-        /// Share of the candidate's.
+        /// Share of hits of the candidate.
         candidate: f64,
-        /// Whether hits were compared with hits and misses with misses.
-        apart: bool,
+        /// True if hits were compared with hits and misses with misses.
+        split: bool,
     },
     /// Shares of retried trials differ by more than 2 points: the experienced TTFT is judged as well.
     RetriesDiffer {
-        /// Share of the reference's.
+        /// Share of the reference's trials.
         reference: f64,
-        /// Share of the candidate's.
+        /// Share of the candidate's trials.
         candidate: f64,
     },
-    /// Statistically a change, but by less than the absolute floor.
+    /// A significant change, but smaller than the absolute floor.
     BelowFloor {
-        /// At the median over prompts.
+        /// The change at the median over prompts.
         change_ns: Nanos,
-        /// The floor.
+        /// The absolute floor.
         floor_ns: Nanos,
     },
-    /// The level moved during the run, and against the past that cannot be told from a change.
+    /// The metric drifted during the run, which cannot be distinguished from a change since the past.
     Drift,
-    /// Another provider answers than before.
+    /// The shares of providers differ from before.
     RouteShift,
-    /// The first flag: a second run, an hour or more later, decides.
+    /// A first regression: a second run, an hour or more later, decides.
     Unconfirmed,
-    /// There is no past to compare with yet.
-    NoPast,
+    /// There is no past run to compare with yet.
+    NoHistory,
     /// A history has levels, not tails.
     NoTailInHistory,
     /// What it is compared with has itself moved, over the accepted runs of the level.
@@ -293,32 +292,32 @@ pub enum Reason {
     },
 }
 
-/// An absolute limit, judged with its interval.
+/// An absolute limit, judged with the interval of the estimate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitCheck {
     /// Label of the variant.
     pub variant: String,
-    /// What is held.
+    /// The limited quantity.
     pub quantity: Quantity,
-    /// In the quantity's unit: ns, share, USD.
+    /// The bound in the quantity's unit: ns, share, USD.
     pub bound: f64,
     /// Point estimate in that unit; absent where there is none.
     pub estimate: Option<f64>,
     /// Its 95 % interval.
     pub interval: Interval,
-    /// Samples.
+    /// Number of samples.
     pub n: u64,
-    /// Whether it holds.
-    pub holds: Holds,
+    /// The result of the check.
+    pub status: LimitStatus,
 }
 
-/// Whether a limit holds.
+/// The result of checking a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds {
-    /// The whole interval lies within.
-    Yes,
-    /// The whole interval lies beyond.
-    No,
-    /// The interval holds the bound, or has no end there.
-    CannotTell,
+pub enum LimitStatus {
+    /// The whole interval lies within the bound.
+    Within,
+    /// The whole interval lies beyond the bound.
+    Exceeded,
+    /// The interval contains the bound, or has no end on that side.
+    Inconclusive,
 }

@@ -1,8 +1,8 @@
-//! What it means: the figures of each variant, and their ratios to the reference's.
+//! The figures of each variant, and the verdicts on their differences.
 //!
-//! Owns which sample counts for which figure. Must not know how a figure is written or shown.
-//! Invariant: a figure says how many samples it stands on; a failed trial has no times and stays
-//! in every denominator; the order of samples changes nothing.
+//! Owns which sample counts for which figure. Must not know how a figure is written or shown. Invariant: a
+//! figure states the number of samples behind it; a failed trial has no times and stays in every denominator;
+//! the order of samples changes nothing.
 
 mod caching;
 mod compare;
@@ -33,39 +33,45 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use caching::{BreakEven, Caching, Saving};
+pub use caching::{BreakEven, CacheFigures, CacheSaving};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
-pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
+pub use evidence::{Evidence, EvidenceFold, MetricValue, Observation, PromptKey, VariantEvidence};
 pub use figures::Figures;
 pub use fold::FoldedRun;
 pub use forecast::{
-    Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
-    MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unbounded, Unknown,
-    VariantForecast, WhatIf, forecast,
+    AnswersFold, CACHED_FROM_TOKENS, Forecast, ForecastBasis, ForecastOptions, MONTH_DAYS, Mix,
+    MixError, MixProblem, MonthlyCost, NoForecast, Pricing, Ratio, Retries, RunAnswers, Traffic,
+    TrafficError, UnboundedRatio, VariantForecast, WhatIf, forecast,
 };
-pub use gate::{Passing, limits, passing};
-pub use interleaved::{interleaved, primary_verdicts};
+pub use gate::{GateStatus, check_limits, gate_status};
+pub use interleaved::{compare_interleaved, primary_verdicts};
 pub use judge::{Evaluation, GatedJudgement};
 pub use judgement::{
-    Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
-    Route, Situation, Size, Tests, Verdict,
+    Comparison, ComparisonDesign, Effect, Influence, Judgement, LimitCheck, LimitStatus, Procedure,
+    Reason, RequiredSize, RouteComparison, SampleSize, SizeGoal, Tests, Verdict,
 };
-pub use means::Means;
+pub use means::MeanIntervals;
 pub use money::{Money, PairTotal, Total};
-pub use output_tokens::{Change, Output, OutputChange, outputs_between, outputs_within};
+pub use output_tokens::{
+    OutputChange, OutputTotals, RatioChange, output_changes_between_runs, output_changes_within_run,
+};
 pub use past::{
-    Changed, Comparable, Floor, Past, Refusal, Trend, TrendPoint, aftermath, against_past,
-    against_run, comparable, condense, trend,
+    DeclaredChange, DetectableWorsening, IncomparableRuns, PastRuns, RunPair, Trend, TrendPoint,
+    compare_runs, compare_with_history, history_updates, pair_runs, to_history_run, trends,
 };
-pub use planning::{Planned, Shown, WorstCost, noise_shown, noisiest, sizes, worst_cost};
+pub use planning::{
+    PilotNoise, PlannedSize, WorstCost, noisiest, pilot_noise, planned_sizes, worst_cost,
+};
 pub use power::{
-    COMPLETED_NEAR, Found, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power, TYPICAL_NOISE, power,
-    prompts_worth, shared_alpha,
+    COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power,
+    TYPICAL_NOISE, effective_prompts, power, shared_alpha,
 };
-pub use rule::{decide, family};
-pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
+pub use rule::{decide, decide_family};
+pub use sequential::{
+    ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,
+};
 pub use summary::{
-    GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
+    GapFigures, Histograms, PromptSummary, Ratios, RunSummary, SummaryFold, VariantSummary,
 };
-pub use tally::{Counts, TokenKind, TokenTotal};
+pub use tally::{SampleCounts, TokenKind, TokenTotal};

@@ -1,55 +1,56 @@
-//! Sums of money, and how the lists agree with the bills.
+//! Sums of money, and the agreement of list prices with bills.
 //!
-//! Owns which amounts are added and compared. Must not know how a cost was found. Invariant: sums
-//! are exact, and an unknown cost is left out with its count, never added as 0.
+//! Owns which amounts are added and compared. Must not know how a cost was computed. Invariant: sums are exact,
+//! and an unknown cost is excluded with its count, never added as 0.
 
 use crate::record::Sample;
 use crate::units::Usd;
 
-/// Two amounts for one request are called different when they lie further apart than one part in so many of
-/// the larger, and than [`ROUNDING`]: amounts are rounded somewhere on their way to a bill.
+/// Two amounts for one request differ if they are further apart than the larger amount divided by this, and
+/// than [`ROUNDING`]: amounts are rounded somewhere on their way to a bill.
 const DIFFERENCE_PART: u128 = 1_000;
-/// Half of the last digit of amounts with eight decimals, as gateways tell the smallest.
+/// Half of the last digit of amounts with eight decimals, the finest that gateways report.
 const ROUNDING: Usd = Usd(5_000);
 
-/// An exact sum of the amounts that are known.
+/// An exact sum of the known amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
-    /// Their sum.
+    /// Sum of the known amounts.
     pub sum: Usd,
-    /// Samples whose amount is known.
+    /// Samples with a known amount.
     pub n: u64,
 }
 
-/// Two amounts of the same samples, where both are known.
+/// Two sums over the samples where both amounts are known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PairTotal {
-    /// Sum by the catalogue's list prices.
+    /// Sum at the catalog's list prices.
     pub list: Usd,
-    /// Sum as the gateway says.
+    /// Sum of the gateway's amounts.
     pub gateway: Usd,
-    /// Samples with both.
+    /// Samples with both amounts.
     pub n: u64,
-    /// Samples whose two amounts lie further apart than rounding explains.
+    /// Samples whose amounts differ by more than rounding explains.
     pub different: u64,
 }
 
-/// What the trials of one variant cost.
+/// The costs of the trials of one variant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Money {
-    /// By the catalogue's list prices.
+    /// At the catalog's list prices.
     pub list: Total,
-    /// What the gateway billed; 0 with own keys.
+    /// Billed by the gateway; 0 with own keys.
     pub billed: Total,
-    /// What the gateway says the list price was, of samples whose token counts have one reading.
+    /// The list price according to the was, of samples whose token counts have one reading.
     pub market: Total,
-    /// What the gateway added to the price of inference, where it tells so.
+    /// Surcharges of the gateway on the price of inference, where it reports them.
     pub surcharges: Total,
-    /// List against bill without surcharges, samples billed nothing left out: with own keys a bill says nothing.
+    /// List price against the bill without surcharges; samples billed at 0 are excluded, because own keys make
+    /// a bill meaningless.
     pub list_and_billed: PairTotal,
-    /// List against the gateway's own list price.
+    /// List price against the gateway's own list price.
     pub list_and_market: PairTotal,
-    /// Samples billed nothing although they had a list price: own keys.
+    /// Samples billed at 0 although they had a list price: own keys.
     pub free_of_charge: u64,
     /// Answers without a list price because their token counts contradict each other, or have no reading or several.
     pub contradicting: u64,
@@ -80,10 +81,10 @@ impl PairTotal {
         self.list = sum(self.list, list);
         self.gateway = sum(self.gateway, gateway);
         self.n += 1;
-        let apart = list.0.abs_diff(gateway.0);
+        let difference = list.0.abs_diff(gateway.0);
         let larger = list.0.unsigned_abs().max(gateway.0.unsigned_abs());
-        let by_share = apart.saturating_mul(DIFFERENCE_PART) > larger;
-        self.different += u64::from(by_share && apart > ROUNDING.0.unsigned_abs());
+        let by_share = difference.saturating_mul(DIFFERENCE_PART) > larger;
+        self.different += u64::from(by_share && difference > ROUNDING.0.unsigned_abs());
     }
 
     fn absorb(&mut self, other: &Self) {
@@ -95,7 +96,7 @@ impl PairTotal {
 }
 
 impl Money {
-    /// Adds what one sample cost.
+    /// Adds the cost of one sample.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.list.add(sample.cost_usd);
         self.billed.add(sample.billed_usd);
@@ -137,7 +138,7 @@ impl Money {
     }
 }
 
-/// Stops at the ends of 128 bits, 1e26 USD: only a forged record gets there.
+/// Saturates at the ends of 128 bits, 1e26 USD: only a forged record gets there.
 fn sum(left: Usd, right: Usd) -> Usd {
     Usd(left.0.saturating_add(right.0))
 }
@@ -166,8 +167,8 @@ mod tests {
 
     #[test]
     fn amounts_differ_beyond_rounding() {
-        // A bill of eight decimals is rounded, the dearer by a share of a thousandth; half a percent more is
-        // another price, however small the sum.
+        // A bill with eight decimals is rounded, a more expensive one by a thousandth of its amount; half a
+        // percent more is another price, however small the sum.
         let mut pair = PairTotal::default();
         pair.add(Usd(3_204_000), Usd(3_200_000));
         pair.add(Usd(3_200_000_000), Usd(3_202_000_000));
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_surcharge_is_no_difference_of_prices() {
-        // With an own key the gateway bills its surcharge alone: that bill says nothing of the price.
+        // With an own key the gateway bills only its surcharge: that bill says nothing about the price.
         let run = crate::verdict::fixture::manifest(&["a/x"], &["p"], 1);
         let mut sample = crate::verdict::fixture::answered(&run, 0, 400);
         let mut money = Money::default();

@@ -1,9 +1,9 @@
-//! Today against the past: a run's levels, and what earlier runs let one expect.
+//! Today against past runs: the levels of a run, and the range that earlier runs predict.
 //!
-//! Owns how a run is condensed into a line of history, which past runs match, and the procedures of two
-//! runs and of a history. Must not know files, nor a clock: when a run was made is what its record
-//! says. Invariant: more requests in a run never make its difference from the past certain; the order
-//! in which past runs are given changes nothing.
+//! Owns how a run is condensed into a history line, which past runs match, and the procedures for two runs and
+//! for a history. Must not know files, nor a clock: the time of a run is the one in its record. Invariant: more
+//! requests in a run never make its difference from the past certain; the order in which past runs are given
+//! changes nothing.
 
 mod before;
 mod condense;
@@ -26,42 +26,42 @@ use crate::stats::history::{Prior, Spread};
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
 
-use super::compare::ruling::explored as explored_verdicts;
+use super::compare::ruling::exploratory_verdicts;
 use super::judgement::{
-    Comparison, Effect, Influence, Judgement, Reason, Situation, Tests, Verdict,
+    Comparison, ComparisonDesign, Effect, Influence, Judgement, Reason, Tests, Verdict,
 };
-use super::rule::{below_floor, decide, family};
-use draft::{Draft, Excess};
-use levels::Asked;
-use matching::{Matching, counted, matching};
-use screen::{Pooled, Subject};
+use super::rule::{below_floor, decide, decide_family};
+use draft::{Deviation, PendingComparison};
+use levels::SeriesKey;
+use matching::{MatchingRuns, counted, match_runs};
+use screen::{PooledCounts, VariantHistory};
 
-pub use before::{Changed, Comparable, Refusal, against_run, comparable};
-pub use condense::condense;
-pub use confirm::aftermath;
-pub use trend::{Floor, Trend, TrendPoint, trend};
+pub use before::{DeclaredChange, IncomparableRuns, RunPair, compare_runs, pair_runs};
+pub use condense::to_history_run;
+pub use confirm::history_updates;
+pub use trend::{DetectableWorsening, Trend, TrendPoint, trends};
 
-/// Of a level with many runs these first ones are kept: what has come together since is told from them.
-const FIRST_KEPT: usize = 5;
-/// And these newest, from which those that match are chosen.
-const NEWEST_KEPT: usize = 60;
+/// The number of first runs of a long level to keep: accumulated drift is measured from them.
+const FIRST_RUNS_MAX: usize = 5;
+/// The number of newest runs to keep, from which the matching ones are chosen.
+const NEWEST_RUNS_MAX: usize = 60;
 
-/// What the past was when a run was judged: the accepted and flagged runs of a history, oldest first.
+/// The past runs when a run was judged: the accepted and flagged runs of a history, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Past {
+pub struct PastRuns {
     /// Runs of the current level, oldest first.
     pub accepted: Vec<HistoryRun>,
-    /// Flagged and not accepted: they tell how much runs differ, not where the level is.
+    /// Flagged and not accepted: they inform how much runs differ, not where the level is.
     pub flagged: Vec<HistoryRun>,
-    /// Found regressed, and still waiting for what the next run says; oldest first.
+    /// Runs that regressed and await confirmation by the next run; oldest first.
     pub open: Vec<HistoryEntry>,
-    /// Numbers of the history's lines that were never finished: whatever they held is missing here.
+    /// Line numbers of truncated lines of the history: their content is missing here.
     pub torn: Vec<u64>,
 }
 
-impl Past {
-    /// What a history was when `today` began: runs of its current level that began before.
-    pub fn of(history: &History, today: &HistoryRun) -> Self {
+impl PastRuns {
+    /// The past runs of a history when `today` began: runs of its current level that began earlier.
+    pub fn from_history(history: &History, today: &HistoryRun) -> Self {
         let mut past = Self {
             torn: history.torn().to_vec(),
             ..Self::default()
@@ -78,16 +78,16 @@ impl Past {
                 _ => {}
             }
         }
-        if past.accepted.len() > FIRST_KEPT + NEWEST_KEPT {
-            let newest = past.accepted.len() - NEWEST_KEPT;
-            past.accepted.drain(FIRST_KEPT..newest);
+        if past.accepted.len() > FIRST_RUNS_MAX + NEWEST_RUNS_MAX {
+            let newest = past.accepted.len() - NEWEST_RUNS_MAX;
+            past.accepted.drain(FIRST_RUNS_MAX..newest);
         }
-        let surplus = past.flagged.len().saturating_sub(NEWEST_KEPT);
+        let surplus = past.flagged.len().saturating_sub(NEWEST_RUNS_MAX);
         past.flagged.drain(..surplus);
         past
     }
 
-    /// The lines to store beside a run, so that it can be judged again: a history of them is this past.
+    /// The history lines to store with a run, so that it can be judged again: they reproduce these past runs.
     pub fn lines(&self) -> Vec<HistoryLine> {
         let with =
             |standing| move |run: &HistoryRun| HistoryLine::run(run.clone(), standing, Vec::new());
@@ -99,12 +99,12 @@ impl Past {
     }
 }
 
-/// Judges today against the past, each variant against itself. Without any accepted run there are no
-/// comparisons, and a note says how to begin.
-pub fn against_past(today: &HistoryRun, past: &Past, gate: &Gate) -> Judgement {
+/// Compares today with the past, each variant with itself. Without any accepted run there are no comparisons,
+/// and a note that explains how to start.
+pub fn compare_with_history(today: &HistoryRun, past: &PastRuns, gate: &Gate) -> Judgement {
     if past.accepted.is_empty() {
         return Judgement {
-            situation: Situation::History,
+            design: ComparisonDesign::History,
             comparisons: Vec::new(),
             notes: vec![
                 "There is no past to compare with yet. `bakeoff accept RUN --history FILE` makes a \
@@ -114,19 +114,19 @@ pub fn against_past(today: &HistoryRun, past: &Past, gate: &Gate) -> Judgement {
         };
     }
     let mut notes = Vec::new();
-    let matching = matching(today, past, &mut notes);
-    let mut judgement = judge(Situation::History, today, &matching, gate, notes);
+    let matching = match_runs(today, past, &mut notes);
+    let mut judgement = judge(ComparisonDesign::History, today, &matching, gate, notes);
     if gate.confirm {
-        confirm::withhold_first_flags(&mut judgement.comparisons, today, past);
+        confirm::withhold_unconfirmed(&mut judgement.comparisons, today, past);
     }
     judgement
 }
 
-/// Compares every variant but the control with itself in the runs that match.
+/// Compares every variant except the control with itself in the matching runs.
 fn judge(
-    situation: Situation,
+    design: ComparisonDesign,
     today: &HistoryRun,
-    matching: &Matching<'_>,
+    matching: &MatchingRuns<'_>,
     gate: &Gate,
     mut notes: Vec<String>,
 ) -> Judgement {
@@ -139,28 +139,28 @@ fn judge(
             "The control {label} is not in this run: nothing takes a slow hour off."
         ));
     }
-    let mut drafts = Vec::new();
+    let mut pending = Vec::new();
     for variant in &today.variants {
         if control.is_some_and(|control| control.label == variant.label) {
             continue;
         }
-        let subject = Subject {
+        let history = VariantHistory {
             today,
             variant,
             control,
             matching,
-            pooled: Pooled::of(variant, &matching.accepted),
+            pooled: PooledCounts::new(variant, &matching.accepted),
         };
-        note_changed_variant(&subject, &mut notes);
-        for (metric, primary, bounds) in metrics(&subject, gate) {
+        note_changed_variant(&history, &mut notes);
+        for (metric, primary, bounds) in metrics(&history, gate) {
             let prior = prior(today, matching, metric, control);
-            drafts.extend(subject.draft(metric, primary, bounds, prior));
+            pending.extend(history.draft(metric, primary, bounds, prior));
         }
     }
     let alpha = Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
-    let mut comparisons = decided(drafts, alpha);
-    if situation == Situation::History {
-        creep::tell(
+    let mut comparisons = decide_all(pending, alpha);
+    if design == ComparisonDesign::History {
+        creep::add_baseline_drift(
             today,
             matching,
             control,
@@ -170,21 +170,21 @@ fn judge(
         );
     }
     Judgement {
-        situation,
+        design,
         comparisons,
         notes,
     }
 }
 
-/// Every metric, whether it can fail a build, and what is tolerated of it. Where one side shows its reasoning
-/// and the other does not, first answer tokens stand in for first tokens; where retries differ, what a
-/// user waited is judged as well. Both have the bounds of TTFT unless they have their own.
-fn metrics(subject: &Subject<'_>, gate: &Gate) -> Vec<(Metric, bool, Bounds)> {
+/// Every metric, whether it can fail a build, and its bounds. Where one side shows its reasoning and the other
+/// does not, TTFA replaces TTFT; where retries differ, the experienced TTFT is primary as well. Both take the
+/// bounds of TTFT unless they have their own.
+fn metrics(history: &VariantHistory<'_>, gate: &Gate) -> Vec<(Metric, bool, Bounds)> {
     let first_token = gate.is_primary(Metric::Ttft);
-    let reasoning = subject.reasoning_differs();
-    let retries = subject.retries_differ().is_some();
+    let reasoning = history.reasoning_differs();
+    let retries = history.retries_differ().is_some();
     let named = |metric: Metric| gate.bounds.iter().any(|(named, _)| *named == metric);
-    let question = |metric: Metric| {
+    let with_bounds = |metric: Metric| {
         let (primary, from_ttft) = match metric {
             Metric::Ttft if reasoning => (false, false),
             Metric::Ttfa if reasoning && first_token => (true, true),
@@ -198,12 +198,12 @@ fn metrics(subject: &Subject<'_>, gate: &Gate) -> Vec<(Metric, bool, Bounds)> {
         };
         (metric, primary, bounds)
     };
-    Metric::ALL.into_iter().map(question).collect()
+    Metric::ALL.into_iter().map(with_bounds).collect()
 }
 
-fn note_changed_variant(subject: &Subject<'_>, notes: &mut Vec<String>) {
-    let runs = subject.matching.accepted.len();
-    let (label, missing) = (&subject.variant.label, runs - subject.pooled.runs);
+fn note_changed_variant(history: &VariantHistory<'_>, notes: &mut Vec<String>) {
+    let runs = history.matching.accepted.len();
+    let (label, missing) = (&history.variant.label, runs - history.pooled.runs);
     if missing > 0 {
         notes.push(format!(
             "{label}: {} of {runs} earlier ones without it, or with another model or other \
@@ -213,11 +213,11 @@ fn note_changed_variant(subject: &Subject<'_>, notes: &mut Vec<String>) {
     }
 }
 
-/// What is believed about how much runs differ: what the history itself teaches of this metric, once it
-/// holds enough series of it.
+/// The prior for the spread between runs: learned from the history itself, once it has enough series of this
+/// metric.
 fn prior(
     today: &HistoryRun,
-    matching: &Matching<'_>,
+    matching: &MatchingRuns<'_>,
     metric: Metric,
     control: Option<&HistoryVariant>,
 ) -> Prior {
@@ -226,13 +226,13 @@ fn prior(
         return Prior::default();
     }
     let spread = |variant| -> Option<Spread> {
-        let asked = Asked {
+        let key = SeriesKey {
             variant,
             control: None,
             metric,
         };
         let runs_max = crate::stats::history::RUNS_MAX;
-        levels::of_runs(&matching.accepted, asked, runs_max)?
+        levels::levels_of_runs(&matching.accepted, key, runs_max)?
             .1
             .spread()
     };
@@ -240,47 +240,46 @@ fn prior(
     Prior::learned(&spreads).unwrap_or_default()
 }
 
-/// Verdicts: Holm over the primary comparisons; the others are explored, with their false discoveries
-/// held down together.
-fn decided(drafts: Vec<Draft>, alpha: Alpha) -> Vec<Comparison> {
-    let tests_of = |primary: bool| -> Vec<Option<Tests>> {
-        let chosen = drafts.iter().map(|draft| &draft.comparison);
+/// The verdicts: Holm over the primary comparisons; exploratory ones with a controlled false discovery rate.
+fn decide_all(pending: Vec<PendingComparison>, alpha: Alpha) -> Vec<Comparison> {
+    let tests_where_primary = |primary: bool| -> Vec<Option<Tests>> {
+        let chosen = pending.iter().map(|draft| &draft.comparison);
         chosen
             .filter(|comparison| comparison.primary == primary)
             .map(|comparison| comparison.tests)
             .collect()
     };
-    let (primary, explored) = (tests_of(true), tests_of(false));
+    let (primary, exploratory) = (tests_where_primary(true), tests_where_primary(false));
     let tested = primary.iter().flatten().count();
-    let mut primary = family(&primary, alpha).into_iter();
-    let mut explored = explored_verdicts(&explored, alpha).into_iter();
-    drafts
+    let mut primary = decide_family(&primary, alpha).into_iter();
+    let mut exploratory = exploratory_verdicts(&exploratory, alpha).into_iter();
+    pending
         .into_iter()
         .map(|draft| {
             let (level, verdict) = if draft.comparison.primary {
                 (alpha.shared_by(tested), primary.next())
             } else {
-                (alpha, explored.next())
+                (alpha, exploratory.next())
             };
-            finished(draft, level, verdict.unwrap_or(Verdict::Inconclusive))
+            finish(draft, level, verdict.unwrap_or(Verdict::Inconclusive))
         })
         .collect()
 }
 
-/// A comparison with its verdict, its interval and what it could have found, at this level.
-fn finished(draft: Draft, level: Alpha, verdict: Verdict) -> Comparison {
-    let Draft {
+/// Completes a comparison with its verdict, interval and detectable change at this level.
+fn finish(draft: PendingComparison, level: Alpha, verdict: Verdict) -> Comparison {
+    let PendingComparison {
         mut comparison,
-        excess,
+        deviation,
     } = draft;
     comparison.verdict = verdict;
-    comparison.effect = excess.effect(level).map(|(estimate, interval)| Effect {
+    comparison.effect = deviation.effect(level).map(|(estimate, interval)| Effect {
         estimate,
         interval,
         level: 1.0 - level.two_sided(),
     });
-    comparison.detectable = excess.floor(comparison.bounds.tolerance, level);
-    if let Excess::Levels(levels) = &excess {
+    comparison.detectable_change = deviation.floor(comparison.bounds.tolerance, level);
+    if let Deviation::Levels(levels) = &deviation {
         if let (Some((prompt, without)), Some(tests)) = (&levels.without, comparison.tests) {
             let verdict_without = decide(*without, level);
             comparison.influence = Some(Influence {

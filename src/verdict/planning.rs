@@ -1,57 +1,57 @@
-//! How many prompts and repetitions a suite needs, and what they cost at most.
+//! The number of prompts and repetitions that a suite needs, and their maximum cost.
 //!
-//! Owns the noise that a stored run shows, and the table of sizes. Must not know where runs lie nor how a
-//! table looks. Invariant: an unknown price makes a cost absent or says how many have none; never 0.
+//! Owns the noise estimated from a stored run, and the table of sizes. Must not know where runs are stored nor
+//! how a table looks. Invariant: an unknown price makes a cost absent or is counted; it is never 0.
 
 use crate::stats::FEWEST_PROMPTS;
-use crate::stats::size::{Aim, Noise, PilotPrompt};
+use crate::stats::size::{DetectionGoal, Noise, PilotPrompt};
 use crate::suite::{Metric, Prompt, Suite, limits};
 use crate::units::Usd;
 
 use super::evidence::{Evidence, Observation};
 
-/// Numbers of prompts that are told beside a suite's own.
-const PROMPTS_TOLD: [u64; 5] = [10, 20, 30, 50, 100];
+/// Numbers of prompts in the table of sizes, in addition to the suite's own.
+const TABLE_PROMPTS: [u64; 5] = [10, 20, 30, 50, 100];
 
-/// The noise of TTFT that a run shows between its reference and a candidate.
+/// The noise of TTFT between the reference of a run and a candidate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shown {
+pub struct PilotNoise {
     /// Label of the candidate.
     pub candidate: String,
-    /// The noise.
+    /// The estimated noise.
     pub noise: Noise,
     /// Prompts with values on both sides.
     pub prompts: u64,
 }
 
-/// One size of a run that finds what was asked for, or none.
+/// A sample size with enough power, or a number of prompts that cannot have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planned {
+pub struct PlannedSize {
     /// Prompts.
     pub prompts: u64,
-    /// Repetitions of each; absent where no number of them is enough.
+    /// Repetitions of each prompt; absent where no number of them is enough.
     pub repetitions: Option<u64>,
 }
 
-/// The most that a suite's requests cost by list price, each sent once.
+/// The maximum cost of a suite's requests at list price, each sent once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorstCost {
-    /// Of one repetition of all prompts, over the variants whose cost can be known.
-    pub a_round: Usd,
-    /// Variants whose cost can be known.
+    /// Cost of one repetition of all prompts, over the variants with a bounded cost.
+    pub per_round: Usd,
+    /// Variants with a bounded cost.
     pub known: u64,
-    /// Variants.
+    /// All variants.
     pub variants: u64,
 }
 
-/// The noise of TTFT that each candidate of a run shows, in the order of the suite; only those of which
-/// two prompts have repeated values on both sides.
-pub fn noise_shown(evidence: &Evidence, reference: &str) -> Vec<Shown> {
+/// The noise of TTFT for each candidate of a run, in the order of the suite; only for candidates where two
+/// prompts have repeated values on both sides.
+pub fn pilot_noise(evidence: &Evidence, reference: &str) -> Vec<PilotNoise> {
     let Some(base) = evidence.variant(reference) else {
         return Vec::new();
     };
     let logs = |observations: &[Observation]| -> Vec<f64> {
-        let fair = observations.iter().filter(|observed| !observed.set_aside);
+        let fair = observations.iter().filter(|observed| !observed.excluded);
         let values = fair.filter_map(|observed| observed.value(Metric::Ttft));
         values.map(|value| value.value.ln()).collect()
     };
@@ -64,7 +64,7 @@ pub fn noise_shown(evidence: &Evidence, reference: &str) -> Vec<Shown> {
             .filter(|(a, b)| !a.is_empty() && !b.is_empty())
             .collect();
         let pilot: Vec<PilotPrompt<'_>> = sides.iter().map(|(a, b)| PilotPrompt { a, b }).collect();
-        Some(Shown {
+        Some(PilotNoise {
             candidate: candidate.label.clone(),
             noise: Noise::from_pilot(&pilot)?,
             prompts: pilot.len() as u64,
@@ -74,28 +74,28 @@ pub fn noise_shown(evidence: &Evidence, reference: &str) -> Vec<Shown> {
     candidates.filter_map(of_candidate).collect()
 }
 
-/// The noisiest candidate: with it the others are found as well. Noise within counts as at ten
-/// repetitions.
-pub fn noisiest(shown: &[Shown]) -> Option<&Shown> {
+/// The noisiest candidate: a size that suffices for it suffices for the others. Noise within prompts counts as
+/// with ten repetitions.
+pub fn noisiest(shown: &[PilotNoise]) -> Option<&PilotNoise> {
     let variance = |noise: Noise| 0.22 * noise.within.powi(2) + noise.between.powi(2);
     shown
         .iter()
         .max_by(|a, b| variance(a.noise).total_cmp(&variance(b.noise)))
 }
 
-/// Sizes that reach the aim, by rising number of prompts, the suite's own number among them. Where its
-/// own cannot, the fewest prompts that can are among them too.
-pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
-    let mut counts: Vec<u64> = PROMPTS_TOLD.to_vec();
+/// Sizes that reach the goal, by ascending number of prompts, including the suite's own number. If its own
+/// cannot reach it, the smallest number of prompts that can is included too.
+pub fn planned_sizes(own_prompts: u64, goal: DetectionGoal, noise: Noise) -> Vec<PlannedSize> {
+    let mut counts: Vec<u64> = TABLE_PROMPTS.to_vec();
     counts.push(own_prompts);
-    if aim.repetitions(own_prompts, noise).is_none() {
-        counts.extend(aim.fewest_prompts(noise));
+    if goal.repetitions(own_prompts, noise).is_none() {
+        counts.extend(goal.fewest_prompts(noise));
     }
-    // Of fewer prompts no verdict comes, however often they are repeated.
+    // With fewer prompts there is no verdict, however often they are repeated.
     let enough = |prompts| prompts >= FEWEST_PROMPTS as u64;
-    let planned = |prompts| Planned {
+    let planned = |prompts| PlannedSize {
         prompts,
-        repetitions: aim
+        repetitions: goal
             .repetitions(prompts, noise)
             .filter(|repetitions| *repetitions <= u64::from(limits::REPETITIONS))
             .filter(|_| enough(prompts)),
@@ -108,35 +108,36 @@ pub fn sizes(own_prompts: u64, aim: Aim, noise: Noise) -> Vec<Planned> {
     counts.into_iter().map(planned).collect()
 }
 
-/// The most that a suite costs. `bound` is the most that one request can be billed, of a prompt and the variant
-/// at a place in the suite; `None` where nothing bounds it, and then the variant is not in the sum. A request
-/// that warms a cache is paid like the one that it warms it for.
+/// The maximum cost of a suite. `bound` returns the maximum bill for one request of a prompt and the variant at
+/// an index in the suite; `None` if it is unbounded, in which case the variant is excluded from the sum. A
+/// request that warms a cache costs as much as the request it is for.
 pub fn worst_cost(suite: &Suite, bound: impl Fn(&Prompt, usize) -> Option<Usd>) -> WorstCost {
-    let of_variant = |place: usize| {
+    let of_variant = |index: usize| {
         let mut prompts = suite.prompts.iter();
-        let mode = suite.cache_of(&suite.variants[place]);
+        let mode = suite.cache_of(&suite.variants[index]);
         let requests = u64::from(mode.requests_per_trial());
         prompts.try_fold(Usd::ZERO, |sum, prompt| {
-            sum.plus(bound(prompt, place)?.times(requests)?)
+            sum.plus(bound(prompt, index)?.times(requests)?)
         })
     };
     let known: Vec<Usd> = (0..suite.variants.len()).filter_map(of_variant).collect();
     WorstCost {
-        a_round: known.iter().copied().sum(),
+        per_round: known.iter().copied().sum(),
         known: known.len() as u64,
         variants: suite.variants.len() as u64,
     }
 }
 
 impl WorstCost {
-    /// Of so many repetitions of so many prompts, where the suite has `own_prompts`: prompts that are
-    /// not written yet cost as much as those that are. Absent where no variant's cost is known.
-    pub fn of(&self, planned: (u64, u64), own_prompts: u64) -> Option<Usd> {
+    /// The maximum cost of `planned` (prompts, repetitions), where the suite has `own_prompts`: prompts that
+    /// are not written yet are assumed to cost as much as the existing ones. `None` if no variant's cost is
+    /// bounded.
+    pub fn total(&self, planned: (u64, u64), own_prompts: u64) -> Option<Usd> {
         let (prompts, repetitions) = planned;
         if self.known == 0 || own_prompts == 0 {
             return None;
         }
-        let all = self.a_round.times(prompts)?.times(repetitions)?;
+        let all = self.per_round.times(prompts)?.times(repetitions)?;
         Some(Usd(all.0 / i128::from(own_prompts)))
     }
 }
@@ -156,8 +157,8 @@ mod tests {
         between: 0.1,
     };
 
-    fn aim(change: f64) -> Aim {
-        Aim {
+    fn goal(change: f64) -> DetectionGoal {
+        DetectionGoal {
             change,
             tolerance: 0.0,
             alpha: Alpha::FIVE_PERCENT,
@@ -166,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_those_of_the_published_table() {
+    fn sizes_match_the_published_table() {
         // +20 % at typical noise, tolerance 0: 9, 6 and 3 repetitions of 20, 30 and 50 prompts.
-        let planned = sizes(20, aim(0.2), NOISE);
+        let planned = planned_sizes(20, goal(0.2), NOISE);
         let at = |prompts| planned.iter().find(|p| p.prompts == prompts).unwrap();
         assert_eq!(
             [20, 30, 50].map(|p| at(p).repetitions),
@@ -177,36 +178,36 @@ mod tests {
     }
 
     #[test]
-    fn where_repetitions_cannot_do_it_the_fewest_prompts_are_told() {
-        // Ten prompts cannot show +5 %, nor five anything; the number that can stands in the table.
-        let few = sizes(5, aim(0.5), NOISE);
+    fn the_fewest_sufficient_prompts_are_listed_where_repetitions_do_not_suffice() {
+        // Ten prompts cannot show +5 %, and five cannot show anything; the number that can is in the table.
+        let few = planned_sizes(5, goal(0.5), NOISE);
         assert_eq!((few[0].repetitions, few[1].prompts), (None, 6));
         assert!(few[1].repetitions.is_some());
-        let planned = sizes(10, aim(0.05), NOISE);
+        let planned = planned_sizes(10, goal(0.05), NOISE);
         assert_eq!(
             planned[0],
-            Planned {
+            PlannedSize {
                 prompts: 10,
                 repetitions: None
             }
         );
-        let fewest = aim(0.05).fewest_prompts(NOISE).unwrap();
+        let fewest = goal(0.05).fewest_prompts(NOISE).unwrap();
         assert!(planned.iter().any(|planned| planned.prompts == fewest));
     }
 
     #[test]
-    fn a_run_shows_its_noise() {
-        // Candidates are looked at one by one, against the reference; what is set aside is left out.
+    fn noise_is_estimated_per_candidate() {
+        // Candidates are estimated one by one, against the reference; excluded samples are left out.
         let run = manifest(&["a/x", "b/y", "c/z"], &["p", "q", "r"], 4);
         let ttft = [100, 200, 105, 90, 400, 92, 130, 100, 118, 110, 500, 102];
         let samples: Vec<Sample> = (0..36)
             .map(|trial| {
-                let place = usize::try_from(trial).unwrap();
-                let wild = place % 3 == 1;
+                let index = usize::try_from(trial).unwrap();
+                let wild = index % 3 == 1;
                 answered(
                     &run,
                     trial,
-                    if wild { ttft[place / 3] } else { 100 + trial },
+                    if wild { ttft[index / 3] } else { 100 + trial },
                 )
             })
             .collect();
@@ -214,39 +215,39 @@ mod tests {
         for sample in &samples {
             fold.add(sample);
         }
-        let shown = noise_shown(&fold.snapshot(), "a/x");
+        let shown = pilot_noise(&fold.snapshot(), "a/x");
         let labels: Vec<&str> = shown.iter().map(|shown| shown.candidate.as_str()).collect();
         assert_eq!(labels, ["b/y", "c/z"]);
         assert_eq!(noisiest(&shown).unwrap().candidate, "b/y");
-        assert_eq!(noise_shown(&fold.snapshot(), "nobody"), []);
+        assert_eq!(pilot_noise(&fold.snapshot(), "nobody"), []);
         assert_eq!(noisiest(&[]), None);
     }
 
     #[test]
-    fn a_cost_without_a_bound_is_not_nothing() {
-        // A variant of which one prompt has no bound is in no sum, and is counted.
+    fn an_unbounded_cost_is_not_zero() {
+        // A variant with one unbounded prompt is in no sum, and is counted.
         let suite = manifest(&["a/x", "b/y"], &["p", "q"], 4).suite;
         let none = worst_cost(&suite, |_, _| None);
-        assert_eq!((none.known, none.of((2, 4), 2)), (0, None));
-        let worst = worst_cost(&suite, |prompt, place| {
-            (place == 0 || prompt.id == "p").then_some(Usd(if prompt.id == "p" { 7 } else { 30 }))
+        assert_eq!((none.known, none.total((2, 4), 2)), (0, None));
+        let worst = worst_cost(&suite, |prompt, index| {
+            (index == 0 || prompt.id == "p").then_some(Usd(if prompt.id == "p" { 7 } else { 30 }))
         });
         assert_eq!((worst.known, worst.variants), (1, 2));
-        assert_eq!(worst.a_round, Usd(37));
-        assert_eq!(worst.of((4, 3), 2), Some(Usd(6 * worst.a_round.0)));
-        // A request that warms a cache is paid like the one that it warms it for.
+        assert_eq!(worst.per_round, Usd(37));
+        assert_eq!(worst.total((4, 3), 2), Some(Usd(6 * worst.per_round.0)));
+        // A request that warms a cache costs as much as the request it is for.
         let mut warmed = suite;
         warmed.cache = crate::suite::CacheMode::Warm;
-        let twice = worst_cost(&warmed, |_, place| (place == 0).then_some(Usd(5)));
-        assert_eq!(twice.a_round, Usd(2 * 2 * 5));
+        let twice = worst_cost(&warmed, |_, index| (index == 0).then_some(Usd(5)));
+        assert_eq!(twice.per_round, Usd(2 * 2 * 5));
     }
 
     proptest! {
-        // A larger change needs no more of anything, and the suite's own number is always told.
+        // A larger change never needs a larger size, and the suite's own number is always included.
         #[test]
-        fn larger_changes_need_no_more(own in 2_u64..200, change in 0.06_f64..1.0) {
-            let small = sizes(own, aim(change), NOISE);
-            let large = sizes(own, aim(change * 1.5), NOISE);
+        fn larger_changes_need_no_larger_size(own in 2_u64..200, change in 0.06_f64..1.0) {
+            let small = planned_sizes(own, goal(change), NOISE);
+            let large = planned_sizes(own, goal(change * 1.5), NOISE);
             prop_assert!(small.is_sorted_by_key(|planned| planned.prompts));
             prop_assert!(small.iter().any(|planned| planned.prompts == own));
             for planned in &large {

@@ -1,7 +1,7 @@
-//! What a suite can tell before anything is sent: the changes it finds, and gates that cannot work.
+//! The power of a suite before anything is sent: the changes it can detect, and gates that cannot work.
 //!
-//! Owns what is worth a warning. Must not know how it is worded, nor prices. Invariant: a pure function of
-//! suite and noise; more prompts or repetitions never make a warning about noise appear.
+//! Owns what is worth a warning. Must not know how a warning is worded, nor prices. Invariant: a pure function
+//! of suite and noise; more prompts or repetitions never add a warning about noise.
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::history::{Prior, smallest_shift};
@@ -10,63 +10,65 @@ use crate::stats::mean::Weights;
 use crate::stats::quantile::Percentile;
 use crate::stats::quantile_interval::order_statistics;
 use crate::stats::rates::{Passes, rate};
-use crate::stats::size::{Aim, Noise, smallest_change, smallest_rate_change};
+use crate::stats::size::{DetectionGoal, Noise, smallest_change, smallest_rate_change};
 use crate::suite::{Gate, LimitBound, Metric, OnInconclusive, Quantity, Suite};
 
-/// The noise that is assumed where no run shows it: published series of hosted models lie around it.
+use super::interleaved::gate_alpha;
+
+/// The noise that is assumed where no run is available: published series of hosted models lie around it.
 pub const TYPICAL_NOISE: Noise = Noise {
     within: 0.5,
     between: 0.1,
 };
 
-/// The chance with which a change that is called found is found.
+/// The probability of detecting a change that is called detectable.
 pub const POWER: f64 = 0.8;
 
-/// The share of completed trials that changes are counted from.
+/// The share of completed trials from which a drop is measured.
 pub const COMPLETED_NEAR: f64 = 0.95;
 
-/// The pass rate that changes are counted from.
+/// The pass rate from which a drop is measured.
 pub const PASS_RATE_NEAR: f64 = 0.8;
 
-/// Past runs that a history is assumed to hold.
+/// The number of past runs that a history is assumed to have.
 pub const PAST_RUNS: u32 = 10;
 
-/// An unchanged run that is told `ok` less often than this makes a gate flap.
+/// Below this probability of *ok* for an unchanged run, a gate is unreliable.
 const OK_CHANCE_MIN: f64 = 0.5;
 
-/// A gate that finds only what is more than twice as slow finds nothing that would not be noticed.
+/// A gate that can only detect a slowdown to more than twice the time detects nothing that would go unnoticed.
 const CHANGE_MAX: f64 = 1.0;
 
-/// Prompts that an error rate may be said to need; beyond, nobody looks.
-const PROMPTS_TOLD_MAX: u64 = 10_000;
+/// The largest number of prompts that is suggested for an error rate: no suite is larger.
+const PROMPTS_NEEDED_MAX: u64 = 10_000;
 
-/// What a suite can tell.
+/// The power of a suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Power {
-    /// What was assumed.
+    /// The assumed noise.
     pub noise: Noise,
-    /// As many equally weighted prompts as the suite's are worth.
+    /// The effective number of prompts: as many equally weighted ones.
     pub prompts: u64,
-    /// Repetitions of each.
+    /// Repetitions of each prompt.
     pub repetitions: u64,
     /// Primary comparisons that share the error rate.
     pub comparisons: u64,
-    /// What candidates are judged by against the reference of the same run; absent of a single variant
-    /// and of fewer prompts than a verdict needs.
-    pub interleaved: Option<Found>,
-    /// The smallest worsening of TTFT that is found against [`PAST_RUNS`] runs of a history; absent
-    /// without streaming and of too few prompts.
+    /// The changes that are detectable against the reference of the same run; absent with a single variant and
+    /// with fewer prompts than a verdict needs.
+    pub interleaved: Option<DetectableChanges>,
+    /// The smallest worsening of TTFT that is detectable against [`PAST_RUNS`] runs of a history; absent
+    /// without streaming and with too few prompts.
     pub against_history: Option<f64>,
-    /// What is wrong with the gate.
+    /// Problems of the gate.
     pub lints: Vec<Lint>,
 }
 
-/// What comparisons within a run find with a chance of [`POWER`], tolerances included.
+/// The changes that comparisons within a run detect with a power of [`POWER`], tolerances included.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
-    /// The smallest worsening of TTFT (0.3 for +30 %); absent where nothing is streamed.
+pub struct DetectableChanges {
+    /// The smallest worsening of TTFT (0.3 for +30 %); absent without streaming.
     pub ttft: Option<f64>,
-    /// The chance that a TTFT which did not change is told `ok`, that is within its margin.
+    /// The probability that an unchanged TTFT is *ok*, that is within its margin.
     pub ttft_ok: Option<f64>,
     /// The smallest drop of the share of completed trials, near [`COMPLETED_NEAR`].
     pub completed: f64,
@@ -74,93 +76,90 @@ pub struct Found {
     pub pass_rate: f64,
 }
 
-/// A gate that cannot do what it is for.
+/// A problem of a gate that keeps it from working.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lint {
-    /// Fewer prompts than a verdict can stand on.
+    /// Too few prompts for a verdict.
     FewPrompts {
-        /// As many equally weighted ones as they are worth.
+        /// The effective number of prompts.
         worth: u64,
-        /// As many as there are.
+        /// The actual number of prompts.
         prompts: u64,
     },
     /// A metric of streamed answers, without streaming.
     NotStreamed(Metric),
-    /// A pass rate, where nothing grades answers.
+    /// A pass rate, without grading.
     NotGraded,
-    /// `against_reference` of a single variant.
+    /// `against_reference` with a single variant.
     NoCandidate,
-    /// Only what is more than twice as slow is found.
+    /// Only a slowdown to more than twice the time is detectable.
     FindsTooLittle {
-        /// The smallest worsening of TTFT that is found.
+        /// The smallest detectable worsening of TTFT.
         smallest: f64,
         /// Primary comparisons that share the error rate.
         comparisons: u64,
     },
     /// An unchanged run would often be inconclusive.
     Flaps {
-        /// Of which metric.
+        /// The metric.
         metric: Metric,
-        /// Its margin.
+        /// The margin of the metric.
         margin: f64,
-        /// The chance that an unchanged run is told `ok`.
+        /// The probability that an unchanged run is *ok*.
         ok: f64,
-        /// Whether inconclusive runs fail.
+        /// True if inconclusive runs fail.
         fails: bool,
     },
-    /// A limit on a percentile that so few answers cannot bound from above: never kept.
+    /// A limit on a percentile that so few answers cannot bound from above: it is never met.
     NoUpperEnd {
-        /// The limit.
+        /// The limited quantity.
         quantity: Quantity,
         /// Answers of each variant.
         answers: u64,
-        /// Answers that would do.
+        /// The number of answers that would suffice.
         needs: u64,
-        /// Whether they can at least show that it is broken.
+        /// True if the answers can at least show that the limit is exceeded.
         can_fail: bool,
     },
-    /// A limit on errors that a run without any error does not show to be kept.
+    /// A limit on errors that even a run without errors cannot show to be met.
     ErrorRateTooFine {
-        /// The limit.
+        /// The bound of the limit.
         bound: f64,
         /// The upper end of the interval of a run without errors.
         reached: f64,
-        /// Prompts that would do; absent beyond what anybody has.
+        /// The number of prompts that would suffice; absent if no suite is that large.
         needs_prompts: Option<u64>,
     },
 }
 
-/// What a suite can tell at this noise. Where it has no gate, that of the default one is told, and
-/// only what concerns every suite is warned of.
+/// The power of a suite at this noise. Without a gate, the default gate is assumed, and only problems that
+/// concern every suite are reported.
 pub fn power(suite: &Suite, noise: Noise) -> Power {
     let gate = suite.gate.clone().unwrap_or_default();
-    let asked = suite.prompts.len() as u64;
-    let worth = prompts_worth(suite);
+    let prompts = suite.prompts.len() as u64;
+    let worth = effective_prompts(suite);
     let size = (worth, u64::from(suite.repetitions));
     let variants = suite.variants.len() as u64;
-    let compared = (variants - 1).max(1);
-    let comparisons = gate.primary.len() as u64 * compared;
+    let candidates = (variants - 1).max(1);
+    let comparisons = gate.primary.len() as u64 * candidates;
     let decides = worth >= FEWEST_PROMPTS as u64;
-    let judge = Judge {
+    let calculation = PowerCalculation {
         gate: &gate,
         size,
         noise,
-        shared: alpha_of(&gate).shared_by(usize::try_from(comparisons).unwrap_or(usize::MAX)),
+        shared: gate_alpha(&gate).shared_by(usize::try_from(comparisons).unwrap_or(usize::MAX)),
     };
     let interleaved = (decides && variants > 1)
-        .then(|| judge.found(suite.stream))
+        .then(|| calculation.detectable_changes(suite.stream))
         .flatten();
-    let against_history = (decides && suite.stream).then(|| judge.against_history(variants));
+    let against_history = (decides && suite.stream).then(|| calculation.against_history(variants));
     let mut lints = Vec::new();
     if !decides {
-        lints.push(Lint::FewPrompts {
-            worth,
-            prompts: asked,
-        });
+        lints.push(Lint::FewPrompts { worth, prompts });
     }
     if suite.gate.is_some() {
-        lints.extend(judge.lints_of_comparisons(suite, interleaved.as_ref(), comparisons));
-        lints.extend(judge.lints_of_limits(asked));
+        lints.extend(calculation.lints_of_comparisons(suite, interleaved.as_ref(), comparisons));
+        lints.extend(calculation.lints_of_limits(prompts));
     }
     Power {
         noise,
@@ -173,8 +172,8 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
     }
 }
 
-/// As many equally weighted prompts as those of a suite are worth, rounded down.
-pub fn prompts_worth(suite: &Suite) -> u64 {
+/// The effective number of prompts of a suite (as many equally weighted ones), rounded down.
+pub fn effective_prompts(suite: &Suite) -> u64 {
     let weights: Vec<f64> = suite.prompts.iter().map(|prompt| prompt.weight).collect();
     let worth = Weights::new(&weights).map_or(0.0, |weights| weights.effective_count());
     #[allow(
@@ -189,16 +188,12 @@ pub fn prompts_worth(suite: &Suite) -> u64 {
 /// The level of each primary comparison of a suite: its gate's alpha, shared by all of them.
 pub fn shared_alpha(suite: &Suite) -> Alpha {
     let gate = suite.gate.clone().unwrap_or_default();
-    let compared = suite.variants.len().saturating_sub(1).max(1);
-    alpha_of(&gate).shared_by(gate.primary.len() * compared)
+    let candidates = suite.variants.len().saturating_sub(1).max(1);
+    gate_alpha(&gate).shared_by(gate.primary.len() * candidates)
 }
 
-fn alpha_of(gate: &Gate) -> Alpha {
-    Alpha::new(gate.alpha).unwrap_or(Alpha::FIVE_PERCENT)
-}
-
-/// What all forecasts of one suite share.
-struct Judge<'a> {
+/// The inputs that all power calculations of one suite share.
+struct PowerCalculation<'a> {
     gate: &'a Gate,
     /// Prompts and repetitions.
     size: (u64, u64),
@@ -207,8 +202,8 @@ struct Judge<'a> {
     shared: Alpha,
 }
 
-impl Judge<'_> {
-    fn found(&self, streamed: bool) -> Option<Found> {
+impl PowerCalculation<'_> {
+    fn detectable_changes(&self, streamed: bool) -> Option<DetectableChanges> {
         let tolerance = |metric| self.gate.bounds_of(metric).tolerance;
         let drop = |metric, near| {
             let change = smallest_rate_change(self.size, near, self.shared, POWER)?;
@@ -218,7 +213,7 @@ impl Judge<'_> {
             let tolerance = tolerance(Metric::Ttft);
             smallest_change(self.size, self.noise, tolerance, self.shared, POWER)
         };
-        Some(Found {
+        Some(DetectableChanges {
             ttft: streamed.then(ttft).flatten(),
             ttft_ok: streamed.then(|| self.ok_chance(Metric::Ttft)).flatten(),
             completed: drop(Metric::Completed, COMPLETED_NEAR)?,
@@ -226,23 +221,23 @@ impl Judge<'_> {
         })
     }
 
-    /// The chance that a time which did not change is told to lie within its margin: the same as that of
-    /// finding a change by the margin without a tolerance, seen from the other side. The claim is a metric's own
+    /// The probability that an unchanged time is shown to lie within its margin: the same as that of detecting
+    /// a change by the margin without a tolerance, in the opposite direction. The claim belongs to one metric
     /// and shares no error rate.
     fn ok_chance(&self, metric: Metric) -> Option<f64> {
-        let aim = Aim {
+        let goal = DetectionGoal {
             change: self.gate.bounds_of(metric).margin,
             tolerance: 0.0,
-            alpha: alpha_of(self.gate),
+            alpha: gate_alpha(self.gate),
             power: POWER,
         };
         let (prompts, repetitions) = self.size;
-        aim.power_of(prompts, repetitions, self.noise)
+        goal.power_of(prompts, repetitions, self.noise)
     }
 
-    /// Of a run's level the sampling variance is that of one side, the rest is the prior's.
+    /// The sampling variance of a run's level is that of one side; the rest comes from the prior.
     fn against_history(&self, variants: u64) -> f64 {
-        /// A median of ranks, against a mean.
+        /// Variance of a median of ranks relative to a mean.
         const RANK_VARIANCE: f64 = 1.1;
         let (prompts, repetitions) = self.size;
         let Noise { within, between } = self.noise;
@@ -250,7 +245,7 @@ impl Judge<'_> {
             RANK_VARIANCE * within * within / repetitions as f64 + 0.5 * between * between;
         let run_sd = (Prior::default().sd.powi(2) + of_prompt / prompts as f64).sqrt();
         let family = self.gate.primary.len() * usize::try_from(variants).unwrap_or(usize::MAX);
-        let alpha = alpha_of(self.gate).shared_by(family);
+        let alpha = gate_alpha(self.gate).shared_by(family);
         let shift = smallest_shift(run_sd, 1.0, f64::from(PAST_RUNS), alpha);
         let tolerance = self.gate.bounds_of(Metric::Ttft).tolerance;
         (tolerance.ln_1p() + shift).exp_m1()
@@ -259,14 +254,14 @@ impl Judge<'_> {
     fn lints_of_comparisons(
         &self,
         suite: &Suite,
-        found: Option<&Found>,
+        detectable: Option<&DetectableChanges>,
         comparisons: u64,
     ) -> Vec<Lint> {
         let mut lints = Vec::new();
         let primary = &self.gate.primary;
         if !suite.stream {
-            let of_stream = primary.iter().filter(|metric| needs_stream(**metric));
-            lints.extend(of_stream.copied().map(Lint::NotStreamed));
+            let streamed_metrics = primary.iter().filter(|metric| needs_stream(**metric));
+            lints.extend(streamed_metrics.copied().map(Lint::NotStreamed));
         }
         let limits_grade = || {
             let mut limits = self.gate.limits.iter();
@@ -278,10 +273,10 @@ impl Judge<'_> {
         if self.gate.against_reference && suite.variants.len() == 1 {
             lints.push(Lint::NoCandidate);
         }
-        let Some(found) = found else {
+        let Some(detectable) = detectable else {
             return lints;
         };
-        if let Some(smallest) = found.ttft
+        if let Some(smallest) = detectable.ttft
             && primary.contains(&Metric::Ttft)
             && smallest > CHANGE_MAX
         {
@@ -325,7 +320,7 @@ impl Judge<'_> {
                 })
             }
             (Quantity::ErrorRate, LimitBound::Share(bound)) => {
-                let reached = errors_not_excluded(prompts, repetitions);
+                let reached = error_rate_bound(prompts, repetitions);
                 (reached > bound).then(|| Lint::ErrorRateTooFine {
                     bound,
                     reached,
@@ -342,7 +337,7 @@ impl Judge<'_> {
 }
 
 /// The upper end of the error rate of a run in which every trial is answered.
-fn errors_not_excluded(prompts: u64, repetitions: u64) -> f64 {
+fn error_rate_bound(prompts: u64, repetitions: u64) -> f64 {
     let each = u32::try_from(repetitions).unwrap_or(u32::MAX);
     let count = usize::try_from(prompts).unwrap_or(usize::MAX);
     let completed =
@@ -352,15 +347,15 @@ fn errors_not_excluded(prompts: u64, repetitions: u64) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// The fewest prompts of which a run without errors excludes a higher error rate.
+/// The smallest number of prompts at which a run without errors excludes a higher error rate.
 fn prompts_without_errors(bound: f64, repetitions: u64) -> Option<u64> {
-    let (mut low, mut high) = (1, PROMPTS_TOLD_MAX);
-    if errors_not_excluded(high, repetitions) > bound {
+    let (mut low, mut high) = (1, PROMPTS_NEEDED_MAX);
+    if error_rate_bound(high, repetitions) > bound {
         return None;
     }
     while low < high {
         let middle = low.midpoint(high);
-        if errors_not_excluded(middle, repetitions) > bound {
+        if error_rate_bound(middle, repetitions) > bound {
             low = middle + 1;
         } else {
             high = middle;
@@ -369,7 +364,7 @@ fn prompts_without_errors(bound: f64, repetitions: u64) -> Option<u64> {
     Some(low)
 }
 
-/// Whether only streamed answers have it.
+/// Returns true if only streamed answers have this metric.
 const fn needs_stream(metric: Metric) -> bool {
     !matches!(
         metric,
@@ -381,7 +376,7 @@ const fn needs_stream(metric: Metric) -> bool {
     )
 }
 
-/// Whether the noise of TTFT says something of this metric's.
+/// Returns true if the noise of TTFT is representative of this metric.
 const fn as_noisy_as_ttft(metric: Metric) -> bool {
     matches!(
         metric,

@@ -1,8 +1,8 @@
 //! The three-way rule: from p values to verdicts, and many comparisons at once.
 //!
-//! Owns when something is called regressed, improved, ok or inconclusive. Must not know how p values
-//! were found. Invariant: of all primary comparisons together the chance to call any regressed without a
-//! worsening beyond its tolerance is at most alpha / 2; the same for improved.
+//! Owns when a comparison is called regressed, improved, ok or inconclusive. Must not know how p values were
+//! computed. Invariant: over all primary comparisons together, the probability of calling any regressed without
+//! a worsening beyond its tolerance is at most alpha / 2; the same for improved.
 
 use crate::stats::interval::Alpha;
 use crate::stats::multiple::holm;
@@ -11,11 +11,11 @@ use crate::units::Nanos;
 
 use super::judgement::{Reason, Tests, Verdict};
 
-/// Verdicts of a family of comparisons, in its order: *regressed* where the p of "worse by more than
-/// the tolerance", adjusted by Holm over the family, is below alpha / 2; else *improved* the same way;
-/// else *ok* where "worse by less than the margin" has a p below alpha / 2 (its own claim, not
-/// adjusted); else *inconclusive*. Comparisons without a test are inconclusive and share nothing.
-pub fn family(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
+/// Verdicts of a family of comparisons, in its order: *regressed* if the p of "worse by more than the
+/// tolerance", adjusted by Holm over the family, is below alpha / 2; else *improved* the same way; else *ok* if
+/// "worse by less than the margin" has a p below alpha / 2 (its own claim, not adjusted); else *inconclusive*.
+/// Comparisons without a test are inconclusive and use no share of alpha.
+pub fn decide_family(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
     let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
     let worse = holm(&tested.iter().map(|tests| tests.worse).collect::<Vec<_>>());
     let better = holm(&tested.iter().map(|tests| tests.better).collect::<Vec<_>>());
@@ -39,7 +39,7 @@ pub fn family(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
         .collect()
 }
 
-/// The verdict of one comparison alone.
+/// The verdict of a single comparison.
 pub fn decide(tests: Tests, alpha: Alpha) -> Verdict {
     let level = alpha.one_side();
     if tests.worse < level {
@@ -53,9 +53,8 @@ pub fn decide(tests: Tests, alpha: Alpha) -> Verdict {
     }
 }
 
-/// Why a change is called none although it is certain: in the direction of the verdict it is smaller than
-/// the absolute floor of its metric, and nobody's problem. `median_change`: candidate less reference, ns;
-/// asked only where there is a floor.
+/// The reason to ignore a significant change: in the direction of the verdict it is smaller than the absolute
+/// floor of its metric. `median_change`: candidate minus reference, ns; evaluated only if there is a floor.
 pub(super) fn below_floor(
     metric: Metric,
     bounds: Bounds,
@@ -69,14 +68,14 @@ pub(super) fn below_floor(
         Verdict::Ok | Verdict::Inconclusive => return None,
     };
     let change = median_change()?;
-    let towards = if rises { change } else { -change }.max(0.0);
+    let toward_verdict = if rises { change } else { -change }.max(0.0);
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "not below 0; a cast of what is too large saturates"
+        reason = "not below 0; a cast saturates"
     )]
-    let change_ns = Nanos(towards.round() as u64);
-    (towards < floor_ns.0 as f64).then_some(Reason::BelowFloor {
+    let change_ns = Nanos(toward_verdict.round() as u64);
+    (toward_verdict < floor_ns.0 as f64).then_some(Reason::BelowFloor {
         change_ns,
         floor_ns,
     })
@@ -97,10 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn the_rule_has_four_answers() {
+    fn each_verdict_follows_from_its_p_values() {
         use Verdict::{Improved, Inconclusive, Ok, Regressed};
         let alpha = Alpha::FIVE_PERCENT;
-        let family = family(
+        let decide_family = decide_family(
             &[
                 Some(alone(0.001, 0.9, 0.9)),
                 Some(alone(0.9, 0.001, 0.001)),
@@ -111,29 +110,29 @@ mod tests {
             alpha,
         );
         assert_eq!(
-            family,
+            decide_family,
             [Regressed, Improved, Ok, Inconclusive, Inconclusive]
         );
     }
 
     proptest! {
-        // More company never makes a comparison more certain, and what has no test takes nothing.
+        // A larger family never makes a comparison more certain, and a comparison without a test uses no alpha.
         #[test]
-        fn company_never_helps(
+        fn larger_families_are_never_more_certain(
             p in prop::collection::vec((0.0_f64..0.1, 0.0_f64..1.0, 0.0_f64..1.0), 1..6),
-            silent in 0_usize..4,
+            without_tests in 0_usize..4,
         ) {
             let mut tests: Vec<Option<Tests>> =
                 p.iter().map(|&(worse, better, margin)| Some(alone(worse, better, margin))).collect();
-            let together = family(&tests, Alpha::FIVE_PERCENT);
+            let together = decide_family(&tests, Alpha::FIVE_PERCENT);
             for (&verdict, tests) in together.iter().zip(&tests) {
-                let by_itself = decide(tests.unwrap(), Alpha::FIVE_PERCENT);
+                let alone_verdict = decide(tests.unwrap(), Alpha::FIVE_PERCENT);
                 if verdict == Verdict::Regressed {
-                    prop_assert_eq!(by_itself, Verdict::Regressed);
+                    prop_assert_eq!(alone_verdict, Verdict::Regressed);
                 }
             }
-            tests.extend(std::iter::repeat_n(None, silent));
-            prop_assert_eq!(&family(&tests, Alpha::FIVE_PERCENT)[..p.len()], &together[..]);
+            tests.extend(std::iter::repeat_n(None, without_tests));
+            prop_assert_eq!(&decide_family(&tests, Alpha::FIVE_PERCENT)[..p.len()], &together[..]);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! From samples to the figures of each variant, in one pass.
+//! The fold from samples to the figures of each variant, in one pass.
 //!
-//! Owns the fold over a run's samples. Must not know how figures are shown. Invariant: the order of
-//! samples changes nothing; per sample it keeps less than 150 bytes, texts of failures apart.
+//! Owns the fold over a run's samples. Must not know how figures are shown. Invariant: the order of samples
+//! changes nothing; it stores less than 150 bytes per sample, not counting messages of failures.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,70 +11,70 @@ use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, re
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
-use super::caching::{Caching, CachingTally};
-use super::distribution::{Distribution, Ends, Estimate};
+use super::caching::{CacheFigures, CacheFold};
+use super::distribution::{Distribution, Estimate, RankBounds};
 use super::error_groups::{ErrorGroup, ErrorGroups};
 use super::figures::Figures;
-use super::means::Means;
+use super::means::MeanIntervals;
 use super::tally::{Tally, TokenKind};
 
-/// Most characters kept of a name that a server gave (a provider, a served model).
+/// The number of characters that are stored of a name from a server (a provider, a served model).
 const NAME_CHARS: usize = 100;
-/// TTFTs of a delayed acknowledgement cluster here: the timer is 40 ms on Linux, and the true TTFT of
-/// a nearby server adds little.
+/// TTFTs of a delayed acknowledgement cluster here: the timer is 40 ms on Linux, and the actual TTFT of a
+/// nearby server adds little.
 const DELAYED_ACK_NS: std::ops::RangeInclusive<u64> = 38_000_000..=46_000_000;
-/// A cluster is this share of all TTFTs or more ...
+/// Minimum share of all TTFTs that counts as a cluster ...
 const DELAYED_ACK_SHARE: f64 = 0.3;
-/// ... of at least this many: fewer gather anywhere by chance.
+/// ... and minimum number of TTFTs: a few cluster anywhere by chance.
 const DELAYED_ACK_FEWEST: usize = 20;
 
 /// The figures of a run.
 #[derive(Debug)]
 pub struct RunSummary {
-    /// In the order of the suite.
+    /// Variants in the order of the suite.
     pub variants: Vec<VariantSummary>,
-    /// In the order of the suite.
+    /// Prompts in the order of the suite.
     pub prompts: Vec<PromptSummary>,
     /// Samples of a variant or prompt that the manifest does not name; in no other figure.
     pub strays: u64,
     /// Lines of the journal that could not be read; in no figure.
     pub lost_lines: u64,
-    /// Lines of the past that the run is judged by that were never finished.
-    pub torn_past: u64,
-    /// When the last attempt ended, since the run began.
+    /// Truncated lines of the history that the run is judged by.
+    pub torn_history_lines: u64,
+    /// End of the last attempt, since the start of the run.
     pub end: Nanos,
 }
 
 /// The figures of one variant over all prompts.
 #[derive(Debug)]
 pub struct VariantSummary {
-    /// How reports call it.
+    /// The label in reports.
     pub label: String,
-    /// The model asked for.
+    /// The requested model.
     pub model: ModelId,
-    /// Whether it is the variant in use today.
+    /// True for the reference: the variant in use today.
     pub is_reference: bool,
-    /// Its figures.
+    /// Figures over all prompts.
     pub figures: Figures,
-    /// The figures over the reference's.
+    /// The figures divided by the reference's.
     pub ratios: Ratios,
-    /// What its means and shares are worth, with prompts as clusters.
-    pub means: Means,
-    /// What prompt caches did; absent where no answer told of them.
-    pub caching: Option<Caching>,
-    /// Gaps of all answers taken together.
+    /// Intervals of its means and shares, with prompts as clusters.
+    pub means: MeanIntervals,
+    /// Figures of the prompt cache; absent where no server reported cache tokens.
+    pub caching: Option<CacheFigures>,
+    /// Gaps of all answers together.
     pub gaps: GapFigures,
-    /// Our own delay before sending, every sample, ns.
+    /// The client's own delay before sending, over all samples, ns.
     pub lag: Option<Distribution>,
-    /// Times of all samples, for other tools.
+    /// Times of all samples, for export to other tools.
     pub histograms: Histograms,
     /// Samples by the provider that answered.
     pub providers: BTreeMap<String, u64>,
-    /// Samples by the model that answered, where it was not the one asked for.
+    /// Samples by the model that answered, where it differs from the requested one.
     pub served_models: BTreeMap<String, u64>,
-    /// What failed and how, the most frequent first.
+    /// Failures, the most frequent first.
     pub errors: Vec<ErrorGroup>,
-    /// Share of TTFTs that cluster where a delayed acknowledgement puts them; absent: no cluster.
+    /// Share of TTFTs in the cluster of delayed acknowledgements; absent without a cluster.
     pub delayed_ack_share: Option<f64>,
 }
 
@@ -83,24 +83,24 @@ pub struct VariantSummary {
 pub struct PromptSummary {
     /// Id of the prompt.
     pub prompt: String,
-    /// Per variant, in the order of the suite: its figures, and these over the reference's.
+    /// Per variant, in the order of the suite: its figures, and their ratios to the reference's.
     pub variants: Vec<(Figures, Ratios)>,
 }
 
-/// Figures over the reference's; absent where either is.
+/// Figures divided by the reference's; absent where either is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ratios {
-    /// Of the medians of TTFT.
+    /// Ratio of the median TTFTs.
     pub ttft_p50: Option<Estimate>,
-    /// Of the medians of TTFA.
+    /// Ratio of the median TTFAs.
     pub ttfa_p50: Option<Estimate>,
-    /// Of the medians of latency.
+    /// Ratio of the median latencies.
     pub latency_p50: Option<Estimate>,
-    /// Of the medians of output rate.
+    /// Ratio of the median output rates.
     pub output_rate_p50: Option<Estimate>,
-    /// Of the mean completion tokens.
+    /// Ratio of the mean completion tokens.
     pub completion_tokens_mean: Option<f64>,
-    /// Of the mean list prices of a request.
+    /// Ratio of the mean list prices per request.
     pub cost_mean: Option<f64>,
 }
 
@@ -109,7 +109,7 @@ pub struct Ratios {
 pub struct GapFigures {
     /// All gaps, ns; percentiles and the smallest within 0.1 %.
     pub distribution: Option<Distribution>,
-    /// Gaps left out because their chunks came together.
+    /// Gaps not measured because their chunks arrived together.
     pub coalesced: u64,
     /// Gaps below 1 us or above 1 h: in no figure.
     pub out_of_range: u64,
@@ -117,19 +117,19 @@ pub struct GapFigures {
     pub unreadable: u64,
 }
 
-/// Times of a variant's samples, in microseconds.
+/// Histograms of the times of a variant's samples, in microseconds.
 #[derive(Debug)]
 pub struct Histograms {
     /// (metric, histogram, values out of its range), in the order of columns.
     pub metrics: [(&'static str, Histogram<u64>, u64); 5],
 }
 
-/// The fold: made from a manifest, fed with samples, finished into a [`RunSummary`].
-pub struct Summaries {
-    variants: Vec<Side>,
+/// The fold: created from a manifest, fed with samples, finished into a [`RunSummary`].
+pub struct SummaryFold {
+    variants: Vec<VariantFold>,
     prompts: Vec<String>,
-    variant_places: HashMap<String, usize>,
-    prompt_places: HashMap<String, usize>,
+    variant_indices: HashMap<String, usize>,
+    prompt_indices: HashMap<String, usize>,
     /// One per (variant, prompt), variant by variant.
     cells: Vec<Tally>,
     hdr: HdrReader,
@@ -138,12 +138,12 @@ pub struct Summaries {
     end: Nanos,
 }
 
-/// What is kept per variant and not per prompt.
-struct Side {
+/// The sums per variant that are not split by prompt.
+struct VariantFold {
     label: String,
     model: ModelId,
     is_reference: bool,
-    caching: CachingTally,
+    caching: CacheFold,
     gap_histogram: Histogram<u64>,
     gaps: GapFigures,
     gap_sum_ns: u128,
@@ -153,13 +153,13 @@ struct Side {
     errors: ErrorGroups,
 }
 
-impl Summaries {
+impl SummaryFold {
     /// An empty fold for the variants and prompts of this run.
     pub fn new(manifest: &Manifest) -> Self {
         let suite = &manifest.suite;
-        let places = |names: &[String]| -> HashMap<String, usize> {
+        let index_by_name = |names: &[String]| -> HashMap<String, usize> {
             let numbered = names.iter().cloned().enumerate();
-            numbered.map(|(place, name)| (name, place)).collect()
+            numbered.map(|(index, name)| (name, index)).collect()
         };
         let labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
         let prompts: Vec<String> = suite.prompts.iter().map(|p| p.id.clone()).collect();
@@ -169,8 +169,8 @@ impl Summaries {
             cell
         };
         Self {
-            variant_places: places(&labels),
-            prompt_places: places(&prompts),
+            variant_indices: index_by_name(&labels),
+            prompt_indices: index_by_name(&prompts),
             cells: std::iter::repeat_with(empty_cell)
                 .take(labels.len() * prompts.len())
                 .collect(),
@@ -179,9 +179,9 @@ impl Summaries {
                 .iter()
                 .map(|variant| {
                     let prices = manifest.prices_of(&variant.model);
-                    Side {
-                        caching: CachingTally::new(prices, prompts.len()),
-                        ..Side::new(&variant.label, &variant.model, &suite.reference)
+                    VariantFold {
+                        caching: CacheFold::new(prices, prompts.len()),
+                        ..VariantFold::new(&variant.label, &variant.model, &suite.reference)
                     }
                 })
                 .collect(),
@@ -195,8 +195,8 @@ impl Summaries {
 
     /// Adds a sample.
     pub fn add(&mut self, sample: &Sample) {
-        let variant = self.variant_places.get(&sample.variant);
-        let prompt = self.prompt_places.get(&sample.prompt);
+        let variant = self.variant_indices.get(&sample.variant);
+        let prompt = self.prompt_indices.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {
             self.strays += 1;
             return;
@@ -204,9 +204,9 @@ impl Summaries {
         let attempts_end = sample.attempts.iter().map(|attempt| attempt.end_ns).max();
         self.end = self.end.max(attempts_end.unwrap_or(sample.sent_ns));
         self.cells[variant * self.prompts.len() + prompt].add(sample);
-        let side = &mut self.variants[variant];
-        side.caching.add(sample, prompt);
-        side.add(sample, &mut self.hdr);
+        let variant_fold = &mut self.variants[variant];
+        variant_fold.caching.add(sample, prompt);
+        variant_fold.add(sample, &mut self.hdr);
     }
 
     /// Counts a line of the journal that could not be read.
@@ -220,16 +220,16 @@ impl Summaries {
         let mut cells = self.cells.into_iter();
         let mut per_variant: Vec<Vec<Figures>> = Vec::new();
         let mut variants: Vec<VariantSummary> = Vec::new();
-        let mut ends = Ends::default();
-        for side in self.variants {
+        let mut ends = RankBounds::default();
+        for variant_fold in self.variants {
             let mut whole = Tally::default();
             let mut per_prompt = Vec::with_capacity(prompt_count);
             for mut cell in cells.by_ref().take(prompt_count) {
-                per_prompt.push(Figures::of(&mut cell, &mut ends));
+                per_prompt.push(Figures::from_tally(&mut cell, &mut ends));
                 whole.absorb(cell);
             }
-            let mut variant = side.finish(whole, &mut ends);
-            variant.means = Means::of(&per_prompt);
+            let mut variant = variant_fold.finish(whole, &mut ends);
+            variant.means = MeanIntervals::from_prompts(&per_prompt);
             per_variant.push(per_prompt);
             variants.push(variant);
         }
@@ -237,19 +237,19 @@ impl Summaries {
         if let Some(reference) = reference {
             let figures = variants[reference].figures.clone();
             for variant in &mut variants {
-                variant.ratios = Ratios::of(&variant.figures, &figures);
+                variant.ratios = Ratios::new(&variant.figures, &figures);
             }
         }
         let prompts = self.prompts.into_iter().enumerate();
         let prompts = prompts
-            .map(|(place, prompt)| PromptSummary::new(prompt, place, &per_variant, reference))
+            .map(|(index, prompt)| PromptSummary::new(prompt, index, &per_variant, reference))
             .collect();
         RunSummary {
             variants,
             prompts,
             strays: self.strays,
             lost_lines: self.lost_lines,
-            torn_past: 0,
+            torn_history_lines: 0,
             end: self.end,
         }
     }
@@ -258,32 +258,32 @@ impl Summaries {
 impl PromptSummary {
     fn new(
         prompt: String,
-        place: usize,
+        index: usize,
         per_variant: &[Vec<Figures>],
         reference: Option<usize>,
     ) -> Self {
-        let reference = reference.map(|reference| &per_variant[reference][place]);
+        let reference = reference.map(|reference| &per_variant[reference][index]);
         let with_ratios = |figures: &Figures| {
-            let ratios = reference.map(|reference| Ratios::of(figures, reference));
+            let ratios = reference.map(|reference| Ratios::new(figures, reference));
             (figures.clone(), ratios.unwrap_or_default())
         };
         Self {
             prompt,
             variants: per_variant
                 .iter()
-                .map(|prompts| with_ratios(&prompts[place]))
+                .map(|prompts| with_ratios(&prompts[index]))
                 .collect(),
         }
     }
 }
 
-impl Side {
+impl VariantFold {
     fn new(label: &str, model: &ModelId, reference: &str) -> Self {
         Self {
             label: label.to_owned(),
             model: model.clone(),
             is_reference: label == reference,
-            caching: CachingTally::default(),
+            caching: CacheFold::default(),
             gap_histogram: empty_histogram(),
             gaps: GapFigures::default(),
             gap_sum_ns: 0,
@@ -335,7 +335,7 @@ impl Side {
         self.gap_longest_ns = self.gap_longest_ns.max(gaps.max_ns.map_or(0, |max| max.0));
     }
 
-    fn finish(self, mut whole: Tally, places: &mut Ends) -> VariantSummary {
+    fn finish(self, mut whole: Tally, rank_bounds: &mut RankBounds) -> VariantSummary {
         let mut gaps = self.gaps;
         let recorded = self.gap_histogram.len();
         if recorded > 0 {
@@ -345,25 +345,25 @@ impl Side {
                 self.gap_histogram.min() as f64 * 1e3,
                 self.gap_longest_ns as f64,
             );
-            // A bucket's upper end may lie above the longest gap: no percentile may.
+            // The upper end of a bucket may exceed the longest gap; no percentile may.
             let value_at = |q| {
                 let bucket_ns = self.gap_histogram.value_at_quantile(q) as f64 * 1e3;
                 Some(bucket_ns.min(self.gap_longest_ns as f64))
             };
             gaps.distribution = Some(Distribution::new(recorded, mean, ends, value_at));
         }
-        let figures = Figures::of(&mut whole, places);
+        let figures = Figures::from_tally(&mut whole, rank_bounds);
         VariantSummary {
             label: self.label,
             model: self.model,
             is_reference: self.is_reference,
             figures,
             ratios: Ratios::default(),
-            means: Means::default(),
-            caching: self.caching.finish(places),
-            lag: whole.lag(places),
+            means: MeanIntervals::default(),
+            caching: self.caching.finish(rank_bounds),
+            lag: whole.lag(rank_bounds),
             delayed_ack_share: delayed_ack_share(&whole.ttft_ns),
-            histograms: Histograms::of(&whole, self.gap_histogram, gaps.out_of_range),
+            histograms: Histograms::from_tally(&whole, self.gap_histogram, gaps.out_of_range),
             gaps,
             providers: self.providers,
             served_models: self.served_models,
@@ -373,8 +373,8 @@ impl Side {
 }
 
 impl VariantSummary {
-    /// The one name under which every answer came, where it is not that of the model asked for and
-    /// no gateway tells of a fallback: servers have names of their own for what they were asked.
+    /// The single model name of every answer, if it differs from the requested one and no gateway reports a
+    /// fallback: servers have their own names for models.
     pub fn alias(&self) -> Option<&str> {
         let counts = &self.figures.counts;
         let always = counts.answered > 0 && counts.flag(Flag::OtherModel) == counts.answered;
@@ -384,9 +384,9 @@ impl VariantSummary {
         }
     }
 
-    /// Samples that name another model, although others of the variant do not: a fallback that the
-    /// endpoint does not tell of.
-    pub fn untold_fallbacks(&self) -> u64 {
+    /// Samples that name another model although others of the variant do not: fallbacks that the endpoint does
+    /// not report.
+    pub fn unreported_fallbacks(&self) -> u64 {
         match self.alias() {
             Some(_) => 0,
             None => self.figures.counts.flag(Flag::OtherModel),
@@ -394,7 +394,7 @@ impl VariantSummary {
     }
 }
 
-/// The share of TTFTs near 40 ms, where it is a cluster.
+/// The share of TTFTs near 40 ms, if they form a cluster.
 fn delayed_ack_share(ttft_ns: &[u64]) -> Option<f64> {
     if ttft_ns.len() < DELAYED_ACK_FEWEST {
         return None;
@@ -405,8 +405,8 @@ fn delayed_ack_share(ttft_ns: &[u64]) -> Option<f64> {
 }
 
 impl Histograms {
-    fn of(tally: &Tally, gap: Histogram<u64>, gaps_out_of_range: u64) -> Self {
-        let of = |metric, spans: &[u64]| {
+    fn from_tally(tally: &Tally, gap: Histogram<u64>, gaps_out_of_range: u64) -> Self {
+        let histogram_of = |metric, spans: &[u64]| {
             let mut histogram = empty_histogram();
             let mut out_of_range = 0;
             for &span in spans {
@@ -418,10 +418,10 @@ impl Histograms {
         };
         Self {
             metrics: [
-                of("ttft", &tally.ttft_ns),
-                of("ttfa", &tally.ttfa_ns),
-                of("experienced_ttft", &tally.experienced_ttft_ns),
-                of("latency", &tally.latency_ns),
+                histogram_of("ttft", &tally.ttft_ns),
+                histogram_of("ttfa", &tally.ttfa_ns),
+                histogram_of("experienced_ttft", &tally.experienced_ttft_ns),
+                histogram_of("latency", &tally.latency_ns),
                 ("gap", gap, gaps_out_of_range),
             ],
         }
@@ -429,7 +429,7 @@ impl Histograms {
 }
 
 impl GapFigures {
-    /// Share of gaps that were left out because their chunks came together.
+    /// Share of gaps that were not measured because their chunks arrived together.
     pub fn coalesced_share(&self) -> Option<f64> {
         let recorded = self.distribution.as_ref().map_or(0, |gaps| gaps.n);
         let measured = recorded.saturating_add(self.out_of_range);
@@ -439,7 +439,7 @@ impl GapFigures {
 }
 
 impl Ratios {
-    fn of(ours: &Figures, reference: &Figures) -> Self {
+    fn new(ours: &Figures, reference: &Figures) -> Self {
         let medians = |ours: &Option<Distribution>, reference: &Option<Distribution>| {
             let ours = ours.as_ref()?.percentile(Percentile::P50)?;
             let reference = reference.as_ref()?.percentile(Percentile::P50)?;
@@ -466,7 +466,7 @@ impl Ratios {
     }
 }
 
-/// `None` where the divisor is 0.
+/// The quotient; `None` if the divisor is 0.
 fn quotient(dividend: f64, divisor: f64) -> Option<f64> {
     (divisor > 0.0).then(|| dividend / divisor)
 }

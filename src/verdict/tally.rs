@@ -1,25 +1,25 @@
-//! What is kept of the samples of one (prompt, variant) while a run is read.
+//! The fold over the samples of one (prompt, variant).
 //!
-//! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a
-//! sample costs at most nine numbers of 8 bytes here, whatever it holds; adding is commutative.
+//! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a sample costs
+//! at most nine numbers of 8 bytes here, whatever it contains; adding is commutative.
 
 use crate::record::{Failure, Flag, Outcome, Sample};
 
-use super::distribution::{Distribution, Ends};
+use super::distribution::{Distribution, RankBounds};
 use super::money::Money;
 
-/// How many samples there are, and how they ended.
+/// Numbers of samples by outcome and flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct SampleCounts {
     /// Trials in the plan.
     pub planned: u64,
     /// Trials that ended, answered or not; abandoned ones are not among them.
     pub done: u64,
     /// Trials answered to the end.
     pub answered: u64,
-    /// Answered, but set aside from times to a first token: buffered, cold or client-limited.
-    pub set_aside: u64,
-    /// Answered trials whose reasoning came as readable text.
+    /// Answered, but excluded from times to a first token: buffered, cold or client-limited.
+    pub excluded: u64,
+    /// Answered trials with readable reasoning.
     pub visible_reasoning: u64,
     /// Trials that took more than one attempt.
     pub retried: u64,
@@ -27,7 +27,7 @@ pub struct Counts {
     flags: [u64; FLAGS.len()],
 }
 
-/// Every flag, in the order of its declaration: the order of [`Counts`]'s own table.
+/// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
 const FLAGS: [Flag; 13] = [
     Flag::Buffered,
     Flag::Cold,
@@ -44,13 +44,13 @@ const FLAGS: [Flag; 13] = [
     Flag::UsageAmbiguous,
 ];
 
-impl Counts {
+impl SampleCounts {
     /// Trials that failed.
     pub const fn failed(&self) -> u64 {
         self.done - self.answered
     }
 
-    /// Trials that ended so.
+    /// Trials with this outcome.
     pub const fn outcome(&self, outcome: Outcome) -> u64 {
         self.outcomes[outcome as usize]
     }
@@ -60,14 +60,14 @@ impl Counts {
         self.outcome(Outcome::Abandoned)
     }
 
-    /// Trials that failed in this way.
+    /// Trials that failed with this class of failure.
     pub fn failure(&self, failure: Failure) -> u64 {
         let of_class = |outcome: &Outcome| outcome.failure() == Some(failure);
         let outcomes = Outcome::ALL.into_iter().filter(of_class);
         outcomes.map(|outcome| self.outcome(outcome)).sum()
     }
 
-    /// Samples that bear this flag.
+    /// Samples with this flag.
     pub const fn flag(&self, flag: Flag) -> u64 {
         self.flags[flag as usize]
     }
@@ -84,7 +84,7 @@ impl Counts {
         }
         if sample.outcome.answered() {
             self.answered += 1;
-            self.set_aside += u64::from(is_set_aside(sample));
+            self.excluded += u64::from(is_excluded_from_ttft(sample));
             let characters = sample.reasoning_chars.unwrap_or(0);
             self.visible_reasoning += u64::from(characters > 0);
         }
@@ -94,7 +94,7 @@ impl Counts {
         self.planned += other.planned;
         self.done += other.done;
         self.answered += other.answered;
-        self.set_aside += other.set_aside;
+        self.excluded += other.excluded;
         self.visible_reasoning += other.visible_reasoning;
         self.retried += other.retried;
         let outcomes = self.outcomes.iter_mut().zip(other.outcomes);
@@ -105,23 +105,23 @@ impl Counts {
     }
 }
 
-/// Whether the sample is left out of times to a first token.
-pub(super) fn is_set_aside(sample: &Sample) -> bool {
+/// Returns true if the sample is excluded from times to a first token.
+pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
     sample.flags.iter().any(|flag| flag.sets_aside())
 }
 
-/// The kinds of tokens that servers count.
+/// A kind of token that servers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Of the prompt, cached ones included.
+    /// Prompt tokens, including cached ones.
     Prompt,
-    /// Of the completion, reasoning included.
+    /// Completion tokens, including reasoning.
     Completion,
-    /// Of the completion, spent on reasoning.
+    /// Completion tokens spent on reasoning.
     Reasoning,
-    /// Of the prompt, read from the prompt cache.
+    /// Prompt tokens read from the prompt cache.
     Cached,
-    /// Of the prompt, written to the prompt cache.
+    /// Prompt tokens written to the prompt cache.
     CacheWrite,
 }
 
@@ -147,10 +147,10 @@ impl TokenKind {
     }
 }
 
-/// The tokens of the samples whose server counted them.
+/// Total tokens of the samples whose server counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenTotal {
-    /// Their sum.
+    /// Sum of the counts.
     pub sum: u128,
     /// Samples with a count.
     pub n: u64,
@@ -159,16 +159,16 @@ pub struct TokenTotal {
 }
 
 impl TokenTotal {
-    /// Tokens a sample.
+    /// Mean tokens per sample.
     pub fn mean(&self) -> Option<f64> {
         (self.n > 0).then(|| self.sum as f64 / self.n as f64)
     }
 }
 
-/// Everything kept of some samples.
+/// Counts, times, tokens and costs of some samples.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) counts: Counts,
+    pub(super) counts: SampleCounts,
     pub(super) ttft_ns: Vec<u64>,
     pub(super) ttfa_ns: Vec<u64>,
     pub(super) experienced_ttft_ns: Vec<u64>,
@@ -183,8 +183,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Adds a sample. Its lag, tokens and cost count however it ended; its times only when it was
-    /// answered; of an abandoned one nothing but that it was sent.
+    /// Adds a sample. Its lag, tokens and cost count whatever its outcome; its times only if it was answered; of an abandoned one nothing but that it was sent.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.counts.add(sample);
         if sample.outcome.is_abandoned() {
@@ -199,7 +198,7 @@ impl Tally {
     }
 
     fn add_times(&mut self, sample: &Sample) {
-        if !is_set_aside(sample) {
+        if !is_excluded_from_ttft(sample) {
             self.ttft_ns.extend(sample.ttft_ns.map(|span| span.0));
             self.ttfa_ns.extend(sample.ttfa_ns.map(|span| span.0));
             let experienced = sample.experienced_ttft_ns;
@@ -235,7 +234,7 @@ impl Tally {
         }
     }
 
-    /// Takes over everything of `other`.
+    /// Merges the samples of `other` into this tally.
     pub(super) fn absorb(&mut self, mut other: Self) {
         self.counts.absorb(&other.counts);
         self.ttft_ns.append(&mut other.ttft_ns);
@@ -256,9 +255,9 @@ impl Tally {
         self.money.absorb(&other.money);
     }
 
-    /// The lag's distribution; sorts in place.
-    pub(super) fn lag(&mut self, ends: &mut Ends) -> Option<Distribution> {
-        Distribution::of_integers(&mut self.lag_ns, ends)
+    /// The distribution of the lag; sorts in place.
+    pub(super) fn lag(&mut self, ends: &mut RankBounds) -> Option<Distribution> {
+        Distribution::from_integers(&mut self.lag_ns, ends)
     }
 }
 
@@ -267,13 +266,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_are_in_the_order_of_declaration() {
-        // Counts are kept in tables by `as usize`: a word out of place would count another's.
-        for (place, flag) in FLAGS.into_iter().enumerate() {
-            assert_eq!(flag as usize, place);
+    fn tables_follow_the_order_of_declaration() {
+        // Counts are stored in tables indexed by `as usize`: a word out of order would count another's.
+        for (index, flag) in FLAGS.into_iter().enumerate() {
+            assert_eq!(flag as usize, index);
         }
-        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, place);
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
         }
     }
 }

@@ -13,7 +13,7 @@ fn summarised<'a>(
     run: &crate::record::Manifest,
     samples: impl IntoIterator<Item = &'a Sample>,
 ) -> RunSummary {
-    let mut summaries = Summaries::new(run);
+    let mut summaries = SummaryFold::new(run);
     for sample in samples {
         summaries.add(sample);
     }
@@ -56,7 +56,7 @@ fn samples_set_aside_are_counted_and_not_in_ttft() {
         .collect();
     let summary = summarised(&run, &samples);
     let figures = &summary.variants[0].figures;
-    assert_eq!(figures.counts.set_aside, 3);
+    assert_eq!(figures.counts.excluded, 3);
     assert_eq!(figures.counts.flag(Flag::Late), 1);
     assert_eq!(figures.ttft_ns.as_ref().unwrap().n, 7);
     assert_eq!(figures.experienced_ttft_ns.as_ref().unwrap().n, 7);
@@ -219,7 +219,7 @@ proptest! {
             let failures: u64 = Failure::ALL.iter().map(|&f| counts.failure(f)).sum();
             prop_assert_eq!(failures, counts.failed());
             prop_assert_eq!(counts.done, counts.answered + counts.failed());
-            let by_prompt = |count: fn(&Counts) -> u64| -> u64 {
+            let by_prompt = |count: fn(&SampleCounts) -> u64| -> u64 {
                 let cells = summary.prompts.iter().map(|prompt| &prompt.variants[place]);
                 cells.map(|(figures, _)| count(&figures.counts)).sum()
             };

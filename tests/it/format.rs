@@ -29,7 +29,8 @@ use bakeoff::suite::{
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::Evaluation;
 use bakeoff::verdict::{
-    Comparison, Effect, Judgement, Procedure, Reason, Route, Situation, Size, Verdict,
+    Comparison, ComparisonDesign, Effect, Judgement, Procedure, Reason, RouteComparison,
+    SampleSize, Verdict,
 };
 use serde_json::{Map, Value, json};
 
@@ -565,7 +566,7 @@ fn judgement() -> Judgement {
         level: 0.95,
     };
     Judgement {
-        situation: Situation::Interleaved,
+        design: ComparisonDesign::Interleaved,
         comparisons: vec![Comparison {
             candidate: "c".to_owned(),
             reference: "r".to_owned(),
@@ -574,15 +575,15 @@ fn judgement() -> Judgement {
             procedure: Procedure::AlignedRanks,
             bounds: Bounds::default_of(metric),
             effect: Some(effect),
-            size: Size::default(),
+            size: SampleSize::default(),
             tests: None,
             verdict: Verdict::Inconclusive,
             reasons: vec![Reason::TooWide],
-            detectable: None,
-            needed: None,
+            detectable_change: None,
+            required_size: None,
             per_prompt: vec![("p".to_owned(), 1.1)],
             influence: None,
-            within_routes: vec![Route {
+            routes: vec![RouteComparison {
                 provider: "p".to_owned(),
                 share_reference: 0.5,
                 share_candidate: 0.5,

@@ -11,7 +11,7 @@ use bakeoff::stats::interval::{Alpha, Interval};
 use bakeoff::stats::mean::{Mean, Weights};
 use bakeoff::stats::paired::Paired;
 use bakeoff::stats::rates::{self, Pairs, Passes};
-use bakeoff::stats::size::{Aim, Noise};
+use bakeoff::stats::size::{DetectionGoal, Noise};
 use bakeoff::stats::{
     car, cost, distributions, drift, multiple, quantile, quantile_interval, sequential, tail,
 };
@@ -558,7 +558,7 @@ fn plans_agree() {
     for row in VECTORS["planning"]["rows"].as_array().unwrap() {
         let prompts = row[0].as_u64().unwrap();
         let [change, tolerance, within, between] = [1, 2, 3, 4].map(|column| number(&row[column]));
-        let aim = Aim {
+        let aim = DetectionGoal {
             change,
             tolerance,
             alpha: ALPHA,

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::record::{History, HistoryRun, JournalError, LineProblem, Manifest};
-use crate::verdict::Past;
+use crate::verdict::PastRuns;
 
 use super::failure::Failure;
 
@@ -53,11 +53,11 @@ pub(in crate::command) fn accepted(history: &History) -> usize {
 }
 
 /// What of a history a run is judged by.
-pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> Past {
+pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> PastRuns {
     let today = HistoryRun {
         run: manifest.run.clone(),
         started_at: manifest.started_at,
         ..HistoryRun::default()
     };
-    Past::of(history, &today)
+    PastRuns::from_history(history, &today)
 }

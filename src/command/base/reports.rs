@@ -10,7 +10,7 @@ use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
-use crate::verdict::{Passing, Past};
+use crate::verdict::{GateStatus, PastRuns};
 
 use super::failure::{Failure, colour};
 use super::history::past_of;
@@ -122,7 +122,7 @@ pub(in crate::command) fn read<'m>(
 }
 
 /// The past that the run was judged by, with a word on lines that are cut off.
-fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
+fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     let read = run.past().map_err(|error| {
         let folder = run.folder().display();
         if let RunError::Journal(JournalError::Line {
@@ -174,10 +174,10 @@ impl From<ReadError> for Failure {
 
 /// Says that something could not be told, where the suite wants to hear of it but not to fail.
 pub(in crate::command) fn warn_of_inconclusive(
-    passing: Passing,
+    passing: GateStatus,
     asked: OnInconclusive,
 ) -> io::Result<()> {
-    if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
+    if passing == GateStatus::Inconclusive && asked == OnInconclusive::Warn {
         writeln!(
             stderr(),
             "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, Manifest, Run, Standing};
-use crate::verdict::{Evaluation, Situation, aftermath, condense};
+use crate::verdict::{ComparisonDesign, Evaluation, history_updates, to_history_run};
 
 use crate::command::base::failure::Failure;
 use crate::command::base::history::{accepted, of_suite, past_of};
@@ -59,15 +59,15 @@ impl<'a> Baseline<'a> {
         manifest: &Manifest,
         judged: &Evaluation,
     ) -> Result<(), Failure> {
-        let against_past = |situation| situation == Situation::History;
+        let against_past = |situation| situation == ComparisonDesign::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);
-        let Some(judgement) = judgements.find(|found| against_past(found.situation)) else {
+        let Some(judgement) = judgements.find(|found| against_past(found.design)) else {
             return Ok(());
         };
         let history = run.past()?.unwrap_or_default();
         let past = past_of(&history, manifest);
-        let today = condense(manifest, &samples::read(run, manifest)?.evidence);
-        let lines = aftermath(&today, &past, judgement);
+        let today = to_history_run(manifest, &samples::read(run, manifest)?.evidence);
+        let lines = history_updates(&today, &past, judgement);
         History::append(self.path, &lines)?;
         self.tell(run, &history, &lines)
     }

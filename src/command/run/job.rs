@@ -21,7 +21,7 @@ use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Usd, digest};
-use crate::verdict::Looks;
+use crate::verdict::InterimLooks;
 
 use crate::command::base::endpoint::{self, Opened};
 use crate::command::base::failure::Failure;
@@ -155,7 +155,7 @@ fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
         )));
     }
     let gate = suite.gate.clone().unwrap_or_default();
-    let looks = Looks::plan(suite.repetitions, candidates, &gate);
+    let looks = InterimLooks::new(suite.repetitions, candidates, &gate);
     if looks.rounds().len() < 2 {
         return Err(Failure::usage(format!(
             "--until-decided first looks after round 2, but there are {} repetitions: at least 3 are needed",

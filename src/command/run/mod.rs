@@ -25,7 +25,7 @@ use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
 use crate::report::{IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
-use crate::verdict::Passing;
+use crate::verdict::GateStatus;
 
 use super::base::endpoint::{self, Opened};
 use super::base::failure::Failure;
@@ -309,7 +309,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     Ok(Outcome {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
-        passing: found.passing,
+        gate_status: found.gate_status,
         on_inconclusive: found.on_inconclusive,
     }
     .code())
@@ -356,7 +356,7 @@ fn amend(
 struct Found {
     /// Whether the run did all it was to do, and its variants can be judged.
     sound: bool,
-    passing: Passing,
+    gate_status: GateStatus,
     on_inconclusive: OnInconclusive,
 }
 
@@ -385,13 +385,13 @@ fn close(
     if let Some(baseline) = baseline.filter(|_| sound) {
         baseline.learn(run, manifest, judged)?;
     }
-    let (passing, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
+    let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
     if !options.quiet {
-        warn_of_inconclusive(passing, on_inconclusive)?;
+        warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
     Ok(Found {
         sound,
-        passing,
+        gate_status,
         on_inconclusive,
     })
 }

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 
 use crate::record::{Manifest, Sample};
 use crate::suite::Gate;
-use crate::verdict::{EvidenceFold, Looks, SequentialState, decided};
+use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
 
 /// The samples so far of a run that looks.
 pub(super) struct Looking {
     fold: EvidenceFold,
-    looks: Looks,
+    looks: InterimLooks,
     reference: String,
     gate: Gate,
     rounds_max: u32,
@@ -25,7 +25,8 @@ impl Looking {
         let suite = &manifest.suite;
         let gate = suite.gate.clone().unwrap_or_default();
         let candidates = suite.variants.len().saturating_sub(1);
-        let looks = Looks::planned(&planned.looks, suite.repetitions, candidates, &gate)?;
+        let looks =
+            InterimLooks::from_rounds(&planned.looks, suite.repetitions, candidates, &gate)?;
         Some(Self {
             fold: EvidenceFold::new(manifest),
             looks,
@@ -43,7 +44,7 @@ impl Looking {
     /// Looks after a round: whether the run goes on, and a sentence on how it stands.
     pub(super) fn look(&self, round: u32) -> (ControlFlow<()>, String) {
         let evidence = self.fold.snapshot();
-        let state = decided(&evidence, &self.reference, &self.gate, &self.looks, round);
+        let state = sequential_state(&evidence, &self.reference, &self.gate, &self.looks, round);
         let said = told(&state, self.rounds_max);
         if state.all_decided {
             (ControlFlow::Break(()), said)

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::stats::interval::Interval;
 use crate::units::{ModelId, Usd};
-use crate::verdict::{Monthly, Ratio, Retries, VariantForecast};
+use crate::verdict::{MonthlyCost, Ratio, Retries, VariantForecast};
 
 use crate::report::estimate::PricesDocument;
 
@@ -244,9 +244,9 @@ impl ForecastView<'_> {
 fn variant(of: &VariantForecast, with_hits: bool) -> VariantForecastDocument<'_> {
     let Retries {
         failed,
-        of: all,
+        total: all,
         rate,
-        ends,
+        limits,
         declared,
     } = of.retries;
     let finite = |end: f64| end.is_finite().then_some(end);
@@ -258,8 +258,8 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantForecastDocument<'_>
             failed,
             of: all,
             per_answer: rate,
-            per_answer_lower: finite(ends.0),
-            per_answer_upper: finite(ends.1),
+            per_answer_lower: finite(limits.0),
+            per_answer_upper: finite(limits.1),
             declared,
         },
         warming_usd: None,
@@ -272,7 +272,7 @@ fn variant(of: &VariantForecast, with_hits: bool) -> VariantForecastDocument<'_>
     }
 }
 
-fn month(monthly: &Monthly) -> MonthDocument {
+fn month(monthly: &MonthlyCost) -> MonthDocument {
     let end = |end: Option<f64>, times: f64| stored_usd(end? * times);
     let Interval { lower, upper } = monthly.month_interval;
     let request = monthly.per_request_interval;

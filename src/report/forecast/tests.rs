@@ -12,7 +12,7 @@ const STYLE: Style = Style {
 struct ForecastInputs {
     manifest: Manifest,
     samples: Vec<Sample>,
-    terms: Terms,
+    terms: ForecastOptions,
 }
 
 /// Three models, four prompts with different costs, and a run that ended early.
@@ -34,9 +34,9 @@ fn inputs() -> ForecastInputs {
     }
     let cut = samples[0].clone();
     samples[0] = fixture::failed(cut, Outcome::Cut, 200, "cut");
-    let terms = Terms {
+    let terms = ForecastOptions {
         traffic: "2M/month".parse().unwrap(),
-        mix: Mix::of_suite(&manifest.suite),
+        mix: Mix::from_suite(&manifest.suite),
         mix_complete: false,
         retry_rate: None,
         what_if: None,
@@ -117,7 +117,7 @@ fn contradicting_counts_are_the_reason_given() {
 fn prompts_left_out_of_a_mix_are_named() {
     // A mix of one prompt: points without intervals, and the range of the traffic in words.
     let mut inputs = inputs();
-    inputs.terms.mix = Mix::read(
+    inputs.terms.mix = Mix::from_csv(
         "prompt,share\nlong,1\n",
         "traffic.csv",
         &inputs.manifest.suite,
@@ -168,7 +168,7 @@ fn a_what_if_stands_next_to_recorded_values() {
         cache_write: None,
     });
     inputs.terms.what_if = Some(WhatIf {
-        pricing: vec![Pricing::Unknown, Pricing::Recorded, Pricing::By(prices)],
+        pricing: vec![Pricing::Unknown, Pricing::Recorded, Pricing::Custom(prices)],
         cache_hit_rate: Some(0.6),
     });
     let shown = inputs.view_with(None, |view| {
@@ -207,7 +207,7 @@ fn a_ratio_without_bounds_says_so() {
     // A question mark alone would be taken for a gap in the table.
     let mut inputs = inputs();
     let mix = "prompt,share\ngreet,1\nhard,1\n";
-    inputs.terms.mix = Mix::read(mix, "mix.csv", &inputs.manifest.suite).unwrap();
+    inputs.terms.mix = Mix::from_csv(mix, "mix.csv", &inputs.manifest.suite).unwrap();
     for sample in &mut inputs.samples {
         if sample.prompt == "hard" {
             sample.market_usd = sample.market_usd.and_then(|usd| usd.times(1_000_000));
@@ -221,7 +221,7 @@ fn a_ratio_without_bounds_says_so() {
 
 /// Prices by the token, the same for input and output.
 fn price(usd_per_token: i128, cache_read: Option<i128>) -> Pricing {
-    Pricing::By(crate::catalog::TokenPrices::flat(crate::catalog::Rates {
+    Pricing::Custom(crate::catalog::TokenPrices::flat(crate::catalog::Rates {
         input: Some(Usd(usd_per_token)),
         output: Some(Usd(usd_per_token)),
         cache_read: cache_read.map(Usd),

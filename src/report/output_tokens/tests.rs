@@ -7,10 +7,10 @@ use crate::stats::interval::Interval;
 use crate::suite::Gate;
 use crate::verdict::Evaluation;
 use crate::verdict::fixture::{judgement, manifest};
-use crate::verdict::{RunSummary, Summaries};
+use crate::verdict::{RunSummary, SummaryFold};
 
-fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> Change {
-    Change {
+fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> RatioChange {
+    RatioChange {
         ratio,
         interval: Interval::new(lower, upper),
         prompts: 20,
@@ -20,16 +20,16 @@ fn ratio(ratio: f64, (lower, upper): (f64, f64)) -> Change {
 
 /// 200 answers a side; the candidate's reasoning is hidden, and its answers are no longer than the reference's.
 fn reasoning() -> OutputChange {
-    let output = Output {
+    let output = OutputTotals {
         answered: 200,
         answers: 200,
         tokens: 20_000,
-        told: 200,
-        told_tokens: 20_000,
-        ..Output::default()
+        reporting: 200,
+        reporting_tokens: 20_000,
+        ..OutputTotals::default()
     };
     OutputChange {
-        situation: Situation::Interleaved,
+        design: ComparisonDesign::Interleaved,
         candidate: ("new".to_owned(), "b/y".parse().unwrap()),
         reference: ("old".to_owned(), "a/x".parse().unwrap()),
         tokens: Some(ratio(1.62, (1.5, 1.75))),
@@ -37,13 +37,13 @@ fn reasoning() -> OutputChange {
         answer_chars: Some(ratio(1.02, (0.97, 1.07))),
         reasoning_tokens: None,
         request_cost: Some(ratio(2.5, (2.4, 2.6))),
-        candidate_output: Output {
+        candidate_output: OutputTotals {
             tokens: 32_400,
-            told_tokens: 32_400,
+            reporting_tokens: 32_400,
             reasoning_tokens: 12_400,
             hidden: 180,
             hidden_tokens: 12_400,
-            cut: 3,
+            truncated: 3,
             ..output
         },
         reference_output: output,
@@ -83,15 +83,15 @@ fn hidden_reasoning_above_the_output_is_not_believed() {
 fn a_model_before_and_after() {
     // Shorter answers of another model behind the same label; what is within the noise is called so.
     let mut change = reasoning();
-    change.situation = Situation::TwoRuns;
+    change.design = ComparisonDesign::TwoRuns;
     change.reference.0 = "new".to_owned();
     change.tokens = Some(ratio(0.8, (0.7, 0.9)));
     change.answer_chars = Some(ratio(0.75, (0.7, 0.8)));
     change.reasoning_tokens = Some(ratio(1.3, (0.9, 1.9)));
     change.reference_output.reasoning_tokens = 9_000;
-    change.reference_output.told_tokens = 18_000;
+    change.reference_output.reporting_tokens = 18_000;
     change.candidate_output.hidden = 0;
-    change.candidate_output.cut = 0;
+    change.candidate_output.truncated = 0;
     change.request_cost = Some(ratio(0.98, (0.9, 1.07)));
     change.prompts.truncate(1);
     insta::assert_snapshot!(paragraphs(change), @"new (b/y) writes fewer output tokens: 0.80x (0.70–0.90) those of new (a/x) before, on 20 prompts. The answers themselves are shorter: 0.75x (0.70–0.80) the characters. Reasoning is 38.3 % of the output of new (b/y), and 50.0 % of that of new (a/x) before (1.30x (0.90–1.90) the reasoning tokens, no difference shown). Output tokens changed most on long 3.10x. By list price a request, its prompt included, is not shown to cost more or less: 0.98x (0.90–1.07).");
@@ -141,7 +141,7 @@ fn unreported_counts_are_called_so() {
     // Hidden reasoning without a count, and sides that report no reasoning: no share is invented.
     let mut change = reasoning();
     change.candidate_output.hidden_tokens = 0;
-    change.reference_output.told_tokens = 0;
+    change.reference_output.reporting_tokens = 0;
     change.answer_chars = None;
     change.request_cost = None;
     let hidden = Outputs::new(std::slice::from_ref(&change)).hidden.join(" ");
@@ -166,7 +166,7 @@ fn every_format_has_the_paragraph() {
     let run = manifest(&["old", "new"].map(|_| "a/x"), &["long"], 1);
     let mut evaluation = Evaluation::from_judgement(judgement(), &Gate::default());
     evaluation.outputs = vec![reasoning()];
-    let summary: RunSummary = Summaries::new(&run).finish();
+    let summary: RunSummary = SummaryFold::new(&run).finish();
     let report = Report::new(&run, summary, evaluation);
     let paragraph = paragraphs(reasoning());
     let json: serde_json::Value =
@@ -213,7 +213,7 @@ fn two_runs_are_described_as_such() {
         ("candidate over reference", 2)
     );
     let mut change = reasoning();
-    change.situation = Situation::TwoRuns;
+    change.design = ComparisonDesign::TwoRuns;
     let between = Outputs::new(&[change]);
     assert!(
         between.notes[1].starts_with("Ratios are after over before:"),

@@ -3,13 +3,13 @@
 use crate::stats::interval::Interval;
 use crate::suite::{Gate, Metric};
 use crate::verdict::fixture::comparison;
-use crate::verdict::{Aim, Comparison, Judgement, Reason, Situation, Verdict};
+use crate::verdict::{Comparison, ComparisonDesign, Judgement, Reason, SizeGoal, Verdict};
 
 use super::*;
 
 /// The remarks on a comparison.
 fn remarks(one: &Comparison) -> String {
-    wording::remarks(Situation::Interleaved, one).join(" ")
+    wording::remarks(ComparisonDesign::Interleaved, one).join(" ")
 }
 
 #[test]
@@ -22,29 +22,29 @@ fn identical_answers_get_the_sample_size_that_bounds_them() {
         Interval::new(-0.3, 0.3),
     );
     one.reasons = vec![Reason::TooWide];
-    let mut needed = one.needed.unwrap();
-    needed.aim = Aim::Bound;
-    one.needed = Some(needed);
+    let mut needed = one.required_size.unwrap();
+    needed.goal = SizeGoal::Bound;
+    one.required_size = Some(needed);
     insta::assert_snapshot!(remarks(&one), @"The interval is too wide to tell: more prompts or repetitions would. A worsening by 31.0 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions whose answers are all as alike as these would take the interval within the margin of 5 points.");
 }
 
 #[test]
 fn the_remark_says_how_hits_and_misses_were_compared() {
     // "Compared apart" only if they were; otherwise the remark points to the times of both.
-    let text = |metric: Metric, situation: Situation, apart: bool| {
+    let text = |metric: Metric, situation: ComparisonDesign, apart: bool| {
         let one = comparison(metric, Verdict::Inconclusive, 1.0, Interval::NONE);
         let reason = Reason::CacheHitsDiffer {
             reference: 0.0,
             candidate: 1.0,
-            apart,
+            split: apart,
         };
         wording::reason(situation, &one, &reason)
     };
     let lines = [
-        text(Metric::Ttft, Situation::Interleaved, true),
-        text(Metric::Ttft, Situation::Interleaved, false),
-        text(Metric::Ttft, Situation::History, false),
-        text(Metric::Cost, Situation::Interleaved, false),
+        text(Metric::Ttft, ComparisonDesign::Interleaved, true),
+        text(Metric::Ttft, ComparisonDesign::Interleaved, false),
+        text(Metric::Ttft, ComparisonDesign::History, false),
+        text(Metric::Cost, ComparisonDesign::Interleaved, false),
     ];
     insta::assert_snapshot!(lines.join("\n"), @"
     Answers that hit the prompt cache differ in share (100.0 % of the candidate's, 0.0 % of the reference's): hits and misses were compared apart.
@@ -60,7 +60,7 @@ fn routes_are_pointed_to_only_where_there_are_any() {
     let mut one = comparison(Metric::Ttft, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
     one.reasons = vec![Reason::RouteShift];
     assert!(!remarks(&one).contains("table"), "{}", remarks(&one));
-    one.within_routes = vec![crate::verdict::Route {
+    one.routes = vec![crate::verdict::RouteComparison {
         provider: "azure".to_owned(),
         share_reference: 0.9,
         share_candidate: 0.4,
@@ -104,7 +104,7 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
     );
     (latency.primary, latency.reasons) = (false, vec![Reason::TooWide]);
     let judgement = Judgement {
-        situation: Situation::Interleaved,
+        design: ComparisonDesign::Interleaved,
         comparisons: vec![ttfa, ttft, latency],
         notes: Vec::new(),
     };

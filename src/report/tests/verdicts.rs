@@ -8,7 +8,7 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
 use crate::verdict::fixture::{comparison, judgement, limit_checks};
-use crate::verdict::{GatedJudgement, Judgement, Reason, Situation, Verdict};
+use crate::verdict::{ComparisonDesign, GatedJudgement, Judgement, Reason, Verdict};
 
 use super::*;
 
@@ -325,9 +325,9 @@ fn verdicts_as_csv_and_json() {
 }
 
 /// The sentences of one comparison in a situation.
-fn sentences(situation: Situation, comparison: crate::verdict::Comparison) -> String {
+fn sentences(situation: ComparisonDesign, comparison: crate::verdict::Comparison) -> String {
     let judgement = Judgement {
-        situation,
+        design: situation,
         comparisons: vec![comparison],
         notes: Vec::new(),
     };
@@ -356,7 +356,7 @@ fn words_follow_the_direction_of_a_metric() {
         .map(|(verdict, effect)| {
             let ends = Interval::new(effect - 0.05, effect + 0.05);
             sentences(
-                Situation::Interleaved,
+                ComparisonDesign::Interleaved,
                 comparison(metric, verdict, effect, ends),
             )
         })
@@ -413,7 +413,7 @@ fn the_past_has_its_own_words() {
         one.reference = one.candidate.clone();
         one.size.runs = 10;
         one.reasons = vec![Reason::TooWide];
-        sentences(Situation::History, one)
+        sentences(ComparisonDesign::History, one)
     });
     insta::assert_snapshot!(lines.join("\n"), @"
     anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
@@ -434,14 +434,14 @@ fn every_reason_is_a_sentence() {
         Reason::TooManyErrors { share: 0.125 },
         Reason::NotMeasured,
         Reason::ReasoningDiffers,
-        Reason::SetAside {
+        Reason::Excluded {
             reference,
             candidate,
         },
         Reason::CacheHitsDiffer {
             reference,
             candidate,
-            apart: true,
+            split: true,
         },
         Reason::RetriesDiffer {
             reference,
@@ -454,7 +454,7 @@ fn every_reason_is_a_sentence() {
         Reason::Drift,
         Reason::RouteShift,
         Reason::Unconfirmed,
-        Reason::NoPast,
+        Reason::NoHistory,
         Reason::NoTailInHistory,
         Reason::LevelMoved {
             began: "2025-01-06T12:00:00Z".parse().unwrap(),
@@ -464,7 +464,7 @@ fn every_reason_is_a_sentence() {
         Reason::DecidedEarlier { round: 3 },
     ];
     let one = comparison(Metric::Ttft, Verdict::Inconclusive, 1.0, Interval::NONE);
-    let lines = reasons.map(|reason| wording::reason(Situation::Interleaved, &one, &reason));
+    let lines = reasons.map(|reason| wording::reason(ComparisonDesign::Interleaved, &one, &reason));
     for line in &lines {
         assert!(
             line.ends_with('.') && line.starts_with(char::is_alphanumeric),
@@ -498,12 +498,12 @@ fn a_comparison_without_an_effect_has_a_sentence() {
     let mut one = comparison(Metric::Cost, Verdict::Inconclusive, 1.0, Interval::NONE);
     one.effect = None;
     one.tests = None;
-    one.detectable = None;
-    one.needed = None;
+    one.detectable_change = None;
+    one.required_size = None;
     one.per_prompt.clear();
     one.reasons = vec![Reason::NotMeasured];
     assert_eq!(
-        sentences(Situation::Interleaved, one),
+        sentences(ComparisonDesign::Interleaved, one),
         "Whether anthropic/claude is dearer cannot be told. There are no values of it on both sides."
     );
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::catalog::Tier;
 use crate::record::{Flag, Manifest, ModelPrices, Outcome};
 use crate::units::Nanos;
-use crate::verdict::Summaries;
+use crate::verdict::SummaryFold;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 
 use super::*;
@@ -53,8 +53,8 @@ fn told(
     sample
 }
 
-fn caching(run: &Manifest, samples: &[Sample]) -> Option<Caching> {
-    let mut summaries = Summaries::new(run);
+fn caching(run: &Manifest, samples: &[Sample]) -> Option<CacheFigures> {
+    let mut summaries = SummaryFold::new(run);
     for sample in samples {
         summaries.add(sample);
     }
@@ -75,14 +75,14 @@ fn what_is_not_told_is_not_zero() {
         .map(|trial| told(&run, trial, 90, Some(0), None))
         .collect();
     let half = caching(&run, &half).unwrap();
-    assert_eq!((half.read, half.written), (Some(0), None));
-    assert_eq!((half.told, half.hits, half.break_even), (4, 0, None));
+    assert_eq!((half.tokens_read, half.tokens_written), (Some(0), None));
+    assert_eq!((half.reporting, half.hits, half.break_even), (4, 0, None));
     // Without prices there is no money; everything else stands.
     let mut old = run.clone();
     old.prices.as_mut().unwrap().models.clear();
     let unpriced = caching(&old, &[told(&old, 0, 90, Some(64), None)]).unwrap();
     assert_eq!((unpriced.saving, unpriced.break_even), (None, None));
-    assert_eq!((unpriced.hits, unpriced.read), (1, Some(64)));
+    assert_eq!((unpriced.hits, unpriced.tokens_read), (1, Some(64)));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn hits_and_misses_are_never_pooled() {
     samples[8] = failed(samples[8].clone(), Outcome::ServerError, 500, "no");
     samples[8].usage = usage;
     let caching = caching(&run, &samples).unwrap();
-    assert_eq!((caching.told, caching.hits), (16, 10));
+    assert_eq!((caching.reporting, caching.hits), (16, 10));
     let (hits, misses) = (
         caching.hit_ttft_ns.clone().unwrap(),
         caching.miss_ttft_ns.clone().unwrap(),
@@ -200,7 +200,7 @@ proptest! {
             let counts = sample.usage.unwrap().counts().unwrap();
             cost(&TokenPrices::flat(rates), &counts).unwrap()
         }).sum();
-        prop_assert_eq!(saving.with, with);
+        prop_assert_eq!(saving.cost, with);
         let mean = saving.mean().as_f64();
         let inside = saving.per_request.contains(mean);
         prop_assert!(inside || (saving.saved().0 / 8 - saving.mean().0).abs() <= 1, "{saving:?}");

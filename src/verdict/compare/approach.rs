@@ -1,7 +1,7 @@
-//! How a metric is compared: one shape for ranks, means and shares.
+//! The comparison of one metric: one interface for ranks, means and shares.
 //!
-//! Owns that shape, and the steps that procedures share. Must not know verdicts. Invariant: whatever the procedure, a p value is
-//! that of one claim about the candidate, seen from the same side.
+//! Owns that shape, and the steps that procedures share. Must not know verdicts. Invariant: with every procedure, a p value belongs to
+//! one claim about the candidate, in the same direction.
 
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
@@ -10,31 +10,30 @@ use crate::verdict::judgement::Tests;
 
 use super::claim::{self, Line};
 
-/// Two sides, compared by one procedure.
+/// The comparison of two sides by one procedure.
 pub(in crate::verdict) trait Approach {
-    /// The chance of such values if the effect lay on the line, and not beyond it; `None` where there is
-    /// no test.
+    /// The one-sided p value of the claim that the effect lies beyond the line; `None` where there is no test.
     fn p(&self, line: Line) -> Option<f64>;
 
-    /// The same with each prompt left out in turn; empty where that cannot be done.
+    /// The p values with each prompt left out in turn; empty where that is not possible.
     fn p_without_each(&self, line: Line) -> Vec<f64>;
 
     /// The effect and its interval: a ratio or a difference of shares; `None` where there is none.
     fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)>;
 
-    /// The effect on each prompt; `None` where it has none.
-    fn by_prompt(&self) -> Vec<Option<f64>>;
+    /// The effect on each prompt; `None` for a prompt without one.
+    fn effect_by_prompt(&self) -> Vec<Option<f64>>;
 
-    /// Degrees of freedom of the test; infinite where it is one of normal scores.
+    /// Degrees of freedom of the test; infinite for a test of normal scores.
     fn df(&self) -> f64;
 
-    /// Where no answer of either side differs from any other: the interval of `factor` times as many such
-    /// answers. It does not fall with the root of their number.
+    /// The interval of `factor` times as many answers, where all answers of both sides are equal. It does not
+    /// shrink with the square root of their number.
     fn interval_of_more(&self, _factor: f64, _alpha: Alpha) -> Option<Interval> {
         None
     }
 
-    /// More repetitions of the same prompts could change nothing but by giving other answers than before.
+    /// Returns true if more repetitions of the same prompts can change nothing unless they give other answers.
     fn is_exhausted(&self) -> bool {
         false
     }

@@ -1,12 +1,12 @@
-//! The three questions that a verdict asks, and where each draws its line.
+//! The three claims that a verdict is based on, and the line of each.
 //!
-//! Owns the lines, by tolerance, margin and direction. Must not know how a question is answered. Invariant:
+//! Owns the lines, by tolerance, margin and direction. Must not know how a claim is tested. Invariant:
 //! exchanging the sides turns the line of *worse* into that of *better*.
 
 use crate::suite::{Bounds, Direction, Metric, Scale};
 use crate::verdict::judgement::Tests;
 
-/// What a test may show.
+/// A claim that a test can support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::verdict) enum Claim {
     /// Worse by more than the tolerance.
@@ -17,20 +17,20 @@ pub(in crate::verdict) enum Claim {
     WithinMargin,
 }
 
-/// A line, and on which side of it the effect must lie.
+/// A line, and the side of it where the effect must lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::verdict) struct Line {
-    /// A natural logarithm of the ratio candidate over reference, or a difference of shares.
+    /// The position: the natural logarithm of the ratio candidate / reference, or a difference of shares.
     pub(in crate::verdict) at: f64,
-    /// Above it, else below.
+    /// True if the effect must lie above the line, false if below.
     pub(in crate::verdict) above: bool,
 }
 
 impl Claim {
-    /// All three.
+    /// All three claims.
     pub(in crate::verdict) const ALL: [Self; 3] = [Self::Worse, Self::Better, Self::WithinMargin];
 
-    /// Where the effect must lie for the claim to hold.
+    /// The line beyond which the effect must lie for the claim to hold.
     pub(in crate::verdict) fn line(self, metric: Metric, bounds: Bounds) -> Line {
         let allowed = match self {
             Self::Worse | Self::Better => bounds.tolerance,
@@ -40,7 +40,7 @@ impl Claim {
             Scale::Ratio => allowed.ln_1p(),
             Scale::Points => allowed,
         };
-        // As if lower were better; a metric of which more is better is the mirror image.
+        // As if lower were better; a metric where higher is better is the mirror image.
         let (at, above) = match self {
             Self::Worse => (distance, true),
             Self::Better => (-distance, false),
@@ -56,7 +56,7 @@ impl Claim {
     }
 }
 
-/// The p values of the three claims, of which `p` gives that of a line; `None` where it has none.
+/// The p values of the three claims, where `p` gives the p value of a line; `None` where it has none.
 pub(in crate::verdict) fn tests(
     metric: Metric,
     bounds: Bounds,
@@ -71,7 +71,7 @@ pub(in crate::verdict) fn tests(
 }
 
 impl Line {
-    /// The p value where the effect is known for certain.
+    /// The p value of an effect that is known exactly.
     pub(in crate::verdict) fn certain(self, effect: f64) -> f64 {
         let beyond = if self.above {
             effect - self.at

@@ -1,32 +1,31 @@
-//! What went on while a run went on: a level that moved, failures in bursts, a cache that two variants
-//! share.
+//! Notes on events during a run: drift, failures in bursts, a cache that two variants share.
 //!
-//! Owns the sentences about it. Must not know verdicts: none of this vetoes one, because both sides were
-//! asked at the same moments. Invariant: the order of samples changes nothing.
+//! Owns the sentences about them. Must not know verdicts: none of these vetoes one, because both sides were
+//! sent at the same moments. Invariant: the order of samples changes nothing.
 
 use crate::stats::drift;
 use crate::suite::Metric;
 use crate::units::{Nanos, plural};
 use crate::verdict::evidence::{Evidence, Observation, VariantEvidence};
 
-/// Failures of one variant less than this apart belong together.
+/// Failures of one variant less than this apart belong to one burst.
 const BURST_WITHIN: Nanos = Nanos::from_millis(10_000);
 
-/// What a reader must know of the run's course, in plain sentences.
-pub(in crate::verdict) fn notes(evidence: &Evidence) -> Vec<String> {
-    let drifts = evidence.variants.iter().filter_map(drifted);
-    let bursts = evidence.variants.iter().filter_map(bursts);
+/// The notes that a reader needs about the course of the run, as sentences.
+pub(in crate::verdict) fn run_notes(evidence: &Evidence) -> Vec<String> {
+    let drifts = evidence.variants.iter().filter_map(drift_note);
+    let bursts = evidence.variants.iter().filter_map(burst_note);
     drifts
         .chain(bursts)
-        .chain(shared_caches(evidence))
+        .chain(shared_cache_notes(evidence))
         .collect()
 }
 
-/// A level that moved during the run.
-fn drifted(variant: &VariantEvidence) -> Option<String> {
+/// A note on a TTFT that drifted during the run.
+fn drift_note(variant: &VariantEvidence) -> Option<String> {
     let mut timed: Vec<(Nanos, u64, usize, f64)> = Vec::new();
     for (prompt, observations) in variant.prompts.iter().enumerate() {
-        for one in observations.iter().filter(|one| !one.set_aside) {
+        for one in observations.iter().filter(|one| !one.excluded) {
             if let Some(value) = one.value(Metric::Ttft) {
                 timed.push((one.sent_ns, one.slot, prompt, value.value.ln()));
             }
@@ -45,8 +44,9 @@ fn drifted(variant: &VariantEvidence) -> Option<String> {
     ))
 }
 
-/// Failures in bursts: they are not independent, and say less than their number.
-fn bursts(variant: &VariantEvidence) -> Option<String> {
+/// A note on failures in bursts: they are not independent and carry less information than their number
+/// suggests.
+fn burst_note(variant: &VariantEvidence) -> Option<String> {
     let mut failed: Vec<Nanos> = variant
         .prompts
         .iter()
@@ -72,8 +72,8 @@ fn bursts(variant: &VariantEvidence) -> Option<String> {
     })
 }
 
-/// Variants that share a prompt cache, by what the suite says of caches, where there are hits.
-fn shared_caches(evidence: &Evidence) -> Vec<String> {
+/// Notes on variants that share a prompt cache, according to the suite, where there are hits.
+fn shared_cache_notes(evidence: &Evidence) -> Vec<String> {
     let hits = |variant: &VariantEvidence| {
         let mut all = variant.prompts.iter().flatten();
         all.any(|one| one.cache_hit == Some(true))
@@ -82,8 +82,8 @@ fn shared_caches(evidence: &Evidence) -> Vec<String> {
     for labels in &evidence.sharing {
         let sharing = labels.iter().filter_map(|label| evidence.variant(label));
         let sharing: Vec<&VariantEvidence> = sharing.collect();
-        for (place, variant) in sharing.iter().enumerate() {
-            for other in &sharing[place + 1..] {
+        for (index, variant) in sharing.iter().enumerate() {
+            for other in &sharing[index + 1..] {
                 if hits(variant) || hits(other) {
                     notes.push(format!(
                         "{} and {} ask one model at the same moments and share its prompt cache: a hit of one may be \

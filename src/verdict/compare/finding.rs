@@ -1,11 +1,11 @@
-//! One metric of one pair: what was found before any verdict.
+//! One metric of one pair: the test results, before any verdict.
 //!
-//! Owns when a comparison can be tested at all, and hits and misses of a cache that must not be pooled.
-//! Must not know other comparisons. Invariant: a finding without tests has a reason to be withheld.
+//! Owns when a comparison can be tested at all, and the split of cache hits and misses that must not be pooled.
+//! Must not know other comparisons. Invariant: a finding without tests has a reason that withholds its verdict.
 //!
-//! Where the shares of cache hits differ, hits are compared with hits and misses with misses, and a claim
-//! holds only where it holds in both parts: its p value is the larger of the two. A part with less than a
-//! tenth of the values is left out; any other that cannot be tested withholds the verdict.
+//! Where the shares of cache hits differ, hits are compared with hits and misses with misses, and a claim holds
+//! only if it holds in both parts: its p value is the larger of the two. A part with less than a tenth of the
+//! values is skipped; any other that cannot be tested withholds the verdict.
 
 use std::rc::Rc;
 
@@ -13,93 +13,93 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::{Bounds, Metric};
-use crate::verdict::judgement::{Procedure, Reason, Size, Tests};
+use crate::verdict::judgement::{Procedure, Reason, SampleSize, Tests};
 
 use super::approach::{Approach, tests};
 use super::procedure::{approach, procedure};
-use super::screen::Facts;
-use super::sides::{Pair, Part, Sides, is_to_first_token};
+use super::screen::Comparability;
+use super::sides::{MetricSides, SampleFilter, VariantPair, is_to_first_token};
 
-/// Above this share of prompts without a value the others are no longer the suite.
+/// Above this share of prompts without a value, the others no longer represent the suite.
 const DROPPED_MAX: f64 = 0.20;
-/// A part with a smaller share of all values is left out.
+/// A part with a smaller share of all values is skipped.
 const PART_MIN: f64 = 0.10;
 
-/// What is asked: a metric, whether it may fail a build, and what is tolerated.
+/// A comparison to make: the metric, its bounds, and whether it may fail a build.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::verdict) struct Question {
-    /// What is compared.
+pub(in crate::verdict) struct ComparisonSpec {
+    /// The metric to compare.
     pub(in crate::verdict) metric: Metric,
-    /// Whether it can fail a build.
+    /// True if a worsening can fail a build.
     pub(in crate::verdict) primary: bool,
-    /// What is tolerated.
+    /// The tolerance, margin and floor.
     pub(in crate::verdict) bounds: Bounds,
 }
 
-/// Sides that are compared as a whole.
-pub(in crate::verdict) struct Compared {
-    /// Their values.
-    pub(in crate::verdict) sides: Sides,
-    /// The one that `approach` follows.
+/// Two sides and the approach that compares them as a whole.
+pub(in crate::verdict) struct SideComparison {
+    /// The values of both sides.
+    pub(in crate::verdict) sides: MetricSides,
+    /// The procedure behind `approach`.
     procedure: Procedure,
-    /// How they are compared.
+    /// The test and interval of these sides.
     pub(in crate::verdict) approach: Box<dyn Approach>,
 }
 
-/// What was found.
+/// The result of one comparison, before any verdict.
 pub(in crate::verdict) struct Finding<'a> {
-    /// Of whom.
-    pub(in crate::verdict) pair: Pair<'a>,
-    /// Of what.
-    pub(in crate::verdict) question: Question,
-    /// What there is to compare: usually one part, two where hits and misses of a cache stand apart. One of
-    /// the pair's other findings may have the same.
-    pub(in crate::verdict) parts: Vec<Rc<Compared>>,
-    /// Why there is no verdict.
-    pub(in crate::verdict) withheld: Vec<Reason>,
-    /// What to say beside it.
-    pub(in crate::verdict) beside: Vec<Reason>,
-    /// Present where nothing withholds a verdict.
+    /// The compared variants.
+    pub(in crate::verdict) pair: VariantPair<'a>,
+    /// The comparison that was made.
+    pub(in crate::verdict) spec: ComparisonSpec,
+    /// The compared parts: usually one, two where cache hits and misses are split. Other findings of the pair
+    /// may share them.
+    pub(in crate::verdict) parts: Vec<Rc<SideComparison>>,
+    /// Reasons that withhold a verdict.
+    pub(in crate::verdict) withhold_reasons: Vec<Reason>,
+    /// Reasons that a verdict is reported with.
+    pub(in crate::verdict) caveats: Vec<Reason>,
+    /// The p values; absent where a verdict is withheld.
     pub(in crate::verdict) tests: Option<Tests>,
-    /// The same with the samples that were set aside, where there are any.
-    pub(in crate::verdict) tests_with_set_aside: Option<Tests>,
+    /// The p values with the excluded samples included, where there are any.
+    pub(in crate::verdict) tests_with_excluded: Option<Tests>,
 }
 
 impl<'a> Finding<'a> {
-    /// Looks at one metric of a pair, in the rounds up to one. What it has in common with `others` of the
-    /// pair is worked out once: without reasoning and retries all times to a first token are one.
-    pub(in crate::verdict) fn of(
-        pair: Pair<'a>,
-        facts: &Facts,
-        (question, rounds): (Question, u32),
+    /// Compares one metric of a pair, in the rounds up to `rounds`. Work that it has in common with `others` of
+    /// the pair is shared: without reasoning and retries, all times to a first token are the same values.
+    pub(in crate::verdict) fn new(
+        pair: VariantPair<'a>,
+        comparability: &Comparability,
+        (spec, rounds): (ComparisonSpec, u32),
         others: &[Finding<'_>],
     ) -> Self {
         let mut finding = Self {
             pair,
-            question,
+            spec,
             parts: Vec::new(),
-            withheld: facts.withheld(&pair, question.metric),
-            beside: facts.beside(question.metric),
+            withhold_reasons: comparability.withhold_reasons(&pair, spec.metric),
+            caveats: comparability.caveats(spec.metric),
             tests: None,
-            tests_with_set_aside: None,
+            tests_with_excluded: None,
         };
-        let part = Part::up_to(rounds);
-        finding.compare(facts, part, others);
-        if finding.withheld.is_empty() {
+        let part = SampleFilter::up_to(rounds);
+        finding.compare(comparability, part, others);
+        if finding.withhold_reasons.is_empty() {
             finding.tests = finding.tests_of_all(&finding.parts);
             if finding.tests.is_none() {
-                finding.withheld.push(Reason::NotMeasured);
+                finding.withhold_reasons.push(Reason::NotMeasured);
             }
         }
         finding
     }
 
-    /// Whether either side has no value at all.
+    /// Returns true if either side has no value at all.
     pub(in crate::verdict) fn is_not_measured(&self) -> bool {
-        self.withheld.contains(&Reason::NotMeasured)
+        self.withhold_reasons.contains(&Reason::NotMeasured)
     }
 
-    /// Whether more rounds might bring a verdict that there is not yet.
+    /// Returns true if more rounds might lead to a verdict where there is none yet.
     pub(in crate::verdict) fn may_be_decided_later(&self) -> bool {
         let never = |reason: &Reason| {
             matches!(
@@ -107,39 +107,44 @@ impl<'a> Finding<'a> {
                 Reason::NotMeasured | Reason::TooFewPrompts { .. } | Reason::ReasoningDiffers
             )
         };
-        let exhausted = |part: &Rc<Compared>| part.approach.is_exhausted();
-        !self.withheld.iter().any(never) && !self.parts.iter().any(exhausted)
+        let exhausted = |part: &Rc<SideComparison>| part.approach.is_exhausted();
+        !self.withhold_reasons.iter().any(never) && !self.parts.iter().any(exhausted)
     }
 
-    fn compare(&mut self, facts: &Facts, part: Part, others: &[Finding<'_>]) {
-        let metric = self.question.metric;
-        let sides = Sides::of(&self.pair, metric, part);
-        if sides.measured != (true, true) {
-            self.withheld.push(Reason::NotMeasured);
+    fn compare(
+        &mut self,
+        comparability: &Comparability,
+        part: SampleFilter,
+        others: &[Finding<'_>],
+    ) {
+        let metric = self.spec.metric;
+        let sides = MetricSides::new(&self.pair, metric, part);
+        if sides.has_values != (true, true) {
+            self.withhold_reasons.push(Reason::NotMeasured);
             return;
         }
-        if self.withheld.contains(&Reason::ReasoningDiffers) {
+        if self.withhold_reasons.contains(&Reason::ReasoningDiffers) {
             return;
         }
-        self.withheld.extend(too_few(&sides));
-        let dropped = sides.asked - sides.places.len();
-        if dropped as f64 > DROPPED_MAX * sides.asked as f64 {
-            self.withheld.push(Reason::PromptsDropped {
+        self.withhold_reasons.extend(too_few_prompts(&sides));
+        let dropped = sides.eligible - sides.indices.len();
+        if dropped as f64 > DROPPED_MAX * sides.eligible as f64 {
+            self.withhold_reasons.push(Reason::PromptsDropped {
                 dropped: dropped as u64,
             });
         }
-        if let Some((reference, candidate)) = facts.cache_divides(metric) {
-            let parts = self.apart(part);
+        if let Some((reference, candidate)) = comparability.differing_cache_hits(metric) {
+            let parts = self.split_by_cache(part);
             let reason = Reason::CacheHitsDiffer {
                 reference,
                 candidate,
-                apart: parts.is_some(),
+                split: parts.is_some(),
             };
             if let Some(parts) = parts {
                 self.parts = parts;
-                self.beside.push(reason);
+                self.caveats.push(reason);
             } else {
-                self.withheld.push(reason);
+                self.withhold_reasons.push(reason);
             }
             return;
         }
@@ -149,46 +154,49 @@ impl<'a> Finding<'a> {
             .find(|other| other.procedure == procedure(metric) && other.sides == sides);
         match with_same {
             Some(other) => self.parts.push(Rc::clone(other)),
-            None => self.parts.extend(compared(metric, sides)),
+            None => self.parts.extend(compare_sides(metric, sides)),
         }
-        if is_to_first_token(metric) && facts.any_set_aside() && self.withheld.is_empty() {
-            let with_set_aside = Part {
-                with_set_aside: true,
+        if is_to_first_token(metric)
+            && comparability.has_exclusions()
+            && self.withhold_reasons.is_empty()
+        {
+            let with_excluded = SampleFilter {
+                with_excluded: true,
                 ..part
             };
-            let all = compared(metric, Sides::of(&self.pair, metric, with_set_aside));
-            self.tests_with_set_aside = self.tests_of_all(all.as_slice());
+            let all = compare_sides(metric, MetricSides::new(&self.pair, metric, with_excluded));
+            self.tests_with_excluded = self.tests_of_all(all.as_slice());
         }
     }
 
-    /// Hits with hits and misses with misses; `None` where a part that matters cannot be tested.
-    fn apart(&self, part: Part) -> Option<Vec<Rc<Compared>>> {
-        let metric = self.question.metric;
+    /// Splits hits and misses of the cache; `None` where a part that matters cannot be tested.
+    fn split_by_cache(&self, part: SampleFilter) -> Option<Vec<Rc<SideComparison>>> {
+        let metric = self.spec.metric;
         let sides = [true, false].map(|hit| {
-            let of_cache = Part {
+            let of_cache = SampleFilter {
                 cache_hit: Some(hit),
                 ..part
             };
-            let sides = Sides::of(&self.pair, metric, of_cache);
-            let all = Sides::values_in(&self.pair, metric, of_cache);
+            let sides = MetricSides::new(&self.pair, metric, of_cache);
+            let all = MetricSides::count_values(&self.pair, metric, of_cache);
             (sides, all)
         });
         let total: usize = sides.iter().map(|(_, values)| values).sum();
         let mut parts = Vec::new();
         for (sides, values) in sides {
             if values as f64 >= PART_MIN * total as f64 {
-                if too_few(&sides).is_some() {
+                if too_few_prompts(&sides).is_some() {
                     return None;
                 }
-                parts.push(compared(metric, sides)?);
+                parts.push(compare_sides(metric, sides)?);
             }
         }
         Some(parts)
     }
 
-    /// The p values by which a claim holds in every part.
-    pub(in crate::verdict) fn tests_of_all(&self, parts: &[Rc<Compared>]) -> Option<Tests> {
-        let Question { metric, bounds, .. } = self.question;
+    /// The p values for claims that must hold in every part.
+    pub(in crate::verdict) fn tests_of_all(&self, parts: &[Rc<SideComparison>]) -> Option<Tests> {
+        let ComparisonSpec { metric, bounds, .. } = self.spec;
         let tested = parts
             .iter()
             .map(|part| tests(part.approach.as_ref(), metric, bounds));
@@ -201,22 +209,22 @@ impl<'a> Finding<'a> {
         tested?.into_iter().reduce(both)
     }
 
-    /// What it stands on.
-    pub(in crate::verdict) fn size(&self) -> Size {
-        let mut size = Size::default();
+    /// The number of prompts and values compared.
+    pub(in crate::verdict) fn size(&self) -> SampleSize {
+        let mut size = SampleSize::default();
         for part in &self.parts {
             let (reference, candidate) = part.sides.counts();
-            size.prompts = size.prompts.max(part.sides.places.len() as u64);
+            size.prompts = size.prompts.max(part.sides.indices.len() as u64);
             size.reference += reference as u64;
             size.candidate += candidate as u64;
         }
         size
     }
 
-    /// The effect, and its interval where enough prompts take part. Of two parts: the estimate of the
-    /// larger one, and an interval that holds those of both.
+    /// The effect, and its interval where enough prompts take part. With two parts: the estimate of the larger
+    /// one, and an interval that covers both.
     pub(in crate::verdict) fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
-        let values = |part: &Rc<Compared>| {
+        let values = |part: &Rc<SideComparison>| {
             let (reference, candidate) = part.sides.counts();
             reference + candidate
         };
@@ -225,7 +233,7 @@ impl<'a> Finding<'a> {
             .iter()
             .map(|part| {
                 let (estimate, interval) = part.approach.effect(alpha)?;
-                let told = too_few(&part.sides).is_none();
+                let told = too_few_prompts(&part.sides).is_none();
                 let interval = if told { interval } else { Interval::NONE };
                 Some((values(part), estimate, interval))
             })
@@ -244,7 +252,7 @@ impl<'a> Finding<'a> {
         Some((estimate, interval))
     }
 
-    /// The median over prompts of how much higher the candidate's median is than the reference's.
+    /// The median over prompts of the candidate's median minus the reference's.
     pub(in crate::verdict) fn median_change(&self) -> Option<f64> {
         let prompts = self.parts.iter().flat_map(|part| &part.sides.values);
         let changes: Option<Vec<f64>> = prompts
@@ -254,11 +262,11 @@ impl<'a> Finding<'a> {
     }
 }
 
-/// Fewer prompts than a verdict can stand on, or weights that make them worth no more.
-pub(in crate::verdict) fn too_few(sides: &Sides) -> Option<Reason> {
+/// The reason to withhold a verdict with too few prompts, or with weights that make them worth too few.
+pub(in crate::verdict) fn too_few_prompts(sides: &MetricSides) -> Option<Reason> {
     let worth = sides.weights.effective_count();
     let fewest = FEWEST_PROMPTS as f64;
-    if sides.places.len() as f64 >= fewest && worth >= fewest {
+    if sides.indices.len() as f64 >= fewest && worth >= fewest {
         return None;
     }
     #[allow(
@@ -270,10 +278,13 @@ pub(in crate::verdict) fn too_few(sides: &Sides) -> Option<Reason> {
     Some(Reason::TooFewPrompts { usable })
 }
 
-/// Sides with their approach; `None` where there is nothing to compare.
-pub(in crate::verdict) fn compared(metric: Metric, sides: Sides) -> Option<Rc<Compared>> {
+/// Pairs the sides with their approach; `None` where there is nothing to compare.
+pub(in crate::verdict) fn compare_sides(
+    metric: Metric,
+    sides: MetricSides,
+) -> Option<Rc<SideComparison>> {
     let approach = approach(metric, &sides)?;
-    Some(Rc::new(Compared {
+    Some(Rc::new(SideComparison {
         procedure: procedure(metric),
         sides,
         approach,

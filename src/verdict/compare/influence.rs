@@ -1,7 +1,8 @@
-//! Does one prompt decide?
+//! The most influential prompt of a verdict.
 //!
-//! Owns which prompt is asked about: the one whose absence makes the deciding test least certain, or, of an
-//! inconclusive, some test most certain. Must not know reports. Invariant: only verdicts that stand on tests alone have an influential prompt.
+//! Owns which prompt is examined: the one whose absence makes the deciding test least certain or, for an
+//! inconclusive verdict, some test most certain. Must not know reports. Invariant: only verdicts that depend on
+//! tests alone have an influential prompt.
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::verdict::judgement::{Influence, Tests, Verdict};
@@ -11,12 +12,12 @@ use super::claim::Claim;
 use super::finding::Finding;
 use super::procedure::approach;
 
-/// Of more prompts than this none is looked for: one of so many decides only what lies on the line anyway, and
-/// leaving out each in turn takes as many times as long as there are prompts.
+/// With more prompts than this the search is skipped: one among so many only decides a borderline verdict, and
+/// leaving out each in turn costs one test per prompt.
 const PROMPTS_MAX: usize = 200;
 
-/// The most influential prompt of a finding. `verdict_of` gives the verdict that it would have with other
-/// tests, all else being equal.
+/// The most influential prompt of a finding. `verdict_of` returns the verdict that the finding would have with
+/// other tests, all else being equal.
 pub(in crate::verdict) fn influence(
     finding: &Finding<'_>,
     verdict: Verdict,
@@ -25,31 +26,31 @@ pub(in crate::verdict) fn influence(
     let [part] = finding.parts.as_slice() else {
         return None;
     };
-    // Without one of the fewest prompts that a verdict needs there is none anyway.
-    if !(FEWEST_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.places.len()) {
+    // With one prompt fewer than a verdict needs there is no verdict anyway.
+    if !(FEWEST_PROMPTS + 1..=PROMPTS_MAX).contains(&part.sides.indices.len()) {
         return None;
     }
-    let question = finding.question;
+    let spec = finding.spec;
     let p = |claim: Claim| {
-        let line = claim.line(question.metric, question.bounds);
+        let line = claim.line(spec.metric, spec.bounds);
         part.approach.p_without_each(line)
     };
-    let (absent, _) = match deciding(verdict) {
+    let (absent, _) = match deciding_claim(verdict) {
         Some(claim) => extreme(&p(claim), f64::gt),
-        // There is none to lose: whichever claim comes nearest without one of the prompts.
+        // No claim holds yet: take the claim that comes closest when one prompt is left out.
         None => Claim::ALL
             .iter()
             .filter_map(|&claim| extreme(&p(claim), f64::lt))
             .reduce(|one, other| if other.1 < one.1 { other } else { one }),
     }?;
     let rest = part.sides.without(absent)?;
-    let approach = approach(question.metric, &rest)?;
-    let without = verdict_of(tests(approach.as_ref(), question.metric, question.bounds)?);
+    let approach = approach(spec.metric, &rest)?;
+    let without = verdict_of(tests(approach.as_ref(), spec.metric, spec.bounds)?);
     let prompt = finding
         .pair
         .evidence
         .prompts
-        .get(part.sides.places[absent])?;
+        .get(part.sides.indices[absent])?;
     Some(Influence {
         prompt: prompt.id.clone(),
         verdict_without: without,
@@ -57,8 +58,8 @@ pub(in crate::verdict) fn influence(
     })
 }
 
-/// The claim that a verdict stands on.
-const fn deciding(verdict: Verdict) -> Option<Claim> {
+/// The claim that a verdict is based on.
+const fn deciding_claim(verdict: Verdict) -> Option<Claim> {
     match verdict {
         Verdict::Regressed => Some(Claim::Worse),
         Verdict::Improved => Some(Claim::Better),
@@ -67,8 +68,8 @@ const fn deciding(verdict: Verdict) -> Option<Claim> {
     }
 }
 
-/// The place of the largest, or smallest, p value, and that value; the first of equal ones.
+/// The index of the largest, or smallest, p value, and that value; the first among equal ones.
 fn extreme(p: &[f64], beats: fn(&f64, &f64) -> bool) -> Option<(usize, f64)> {
-    let places = p.iter().copied().enumerate();
-    places.reduce(|one, other| if beats(&other.1, &one.1) { other } else { one })
+    let indexed = p.iter().copied().enumerate();
+    indexed.reduce(|one, other| if beats(&other.1, &one.1) { other } else { one })
 }

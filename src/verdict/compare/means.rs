@@ -1,8 +1,8 @@
-//! Money: the ratio of mean costs, because a bill is a sum.
+//! Costs: the ratio of mean costs, because a bill is a sum.
 //!
-//! Owns the test that the ratio lies beyond a line, and what holds where a side costs nothing. Must not
-//! know prices. Invariant: the test is the one that Fieller's interval inverts; what costs the same on
-//! every prompt is equal, whatever a float makes of it.
+//! Owns the test that the ratio lies beyond a line, and the case of a side that costs nothing. Must not know
+//! prices. Invariant: the test is the one that Fieller's interval inverts; equal costs on every prompt count as
+//! equal despite floating-point rounding.
 
 use crate::stats::cost;
 use crate::stats::interval::{Alpha, Interval};
@@ -10,21 +10,21 @@ use crate::stats::mean::{Mean, Weights};
 
 use super::approach::{Approach, p_beyond, without_each};
 use super::claim::Line;
-use super::sides::Sides;
+use super::sides::MetricSides;
 
-/// A difference this small beside its terms is a rounding error.
+/// A difference this small relative to its terms is a rounding error.
 const ROUNDING: f64 = 1e-12;
 
 /// Mean costs of both sides, prompt by prompt.
-pub(in crate::verdict) struct Means {
-    /// (reference, candidate).
+pub(in crate::verdict) struct CostMeans {
+    /// (reference, candidate) per prompt.
     pairs: Vec<(f64, f64)>,
     weights: Weights,
 }
 
-impl Means {
-    /// `None` of no prompt, and where a mean is not finite.
-    pub(in crate::verdict) fn new(sides: &Sides) -> Option<Self> {
+impl CostMeans {
+    /// Returns `None` without prompts, and where a mean is not finite.
+    pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
         let mean = |costs: &[f64]| Mean::of(costs).map(|mean| mean.estimate);
         let pairs: Option<Vec<(f64, f64)>> = sides
             .values
@@ -42,7 +42,7 @@ impl Means {
         self.pairs.iter().all(|&(a, b)| a <= 0.0 && b <= 0.0)
     }
 
-    /// How much more the candidate costs on each prompt than `ratio` times the reference.
+    /// The candidate's cost on each prompt minus `ratio` times the reference's.
     fn excess(&self, ratio: f64) -> Vec<f64> {
         let excess = |&(a, b): &(f64, f64)| {
             let (line, rest) = (ratio * a, b - ratio * a);
@@ -56,7 +56,7 @@ impl Means {
     }
 }
 
-impl Approach for Means {
+impl Approach for CostMeans {
     fn p(&self, line: Line) -> Option<f64> {
         if self.all_free() {
             return Some(line.certain(0.0));
@@ -79,12 +79,12 @@ impl Approach for Means {
         if self.all_free() {
             return Some((1.0, Interval::new(1.0, 1.0)));
         }
-        let found = cost::ratio(&self.pairs, &self.weights, alpha)?;
-        let estimate = found.estimate.filter(|ratio| ratio.is_finite())?;
-        Some((estimate, found.interval))
+        let ratio = cost::ratio(&self.pairs, &self.weights, alpha)?;
+        let estimate = ratio.estimate.filter(|ratio| ratio.is_finite())?;
+        Some((estimate, ratio.interval))
     }
 
-    fn by_prompt(&self) -> Vec<Option<f64>> {
+    fn effect_by_prompt(&self) -> Vec<Option<f64>> {
         let ratio = |&(a, b): &(f64, f64)| (a > 0.0).then(|| b / a);
         self.pairs.iter().map(ratio).collect()
     }

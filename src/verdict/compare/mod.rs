@@ -1,8 +1,8 @@
-//! Comparing two variants of one run, metric by metric.
+//! Comparison of two variants of one run, metric by metric.
 //!
-//! Owns the way from observations to p values, effects and what withholds a verdict. Must not know the past,
-//! nor reports. Invariant: exchanging the sides exchanges *worse* and *better*; nothing depends on the order
-//! of samples.
+//! Owns the path from observations to p values, effects and the reasons that withhold a verdict. Must not know
+//! past runs or reports. Invariant: exchanging the sides exchanges *worse* and *better*; nothing depends on the
+//! order of samples.
 
 pub(super) mod approach;
 pub(super) mod claim;

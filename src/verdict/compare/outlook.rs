@@ -1,32 +1,32 @@
-//! What a comparison could have found, and what a run would need.
+//! The power of a comparison, and the sample size that a run would require.
 //!
-//! Owns nothing but the way to `stats::size`. Must not know verdicts. Invariant: what is needed is never
-//! fewer prompts than there were.
+//! Owns only the mapping to `stats::size`. Must not know verdicts. Invariant: the required number of prompts is
+//! never below the present one.
 
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::size::{self, Noise, PilotPrompt, smallest_change_seen};
 use crate::suite::{Bounds, Metric, Scale};
-use crate::verdict::judgement::{Aim, Needed, Procedure};
+use crate::verdict::judgement::{Procedure, RequiredSize, SizeGoal};
 
-use super::finding::{Compared, Question};
+use super::finding::{ComparisonSpec, SideComparison};
 use super::procedure::procedure;
-use super::sides::Sides;
+use super::sides::MetricSides;
 
-/// The chance with which a change shall be found.
+/// The probability with which a change shall be detected.
 const POWER: f64 = 0.8;
-/// Beyond this many prompts nobody looks.
+/// The search ends at this many prompts: no suite is that large.
 const PROMPTS_MAX: u64 = 1_000_000;
 
-/// The smallest worsening that would have been found, beyond which the tolerance already lies.
-pub(in crate::verdict) fn detectable(
-    question: Question,
-    compared: &Compared,
+/// The smallest detectable_change worsening; it is at least the tolerance.
+pub(in crate::verdict) fn detectable_change(
+    spec: ComparisonSpec,
+    compare_sides: &SideComparison,
     interval: Interval,
     alpha: Alpha,
 ) -> Option<f64> {
-    let (df, tolerance) = (compared.approach.df(), question.bounds.tolerance);
-    let half = half_width(question.metric, interval)?;
-    match question.metric.scale() {
+    let (df, tolerance) = (compare_sides.approach.df(), spec.bounds.tolerance);
+    let half = half_width(spec.metric, interval)?;
+    match spec.metric.scale() {
         Scale::Ratio => {
             let logs = Interval::new(-half, half);
             smallest_change_seen(logs, df, tolerance, alpha, POWER)
@@ -38,32 +38,36 @@ pub(in crate::verdict) fn detectable(
     }
 }
 
-/// What a run would need to find a worsening by the margin, or to bound one where all answers are alike.
-pub(in crate::verdict) fn needed(
-    question: Question,
-    compared: &Compared,
+/// The sample size required to detect a worsening by the margin, or to bound one where all answers are alike.
+pub(in crate::verdict) fn required_size(
+    spec: ComparisonSpec,
+    compare_sides: &SideComparison,
     interval: Interval,
     alpha: Alpha,
-) -> Option<Needed> {
-    let repetitions = repetitions(&compared.sides);
-    if procedure(question.metric) == Procedure::AlignedRanks
-        && let Some(noise) = noise(&compared.sides)
+) -> Option<RequiredSize> {
+    let repetitions = repetitions(&compare_sides.sides);
+    if procedure(spec.metric) == Procedure::AlignedRanks
+        && let Some(noise) = noise(&compare_sides.sides)
     {
-        return by_noise(
-            question.bounds,
+        return required_size_from_noise(
+            spec.bounds,
             noise,
-            (compared.sides.places.len() as u64, repetitions),
+            (compare_sides.sides.indices.len() as u64, repetitions),
             alpha,
         );
     }
-    let count = compared.sides.places.len() as f64;
-    if compared.approach.interval_of_more(1.0, alpha).is_some() {
-        return unanimous(question, compared, repetitions, alpha);
+    let count = compare_sides.sides.indices.len() as f64;
+    if compare_sides
+        .approach
+        .interval_of_more(1.0, alpha)
+        .is_some()
+    {
+        return required_size_if_unanimous(spec, compare_sides, repetitions, alpha);
     }
-    let half = half_width(question.metric, interval)?;
-    let distance = distance(question.metric, question.bounds);
-    // As if every further prompt were like these: standard errors fall with the root of their number.
-    let df = compared.approach.df();
+    let half = half_width(spec.metric, interval)?;
+    let distance = distance(spec.metric, spec.bounds);
+    // Assumes that further prompts resemble these: standard errors shrink with the square root of their number.
+    let df = compare_sides.approach.df();
     let error = half / alpha.critical_t(df)?;
     let enough = |prompts: u64| {
         let narrower = error * (count / prompts as f64).sqrt();
@@ -74,78 +78,78 @@ pub(in crate::verdict) fn needed(
         };
         reach(df, alpha).is_some_and(|reach| reach * narrower <= distance)
     };
-    let prompts = fewest(compared.sides.places.len() as u64, enough)?;
-    Some(Needed {
+    let prompts = smallest_sufficient(compare_sides.sides.indices.len() as u64, enough)?;
+    Some(RequiredSize {
         prompts,
         repetitions,
-        aim: Aim::Find,
+        goal: SizeGoal::Detect,
     })
 }
 
-/// Where nothing failed, or nothing succeeded: as many prompts of such answers as take the interval, by which
-/// they are judged, inside the margin.
-fn unanimous(
-    question: Question,
-    compared: &Compared,
+/// The size where nothing failed, or nothing succeeded: enough prompts with such answers to take the interval
+/// that they are judged by inside the margin.
+fn required_size_if_unanimous(
+    spec: ComparisonSpec,
+    compare_sides: &SideComparison,
     repetitions: u64,
     alpha: Alpha,
-) -> Option<Needed> {
-    let count = compared.sides.places.len() as u64;
-    let margin = question.bounds.margin;
+) -> Option<RequiredSize> {
+    let count = compare_sides.sides.indices.len() as u64;
+    let margin = spec.bounds.margin;
     let enough = |prompts: u64| {
         let factor = prompts as f64 / count as f64;
-        let interval = compared.approach.interval_of_more(factor, alpha);
+        let interval = compare_sides.approach.interval_of_more(factor, alpha);
         interval.is_some_and(|interval| {
-            // Both ends are as far from 0: which is the worse one does not matter.
+            // Both ends are equally far from 0, so it does not matter which is the worse one.
             interval.half_width().is_some_and(|half| half < margin)
         })
     };
-    Some(Needed {
-        prompts: fewest(count, enough)?,
+    Some(RequiredSize {
+        prompts: smallest_sufficient(count, enough)?,
         repetitions,
-        aim: Aim::Bound,
+        goal: SizeGoal::Bound,
     })
 }
 
-/// More repetitions of as many prompts where that can do it, else more prompts with as many repetitions.
-fn by_noise(
+/// More repetitions of the same prompts if that suffices, else more prompts with the same repetitions.
+fn required_size_from_noise(
     bounds: Bounds,
     noise: Noise,
     (prompts, repetitions): (u64, u64),
     alpha: Alpha,
-) -> Option<Needed> {
-    let aim = size::Aim {
+) -> Option<RequiredSize> {
+    let aim = size::DetectionGoal {
         change: bounds.margin,
         tolerance: bounds.tolerance,
         alpha,
         power: POWER,
     };
-    // Tenfold is where more prompts are the better advice.
+    // Beyond ten times as many repetitions, more prompts are the better advice.
     let affordable = 10 * repetitions.max(1);
     let more = aim
         .repetitions(prompts, noise)
-        .filter(|needed| *needed <= affordable);
+        .filter(|required| *required <= affordable);
     if let Some(repetitions) = more {
-        return Some(Needed {
+        return Some(RequiredSize {
             prompts,
             repetitions,
-            aim: Aim::Find,
+            goal: SizeGoal::Detect,
         });
     }
     let repetitions = repetitions.max(2);
     let enough = |prompts| {
         aim.repetitions(prompts, noise)
-            .is_some_and(|needed| needed <= repetitions)
+            .is_some_and(|required| required <= repetitions)
     };
-    Some(Needed {
-        prompts: fewest(prompts, enough)?,
+    Some(RequiredSize {
+        prompts: smallest_sufficient(prompts, enough)?,
         repetitions,
-        aim: Aim::Find,
+        goal: SizeGoal::Detect,
     })
 }
 
-/// The smallest number from `from` on that is enough; `None` beyond a million.
-fn fewest(from: u64, enough: impl Fn(u64) -> bool) -> Option<u64> {
+/// The smallest number from `from` on that is enough; `None` beyond [`PROMPTS_MAX`].
+fn smallest_sufficient(from: u64, enough: impl Fn(u64) -> bool) -> Option<u64> {
     let mut low = from.max(2);
     let mut high = low;
     while !enough(high) {
@@ -166,9 +170,9 @@ fn fewest(from: u64, enough: impl Fn(u64) -> bool) -> Option<u64> {
     Some(high)
 }
 
-/// How many standard errors lie between the tolerance and what is found with that power.
+/// The number of standard errors between the tolerance and the change that is detected with this power.
 fn reach(df: f64, alpha: Alpha) -> Option<f64> {
-    // t of the power's quantile: that of a two-sided level twice as large as what is left.
+    // The t quantile of the power is that of a two-sided level of twice the remaining probability.
     let power = Alpha::new(2.0 * (1.0 - POWER))?;
     Some(alpha.critical_t(df)? + power.critical_t(df)?)
 }
@@ -185,7 +189,7 @@ fn half_width(metric: Metric, interval: Interval) -> Option<f64> {
     (half.is_finite() && half >= 0.0).then_some(half)
 }
 
-/// How far apart tolerance and margin are, on the scale of the test.
+/// The distance between tolerance and margin on the scale of the test.
 fn distance(metric: Metric, bounds: Bounds) -> f64 {
     match metric.scale() {
         Scale::Ratio => bounds.margin.ln_1p() - bounds.tolerance.ln_1p(),
@@ -193,8 +197,8 @@ fn distance(metric: Metric, bounds: Bounds) -> f64 {
     }
 }
 
-/// The noise of these sides, as a pilot's.
-fn noise(sides: &Sides) -> Option<Noise> {
+/// The noise of these sides, estimated as from a pilot.
+fn noise(sides: &MetricSides) -> Option<Noise> {
     let logs = |values: &[f64]| -> Vec<f64> { values.iter().map(|value| value.ln()).collect() };
     let logs: Vec<(Vec<f64>, Vec<f64>)> = sides
         .values
@@ -205,8 +209,8 @@ fn noise(sides: &Sides) -> Option<Noise> {
     Noise::from_pilot(&pilot)
 }
 
-/// Values a prompt and side, rounded up.
-fn repetitions(sides: &Sides) -> u64 {
+/// Values per prompt and side, rounded up.
+fn repetitions(sides: &MetricSides) -> u64 {
     let (a, b) = sides.counts();
-    (a.max(b) as u64).div_ceil((sides.places.len() as u64).max(1))
+    (a.max(b) as u64).div_ceil((sides.indices.len() as u64).max(1))
 }

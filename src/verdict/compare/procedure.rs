@@ -6,10 +6,10 @@ use crate::suite::Metric;
 use crate::verdict::judgement::Procedure;
 
 use super::approach::Approach;
-use super::means::Means;
-use super::ranks::Ranks;
-use super::shares::Shares;
-use super::sides::Sides;
+use super::means::CostMeans;
+use super::ranks::AlignedRanks;
+use super::shares::ShareDifference;
+use super::sides::MetricSides;
 
 /// The procedure of a metric where both sides answered at the same moments.
 pub(in crate::verdict) const fn procedure(metric: Metric) -> Procedure {
@@ -28,11 +28,14 @@ pub(in crate::verdict) const fn procedure(metric: Metric) -> Procedure {
 }
 
 /// The comparison of these sides; `None` where there is no prompt or a value that cannot be compared.
-pub(in crate::verdict) fn approach(metric: Metric, sides: &Sides) -> Option<Box<dyn Approach>> {
+pub(in crate::verdict) fn approach(
+    metric: Metric,
+    sides: &MetricSides,
+) -> Option<Box<dyn Approach>> {
     Some(match procedure(metric) {
-        Procedure::AlignedRanks => Box::new(Ranks::new(sides)?),
-        Procedure::RatioOfMeans => Box::new(Means::new(sides)?),
-        Procedure::TailShares => Box::new(Shares::in_the_tail(sides)?),
-        _ => Box::new(Shares::of_successes(sides)?),
+        Procedure::AlignedRanks => Box::new(AlignedRanks::new(sides)?),
+        Procedure::RatioOfMeans => Box::new(CostMeans::new(sides)?),
+        Procedure::TailShares => Box::new(ShareDifference::from_tail(sides)?),
+        _ => Box::new(ShareDifference::from_successes(sides)?),
     })
 }

@@ -1,7 +1,7 @@
-//! Times, rates of output and tokens: clustered aligned ranks on logarithms.
+//! Times, output rates and tokens: clustered aligned ranks on logarithms.
 //!
-//! Owns nothing but the way to `stats::car`. Must not know verdicts. Invariant: verdicts stand on
-//! evaluations of the test at a line, never on the interval.
+//! Owns only the mapping to `stats::car`. Must not know verdicts. Invariant: verdicts are based on evaluations
+//! of the test at a line, never on the interval.
 
 use std::cell::RefCell;
 
@@ -11,21 +11,21 @@ use crate::stats::paired::Paired;
 
 use super::approach::{Approach, p_beyond};
 use super::claim::Line;
-use super::sides::Sides;
+use super::sides::MetricSides;
 
-/// Two sides of a metric on the scale of ratios; what was asked of them once is remembered.
-pub(in crate::verdict) struct Ranks(RefCell<Curve<Paired>>);
+/// Two sides of a metric on the scale of ratios; evaluations of the test are cached.
+pub(in crate::verdict) struct AlignedRanks(RefCell<Curve<Paired>>);
 
-impl Ranks {
-    /// `None` of no prompt, and where a value has no logarithm.
-    pub(in crate::verdict) fn new(sides: &Sides) -> Option<Self> {
+impl AlignedRanks {
+    /// Returns `None` without prompts, and where a value has no logarithm.
+    pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
         let paired = Paired::new(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
         Some(Self(RefCell::new(Curve::of(paired))))
     }
 }
 
-impl Approach for Ranks {
+impl Approach for AlignedRanks {
     fn p(&self, line: Line) -> Option<f64> {
         p_beyond(&self.0.borrow_mut().test(line.at), 0.0, line.above)
     }
@@ -50,7 +50,7 @@ impl Approach for Ranks {
         ratio.is_finite().then_some((ratio, interval))
     }
 
-    fn by_prompt(&self) -> Vec<Option<f64>> {
+    fn effect_by_prompt(&self) -> Vec<Option<f64>> {
         let ratios = self
             .0
             .borrow()

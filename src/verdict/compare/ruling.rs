@@ -1,50 +1,52 @@
-//! From findings to verdicts: who shares the error rate, and what withholds or softens a verdict.
+//! The step from findings to verdicts: sharing of the error rate, and reasons that withhold or soften a
+//! verdict.
 //!
-//! Owns the order of the rules. Must not know procedures. Invariant: an inconclusive has a reason, and what
-//! is exploratory never makes a primary comparison less certain.
+//! Owns the order of the rules. Must not know procedures. Invariant: an inconclusive verdict has a reason, and
+//! an exploratory comparison never makes a primary one less certain.
 //!
-//! Primary comparisons share alpha by Holm's procedure, or each has its own boundary at a look; p values
-//! of exploratory ones are adjusted by Benjamini and Hochberg's. Then, in this order: what withholds a
-//! verdict; samples set aside that would have changed it; the absolute floor.
+//! Primary comparisons share alpha by Holm's procedure, or each has its own boundary at an interim look; p
+//! values of exploratory ones are adjusted by Benjamini and Hochberg's. Then, in this order: reasons that
+//! withhold a verdict; excluded samples that would have changed it; the absolute floor.
 
 use crate::stats::interval::Alpha;
 use crate::stats::multiple::benjamini_hochberg;
 use crate::verdict::judgement::{Reason, Tests, Verdict};
-use crate::verdict::rule::{below_floor, decide, family};
+use crate::verdict::rule::{below_floor, decide, decide_family};
 
 use super::finding::Finding;
-use super::screen::Facts;
+use super::screen::Comparability;
 
-/// How certain a primary comparison must be.
+/// The error control of primary comparisons.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::verdict) enum Standard {
+pub(in crate::verdict) enum ErrorControl {
     /// All together at this level, by Holm.
-    Together,
-    /// Each by itself with this chance on a side: the boundary of a look, 0 for no chance at all.
-    Each(f64),
+    Holm,
+    /// Each by itself with this one-sided level: the boundary of a look; at 0 no test can pass.
+    PerTest(f64),
 }
 
-/// The verdicts of all findings by their tests alone, in their order. `tests` gives those of a finding.
-pub(in crate::verdict) fn by_tests(
+/// The verdicts of all findings by their tests alone, in their order. `tests` returns the p values of a
+/// finding.
+pub(in crate::verdict) fn verdicts_by_tests(
     findings: &[Finding<'_>],
     tests: impl Fn(usize, &Finding<'_>) -> Option<Tests>,
-    (alpha, standard): (Alpha, Standard),
+    (alpha, error_control): (Alpha, ErrorControl),
 ) -> Vec<Verdict> {
     let all: Vec<Option<Tests>> = findings
         .iter()
         .enumerate()
-        .map(|(place, finding)| tests(place, finding))
+        .map(|(index, finding)| tests(index, finding))
         .collect();
     let of = |primary: bool| -> Vec<Option<Tests>> {
         let chosen = findings.iter().zip(&all);
         chosen
-            .filter(|(finding, _)| finding.question.primary == primary)
+            .filter(|(finding, _)| finding.spec.primary == primary)
             .map(|(_, tests)| *tests)
             .collect()
     };
-    let primary = match standard {
-        Standard::Together => family(&of(true), alpha),
-        Standard::Each(one_side) => {
+    let primary = match error_control {
+        ErrorControl::Holm => decide_family(&of(true), alpha),
+        ErrorControl::PerTest(one_side) => {
             let level = Alpha::new(2.0 * one_side);
             let alone = |tests: &Option<Tests>| match (tests, level) {
                 (Some(tests), Some(level)) => decide(*tests, level),
@@ -54,9 +56,9 @@ pub(in crate::verdict) fn by_tests(
         }
     };
     let mut primary = primary.into_iter();
-    let mut exploratory = explored(&of(false), alpha).into_iter();
+    let mut exploratory = exploratory_verdicts(&of(false), alpha).into_iter();
     let verdicts = findings.iter().filter_map(|finding| {
-        if finding.question.primary {
+        if finding.spec.primary {
             primary.next()
         } else {
             exploratory.next()
@@ -66,7 +68,10 @@ pub(in crate::verdict) fn by_tests(
 }
 
 /// Verdicts of exploratory comparisons.
-pub(in crate::verdict) fn explored(tests: &[Option<Tests>], alpha: Alpha) -> Vec<Verdict> {
+pub(in crate::verdict) fn exploratory_verdicts(
+    tests: &[Option<Tests>],
+    alpha: Alpha,
+) -> Vec<Verdict> {
     let tested: Vec<Tests> = tests.iter().copied().flatten().collect();
     let adjusted = |p: fn(&Tests) -> f64| {
         let all: Vec<f64> = tested.iter().map(p).collect();
@@ -88,41 +93,49 @@ pub(in crate::verdict) fn explored(tests: &[Option<Tests>], alpha: Alpha) -> Vec
 }
 
 /// The verdicts of all findings with their reasons, in their order.
-pub(in crate::verdict) fn ruled(
+pub(in crate::verdict) fn decide_all(
     findings: &[Finding<'_>],
-    facts: &[Facts],
-    how: (Alpha, Standard),
+    comparability: &[Comparability],
+    how: (Alpha, ErrorControl),
 ) -> Vec<(Verdict, Vec<Reason>)> {
-    let plain = by_tests(findings, |_, finding| finding.tests, how);
-    let with_set_aside = |_, finding: &Finding<'_>| finding.tests_with_set_aside.or(finding.tests);
-    let otherwise = by_tests(findings, with_set_aside, how);
-    let both = plain.into_iter().zip(otherwise);
-    let rule = |((finding, facts), (plain, otherwise))| {
-        let (verdict, mut reasons) = softened(finding, facts, plain, otherwise);
-        reasons.extend(finding.beside.iter().cloned());
+    let plain = verdicts_by_tests(findings, |_, finding| finding.tests, how);
+    let p_values = |_, finding: &Finding<'_>| finding.tests_with_excluded.or(finding.tests);
+    let with_excluded = verdicts_by_tests(findings, p_values, how);
+    let both = plain.into_iter().zip(with_excluded);
+    let rule = |((finding, comparability), (plain, with_excluded))| {
+        let (verdict, mut reasons) = apply_rules(finding, comparability, plain, with_excluded);
+        reasons.extend(finding.caveats.iter().cloned());
         (verdict, reasons)
     };
-    findings.iter().zip(facts).zip(both).map(rule).collect()
+    findings
+        .iter()
+        .zip(comparability)
+        .zip(both)
+        .map(rule)
+        .collect()
 }
 
-/// What withholds or softens a verdict.
-fn softened(
+/// Applies the reasons that withhold or soften a verdict.
+fn apply_rules(
     finding: &Finding<'_>,
-    facts: &Facts,
+    comparability: &Comparability,
     plain: Verdict,
-    with_set_aside: Verdict,
+    with_excluded: Verdict,
 ) -> (Verdict, Vec<Reason>) {
-    if !finding.withheld.is_empty() {
-        return (Verdict::Inconclusive, finding.withheld.clone());
+    if !finding.withhold_reasons.is_empty() {
+        return (Verdict::Inconclusive, finding.withhold_reasons.clone());
     }
-    if finding.tests_with_set_aside.is_some() && plain != with_set_aside {
-        return (Verdict::Inconclusive, vec![facts.set_aside_reason()]);
+    if finding.tests_with_excluded.is_some() && plain != with_excluded {
+        return (
+            Verdict::Inconclusive,
+            vec![comparability.exclusion_reason()],
+        );
     }
     match plain {
         Verdict::Regressed | Verdict::Improved => {
-            let question = finding.question;
+            let spec = finding.spec;
             let change = || finding.median_change();
-            match below_floor(question.metric, question.bounds, plain, change) {
+            match below_floor(spec.metric, spec.bounds, plain, change) {
                 Some(reason) => (Verdict::Ok, vec![reason]),
                 None => (plain, Vec::new()),
             }

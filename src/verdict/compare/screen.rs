@@ -1,44 +1,45 @@
-//! What stands between two sides and a fair comparison: errors, retries, caches, reasoning.
+//! Conditions that make a comparison unfair: errors, retries, caches, reasoning.
 //!
-//! Owns what is counted of each side. Must not know effects. Invariant: exchanging the sides exchanges the shares and changes nothing else.
+//! Owns the shares that are counted per side. Must not know effects. Invariant: exchanging the sides exchanges
+//! the shares and changes nothing else.
 
 use crate::suite::Metric;
 use crate::verdict::conditions::{
-    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, feels_errors, feels_retries,
-    too_many_errors,
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
+    is_affected_by_retries, too_many_errors,
 };
 use crate::verdict::evidence::{Observation, VariantEvidence};
 use crate::verdict::judgement::Reason;
 
-use super::sides::{Pair, is_to_first_token};
+use super::sides::{VariantPair, is_to_first_token};
 
-/// A share of each side: (reference, candidate).
-pub(in crate::verdict) type Both = (f64, f64);
+/// A share per side: (reference, candidate).
+pub(in crate::verdict) type SharePair = (f64, f64);
 
 /// Shares of both sides, up to a round.
 #[derive(Debug, Clone)]
-pub(in crate::verdict) struct Facts {
+pub(in crate::verdict) struct Comparability {
     rounds: u32,
-    /// Answers that were set aside from times to a first token.
-    pub(in crate::verdict) set_aside: Both,
-    /// Answers that came from the prompt cache; absent where a side does not say.
-    pub(in crate::verdict) cache_hits: Option<Both>,
+    /// Answers excluded from times to a first token.
+    pub(in crate::verdict) excluded: SharePair,
+    /// Answers read from the prompt cache; absent where a side does not report it.
+    pub(in crate::verdict) cache_hits: Option<SharePair>,
     /// Trials with more than one attempt.
-    pub(in crate::verdict) retried: Both,
-    /// Answers before which readable reasoning came.
-    reasoning: Both,
-    /// Answers by provider: its place in the list of names.
-    pub(in crate::verdict) providers: Vec<(u32, Both)>,
+    pub(in crate::verdict) retried: SharePair,
+    /// Answers with readable reasoning before them.
+    reasoning: SharePair,
+    /// Answers by provider: its index in the list of names.
+    pub(in crate::verdict) providers: Vec<(u32, SharePair)>,
 }
 
-impl Facts {
-    /// What holds for this pair up to a round.
-    pub(in crate::verdict) fn of(pair: &Pair<'_>, rounds: u32) -> Self {
+impl Comparability {
+    /// Counts the shares of this pair up to a round.
+    pub(in crate::verdict) fn new(pair: &VariantPair<'_>, rounds: u32) -> Self {
         let both = |share: &dyn Fn(&VariantEvidence) -> f64| {
             (share(pair.reference), share(pair.candidate))
         };
-        let of_answers = |yes: fn(&Observation) -> bool| {
-            both(&|side| share(side, rounds, Observation::answered, yes))
+        let of_answers = |predicate: fn(&Observation) -> bool| {
+            both(&|side| share(side, rounds, Observation::answered, predicate))
         };
         let known = of_answers(|one| one.cache_hit.is_some());
         let hits = both(&|side| {
@@ -50,46 +51,47 @@ impl Facts {
             )
         });
         let is_known = known.0 >= CACHE_KNOWN_MIN && known.1 >= CACHE_KNOWN_MIN;
-        let places = 0..u32::try_from(pair.evidence.providers.len()).unwrap_or(0);
+        let providers = 0..u32::try_from(pair.evidence.providers.len()).unwrap_or(0);
         Self {
             rounds,
-            set_aside: of_answers(|one| one.set_aside),
+            excluded: of_answers(|one| one.excluded),
             cache_hits: is_known.then_some(hits),
             retried: both(&|side| share(side, rounds, |_| true, |one| one.retried)),
             reasoning: of_answers(|one| one.visible_reasoning),
-            providers: places
-                .map(|place| {
+            providers: providers
+                .map(|provider| {
                     let by = |side: &VariantEvidence| {
                         let named = |one: &Observation| one.answered() && one.provider.is_some();
-                        share(side, rounds, named, |one| one.provider == Some(place))
+                        share(side, rounds, named, |one| one.provider == Some(provider))
                     };
-                    (place, both(&by))
+                    (provider, both(&by))
                 })
                 .filter(|(_, shares)| shares.0 > 0.0 || shares.1 > 0.0)
                 .collect(),
         }
     }
 
-    /// Whether one side shows its reasoning and the other does not.
+    /// Returns true if one side shows its reasoning and the other does not.
     pub(in crate::verdict) fn reasoning_differs(&self) -> bool {
         apart(self.reasoning, SHARES_APART)
     }
 
-    /// Whether the time since the first attempt is another question than that of the answered one.
+    /// Returns true if the shares of retries differ, so that the time since the first attempt must be compared
+    /// as well.
     pub(in crate::verdict) fn retries_differ(&self) -> bool {
         apart(self.retried, RETRIES_APART)
     }
 
-    /// The shares of cache hits where they differ, for the metrics that feel a hit in time.
-    pub(in crate::verdict) fn cache_divides(&self, metric: Metric) -> Option<Both> {
+    /// The shares of cache hits where they differ, for metrics whose time depends on a hit.
+    pub(in crate::verdict) fn differing_cache_hits(&self, metric: Metric) -> Option<SharePair> {
         let felt = is_to_first_token(metric) || metric == Metric::Latency;
         self.cache_hits
             .filter(|&hits| felt && apart(hits, SHARES_APART))
     }
 
-    /// Whether other providers answer one side than the other although some answer both.
+    /// Returns true if the shares of providers differ although at least one answers both sides.
     pub(in crate::verdict) fn routes_differ(&self) -> bool {
-        let shared = |(_, shares): &(u32, Both)| shares.0 > 0.0 && shares.1 > 0.0;
+        let shared = |(_, shares): &(u32, SharePair)| shares.0 > 0.0 && shares.1 > 0.0;
         self.providers.iter().any(shared)
             && self
                 .providers
@@ -97,18 +99,22 @@ impl Facts {
                 .any(|(_, shares)| apart(*shares, SHARES_APART))
     }
 
-    /// Whether any sample of either side was set aside.
-    pub(in crate::verdict) fn any_set_aside(&self) -> bool {
-        self.set_aside.0 > 0.0 || self.set_aside.1 > 0.0
+    /// Returns true if any sample of either side is excluded.
+    pub(in crate::verdict) fn has_exclusions(&self) -> bool {
+        self.excluded.0 > 0.0 || self.excluded.1 > 0.0
     }
 
-    /// Why there can be no verdict on this metric, before any value is looked at.
-    pub(in crate::verdict) fn withheld(&self, pair: &Pair<'_>, metric: Metric) -> Vec<Reason> {
+    /// The reasons that withhold a verdict on this metric, before any value is compared.
+    pub(in crate::verdict) fn withhold_reasons(
+        &self,
+        pair: &VariantPair<'_>,
+        metric: Metric,
+    ) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if feels_errors(metric) {
+        if is_affected_by_errors(metric) {
             let share = self
-                .lost(pair.reference, metric)
-                .max(self.lost(pair.candidate, metric));
+                .failed_share(pair.reference, metric)
+                .max(self.failed_share(pair.candidate, metric));
             reasons.extend(too_many_errors(share));
         }
         // The first token of reasoning is not the first of an answer.
@@ -116,32 +122,32 @@ impl Facts {
         if of_any_token && self.reasoning_differs() {
             reasons.push(Reason::ReasoningDiffers);
         }
-        if is_to_first_token(metric) && apart(self.set_aside, SHARES_APART) {
-            reasons.push(self.set_aside_reason());
+        if is_to_first_token(metric) && apart(self.excluded, SHARES_APART) {
+            reasons.push(self.exclusion_reason());
         }
         reasons
     }
 
-    /// The reason that samples were set aside.
-    pub(in crate::verdict) fn set_aside_reason(&self) -> Reason {
-        let (reference, candidate) = self.set_aside;
-        Reason::SetAside {
+    /// The reason for samples that are excluded.
+    pub(in crate::verdict) fn exclusion_reason(&self) -> Reason {
+        let (reference, candidate) = self.excluded;
+        Reason::Excluded {
             reference,
             candidate,
         }
     }
 
-    /// What to say beside a verdict on this metric.
-    pub(in crate::verdict) fn beside(&self, metric: Metric) -> Vec<Reason> {
+    /// The caveats of a verdict on this metric.
+    pub(in crate::verdict) fn caveats(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if feels_retries(metric) && self.retries_differ() {
+        if is_affected_by_retries(metric) && self.retries_differ() {
             let (reference, candidate) = self.retried;
             reasons.push(Reason::RetriesDiffer {
                 reference,
                 candidate,
             });
         }
-        // A bill is a bill, but whoever reads it must know why it differs.
+        // A bill is a fact, but its reader must know why it differs.
         let billed = self
             .cache_hits
             .filter(|&hits| metric == Metric::Cost && apart(hits, SHARES_APART));
@@ -149,7 +155,7 @@ impl Facts {
             reasons.push(Reason::CacheHitsDiffer {
                 reference,
                 candidate,
-                apart: false,
+                split: false,
             });
         }
         if metric != Metric::Completed && self.routes_differ() {
@@ -158,8 +164,8 @@ impl Facts {
         reasons
     }
 
-    /// The share of a side's requests that failed, or of whose time only a lower bound is known.
-    fn lost(&self, side: &VariantEvidence, metric: Metric) -> f64 {
+    /// The share of a side's requests that failed, or whose time is only known as a lower bound.
+    fn failed_share(&self, side: &VariantEvidence, metric: Metric) -> f64 {
         share(
             side,
             self.rounds,
@@ -169,23 +175,27 @@ impl Facts {
     }
 }
 
-fn apart(shares: Both, by_more_than: f64) -> bool {
-    conditions::apart(shares.0, shares.1, by_more_than)
+fn apart(shares: SharePair, by_more_than: f64) -> bool {
+    conditions::differ_by_more_than(shares.0, shares.1, by_more_than)
 }
 
-/// The share of what `counts` that `holds`; 0 of nothing.
+/// The share that satisfies `holds` among observations that satisfy `counts`; 0 if there are none.
 fn share(
     side: &VariantEvidence,
     rounds: u32,
     counts: impl Fn(&Observation) -> bool,
     holds: impl Fn(&Observation) -> bool,
 ) -> f64 {
-    let (mut of, mut yes) = (0_u64, 0_u64);
+    let (mut total, mut matching) = (0_u64, 0_u64);
     for one in side.prompts.iter().flatten() {
         if one.round <= rounds && counts(one) {
-            of += 1;
-            yes += u64::from(holds(one));
+            total += 1;
+            matching += u64::from(holds(one));
         }
     }
-    if of == 0 { 0.0 } else { yes as f64 / of as f64 }
+    if total == 0 {
+        0.0
+    } else {
+        matching as f64 / total as f64
+    }
 }

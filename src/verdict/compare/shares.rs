@@ -1,12 +1,12 @@
-//! Shares: how often answered, how often right, how often far out in the tail.
+//! Shares: completed requests, passes, and times in the tail.
 //!
-//! Owns which of three tests a difference of shares has. Must not know what a success is. Invariant: a
+//! Owns which of three tests applies to a difference of shares. Must not know what a success is. Invariant: a
 //! difference and its interval lie within -1 and 1; repetitions of a prompt count as one prompt.
 //!
-//! With repetitions the differences of the prompts have Student's t. Where they are the same on every
-//! prompt there is no t, and with one answer a side and prompt there is `McNemar`'s test and Newcombe's
-//! interval; a claim about a line is then tested by the level at which that interval just reaches it. Where
-//! nothing failed at all, answers count and not prompts.
+//! With repetitions, the differences of the prompts have Student's t. If they are equal on every prompt there
+//! is no t, and with one answer per side and prompt `McNemar`'s test and Newcombe's interval apply; a claim
+//! about a line is then tested by the level at which that interval just reaches it. Where nothing failed at
+//! all, the units are answers, not prompts.
 
 use crate::stats::distributions::normal_sf;
 use crate::stats::interval::{Alpha, Interval};
@@ -17,59 +17,59 @@ use crate::stats::tail;
 
 use super::approach::{Approach, p_beyond, without_each};
 use super::claim::Line;
-use super::sides::Sides;
+use super::sides::MetricSides;
 
-/// Further out than this many standard errors there is no probability.
+/// Beyond this many standard errors a probability is 0.
 const REACH: f64 = 37.0;
-/// Halvings of that reach: to 1e-14.
+/// Halvings of that range: to 1e-14.
 const HALVINGS: u32 = 52;
-/// Two shares nearer than this are one.
+/// Two shares closer than this are equal.
 const SAME: f64 = 1e-12;
 
-/// Differences of shares, prompt by prompt.
-pub(in crate::verdict) struct Shares {
-    /// Candidate less reference.
+/// Differences of shares per prompt.
+pub(in crate::verdict) struct ShareDifference {
+    /// Candidate minus reference.
     differences: Vec<f64>,
     weights: Weights,
     mean: Mean,
-    test: Test,
+    test: ShareTest,
 }
 
-/// Passes of (reference, candidate), prompt by prompt.
-type Answers = Vec<(Passes, Passes)>;
+/// Passes of (reference, candidate) per prompt.
+type PromptPasses = Vec<(Passes, Passes)>;
 
-enum Test {
-    /// Over prompts.
+enum ShareTest {
+    /// Student's t over prompts.
     StudentsT,
     /// The same difference on every prompt: no t.
-    EqualOnAll(Answers),
-    /// One answer a side and prompt.
-    OneEach(Answers),
+    EqualOnAll(PromptPasses),
+    /// One answer per side and prompt.
+    SingleAnswers(PromptPasses),
 }
 
-impl Shares {
-    /// Shares of successes, from values of 0 and 1; `None` of no prompt.
-    pub(in crate::verdict) fn of_successes(sides: &Sides) -> Option<Self> {
-        let answers: Option<Answers> = sides
+impl ShareDifference {
+    /// The difference of shares of successes, from values of 0 and 1; `None` without prompts.
+    pub(in crate::verdict) fn from_successes(sides: &MetricSides) -> Option<Self> {
+        let answers: Option<PromptPasses> = sides
             .values
             .iter()
             .map(|(a, b)| Some((passes(a)?, passes(b)?)))
             .collect();
-        Self::of_answers(answers?, sides.weights.clone())
+        Self::from_passes(answers?, sides.weights.clone())
     }
 
-    fn of_answers(answers: Answers, weights: Weights) -> Option<Self> {
+    fn from_passes(answers: PromptPasses, weights: Weights) -> Option<Self> {
         let differences: Vec<f64> = answers.iter().map(|(a, b)| b.rate() - a.rate()).collect();
         let mean = Mean::weighted(&differences, &weights)?;
         let one_each = answers.iter().all(|(a, b)| is_one(*a) && is_one(*b));
         let shares = weights.shares();
         let equal_weights = shares.iter().all(|share| (share - shares[0]).abs() <= SAME);
         let test = if mean.standard_error.is_none_or(|error| error <= 0.0) {
-            Test::EqualOnAll(answers)
+            ShareTest::EqualOnAll(answers)
         } else if one_each && equal_weights {
-            Test::OneEach(answers)
+            ShareTest::SingleAnswers(answers)
         } else {
-            Test::StudentsT
+            ShareTest::StudentsT
         };
         Some(Self {
             differences,
@@ -79,8 +79,9 @@ impl Shares {
         })
     }
 
-    /// Shares beyond the common 90th percentile; `None` of no prompt and of values without logarithm.
-    pub(in crate::verdict) fn in_the_tail(sides: &Sides) -> Option<Self> {
+    /// The difference of shares beyond the common 90th percentile; `None` without prompts or with values that
+    /// have no logarithm.
+    pub(in crate::verdict) fn from_tail(sides: &MetricSides) -> Option<Self> {
         let paired = Paired::new(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
         let tail = tail::compare(&paired, tail::TAIL_FROM);
@@ -88,20 +89,20 @@ impl Shares {
             differences: tail.differences,
             weights: sides.weights.clone(),
             mean: tail.difference,
-            test: Test::StudentsT,
+            test: ShareTest::StudentsT,
         })
     }
 
     fn interval(&self, alpha: Alpha) -> Interval {
         match &self.test {
-            Test::StudentsT => self.mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0)),
-            Test::EqualOnAll(answers) => match all_alike(answers) {
+            ShareTest::StudentsT => self.mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0)),
+            ShareTest::EqualOnAll(answers) => match all_alike(answers) {
                 Some(pairs) => newcombe_paired(&pairs, alpha),
                 None => {
                     paired_difference(answers, alpha).map_or(Interval::NONE, |found| found.interval)
                 }
             },
-            Test::OneEach(answers) => newcombe_paired(&pairs(answers), alpha),
+            ShareTest::SingleAnswers(answers) => newcombe_paired(&pairs(answers), alpha),
         }
     }
 
@@ -141,14 +142,14 @@ impl Shares {
     }
 }
 
-impl Approach for Shares {
+impl Approach for ShareDifference {
     fn p(&self, line: Line) -> Option<f64> {
         match &self.test {
-            Test::StudentsT => p_beyond(&self.mean, line.at, line.above),
-            Test::EqualOnAll(_) => Some(self.p_by_inversion(line)),
-            Test::OneEach(answers) => {
+            ShareTest::StudentsT => p_beyond(&self.mean, line.at, line.above),
+            ShareTest::EqualOnAll(_) => Some(self.p_by_inversion(line)),
+            ShareTest::SingleAnswers(answers) => {
                 let inverted = self.p_by_inversion(line);
-                // Being better or worse at all must show as well, by the test made for it.
+                // A difference in the claimed direction must also be significant by the test made for it.
                 let beyond_none = if line.above {
                     line.at >= 0.0
                 } else {
@@ -166,17 +167,17 @@ impl Approach for Shares {
 
     fn p_without_each(&self, line: Line) -> Vec<f64> {
         match &self.test {
-            Test::StudentsT => without_each(&self.differences, &self.weights)
+            ShareTest::StudentsT => without_each(&self.differences, &self.weights)
                 .map(|mean| p_beyond(&mean, line.at, line.above).unwrap_or(1.0))
                 .collect(),
-            // Of equal prompts none is special.
-            Test::EqualOnAll(_) => Vec::new(),
-            Test::OneEach(answers) => (0..answers.len())
+            // Among equal prompts none is influential.
+            ShareTest::EqualOnAll(_) => Vec::new(),
+            ShareTest::SingleAnswers(answers) => (0..answers.len())
                 .filter_map(|absent| {
                     let mut rest = answers.clone();
                     rest.remove(absent);
                     let weights = Weights::equal(rest.len());
-                    Self::of_answers(rest, weights)?.p(line)
+                    Self::from_passes(rest, weights)?.p(line)
                 })
                 .collect(),
         }
@@ -186,21 +187,21 @@ impl Approach for Shares {
         Some((self.mean.estimate, self.interval(alpha)))
     }
 
-    fn by_prompt(&self) -> Vec<Option<f64>> {
+    fn effect_by_prompt(&self) -> Vec<Option<f64>> {
         self.differences.iter().copied().map(Some).collect()
     }
 
     fn df(&self) -> f64 {
         match &self.test {
-            // Newcombe's intervals are of normal scores, whatever the number of prompts.
-            Test::OneEach(_) => f64::INFINITY,
-            Test::EqualOnAll(answers) if all_alike(answers).is_some() => f64::INFINITY,
-            Test::StudentsT | Test::EqualOnAll(_) => self.mean.df,
+            // Newcombe's intervals use normal scores, whatever the number of prompts.
+            ShareTest::SingleAnswers(_) => f64::INFINITY,
+            ShareTest::EqualOnAll(answers) if all_alike(answers).is_some() => f64::INFINITY,
+            ShareTest::StudentsT | ShareTest::EqualOnAll(_) => self.mean.df,
         }
     }
 
     fn interval_of_more(&self, factor: f64, alpha: Alpha) -> Option<Interval> {
-        let Test::EqualOnAll(answers) = &self.test else {
+        let ShareTest::EqualOnAll(answers) = &self.test else {
             return None;
         };
         let pairs = all_alike(answers)?;
@@ -214,7 +215,7 @@ impl Approach for Shares {
 
     fn is_exhausted(&self) -> bool {
         // Where nothing failed at all, more answers narrow the interval.
-        matches!(&self.test, Test::EqualOnAll(answers) if all_alike(answers).is_none())
+        matches!(&self.test, ShareTest::EqualOnAll(answers) if all_alike(answers).is_none())
     }
 }
 
@@ -243,8 +244,8 @@ fn pairs(answers: &[(Passes, Passes)]) -> Pairs {
     }
 }
 
-/// Every answer as a pair, where all of both sides passed or none did. Prompts would count for one each,
-/// and a run without a single failure could not be told *ok* below some 70 of them.
+/// Every answer as a pair, where all answers of both sides passed or none did. With prompts as units, a run
+/// without a single failure could not be *ok* with fewer than about 70 of them.
 fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
     let rate = answers.first()?.0.rate();
     let mut rates = answers.iter().flat_map(|(a, b)| [a.rate(), b.rate()]);
@@ -252,8 +253,8 @@ fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
     if !at_an_end || rates.any(|other| (other - rate).abs() > SAME) {
         return None;
     }
-    let asked = |(a, b): &(Passes, Passes)| a.answers().min(b.answers());
-    let count: f64 = answers.iter().map(|pair| f64::from(asked(pair))).sum();
+    let count = |(a, b): &(Passes, Passes)| a.answers().min(b.answers());
+    let count: f64 = answers.iter().map(|pair| f64::from(count(pair))).sum();
     let (both, neither) = if rate > 0.5 {
         (count, 0.0)
     } else {
@@ -267,7 +268,7 @@ fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
     })
 }
 
-/// The one-sided mid-p that the candidate passes more often (`above`), or less often, at all.
+/// The one-sided mid-p of the claim that the candidate passes more often (`above`), or less often.
 fn mcnemar(answers: &[(Passes, Passes)], above: bool) -> f64 {
     let only = |candidate: bool| {
         let alone = |(a, b): &&(Passes, Passes)| {

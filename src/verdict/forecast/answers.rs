@@ -1,8 +1,8 @@
-//! The answers of a run as a forecast needs them: what each cost, and its tokens.
+//! The answers of a run as a forecast needs them: cost and tokens of each.
 //!
-//! Owns which samples are answers and which were paid for beside them, and an answer's cost by other prices.
-//! Must not know the mix nor the traffic. Invariant: own keys change nothing, because a cost is a list price:
-//! the gateway's own where it told one, else the catalogue's.
+//! Owns which samples are answers and which attempts were paid in addition, and an answer's cost at other
+//! prices. Must not know the mix or the traffic. Invariant: own keys change nothing, because a cost is a list
+//! price: the gateway's own if it reported one, else the catalog's.
 
 use std::collections::HashMap;
 
@@ -12,34 +12,33 @@ use crate::units::Usd;
 
 use super::Mix;
 
-/// The shortest prompt that is taken to be cached: the least that most providers ask for, in tokens.
+/// The shortest prompt that is assumed to be cached, in tokens: the minimum of most providers.
 pub const CACHED_FROM_TOKENS: u64 = 1_024;
 
-/// What is paid in place of what was recorded.
+/// Prices and cache hits that replace the recorded ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WhatIf {
-    /// One a variant, in the order of the suite.
+    /// One per variant, in the order of the suite.
     pub pricing: Vec<Pricing>,
-    /// Share of prompt tokens, 0 to 1, that are read from the cache where a prompt can be cached; absent:
-    /// as recorded.
+    /// Share of prompt tokens, 0 to 1, read from the cache for prompts that can be cached; absent: as recorded.
     pub cache_hit_rate: Option<f64>,
 }
 
-/// By which prices the answers of a variant are counted.
+/// The prices for the answers of a variant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Pricing {
-    /// Those of the run.
+    /// The prices of the run.
     #[default]
     Recorded,
-    /// These.
-    By(TokenPrices),
-    /// Others were wanted, and there are none.
+    /// These prices.
+    Custom(TokenPrices),
+    /// Other prices were requested, but there are none.
     Unknown,
 }
 
 /// The answers of every variant.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Answers {
+pub struct RunAnswers {
     pub(super) variants: Vec<VariantAnswers>,
 }
 
@@ -47,52 +46,52 @@ pub struct Answers {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct VariantAnswers {
     /// One list a prompt, in the order of the suite.
-    pub(super) prompts: Vec<Vec<Answer>>,
-    /// Samples, whether answered or not.
+    pub(super) prompts: Vec<Vec<AnswerCost>>,
+    /// Samples, answered or not.
     pub(super) trials: u64,
-    /// Answers, whether their cost is known or not.
+    /// Answers, with known cost or not.
     pub(super) answered: u64,
     /// Attempts that failed and may have been billed.
     pub(super) paid_failures: u64,
 }
 
-/// One answer.
+/// The recorded cost and tokens of one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct AnswerCost {
     list: Option<Usd>,
     counts: Option<TokenCounts>,
     /// Whether its token counts contradict each other, or have no reading or several: no prices make a cost of them.
     has_contradiction: bool,
 }
 
-/// The fold that makes [`Answers`]: from a manifest, fed with samples.
+/// The fold that builds [`RunAnswers`] from a manifest and its samples.
 #[derive(Debug)]
 pub struct AnswersFold {
     variants: HashMap<String, usize>,
     prompts: HashMap<String, usize>,
-    answers: Answers,
+    answers: RunAnswers,
 }
 
 impl AnswersFold {
-    /// An empty one for the variants and prompts of this run.
+    /// An empty fold for the variants and prompts of this run.
     pub fn new(manifest: &Manifest) -> Self {
         let suite = &manifest.suite;
         let prompts = suite.prompts.iter().map(|prompt| prompt.id.clone());
         let variants = suite.variants.iter().map(|variant| variant.label.clone());
-        let none = VariantAnswers {
+        let empty = VariantAnswers {
             prompts: vec![Vec::new(); suite.prompts.len()],
             ..VariantAnswers::default()
         };
         Self {
             variants: variants.zip(0..).collect(),
             prompts: prompts.zip(0..).collect(),
-            answers: Answers {
-                variants: vec![none; suite.variants.len()],
+            answers: RunAnswers {
+                variants: vec![empty; suite.variants.len()],
             },
         }
     }
 
-    /// Adds a sample; one that the manifest does not name, or that was abandoned, is left out.
+    /// Adds a sample; one that the manifest does not name, or that was abandoned, is skipped.
     pub fn add(&mut self, sample: &Sample) {
         if sample.outcome.is_abandoned() {
             return;
@@ -111,7 +110,7 @@ impl AnswersFold {
         variant.paid_failures += failed.count() as u64;
         if answered {
             variant.answered += 1;
-            variant.prompts[prompt].push(Answer {
+            variant.prompts[prompt].push(AnswerCost {
                 list: sample.market_price(),
                 counts: sample.known_usage().and_then(|usage| usage.counts()),
                 has_contradiction: sample.has_unknown_usage()
@@ -120,45 +119,46 @@ impl AnswersFold {
         }
     }
 
-    /// What was added.
-    pub fn finish(self) -> Answers {
+    /// The answers that were added.
+    pub fn finish(self) -> RunAnswers {
         self.answers
     }
 }
 
 impl VariantAnswers {
-    /// Answers to prompts of the mix whose cost the what-if changes by cache hits.
-    pub(super) fn cacheable(&self, place: usize, mix: &Mix, what_if: &WhatIf) -> u64 {
-        let (Some(_), Some(Pricing::By(prices))) =
-            (what_if.cache_hit_rate, what_if.pricing.get(place))
+    /// The number of answers to prompts of the mix whose cost the what-if changes through cache hits.
+    pub(super) fn cacheable(&self, index: usize, mix: &Mix, what_if: &WhatIf) -> u64 {
+        let (Some(_), Some(Pricing::Custom(prices))) =
+            (what_if.cache_hit_rate, what_if.pricing.get(index))
         else {
             return 0;
         };
-        let counted = mix.shares.iter().zip(&self.prompts);
-        let answers = counted.filter(|(share, _)| share.is_some());
-        let can = answers
+        let with_share = mix.shares.iter().zip(&self.prompts);
+        let answers = with_share.filter(|(share, _)| share.is_some());
+        let can_be_cached = answers
             .flat_map(|(_, answers)| answers)
             .filter(|answer| answer.counts.is_some_and(|counts| can_hit(prices, &counts)));
-        can.count() as u64
+        can_be_cached.count() as u64
     }
 }
 
-impl Answer {
-    /// Whether no prices make a cost of its token counts.
+impl AnswerCost {
+    /// Returns no prices have no cost at its token counts.
     pub(super) fn has_contradiction(&self) -> bool {
         self.has_contradiction
     }
 
-    /// What it cost, or would cost a variant at this place of the suite; a negative cost is none.
-    pub(super) fn cost(&self, place: usize, what_if: Option<&WhatIf>) -> Option<Usd> {
+    /// The recorded cost, or the cost that a variant at this index in the suite would have; a negative cost
+    /// counts as unknown.
+    pub(super) fn cost(&self, index: usize, what_if: Option<&WhatIf>) -> Option<Usd> {
         let recorded = self.list.filter(|usd| *usd >= Usd::ZERO);
         let Some(what_if) = what_if else {
             return recorded;
         };
-        match what_if.pricing.get(place)? {
+        match what_if.pricing.get(index)? {
             Pricing::Recorded => recorded,
             Pricing::Unknown => None,
-            Pricing::By(prices) => {
+            Pricing::Custom(prices) => {
                 let mut counts = self.counts?;
                 if let Some(rate) = what_if.cache_hit_rate
                     && can_hit(prices, &counts)
@@ -172,12 +172,12 @@ impl Answer {
     }
 }
 
-/// Whether a prompt can be cached: it is long enough, and reading it from a cache has a price of its own.
+/// Returns true if a prompt can be cached: it is long enough, and cache reads have their own price.
 fn can_hit(prices: &TokenPrices, counts: &TokenCounts) -> bool {
     counts.prompt >= CACHED_FROM_TOKENS && prices.rates(counts.prompt).cache_read.is_some()
 }
 
-/// A share of so many tokens, rounded.
+/// A share of the tokens, rounded.
 fn part(tokens: u64, share: f64) -> u64 {
     #[allow(
         clippy::cast_possible_truncation,

@@ -1,40 +1,40 @@
-//! The mix of prompts in somebody's traffic: of the suite, or of a CSV file.
+//! The mix of prompts in the forecast traffic: from the suite, or from a CSV file.
 //!
-//! Owns how rows are laid over prompts. Must not know where the file lies. Invariant: every prompt has a
-//! share above 0 or none, at least one has a share, and shares are relative; what a file says wrongly is
-//! told with its line and column, all of it at once.
+//! Owns the mapping of rows to prompts. Must not know where the file is. Invariant: every prompt has a share
+//! above 0 or none, at least one has a share, and shares are relative; all errors of a file are reported at
+//! once, with line and column.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::suite::{BadRow, Row, Suite, each_record, named};
+use crate::suite::{BadRow, Row, Suite, each_record, named as match_names};
 
-/// Problems that are told one by one: a file with more is another file.
-const PROBLEMS_TOLD: usize = 20;
-/// The largest share that is believed, so that no sum is infinite.
-const MOST: f64 = 1e15;
+/// The number of problems that are listed: a file with more is probably not a mix at all.
+const PROBLEMS_SHOWN: usize = 20;
+/// The largest accepted share, so that no sum is infinite.
+const MAX_SHARE: f64 = 1e15;
 
-/// How much of the traffic looks like each prompt.
+/// The share of each prompt in the traffic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mix {
-    /// One a prompt, in the order of the suite, relative to each other; absent: none.
+    /// One per prompt, in the order of the suite, relative to each other; absent: none.
     pub shares: Vec<Option<f64>>,
-    /// Whether it was read from a file; otherwise these are the suite's weights.
+    /// True if it was read from a file; otherwise these are the suite's weights.
     pub from_file: bool,
 }
 
-/// What is wrong with a mix.
+/// A problem of a mix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixProblem {
     /// Line of the file, from 1.
     pub line: usize,
-    /// Name of the column, where it is about one.
+    /// Name of the column, if it concerns one.
     pub column: Option<&'static str>,
-    /// What is wrong and what to do.
+    /// The problem and its remedy.
     pub message: String,
 }
 
-/// Everything that is wrong with a mix, in the order of the file.
+/// All problems of a mix, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixError {
     /// How the file is called in messages.
@@ -45,7 +45,7 @@ pub struct MixError {
 
 impl Mix {
     /// The weights of the suite.
-    pub fn of_suite(suite: &Suite) -> Self {
+    pub fn from_suite(suite: &Suite) -> Self {
         let weights = suite.prompts.iter().map(|prompt| Some(prompt.weight));
         Self {
             shares: weights.collect(),
@@ -53,14 +53,14 @@ impl Mix {
         }
     }
 
-    /// Reads CSV with a header: a column `prompt` (ids or globs) or `tag` (tags or globs), and a column
-    /// `share` or `requests` with numbers above 0. Other columns are left alone. Prompts that fit one row
-    /// divide its share by their weights in the suite.
+    /// Reads CSV with a header: a column `prompt` (ids or globs) or `tag` (tags or globs), and a column `share`
+    /// or `requests` with numbers above 0. Other columns are ignored. Prompts that match the same row divide
+    /// its share by their weights in the suite.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
-    pub fn read(text: &str, file: &str, suite: &Suite) -> Result<Self, MixError> {
-        let mut reading = Reading::new(suite);
+    /// All problems of the file.
+    pub fn from_csv(text: &str, file: &str, suite: &Suite) -> Result<Self, MixError> {
+        let mut reading = MixReader::new(suite);
         reading.records(text);
         if reading.problems.is_empty() {
             return Ok(Self {
@@ -75,19 +75,19 @@ impl Mix {
     }
 }
 
-/// A mix while it is read.
-struct Reading<'s> {
+/// The state while a mix is read.
+struct MixReader<'s> {
     suite: &'s Suite,
-    places: HashMap<&'s str, usize>,
+    index_by_id: HashMap<&'s str, usize>,
     shares: Vec<Option<f64>>,
     /// The line that gave each prompt its share.
     lines: Vec<Option<usize>>,
-    /// Whether the first share was a percentage, and its line: all others are what it is.
+    /// True if the first share was a percentage, with its line: all others must match.
     percent: Option<(bool, usize)>,
     problems: Vec<MixProblem>,
 }
 
-/// The columns that a mix is made of.
+/// The columns of a mix.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     /// `prompt` or `tag`.
@@ -96,12 +96,12 @@ struct Columns {
     shares: &'static str,
 }
 
-impl<'s> Reading<'s> {
+impl<'s> MixReader<'s> {
     fn new(suite: &'s Suite) -> Self {
         let ids = suite.prompts.iter().enumerate();
         Self {
             suite,
-            places: ids.map(|(at, prompt)| (prompt.id.as_str(), at)).collect(),
+            index_by_id: ids.map(|(at, prompt)| (prompt.id.as_str(), at)).collect(),
             shares: vec![None; suite.prompts.len()],
             lines: vec![None; suite.prompts.len()],
             percent: None,
@@ -109,7 +109,7 @@ impl<'s> Reading<'s> {
         }
     }
 
-    fn wrong(&mut self, line: usize, column: Option<&'static str>, message: String) {
+    fn add_problem(&mut self, line: usize, column: Option<&'static str>, message: String) {
         self.problems.push(MixProblem {
             line,
             column,
@@ -131,35 +131,35 @@ impl<'s> Reading<'s> {
                 }
                 Err(_) => {}
             },
-            Err(BadRow { line, message }) => self.wrong(line, None, message),
+            Err(BadRow { line, message }) => self.add_problem(line, None, message),
         });
         if columns.is_none() && self.problems.is_empty() {
             let message = "there is no row below a header such as `prompt,share`";
-            self.wrong(1, None, message.to_owned());
+            self.add_problem(1, None, message.to_owned());
         }
     }
 
     fn row(&mut self, row: &Row<'_>, columns: Columns) {
         let line = row.line;
         let cell = |column| row.cell(column).unwrap_or_default().trim().to_owned();
-        let places = match self.matched(columns.names, &cell(columns.names)) {
-            Ok(places) => places,
-            Err(message) => return self.wrong(line, Some(columns.names), message),
+        let indices = match self.matching_prompts(columns.names, &cell(columns.names)) {
+            Ok(indices) => indices,
+            Err(message) => return self.add_problem(line, Some(columns.names), message),
         };
         let written = cell(columns.shares);
-        let share = match share(&written).and_then(|share| self.alike(share, &written, line)) {
+        let share = match share(&written).and_then(|share| self.same_form(share, &written, line)) {
             Ok(share) => share,
-            Err(message) => return self.wrong(line, Some(columns.shares), message),
+            Err(message) => return self.add_problem(line, Some(columns.shares), message),
         };
         let weight = |at: &usize| self.suite.prompts[*at].weight;
-        let all: f64 = places.iter().map(weight).sum();
-        for at in places {
+        let all: f64 = indices.iter().map(weight).sum();
+        for at in indices {
             let prompt = &self.suite.prompts[at];
             if let Some(before) = self.lines[at] {
                 let id = &prompt.id;
                 let message =
                     format!("`{id}` has a share already, by line {before}: name each prompt once");
-                self.wrong(line, Some(columns.names), message);
+                self.add_problem(line, Some(columns.names), message);
                 continue;
             }
             self.lines[at] = Some(line);
@@ -167,9 +167,8 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// The share itself, where it is written as the first one is: `30%` beside `0.7` is 0.3 to one reader
-    /// and 30 to another.
-    fn alike(&mut self, share: Share, written: &str, line: usize) -> Result<f64, String> {
+    /// The share, if it is written in the same form as the first one: `30%` next to `0.7` could mean 0.3 or 30.
+    fn same_form(&mut self, share: Share, written: &str, line: usize) -> Result<f64, String> {
         let (percent, first) = *self.percent.get_or_insert((share.percent, line));
         if percent == share.percent {
             return Ok(share.number);
@@ -184,19 +183,19 @@ impl<'s> Reading<'s> {
         ))
     }
 
-    /// The prompts that a cell names, by place.
-    fn matched(&self, column: &'static str, text: &str) -> Result<Vec<usize>, String> {
+    /// The indices of the prompts that a cell names.
+    fn matching_prompts(&self, column: &'static str, text: &str) -> Result<Vec<usize>, String> {
         let prompts = &self.suite.prompts;
         if text.is_empty() {
             return Err(format!("this row names no {column}"));
         }
-        let found = if column == "prompt" {
+        let indices = if column == "prompt" {
             let ids = prompts.iter().map(|prompt| prompt.id.as_str());
-            let ids = named(column, text, ids).map_err(|error| error.to_string())?;
-            ids.into_iter().map(|id| self.places[id]).collect()
+            let ids = match_names(column, text, ids).map_err(|error| error.to_string())?;
+            ids.into_iter().map(|id| self.index_by_id[id]).collect()
         } else {
             let tags = prompts.iter().flat_map(|prompt| &prompt.tags);
-            let tags = named(column, text, tags.map(String::as_str));
+            let tags = match_names(column, text, tags.map(String::as_str));
             let tags = tags.map_err(|error| error.to_string())?;
             let fits = |at: &usize| {
                 let own = &prompts[*at].tags;
@@ -204,16 +203,16 @@ impl<'s> Reading<'s> {
             };
             (0..prompts.len()).filter(fits).collect()
         };
-        Ok(found)
+        Ok(indices)
     }
 }
 
 /// Finds the two columns in the header of a row.
 fn columns_of(row: &Row<'_>) -> Result<Columns, String> {
-    let there = row.columns();
+    let header = row.columns();
     let one_of = |names: [&'static str; 2]| {
         let [first, second] = names;
-        match names.map(|name| there.contains(&name)) {
+        match names.map(|name| header.contains(&name)) {
             [true, true] => Err(format!(
                 "both `{first}` and `{second}` are columns: leave one of them out"
             )),
@@ -222,7 +221,7 @@ fn columns_of(row: &Row<'_>) -> Result<Columns, String> {
             [false, false] => Err(format!(
                 "no column is called `{first}` or `{second}` (found: `{}`); begin with a line such as \
                  `prompt,share`",
-                there.join("`, `").escape_debug()
+                header.join("`, `").escape_debug()
             )),
         }
     };
@@ -232,28 +231,28 @@ fn columns_of(row: &Row<'_>) -> Result<Columns, String> {
     })
 }
 
-/// A share as a cell has it.
+/// A share as written in a cell.
 #[derive(Debug, Clone, Copy)]
 struct Share {
-    /// Above 0; of `30%` it is 0.3.
+    /// Above 0; for `30%` it is 0.3.
     number: f64,
     percent: bool,
 }
 
-/// A share: a number above 0, with a percent sign if somebody likes.
+/// Parses a share: a number above 0, with an optional percent sign.
 fn share(text: &str) -> Result<Share, String> {
     let shown = text.escape_debug();
     let percent = text.ends_with('%');
     let digits = text.strip_suffix('%').unwrap_or(text).trim_end();
     match digits.parse::<f64>() {
-        // The smallest number there is has no hundredth.
-        Ok(number) if number / 100.0 > 0.0 && number <= MOST => Ok(Share {
+        // The smallest positive number has no hundredth.
+        Ok(number) if number / 100.0 > 0.0 && number <= MAX_SHARE => Ok(Share {
             number: if percent { number / 100.0 } else { number },
             percent,
         }),
         Ok(0.0) => Err("0 is no share: leave the row out".to_owned()),
         Ok(_) => Err(format!(
-            "`{text}` is not a number above 0 and up to {MOST:e}"
+            "`{text}` is not a number above 0 and up to {MAX_SHARE:e}"
         )),
         Err(_) => Err(format!(
             "`{shown}` is not a number: write 12, 0.5 or 30%, without separators of thousands"
@@ -261,10 +260,10 @@ fn share(text: &str) -> Result<Share, String> {
     }
 }
 
-/// `traffic.csv:3: column `share`: ...`, a line for each.
+/// Format: `traffic.csv:3: column `share`: ...`, one line per problem.
 impl fmt::Display for MixError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, problem) in self.problems.iter().take(PROBLEMS_TOLD).enumerate() {
+        for (number, problem) in self.problems.iter().take(PROBLEMS_SHOWN).enumerate() {
             if number > 0 {
                 writeln!(f)?;
             }
@@ -274,8 +273,8 @@ impl fmt::Display for MixError {
             }
             write!(f, "{}", problem.message)?;
         }
-        if self.problems.len() > PROBLEMS_TOLD {
-            write!(f, "\n... and {} more", self.problems.len() - PROBLEMS_TOLD)?;
+        if self.problems.len() > PROBLEMS_SHOWN {
+            write!(f, "\n... and {} more", self.problems.len() - PROBLEMS_SHOWN)?;
         }
         Ok(())
     }
@@ -301,14 +300,14 @@ mod tests {
     }
 
     fn shares(text: &str) -> Vec<Option<f64>> {
-        let mix = Mix::read(text, "mix.csv", &suite()).unwrap();
+        let mix = Mix::from_csv(text, "mix.csv", &suite()).unwrap();
         assert!(mix.from_file);
         mix.shares
     }
 
     #[test]
-    fn rows_are_laid_over_prompts() {
-        // Ids, globs and tags; a row of several prompts is divided as the suite weighs them.
+    fn rows_are_mapped_to_prompts() {
+        // Ids, globs and tags; a row with several prompts is divided by the suite's weights.
         assert_eq!(
             shares("prompt,share\nrefund,2\nparcel-*,4\n"),
             [Some(2.0), Some(1.0), Some(3.0)]
@@ -325,21 +324,21 @@ mod tests {
 
     #[test]
     fn percentages_and_numbers_do_not_mix() {
-        // `30%` beside `0.7` would have weighed 43 times as much, and no total would have shown it.
+        // `30%` next to `0.7` would have weighed 43 times as much, and no total would have shown it.
         let text = "prompt,share\nrefund,30%\nparcel-late,0.6\nparcel-lost,10 %\n";
-        let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
+        let error = Mix::from_csv(text, "mix.csv", &suite()).unwrap_err();
         insta::assert_snapshot!(error, @"mix.csv:3: column `share`: `0.6` is no percentage, and the share of line 2 is one: write all of them alike");
         let text = "prompt,share\nrefund,0.7\nparcel-*,30%\n";
-        let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
+        let error = Mix::from_csv(text, "mix.csv", &suite()).unwrap_err();
         insta::assert_snapshot!(error, @"mix.csv:3: column `share`: `30%` is a percentage, and the share of line 2 is none: write all of them alike");
     }
 
     #[test]
-    fn every_mistake_is_told_with_its_place() {
-        // Whoever wrote the file finds the cell; nothing is guessed, nothing is taken twice.
+    fn every_problem_is_reported_with_its_place() {
+        // The author of the file can find each cell; nothing is guessed, nothing is counted twice.
         let text = "prompt,share\nrefnd,1\nrefund,-1\nrefund,NaN\nparcel-late,1\nparcel-*,2\n\
                     refund,0\nrefund,1.000,50\n,3\nrefund,\n[,1\n";
-        let error = Mix::read(text, "mix.csv", &suite()).unwrap_err();
+        let error = Mix::from_csv(text, "mix.csv", &suite()).unwrap_err();
         insta::assert_snapshot!(error, @"
         mix.csv:2: column `prompt`: no prompt of the suite matches `refnd`; did you mean `refund`?
         mix.csv:3: column `share`: `-1` is not a number above 0 and up to 1e15
@@ -351,7 +350,7 @@ mod tests {
         mix.csv:10: column `share`: `` is not a number: write 12, 0.5 or 30%, without separators of thousands
         mix.csv:11: column `prompt`: `[` is not a pattern: unclosed character class; missing ']'
         ");
-        for (text, told) in [
+        for (text, message) in [
             ("", "no row below a header"),
             (
                 "prompt,shares\nrefund,1\n",
@@ -366,21 +365,21 @@ mod tests {
             ("prompt,tag,share\nrefund,,1\n", "both `prompt` and `tag`"),
             ("prompt,share\n", "no row below a header"),
         ] {
-            let error = Mix::read(text, "mix.csv", &suite())
+            let error = Mix::from_csv(text, "mix.csv", &suite())
                 .unwrap_err()
                 .to_string();
             assert!(
-                error.starts_with("mix.csv:1: ") && error.contains(told),
+                error.starts_with("mix.csv:1: ") && error.contains(message),
                 "{error}"
             );
         }
     }
 
     proptest! {
-        // Arbitrary bytes of CSV are a mix or an error; a mix has a share above 0.
+        // Arbitrary CSV is a mix or an error; a mix has a share above 0.
         #[test]
         fn arbitrary_text_never_panics(text in "(prompt,share\n)?[a-z*,0-9.%\"\n-]{0,40}\\PC?") {
-            if let Ok(mix) = Mix::read(&text, "m", &suite()) {
+            if let Ok(mix) = Mix::from_csv(&text, "m", &suite()) {
                 prop_assert!(mix.shares.iter().flatten().all(|share| *share > 0.0));
                 prop_assert!(mix.shares.iter().any(Option::is_some));
             }

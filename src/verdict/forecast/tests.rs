@@ -9,10 +9,10 @@ use crate::units::Usd;
 use crate::verdict::fixture;
 
 /// A million requests a month, as many for each prompt, no retries.
-fn terms(manifest: &Manifest) -> Terms {
-    Terms {
+fn terms(manifest: &Manifest) -> ForecastOptions {
+    ForecastOptions {
         traffic: Traffic::new(1e6, 1e6).unwrap(),
-        mix: Mix::of_suite(&manifest.suite),
+        mix: Mix::from_suite(&manifest.suite),
         mix_complete: false,
         retry_rate: Some(0.0),
         what_if: None,
@@ -44,7 +44,7 @@ fn run(variants: &[&str], costs: &[Vec<Vec<i128>>]) -> (Manifest, Vec<Sample>) {
     (manifest, samples)
 }
 
-fn answers(manifest: &Manifest, samples: &[Sample]) -> Answers {
+fn answers(manifest: &Manifest, samples: &[Sample]) -> RunAnswers {
     let mut fold = AnswersFold::new(manifest);
     for sample in samples {
         fold.add(sample);
@@ -60,7 +60,7 @@ fn of<'f>(forecast: &'f Forecast, label: &str) -> &'f VariantForecast {
     found.unwrap()
 }
 
-fn recorded<'f>(forecast: &'f Forecast, label: &str) -> &'f Monthly {
+fn recorded<'f>(forecast: &'f Forecast, label: &str) -> &'f MonthlyCost {
     of(forecast, label).recorded.as_ref().unwrap()
 }
 
@@ -102,10 +102,10 @@ proptest! {
     fn a_month_follows_the_traffic(costs in some_costs(), complete: bool, times in 1.0..1e4_f64) {
         let (manifest, samples) = run(&["a", "b"], &costs);
         let answers = answers(&manifest, &samples);
-        let plain = Terms { mix_complete: complete, ..terms(&manifest) };
-        let more = Terms { traffic: Traffic::new(times * 1e6, times * 1e6).unwrap(), ..plain.clone() };
-        let retried = Terms { retry_rate: Some(0.25), ..plain.clone() };
-        let range = Terms { traffic: Traffic::new(5e5, 3e6).unwrap(), ..plain.clone() };
+        let plain = ForecastOptions { mix_complete: complete, ..terms(&manifest) };
+        let more = ForecastOptions { traffic: Traffic::new(times * 1e6, times * 1e6).unwrap(), ..plain.clone() };
+        let retried = ForecastOptions { retry_rate: Some(0.25), ..plain.clone() };
+        let range = ForecastOptions { traffic: Traffic::new(5e5, 3e6).unwrap(), ..plain.clone() };
         let [plain, more, retried, range] = [plain, more, retried, range]
             .map(|terms| recorded(&forecast(&manifest.suite, &answers, &terms), "b").clone());
         let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
@@ -124,7 +124,7 @@ proptest! {
     #[test]
     fn the_order_of_samples_is_irrelevant(costs in some_costs(), complete: bool, seed: u64) {
         let (manifest, mut samples) = run(&["a", "b"], &costs);
-        let terms = Terms { mix_complete: complete, retry_rate: None, ..terms(&manifest) };
+        let terms = ForecastOptions { mix_complete: complete, retry_rate: None, ..terms(&manifest) };
         let before = forecast(&manifest.suite, &answers(&manifest, &samples), &terms);
         samples.sort_by_key(|sample| u64::try_from(sample.market_usd.unwrap().0).unwrap().wrapping_mul(seed | 1));
         let after = forecast(&manifest.suite, &answers(&manifest, &samples), &terms);
@@ -154,7 +154,7 @@ proptest! {
     fn the_ratio_turns_with_its_sides(costs in some_costs(), complete: bool) {
         let (mut manifest, samples) = run(&["a", "b"], &costs);
         let answers = answers(&manifest, &samples);
-        let terms = Terms { mix_complete: complete, ..terms(&manifest) };
+        let terms = ForecastOptions { mix_complete: complete, ..terms(&manifest) };
         let ratio = |suite: &Suite, label| {
             recorded(&forecast(suite, &answers, &terms), label).ratio.unwrap()
         };
@@ -217,8 +217,8 @@ fn what_is_not_known_is_never_0() {
         &answers(&manifest, &samples),
         &terms(&manifest),
     );
-    assert_eq!(of(&told, "a").recorded, Err(Unknown::NoAnswers));
-    assert_eq!(of(&told, "b").recorded, Err(Unknown::NoCost));
+    assert_eq!(of(&told, "a").recorded, Err(NoForecast::NoAnswers));
+    assert_eq!(of(&told, "b").recorded, Err(NoForecast::NoCost));
     assert!(of(&told, "c").recorded.is_ok());
     let labels: Vec<&str> = told.variants.iter().map(|of| of.label.as_str()).collect();
     assert_eq!(labels, ["c", "a", "b"]);
@@ -236,25 +236,25 @@ fn paid_failures_count_as_retries() {
     samples[9].attempts.insert(0, turned_down);
     samples[9].attempts[0].outcome = Outcome::RateLimited;
     samples[9].attempts[0].status = Some(429);
-    let measured = Terms {
+    let measured = ForecastOptions {
         retry_rate: None,
         ..terms(&manifest)
     };
     let told = forecast(&manifest.suite, &answers(&manifest, &samples), &measured);
     let retries = of(&told, "a").retries;
     assert_eq!(
-        (retries.failed, retries.of, retries.declared),
+        (retries.failed, retries.total, retries.declared),
         (2, 10, false)
     );
     assert!((retries.rate - 0.25).abs() < 1e-12);
     assert!((recorded(&told, "a").per_request - 1.25e-6).abs() < 1e-18);
     // Wilson, 2 of 10 at 95 %: 0.0567 to 0.5098 (Brown, Cai and DasGupta's formula by hand).
     assert!(
-        (retries.ends.0 - 0.0567 / 0.9433).abs() < 2e-4,
+        (retries.limits.0 - 0.0567 / 0.9433).abs() < 2e-4,
         "{retries:?}"
     );
     assert!(
-        (retries.ends.1 - 0.5098 / 0.4902).abs() < 5e-4,
+        (retries.limits.1 - 0.5098 / 0.4902).abs() < 5e-4,
         "{retries:?}"
     );
 }
@@ -278,11 +278,11 @@ fn other_prices_count_the_recorded_tokens() {
         cache_write: None,
     });
     let what_if = |cache_hit_rate| WhatIf {
-        pricing: vec![Pricing::By(prices.clone()), Pricing::Unknown],
+        pricing: vec![Pricing::Custom(prices.clone()), Pricing::Unknown],
         cache_hit_rate,
     };
     let told = |cache_hit_rate| {
-        let asked = Terms {
+        let asked = ForecastOptions {
             what_if: Some(what_if(cache_hit_rate)),
             ..terms(&manifest)
         };
@@ -305,7 +305,7 @@ fn other_prices_count_the_recorded_tokens() {
     let mean = f64::midpoint(by_hand(2_000, 0), by_hand(1_000, 0));
     assert!((month(&plain) - mean).abs() < 1e-18);
     assert_eq!(of(&plain, "a").cacheable, 0);
-    assert_eq!(of(&plain, "b").what_if, Some(Err(Unknown::NoOtherPrice)));
+    assert_eq!(of(&plain, "b").what_if, Some(Err(NoForecast::NoOtherPrice)));
     // What was recorded stands beside it, untouched.
     assert!((recorded(&plain, "a").per_request - 5e-10).abs() < 1e-18);
     let hits = told(Some(0.6));
@@ -372,7 +372,7 @@ fn coverage(
         let rows = (shares.iter().enumerate())
             .map(|(number, share)| format!("p{number},{share}"))
             .collect::<Vec<_>>();
-        let mix = Mix::read(
+        let mix = Mix::from_csv(
             &format!("prompt,share\n{}", rows.join("\n")),
             "mix.csv",
             &manifest.suite,
@@ -384,7 +384,7 @@ fn coverage(
             generator.levels(&mut dice)
         };
         generator.fill(&levels, &mut samples, &mut dice);
-        let asked = Terms {
+        let asked = ForecastOptions {
             mix,
             mix_complete: complete,
             ..terms(&manifest)

@@ -1,24 +1,24 @@
-//! Traffic as people say it: `2M/month`, `50k/day`, `3/s`, `1.5M-2.5M/month`.
+//! Traffic as users write it: `2M/month`, `50k/day`, `3/s`, `1.5M-2.5M/month`.
 //!
-//! Owns this small grammar and the length of a month. Must not know what a request costs. Invariant: both
-//! ends are finite and above 0, and the lower one is not above the other.
+//! Owns this small grammar and the length of a month. Must not know the cost of a request. Invariant: both ends
+//! are finite and above 0, and the lower one is not above the upper one.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Days of a month: a year is 365.25 days.
+/// Days per month: a year is 365.25 days.
 pub const MONTH_DAYS: f64 = 365.25 / 12.0;
-/// The most requests a month that are believed: above it a number was mistyped.
-const MOST: f64 = 1e15;
+/// The largest accepted number of requests per month: anything above is a typing error.
+const MAX_REQUESTS: f64 = 1e15;
 
-/// Requests a month, as a range; both ends are the same where one number was said.
+/// Requests per month, as a range; both ends are equal if a single number was given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Traffic {
     lower: f64,
     upper: f64,
 }
 
-/// A text that says no traffic.
+/// The error for a string that is not valid traffic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{reason}: write requests over a time, such as 2M/month, 50k/day, 3/s or the range 1.5M-2.5M/month"
@@ -28,29 +28,29 @@ pub struct TrafficError {
 }
 
 impl Traffic {
-    /// From so many requests a month to so many; `None` where these are no such numbers.
+    /// A range of requests per month; `None` if the numbers are out of range or not ascending.
     pub fn new(lower: f64, upper: f64) -> Option<Self> {
-        let believed = |count: f64| count > 0.0 && count <= MOST;
-        (believed(lower) && believed(upper) && lower <= upper).then_some(Self { lower, upper })
+        let is_valid = |count: f64| count > 0.0 && count <= MAX_REQUESTS;
+        (is_valid(lower) && is_valid(upper) && lower <= upper).then_some(Self { lower, upper })
     }
 
-    /// The fewest requests a month.
+    /// The lowest number of requests per month.
     pub const fn lower(self) -> f64 {
         self.lower
     }
 
-    /// The most requests a month.
+    /// The highest number of requests per month.
     pub const fn upper(self) -> f64 {
         self.upper
     }
 
-    /// Halfway between.
+    /// The midpoint.
     pub const fn middle(self) -> f64 {
         f64::midpoint(self.lower, self.upper)
     }
 }
 
-/// A number of requests with `k`, `M` or `G` behind it.
+/// A number of requests with an optional suffix `k`, `M` or `G`.
 fn count(text: &str) -> Option<f64> {
     let text = text.trim();
     let scales = [("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9)];
@@ -67,8 +67,8 @@ fn count(text: &str) -> Option<f64> {
     Some(number * scale)
 }
 
-/// How many of these there are in a month.
-fn in_a_month(time: &str) -> Option<f64> {
+/// The number of these units per month.
+fn units_per_month(time: &str) -> Option<f64> {
     Some(match time.trim() {
         "s" | "second" => MONTH_DAYS * 86_400.0,
         "min" | "minute" => MONTH_DAYS * 1_440.0,
@@ -89,7 +89,7 @@ impl FromStr for Traffic {
         let (counts, time) = text
             .split_once('/')
             .ok_or_else(|| wrong(format!("`{text}` does not say in which time")))?;
-        let times = in_a_month(time).ok_or_else(|| {
+        let times = units_per_month(time).ok_or_else(|| {
             wrong(format!(
                 "`{time}` is none of s, min, h, day, week, month and year"
             ))
@@ -99,8 +99,8 @@ impl FromStr for Traffic {
         };
         let (lower, upper) = match counts.split_once('-') {
             Some((lower, upper)) => {
-                let (upper_count, bare) = (number(upper)?, number(lower)?);
-                (bare, upper_count)
+                let (upper_count, lower_count) = (number(upper)?, number(lower)?);
+                (lower_count, upper_count)
             }
             None => (number(counts)?, number(counts)?),
         };
@@ -111,7 +111,7 @@ impl FromStr for Traffic {
         }
         Self::new(lower * times, upper * times).ok_or_else(|| {
             wrong(format!(
-                "`{text}` is not within 0 (excluded) and {MOST:e} requests a month"
+                "`{text}` is not within 0 (excluded) and {MAX_REQUESTS:e} requests a month"
             ))
         })
     }
@@ -142,8 +142,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn traffic_is_read_as_it_is_said() {
-        // A month that was counted with 30 days, or a k that was missed, would be a wrong bill.
+    fn traffic_is_parsed_in_every_unit() {
+        // A month of 30 days, or a `k` that is ignored, would make a wrong bill.
         let month = MONTH_DAYS;
         for (text, lower, upper) in [
             ("2M/month", 2e6, 2e6),
@@ -171,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_traffic_is_told() {
-        // The message says which part is wrong, and what a right one looks like.
-        for (text, told) in [
+    fn invalid_traffic_is_explained() {
+        // The message names the wrong part, and shows valid examples.
+        for (text, message) in [
             ("2M", "does not say in which time"),
             ("2M/fortnight", "`fortnight` is none of"),
             ("x/day", "`x` is no number"),
@@ -186,7 +186,7 @@ mod tests {
             ("99999999999999999999/s", "not within 0"),
         ] {
             let error = text.parse::<Traffic>().unwrap_err().to_string();
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(message), "{text}: {error}");
             assert!(error.contains("2M/month"), "{text}: {error}");
         }
     }

@@ -6,7 +6,7 @@ use crate::record::{Manifest, Outcome, Sample};
 use crate::suite::{Bounds, Limit};
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
-use crate::verdict::{EvidenceFold, Procedure, Situation, Size};
+use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, SampleSize};
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBou
         limits: vec![Limit { quantity, bound }],
         ..Gate::default()
     };
-    let mut checks = limits(&evidence(run, samples), &gate);
+    let mut checks = check_limits(&evidence(run, samples), &gate);
     assert_eq!(checks.len(), 1);
     checks.remove(0)
 }
@@ -60,12 +60,12 @@ fn percentiles_are_held_by_their_order_statistics() {
     let (run, samples) = forty();
     let at = |bound| check(&run, &samples, ttft(50), ms(bound));
     let checked = at(127);
-    assert_eq!((checked.n, checked.holds), (40, Holds::Yes));
+    assert_eq!((checked.n, checked.status), (40, LimitStatus::Within));
     assert_eq!(checked.interval, Interval::new(114e6, 127e6));
     assert!((checked.estimate.unwrap() - 120.5e6).abs() < 1.0);
-    assert_eq!(at(126).holds, Holds::CannotTell);
-    assert_eq!(at(114).holds, Holds::CannotTell);
-    assert_eq!(at(113).holds, Holds::No);
+    assert_eq!(at(126).status, LimitStatus::Inconclusive);
+    assert_eq!(at(114).status, LimitStatus::Inconclusive);
+    assert_eq!(at(113).status, LimitStatus::Exceeded);
 }
 
 #[test]
@@ -74,10 +74,13 @@ fn a_percentile_without_an_upper_end_can_be_broken_but_not_kept() {
     let (run, samples) = forty();
     let far = check(&run, &samples, ttft(99), ms(60_000));
     assert_eq!(
-        (far.estimate, far.interval.upper, far.holds),
-        (None, None, Holds::CannotTell)
+        (far.estimate, far.interval.upper, far.status),
+        (None, None, LimitStatus::Inconclusive)
     );
-    assert_eq!(check(&run, &samples, ttft(99), ms(110)).holds, Holds::No);
+    assert_eq!(
+        check(&run, &samples, ttft(99), ms(110)).status,
+        LimitStatus::Exceeded
+    );
 }
 
 #[test]
@@ -88,14 +91,17 @@ fn deadlines_that_passed_are_no_short_times() {
         *sample = timed_out(sample, 150);
     }
     let median = check(&run, &samples, ttft(50), ms(127));
-    assert_eq!((median.n, median.holds), (40, Holds::Yes));
+    assert_eq!((median.n, median.status), (40, LimitStatus::Within));
     let third = check(&run, &samples, ttft(75), ms(60_000));
     assert_eq!(
-        (third.estimate, third.interval.upper, third.holds),
-        (None, None, Holds::CannotTell)
+        (third.estimate, third.interval.upper, third.status),
+        (None, None, LimitStatus::Inconclusive)
     );
     // It is known to be no lower than the deadline.
-    assert_eq!(check(&run, &samples, ttft(90), ms(149)).holds, Holds::No);
+    assert_eq!(
+        check(&run, &samples, ttft(90), ms(149)).status,
+        LimitStatus::Exceeded
+    );
 }
 
 #[test]
@@ -106,14 +112,14 @@ fn what_is_left_after_failures_keeps_no_limit() {
         *sample = failed(sample.clone(), Outcome::ServerError, 500, "gone");
     }
     let checked = check(&run, &samples, ttft(50), ms(60_000));
-    assert_eq!((checked.n, checked.holds), (32, Holds::CannotTell));
+    assert_eq!((checked.n, checked.status), (32, LimitStatus::Inconclusive));
     // Rate limits are no failures of the variant.
     for sample in samples.iter_mut().step_by(5) {
         sample.outcome = Outcome::RateLimited;
     }
     assert_eq!(
-        check(&run, &samples, ttft(50), ms(60_000)).holds,
-        Holds::Yes
+        check(&run, &samples, ttft(50), ms(60_000)).status,
+        LimitStatus::Within
     );
     let errors = check(&run, &samples, Quantity::ErrorRate, LimitBound::Share(0.02));
     assert_eq!((errors.n, errors.estimate), (32, Some(0.0)));
@@ -142,21 +148,24 @@ fn shares_are_held_with_prompts_as_clusters() {
         check(&run, samples, Quantity::ErrorRate, LimitBound::Share(share))
     };
     let none = errors(&samples, 0.02);
-    assert_eq!((none.estimate, none.holds), (Some(0.0), Holds::CannotTell));
+    assert_eq!(
+        (none.estimate, none.status),
+        (Some(0.0), LimitStatus::Inconclusive)
+    );
     assert!(none.interval.upper.unwrap() > 0.2, "{none:?}");
-    assert_eq!(errors(&samples, 0.4).holds, Holds::Yes);
+    assert_eq!(errors(&samples, 0.4).status, LimitStatus::Within);
     for sample in samples.iter_mut().skip(4) {
         *sample = failed(sample.clone(), Outcome::ServerError, 500, "gone");
     }
-    assert_eq!(errors(&samples, 0.4).holds, Holds::No);
+    assert_eq!(errors(&samples, 0.4).status, LimitStatus::Exceeded);
     // Nothing was graded: nothing can be told, in either direction.
     let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
-    assert_eq!((graded.n, graded.holds), (0, Holds::CannotTell));
+    assert_eq!((graded.n, graded.status), (0, LimitStatus::Inconclusive));
     for sample in &mut samples {
         sample.scores = [("right".to_owned(), 1.0)].into();
     }
     let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
-    assert_eq!((graded.n, graded.holds), (40, Holds::Yes));
+    assert_eq!((graded.n, graded.status), (40, LimitStatus::Within));
 }
 
 #[test]
@@ -167,13 +176,13 @@ fn costs_are_held_in_dollars() {
         let bound = LimitBound::Usd(Usd(pico));
         check(&run, samples, Quantity::CostPerRequest, bound)
     };
-    assert_eq!(held(&samples, 500_000_000).holds, Holds::Yes);
-    assert_eq!(held(&samples, 499_999_000).holds, Holds::No);
+    assert_eq!(held(&samples, 500_000_000).status, LimitStatus::Within);
+    assert_eq!(held(&samples, 499_999_000).status, LimitStatus::Exceeded);
     for sample in &mut samples {
         (sample.cost_usd, sample.market_usd) = (None, None);
     }
     let unknown = held(&samples, 500_000_000);
-    assert_eq!((unknown.n, unknown.holds), (0, Holds::CannotTell));
+    assert_eq!((unknown.n, unknown.status), (0, LimitStatus::Inconclusive));
 }
 
 fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison {
@@ -185,22 +194,26 @@ fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison
         procedure: Procedure::AlignedRanks,
         bounds: Bounds::default_of(Metric::Ttft),
         effect: None,
-        size: Size::default(),
+        size: SampleSize::default(),
         tests: None,
         verdict,
         reasons,
-        detectable: None,
-        needed: None,
+        detectable_change: None,
+        required_size: None,
         per_prompt: Vec::new(),
         influence: None,
-        within_routes: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
 /// What the gate says of these comparisons, and of limits of which this was found.
-fn said(comparisons: Vec<Comparison>, holds: &[Holds], on_inconclusive: OnInconclusive) -> Passing {
+fn said(
+    comparisons: Vec<Comparison>,
+    holds: &[LimitStatus],
+    on_inconclusive: OnInconclusive,
+) -> GateStatus {
     let judgement = Judgement {
-        situation: Situation::Interleaved,
+        design: ComparisonDesign::Interleaved,
         comparisons,
         notes: Vec::new(),
     };
@@ -213,14 +226,14 @@ fn said(comparisons: Vec<Comparison>, holds: &[Holds], on_inconclusive: OnInconc
             estimate: None,
             interval: Interval::NONE,
             n: 0,
-            holds,
+            status: holds,
         })
         .collect();
     let gate = Gate {
         on_inconclusive,
         ..Gate::default()
     };
-    passing(&[&judgement], &checks, &gate)
+    gate_status(&[&judgement], &checks, &gate)
 }
 
 #[test]
@@ -230,79 +243,88 @@ fn the_gate_says_the_worst_of_what_counts() {
     let wide = || vec![Reason::TooWide];
     let (warn, pass) = (OnInconclusive::Warn, OnInconclusive::Pass);
     for (comparisons, holds, on_inconclusive, expected) in [
-        (vec![], vec![], warn, Passing::Passed),
+        (vec![], vec![], warn, GateStatus::Passed),
         (
             vec![compared(Ok, true, vec![])],
             vec![],
             warn,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
             vec![compared(Improved, true, vec![])],
-            vec![Holds::Yes],
+            vec![LimitStatus::Within],
             warn,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
             vec![compared(Regressed, true, vec![])],
             vec![],
             pass,
-            Passing::Failed,
+            GateStatus::Failed,
         ),
         (
             vec![compared(Regressed, false, vec![])],
             vec![],
             warn,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
             vec![compared(Inconclusive, false, wide())],
             vec![],
             warn,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
             vec![compared(Inconclusive, true, wide())],
             vec![],
             warn,
-            Passing::Inconclusive,
+            GateStatus::Inconclusive,
         ),
         (
             vec![compared(Inconclusive, true, wide())],
             vec![],
             OnInconclusive::Fail,
-            Passing::Inconclusive,
+            GateStatus::Inconclusive,
         ),
         (
             vec![compared(Inconclusive, true, wide())],
-            vec![Holds::No],
+            vec![LimitStatus::Exceeded],
             warn,
-            Passing::Failed,
+            GateStatus::Failed,
         ),
         (
             vec![compared(Inconclusive, true, wide())],
             vec![],
             pass,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
-            vec![compared(Inconclusive, true, vec![Reason::NoPast])],
+            vec![compared(Inconclusive, true, vec![Reason::NoHistory])],
             vec![],
             OnInconclusive::Fail,
-            Passing::Passed,
+            GateStatus::Passed,
         ),
         (
             vec![compared(Ok, true, vec![])],
-            vec![Holds::Yes, Holds::CannotTell],
+            vec![LimitStatus::Within, LimitStatus::Inconclusive],
             warn,
-            Passing::Inconclusive,
+            GateStatus::Inconclusive,
         ),
-        (vec![], vec![Holds::CannotTell], pass, Passing::Passed),
         (
             vec![],
-            vec![Holds::CannotTell, Holds::No, Holds::Yes],
+            vec![LimitStatus::Inconclusive],
             pass,
-            Passing::Failed,
+            GateStatus::Passed,
+        ),
+        (
+            vec![],
+            vec![
+                LimitStatus::Inconclusive,
+                LimitStatus::Exceeded,
+                LimitStatus::Within,
+            ],
+            pass,
+            GateStatus::Failed,
         ),
     ] {
         let told = format!("{comparisons:?} {holds:?} {on_inconclusive:?}");
@@ -350,10 +372,10 @@ proptest! {
             (Quantity::ErrorRate, &share),
             (Quantity::CostPerRequest, &usd),
         ] {
-            let narrow = check(&run, &samples, quantity, bound(first)).holds;
-            let wide = check(&run, &samples, quantity, bound(first + more)).holds;
-            prop_assert!(narrow != Holds::Yes || wide == Holds::Yes, "{quantity:?}");
-            prop_assert!(wide != Holds::No || narrow == Holds::No, "{quantity:?}");
+            let narrow = check(&run, &samples, quantity, bound(first)).status;
+            let wide = check(&run, &samples, quantity, bound(first + more)).status;
+            prop_assert!(narrow != LimitStatus::Within || wide == LimitStatus::Within, "{quantity:?}");
+            prop_assert!(wide != LimitStatus::Exceeded || narrow == LimitStatus::Exceeded, "{quantity:?}");
         }
     }
 
@@ -365,13 +387,13 @@ proptest! {
     ) {
         let which = which.index(samples.len());
         prop_assume!(samples[which].outcome != Outcome::ServerError);
-        let before = check(&run, &samples, ttft(75), ms(bound)).holds;
+        let before = check(&run, &samples, ttft(75), ms(bound)).status;
         let mut worse = samples.clone();
         let known = worse[which].latency_ns.unwrap_or_default();
         worse[which] = timed_out(&worse[which], known.0 / 1_000_000 + 1);
-        let after = check(&run, &worse, ttft(75), ms(bound)).holds;
-        prop_assert!(after != Holds::Yes || before == Holds::Yes);
-        prop_assert!(before != Holds::No || after == Holds::No);
+        let after = check(&run, &worse, ttft(75), ms(bound)).status;
+        prop_assert!(after != LimitStatus::Within || before == LimitStatus::Within);
+        prop_assert!(before != LimitStatus::Exceeded || after == LimitStatus::Exceeded);
     }
 
     // The order in which samples are stored changes no limit.

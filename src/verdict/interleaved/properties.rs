@@ -7,10 +7,10 @@ use crate::suite::{Bounds, Gate, Metric};
 use crate::units::{Nanos, Usd};
 use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence};
 use crate::verdict::judgement::{Judgement, Reason, Verdict};
-use crate::verdict::sequential::{Looks, sequential};
+use crate::verdict::sequential::{InterimLooks, compare_sequential};
 
 use super::tests::{answer, failure};
-use super::{interleaved, primary_verdicts};
+use super::{compare_interleaved, primary_verdicts};
 
 /// Any sample: answers of every speed, price and kind, and failures.
 fn any_observation(round: usize, slot: usize) -> impl Strategy<Value = Observation> {
@@ -40,7 +40,7 @@ fn any_observation(round: usize, slot: usize) -> impl Strategy<Value = Observati
             one.cost = Some(Usd(cost));
             one.output_rate = Some(rate);
             one.output_tokens = Some(ns % 400);
-            one.set_aside = aside && ns % 7 == 0;
+            one.excluded = aside && ns % 7 == 0;
             one.retried = retried;
             one.longest_failed_ns = retried.then_some(Nanos(ns / 3));
             one.visible_reasoning = reasons && ns % 5 == 0;
@@ -158,9 +158,9 @@ fn verdicts(judgement: &Judgement) -> Vec<(String, Metric, Verdict)> {
 
 fn holds_together(judgement: &Judgement) -> Result<(), TestCaseError> {
     for one in &judgement.comparisons {
-        let withheld = one.verdict == Verdict::Inconclusive;
-        prop_assert!(!withheld || !one.reasons.is_empty(), "{:?}", one);
-        prop_assert!(withheld || one.tests.is_some(), "{:?}", one);
+        let withhold_reasons = one.verdict == Verdict::Inconclusive;
+        prop_assert!(!withhold_reasons || !one.reasons.is_empty(), "{:?}", one);
+        prop_assert!(withhold_reasons || one.tests.is_some(), "{:?}", one);
         if let Some(effect) = one.effect {
             prop_assert!(effect.estimate.is_finite(), "{:?}", one);
             let ends = [effect.interval.lower, effect.interval.upper];
@@ -175,7 +175,7 @@ fn holds_together(judgement: &Judgement) -> Result<(), TestCaseError> {
             prop_assert!(p.iter().all(|p| (0.0..=1.0).contains(p)), "{:?}", one);
         }
         prop_assert!(one.per_prompt.iter().all(|(_, effect)| effect.is_finite()));
-        prop_assert!(one.detectable.is_none_or(f64::is_finite));
+        prop_assert!(one.detectable_change.is_none_or(f64::is_finite));
         if one.verdict == Verdict::Inconclusive && one.reasons.contains(&Reason::NotMeasured) {
             prop_assert_eq!(one.tests, None);
         }
@@ -192,22 +192,22 @@ proptest! {
     fn any_evidence_is_judged(evidence in any_evidence(), tolerance in 0.0_f64..0.3, done in 0_u32..5) {
         let all = [Metric::Ttft, Metric::Cost, Metric::Completed, Metric::PassRate, Metric::TtftTail];
         let gate = gate(tolerance, &all);
-        let judgement = interleaved(&evidence, "v0", &gate);
+        let judgement = compare_interleaved(&evidence, "v0", &gate);
         holds_together(&judgement)?;
-        prop_assert_eq!(&interleaved(&evidence, "v0", &gate), &judgement);
+        prop_assert_eq!(&compare_interleaved(&evidence, "v0", &gate), &judgement);
         let primary: Vec<_> = judgement.comparisons.iter().filter(|one| one.primary).cloned().collect();
         let primary = Judgement { comparisons: primary, ..judgement };
         prop_assert_eq!(verdicts(&primary), primary_verdicts(&evidence, "v0", &gate));
-        let looks = Looks::planned(&[2, 4], 4, evidence.variants.len(), &gate).unwrap();
-        holds_together(&sequential(&evidence, "v0", &gate, &looks, done))?;
+        let looks = InterimLooks::from_rounds(&[2, 4], 4, evidence.variants.len(), &gate).unwrap();
+        holds_together(&compare_sequential(&evidence, "v0", &gate, &looks, done))?;
     }
 
     // Seen from the other side, what regressed has improved and nothing else has.
     #[test]
     fn exchanging_the_sides_exchanges_the_words(evidence in plain_pair()) {
         let gate = gate(0.0, &[Metric::Ttft, Metric::Cost, Metric::PassRate]);
-        let there = interleaved(&evidence, "v0", &gate);
-        let back = interleaved(&evidence, "v1", &gate);
+        let there = compare_interleaved(&evidence, "v0", &gate);
+        let back = compare_interleaved(&evidence, "v1", &gate);
         for (one, other) in there.comparisons.iter().zip(&back.comparisons) {
             prop_assert_eq!(one.metric, other.metric);
             for (word, mirrored) in [
@@ -223,7 +223,7 @@ proptest! {
     #[test]
     fn order_and_unit_change_nothing(evidence in plain_pair(), seed in any::<u64>()) {
         let gate = gate(0.05, &[Metric::Ttft, Metric::Cost, Metric::PassRate]);
-        let plain = verdicts(&interleaved(&evidence, "v0", &gate));
+        let plain = verdicts(&compare_interleaved(&evidence, "v0", &gate));
         let mut other = evidence.clone();
         for variant in &mut other.variants {
             variant.prompts.reverse();
@@ -240,7 +240,7 @@ proptest! {
             }
         }
         other.prompts.reverse();
-        prop_assert_eq!(verdicts(&interleaved(&other, "v0", &gate)), plain);
+        prop_assert_eq!(verdicts(&compare_interleaved(&other, "v0", &gate)), plain);
     }
 
     // Who tolerates more sees no regression where who tolerates less sees none. (Of money and shares;
@@ -249,7 +249,7 @@ proptest! {
     fn tolerance_only_forgives(evidence in plain_pair(), low in 0.0_f64..0.3, more in 0.0_f64..0.3) {
         for metric in [Metric::Cost, Metric::PassRate] {
             let regressed = |tolerance| {
-                let judgement = interleaved(&evidence, "v0", &gate(tolerance, &[metric]));
+                let judgement = compare_interleaved(&evidence, "v0", &gate(tolerance, &[metric]));
                 let mut all = judgement.comparisons.into_iter();
                 all.find(|one| one.metric == metric).unwrap().verdict == Verdict::Regressed
             };

@@ -7,7 +7,7 @@ use crate::verdict::evidence::{Evidence, Observation, PromptKey, VariantEvidence
 use crate::verdict::judgement::Procedure::{
     AlignedRanks, RateDifference, RatioOfMeans, TailShares,
 };
-use crate::verdict::judgement::{Aim, Comparison, Judgement, Procedure, Reason, Verdict};
+use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, SizeGoal, Verdict};
 
 use super::*;
 
@@ -29,7 +29,7 @@ pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
         answer_chars: Some(440),
         cost: Some(Usd(500_000_000)),
         longest_failed_ns: None,
-        set_aside: false,
+        excluded: false,
         retried: false,
         cache_hit: Some(false),
         visible_reasoning: false,
@@ -119,7 +119,7 @@ pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
 }
 
 fn judged(evidence: &Evidence) -> Judgement {
-    interleaved(evidence, "a", &Gate::default())
+    compare_interleaved(evidence, "a", &Gate::default())
 }
 
 fn of(judgement: &Judgement, metric: Metric) -> &Comparison {
@@ -143,7 +143,7 @@ fn a_slower_model_has_regressed_and_a_faster_one_improved() {
     assert_eq!((ttft.size.reference, ttft.size.candidate), (200, 200));
     assert_eq!(ttft.per_prompt.len(), 20);
     assert!(!ttft.influence.as_ref().unwrap().decides);
-    let back = interleaved(&evidence, "b", &Gate::default());
+    let back = compare_interleaved(&evidence, "b", &Gate::default());
     assert_eq!(of(&back, Metric::Ttft).verdict, Verdict::Improved);
     // What nobody changed is ok: the cost is equal on every prompt.
     assert_eq!(of(&judgement, Metric::Cost).verdict, Verdict::Ok);
@@ -222,7 +222,7 @@ fn more_is_better_where_it_is() {
         }
     });
     let gate = primary(&[Metric::OutputRate, Metric::Completed]);
-    let judgement = interleaved(&evidence, "a", &gate);
+    let judgement = compare_interleaved(&evidence, "a", &gate);
     let completed = of(&judgement, Metric::Completed);
     assert_eq!(completed.verdict, Verdict::Regressed, "{completed:#?}");
     assert!(completed.effect.unwrap().estimate < -0.3);
@@ -235,7 +235,7 @@ fn more_is_better_where_it_is() {
         one.output_rate = Some(if variant == 1 { 50.0 } else { 100.0 });
         one
     });
-    let judgement = interleaved(&all, "a", &gate);
+    let judgement = compare_interleaved(&all, "a", &gate);
     assert_eq!(
         of(&judgement, Metric::OutputRate).verdict,
         Verdict::Regressed
@@ -331,11 +331,11 @@ fn eight_per_cent_of_forty_milliseconds_is_nobodys_problem() {
         _ => panic!("{:?}", ttft.reasons),
     };
     assert!((3_200_000..3_400_000).contains(&change.0), "{change}");
-    let back = interleaved(&evidence, "b", &Gate::default());
+    let back = compare_interleaved(&evidence, "b", &Gate::default());
     let back = of(&back, Metric::Ttft);
     assert_eq!(back.verdict, Verdict::Ok);
     assert!(matches!(back.reasons[..], [Reason::BelowFloor { .. }]));
-    let without_floor = interleaved(&evidence, "a", &tolerating(0.05));
+    let without_floor = compare_interleaved(&evidence, "a", &tolerating(0.05));
     assert_eq!(of(&without_floor, Metric::Ttft).verdict, Verdict::Regressed);
 }
 
@@ -359,7 +359,7 @@ fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
         bounds: vec![(Metric::Ttft, generous)],
         ..Gate::default()
     };
-    let judgement = interleaved(&evidence, "a", &gate);
+    let judgement = compare_interleaved(&evidence, "a", &gate);
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!((ttft.primary, ttft.verdict), (false, Verdict::Inconclusive));
     assert_eq!(ttft.reasons, [Reason::ReasoningDiffers]);
@@ -411,14 +411,14 @@ fn samples_set_aside_must_not_decide() {
         run((2, 20, 20), move |one, variant, prompt, repetition| {
             let aside = variant == 1 && (prompt + repetition) % every == 0;
             let mut one = slower(one, if aside { 30.0 } else { 1.0 });
-            one.set_aside = aside;
+            one.excluded = aside;
             one
         })
     };
     let judgement = judged(&with(5));
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
-    assert!(matches!(ttft.reasons[..], [Reason::SetAside { candidate, .. }] if candidate > 0.15));
+    assert!(matches!(ttft.reasons[..], [Reason::Excluded { candidate, .. }] if candidate > 0.15));
     // The latency of a buffered answer is as good as any.
     assert!(of(&judgement, Metric::Latency).tests.is_some());
     let judgement = judged(&with(40));
@@ -441,7 +441,7 @@ fn hits_of_a_cache_are_compared_with_hits() {
     assert_eq!(ttft.verdict, Verdict::Ok, "{ttft:#?}");
     assert!(matches!(
         ttft.reasons[..],
-        [Reason::CacheHitsDiffer { apart: true, .. }]
+        [Reason::CacheHitsDiffer { split: true, .. }]
     ));
     let effect = ttft.effect.unwrap();
     assert!((effect.estimate - 1.0).abs() < 0.05, "{effect:?}");
@@ -455,7 +455,7 @@ fn hits_of_a_cache_are_compared_with_hits() {
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
     assert!(matches!(
         ttft.reasons[..],
-        [Reason::CacheHitsDiffer { apart: false, .. }]
+        [Reason::CacheHitsDiffer { split: false, .. }]
     ));
     // The bill is compared as it is, and the reason named.
     let cost = of(&judgement, Metric::Cost);
@@ -476,8 +476,8 @@ fn another_provider_is_named_and_looked_into() {
     let ttft = of(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Regressed);
     assert!(ttft.reasons.contains(&Reason::RouteShift));
-    let [route] = &ttft.within_routes[..] else {
-        panic!("{:?}", ttft.within_routes)
+    let [route] = &ttft.routes[..] else {
+        panic!("{:?}", ttft.routes)
     };
     assert_eq!(route.provider, "azure");
     assert!((route.share_candidate - 0.5).abs() < 1e-12);
@@ -508,9 +508,12 @@ fn one_prompt_that_decides_is_named() {
         ("p7", Verdict::Ok)
     );
     assert!(influence.decides);
-    assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable.is_some());
-    let needed = cost.needed.unwrap();
-    assert!(needed.prompts > 20 && needed.aim == Aim::Find, "{needed:?}");
+    assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable_change.is_some());
+    let required_size = cost.required_size.unwrap();
+    assert!(
+        required_size.prompts > 20 && required_size.goal == SizeGoal::Detect,
+        "{required_size:?}"
+    );
 }
 
 #[test]
@@ -553,7 +556,7 @@ fn one_answer_a_prompt_is_judged_by_mcnemar() {
             one
         });
         let gate = primary(&[Metric::PassRate]);
-        let judgement = interleaved(&evidence, "a", &gate);
+        let judgement = compare_interleaved(&evidence, "a", &gate);
         of(&judgement, Metric::PassRate).clone()
     };
     let lost = graded(12);
@@ -586,7 +589,7 @@ fn the_course_of_a_run_is_told() {
     assert!(said("3 of the 3 failures of b came in 1 burst"));
     assert!(said("share its prompt cache"));
     assert_eq!(of(&judgement, Metric::Ttft).verdict, Verdict::Ok);
-    let nobody = interleaved(&evidence, "nobody", &Gate::default());
+    let nobody = compare_interleaved(&evidence, "nobody", &Gate::default());
     assert!(nobody.comparisons.is_empty() && nobody.notes.len() == 1);
 }
 
@@ -596,19 +599,22 @@ fn the_prompts_that_are_needed_for_completed_are_enough() {
     // that judges, and one repetition of one prompt less would leave the interval open.
     let completed = |prompts: usize, repetitions: usize| {
         let evidence = run((2, prompts, repetitions), |one, _, _, _| one);
-        let judgement = interleaved(&evidence, "a", &Gate::default());
+        let judgement = compare_interleaved(&evidence, "a", &Gate::default());
         let mut all = judgement.comparisons.into_iter();
         all.find(|one| one.metric == Metric::Completed).unwrap()
     };
     for repetitions in [1, 3] {
         let few = completed(8, repetitions);
         assert_eq!(few.verdict, Verdict::Inconclusive);
-        let needed = few.needed.unwrap();
-        assert_eq!(needed.repetitions, repetitions as u64);
+        let required_size = few.required_size.unwrap();
+        assert_eq!(required_size.repetitions, repetitions as u64);
         // With more such answers the interval fits the margin; nobody reckoned with failures.
-        assert_eq!(needed.aim, Aim::Bound);
-        let prompts = usize::try_from(needed.prompts).unwrap();
-        assert!((20..400).contains(&(prompts * repetitions)), "{needed:?}");
+        assert_eq!(required_size.goal, SizeGoal::Bound);
+        let prompts = usize::try_from(required_size.prompts).unwrap();
+        assert!(
+            (20..400).contains(&(prompts * repetitions)),
+            "{required_size:?}"
+        );
         assert_eq!(completed(prompts, repetitions).verdict, Verdict::Ok);
         let lower = |prompts| {
             completed(prompts, repetitions)

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::record::{Flag, Manifest, Sample};
 use crate::verdict::fixture::{answered, failed, manifest};
-use crate::verdict::{Changed, EvidenceFold, comparable, condense};
+use crate::verdict::{DeclaredChange, EvidenceFold, pair_runs, to_history_run};
 
 const PROMPTS: [&str; 8] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
 
@@ -49,7 +49,7 @@ fn more_hidden_reasoning_than_output_is_no_count() {
         count(sample, 50, reasoning, 200);
         sample.flags.push(Flag::HiddenReasoning);
     });
-    let changes = outputs_within(&evidence(&run, &samples), "a/x");
+    let changes = output_changes_within_run(&evidence(&run, &samples), "a/x");
     let hidden = changes[0].candidate_output;
     assert_eq!((hidden.hidden, hidden.hidden_contradicting), (16, 2));
     assert_eq!(hidden.hidden_tokens, 14 * 20);
@@ -68,7 +68,7 @@ fn verbosity_and_reasoning_are_told_apart() {
             sample.flags.push(Flag::HiddenReasoning);
         }
     });
-    let changes = outputs_within(&evidence(&run, &samples), "a/x");
+    let changes = output_changes_within_run(&evidence(&run, &samples), "a/x");
     let [change] = changes.as_slice() else {
         panic!("one candidate: {changes:?}");
     };
@@ -108,7 +108,7 @@ fn the_prompts_that_changed_most_come_first() {
         };
         count(sample, length, 0, length);
     });
-    let change = outputs_within(&evidence(&run, &samples), "a/x").remove(0);
+    let change = output_changes_within_run(&evidence(&run, &samples), "a/x").remove(0);
     assert_eq!(change.prompts[0].0, "p5");
     assert!(near(change.prompts[0].1, 0.2));
     assert_eq!(change.prompts[1].0, "p2");
@@ -136,14 +136,20 @@ fn what_is_not_told_is_not_nothing() {
         .position(|s| s.variant == "b/y" && s.prompt == "p3")
         .unwrap();
     samples[place] = failed(samples[place].clone(), Outcome::ServerError, 500, "no");
-    let change = outputs_within(&evidence(&run, &samples), "a/x").remove(0);
+    let change = output_changes_within_run(&evidence(&run, &samples), "a/x").remove(0);
     let tokens = change.tokens.unwrap();
     assert_eq!((tokens.prompts, tokens.ratio), (7, 1.0));
     assert_eq!(change.visible_tokens.unwrap().prompts, 5);
     let output = change.candidate_output;
-    assert_eq!((output.answered, output.answers, output.told), (15, 13, 9));
+    assert_eq!(
+        (output.answered, output.answers, output.reporting),
+        (15, 13, 9)
+    );
     assert!(!change.is_notable());
-    assert_eq!(outputs_within(&evidence(&run, &samples), "nobody"), []);
+    assert_eq!(
+        output_changes_within_run(&evidence(&run, &samples), "nobody"),
+        []
+    );
 }
 
 #[test]
@@ -154,7 +160,7 @@ fn five_prompts_show_no_change() {
         let length = if sample.variant == "b/y" { 900 } else { 100 };
         count(sample, length, 0, 400);
     });
-    let change = outputs_within(&evidence(&run, &samples), "a/x").remove(0);
+    let change = output_changes_within_run(&evidence(&run, &samples), "a/x").remove(0);
     assert!(near(change.tokens.unwrap().ratio, 9.0));
     assert!(!change.is_notable());
 }
@@ -176,10 +182,10 @@ fn a_model_is_laid_beside_the_one_before() {
         evidence(run, &samples)
     };
     let (then, now) = (told(&before, 1), told(&after, 2));
-    let (line, next) = (condense(&before, &then), condense(&after, &now));
-    let pairing = comparable(&line, &next, &[Changed::Model]).unwrap();
-    let change = outputs_between(&then, &now, &pairing).remove(0);
-    assert_eq!(change.situation, Situation::TwoRuns);
+    let (line, next) = (to_history_run(&before, &then), to_history_run(&after, &now));
+    let pairing = pair_runs(&line, &next, &[DeclaredChange::Model]).unwrap();
+    let change = output_changes_between_runs(&then, &now, &pairing).remove(0);
+    assert_eq!(change.design, ComparisonDesign::TwoRuns);
     assert_eq!(
         (change.reference.1.as_str(), change.candidate.1.as_str()),
         ("a/x", "b/y")
@@ -208,10 +214,10 @@ fn of(
         count(sample, visible + reasoning, reasoning, chars);
     });
     order(&mut samples);
-    outputs_within(&evidence(&run, &samples), reference).remove(0)
+    output_changes_within_run(&evidence(&run, &samples), reference).remove(0)
 }
 
-fn ratios_of(change: &OutputChange) -> Vec<Option<Change>> {
+fn ratios_of(change: &OutputChange) -> Vec<Option<RatioChange>> {
     vec![
         change.tokens,
         change.visible_tokens,
@@ -259,7 +265,7 @@ proptest! {
                 continue;
             };
             prop_assert!(near(scaled.ratio, plain.ratio * factor as f64));
-            let width = |change: Change| change.interval.upper.unwrap() / change.interval.lower.unwrap();
+            let width = |change: RatioChange| change.interval.upper.unwrap() / change.interval.lower.unwrap();
             prop_assert!((width(plain) / width(scaled) - 1.0).abs() < 1e-6);
         }
     }

@@ -1,8 +1,7 @@
 //! Two runs: before and after a change.
 //!
-//! Owns when two runs may be compared, what the user must have named as changed, and which variant and
-//! prompt of one stands against which of the other. Must not know metrics. Invariant: what differs
-//! and was not named is refused or told, never passed over.
+//! Owns when two runs may be compared, which changes the user must declare, and which variants and prompts are
+//! paired. Must not know metrics. Invariant: an undeclared difference is rejected or noted, never ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,14 +9,14 @@ use std::fmt;
 use crate::record::{HistoryPrompt, HistoryRun, HistoryVariant};
 use crate::suite::Gate;
 
-use super::super::judgement::{Judgement, Situation};
+use super::super::judgement::{ComparisonDesign, Judgement};
 use super::judge;
-use super::matching::{Matching, counted, major};
+use super::matching::{MatchingRuns, counted, major};
 
-/// What the user says was changed between two runs (`--changed`).
+/// A change between two runs that the user declares (`--changed`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Changed {
-    /// Texts of prompts: they pair by id.
+pub enum DeclaredChange {
+    /// Texts of prompts: they are paired by id.
     Prompt,
     /// The model of a variant.
     Model,
@@ -27,8 +26,8 @@ pub enum Changed {
     Provider,
 }
 
-impl Changed {
-    /// All of them.
+impl DeclaredChange {
+    /// All kinds of change.
     pub const ALL: [Self; 4] = [Self::Prompt, Self::Model, Self::Parameters, Self::Provider];
 
     /// The word on the command line.
@@ -42,40 +41,43 @@ impl Changed {
     }
 }
 
-/// A run before, told in the words of the run after: variants and prompts that stand against each other
-/// have the same names and digests.
+/// The earlier run with the names of the later one: paired variants and prompts have the same names and
+/// digests.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparable {
-    /// The run before.
+pub struct RunPair {
+    /// The earlier run.
     pub before: HistoryRun,
-    /// Labels that stand against each other, (before, after), in the order of the run after.
+    /// Labels of paired variants, (before, after), in the order of the later run.
     pub variants: Vec<(String, String)>,
-    /// Digests of prompts of the run before that were given those of the run after.
+    /// Digests of prompts of the earlier run, mapped to those of the later run.
     pub prompts: BTreeMap<String, String>,
-    /// What a reader must know of the pairing.
+    /// Notes on the pairing.
     pub notes: Vec<String>,
 }
 
-/// Why two runs cannot be compared.
+/// The reasons why two runs cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Refusal {
+pub struct IncomparableRuns {
     /// Sentences, at least one.
     pub reasons: Vec<String>,
-    /// What the user would have to name as changed; empty where nothing helps.
-    pub name: BTreeSet<Changed>,
+    /// The changes that the user would have to declare; empty if that would not help.
+    pub missing_flags: BTreeSet<DeclaredChange>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for IncomparableRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "these runs cannot be compared: {}",
             self.reasons.join("; ")
         )?;
-        if self.name.is_empty() {
+        if self.missing_flags.is_empty() {
             return Ok(());
         }
-        let flags = self.name.iter().map(|c| format!("--changed {}", c.word()));
+        let flags = self
+            .missing_flags
+            .iter()
+            .map(|c| format!("--changed {}", c.word()));
         let flags: Vec<String> = flags.collect();
         write!(
             f,
@@ -85,54 +87,57 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What stands against a comparison, collected.
-struct Objections<'a> {
-    named: &'a [Changed],
-    refusal: Refusal,
+/// The differences between two runs, collected.
+struct Differences<'a> {
+    declared: &'a [DeclaredChange],
+    rejection: IncomparableRuns,
     notes: Vec<String>,
 }
 
-impl Objections<'_> {
-    /// Something differs: a note where the user named it, else an objection.
-    fn differs(&mut self, what: String, name: &[Changed]) {
-        if name.iter().any(|changed| self.named.contains(changed)) {
+impl Differences<'_> {
+    /// Adds a difference: a note if the user declared it, else a reason to refuse.
+    fn add(&mut self, what: String, missing_flags: &[DeclaredChange]) {
+        if missing_flags
+            .iter()
+            .any(|change| self.declared.contains(change))
+        {
             self.notes.push(format!("Named as changed: {what}."));
         } else {
-            self.refusal.name.extend(name.first());
-            self.refusal.reasons.push(what);
+            self.rejection.missing_flags.extend(missing_flags.first());
+            self.rejection.reasons.push(what);
         }
     }
 }
 
-/// Lays two runs side by side: variants by label, else by model; prompts by what they ask, by id where the
-/// user says that this was changed.
+/// Pairs two runs: variants by label, else by model; prompts by their digest, or by id where the user declared
+/// that they changed.
 ///
 /// # Errors
-/// What differs and was not named, all of it at once; or that the runs have nothing in common.
-pub fn comparable(
+/// All undeclared differences at once; or that the runs have nothing in common.
+pub fn pair_runs(
     before: &HistoryRun,
     after: &HistoryRun,
-    changed: &[Changed],
-) -> Result<Comparable, Refusal> {
-    let mut objections = Objections {
-        named: changed,
-        refusal: Refusal {
+    declared: &[DeclaredChange],
+) -> Result<RunPair, IncomparableRuns> {
+    let mut differences = Differences {
+        declared: declared,
+        rejection: IncomparableRuns {
             reasons: Vec::new(),
-            name: BTreeSet::new(),
+            missing_flags: BTreeSet::new(),
         },
         notes: Vec::new(),
     };
-    compare_conditions(before, after, &mut objections);
-    let variants = pair_variants(before, after, &mut objections);
-    let prompts = pair_prompts(before, after, &mut objections);
-    if !objections.refusal.reasons.is_empty() {
-        return Err(objections.refusal);
+    compare_conditions(before, after, &mut differences);
+    let variants = pair_variants(before, after, &mut differences);
+    let prompts = pair_prompts(before, after, &mut differences);
+    if !differences.rejection.reasons.is_empty() {
+        return Err(differences.rejection);
     }
-    let mut told = before.clone();
+    let mut renamed = before.clone();
     let labels = variants.iter();
     let labels = labels.map(|(then, now)| (then.label.clone(), now.label.clone()));
     let labels = labels.collect();
-    told.variants = variants
+    renamed.variants = variants
         .into_iter()
         .map(|(then, now)| HistoryVariant {
             label: now.label.clone(),
@@ -152,24 +157,24 @@ pub fn comparable(
             ..then.clone()
         })
         .collect();
-    Ok(Comparable {
-        before: told,
+    Ok(RunPair {
+        before: renamed,
         variants: labels,
         prompts,
-        notes: objections.notes,
+        notes: differences.notes,
     })
 }
 
-fn compare_conditions(before: &HistoryRun, after: &HistoryRun, objections: &mut Objections<'_>) {
+fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut Differences<'_>) {
     if major(&before.tool) != major(&after.tool) {
-        // Nothing that the user can name makes figures of another version the same thing.
-        objections.refusal.reasons.push(format!(
+        // No declaration makes figures of different versions comparable.
+        differences.rejection.reasons.push(format!(
             "they were made by {} and {}, whose figures may mean different things",
             before.tool, after.tool
         ));
     }
     if after.started_at < before.started_at {
-        objections.notes.push(format!(
+        differences.notes.push(format!(
             "{} is older than {}, which is named first: what was changed since is told the wrong way round.",
             after.run, before.run
         ));
@@ -177,24 +182,24 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, objections: &mut 
     let (then, now) = (&before.conditions, &after.conditions);
     if then.endpoint != now.endpoint {
         let what = format!("the endpoint was {} and is {}", then.endpoint, now.endpoint);
-        objections.differs(what, &[Changed::Provider]);
+        differences.add(what, &[DeclaredChange::Provider]);
     }
     if then.stream != now.stream {
-        let word = |stream| if stream { "streamed" } else { "not streamed" };
+        let wording = |stream| if stream { "streamed" } else { "not streamed" };
         let what = format!(
             "answers were {} and are {}",
-            word(then.stream),
-            word(now.stream)
+            wording(then.stream),
+            wording(now.stream)
         );
-        objections.differs(what, &[Changed::Parameters]);
+        differences.add(what, &[DeclaredChange::Parameters]);
     }
     if then.concurrency != now.concurrency {
         let (then, now) = (then.concurrency, now.concurrency);
         let what = format!("the concurrency was {then} and is {now}");
-        objections.differs(what, &[Changed::Parameters]);
+        differences.add(what, &[DeclaredChange::Parameters]);
     }
     if then.slot_size != now.slot_size {
-        objections.notes.push(format!(
+        differences.notes.push(format!(
             "{} asked at the same moment before, {} after: another load on the way.",
             counted(then.slot_size as usize, "variant was", "variants were"),
             now.slot_size
@@ -202,28 +207,28 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, objections: &mut 
     }
     if then.environment != now.environment {
         let word = |label: &Option<String>| label.clone().unwrap_or_else(|| "(none)".to_owned());
-        objections.notes.push(format!(
+        differences.notes.push(format!(
             "The runs were made in different environments: {} and {}.",
             word(&then.environment),
             word(&now.environment)
         ));
     }
     if before.suite != after.suite {
-        objections.notes.push(format!(
+        differences.notes.push(format!(
             "The suites have different names: {} and {}.",
             before.suite, after.suite
         ));
     }
 }
 
-/// Variants that stand against each other, (before, after).
+/// Paired variants, (before, after).
 fn pair_variants<'a>(
     before: &'a HistoryRun,
     after: &'a HistoryRun,
-    objections: &mut Objections<'_>,
+    differences: &mut Differences<'_>,
 ) -> Vec<(&'a HistoryVariant, &'a HistoryVariant)> {
     let only_one = before.variants.len() == 1 && after.variants.len() == 1;
-    let replaced = only_one && objections.named.contains(&Changed::Model);
+    let is_replacement = only_one && differences.declared.contains(&DeclaredChange::Model);
     let mut taken: BTreeSet<&str> = BTreeSet::new();
     let mut pairs = Vec::new();
     for now in &after.variants {
@@ -234,8 +239,12 @@ fn pair_variants<'a>(
                     && !taken.contains(then.label.as_str())
             })
         };
-        let alone = || before.variants.first().filter(|_| replaced);
-        let Some(then) = before.variant(&now.label).or_else(by_model).or_else(alone) else {
+        let only_variant = || before.variants.first().filter(|_| is_replacement);
+        let Some(then) = before
+            .variant(&now.label)
+            .or_else(by_model)
+            .or_else(only_variant)
+        else {
             continue;
         };
         taken.insert(&then.label);
@@ -243,50 +252,53 @@ fn pair_variants<'a>(
         let label = &now.label;
         if then.model != now.model {
             let what = format!("{label} was {} and is {}", then.model, now.model);
-            objections.differs(what, &[Changed::Model]);
+            differences.add(what, &[DeclaredChange::Model]);
         }
         if then.overrides != now.overrides {
             // A pinned provider is one of a variant's own parameters.
             let what = format!("{label} has other parameters or another system text of its own");
-            objections.differs(what, &[Changed::Parameters, Changed::Provider]);
+            differences.add(
+                what,
+                &[DeclaredChange::Parameters, DeclaredChange::Provider],
+            );
         }
     }
-    let missing = |run: &HistoryRun, there: BTreeSet<&str>| -> Vec<String> {
+    let missing = |run: &HistoryRun, known: BTreeSet<&str>| -> Vec<String> {
         let labels = run.variants.iter().map(|variant| variant.label.clone());
         labels
-            .filter(|label| !there.contains(label.as_str()))
+            .filter(|label| !known.contains(label.as_str()))
             .collect()
     };
-    let now_there = pairs.iter().map(|(_, now)| now.label.as_str()).collect();
+    let paired_now = pairs.iter().map(|(_, now)| now.label.as_str()).collect();
     for (run, labels) in [
         ("before", missing(before, taken)),
-        ("after", missing(after, now_there)),
+        ("after", missing(after, paired_now)),
     ] {
         if !labels.is_empty() {
             let labels = labels.join(", ");
-            objections.notes.push(format!(
+            differences.notes.push(format!(
                 "Only in the run {run}, and so not compared: {labels}."
             ));
         }
     }
     if pairs.is_empty() && only_one {
         let (then, now) = (&before.variants[0].model, &after.variants[0].model);
-        objections.differs(
+        differences.add(
             format!("the model was {then} and is {now}"),
-            &[Changed::Model],
+            &[DeclaredChange::Model],
         );
     } else if pairs.is_empty() {
         let reason = "they have no variant in common".to_owned();
-        objections.refusal.reasons.push(reason);
+        differences.rejection.reasons.push(reason);
     }
     pairs
 }
 
-/// Digests of the run before, each with the digest of the run after that it stands against.
+/// Digests of the earlier run, each with the digest of its counterpart in the later run.
 fn pair_prompts(
     before: &HistoryRun,
     after: &HistoryRun,
-    objections: &mut Objections<'_>,
+    differences: &mut Differences<'_>,
 ) -> BTreeMap<String, String> {
     let (then, now) = (prompts(before), prompts(after));
     let digests = |prompts: &BTreeMap<&str, &HistoryPrompt>| -> BTreeSet<String> {
@@ -295,18 +307,18 @@ fn pair_prompts(
             .map(|prompt| prompt.digest.clone())
             .collect()
     };
-    let (asked_then, asked_now) = (digests(&then), digests(&now));
+    let (digests_before, digests_after) = (digests(&then), digests(&now));
     let mut paired = BTreeMap::new();
     let (mut texts, mut parameters) = (0, 0);
     for (id, prompt) in &now {
-        // The same question under whatever id, or a changed one under the same.
+        // The same prompt under any id, or a changed one under the same id.
         let Some(earlier) = then
             .get(id)
-            .filter(|_| !asked_then.contains(&prompt.digest))
+            .filter(|_| !digests_before.contains(&prompt.digest))
         else {
             continue;
         };
-        if asked_now.contains(&earlier.digest) {
+        if digests_after.contains(&earlier.digest) {
             continue;
         }
         texts += usize::from(earlier.text != prompt.text);
@@ -318,41 +330,42 @@ fn pair_prompts(
             "{} other texts",
             counted(texts, "prompt has", "prompts have")
         );
-        objections.differs(what, &[Changed::Prompt]);
+        differences.add(what, &[DeclaredChange::Prompt]);
     }
     if parameters > 0 {
         let prompts = counted(parameters, "prompt was", "prompts were");
         let what = format!("{prompts} asked with other parameters");
-        objections.differs(what, &[Changed::Parameters]);
+        differences.add(what, &[DeclaredChange::Parameters]);
     }
-    let meets = |digest: &&String| asked_now.contains(paired.get(*digest).unwrap_or(digest));
-    let common = asked_then.iter().filter(meets).count();
+    let is_common =
+        |digest: &&String| digests_after.contains(paired.get(*digest).unwrap_or(digest));
+    let common = digests_before.iter().filter(is_common).count();
     if common == 0 {
         let reason = "they have no prompt in common".to_owned();
-        objections.refusal.reasons.push(reason);
-    } else if common < asked_then.len().max(asked_now.len()) {
-        objections.notes.push(format!(
+        differences.rejection.reasons.push(reason);
+    } else if common < digests_before.len().max(digests_after.len()) {
+        differences.notes.push(format!(
             "Compared on the {} that both runs ask; {} only before, {} only after.",
             counted(common, "prompt", "prompts"),
-            asked_then.len() - common,
-            asked_now.len().saturating_sub(common)
+            digests_before.len() - common,
+            digests_after.len().saturating_sub(common)
         ));
     }
     paired
 }
 
-/// The prompts of a run by id, whichever variant answered them.
+/// The prompts of a run by id, from any variant.
 fn prompts(run: &HistoryRun) -> BTreeMap<&str, &HistoryPrompt> {
     let all = run.variants.iter().flat_map(|variant| &variant.prompts);
     all.map(|prompt| (prompt.prompt.as_str(), prompt)).collect()
 }
 
-/// Judges a run against one before it, with a past of that one run.
-pub fn against_run(after: &HistoryRun, comparable: &Comparable, gate: &Gate) -> Judgement {
-    let before = vec![&comparable.before];
-    let matching = Matching {
+/// Compares a run with an earlier one, as a history of that single run.
+pub fn compare_runs(after: &HistoryRun, run_pair: &RunPair, gate: &Gate) -> Judgement {
+    let before = vec![&run_pair.before];
+    let matching = MatchingRuns {
         accepted: before.clone(),
-        beside: Vec::new(),
+        flagged: Vec::new(),
         level: before,
     };
     let mut notes = vec![
@@ -361,8 +374,8 @@ pub fn against_run(after: &HistoryRun, comparable: &Comparable, gate: &Gate) -> 
          variants of one run the smallest."
             .to_owned(),
     ];
-    notes.extend(comparable.notes.iter().cloned());
-    judge(Situation::TwoRuns, after, &matching, gate, notes)
+    notes.extend(run_pair.notes.iter().cloned());
+    judge(ComparisonDesign::TwoRuns, after, &matching, gate, notes)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::*;
 use crate::suite::Metric;
 use crate::verdict::judgement::Verdict;
 
-fn refused(before: &HistoryRun, after: &HistoryRun, changed: &[Changed]) -> String {
-    comparable(before, after, changed).unwrap_err().to_string()
+fn refused(before: &HistoryRun, after: &HistoryRun, changed: &[DeclaredChange]) -> String {
+    pair_runs(before, after, changed).unwrap_err().to_string()
 }
 
 #[test]
@@ -21,15 +21,15 @@ fn what_differs_is_refused_with_the_flag_that_allows_it() {
         prompt.text.push_str("-new");
     }
     insta::assert_snapshot!(refused(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If that is what you changed, say so: --changed prompt --changed model --changed parameters");
-    insta::assert_snapshot!(refused(&before, &after, &[Changed::Model, Changed::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
-    let all = comparable(&before, &after, &Changed::ALL).unwrap();
+    insta::assert_snapshot!(refused(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
+    let all = pair_runs(&before, &after, &DeclaredChange::ALL).unwrap();
     insta::assert_snapshot!(all.notes.join("\n"), @"
     Named as changed: the concurrency was 4 and is 8.
     Named as changed: a/x was a/x and is a/y.
     Named as changed: 3 prompts have other texts.
     ");
-    let judgement = against_run(&after, &all, &Gate::default());
-    assert_eq!(judgement.situation, Situation::TwoRuns);
+    let judgement = compare_runs(&after, &all, &Gate::default());
+    assert_eq!(judgement.design, ComparisonDesign::TwoRuns);
     assert_eq!(judgement.comparisons[0].size.prompts, 8);
 }
 
@@ -37,8 +37,8 @@ fn what_differs_is_refused_with_the_flag_that_allows_it() {
 fn runs_named_the_wrong_way_round_are_told() {
     // Whoever names the later run first reads every regression as an improvement.
     let (earlier, later) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
-    assert_eq!(comparable(&earlier, &later, &[]).unwrap().notes, [""; 0]);
-    insta::assert_snapshot!(comparable(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: what was changed since is told the wrong way round.");
+    assert_eq!(pair_runs(&earlier, &later, &[]).unwrap().notes, [""; 0]);
+    insta::assert_snapshot!(pair_runs(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: what was changed since is told the wrong way round.");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn another_major_version_is_refused_whatever_is_named() {
     // Its figures may mean something else, and no flag changes that.
     let (mut before, after) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
     before.tool = "bakeoff 1.2.0".to_owned();
-    insta::assert_snapshot!(refused(&before, &after, &Changed::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
+    insta::assert_snapshot!(refused(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
 }
 
 #[test]
@@ -57,13 +57,13 @@ fn runs_are_compared_on_what_they_share() {
     before.variants[0].prompts.remove(0);
     after.variants.push(variant("b/y", &flat(10, 0.0)));
     after.conditions.slot_size = 2;
-    let pair = comparable(&before, &after, &[]).unwrap();
+    let pair = pair_runs(&before, &after, &[]).unwrap();
     insta::assert_snapshot!(pair.notes.join("\n"), @"
     1 variant was asked at the same moment before, 2 after: another load on the way.
     Only in the run after, and so not compared: b/y.
     Compared on the 7 prompts that both runs ask; 0 only before, 3 only after.
     ");
-    let judgement = against_run(&after, &pair, &Gate::default());
+    let judgement = compare_runs(&after, &pair, &Gate::default());
     let ttft = &judgement.comparisons[0];
     assert_eq!(
         (ttft.metric, ttft.size.prompts, ttft.size.runs),
@@ -84,7 +84,7 @@ fn nothing_in_common_is_refused() {
     after.variants.push(variant("b/y", &flat(8, 0.0)));
     after.variants[0].label = "c".to_owned();
     after.variants[0].model = "c/z".parse().unwrap();
-    insta::assert_snapshot!(refused(&before, &after, &Changed::ALL), @"these runs cannot be compared: they have no variant in common");
+    insta::assert_snapshot!(refused(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they have no variant in common");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn variants_pair_by_label_then_by_model_then_because_there_is_one() {
     let before = run(0, &flat(8, 0.0));
     let mut renamed = run(1, &flat(8, 0.0));
     renamed.variants[0].label = "fast".to_owned();
-    let pair = comparable(&before, &renamed, &[]).unwrap();
+    let pair = pair_runs(&before, &renamed, &[]).unwrap();
     assert_eq!(pair.before.variants[0].label, "fast");
     let replaced = {
         let mut run = run(1, &[]);
@@ -101,6 +101,6 @@ fn variants_pair_by_label_then_by_model_then_because_there_is_one() {
         run
     };
     insta::assert_snapshot!(refused(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If that is what you changed, say so: --changed model");
-    let pair = comparable(&before, &replaced, &[Changed::Model]).unwrap();
+    let pair = pair_runs(&before, &replaced, &[DeclaredChange::Model]).unwrap();
     assert_eq!(pair.before.variants[0].label, "b/y");
 }

@@ -1,8 +1,7 @@
-//! A run as a line of history.
+//! The conversion of a run into a line of history.
 //!
-//! Owns what of a run is kept for later comparisons. Must not know what it will be compared with.
-//! Invariant: the order of samples changes nothing, and what is kept holds no text of prompts or
-//! answers.
+//! Owns which figures of a run are stored for later comparisons. Must not know what they will be compared with.
+//! Invariant: the order of samples changes nothing, and the result has no text of prompts or answers.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +15,8 @@ use crate::suite::{Metric, Prompt, Suite, Variant};
 
 use super::super::evidence::{Evidence, Observation, VariantEvidence};
 
-/// Condenses a run into what a history keeps of it.
-pub fn condense(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
+/// Condenses a run into the form that a history stores.
+pub fn to_history_run(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
     let suite = &manifest.suite;
     HistoryRun {
         run: manifest.run.clone(),
@@ -35,25 +34,25 @@ pub fn condense(manifest: &Manifest, evidence: &Evidence) -> HistoryRun {
             .variants
             .iter()
             .filter_map(|variant| {
-                let seen = evidence.variant(&variant.label)?;
-                Some(condensed(suite, variant, evidence, seen))
+                let variant_evidence = evidence.variant(&variant.label)?;
+                Some(condense_variant(suite, variant, evidence, variant_evidence))
             })
             .collect(),
     }
 }
 
-fn condensed(
+fn condense_variant(
     suite: &Suite,
     variant: &Variant,
     evidence: &Evidence,
-    seen: &VariantEvidence,
+    variant_evidence: &VariantEvidence,
 ) -> HistoryVariant {
     let prompts = suite
         .prompts
         .iter()
         .zip(&evidence.prompts)
-        .zip(&seen.prompts)
-        // Of a prompt without a sample there is nothing to keep.
+        .zip(&variant_evidence.prompts)
+        // A prompt without a sample has nothing to store.
         .filter(|((_, key), _)| !key.digest.is_empty())
         .map(|((prompt, key), observations)| {
             prompt_of(suite, prompt, key.digest.clone(), observations)
@@ -66,9 +65,9 @@ fn condensed(
             "system": variant.system,
             "parameters": variant.parameters,
         })),
-        providers: providers(evidence, seen),
-        drifted: drifted(seen),
-        mix: mix(seen),
+        providers: providers(evidence, variant_evidence),
+        drifted: drifted(variant_evidence),
+        mix: mix(variant_evidence),
         prompts,
     }
 }
@@ -79,12 +78,17 @@ fn digest_of(mut value: serde_json::Value) -> String {
     digest(value.to_string().as_bytes())
 }
 
-fn providers(evidence: &Evidence, seen: &VariantEvidence) -> BTreeMap<String, u64> {
+fn providers(evidence: &Evidence, variant_evidence: &VariantEvidence) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for observed in seen.prompts.iter().flatten().filter(|o| o.answered()) {
-        let name = observed.provider.and_then(|place| {
-            let place = usize::try_from(place).ok()?;
-            evidence.providers.get(place)
+    for observed in variant_evidence
+        .prompts
+        .iter()
+        .flatten()
+        .filter(|o| o.answered())
+    {
+        let name = observed.provider.and_then(|index| {
+            let index = usize::try_from(index).ok()?;
+            evidence.providers.get(index)
         });
         if let Some(name) = name {
             *counts.entry(name.clone()).or_insert(0) += 1;
@@ -93,11 +97,16 @@ fn providers(evidence: &Evidence, seen: &VariantEvidence) -> BTreeMap<String, u6
     counts
 }
 
-fn mix(seen: &VariantEvidence) -> AnswerMix {
+fn mix(variant_evidence: &VariantEvidence) -> AnswerMix {
     let mut mix = AnswerMix::default();
-    for observed in seen.prompts.iter().flatten().filter(|o| o.answered()) {
+    for observed in variant_evidence
+        .prompts
+        .iter()
+        .flatten()
+        .filter(|o| o.answered())
+    {
         mix.answered += 1;
-        mix.set_aside += u64::from(observed.set_aside);
+        mix.set_aside += u64::from(observed.excluded);
         mix.retried += u64::from(observed.retried);
         mix.reasoned += u64::from(observed.visible_reasoning);
         mix.cache_told += u64::from(observed.cache_hit.is_some());
@@ -106,13 +115,12 @@ fn mix(seen: &VariantEvidence) -> AnswerMix {
     mix
 }
 
-/// Whether the time to the first token (where nothing was streamed, the latency) moved while the run
-/// went on.
-fn drifted(seen: &VariantEvidence) -> bool {
+/// Returns true if the TTFT (or the latency, if nothing was streamed) drifted during the run.
+fn drifted(variant_evidence: &VariantEvidence) -> bool {
     let in_time_order = |metric: Metric| {
         let mut values: Vec<(u64, usize, f64)> = Vec::new();
-        for (prompt, observations) in seen.prompts.iter().enumerate() {
-            for observed in observations.iter().filter(|o| enters(o, metric)) {
+        for (prompt, observations) in variant_evidence.prompts.iter().enumerate() {
+            for observed in observations.iter().filter(|o| is_included(o, metric)) {
                 if let Some(value) = observed.value(metric) {
                     values.push((observed.sent_ns.0, prompt, value.value.ln()));
                 }
@@ -122,7 +130,11 @@ fn drifted(seen: &VariantEvidence) -> bool {
         let logs = values.into_iter().map(|(_, prompt, log)| (prompt, log));
         logs.collect::<Vec<_>>()
     };
-    let streamed = seen.prompts.iter().flatten().any(|o| o.ttft_ns.is_some());
+    let streamed = variant_evidence
+        .prompts
+        .iter()
+        .flatten()
+        .any(|o| o.ttft_ns.is_some());
     let metric = if streamed {
         Metric::Ttft
     } else {
@@ -131,14 +143,14 @@ fn drifted(seen: &VariantEvidence) -> bool {
     drift::check(&in_time_order(metric)).is_some_and(|drift| drift.warns())
 }
 
-/// Whether an observation counts for the level of a metric: those set aside have a first token that is
-/// not the model's, but their latency, tokens and cost are.
-fn enters(observed: &Observation, metric: Metric) -> bool {
+/// Returns true if an observation counts for the level of a metric: excluded samples have a first token that is
+/// not the model's, but valid latency, tokens and cost.
+fn is_included(observed: &Observation, metric: Metric) -> bool {
     let to_first_token = matches!(
         metric,
         Metric::Ttft | Metric::Ttfa | Metric::ExperiencedTtft
     );
-    !(observed.set_aside && to_first_token)
+    !(observed.excluded && to_first_token)
 }
 
 fn prompt_of(
@@ -159,23 +171,23 @@ fn prompt_of(
             "messages": prompt.messages,
         })),
         parameters: digest_of(json!(prompt.parameters.over(&suite.parameters))),
-        asked: count(&Observation::counts_as_asked),
+        asked: count(&Observation::counts_toward_completion),
         completed: count(&Observation::answered),
         graded: count(&|observed| observed.passed.is_some()),
         passed: count(&|observed| observed.passed == Some(true)),
         levels: Metric::ALL
             .into_iter()
-            // The tail is a share of a common threshold, which a level does not hold.
+            // The tail is a share beyond a common threshold, which a level does not contain.
             .filter(|metric| *metric != Metric::TtftTail)
             .filter_map(|metric| Some((metric, level(metric, observations)?)))
             .collect(),
     }
 }
 
-/// The level of a metric: robust for times and rates; of what is added up in the end, money and
-/// tokens, the mean.
+/// The level of a metric: robust for times and rates; the mean for money and tokens, which are summed in the
+/// end.
 fn level(metric: Metric, observations: &[Observation]) -> Option<Level> {
-    let entering = observations.iter().filter(|o| enters(o, metric));
+    let entering = observations.iter().filter(|o| is_included(o, metric));
     let mut values: Vec<f64> = entering
         .filter_map(|observed| Some(observed.value(metric)?.value))
         .collect();

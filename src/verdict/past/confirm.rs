@@ -1,21 +1,21 @@
-//! A second look before a build fails: what becomes of a finding, and of those before it.
+//! Confirmation before a build fails: the standing of a finding, and of earlier ones.
 //!
-//! Owns when a regression is believed, and what the history shall say of runs that found one. Must not
-//! know files, nor a clock. Invariant: of one run nothing is believed that `confirm` forbids; a
-//! finding that was once confirmed never counts as noise.
+//! Owns when a regression is confirmed, and the standing in the history of runs that found one. Must not know
+//! files, nor a clock. Invariant: with `confirm`, a single run never establishes a regression; a finding that
+//! was once confirmed never counts as noise.
 
 use crate::record::{Finding, HistoryEntry, HistoryLine, HistoryRun, Standing};
 
 use super::super::judgement::{Comparison, Judgement, Reason, Verdict};
-use super::Past;
+use super::PastRuns;
 
-/// A second run this much later has another moment of the network and of the provider.
-const APART_S: i64 = 3600;
+/// A second run this much later samples another moment of the network and of the provider.
+const CONFIRM_AFTER_S: i64 = 3600;
 
-/// Whether an open run found the same, long enough before today.
+/// Returns true if an open run has the same finding, long enough before today.
 fn repeats(open: &HistoryEntry, finding: &Finding, today: &HistoryRun) -> bool {
-    let apart = today.started_at.as_second() - open.run.started_at.as_second();
-    apart >= APART_S && open.findings.contains(finding)
+    let elapsed = today.started_at.as_second() - open.run.started_at.as_second();
+    elapsed >= CONFIRM_AFTER_S && open.findings.contains(finding)
 }
 
 fn finding(comparison: &Comparison) -> Finding {
@@ -25,11 +25,11 @@ fn finding(comparison: &Comparison) -> Finding {
     }
 }
 
-/// Regressions that no earlier run found become inconclusive: a second run decides.
-pub(super) fn withhold_first_flags(
+/// Makes regressions inconclusive that no earlier run found: a second run decides.
+pub(super) fn withhold_unconfirmed(
     comparisons: &mut [Comparison],
     today: &HistoryRun,
-    past: &Past,
+    past: &PastRuns,
 ) {
     for comparison in comparisons
         .iter_mut()
@@ -44,13 +44,17 @@ pub(super) fn withhold_first_flags(
     }
 }
 
-/// What to append to the history after a run was judged against it: the run, where it found a
-/// regression; and what its verdicts say of earlier findings. Nothing after an ordinary run.
+/// The lines to append to the history after a run was judged against it: the run, if it found a regression; and
+/// the new standing of earlier findings. Empty after an ordinary run.
 ///
-/// A finding is *pending* at first (*flagged*, where nobody was to wait), *confirmed* with the next run
-/// that repeats it an hour or more later, and *cleared* by one that does not. What was confirmed is
-/// *recovered* with a clean run. A run that could not judge the metric changes nothing.
-pub fn aftermath(today: &HistoryRun, past: &Past, judgement: &Judgement) -> Vec<HistoryLine> {
+/// A finding is *pending* at first (*flagged* without `confirm`), *confirmed* by the next run that repeats it
+/// an hour or more later, and *cleared* by one that does not. A confirmed finding is *recovered* after a clean
+/// run. A run that could not judge the metric changes nothing.
+pub fn history_updates(
+    today: &HistoryRun,
+    past: &PastRuns,
+    judgement: &Judgement,
+) -> Vec<HistoryLine> {
     let primary = || judgement.comparisons.iter().filter(|c| c.primary);
     let unconfirmed = |c: &Comparison| c.reasons.contains(&Reason::Unconfirmed);
     let findings: Vec<Finding> = primary()
@@ -61,14 +65,14 @@ pub fn aftermath(today: &HistoryRun, past: &Past, judgement: &Judgement) -> Vec<
     let confirmed: Vec<&Finding> = findings.iter().filter(|found| repeated(found)).collect();
     let mut lines = Vec::new();
     for open in &past.open {
-        let again = |found: &Finding| confirmed.contains(&found);
-        let clean = |found: &Finding| {
-            let told = primary().find(|c| finding(c) == *found);
-            told.is_some_and(|c| c.tests.is_some()) && !findings.contains(found)
+        let is_repeated = |found: &Finding| confirmed.contains(&found);
+        let is_clean = |found: &Finding| {
+            let comparison = primary().find(|c| finding(c) == *found);
+            comparison.is_some_and(|c| c.tests.is_some()) && !findings.contains(found)
         };
-        let standing = if open.findings.iter().any(again) {
+        let standing = if open.findings.iter().any(is_repeated) {
             Standing::Confirmed
-        } else if !open.findings.iter().all(clean) {
+        } else if !open.findings.iter().all(is_clean) {
             continue;
         } else if open.standing == Standing::Confirmed {
             Standing::Recovered

@@ -1,8 +1,7 @@
-//! What a single verdict does not see: how far the level has moved since it began, and lasting small
-//! changes.
+//! Changes that a single verdict misses: drift since the level began, and sustained small changes.
 //!
-//! Owns the drift accumulated over accepted runs and the test of the last runs pooled. Must not decide:
-//! it only tells. Invariant: only accepted runs and today's enter.
+//! Owns the drift accumulated over accepted runs and the test of the last runs pooled. Must not decide: it only
+//! adds notes. Invariant: only accepted runs and today's enter.
 
 use crate::record::{HistoryRun, HistoryVariant};
 use crate::stats::history::Prior;
@@ -11,17 +10,16 @@ use crate::stats::series;
 use crate::suite::{Metric, Scale};
 
 use super::super::judgement::{Comparison, Reason};
-use super::levels::{Asked, Series, of_runs};
-use super::matching::Matching;
+use super::levels::{LevelSeries, SeriesKey, levels_of_runs};
+use super::matching::MatchingRuns;
 
-/// So many runs at each end of the level are compared, or as many as half of it has.
+/// The number of runs compared at each end of the level, or half of its runs if there are fewer.
 const ENDS: usize = 5;
 
-/// Adds to every primary comparison how far its level has moved since it began, and to the notes what
-/// the last runs show together.
-pub(super) fn tell(
+/// Adds the drift since the level began to every primary comparison, and sustained changes to the notes.
+pub(super) fn add_baseline_drift(
     today: &HistoryRun,
-    matching: &Matching<'_>,
+    matching: &MatchingRuns<'_>,
     control: Option<&HistoryVariant>,
     alpha: Alpha,
     comparisons: &mut [Comparison],
@@ -36,22 +34,22 @@ pub(super) fn tell(
         if !comparison.primary || !levels || comparison.effect.is_none() {
             continue;
         }
-        let rated = metric.is_time() || metric == Metric::OutputRate;
-        let asked = Asked {
+        let is_speed = metric.is_time() || metric == Metric::OutputRate;
+        let key = SeriesKey {
             variant,
-            control: control.filter(|_| rated),
+            control: control.filter(|_| is_speed),
             metric,
         };
-        if let Some(moved) = since_it_began(&matching.level, asked) {
-            comparison.reasons.push(moved);
+        if let Some(drift) = drift_since_baseline(&matching.level, key) {
+            comparison.reasons.push(drift);
         }
-        notes.extend(lasting(today, matching, asked, alpha));
+        notes.extend(sustained_change(today, matching, key, alpha));
     }
 }
 
-/// How far the last accepted runs of the level lie from its first ones.
-fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<Reason> {
-    let (runs, levels) = of_runs(level, asked, usize::MAX)?;
+/// The difference between the last accepted runs of the level and its first ones.
+fn drift_since_baseline(level: &[&HistoryRun], key: SeriesKey<'_>) -> Option<Reason> {
+    let (runs, levels) = levels_of_runs(level, key, usize::MAX)?;
     let ends = (runs.len() / 2).min(ENDS);
     if ends == 0 {
         return None;
@@ -65,19 +63,19 @@ fn since_it_began(level: &[&HistoryRun], asked: Asked<'_>) -> Option<Reason> {
     })
 }
 
-/// Of at least one level.
+/// The mean of at least one level.
 fn mean(part: &[f64]) -> f64 {
     part.iter().sum::<f64>() / part.len() as f64
 }
 
-/// What pooling the last runs shows that no single one does.
-fn lasting(
+/// A change that pooling the last runs shows although no single run does.
+fn sustained_change(
     today: &HistoryRun,
-    matching: &Matching<'_>,
-    asked: Asked<'_>,
+    matching: &MatchingRuns<'_>,
+    key: SeriesKey<'_>,
     alpha: Alpha,
 ) -> Option<String> {
-    let series = Series::new(today, &matching.accepted, &[], asked)?;
+    let series = LevelSeries::new(today, &matching.accepted, &[], key)?;
     let (past, _, now) = series.levels(None)?;
     let runs = past.followed_by(&now)?;
     let pooled = series::test(&runs, Prior::default(), alpha);
@@ -85,7 +83,7 @@ fn lasting(
         .iter()
         .rfind(|pooled| pooled.prediction.today > 1 && pooled.moved())?;
     let found = longest.prediction;
-    // A single odd run is no change that lasts: the others must show half of it without today's.
+    // A single deviating run is no sustained change: the others must show half of it without today's.
     let means = runs.means();
     let (earlier, late) = means.split_at(means.len() - found.today);
     let before = mean(&earlier[earlier.len() - found.past..]);
@@ -96,8 +94,8 @@ fn lasting(
     Some(format!(
         "{}, {}: the last {} runs (today's, and accepted ones) together lie {:.1} % {} the {} before them: \
          a change that lasts.",
-        asked.variant.label,
-        asked.metric.word(),
+        key.variant.label,
+        key.metric.word(),
         found.today,
         100.0 * found.estimate.exp_m1().abs(),
         if found.estimate > 0.0 {

@@ -1,59 +1,59 @@
-//! A comparison with the past before its verdict: what was measured, how far it lies from the past,
-//! and why it may have to be withheld.
+//! A comparison with the past before its verdict: its figures, its deviation from the past, and the reasons
+//! that may withhold it.
 //!
-//! Owns the figures of one metric of one variant. Must not know the other comparisons, which share the
-//! error rate with it. Invariant: what is withheld has no test, so that it takes no share of it.
+//! Owns the figures of one metric of one variant. Must not know the other comparisons, which share the error
+//! rate with it. Invariant: a withheld comparison has no test, so that it uses no share of the error rate.
 
 use crate::stats::distributions::normal_isf;
 use crate::stats::history::Prior;
 use crate::stats::interval::{Alpha, Interval};
 use crate::suite::{Bounds, Metric};
 
-use super::super::judgement::{Comparison, Procedure, Reason, Size, Verdict};
-use super::excess::LevelExcess;
-use super::rates::RateExcess;
-use super::screen::Subject;
+use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Verdict};
+use super::excess::LevelDeviation;
+use super::rates::RateDeviation;
+use super::screen::VariantHistory;
 
-/// The power that a floor is stated for.
+/// The power of the detectable worsening.
 const POWER: f64 = 0.8;
 
 /// A comparison without its verdict.
-pub(super) struct Draft {
-    /// With reasons that withhold the verdict, and tests where nothing does.
+pub(super) struct PendingComparison {
+    /// The figures, with reasons that withhold the verdict, or tests if there are none.
     pub comparison: Comparison,
-    /// How far today lies from the past.
-    pub excess: Excess,
+    /// The deviation of today from the past.
+    pub deviation: Deviation,
 }
 
-/// How far today lies from the past.
-pub(super) enum Excess {
+/// The deviation of today from the past.
+pub(super) enum Deviation {
     /// Nothing to compare.
     None,
-    /// Of levels, as logarithms.
-    Levels(LevelExcess),
-    /// Of shares.
-    Rates(RateExcess),
+    /// A deviation of levels, as logarithms.
+    Levels(LevelDeviation),
+    /// A deviation of shares.
+    Rates(RateDeviation),
 }
 
-impl Excess {
+impl Deviation {
     /// The estimate and its interval, on the metric's scale: a ratio or a difference of shares.
     pub(super) fn effect(&self, alpha: Alpha) -> Option<(f64, Interval)> {
         match self {
             Self::None => None,
-            Self::Levels(excess) => Some((
-                excess.prediction.estimate.exp(),
-                excess.prediction.interval(alpha).map(f64::exp),
+            Self::Levels(deviation) => Some((
+                deviation.prediction.estimate.exp(),
+                deviation.prediction.interval(alpha).map(f64::exp),
             )),
             Self::Rates(rates) => Some(rates.effect(alpha)),
         }
     }
 
-    /// The smallest worsening beyond `tolerance` that would have been found with a chance of 80 %.
+    /// The smallest worsening, including `tolerance`, that would have been detected with a power of 80 %.
     pub(super) fn floor(&self, tolerance: f64, alpha: Alpha) -> Option<f64> {
         let floor = match self {
             Self::None => return None,
-            Self::Levels(excess) => {
-                let shift = excess.prediction.smallest_shift(alpha);
+            Self::Levels(deviation) => {
+                let shift = deviation.prediction.smallest_shift(alpha);
                 (tolerance.ln_1p() + shift).exp_m1()
             }
             Self::Rates(rates) => {
@@ -66,7 +66,7 @@ impl Excess {
     }
 }
 
-impl Subject<'_> {
+impl VariantHistory<'_> {
     fn blank(&self, metric: Metric, primary: bool, bounds: Bounds) -> Comparison {
         Comparison {
             candidate: self.variant.label.clone(),
@@ -76,44 +76,47 @@ impl Subject<'_> {
             procedure: Procedure::History,
             bounds,
             effect: None,
-            size: Size::default(),
+            size: SampleSize::default(),
             tests: None,
             verdict: Verdict::Inconclusive,
             reasons: Vec::new(),
-            detectable: None,
-            needed: None,
+            detectable_change: None,
+            required_size: None,
             per_prompt: Vec::new(),
             influence: None,
-            within_routes: Vec::new(),
+            routes: Vec::new(),
         }
     }
 
-    /// The comparison of a metric; `None` where there is nothing to compare and nobody relies on it.
+    /// The comparison of a metric; `None` if there is nothing to compare and the metric is not primary.
     pub(super) fn draft(
         &self,
         metric: Metric,
         primary: bool,
         bounds: Bounds,
         prior: Prior,
-    ) -> Option<Draft> {
+    ) -> Option<PendingComparison> {
         let blank = self.blank(metric, primary, bounds);
         let found = match metric {
             Metric::TtftTail => Err(Reason::NoTailInHistory),
             Metric::Completed | Metric::PassRate => self
                 .rates(&blank)
-                .map(|(comparison, rates)| (comparison, Excess::Rates(rates))),
+                .map(|(comparison, rates)| (comparison, Deviation::Rates(rates))),
             _ => self
                 .levels(&blank, prior)
-                .map(|(comparison, excess)| (comparison, Excess::Levels(excess))),
+                .map(|(comparison, deviation)| (comparison, Deviation::Levels(deviation))),
         };
         match found {
-            Ok((comparison, excess)) => Some(Draft { comparison, excess }),
-            Err(reason) => primary.then(|| Draft {
+            Ok((comparison, deviation)) => Some(PendingComparison {
+                comparison,
+                deviation,
+            }),
+            Err(reason) => primary.then(|| PendingComparison {
                 comparison: Comparison {
                     reasons: vec![reason],
                     ..blank
                 },
-                excess: Excess::None,
+                deviation: Deviation::None,
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! Levels against levels: procedure H on one metric of one variant.
 //!
-//! Owns how far today's level lies from those of the past. Must not know the other comparisons. Invariant:
-//! what is withheld has no test.
+//! Owns the deviation of today's level from those of the past. Must not know the other comparisons. Invariant:
+//! a withheld comparison has no test.
 
 use crate::stats::FEWEST_PROMPTS;
 use crate::stats::history::{Prediction, Prior, predict_beside};
@@ -10,36 +10,36 @@ use crate::suite::Metric;
 
 use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
-use super::super::judgement::{Comparison, Procedure, Reason, Size, Tests};
-use super::levels::{Asked, Series};
-use super::screen::Subject;
+use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
+use super::levels::{LevelSeries, SeriesKey};
+use super::screen::VariantHistory;
 
-/// How far a level lies from those of the past.
-pub(super) struct LevelExcess {
-    /// By procedure H.
+/// The deviation of a level from those of the past.
+pub(super) struct LevelDeviation {
+    /// The prediction by procedure H.
     pub prediction: Prediction,
-    /// By how much of its own unit, at the median over prompts.
+    /// The change in the metric's own unit, at the median over prompts.
     pub median_change: f64,
-    /// The prompt that moves the estimate most, and the tests without it.
+    /// The prompt that influences the estimate most, and the tests without it.
     pub without: Option<(String, Tests)>,
 }
 
-impl Subject<'_> {
-    /// The comparison of levels with those of the past.
+impl VariantHistory<'_> {
+    /// Compares today's levels with those of the past.
     ///
     /// # Errors
-    /// Why there is nothing to compare.
+    /// The reason why there is nothing to compare.
     pub(super) fn levels(
         &self,
         blank: &Comparison,
         prior: Prior,
-    ) -> Result<(Comparison, LevelExcess), Reason> {
+    ) -> Result<(Comparison, LevelDeviation), Reason> {
         let metric = blank.metric;
-        // What slows a whole gateway changes times, not prices nor tokens.
-        let rated = metric.is_time() || metric == Metric::OutputRate;
-        let asked = Asked {
+        // A slow gateway changes times, not prices or tokens.
+        let is_speed = metric.is_time() || metric == Metric::OutputRate;
+        let key = SeriesKey {
             variant: self.variant,
-            control: self.control.filter(|_| rated),
+            control: self.control.filter(|_| is_speed),
             metric,
         };
         if !self
@@ -50,31 +50,33 @@ impl Subject<'_> {
         {
             return Err(Reason::NotMeasured);
         }
-        let (accepted, beside) = (&self.matching.accepted, &self.matching.beside);
-        let series = Series::new(self.today, accepted, beside, asked).ok_or(Reason::NoPast)?;
-        let predicted = series.levels(None).and_then(|(past, beside, today)| {
-            predict_beside(&past, beside.as_ref(), &today, prior)
+        let (accepted, flagged) = (&self.matching.accepted, &self.matching.flagged);
+        let series =
+            LevelSeries::new(self.today, accepted, flagged, key).ok_or(Reason::NoHistory)?;
+        let predicted = series.levels(None).and_then(|(past, flagged, today)| {
+            predict_beside(&past, flagged.as_ref(), &today, prior)
         });
-        let prediction = predicted.ok_or(Reason::NoPast)?;
-        let excess = series.excess();
-        let mut reasons = self.withheld(metric);
-        reasons.extend(too_few(&series));
+        let prediction = predicted.ok_or(Reason::NoHistory)?;
+        let deviation = series.deviation();
+        let mut reasons = self.withhold_reasons(metric);
+        reasons.extend(too_few_prompts(&series));
         let mean = prediction.mean();
         let p = |line: Line| p_beyond(&mean, line.at, line.above);
         let tests = || claim::tests(metric, blank.bounds, p);
         let tests = reasons.is_empty().then(tests).flatten();
-        reasons.extend(self.beside(metric));
-        let changes = series.plain.iter().zip(&excess);
+        reasons.extend(self.caveats(metric));
+        let changes = series.plain.iter().zip(&deviation);
         let mut changes: Vec<f64> = changes.map(|(ln, d)| ln.exp() - (ln - d).exp()).collect();
         changes.sort_unstable_by(f64::total_cmp);
-        let without = tests.and_then(|_| without_one(&series, &excess, blank, prior));
+        let without =
+            tests.and_then(|_| most_influential_prompt(&series, &deviation, blank, prior));
         Ok((
             Comparison {
-                procedure: match asked.control {
+                procedure: match key.control {
                     Some(_) => Procedure::HistoryOfDifference,
                     None => Procedure::History,
                 },
-                size: Size {
+                size: SampleSize {
                     prompts: series.prompts.len() as u64,
                     reference: series.values.0,
                     candidate: series.values.1,
@@ -86,11 +88,11 @@ impl Subject<'_> {
                     .prompts
                     .iter()
                     .cloned()
-                    .zip(excess.iter().map(|d| d.exp()))
+                    .zip(deviation.iter().map(|d| d.exp()))
                     .collect(),
                 ..blank.clone()
             },
-            LevelExcess {
+            LevelDeviation {
                 prediction,
                 median_change: quantile_f64(&changes, 0.5).unwrap_or(0.0),
                 without,
@@ -99,8 +101,8 @@ impl Subject<'_> {
     }
 }
 
-/// What the prompts that both sides have are too few for.
-fn too_few(series: &Series) -> Vec<Reason> {
+/// The reasons to withhold a verdict with too few common prompts.
+fn too_few_prompts(series: &LevelSeries) -> Vec<Reason> {
     let usable = series.prompts.len();
     let mut reasons = Vec::new();
     if usable < FEWEST_PROMPTS {
@@ -108,8 +110,8 @@ fn too_few(series: &Series) -> Vec<Reason> {
             usable: usable as u64,
         });
     }
-    let dropped = series.shared.saturating_sub(usable);
-    if dropped * 5 > series.shared {
+    let dropped = series.shared_prompts.saturating_sub(usable);
+    if dropped * 5 > series.shared_prompts {
         reasons.push(Reason::PromptsDropped {
             dropped: dropped as u64,
         });
@@ -117,22 +119,22 @@ fn too_few(series: &Series) -> Vec<Reason> {
     reasons
 }
 
-/// The prompt that moves the estimate most, and the tests without it; `None` where too few remain.
-fn without_one(
-    series: &Series,
-    excess: &[f64],
+/// The prompt that influences the estimate most, and the tests without it; `None` if too few remain.
+fn most_influential_prompt(
+    series: &LevelSeries,
+    deviation: &[f64],
     blank: &Comparison,
     prior: Prior,
 ) -> Option<(String, Tests)> {
-    if excess.len() <= FEWEST_PROMPTS {
+    if deviation.len() <= FEWEST_PROMPTS {
         return None;
     }
-    let mean = excess.iter().sum::<f64>() / excess.len() as f64;
-    let distance = |place: &usize| (excess[*place] - mean).abs();
-    let farthest = (0..excess.len()).max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-    let (past, beside, today) = series.levels(Some(farthest))?;
-    let mean = predict_beside(&past, beside.as_ref(), &today, prior)?.mean();
+    let mean = deviation.iter().sum::<f64>() / deviation.len() as f64;
+    let distance = |index: &usize| (deviation[*index] - mean).abs();
+    let most_deviating = (0..deviation.len()).max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    let (past, flagged, today) = series.levels(Some(most_deviating))?;
+    let mean = predict_beside(&past, flagged.as_ref(), &today, prior)?.mean();
     let p = |line: Line| p_beyond(&mean, line.at, line.above);
     let tests = claim::tests(blank.metric, blank.bounds, p)?;
-    Some((series.prompts[farthest].clone(), tests))
+    Some((series.prompts[most_deviating].clone(), tests))
 }

@@ -1,4 +1,4 @@
-//! Condensed runs made by hand, and noise with a seed, for tests of this room.
+//! Condensed runs built by hand, and seeded noise, for the tests of this module.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::record::{AnswerMix, Conditions, HistoryPrompt, HistoryRun, HistoryVariant, Level};
 use crate::suite::Metric;
 
-/// Noon of a Monday, the first on 2025-01-06: all runs of the tests are of the same time of the week.
+/// Noon of a Monday, the first on 2025-01-06: all runs of the tests are at the same time of the week.
 pub(super) fn noon(week: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(1_736_164_800 + week * 7 * 86_400).unwrap()
 }
@@ -35,10 +35,10 @@ pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
 /// A variant with these TTFT levels.
 pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
     let level = |ln| Level { ln, n: 10 };
-    let prompt = |(place, ln): (usize, &f64)| HistoryPrompt {
-        prompt: format!("p{place}"),
-        digest: format!("digest-{place}"),
-        text: format!("text-{place}"),
+    let prompt = |(index, ln): (usize, &f64)| HistoryPrompt {
+        prompt: format!("p{index}"),
+        digest: format!("digest-{index}"),
+        text: format!("text-{index}"),
         parameters: "parameters".to_owned(),
         asked: 10,
         completed: 10,
@@ -63,17 +63,17 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
     }
 }
 
-/// Levels of prompts that differ, around 400 ms, all higher by `shift`.
+/// Different levels per prompt, around 400 ms, all higher by `shift`.
 pub(super) fn flat(prompts: usize, shift: f64) -> Vec<f64> {
     let level = |prompt: usize| 400e6_f64.ln() + 0.1 * (prompt as f64) + shift;
     (0..prompts).map(level).collect()
 }
 
-/// Noise with a seed: as good as normal, from twelve uniform numbers.
-pub(super) struct Noise(ChaCha8Rng);
+/// Seeded noise: nearly normal, from twelve uniform numbers.
+pub(super) struct SeededNoise(ChaCha8Rng);
 
-impl Noise {
-    pub(super) fn seeded(seed: u64) -> Self {
+impl SeededNoise {
+    pub(super) fn with_seed(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
@@ -82,7 +82,7 @@ impl Noise {
         sd * (sum - 6.0)
     }
 
-    /// The levels of a run: a level of its own, and noise of each prompt.
+    /// The levels of a run: a level of the run, and noise per prompt.
     pub(super) fn levels(&mut self, prompts: usize, run_sd: f64, shift: f64) -> Vec<f64> {
         let own = self.normal(run_sd) + shift;
         let flat = flat(prompts, own);

@@ -1,55 +1,65 @@
-//! Which earlier runs a run may be compared with.
+//! The earlier runs that a run may be compared with.
 //!
-//! Owns the conditions that must be the same, the hour of the day, and what is said of runs left out.
-//! Must not know metrics. Invariant: a run that is left out is counted and its reason told.
+//! Owns the conditions that must be equal, the hour of the day, and the notes on skipped runs. Must not know
+//! metrics. Invariant: a skipped run is counted, with its reason.
 
 use std::collections::BTreeMap;
 
 use crate::record::{HistoryRun, HistoryVariant};
 
-use super::Past;
+use super::PastRuns;
 
-/// From this many runs of the same time of the week on, others are left out.
+/// With at least this many runs at the same time of the week, others are skipped.
 const SAME_HOUR_RUNS: usize = 5;
-/// Hours that count as the same time of day.
+/// The width of a time of day, in hours.
 const BUCKET_HOURS: i64 = 3;
 
-/// The earlier runs that match, oldest first.
-pub(super) struct Matching<'a> {
-    /// They make the level.
+/// The matching earlier runs, oldest first.
+pub(super) struct MatchingRuns<'a> {
+    /// The runs that determine the level.
     pub accepted: Vec<&'a HistoryRun>,
-    /// They tell only how much runs differ.
-    pub beside: Vec<&'a HistoryRun>,
-    /// All accepted runs of the level, whatever their hour: for what has come together since it began.
+    /// The runs that only inform the spread between runs.
+    pub flagged: Vec<&'a HistoryRun>,
+    /// All accepted runs of the level, at any hour: to measure drift since its start.
     pub level: Vec<&'a HistoryRun>,
 }
 
-/// The runs of `past` that were made as today's was; what was left out goes to `notes`.
-pub(super) fn matching<'a>(
+/// The runs of `past` under the same conditions as today's; skipped ones are noted in `notes`.
+pub(super) fn match_runs<'a>(
     today: &HistoryRun,
-    past: &'a Past,
+    past: &'a PastRuns,
     notes: &mut Vec<String>,
-) -> Matching<'a> {
-    let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut same = |run: &&HistoryRun| match differs(run, today) {
+) -> MatchingRuns<'a> {
+    let mut skipped: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut has_same_conditions = |run: &&HistoryRun| match differing_condition(run, today) {
         None => true,
         Some(reason) => {
-            *left_out.entry(reason).or_insert(0) += 1;
+            *skipped.entry(reason).or_insert(0) += 1;
             false
         }
     };
-    let mut level: Vec<&HistoryRun> = past.accepted.iter().filter(&mut same).collect();
-    let mut beside: Vec<&HistoryRun> = past.flagged.iter().filter(&mut same).collect();
-    let of = past.accepted.len() + past.flagged.len();
-    for (reason, count) in left_out {
+    let mut level: Vec<&HistoryRun> = past
+        .accepted
+        .iter()
+        .filter(&mut has_same_conditions)
+        .collect();
+    let mut flagged: Vec<&HistoryRun> = past
+        .flagged
+        .iter()
+        .filter(&mut has_same_conditions)
+        .collect();
+    let total = past.accepted.len() + past.flagged.len();
+    for (reason, count) in skipped {
         let runs = counted(count, "run was", "runs were");
-        notes.push(format!("{runs} left out of {of} earlier ones: {reason}."));
+        notes.push(format!(
+            "{runs} left out of {total} earlier ones: {reason}."
+        ));
     }
     level.sort_by(|a, b| a.age().cmp(&b.age()));
-    beside.sort_by(|a, b| a.age().cmp(&b.age()));
+    flagged.sort_by(|a, b| a.age().cmp(&b.age()));
     let mut accepted = level.clone();
-    let hour = bucket(today);
-    let then = accepted.iter().filter(|run| bucket(run) == hour).count();
+    let hour = week_slot(today);
+    let then = accepted.iter().filter(|run| week_slot(run) == hour).count();
     if then >= SAME_HOUR_RUNS {
         if then < accepted.len() {
             let others = counted(accepted.len() - then, "run", "runs");
@@ -57,8 +67,8 @@ pub(super) fn matching<'a>(
                 "{then} earlier runs began {hour}, as this one did; {others} of other hours stay out."
             ));
         }
-        accepted.retain(|run| bucket(run) == hour);
-        beside.retain(|run| bucket(run) == hour);
+        accepted.retain(|run| week_slot(run) == hour);
+        flagged.retain(|run| week_slot(run) == hour);
     } else if then < accepted.len() {
         notes.push(format!(
             "Only {then} of {} earlier runs began {hour}, as this one did; with fewer than \
@@ -66,22 +76,22 @@ pub(super) fn matching<'a>(
             accepted.len()
         ));
     }
-    Matching {
+    MatchingRuns {
         accepted,
-        beside,
+        flagged,
         level,
     }
 }
 
 impl HistoryRun {
-    /// Sorts runs by their beginning, and by name where that is the same.
+    /// The sort key by age: start time, then name.
     fn age(&self) -> (jiff::Timestamp, &str) {
         (self.started_at, &self.run)
     }
 }
 
-/// Why a run was not made as today's; `None` where it was.
-fn differs(run: &HistoryRun, today: &HistoryRun) -> Option<&'static str> {
+/// The difference in conditions that excludes a run; `None` if there is none.
+fn differing_condition(run: &HistoryRun, today: &HistoryRun) -> Option<&'static str> {
     let (then, now) = (&run.conditions, &today.conditions);
     if run.suite != today.suite {
         Some("another suite")
@@ -108,31 +118,31 @@ pub(super) fn major(tool: &str) -> &str {
     version.split('.').next().unwrap_or_default()
 }
 
-/// Whether a variant of an earlier run is the same as today's.
+/// Returns true if a variant of an earlier run is the same as today's.
 pub(super) fn same_variant(then: &HistoryVariant, now: &HistoryVariant) -> bool {
     (&then.label, &then.model, &then.overrides) == (&now.label, &now.model, &now.overrides)
 }
 
-/// A time of the week: three hours of a day of work, or of a weekend, UTC.
+/// A time of the week: three hours of weekdays or weekends, UTC.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Bucket {
+struct WeekSlot {
     weekend: bool,
     hours: i64,
 }
 
-fn bucket(run: &HistoryRun) -> Bucket {
+fn week_slot(run: &HistoryRun) -> WeekSlot {
     const HOUR_S: i64 = 3600;
     const DAY_S: i64 = 24 * HOUR_S;
     let seconds = run.started_at.as_second();
     // 1970-01-01, day 0, was a Thursday: 0 is Monday.
     let weekday = (seconds.div_euclid(DAY_S) + 3).rem_euclid(7);
-    Bucket {
+    WeekSlot {
         weekend: weekday >= 5,
         hours: seconds.rem_euclid(DAY_S) / (BUCKET_HOURS * HOUR_S),
     }
 }
 
-impl std::fmt::Display for Bucket {
+impl std::fmt::Display for WeekSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (from, days) = (
             self.hours * BUCKET_HOURS,

@@ -1,4 +1,4 @@
-//! Shares against shares: how often answered, how often right, today and in the past together.
+//! Shares against shares: completed requests and passes, today and in the past together.
 //!
 //! Owns which prompts and counts enter and which of two procedures compares them. Must not know levels.
 //! Invariant: a difference and its interval lie within -1 and 1.
@@ -14,29 +14,29 @@ use crate::suite::{Bounds, Metric};
 
 use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
-use super::super::judgement::{Comparison, Procedure, Reason, Size, Tests};
+use super::super::judgement::{Comparison, Procedure, Reason, SampleSize, Tests};
 use super::matching::same_variant;
-use super::screen::Subject;
+use super::screen::VariantHistory;
 
-/// Passed, out of.
-type Counts = (u64, u64);
+/// (passed, total).
+type PassCount = (u64, u64);
 
-/// How far a share lies from that of the past.
+/// The deviation of a share from that of the past.
 #[derive(Default)]
-pub(super) struct RateExcess {
-    /// Past and today of each prompt.
+pub(super) struct RateDeviation {
+    /// Past and today per prompt.
     prompts: Vec<(Passes, Passes)>,
     /// Ids of these prompts.
     ids: Vec<String>,
-    /// Of all prompts together.
-    past: Counts,
-    today: Counts,
+    /// Sums over all prompts.
+    past: PassCount,
+    today: PassCount,
 }
 
-impl RateExcess {
-    fn add(&mut self, id: &str, then: Counts, now: Counts) {
-        let passes = |(passed, of): Counts| {
-            Passes::new(u32::try_from(passed).ok()?, u32::try_from(of).ok()?)
+impl RateDeviation {
+    fn add(&mut self, id: &str, then: PassCount, now: PassCount) {
+        let passes = |(passed, total): PassCount| {
+            Passes::new(u32::try_from(passed).ok()?, u32::try_from(total).ok()?)
         };
         if let (Some(then), Some(now)) = (passes(then), passes(now)) {
             self.ids.push(id.to_owned());
@@ -46,15 +46,15 @@ impl RateExcess {
         self.today = (self.today.0 + now.0, self.today.1 + now.1);
     }
 
-    fn by_id(&self) -> Vec<(String, f64)> {
+    fn differences_by_id(&self) -> Vec<(String, f64)> {
         let prompts = self.ids.iter().zip(&self.prompts);
         prompts
             .map(|(id, (then, now))| (id.clone(), now.rate() - then.rate()))
             .collect()
     }
 
-    /// Whether the prompts decide, by Student's t over their differences; else all counts together.
-    pub(super) fn by_prompt(&self) -> bool {
+    /// Returns true if the test is Student's t over prompt differences; otherwise counts are pooled.
+    pub(super) fn is_paired(&self) -> bool {
         let differs =
             |(past, today): &(Passes, Passes)| past.rate().to_bits() != today.rate().to_bits();
         self.prompts.len() >= FEWEST_PROMPTS
@@ -64,18 +64,18 @@ impl RateExcess {
     }
 
     pub(super) fn effect(&self, alpha: Alpha) -> (f64, Interval) {
-        if self.by_prompt()
+        if self.is_paired()
             && let Some(difference) = paired_difference(&self.prompts, alpha)
         {
             return (difference.mean.estimate, difference.interval);
         }
-        let rate = |(passed, of): (u64, u64)| passed as f64 / of as f64;
+        let rate = |(passed, total): (u64, u64)| passed as f64 / total as f64;
         let estimate = rate(self.today) - rate(self.past);
         (estimate, newcombe_unpaired(self.today, self.past, alpha))
     }
 
     fn tests(&self, metric: Metric, bounds: Bounds) -> Option<Tests> {
-        if self.by_prompt() {
+        if self.is_paired() {
             let mean = paired_difference(&self.prompts, Alpha::FIVE_PERCENT)?.mean;
             return claim::tests(metric, bounds, |line| p_beyond(&mean, line.at, line.above));
         }
@@ -90,33 +90,37 @@ impl RateExcess {
     }
 }
 
-/// Counts of a variant by what its prompts ask.
-fn counts(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, Counts> {
-    let mut counts = BTreeMap::new();
+/// Counts of a variant by prompt digest.
+fn pass_counts(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, PassCount> {
+    let mut pass_counts = BTreeMap::new();
     for prompt in &variant.prompts {
-        let (passed, of) = match metric {
+        let (passed, total) = match metric {
             Metric::PassRate => (prompt.passed, prompt.graded),
             _ => (prompt.completed, prompt.asked),
         };
-        add(&mut counts, &prompt.digest, (passed.into(), of.into()));
+        add(
+            &mut pass_counts,
+            &prompt.digest,
+            (passed.into(), total.into()),
+        );
     }
-    counts.retain(|_, (_, of)| *of > 0);
-    counts
+    pass_counts.retain(|_, (_, total)| *total > 0);
+    pass_counts
 }
 
-fn add<'a>(counts: &mut BTreeMap<&'a str, Counts>, digest: &'a str, more: Counts) {
-    let (passed, of) = counts.entry(digest).or_insert((0, 0));
-    (*passed, *of) = (*passed + more.0, *of + more.1);
+fn add<'a>(pass_counts: &mut BTreeMap<&'a str, PassCount>, digest: &'a str, more: PassCount) {
+    let (passed, total) = pass_counts.entry(digest).or_insert((0, 0));
+    (*passed, *total) = (*passed + more.0, *total + more.1);
 }
 
-impl Subject<'_> {
-    /// The comparison of a share with that of the past's runs together, on the prompts that both asked.
+impl VariantHistory<'_> {
+    /// Compares a share with that of all past runs together, on the prompts of both.
     ///
     /// # Errors
-    /// Why there is nothing to compare.
-    pub(super) fn rates(&self, blank: &Comparison) -> Result<(Comparison, RateExcess), Reason> {
+    /// The reason why there is nothing to compare.
+    pub(super) fn rates(&self, blank: &Comparison) -> Result<(Comparison, RateDeviation), Reason> {
         let metric = blank.metric;
-        let mut today = counts(self.variant, metric);
+        let mut today = pass_counts(self.variant, metric);
         if today.is_empty() {
             return Err(Reason::NotMeasured);
         }
@@ -128,12 +132,12 @@ impl Subject<'_> {
         let mut runs = 0;
         for then in newest {
             runs += 1;
-            for (digest, more) in counts(then, metric) {
+            for (digest, more) in pass_counts(then, metric) {
                 add(&mut past, digest, more);
             }
         }
-        let mut rates = RateExcess::default();
-        // In the order of the suite; prompts that ask the same were added up.
+        let mut rates = RateDeviation::default();
+        // In the order of the suite; identical prompts were added up.
         for prompt in &self.variant.prompts {
             let digest = prompt.digest.as_str();
             if let Some(&then) = past.get(digest)
@@ -143,24 +147,24 @@ impl Subject<'_> {
             }
         }
         if rates.prompts.is_empty() {
-            return Err(Reason::NoPast);
+            return Err(Reason::NoHistory);
         }
         Ok((
             Comparison {
-                procedure: if rates.by_prompt() {
+                procedure: if rates.is_paired() {
                     Procedure::RateDifference
                 } else {
                     Procedure::UnpairedRates
                 },
-                size: Size {
+                size: SampleSize {
                     prompts: rates.prompts.len() as u64,
                     reference: rates.past.1,
                     candidate: rates.today.1,
                     runs,
                 },
                 tests: rates.tests(metric, blank.bounds),
-                reasons: self.beside(metric),
-                per_prompt: rates.by_id(),
+                reasons: self.caveats(metric),
+                per_prompt: rates.differences_by_id(),
                 ..blank.clone()
             },
             rates,

@@ -1,6 +1,8 @@
-//! What stands between today and the past: errors, drift, answers of another kind, other routes.
+//! Conditions that make a comparison with the past unfair: errors, drift, answers of another kind, other
+//! routes.
 //!
-//! Owns what is counted of today and of the past. Must not know levels. Invariant: only counts enter, and of the past those of all its accepted runs together.
+//! Owns the counts of today and of the past. Must not know levels. Invariant: only counts enter, and for the
+//! past those of all its accepted runs together.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +11,35 @@ use crate::suite::Metric;
 
 use super::super::compare::sides::is_to_first_token;
 use super::super::conditions::{
-    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, feels_errors, feels_retries,
-    too_many_errors,
+    self, CACHE_KNOWN_MIN, RETRIES_APART, SHARES_APART, is_affected_by_errors,
+    is_affected_by_retries, too_many_errors,
 };
 use super::super::judgement::Reason;
-use super::matching::{Matching, same_variant};
+use super::matching::{MatchingRuns, same_variant};
 
-/// What the runs that match say of one variant.
-pub(super) struct Subject<'a> {
+/// One variant today, and the matching runs to compare it with.
+pub(super) struct VariantHistory<'a> {
     pub today: &'a HistoryRun,
     pub variant: &'a HistoryVariant,
     pub control: Option<&'a HistoryVariant>,
-    pub matching: &'a Matching<'a>,
-    /// All that its accepted runs answered, together.
-    pub pooled: Pooled,
+    pub matching: &'a MatchingRuns<'a>,
+    /// The counts of all its accepted runs together.
+    pub pooled: PooledCounts,
 }
 
-/// What accepted runs of a variant answered, together.
+/// The counts of all accepted runs of a variant together.
 #[derive(Default)]
-pub(super) struct Pooled {
-    /// How many runs have the variant.
+pub(super) struct PooledCounts {
+    /// The number of runs with the variant.
     pub runs: usize,
-    asked: u64,
+    requests: u64,
     completed: u64,
     mix: AnswerMix,
     providers: BTreeMap<String, u64>,
 }
 
-impl Pooled {
-    pub(super) fn of(variant: &HistoryVariant, runs: &[&HistoryRun]) -> Self {
+impl PooledCounts {
+    pub(super) fn new(variant: &HistoryVariant, runs: &[&HistoryRun]) -> Self {
         let mut pooled = Self::default();
         let same = |run: &&HistoryRun| run.variants.iter().any(|v| same_variant(v, variant));
         pooled.runs = runs.iter().filter(|run| same(run)).count();
@@ -50,7 +52,7 @@ impl Pooled {
 
     fn add(&mut self, then: &HistoryVariant) {
         for prompt in &then.prompts {
-            self.asked += u64::from(prompt.asked);
+            self.requests += u64::from(prompt.asked);
             self.completed += u64::from(prompt.completed);
         }
         for (provider, count) in &then.providers {
@@ -67,31 +69,31 @@ impl Pooled {
     }
 
     fn error_share(&self) -> f64 {
-        share(self.asked.saturating_sub(self.completed), self.asked).unwrap_or(0.0)
+        share(self.requests.saturating_sub(self.completed), self.requests).unwrap_or(0.0)
     }
 }
 
-fn share(part: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| part as f64 / of as f64)
+fn share(part: u64, total: u64) -> Option<f64> {
+    (total > 0).then(|| part as f64 / total as f64)
 }
 
-/// Both shares, where they are further apart than `points`.
-fn apart(then: Option<f64>, now: Option<f64>, points: f64) -> Option<(f64, f64)> {
+/// Both shares, if they differ by more than `points`.
+fn differing(then: Option<f64>, now: Option<f64>, points: f64) -> Option<(f64, f64)> {
     let (then, now) = (then?, now?);
-    conditions::apart(then, now, points).then_some((then, now))
+    conditions::differ_by_more_than(then, now, points).then_some((then, now))
 }
 
-impl Subject<'_> {
-    fn now(&self) -> Pooled {
-        let mut now = Pooled::default();
+impl VariantHistory<'_> {
+    fn now(&self) -> PooledCounts {
+        let mut now = PooledCounts::default();
         now.add(self.variant);
         now
     }
 
-    /// Whether reasoning is shown on one side and not on the other.
+    /// Returns true if reasoning is shown on one side and not on the other.
     pub(super) fn reasoning_differs(&self) -> bool {
         let shown = |mix: AnswerMix| share(mix.reasoned, mix.answered);
-        apart(
+        differing(
             shown(self.pooled.mix),
             shown(self.variant.mix),
             SHARES_APART,
@@ -99,11 +101,11 @@ impl Subject<'_> {
         .is_some()
     }
 
-    /// Whether answers needed more attempts than before, or fewer.
+    /// The shares of retried answers, if they differ.
     pub(super) fn retries_differ(&self) -> Option<(f64, f64)> {
         let retried = |mix: AnswerMix| share(mix.retried, mix.answered);
         let (then, now) = (retried(self.pooled.mix), retried(self.variant.mix));
-        apart(then, now, RETRIES_APART)
+        differing(then, now, RETRIES_APART)
     }
 
     fn routes_differ(&self) -> bool {
@@ -112,36 +114,38 @@ impl Subject<'_> {
             counts.fold(0_u64, |sum, count| sum.saturating_add(*count))
         };
         let (then, now) = (&self.pooled.providers, &self.variant.providers);
-        let of = |providers: &BTreeMap<String, u64>, name: &String| {
+        let share_of = |providers: &BTreeMap<String, u64>, name: &String| {
             share(providers.get(name).copied().unwrap_or(0), total(providers))
         };
         let mut names = then.keys().chain(now.keys());
-        names.any(|name| apart(of(then, name), of(now, name), SHARES_APART).is_some())
+        names.any(|name| {
+            differing(share_of(then, name), share_of(now, name), SHARES_APART).is_some()
+        })
     }
 
-    /// Why a metric cannot be judged, whatever its figures.
-    pub(super) fn withheld(&self, metric: Metric) -> Vec<Reason> {
+    /// The reasons that withhold a verdict on a metric, whatever its figures.
+    pub(super) fn withhold_reasons(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        let rated = feels_errors(metric);
+        let needs_answers = is_affected_by_errors(metric);
         let to_first_token = is_to_first_token(metric);
         let (then, now) = (self.pooled.mix, self.variant.mix);
         let errors = self.pooled.error_share().max(self.now().error_share());
-        if rated {
+        if needs_answers {
             reasons.extend(too_many_errors(errors));
         }
-        // A control that drifts alike takes the drift off.
-        let drifts_apart = self.variant.drifted != self.control.is_some_and(|c| c.drifted);
-        if rated && drifts_apart {
+        // A control with the same drift cancels it.
+        let drift_differs = self.variant.drifted != self.control.is_some_and(|c| c.drifted);
+        if needs_answers && drift_differs {
             reasons.push(Reason::Drift);
         }
         if matches!(metric, Metric::Ttft | Metric::ExperiencedTtft) && self.reasoning_differs() {
             reasons.push(Reason::ReasoningDiffers);
         }
-        let aside = |mix: AnswerMix| share(mix.set_aside, mix.answered);
-        if let Some((reference, candidate)) = apart(aside(then), aside(now), SHARES_APART)
+        let excluded = |mix: AnswerMix| share(mix.set_aside, mix.answered);
+        if let Some((reference, candidate)) = differing(excluded(then), excluded(now), SHARES_APART)
             && to_first_token
         {
-            reasons.push(Reason::SetAside {
+            reasons.push(Reason::Excluded {
                 reference,
                 candidate,
             });
@@ -154,10 +158,10 @@ impl Subject<'_> {
         reasons
     }
 
-    /// What to know beside a verdict.
-    pub(super) fn beside(&self, metric: Metric) -> Vec<Reason> {
+    /// The caveats of a verdict.
+    pub(super) fn caveats(&self, metric: Metric) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if feels_retries(metric)
+        if is_affected_by_retries(metric)
             && let Some((reference, candidate)) = self.retries_differ()
         {
             reasons.push(Reason::RetriesDiffer {
@@ -165,7 +169,7 @@ impl Subject<'_> {
                 candidate,
             });
         }
-        // A bill is a bill, but whoever reads it must know why it changed.
+        // A bill is a fact, but its reader must know why it changed.
         if metric == Metric::Cost {
             reasons.extend(self.cache_hits_differ());
         }
@@ -175,18 +179,18 @@ impl Subject<'_> {
         reasons
     }
 
-    /// Levels hold hits and misses of the prompt cache together: where their shares change, so do levels.
+    /// Levels mix hits and misses of the prompt cache: if their shares change, so do the levels.
     fn cache_hits_differ(&self) -> Option<Reason> {
         let hits = |mix: AnswerMix| {
-            let told = share(mix.cache_told, mix.answered)? >= CACHE_KNOWN_MIN;
-            share(mix.cache_hits, mix.cache_told).filter(|_| told)
+            let is_known = share(mix.cache_told, mix.answered)? >= CACHE_KNOWN_MIN;
+            share(mix.cache_hits, mix.cache_told).filter(|_| is_known)
         };
         let (then, now) = (hits(self.pooled.mix), hits(self.variant.mix));
-        let (reference, candidate) = apart(then, now, SHARES_APART)?;
+        let (reference, candidate) = differing(then, now, SHARES_APART)?;
         Some(Reason::CacheHitsDiffer {
             reference,
             candidate,
-            apart: false,
+            split: false,
         })
     }
 }

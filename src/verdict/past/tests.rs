@@ -4,14 +4,14 @@ mod confirmation;
 
 use proptest::prelude::*;
 
-use super::fixture::{Noise, flat, noon, run, variant};
+use super::fixture::{SeededNoise, flat, noon, run, variant};
 use super::*;
 use crate::record::{Flag, Manifest, Outcome, Sample};
 use crate::suite::Bounds;
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 use crate::verdict::judgement::Procedure;
-use crate::verdict::{EvidenceFold, Size};
+use crate::verdict::{EvidenceFold, SampleSize};
 
 /// A gate on TTFT alone, without tolerance.
 fn strict() -> Gate {
@@ -27,16 +27,16 @@ fn strict() -> Gate {
     }
 }
 
-fn past(accepted: Vec<HistoryRun>) -> Past {
-    Past {
+fn past(accepted: Vec<HistoryRun>) -> PastRuns {
+    PastRuns {
         accepted,
-        ..Past::default()
+        ..PastRuns::default()
     }
 }
 
 /// `count` quiet runs, a week apart, the last in the week before week 30.
 fn quiet(count: i64) -> Vec<HistoryRun> {
-    let mut noise = Noise::seeded(11);
+    let mut noise = SeededNoise::with_seed(11);
     (30 - count..30)
         .map(|week| run(week, &noise.levels(20, 0.02, 0.0)))
         .collect()
@@ -52,7 +52,7 @@ fn condensed(manifest: &Manifest, samples: &[Sample]) -> HistoryRun {
     for sample in samples {
         fold.add(sample);
     }
-    condense(manifest, &fold.snapshot())
+    to_history_run(manifest, &fold.snapshot())
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_level_that_moves_during_the_run_is_marked() {
     let mut today = run.clone();
     today.started_at = noon(3);
     today.run = "today".to_owned();
-    let judgement = against_past(&today, &past(vec![run]), &Gate::default());
+    let judgement = compare_with_history(&today, &past(vec![run]), &Gate::default());
     let comparison = ttft(&judgement);
     assert_eq!(comparison.verdict, Verdict::Inconclusive);
     assert!(
@@ -116,7 +116,11 @@ fn a_level_that_moves_during_the_run_is_marked() {
 #[test]
 fn the_first_run_has_nothing_to_compare_with_and_says_how_to_begin() {
     // A new history must not fail its first build, nor leave its user without the next step.
-    let judgement = against_past(&run(0, &flat(8, 0.0)), &Past::default(), &Gate::default());
+    let judgement = compare_with_history(
+        &run(0, &flat(8, 0.0)),
+        &PastRuns::default(),
+        &Gate::default(),
+    );
     assert_eq!(judgement.comparisons, []);
     assert!(judgement.notes[0].contains("bakeoff accept RUN --history FILE"));
 }
@@ -126,8 +130,8 @@ fn a_slower_model_regresses_and_an_unchanged_one_does_not() {
     // The question of every build, with ten quiet runs behind it.
     let past = past(quiet(10));
     let judged = |shift: f64| {
-        let today = run(30, &Noise::seeded(5).levels(20, 0.02, shift));
-        against_past(&today, &past, &Gate::default())
+        let today = run(30, &SeededNoise::with_seed(5).levels(20, 0.02, shift));
+        compare_with_history(&today, &past, &Gate::default())
     };
     let slower = judged(0.35);
     let comparison = ttft(&slower);
@@ -135,7 +139,7 @@ fn a_slower_model_regresses_and_an_unchanged_one_does_not() {
     assert_eq!(comparison.procedure, Procedure::History);
     assert_eq!(
         comparison.size,
-        Size {
+        SampleSize {
             prompts: 20,
             reference: 2000,
             candidate: 200,
@@ -148,7 +152,7 @@ fn a_slower_model_regresses_and_an_unchanged_one_does_not() {
     assert!((effect.level - (1.0 - 0.05 / 3.0)).abs() < 1e-12);
     assert!(
         comparison
-            .detectable
+            .detectable_change
             .is_some_and(|floor| floor > 0.1 && floor < 0.3)
     );
     assert_eq!(ttft(&judged(-0.35)).verdict, Verdict::Improved);
@@ -165,7 +169,7 @@ fn a_change_of_a_few_milliseconds_is_nobodys_problem() {
     // A third more of 12 ms is 4 ms: certain, and below the floor of 10 ms.
     let small = |week, shift| run(week, &[12e6_f64.ln() + shift; 8]);
     let past = past((0..10).map(|week| small(week, 0.0)).collect());
-    let judgement = against_past(&small(11, 0.3), &past, &Gate::default());
+    let judgement = compare_with_history(&small(11, 0.3), &past, &Gate::default());
     let comparison = ttft(&judgement);
     assert_eq!(comparison.verdict, Verdict::Ok);
     let Reason::BelowFloor { change_ns, .. } = comparison.reasons[0] else {
@@ -181,7 +185,7 @@ fn failures_decide_by_their_share() {
     for prompt in &mut today.variants[0].prompts[..18] {
         prompt.completed = 6;
     }
-    let judgement = against_past(&today, &past(quiet(6)), &Gate::default());
+    let judgement = compare_with_history(&today, &past(quiet(6)), &Gate::default());
     assert!(
         matches!(ttft(&judgement).reasons[0], Reason::TooManyErrors { share } if share > 0.3),
         "{judgement:?}"
@@ -202,7 +206,7 @@ fn runs_made_otherwise_are_left_out_and_counted() {
     runs[1].tool = "bakeoff 1.0.0".to_owned();
     runs[2].conditions.environment = Some("laptop".to_owned());
     runs[3].variants[0].model = "a/y".parse().unwrap();
-    let judgement = against_past(&run(30, &flat(20, 0.0)), &past(runs), &Gate::default());
+    let judgement = compare_with_history(&run(30, &flat(20, 0.0)), &past(runs), &Gate::default());
     assert_eq!(ttft(&judgement).size.runs, 2);
     insta::assert_snapshot!(judgement.notes.join("\n"), @"
     1 run was left out of 6 earlier ones: another concurrency.
@@ -217,11 +221,11 @@ fn a_variant_that_the_past_does_not_know_cannot_be_judged() {
     // A model added to the suite must not pass as unchanged.
     let mut today = run(30, &flat(20, 0.0));
     today.variants[0].overrides = "other".to_owned();
-    let judgement = against_past(&today, &past(quiet(4)), &Gate::default());
+    let judgement = compare_with_history(&today, &past(quiet(4)), &Gate::default());
     assert_eq!(judgement.comparisons.len(), 3);
     for comparison in &judgement.comparisons {
         assert_eq!(comparison.verdict, Verdict::Inconclusive);
-        assert_eq!(comparison.reasons, [Reason::NoPast]);
+        assert_eq!(comparison.reasons, [Reason::NoHistory]);
     }
 }
 
@@ -237,7 +241,8 @@ fn five_runs_of_the_same_hour_are_compared_with_alone() {
     };
     let mut runs: Vec<HistoryRun> = (0..7).map(|week| at(week, 1, 0.0)).collect();
     runs.extend((0..7).map(|week| at(week, -10, -0.3)));
-    let judged = |today: HistoryRun| against_past(&today, &past(runs.clone()), &Gate::default());
+    let judged =
+        |today: HistoryRun| compare_with_history(&today, &past(runs.clone()), &Gate::default());
     let judgement = judged(at(9, 26, 0.0));
     assert_eq!(ttft(&judgement).size.runs, 7);
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
@@ -272,14 +277,14 @@ fn a_control_takes_off_what_slows_everything() {
     };
     let slow_hour = with_control(20, 0.5, 0.0);
     assert_eq!(
-        ttft(&against_past(&slow_hour, &past, &Gate::default())).verdict,
+        ttft(&compare_with_history(&slow_hour, &past, &Gate::default())).verdict,
         Verdict::Regressed
     );
-    let judgement = against_past(&slow_hour, &past, &gate);
+    let judgement = compare_with_history(&slow_hour, &past, &gate);
     assert!(judgement.comparisons.iter().all(|c| c.candidate == "a/x"));
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
     assert_eq!(ttft(&judgement).procedure, Procedure::HistoryOfDifference);
-    let slow_model = against_past(&with_control(20, 0.5, 0.4), &past, &gate);
+    let slow_model = compare_with_history(&with_control(20, 0.5, 0.4), &past, &gate);
     assert_eq!(ttft(&slow_model).verdict, Verdict::Regressed);
 }
 
@@ -292,7 +297,7 @@ fn answers_of_another_kind_are_not_compared() {
     };
     let shown: Vec<HistoryRun> = quiet(5).into_iter().map(|run| reasoned(run, 100)).collect();
     let hidden = run(30, &flat(20, 0.0));
-    let judgement = against_past(&hidden, &past(shown), &Gate::default());
+    let judgement = compare_with_history(&hidden, &past(shown), &Gate::default());
     let comparison = ttft(&judgement);
     assert!(!comparison.primary || comparison.reasons.is_empty());
     let told: Vec<_> = judgement
@@ -306,15 +311,15 @@ fn answers_of_another_kind_are_not_compared() {
 
     let mut buffered = run(30, &flat(20, 0.0));
     buffered.variants[0].mix.set_aside = 60;
-    let judgement = against_past(&buffered, &past(quiet(5)), &Gate::default());
+    let judgement = compare_with_history(&buffered, &past(quiet(5)), &Gate::default());
     assert!(matches!(
         ttft(&judgement).reasons[0],
-        Reason::SetAside { .. }
+        Reason::Excluded { .. }
     ));
 
     let mut rerouted = run(30, &flat(20, 0.0));
     rerouted.variants[0].providers = [("openai".to_owned(), 200)].into();
-    let judgement = against_past(&rerouted, &past(quiet(5)), &Gate::default());
+    let judgement = compare_with_history(&rerouted, &past(quiet(5)), &Gate::default());
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
     assert!(ttft(&judgement).reasons.contains(&Reason::RouteShift));
 }
@@ -326,13 +331,13 @@ fn prompts_that_were_changed_are_left_out() {
     for prompt in &mut today.variants[0].prompts[..12] {
         prompt.digest.push_str("-rewritten");
     }
-    let judgement = against_past(&today, &past(quiet(5)), &Gate::default());
+    let judgement = compare_with_history(&today, &past(quiet(5)), &Gate::default());
     assert_eq!(ttft(&judgement).size.prompts, 8);
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
     for prompt in &mut today.variants[0].prompts[12..15] {
         prompt.digest.push_str("-rewritten");
     }
-    let few = against_past(&today, &past(quiet(5)), &Gate::default());
+    let few = compare_with_history(&today, &past(quiet(5)), &Gate::default());
     assert_eq!(ttft(&few).reasons[0], Reason::TooFewPrompts { usable: 5 });
     assert!(ttft(&few).effect.is_some() && ttft(&few).tests.is_none());
 }
@@ -343,7 +348,8 @@ fn small_accepted_steps_are_told() {
     let creeping: Vec<HistoryRun> = (0..12)
         .map(|week| run(week, &flat(8, 0.02 * (week as f64))))
         .collect();
-    let judgement = against_past(&run(14, &flat(8, 0.24)), &past(creeping), &Gate::default());
+    let judgement =
+        compare_with_history(&run(14, &flat(8, 0.24)), &past(creeping), &Gate::default());
     let said = ttft(&judgement)
         .reasons
         .iter()
@@ -361,7 +367,7 @@ fn small_accepted_steps_are_told() {
 
 /// How often TTFT is called regressed, of 400 experiments with `count` past runs at a run SD of 3.5 %.
 fn regressed(count: i64, shift: f64) -> u32 {
-    let mut noise = Noise::seeded(0x5eed);
+    let mut noise = SeededNoise::with_seed(0x5eed);
     let gate = strict();
     let experiments = (0..400).filter(|_| {
         let mut run = |week: i64, shift: f64| {
@@ -375,7 +381,7 @@ fn regressed(count: i64, shift: f64) -> u32 {
         };
         let past = past((0..count).map(|week| run(week, 0.0)).collect());
         let today = run(count, shift);
-        ttft(&against_past(&today, &past, &gate)).verdict == Verdict::Regressed
+        ttft(&compare_with_history(&today, &past, &gate)).verdict == Verdict::Regressed
     });
     u32::try_from(experiments.count()).unwrap()
 }
@@ -405,18 +411,18 @@ fn trends_show_levels_changes_and_the_floor() {
     let lines = (0..10)
         .map(|week| line(week, 0.0))
         .chain((10..20).map(|week| line(week, 0.3)));
-    let trends = trend(&History::resolve(lines), &Gate::default());
+    let trends = trends(&History::resolve(lines), &Gate::default());
     let trend = &trends[0];
     assert_eq!(
         (trend.variant.as_str(), trend.metric),
         ("a/x", Metric::Ttft)
     );
-    assert_eq!((trend.points.len(), trend.left_out), (20, 0));
+    assert_eq!((trend.points.len(), trend.skipped), (20, 0));
     assert_eq!(trend.changes.iter().map(|c| c.at).collect::<Vec<_>>(), [10]);
     assert!(trend.points[0].level > 400e6 && trend.points[0].level < 700e6);
     assert!(
         trend
-            .floor
+            .detectable_worsening
             .is_some_and(|floor| floor.worsening > 0.05 && !floor.at_least)
     );
     let completed = trends
@@ -431,8 +437,8 @@ fn trends_show_levels_changes_and_the_floor() {
     );
     // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power. It holds nothing of the
     // noise within a run, and so promises nothing.
-    let single = super::trend(&History::resolve([line(0, 0.0)]), &strict());
-    let floor = single[0].floor.unwrap();
+    let single = super::trends(&History::resolve([line(0, 0.0)]), &strict());
+    let floor = single[0].detectable_worsening.unwrap();
     assert!((floor.worsening - 0.172).abs() < 0.001, "{floor:?}");
     assert!(floor.at_least);
 }
@@ -447,9 +453,13 @@ fn the_floor_of_a_history_is_that_of_its_next_run() {
     );
     let today = run(30, &flat(20, 0.0));
     for gate in [Gate::default(), strict()] {
-        let floor = trend(&history, &gate)[0].floor.unwrap().worsening;
-        let judgement = against_past(&today, &Past::of(&history, &today), &gate);
-        let told = ttft(&judgement).detectable.unwrap();
+        let floor = trends(&history, &gate)[0]
+            .detectable_worsening
+            .unwrap()
+            .worsening;
+        let judgement =
+            compare_with_history(&today, &PastRuns::from_history(&history, &today), &gate);
+        let told = ttft(&judgement).detectable_change.unwrap();
         assert!((floor / told - 1.0).abs() < 0.1, "{floor} {told}");
     }
 }
@@ -506,19 +516,19 @@ proptest! {
             confirm,
             ..Gate::default()
         };
-        let past = Past { accepted, flagged, ..Past::default() };
-        let judgement = against_past(&today, &past, &gate);
+        let past = PastRuns { accepted, flagged, ..PastRuns::default() };
+        let judgement = compare_with_history(&today, &past, &gate);
         for comparison in &judgement.comparisons {
             let unsure = comparison.verdict == Verdict::Inconclusive;
             prop_assert!(!unsure || !comparison.reasons.is_empty(), "{:?}", comparison);
         }
-        let after = aftermath(&today, &past, &judgement);
+        let after = history_updates(&today, &past, &judgement);
         prop_assert!(after.len() <= 1 + past.open.len());
-        trend(&History::resolve(past.lines()), &Gate::default());
+        trends(&History::resolve(past.lines()), &Gate::default());
         if let Some(before) = past.accepted.last()
-            && let Ok(pair) = comparable(before, &today, &Changed::ALL)
+            && let Ok(pair) = pair_runs(before, &today, &DeclaredChange::ALL)
         {
-            against_run(&today, &pair, &gate);
+            compare_runs(&today, &pair, &gate);
         }
     }
 
@@ -529,22 +539,22 @@ proptest! {
         today in any_run(40),
     ) {
         let gate = Gate::default();
-        let ours = against_past(&today, &past(accepted), &gate);
+        let ours = compare_with_history(&today, &past(accepted), &gate);
         let shuffled = past(shuffled);
-        prop_assert_eq!(&ours, &against_past(&today, &shuffled, &gate));
-        let stored = Past::of(&History::resolve(shuffled.lines()), &today);
-        prop_assert_eq!(&ours, &against_past(&today, &stored, &gate));
+        prop_assert_eq!(&ours, &compare_with_history(&today, &shuffled, &gate));
+        let stored = PastRuns::from_history(&History::resolve(shuffled.lines()), &today);
+        prop_assert_eq!(&ours, &compare_with_history(&today, &stored, &gate));
     }
 
     // Nanoseconds or seconds: the unit of all levels changes no ratio (but the absolute floor).
     #[test]
     fn the_unit_of_times_is_irrelevant(seed in any::<u64>(), unit in -10.0..5.0_f64, shift in -0.3..0.3_f64) {
         let judged = |unit: f64| {
-            let mut noise = Noise::seeded(seed);
+            let mut noise = SeededNoise::with_seed(seed);
             let runs = (0..5).map(|week| run(week, &noise.levels(8, 0.03, unit)));
             let past = past(runs.collect());
             let today = run(9, &noise.levels(8, 0.03, unit + shift));
-            ttft(&against_past(&today, &past, &strict())).clone()
+            ttft(&compare_with_history(&today, &past, &strict())).clone()
         };
         let (ours, theirs) = (judged(0.0), judged(unit));
         let (a, b) = (ours.effect.unwrap(), theirs.effect.unwrap());
@@ -557,7 +567,7 @@ proptest! {
     #[test]
     fn exact_runs_are_no_certain_difference(means in prop::collection::vec(-0.2..0.2_f64, 2..12)) {
         let runs = (0..).zip(&means).map(|(week, mean)| run(week, &flat(30, *mean)));
-        let judgement = against_past(&run(30, &flat(30, 0.0)), &past(runs.collect()), &strict());
+        let judgement = compare_with_history(&run(30, &flat(30, 0.0)), &past(runs.collect()), &strict());
         let interval = ttft(&judgement).effect.unwrap().interval.map(f64::ln);
         let k = means.len() as f64;
         let centre = means.iter().sum::<f64>() / k;

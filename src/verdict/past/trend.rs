@@ -1,7 +1,7 @@
 //! The trend of a history: level by level, with its changes and its noise.
 //!
-//! Owns what `bakeoff history` shows. Must not judge. Invariant: points are in the order in which runs
-//! began, and every one is of the same prompts and the same variant.
+//! Owns the data that `bakeoff history` shows. Must not judge. Invariant: points are in the order in which runs
+//! began, and all have the same prompts and the same variant.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
 use crate::suite::{Gate, Metric, Scale};
 
-use super::levels::{Asked, of_runs};
+use super::levels::{SeriesKey, levels_of_runs};
 use super::matching::same_variant;
 
 /// One metric of one variant, run by run.
@@ -19,147 +19,146 @@ use super::matching::same_variant;
 pub struct Trend {
     /// Label of the variant.
     pub variant: String,
-    /// Which metric.
+    /// The metric.
     pub metric: Metric,
-    /// One a run, in the order in which they began.
+    /// One point per run, in the order in which they began.
     pub points: Vec<TrendPoint>,
-    /// Where the level changed; [`Change::at`] is a place in `points`, its shift a natural logarithm (of
+    /// Changes of the level; [`LevelChange::at`] is an index into `points`, its shift a natural logarithm (for
     /// shares a difference).
     pub changes: Vec<Change>,
-    /// What the next run would find, by the tolerance and the error rate that it would be judged by. Absent of
-    /// shares, and without an accepted run.
-    pub floor: Option<Floor>,
-    /// Runs left out, because they lack the variant or too many of the newest one's prompts.
-    pub left_out: usize,
+    /// The worsening that the next run could detect, at the tolerance and error rate that it would be judged
+    /// by. Absent for shares, and without an accepted run.
+    pub detectable_worsening: Option<DetectableWorsening>,
+    /// Runs skipped because they lack the variant or too many of the newest one's prompts.
+    pub skipped: usize,
 }
 
-/// The smallest worsening that a run would find.
+/// The smallest worsening that a run could detect.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Floor {
-    /// With a chance of 80 %, the tolerance included: 0.12 for 12 %.
+pub struct DetectableWorsening {
+    /// Detectable with a power of 80 %, the tolerance included: 0.12 for 12 %.
     pub worsening: f64,
-    /// Whether it is no more than a lower bound: a level does not tell how well it is known, two runs do by how
-    /// much their prompts disagree.
+    /// True if it is only a lower bound: a single level says nothing about its precision, two runs do by the
+    /// disagreement of their prompts.
     pub at_least: bool,
 }
 
 /// A run in a trend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrendPoint {
-    /// When it began, UTC.
+    /// Start of the run, UTC.
     pub started_at: jiff::Timestamp,
-    /// Its name.
+    /// Name of the run.
     pub run: String,
-    /// Its level in the metric's unit (ns, tokens a second, tokens, pico-dollars, share): the geometric
-    /// mean over prompts, of shares the share.
+    /// Level in the metric's unit (ns, tokens per second, tokens, pico-dollars, share): the geometric mean over
+    /// prompts, or the share.
     pub level: f64,
-    /// What was decided about it.
+    /// The standing of the run in the history.
     pub standing: Standing,
 }
 
-/// The trends of a history: every variant, as the newest run has it, and every metric that it has.
-/// Variants in the order of the newest run, those it no longer has after them. What the next run can find is
-/// told by `gate`.
-pub fn trend(history: &History, gate: &Gate) -> Vec<Trend> {
+/// The trends of a history: every variant as in the newest run, and every metric that it has. Variants in the
+/// order of the newest run, followed by those it no longer has. `gate` determines what the next run can detect.
+pub fn trends(history: &History, gate: &Gate) -> Vec<Trend> {
     let mut labels = BTreeSet::new();
     let newest = history.entries().last();
-    let judged = newest.map_or(0, |newest| {
+    let comparisons = newest.map_or(0, |newest| {
         let variants = newest.run.variants.iter();
-        let judged = variants.filter(|variant| gate.control.as_ref() != Some(&variant.label));
-        judged.map(|variant| primary(variant, gate)).sum()
+        let tested = variants.filter(|variant| gate.control.as_ref() != Some(&variant.label));
+        tested.map(|variant| count_primary(variant, gate)).sum()
     });
-    let standard = Standard { gate, judged };
+    let gate_levels = GateLevels { gate, comparisons };
     let newest_first = history.entries().iter().rev();
     let variants = newest_first.flat_map(|entry| &entry.run.variants);
     variants
         .filter(|variant| labels.insert(&variant.label))
         .flat_map(|variant| {
             let metrics = Metric::ALL.into_iter();
-            metrics.filter_map(move |metric| of_metric(history, variant, metric, standard))
+            metrics.filter_map(move |metric| metric_trend(history, variant, metric, gate_levels))
         })
         .collect()
 }
 
-/// What the next run is judged by.
+/// The gate and error rate that the next run is judged by.
 #[derive(Clone, Copy)]
-struct Standard<'a> {
+struct GateLevels<'a> {
     gate: &'a Gate,
     /// Primary comparisons that share the error rate.
-    judged: usize,
+    comparisons: usize,
 }
 
-impl Standard<'_> {
+impl GateLevels<'_> {
     /// The level of one comparison.
     fn level(&self, metric: Metric) -> Alpha {
         let alpha = Alpha::new(self.gate.alpha).unwrap_or(Alpha::FIVE_PERCENT);
         if self.gate.is_primary(metric) {
-            alpha.shared_by(self.judged.max(1))
+            alpha.shared_by(self.comparisons.max(1))
         } else {
             alpha
         }
     }
 }
 
-/// How many primary metrics the variant has, and the next run can test.
-fn primary(variant: &HistoryVariant, gate: &Gate) -> usize {
-    let has = |metric: &&Metric| match metric.scale() {
+/// The number of primary metrics that the variant has and the next run can test.
+fn count_primary(variant: &HistoryVariant, gate: &Gate) -> usize {
+    let is_measured = |metric: &&Metric| match metric.scale() {
         Scale::Ratio => {
             let mut prompts = variant.prompts.iter();
             prompts.any(|prompt| prompt.levels.contains_key(*metric))
         }
         Scale::Points => share(variant, **metric).is_some(),
     };
-    gate.primary.iter().filter(has).count()
+    gate.primary.iter().filter(is_measured).count()
 }
 
-fn of_metric(
+fn metric_trend(
     history: &History,
     variant: &HistoryVariant,
     metric: Metric,
-    standard: Standard<'_>,
+    gate_levels: GateLevels<'_>,
 ) -> Option<Trend> {
     let entries = history.entries();
-    let (points, logs, floor) = match metric.scale() {
-        Scale::Ratio => levels(history, variant, metric, standard)?,
+    let (points, logs, detectable_worsening) = match metric.scale() {
+        Scale::Ratio => levels(history, variant, metric, gate_levels)?,
         Scale::Points => {
             let points: Vec<TrendPoint> = entries
                 .iter()
                 .filter_map(|entry| {
                     let mut variants = entry.run.variants.iter();
-                    let then = variants.find(|then| same_variant(then, variant))?;
-                    Some(point(entry, share(then, metric)?))
+                    let past_variant = variants.find(|then| same_variant(then, variant))?;
+                    Some(point(entry, share(past_variant, metric)?))
                 })
                 .collect();
             let shares = points.iter().map(|point| point.level).collect();
             (points, shares, None)
         }
     };
-    let left_out = entries.len() - points.len();
+    let skipped = entries.len() - points.len();
     (!points.is_empty()).then(|| Trend {
         variant: variant.label.clone(),
         metric,
         changes: changes(&logs),
         points,
-        floor,
-        left_out,
+        detectable_worsening,
+        skipped,
     })
 }
 
-type Points = (Vec<TrendPoint>, Vec<f64>, Option<Floor>);
+type Points = (Vec<TrendPoint>, Vec<f64>, Option<DetectableWorsening>);
 
 fn levels(
     history: &History,
     variant: &HistoryVariant,
     metric: Metric,
-    standard: Standard<'_>,
+    gate_levels: GateLevels<'_>,
 ) -> Option<Points> {
-    let asked = Asked {
+    let key = SeriesKey {
         variant,
         control: None,
         metric,
     };
     let runs: Vec<&HistoryRun> = history.entries().iter().map(|entry| &entry.run).collect();
-    let (used, levels) = of_runs(&runs, asked, usize::MAX)?;
+    let (used, levels) = levels_of_runs(&runs, key, usize::MAX)?;
     let logs = levels.means();
     let points = used.iter().zip(&logs).filter_map(|(run, log)| {
         let entry = history.entry(&run.run)?;
@@ -170,7 +169,11 @@ fn levels(
         .filter(|entry| entry.standing.accepted())
         .map(|entry| &entry.run)
         .collect();
-    Some((points.collect(), logs, floor(&accepted, asked, standard)))
+    Some((
+        points.collect(),
+        logs,
+        detectable_worsening(&accepted, key, gate_levels),
+    ))
 }
 
 fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
@@ -182,35 +185,44 @@ fn point(entry: &HistoryEntry, level: f64) -> TrendPoint {
     }
 }
 
-/// What the next run would find against the last accepted ones of the level.
-fn floor(accepted: &[&HistoryRun], asked: Asked<'_>, standard: Standard<'_>) -> Option<Floor> {
-    let (runs, levels) = of_runs(accepted, asked, RUNS_MAX)?;
+/// The worsening that the next run could detect relative to the last accepted ones of the level.
+fn detectable_worsening(
+    accepted: &[&HistoryRun],
+    key: SeriesKey<'_>,
+    gate_levels: GateLevels<'_>,
+) -> Option<DetectableWorsening> {
+    let (runs, levels) = levels_of_runs(accepted, key, RUNS_MAX)?;
     let prior = Prior::default();
     let newest = levels.runs() - 1;
-    // How much runs differ, as the newest of them would have been judged; of a single run only the
-    // prior tells.
+    // The spread between runs as the newest of them would have been judged; with a single run it comes from the
+    // prior alone.
     let run_sd = match levels.slice(0, newest) {
         Some(past) => predict(&past, &levels.slice(newest, newest + 1)?, prior)?.run_sd,
         None => prior.sd,
     };
-    let shift = smallest_shift(run_sd, 1.0, runs.len() as f64, standard.level(asked.metric));
-    let tolerance = standard.gate.bounds_of(asked.metric).tolerance;
-    Some(Floor {
+    let shift = smallest_shift(
+        run_sd,
+        1.0,
+        runs.len() as f64,
+        gate_levels.level(key.metric),
+    );
+    let tolerance = gate_levels.gate.bounds_of(key.metric).tolerance;
+    Some(DetectableWorsening {
         worsening: (tolerance.ln_1p() + shift).exp_m1(),
         at_least: newest == 0,
     })
 }
 
 fn share(variant: &HistoryVariant, metric: Metric) -> Option<f64> {
-    let (mut passed, mut of) = (0_u64, 0_u64);
+    let (mut passed, mut total) = (0_u64, 0_u64);
     for prompt in &variant.prompts {
-        let (own, all) = match metric {
+        let (own, count) = match metric {
             Metric::Completed => (prompt.completed, prompt.asked),
             Metric::PassRate => (prompt.passed, prompt.graded),
             _ => (0, 0),
         };
         passed += u64::from(own);
-        of += u64::from(all);
+        total += u64::from(count);
     }
-    (of > 0).then(|| passed as f64 / of as f64)
+    (total > 0).then(|| passed as f64 / total as f64)
 }

@@ -23,7 +23,11 @@ fn verdict_of(judgement: &Judgement, metric: Metric) -> Verdict {
 #[test]
 fn looks_are_few_even_and_end_with_the_run() {
     // Ten at most, none after the first round alone, the last at the end.
-    let rounds = |max| Looks::plan(max, 1, &Gate::default()).rounds().to_vec();
+    let rounds = |max| {
+        InterimLooks::new(max, 1, &Gate::default())
+            .rounds()
+            .to_vec()
+    };
     assert_eq!(rounds(1), [1]);
     assert_eq!(rounds(2), [2]);
     assert_eq!(rounds(6), [2, 3, 4, 5, 6]);
@@ -35,11 +39,11 @@ fn looks_are_few_even_and_end_with_the_run() {
 #[test]
 fn looks_that_no_run_can_have_planned_are_refused() {
     // A manifest that was edited must not make a verdict certain.
-    let planned = |rounds: &[u32]| Looks::planned(rounds, 6, 2, &Gate::default());
+    let planned = |rounds: &[u32]| InterimLooks::from_rounds(rounds, 6, 2, &Gate::default());
     for bad in [&[][..], &[2, 2, 6], &[4, 2, 6], &[2, 4], &[2, 7], &[0, 6]] {
         assert_eq!(planned(bad), None, "{bad:?}");
     }
-    let same = Looks::plan(6, 2, &Gate::default());
+    let same = InterimLooks::new(6, 2, &Gate::default());
     assert_eq!(planned(same.rounds()), Some(same));
 }
 
@@ -50,8 +54,8 @@ fn a_large_difference_is_decided_early() {
         slower(one, if variant == 1 { 2.0 } else { 1.0 })
     });
     let gate = gate(&[Metric::Ttft]);
-    let looks = Looks::plan(10, 1, &gate);
-    let at = |round| decided(&evidence, "a", &gate, &looks, round);
+    let looks = InterimLooks::new(10, 1, &gate);
+    let at = |round| sequential_state(&evidence, "a", &gate, &looks, round);
     assert!(!at(1).all_decided);
     let first = (2..=10).find(|&round| at(round).all_decided).unwrap();
     assert!(first <= 5, "{first}");
@@ -59,7 +63,7 @@ fn a_large_difference_is_decided_early() {
         at(first).comparisons[0].decided,
         Some((Verdict::Regressed, first))
     );
-    let judgement = sequential(&evidence, "a", &gate, &looks, first);
+    let judgement = compare_sequential(&evidence, "a", &gate, &looks, first);
     assert_eq!(verdict_of(&judgement, Metric::Ttft), Verdict::Regressed);
     // Later rounds change nothing that was decided.
     assert_eq!(
@@ -77,14 +81,14 @@ fn a_much_better_model_is_not_merely_ok() {
         slower(one, if variant == 1 { 0.8 * scatter } else { scatter })
     });
     let gate = gate(&[Metric::Ttft]);
-    let looks = Looks::plan(10, 1, &gate);
-    let at = |round| decided(&evidence, "a", &gate, &looks, round);
+    let looks = InterimLooks::new(10, 1, &gate);
+    let at = |round| sequential_state(&evidence, "a", &gate, &looks, round);
     let ok =
         (2..=10).find(|&round| matches!(at(round).comparisons[0].decided, Some((Verdict::Ok, _))));
     let ok = ok.expect("ok is certain first");
     assert!(at(ok).comparisons[0].promising && !at(ok).all_decided);
     let done = (2..=10).find(|&round| at(round).all_decided).unwrap();
-    let judgement = sequential(&evidence, "a", &gate, &looks, done);
+    let judgement = compare_sequential(&evidence, "a", &gate, &looks, done);
     assert!(done > ok && done < 10, "{ok} {done}");
     assert_eq!(verdict_of(&judgement, Metric::Ttft), Verdict::Improved);
 }
@@ -105,7 +109,7 @@ fn a_run_cut_short_spends_what_is_left() {
             floor_ns: None,
         },
     )];
-    let looks = Looks::plan(10, 1, &gate);
+    let looks = InterimLooks::new(10, 1, &gate);
     let planned = looks.levels[1];
     let cut = looks.ended_after(3);
     assert_eq!(cut.rounds(), [2, 3]);
@@ -113,7 +117,7 @@ fn a_run_cut_short_spends_what_is_left() {
         cut.levels[1] > 100.0 * planned && cut.levels[1] < 0.025,
         "{cut:?}"
     );
-    let judgement = sequential(&evidence, "a", &gate, &looks, 3);
+    let judgement = compare_sequential(&evidence, "a", &gate, &looks, 3);
     assert!(judgement.notes[0].contains("looked 2 times in 3 of at most 10 rounds"));
 }
 
@@ -125,8 +129,8 @@ fn what_no_round_can_decide_holds_nothing_up() {
         slower(one, if variant == 1 { 2.0 } else { 1.0 })
     });
     let gate = Gate::default();
-    let looks = Looks::plan(15, 1, &gate);
-    let state = decided(&evidence, "a", &gate, &looks, 15);
+    let looks = InterimLooks::new(15, 1, &gate);
+    let state = sequential_state(&evidence, "a", &gate, &looks, 15);
     let of = |metric| {
         state
             .comparisons
@@ -144,8 +148,8 @@ fn what_no_round_can_decide_holds_nothing_up() {
             one
         }
     });
-    let looks = Looks::plan(6, 1, &gate);
-    let state = decided(&failing, "a", &gate, &looks, 2);
+    let looks = InterimLooks::new(6, 1, &gate);
+    let state = sequential_state(&failing, "a", &gate, &looks, 2);
     let completed = state
         .comparisons
         .iter()
@@ -164,8 +168,8 @@ fn a_decision_says_when_it_was_made() {
         }
     });
     let gate = gate(&[Metric::Ttft, Metric::OutputRate]);
-    let looks = Looks::plan(10, 1, &gate);
-    let judgement = sequential(&evidence, "a", &gate, &looks, 10);
+    let looks = InterimLooks::new(10, 1, &gate);
+    let judgement = compare_sequential(&evidence, "a", &gate, &looks, 10);
     let ttft = judgement
         .comparisons
         .iter()
@@ -184,12 +188,12 @@ proptest! {
     #[test]
     fn every_run_has_looks(max in 1_u32..500, candidates in 1_usize..6, cut in 0_u32..500) {
         let gate = Gate::default();
-        let looks = Looks::plan(max, candidates, &gate);
+        let looks = InterimLooks::new(max, candidates, &gate);
         let rounds = looks.rounds();
         prop_assert!(rounds.len() <= 10 && *rounds.last().unwrap() == max);
         prop_assert!(rounds[0] >= 2.min(max));
         prop_assert!(looks.levels.windows(2).all(|pair| pair[0] <= pair[1]));
-        let read = Looks::planned(rounds, max, candidates, &gate);
+        let read = InterimLooks::from_rounds(rounds, max, candidates, &gate);
         prop_assert_eq!(read.as_ref(), Some(&looks));
         let ended = looks.ended_after(cut);
         prop_assert_eq!(ended.levels.len(), ended.rounds.len());

@@ -27,9 +27,9 @@ fn a_first_finding_waits_for_a_second_run() {
         today.run = name.to_owned();
         let second = noon(30).as_second() + 60 * minutes;
         today.started_at = jiff::Timestamp::from_second(second).unwrap();
-        let past = Past::of(&History::resolve(lines.clone()), &today);
-        let judgement = against_past(&today, &past, &gate);
-        let after = aftermath(&today, &past, &judgement);
+        let past = PastRuns::from_history(&History::resolve(lines.clone()), &today);
+        let judgement = compare_with_history(&today, &past, &gate);
+        let after = history_updates(&today, &past, &judgement);
         lines.extend(after.clone());
         (ttft(&judgement).verdict, told(&after))
     };
@@ -82,8 +82,8 @@ fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
             })
             .collect();
         lines.push(HistoryLine::run(run, standing, vec![finding]));
-        let past = Past::of(&History::resolve(lines), &today);
-        let half = ttft(&against_past(&today, &past, &strict()))
+        let past = PastRuns::from_history(&History::resolve(lines), &today);
+        let half = ttft(&compare_with_history(&today, &past, &strict()))
             .effect
             .unwrap()
             .interval;
@@ -108,10 +108,10 @@ fn a_new_level_ends_what_was_before() {
         Vec::new(),
     ));
     let today = run(8, &flat(8, 0.5));
-    let past = Past::of(&History::resolve(lines), &today);
+    let past = PastRuns::from_history(&History::resolve(lines), &today);
     assert_eq!(past.accepted.len(), 1);
     assert_eq!(
-        ttft(&against_past(&today, &past, &Gate::default()))
+        ttft(&compare_with_history(&today, &past, &Gate::default()))
             .size
             .runs,
         1
