@@ -23,6 +23,7 @@ use crate::suite::{
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
+use super::boundary::Reach;
 use super::catalogue::{Known, NEAREST_TOLD};
 use super::endpoint::Opened;
 use super::{Failure, TOOL, endpoint, files};
@@ -44,6 +45,7 @@ pub struct Options {
     pub salt: Option<u64>,
     pub output: PathBuf,
     pub project: Option<PathBuf>,
+    pub allow_outside: bool,
     pub history: Option<PathBuf>,
     pub environment: Option<String>,
     pub until_decided: bool,
@@ -97,7 +99,7 @@ pub(super) struct Job {
 impl Asked {
     /// Reads the suite and lays the flags over it.
     pub(super) fn read(options: &Options) -> Result<Self, Failure> {
-        let mut suite = files::suite(&options.suite)?;
+        let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
         let project = files::project(options.project.as_deref())?;
         suite = select(&suite, &options.models, &options.prompts, &options.tags)
             .map_err(|error| Failure::usage(error.to_string()))?;

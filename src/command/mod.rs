@@ -7,6 +7,7 @@
 pub mod accept;
 mod baseline;
 mod bills;
+mod boundary;
 mod bounds;
 mod cap;
 mod catalogue;
@@ -27,6 +28,7 @@ pub mod models;
 mod named;
 mod offered;
 pub mod pages;
+mod panics;
 mod printed;
 mod progress;
 mod records;
@@ -134,7 +136,17 @@ impl From<io::Error> for Failure {
 
 /// Carries out a verb and returns the process's exit code.
 pub fn execute(verb: Verb) -> u8 {
-    let result = match verb {
+    panics::install(matches!(verb, Verb::Sim(_)));
+    let result = panics::concluded(panics::caught(|| carry_out(verb)));
+    result.unwrap_or_else(|failure| {
+        print_failure(&failure);
+        failure.code
+    })
+}
+
+fn carry_out(verb: Verb) -> Result<u8, Failure> {
+    panics::provoke("start");
+    match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
@@ -152,12 +164,12 @@ pub fn execute(verb: Verb) -> u8 {
         Verb::Pages(options) => pages::execute(&options),
         Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
-    };
-    result.unwrap_or_else(|failure| {
-        // Where standard error cannot be written either, there is nobody left to tell.
-        let _ = writeln!(printed::stderr(), "{} {failure}", error_word());
-        failure.code
-    })
+    }
+}
+
+fn print_failure(failure: &Failure) {
+    // Where standard error cannot be written either, there is no other place for it.
+    let _ = writeln!(printed::stderr(), "{} {failure}", error_word());
 }
 
 /// A document for programs, pretty-printed, with a line break at its end.

@@ -23,6 +23,7 @@ use super::job::{Asked, Job};
 pub use super::job::{Mode, Options};
 use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
 use super::looking::Looking;
+use super::panics::{self, caught};
 use super::printed::{stderr, stdout};
 use super::progress::{Progress, Show};
 use super::remedies::Remedies;
@@ -209,6 +210,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
                 journal.append(sample)?;
+                panics::provoke("sample");
                 missing.note(sample);
                 estimated.add(sample);
                 remedies.add(sample, || job.explain(sample, opened));
@@ -245,10 +247,10 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     let amended = match &ending {
         // Whoever stopped a run does not want to wait.
         Ok(Ending::Interrupted) | Err(_) => Ok(()),
-        Ok(_) => amend(&run, opened, missing, &mut spending, options.quiet),
+        Ok(_) => caught(|| amend(&run, opened, missing, &mut spending, options.quiet)),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
-    let told = close(&run, &journal, &manifest, options, baseline.as_ref());
+    let told = caught(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     remedies.tell(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
@@ -327,6 +329,7 @@ fn close(
     if let Some(baseline) = baseline {
         baseline.store(run, manifest)?;
     }
+    panics::provoke("report");
     let report = report::make_files(run, manifest)?;
     tell(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());

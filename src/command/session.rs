@@ -14,7 +14,7 @@ use crate::gateway::Transport;
 
 use super::endpoint::Opened;
 use super::job::Job;
-use super::{Failure, exit, interrupted, runtime};
+use super::{Failure, exit, interrupted, panics, runtime};
 
 /// Events on their way to the journal: enough for a burst, little enough to notice a slow disk.
 const EVENTS_WAITING: usize = 1_024;
@@ -52,6 +52,7 @@ impl Session {
         mut take: impl FnMut(Event) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<Ending, Failure> {
         let Self { runtime, transport } = self;
+        panics::note_requests();
         let orders = Arc::new(job.orders(run));
         let (events, mut told) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(false);
@@ -71,7 +72,7 @@ impl Session {
                     let asked = matches!(event, Event::Look { .. });
                     let mut going_on = failure.is_none();
                     if going_on {
-                        match take(event) {
+                        match panics::caught(|| take(event)) {
                             Ok(flow) => going_on = flow.is_continue(),
                             Err(failed) => {
                                 failure = Some(failed);
@@ -90,8 +91,8 @@ impl Session {
                 failure = taken => failure,
                 () = asked => unreachable!("it ends the process"),
             };
-            let ending = engine.await.expect("the engine never panics");
-            failure.map_or(Ok(ending), Err)
+            let ending = engine.await.map_err(|_| panics::failure());
+            failure.map_or(ending, Err)
         })
     }
 }

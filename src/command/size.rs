@@ -11,6 +11,7 @@ use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
+use super::boundary::Reach;
 use super::printed::stdout;
 use super::{Failure, bounds, exit, files, print_json, records, run};
 
@@ -36,13 +37,15 @@ pub struct Options {
     pub output: PathBuf,
     /// Project file.
     pub project: Option<PathBuf>,
+    /// Read files outside the project that the suite names.
+    pub allow_outside: bool,
     /// Print JSON.
     pub json: bool,
 }
 
 /// Carries out `bakeoff size`.
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
-    let suite = files::suite(&options.suite)?;
+    let suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
     let tolerance = suite.gate.clone().unwrap_or_default();
     let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;
     let aim = Aim {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::plan::Slot;
@@ -25,6 +25,9 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The reason that is told when someone asks a run to stop.
 const INTERRUPTED: &str = "interrupted";
+
+/// The reason that is told when a slot ends in a panic.
+const INTERNAL_ERROR: &str = "an internal error ended a slot";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +110,7 @@ async fn start_slots<A: Ask>(
         while flying.len() >= most {
             tokio::select! {
                 Some(ended) = flying.join_next() => {
-                    if let Ok(Some(reason)) = ended {
+                    if let Some(reason) = reason_to_stop(ended) {
                         return Ending::Hopeless(reason);
                     }
                 }
@@ -153,9 +156,9 @@ async fn look(
         tokio::select! {
             biased;
             () = stopped(stop) => return Some(Ending::Interrupted),
-            ended = flying.join_next() => match ended {
-                Some(Ok(Some(reason))) => return Some(Ending::Hopeless(reason)),
-                Some(_) => {}
+            ended = flying.join_next() => match ended.map(reason_to_stop) {
+                Some(Some(reason)) => return Some(Ending::Hopeless(reason)),
+                Some(None) => {}
                 None => break,
             },
         }
@@ -192,7 +195,7 @@ async fn afford(
             biased;
             () = stopped(stop) => return Err(Ending::Interrupted),
             Some(ended) = flying.join_next() => {
-                if let Ok(Some(reason)) = ended {
+                if let Some(reason) = reason_to_stop(ended) {
                     return Err(Ending::Hopeless(reason));
                 }
             }
@@ -213,7 +216,7 @@ async fn pause(
             biased;
             () = stopped(stop) => return Some(Ending::Interrupted),
             Some(ended) = flying.join_next() => {
-                if let Ok(Some(reason)) = ended {
+                if let Some(reason) = reason_to_stop(ended) {
                     return Some(Ending::Hopeless(reason));
                 }
             }
@@ -247,10 +250,8 @@ async fn land(
                 grace = Some(Instant::now() + GRACE);
                 let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
-            ended = ended => match ended {
-                Some(Ok(Some(reason)))
-                    if matches!(ending, Ending::Complete | Ending::Capped(_)) =>
-                {
+            ended = ended => match ended.map(reason_to_stop) {
+                Some(Some(reason)) if matches!(ending, Ending::Complete | Ending::Capped(_)) => {
                     ending = Ending::Hopeless(reason);
                 }
                 Some(_) => {}
@@ -299,10 +300,21 @@ async fn carry_out<A: Ask>(
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
     while let Some(ended) = sent.join_next().await {
-        outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
+        outcomes.push(
+            ended.expect("nobody aborts a trial here: a panic of one is a panic of its slot"),
+        );
     }
     let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
     beyond.or_else(|| hopeless(&outcomes))
+}
+
+/// Why the run stops after a slot, if it does: what the slot found out, or a defect of ours in it, after
+/// which nothing more is spent.
+fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
+    match ended {
+        Ok(reason) => reason,
+        Err(error) => error.is_panic().then(|| INTERNAL_ERROR.to_owned()),
+    }
 }
 
 /// A whole slot that failed for want of a key, of money or of a connection (after its retries)

@@ -12,6 +12,7 @@ mod dollars;
 mod duration;
 mod gate;
 mod gate_table;
+mod glob;
 pub mod import;
 pub mod limits;
 mod metric;
@@ -41,6 +42,7 @@ pub mod wire;
 pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use dollars::parse_dollars;
 pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+pub use glob::{Glob, GlobStyle};
 pub use metric::{Direction, Metric, Scale};
 pub use model::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
