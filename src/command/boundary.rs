@@ -93,14 +93,14 @@ impl Boundary {
 
     /// `real` is a path without links.
     fn check(&self, real: &Path, name: &str) -> Result<(), String> {
-        let inside = real.strip_prefix(&self.root);
+        let inside = real.strip_prefix(&self.root).ok();
         let below = inside.unwrap_or(real);
         if below.iter().any(|part| part.eq_ignore_ascii_case(".git"))
             || real.file_name().is_some_and(is_environment_file)
         {
             return Err(holds_keys(name));
         }
-        if self.reach == Reach::Anywhere || (inside.is_ok() && !self.is_of_system(real)) {
+        if self.reach == Reach::Anywhere || (inside.is_some() && !self.is_of_system(real)) {
             return Ok(());
         }
         Err(format!(

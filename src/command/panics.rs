@@ -27,19 +27,22 @@ pub(super) fn note_requests() {
 }
 
 /// Keeps the place of the first panic for the message, in place of the library's report, which
-/// `RUST_BACKTRACE` turns on again. `at_once`: the message is printed when it happens, for a command
-/// that goes on.
+/// `RUST_BACKTRACE` turns on again. `at_once`: a command that goes on after a panic on another thread
+/// than its own prints the message when it happens.
 pub(super) fn install(at_once: bool) {
     let report = take_hook();
     let is_wanted = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let own_thread = std::thread::current().id();
     set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
-        let is_first = FIRST
-            .set(panic.location().map(place).unwrap_or_default())
-            .is_ok();
+        let place = panic.location().map(place).unwrap_or_default();
         if is_wanted {
             report(panic);
-        } else if is_first && at_once {
-            super::print_failure(&failure());
+        }
+        if at_once && std::thread::current().id() != own_thread {
+            super::print_failure(&Failure::incomplete(message(&place)));
+        } else {
+            // A later panic is a consequence of the first.
+            let _ = FIRST.set(place);
         }
     }));
 }
@@ -50,12 +53,17 @@ pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(failure()))
 }
 
-/// The result of a whole command, in which a panic on another thread makes success a failure.
+/// The result of a whole command, in which a panic on another thread is a failure.
 pub(super) fn concluded(result: Result<u8, Failure>) -> Result<u8, Failure> {
-    match result {
-        // What was found out holds, and says more than that something else failed.
-        Ok(exit::DONE | exit::INCONCLUSIVE) if FIRST.get().is_some() => Err(failure()),
-        result => result,
+    let code = match result {
+        Ok(code) if FIRST.get().is_some() => code,
+        result => return result,
+    };
+    let failure = failure();
+    match code {
+        exit::DONE | exit::INCONCLUSIVE => Err(failure),
+        // What was found out says more than that something else failed.
+        code => Err(Failure { code, ..failure }),
     }
 }
 

@@ -275,7 +275,11 @@ fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
         Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
-        Err(failure) => Status::Incomplete(failure.to_string()),
+        Err(failure) => {
+            // The rest is what to do now, which no later reader needs.
+            let first = failure.message.lines().next().unwrap_or_default();
+            Status::Incomplete(first.to_owned())
+        }
     };
     if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
         looks.decided_after = Some(*round);

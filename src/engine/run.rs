@@ -26,8 +26,8 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 /// The reason that is told when someone asks a run to stop.
 const INTERRUPTED: &str = "interrupted";
 
-/// The reason that is told when a slot ends in a panic.
-const INTERNAL_ERROR: &str = "an internal error ended a slot";
+/// The reason that is reported when a request or its slot ends in a panic.
+const INTERNAL_ERROR: &str = "an internal error ended a request";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,10 +299,16 @@ async fn carry_out<A: Ask>(
     let scheduled = start.scheduled;
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
+    // The others of the slot are paid for all the same: they end in their own time.
+    let mut has_panicked = false;
     while let Some(ended) = sent.join_next().await {
-        outcomes.push(
-            ended.expect("nobody aborts a trial here: a panic of one is a panic of its slot"),
-        );
+        match ended {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(_) => has_panicked = true,
+        }
+    }
+    if has_panicked {
+        return Some(INTERNAL_ERROR.to_owned());
     }
     let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
     beyond.or_else(|| hopeless(&outcomes))
