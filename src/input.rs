@@ -98,11 +98,11 @@ fn kind_of(kind: FileType) -> &'static str {
 pub struct WalkEntry {
     /// The folder's path with the name of the entry.
     pub path: PathBuf,
-    /// What the entry itself is: a link is a link, whatever it leads to.
+    /// The kind of the entry itself: a link is a link, whatever it leads to.
     pub kind: FileType,
 }
 
-/// Why a folder was not visited.
+/// The reason that a folder was not visited.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
     /// It cannot be read.
@@ -199,7 +199,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn only_regular_files_are_opened() {
-        // A FIFO without a writer blocks whoever opens it; a device may have no end.
+        // A FIFO without a writer blocks its reader; a device may have no end.
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::input::open_regular;
 
-/// What marks the folder of a project.
+/// Entries that mark the folder of a project.
 const ROOT_MARKS: [&str; 2] = [super::files::PROJECT, ".git"];
 
 /// Folders of the system whose regular files are windows into processes and the kernel.
 const SYSTEM_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// Where the files that a suite names may lie.
+/// The folders that the files of a suite may lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// In the suite's project.

@@ -139,8 +139,8 @@ impl Folder {
     }
 }
 
-/// What is in a folder, but for hidden files, which systems and editors leave there. `searched` is what
-/// the suite wrote.
+/// The entries of a folder without hidden files, which systems and editors leave there. `searched` is the
+/// path as the suite spells it.
 fn entries(walk: &mut Walk, folder: &Path, searched: &str) -> Result<Vec<WalkEntry>, String> {
     let entries = walk.entries(folder).map_err(|error| match error {
         WalkError::Io(error) => format!("`{}` could not be read: {error}", shown(folder)),

@@ -1,8 +1,8 @@
 //! Panics: defects of the program itself, which end as an error like any other.
 //!
-//! Owns what becomes of a panic on any thread, and its message. Must not know what the code was doing.
-//! Invariants: the first panic is reported once, on one line and without what the code held; whoever
-//! catches one still ends its work in order.
+//! Owns the handling of a panic on any thread, and its message. Must not know what the code was doing.
+//! Invariants: the first panic is reported once, on one line and without what the code held; work that
+//! catches one still ends in order.
 
 use std::panic::{AssertUnwindSafe, Location, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::{Failure, exit};
 /// The place of the first panic of this process.
 static FIRST: OnceLock<String> = OnceLock::new();
 
-/// Whether a request of a run was sent: from then on a defect leaves an incomplete run.
+/// Set before a run sends its first request: from then on a defect leaves an incomplete run.
 static REQUESTS_SENT: AtomicBool = AtomicBool::new(false);
 
 /// Parts of a source file's path that a message shows: the folders of the machine that compiled it
@@ -62,7 +62,7 @@ pub(super) fn concluded(result: Result<u8, Failure>) -> Result<u8, Failure> {
     let failure = failure();
     match code {
         exit::DONE | exit::INCONCLUSIVE => Err(failure),
-        // What was found out says more than that something else failed.
+        // The code of a failed gate or of an interruption says more than this failure.
         code => Err(Failure { code, ..failure }),
     }
 }
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn the_message_says_where_and_what_to_do() {
-        // A report without a place and a version helps nobody; the folders of a machine are not shown.
-        let told = message("suite/glob.rs:1:2").replace(env!("CARGO_PKG_VERSION"), "VERSION");
-        insta::assert_snapshot!(told, @r"
+        // A report without a place and a version is of no use; the folders of a machine are not shown.
+        let text = message("suite/glob.rs:1:2").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        insta::assert_snapshot!(text, @r"
         internal error at `suite/glob.rs:1:2` (bakeoff VERSION): this is a defect of bakeoff
           please report it with the command that you ran; RUST_BACKTRACE=1 shows details, which can hold text of prompts and answers
         ");

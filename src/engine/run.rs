@@ -314,8 +314,8 @@ async fn carry_out<A: Ask>(
     beyond.or_else(|| hopeless(&outcomes))
 }
 
-/// Why the run stops after a slot, if it does: what the slot found out, or a defect of ours in it, after
-/// which nothing more is spent.
+/// The reason to stop the run after a slot, if there is one: what the slot found out, or a defect of ours in
+/// it, after which nothing more is spent.
 fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
     match ended {
         Ok(reason) => reason,

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::limits;
 
-/// How a glob is matched.
+/// The rules of matching a glob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlobStyle {
     /// Ids and tags: `*` matches any characters, `/` included.

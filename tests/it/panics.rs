@@ -23,8 +23,8 @@ fn manifest(home: &Home) -> Value {
 }
 
 /// One message with what to do, and nothing that the code held.
-fn is_one_message(said: &Said) {
-    let Said { err, .. } = said;
+fn is_one_message(output: &Said) {
+    let Said { err, .. } = output;
     assert_eq!(err.matches("internal error at `").count(), 1, "{err}");
     assert!(err.contains("please report it"), "{err}");
     assert!(
@@ -45,8 +45,8 @@ fn before_the_first_request_a_panic_is_bad_usage() {
 fn during_a_run_what_was_paid_for_stays() {
     // The journal holds every finished sample, the manifest says how the run went, reports are made.
     let home = Home::new().with("x.toml", SUITE);
-    let said = broken_run(&home, "sample").exits(4).run();
-    is_one_message(&said);
+    let output = broken_run(&home, "sample").exits(4).run();
+    is_one_message(&output);
     assert!(!home.samples("x").is_empty());
     let manifest = manifest(&home);
     let reason = manifest["status"]["incomplete"].as_str().unwrap();
@@ -60,9 +60,9 @@ fn during_a_run_what_was_paid_for_stays() {
 fn after_a_run_the_reports_can_be_made_again() {
     // The samples are whole: only the reports are missing, and the message says how to get them.
     let home = Home::new().with("x.toml", SUITE);
-    let said = broken_run(&home, "report").exits(4).run();
-    is_one_message(&said);
-    assert!(said.err.contains("`bakeoff report "), "{}", said.err);
+    let output = broken_run(&home, "report").exits(4).run();
+    is_one_message(&output);
+    assert!(output.err.contains("`bakeoff report "), "{}", output.err);
     assert_eq!(manifest(&home)["status"], "complete");
     assert_eq!(home.samples("x").len(), 6);
     home.bakeoff("report reports/x/latest").run();

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 
 use crate::support::program::Home;
 
-/// What a suite must never get.
+/// A text that a suite must never get.
 const SECRET: &str = "sk-test-deadbeefdeadbeef0000";
 
 /// A suite with these lines.
@@ -67,9 +67,9 @@ fn a_suite_reads_no_file_outside_its_project() {
             "size project/suites/x.toml",
         ] {
             let call = home.bakeoff(command).exits(2);
-            let said = call.complains("outside the project folder").run();
-            assert!(said.err.contains("--allow-outside"), "{}", said.err);
-            assert!(!said.err.contains(SECRET), "{}", said.err);
+            let output = call.complains("outside the project folder").run();
+            assert!(output.err.contains("--allow-outside"), "{}", output.err);
+            assert!(!output.err.contains(SECRET), "{}", output.err);
         }
     }
     assert!(!home.path("reports").exists());
@@ -105,8 +105,8 @@ fn files_that_hold_keys_stay_closed() {
         home = with_suite(home, &format!("system_file = \"{path}\""));
         for flag in ["", " --allow-outside"] {
             let call = home.bakeoff(&format!("{CHECK}{flag}")).exits(2);
-            let said = call.complains("can hold keys").run();
-            assert!(!said.err.contains(SECRET), "{}", said.err);
+            let output = call.complains("can hold keys").run();
+            assert!(!output.err.contains(SECRET), "{}", output.err);
         }
     }
 }
