@@ -56,7 +56,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
 /// The result of a whole command, in which a panic on another thread is a failure.
 pub(super) fn concluded(result: Result<u8, Failure>) -> Result<u8, Failure> {
     let code = match result {
-        Ok(code) if FIRST.get().is_some() => code,
+        Ok(code) if has_happened() => code,
         result => return result,
     };
     let failure = failure();
@@ -65,6 +65,11 @@ pub(super) fn concluded(result: Result<u8, Failure>) -> Result<u8, Failure> {
         // The code of a failed gate or of an interruption says more than this failure.
         code => Err(Failure { code, ..failure }),
     }
+}
+
+/// Reports if something panicked in this process.
+pub(super) fn has_happened() -> bool {
+    FIRST.get().is_some()
 }
 
 /// The failure that the first panic of this process is.

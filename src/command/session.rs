@@ -71,11 +71,12 @@ impl Session {
                 while let Some(event) = told.recv().await {
                     let asked = matches!(event, Event::Look { .. });
                     let mut going_on = failure.is_none();
-                    if going_on {
+                    // After a defect what still ends is taken all the same: it was paid for.
+                    if going_on || panics::has_happened() {
                         match panics::caught(|| take(event)) {
-                            Ok(flow) => going_on = flow.is_continue(),
+                            Ok(flow) => going_on &= flow.is_continue(),
                             Err(failed) => {
-                                failure = Some(failed);
+                                failure.get_or_insert(failed);
                                 stop.send_replace(true);
                             }
                         }

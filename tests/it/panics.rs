@@ -47,7 +47,8 @@ fn during_a_run_what_was_paid_for_stays() {
     let home = Home::new().with("x.toml", SUITE);
     let output = broken_run(&home, "sample").exits(4).run();
     is_one_message(&output);
-    assert!(!home.samples("x").is_empty());
+    // The other request of the slot ends in its own time, and is paid for as well.
+    assert!(home.samples("x").len() >= 2);
     let manifest = manifest(&home);
     let reason = manifest["status"]["incomplete"].as_str().unwrap();
     assert!(reason.starts_with("internal error at `"), "{manifest}");
