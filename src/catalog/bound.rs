@@ -9,13 +9,18 @@ use serde_json::{Map, Value as Json};
 use crate::suite::{Message, Parameters, Surcharge};
 use crate::units::{ModelId, Usd};
 
-use super::price::{Prices, Rates};
-use super::pricing::{HOUR_LONG_WRITE_INPUTS, IMAGE, Treatment};
+use super::price::{Prices, Rates, TokenCounts, cost};
+use super::pricing::{IMAGE, Treatment};
 use super::tokens::text_tokens_at_most;
 use super::{Catalog, Offers};
 
-/// How a body says that a cache is to live for an hour. Inside a text the quotes would be escaped.
-const HOUR_LONG: &[u8] = br#""ttl":"1h""#;
+/// The key by which a body states the lifetime of a cache. Inside a text the quotes would be escaped.
+const LIFETIME: &[u8] = br#""ttl":"#;
+/// The shortest lifetime, whose price is the list's `input_cache_write`.
+const SHORT_LIFETIME: &[u8] = br#""5m""#;
+/// A token written to a longer-lived cache, in halves of the input price, where no list has a price for it: 2.5 is the highest
+/// factor of any maker (12 hours of OpenAI's gpt-6 family, by LiteLLM's price table of November 2026; Anthropic's hour costs 2).
+const UNLISTED_WRITE_HALF_INPUTS: u64 = 5;
 /// A surcharge that stands as an example where no list has a price.
 const EXAMPLE_SURCHARGE: Usd = Usd(Usd::PICO / 100);
 /// Keys of `extra` by which a request can cost more than its model's tokens.
@@ -53,6 +58,8 @@ pub struct PriceBound {
     lists: Vec<Prices>,
     per_request: Option<Usd>,
     per_image: Option<Usd>,
+    /// The highest listed price of a prompt token written to a cache of a stated lifetime.
+    long_write: Option<Usd>,
     /// The dearest image of any list, shown or made.
     listed_image: Option<Usd>,
 }
@@ -190,14 +197,15 @@ impl PriceBound {
         let of_list = of_list.map(|price| (price, listed.treatment(price)));
         let offered = of_offers.iter().flat_map(|offer| {
             let prices = offer.other_prices.iter();
-            prices.map(|price| (price, listed.treatment_at(offer, price)))
+            prices.map(|price| (price, listed.offer_treatment(price)))
         });
-        let (mut names, mut listed_image) = (Vec::new(), None);
+        let (mut names, mut listed_image, mut long_write) = (Vec::new(), None, None);
         for (price, treatment) in of_list.chain(offered) {
             if treatment == Treatment::Declare {
                 names.push(price.name.clone());
             }
             listed_image = listed_image.max(price.of_image());
+            long_write = long_write.max(price.of_write());
         }
         let per_request = surcharge.and_then(|surcharge| surcharge.per_request);
         let image = listed_image.filter(|_| names.iter().any(|name| name == IMAGE));
@@ -217,6 +225,7 @@ impl PriceBound {
             // What was declared below the list's own price bounds nothing.
             per_request: per_request.map(|most| image.map_or(most, |image| most.max(image))),
             per_image: surcharge.and_then(|surcharge| surcharge.per_image),
+            long_write,
             listed_image,
         })
     }
@@ -252,44 +261,72 @@ impl PriceBound {
         let tools = request.parameters.tools.as_ref().map_or(0, Vec::len);
         let body_bytes = request.body.len() as u64;
         let prompt = text_tokens_at_most(body_bytes, request.messages, tools);
-        let hour_long = request
-            .body
-            .windows(HOUR_LONG.len())
-            .any(|bytes| bytes == HOUR_LONG);
         let sum = self
-            .of_tokens(prompt, completion, hour_long)
+            .of_tokens(prompt, completion, has_long_lifetime(request.body))
             .zip(for_images)
             .and_then(|(tokens, images)| tokens.plus(images))
             .and_then(|sum| sum.plus(self.per_request.unwrap_or(Usd::ZERO)));
         sum.ok_or_else(|| Unbounded::TooLarge { model: model() })
     }
 
+    /// The most that a request with these counts and so many images can have been billed, where no bill says who answered: at
+    /// the most expensive list, with the declared surcharges. `None`: a price is missing, or the sum is beyond all sums of money.
+    pub fn of_counts(&self, counts: &TokenCounts, images: u64) -> Option<Usd> {
+        let of_list = |prices: &Prices| {
+            let rates = prices.rates(counts.prompt);
+            let written = rates.cache_write.or(rates.input).unwrap_or(Usd::ZERO);
+            let longer = Usd(self.long_write.unwrap_or(written).0 - written.0).max(Usd::ZERO);
+            cost(prices, counts)?.plus(longer.times(counts.cache_write)?)
+        };
+        let costs = self.lists.iter().map(of_list);
+        let tokens = costs.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+        let image = self.per_image.max(self.listed_image);
+        let for_images = match images {
+            0 => Usd::ZERO,
+            images => image?.times(images)?,
+        };
+        tokens
+            .plus(for_images)?
+            .plus(self.per_request.unwrap_or(Usd::ZERO))
+    }
+
     /// The dearest of all lists and of every tier that a prompt of up to `prompt` tokens can reach: a
     /// shorter prompt may be in a dearer tier.
-    fn of_tokens(&self, prompt: u64, completion: u64, hour_long: bool) -> Option<Usd> {
+    fn of_tokens(&self, prompt: u64, completion: u64, long_lifetime: bool) -> Option<Usd> {
+        let unlisted = long_lifetime && self.long_write.is_none();
         let tiers = self.lists.iter().flat_map(Prices::tiers);
         let reached = tiers.filter(|tier| tier.from_prompt_tokens <= prompt);
         let costs = reached.map(|tier| {
-            let input = dearest_input(&tier.rates, hour_long)?.times(prompt)?;
+            let most =
+                highest_input(&tier.rates, unlisted)?.max(self.long_write.unwrap_or(Usd::ZERO));
+            let input = most.times(prompt)?;
             input.plus(tier.rates.output?.times(completion)?)
         });
         costs.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 }
 
-/// The dearest way to pay for a prompt token: plain, or written to a cache.
-fn dearest_input(rates: &Rates, hour_long: bool) -> Option<Usd> {
+/// The highest listed price of a prompt token: plain, read from a cache or written to it. `unlisted`: it may be written to a
+/// longer-lived cache, which no list has a price for.
+fn highest_input(rates: &Rates, unlisted: bool) -> Option<Usd> {
     let input = rates.input?;
-    let classes = [
-        rates.cache_read,
-        rates.cache_write,
-        if hour_long {
-            Some(input.times(HOUR_LONG_WRITE_INPUTS)?)
-        } else {
-            None
-        },
-    ];
+    let long_write = if unlisted {
+        Some(Usd(input
+            .times(UNLISTED_WRITE_HALF_INPUTS)?
+            .0
+            .saturating_add(1)
+            / 2))
+    } else {
+        None
+    };
+    let classes = [rates.cache_read, rates.cache_write, long_write];
     classes.into_iter().flatten().chain([input]).max()
+}
+
+/// Whether a body states a lifetime of a cache other than the shortest.
+fn has_long_lifetime(body: &[u8]) -> bool {
+    memchr::memmem::find_iter(body, LIFETIME)
+        .any(|at| !body[at + LIFETIME.len()..].starts_with(SHORT_LIFETIME))
 }
 
 /// A key by which a request can cost more than its model's tokens, if it has one.

@@ -7,8 +7,9 @@
 mod bound;
 mod cache;
 mod diff;
-mod document;
 mod estimate;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod listed;
 mod model;
 mod offer;
@@ -16,7 +17,6 @@ mod past;
 mod price;
 mod pricing;
 mod search;
-mod table;
 mod tokens;
 
 use std::collections::btree_map::Entry;
@@ -31,9 +31,6 @@ use crate::units::{ModelId, Usd, counted, digest};
 pub use bound::{PriceBound, Request, Unbounded};
 pub use cache::{Cache, Cached};
 pub use diff::{Change, Fact, ListDiff, Pair, Value};
-pub use document::{
-    ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
-};
 pub use estimate::{Asking, Basis, CostEstimate, PromptEstimate, Sums, VariantEstimate};
 pub use model::{Kind, Model};
 pub use offer::{Offer, Offers, Percentiles, Window};
@@ -41,7 +38,6 @@ pub use past::{Past, PastAnswer, PastVariant};
 pub use price::{Prices, Rates, Tier, TiersError, TokenCounts, cost};
 pub use pricing::{OtherPrice, Treatment};
 pub use search::{BadQuery, Sort};
-pub use table::{aligned, diff_table, offers_table, page, table};
 pub use tokens::{Counter, TokenEstimate, prompt_tokens, text_tokens_at_most};
 
 use model::WireModel;

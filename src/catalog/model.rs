@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 use crate::units::{ModelId, acts};
 
 use super::listed::{shortened, understood};
-use super::offer::Offer;
 use super::price::Prices;
 use super::pricing::{OtherPrice, REGIONAL, Treatment, read_pricing, read_regional};
 
@@ -222,7 +221,7 @@ impl Model {
         if price.name == REGIONAL && !self.regional.is_empty() {
             return Treatment::Bounded;
         }
-        price.treatment(self.prices.as_ref(), self.makes_images())
+        price.treatment(self.makes_images())
     }
 
     /// Whether it costs what `other` costs.
@@ -238,8 +237,8 @@ impl Model {
     }
 
     /// What becomes of a further price of a provider that serves it.
-    pub fn treatment_at(&self, offer: &Offer, price: &OtherPrice) -> Treatment {
-        price.treatment(offer.prices.as_ref(), self.makes_images())
+    pub fn offer_treatment(&self, price: &OtherPrice) -> Treatment {
+        price.treatment(self.makes_images())
     }
 
     /// Whether it may answer with images.

@@ -23,11 +23,9 @@ const MAX_USD_PER_TOKEN: Usd = Usd(Usd::PICO / 100);
 const CONDITIONAL: &str = "overrides";
 /// The price of an image: of one that is shown, or, where a model makes them, of one that is made.
 pub(super) const IMAGE: &str = "image";
-/// The price of a prompt token that is written to a cache for an hour.
-const HOUR_LONG_WRITE: &str = "input_cache_write_1h";
-/// The same in prompt tokens, as bounds count it: makers charge twice the price of a plain one, and most lists
-/// tell only that of the short-lived cache.
-pub(super) const HOUR_LONG_WRITE_INPUTS: u64 = 2;
+/// The beginning of the names of prices of prompt tokens that are written to a cache of a stated lifetime:
+/// `input_cache_write_1h`.
+const WRITE_BY_LIFETIME: &str = "input_cache_write_";
 /// What the whole of a model's prices is called where it is no table of them.
 const PRICING: &str = "pricing";
 /// Prices per token that hold where a request is kept in a region.
@@ -89,11 +87,11 @@ impl OtherPrice {
         }
     }
 
-    /// What becomes of it where its list's prices per token are `prices`, apart from what it is a part of.
-    pub(super) fn treatment(&self, prices: Option<&Prices>, makes_images: bool) -> Treatment {
+    /// What becomes of it, apart from what it is a part of.
+    pub(super) fn treatment(&self, makes_images: bool) -> Treatment {
         match self.name.as_str() {
             IMAGE if !makes_images => Treatment::Images,
-            HOUR_LONG_WRITE if self.is_bounded_write(prices) => Treatment::Bounded,
+            _ if self.of_write().is_some() => Treatment::Bounded,
             name if name == PRICING || is_per_token(name) => Treatment::Unbelieved,
             _ => Treatment::Declare,
         }
@@ -105,13 +103,11 @@ impl OtherPrice {
         price.flatten().filter(|price| *price > Usd::ZERO)
     }
 
-    /// Whether a prompt token that is kept for an hour costs no more than bounds count for it.
-    fn is_bounded_write(&self, prices: Option<&Prices>) -> bool {
-        let most = prices
-            .and_then(|prices| prices.rates(0).input)
-            .and_then(|input| input.times(HOUR_LONG_WRITE_INPUTS));
-        let write = self.value.parse::<Usd>().ok();
-        write.zip(most).is_some_and(|(write, most)| write <= most)
+    /// The price of a prompt token that is written to a cache of a stated lifetime, USD, where this is one that can be believed.
+    pub(super) fn of_write(&self) -> Option<Usd> {
+        let is_write = self.name.starts_with(WRITE_BY_LIFETIME) && !is_per_token(&self.name);
+        let price: Option<Usd> = is_write.then(|| self.value.parse().ok()).flatten();
+        price.filter(|price| (Usd::ZERO..=MAX_USD_PER_TOKEN).contains(price))
     }
 }
 

@@ -1,20 +1,21 @@
 //! `bakeoff accept`: a run joins the history that later runs are judged against.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{
-    History, HistoryLine, JournalError, LineProblem, Manifest, Run, Standing, Status,
-};
+use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
 use crate::units::counted;
 use crate::verdict::{RunSummary, condense};
 
-use super::judging::enough_was_answered;
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, print_json, records};
+use super::base::failure::Failure;
+use super::base::history::{accepted, of_suite};
+use super::base::json::print_json;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, samples};
+use crate::verdict::exit_code::enough_was_answered;
 
 /// What `bakeoff accept` was told.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub(super) struct Done<'a> {
 }
 
 /// Carries out `bakeoff accept`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let mut manifest = run.manifest()?;
     if options.environment.is_some() {
@@ -84,7 +85,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
              --force makes it one of the level's runs"
         )));
     }
-    let read = records::read(&run, &manifest)?;
+    let read = samples::read(&run, &manifest)?;
     if let Some(why) = why_not(&manifest, &read.summary).filter(|_| !options.force) {
         return Err(Failure::usage(format!(
             "{} is not accepted: {why}\n  every later run would be compared with it; \
@@ -104,39 +105,6 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = History::read(&options.history)?;
     tell(options, &manifest.run, standing, accepted(&history))?;
     Ok(exit::DONE)
-}
-
-/// The history of this file, empty where there is none; refused where it is another suite's.
-pub(super) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
-    let history = History::read_or_empty(path).map_err(unreadable)?;
-    let other = history
-        .entries()
-        .iter()
-        .find(|entry| entry.run.suite != suite);
-    if let Some(other) = other {
-        return Err(Failure::usage(format!(
-            "{} is the history of the suite `{}`, but this run is of `{suite}`: \
-             give each suite a history of its own",
-            path.display(),
-            other.run.suite
-        )));
-    }
-    Ok(history)
-}
-
-/// What to do about a history that cannot be read.
-pub(super) fn unreadable(error: JournalError) -> Failure {
-    match error {
-        JournalError::Line {
-            problem: LineProblem::Newer { .. },
-            ..
-        } => Failure::usage(format!("{error}\n  read it with that one")),
-        JournalError::Line { .. } => Failure::usage(format!(
-            "{error}\n  what runs are judged by must be known whole: bring the file back from a copy, or take \
-             this line out"
-        )),
-        _ => error.into(),
-    }
 }
 
 fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {
@@ -184,15 +152,6 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
         (Status::Complete, None) => (!enough_was_answered(summary))
             .then(|| "a model answered less than half of its trials".to_owned()),
     }
-}
-
-/// Accepted runs of the current level.
-pub(super) fn accepted(history: &History) -> usize {
-    let level = &history.entries()[history.level_start()..];
-    level
-        .iter()
-        .filter(|entry| entry.standing.accepted())
-        .count()
 }
 
 fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {

@@ -7,18 +7,20 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Manifest, Run};
-use crate::report::{Compared, Judged};
+use crate::report::Compared;
 use crate::suite::Gate;
 use crate::verdict::{
-    Changed, Judgement, OutputChange, against_run, comparable, condense, outputs_between,
+    Changed, Judged, Judgement, OutputChange, against_run, comparable, condense, outputs_between,
     outputs_within,
 };
 
-use super::judging::{Outcome, enough_was_answered, warn_of_inconclusive};
-use super::printed::{stderr, stdout};
-use super::records::{self, Read};
-use super::report::style;
-use super::{Failure, TOOL, github};
+use super::base::failure::Failure;
+use super::base::github;
+use super::base::reports::{style, warn_of_inconclusive};
+use super::base::runtime::TOOL;
+use super::base::samples::{self, Read};
+use super::base::stdio::{stderr, stdout};
+use crate::verdict::exit_code::{Outcome, enough_was_answered};
 
 /// What `bakeoff compare` was told.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Side {
     fn of(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
         let manifest = run.manifest()?;
-        let read = records::read(&run, &manifest)?;
+        let read = samples::read(&run, &manifest)?;
         Ok(Self { manifest, read })
     }
 
@@ -64,7 +66,7 @@ impl Side {
 }
 
 /// Carries out `bakeoff compare`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let first = Side::of(&options.run)?;
     let later = options.later.as_deref().map(Side::of).transpose()?;
     if let Some(later) = &later {

@@ -12,12 +12,13 @@ use crate::report::ForecastView;
 use crate::suite::{OwnPrice, Suite, Variant, named};
 use crate::verdict::{Answers, AnswersFold, Mix, Pricing, Terms, Traffic, WhatIf, forecast};
 
-use super::catalogue::Known;
+use super::base::failure::Failure;
+use super::base::model_list::Known;
+use super::base::reports::style;
+use super::base::samples::TellingSamples;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, files};
 use super::estimate::Form;
-use super::printed::{stderr, stdout};
-use super::records::TellingSamples;
-use super::report::style;
-use super::{Failure, exit, files};
 
 /// What `bakeoff forecast` was told.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub struct Options {
 }
 
 /// Carries out `bakeoff forecast`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let run = Run::open(&options.run)?;
     let manifest = run.manifest()?;
     let mix = match &options.mix {

@@ -7,10 +7,11 @@ use crate::record::History;
 use crate::report::Trends;
 use crate::suite::Metric;
 
-use super::accept::unreadable;
-use super::boundary::Reach;
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files};
+use super::base::boundary::Reach;
+use super::base::failure::Failure;
+use super::base::history::unreadable;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, files};
 
 /// What `bakeoff history` was told.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Options {
 }
 
 /// Carries out `bakeoff history`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let history = History::read(&options.file).map_err(unreadable)?;
     let mut err = stderr();
     let file = options.file.display();

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use crate::suite::import::{LeftOut, Origin, import};
 
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files};
+use super::base::failure::Failure;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, files};
 
 /// What `bakeoff import` was told.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Options {
 }
 
 /// Writes the suite, and says on standard error what is not in it.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let file = options.file.display().to_string();
     let name = options.file.file_name().unwrap_or_default();
     let text = files::text(&options.file)?;

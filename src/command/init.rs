@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::input::{open_regular, read_at_most};
 
-use super::printed::stdout;
-use super::{Failure, exit};
+use super::base::exit;
+use super::base::failure::Failure;
+use super::base::stdio::stdout;
 
 /// The files: where they go and what they say.
 const FILES: [(&str, &str); 3] = [
@@ -28,7 +29,7 @@ pub struct Options {
 }
 
 /// Writes what is not there yet, and says what to type next.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let folder = &options.folder;
     let mut out = stdout();
     let mut ignore_kept = false;

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::catalog::{
-    Catalog, ListDiff, ModelShownDocument, ModelsDiffDocument, ModelsDocument, Offers, Sort,
-    diff_table, offers_table, page, table,
-};
+use crate::catalog::{Catalog, ListDiff, Offers, Sort};
 use crate::gateway::listing::{Listing, fetch};
+use crate::report::models::{diff_table, offers_table, page, table};
+use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::suite::SIM;
 use crate::units::ModelId;
 
-use super::catalogue::{self, Listed, NEAREST_TOLD, Wish, unlisted};
-use super::endpoint::{self, Opened};
-use super::printed::{stderr, stdout};
-use super::{Failure, exit, files, print_json, runtime};
+use super::base::endpoint::{self, Opened};
+use super::base::failure::Failure;
+use super::base::json::print_json;
+use super::base::model_list::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::base::runtime::runtime;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, files};
 
 /// The longest that is waited for the providers of a model.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -49,7 +51,7 @@ pub enum What {
 }
 
 /// Carries out `bakeoff models`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let project = files::project(options.project.as_deref())?;
     let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
     let opened = endpoint::open_for_lists(&profile)?;
@@ -58,7 +60,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     } else {
         Wish::Fresh
     };
-    let listed = catalogue::list(&opened, wish)?;
+    let listed = model_list::list(&opened, wish)?;
     let mut err = stderr();
     for note in &listed.notes {
         writeln!(err, "{note}")?;
@@ -116,7 +118,7 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
             "there is no list of `{name}` to compare: none was kept, and it does not answer"
         )));
     }
-    let kept = catalogue::before(opened);
+    let kept = model_list::before(opened);
     let compiled_in = kept.is_none();
     let instant = kept.as_ref().map(|(_, fetched_at)| *fetched_at);
     if compiled_in {

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::printed::{stderr, stdout};
-use super::{Failure, exit};
+use super::base::exit;
+use super::base::failure::Failure;
+use super::base::stdio::{stderr, stdout};
 
 /// What is to be printed, or written into a folder.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub struct Page {
 }
 
 /// Prints the first page, or writes all of them, in place of older ones.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let Some(folder) = &options.folder else {
         if let Some(page) = options.pages.first() {
             stdout().write_all(&page.bytes)?;

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use crate::record::{Fate, Retention, Run, RunError, StoredRun, StoredRuns, runs_below};
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
-use super::printed::{stderr, stdout};
-use super::{Failure, exit};
+use super::base::exit;
+use super::base::failure::Failure;
+use super::base::stdio::{stderr, stdout};
 
 /// The folder that `run` puts runs into when nothing else is said.
 pub(super) const REPORTS: &str = "reports";
@@ -40,7 +41,7 @@ pub enum What {
 }
 
 /// Carries out `bakeoff runs`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let found = find(options.folder.as_deref())?;
     let mut err = stderr();
     for error in &found.unreadable {
@@ -81,7 +82,7 @@ fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
     let mut out = stdout();
     if json {
         let document = RunsDocument::new(&runs, &found.unreadable, now);
-        super::print_json(&mut out, &document)?;
+        crate::command::base::json::print_json(&mut out, &document)?;
     } else if runs.is_empty() {
         writeln!(stderr(), "no runs yet: `bakeoff run SUITE` makes one")?;
     } else {
@@ -116,7 +117,7 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
     }
     let mut out = stdout();
     if json {
-        super::print_json(&mut out, &PruneDocument::new(&pruning))?;
+        crate::command::base::json::print_json(&mut out, &PruneDocument::new(&pruning))?;
     } else {
         write!(out, "{}", prune_lines(&pruning, now))?;
     }

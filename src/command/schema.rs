@@ -2,19 +2,20 @@
 
 use serde_json::Value;
 
-use crate::catalog::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
-use crate::plan::PlanDocument;
 use crate::report::spend::SpentDocument;
 use crate::report::{
-    Document, EstimateDocument, ForecastDocument, PruneDocument, RunsDocument, SizesDocument,
-    TrendsDocument, VerdictsDocument, VerificationDocument,
+    Document, EstimateDocument, ForecastDocument, ModelShownDocument, ModelsDiffDocument,
+    ModelsDocument, PlanDocument, PruneDocument, RunsDocument, SizesDocument, TrendsDocument,
+    VerdictsDocument, VerificationDocument,
 };
 use crate::suite::wire::{printed_schema, project_schema, suite_schema};
 
 use super::accept::Done;
-use super::printed::stdout;
+use super::base::exit;
+use super::base::failure::Failure;
+use super::base::json::print_json;
+use super::base::stdio::stdout;
 use super::suite::CheckDocument;
-use super::{Failure, exit, print_json};
 
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +161,7 @@ impl Shape {
 }
 
 /// Prints one schema.
-pub(super) fn execute(shape: Shape) -> Result<u8, Failure> {
+pub(crate) fn execute(shape: Shape) -> Result<u8, Failure> {
     print_json(&mut stdout(), &shape.schema())?;
     Ok(exit::DONE)
 }

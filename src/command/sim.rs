@@ -10,8 +10,10 @@ use futures::poll;
 
 use crate::sim::Simulator;
 
-use super::printed::stdout;
-use super::{Failure, endpoint, exit, interrupted, runtime, unforeseen};
+use super::base::failure::Failure;
+use super::base::runtime::{interrupted, runtime, unforeseen};
+use super::base::stdio::stdout;
+use super::base::{endpoint, exit};
 
 /// What `bakeoff sim` was told.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub struct Options {
 }
 
 /// Serves until it is interrupted.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let (world, _) = endpoint::read_world(options.world.as_deref())?;
     let truth: Option<Box<dyn Write + Send>> = match &options.truth {
         None => None,

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::catalog::Catalog;
 use crate::record::Run;
 use crate::report::SizesDocument;
-use crate::report::foreseen::{NoiseSource, Sizing, sizes};
+use crate::report::suite_check::{NoiseSource, Sizing, sizes};
 use crate::stats::size::{Aim, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, Shown, TYPICAL_NOISE, WorstCost, noise_shown, noisiest};
 
-use super::boundary::Reach;
-use super::printed::stdout;
-use super::{Failure, bounds, exit, files, print_json, records, run};
+use super::base::boundary::Reach;
+use super::base::failure::Failure;
+use super::base::json::print_json;
+use super::base::stdio::stdout;
+use super::base::{exit, files, samples, worst_case};
+use super::run;
 
 /// Prompts of a pilot: as many as the noise between prompts needs to show at all.
 const PILOT_PROMPTS: usize = 10;
@@ -44,7 +47,7 @@ pub struct Options {
 }
 
 /// Carries out `bakeoff size`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
     let tolerance = suite.gate.clone().unwrap_or_default();
     let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;
@@ -70,7 +73,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
         return Ok(code);
     }
     let (noise, source) = noise(&suite, options)?;
-    let worst = bounds::worst(&suite, options.project.as_deref())?;
+    let worst = worst_case::worst(&suite, options.project.as_deref())?;
     let sizing = sizing(&suite, (aim, noise, source), worst);
     let mut out = stdout();
     if options.json {
@@ -157,7 +160,7 @@ fn from_run(run: String, shown: Shown) -> (Noise, NoiseSource) {
 fn shown(folder: &Path) -> Result<(String, Option<Shown>), Failure> {
     let run = Run::open(folder)?;
     let manifest = run.manifest()?;
-    let evidence = records::read(&run, &manifest)?.evidence;
+    let evidence = samples::read(&run, &manifest)?.evidence;
     let shown = noise_shown(&evidence, &manifest.suite.reference);
     Ok((manifest.run, noisiest(&shown).cloned()))
 }

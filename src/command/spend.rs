@@ -15,9 +15,12 @@ use crate::report::spend::{By, CreditsDocument, SpentDocument, spent, table};
 use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
-use super::printed::{stderr, stdout};
+use super::base::failure::Failure;
+use super::base::json::print_json;
+use super::base::runtime::runtime;
+use super::base::stdio::{stderr, stdout};
+use super::base::{endpoint, exit, files};
 use super::runs::REPORTS;
-use super::{Failure, endpoint, exit, files, print_json, runtime};
 
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -87,7 +90,7 @@ impl Since {
 }
 
 /// Carries out `bakeoff spend`.
-pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let since = options.since.map(|since| since.instant(Timestamp::now()));
     let mut lines = Vec::new();
     let (mut left_out, mut unreadable) = (0_u64, 0_u64);

@@ -8,16 +8,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::plan::Caution;
-use crate::report::foreseen;
+use crate::report::preflight::warnings;
+use crate::report::suite_check;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
-use super::boundary::Reach;
-use super::catalogue::Known;
-use super::endpoint::read_world;
-use super::files::{self, BadSuite};
-use super::printed::{stderr, stdout};
-use super::{Failure, bounds, exit, foresight, print_json};
+use super::base::boundary::Reach;
+use super::base::endpoint::read_world;
+use super::base::failure::Failure;
+use super::base::files::{self, BadSuite};
+use super::base::json::print_json;
+use super::base::model_list::Known;
+use super::base::preflight::unplayed;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, worst_case};
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
@@ -80,7 +84,7 @@ struct SuiteEntry {
 
 /// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
 /// What is only unwise is a warning and no failure.
-pub(super) fn check(options: &Options) -> Result<u8, Failure> {
+pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     let mut out = stdout();
     let mut code = exit::DONE;
     let mut files = Vec::new();
@@ -129,12 +133,12 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
 }
 
 /// What can be said of a sound suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<foreseen::Foreseen, Failure> {
+fn foreseen(suite: &Suite) -> Result<suite_check::Foreseen, Failure> {
     // Which endpoint will be asked is not known for certain, so that none is asked.
-    let (cost, catalog) = bounds::worst(suite, None)?;
+    let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
-    let mut found = foreseen::check(suite, &power, &cost, &catalog.source().date);
-    let cautions = foresight::warnings(suite, &catalog).into_iter();
+    let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
+    let cautions = warnings(suite, &catalog).into_iter();
     // Of too few prompts the power speaks itself.
     let cautions = cautions.filter(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
     found.warnings.extend(cautions.map(|(_, said)| said));
@@ -158,13 +162,13 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
     };
     if profile.base_url.is_none() {
         let (world, _) = read_world(None)?;
-        return Ok(foresight::unplayed(suite, &world));
+        return Ok(unplayed(suite, &world));
     }
     Ok(Known::kept(&profile).missing(suite, &profile.name))
 }
 
 impl FileEntry {
-    fn new(path: &Path, checked: Result<(foreseen::Foreseen, Suite), BadSuite>) -> Self {
+    fn new(path: &Path, checked: Result<(suite_check::Foreseen, Suite), BadSuite>) -> Self {
         let mut entry = Self {
             file: path.display().to_string(),
             suite: None,

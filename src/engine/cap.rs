@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::gateway::Reading;
 use crate::plan::{Plan, Slot};
-use crate::record::Outcome;
 use crate::suite::Suite;
 use crate::units::Usd;
 
@@ -266,24 +264,5 @@ impl Drop for Stake {
         if let Some(reservation) = self.reservation.take() {
             self.cap.settle(self.variant, reservation, Bill::Unknown);
         }
-    }
-}
-
-/// What an attempt cost, as far as anybody can say: the largest of what it costs by list, what was billed,
-/// and the gateway's list price, which with own keys is what the provider billed.
-pub(super) fn bill_of(reading: &Reading, by_list: Option<Usd>) -> Bill {
-    if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
-        return Bill::Known(Usd::ZERO);
-    }
-    let told = [by_list, reading.billed_usd, reading.market_usd];
-    let most = told.into_iter().flatten().max();
-    // Counts of an answer that was cut short may be those of its beginning.
-    let whole = matches!(
-        reading.outcome,
-        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
-    );
-    match most {
-        Some(cost) if whole => Bill::Known(cost),
-        _ => Bill::Unknown,
     }
 }

@@ -11,19 +11,22 @@ mod cap;
 mod event;
 mod orders;
 mod pace;
+mod request;
 mod retry;
 mod run;
+mod settle;
 mod trial;
+mod warmth;
 mod worst;
 
 #[cfg(test)]
 mod tests;
 
-pub use cache::Warmth;
 pub use cap::Cap;
 pub use event::Event;
 pub use orders::{Ask, GoOn, Orders, Stop};
 pub use pace::Pace;
+pub use request::unsayable;
 pub use run::{Ending, run};
-pub use trial::unsayable;
+pub use warmth::Warmth;
 pub use worst::{Bounded, Worst};

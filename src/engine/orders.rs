@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::catalog::Prices;
+use crate::catalog::{PriceBound, Prices};
 use crate::gateway::{Outgoing, Recording, Transport};
 use crate::plan::Plan;
 use crate::suite::{Suite, Wording};
 use crate::units::Nanos;
 
-use super::cache::Warmth;
 use super::cap::Cap;
 use super::pace::Pace;
+use super::warmth::Warmth;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
 pub trait Ask: Send + Sync + 'static {
@@ -49,6 +49,9 @@ pub struct Orders {
     pub prompt_digests: Vec<String>,
     /// List prices of each variant's model, in the suite's order.
     pub prices: Vec<Option<Prices>>,
+    /// Price bounds of each variant's model, in the suite's order, by which a cap settles answers without a bill; may be empty
+    /// where there is no cap.
+    pub bounds: Vec<Option<PriceBound>>,
     /// How requests to the endpoint are worded: the route, and the names of some keys.
     pub wording: Wording,
     /// Spaces what is sent by what the endpoint allows a minute.

@@ -3,7 +3,6 @@
 //! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
 //! time (building the request, reading the answer) happens before the first stamp or after the last.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::ChaCha8Rng;
@@ -11,19 +10,19 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::catalog::cost;
-use crate::gateway::request::{self, Unsayable};
+use crate::gateway::request::path;
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
-use crate::suite::{Api, CacheMode, Message, Prompt, Role, Suite, Variant, Wording};
-use crate::units::{Nanos, Usd};
+use crate::suite::{CacheMode, Prompt, Role, Variant};
+use crate::units::Nanos;
 
-use super::cache;
-use super::cap::{Afforded, Cap, Purse, Stake, bill_of};
+use super::cap::{Afforded, Cap, Purse, Stake};
 use super::event::Event;
 use super::orders::{Ask, Orders, Stop, stopped};
+use super::request;
 use super::retry::{self, Failed};
+use super::settle::{AttemptCost, PricesOf, PromptSize};
 
 /// Share of TTFT above which our own delay spoils a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
@@ -50,6 +49,7 @@ impl Start {
 pub(super) struct Ready {
     trial: Trial,
     body: Vec<u8>,
+    size: PromptSize,
     /// What is set aside for its attempts, where the run has a cap.
     purse: Option<Purse>,
 }
@@ -68,9 +68,9 @@ impl Ready {
         self.trial.variant
     }
 
-    /// The prompt's place in the suite.
-    pub(super) fn prompt(&self) -> usize {
-        self.trial.prompt
+    /// The trial that it is the request of.
+    pub(super) fn trial(&self) -> &Trial {
+        &self.trial
     }
 
     /// What it counts against limits, the request that fills its cache included.
@@ -88,7 +88,7 @@ impl Ready {
     /// Its request, as the attempt of this number.
     pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
         Outgoing {
-            path: request::path(orders.wording.api),
+            path: path(orders.wording.api),
             request_id: format!("{}-{}-{attempt}", orders.run, self.trial.number),
             body: self.body.clone(),
         }
@@ -100,10 +100,19 @@ impl Ready {
         asker: &A,
         orders: &Orders,
         outgoing: Outgoing,
-    ) -> (Recording, Reading) {
+    ) -> Answered {
         let stake = self.purse.as_ref().map(Purse::stake);
-        answer(asker, orders, self.trial.variant, outgoing, stake).await
+        let of = (self.trial.variant, self.size);
+        answer(asker, orders, of, outgoing, stake).await
     }
+}
+
+/// One exchange, its meaning and its cost.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) recording: Recording,
+    pub(super) reading: Reading,
+    pub(super) cost: AttemptCost,
 }
 
 /// One request of this prompt to this variant.
@@ -124,61 +133,19 @@ pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<R
         let variant = &orders.suite.variants[trial.variant];
         let mut messages = orders.suite.messages_of(prompt, variant);
         if orders.suite.cache_of(variant) == CacheMode::Bust {
-            cache::bust(&mut messages, &orders.run, trial.number);
+            request::bust(&mut messages, &orders.run, trial.number);
         }
-        let body = body(&orders.suite, prompt, variant, &messages, orders.wording);
+        let body = request::body(&orders.suite, prompt, variant, &messages, orders.wording);
         let purse = purses.next();
-        Ready { trial, body, purse }
+        let size = PromptSize::new(&messages);
+        Ready {
+            trial,
+            body,
+            size,
+            purse,
+        }
     };
     slot.trials().map(ready).collect()
-}
-
-pub(super) fn body(
-    suite: &Suite,
-    prompt: &Prompt,
-    variant: &Variant,
-    messages: &[Message],
-    wording: Wording,
-) -> Vec<u8> {
-    worded(suite, prompt, variant, messages, wording)
-        .expect("whoever gives the orders asked `unsayable` first")
-}
-
-fn worded(
-    suite: &Suite,
-    prompt: &Prompt,
-    variant: &Variant,
-    messages: &[Message],
-    wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
-    request::body(
-        &variant.model,
-        messages,
-        &suite.parameters_of(prompt, variant),
-        suite.stream,
-        wording,
-    )
-}
-
-/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
-/// variant where it was met first. With any of it a run must not begin.
-pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
-    if wording.api == Api::Chat {
-        // It carries everything: the words of suites are its words.
-        return Vec::new();
-    }
-    let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
-    let mut met = BTreeMap::new();
-    for prompt in suite.prompts.iter().chain(&warm_up) {
-        for variant in &suite.variants {
-            let messages = suite.messages_of(prompt, variant);
-            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
-                let place = || format!("{} on {}", prompt.id, variant.label);
-                met.entry(what).or_insert_with(place);
-            }
-        }
-    }
-    met.into_iter().collect()
 }
 
 /// Carries out a trial and tells of its sample. The sample's outcome is returned.
@@ -198,7 +165,8 @@ pub(super) async fn carry_out<A: Ask>(
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
         let outgoing = ready.outgoing(&orders, number);
         let request_id = outgoing.request_id.clone();
-        let (recording, reading) = ready.ask(&*asker, &orders, outgoing).await;
+        let answered = ready.ask(&*asker, &orders, outgoing).await;
+        let (recording, reading) = (&answered.recording, &answered.reading);
         // A date means something only against the wall clock: the one place where it is asked.
         let retry_after = reading
             .retry_after
@@ -244,25 +212,26 @@ pub(super) async fn carry_out<A: Ask>(
         }
         let outcome = reading.outcome;
         if outcome.answered() {
-            orders.warmth.used(&orders.suite, &ready, recording.sent);
+            orders
+                .warmth
+                .used(&orders.suite, ready.trial(), recording.sent);
         }
         // Given back before anybody is told, who may be slow.
         ready.purse = None;
-        let sample = sample(&ready, start, &orders, attempts, &recording, reading);
+        let sample = sample(&ready, start, &orders, attempts, answered);
         let _ = events.send(Event::Finished(Box::new(sample))).await;
         return outcome;
     }
 }
 
-/// One exchange with a variant, by its place, and what it means; what was set aside for it is settled. Reading happens on a thread for such work, so that no other
-/// stream's stamp waits for it.
+/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; what was set aside for it is settled. Reading happens on a thread for such work, so that no other stream's stamp waits for it.
 async fn answer<A: Ask>(
     asker: &A,
     orders: &Orders,
-    variant: usize,
+    (variant, size): (usize, PromptSize),
     outgoing: Outgoing,
     stake: Option<Stake>,
-) -> (Recording, Reading) {
+) -> Answered {
     let recording = asker.ask(outgoing).await;
     let model = orders.suite.variants[variant].model.clone();
     let streamed = orders.suite.stream;
@@ -271,10 +240,19 @@ async fn answer<A: Ask>(
         (recording, reading)
     });
     let (recording, reading) = reading.await.expect("reading a recording never panics");
+    let prices = PricesOf {
+        list: orders.prices[variant].as_ref(),
+        bound: orders.bounds.get(variant).and_then(Option::as_ref),
+    };
+    let cost = AttemptCost::new(&reading, size, prices);
     if let Some(stake) = stake {
-        stake.settle(bill_of(&reading, list_cost(orders, variant, &reading)));
+        stake.settle(cost.bill);
     }
-    (recording, reading)
+    Answered {
+        recording,
+        reading,
+        cost,
+    }
 }
 
 /// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
@@ -303,14 +281,15 @@ pub(super) async fn warm_up<A: Ask>(
             if orders.suite.reuse.prefix.is_some() {
                 messages.retain(|message| message.role != Role::System);
             }
-            let body = body(&orders.suite, &prompt, variant, &messages, orders.wording);
+            let body = request::body(&orders.suite, &prompt, variant, &messages, orders.wording);
             let load = load(orders, &prompt, place);
+            let of = (place, PromptSize::new(&messages));
             let purse = purses.next();
             async move {
                 for number in 1..=orders.suite.warmup {
                     let request_id = format!("{}-w{place}-{number}", orders.run);
                     let outgoing = Outgoing {
-                        path: request::path(orders.wording.api),
+                        path: path(orders.wording.api),
                         request_id,
                         body: body.clone(),
                     };
@@ -322,8 +301,8 @@ pub(super) async fn warm_up<A: Ask>(
                         return;
                     }
                     let stake = purse.as_ref().map(Purse::stake);
-                    let answered = answer(&**asker, orders, place, outgoing, stake).await;
-                    let told = untimed(orders, place, &answered.1, false);
+                    let answered = answer(&**asker, orders, of, outgoing, stake).await;
+                    let told = untimed(place, &answered, false);
                     let _ = events.send(told).await;
                 }
             }
@@ -333,24 +312,13 @@ pub(super) async fn warm_up<A: Ask>(
 }
 
 /// What is told of an answer that is no sample. `variant` is its place in the suite.
-pub(super) fn untimed(
-    orders: &Orders,
-    variant: usize,
-    reading: &Reading,
-    for_cache: bool,
-) -> Event {
+pub(super) fn untimed(variant: usize, answered: &Answered, for_cache: bool) -> Event {
     Event::WarmedUp {
         variant,
         for_cache,
-        outcome: reading.outcome,
-        spent: reading.billed_usd.max(list_cost(orders, variant, reading)),
+        outcome: answered.reading.outcome,
+        spent: answered.cost.reported,
     }
-}
-
-/// What an answer costs by list price, where that is known.
-fn list_cost(orders: &Orders, variant: usize, reading: &Reading) -> Option<Usd> {
-    let usage = reading.usage.as_ref()?;
-    cost(orders.prices[variant].as_ref()?, &usage.counts()?)
 }
 
 /// The sample that a finished trial leaves.
@@ -359,15 +327,18 @@ fn sample(
     start: Start,
     orders: &Orders,
     attempts: Vec<Attempt>,
-    recording: &Recording,
-    reading: Reading,
+    answered: Answered,
 ) -> Sample {
+    let Answered {
+        recording,
+        reading,
+        cost,
+    } = answered;
     let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
     let keep = orders.suite.keep_answers;
-    let cost_usd = list_cost(orders, trial.variant, &reading);
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
@@ -402,9 +373,9 @@ fn sample(
         answer_chars: reading.answer_chars,
         reasoning_chars: reading.reasoning_chars,
         first_chunk_chars: reading.first_chunk_chars,
-        usage: reading.usage,
+        usage: cost.usage.known().or(reading.usage),
         finish_reason: reading.finish_reason,
-        cost_usd,
+        cost_usd: cost.list,
         billed_usd: reading.billed_usd,
         surcharge_usd: reading.surcharge_usd,
         market_usd: reading.market_usd,
@@ -426,6 +397,7 @@ fn sample(
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
     ];
+    sample.flags.extend(cost.usage.flags());
     sample.flags.extend(
         own.into_iter()
             .filter_map(|(flag, holds)| holds.then_some(flag)),

@@ -9,7 +9,7 @@ use crate::plan::warm_up_prompt;
 use crate::suite::{CacheMode, Message, Parameters, Prompt, Suite, Variant, Wording};
 use crate::units::Usd;
 
-use super::{cache, trial};
+use super::request;
 
 /// The most that one attempt of each request can be billed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,9 +93,9 @@ fn of_request<E>(
     let mut messages = suite.messages_of(prompt, variant);
     if bust {
         // Any nonce will do: all are as long.
-        cache::bust(&mut messages, "", 0);
+        request::bust(&mut messages, "", 0);
     }
-    let body = trial::body(suite, prompt, variant, &messages, wording);
+    let body = request::body(suite, prompt, variant, &messages, wording);
     bound(&Bounded {
         variant: place,
         body: &body,

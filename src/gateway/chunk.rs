@@ -1,20 +1,14 @@
 //! One chunk of a streamed answer, or a whole answer that was not streamed.
 //!
-//! Owns the conversion of the wire structs of the chat route into what was said; the bytes say
-//! themselves which route they are of, and `messages` and `responses` read theirs. Must not know of times or of the chunks before. Invariant: a field of an unexpected type is an
-//! absent field, never a lost chunk; money is read from its decimal text, never as a float.
+//! Owns what a chunk can say, whatever its route, and what all routes read alike: counts, money, a gateway's way.
+//! Must not know of times or of the chunks before. Invariant: money is read from its decimal text, never as a
+//! float.
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::fault::{self, Fault};
-use super::lenient::{Object, TextOrList};
-use super::wire::{
-    WireChoice, WireChunk, WireDelta, WireDetail, WireFunction, WireGateway, WireMetadata,
-    WireRouting, WireUsage, usd,
-};
-use super::{messages, responses};
+use super::fault::Fault;
+use super::lenient::Object;
+use super::wire::{WireGateway, WireMetadata, WireRouting, WireUsage, usd};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -147,155 +141,6 @@ pub struct Route {
     pub other_model: Option<String>,
 }
 
-/// Reads the JSON of one chunk or of a whole answer; `None` when it is not a JSON object.
-pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
-    let wire: Object<WireChunk<'_>> = serde_json::from_slice(json).ok()?;
-    let wire = wire.0?;
-    let named = wire.choices.0.is_empty();
-    if named && messages::speaks(&wire.kind.0) {
-        return messages::parse(json, &wire.kind.0);
-    }
-    if named && responses::speaks(&wire) {
-        return responses::parse(json, &wire.kind.0);
-    }
-    Some(chunk_of(wire))
-}
-
-/// JSON that most parsers accept and ours does not, made plain: bytes that are not UTF-8, halves of
-/// surrogate pairs (servers in JavaScript cut texts between them), keys given twice. `None` when it
-/// is not JSON even so. Costs much more than [`parse`]: only for what that turned down.
-pub fn mend(json: &[u8]) -> Option<Vec<u8>> {
-    let text = String::from_utf8_lossy(json);
-    let text = without_lone_surrogates(&text);
-    let value: Value = serde_json::from_str(&text).ok()?;
-    Some(value.to_string().into_bytes())
-}
-
-/// Replaces each escape of half a surrogate pair by that of the replacement character.
-fn without_lone_surrogates(text: &str) -> String {
-    let half = |at: usize| -> Option<u16> {
-        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let mut mended = String::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
-        let escape = at + found;
-        mended.push_str(&text[at..escape]);
-        let pair = || matches!(half(escape + 6), Some(0xDC00..=0xDFFF));
-        let length = match half(escape) {
-            Some(0xD800..=0xDBFF) if pair() => 12,
-            Some(0xD800..=0xDFFF) => {
-                mended.push_str("\\ufffd");
-                at = escape + 6;
-                continue;
-            }
-            Some(_) => 6,
-            // An escape of one character; the character after a backslash begins no escape.
-            None => 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
-        };
-        mended.push_str(&text[escape..escape + length]);
-        at = escape + length;
-    }
-    mended.push_str(&text[at..]);
-    mended
-}
-
-fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
-    let mut chunk = Chunk {
-        id: wire.id.some(),
-        model: wire.model.some(),
-        has_choice: !wire.choices.0.is_empty(),
-        provider: wire.provider.some(),
-        generation_id: wire.generation_id.some(),
-        fault: fault::of_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
-        ..Chunk::default()
-    };
-    if let Some(groq) = wire.x_groq.0 {
-        add_usage(&mut chunk, groq.usage);
-        if chunk.fault.is_none() {
-            chunk.fault = fault::of_chunk(&Value::Null, "", &groq.error.0);
-        }
-    }
-    add_usage(&mut chunk, wire.usage);
-    add_metadata(
-        &mut chunk,
-        [wire.provider_metadata, wire.provider_metadata_camel],
-    );
-    // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
-    let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
-    for choice in wire.choices.0.into_iter().filter(first) {
-        if let Some(reason) = choice.finish_reason.some() {
-            chunk.finish_reason = Some(reason);
-        }
-        chunk.whole = choice.delta.0.is_none();
-        if let Some(said) = choice.delta.0.or(choice.message.0) {
-            add_delta(&mut chunk, said);
-        }
-    }
-    chunk
-}
-
-fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
-    let mut thoughts = Vec::new();
-    let mut texts = Vec::new();
-    match delta.content {
-        TextOrList::Text(text) => texts.push(Piece::Content(text)),
-        TextOrList::List(parts) => {
-            for part in parts {
-                texts.push(Piece::Content(part.text.0));
-                texts.push(Piece::Refusal(part.refusal.0));
-                match part.thinking {
-                    TextOrList::Text(text) => thoughts.push(text),
-                    TextOrList::List(parts) => {
-                        thoughts.extend(parts.into_iter().map(|part| part.text.0));
-                    }
-                }
-            }
-        }
-    }
-    texts.push(Piece::Refusal(delta.refusal.0));
-
-    let hidden = |detail: &WireDetail<'_>| {
-        matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
-    };
-    chunk.hidden_reasoning |= delta.reasoning_details.0.iter().any(hidden);
-    let details = delta.reasoning_details.0.into_iter();
-    let details: Vec<_> = details
-        .flat_map(|detail| [detail.text.0, detail.summary.0])
-        .collect();
-    // The same text may stand in several of these: the first that speaks is taken.
-    let spoken = [
-        vec![delta.reasoning.0],
-        vec![delta.reasoning_content.0],
-        details,
-        thoughts,
-    ]
-    .into_iter()
-    .find(|texts| texts.iter().any(|text| !text.is_empty()))
-    .unwrap_or_default();
-
-    let calls = delta.tool_calls.0.into_iter().map(|call| {
-        let function = call.function.0.unwrap_or_default();
-        fragment(call.index.0, call.id.0, function)
-    });
-    let older_call = delta.function_call.0.into_iter();
-    let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
-    let pieces = spoken.into_iter().map(Piece::Reasoning).chain(texts);
-    let pieces = pieces.chain(calls).chain(older_call);
-    chunk.pieces.extend(pieces.filter(Piece::speaks));
-    add_metadata(chunk, [delta.provider_metadata]);
-}
-
-fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> Piece<'a> {
-    Piece::ToolCall(ToolFragment {
-        index,
-        id,
-        name: function.name.0,
-        arguments: function.arguments.0,
-    })
-}
-
 impl Piece<'_> {
     /// Whether it says anything. A tool call's bare id does: it opens the call.
     pub(super) fn speaks(&self) -> bool {
@@ -322,7 +167,7 @@ impl Piece<'_> {
 
 /// Lays a usage block over what the chunk has. Counts that stand in several places are the same
 /// count; where they differ one of them is a filled-in 0.
-fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
+pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
     chunk.bill = bill_of(&wire).over(chunk.bill);
     let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
@@ -427,7 +272,3 @@ fn route_of(routing: WireRouting<'_>) -> Route {
             .map(ToString::to_string),
     }
 }
-
-#[cfg(test)]
-#[path = "chunk_tests.rs"]
-mod tests;

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::body::{Unsayable, added_to};
 use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::request::{Unsayable, added_to};
 use super::wire::{WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};

@@ -7,6 +7,8 @@
 //! not depend on how the network cut the bytes.
 
 pub mod account;
+mod body;
+mod chat;
 pub mod chunk;
 mod clock;
 pub mod decode;
@@ -21,12 +23,14 @@ pub mod reading;
 pub mod recording;
 pub mod request;
 mod responses;
+pub mod route;
 pub mod sse;
 mod stamps;
 mod transcript;
 mod transport;
 mod wire;
 
+pub use body::Unsayable;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
 pub use explain::{Explanation, Situation, explain};

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use memchr::memchr3;
 
-use super::chunk::{self, Chunk};
+use super::chunk::Chunk;
 use super::decode::{DecodeFault, Decoded, decode};
 use super::fault::{self, Fault};
 use super::model_name::{file_name, same_model};
 use super::recording::{Body, Deadline, Ending, Recording, Response};
+use super::route;
 use super::sse::{self, Event};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
@@ -51,8 +52,10 @@ pub struct Reading {
     pub reasoning_chars: Option<u64>,
     /// Characters of the first token-bearing chunk.
     pub first_chunk_chars: Option<u64>,
-    /// The last counts that were given.
+    /// The last counts that were reported; `record::check_usage` decides what they mean.
     pub usage: Option<Usage>,
+    /// The last `total_tokens` that was reported.
+    pub total_tokens: Option<u64>,
     /// Verbatim.
     pub finish_reason: Option<String>,
     /// What was billed, surcharges included where they are told.
@@ -165,6 +168,7 @@ fn blank(recording: &Recording) -> Reading {
         reasoning_chars: None,
         first_chunk_chars: None,
         usage: None,
+        total_tokens: None,
         finish_reason: None,
         billed_usd: None,
         surcharge_usd: None,
@@ -335,10 +339,10 @@ fn gather_event(
         return false;
     }
     let mended: Vec<u8>;
-    let mut parsed = chunk::parse(text);
+    let mut parsed = route::parse(text);
     if parsed.is_none() {
-        mended = chunk::mend(text).unwrap_or_default();
-        parsed = chunk::parse(&mended);
+        mended = route::mend(text).unwrap_or_default();
+        parsed = route::parse(&mended);
     }
     let Some(mut chunk) = parsed else {
         // Without its closing line it was cut off: the ending says why.
@@ -363,11 +367,11 @@ fn gather_json(gathered: &mut Gathered, bytes: &[u8]) {
         .strip_prefix(b"\xEF\xBB\xBF")
         .unwrap_or(bytes)
         .trim_ascii();
-    let mended = match chunk::parse(bytes) {
+    let mended = match route::parse(bytes) {
         Some(chunk) => return gather_whole(gathered, chunk, bytes),
-        None => chunk::mend(bytes),
+        None => route::mend(bytes),
     };
-    match mended.as_deref().map(|json| (json, chunk::parse(json))) {
+    match mended.as_deref().map(|json| (json, route::parse(json))) {
         Some((json, Some(chunk))) => gather_whole(gathered, chunk, json),
         Some((json, None)) => {
             let told = fault::of_body(json).message;
@@ -529,10 +533,6 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
             Flag::ThinkTags,
             opening.starts_with("<think>") || opening.contains("</think>"),
         ),
-        (
-            Flag::UsageMismatch,
-            mismatched(said.usage, said.total_tokens),
-        ),
     ];
     let raised = flags
         .into_iter()
@@ -540,6 +540,7 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     reading.flags.extend(raised);
 
     reading.usage = said.usage;
+    reading.total_tokens = said.total_tokens;
     reading.finish_reason = said.finish_reason;
     reading.billed_usd = said.bill.billed().or(header_cost);
     reading.surcharge_usd = said.bill.surcharge();
@@ -556,17 +557,6 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
     reading.answer = Some(answer).filter(|text| !text.is_empty());
     reading.reasoning = Some(said.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;
-}
-
-/// Whether the counts contradict each other. What is absent contradicts nothing.
-fn mismatched(usage: Option<Usage>, total: Option<u64>) -> bool {
-    let usage = usage.unwrap_or_default();
-    let exceeds = |part: Option<u64>, whole: Option<u64>| matches!((part, whole), (Some(part), Some(whole)) if part > whole);
-    let sum = usage.prompt_tokens.zip(usage.completion_tokens);
-    let sum = sum.and_then(|(prompt, completion)| prompt.checked_add(completion));
-    exceeds(usage.cached_tokens, usage.prompt_tokens)
-        || exceeds(usage.reasoning_tokens, usage.completion_tokens)
-        || matches!((total, sum), (Some(total), Some(sum)) if total != sum)
 }
 
 #[cfg(test)]

@@ -254,28 +254,6 @@ fn a_limit_eaten_by_reasoning_is_flagged() {
 }
 
 #[test]
-fn counts_that_contradict_each_other_are_flagged() {
-    // Costs and rates stand on these counts.
-    let usage = |usage: &str| {
-        flags(&format!(
-            r#"{{"choices":[{{"message":{{"content":"Hi","reasoning":"Hm"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
-        ))
-    };
-    assert_eq!(
-        usage(r#"{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}"#),
-        []
-    );
-    assert_eq!(usage(r#"{"prompt_tokens":3,"completion_tokens":2}"#), []);
-    for wrong in [
-        r#"{"prompt_tokens":3,"completion_tokens":2,"total_tokens":9}"#,
-        r#"{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":4}}"#,
-        r#"{"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":4}}"#,
-    ] {
-        assert_eq!(usage(wrong), [Flag::UsageMismatch], "{wrong}");
-    }
-}
-
-#[test]
 fn what_is_not_an_answer_is_a_protocol_error() {
     // HTTP 200 with something else: it must be said what came.
     for (body, told) in [

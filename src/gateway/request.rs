@@ -7,28 +7,17 @@
 
 use serde_json::{Map, Value, json};
 
+use super::body::{Unsayable, added_to, image_url};
 use super::{messages, responses};
 use crate::record::ClientSetting;
 use crate::suite::{
-    Api, Caching, Image, Message, Parameters, ReasoningEffort, ReasoningName, TokenLimitName, Tool,
+    Api, Caching, Message, Parameters, ReasoningEffort, ReasoningName, TokenLimitName, Tool,
     Wording,
 };
 use crate::units::ModelId;
 
 /// The version of the Messages route that is spoken here.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
-
-/// Something that a suite asks for and a route has no word for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[error("{what} cannot be sent on the `{}` route: {remedy}", api.word())]
-pub struct Unsayable {
-    /// What cannot be sent, as the suite spells it.
-    pub what: String,
-    /// The route.
-    pub api: Api,
-    /// What to do about it.
-    pub remedy: &'static str,
-}
 
 /// The path of a route, after the base URL.
 pub const fn path(api: Api) -> &'static str {
@@ -124,16 +113,6 @@ fn provider_options(parameters: &Parameters) -> Map<String, Value> {
     options
 }
 
-/// Our object under this key, laid over what `extra` has there.
-pub(super) fn added_to(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
-    let mut both = match extra.get(key) {
-        Some(Value::Object(theirs)) => theirs.clone(),
-        _ => Map::new(),
-    };
-    both.extend(ours);
-    Value::Object(both)
-}
-
 /// The chat route's keys. The parameters' own name of the token limit wins over the endpoint's, and
 /// without either the model decides ([`token_limit_name`]).
 fn chat_keys(
@@ -217,14 +196,6 @@ fn message(message: &Message) -> Value {
         turn["tool_call_id"] = json!(id);
     }
     turn
-}
-
-/// Where an image is, or the whole of it.
-pub(super) fn image_url(image: &Image) -> String {
-    match image {
-        Image::Url(url) => url.clone(),
-        Image::Bytes { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
-    }
 }
 
 fn tools(tools: &[Tool]) -> Value {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::suite::{CacheControl, CacheKind, CacheTtl, DeclaredCall, ReasoningEffort, Role};
+use crate::suite::{CacheControl, CacheKind, CacheTtl, DeclaredCall, Image, ReasoningEffort, Role};
 
 fn id(text: &str) -> ModelId {
     text.parse().unwrap()

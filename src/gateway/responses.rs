@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::body::{Unsayable, added_to, image_url};
 use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::request::{Unsayable, added_to, image_url};
 use super::wire::{WireChunk, WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Message, Parameters, Role, Tool};

@@ -40,6 +40,15 @@ impl Expected {
     }
 }
 
+/// Where what is expected of answers comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The typical times of the models that the simulator plays.
+    Simulated,
+    /// A guess that is the same for all.
+    Assumed,
+}
+
 /// An estimate of a run's duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDuration {

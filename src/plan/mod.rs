@@ -5,18 +5,16 @@
 //! and seed give the same plan, byte for byte, on every machine and with every version that says
 //! the same [`ORDER_VERSION`].
 
-mod caution;
 mod duration;
 #[cfg(test)]
 pub(crate) mod example;
-mod listing;
 mod order;
 mod pace;
+mod preflight;
 mod tokens;
 
-pub use caution::{Caution, cautions, thinks};
-pub use duration::{Expected, RunDuration, run_duration};
-pub use listing::{Listing, PlanDocument};
+pub use duration::{Basis, Expected, RunDuration, run_duration};
 pub use order::{ORDER_VERSION, Plan, Slot, Trial, WarmUp, plan, warm_up_prompt};
 pub use pace::{Limit, Load, Pacer, Unit};
+pub use preflight::{Caution, assumed, cautions};
 pub use tokens::{prompt_tokens, reserved_tokens};

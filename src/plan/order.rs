@@ -136,7 +136,7 @@ impl Plan {
     }
 
     /// The slots of one round (from 1), in the order of starting: each prompt once.
-    pub(super) fn slots_of(&self, round: u32) -> impl Iterator<Item = Slot> + Send + use<> {
+    pub(crate) fn slots_of(&self, round: u32) -> impl Iterator<Item = Slot> + Send + use<> {
         let variants = self.variants;
         let earlier = self.prompts as u64 * u64::from(round - 1);
         let mut dice = Dice::of_round(self.seed, round);

@@ -128,7 +128,7 @@ impl EstimatedVariant {
     }
 
     fn add(&mut self, sample: &Sample) {
-        let usage = sample.usage.as_ref();
+        let usage = sample.known_usage();
         let tokens = usage.and_then(|usage| usage.prompt_tokens.zip(usage.completion_tokens));
         // What was refused used no tokens and cost nothing: it says nothing of an answer.
         let spent = sample.spent();

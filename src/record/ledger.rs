@@ -168,7 +168,8 @@ impl Spending {
         };
         let more = Usd(most.0 - told_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
         model.spent_usd = sum(model.spent_usd, more);
-        if told_before.is_none() {
+        // A bill of 0 where nothing else is known says as little as none.
+        if told_before.is_none() && most > Usd::ZERO {
             model.unknown = model.unknown.saturating_sub(1);
         }
         add_told(&mut model.billed_usd, amendment.billed_usd);

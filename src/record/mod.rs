@@ -20,6 +20,7 @@ mod prices;
 mod retention;
 mod run;
 mod sample;
+mod usage;
 
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
@@ -39,4 +40,7 @@ pub use outcome::{Failure, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
-pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall, Usage};
+pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall};
+pub use usage::{
+    ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageReading, check_usage,
+};

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::TokenCounts;
 use crate::units::{ModelId, Nanos, Usd};
 
-use super::Outcome;
+use super::{Outcome, Usage};
 
 /// One line of `samples.jsonl`. Absent means not known, never 0.
 ///
@@ -85,7 +84,7 @@ pub struct Sample {
     /// Characters (reasoning and answer) of the first token-bearing chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_chunk_chars: Option<u64>,
-    /// Token counts as the server gave them.
+    /// Token counts as the server reported them; by the conventions of [`Usage`] where they have one reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Verbatim.
@@ -146,27 +145,6 @@ pub struct ErrorReport {
     pub kind: Option<String>,
     /// Verbatim, cut at a stated length.
     pub message: String,
-}
-
-/// Token counts as the server gave them; `prompt_tokens` includes cached ones and
-/// `completion_tokens` includes reasoning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Prompt tokens, cached ones included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_tokens: Option<u64>,
-    /// Completion tokens, reasoning included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completion_tokens: Option<u64>,
-    /// Completion tokens spent on reasoning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning_tokens: Option<u64>,
-    /// Prompt tokens read from the prompt cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_tokens: Option<u64>,
-    /// Prompt tokens written to the prompt cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write_tokens: Option<u64>,
 }
 
 /// Times between token-bearing chunks of one answer, coalesced ones left out.
@@ -251,8 +229,12 @@ pub enum Flag {
     EatenByReasoning,
     /// `<think>` text stood in the answer.
     ThinkTags,
-    /// The token counts do not add up.
+    /// The token counts contradict each other.
     UsageMismatch,
+    /// The token counts cannot be true: no cost.
+    UsageImpossible,
+    /// The token counts can be read in several ways: no cost.
+    UsageAmbiguous,
 }
 
 impl Flag {
@@ -270,30 +252,14 @@ impl Flag {
             Self::EatenByReasoning => "eaten_by_reasoning",
             Self::ThinkTags => "think_tags",
             Self::UsageMismatch => "usage_mismatch",
+            Self::UsageImpossible => "usage_impossible",
+            Self::UsageAmbiguous => "usage_ambiguous",
         }
     }
 
     /// Whether a sample with this flag is set aside from TTFT figures, with a count.
     pub const fn sets_aside(self) -> bool {
         matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
-    }
-}
-
-impl Usage {
-    /// The counts that a cost needs; without prompt and completion tokens there is none.
-    pub fn counts(&self) -> Option<TokenCounts> {
-        Some(TokenCounts {
-            prompt: self.prompt_tokens?,
-            completion: self.completion_tokens?,
-            cached: self.cached_tokens.unwrap_or(0),
-            cache_write: self.cache_write_tokens.unwrap_or(0),
-        })
-    }
-
-    /// Whether more prompt tokens are told as read from a cache and written to it than there are: no list
-    /// price can be laid over such counts.
-    pub fn contradicts_itself(&self) -> bool {
-        self.counts().is_some_and(|counts| counts.fresh().is_none())
     }
 }
 
@@ -306,11 +272,36 @@ impl Sample {
         self.flags.contains(&flag)
     }
 
-    /// What it cost, as far as anybody says: the largest of list price, bill and the gateway's list price, so
-    /// that neither own keys nor surcharges make it look cheap.
+    /// The cost as far as it is known: the largest of list price, bill and the gateway's list price, so
+    /// that neither own keys nor surcharges make it look cheap. Absent where the counts cannot be true, because a bill that
+    /// comes with them can be made of them, and where a bill of 0 is all there is.
     pub fn spent(&self) -> Option<Usd> {
-        let told = [self.cost_usd, self.billed_usd, self.market_usd];
-        told.into_iter().flatten().max()
+        let amounts = [self.cost_usd, self.billed_usd, self.market_usd];
+        let most = amounts.into_iter().flatten().max();
+        let is_known = |most: &Usd| self.cost_usd.is_some() || *most > Usd::ZERO;
+        most.filter(|most| is_known(most) && !self.has(Flag::UsageImpossible))
+    }
+
+    /// The list price by the catalog, else as the gateway reports it; absent where the token counts have no reading or several.
+    pub fn list_price(&self) -> Option<Usd> {
+        let price = self.cost_usd.or(self.market_usd);
+        price.filter(|_| !self.has_unknown_usage())
+    }
+
+    /// The list price as the gateway reports it, else by the catalog; absent where the token counts have no reading or several.
+    pub fn market_price(&self) -> Option<Usd> {
+        let price = self.market_usd.or(self.cost_usd);
+        price.filter(|_| !self.has_unknown_usage())
+    }
+
+    /// The token counts, where they have one reading.
+    pub fn known_usage(&self) -> Option<Usage> {
+        self.usage.filter(|_| !self.has_unknown_usage())
+    }
+
+    /// Whether token counts were reported that have no reading, or several.
+    pub fn has_unknown_usage(&self) -> bool {
+        self.has(Flag::UsageImpossible) || self.has(Flag::UsageAmbiguous)
     }
 
     /// How late the trial was sent, by our own doing or for a rate limit. A retry's wait is not lag:
@@ -335,7 +326,7 @@ impl Sample {
         if self.has(Flag::HiddenReasoning) || self.has(Flag::Buffered) {
             return None;
         }
-        let tokens = self.usage?.completion_tokens? as f64;
+        let tokens = self.known_usage()?.completion_tokens? as f64;
         let chars = self.answer_chars.unwrap_or(0) + self.reasoning_chars.unwrap_or(0);
         let later = chars.checked_sub(self.first_chunk_chars?)? as f64;
         let span = self.last_token_ns?.since(self.ttft_ns?).as_secs_f64();
@@ -344,7 +335,7 @@ impl Sample {
 
     /// Completion tokens a second over the whole latency.
     pub fn end_to_end_rate(&self) -> Option<f64> {
-        let tokens = self.usage?.completion_tokens? as f64;
+        let tokens = self.known_usage()?.completion_tokens? as f64;
         let span = self.latency_ns?.as_secs_f64();
         (span > 0.0).then(|| tokens / span)
     }

@@ -130,6 +130,8 @@ fn put_counts(row: &mut Row, variant: &VariantSummary) {
         ("hidden_reasoning", Flag::HiddenReasoning),
         ("eaten_by_reasoning", Flag::EatenByReasoning),
         ("usage_mismatch", Flag::UsageMismatch),
+        ("usage_impossible", Flag::UsageImpossible),
+        ("usage_ambiguous", Flag::UsageAmbiguous),
     ] {
         row.put_figure(name, count(counts.flag(flag)));
     }

@@ -6,10 +6,10 @@
 use std::io;
 
 use super::github::Subject;
-use super::judged::Judged;
 use super::terminal::Style;
 use super::verdicts::Verdicts;
 use super::{csv, json, junit, markdown, terminal};
+use crate::verdict::Judged;
 
 /// Judgements on their own, ready to be written.
 #[derive(Debug)]

@@ -12,19 +12,22 @@ mod estimate;
 mod figure;
 mod finding;
 mod forecast;
-pub mod foreseen;
 pub mod github;
 mod hlog;
 mod json;
-mod judged;
 mod junit;
 mod markdown;
+pub mod models;
+mod models_json;
 mod output_tokens;
+mod plan;
+pub mod preflight;
 mod problems;
 mod runs;
 mod sizes;
 mod sparkline;
 pub mod spend;
+pub mod suite_check;
 mod table;
 mod terminal;
 #[cfg(test)]
@@ -40,7 +43,7 @@ mod wording;
 use std::io;
 
 use crate::record::{Manifest, Sample};
-use crate::verdict::{EvidenceFold, Past, RunSummary, Summaries};
+use crate::verdict::{EvidenceFold, Judged, Past, RunSummary, Summaries};
 
 pub use caching::CachingTold;
 pub use compared::Compared;
@@ -48,8 +51,11 @@ pub use estimate::{EstimateDocument, EstimateView, came_to};
 pub use figure::{Cell, Chance, Figure, Thousandths};
 pub use forecast::{ForecastDocument, ForecastView};
 pub use json::{Document, VerdictsDocument};
-pub use judged::{Gated, Judged};
+pub use models_json::{
+    ModelDocument, ModelShownDocument, ModelsDiffDocument, ModelsDocument, OfferDocument,
+};
 pub use output_tokens::Outputs;
+pub use plan::{Listing, PlanDocument};
 pub use problems::Problem;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 pub use sizes::SizesDocument;

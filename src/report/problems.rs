@@ -298,7 +298,19 @@ fn answers(told: &mut Told<'_>, variant: &VariantSummary) {
     told.tell_flag(
         variant,
         Flag::UsageMismatch,
-        "token counts that do not add up, so cost and rates are doubtful",
+        "token counts that do not add up",
+        None,
+    );
+    told.tell_flag(
+        variant,
+        Flag::UsageImpossible,
+        "token counts that cannot be true: they have no cost and no rate",
+        Some("check what the server reports as usage"),
+    );
+    told.tell_flag(
+        variant,
+        Flag::UsageAmbiguous,
+        "token counts that can be read in several ways: they have no cost and no rate",
         None,
     );
 }
@@ -347,9 +359,9 @@ fn costs(told: &mut Told<'_>, variant: &VariantSummary) {
             told.tell(
                 format!(
                     "the cost of {contradicting} of {answered} answers is not known: their token counts contradict each \
-                     other"
+                     other or cannot be true"
                 ),
-                Some("no price mends that: the server tells more cached and written than prompt tokens"),
+                Some("a declared price does not help: the reported usage is wrong or can be read in several ways"),
             );
         }
         if unknown > contradicting {

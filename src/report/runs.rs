@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::catalog::aligned;
+use super::models::aligned;
 use crate::record::{Progress, RunError, Status, StoredRun};
 use crate::units::counted;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::suite::Metric;
 use crate::units::Usd;
 
-use super::foreseen::{NoiseSource, Sizing, rows};
+use super::suite_check::{NoiseSource, Sizing, rows};
 
 /// Version of the layout.
 const VERSION: u32 = 1;

@@ -12,11 +12,11 @@ use crate::verdict::{
 };
 
 use super::figure::{Figure, Thousandths};
-use super::judged::{Gated, Judged};
 use super::output_tokens::Outputs;
 use super::table::Table;
 use super::verdict_tables::{comparisons, extremes_row, limits, prompts, routes, situation_word};
 use super::wording;
+use crate::verdict::{Gated, Judged};
 
 /// Everything that is judged, ready to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use super::caching::{CachingTold, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
 use super::finding::finding;
-use super::judged::Judged;
 use super::problems::{Problem, problems};
 use super::table::Table;
 use super::verdicts::Verdicts;
+use crate::verdict::Judged;
 
 /// Everything a report tells.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::answer::{Answer, Kind};
 use super::dialect::{Dialect, ThinkingField};
 use super::draw::{self, Seed};
 use super::fault::{Fault, Faults};
+use super::miscount::reported;
 use super::request::{Api, ChatRequest};
 use crate::units::{Nanos, Usd};
 use rand::RngExt;
@@ -93,18 +94,19 @@ pub fn is_vercel(faults: &Faults) -> bool {
 /// The `usage` object of a chat. `completed` are the completion tokens so far, for cumulative
 /// usage.
 pub fn usage(answer: &Answer, completed: u64, faults: &Faults) -> Value {
-    let used = &answer.usage;
+    let reported = reported(&answer.usage, completed, faults);
+    let used = &reported.usage;
     let mut usage = json!({
         "prompt_tokens": used.prompt,
-        "completion_tokens": completed,
-        "total_tokens": used.prompt + completed,
+        "completion_tokens": used.completion,
+        "total_tokens": reported.total,
     });
     let voice = voice(faults);
     if voice == Dialect::Ollama {
         return usage;
     }
     usage["prompt_tokens_details"] = json!({ "cached_tokens": used.cached });
-    let reasoning = used.reasoning.min(completed);
+    let reasoning = used.reasoning;
     if !matches!(voice, Dialect::Vllm | Dialect::LlamaCpp | Dialect::Mistral) {
         usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
     }

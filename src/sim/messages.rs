@@ -11,6 +11,7 @@ use super::answer::{Answer, Finish, Kind, Piece};
 use super::chat::{self, Identity};
 use super::dialect::Dialect;
 use super::fault::{Fault, Faults};
+use super::miscount::reported;
 use super::render::{Event, Payload};
 use crate::units::Nanos;
 
@@ -51,7 +52,7 @@ pub fn events(answer: &Answer, identity: &Identity, faults: &Faults) -> Vec<Even
     let mut message = message(answer, identity, faults);
     message["content"] = json!([]);
     message["stop_reason"] = Value::Null;
-    message["usage"] = first_usage(answer, own);
+    message["usage"] = first_usage(answer, faults);
     let start = json!({ "type": "message_start", "message": message });
     stream.push(answer.headers_at, "message_start", &start, false);
     if own {
@@ -67,7 +68,7 @@ pub fn events(answer: &Answer, identity: &Identity, faults: &Faults) -> Vec<Even
         "delta": { "stop_reason": stop_reason(answer, faults), "stop_sequence": null },
     });
     if !faults.has(Fault::NoUsage) {
-        delta["usage"] = usage(answer);
+        delta["usage"] = usage(answer, faults);
     }
     if !own {
         delta["provider_metadata"] = chat::provider_metadata(identity, answer, faults);
@@ -113,7 +114,7 @@ pub fn message(answer: &Answer, identity: &Identity, faults: &Faults) -> Value {
         "id": identity.id, "type": "message", "role": "assistant", "model": identity.model,
         "content": content,
         "stop_reason": stop_reason(answer, faults), "stop_sequence": null,
-        "usage": usage(answer),
+        "usage": usage(answer, faults),
     });
     if is_gateways(faults) {
         message["provider_metadata"] = chat::provider_metadata(identity, answer, faults);
@@ -139,9 +140,9 @@ fn stop_reason(answer: &Answer, faults: &Faults) -> Value {
 }
 
 /// What the first event tells of the usage.
-fn first_usage(answer: &Answer, own: bool) -> Value {
-    let mut first = usage(answer);
-    if own {
+fn first_usage(answer: &Answer, faults: &Faults) -> Value {
+    let mut first = usage(answer, faults);
+    if !is_gateways(faults) {
         first["output_tokens"] = json!(answer.usage.completion.min(1));
         return first;
     }
@@ -158,8 +159,8 @@ fn first_usage(answer: &Answer, own: bool) -> Value {
 }
 
 /// Tokens as this route counts them: those read from or written to the cache stand apart.
-fn usage(answer: &Answer) -> Value {
-    let used = &answer.usage;
+fn usage(answer: &Answer, faults: &Faults) -> Value {
+    let used = reported(&answer.usage, answer.usage.completion, faults).usage;
     let fresh = used.prompt.saturating_sub(used.cached + used.written);
     json!({
         "input_tokens": fresh,

@@ -24,6 +24,7 @@ pub mod fault;
 pub mod framing;
 pub mod listing;
 pub mod messages;
+pub mod miscount;
 pub mod refusal;
 pub mod render;
 pub mod request;

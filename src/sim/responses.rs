@@ -10,6 +10,7 @@ use super::answer::{Answer, Finish, Kind, Piece};
 use super::chat::{self, Identity};
 use super::dialect::Dialect;
 use super::fault::{Fault, Faults};
+use super::miscount::reported;
 use super::render::{Event, Payload};
 use super::request::ChatRequest;
 use crate::units::Nanos;
@@ -180,8 +181,9 @@ fn whole(
     if faults.has(Fault::NoFinish) {
         response["status"] = Value::Null;
     }
-    let used = &answer.usage;
     if !faults.has(Fault::NoUsage) {
+        let reported = reported(&answer.usage, answer.usage.completion, faults);
+        let used = &reported.usage;
         response["usage"] = json!({
             "input_tokens": used.prompt,
             "input_tokens_details": {
@@ -189,7 +191,7 @@ fn whole(
             },
             "output_tokens": used.completion,
             "output_tokens_details": { "reasoning_tokens": used.reasoning },
-            "total_tokens": used.prompt + used.completion,
+            "total_tokens": reported.total,
         });
     }
     if chat::is_vercel(faults) {

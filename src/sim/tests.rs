@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answer::Moment;
 use super::bill::{Bill, Terms};
 use super::ending::Ending;
-use super::fault::{Fault, Selection};
+use super::fault::{Fault, Faults, Selection};
 use super::request::{Api, ChatRequest};
 use super::script::Script;
 use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
@@ -160,10 +160,33 @@ fn every_fault_changes_its_script_and_is_documented() {
         let line = format!("#   {:<22} {}", fault.name(), fault.meaning());
         assert!(DEFAULT_WORLD.contains(&line), "{line}");
         let usual = write("anthropic/claude-haiku-4.5", &changes);
+        if matches!(fault, Fault::ReasoningBeside | Fault::ReasoningInTotal) {
+            // They move reasoning tokens, which this model has none of: `reasoning_tokens_are_reported_elsewhere`.
+            continue;
+        }
         let named = shape(&format!("+{fault}"));
         assert!(named != plain, "{fault} does nothing");
         assert!(usual.faults.iter().next().is_none());
     }
+}
+
+#[test]
+fn reasoning_tokens_are_reported_elsewhere() {
+    // The total is true in both dialects, and the completion lacks what the one of them reports apart.
+    let used = super::bill::Usage {
+        prompt: 10,
+        completion: 30,
+        reasoning: 20,
+        ..super::bill::Usage::default()
+    };
+    let counts = |fault: Fault| {
+        let reported = super::miscount::reported(&used, 30, &Faults::from_iter([fault]));
+        let usage = reported.usage;
+        (usage.completion, usage.reasoning, reported.total)
+    };
+    assert_eq!(counts(Fault::NoDone), (30, 20, 40));
+    assert_eq!(counts(Fault::ReasoningBeside), (10, 20, 40));
+    assert_eq!(counts(Fault::ReasoningInTotal), (10, 0, 40));
 }
 
 #[test]

@@ -4,59 +4,33 @@
 //! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
 //! valid; everything that could be wrong was said while it was made.
 
-mod base_url;
-mod by_model;
-mod cache;
-pub mod defaults;
-mod dollars;
-mod duration;
-mod gate;
-mod gate_table;
-mod glob;
 pub mod import;
-pub mod limits;
-mod metric;
 mod model;
-mod parameters;
 mod parse;
-mod percent;
-mod price;
-mod problem;
-mod profile;
-mod project;
-mod prompt_files;
-mod prompts;
-mod rate;
-mod reader;
-mod row;
-mod secret;
-mod select;
-mod source;
-mod surcharge;
-mod syntax;
-mod template;
 #[cfg(test)]
 mod tests;
-pub mod wire;
+mod value;
 
-pub use cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
-pub use dollars::parse_dollars;
-pub use gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
-pub use glob::{Glob, GlobStyle};
-pub use metric::{Direction, Metric, Scale};
-pub use model::{
+pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
+pub use model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+pub use model::metric::{Direction, Metric, Scale};
+pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
+pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
+pub use model::select::{SelectError, named, select};
+pub use model::suite::{
     DeclaredCall, Image, Message, Parameters, Prompt, ReasoningEffort, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant, prompt_canonical,
 };
-pub use parse::{Reading, parse_suite, read_suite};
-pub use percent::parse_percent;
-pub use price::parse_own_price;
-pub use problem::{Code, Place, Problem, ProblemDocument, Problems, render};
-pub use profile::{Api, OwnPrice, Profile, ReasoningName, SIM, Wording};
-pub use project::{Budget, EndpointError, Project, parse_project};
-pub use rate::{ModelLimit, PerMinute, RateLimits};
-pub use row::{BadRow, Row, each_record};
-pub use secret::KEY_PREFIXES;
-pub use select::{SelectError, named, select};
-pub use source::{Found, FoundFile, Wanted, WantedKind};
-pub use surcharge::Surcharge;
+pub use model::surcharge::Surcharge;
+pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
+pub use parse::project::{Budget, EndpointError, Project, parse_project};
+pub use parse::rows::{BadRow, Row, each_record};
+pub use parse::sources::{Found, FoundFile, Wanted, WantedKind};
+pub use parse::suite::{Reading, parse_suite, read_suite};
+pub use parse::wire;
+pub use value::glob::{Glob, GlobStyle};
+pub use value::money::parse_dollars;
+pub use value::percent::parse_percent;
+pub use value::price::{OwnPrice, parse_own_price};
+pub use value::secret::KEY_PREFIXES;
+pub use value::{defaults, limits};

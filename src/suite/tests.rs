@@ -6,7 +6,7 @@ mod selection;
 
 use serde_json::json;
 
-use super::duration::parse_duration;
+use super::value::duration::parse_duration;
 use super::*;
 
 /// A suite that uses every key, as a stock of valid text to change.

@@ -157,7 +157,11 @@ impl CachingTally {
 
     /// Adds a sample, however it ended; its time counts only where it was answered.
     pub(super) fn add(&mut self, sample: &Sample, prompt: usize) {
-        let Some(usage) = sample.usage else { return };
+        // Counts of a cache that exceed the prompt's are counted; others that cannot be true are left out.
+        let usable = |usage: &Usage| usage.contradicts_itself() || !sample.has_unknown_usage();
+        let Some(usage) = sample.usage.filter(usable) else {
+            return;
+        };
         let Some(read) = usage.cached_tokens else {
             return;
         };

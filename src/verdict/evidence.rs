@@ -274,7 +274,7 @@ fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize>
 
 fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
     let failed = sample.attempts.iter().rev().skip(1);
-    let cached = sample.usage.and_then(|usage| usage.cached_tokens);
+    let usage = sample.known_usage().unwrap_or_default();
     Observation {
         round: sample.round,
         slot: sample.slot,
@@ -286,16 +286,16 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         latency_ns: sample.latency_ns,
         mean_gap_ns: sample.gaps.as_ref().and_then(|gaps| gaps.mean_ns),
         output_rate: sample.output_rate(),
-        output_tokens: sample.usage.and_then(|usage| usage.completion_tokens),
-        reasoning_tokens: sample.usage.and_then(|usage| usage.reasoning_tokens),
+        output_tokens: usage.completion_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
         answer_chars: sample.answer_chars,
-        cost: sample.cost_usd.or(sample.market_usd),
+        cost: sample.list_price(),
         longest_failed_ns: failed
             .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
             .max(),
         set_aside: sample.flags.iter().any(|flag| flag.sets_aside()),
         retried: sample.attempts.len() > 1,
-        cache_hit: cached.map(|tokens| tokens > 0),
+        cache_hit: usage.cached_tokens.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,
         hidden_reasoning: sample.has(Flag::HiddenReasoning),
         provider,

@@ -270,7 +270,7 @@ impl Costs {
             costs.answered |= !answers.is_empty();
             let cost = |answer: &Answer| answer.cost(place, what_if);
             let contradicts =
-                |answer: &&Answer| cost(answer).is_none() && answer.contradicts_itself();
+                |answer: &&Answer| cost(answer).is_none() && answer.has_contradiction();
             costs.basis.contradicting += answers.iter().filter(contradicts).count() as u64;
             let of_answers: Vec<f64> = (answers.iter()).filter_map(cost).map(Usd::as_f64).collect();
             costs.basis.answers += of_answers.len() as u64;

@@ -7,11 +7,11 @@
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
 
-use super::compare::approach::procedure;
 use super::compare::during;
 use super::compare::finding::{Finding, Question};
 use super::compare::influence::influence;
 use super::compare::outlook::{detectable, needed};
+use super::compare::procedure::procedure;
 use super::compare::routes::within_routes;
 use super::compare::ruling::{Standard, by_tests, ruled};
 use super::compare::screen::Facts;

@@ -11,8 +11,8 @@ use crate::stats::mean::{Mean, Weights};
 use crate::stats::rates::{Passes, rate};
 
 use super::distribution::Estimate;
+use super::figures::Figures;
 use super::money::Total;
-use super::summary::Figures;
 use super::tally::TokenKind;
 
 /// 95 % intervals for prompts like these; no ends where there are fewer than two prompts.

@@ -10,11 +10,14 @@ mod conditions;
 mod distribution;
 mod error_groups;
 mod evidence;
+pub mod exit_code;
+mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forecast;
 mod gate;
 mod interleaved;
+mod judge;
 mod judgement;
 mod means;
 mod money;
@@ -33,6 +36,7 @@ pub use caching::{BreakEven, Caching, Saving};
 pub use distribution::{Distribution, Estimate};
 pub use error_groups::ErrorGroup;
 pub use evidence::{Evidence, EvidenceFold, Observation, PromptKey, Value, VariantEvidence};
+pub use figures::Figures;
 pub use forecast::{
     Answers, AnswersFold, Basis, CACHED_FROM_TOKENS, Forecast, MONTH_DAYS, Mix, MixError,
     MixProblem, Monthly, Pricing, Ratio, Retries, Terms, Traffic, TrafficError, Unbounded, Unknown,
@@ -40,6 +44,7 @@ pub use forecast::{
 };
 pub use gate::{Passing, limits, passing};
 pub use interleaved::{interleaved, primary_verdicts};
+pub use judge::{Gated, Judged};
 pub use judgement::{
     Aim, Comparison, Effect, Holds, Influence, Judgement, LimitCheck, Needed, Procedure, Reason,
     Route, Situation, Size, Tests, Verdict,
@@ -59,6 +64,6 @@ pub use power::{
 pub use rule::{decide, family};
 pub use sequential::{Looks, SequentialState, Standing, decided, sequential};
 pub use summary::{
-    Figures, GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
+    GapFigures, Histograms, PromptSummary, Ratios, RunSummary, Summaries, VariantSummary,
 };
 pub use tally::{Counts, TokenKind, TokenTotal};

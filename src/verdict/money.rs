@@ -41,7 +41,7 @@ pub struct Money {
     pub list: Total,
     /// What the gateway billed; 0 with own keys.
     pub billed: Total,
-    /// What the gateway says the list price was.
+    /// What the gateway says the list price was, of samples whose token counts have one reading.
     pub market: Total,
     /// What the gateway added to the price of inference, where it tells so.
     pub surcharges: Total,
@@ -51,7 +51,7 @@ pub struct Money {
     pub list_and_market: PairTotal,
     /// Samples billed nothing although they had a list price: own keys.
     pub free_of_charge: u64,
-    /// Answers without a list price because their counts of tokens contradict each other.
+    /// Answers without a list price because their token counts contradict each other, or have no reading or several.
     pub contradicting: u64,
 }
 
@@ -99,12 +99,15 @@ impl Money {
     pub(super) fn add(&mut self, sample: &Sample) {
         self.list.add(sample.cost_usd);
         self.billed.add(sample.billed_usd);
-        self.market.add(sample.market_usd);
+        let is_usage_unknown = sample.has_unknown_usage();
+        self.market
+            .add(sample.market_usd.filter(|_| !is_usage_unknown));
         self.surcharges.add(sample.surcharge_usd);
         let surcharge = sample.surcharge_usd.unwrap_or(Usd::ZERO);
         let inference = sample.billed_usd.map(|billed| Usd(billed.0 - surcharge.0));
-        let list_price = sample.market_usd.or(sample.cost_usd);
-        let contradicts = sample.usage.is_some_and(|usage| usage.contradicts_itself());
+        let list_price = sample.market_price();
+        let contradicts =
+            is_usage_unknown || sample.usage.is_some_and(|usage| usage.contradicts_itself());
         if sample.outcome.answered() && list_price.is_none() && contradicts {
             self.contradicting += 1;
         }

@@ -14,9 +14,9 @@ use crate::units::{ModelId, Nanos, Usd};
 use super::caching::{Caching, CachingTally};
 use super::distribution::{Distribution, Ends, Estimate};
 use super::error_groups::{ErrorGroup, ErrorGroups};
+use super::figures::Figures;
 use super::means::Means;
-use super::money::{Money, Total};
-use super::tally::{Counts, Tally, TokenKind, TokenTotal};
+use super::tally::{Tally, TokenKind};
 
 /// Most characters kept of a name that a server gave (a provider, a served model).
 const NAME_CHARS: usize = 100;
@@ -85,33 +85,6 @@ pub struct PromptSummary {
     pub prompt: String,
     /// Per variant, in the order of the suite: its figures, and these over the reference's.
     pub variants: Vec<(Figures, Ratios)>,
-}
-
-/// The figures of some samples. Times are ns; of answered samples only.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Figures {
-    /// How many there are, and how they ended.
-    pub counts: Counts,
-    /// To the first token, samples set aside left out.
-    pub ttft_ns: Option<Distribution>,
-    /// To the first token of the answer, samples set aside left out.
-    pub ttfa_ns: Option<Distribution>,
-    /// From the first attempt to the first token, samples set aside left out.
-    pub experienced_ttft_ns: Option<Distribution>,
-    /// To the end of the answer.
-    pub latency_ns: Option<Distribution>,
-    /// Mean gap of each answer.
-    pub request_gap_ns: Option<Distribution>,
-    /// Completion tokens a second after the first chunk.
-    pub output_rate: Option<Distribution>,
-    /// Completion tokens a second over the latency.
-    pub end_to_end_rate: Option<Distribution>,
-    /// Visible characters a second over the latency.
-    pub chars_per_second: Option<Distribution>,
-    /// Tokens, in the order of [`TokenKind::ALL`].
-    tokens: [TokenTotal; TokenKind::ALL.len()],
-    /// What the samples cost.
-    pub money: Money,
 }
 
 /// Figures over the reference's; absent where either is.
@@ -462,40 +435,6 @@ impl GapFigures {
         let measured = recorded.saturating_add(self.out_of_range);
         let all = measured.saturating_add(self.coalesced);
         (all > 0).then(|| self.coalesced as f64 / all as f64)
-    }
-}
-
-impl Figures {
-    /// Of a tally, whose lists are sorted on the way.
-    fn of(tally: &mut Tally, ends: &mut Ends) -> Self {
-        Self {
-            counts: tally.counts.clone(),
-            ttft_ns: Distribution::of_integers(&mut tally.ttft_ns, ends),
-            ttfa_ns: Distribution::of_integers(&mut tally.ttfa_ns, ends),
-            experienced_ttft_ns: Distribution::of_integers(&mut tally.experienced_ttft_ns, ends),
-            latency_ns: Distribution::of_integers(&mut tally.latency_ns, ends),
-            request_gap_ns: Distribution::of_integers(&mut tally.request_gap_ns, ends),
-            output_rate: Distribution::of_floats(&mut tally.output_rate, ends),
-            end_to_end_rate: Distribution::of_floats(&mut tally.end_to_end_rate, ends),
-            chars_per_second: Distribution::of_floats(&mut tally.chars_per_second, ends),
-            tokens: tally.tokens,
-            money: tally.money,
-        }
-    }
-
-    /// Tokens of a kind.
-    pub const fn tokens(&self, kind: TokenKind) -> TokenTotal {
-        self.tokens[kind as usize]
-    }
-
-    /// The price of a request that variants are ranked on: the catalogue's list price, else the
-    /// gateway's own. What was billed is not ranked, because own keys make it 0.
-    pub const fn ranked_cost(&self) -> Total {
-        if self.money.list.n > 0 {
-            self.money.list
-        } else {
-            self.money.market
-        }
     }
 }
 

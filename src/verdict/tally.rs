@@ -28,7 +28,7 @@ pub struct Counts {
 }
 
 /// Every flag, in the order of its declaration: the order of [`Counts`]'s own table.
-const FLAGS: [Flag; 11] = [
+const FLAGS: [Flag; 13] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Late,
@@ -40,6 +40,8 @@ const FLAGS: [Flag; 11] = [
     Flag::EatenByReasoning,
     Flag::ThinkTags,
     Flag::UsageMismatch,
+    Flag::UsageImpossible,
+    Flag::UsageAmbiguous,
 ];
 
 impl Counts {
@@ -203,7 +205,9 @@ impl Tally {
     }
 
     fn add_tokens(&mut self, sample: &Sample) {
-        let Some(usage) = sample.usage else { return };
+        let Some(usage) = sample.known_usage() else {
+            return;
+        };
         for (kind, total) in TokenKind::ALL.into_iter().zip(&mut self.tokens) {
             let count = match kind {
                 TokenKind::Prompt => usage.prompt_tokens,

@@ -17,7 +17,7 @@ use bakeoff::record::{
     HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
     Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage, Warming,
 };
-use bakeoff::report::{Compared, Judged};
+use bakeoff::report::Compared;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
@@ -26,6 +26,7 @@ use bakeoff::suite::{
     TokenLimitName, Tool, Variant,
 };
 use bakeoff::units::{Nanos, Usd};
+use bakeoff::verdict::Judged;
 use bakeoff::verdict::{
     Comparison, Effect, Judgement, Procedure, Reason, Route, Situation, Size, Verdict,
 };
@@ -714,7 +715,9 @@ fn all_flags() -> impl Iterator<Item = Flag> {
         Flag::HiddenReasoning => Some(Flag::EatenByReasoning),
         Flag::EatenByReasoning => Some(Flag::ThinkTags),
         Flag::ThinkTags => Some(Flag::UsageMismatch),
-        Flag::UsageMismatch => None,
+        Flag::UsageMismatch => Some(Flag::UsageImpossible),
+        Flag::UsageImpossible => Some(Flag::UsageAmbiguous),
+        Flag::UsageAmbiguous => None,
     })
 }
 

@@ -236,7 +236,7 @@ fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
         refused(priced(json!({ "input_cache_write_1h": "0.000002" })), None),
         None
     );
-    // But where images are what it makes, where an hour costs more than we count, or where there is another price.
+    // But where images are what it makes, or where there is another price.
     let mut maker = priced(json!({ "image": "0.001" }));
     maker["architecture"] = json!({ "output_modalities": ["text", "image"] });
     assert_eq!(refused(maker, None).as_deref(), Some("image"));
@@ -249,14 +249,15 @@ fn what_a_request_cannot_be_billed_for_does_not_refuse_it() {
     let low = [surcharge(Some("0.0001"), None)];
     let bound = PriceBound::of(&model(), &list, None, &low).unwrap();
     assert_eq!(bound_of(&bound, 84, &limited(100)).unwrap(), "0.0013");
-    let dear = priced(json!({ "input_cache_write_1h": "0.0000020001", "image_output": "1" }));
+    // A price of a lifetime is bounded where it can be believed.
+    let odd = priced(json!({ "input_cache_write_1h": "1", "image_output": "1" }));
     assert_eq!(
-        refused(dear, None).as_deref(),
+        refused(odd, None).as_deref(),
         Some("image_output input_cache_write_1h")
     );
     // A provider's prices stand on their own.
     let answer = json!({ "data": { "endpoints": [{ "provider_name": "cheap", "pricing": {
-        "prompt": "0.0000005", "completion": "0", "image": "1", "input_cache_write_1h": "0.000002" } }] } });
+        "prompt": "0.0000005", "completion": "0", "image": "1", "input_cache_write_1h": "2" } }] } });
     let offers = Offers::read(&answer.to_string()).unwrap();
     assert_eq!(
         refused(priced(json!({})), Some(&offers)).as_deref(),
@@ -306,8 +307,8 @@ fn images_are_paid_by_their_declared_price_alone() {
 }
 
 #[test]
-fn a_cache_for_an_hour_is_dearer_than_the_list_says() {
-    // Lists tell the price of writing for five minutes; only the mark itself counts, not a text of it.
+fn an_unlisted_write_to_a_long_lived_cache_costs_what_any_maker_takes() {
+    // Most lists have the price of writing for five minutes alone; only the mark itself counts, not a text of it.
     let pricing = json!({ "input": "0.000001", "output": "0", "input_cache_write": "0.00000125" });
     let bound = PriceBound::of(&model(), &catalog(&pricing), None, &[]).unwrap();
     let parameters = limited(100);
@@ -321,8 +322,64 @@ fn a_cache_for_an_hour_is_dearer_than_the_list_says() {
         let tokens = body.len() as i128 + 16;
         bound.of_attempt(&request).unwrap().0 / tokens
     };
-    assert_eq!(of(json!({ "cache_control": { "ttl": "1h" } })), 2_000_000);
+    for long in ["1h", "12h"] {
+        assert_eq!(
+            of(json!({ "cache_control": { "ttl": long } })),
+            2_500_000,
+            "{long}"
+        );
+    }
+    assert_eq!(of(json!({ "cache_control": { "ttl": "5m" } })), 1_250_000);
     assert_eq!(of(json!({ "content": r#""ttl":"1h""# })), 1_250_000);
+}
+
+#[test]
+fn the_highest_listed_write_price_is_the_bound_of_a_prompt_token() {
+    // A gateway may choose the lifetime itself, and a maker's factor is no constant: 12 hours cost 2.5 inputs, or more.
+    let of = |more: &[(&str, &str)], offers: Option<&Offers>| {
+        let mut pricing = json!({ "input": "0.000001", "output": "0" });
+        for (name, price) in more {
+            pricing[*name] = json!(price);
+        }
+        let bound = PriceBound::of(&model(), &catalog(&pricing), offers, &[]).unwrap();
+        bound_of(&bound, 84, &limited(100)).unwrap()
+    };
+    assert_eq!(of(&[], None), "0.0001");
+    assert_eq!(of(&[("input_cache_write", "0.00000125")], None), "0.000125");
+    let by_lifetime = [
+        ("input_cache_write", "0.00000125"),
+        ("input_cache_write_1h", "0.000002"),
+        ("input_cache_write_12h", "0.000007"),
+    ];
+    assert_eq!(of(&by_lifetime, None), "0.0007");
+    let answer = json!({ "data": { "endpoints": [{ "provider_name": "p", "pricing":
+        { "prompt": "0.000001", "completion": "0", "input_cache_write_1h": "0.000009" } }] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    assert_eq!(of(&by_lifetime, Some(&offers)), "0.0009");
+}
+
+#[test]
+fn an_answer_without_a_bill_costs_what_the_most_expensive_provider_takes() {
+    // Nobody says who answered: settled at the list, a cap would be crossed by every provider that takes more.
+    let pricing = json!({ "input": "0.000001", "output": "0.000002" });
+    let answer = json!({ "data": { "endpoints": [
+        { "provider_name": "same", "pricing": { "prompt": "0.000001", "completion": "0.000002" } },
+        { "provider_name": "twice", "pricing": { "prompt": "0.000002", "completion": "0.000004" } } ] } });
+    let offers = Offers::read(&answer.to_string()).unwrap();
+    let counts = TokenCounts {
+        prompt: 10,
+        completion: 5,
+        ..TokenCounts::default()
+    };
+    let of = |offers: Option<&Offers>, surcharges: &[Surcharge], images| {
+        let bound = PriceBound::of(&model(), &catalog(&pricing), offers, surcharges).unwrap();
+        bound.of_counts(&counts, images).map(|usd| usd.to_string())
+    };
+    assert_eq!(of(None, &[], 0).as_deref(), Some("0.00002"));
+    assert_eq!(of(Some(&offers), &[], 0).as_deref(), Some("0.00004"));
+    let declared = [surcharge(Some("0.5"), Some("0.25"))];
+    assert_eq!(of(None, &declared, 2).as_deref(), Some("1.00002"));
+    assert_eq!(of(None, &[], 1), None);
 }
 
 fn rates() -> impl Strategy<Value = Rates> {
@@ -345,6 +402,7 @@ proptest! {
         first in rates(),
         bytes in 0_usize..2_000,
         max_tokens in 1_u64..1_000,
+        long_write in prop::option::of(0_i128..1_000_000),
         shares in [0.0..=1.0_f64, 0.0..=1.0, 0.0..=1.0, 0.0..=1.0],
     ) {
         let first = Tier { from_prompt_tokens: 0, rates: first };
@@ -356,6 +414,7 @@ proptest! {
             lists: vec![prices.clone()],
             per_request: None,
             per_image: None,
+            long_write: long_write.map(Usd),
             listed_image: None,
         };
         let body = vec![b' '; bytes];
@@ -372,6 +431,8 @@ proptest! {
             cache_write: share(prompt - cached, shares[2]),
             completion: share(max_tokens, shares[3]),
         };
-        prop_assert!(cost(&prices, &counts).unwrap() <= at_most);
+        let without_bill = bound.of_counts(&counts, 0).unwrap();
+        prop_assert!(cost(&prices, &counts).unwrap() <= without_bill);
+        prop_assert!(without_bill <= at_most);
     }
 }

@@ -40,6 +40,7 @@ fn orders(suite: Suite) -> Orders {
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
         prices: vec![None; suite.variants.len()],
+        bounds: Vec::new(),
         wording: Wording::default(),
         looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),

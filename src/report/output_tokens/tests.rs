@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::report::tests::written;
-use crate::report::{Format, Judged, Report};
+use crate::report::{Format, Report};
 use crate::stats::interval::Interval;
 use crate::suite::Gate;
+use crate::verdict::Judged;
 use crate::verdict::fixture::{judgement, manifest};
 use crate::verdict::{RunSummary, Summaries};
 

@@ -34,6 +34,8 @@ fn comparison_csv_of_a_small_run() {
     hidden_reasoning: 0 | 0
     eaten_by_reasoning: 1 | 0
     usage_mismatch: 0 | 0
+    usage_impossible: 0 | 0
+    usage_ambiguous: 0 | 0
     retried: 0 | 0
     ttft_n: 7 | 6
     ttft_mean_ms: 421.429 | 206.000
@@ -313,6 +315,8 @@ fn the_comparison_as_json() {
           "hidden_reasoning": 0,
           "eaten_by_reasoning": 0,
           "usage_mismatch": 0,
+          "usage_impossible": 0,
+          "usage_ambiguous": 0,
           "retried": 0,
           "ttft_n": 2,
           "ttft_mean_ms": 100.5,

@@ -8,7 +8,7 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
 use crate::verdict::fixture::{comparison, judgement, limit_checks};
-use crate::verdict::{Judgement, Reason, Situation, Verdict};
+use crate::verdict::{Gated, Judgement, Reason, Situation, Verdict};
 
 use super::*;
 

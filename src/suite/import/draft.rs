@@ -10,9 +10,11 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{ImportError, Imported, LeftOut};
-use crate::suite::model::{Image, Message, Role};
-use crate::suite::parse::parse_suite;
-use crate::suite::{limits, problem};
+use crate::suite::model::suite::{Image, Message, Role};
+use crate::suite::parse::problem;
+use crate::suite::parse::suite::parse_suite;
+use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
 
 /// The model of a suite whose source names none.
 const ANY_MODEL: &str = "openai/gpt-5-mini";
@@ -151,7 +153,7 @@ impl Draft {
             .find(|id| !taken.contains(id))
             .unwrap_or(id);
         if let Some(source) = case.id.as_ref().filter(|source| **source != id) {
-            let message = format!("the id {} became `{id}`", problem::quoted(source));
+            let message = format!("the id {} became `{id}`", quoted(source));
             self.leave_out(case.line, message);
         }
         taken.insert(id.clone());

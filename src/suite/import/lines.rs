@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::ImportError;
 use super::chat::{Chat, chat};
 use super::draft::{Case, Draft};
-use crate::suite::model::{Message, Role};
-use crate::suite::row::{Format, each_row};
+use crate::suite::model::suite::{Message, Role};
+use crate::suite::parse::rows::{Format, each_row};
 
 /// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
 /// knows the habits of most data sets.

@@ -12,7 +12,7 @@ mod promptfoo;
 mod tests;
 mod yaml;
 
-use super::limits;
+use super::value::limits;
 use draft::Draft;
 
 /// A kind of file that is understood.

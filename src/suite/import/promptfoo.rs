@@ -12,10 +12,10 @@ use super::ImportError;
 use super::chat::chat;
 use super::draft::{Case, Draft, Model};
 use super::yaml::{self, Node, Yaml};
-use crate::suite::limits;
-use crate::suite::model::{Message, Role};
-use crate::suite::problem::quoted;
-use crate::suite::template::{FillError, Template};
+use crate::suite::model::suite::{Message, Role};
+use crate::suite::value::limits;
+use crate::suite::value::template::{FillError, Template};
+use crate::suite::value::text::quoted;
 
 /// Variables and their values: one for each prompt that is made.
 type Vars<'a> = BTreeMap<&'a str, &'a str>;

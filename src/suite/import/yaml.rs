@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::ImportError;
-use crate::suite::limits;
+use crate::suite::value::limits;
 
 /// A value with its line.
 #[derive(Debug, Clone)]

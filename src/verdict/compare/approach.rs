@@ -1,17 +1,14 @@
 //! How a metric is compared: one shape for ranks, means and shares.
 //!
-//! Owns the choice of procedure. Must not know verdicts. Invariant: whatever the procedure, a p value is
+//! Owns that shape, and the steps that procedures share. Must not know verdicts. Invariant: whatever the procedure, a p value is
 //! that of one claim about the candidate, seen from the same side.
 
 use crate::stats::interval::{Alpha, Interval};
+use crate::stats::mean::{Mean, Weights};
 use crate::suite::{Bounds, Metric};
-use crate::verdict::judgement::{Procedure, Tests};
+use crate::verdict::judgement::Tests;
 
 use super::claim::{self, Line};
-use super::means::Means;
-use super::ranks::Ranks;
-use super::shares::Shares;
-use super::sides::Sides;
 
 /// Two sides, compared by one procedure.
 pub(in crate::verdict) trait Approach {
@@ -43,32 +40,6 @@ pub(in crate::verdict) trait Approach {
     }
 }
 
-/// The procedure of a metric where both sides answered at the same moments.
-pub(in crate::verdict) const fn procedure(metric: Metric) -> Procedure {
-    match metric {
-        Metric::Ttft
-        | Metric::Ttfa
-        | Metric::ExperiencedTtft
-        | Metric::Latency
-        | Metric::InterTokenLatency
-        | Metric::OutputRate
-        | Metric::OutputTokens => Procedure::AlignedRanks,
-        Metric::Cost => Procedure::RatioOfMeans,
-        Metric::TtftTail => Procedure::TailShares,
-        Metric::Completed | Metric::PassRate => Procedure::RateDifference,
-    }
-}
-
-/// The comparison of these sides; `None` where there is no prompt or a value that cannot be compared.
-pub(in crate::verdict) fn approach(metric: Metric, sides: &Sides) -> Option<Box<dyn Approach>> {
-    Some(match procedure(metric) {
-        Procedure::AlignedRanks => Box::new(Ranks::new(sides)?),
-        Procedure::RatioOfMeans => Box::new(Means::new(sides)?),
-        Procedure::TailShares => Box::new(Shares::in_the_tail(sides)?),
-        _ => Box::new(Shares::of_successes(sides)?),
-    })
-}
-
 /// The p values of the three claims.
 pub(in crate::verdict) fn tests(
     approach: &dyn Approach,
@@ -76,4 +47,28 @@ pub(in crate::verdict) fn tests(
     bounds: Bounds,
 ) -> Option<Tests> {
     claim::tests(metric, bounds, |line| approach.p(line))
+}
+
+/// The p value of the claim that the mean lies above, or below, 0.
+pub(in crate::verdict) fn p_beyond(mean: &Mean, bound: f64, above: bool) -> Option<f64> {
+    if above {
+        mean.p_greater(bound)
+    } else {
+        mean.p_less(bound)
+    }
+}
+
+/// The mean of all values but one, each left out in turn; none of fewer than two.
+pub(in crate::verdict) fn without_each(
+    values: &[f64],
+    weights: &Weights,
+) -> impl Iterator<Item = Mean> {
+    (0..values.len()).filter_map(move |absent| {
+        let others = |all: &[f64]| -> Vec<f64> {
+            let (before, after) = (&all[..absent], &all[absent + 1..]);
+            [before, after].concat()
+        };
+        let rest = Weights::new(&others(weights.shares()))?;
+        Mean::weighted(&others(values), &rest)
+    })
 }

@@ -15,7 +15,8 @@ use crate::stats::quantile::quantile_f64;
 use crate::suite::{Bounds, Metric};
 use crate::verdict::judgement::{Procedure, Reason, Size, Tests};
 
-use super::approach::{Approach, approach, procedure, tests};
+use super::approach::{Approach, tests};
+use super::procedure::{approach, procedure};
 use super::screen::Facts;
 use super::sides::{Pair, Part, Sides, is_to_first_token};
 

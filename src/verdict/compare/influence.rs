@@ -6,9 +6,10 @@
 use crate::stats::FEWEST_PROMPTS;
 use crate::verdict::judgement::{Influence, Tests, Verdict};
 
-use super::approach::{approach, tests};
+use super::approach::tests;
 use super::claim::Claim;
 use super::finding::Finding;
+use super::procedure::approach;
 
 /// Of more prompts than this none is looked for: one of so many decides only what lies on the line anyway, and
 /// leaving out each in turn takes as many times as long as there are prompts.

@@ -8,9 +8,8 @@ use crate::stats::cost;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 
-use super::approach::Approach;
+use super::approach::{Approach, p_beyond, without_each};
 use super::claim::Line;
-use super::ranks::p_beyond;
 use super::sides::Sides;
 
 /// A difference this small beside its terms is a rounding error.
@@ -93,19 +92,4 @@ impl Approach for Means {
     fn df(&self) -> f64 {
         self.weights.effective_count() - 1.0
     }
-}
-
-/// The mean of all values but one, each left out in turn; none of fewer than two.
-pub(in crate::verdict) fn without_each(
-    values: &[f64],
-    weights: &Weights,
-) -> impl Iterator<Item = Mean> {
-    (0..values.len()).filter_map(move |absent| {
-        let others = |all: &[f64]| -> Vec<f64> {
-            let (before, after) = (&all[..absent], &all[absent + 1..]);
-            [before, after].concat()
-        };
-        let rest = Weights::new(&others(weights.shares()))?;
-        Mean::weighted(&others(values), &rest)
-    })
 }

@@ -11,6 +11,7 @@ pub(super) mod finding;
 pub(super) mod influence;
 pub(super) mod means;
 pub(super) mod outlook;
+pub(super) mod procedure;
 pub(super) mod ranks;
 pub(super) mod routes;
 pub(super) mod ruling;

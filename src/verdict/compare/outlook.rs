@@ -8,8 +8,8 @@ use crate::stats::size::{self, Noise, PilotPrompt, smallest_change_seen};
 use crate::suite::{Bounds, Metric, Scale};
 use crate::verdict::judgement::{Aim, Needed, Procedure};
 
-use super::approach::procedure;
 use super::finding::{Compared, Question};
+use super::procedure::procedure;
 use super::sides::Sides;
 
 /// The chance with which a change shall be found.

@@ -7,10 +7,9 @@ use std::cell::RefCell;
 
 use crate::stats::car::{self, Curve};
 use crate::stats::interval::{Alpha, Interval};
-use crate::stats::mean::Mean;
 use crate::stats::paired::Paired;
 
-use super::approach::Approach;
+use super::approach::{Approach, p_beyond};
 use super::claim::Line;
 use super::sides::Sides;
 
@@ -23,15 +22,6 @@ impl Ranks {
         let paired = Paired::new(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
         Some(Self(RefCell::new(Curve::of(paired))))
-    }
-}
-
-/// The p value of the claim that the mean lies above, or below, 0.
-pub(in crate::verdict) fn p_beyond(mean: &Mean, bound: f64, above: bool) -> Option<f64> {
-    if above {
-        mean.p_greater(bound)
-    } else {
-        mean.p_less(bound)
     }
 }
 

@@ -15,10 +15,8 @@ use crate::stats::paired::Paired;
 use crate::stats::rates::{Pairs, Passes, mcnemar_mid_p, newcombe_paired, paired_difference};
 use crate::stats::tail;
 
-use super::approach::Approach;
+use super::approach::{Approach, p_beyond, without_each};
 use super::claim::Line;
-use super::means::without_each;
-use super::ranks::p_beyond;
 use super::sides::Sides;
 
 /// Further out than this many standard errors there is no probability.

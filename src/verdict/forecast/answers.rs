@@ -61,6 +61,8 @@ pub(super) struct VariantAnswers {
 pub(super) struct Answer {
     list: Option<Usd>,
     counts: Option<TokenCounts>,
+    /// Whether its token counts contradict each other, or have no reading or several: no prices make a cost of them.
+    has_contradiction: bool,
 }
 
 /// The fold that makes [`Answers`]: from a manifest, fed with samples.
@@ -107,8 +109,10 @@ impl AnswersFold {
         if answered {
             variant.answered += 1;
             variant.prompts[prompt].push(Answer {
-                list: sample.market_usd.or(sample.cost_usd),
-                counts: sample.usage.and_then(|usage| usage.counts()),
+                list: sample.market_price(),
+                counts: sample.known_usage().and_then(|usage| usage.counts()),
+                has_contradiction: sample.has_unknown_usage()
+                    || sample.usage.is_some_and(|usage| usage.contradicts_itself()),
             });
         }
     }
@@ -137,9 +141,9 @@ impl VariantAnswers {
 }
 
 impl Answer {
-    /// Whether its counts of tokens contradict each other, so that no prices make a cost of them.
-    pub(super) fn contradicts_itself(&self) -> bool {
-        self.counts.is_some_and(|counts| counts.fresh().is_none())
+    /// Whether no prices make a cost of its token counts.
+    pub(super) fn has_contradiction(&self) -> bool {
+        self.has_contradiction
     }
 
     /// What it cost, or would cost a variant at this place of the suite; a negative cost is none.

@@ -101,11 +101,15 @@ impl Subject<'_> {
             Metric::TtftTail => Err(Reason::Said(
                 "A history keeps levels, not tails: compare variants of one run by it.".to_owned(),
             )),
-            Metric::Completed | Metric::PassRate => self.rates(&blank),
-            _ => self.levels(&blank, prior),
+            Metric::Completed | Metric::PassRate => self
+                .rates(&blank)
+                .map(|(comparison, rates)| (comparison, Excess::Rates(rates))),
+            _ => self
+                .levels(&blank, prior)
+                .map(|(comparison, excess)| (comparison, Excess::Levels(excess))),
         };
         match found {
-            Ok(draft) => Some(draft),
+            Ok((comparison, excess)) => Some(Draft { comparison, excess }),
             Err(reason) => primary.then(|| Draft {
                 comparison: Comparison {
                     reasons: vec![reason],

@@ -8,10 +8,9 @@ use crate::stats::history::{Prediction, Prior, predict_beside};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::Metric;
 
+use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
-use super::super::compare::ranks::p_beyond;
 use super::super::judgement::{Comparison, Procedure, Reason, Size, Tests};
-use super::draft::{Draft, Excess};
 use super::levels::{Asked, Series};
 use super::screen::Subject;
 
@@ -30,7 +29,11 @@ impl Subject<'_> {
     ///
     /// # Errors
     /// Why there is nothing to compare.
-    pub(super) fn levels(&self, blank: &Comparison, prior: Prior) -> Result<Draft, Reason> {
+    pub(super) fn levels(
+        &self,
+        blank: &Comparison,
+        prior: Prior,
+    ) -> Result<(Comparison, LevelExcess), Reason> {
         let metric = blank.metric;
         // What slows a whole gateway changes times, not prices nor tokens.
         let rated = metric.is_time() || metric == Metric::OutputRate;
@@ -65,8 +68,8 @@ impl Subject<'_> {
         let mut changes: Vec<f64> = changes.map(|(ln, d)| ln.exp() - (ln - d).exp()).collect();
         changes.sort_unstable_by(f64::total_cmp);
         let without = tests.and_then(|_| without_one(&series, &excess, blank, prior));
-        Ok(Draft {
-            comparison: Comparison {
+        Ok((
+            Comparison {
                 procedure: match asked.control {
                     Some(_) => Procedure::HistoryOfDifference,
                     None => Procedure::History,
@@ -87,12 +90,12 @@ impl Subject<'_> {
                     .collect(),
                 ..blank.clone()
             },
-            excess: Excess::Levels(LevelExcess {
+            LevelExcess {
                 prediction,
                 median_change: quantile_f64(&changes, 0.5).unwrap_or(0.0),
                 without,
-            }),
-        })
+            },
+        ))
     }
 }
 

@@ -12,10 +12,9 @@ use crate::stats::interval::{Alpha, Interval};
 use crate::stats::rates::{Passes, newcombe_p_greater, newcombe_unpaired, paired_difference};
 use crate::suite::{Bounds, Metric};
 
+use super::super::compare::approach::p_beyond;
 use super::super::compare::claim::{self, Line};
-use super::super::compare::ranks::p_beyond;
 use super::super::judgement::{Comparison, Procedure, Reason, Size, Tests};
-use super::draft::{Draft, Excess};
 use super::matching::same_variant;
 use super::screen::Subject;
 
@@ -115,7 +114,7 @@ impl Subject<'_> {
     ///
     /// # Errors
     /// Why there is nothing to compare.
-    pub(super) fn rates(&self, blank: &Comparison) -> Result<Draft, Reason> {
+    pub(super) fn rates(&self, blank: &Comparison) -> Result<(Comparison, RateExcess), Reason> {
         let metric = blank.metric;
         let mut today = counts(self.variant, metric);
         if today.is_empty() {
@@ -146,8 +145,8 @@ impl Subject<'_> {
         if rates.prompts.is_empty() {
             return Err(Reason::NoPast);
         }
-        Ok(Draft {
-            comparison: Comparison {
+        Ok((
+            Comparison {
                 procedure: if rates.by_prompt() {
                     Procedure::RateDifference
                 } else {
@@ -164,7 +163,7 @@ impl Subject<'_> {
                 per_prompt: rates.by_id(),
                 ..blank.clone()
             },
-            excess: Excess::Rates(rates),
-        })
+            rates,
+        ))
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::SUITE;
 use super::program::Home;
+use super::server::{Server, Then, response};
 
 /// A suite whose slots cost little at most, so that a small cap holds many.
 fn home() -> Home {
@@ -231,4 +232,101 @@ fn a_bill_that_an_answer_did_not_bring_is_looked_up() {
     // The warm-up's bill alone stays unknown.
     assert_eq!(line["unknown"], 1);
     assert!(line["billed_usd"].as_str().unwrap().parse::<f64>().unwrap() > 0.0);
+}
+
+/// A project whose endpoint `own` is a server that answers everything with this text and this usage block, at 10 USD a
+/// million tokens; and 100 trials of up to 3,000 tokens.
+fn answered_with(text: &str, usage: &str) -> (Server, Home) {
+    let answer = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n\
+         data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":{usage}}}\n\n\
+         data: [DONE]\n\n"
+    );
+    let server = Server::start(move |_, _| (response("200 OK", "", &answer), Then::Keep));
+    let project = format!(
+        "[endpoints.own]\nbase_url = \"{}\"\n[[endpoints.own.prices]]\nmodel = \"m/x\"\n\
+         input_usd_per_mtok = 10\noutput_usd_per_mtok = 10\n",
+        server.base_url()
+    );
+    let suite = "name = \"z\"\nmodels = [\"m/x\"]\nrepetitions = 100\nwarmup = 0\nconcurrency = 1\n\
+                 prompts = [{ id = \"a\", user = \"hi\" }]\n[parameters]\nmax_tokens = 3000\n";
+    let home = Home::new()
+        .with("bakeoff.toml", &project)
+        .with("suite.toml", suite);
+    (server, home)
+}
+
+#[test]
+fn counts_that_cannot_be_true_keep_their_reservation() {
+    // A server reports no tokens for answers of 10,000 characters: believed, a run would cost nothing and never come to its cap.
+    for (usage, flag) in [
+        (
+            r#"{"prompt_tokens":0,"completion_tokens":0}"#,
+            "usage_impossible",
+        ),
+        (
+            r#"{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}"#,
+            "usage_impossible",
+        ),
+        (
+            r#"{"prompt_tokens":9,"completion_tokens":3000,"prompt_tokens_details":{"cached_tokens":10}}"#,
+            "usage_impossible",
+        ),
+    ] {
+        let (server, home) = answered_with(&"x".repeat(10_000), usage);
+        home.bakeoff("run suite.toml -e own -y --quiet --max-cost $0.50")
+            .exits(4)
+            .run();
+        // 3,000 completion tokens and some hundred bytes of prompt at $10 a million, $0.032 each, beside a reservation of three.
+        let samples = home.samples("z");
+        assert!(
+            (10..=16).contains(&samples.len()),
+            "{usage}: {}",
+            samples.len()
+        );
+        assert_eq!(server.questions().len(), samples.len());
+        for sample in &samples {
+            assert!(sample["cost_usd"].is_null(), "{sample}");
+            let flags = sample["flags"].as_array().unwrap();
+            assert!(flags.contains(&flag.into()), "{sample}");
+        }
+        let lines = ledger(&home);
+        let model = &lines[0]["models"][0];
+        assert_eq!(model["unknown"], samples.len());
+        let kept: f64 = lines[0]["kept_usd"].as_str().unwrap().parse().unwrap();
+        assert!((0.4..=0.5).contains(&kept), "{lines:?}");
+        let report = home.read("reports/z/latest/report.md");
+        assert!(
+            report.contains("token counts that cannot be true"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn counts_with_several_readings_settle_at_the_largest() {
+    // Reasoning of 2,000 tokens stands beside a completion of 1: either could be billed, and a cap holds for both.
+    let usage = r#"{"prompt_tokens":9,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":2000}}"#;
+    let (_server, home) = answered_with("hi", usage);
+    home.bakeoff("run suite.toml -e own -y --quiet --max-cost $0.50")
+        .exits(4)
+        .run();
+    // Each settles at $0.0201; a reservation of three attempts, some $0.095, must fit beside them.
+    let samples = home.samples("z");
+    assert!((20..=22).contains(&samples.len()), "{}", samples.len());
+    assert!(samples.iter().all(|sample| sample["cost_usd"].is_null()));
+    let lines = ledger(&home);
+    assert_eq!(lines[0]["models"][0]["unknown"], samples.len());
+    // With a total that decides there is one reading, and its cost.
+    let decided = usage.replace(
+        "\"completion_tokens\":1",
+        "\"total_tokens\":2010,\"completion_tokens\":1",
+    );
+    let (_server, home) = answered_with("hi", &decided);
+    home.bakeoff("run suite.toml -e own -y --quiet --max-cost $0.50")
+        .exits(4)
+        .run();
+    let samples = home.samples("z");
+    assert_eq!(samples[0]["cost_usd"], "0.0201");
+    assert_eq!(samples[0]["usage"]["completion_tokens"], 2001);
 }

@@ -43,6 +43,13 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "usage-each",
             "usage-each-null",
             "usage-zeros",
+            "usage-zero",
+            "usage-no-prompt",
+            "usage-no-completion",
+            "usage-half",
+            "usage-cached-above",
+            "reasoning-beside",
+            "reasoning-in-total",
             "reasoning-content",
             "reasoning-both",
             "azure-first",
@@ -112,12 +119,26 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
 
 /// Each flag that a fault earns, and the faults that do. The others come from the machine's load,
 /// and from what the model is.
-const FLAGS: [(&str, &[&str]); 5] = [
+const FLAGS: [(&str, &[&str]); 8] = [
     ("buffered", &["buffered", "gzip-held"]),
     ("compressed", &["gzip", "gzip-held", "brotli"]),
     ("fallback", &["fallback", "fallback-model"]),
     ("eaten_by_reasoning", &["eaten-by-length"]),
     ("think_tags", &["think-tags"]),
+    (
+        "usage_mismatch",
+        &["usage-cached-above", "reasoning-in-total"],
+    ),
+    (
+        "usage_impossible",
+        &[
+            "usage-zero",
+            "usage-no-prompt",
+            "usage-no-completion",
+            "usage-cached-above",
+        ],
+    ),
+    ("usage_ambiguous", &["reasoning-in-total"]),
 ];
 
 /// Models of one suite: their number is limited.
@@ -225,6 +246,8 @@ fn each_fault_has_its_outcome_its_flags_and_its_cost() {
         let market = usd(&sample["market_usd"]);
         let expected = match (fault, list) {
             ("byok", _) => Some(Usd::ZERO),
+            // A lie that no text gives away: the bill does.
+            ("usage-half", _) => None,
             ("surcharge", Some(list)) => list.plus("0.0001".parse().unwrap()),
             _ => list,
         };

@@ -11,6 +11,7 @@ use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{Listing, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
 use bakeoff::plan::{Pacer, plan};
+use bakeoff::sim::dialect::Dialect;
 use bakeoff::sim::{Running, Simulator, World};
 use bakeoff::suite::{RateLimits, Suite, Wording, parse_suite};
 use bakeoff::units::Usd;
@@ -20,13 +21,19 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, watch};
 
 /// Answers within milliseconds, of up to a few dozen tokens.
-const WORLD: &str = r"
+const WORLD: &str = r#"
 [default]
 ttft = { median_ms = 3, sigma = 0.5 }
 gap = { median_ms = 0.2, sigma = 0.2 }
 tokens = { median = 20, sigma = 0.6 }
 prefill_ms_per_ktok = 0
-";
+reasoning = { median = 15, sigma = 0.5, shown = "hidden" }
+providers = [{ name = "first", failure_share = 0.2 }, { name = "second", price_factor = 1.3 }]
+[models."anthropic/claude-haiku-4.5"]
+reasoning = { median = 0, sigma = 0, shown = "visible" }
+[models."deepseek/deepseek-v3.2"]
+reasoning = { median = 30, sigma = 0.5, shown = "visible" }
+"#;
 const MODELS: [&str; 4] = [
     "openai/gpt-5-mini",
     "openai/gpt-4.1-nano",
@@ -51,6 +58,26 @@ const FAULTS: [&str; 16] = [
     "+503+once",
     "+408",
     "+429+once",
+];
+/// Ways to report usage; half of the answers report it rightly. All but one are of any server; half of the completion tokens can
+/// be known from a bill alone, which only the gateway's own dialect brings.
+const USAGES: [&str; 16] = [
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "+no-usage",
+    "+openai-usage",
+    "+usage-zero",
+    "+usage-no-prompt",
+    "+usage-no-completion",
+    "+usage-cached-above",
+    "+reasoning-beside",
+    "+reasoning-in-total",
+    "+usage-half",
 ];
 /// How long one look at the simulator's books may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,7 +107,15 @@ fn suite_text(dice: &mut ChaCha8Rng) -> String {
             // One of them costs something for certain, or a run would never come to its cap.
             let fault = FAULTS.choose(dice).unwrap();
             let fault = if place == 0 { "" } else { fault };
-            format!("\"{model}{fault}\"")
+            let usage = USAGES.choose(dice).unwrap();
+            let dialects = Dialect::ALL.map(Dialect::name);
+            let dialect = match dialects.choose(dice).unwrap() {
+                // A lie below the truth, without a bill: no cap holds against it.
+                _ if *usage == "+usage-half" => String::new(),
+                dialect if dice.random() => format!("+{dialect}"),
+                _ => String::new(),
+            };
+            format!("\"{model}{fault}{usage}{dialect}\"")
         })
         .collect();
     let prompts: Vec<String> = (0..dice.random_range(1..4))
@@ -118,7 +153,8 @@ pub(crate) async fn run(seed: u64) -> Capped {
         key_header: None,
         headers: Vec::new(),
     };
-    let worst = worst(&suite, &endpoint).await;
+    let bounds = bounds(&suite, &endpoint).await;
+    let worst = worst(&suite, &bounds);
     let slot = Cap::new(
         Usd(i128::MAX),
         "",
@@ -134,7 +170,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
     let slots = *[0, 1, 3, 10, 50, 60].choose(&mut dice).unwrap();
     let cap = Usd(slot.0 * slots + dice.random_range(0..slot.0));
     let cap = Arc::new(Cap::new(cap, "the test", worst, &suite));
-    let (ending, charged) = carry_out(suite, &cap, &endpoint, running).await;
+    let (ending, charged) = carry_out(suite, bounds, &cap, &endpoint, running).await;
     Capped {
         cap: cap.limit(),
         charged,
@@ -146,7 +182,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
 }
 
 /// The bounds, as `bakeoff run` finds them: of the dearest provider that the simulator tells of.
-async fn worst(suite: &Suite, endpoint: &Endpoint) -> Worst {
+async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
     let mut bounds = Vec::new();
     for variant in &suite.variants {
         let plain = variant.model.as_str().split('+').next().unwrap();
@@ -156,6 +192,10 @@ async fn worst(suite: &Suite, endpoint: &Endpoint) -> Worst {
         let bound = PriceBound::of(&plain, &Catalog::snapshot(), Some(&offers), &[]);
         bounds.push(bound.unwrap());
     }
+    bounds
+}
+
+fn worst(suite: &Suite, bounds: &[PriceBound]) -> Worst {
     let worst = Worst::of(suite, Wording::default(), |request| {
         bounds[request.variant].of_attempt(&Request {
             body: request.body,
@@ -168,6 +208,7 @@ async fn worst(suite: &Suite, endpoint: &Endpoint) -> Worst {
 
 async fn carry_out(
     suite: Suite,
+    bounds: Vec<PriceBound>,
     cap: &Arc<Cap>,
     endpoint: &Endpoint,
     running: Running,
@@ -190,6 +231,7 @@ async fn carry_out(
                     .clone()
             })
             .collect(),
+        bounds: bounds.into_iter().map(Some).collect(),
         wording: Wording::default(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         looks: Vec::new(),

@@ -1,0 +1,166 @@
+//! From a profile to an endpoint that can be asked: the key from the environment, the embedded
+//! simulator started where it is wanted.
+//!
+//! Owns where keys come from. Must not know what is asked. Invariant: a key goes from a variable
+//! into a header and nowhere else.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::gateway::explain::missing_key;
+use crate::gateway::{Endpoint, request};
+use crate::record::{EndpointRecord, digest};
+use crate::sim::world::DEFAULT_WORLD;
+use crate::sim::{Running, Simulator, World};
+use crate::suite::{Profile, Project};
+
+use super::failure::Failure;
+use super::files::{self, Variables};
+use super::runtime::unforeseen;
+
+/// An endpoint that can be asked, and what the manifest says of it.
+pub(in crate::command) struct Opened {
+    pub(in crate::command) endpoint: Endpoint,
+    pub(in crate::command) record: EndpointRecord,
+    /// Kept so that the simulator lives as long as the run.
+    _simulator: Option<Running>,
+}
+
+/// The profile of a name or base URL.
+pub(in crate::command) fn resolve(project: &Project, name: &str) -> Result<Profile, Failure> {
+    project.resolve(name).map_err(|error| match error.help() {
+        Some(help) => Failure::usage(format!("{error}\n  {help}")),
+        None => Failure::usage(error.to_string()),
+    })
+}
+
+/// Opens the endpoint of a profile for its lists. They often need no key, so a missing one is no
+/// failure: the endpoint says so itself where it wants one.
+pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
+    match &profile.base_url {
+        Some(base_url) => Ok(at(profile, base_url, key(profile)?)),
+        None => simulated(profile, None, None),
+    }
+}
+
+/// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
+pub(in crate::command) fn open(
+    profile: &Profile,
+    world: Option<&Path>,
+    salt: Option<u64>,
+) -> Result<Opened, Failure> {
+    match &profile.base_url {
+        Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url),
+        Some(_) => Err(Failure::usage(format!(
+            "--world and --salt are for the simulated gateway, but the endpoint is `{}`: \
+             leave them out, or say --endpoint sim",
+            profile.name
+        ))),
+        None => simulated(profile, world, salt),
+    }
+}
+
+fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
+    let found = key(profile)?;
+    if found.is_none() && !profile.key_variables.is_empty() {
+        let said = missing_key(&profile.name, &profile.key_variables);
+        return Err(Failure::usage(format!("{}\n  {}", said.what, said.remedy)));
+    }
+    Ok(at(profile, base_url, found))
+}
+
+/// The key, and the variable that held it, where one is wanted and found.
+fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
+    if profile.key_variables.is_empty() {
+        // A `.env` that cannot be read is no trouble where no key is wanted.
+        return Ok(None);
+    }
+    let variables = Variables::read()?;
+    let mut names = profile.key_variables.iter();
+    Ok(names.find_map(|name| variables.get(name).map(|key| (name.clone(), key))))
+}
+
+fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) -> Opened {
+    let (key_variable, key) = found.unzip();
+    Opened {
+        endpoint: Endpoint {
+            base_url: with_version(base_url, profile),
+            key,
+            key_header: profile.key_header.clone(),
+            headers: headers(profile),
+        },
+        record: EndpointRecord {
+            name: profile.name.clone(),
+            base_url: Some(base_url.to_owned()),
+            key_variable,
+            world: None,
+        },
+        _simulator: None,
+    }
+}
+
+/// The route's headers, then the profile's own, which win.
+fn headers(profile: &Profile) -> Vec<(String, String)> {
+    let route = request::headers(profile.wording.api).iter();
+    let route = route.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    route.chain(profile.headers.iter().cloned()).collect()
+}
+
+/// The base URL with the version of the API that Azure wants in the query.
+fn with_version(base_url: &str, profile: &Profile) -> String {
+    match &profile.api_version {
+        Some(version) => format!("{base_url}?api-version={version}"),
+        None => base_url.to_owned(),
+    }
+}
+
+fn simulated(
+    profile: &Profile,
+    world: Option<&Path>,
+    salt: Option<u64>,
+) -> Result<Opened, Failure> {
+    let (world, text) = read_world(world)?;
+    let salt = salt.map_or_else(unforeseen, Ok)?;
+    let running = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| Simulator::start(world, listener, None, salt))
+        .map_err(|error| {
+            Failure::incomplete(format!("the simulated gateway could not start: {error}"))
+        })?;
+    Ok(Opened {
+        endpoint: Endpoint {
+            base_url: with_version(&running.base_url(), profile),
+            // Any key will do there; this one is too short to be struck out of an answer.
+            key: Some("sim".to_owned().into()),
+            key_header: profile.key_header.clone(),
+            headers: headers(profile),
+        },
+        record: EndpointRecord {
+            name: profile.name.clone(),
+            base_url: None,
+            key_variable: None,
+            world: Some(format!("{} salt {salt}", world_digest(&text))),
+        },
+        _simulator: Some(running),
+    })
+}
+
+/// Names a world: the built-in one and what is laid over it.
+fn world_digest(text: &str) -> String {
+    digest(format!("{DEFAULT_WORLD}\n{text}").as_bytes())
+}
+
+/// A world, and the text it was read from: empty for the built-in one, over which a file is laid.
+pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(World, String), Failure> {
+    let text = match path {
+        Some(path) => files::text(path)?,
+        None => String::new(),
+    };
+    let name = path.map_or("the built-in world".into(), |path| {
+        path.display().to_string()
+    });
+    let world = World::parse(&text)
+        .map_err(|error| Failure::usage(format!("{name} is not a world: {error}")))?;
+    Ok((world, text))
+}

@@ -1,0 +1,74 @@
+//! What ends a command early: a message ready to be printed, and the exit code.
+//!
+//! Owns how it is printed. Must not know commands. Invariant: a message says what, where and what to do.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::record::{JournalError, RunError};
+
+use super::exit;
+use super::stdio::stderr;
+
+/// Why a verb could not do its work: a message ready to be printed, and the exit code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub(in crate::command) code: u8,
+    pub(in crate::command) message: String,
+}
+
+impl Failure {
+    pub(in crate::command) fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: exit::USAGE,
+            message: message.into(),
+        }
+    }
+
+    pub(in crate::command) fn incomplete(message: impl Into<String>) -> Self {
+        Self {
+            code: exit::INCOMPLETE,
+            message: message.into(),
+        }
+    }
+
+    /// Prints it, and returns its exit code.
+    pub(crate) fn report(&self) -> u8 {
+        // Where standard error cannot be written either, there is nobody left to tell.
+        let _ = writeln!(stderr(), "{} {self}", error_word());
+        self.code
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::usage(format!("the output could not be written: {error}"))
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+fn error_word() -> &'static str {
+    if colour(&io::stderr()) {
+        "\u{1b}[1;31merror:\u{1b}[0m"
+    } else {
+        "error:"
+    }
+}
+
+/// Whether to colour what goes to `stream`: a terminal, and `NO_COLOR` not set.
+pub(in crate::command) fn colour(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !set("NO_COLOR") && !dumb
+}

@@ -1,0 +1,154 @@
+//! The files a user names: suites, the project file, `.env`.
+//!
+//! Owns reading them and the message when that fails. Must not know what is in them. Invariant: a
+//! file is read whole and at most once, and never beyond the limit of its kind.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::input::{open_named, open_regular, read_at_most};
+use crate::suite::{self, Found, Problems, Project, Reading, Suite};
+
+use super::boundary::Reach;
+use super::failure::{Failure, colour};
+use super::suite_files::Folder;
+
+/// The largest TOML file that is read: a suite of this size holds a million short prompts.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// The largest `.env` that is read: variables of a system are limited to less.
+const DOT_ENV_BYTES_MAX: u64 = 1 << 20;
+
+/// Name of the project file that is read when nothing else was said.
+pub(super) const PROJECT: &str = "bakeoff.toml";
+
+/// Why a file holds no suite.
+pub(in crate::command) enum BadSuite {
+    /// It could not be read.
+    Unread(Failure),
+    /// It is wrong, and this is its text.
+    Wrong(Problems, String),
+}
+
+/// A checked suite with everything it names, or every problem of its files in one message.
+pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Failure> {
+    checked_suite(path, reach).map_err(|bad| bad.told(path))
+}
+
+/// A checked suite with everything it names, or what is wrong with it.
+pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
+    let text = text(path).map_err(BadSuite::Unread)?;
+    let mut folder = Folder::of(path, reach).map_err(BadSuite::Unread)?;
+    let mut found = Found::default();
+    loop {
+        match suite::read_suite(&text, &found) {
+            Ok(Reading::Suite(suite)) => return Ok(*suite),
+            Ok(Reading::Wants(wanted)) => {
+                for wanted in wanted {
+                    let answer = folder.find(&wanted);
+                    found.add(wanted, answer);
+                }
+            }
+            Err(problems) => return Err(BadSuite::Wrong(problems, text)),
+        }
+    }
+}
+
+impl BadSuite {
+    /// All of it in one message.
+    pub(in crate::command) fn told(self, path: &Path) -> Failure {
+        match self {
+            Self::Unread(failure) => failure,
+            Self::Wrong(problems, text) => told(&problems, path, &text),
+        }
+    }
+}
+
+/// The project file: the one that was named, else `bakeoff.toml` where there is one, else none.
+pub(in crate::command) fn project(named: Option<&Path>) -> Result<Project, Failure> {
+    let path = named.unwrap_or(Path::new(PROJECT));
+    if named.is_none() && !path.exists() {
+        return Ok(Project::default());
+    }
+    let text = text(path)?;
+    suite::parse_project(&text).map_err(|problems| told(&problems, path, &text))
+}
+
+/// A file as UTF-8.
+pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
+    let failed = |error: io::Error| {
+        Failure::usage(format!("`{}` could not be read: {error}", path.display()))
+    };
+    let file = open_named(path).map_err(failed)?;
+    let Some(bytes) = read_at_most(file, FILE_BYTES_MAX).map_err(failed)? else {
+        let most = FILE_BYTES_MAX >> 20;
+        let message = format!("`{}` is larger than {most} MiB", path.display());
+        return Err(Failure::usage(message));
+    };
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::usage(format!(
+            "`{}` is not UTF-8 text (byte {at})",
+            path.display()
+        ))
+    })
+}
+
+fn told(problems: &Problems, path: &Path, text: &str) -> Failure {
+    let name = path.display().to_string();
+    let rendered = suite::render(problems, &name, text, colour(&io::stderr()));
+    Failure::usage(format!("{name} has {problems}\n\n{rendered}"))
+}
+
+/// Environment variables: the process's own, and those of `.env` where there is one. The process's
+/// own win, as every tool that reads such a file does.
+pub(in crate::command) struct Variables {
+    dot_env: HashMap<String, SecretString>,
+}
+
+impl Variables {
+    pub(in crate::command) fn read() -> Result<Self, Failure> {
+        let mut dot_env = HashMap::new();
+        let failed =
+            |error: io::Error| Failure::usage(format!("`.env` could not be read: {error}"));
+        match open_regular(Path::new(".env")) {
+            Ok(file) => {
+                let bytes = read_at_most(file, DOT_ENV_BYTES_MAX).map_err(failed)?;
+                let bytes = bytes.ok_or_else(|| {
+                    let max = DOT_ENV_BYTES_MAX >> 20;
+                    Failure::usage(format!("`.env` is larger than {max} MiB"))
+                })?;
+                for line in dotenvy::from_read_iter(bytes.as_slice()) {
+                    // The parser's message holds the line, and the line may hold a key.
+                    let (name, value) = line.map_err(|error| {
+                        Failure::usage(match error {
+                            dotenvy::Error::Io(_) => "`.env` could not be read",
+                            _ => "`.env` holds a line that is not NAME=value",
+                        })
+                    })?;
+                    // `NAME=` of a template that was never filled in sets nothing.
+                    if !value.trim().is_empty() {
+                        dot_env.insert(name, value.into());
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(Self { dot_env })
+    }
+
+    /// The value of a variable, unless it is unset or empty.
+    pub(in crate::command) fn get(&self, name: &str) -> Option<SecretString> {
+        let set = |value: &str| {
+            let value = value.trim();
+            (!value.is_empty()).then(|| value.to_owned().into())
+        };
+        let own = std::env::var(name).ok().and_then(|value| set(&value));
+        let filed = self.dot_env.get(name).map(ExposeSecret::expose_secret);
+        own.or_else(|| filed.and_then(set))
+    }
+}

@@ -1,0 +1,63 @@
+//! The history that runs are judged against, as commands read it.
+//!
+//! Owns what is said of one that cannot be used. Must not know how anything is judged. Invariant: a history of
+//! another suite is refused.
+
+use std::path::Path;
+
+use crate::record::{History, HistoryRun, JournalError, LineProblem, Manifest};
+use crate::verdict::Past;
+
+use super::failure::Failure;
+
+/// The history of this file, empty where there is none; refused where it is another suite's.
+pub(in crate::command) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
+    let history = History::read_or_empty(path).map_err(unreadable)?;
+    let other = history
+        .entries()
+        .iter()
+        .find(|entry| entry.run.suite != suite);
+    if let Some(other) = other {
+        return Err(Failure::usage(format!(
+            "{} is the history of the suite `{}`, but this run is of `{suite}`: \
+             give each suite a history of its own",
+            path.display(),
+            other.run.suite
+        )));
+    }
+    Ok(history)
+}
+
+/// What to do about a history that cannot be read.
+pub(in crate::command) fn unreadable(error: JournalError) -> Failure {
+    match error {
+        JournalError::Line {
+            problem: LineProblem::Newer { .. },
+            ..
+        } => Failure::usage(format!("{error}\n  read it with that one")),
+        JournalError::Line { .. } => Failure::usage(format!(
+            "{error}\n  what runs are judged by must be known whole: bring the file back from a copy, or take \
+             this line out"
+        )),
+        _ => error.into(),
+    }
+}
+
+/// Accepted runs of the current level.
+pub(in crate::command) fn accepted(history: &History) -> usize {
+    let level = &history.entries()[history.level_start()..];
+    level
+        .iter()
+        .filter(|entry| entry.standing.accepted())
+        .count()
+}
+
+/// What of a history a run is judged by.
+pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> Past {
+    let today = HistoryRun {
+        run: manifest.run.clone(),
+        started_at: manifest.started_at,
+        ..HistoryRun::default()
+    };
+    Past::of(history, &today)
+}

@@ -1,0 +1,23 @@
+//! What every command needs: its failure, the terminal, the files and endpoints that a user names.
+//!
+//! Owns the ground that commands stand on. Must not know any command. Invariant: nothing in here imports a
+//! command, nor what `run` alone needs.
+
+pub(super) mod boundary;
+pub(super) mod endpoint;
+pub(super) mod failure;
+pub(super) mod files;
+pub(super) mod github;
+pub(super) mod history;
+pub(super) mod json;
+pub(super) mod model_list;
+pub(super) mod panics;
+pub(super) mod preflight;
+pub(super) mod reports;
+pub(super) mod runtime;
+pub(super) mod samples;
+pub(super) mod stdio;
+pub(super) mod suite_files;
+pub(super) mod worst_case;
+
+pub use crate::verdict::exit_code as exit;

@@ -1,0 +1,86 @@
+//! What is checked before anything is sent, with the simulator's world where it is the endpoint.
+//!
+//! Owns which checks are made. Must not know their words. Invariant: nothing is asked of an endpoint.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::catalog::Catalog;
+use crate::plan::{Basis, Caution, Expected, assumed, run_duration};
+use crate::report::preflight::{self, duration_line, warnings};
+use crate::sim::World;
+use crate::suite::{Profile, Suite};
+use crate::units::ModelId;
+
+use super::endpoint::read_world;
+use super::failure::Failure;
+use super::model_list::NEAREST_TOLD;
+
+/// Lines for standard error before a run: what will disappoint, and last how long it will take.
+/// `world`: of the embedded simulator, where the user named one; `judges`: whether verdicts are wanted.
+///
+/// # Errors
+/// Where the world cannot be read.
+pub(in crate::command) fn lines(
+    suite: &Suite,
+    profile: &Profile,
+    catalog: &Catalog,
+    world: Option<&Path>,
+    judges: bool,
+) -> Result<Vec<String>, Failure> {
+    let simulated = profile.base_url.is_none();
+    let world = simulated.then(|| read_world(world)).transpose()?;
+    let world = world.map(|(world, _)| world);
+    let mut lines = warnings(suite, catalog);
+    if !judges {
+        lines.retain(|(caution, _)| !matches!(caution, Caution::FewPrompts { .. }));
+    }
+    let unknown = world.iter().flat_map(|world| unplayed(suite, world));
+    let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
+    let lines = lines.map(|line| format!("warning: {line}"));
+    Ok(lines
+        .chain([duration(suite, profile, catalog, world.as_ref())])
+        .collect())
+}
+
+/// What to say of each model of a suite that the simulated gateway does not play.
+pub(in crate::command) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
+    let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
+    let missing = models
+        .into_iter()
+        .filter(|id| world.model(faultless(id)).is_none());
+    let listed = Catalog::snapshot();
+    let said =
+        missing.map(|id| preflight::unplayed(id, &listed.nearest(id.as_str(), NEAREST_TOLD)));
+    said.collect()
+}
+
+/// How long a run will take.
+fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&World>) -> String {
+    let basis = match world {
+        Some(_) => Basis::Simulated,
+        None => Basis::Assumed,
+    };
+    let variants = suite.variants.iter();
+    let expected = variants.map(|variant| {
+        let simulated = world.and_then(|world| simulated(world, &variant.model));
+        simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
+    });
+    let expected: Vec<Expected> = expected.collect();
+    let duration = run_duration(suite, &profile.limits, &expected);
+    duration_line(&duration, suite, profile, basis)
+}
+
+/// The id without what stands behind a `+`: in the simulator these are faults.
+fn faultless(id: &ModelId) -> &str {
+    id.as_str().split('+').next().unwrap_or_default()
+}
+
+fn simulated(world: &World, model: &ModelId) -> Option<Expected> {
+    let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
+    Some(Expected {
+        first_token,
+        per_token,
+        tokens,
+    })
+}

@@ -1,0 +1,187 @@
+//! The reports of a run: read from its records, written into its folder, printed.
+//!
+//! Owns which file holds which format. Must not know what a report says. Invariant: lines that are no samples
+//! are told and counted, and the rest is read.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
+use crate::report::github::summary;
+use crate::report::{self, Report, SAMPLES_CSV, Style};
+use crate::suite::OnInconclusive;
+use crate::verdict::{Passing, Past};
+
+use super::failure::{Failure, colour};
+use super::history::past_of;
+use super::samples::TellingSamples;
+use super::stdio::stderr;
+
+/// What can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The formats are documented by `--help` and in their own files.
+pub enum Format {
+    Terminal,
+    Markdown,
+    Csv,
+    SamplesCsv,
+    Json,
+    Junit,
+    Summary,
+    Hlog,
+}
+
+/// Prints one format of a report.
+pub(in crate::command) fn print(
+    report: &Report<'_>,
+    format: Format,
+    mut out: impl Write,
+) -> Result<(), Failure> {
+    let file = match format {
+        Format::Terminal => return show(report, out),
+        Format::Summary => {
+            out.write_all(summary(&report.subject()).as_bytes())?;
+            return Ok(out.flush()?);
+        }
+        Format::Markdown => report::Format::Markdown,
+        Format::Json => report::Format::Json,
+        Format::Junit => report::Format::Junit,
+        Format::Hlog => report::Format::Histograms,
+        Format::Csv | Format::SamplesCsv => report::Format::ComparisonCsv,
+    };
+    report.write(file, &mut out)?;
+    Ok(out.flush()?)
+}
+
+/// Writes every made file of a run's folder, and returns the report they tell.
+pub(in crate::command) fn make_files<'m>(
+    run: &Run,
+    manifest: &'m Manifest,
+) -> Result<Report<'m>, Failure> {
+    let mut made = None;
+    run.write(SAMPLES_CSV, |file| {
+        made = Some(read(run, manifest, file));
+        Ok(())
+    })?;
+    let report = made.expect("the file was filled, or an error was returned")?;
+    for format in report::Format::FILES {
+        run.write(format.file_name(), |file| report.write(format, file))?;
+    }
+    Ok(report)
+}
+
+/// Prints the comparison as suits standard output.
+pub(in crate::command) fn show(report: &Report<'_>, mut out: impl Write) -> Result<(), Failure> {
+    out.write_all(report.terminal(style()).as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Says where the files of a run are; on standard error, so that what is piped on is the result.
+pub(in crate::command) fn tell_paths(folder: &Path) -> Result<(), Failure> {
+    let mut err = stderr();
+    for name in report::Format::FILES
+        .map(report::Format::file_name)
+        .into_iter()
+        .chain([SAMPLES_CSV])
+    {
+        writeln!(err, "  {}", folder.join(name).display())?;
+    }
+    Ok(())
+}
+
+/// Columns of a text that is piped on: enough that nothing is left out.
+const COLUMNS_PIPED: usize = 200;
+
+/// Colour and width that suit standard output.
+pub(in crate::command) fn style() -> Style {
+    let out = io::stdout();
+    let width = terminal_size::terminal_size_of(&out).map(|(width, _)| usize::from(width.0));
+    Style {
+        colour: colour(&out),
+        width: width.unwrap_or(COLUMNS_PIPED),
+    }
+}
+
+/// Reads a run's samples once. Lines that are no samples are told, counted in the report, and read
+/// past: the rest of the run is still worth reading.
+pub(in crate::command) fn read<'m>(
+    run: &Run,
+    manifest: &'m Manifest,
+    samples_csv: impl Write,
+) -> Result<Report<'m>, Failure> {
+    let mut samples = TellingSamples::of(run)?;
+    let read = samples
+        .by_ref()
+        .map(|sample| sample.map_err(ReadError::Journal));
+    let is_lost_line =
+        |error: &ReadError| matches!(error, ReadError::Journal(JournalError::Line { .. }));
+    let past = past(run, manifest)?;
+    let report = Report::read(manifest, read, is_lost_line, past.as_ref(), samples_csv)?;
+    samples.end()?;
+    Ok(report)
+}
+
+/// The past that the run was judged by, with a word on lines that are cut off.
+fn past(run: &Run, manifest: &Manifest) -> Result<Option<Past>, Failure> {
+    let read = run.past().map_err(|error| {
+        let folder = run.folder().display();
+        if let RunError::Journal(JournalError::Line {
+            problem: LineProblem::Newer { .. },
+            ..
+        }) = error
+        {
+            return Failure::usage(format!("{error}\n  report the run with that one"));
+        }
+        Failure::usage(format!(
+            "{error}\n  the past that the run was judged by is damaged: bring {folder}/past.jsonl back from a \
+             copy, or take it away to report the run without it"
+        ))
+    })?;
+    let Some(history) = read else {
+        return Ok(None);
+    };
+    for line in history.torn() {
+        writeln!(
+            stderr(),
+            "warning: past.jsonl:{line} was never finished: what it held of the past is not judged by"
+        )?;
+    }
+    Ok(Some(past_of(&history, manifest)))
+}
+
+/// Why a run could not be read to its end.
+enum ReadError {
+    /// The journal failed.
+    Journal(JournalError),
+    /// What is made on the way could not be written.
+    Made(io::Error),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Made(error)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Journal(error) => error.into(),
+            ReadError::Made(error) => error.into(),
+        }
+    }
+}
+
+/// Says that something could not be told, where the suite wants to hear of it but not to fail.
+pub(in crate::command) fn warn_of_inconclusive(
+    passing: Passing,
+    asked: OnInconclusive,
+) -> io::Result<()> {
+    if passing == Passing::Inconclusive && asked == OnInconclusive::Warn {
+        writeln!(
+            stderr(),
+            "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
+        )?;
+    }
+    Ok(())
+}

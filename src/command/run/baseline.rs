@@ -1,0 +1,105 @@
+//! A run judged against a history: what it is judged by, and what the history learns of it.
+//!
+//! Owns when the history is read and written. Must not know how anything is judged. Invariants: a history
+//! that cannot be read stops a run before anything is sent; what a run was judged by is stored in its
+//! folder before its reports are made; a run that cannot be judged leaves no mark.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::record::{History, HistoryLine, Manifest, Run, Standing};
+use crate::verdict::{Judged, Situation, aftermath, condense};
+
+use crate::command::base::failure::Failure;
+use crate::command::base::history::{accepted, of_suite, past_of};
+use crate::command::base::samples;
+use crate::command::base::stdio::stderr;
+
+/// The history that a run is judged against.
+pub(in crate::command) struct Baseline<'a> {
+    path: &'a Path,
+    suite: String,
+}
+
+impl<'a> Baseline<'a> {
+    /// Finds every trouble with the file that can be found before the run: afterwards it has been paid for.
+    pub(in crate::command) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
+        of_suite(path, suite)?;
+        History::can_append(path).map_err(|error| {
+            Failure::usage(format!(
+                "the history cannot be written: {error}\n  nothing was sent; name a file in a folder that can be \
+                 written with --history, or leave --history out to judge by the suite's own limits alone"
+            ))
+        })?;
+        Ok(Self {
+            path,
+            suite: suite.to_owned(),
+        })
+    }
+
+    /// Stores what the run is judged by in its folder. The history is read anew: other runs may have
+    /// been accepted meanwhile.
+    pub(super) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
+        let history = of_suite(self.path, &self.suite)?;
+        for line in history.torn() {
+            let file = self.path.display();
+            writeln!(
+                stderr(),
+                "note: {file}:{line} was never finished; it is left out"
+            )?;
+        }
+        let past = past_of(&history, manifest);
+        Ok(run.write_past(&past.lines())?)
+    }
+
+    /// Writes down what the verdicts mean for the history, and says it; of the first run, how to begin.
+    pub(super) fn learn(
+        &self,
+        run: &Run,
+        manifest: &Manifest,
+        judged: &Judged,
+    ) -> Result<(), Failure> {
+        let against_past = |situation| situation == Situation::History;
+        let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);
+        let Some(judgement) = judgements.find(|found| against_past(found.situation)) else {
+            return Ok(());
+        };
+        let history = run.past()?.unwrap_or_default();
+        let past = past_of(&history, manifest);
+        let today = condense(manifest, &samples::read(run, manifest)?.evidence);
+        let lines = aftermath(&today, &past, judgement);
+        History::append(self.path, &lines)?;
+        self.tell(run, &history, &lines)
+    }
+
+    fn tell(&self, run: &Run, history: &History, lines: &[HistoryLine]) -> Result<(), Failure> {
+        let mut err = stderr();
+        let (file, folder) = (self.path.display(), run.folder().display());
+        let accept = format!("bakeoff accept {folder} --history {file}");
+        if accepted(history) == 0 {
+            writeln!(
+                err,
+                "note: {file} has no run to compare with yet. To compare later ones with this one:\n  \
+                 {accept}"
+            )?;
+        }
+        for line in lines {
+            match line {
+                HistoryLine::Run(entry) if entry.standing == Standing::Pending => writeln!(
+                    err,
+                    "note: a regression was seen for the first time and is noted in {file}; a run an hour \
+                     or more later decides"
+                )?,
+                HistoryLine::Run(_) => writeln!(
+                    err,
+                    "note: the regression is noted in {file}. Where it is here to stay:\n  \
+                     {accept} --new-level"
+                )?,
+                HistoryLine::Mark { run, standing } => {
+                    writeln!(err, "note: {run} is now {} in {file}", standing.word())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! The cap of a run: which of its limits holds, and on what bounds it stands.
+//!
+//! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
+//! aside. Invariant: under a cap nothing is sent before every request has a bound, and under one of the day
+//! not before the ledger tells other processes of it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::catalog::{Request, Unbounded};
+use crate::engine::{Cap, Worst};
+use crate::record::ledger::{self, Held, Ledger};
+use crate::suite::{Budget, Suite};
+use crate::units::Usd;
+
+use super::job::{Asked, Job, Options};
+use crate::command::base::failure::Failure;
+use crate::command::base::stdio::stderr;
+
+/// A limit, and who set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) most: Usd,
+    pub(super) words: String,
+    /// Whether it is what is left of the day.
+    of_day: bool,
+}
+
+/// The smallest limit that holds for a run; the first named where several are alike. `today`: what the
+/// ledger says was spent since 00:00 UTC, asked only where there is a limit for the day.
+fn smallest(
+    suite: &Suite,
+    flag: Option<Usd>,
+    budget: &Budget,
+    today: impl FnOnce() -> Result<Usd, Failure>,
+) -> Result<Option<Limit>, Failure> {
+    let named = |most: Option<Usd>, words: &str| {
+        most.map(|most| Limit {
+            most,
+            words: words.to_owned(),
+            of_day: false,
+        })
+    };
+    let of_day = match budget.max_cost_per_day {
+        None => None,
+        Some(day) => {
+            let spent = today()?;
+            Some(Limit {
+                most: Usd(day.0 - spent.0).max(Usd::ZERO),
+                words: format!(
+                    "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
+                ),
+                of_day: true,
+            })
+        }
+    };
+    let limits = [
+        named(flag, "--max-cost"),
+        named(suite.max_cost, "max_cost of the suite"),
+        named(budget.max_cost_per_run, "max_cost_per_run of bakeoff.toml"),
+        of_day,
+    ];
+    Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
+}
+
+/// The limit of a run by what the ledger says now; asked before the run is made ready. Other runs may begin
+/// until it is: [`claim`] decides.
+///
+/// # Errors
+/// As [`spent_today`].
+pub(super) fn ahead(
+    job: &Job,
+    options: &Options,
+    simulated: bool,
+) -> Result<Option<Limit>, Failure> {
+    let Asked { suite, budget, .. } = &job.asked;
+    smallest(suite, options.max_cost, budget, || {
+        let ledger = ledger::read(&options.output)?;
+        let say = !options.quiet;
+        spent_today(&ledger, &options.output, simulated, Timestamp::now(), say)
+    })
+}
+
+/// A run that is about to begin, and the ledger that must have its line before another process decides.
+pub(super) struct Claim<'o> {
+    pub(super) ledger: Held<'o>,
+    /// When the run begins, to the second: it is a label, and part of the folder's name.
+    pub(super) began: Timestamp,
+}
+
+/// Waits for the ledger, and lowers the job's cap where runs that began meanwhile left less of the day.
+///
+/// # Errors
+/// As [`ahead`] and [`of`]; under a limit of the day also where the ledger cannot be locked, though the file
+/// system has locks.
+pub(super) fn claim<'o>(
+    job: &mut Job,
+    options: &'o Options,
+    simulated: bool,
+) -> Result<Claim<'o>, Failure> {
+    fs::create_dir_all(&options.output).map_err(|error| {
+        let folder = options.output.display();
+        Failure::usage(format!("cannot make the folder {folder}: {error}"))
+    })?;
+    let ledger = Held::wait(&options.output)?;
+    let now = Timestamp::now();
+    let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
+    let claim = Claim { ledger, began };
+    if job.asked.budget.max_cost_per_day.is_none() {
+        return Ok(claim);
+    }
+    if let Some(error) = claim.ledger.unlocked() {
+        let folder = options.output.display();
+        let said = format!("the ledger in {folder} cannot be locked ({error})");
+        if error.kind() != std::io::ErrorKind::Unsupported {
+            return Err(Failure::usage(format!(
+                "{said}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
+                 the same money"
+            )));
+        }
+        if !options.quiet {
+            writeln!(
+                stderr(),
+                "note: {said}: the cap of the day does not count runs that begin at this moment"
+            )?;
+        }
+    }
+    let Asked { suite, budget, .. } = &job.asked;
+    let limit = smallest(suite, options.max_cost, budget, || {
+        let read = claim.ledger.read()?;
+        spent_today(&read, &options.output, simulated, began, false)
+    })?;
+    let before = job.cap.as_ref().map(|cap| cap.limit());
+    if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.most < before)) {
+        let cap = of(job, limit)?;
+        if !options.quiet {
+            let words = cap.words();
+            writeln!(
+                stderr(),
+                "note: another run began meanwhile: this one has the cap of {words}"
+            )?;
+        }
+        job.cap = Some(cap);
+    }
+    Ok(claim)
+}
+
+/// What the ledger of `reports` says was spent on the day of `now`: for a run on the simulator what was
+/// invented, for any other what was real. A run that goes on in another process, or was killed, counts with
+/// its whole cap; with `say`, which ones do is said.
+///
+/// # Errors
+/// Where a line cannot be read. It may be a run of today: counting it as nothing would break the cap, and
+/// nobody knows what else to count it as.
+fn spent_today(
+    ledger: &Ledger,
+    reports: &Path,
+    simulated: bool,
+    now: Timestamp,
+    say: bool,
+) -> Result<Usd, Failure> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    if let Some(first) = ledger.problems.first() {
+        let (folder, count) = (reports.display(), ledger.problems.len());
+        return Err(Failure::usage(format!(
+            "under max_cost_per_day of bakeoff.toml nothing is sent while the ledger in {folder} has {}: any of \
+             them may be a run of today\n  {first}\n  mend or remove what is no line once you know what it \
+             cost",
+            if count == 1 {
+                "a line that cannot be read".to_owned()
+            } else {
+                format!("{count} lines that cannot be read")
+            },
+        )));
+    }
+    let of_today = ledger.lines.iter().filter(|line| {
+        line.simulated == simulated && line.started_at.to_zoned(TimeZone::UTC).date() == today
+    });
+    let mut sum = Usd::ZERO;
+    for line in of_today {
+        let most = line.at_most();
+        if line.is_open() && say {
+            let (run, suite) = (&line.run, &line.suite);
+            let bound = if line.cap_usd.is_some() {
+                "the whole of its cap"
+            } else {
+                "what its finished trials cost, for it had no cap"
+            };
+            writeln!(
+                stderr(),
+                "note: {suite}/{run} has not ended, or was killed: the cap of the day counts ${most} for it, \
+                 {bound}"
+            )?;
+        }
+        sum = [sum, most].into_iter().sum();
+    }
+    Ok(sum)
+}
+
+/// The cap of a run under `limit`.
+///
+/// # Errors
+/// Where something has no bound, or the limit does not hold the warm-up and one slot.
+pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
+    let suite = &job.asked.suite;
+    let bounds = job.price_bounds();
+    let worst = Worst::of(suite, job.asked.profile.wording, |request| {
+        let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
+        bound.of_attempt(&Request {
+            body: request.body,
+            messages: request.messages,
+            parameters: request.parameters,
+        })
+    });
+    let worst = worst.map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
+    let cap = Cap::new(limit.most, limit.words, worst, suite);
+    let least = cap.least(&job.asked.plan);
+    if least.is_none_or(|least| least > limit.most) {
+        let needed = least.map_or_else(
+            || "more than can be said".to_owned(),
+            |least| format!("${least}"),
+        );
+        let remedy = match (limit.of_day, limit.most) {
+            (false, _) => "raise it, lower max_tokens or max_attempts, or ask fewer models",
+            (true, Usd::ZERO) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day"
+            }
+            (true, _) => {
+                "the next day begins at 00:00 UTC; until then raise max_cost_per_day, lower max_tokens or \
+                 max_attempts, or ask fewer models"
+            }
+        };
+        return Err(Failure::incomplete(format!(
+            "the cap of {} does not hold the warm-up and the first slot, which can cost {needed} at most\n  \
+             {remedy}",
+            cap.words()
+        )));
+    }
+    Ok(Arc::new(cap))
+}
+
+fn refused(unbounded: &[(Unbounded, String)], limit: &Limit, endpoint: &str) -> Failure {
+    let lines: Vec<String> = (unbounded.iter())
+        .map(|(what, place)| {
+            format!(
+                "\n{what} (first met in {place})\n  {}",
+                what.remedy(endpoint)
+            )
+        })
+        .collect();
+    Failure::usage(format!(
+        "under a cap ({}) nothing is sent that could cost any sum{}",
+        limit.words,
+        lines.concat()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+
+    #[test]
+    fn the_smallest_limit_holds_and_is_named() {
+        // Whoever meets a cap must know which of four places to change.
+        let suite = |most| Suite {
+            max_cost: most,
+            ..example::suite(1, 1, 1)
+        };
+        let budget = |run, day| Budget {
+            max_cost_per_run: run,
+            max_cost_per_day: day,
+        };
+        let spent = || Ok(Usd(30));
+        let of = |suite: &Suite, flag, budget: &Budget| {
+            let limit = smallest(suite, flag, budget, spent).unwrap();
+            limit.map(|limit| (limit.most.0, limit.words))
+        };
+        let none = budget(None, None);
+        assert_eq!(of(&suite(None), None, &none), None);
+        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(8)), &none).unwrap();
+        assert_eq!((most, words.as_str()), (8, "--max-cost"));
+        let (most, words) = of(&suite(Some(Usd(9))), Some(Usd(10)), &none).unwrap();
+        assert_eq!((most, words.as_str()), (9, "max_cost of the suite"));
+        let per_run = budget(Some(Usd(5)), Some(Usd(90)));
+        let (most, words) = of(&suite(Some(Usd(9))), None, &per_run).unwrap();
+        assert_eq!(
+            (most, words.as_str()),
+            (5, "max_cost_per_run of bakeoff.toml")
+        );
+        // A day that is used up leaves nothing, never less.
+        for (day, left) in [(34, 4), (30, 0), (20, 0)] {
+            let per_day = budget(Some(Usd(5)), Some(Usd(day)));
+            let (most, words) = of(&suite(None), None, &per_day).unwrap();
+            assert_eq!(most, left);
+            assert!(
+                words.starts_with("max_cost_per_day of bakeoff.toml"),
+                "{words}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ledger_is_asked_only_for_a_limit_of_the_day() {
+        // A folder without a ledger, or with a broken one, is no trouble for whoever set no such limit.
+        let suite = example::suite(1, 1, 1);
+        let failing = || Err(Failure::usage("broken"));
+        assert!(smallest(&suite, None, &Budget::default(), failing).is_ok());
+    }
+}

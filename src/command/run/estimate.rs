@@ -1,0 +1,292 @@
+//! The estimate that a run begins with, and that `bakeoff estimate` prints.
+//!
+//! Owns where past runs are found, and the question before a dear run. Must not reckon: `catalog` does.
+//! Invariant: no model is asked, and what is left of past runs never fails an estimate.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use crate::catalog::{Asking, CostEstimate, Past, PastAnswer, Sums};
+use crate::input::Walk;
+use crate::plan::warm_up_prompt;
+use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
+use crate::report::{EstimateView, came_to};
+use crate::suite::{Prompt, Suite};
+use crate::units::Usd;
+
+use super::job::{self, Asked, Job};
+use crate::command::base::failure::Failure;
+use crate::command::base::stdio::stderr;
+use crate::command::base::worst_case;
+
+/// Expected cost above which a person is asked, where the project says nothing.
+const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
+/// Past runs whose manifests are read, the newest first: more teach nothing that these do not.
+const RUNS: usize = 50;
+/// Bytes of samples that are read, of the newest runs: a second's work.
+const SAMPLES_BYTES: u64 = 64 << 20;
+
+/// Says what a run is expected to cost and, where that is much and a person is there, asks whether to go
+/// on. Returns what the manifest keeps; `None`: the person does not want the run.
+pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
+    let estimate = estimate(job, &options.output);
+    let mut err = stderr();
+    if !options.quiet {
+        writeln!(err, "{}", noted(job, &estimate))?;
+    }
+    let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
+    let asks = Asks {
+        real: job.asked.profile.base_url.is_some(),
+        person: io::stdin().is_terminal() && io::stderr().is_terminal(),
+        agreed: options.yes,
+    };
+    if let Some(cost) = asks.about(&estimate.total, limit) {
+        let question = question(cost, limit);
+        if !agreed(&question, io::stdin().lock(), &mut err)? {
+            writeln!(err, "nothing was sent")?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(EstimateRecord::new(&estimate)))
+}
+
+/// What a run is expected to cost, as a line for standard error; `reports`: the folder of past runs.
+pub(super) fn line(job: &Job, reports: &Path) -> String {
+    noted(job, &estimate(job, reports))
+}
+
+fn noted(job: &Job, estimate: &CostEstimate) -> String {
+    format!("note: {}", view(job, estimate).line())
+}
+
+/// Says what a run came to beside its estimate.
+pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
+    if let Some(line) = came_to(record) {
+        // With standard error gone there is nobody left to tell.
+        let _ = writeln!(err, "note: {line}");
+    }
+}
+
+/// What decides whether anybody is asked.
+#[derive(Debug, Clone, Copy)]
+struct Asks {
+    /// The simulator's money is not.
+    real: bool,
+    /// Whether somebody is there to answer: CI must not wait for one who is not.
+    person: bool,
+    /// Beforehand.
+    agreed: bool,
+}
+
+impl Asks {
+    /// The cost to ask about, if there is a question: what nine runs of ten stay below where that is
+    /// known, else the worst case, else what is expected.
+    fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
+        let asks = self.real && self.person && !self.agreed;
+        let worst = || total.worst.as_ref().ok().copied();
+        let cost = total.bound_90.or_else(worst).or(total.expected)?;
+        (asks && cost > limit).then_some(cost)
+    }
+}
+
+fn question(cost: Usd, limit: Usd) -> String {
+    let dollars = cost.as_f64();
+    // To the cent, or to two digits below a dime: a question about $0.00 asks nothing.
+    let decimals = (2..=12).find(|&decimals| dollars >= 0.1_f64.powi(decimals - 1));
+    let decimals = usize::try_from(decimals.unwrap_or(12)).unwrap_or(12);
+    format!(
+        "this run may well cost ${dollars:.decimals$}, and `confirm_above` is ${limit}: go on? [y/N] "
+    )
+}
+
+/// Whether a person says yes; an end of the input is a no.
+fn agreed(question: &str, mut answers: impl BufRead, mut err: impl Write) -> io::Result<bool> {
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut answer = String::new();
+    answers.read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+pub(in crate::command) fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> EstimateView<'a> {
+    EstimateView {
+        estimate,
+        suite: &job.asked.suite,
+        endpoint: &job.asked.profile.name,
+        prices: job.prices().source(),
+    }
+}
+
+pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
+    let Asked { suite, profile, .. } = &job.asked;
+    let bounds = job.price_bounds();
+    let bound = |prompt: &Prompt, place: usize| {
+        worst_case::of_attempt(&bounds[place], suite, profile.wording, (prompt, place))
+    };
+    Asking {
+        suite,
+        prompt_digests: &job.prompt_digests(),
+        catalog: job.prices(),
+        past: &past(job, reports),
+        warm_up: &warm_up_prompt(suite),
+        bound: &bound,
+    }
+    .estimate()
+}
+
+/// What the newest runs of the suite at this endpoint teach. One that cannot be read teaches nothing.
+fn past(job: &Job, reports: &Path) -> Past {
+    let Asked { suite, profile, .. } = &job.asked;
+    let mut past = Past::default();
+    let mut bytes_left = SAMPLES_BYTES;
+    for (run, manifest) in newest(&reports.join(&suite.name)) {
+        let same = manifest.endpoint.base_url == profile.base_url
+            && manifest.endpoint.name == profile.name;
+        if !same {
+            continue;
+        }
+        if manifest.status == Status::Complete
+            && let Some(estimate) = &manifest.estimate
+        {
+            past.add_run(&estimate.past());
+        }
+        let bytes = run.samples_bytes();
+        if bytes <= bytes_left {
+            bytes_left -= bytes;
+            add_answers(&mut past, &run, suite);
+        }
+    }
+    past
+}
+
+/// The newest runs in a suite's folder, the newest first.
+fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
+    let entries = Walk::default().entries(folder).unwrap_or_default();
+    // `latest` is a link or a file, and would be counted twice.
+    let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
+    let mut paths: Vec<_> = folders.map(|entry| entry.path).collect();
+    // Names begin with the time.
+    paths.sort_unstable_by(|a, b| b.cmp(a));
+    paths.into_iter().take(RUNS).filter_map(|path| {
+        let run = Run::open(&path).ok()?;
+        let manifest = run.manifest().ok()?;
+        Some((run, manifest))
+    })
+}
+
+fn add_answers(past: &mut Past, run: &Run, suite: &Suite) {
+    let samples = run.samples().into_iter().flatten().flatten();
+    let answered = samples.filter(|sample: &Sample| {
+        sample.outcome.answered() && suite.variant(&sample.variant).is_some()
+    });
+    for sample in answered {
+        let Some(completion_tokens) = sample
+            .known_usage()
+            .and_then(|usage| usage.completion_tokens)
+        else {
+            continue;
+        };
+        past.add_answer(&PastAnswer {
+            variant: &sample.variant,
+            model: &sample.model,
+            prompt_digest: &sample.prompt_digest,
+            tags: &sample.tags,
+            completion_tokens,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Unbounded;
+
+    #[test]
+    fn only_a_person_is_asked_and_only_about_much() {
+        // A question that comes always is not read, and one that nobody hears stops a build for ever.
+        let total = |expected, bound_90| Sums {
+            requests: 1,
+            prompt_tokens: 1,
+            completion_tokens: 1,
+            list: expected,
+            expected,
+            bound_90,
+            past_runs: 0,
+            worst: Err(Unbounded::NoTokenLimit {
+                model: "m".parse().unwrap(),
+            }),
+        };
+        let asks = Asks {
+            real: true,
+            person: true,
+            agreed: false,
+        };
+        let limit = Usd(100);
+        let dear = total(Some(Usd(101)), None);
+        assert_eq!(asks.about(&dear, limit), Some(Usd(101)));
+        assert_eq!(asks.about(&total(Some(Usd(100)), None), limit), None);
+        assert_eq!(asks.about(&total(None, None), limit), None);
+        let may_be = total(Some(Usd(99)), Some(Usd(150)));
+        assert_eq!(asks.about(&may_be, limit), Some(Usd(150)));
+        // Nothing was learned yet: the worst that can happen counts.
+        let at_worst = |bound_90| Sums {
+            worst: Ok(Usd(1_000)),
+            ..total(Some(Usd(99)), bound_90)
+        };
+        assert_eq!(asks.about(&at_worst(None), limit), Some(Usd(1_000)));
+        assert_eq!(asks.about(&at_worst(Some(Usd(100))), limit), None);
+        for nobody in [
+            Asks {
+                real: false,
+                ..asks
+            },
+            Asks {
+                person: false,
+                ..asks
+            },
+            Asks {
+                agreed: true,
+                ..asks
+            },
+        ] {
+            assert_eq!(nobody.about(&dear, limit), None, "{nobody:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_names_a_cost_that_can_be_compared() {
+        // A limit below a cent is asked about in its own order of magnitude, not as one or no cent.
+        for (pico, told) in [
+            (7_320_000_000, "$0.0073,"),
+            (12_340_000_000, "$0.012,"),
+            (99_900_000_000, "$0.100,"),
+            (123_400_000_000, "$0.12,"),
+            (12_345_600_000_000, "$12.35,"),
+            (3, "$0.000000000003,"),
+        ] {
+            let question = question(Usd(pico), Usd(1));
+            assert!(question.contains(told), "{told} {question}");
+        }
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        // Whoever presses return by habit, or has no hands at all, does not spend money.
+        let question = question(Usd(2_345_000_000_000), CONFIRM_ABOVE);
+        for (answer, wanted) in [
+            ("y\n", true),
+            ("Yes\r\n", true),
+            ("\n", false),
+            ("no\n", false),
+            ("", false),
+        ] {
+            let mut said = Vec::new();
+            let agreed = agreed(&question, answer.as_bytes(), &mut said).unwrap();
+            assert_eq!(agreed, wanted, "{answer:?}");
+            assert_eq!(
+                String::from_utf8(said).unwrap(),
+                "this run may well cost $2.35, and `confirm_above` is $1: go on? [y/N] "
+            );
+        }
+    }
+}

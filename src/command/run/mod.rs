@@ -1,0 +1,405 @@
+//! `bakeoff run`: a suite goes in, a comparison comes out.
+//!
+//! Owns what the verb does in each of its modes, and its exit code. Must not know how a run is made
+//! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
+
+pub(super) mod baseline;
+mod billing_lookup;
+mod cost_cap;
+pub(super) mod estimate;
+mod failure_hints;
+pub(super) mod job;
+mod progress;
+pub(super) mod provider_prices;
+mod session;
+mod until_decided;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ops::ControlFlow;
+
+use crate::engine::{Ending, Event};
+use crate::gateway::Explanation;
+use crate::record::ledger::{self, Spending};
+use crate::record::{Manifest, Run, Sample, Status, Writer, run_name};
+use crate::report::{Incomplete, Report, VerificationDocument};
+use crate::suite::OnInconclusive;
+use crate::verdict::Passing;
+
+use super::base::endpoint::{self, Opened};
+use super::base::failure::Failure;
+use super::base::json::print_json;
+use super::base::model_list::{Known, Wish};
+use super::base::panics::{self, caught};
+use super::base::reports::warn_of_inconclusive;
+use super::base::runtime::unforeseen;
+use super::base::stdio::{stderr, stdout};
+use super::base::{exit, github, preflight, reports};
+use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use baseline::Baseline;
+use billing_lookup::Missing;
+use cost_cap::Claim;
+use failure_hints::Remedies;
+use job::{Asked, Job};
+pub use job::{Mode, Options};
+use progress::{Progress, Show};
+use session::Session;
+use until_decided::Looking;
+
+/// Carries out `bakeoff run`.
+pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
+    let asked = Asked::read(options)?;
+    let world = options.world.as_deref();
+    if options.mode == Mode::List {
+        // Nobody is asked: what was kept, or compiled in, will do.
+        let known = Known::kept(&asked.profile);
+        let job = Job::new(asked, known);
+        if !options.quiet {
+            tell_ahead(&job, options)?;
+            tell_before(&[estimate::line(&job, &options.output)])?;
+            warn_of_refusal(&job, options)?;
+        }
+        return list(&job.asked, options.json);
+    }
+    let opened = endpoint::open(&asked.profile, world, options.salt)?;
+    let mut job = Job::new(asked, Known::of(&opened)?);
+    let simulated = opened.record.world.is_some();
+    if let Some(limit) = cost_cap::ahead(&job, options, simulated)? {
+        let notes = provider_prices::ask(&mut job, &opened, Wish::New)?;
+        job.cap = Some(cost_cap::of(&job, limit)?);
+        if !options.quiet {
+            tell_before(&notes)?;
+        }
+    }
+    if !options.quiet {
+        tell_ahead(&job, options)?;
+    }
+    match options.mode {
+        Mode::Verify => verify(&mut job, &opened, options),
+        _ => measure(&mut job, &opened, options),
+    }
+}
+
+/// Says what is known of models, what will disappoint and how long it will take.
+fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
+    let world = options.world.as_deref();
+    let Asked { suite, profile, .. } = &job.asked;
+    // Of a verification it is asked whether everything answers: no verdict is wanted.
+    let judges = options.mode != Mode::Verify;
+    let ahead = preflight::lines(suite, profile, job.catalog(), world, judges)?;
+    tell_before(&job.notes())?;
+    Ok(tell_before(&ahead)?)
+}
+
+/// Says where a run would be refused for its cap, by the prices that are known without asking.
+fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
+    let simulated = job.asked.profile.base_url.is_none();
+    let refused = cost_cap::ahead(job, options, simulated)
+        .and_then(|limit| limit.map(|limit| cost_cap::of(job, limit)).transpose());
+    let Err(refused) = refused else {
+        return Ok(());
+    };
+    Ok(tell_before(&[format!(
+        "warning: by what is known without asking, a run is refused: {refused}"
+    )])?)
+}
+
+/// Says what is worth knowing before anything is sent.
+fn tell_before(lines: &[String]) -> io::Result<()> {
+    let mut err = stderr();
+    lines.iter().try_for_each(|line| writeln!(err, "{line}"))
+}
+
+/// Prints the plan; it may be long, so it is written as it is made.
+fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
+    let mut out = BufWriter::new(stdout());
+    if json {
+        print_json(&mut out, &asked.plan.document(&asked.suite))?;
+    } else {
+        write!(out, "{}", asked.plan.listing(&asked.suite))?;
+    }
+    out.flush()?;
+    Ok(exit::DONE)
+}
+
+/// One trial per prompt and variant: says which did not complete, keeps nothing.
+fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+    let session = Session::open(job, opened)?;
+    let mut entry = begin_verified(job, opened, options)?;
+    let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
+    let mut samples = Vec::new();
+    let mut spending = Spending::default();
+    let ending = session.carry_out(job, "verify", |event| {
+        job.count(&event, &mut spending);
+        progress.update(&event, &mut stderr());
+        if let Event::Finished(sample) = event {
+            samples.push(*sample);
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    progress.end();
+    if let Some(manifest) = &mut entry {
+        manifest.status = Status::Incomplete("--verify".to_owned());
+        ledger::append(&options.output, &job.ledger_line(manifest, spending))?;
+    }
+    let ending = ending?;
+    samples.sort_by_key(|sample| sample.trial);
+    let mut out = stdout();
+    let incomplete = samples.iter().filter_map(|sample| {
+        let Explanation { what, remedy } = job.explain(sample, opened)?;
+        Some(Incomplete {
+            prompt: sample.prompt.clone(),
+            variant: sample.variant.clone(),
+            model: sample.model.to_string(),
+            outcome: sample.outcome.word(),
+            text: what,
+            remedy,
+        })
+    });
+    let incomplete: Vec<Incomplete> = incomplete.collect();
+    let all_complete = incomplete.is_empty();
+    let planned = job.asked.suite.trials();
+    let answered = samples
+        .iter()
+        .filter(|sample| sample.outcome.answered())
+        .count() as u64;
+    if options.json {
+        let name = &job.asked.suite.name;
+        let document = VerificationDocument::new(name, planned, answered, incomplete);
+        print_json(&mut out, &document)?;
+    } else {
+        for told in incomplete {
+            let (prompt, variant) = (told.prompt, told.variant);
+            writeln!(out, "{prompt} on {variant}: {} {}", told.text, told.remedy)?;
+        }
+        writeln!(out, "{answered} of {planned} trials completed")?;
+    }
+    Ok(match ending {
+        Ending::Interrupted => exit::INTERRUPTED,
+        _ if answered == planned && all_complete => exit::DONE,
+        _ => exit::INCOMPLETE,
+    })
+}
+
+/// Opens the ledger's entry of a try that costs real money: it leaves nothing else.
+fn begin_verified(
+    job: &mut Job,
+    opened: &Opened,
+    options: &Options,
+) -> Result<Option<Manifest>, Failure> {
+    if opened.record.world.is_some() {
+        return Ok(None);
+    }
+    let Claim { ledger, began } = cost_cap::claim(job, options, false)?;
+    let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
+    ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
+    Ok(Some(manifest))
+}
+
+/// The whole run: asks, records, reports.
+fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+    let baseline = options.history.as_deref();
+    let baseline = baseline.map(|path| Baseline::open(path, &job.asked.suite.name));
+    let baseline = baseline.transpose()?;
+    let Some(mut estimated) = estimate::before(job, options)? else {
+        return Ok(exit::INTERRUPTED);
+    };
+    let session = Session::open(job, opened)?;
+    let Claim { ledger, began } = cost_cap::claim(job, options, opened.record.world.is_some())?;
+    let job = &*job;
+    let suite = &job.asked.suite;
+    let name = run_name(began, unforeseen()?);
+    let run = Run::create(&options.output, &suite.name, &name)?;
+    let mut manifest = job.manifest(opened, name, began);
+    manifest.estimate = Some(estimated.clone());
+    run.write_manifest(&manifest)?;
+    let mut journal = run.new_samples()?;
+    // Before anything is sent: should we be killed, the cap of the day still counts this run.
+    ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
+    let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
+    let mut remedies = Remedies::default();
+    let mut looking = Looking::of(&manifest);
+    let mut spending = Spending::default();
+    let mut missing = Missing::default();
+    let run_id = manifest.run.clone();
+    let ending = session.carry_out(job, &run_id, |event| {
+        let mut going_on = ControlFlow::Continue(());
+        match (&event, &mut looking) {
+            (Event::Finished(sample), looking) => {
+                journal.append(sample)?;
+                panics::provoke("sample");
+                missing.note(sample);
+                estimated.add(sample);
+                remedies.add(sample, || job.explain(sample, opened));
+                if let Some(looking) = looking {
+                    looking.add(sample);
+                }
+            }
+            (
+                Event::WarmedUp {
+                    variant,
+                    for_cache: true,
+                    spent,
+                    ..
+                },
+                _,
+            ) => {
+                manifest.add_warming(&suite.variants[*variant].label, *spent);
+            }
+            (Event::Look { round }, Some(looking)) => {
+                let (flow, said) = looking.look(*round);
+                progress.say(&said, &mut stderr());
+                going_on = flow;
+            }
+            _ => {}
+        }
+        job.count(&event, &mut spending);
+        progress.update(&event, &mut stderr());
+        Ok(going_on)
+    });
+    progress.end();
+    // Whatever happened, what is finished is kept, and the folder says how it went.
+    settle(&mut manifest, &ending);
+    manifest.estimate = Some(estimated);
+    let amended = match &ending {
+        // Whoever stopped a run does not want to wait.
+        Ok(Ending::Interrupted) | Err(_) => Ok(()),
+        Ok(_) => caught(|| amend(&run, opened, missing, &mut spending, options.quiet)),
+    };
+    let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
+    let told = caught(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
+    remedies.tell(stderr());
+    if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
+        estimate::after(estimated, stderr());
+    }
+    // What stopped the run is the first cause; what failed after it is its consequence.
+    let ending = ending.map_err(|failure| kept(&failure, &run))?;
+    let found = told.map_err(|failure| kept(&failure, &run))?;
+    amended.map_err(|failure| kept(&failure, &run))?;
+    entered.map_err(|error| kept(&error.into(), &run))?;
+    Ok(Outcome {
+        interrupted: ending == Ending::Interrupted,
+        incomplete: !found.sound,
+        passing: found.passing,
+        on_inconclusive: found.on_inconclusive,
+    }
+    .code())
+}
+
+/// Writes into the manifest how the run ended.
+fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
+    manifest.status = match ending {
+        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
+        Ok(Ending::Interrupted) => Status::Interrupted,
+        Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Err(failure) => {
+            // The rest is what to do now, which no later reader needs.
+            let first = failure.message.lines().next().unwrap_or_default();
+            Status::Incomplete(first.to_owned())
+        }
+    };
+    if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
+        looks.decided_after = Some(*round);
+        let suite = &manifest.suite;
+        let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;
+        manifest.planned_trials = u64::from(*round) * trials_a_round;
+    }
+}
+
+/// Looks up the bills that answers did not bring, and keeps them beside the samples.
+fn amend(
+    run: &Run,
+    opened: &Opened,
+    missing: Missing,
+    spending: &mut Spending,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let found = missing.look_up(opened, quiet)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut journal = run.amend()?;
+    for found in found {
+        journal.append(&found.amendment)?;
+        spending.add_bill(&found.model, &found.amendment, found.told);
+    }
+    journal.sync()?;
+    Ok(())
+}
+
+/// What the reports of a run found out.
+struct Found {
+    /// Whether the run did all it was to do, and its variants can be judged.
+    sound: bool,
+    passing: Passing,
+    on_inconclusive: OnInconclusive,
+}
+
+/// Settles the records of a run that has ended, makes its reports, shows them, and lets the history
+/// learn.
+fn close(
+    run: &Run,
+    journal: &Writer<Sample>,
+    manifest: &Manifest,
+    options: &Options,
+    baseline: Option<&Baseline<'_>>,
+) -> Result<Found, Failure> {
+    journal.sync()?;
+    run.write_manifest(manifest)?;
+    run.point_latest()?;
+    if let Some(baseline) = baseline {
+        baseline.store(run, manifest)?;
+    }
+    panics::provoke("report");
+    let report = reports::make_files(run, manifest)?;
+    tell(&report, run, options)?;
+    let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
+    let judged = report.judged();
+    if let Some(baseline) = baseline.filter(|_| sound) {
+        baseline.learn(run, manifest, judged)?;
+    }
+    let (passing, on_inconclusive) = (judged.passing(), judged.gate.on_inconclusive);
+    if !options.quiet {
+        warn_of_inconclusive(passing, on_inconclusive)?;
+    }
+    Ok(Found {
+        sound,
+        passing,
+        on_inconclusive,
+    })
+}
+
+/// A failure of our own, with what is left of the run: nothing that was paid for is lost.
+fn kept(failure: &Failure, run: &Run) -> Failure {
+    let folder = run.folder().display();
+    Failure {
+        message: format!(
+            "{failure}\n  every finished sample is in {folder}; once the trouble is gone, \
+             `bakeoff report {folder}` makes the reports"
+        ),
+        code: failure.code,
+    }
+}
+
+fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
+    github::tell_job(&report.subject())?;
+    if options.json {
+        return reports::print(report, reports::Format::Json, stdout());
+    }
+    if options.aside {
+        reports::show(report, stderr())?;
+    } else {
+        reports::show(report, stdout())?;
+    }
+    if options.quiet {
+        return Ok(());
+    }
+    reports::tell_paths(run.folder())
+}
+
+fn show(options: &Options) -> Show {
+    match (options.quiet, io::stderr().is_terminal()) {
+        (true, _) => Show::Nothing,
+        (false, true) => Show::Bars,
+        (false, false) => Show::Lines,
+    }
+}

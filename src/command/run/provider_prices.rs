@@ -1,0 +1,144 @@
+//! Who serves the models of a job, for the prices that bound what a request can cost.
+//!
+//! Owns which models are asked about, and what is said where nobody tells. Must not know what is bounded.
+//! Invariant: a model whose price is the user's own is not asked about; what is not known is a note, never
+//! a failure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+
+use crate::catalog::Offers;
+use crate::gateway::listing::{Listing, fetch};
+use crate::suite::Profile;
+use crate::units::ModelId;
+
+use super::job::{Asked, Job};
+use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::failure::Failure;
+use crate::command::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
+use crate::command::base::runtime::runtime;
+
+/// Models that a note names; the others are counted.
+const MODELS_NAMED: usize = 3;
+
+/// Asks about every model of the job, keeps what is learnt in it, and returns what to note. Answers of the
+/// last 24 hours will do where the `wish` is for a fresh list.
+///
+/// # Errors
+/// Where nothing can be asked on this machine.
+pub(in crate::command) fn ask(
+    job: &mut Job,
+    opened: &Opened,
+    wish: Wish,
+) -> Result<Vec<String>, Failure> {
+    let base_url = opened.record.base_url.as_deref();
+    let mut wanted: Vec<ModelId> = models(&job.asked).into_iter().cloned().collect();
+    if let Some(base_url) = base_url.filter(|_| wish != Wish::New) {
+        wanted.retain(|model| {
+            let kept = kept_offers(base_url, model);
+            let missing = kept.is_none();
+            job.offered
+                .extend(kept.map(|offers| (model.clone(), offers)));
+            missing
+        });
+    }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asking = wanted.iter().map(|model| {
+        fetch(
+            &opened.endpoint,
+            Listing::Providers(model),
+            PATIENCE_OF_A_RUN,
+        )
+    });
+    let answers = runtime()?.block_on(join_all(asking));
+    let mut unknown: BTreeMap<String, Vec<ModelId>> = BTreeMap::new();
+    for (model, answer) in wanted.into_iter().zip(answers) {
+        let read = answer
+            .map_err(|error| error.to_string())
+            .and_then(|answer| match Offers::read(&answer) {
+                Ok(offers) => Ok((offers, answer)),
+                Err(error) => Err(error.to_string()),
+            });
+        match read {
+            Ok((offers, answer)) => {
+                if let Some(base_url) = base_url {
+                    keep_offers(base_url, &model, answer);
+                }
+                job.offered.insert(model, offers);
+            }
+            Err(why) => unknown.entry(why).or_default().push(model),
+        }
+    }
+    Ok(unknown.iter().map(not_known).collect())
+}
+
+/// The endpoint whose providers an estimate counts with: one that the user named, and that answers to a
+/// key which is there or is the simulator. Otherwise nobody is asked, and a note may say so.
+///
+/// # Errors
+/// Where the simulator cannot start, or the file with keys cannot be read.
+pub(in crate::command) fn for_estimate(
+    profile: &Profile,
+    named: bool,
+) -> Result<(Option<Opened>, Option<String>), Failure> {
+    if !named {
+        return Ok((None, None));
+    }
+    let opened = endpoint::open_for_lists(profile)?;
+    if profile.base_url.is_none() || opened.record.key_variable.is_some() {
+        return Ok((Some(opened), None));
+    }
+    let note = (!profile.key_variables.is_empty()).then(|| {
+        format!(
+            "note: `{}` is not asked who serves a model, because {} is not set: the worst case takes list \
+             prices for the dearest",
+            profile.name,
+            profile.key_variables.join(" or ")
+        )
+    });
+    Ok((None, note))
+}
+
+/// The models of a job whose price is not the user's own.
+fn models(asked: &Asked) -> BTreeSet<&ModelId> {
+    let own = |model: &ModelId| asked.profile.prices.iter().any(|own| own.model == *model);
+    let models = asked.suite.variants.iter().map(|variant| &variant.model);
+    models.filter(|model| !own(model)).collect()
+}
+
+fn not_known((why, models): (&String, &Vec<ModelId>)) -> String {
+    let named = models.iter().take(MODELS_NAMED);
+    let named: Vec<String> = named.map(|model| format!("`{model}`")).collect();
+    let more = match models.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "note: who serves {}{more} is not known ({why}): the list price is taken for the dearest",
+        named.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reason_is_told_once() {
+        // An endpoint that does not answer says the same twenty times: one line is enough.
+        let models = |count: usize| -> Vec<ModelId> {
+            (0..count)
+                .map(|n| format!("m/{n}").parse().unwrap())
+                .collect()
+        };
+        let told = |count| not_known((&"gone".to_owned(), &models(count)));
+        insta::assert_snapshot!([told(1), told(3), told(20)].join("\n"), @"
+        note: who serves `m/0` is not known (gone): the list price is taken for the dearest
+        note: who serves `m/0`, `m/1`, `m/2` is not known (gone): the list price is taken for the dearest
+        note: who serves `m/0`, `m/1`, `m/2` and 17 more is not known (gone): the list price is taken for the dearest
+        ");
+    }
+}

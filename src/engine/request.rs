@@ -1,0 +1,123 @@
+//! What a trial sends: the body of its request, and the nonce that keeps it out of prompt caches.
+//!
+//! Owns both. Must not know when anything is sent. Invariant: a nonce is a function of the run's name and
+//! the trial's number, and always as long.
+
+use std::collections::BTreeMap;
+
+use crate::gateway::Unsayable;
+use crate::gateway::request;
+use crate::plan::warm_up_prompt;
+use crate::suite::{Api, Message, Prompt, Role, Suite, Variant, Wording};
+use crate::units::digest;
+
+/// Digits of a nonce: as many as 64 bits hold for certain. Digits, because tokenizers cut them in
+/// even pieces: letters would make prompts of slightly different token counts.
+const NONCE_DIGITS: usize = 18;
+
+/// Numbers of so many digits.
+const NONCES: u64 = 1_000_000_000_000_000_000;
+
+/// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt
+/// without one gets a system text that is the nonce.
+pub(super) fn bust(messages: &mut Vec<Message>, run: &str, trial: u64) {
+    let nonce = nonce(run, trial);
+    match messages.first_mut() {
+        Some(first) if first.role == Role::System => {
+            first.content = format!("{nonce}\n\n{}", first.content);
+        }
+        _ => messages.insert(0, Message::text(Role::System, nonce)),
+    }
+}
+
+/// A number for the trial: another one for every trial of every run, as far as chance allows.
+fn nonce(run: &str, trial: u64) -> String {
+    let drawn = digest(format!("{run} {trial}").as_bytes());
+    let drawn = u64::from_str_radix(&drawn, 16).expect("a digest is 16 hex digits");
+    format!("{:0NONCE_DIGITS$}", drawn % NONCES)
+}
+
+pub(super) fn body(
+    suite: &Suite,
+    prompt: &Prompt,
+    variant: &Variant,
+    messages: &[Message],
+    wording: Wording,
+) -> Vec<u8> {
+    worded(suite, prompt, variant, messages, wording)
+        .expect("whoever gives the orders asked `unsayable` first")
+}
+
+fn worded(
+    suite: &Suite,
+    prompt: &Prompt,
+    variant: &Variant,
+    messages: &[Message],
+    wording: Wording,
+) -> Result<Vec<u8>, Unsayable> {
+    request::body(
+        &variant.model,
+        messages,
+        &suite.parameters_of(prompt, variant),
+        suite.stream,
+        wording,
+    )
+}
+
+/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
+/// variant where it was met first. With any of it a run must not begin.
+pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
+    if wording.api == Api::Chat {
+        // It carries everything: the words of suites are its words.
+        return Vec::new();
+    }
+    let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
+    let mut met = BTreeMap::new();
+    for prompt in suite.prompts.iter().chain(&warm_up) {
+        for variant in &suite.variants {
+            let messages = suite.messages_of(prompt, variant);
+            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
+                let place = || format!("{} on {}", prompt.id, variant.label);
+                met.entry(what).or_insert_with(place);
+            }
+        }
+    }
+    met.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_nonce_opens_the_system_text() {
+        // Caches go by the beginning of a prompt: whatever comes after another nonce is another prompt.
+        let question = Message::text(Role::User, "Why?");
+        let mut with = vec![Message::text(Role::System, "Be brief."), question.clone()];
+        let mut without = vec![question.clone()];
+        bust(&mut with, "run", 3);
+        bust(&mut without, "run", 3);
+        let nonce = nonce("run", 3);
+        let text = |content: String| Message::text(Role::System, content);
+        assert_eq!(
+            with,
+            [text(format!("{nonce}\n\nBe brief.")), question.clone()]
+        );
+        assert_eq!(without, [text(nonce), question]);
+    }
+
+    proptest! {
+        // Every trial of every run has its own, and all cost the same to read.
+        #[test]
+        fn nonces_differ_and_are_as_long(run in "[0-9A-Z-]{1,30}", trial in 0..u64::MAX - 1) {
+            let own = nonce(&run, trial);
+            prop_assert_eq!(own.len(), NONCE_DIGITS);
+            prop_assert!(own.bytes().all(|byte| byte.is_ascii_digit()));
+            prop_assert_eq!(&own, &nonce(&run, trial));
+            prop_assert_ne!(&own, &nonce(&run, trial + 1));
+            prop_assert_ne!(own, nonce(&format!("{run}0"), trial));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The cost of one attempt: for its sample, and for the cap.
+//!
+//! Owns which amount an attempt is settled at. Must not know reservations. Invariant: nothing is settled below the list cost
+//! of any reading of the reported token counts; counts without a reading settle nothing.
+
+use crate::catalog::{PriceBound, Prices, TokenCounts, cost};
+use crate::gateway::Reading;
+use crate::record::{
+    ExchangeSize, Flag, Outcome, ReportedUsage, UsageBound, UsageReading, check_usage,
+};
+use crate::suite::Message;
+use crate::units::Usd;
+
+use super::budget::Bill;
+
+/// The cost of an attempt, as far as its answer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AttemptCost {
+    /// The meaning of its token counts.
+    pub(super) usage: UsageReading,
+    /// By list price; absent where the counts have no reading or several, or a price is missing.
+    pub(super) list: Option<Usd>,
+    /// The amount at which a cap settles.
+    pub(super) bill: Bill,
+    /// The largest reported amount; absent where the counts cannot be true.
+    pub(super) reported: Option<Usd>,
+}
+
+/// The size of a conversation that is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PromptSize {
+    /// Characters of contents, and of names and arguments of tool calls.
+    pub(super) chars: u64,
+    /// Images shown.
+    pub(super) images: u64,
+}
+
+/// The prices of a variant's model.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PricesOf<'a> {
+    /// Its list prices.
+    pub(super) list: Option<&'a Prices>,
+    /// The most expensive of everything that may answer, surcharges included, where it is known.
+    pub(super) bound: Option<&'a PriceBound>,
+}
+
+impl PromptSize {
+    /// The size of these messages.
+    pub(super) fn new(messages: &[Message]) -> Self {
+        let texts = messages.iter().flat_map(|message| {
+            let calls = message.tool_calls.iter();
+            let calls = calls.flat_map(|call| [&call.name, &call.arguments]);
+            std::iter::once(&message.content).chain(calls)
+        });
+        Self {
+            chars: texts.map(|text| text.chars().count() as u64).sum(),
+            images: messages
+                .iter()
+                .map(|message| message.images.len() as u64)
+                .sum(),
+        }
+    }
+}
+
+impl AttemptCost {
+    /// The cost of an answer to a conversation of this size, at these prices.
+    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: PricesOf<'_>) -> Self {
+        let size = ExchangeSize {
+            prompt_chars: prompt.chars,
+            answer_chars: reading.answer_chars.unwrap_or(0),
+            reasoning_chars: reading.reasoning_chars.unwrap_or(0),
+            has_hidden_reasoning: reading.flags.contains(&Flag::HiddenReasoning),
+            has_reached_limit: reading.outcome == Outcome::Length,
+        };
+        let reported = ReportedUsage {
+            usage: reading.usage.unwrap_or_default(),
+            total_tokens: reading.total_tokens,
+        };
+        let usage = check_usage(&reported, &size);
+        let at_list = |counts: &TokenCounts| cost(prices.list?, counts);
+        let counts = usage.known().and_then(|usage| usage.counts());
+        let list = counts.as_ref().and_then(at_list);
+        // Without a bill any of those who serve the model may have answered.
+        let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
+        let bound = prices.bound.filter(|_| !has_bill);
+        let at_most = |counts: &TokenCounts| match bound {
+            Some(bound) => bound.of_counts(counts, prompt.images),
+            None => at_list(counts),
+        };
+        let bill = bill(reading, &usage, &size, at_list, at_most);
+        let impossible = usage.flags().contains(&Flag::UsageImpossible);
+        let is_known = |most: &Usd| !impossible && (list.is_some() || *most > Usd::ZERO);
+        let reported = list.max(reading.billed_usd).filter(is_known);
+        Self {
+            usage,
+            list,
+            bill,
+            reported,
+        }
+    }
+}
+
+/// The amount at which a cap settles: the largest of what each reading of the counts costs, and the bill (with own keys the
+/// gateway's list price is what the provider billed). A bill without counts is taken where it is not 0 and not below what the
+/// fewest tokens cost; beside counts that cannot be true it is not, because it can be made of them.
+fn bill(
+    reading: &Reading,
+    usage: &UsageReading,
+    size: &ExchangeSize,
+    at_list: impl Fn(&TokenCounts) -> Option<Usd>,
+    at_most: impl Fn(&TokenCounts) -> Option<Usd>,
+) -> Bill {
+    if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
+        return Bill::Known(Usd::ZERO);
+    }
+    // Counts of an answer that was cut short may be those of its beginning.
+    let whole = matches!(
+        reading.outcome,
+        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Refused | Outcome::Filtered
+    );
+    if !whole {
+        return Bill::Unknown;
+    }
+    let billed = reading.billed_usd.max(reading.market_usd);
+    let readings = match usage {
+        UsageReading::Known(usage) => usage.counts().into_iter().collect(),
+        UsageReading::Unknown { upper, .. } => match upper {
+            UsageBound::Readings(readings) => readings.clone(),
+            UsageBound::WorstCase => Vec::new(),
+        },
+    };
+    let costs = readings.iter().map(at_most);
+    let most = costs.collect::<Option<Vec<_>>>().unwrap_or_default();
+    let most = match most.into_iter().max() {
+        Some(most) => billed.max(Some(most)),
+        None if !usage.flags().is_empty() => None,
+        // No price: what the gateway bills is all there is.
+        None if usage.known().is_some() => billed,
+        None => {
+            let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
+            billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)
+        }
+    };
+    most.map_or(Bill::Unknown, Bill::Known)
+}
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod tests;

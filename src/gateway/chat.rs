@@ -1,0 +1,109 @@
+//! A chunk of the chat route.
+//!
+//! Owns the conversion of the route's wire structs into what was said. Must not know of times or of the chunks
+//! before. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, add_usage};
+use super::fault;
+use super::lenient::TextOrList;
+use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
+
+/// What the chunk says.
+pub(super) fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
+    let mut chunk = Chunk {
+        id: wire.id.some(),
+        model: wire.model.some(),
+        has_choice: !wire.choices.0.is_empty(),
+        provider: wire.provider.some(),
+        generation_id: wire.generation_id.some(),
+        fault: fault::of_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
+        ..Chunk::default()
+    };
+    if let Some(groq) = wire.x_groq.0 {
+        add_usage(&mut chunk, groq.usage);
+        if chunk.fault.is_none() {
+            chunk.fault = fault::of_chunk(&Value::Null, "", &groq.error.0);
+        }
+    }
+    add_usage(&mut chunk, wire.usage);
+    add_metadata(
+        &mut chunk,
+        [wire.provider_metadata, wire.provider_metadata_camel],
+    );
+    // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
+    let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
+    for choice in wire.choices.0.into_iter().filter(first) {
+        if let Some(reason) = choice.finish_reason.some() {
+            chunk.finish_reason = Some(reason);
+        }
+        chunk.whole = choice.delta.0.is_none();
+        if let Some(said) = choice.delta.0.or(choice.message.0) {
+            add_delta(&mut chunk, said);
+        }
+    }
+    chunk
+}
+
+fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
+    let mut thoughts = Vec::new();
+    let mut texts = Vec::new();
+    match delta.content {
+        TextOrList::Text(text) => texts.push(Piece::Content(text)),
+        TextOrList::List(parts) => {
+            for part in parts {
+                texts.push(Piece::Content(part.text.0));
+                texts.push(Piece::Refusal(part.refusal.0));
+                match part.thinking {
+                    TextOrList::Text(text) => thoughts.push(text),
+                    TextOrList::List(parts) => {
+                        thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                    }
+                }
+            }
+        }
+    }
+    texts.push(Piece::Refusal(delta.refusal.0));
+
+    let hidden = |detail: &WireDetail<'_>| {
+        matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
+    };
+    chunk.hidden_reasoning |= delta.reasoning_details.0.iter().any(hidden);
+    let details = delta.reasoning_details.0.into_iter();
+    let details: Vec<_> = details
+        .flat_map(|detail| [detail.text.0, detail.summary.0])
+        .collect();
+    // The same text may stand in several of these: the first that speaks is taken.
+    let spoken = [
+        vec![delta.reasoning.0],
+        vec![delta.reasoning_content.0],
+        details,
+        thoughts,
+    ]
+    .into_iter()
+    .find(|texts| texts.iter().any(|text| !text.is_empty()))
+    .unwrap_or_default();
+
+    let calls = delta.tool_calls.0.into_iter().map(|call| {
+        let function = call.function.0.unwrap_or_default();
+        fragment(call.index.0, call.id.0, function)
+    });
+    let older_call = delta.function_call.0.into_iter();
+    let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
+    let pieces = spoken.into_iter().map(Piece::Reasoning).chain(texts);
+    let pieces = pieces.chain(calls).chain(older_call);
+    chunk.pieces.extend(pieces.filter(Piece::speaks));
+    add_metadata(chunk, [delta.provider_metadata]);
+}
+
+fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> Piece<'a> {
+    Piece::ToolCall(ToolFragment {
+        index,
+        id,
+        name: function.name.0,
+        arguments: function.arguments.0,
+    })
+}

@@ -1,0 +1,157 @@
+//! What is said before a run: how long it will take, and what will disappoint.
+//!
+//! Owns the words. Must not reckon: `plan` does. Invariant: one line for each thing, with its remedy.
+
+use std::fmt::Write as _;
+
+use crate::catalog::Catalog;
+use crate::plan::{Basis, Caution, Expected, Limit, RunDuration, Unit, cautions};
+use crate::stats::FEWEST_PROMPTS;
+use crate::suite::{Profile, Suite};
+use crate::units::{ModelId, Nanos};
+
+/// What of a suite will disappoint, each with its sentence.
+pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(Caution, String)> {
+    let date = &catalog.source().date;
+    let all = cautions(suite, catalog).into_iter();
+    all.map(|caution| {
+        let sentence = sentence(&caution, date);
+        (caution, sentence)
+    })
+    .collect()
+}
+
+/// A model that the simulated gateway does not play; `nearest`: ids of models that are like it.
+pub fn unplayed(id: &ModelId, nearest: &[&ModelId]) -> String {
+    let nearest: Vec<String> = nearest.iter().map(|id| format!("`{id}`")).collect();
+    let remedy = match nearest.as_slice() {
+        [] => String::new(),
+        nearest => format!("; did you mean {}?", nearest.join(" or ")),
+    };
+    format!("the simulated gateway does not know `{id}`{remedy}")
+}
+
+/// How long a run will take, as a line for standard error.
+pub fn duration_line(
+    duration: &RunDuration,
+    suite: &Suite,
+    profile: &Profile,
+    basis: Basis,
+) -> String {
+    let asking = about(duration.asking);
+    let held_back = duration.held_back();
+    let held_back = held_back.map(|(least, limit)| (about(*least), limit));
+    // What is the same in words is not worth a warning.
+    if let Some((all, limit)) = held_back.filter(|(all, _)| *all != asking) {
+        let limit = limit_words(limit, &profile.name);
+        let (slots, variants) = (suite.concurrency, suite.variants.len());
+        return format!(
+            "warning: {limit} holds the run back: with {slots} x {variants} requests at once it would \
+             take about {asking}, under the limit {all}"
+        );
+    }
+    let basis = match basis {
+        Basis::Simulated => "by the simulated models' typical times".to_owned(),
+        Basis::Assumed => {
+            let Expected {
+                first_token,
+                per_token,
+                ..
+            } = Expected::ASSUMED;
+            let rate = 1_000_000_000 / per_token.0;
+            let first = first_token.0 / 1_000_000_000;
+            format!("if answers begin after {first} s and come at {rate} tokens a second")
+        }
+    };
+    format!("note: about {asking}, {basis}; an estimate")
+}
+
+fn limit_words(limit: &Limit, endpoint: &str) -> String {
+    let mut words = format!("the limit of {} ", limit.per_minute);
+    words.push_str(match limit.unit {
+        Unit::Requests => "requests a minute",
+        Unit::Tokens => "tokens a minute",
+    });
+    if let Some(model) = &limit.model {
+        let _ = write!(words, " of `{model}`");
+    }
+    let _ = write!(words, " at `{endpoint}`");
+    words
+}
+
+/// A span as people say it: no finer than it is known.
+fn about(span: Nanos) -> String {
+    let seconds = span.0.div_ceil(1_000_000_000);
+    match seconds {
+        ..10 => format!("{} s", seconds.max(1)),
+        10..90 => format!("{} s", seconds.div_ceil(5) * 5),
+        90..5_400 => format!("{} min", (seconds + 30) / 60),
+        5_400..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
+    }
+}
+
+/// A caution as a sentence; `date`: of the list of models that its facts come from.
+fn sentence(caution: &Caution, date: &str) -> String {
+    match caution {
+        Caution::EatenByReasoning {
+            model,
+            limit,
+            least,
+        } => format!(
+            "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
+             or cut; set max_tokens to {least} or more, or a lower reasoning_effort"
+        ),
+        Caution::AboveOutput { model, limit, most } => format!(
+            "max_tokens = {limit} is above what `{model}` writes at most, {most} (list of {date}): set \
+             max_tokens to {most} or less"
+        ),
+        Caution::AboveContext {
+            model,
+            window,
+            prompt,
+            tokens,
+            prompts,
+        } => {
+            let others = match prompts - 1 {
+                0 => String::new(),
+                1 => ", and 1 more prompt does not".to_owned(),
+                more => format!(", and {more} more prompts do not"),
+            };
+            format!(
+                "prompt `{prompt}` does not fit `{model}`{others}: with max_tokens about {tokens} tokens, \
+                 of {window} (list of {date}); shorten it, or leave the model out"
+            )
+        }
+        Caution::WritesUnread { label } => format!(
+            "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what nobody \
+             reads; leave out the marks and `caching`, or `cache = \"bust\"`"
+        ),
+        Caution::FewPrompts { prompts } => {
+            let s = if *prompts == 1 { " is" } else { "s are" };
+            format!(
+                "{prompts} prompt{s} too few for any verdict: {FEWEST_PROMPTS} are the least, and \
+                 repetitions do not replace them"
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_as_coarsely_as_it_is_known() {
+        // "1 min 37 s" would promise what an estimate cannot keep.
+        let told = |seconds: u64| about(Nanos(seconds * 1_000_000_000));
+        let told: Vec<String> = [0, 1, 9, 11, 88, 90, 5_399, 5_400, 90_000, 900_000]
+            .map(told)
+            .into();
+        assert_eq!(
+            told.join(", "),
+            "1 s, 1 s, 9 s, 15 s, 90 s, 2 min, 90 min, 2 h, 25 h, 10 days"
+        );
+        assert_eq!(about(Nanos(u64::MAX)), "213504 days");
+    }
+}

@@ -1,0 +1,108 @@
+//! What a suite does about prompt caches, over all of its levels.
+//!
+//! Owns the questions that take a whole suite. Must not know how any of it is sent.
+
+use crate::units::ModelId;
+
+use super::cache::{CacheControl, CacheMode, CacheTtl, Caching};
+use super::suite::{Parameters, Prompt, Suite, Variant};
+
+impl Suite {
+    /// Models that several variants ask with the same prompts, each with the labels of these: in a
+    /// slot one of them finds in the model's prompt cache what another left there. None where the
+    /// mode keeps caches out, or fills them for every trial.
+    pub fn shared_caches(&self) -> Vec<(&ModelId, Vec<&str>)> {
+        let mut shared = Vec::new();
+        let as_is = |variant: &&Variant| self.cache_of(variant) == CacheMode::AsIs;
+        let busted = |variant: &Variant| self.cache_of(variant) == CacheMode::Bust;
+        for (place, first) in self.variants.iter().enumerate() {
+            if busted(first) {
+                continue;
+            }
+            // What stands before a prompt's own turns: where that differs, nothing is shared.
+            let same = |other: &&Variant| {
+                !busted(other)
+                    && other.model == first.model
+                    && other.system == first.system
+                    && other.parameters.tools == first.parameters.tools
+            };
+            if self.variants[..place].iter().any(|other| same(&other)) {
+                continue;
+            }
+            // What is warmed for each trial is warm whoever else asks; the others find what is left there.
+            let finds = self.variants.iter().filter(same).any(|other| as_is(&other));
+            let labels = self.variants.iter().filter(same);
+            let labels: Vec<&str> = labels.map(|variant| variant.label.as_str()).collect();
+            if finds && labels.len() > 1 {
+                shared.push((&first.model, labels));
+            }
+        }
+        shared
+    }
+}
+
+impl Suite {
+    /// What is done about the prompt caches of a variant.
+    pub fn cache_of(&self, variant: &Variant) -> CacheMode {
+        variant.cache.unwrap_or(self.cache)
+    }
+
+    /// Whether it says anything of prompt caches: a mode, what is shared, a mark, or a word to the gateway.
+    pub fn speaks_of_caches(&self) -> bool {
+        let asked = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
+        let modes = self.variants.iter().map(|variant| self.cache_of(variant));
+        !self.reuse.is_nothing()
+            || modes.into_iter().any(|mode| mode != CacheMode::AsIs)
+            || self.levels().any(asked)
+            || self.marks().next().is_some()
+    }
+
+    /// Whether a variant asks for its prompts to be kept in a cache in which, its caches being busted, nobody
+    /// finds them: by marks, or by `caching = "auto"`. What is written is paid for all the same.
+    pub fn writes_unread(&self, variant: &Variant) -> bool {
+        let asks = |prompt: &Prompt| {
+            let caching = self.parameter_of(prompt, variant, |level| level.caching.as_ref());
+            let mark = |level: &Parameters| level.system_cache_control.is_some();
+            let of_system =
+                self.parameter_of(prompt, variant, |level| mark(level).then_some(level));
+            let mut messages = prompt.messages.iter();
+            caching == Some(&Caching::Auto)
+                || of_system.is_some() && self.opening_of(prompt, variant).next().is_some()
+                || messages.any(|message| message.cache_control.is_some())
+        };
+        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(asks)
+    }
+
+    /// Variants whose caches are filled by requests of their own.
+    pub fn warmed_variants(&self) -> impl Iterator<Item = &Variant> {
+        let variants = self.variants.iter();
+        variants.filter(|variant| self.cache_of(variant) == CacheMode::Warm)
+    }
+
+    /// Most requests that a trial sends, retries apart.
+    pub fn requests_per_trial(&self) -> u32 {
+        let modes = self.variants.iter().map(|variant| self.cache_of(variant));
+        modes.map(CacheMode::requests_per_trial).max().unwrap_or(1)
+    }
+
+    /// Whether something is marked to be kept that long.
+    pub fn marks_for(&self, ttl: CacheTtl) -> bool {
+        self.marks().any(|mark| mark.ttl == Some(ttl))
+    }
+
+    /// The request parameters of every level.
+    fn levels(&self) -> impl Iterator<Item = &Parameters> {
+        let variants = self.variants.iter().map(|variant| &variant.parameters);
+        let prompts = self.prompts.iter().map(|prompt| &prompt.parameters);
+        std::iter::once(&self.parameters)
+            .chain(variants)
+            .chain(prompts)
+    }
+
+    fn marks(&self) -> impl Iterator<Item = CacheControl> {
+        let messages = self.prompts.iter().flat_map(|prompt| &prompt.messages);
+        let of_messages = messages.filter_map(|message| message.cache_control);
+        let of_systems = self.levels().filter_map(|level| level.system_cache_control);
+        of_systems.chain(of_messages)
+    }
+}

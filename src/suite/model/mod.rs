@@ -1,0 +1,14 @@
+//! The types of a checked suite and of an endpoint's profile, and what can be asked of them.
+//!
+//! Owns the types. Must not know TOML, nor what can be wrong with a file. Invariant: of `suite` it imports
+//! `value` alone.
+
+pub(super) mod cache;
+mod caching;
+pub(super) mod gate;
+pub(super) mod metric;
+pub(super) mod profile;
+pub(super) mod rate_limits;
+pub(super) mod select;
+pub(super) mod suite;
+pub(super) mod surcharge;

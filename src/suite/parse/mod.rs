@@ -1,0 +1,22 @@
+//! From TOML to checked types, with the place of every problem.
+//!
+//! Owns the keys of suite files, project files and prompt files, and what is wrong with a value. Must not
+//! know what is done with a suite. Invariant: of `suite` it imports `value` and `model` alone.
+
+mod cache;
+mod fields;
+mod gate;
+mod parameters;
+mod per_model;
+pub(super) mod problem;
+pub(super) mod project;
+mod prompt_files;
+mod prompts;
+mod rate_limits;
+mod reader;
+pub(super) mod rows;
+pub(super) mod sources;
+pub(super) mod suite;
+mod surcharge;
+mod syntax;
+pub mod wire;

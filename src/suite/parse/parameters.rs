@@ -1,0 +1,218 @@
+//! Request parameters: the table that a suite, a prompt and a variant share.
+//!
+//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which
+//! level the table stands. Invariant: a request's key can be said in one way only.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value as Json};
+
+use super::cache::cache_control;
+use super::fields::tool_name;
+use super::problem::Code;
+use super::reader::{Table, Value};
+use crate::suite::model::cache::Caching;
+use crate::suite::model::suite::{Parameters, ReasoningEffort, TokenLimitName, Tool};
+use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
+
+/// Keys of a request's body that `extra` may not name, and what to write instead.
+const OWN_KEYS: [(&str, &str); 15] = [
+    ("model", "write it under `models`"),
+    ("messages", "write it as the prompt's `messages`"),
+    ("stream", "write it as `stream` at the top of the suite"),
+    ("stream_options", "leave it out: usage is always asked for"),
+    ("max_tokens", "write it as `max_tokens` beside `extra`"),
+    (
+        "max_completion_tokens",
+        "write it as `max_tokens` beside `extra`, with `max_tokens_name = \"max_completion_tokens\"`",
+    ),
+    ("temperature", "write it as `temperature` beside `extra`"),
+    ("top_p", "write it as `top_p` beside `extra`"),
+    ("stop", "write it as `stop` beside `extra`"),
+    ("seed", "write it as `seed` beside `extra`"),
+    (
+        "reasoning_effort",
+        "write it as `reasoning_effort` beside `extra`",
+    ),
+    ("tools", "write it as `tools` beside `extra`"),
+    (
+        "response_format",
+        "write it as `response_format` beside `extra`",
+    ),
+    (
+        "providerOptions",
+        "write it as `provider_options` beside `extra`",
+    ),
+    (
+        "provider_options",
+        "write it as `provider_options` beside `extra`",
+    ),
+];
+
+/// The `parameters` of a suite, a prompt or a variant.
+pub(super) fn parameters_of(owner: &mut Table<'_>) -> Parameters {
+    owner
+        .field("parameters")
+        .and_then(|value| value.table("`parameters`", read))
+        .unwrap_or_default()
+}
+
+fn read(table: &mut Table<'_>) -> Parameters {
+    Parameters {
+        max_tokens: table
+            .field("max_tokens")
+            .and_then(|value| value.whole(1..=limits::MAX_TOKENS)),
+        max_tokens_name: table
+            .field("max_tokens_name")
+            .and_then(|value| value.word(&TokenLimitName::WORDS)),
+        temperature: table
+            .field("temperature")
+            .and_then(|value| value.number("a number from 0 to 2", |t| (0.0..=2.0).contains(&t))),
+        top_p: table.field("top_p").and_then(|value| {
+            value.number("a number above 0 and up to 1", |p| p > 0.0 && p <= 1.0)
+        }),
+        stop: table.field("stop").and_then(|value| stops(&value)),
+        seed: table
+            .field("seed")
+            .and_then(|value| value.whole(i64::MIN..=i64::MAX)),
+        reasoning_effort: table
+            .field("reasoning_effort")
+            .and_then(|value| value.word(&ReasoningEffort::WORDS)),
+        tools: table.field("tools").and_then(|value| tools(&value)),
+        response_format: table
+            .field("response_format")
+            .and_then(|value| response_format(&value)),
+        caching: caching(table),
+        system_cache_control: table
+            .field("system_cache_control")
+            .and_then(|value| cache_control(&value)),
+        provider_options: provider_options(table),
+        extra: table
+            .field("extra")
+            .and_then(|value| extra(&value))
+            .unwrap_or_default(),
+    }
+}
+
+fn stops(value: &Value<'_>) -> Option<Vec<String>> {
+    // A stop text may well be blank, such as a line break; only an empty one means nothing.
+    let stop = |value: &Value<'_>| {
+        let text = value.text()?;
+        if text.is_empty() || text.len() > limits::STOP_BYTES {
+            let wanted = format!("a text of 1 to {} bytes", limits::STOP_BYTES);
+            value.wrong(Code::BadValue, &wanted, None);
+            return None;
+        }
+        Some(text.to_owned())
+    };
+    if value.is_text() {
+        return stop(value).map(|text| vec![text]);
+    }
+    let items = value.items(limits::STOPS, "a text or a list of texts")?;
+    Some(items.iter().filter_map(stop).collect())
+}
+
+fn tools(value: &Value<'_>) -> Option<Vec<Tool>> {
+    let items = value.items(
+        limits::TOOLS,
+        "a list of tables with `name` and `parameters`",
+    )?;
+    let mut names = HashSet::new();
+    let tools: Vec<_> = items
+        .iter()
+        .map(|item| {
+            let tool = item.table("a tool", tool)??;
+            if !names.insert(tool.name.clone()) {
+                let message = format!("the tool {} is there twice", quoted(&tool.name));
+                item.say(Code::Duplicate, message, None);
+                return None;
+            }
+            Some(tool)
+        })
+        .collect();
+    tools.into_iter().collect()
+}
+
+fn tool(table: &mut Table<'_>) -> Option<Tool> {
+    let name = table
+        .required("name", "add the function's `name`")
+        .and_then(|value| tool_name(&value));
+    let description = table
+        .field("description")
+        .and_then(|value| value.written(limits::PROMPT_BYTES).map(str::to_owned));
+    let parameters = match table.field("parameters") {
+        Some(value) => object(&value).map(Json::Object),
+        // The schema of a function without arguments.
+        None => Some(serde_json::json!({ "type": "object", "properties": {} })),
+    };
+    Some(Tool {
+        name: name?,
+        description,
+        parameters: parameters?,
+    })
+}
+
+fn response_format(value: &Value<'_>) -> Option<Json> {
+    let format = object(value)?;
+    if !matches!(format.get("type"), Some(Json::String(_))) {
+        let message = "`response_format` has no `type`".to_owned();
+        let help = "add `type = \"json_object\"`, or `\"json_schema\"` with a `json_schema` table";
+        value.say(Code::MissingKey, message, Some(help.to_owned()));
+        return None;
+    }
+    Some(Json::Object(format))
+}
+
+fn caching(table: &mut Table<'_>) -> Option<Caching> {
+    let value = table.field("caching")?;
+    for key in ["provider_options", "providerOptions"] {
+        let gateway = table
+            .peek(key)
+            .and_then(|options| options.inside("gateway"));
+        if let Some(second) = gateway.and_then(|gateway| gateway.inside("caching")) {
+            let message = format!("`caching` is here, and in `{key}` as well");
+            second.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+        }
+    }
+    value.word(&Caching::WORDS)
+}
+
+fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {
+    let ours = table.field("provider_options");
+    let wires = table.field("providerOptions");
+    if let (Some(_), Some(second)) = (&ours, &wires) {
+        second.say(
+            Code::Conflict,
+            "`providerOptions` and `provider_options` are the same key".to_owned(),
+            Some("keep one of them".to_owned()),
+        );
+    }
+    // Both are read, so that the problems of both are said.
+    let [ours, wires] = [ours, wires].map(|value| value.and_then(|value| object(&value)));
+    ours.or(wires).unwrap_or_default()
+}
+
+fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
+    value.free_table(|table| {
+        for (key, _) in table.all() {
+            let own = OWN_KEYS.iter().find(|(name, _)| *name == key.text);
+            if let Some((_, instead)) = own {
+                let message = format!("`extra` may not hold {}", quoted(key.text));
+                key.wrong(Code::Conflict, message, Some((*instead).to_owned()));
+            }
+        }
+    })?;
+    object(value)
+}
+
+fn object(value: &Value<'_>) -> Option<Map<String, Json>> {
+    if !value.is_table() {
+        value.wrong(Code::WrongType, "a table", None);
+        return None;
+    }
+    match value.json()? {
+        Json::Object(object) => Some(object),
+        _ => None,
+    }
+}

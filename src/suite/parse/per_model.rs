@@ -1,0 +1,67 @@
+//! Lists of tables that each say something of the models they name.
+//!
+//! Owns how such a table names its models. Must not know what is said of them.
+//! Invariant: every name is a pattern, and none is given twice.
+
+use super::problem::Code;
+use super::reader::{FirstLines, Table, Value};
+use crate::suite::model::select::Pattern;
+use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
+
+/// What the tables of a list are.
+pub(super) struct Kind {
+    /// The key of the list in the table of an endpoint.
+    pub list: &'static str,
+    /// What one of them is.
+    pub noun: &'static str,
+    /// The same with its article.
+    pub one: &'static str,
+    /// The most that a list has.
+    pub most: usize,
+    /// The keys that say something; a table has one of them at least.
+    pub says: [&'static str; 2],
+}
+
+/// Each table's model or glob, with what `said` reads of the rest of it.
+pub(super) fn rules<T>(
+    value: &Value<'_>,
+    kind: &Kind,
+    said: impl Fn(&mut Table<'_>) -> T,
+) -> Option<Vec<(String, T)>> {
+    let wanted = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
+    let items = value.items(kind.most, &wanted)?;
+    let mut first_lines = FirstLines::default();
+    let read = items
+        .iter()
+        .map(|item| item.table(kind.one, |table| rule(table, kind, &mut first_lines, &said))?);
+    // All are read before the first that is wrong ends it: each has its own problems to say.
+    let read: Vec<_> = read.collect();
+    read.into_iter().collect()
+}
+
+fn rule<T>(
+    table: &mut Table<'_>,
+    kind: &Kind,
+    first_lines: &mut FirstLines,
+    said: impl Fn(&mut Table<'_>) -> T,
+) -> Option<(String, T)> {
+    let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
+    let value = table.required("model", help);
+    if kind.says.iter().all(|key| table.peek(key).is_none()) {
+        table.missing(&kind.says, "add one of them, or both");
+    }
+    let said = said(table);
+    let value = value?;
+    let model = value.written(limits::PATTERN_BYTES)?;
+    if let Err(error) = Pattern::new(model) {
+        value.say(Code::BadValue, error.to_string(), None);
+        return None;
+    }
+    if let Some(first) = first_lines.note(model, &value) {
+        let message = format!("the {} of {} is given twice", kind.noun, quoted(model));
+        let help = format!("the first is {first}");
+        value.say(Code::Duplicate, message, Some(help));
+    }
+    Some((model.to_owned(), said))
+}

@@ -1,0 +1,50 @@
+//! Rate limits: what an endpoint allows a minute, as a whole and of single models.
+//!
+//! Owns their keys in `bakeoff.toml`. Must not know how a run
+//! keeps to them. Invariant: a limit is at least 1, and every pattern is one.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use super::per_model::{Kind, rules};
+use super::reader::{Table, Value};
+use crate::suite::model::rate_limits::{ModelLimit, PerMinute, RateLimits};
+use crate::suite::value::limits;
+
+/// The keys of an endpoint that limit it.
+pub(super) fn rate_limits(endpoint: &mut Table<'_>) -> Option<RateLimits> {
+    let whole = per_minute(endpoint);
+    let models = match endpoint.field("limits") {
+        Some(value) => model_limits(&value),
+        None => Some(Vec::new()),
+    };
+    Some(RateLimits {
+        whole,
+        models: models?,
+    })
+}
+
+fn per_minute(table: &mut Table<'_>) -> PerMinute {
+    let requests = table
+        .field("requests_per_minute")
+        .and_then(|value| value.whole(1..=limits::REQUESTS_PER_MINUTE));
+    let tokens = table
+        .field("tokens_per_minute")
+        .and_then(|value| value.whole(1..=limits::TOKENS_PER_MINUTE));
+    PerMinute {
+        requests: requests.and_then(NonZeroU32::new),
+        tokens: tokens.and_then(NonZeroU64::new),
+    }
+}
+
+fn model_limits(value: &Value<'_>) -> Option<Vec<ModelLimit>> {
+    let kind = Kind {
+        list: "limits",
+        noun: "limit",
+        one: "a limit",
+        most: limits::MODEL_LIMITS,
+        says: ["requests_per_minute", "tokens_per_minute"],
+    };
+    let rules = rules(value, &kind, per_minute)?.into_iter();
+    let limits = rules.map(|(model, per_minute)| ModelLimit { model, per_minute });
+    Some(limits.collect())
+}

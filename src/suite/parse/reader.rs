@@ -1,0 +1,597 @@
+//! A cursor over the spanned TOML tree that reads typed values and collects every problem.
+//!
+//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a
+//! suite or a project is. Invariants: nothing is said twice, a wrong value hides no other, and a
+//! file with a problem never yields a value.
+//!
+//! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
+//! the result away when anything was said, so that the stand-in is never seen.
+
+mod json;
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Code, Problem, Problems, Row};
+use super::syntax::{faults_of, readable};
+use crate::suite::value::limits;
+use crate::suite::value::text::{nearest, quoted};
+
+/// What is read, for messages and limits.
+pub(super) struct File {
+    /// `the suite`.
+    pub(super) what: &'static str,
+    /// The most bytes it may have.
+    pub(super) max_bytes: usize,
+    /// Where a key that stands in the wrong table belongs, in words.
+    pub(super) home: fn(&str) -> Option<&'static str>,
+}
+
+/// Parses `text` and builds a value from its root table, or says everything that is wrong.
+pub(super) fn read<T>(
+    text: &str,
+    file: &File,
+    build: impl FnOnce(&mut Table<'_>) -> Option<T>,
+) -> Result<T, Problems> {
+    let mut log = Log::new(text, file.home);
+    if text.len() > file.max_bytes {
+        let message = format!(
+            "{} is larger than {} bytes, the most that is read",
+            file.what, file.max_bytes
+        );
+        log.say(0..0, Code::TooLarge, message, None);
+        return log.finish(None);
+    }
+    let recovers = text.len() <= limits::RECOVERED_BYTES;
+    if !recovers && let Err(error) = DeTable::parse(text) {
+        log.faults(&DeTable::new(), &[error]);
+        return log.finish(None);
+    }
+    let (readable, mut errors) = if recovers {
+        readable(text)
+    } else {
+        (Cow::Borrowed(text), Vec::new())
+    };
+    let (root, later_errors) = DeTable::parse_recoverable(&readable);
+    errors.extend(later_errors);
+    log.faults(root.get_ref(), &errors);
+    let mut table = Table::new(&log, file.what, 0..0, root.get_ref());
+    let value = build(&mut table);
+    table.finish();
+    log.finish(value)
+}
+
+/// What was said so far.
+pub(super) struct Log<'a> {
+    text: &'a str,
+    home: fn(&str) -> Option<&'static str>,
+    /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
+    broken: Vec<Range<usize>>,
+    said: RefCell<Vec<Problem>>,
+    left_out: Cell<usize>,
+    /// Bytes at which lines begin, made when first needed.
+    lines: OnceCell<Vec<usize>>,
+}
+
+impl<'a> Log<'a> {
+    fn new(text: &'a str, home: fn(&str) -> Option<&'static str>) -> Self {
+        Self {
+            text,
+            home,
+            broken: Vec::new(),
+            said: RefCell::default(),
+            left_out: Cell::default(),
+            lines: OnceCell::new(),
+        }
+    }
+
+    fn faults(&mut self, root: &DeTable<'_>, errors: &[toml::de::Error]) {
+        let faults = faults_of(self.text, root, errors);
+        self.broken = faults.broken;
+        for problem in faults.problems {
+            self.keep(problem);
+        }
+    }
+
+    /// Says that `span` is wrong, unless the file is not even TOML on these lines.
+    fn say(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+        if !self.is_broken(&span) {
+            self.keep(Problem {
+                span,
+                code,
+                message,
+                help,
+                row: None,
+            });
+        }
+    }
+
+    fn is_broken(&self, span: &Range<usize>) -> bool {
+        if self.broken.is_empty() {
+            return false;
+        }
+        // The parser's stand-in for a value that it could not read has no place.
+        if *span == (0..0) {
+            return true;
+        }
+        let next = self.broken.partition_point(|line| line.end < span.start);
+        self.broken
+            .get(next)
+            .is_some_and(|line| line.start <= span.end)
+    }
+
+    fn keep(&self, problem: Problem) {
+        let mut said = self.said.borrow_mut();
+        if said.len() < limits::PROBLEMS {
+            said.push(problem);
+        } else {
+            self.left_out.set(self.left_out.get() + 1);
+        }
+    }
+
+    /// The line, from 1, of the byte `at`.
+    fn line_of(&self, at: usize) -> usize {
+        let starts = self.lines.get_or_init(|| {
+            let after_breaks = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_breaks).collect()
+        });
+        starts.partition_point(|&start| start <= at)
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
+        let problems = Problems::new(self.said.into_inner(), self.left_out.into_inner());
+        match (problems, value) {
+            (Some(problems), _) => Err(problems),
+            (None, Some(value)) => Ok(value),
+            (None, None) => unreachable!("a value is only missing when a problem was said"),
+        }
+    }
+}
+
+/// A table that is being read. It remembers the keys that were asked for: those are the known ones.
+pub(super) struct Table<'a> {
+    log: &'a Log<'a>,
+    what: &'static str,
+    place: Range<usize>,
+    entries: &'a DeTable<'a>,
+    known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// Keys of which one must be given, and none is.
+struct Missing {
+    keys: Vec<&'static str>,
+    help: &'static str,
+}
+
+impl<'a> Table<'a> {
+    fn new(
+        log: &'a Log<'a>,
+        what: &'static str,
+        place: Range<usize>,
+        entries: &'a DeTable<'a>,
+    ) -> Self {
+        Self {
+            log,
+            what,
+            place,
+            entries,
+            known: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// The value of `key`, if it is given.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.known.push(key);
+        self.peek(key)
+    }
+
+    /// The value of `key`, if it is given, without making it one of the known ones.
+    pub(super) fn peek(&self, key: &str) -> Option<Value<'a>> {
+        self.entries.get(key).map(|value| Value {
+            log: self.log,
+            name: format!("`{key}`"),
+            spanned: value,
+        })
+    }
+
+    /// The value of `key`; says so when it is not given.
+    pub(super) fn required(&mut self, key: &'static str, help: &'static str) -> Option<Value<'a>> {
+        let value = self.field(key);
+        if value.is_none() {
+            self.missing(&[key], help);
+        }
+        value
+    }
+
+    /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
+    /// turns out to be one of them misspelt.
+    pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
+        let keys = keys.to_vec();
+        self.missing.push(Missing { keys, help });
+    }
+
+    /// The bytes from the table's header to the next one's; of an inline table, its own.
+    fn extent(&self) -> Range<usize> {
+        let text = self.log.text;
+        if self.place.is_empty() || text.as_bytes().get(self.place.start) != Some(&b'[') {
+            return self.place.clone();
+        }
+        let end = text[self.place.end..].find("\n[");
+        self.place.start..end.map_or(text.len(), |at| self.place.end + at)
+    }
+
+    /// Says that the table as a whole is wrong.
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.place.clone(), code, message, help);
+    }
+
+    /// Every key with its value in the order of the file: for tables whose keys are free.
+    pub(super) fn all(&self) -> Vec<(Key<'a>, Value<'a>)> {
+        let mut all: Vec<_> = self.entries.iter().collect();
+        all.sort_by_key(|(key, _)| key.span().start);
+        all.into_iter()
+            .map(|(key, value)| {
+                let name = Key {
+                    log: self.log,
+                    text: key.get_ref(),
+                    span: key.span(),
+                };
+                let value = Value {
+                    log: self.log,
+                    name: quoted(key.get_ref()),
+                    spanned: value,
+                };
+                (name, value)
+            })
+            .collect()
+    }
+
+    /// Says which keys nobody asked for, and which are missing.
+    fn finish(self) {
+        let mut meant = HashSet::new();
+        for key in self.entries.keys() {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(&name) {
+                continue;
+            }
+            let help = if let Some(home) = (self.log.home)(name) {
+                format!("`{name}` belongs {home}")
+            } else if let Some(known) = nearest(name, self.known.iter().copied()) {
+                meant.insert(known);
+                format!("did you mean `{known}`?")
+            } else {
+                format!("its keys are {}", self.known.join(", "))
+            };
+            let message = format!("unknown key {} in {}", quoted(name), self.what);
+            self.log
+                .say(key.span(), Code::UnknownKey, message, Some(help));
+        }
+        // What is missing may well stand where the table is not TOML.
+        if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
+            return;
+        }
+        for Missing { keys, help } in &self.missing {
+            if !keys.iter().any(|key| meant.contains(key)) {
+                let names = keys.join("` and no `");
+                let message = format!("{} has no `{names}`", self.what);
+                self.wrong(Code::MissingKey, message, Some((*help).to_owned()));
+            }
+        }
+    }
+}
+
+/// A key of a table whose keys are free.
+pub(super) struct Key<'a> {
+    log: &'a Log<'a>,
+    pub(super) text: &'a str,
+    span: Range<usize>,
+}
+
+impl Key<'_> {
+    /// Says that the key itself is wrong.
+    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.span.clone(), code, message, help);
+    }
+}
+
+/// Names that must be unique, each with the place at which it was first used.
+#[derive(Default)]
+pub(super) struct FirstLines(HashMap<String, FirstPlace>);
+
+/// Where a name was first used.
+#[derive(Clone)]
+pub(super) enum FirstPlace {
+    /// A line of the file itself.
+    Line(usize),
+    /// A row of a file that it names.
+    Row(Row),
+}
+
+impl fmt::Display for FirstPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "on line {line}"),
+            Self::Row(row) => row.fmt(f),
+        }
+    }
+}
+
+impl FirstLines {
+    /// Notes that `name` stands at `value`; the place of its first use, where it has one already.
+    pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
+        let line = || value.log.line_of(value.spanned.span().start);
+        self.note_at(name, || FirstPlace::Line(line()))
+    }
+
+    /// The same of a name in a row of another file.
+    pub(super) fn note_row(&mut self, name: &str, row: &Row) -> Option<FirstPlace> {
+        self.note_at(name, || FirstPlace::Row(row.clone()))
+    }
+
+    fn note_at(&mut self, name: &str, place: impl Fn() -> FirstPlace) -> Option<FirstPlace> {
+        if let Some(first) = self.0.get(name) {
+            return Some(first.clone());
+        }
+        self.0.insert(name.to_owned(), place());
+        None
+    }
+}
+
+/// One value with its place.
+#[derive(Clone)]
+pub(super) struct Value<'a> {
+    log: &'a Log<'a>,
+    name: String,
+    spanned: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    /// Says that the value is not `wanted`: the message names the key, what it must be, and what
+    /// was found.
+    pub(super) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
+        let message = format!("{} must be {wanted}, not {}", self.name, self.found());
+        self.say(code, message, help);
+    }
+
+    /// Says a problem of this value in the caller's words.
+    pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
+        self.log.say(self.spanned.span(), code, message, help);
+    }
+
+    /// Says a problem of a row in the file that this value names.
+    pub(super) fn say_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
+        self.log.keep(Problem {
+            span: self.spanned.span(),
+            code,
+            message,
+            help,
+            row: Some(row),
+        });
+    }
+
+    /// The same as [`Self::say`], unless something was said of this value or its file already.
+    pub(super) fn say_if_quiet(&self, code: Code, message: String) {
+        let span = self.spanned.span();
+        if !self.log.said.borrow().iter().any(|p| p.span == span) {
+            self.say(code, message, None);
+        }
+    }
+
+    /// How messages call the value.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value as a message shows it.
+    fn found(&self) -> String {
+        match self.spanned.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => "a blank text".to_owned(),
+            DeValue::String(text) => format!("the text {}", quoted(text)),
+            DeValue::Integer(number) => quoted(&number.to_string()).replace('`', ""),
+            DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
+            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Datetime(_) => "a date".to_owned(),
+            DeValue::Array(_) => "a list".to_owned(),
+            DeValue::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.as_text().is_some()
+    }
+
+    /// The text, if it is one; says nothing.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.spanned.get_ref().as_str()
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        self.spanned.get_ref().is_table()
+    }
+
+    /// What stands under `key`, if this is a table that has it; says nothing.
+    pub(super) fn inside(&self, key: &str) -> Option<Self> {
+        let inner = self.spanned.get_ref().as_table()?.get(key)?;
+        Some(Value {
+            log: self.log,
+            name: format!("`{key}`"),
+            spanned: inner,
+        })
+    }
+
+    /// Any text.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.wrong(Code::WrongType, "a text", None);
+        }
+        text
+    }
+
+    /// A text with something in it, at most `max_chars` long.
+    pub(super) fn written(&self, max_chars: usize) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() {
+            self.wrong(Code::BadValue, "a text with something in it", None);
+            return None;
+        }
+        if text.chars().nth(max_chars).is_some() {
+            let message = format!("{} is longer than {max_chars} characters", self.name);
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn truth(&self) -> Option<bool> {
+        let truth = self.spanned.get_ref().as_bool();
+        if truth.is_none() {
+            self.wrong(Code::WrongType, "true or false", self.without_quotes());
+        }
+        truth
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
+    where
+        N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
+    {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(number) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, &wanted, self.without_quotes());
+            return None;
+        };
+        let number = i128::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .and_then(|number| N::try_from(number).ok())
+            .filter(|number| range.contains(number));
+        if number.is_none() {
+            self.wrong(Code::OutOfRange, &wanted, None);
+        }
+        number
+    }
+
+    /// A number, whole or not, for which `fits` holds; `wanted` says the same in words.
+    pub(super) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+        let number = match self.spanned.get_ref() {
+            DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(|number| number as f64),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => {
+                self.wrong(Code::WrongType, wanted, self.without_quotes());
+                return None;
+            }
+        };
+        let number = number.filter(|number| number.is_finite() && fits(*number));
+        if number.is_none() {
+            self.wrong(Code::OutOfRange, wanted, None);
+        }
+        number
+    }
+
+    /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
+    pub(super) fn decimal(&self, wanted: &str) -> Option<&'a str> {
+        match self.spanned.get_ref() {
+            DeValue::String(text) => Some(text),
+            DeValue::Float(number) => Some(number.as_str()),
+            DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str()),
+            _ => {
+                self.wrong(Code::WrongType, wanted, None);
+                None
+            }
+        }
+    }
+
+    /// One of `words`, and what it stands for.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        let text = self.text()?;
+        if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*meaning);
+        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help =
+            nearest(text, names.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        let wanted = format!("one of {}", names.join(", "));
+        self.wrong(Code::BadValue, &wanted, help);
+        None
+    }
+
+    /// The items of a list of at most `max`.
+    pub(super) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(items) = self.spanned.get_ref() else {
+            let help = self
+                .is_table()
+                .then(|| "write the header with two brackets, `[[...]]`".to_owned());
+            self.wrong(Code::WrongType, wanted, help);
+            return None;
+        };
+        if items.len() > max {
+            let message = format!(
+                "{} has {} items; at most {max} are read",
+                self.name,
+                items.len()
+            );
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        let items = items.iter().map(|item| Value {
+            log: self.log,
+            name: format!("an item of {}", self.name),
+            spanned: item,
+        });
+        Some(items.collect())
+    }
+
+    /// A table, read by `build`; its unknown keys are said after that.
+    pub(super) fn table<T>(
+        &self,
+        what: &'static str,
+        build: impl FnOnce(&mut Table<'a>) -> T,
+    ) -> Option<T> {
+        let DeValue::Table(entries) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, "a table", None);
+            return None;
+        };
+        let mut table = Table::new(self.log, what, self.spanned.span(), entries);
+        let value = build(&mut table);
+        table.finish();
+        Some(value)
+    }
+
+    /// A table whose keys are free, read by `build`.
+    pub(super) fn free_table<T>(&self, build: impl FnOnce(&Table<'a>) -> T) -> Option<T> {
+        let DeValue::Table(entries) = self.spanned.get_ref() else {
+            self.wrong(Code::WrongType, "a table", None);
+            return None;
+        };
+        let table = Table::new(self.log, "", self.spanned.span(), entries);
+        Some(build(&table))
+    }
+
+    /// The number, whether or not it was put in quotation marks; says nothing.
+    pub(super) fn bare_number(&self) -> Option<f64> {
+        match self.spanned.get_ref() {
+            DeValue::String(text) => text.trim().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Help for a number or truth that was put in quotation marks.
+    fn without_quotes(&self) -> Option<String> {
+        let text = self.as_text()?;
+        let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
+        bare.then(|| format!("write {text} without quotation marks"))
+    }
+}

@@ -1,0 +1,80 @@
+//! Values whose keys are free, as JSON.
+//!
+//! Owns what TOML can say and JSON cannot, and the search for secrets. Must not know what the value
+//! is for. Invariant: no value that holds a key gets through.
+
+use serde_json::Value as Json;
+use toml::de::DeValue;
+
+use super::Value;
+use crate::suite::parse::problem::Code;
+use crate::suite::value::limits;
+use crate::suite::value::secret::{looks_like_key, names_a_key};
+
+impl Value<'_> {
+    /// The value as JSON: what TOML can say and JSON cannot is a problem, and so is a secret.
+    pub(in crate::suite) fn json(&self) -> Option<Json> {
+        self.json_within(limits::JSON_DEPTH)
+    }
+
+    fn json_within(&self, depth: usize) -> Option<Json> {
+        if depth == 0 {
+            let message = format!("tables are nested deeper than {} here", limits::JSON_DEPTH);
+            self.say(Code::TooLarge, message, None);
+            return None;
+        }
+        match self.spanned.get_ref() {
+            DeValue::String(text) => {
+                if looks_like_key(text) {
+                    self.secret();
+                    return None;
+                }
+                Some(Json::from(text.as_ref()))
+            }
+            DeValue::Integer(_) => self.whole(i64::MIN..=i64::MAX).map(Json::from),
+            DeValue::Float(_) => self.number("a finite number", |_| true).map(Json::from),
+            DeValue::Boolean(truth) => Some(Json::from(*truth)),
+            DeValue::Datetime(_) => {
+                let help = Some("write it as a text, in quotation marks".to_owned());
+                self.wrong(Code::WrongType, "a value that JSON knows", help);
+                None
+            }
+            // Every item is read before a wrong one ends the whole, so that all are told.
+            DeValue::Array(_) => {
+                let items = self.items(usize::MAX, "a list")?;
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| item.json_within(depth - 1))
+                    .collect();
+                items.into_iter().collect()
+            }
+            DeValue::Table(_) => self.free_table(|table| {
+                let entries: Vec<_> = table
+                    .all()
+                    .into_iter()
+                    .map(|(key, value)| {
+                        (key.text.to_owned(), value.json_entry(key.text, depth - 1))
+                    })
+                    .collect();
+                let entries = entries.into_iter().map(|(key, value)| Some((key, value?)));
+                entries.collect::<Option<_>>().map(Json::Object)
+            })?,
+        }
+    }
+
+    fn json_entry(&self, key: &str, depth: usize) -> Option<Json> {
+        if names_a_key(key) && self.is_text() {
+            self.secret();
+            return None;
+        }
+        self.json_within(depth)
+    }
+
+    /// Says that a secret stands here, without showing it.
+    pub(in crate::suite) fn secret(&self) {
+        let message = format!("{} holds a secret", self.name);
+        let help = "keys come only from the environment: remove it here, and name the variable \
+                    as `key` of an endpoint in bakeoff.toml";
+        self.say(Code::Secret, message, Some(help.to_owned()));
+    }
+}

@@ -1,0 +1,237 @@
+//! Files of prompts as rows: JSON lines, CSV, or one text.
+//!
+//! Owns the three formats and the line of every row. Must not know what becomes of a row.
+//! Invariant: a row that cannot be read is told with its line and hides no other.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::suite::value::limits;
+use crate::suite::value::text::quoted;
+
+/// How a file of prompts is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::suite) enum Format {
+    /// An object on each line.
+    Jsonl,
+    /// A header, then a record for each prompt.
+    Csv,
+    /// The whole file is one text, in the column `text`.
+    Text,
+}
+
+impl Format {
+    pub(super) const WORDS: [(&'static str, Self); 3] = [
+        ("jsonl", Self::Jsonl),
+        ("csv", Self::Csv),
+        ("text", Self::Text),
+    ];
+
+    /// The format that a file's extension promises.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
+        match extension.to_ascii_lowercase().as_str() {
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "csv" => Some(Self::Csv),
+            "txt" | "md" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// One row: the values of its columns.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The line, from 1, on which it begins.
+    pub line: usize,
+    cells: Cells<'a>,
+}
+
+#[derive(Debug)]
+enum Cells<'a> {
+    Object(Map<String, Value>),
+    Record(&'a HashMap<String, usize>, csv::StringRecord),
+    Text(&'a str),
+}
+
+/// A row that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Row<'_> {
+    /// The value in this column as text; absent where the row has none, or null.
+    pub fn cell(&self, column: &str) -> Option<Cow<'_, str>> {
+        match &self.cells {
+            Cells::Object(object) => match object.get(column)? {
+                Value::Null => None,
+                Value::String(text) => Some(Cow::Borrowed(text)),
+                other => Some(Cow::Owned(other.to_string())),
+            },
+            Cells::Record(header, record) => record.get(*header.get(column)?).map(Cow::Borrowed),
+            Cells::Text(text) => (column == "text").then_some(Cow::Borrowed(*text)),
+        }
+    }
+
+    /// The object of a JSON line; other rows have none.
+    pub(in crate::suite) fn into_object(self) -> Map<String, Value> {
+        match self.cells {
+            Cells::Object(object) => object,
+            Cells::Record(..) | Cells::Text(_) => Map::new(),
+        }
+    }
+
+    /// The names of the columns, sorted, for messages.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = match &self.cells {
+            Cells::Object(object) => object.keys().map(String::as_str).collect(),
+            Cells::Record(header, _) => header.keys().map(String::as_str).collect(),
+            Cells::Text(_) => vec!["text"],
+        };
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Hands every record of a CSV file with a header, good or bad, to `take`, in the file's order.
+pub fn each_record(text: &str, take: impl FnMut(Result<Row<'_>, BadRow>)) {
+    each_row(text.as_bytes(), Format::Csv, take);
+}
+
+/// Hands every row of a file, good or bad, to `take`, in the file's order.
+pub(in crate::suite) fn each_row(
+    bytes: &[u8],
+    format: Format,
+    mut take: impl FnMut(Result<Row<'_>, BadRow>),
+) {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = memchr::memchr_iter(b'\n', before).count() + 1;
+            let message = "this line is not UTF-8 text".to_owned();
+            return take(Err(BadRow { line, message }));
+        }
+    };
+    match format {
+        Format::Jsonl => json_lines(text, take),
+        Format::Csv => records(text, take),
+        Format::Text => {
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            take(Ok(Row {
+                line: 1,
+                cells: Cells::Text(text),
+            }));
+        }
+    }
+}
+
+fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
+    for (index, line_text) in text.lines().enumerate() {
+        let line = index + 1;
+        if line_text.trim().is_empty() {
+            continue;
+        }
+        take(match serde_json::from_str(line_text) {
+            Ok(Value::Object(object)) => Ok(Row {
+                line,
+                cells: Cells::Object(object),
+            }),
+            Ok(_) => Err(BadRow {
+                line,
+                message: "this line is not a JSON object".to_owned(),
+            }),
+            Err(error) => {
+                let said = error.to_string();
+                // The parser counts lines from this one.
+                let reason = said.split(" at line ").next().unwrap_or(&said);
+                let column = error.column();
+                let message = format!("this line is not JSON: {reason} (column {column})");
+                Err(BadRow { line, message })
+            }
+        });
+    }
+}
+
+fn records(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
+    // Lengths are compared here, so that one wrong record does not end the reading.
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .from_reader(text.as_bytes());
+    let mut header: Option<HashMap<String, usize>> = None;
+    let mut record = csv::StringRecord::new();
+    loop {
+        match reader.read_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let message = format!("this record is not CSV: {error}");
+                return take(Err(BadRow {
+                    line: to_line(line),
+                    message,
+                }));
+            }
+        }
+        let line = first_line(text, record.position());
+        let Some(header) = &header else {
+            match columns_of(&record) {
+                Ok(columns) => header = Some(columns),
+                Err(message) => return take(Err(BadRow { line, message })),
+            }
+            continue;
+        };
+        take(if record.len() == header.len() {
+            Ok(Row {
+                line,
+                cells: Cells::Record(header, record.clone()),
+            })
+        } else {
+            let message = format!(
+                "this record has {} fields, the header {}",
+                record.len(),
+                header.len()
+            );
+            Err(BadRow { line, message })
+        });
+    }
+}
+
+/// The line on which a record begins: the reader's position is before the blank lines above it.
+fn first_line(text: &str, position: Option<&csv::Position>) -> usize {
+    let Some(position) = position else { return 1 };
+    let at = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let after = text.as_bytes().get(at..).unwrap_or_default();
+    let blank = after.iter().take_while(|byte| b"\r\n".contains(byte));
+    to_line(position.line()) + blank.filter(|byte| **byte == b'\n').count()
+}
+
+fn to_line(line: u64) -> usize {
+    usize::try_from(line).unwrap_or(usize::MAX)
+}
+
+fn columns_of(header: &csv::StringRecord) -> Result<HashMap<String, usize>, String> {
+    if header.len() > limits::COLUMNS {
+        let most = limits::COLUMNS;
+        return Err(format!(
+            "the header has {} columns; at most {most} are read",
+            header.len()
+        ));
+    }
+    let mut columns = HashMap::new();
+    for (index, name) in header.iter().enumerate() {
+        if columns.insert(name.trim().to_owned(), index).is_some() {
+            return Err(format!("the column {} is there twice", quoted(name.trim())));
+        }
+    }
+    Ok(columns)
+}

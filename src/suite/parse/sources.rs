@@ -1,0 +1,164 @@
+//! The files that a suite names, and what was found there.
+//!
+//! Owns which files are wanted and what makes an image one. Must not read any: `command` does, and
+//! hands the bytes down. Invariant: a file is wanted until an answer, good or bad, is there, so that
+//! asking again ends.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::suite::model::suite::Image;
+use crate::suite::value::limits;
+
+/// A file, or several by a pattern, that a suite names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// As the suite spells it, relative to the suite's folder.
+    pub path: String,
+    /// What it is wanted for.
+    pub kind: WantedKind,
+}
+
+/// What a file is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WantedKind {
+    /// Prompts: one file, a folder, or those that a pattern matches.
+    Prompts,
+    /// System text, one file.
+    System,
+    /// An image, one file.
+    Image,
+}
+
+impl WantedKind {
+    /// The most bytes of one file.
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::Prompts => limits::PROMPT_FILE_BYTES,
+            Self::System => limits::PROMPT_BYTES,
+            Self::Image => limits::IMAGE_BYTES,
+        }
+    }
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    /// How messages call it; its stem is the id of a text file's prompt.
+    pub name: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// What was found where the suite said: files in a stable order, or why there are none.
+#[derive(Debug, Default)]
+pub struct Found(BTreeMap<Wanted, Result<Vec<FoundFile>, String>>);
+
+impl Found {
+    /// Notes the answer to one want.
+    pub fn add(&mut self, wanted: Wanted, answer: Result<Vec<FoundFile>, String>) {
+        self.0.insert(wanted, answer);
+    }
+}
+
+/// What was found, and what is found missing while a suite is read.
+pub(super) struct Sources<'a> {
+    found: &'a Found,
+    wanted: RefCell<BTreeSet<Wanted>>,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(found: &'a Found) -> Self {
+        Self {
+            found,
+            wanted: RefCell::default(),
+        }
+    }
+
+    /// The answer to a want; `None` notes that there is none yet.
+    pub(super) fn ask(
+        &self,
+        path: &str,
+        kind: WantedKind,
+    ) -> Option<Result<&'a [FoundFile], &'a str>> {
+        let path = path.to_owned();
+        let wanted = Wanted { path, kind };
+        let Some(answer) = self.found.0.get(&wanted) else {
+            self.wanted.borrow_mut().insert(wanted);
+            return None;
+        };
+        Some(answer.as_deref().map_err(String::as_str))
+    }
+
+    /// Everything that was asked for and not there.
+    pub(super) fn into_wanted(self) -> Vec<Wanted> {
+        self.wanted.into_inner().into_iter().collect()
+    }
+
+    /// The image of this path or URL, or what is wrong with it; `None` where its file is not there
+    /// yet.
+    pub(super) fn image(&self, text: &str) -> Option<Result<Image, String>> {
+        if text.starts_with("https://") || text.starts_with("http://") {
+            if text.len() > limits::IMAGE_URL_BYTES {
+                let most = limits::IMAGE_URL_BYTES;
+                return Some(Err(format!("an image's URL has more than {most} bytes")));
+            }
+            return Some(Ok(Image::Url(text.to_owned())));
+        }
+        if text.starts_with("data:") {
+            let message = "an image is named by a file's path or a URL, not by its bytes";
+            return Some(Err(message.to_owned()));
+        }
+        let file = match self.ask(text, WantedKind::Image)? {
+            Ok([file]) => file,
+            Ok(_) => return Some(Err("an image must be one file".to_owned())),
+            Err(message) => return Some(Err(message.to_owned())),
+        };
+        Some(match media_type(&file.bytes) {
+            Some(media_type) => Ok(Image::Bytes {
+                media_type: media_type.to_owned(),
+                base64: STANDARD.encode(&file.bytes),
+            }),
+            None => Err(format!(
+                "`{}` is not a PNG, JPEG, WebP or GIF image",
+                file.name
+            )),
+        })
+    }
+}
+
+/// The type of an image by its first bytes; names of files are often wrong.
+fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The bytes of an image as they are kept.
+pub(super) fn image_bytes(image: &Image) -> usize {
+    match image {
+        Image::Url(url) => url.len(),
+        Image::Bytes { base64, .. } => base64.len(),
+    }
+}

@@ -1,0 +1,330 @@
+//! From the text of a suite file to a checked [`Suite`].
+//!
+//! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
+//! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
+
+use super::cache::{cache_plan, cache_word, trust_in_nothing};
+use super::fields::{base_url, dollars, identifier, model_id, system, timeout};
+use super::gate::gate;
+use super::parameters::parameters_of;
+use super::problem::{Code, Problems};
+use super::prompt_files::prompt_files;
+use super::prompts::{Census, prompts};
+use super::reader::{self, File, FirstLines, Table, Value};
+use super::sources::{Found, Sources, Wanted};
+use super::wire;
+use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant};
+use crate::suite::value::base_url::is_url;
+use crate::suite::value::duration::parse_duration;
+use crate::suite::value::text::{nearest, quoted};
+use crate::suite::value::{defaults, limits};
+
+/// How far a suite could be read.
+#[derive(Debug)]
+pub enum Reading {
+    /// All of it.
+    Suite(Box<Suite>),
+    /// Up to these files: find them, then read again.
+    Wants(Vec<Wanted>),
+}
+
+/// Reads a suite file with what was `found` of the files it names, or says everything that is wrong
+/// with it. Problems are told once every file that is wanted has an answer, so that those of the
+/// suite and of its files come together; rows of a file may name images, so that what is wanted may
+/// come in more than one turn.
+pub fn read_suite(text: &str, found: &Found) -> Result<Reading, Problems> {
+    const FILE: File = File {
+        what: "the suite",
+        max_bytes: limits::SUITE_BYTES,
+        home: wire::suite_home,
+    };
+    let sources = Sources::new(found);
+    let read = reader::read(text, &FILE, |table| suite(table, &sources));
+    let wanted = sources.into_wanted();
+    if wanted.is_empty() {
+        return read.map(|suite| Reading::Suite(Box::new(suite)));
+    }
+    Ok(Reading::Wants(wanted))
+}
+
+/// Reads a suite that stands alone: a file that it names is a problem.
+pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
+    let mut found = Found::default();
+    loop {
+        match read_suite(text, &found)? {
+            Reading::Suite(suite) => return Ok(*suite),
+            Reading::Wants(wanted) => {
+                for wanted in wanted {
+                    let message = format!("{} is not read here", quoted(&wanted.path));
+                    found.add(wanted, Err(message));
+                }
+            }
+        }
+    }
+}
+
+fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
+    // Every key is read before a missing one ends the whole, so that all problems are told.
+    let name = table
+        .required("name", "add `name = \"my-suite\"`")
+        .and_then(|value| suite_name(&value));
+    let description = table
+        .field("description")
+        .and_then(|value| value.written(limits::DESCRIPTION_CHARS))
+        .map(str::to_owned);
+    let variants = table
+        .required("models", "add `models = [\"openai/gpt-5-mini\"]`")
+        .and_then(|value| variants(&value, sources));
+    let reference = reference(table, variants.as_deref());
+    let endpoint = endpoint(table);
+    let repetitions = table
+        .field("repetitions")
+        .and_then(|value| value.whole(1..=limits::REPETITIONS));
+    let warmup = table
+        .field("warmup")
+        .and_then(|value| value.whole(0..=limits::WARMUP));
+    let concurrency = table
+        .field("concurrency")
+        .and_then(|value| value.whole(1..=limits::CONCURRENCY));
+    let seed = table
+        .field("seed")
+        .and_then(|value| value.whole(0..=limits::SEED));
+    let stream = table.field("stream").and_then(|value| value.truth());
+    let keep_answers = table.field("keep_answers").and_then(|value| value.truth());
+    let max_attempts = table
+        .field("max_attempts")
+        .and_then(|value| value.whole(1..=limits::ATTEMPTS));
+    let max_cost = table
+        .field("max_cost")
+        .and_then(|value| dollars(&value, limits::SUM_USD));
+    let timeouts = timeouts(table);
+    let cache = table
+        .field("cache")
+        .and_then(|value| cache_plan(&value, sources));
+    let (cache, reuse) = cache.unwrap_or_default();
+    if let Some(variants) = &variants {
+        trust_in_nothing(table, cache, variants);
+    }
+    let gate = gate(table, variants.as_deref());
+    let system = system(table, sources);
+    let parameters = parameters_of(table);
+    let seed = seed.unwrap_or(defaults::SEED);
+    let prompts = all_prompts(table, sources, seed);
+    if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
+        let own = variants.iter().map(|variant| &variant.system);
+        let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
+        let prefixed = reuse.prefix.is_some();
+        if !prefixed && system.is_none() && all.all(Option::is_none) {
+            mark_of_nothing(table);
+        }
+    }
+    Some(Suite {
+        name: name?,
+        description,
+        endpoint: endpoint?,
+        variants: variants?,
+        reference: reference?,
+        repetitions: repetitions.unwrap_or(defaults::REPETITIONS),
+        warmup: warmup.unwrap_or(defaults::WARMUP),
+        concurrency: concurrency.unwrap_or(defaults::CONCURRENCY),
+        seed,
+        stream: stream.unwrap_or(defaults::STREAM),
+        keep_answers: keep_answers.unwrap_or(defaults::KEEP_ANSWERS),
+        max_attempts: max_attempts.unwrap_or(defaults::MAX_ATTEMPTS),
+        max_cost,
+        timeouts,
+        gate,
+        cache,
+        reuse,
+        system,
+        parameters,
+        prompts: prompts?,
+    })
+}
+
+/// Says so when the suite marks system texts and has none.
+fn mark_of_nothing(table: &Table<'_>) {
+    let parameters = table.peek("parameters");
+    if let Some(mark) = parameters.and_then(|value| value.inside("system_cache_control")) {
+        let message = "`system_cache_control` marks the system text, and there is none".to_owned();
+        let help = "add a `system`, or write `cache_control` in a message".to_owned();
+        mark.say(Code::Conflict, message, Some(help));
+    }
+}
+
+fn suite_name(value: &Value<'_>) -> Option<String> {
+    let name = value.written(limits::NAME_CHARS)?;
+    let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let at_ends = |c: char| c.is_ascii_alphanumeric();
+    if name.chars().all(inside) && name.starts_with(at_ends) && name.ends_with(at_ends) {
+        return Some(name.to_owned());
+    }
+    let wanted = "made of letters, digits, `-`, `_` and `.`, with a letter or digit at each end";
+    let help = "a folder under reports/ gets this name".to_owned();
+    value.wrong(Code::BadValue, wanted, Some(help));
+    None
+}
+
+fn endpoint(table: &mut Table<'_>) -> Option<String> {
+    let Some(value) = table.field("endpoint") else {
+        return Some(defaults::ENDPOINT.to_owned());
+    };
+    let text = value.written(limits::URL_BYTES)?;
+    if !is_url(text) {
+        // Whether a profile has this name is known only beside the project file.
+        return identifier(&value);
+    }
+    base_url(&value).map(|url| url.0)
+}
+
+fn variants(value: &Value<'_>, sources: &Sources<'_>) -> Option<Vec<Variant>> {
+    let items = value.items(limits::VARIANTS, "a list of model ids and tables")?;
+    if items.is_empty() {
+        let message = "`models` is empty: nothing would be asked".to_owned();
+        value.say(Code::BadValue, message, None);
+        return None;
+    }
+    let mut first_lines = FirstLines::default();
+    let variants: Vec<_> = items
+        .iter()
+        .map(|item| variant(item, sources, &mut first_lines))
+        .collect();
+    variants.into_iter().collect()
+}
+
+fn variant(
+    value: &Value<'_>,
+    sources: &Sources<'_>,
+    first_lines: &mut FirstLines,
+) -> Option<Variant> {
+    let (variant, labelled_at) = if value.is_text() {
+        let model = model_id(value)?;
+        let variant = Variant {
+            label: model.to_string(),
+            model,
+            cache: None,
+            system: None,
+            parameters: Parameters::default(),
+        };
+        (variant, value.clone())
+    } else if value.is_table() {
+        value.table("a model", |table| variant_table(table, sources, value))??
+    } else {
+        let wanted = "a model's id or a table such as { model = \"...\", label = \"...\" }";
+        value.wrong(Code::WrongType, wanted, None);
+        return None;
+    };
+    match first_lines.note(&variant.label, &labelled_at) {
+        None => Some(variant),
+        Some(first) => {
+            let message = format!("the label {} is used twice", quoted(&variant.label));
+            let help = format!("the first is {first}; give one of them another `label`");
+            labelled_at.say(Code::Duplicate, message, Some(help));
+            None
+        }
+    }
+}
+
+/// The variant, and where its label stands.
+fn variant_table<'a>(
+    table: &mut Table<'a>,
+    sources: &Sources<'_>,
+    whole: &Value<'a>,
+) -> Option<(Variant, Value<'a>)> {
+    let model_value = table.required("model", "add `model = \"creator/model\"`");
+    let model = model_value.as_ref().and_then(model_id);
+    let label_value = table.field("label");
+    let label = match &label_value {
+        Some(value) => label(value),
+        None => model.as_ref().map(ToString::to_string),
+    };
+    let cache_value = table.field("cache");
+    let cache = cache_value.and_then(|value| cache_word(&value));
+    let system = system(table, sources);
+    let parameters = parameters_of(table);
+    let variant = Variant {
+        label: label?,
+        model: model?,
+        cache,
+        system,
+        parameters,
+    };
+    let labelled_at = label_value.or(model_value).unwrap_or_else(|| whole.clone());
+    Some((variant, labelled_at))
+}
+
+fn label(value: &Value<'_>) -> Option<String> {
+    let text = value.written(limits::ID_CHARS)?;
+    if text.chars().any(char::is_control) || text.trim() != text {
+        let wanted = "one line without spaces at its ends";
+        value.wrong(Code::BadValue, wanted, None);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn reference(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<String> {
+    let value = table.field("reference");
+    let variants = variants?;
+    let Some(value) = value else {
+        return variants.first().map(|variant| variant.label.clone());
+    };
+    let text = value.text()?;
+    let labels = || variants.iter().map(|variant| variant.label.as_str());
+    if labels().any(|label| label == text) {
+        return Some(text.to_owned());
+    }
+    let message = format!("the reference {} is not among `models`", quoted(text));
+    let help = nearest(text, labels()).map_or_else(
+        || format!("the labels are {}", labels().collect::<Vec<_>>().join(", ")),
+        |label| format!("did you mean `{label}`?"),
+    );
+    value.say(Code::BadValue, message, Some(help));
+    None
+}
+
+fn timeouts(table: &mut Table<'_>) -> Timeouts {
+    let default = |text| parse_duration(text).expect("a test reads every default");
+    let mut timeouts = Timeouts {
+        connect_ns: default(defaults::TIMEOUT_CONNECT),
+        headers_ns: default(defaults::TIMEOUT_HEADERS),
+        gap_ns: default(defaults::TIMEOUT_GAP),
+        total_ns: default(defaults::TIMEOUT_TOTAL),
+    };
+    if let Some(value) = table.field("timeouts") {
+        value.table("`timeouts`", |table| {
+            for (key, deadline) in [
+                ("connect", &mut timeouts.connect_ns),
+                ("headers", &mut timeouts.headers_ns),
+                ("gap", &mut timeouts.gap_ns),
+                ("total", &mut timeouts.total_ns),
+            ] {
+                if let Some(given) = table.field(key).and_then(|value| timeout(&value)) {
+                    *deadline = given;
+                }
+            }
+        });
+    }
+    timeouts
+}
+
+/// The prompts of the suite itself, then those of its files.
+fn all_prompts(table: &mut Table<'_>, sources: &Sources<'_>, seed: u64) -> Option<Vec<Prompt>> {
+    let mut census = Census::default();
+    let own = table.field("prompts");
+    let files = table.field("prompt_files");
+    if own.is_none() && files.is_none() {
+        let help = "add a `[[prompts]]` with an `id` and a `user` text";
+        table.missing(&["prompts", "prompt_files"], help);
+        return None;
+    }
+    let own = own.map_or(Some(Vec::new()), |value| {
+        prompts(&value, sources, &mut census)
+    });
+    let files = files.map_or(Some(Vec::new()), |value| {
+        prompt_files(&value, sources, seed, &mut census)
+    });
+    let mut all = own?;
+    all.extend(files?);
+    Some(all)
+}

@@ -1,0 +1,558 @@
+//! The files as they are written: one struct per table, one field per key.
+//!
+//! Owns the documentation of every key, its type and its default, and the JSON schema that editors
+//! use. Must not read anything: the reader does, and a test holds its keys to these. Invariant: the
+//! schemas under `suites/` are made from these structs.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+use crate::suite::model::cache::{CacheKind, CacheMode, CacheTtl, Caching};
+use crate::suite::model::suite::{ReasoningEffort, TokenLimitName};
+use crate::suite::value::{defaults, limits};
+
+mod gate;
+mod project;
+
+pub use gate::{
+    GateLimitsTable, GateMetricsTable, GateTable, OnInconclusiveWord, PointsBoundsTable,
+    RatioBoundsTable, TimeBoundsTable,
+};
+
+pub use project::{
+    BudgetTable, EndpointTable, LimitTable, PriceTable, ProjectFile, SurchargeTable,
+};
+
+/// A suite of bakeoff: prompts, what competes on them, and how to run them.
+#[derive(JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend("anyOf" = [{ "required": ["prompts"] }, { "required": ["prompt_files"] }])
+)]
+pub struct SuiteFile {
+    /// Name of the suite and of its folder under `reports/`: letters, digits, `-`, `_` and `.`,
+    /// beginning and ending with a letter or digit.
+    #[schemars(length(min = 1, max = limits::NAME_CHARS), extend("pattern" = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
+    pub name: String,
+    /// One sentence for the reader of the report.
+    #[schemars(length(min = 1, max = limits::DESCRIPTION_CHARS))]
+    pub description: Option<String>,
+    /// What competes: ids of models, or tables that make a variant of one.
+    #[schemars(length(min = 1, max = limits::VARIANTS))]
+    pub models: Vec<ModelEntry>,
+    /// Label of the variant in use today, which the others are compared with. Default: the first.
+    pub reference: Option<String>,
+    /// A profile (`sim`, `vercel`, `openrouter`, `openai`, or one of bakeoff.toml), or a base URL.
+    #[schemars(extend("default" = defaults::ENDPOINT))]
+    pub endpoint: Option<String>,
+    /// How often each prompt is asked of each variant.
+    #[schemars(range(min = 1, max = limits::REPETITIONS), extend("default" = defaults::REPETITIONS))]
+    pub repetitions: Option<u32>,
+    /// Untimed requests per variant before the first round.
+    #[schemars(range(min = 0, max = limits::WARMUP), extend("default" = defaults::WARMUP))]
+    pub warmup: Option<u32>,
+    /// Slots in flight at once; a slot is one request to every variant at the same moment.
+    #[schemars(range(min = 1, max = limits::CONCURRENCY), extend("default" = defaults::CONCURRENCY))]
+    pub concurrency: Option<u32>,
+    /// Seed of every order: the same suite and seed give the same plan.
+    #[schemars(range(min = 0, max = limits::SEED), extend("default" = defaults::SEED))]
+    pub seed: Option<u64>,
+    /// Whether answers are streamed; without streaming there is no time to first token.
+    #[schemars(extend("default" = defaults::STREAM))]
+    pub stream: Option<bool>,
+    /// Whether the text of answers is stored in `samples.jsonl`.
+    #[schemars(extend("default" = defaults::KEEP_ANSWERS))]
+    pub keep_answers: Option<bool>,
+    /// The most attempts that one request may take, retries included.
+    #[schemars(range(min = 1, max = limits::ATTEMPTS), extend("default" = defaults::MAX_ATTEMPTS))]
+    pub max_attempts: Option<u32>,
+    /// The most that a run may cost in USD, such as `"$0.50"`. Needs `max_tokens`. Default: no limit.
+    pub max_cost: Option<Decimal>,
+    /// Prompt caches: `as-is` leaves them alone, `bust` opens the system text of every trial with a
+    /// number of its own, `warm` sends an untimed request before each trial, which is paid for.
+    /// Default: `as-is`. Or a table, which also says what prompts share.
+    pub cache: Option<CacheEntry>,
+    /// System text of every prompt and variant that has none of its own.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
+    /// Deadlines of one attempt.
+    pub timeouts: Option<TimeoutsTable>,
+    /// When a run passes.
+    pub gate: Option<GateTable>,
+    /// Request parameters of every prompt and variant; what is absent is not sent.
+    pub parameters: Option<ParametersTable>,
+    /// The prompts, each under its own `[[prompts]]`.
+    #[schemars(length(min = 1, max = limits::PROMPTS))]
+    pub prompts: Option<Vec<PromptTable>>,
+    /// Files whose rows are prompts.
+    #[schemars(length(min = 1, max = limits::PROMPT_FILES))]
+    pub prompt_files: Option<Vec<PromptFileTable>>,
+}
+
+/// `cache`: a mode, or a table.
+pub enum CacheEntry {
+    /// What is done about prompt caches.
+    Mode(CacheMode),
+    /// The same with what is shared, and how soon it is used again.
+    Table(CacheTable),
+}
+
+/// What is done about prompt caches, what prompts share, and how soon that is used again.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CacheTable {
+    /// `as-is`, `bust` or `warm`. Default: `as-is`.
+    pub mode: Option<CacheMode>,
+    /// With `warm`: trials are sent at most so long after the last use of what they share (the prefix, or
+    /// else the prompt); only where it was longer, an untimed request goes before. Default: before each.
+    pub within: Option<String>,
+    /// A text in front of every system text. `system_cache_control` marks its end.
+    #[schemars(length(min = 1))]
+    pub prefix: Option<String>,
+    /// File that holds the prefix, relative to the suite.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub prefix_file: Option<String>,
+}
+
+/// One of `models`: the id of a model, or a table.
+pub enum ModelEntry {
+    /// A plain id is a variant of that name.
+    Id(String),
+    /// A variant of a model.
+    Table(Box<VariantTable>),
+}
+
+/// A variant: a model under a label, with its declared overrides.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct VariantTable {
+    /// The id as the endpoint spells it, `creator/model` on gateways.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+    /// How reports call it. Default: the model's id.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub label: Option<String>,
+    /// Prompt caches, in place of what the suite says.
+    pub cache: Option<CacheMode>,
+    /// System text in place of the prompt's and the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
+    /// Parameters that win over the prompt's and the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// One prompt: `user`, or `messages` for a conversation.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PromptTable {
+    /// Unique in the suite: letters, digits, `-`, `_`, `.`, `/` and `:`.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: String,
+    /// What the user says: short for `messages` with one message.
+    #[schemars(length(min = 1))]
+    pub user: Option<String>,
+    /// Images beside `user`: paths of PNG, JPEG, WebP or GIF files, relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// The turns of a conversation; the last one is the user's or a tool's.
+    #[schemars(length(min = 1, max = limits::MESSAGES))]
+    pub messages: Option<Vec<MessageTable>>,
+    /// System text in place of the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// File that holds the system text, relative to the suite: for a long prefix that several share.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
+    /// Share of your traffic that looks like this prompt, relative to the other prompts.
+    #[schemars(range(min = limits::WEIGHT_MIN, max = limits::WEIGHT_MAX), extend("default" = defaults::WEIGHT))]
+    pub weight: Option<f64>,
+    /// For selection by `--tag`, spelled as ids are.
+    #[schemars(length(max = limits::TAGS))]
+    pub tags: Option<Vec<String>>,
+    /// Parameters that win over the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// Files whose rows are prompts, put into one mould. `{{column}}` in `user`, `system`, `messages` and
+/// `images` stands for the row's value, `{{'{{'}}` for two braces.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PromptFileTable {
+    /// A file, a folder, or a pattern such as `cases/*.txt`, relative to the suite.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub path: String,
+    /// How the files are written. Default: by their names' extensions.
+    pub format: Option<PromptFileFormat>,
+    /// Column that holds the ids. Default: a text file's name without its extension; of other rows
+    /// that and their line.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: Option<String>,
+    /// What the user says. Default for text files: the file's text, which is the column `text`.
+    #[schemars(length(min = 1))]
+    pub user: Option<String>,
+    /// Images beside `user`: paths relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// The turns of a conversation; the last one is the user's or a tool's.
+    #[schemars(length(min = 1, max = limits::MESSAGES))]
+    pub messages: Option<Vec<MessageTable>>,
+    /// System text in place of the suite's.
+    #[schemars(length(min = 1))]
+    pub system: Option<String>,
+    /// File that holds the system text, relative to the suite; its braces are no places.
+    #[schemars(length(min = 1, max = limits::PATH_CHARS))]
+    pub system_file: Option<String>,
+    /// Only so many of the rows, chosen by the suite's `seed` and their ids. Default: all.
+    #[schemars(range(min = 1, max = limits::PROMPTS))]
+    pub take: Option<usize>,
+    /// Share of your traffic that looks like each of these prompts, relative to the others.
+    #[schemars(range(min = limits::WEIGHT_MIN, max = limits::WEIGHT_MAX), extend("default" = defaults::WEIGHT))]
+    pub weight: Option<f64>,
+    /// For selection by `--tag`, spelled as ids are.
+    #[schemars(length(max = limits::TAGS))]
+    pub tags: Option<Vec<String>>,
+    /// Parameters that win over the suite's.
+    pub parameters: Option<ParametersTable>,
+}
+
+/// How a file of prompts is written.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum PromptFileFormat {
+    /// A JSON object on each line.
+    Jsonl,
+    /// A header line, then a record for each prompt.
+    Csv,
+    /// The whole file is one prompt's text.
+    Text,
+}
+
+/// One turn of a conversation.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct MessageTable {
+    /// Who speaks. System text has its own key, `system`.
+    pub role: Speaker,
+    /// What is said; may be left out beside `tool_calls`.
+    #[schemars(length(min = 1))]
+    pub content: Option<String>,
+    /// Images of a user's turn: paths relative to the suite, or URLs.
+    #[schemars(length(max = limits::IMAGES))]
+    pub images: Option<Vec<String>>,
+    /// Calls that an assistant's turn makes; each is answered by a tool's turn after it.
+    #[schemars(length(max = limits::TOOLS))]
+    pub tool_calls: Option<Vec<ToolCallTable>>,
+    /// The `id` of the call that a tool's turn answers.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub tool_call_id: Option<String>,
+    /// Marks the turn: the prompt up to its end may be kept in a prompt cache.
+    pub cache_control: Option<CacheMark>,
+}
+
+/// A mark for prompt caches, as the wire spells it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CacheControlTable {
+    /// The kind of cache.
+    #[schemars(rename = "type")]
+    pub kind: CacheKind,
+    /// How long it is kept. Default: as the provider does, mostly five minutes.
+    pub ttl: Option<CacheTtl>,
+}
+
+/// A call of a tool that the suite declares as made.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ToolCallTable {
+    /// What the tool's turn refers to; unique in the prompt.
+    #[schemars(length(min = 1, max = limits::ID_CHARS))]
+    pub id: String,
+    /// The tool's name.
+    #[schemars(length(min = 1, max = limits::TOOL_NAME_CHARS), extend("pattern" = "^[A-Za-z0-9_-]+$"))]
+    pub name: String,
+    /// The arguments as a table, or as a text that holds a JSON object. Default: none.
+    pub arguments: Option<TableOrText>,
+}
+
+/// A tool that the model may call.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ToolTable {
+    /// The function's name.
+    #[schemars(length(min = 1, max = limits::TOOL_NAME_CHARS), extend("pattern" = "^[A-Za-z0-9_-]+$"))]
+    pub name: String,
+    /// What it does, for the model.
+    #[schemars(length(min = 1))]
+    pub description: Option<String>,
+    /// JSON schema of its arguments. Default: an object without properties.
+    pub parameters: Option<Map<String, Value>>,
+}
+
+/// Who speaks in a conversation.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum Speaker {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool call.
+    Tool,
+}
+
+/// Request parameters; what is absent is not sent. A variant's win over a prompt's, and those over
+/// the suite's, key by key.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ParametersTable {
+    /// Most tokens of the answer, reasoning included.
+    #[schemars(range(min = 1, max = limits::MAX_TOKENS))]
+    pub max_tokens: Option<u64>,
+    /// Name under which `max_tokens` is sent. Default: the one that the endpoint and model want.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// Sampling temperature.
+    #[schemars(range(min = 0, max = 2))]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    pub top_p: Option<f64>,
+    /// A text, or several, that end the answer.
+    pub stop: Option<OneOrMore>,
+    /// Seed of the model's sampling, where the endpoint honours one.
+    pub seed: Option<i64>,
+    /// How long a reasoning model may think.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// Tools that the model may call.
+    #[schemars(length(max = limits::TOOLS))]
+    pub tools: Option<Vec<ToolTable>>,
+    /// The form of the answer as the request spells it, for instance `{ type = "json_object" }`.
+    pub response_format: Option<Map<String, Value>>,
+    /// Whether the Vercel AI Gateway is to mark prompts for the caches of those providers that want
+    /// marks: sent as `providerOptions.gateway.caching`.
+    pub caching: Option<Caching>,
+    /// Marks the system text, whichever level it is of: it may be kept in a prompt cache.
+    pub system_cache_control: Option<CacheMark>,
+    /// Sent as `providerOptions`, for instance `{ gateway = { only = ["azure"] } }`.
+    pub provider_options: Option<Map<String, Value>>,
+    /// The same under the name that the request has.
+    #[schemars(rename = "providerOptions")]
+    pub provider_options_alias: Option<Map<String, Value>>,
+    /// Any other key of the request's body, sent as it is.
+    pub extra: Option<Map<String, Value>>,
+}
+
+/// Deadlines of one attempt as texts such as `"250ms"`, `"1.5s"` or `"2m"`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TimeoutsTable {
+    /// To open a connection: name look-up, TCP, TLS.
+    #[schemars(extend("default" = defaults::TIMEOUT_CONNECT))]
+    pub connect: Option<String>,
+    /// From sending the request to the answer's headers.
+    #[schemars(extend("default" = defaults::TIMEOUT_HEADERS))]
+    pub headers: Option<String>,
+    /// Between two pieces of the answer.
+    #[schemars(extend("default" = defaults::TIMEOUT_GAP))]
+    pub gap: Option<String>,
+    /// From sending the request to the end of the answer.
+    #[schemars(extend("default" = defaults::TIMEOUT_TOTAL))]
+    pub total: Option<String>,
+}
+
+/// A text, or a list of texts.
+pub struct OneOrMore;
+
+/// A table, or a text that holds a JSON object.
+pub struct TableOrText;
+
+/// `"ephemeral"`, or a table.
+pub struct CacheMark;
+
+/// A number, or a text that holds one; both are taken digit by digit.
+pub struct Decimal;
+
+impl JsonSchema for ModelEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ModelEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let table = generator.subschema_for::<VariantTable>();
+        json_schema!({ "anyOf": [{ "type": "string", "minLength": 1, "maxLength": 200 }, table] })
+    }
+}
+
+impl JsonSchema for OneOrMore {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMore".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let text = json_schema!({ "type": "string", "minLength": 1 });
+        json_schema!({ "anyOf": [text, { "type": "array", "items": text }] })
+    }
+}
+
+impl JsonSchema for TableOrText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TableOrText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "object" }, { "type": "string", "minLength": 1 }] })
+    }
+}
+
+impl JsonSchema for CacheEntry {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CacheEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mode = generator.subschema_for::<CacheMode>();
+        let table = generator.subschema_for::<CacheTable>();
+        json_schema!({ "anyOf": [mode, table] })
+    }
+}
+
+impl JsonSchema for CacheMark {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CacheMark".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kind = generator.subschema_for::<CacheKind>();
+        let table = generator.subschema_for::<CacheControlTable>();
+        json_schema!({ "anyOf": [kind, table] })
+    }
+}
+
+impl JsonSchema for Decimal {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Decimal".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string" }] })
+    }
+}
+
+/// The JSON schema of a suite file, as `suites/suite.schema.json` holds it.
+pub fn suite_schema() -> Value {
+    schema_of::<SuiteFile>("A suite of bakeoff")
+}
+
+/// The JSON schema of `bakeoff.toml`, as `suites/bakeoff.schema.json` holds it.
+pub fn project_schema() -> Value {
+    schema_of::<ProjectFile>("bakeoff.toml")
+}
+
+/// The JSON schema of what is read as a `T`.
+fn schema_of<T: JsonSchema>(title: &str) -> Value {
+    schema_with::<T>(SchemaSettings::draft07(), title)
+}
+
+/// The JSON schema of what is printed of a `T`: keys that are always there are required, and absent
+/// stands for what is not known.
+pub fn printed_schema<T: JsonSchema>(title: &str) -> Value {
+    schema_with::<T>(SchemaSettings::draft07().for_serialize(), title)
+}
+
+/// Draft 7: every editor's TOML plug-in understands it.
+fn schema_with<T: JsonSchema>(settings: SchemaSettings, title: &str) -> Value {
+    let settings = settings.with_transform(WithoutNull);
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("title".to_owned(), Value::from(title));
+    schema.to_value()
+}
+
+/// TOML has no null, and our JSON none either: an optional key is absent, so that `null` is taken out
+/// of every type.
+#[derive(Clone)]
+struct WithoutNull;
+
+impl Transform for WithoutNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(Value::Array(types)) = schema.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_slice() {
+                let only = only.clone();
+                schema.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
+            choices.retain(|choice| choice.get("type") != Some(&Value::from("null")));
+            if let [Value::Object(only)] = choices.as_mut_slice() {
+                let only = std::mem::take(only);
+                schema.remove("anyOf");
+                // Draft 7 ignores what stands beside a reference, hence `allOf`.
+                schema.insert("allOf".to_owned(), Value::from(vec![Value::Object(only)]));
+            }
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Keys that mean something else to whoever writes them in the wrong table.
+const AMBIGUOUS: [&str; 4] = ["name", "id", "description", "system"];
+
+/// Where the keys of a suite file belong, for those that stand elsewhere.
+static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+    let schema = suite_schema();
+    let mut homes = BTreeMap::new();
+    // The first home that claims a key keeps it: `seed` is the suite's before it is a parameter.
+    for (pointer, home) in [
+        ("", "at the top of the file, above the first `[table]`"),
+        ("/definitions/ParametersTable", "in `parameters`"),
+        ("/definitions/PromptTable", "in one of `[[prompts]]`"),
+        ("/definitions/CacheTable", "in `cache`"),
+    ] {
+        let table = schema.pointer(pointer);
+        let keys = table.and_then(|table| table.get("properties")?.as_object());
+        let keys = keys.into_iter().flat_map(Map::keys);
+        for key in keys.filter(|key| !AMBIGUOUS.contains(&key.as_str())) {
+            homes.entry(key.clone()).or_insert(home);
+        }
+    }
+    homes
+});
+
+/// Where `key` belongs in a suite file, if it is one of its keys.
+pub(super) fn suite_home(key: &str) -> Option<&'static str> {
+    HOMES.get(key).copied()
+}

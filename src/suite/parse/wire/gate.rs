@@ -1,0 +1,181 @@
+//! `[gate]` of a suite file as it is written.
+//!
+//! Owns the documentation of its keys. Must not read anything. Invariant: as of [`super`].
+
+use schemars::JsonSchema;
+
+use crate::suite::model::metric::Metric;
+use crate::suite::value::limits;
+
+/// What a percentage looks like.
+const PERCENT: &str = "^\\s*[0-9]+(\\.[0-9]+)?\\s*%\\s*$";
+/// What an amount of money looks like.
+const AMOUNT: &str = "^\\s*\\$\\s*[0-9]*\\.?[0-9]+\\s*$";
+
+/// When a run passes: which differences count, how sure they must be, and what must never happen.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GateTable {
+    /// The metrics that can fail a build; all others are shown as exploratory.
+    #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = ["ttft", "cost", "completed"]))]
+    pub primary: Option<Vec<Metric>>,
+    /// Chance of a false alarm on either side, of all primary comparisons of a run together.
+    #[schemars(range(max = limits::ALPHA_MAX), extend("exclusiveMinimum" = 0, "default" = 0.05))]
+    pub alpha: Option<f64>,
+    /// Worse by up to this is no regression: of every metric that is compared as a ratio.
+    #[schemars(extend("pattern" = PERCENT, "default" = "5%"))]
+    pub tolerance: Option<String>,
+    /// `ok` means surely not worse by more than this: of every metric that is compared as a ratio.
+    #[schemars(extend("pattern" = PERCENT, "default" = "20%"))]
+    pub margin: Option<String>,
+    /// What a run does of which a primary comparison or a limit cannot be told.
+    #[schemars(extend("default" = "warn"))]
+    pub on_inconclusive: Option<OnInconclusiveWord>,
+    /// Whether a regression against a history must be seen in a second run, an hour or more later,
+    /// before it fails.
+    #[schemars(extend("default" = false))]
+    pub confirm: Option<bool>,
+    /// Whether `run` fails where a candidate regressed against the reference of the same run.
+    #[schemars(extend("default" = false))]
+    pub against_reference: Option<bool>,
+    /// Label of an unchanged variant: against a history, what slows it is taken off every other's.
+    pub control: Option<String>,
+    /// Tolerance, margin and floor of single metrics.
+    pub metrics: Option<GateMetricsTable>,
+    /// What must hold of every variant, whatever the others do.
+    pub limits: Option<GateLimitsTable>,
+}
+
+/// What a run does that cannot tell.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum OnInconclusiveWord {
+    /// Exit code 0 and a line in the report.
+    Pass,
+    /// Exit code 0 and a warning.
+    Warn,
+    /// Exit code 3.
+    Fail,
+}
+
+/// The metrics, each with what is tolerated of it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GateMetricsTable {
+    /// Time to first token.
+    pub ttft: Option<TimeBoundsTable>,
+    /// Time to the first token of the answer, reasoning left out.
+    pub ttfa: Option<TimeBoundsTable>,
+    /// Time to first token, failed attempts and the waits between them included.
+    pub experienced_ttft: Option<TimeBoundsTable>,
+    /// Time to the end of the answer.
+    pub latency: Option<TimeBoundsTable>,
+    /// Share of answers whose TTFT lies beyond the common 90th percentile.
+    pub ttft_tail: Option<PointsBoundsTable>,
+    /// Mean gap between token-bearing chunks of an answer.
+    pub inter_token_latency: Option<TimeBoundsTable>,
+    /// Completion tokens a second.
+    pub output_rate: Option<RatioBoundsTable>,
+    /// Completion tokens of an answer.
+    pub output_tokens: Option<RatioBoundsTable>,
+    /// List price of a request.
+    pub cost: Option<RatioBoundsTable>,
+    /// Share of trials that were answered to the end.
+    pub completed: Option<PointsBoundsTable>,
+    /// Share of graded answers that passed.
+    pub pass_rate: Option<PointsBoundsTable>,
+}
+
+/// What is tolerated of a time.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TimeBoundsTable {
+    /// Longer by up to this is no regression. Default: the gate's own.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub tolerance: Option<String>,
+    /// `ok` means surely not longer by more than this. Default: the gate's own.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub margin: Option<String>,
+    /// The median over prompts must also have changed by this time. Default: 10 ms, of gaps none.
+    pub floor: Option<String>,
+}
+
+/// What is tolerated of another ratio.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RatioBoundsTable {
+    /// Worse by up to this is no regression. Default: the gate's own.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub tolerance: Option<String>,
+    /// `ok` means surely not worse by more than this. Default: the gate's own.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub margin: Option<String>,
+}
+
+/// What is tolerated of a share, in percentage points.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PointsBoundsTable {
+    /// Worse by up to so many points is no regression.
+    #[schemars(extend("pattern" = PERCENT, "default" = "2%"))]
+    pub tolerance: Option<String>,
+    /// `ok` means surely not worse by more than so many points.
+    #[schemars(extend("pattern" = PERCENT, "default" = "5%"))]
+    pub margin: Option<String>,
+}
+
+/// Limits, judged with their intervals: one holds only where the whole interval lies within. Times
+/// are texts such as `"1.5s"`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct GateLimitsTable {
+    /// The median of the time to first token, at most; needs 6 answers.
+    pub ttft_p50: Option<String>,
+    /// The 75th percentile of the time to first token, at most; needs 13 answers.
+    pub ttft_p75: Option<String>,
+    /// The 90th percentile of the time to first token, at most; needs 36 answers.
+    pub ttft_p90: Option<String>,
+    /// The 95th percentile of the time to first token, at most; needs 72 answers.
+    pub ttft_p95: Option<String>,
+    /// The 99th percentile of the time to first token, at most; needs 368 answers.
+    pub ttft_p99: Option<String>,
+    /// The median of the time to the first token of the answer, at most; needs 6 answers.
+    pub ttfa_p50: Option<String>,
+    /// The 75th percentile of the time to the first token of the answer, at most; needs 13 answers.
+    pub ttfa_p75: Option<String>,
+    /// The 90th percentile of the time to the first token of the answer, at most; needs 36 answers.
+    pub ttfa_p90: Option<String>,
+    /// The 95th percentile of the time to the first token of the answer, at most; needs 72 answers.
+    pub ttfa_p95: Option<String>,
+    /// The 99th percentile of the time to the first token of the answer, at most; needs 368 answers.
+    pub ttfa_p99: Option<String>,
+    /// The median of the time to first token, retries included, at most; needs 6 answers.
+    pub experienced_ttft_p50: Option<String>,
+    /// The 75th percentile of the time to first token, retries included, at most; needs 13 answers.
+    pub experienced_ttft_p75: Option<String>,
+    /// The 90th percentile of the time to first token, retries included, at most; needs 36 answers.
+    pub experienced_ttft_p90: Option<String>,
+    /// The 95th percentile of the time to first token, retries included, at most; needs 72 answers.
+    pub experienced_ttft_p95: Option<String>,
+    /// The 99th percentile of the time to first token, retries included, at most; needs 368 answers.
+    pub experienced_ttft_p99: Option<String>,
+    /// The median of the time to the end of the answer, at most; needs 6 answers.
+    pub latency_p50: Option<String>,
+    /// The 75th percentile of the time to the end of the answer, at most; needs 13 answers.
+    pub latency_p75: Option<String>,
+    /// The 90th percentile of the time to the end of the answer, at most; needs 36 answers.
+    pub latency_p90: Option<String>,
+    /// The 95th percentile of the time to the end of the answer, at most; needs 72 answers.
+    pub latency_p95: Option<String>,
+    /// The 99th percentile of the time to the end of the answer, at most; needs 368 answers.
+    pub latency_p99: Option<String>,
+    /// Share of trials that were not answered to the end, rate-limited ones left out, at most.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub error_rate: Option<String>,
+    /// Mean list price of a request, at most, such as `"$0.01"`.
+    #[schemars(extend("pattern" = AMOUNT))]
+    pub cost_per_request: Option<String>,
+    /// Share of graded answers that passed, at least.
+    #[schemars(extend("pattern" = PERCENT))]
+    pub pass_rate: Option<String>,
+}

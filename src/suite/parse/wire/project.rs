@@ -1,0 +1,124 @@
+//! `bakeoff.toml` as it is written.
+//!
+//! Owns the documentation of its keys. Must not read anything. Invariant: as of [`super`].
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use crate::suite::model::profile::{Api, ReasoningName};
+use crate::suite::model::suite::TokenLimitName;
+use crate::suite::value::limits;
+
+use super::{Decimal, OneOrMore};
+
+/// `bakeoff.toml`, the project file of bakeoff: endpoints of your own.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ProjectFile {
+    /// Expected cost of a run in USD above which a person at a terminal is asked first, such as `"$5"`.
+    /// Default: 1.
+    pub confirm_above: Option<Decimal>,
+    /// What may be spent.
+    pub budget: Option<BudgetTable>,
+    /// Endpoints by name. One that has the name of a built-in one changes it.
+    pub endpoints: Option<BTreeMap<String, EndpointTable>>,
+}
+
+/// Caps of every run. Of these, the suite's and `--max-cost` the smallest holds.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct BudgetTable {
+    /// The most that one run may cost in USD, such as `"$0.50"`. Default: no limit.
+    pub max_cost_per_run: Option<Decimal>,
+    /// The most that all runs of a day (UTC) may cost together, by their ledger. Default: no limit.
+    pub max_cost_per_day: Option<Decimal>,
+}
+
+/// An endpoint: where requests go and which variable holds the key. Never the key itself.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EndpointTable {
+    /// Base URL of its OpenAI-compatible API, mostly with `/v1` at the end.
+    #[schemars(length(min = 1, max = limits::URL_BYTES), extend("pattern" = "^https?://"))]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the key, or several of which the first one set wins.
+    /// Default: keyless, or as built in.
+    pub key: Option<OneOrMore>,
+    /// Further request headers. Never secrets.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Requests a minute that the endpoint allows.
+    #[schemars(range(min = 1, max = limits::REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and completion, that the endpoint allows.
+    #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
+    pub tokens_per_minute: Option<u64>,
+    /// What it allows of single models beside that, each under `[[endpoints.NAME.limits]]`. The first
+    /// that fits a model holds for it.
+    #[schemars(length(max = limits::MODEL_LIMITS))]
+    pub limits: Option<Vec<LimitTable>>,
+    /// Name of the token limit for every model here, on the chat route. Default: decided by model.
+    pub max_tokens_name: Option<TokenLimitName>,
+    /// The route on which models are asked. Default: `chat`, or as built in.
+    pub api: Option<Api>,
+    /// Key under which the chat route takes the reasoning effort. Default: `reasoning_effort`.
+    pub reasoning_name: Option<ReasoningName>,
+    /// Header that bears the key alone, such as `api-key` for Azure.
+    /// Default: `authorization`, behind `Bearer`; or as built in.
+    pub key_header: Option<String>,
+    /// Sent as `?api-version=` with every request, for Azure.
+    pub api_version: Option<String>,
+    /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
+    #[schemars(length(max = limits::PRICES))]
+    pub prices: Option<Vec<PriceTable>>,
+    /// What requests may be billed beside their tokens, each under `[[endpoints.NAME.surcharges]]`. The
+    /// first that fits a model holds for it. Worst cases stand on it.
+    #[schemars(length(max = limits::SURCHARGES))]
+    pub surcharges: Option<Vec<SurchargeTable>>,
+}
+
+/// The most that a request to each model that fits is billed beside its tokens, as a number or a text.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SurchargeTable {
+    /// The id as the endpoint spells it, or a glob such as `creator/*`.
+    #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
+    pub model: String,
+    /// USD a request, whatever has a price beside tokens and images. Default: refused where there is such
+    /// a price.
+    pub usd_per_request: Option<Decimal>,
+    /// USD an image of the prompt, instead of its tokens. Default: images are refused.
+    pub usd_per_image: Option<Decimal>,
+}
+
+/// What an endpoint allows of each model that fits, whatever the variants that ask it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct LimitTable {
+    /// The id as the endpoint spells it, or a glob such as `creator/*`.
+    #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
+    pub model: String,
+    /// Requests a minute.
+    #[schemars(range(min = 1, max = limits::REQUESTS_PER_MINUTE))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens a minute, prompt and completion.
+    #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// The price of a model in USD per million tokens, as a number or a text.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PriceTable {
+    /// The id as the endpoint spells it.
+    #[schemars(length(min = 1, max = 200))]
+    pub model: String,
+    /// A million prompt tokens.
+    pub input_usd_per_mtok: Decimal,
+    /// A million completion tokens.
+    pub output_usd_per_mtok: Decimal,
+    /// A million prompt tokens read from the prompt cache. Default: as input.
+    pub cache_read_usd_per_mtok: Option<Decimal>,
+    /// A million prompt tokens written to the prompt cache. Default: as input.
+    pub cache_write_usd_per_mtok: Option<Decimal>,
+}

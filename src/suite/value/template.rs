@@ -1,0 +1,143 @@
+//! Texts with places for a row's columns: `Answer in one word: {{question}}`.
+//!
+//! Owns the syntax of templates and their filling. Must not know where rows come from. Invariants:
+//! a value is put in as it is (what looks like a place within it stays text), and nothing grows
+//! beyond the limit it is given.
+
+use std::borrow::Cow;
+
+/// A text with places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::suite) struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Column(String),
+}
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::suite) enum TemplateError {
+    #[error("a `{{{{` is never closed")]
+    Unclosed,
+    #[error("a `{{{{}}}}` names no column")]
+    Empty,
+}
+
+/// Why a template could not be filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::suite) enum FillError {
+    /// The row has no value in this column.
+    Missing(String),
+    /// The text would have more bytes than this.
+    TooLong(usize),
+}
+
+impl Template {
+    /// Reads a template. `{{'...'}}` stands for the text in the quotation marks, so that two
+    /// braces can be said.
+    pub(in crate::suite) fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find("{{") {
+            if open > 0 {
+                pieces.push(Piece::Text(rest[..open].to_owned()));
+            }
+            let inside = &rest[open + 2..];
+            let spaces = inside.len() - inside.trim_start().len();
+            if let Some(quoted) = inside[spaces..].strip_prefix('\'') {
+                let end = quoted.find('\'').ok_or(TemplateError::Unclosed)?;
+                pieces.push(Piece::Text(quoted[..end].to_owned()));
+                let after = quoted[end + 1..].trim_start();
+                rest = after.strip_prefix("}}").ok_or(TemplateError::Unclosed)?;
+                continue;
+            }
+            let close = inside.find("}}").ok_or(TemplateError::Unclosed)?;
+            let column = inside[..close].trim();
+            if column.is_empty() {
+                return Err(TemplateError::Empty);
+            }
+            pieces.push(Piece::Column(column.to_owned()));
+            rest = &inside[close + 2..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Self { pieces })
+    }
+
+    /// The names of its columns, in the order of the text.
+    pub(in crate::suite) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Column(name) => Some(name.as_str()),
+        })
+    }
+
+    /// Puts the values of `cell` into the places; at most `max_bytes` come out.
+    pub(in crate::suite) fn fill<'c>(
+        &self,
+        cell: impl Fn(&str) -> Option<Cow<'c, str>>,
+        max_bytes: usize,
+    ) -> Result<String, FillError> {
+        let mut filled = String::new();
+        for piece in &self.pieces {
+            let text = match piece {
+                Piece::Text(text) => Cow::Borrowed(text.as_str()),
+                Piece::Column(name) => {
+                    cell(name).ok_or_else(|| FillError::Missing(name.clone()))?
+                }
+            };
+            if filled.len() + text.len() > max_bytes {
+                return Err(FillError::TooLong(max_bytes));
+            }
+            filled.push_str(&text);
+        }
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // A value is never read as a template, whatever it holds, and a text in quotation marks
+        // comes out as it went in.
+        #[test]
+        fn values_and_quoted_texts_come_out_as_they_are(
+            quoted in "[a-z{} ]{0,12}", value in "[a-z{}' ]{0,12}",
+        ) {
+            let template = Template::parse(&format!("{{{{ '{quoted}' }}}}{{{{ x }}}}")).unwrap();
+            prop_assert_eq!(template.columns().collect::<Vec<_>>(), ["x"]);
+            let cell = |name: &str| (name == "x").then_some(Cow::Borrowed(value.as_str()));
+            prop_assert_eq!(template.fill(cell, 1_000), Ok(format!("{quoted}{value}")));
+        }
+
+        // Any text is a template or is refused, and no filling passes its limit.
+        #[test]
+        fn nothing_panics_or_outgrows(text in "(\\{\\{|\\}\\}|'|[a-c]|\\PC){0,30}", most in 0_usize..40) {
+            if let Ok(template) = Template::parse(&text)
+                && let Ok(filled) = template.fill(|name| Some(Cow::Owned(name.to_owned())), most)
+            {
+                prop_assert!(filled.len() <= most);
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_column_and_an_open_place_are_told() {
+        // Both would otherwise be sent to the models as they stand.
+        let fill = |text: &str| Template::parse(text).unwrap().fill(|_| None, 100);
+        assert_eq!(fill("{{ a b }}"), Err(FillError::Missing("a b".to_owned())));
+        assert_eq!(fill("plain } {"), Ok("plain } {".to_owned()));
+        assert_eq!(Template::parse("{{a"), Err(TemplateError::Unclosed));
+        assert_eq!(Template::parse("{{'a}}"), Err(TemplateError::Unclosed));
+        assert_eq!(Template::parse("{{ }}"), Err(TemplateError::Empty));
+    }
+}

@@ -1,0 +1,51 @@
+//! Texts of files within messages: in quotation marks, and the nearest to a wrong one.
+//!
+//! Owns both. Must not know what a text stands for. Invariant: a quoted text is one line, and never long.
+
+/// `text` in quotation marks for a message: control characters escaped, long texts cut.
+pub(in crate::suite) fn quoted(text: &str) -> String {
+    /// Characters of a foreign text within a message.
+    const CHARS: usize = 60;
+    let mut shown = String::from("`");
+    for c in text.chars().take(CHARS) {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    if text.chars().nth(CHARS).is_some() {
+        shown.push_str("...");
+    }
+    shown.push('`');
+    shown
+}
+
+/// The candidate most like `wanted`, if any is like it: by edits, or because one holds the other.
+pub(in crate::suite) fn nearest<'c>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    /// Longer texts are not compared: the work grows with the product of the lengths.
+    const CHARS: usize = 200;
+    /// Least likeness that is worth a suggestion: `tempratur` yes, `colour` for `tags` no.
+    const LIKENESS: f64 = 0.6;
+    let wanted = wanted.to_lowercase();
+    let likeness = |candidate: &str| {
+        if wanted.len() > CHARS || candidate.len() > CHARS {
+            return 0.0;
+        }
+        let candidate = candidate.to_lowercase();
+        let edits = strsim::normalized_damerau_levenshtein(&wanted, &candidate);
+        let shorter = wanted.len().min(candidate.len());
+        let holds = shorter >= 3 && (candidate.contains(&wanted) || wanted.contains(&candidate));
+        if holds { edits.max(LIKENESS) } else { edits }
+    };
+    let mut best: Option<(f64, &'c str)> = None;
+    for candidate in candidates {
+        let score = likeness(candidate);
+        if score >= LIKENESS && best.is_none_or(|(most, _)| score > most) {
+            best = Some((score, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}

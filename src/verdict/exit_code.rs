@@ -1,0 +1,95 @@
+//! From findings to exit codes.
+//!
+//! Owns which finding wins where several hold. Must not know how anything was found out. Invariant: the
+//! order is 130, 1, 4, 3, 0, whatever else is true (2 never gets so far).
+
+use crate::suite::OnInconclusive;
+
+use super::gate::Passing;
+use super::summary::RunSummary;
+
+/// Done; every gate passed.
+pub const DONE: u8 = 0;
+/// A gate failed: a primary metric regressed, or a limit is broken.
+pub const FAILED: u8 = 1;
+/// Bad usage, suite, project file or run folder.
+pub const USAGE: u8 = 2;
+/// A primary comparison could not be told, and the suite asks that to fail.
+pub const INCONCLUSIVE: u8 = 3;
+/// The run is incomplete: endpoint unreachable, too many failures to judge.
+pub const INCOMPLETE: u8 = 4;
+/// Interrupted; what finished is kept.
+pub const INTERRUPTED: u8 = 130;
+
+/// What a run or a comparison came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Someone asked the run to end.
+    pub interrupted: bool,
+    /// It ended before its plan did, or too much failed to judge it.
+    pub incomplete: bool,
+    /// What the gate says.
+    pub passing: Passing,
+    /// What the suite says an inconclusive gate does.
+    pub on_inconclusive: OnInconclusive,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        let inconclusive =
+            self.passing == Passing::Inconclusive && self.on_inconclusive == OnInconclusive::Fail;
+        if self.interrupted {
+            INTERRUPTED
+        } else if self.passing == Passing::Failed {
+            FAILED
+        } else if self.incomplete {
+            INCOMPLETE
+        } else if inconclusive {
+            INCONCLUSIVE
+        } else {
+            DONE
+        }
+    }
+}
+
+/// Whether each variant answered at least half of its trials: below that a comparison is about who was
+/// left, not about the variants.
+pub fn enough_was_answered(summary: &RunSummary) -> bool {
+    summary.variants.iter().all(|variant| {
+        let counts = &variant.figures.counts;
+        counts.answered * 2 >= counts.planned
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use OnInconclusive::{Fail, Pass, Warn};
+    use Passing::{Failed, Inconclusive, Passed};
+
+    use super::*;
+
+    #[test]
+    fn the_gravest_finding_wins() {
+        // CI jobs branch on the code: a regression must not hide behind an incomplete run, nor an
+        // interruption behind a regression.
+        let code = |interrupted, incomplete, passing, on_inconclusive| {
+            Outcome {
+                interrupted,
+                incomplete,
+                passing,
+                on_inconclusive,
+            }
+            .code()
+        };
+        assert_eq!(code(true, true, Failed, Fail), INTERRUPTED);
+        assert_eq!(code(false, true, Failed, Fail), FAILED);
+        assert_eq!(code(false, true, Inconclusive, Fail), INCOMPLETE);
+        assert_eq!(code(false, false, Inconclusive, Fail), INCONCLUSIVE);
+        for asked in [Pass, Warn] {
+            assert_eq!(code(false, false, Inconclusive, asked), DONE);
+            assert_eq!(code(false, true, Passed, asked), INCOMPLETE);
+        }
+        assert_eq!(code(false, false, Passed, Fail), DONE);
+    }
+}
