@@ -125,7 +125,7 @@ fn the_world_is_touched_where_the_design_says() {
         ("clap::", &["cli"]),
         ("reqwest", &["gateway/transport.rs"]),
         ("axum", &["sim/server"]),
-        ("annotate_snippets", &["suite/problem.rs"]),
+        ("annotate_snippets", &["suite/parse/problem.rs"]),
         ("indicatif", &["command"]),
         ("println!", &[]),
         ("stdout()", &["command"]),
