@@ -4,6 +4,7 @@
 //! The rooms, from the ground up; each may use only those above it in this list:
 //!
 //! * [`units`]: times, money, model ids.
+//! * [`input`]: opening files to read, visiting folders.
 //! * [`sim`]: a gateway to practise on (used by [`command`] alone).
 //! * [`stats`]: mathematics, numbers in and numbers out.
 //! * [`suite`]: what to ask: TOML in, a checked suite out (`value`, `model`, `parse`, `import`).
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod gateway;
+pub mod input;
 pub mod plan;
 pub mod record;
 pub mod report;

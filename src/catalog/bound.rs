@@ -19,7 +19,7 @@ const LIFETIME: &[u8] = br#""ttl":"#;
 /// The shortest lifetime, whose price is the list's `input_cache_write`.
 const SHORT_LIFETIME: &[u8] = br#""5m""#;
 /// A token written to a longer-lived cache, in halves of the input price, where no list has a price for it: 2.5 is the highest
-/// factor of any maker (12 hours of OpenAI's gpt-6 family, by LiteLLM's price table of November 2026; Anthropic's hour costs 2).
+/// factor of any maker (12 hours of `OpenAI`'s gpt-6 family, by `LiteLLM`'s price table of November 2026; Anthropic's hour costs 2).
 const UNLISTED_WRITE_HALF_INPUTS: u64 = 5;
 /// A surcharge that stands in an example, if no list has a price.
 const EXAMPLE_SURCHARGE: Usd = Usd(Usd::PICO / 100);

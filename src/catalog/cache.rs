@@ -6,12 +6,13 @@
 //! absent.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::input::{open_regular, read_at_most};
 use crate::units::digest;
 
 use super::MAX_LIST_BYTES;
@@ -92,10 +93,9 @@ impl ListCache {
     }
 
     fn read(&self, base_url: &str, slot: CacheSlot) -> Option<CachedList> {
-        let file = fs::File::open(self.path(base_url, slot)).ok()?;
-        let mut text = String::new();
-        (file.take(MAX_FILE_BYTES).read_to_string(&mut text)).ok()?;
-        let wire: WireCached = serde_json::from_str(&text).ok()?;
+        let file = open_regular(&self.path(base_url, slot)).ok()?;
+        let bytes = read_at_most(file, MAX_FILE_BYTES).ok()??;
+        let wire: WireCached = serde_json::from_slice(&bytes).ok()?;
         // Two base URLs may share a digest: the file names its own.
         (wire.version == VERSION && wire.base_url == base_url).then_some(CachedList {
             fetched_at: wire.fetched_at,

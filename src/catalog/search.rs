@@ -6,8 +6,7 @@
 
 use std::cmp::Reverse;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
-
+use crate::suite::{Glob, GlobStyle};
 use crate::units::Usd;
 
 use super::model::ListedModel;
@@ -92,7 +91,7 @@ pub(super) struct Word(Vec<Alternative>);
 enum Alternative {
     /// In lower case.
     Part(String),
-    Glob(Box<GlobMatcher>),
+    Glob(Box<Glob>),
 }
 
 impl Word {
@@ -130,9 +129,9 @@ impl Alternative {
             return Ok(Self::Part(text.to_lowercase()));
         }
         // `*` matches `/` too: a user who types `*mini` does not think of path segments.
-        let glob = GlobBuilder::new(text).case_insensitive(true).build();
-        glob.map(|glob: Glob| Self::Glob(Box::new(glob.compile_matcher())))
-            .map_err(|error| QueryError::Glob(text.to_owned(), error.kind().to_string()))
+        let glob = Glob::new(text, GlobStyle::IdsInAnyCase);
+        glob.map(|glob| Self::Glob(Box::new(glob)))
+            .map_err(|reason| QueryError::Glob(text.to_owned(), reason))
     }
 
     fn matches(&self, model: &ListedModel) -> bool {

@@ -112,6 +112,9 @@ pub(super) struct HistoryArgs {
     /// The suite: what the next run can show is told by its `[gate]` in place of the defaults
     #[arg(long, value_name = "SUITE")]
     suite: Option<PathBuf>,
+    /// Read files outside the project that the suite names: only for a suite that you trust
+    #[arg(long, requires = "suite")]
+    allow_outside: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -161,6 +164,7 @@ impl From<HistoryArgs> for history::Options {
             file: args.file,
             metric: args.metric,
             suite: args.suite,
+            allow_outside: args.allow_outside,
             json: args.json,
         }
     }

@@ -4,8 +4,8 @@
 //! is reported once, and ends in an exit code.
 
 use crate::command::{
-    accept, compare, estimate, forecast, history, import, init, models, pages, report, run, runs,
-    schema, sim, size, spend, suite,
+    self, accept, compare, estimate, forecast, history, import, init, models, pages, report, run,
+    runs, schema, sim, size, spend, suite,
 };
 
 /// What the user asked for.
@@ -49,7 +49,9 @@ pub(super) enum Verb {
 
 /// Carries out a verb and returns the process's exit code.
 pub(super) fn execute(verb: Verb) -> u8 {
-    let result = match verb {
+    // A simulator serves on after a panic in one of its connections.
+    let at_once = matches!(verb, Verb::Sim(_));
+    command::carry_out(at_once, || match verb {
         Verb::Run(options) => run::execute(&options),
         Verb::Estimate(options) => estimate::execute(&options),
         Verb::Report(options) => report::execute(&options),
@@ -67,6 +69,5 @@ pub(super) fn execute(verb: Verb) -> u8 {
         Verb::Pages(options) => pages::execute(&options),
         Verb::Import(options) => import::execute(&options),
         Verb::Sim(options) => sim::execute(&options),
-    };
-    result.unwrap_or_else(|failure| failure.report())
+    })
 }

@@ -159,6 +159,9 @@ struct RunArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Read files outside the project that the suite names: only for a suite that you trust
+    #[arg(long)]
+    allow_outside: bool,
     /// Judge the run against the accepted runs of this file (see `bakeoff accept`); flagged runs are
     /// noted in it
     #[arg(long, value_name = "FILE", conflicts_with = "verify")]
@@ -231,6 +234,9 @@ enum SuiteArgs {
         /// Suite files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Read files outside the project that the suites name: only for suites that you trust
+        #[arg(long)]
+        allow_outside: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -423,9 +429,15 @@ fn verb(args: VerbArgs) -> Verb {
             folder: args.folder,
         }),
         VerbArgs::Size(args) => Verb::Size(size_options(args)),
-        VerbArgs::Suite(SuiteArgs::Check { files, json }) => {
-            Verb::SuiteCheck(command::suite::Options { files, json })
-        }
+        VerbArgs::Suite(SuiteArgs::Check {
+            files,
+            allow_outside,
+            json,
+        }) => Verb::SuiteCheck(command::suite::Options {
+            files,
+            allow_outside,
+            json,
+        }),
         VerbArgs::Forecast(args) => Verb::Forecast(forecast_options(args)),
         VerbArgs::Spend(args) => Verb::Spend(spend_options(args)),
         VerbArgs::Schema { shape } => Verb::Schema(shape),
@@ -509,6 +521,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         salt: args.salt,
         output: args.output,
         project: args.project,
+        allow_outside: args.allow_outside,
         history: args.history,
         environment: args.environment,
         until_decided: args.until_decided,

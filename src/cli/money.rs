@@ -44,6 +44,9 @@ pub(super) struct EstimateArgs {
     /// Project file with own endpoints; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Read files outside the project that the suite names: only for a suite that you trust
+    #[arg(long)]
+    allow_outside: bool,
     /// Print JSON, prompt by prompt
     #[arg(long, conflicts_with = "csv")]
     json: bool,
@@ -205,6 +208,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             salt: None,
             output: args.output,
             project: args.project,
+            allow_outside: args.allow_outside,
             max_cost: None,
             history: None,
             environment: None,

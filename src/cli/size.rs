@@ -46,6 +46,9 @@ pub(super) struct SizeArgs {
     /// Project file with own endpoints and prices; bakeoff.toml is read when it is there
     #[arg(long, value_name = "FILE")]
     project: Option<PathBuf>,
+    /// Read files outside the project that the suite names: only for a suite that you trust
+    #[arg(long)]
+    allow_outside: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +82,7 @@ pub(super) fn size_options(args: SizeArgs) -> command::size::Options {
             world: args.world.clone(),
             output: args.output.clone(),
             project: args.project.clone(),
+            allow_outside: args.allow_outside,
             ..run_options(run)
         })
     };
@@ -90,6 +94,7 @@ pub(super) fn size_options(args: SizeArgs) -> command::size::Options {
         from: args.from,
         output: args.output,
         project: args.project,
+        allow_outside: args.allow_outside,
         json: args.json,
     }
 }

@@ -7,6 +7,7 @@ use crate::record::History;
 use crate::report::Trends;
 use crate::suite::Metric;
 
+use super::base::boundary::Reach;
 use super::base::failure::Failure;
 use super::base::history::unreadable;
 use super::base::stdio::{stderr, stdout};
@@ -21,6 +22,8 @@ pub struct Options {
     pub metric: Metric,
     /// The suite, for the gate that its runs are judged by.
     pub suite: Option<PathBuf>,
+    /// Read files outside the project that the suite names.
+    pub allow_outside: bool,
     /// Print JSON.
     pub json: bool,
 }
@@ -39,7 +42,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     for stray in history.strays() {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
-    let suite = options.suite.as_deref().map(files::suite).transpose()?;
+    let reach = Reach::from_flag(options.allow_outside);
+    let suite = options.suite.as_deref();
+    let suite = suite.map(|path| files::suite(path, reach)).transpose()?;
     let newest = history.entries().last().map(|entry| &entry.run.suite);
     if let (Some(suite), Some(newest)) = (&suite, newest)
         && suite.name != *newest

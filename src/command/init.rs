@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::input::{open_regular, read_at_most};
+
 use super::base::exit;
 use super::base::failure::Failure;
 use super::base::stdio::stdout;
@@ -88,6 +90,9 @@ fn create(path: &Path, text: &str) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Bytes of a `.gitignore` that is looked at: none that people write is larger.
+const IGNORE_FILE_BYTES: u64 = 1 << 20;
+
 /// The patterns that a new `.gitignore` gets.
 fn ignored() -> impl Iterator<Item = &'static str> {
     let lines = include_str!("init/gitignore").lines();
@@ -96,7 +101,9 @@ fn ignored() -> impl Iterator<Item = &'static str> {
 
 /// Whether the file has every one of these lines.
 fn ignores_all(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let read = open_regular(path).and_then(|file| read_at_most(file, IGNORE_FILE_BYTES));
+    let bytes = read.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
     let mut wanted = ignored();
     wanted.all(|line| text.lines().any(|own| own.trim() == line))
 }

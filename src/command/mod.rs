@@ -25,3 +25,4 @@ pub mod suite;
 
 pub use base::exit;
 pub use base::failure::Failure;
+pub(crate) use base::panics::carry_out;

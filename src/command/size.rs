@@ -11,6 +11,7 @@ use crate::stats::size::{DetectionGoal, Noise, smallest_change};
 use crate::suite::{Metric, Suite};
 use crate::verdict::{self, PilotNoise, TYPICAL_NOISE, WorstCost, noisiest, pilot_noise};
 
+use super::base::boundary::Reach;
 use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::stdio::stdout;
@@ -39,13 +40,15 @@ pub struct Options {
     pub output: PathBuf,
     /// Project file.
     pub project: Option<PathBuf>,
+    /// Read files outside the project that the suite names.
+    pub allow_outside: bool,
     /// Print JSON.
     pub json: bool,
 }
 
 /// Carries out `bakeoff size`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let suite = files::suite(&options.suite)?;
+    let suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
     let tolerance = suite.gate.clone().unwrap_or_default();
     let tolerance = tolerance.bounds_of(Metric::Ttft).tolerance;
     let aim = DetectionGoal {

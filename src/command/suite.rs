@@ -13,6 +13,7 @@ use crate::report::suite_check;
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
+use super::base::boundary::Reach;
 use super::base::endpoint::read_world;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
@@ -30,6 +31,8 @@ const VERSION: u32 = 1;
 pub struct Options {
     /// The suites.
     pub files: Vec<PathBuf>,
+    /// Read files outside the project that the suites name.
+    pub allow_outside: bool,
     /// Print JSON.
     pub json: bool,
 }
@@ -85,8 +88,9 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     let mut out = stdout();
     let mut code = exit::DONE;
     let mut files = Vec::new();
+    let reach = Reach::from_flag(options.allow_outside);
     for path in &options.files {
-        let checked = match files::checked_suite(path) {
+        let checked = match files::checked_suite(path, reach) {
             Ok(suite) => Ok((foreseen(&suite)?, suite)),
             Err(bad) => Err(bad),
         };

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::plan::Slot;
@@ -25,6 +25,9 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The reason that is told when someone asks a run to stop.
 const INTERRUPTED: &str = "interrupted";
+
+/// The reason that is reported when a request or its slot ends in a panic.
+const INTERNAL_ERROR: &str = "an internal error ended a request";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +129,7 @@ async fn start_slots<A: Ask>(
         while flying.len() >= most {
             tokio::select! {
                 Some(ended) = flying.join_next() => {
-                    if let Ok(Some(reason)) = ended {
+                    if let Some(reason) = reason_to_stop(ended) {
                         return Ending::Hopeless(reason);
                     }
                 }
@@ -173,9 +176,9 @@ async fn look(
         tokio::select! {
             biased;
             () = stopped(stop) => return Some(Ending::Interrupted),
-            ended = flying.join_next() => match ended {
-                Some(Ok(Some(reason))) => return Some(Ending::Hopeless(reason)),
-                Some(_) => {}
+            ended = flying.join_next() => match ended.map(reason_to_stop) {
+                Some(Some(reason)) => return Some(Ending::Hopeless(reason)),
+                Some(None) => {}
                 None => break,
             },
         }
@@ -212,7 +215,7 @@ async fn afford(
             biased;
             () = stopped(stop) => return Err(Ending::Interrupted),
             Some(ended) = flying.join_next() => {
-                if let Ok(Some(reason)) = ended {
+                if let Some(reason) = reason_to_stop(ended) {
                     return Err(Ending::Hopeless(reason));
                 }
             }
@@ -233,7 +236,7 @@ async fn pause(
             biased;
             () = stopped(stop) => return Some(Ending::Interrupted),
             Some(ended) = flying.join_next() => {
-                if let Ok(Some(reason)) = ended {
+                if let Some(reason) = reason_to_stop(ended) {
                     return Some(Ending::Hopeless(reason));
                 }
             }
@@ -276,7 +279,7 @@ async fn land(
                 give_up.send_replace(true);
             }
             Some(ended) = flying.join_next() => {
-                if let Ok(Some(reason)) = ended
+                if let Some(reason) = reason_to_stop(ended)
                     && matches!(ending, Ending::Complete | Ending::Capped(_))
                 {
                     ending = Ending::Hopeless(reason);
@@ -329,13 +332,30 @@ async fn carry_out<A: Ask>(
     let scheduled = start.scheduled;
     let _ = events.send(Event::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
+    // The others of the slot are paid for all the same: they end in their own time.
+    let mut has_panicked = false;
     while let Some(ended) = sent.join_next().await {
-        outcomes.push(ended.expect("a trial never panics, and nobody aborts one here"));
+        match ended {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(_) => has_panicked = true,
+        }
+    }
+    if has_panicked {
+        return Some(INTERNAL_ERROR.to_owned());
     }
     let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
     beyond
         .or_else(|| orders.unwritten())
         .or_else(|| hopeless(&outcomes))
+}
+
+/// The reason to stop the run after a slot, if there is one: what the slot found out, or a defect of ours in
+/// it, after which nothing more is spent.
+fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
+    match ended {
+        Ok(reason) => reason,
+        Err(error) => error.is_panic().then(|| INTERNAL_ERROR.to_owned()),
+    }
 }
 
 /// A whole slot that failed for want of a key, of money or of a connection (after its retries)

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::input::Walk;
+
 use super::journal::{JournalError, Reader};
 use super::run::{LATEST, MANIFEST, failed};
 use super::{Entry, Outcome, Run, RunError, Sample, Status, Unsound};
@@ -65,11 +67,12 @@ pub struct StoredRuns {
 /// Where the folder cannot be read.
 pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
     let mut found = StoredRuns::default();
-    look(reports, &mut found)?;
-    for folder in folders_in(reports)? {
+    let mut walk = Walk::default();
+    look(reports, &mut walk, &mut found)?;
+    for folder in folders_in(reports, &mut walk)? {
         // One folder that is closed to us hides no other.
         if !holds_manifest(&folder)
-            && let Err(error) = look(&folder, &mut found)
+            && let Err(error) = look(&folder, &mut walk, &mut found)
         {
             found.unreadable.push(error);
         }
@@ -79,10 +82,10 @@ pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
 }
 
 /// Adds the runs that lie in `group` itself.
-fn look(group: &Path, found: &mut StoredRuns) -> Result<(), RunError> {
+fn look(group: &Path, walk: &mut Walk, found: &mut StoredRuns) -> Result<(), RunError> {
     let latest = Run::open(&group.join(LATEST)).ok();
     let latest = latest.and_then(|run| fs::canonicalize(run.folder()).ok());
-    for folder in folders_in(group)? {
+    for folder in folders_in(group, walk)? {
         if !holds_manifest(&folder) {
             continue;
         }
@@ -95,19 +98,13 @@ fn look(group: &Path, found: &mut StoredRuns) -> Result<(), RunError> {
 }
 
 /// The folders in a folder, links to folders left out, sorted.
-fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        let mut folders = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
-        folders.sort();
-        Ok(folders)
-    };
-    read().map_err(failed("read the folder", folder))
+fn folders_in(folder: &Path, walk: &mut Walk) -> Result<Vec<PathBuf>, RunError> {
+    let entries = walk.entries(folder).map_err(io::Error::from);
+    let entries = entries.map_err(failed("read the folder", folder))?;
+    let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
+    let mut folders: Vec<_> = folders.map(|entry| entry.path).collect();
+    folders.sort();
+    Ok(folders)
 }
 
 fn holds_manifest(folder: &Path) -> bool {
@@ -130,15 +127,13 @@ impl Contents {
     fn of(folder: &Path) -> Result<Self, RunError> {
         let read = || -> io::Result<Self> {
             let mut contents = Self::default();
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                // Of the entry itself, not of what a link points at.
-                let about = entry.metadata()?;
-                if about.is_file() {
-                    contents.files.push(entry.path());
-                    contents.bytes += about.len();
+            for entry in Walk::default().entries(folder)? {
+                if entry.kind.is_file() {
+                    contents.bytes += entry.path.symlink_metadata()?.len();
+                    contents.files.push(entry.path);
                 } else {
-                    let name = entry.file_name().to_string_lossy().into_owned();
+                    let name = entry.path.file_name().unwrap_or_default();
+                    let name = name.to_string_lossy().into_owned();
                     let before = contents.foreign.take();
                     contents.foreign = before.into_iter().chain([name]).min();
                 }

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::input::{open_named, open_regular};
+
 use super::{Amendment, Sample, Unsound};
 
 /// Bytes of one line: above the longest answer that is kept, with every character escaped. What
@@ -380,7 +382,7 @@ impl<E: Entry> Reader<BufReader<File>, E> {
     /// Where it cannot be opened.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join(E::FILE);
-        let file = File::open(&path).map_err(|source| file_error(&path, source))?;
+        let file = open_regular(&path).map_err(|source| file_error(&path, source))?;
         Ok(Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file)))
     }
 
@@ -389,7 +391,7 @@ impl<E: Entry> Reader<BufReader<File>, E> {
     /// # Errors
     /// Where it cannot be opened.
     pub fn open_file(path: &Path) -> Result<Self, JournalError> {
-        let file = File::open(path).map_err(|source| file_error(path, source))?;
+        let file = open_named(path).map_err(|source| file_error(path, source))?;
         let mut reader = Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file));
         reader.name = path.display().to_string().into();
         Ok(reader)

@@ -7,11 +7,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 use std::vec;
 
 use jiff::Timestamp;
+
+use crate::input::{open_regular, read_at_most};
 
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
@@ -216,7 +218,8 @@ impl Run {
     /// Where it cannot be read, is not one, or is of a version not known here.
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         let path = self.folder.join(MANIFEST);
-        let bytes = read_limited(&path, MAX_MANIFEST_BYTES)
+        let bytes = open_regular(&path)
+            .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
             .map_err(failed("read", &path))?
             .ok_or_else(|| RunError::ManifestTooLarge { path: path.clone() })?;
         let broken = |source| RunError::Manifest {
@@ -370,7 +373,8 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
     if path.file_name() != Some(OsStr::new(LATEST)) || !path.is_file() {
         return Ok(path.to_owned());
     }
-    let bytes = read_limited(path, MAX_POINTER_BYTES).map_err(failed("read", path))?;
+    let bytes = open_regular(path).and_then(|file| read_at_most(file, MAX_POINTER_BYTES));
+    let bytes = bytes.map_err(failed("read", path))?;
     let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let name = name.unwrap_or_default();
     Ok(path.with_file_name(single_name(name.trim())?))
@@ -380,13 +384,6 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
 fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
-}
-
-/// The bytes of a file; `None` where there are more than `limit`.
-fn read_limited(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }
 
 #[cfg(unix)]

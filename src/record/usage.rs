@@ -13,7 +13,7 @@ use crate::catalog::TokenCounts;
 ///
 /// A token of a byte-level vocabulary is a run of bytes, so that it has at most as many characters as bytes. The longest tokens
 /// of public vocabularies, read from their files in November 2026: 1,024 bytes in Claude's of 2023 (spaces; NUL), 128 in cl100k,
-/// o200k, Llama 3, Qwen 3, DeepSeek V3 and Tekken, 31 in Gemma's. Arguments of a tool call are counted as JSON, where a character
+/// o200k, Llama 3, Qwen 3, `DeepSeek` V3 and Tekken, 31 in Gemma's. Arguments of a tool call are counted as JSON, where a character
 /// can be written as six (`\u0000`): 1,024 x 6 = 6,144, and the next power of two. CJK text has far fewer characters a token.
 pub const MAX_CHARS_PER_TOKEN: u64 = 8_192;
 
@@ -166,7 +166,7 @@ impl UsageReading {
 /// 2. A count below the fewest tokens of its text ([`MAX_CHARS_PER_TOKEN`]) is no valid reading: 0 for a prompt, 0 for an answer
 ///    with text, reasoning or tool calls, or that reached its token limit, and proportionally for long texts.
 /// 3. More cached and written than prompt tokens leave no reading.
-/// 4. Reasoning is a part of the completion (OpenAI's convention) unless the counts contradict it: a total that is prompt,
+/// 4. Reasoning is a part of the completion (`OpenAI`'s convention) unless the counts contradict it: a total that is prompt,
 ///    completion and reasoning together puts it outside (xAI; litellm folds by the same equation). Reasoning above the
 ///    completion alone decides nothing: two tokenizers count so too, and a total of prompt and completion is often a sum that
 ///    the gateway made. Then both readings are possible.

@@ -28,6 +28,7 @@ pub use parse::rows::{BadRow, Row, each_record};
 pub use parse::sources::{Found, FoundFile, Wanted, WantedKind};
 pub use parse::suite::{Reading, parse_suite, read_suite};
 pub use parse::wire;
+pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;
 pub use value::percent::parse_percent;
 pub use value::price::{OwnPrice, parse_own_price};

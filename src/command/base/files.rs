@@ -4,21 +4,26 @@
 //! file is read whole and at most once, and never beyond the limit of its kind.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::input::{open_named, open_regular, read_at_most};
 use crate::suite::{self, Found, Problems, Project, Reading, Suite};
 
+use super::boundary::Reach;
 use super::failure::{Failure, colour};
 use super::suite_files::Folder;
 
 /// The largest TOML file that is read: a suite of this size holds a million short prompts.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
+/// The largest `.env` that is read: variables of a system are limited to less.
+const DOT_ENV_BYTES_MAX: u64 = 1 << 20;
+
 /// Name of the project file that is read when nothing else was said.
-const PROJECT: &str = "bakeoff.toml";
+pub(super) const PROJECT: &str = "bakeoff.toml";
 
 /// Why a file holds no suite.
 pub(in crate::command) enum BadSuite {
@@ -29,14 +34,14 @@ pub(in crate::command) enum BadSuite {
 }
 
 /// A checked suite with everything it names, or every problem of its files in one message.
-pub(in crate::command) fn suite(path: &Path) -> Result<Suite, Failure> {
-    checked_suite(path).map_err(|bad| bad.told(path))
+pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Failure> {
+    checked_suite(path, reach).map_err(|bad| bad.told(path))
 }
 
 /// A checked suite with everything it names, or what is wrong with it.
-pub(in crate::command) fn checked_suite(path: &Path) -> Result<Suite, BadSuite> {
+pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
     let text = text(path).map_err(BadSuite::Unread)?;
-    let mut folder = Folder::of(path);
+    let mut folder = Folder::of(path, reach).map_err(BadSuite::Unread)?;
     let mut found = Found::default();
     loop {
         match suite::read_suite(&text, &found) {
@@ -77,16 +82,12 @@ pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
     let failed = |error: io::Error| {
         Failure::usage(format!("`{}` could not be read: {error}", path.display()))
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
+    let file = open_named(path).map_err(failed)?;
+    let Some(bytes) = read_at_most(file, FILE_BYTES_MAX).map_err(failed)? else {
         let most = FILE_BYTES_MAX >> 20;
         let message = format!("`{}` is larger than {most} MiB", path.display());
         return Err(Failure::usage(message));
-    }
+    };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::usage(format!(
@@ -111,9 +112,16 @@ pub(in crate::command) struct Variables {
 impl Variables {
     pub(in crate::command) fn read() -> Result<Self, Failure> {
         let mut dot_env = HashMap::new();
-        match dotenvy::from_path_iter(".env") {
-            Ok(lines) => {
-                for line in lines {
+        let failed =
+            |error: io::Error| Failure::usage(format!("`.env` could not be read: {error}"));
+        match open_regular(Path::new(".env")) {
+            Ok(file) => {
+                let bytes = read_at_most(file, DOT_ENV_BYTES_MAX).map_err(failed)?;
+                let bytes = bytes.ok_or_else(|| {
+                    let max = DOT_ENV_BYTES_MAX >> 20;
+                    Failure::usage(format!("`.env` is larger than {max} MiB"))
+                })?;
+                for line in dotenvy::from_read_iter(bytes.as_slice()) {
                     // The parser's message holds the line, and the line may hold a key.
                     let (name, value) = line.map_err(|error| {
                         Failure::usage(match error {
@@ -127,8 +135,8 @@ impl Variables {
                     }
                 }
             }
-            Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => return Err(Failure::usage("`.env` could not be read")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
         Ok(Self { dot_env })
     }

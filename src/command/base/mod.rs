@@ -3,6 +3,7 @@
 //! Owns the ground that commands stand on. Must not know any command. Invariant: nothing in here imports a
 //! command, nor what `run` alone needs.
 
+pub(super) mod boundary;
 pub(super) mod closing;
 pub(super) mod endpoint;
 pub(super) mod failure;
@@ -11,6 +12,7 @@ pub(super) mod github;
 pub(super) mod history;
 pub(super) mod json;
 pub(super) mod model_list;
+pub(super) mod panics;
 pub(super) mod preflight;
 pub(super) mod reports;
 pub(super) mod runtime;

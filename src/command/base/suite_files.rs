@@ -2,17 +2,17 @@
 //!
 //! Owns patterns, folders, and the limits on what is read. Must not know what is in the files.
 //! Invariants: a path that is there is taken as it is written, before it is taken for a pattern; the
-//! order of what is found does not depend on the system; nothing is read beyond its limit.
+//! order of what is found does not depend on the system; nothing is read beyond its limit or beyond the
+//! boundary of the project.
 
-use std::io::Read;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use crate::input::{Walk, WalkEntry, WalkError, is_descriptor, read_at_most};
+use crate::suite::{FoundFile, Glob, GlobStyle, Wanted, WantedKind, limits};
 
-use crate::suite::{FoundFile, Wanted, WantedKind, limits};
-
-/// Folders within folders that a pattern is looked for in: links may lead in a circle.
-const DEPTH_MAX: usize = 32;
+use super::boundary::{Boundary, Reach};
+use super::failure::Failure;
 
 /// What makes a path a pattern.
 const PATTERN_SIGNS: [char; 4] = ['*', '?', '[', '{'];
@@ -20,24 +20,35 @@ const PATTERN_SIGNS: [char; 4] = ['*', '?', '[', '{'];
 /// The folder that a suite's paths begin at.
 pub(in crate::command) struct Folder {
     path: PathBuf,
+    boundary: Boundary,
     /// Bytes that may still be read for this suite.
     bytes_left: usize,
 }
 
 impl Folder {
-    /// The folder of this suite.
-    pub(in crate::command) fn of(suite: &Path) -> Self {
-        Self {
-            path: suite.parent().unwrap_or(Path::new("")).to_owned(),
+    /// The folder of this suite; of one that a shell hands over, the current folder.
+    pub(in crate::command) fn of(suite: &Path, reach: Reach) -> Result<Self, Failure> {
+        let folder = suite.parent().filter(|_| !is_descriptor(suite));
+        let path = folder.unwrap_or(Path::new("")).to_owned();
+        let boundary = Boundary::new(&path, reach).map_err(|error| {
+            let folder = Path::new(".").join(&path);
+            Failure::usage(format!(
+                "the folder `{}` could not be resolved: {error}",
+                folder.display()
+            ))
+        })?;
+        Ok(Self {
+            path,
+            boundary,
             bytes_left: limits::PROMPTS_BYTES,
-        }
+        })
     }
 
     /// The files that are wanted, by name; or why there are none, as a sentence.
     pub(in crate::command) fn find(&mut self, wanted: &Wanted) -> Result<Vec<FoundFile>, String> {
         let path = self.path.join(&wanted.path);
         let paths = if wanted.kind == WantedKind::Prompts && path.is_dir() {
-            files_in(&path)?
+            self.files_in(&path)?
         } else if wanted.kind == WantedKind::Prompts
             && !path.exists()
             && wanted.path.contains(PATTERN_SIGNS)
@@ -52,63 +63,58 @@ impl Folder {
 
     fn read(&mut self, path: &Path, kind: WantedKind) -> Result<FoundFile, String> {
         let name = shown(path);
-        let failed = |error: std::io::Error| format!("`{name}` could not be read: {error}");
-        let file = std::fs::File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(format!("`{name}` is a folder"));
-        }
-        let most = kind.max_bytes().min(self.bytes_left);
-        let mut bytes = Vec::new();
-        file.take(most as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if bytes.len() > kind.max_bytes() {
-            let most = kind.max_bytes() >> 20;
-            return Err(format!("`{name}` is larger than {most} MiB"));
-        }
-        let Some(left) = self.bytes_left.checked_sub(bytes.len()) else {
-            let most = limits::PROMPTS_BYTES >> 20;
-            return Err(format!(
-                "with `{name}` the files of this suite are larger than {most} MiB"
-            ));
+        let file = self.boundary.open(path, &name)?;
+        let limit = kind.max_bytes().min(self.bytes_left);
+        let bytes = read_at_most(file, limit as u64)
+            .map_err(|error| format!("`{name}` could not be read: {error}"))?;
+        let Some(bytes) = bytes else {
+            return Err(if limit == kind.max_bytes() {
+                format!("`{name}` is larger than {} MiB", limit >> 20)
+            } else {
+                let max = limits::PROMPTS_BYTES >> 20;
+                format!("with `{name}` the files of this suite are larger than {max} MiB")
+            });
         };
-        self.bytes_left = left;
+        self.bytes_left -= bytes.len();
         Ok(FoundFile { name, bytes })
     }
 
     /// The files that a pattern matches, sorted. `*` stays within a folder, `**` does not.
     fn matching(&self, pattern: &str) -> Result<Vec<PathBuf>, String> {
-        // Only what the suite wrote is a pattern, not the name of the folder it lies in.
-        let base = globset::escape(&shown(&self.path));
-        let whole = match base.as_str() {
-            "" => pattern.to_owned(),
-            base => format!("{base}/{pattern}"),
-        };
-        let whole = whole.strip_prefix("./").unwrap_or(&whole);
-        let glob = GlobBuilder::new(whole)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| format!("`{pattern}` is not a pattern: {}", error.kind()))?
-            .compile_matcher();
-        let plain = Path::new(pattern)
-            .iter()
-            .take_while(|part| !part.to_string_lossy().contains(PATTERN_SIGNS));
-        let start = Path::new(".")
-            .join(&self.path)
-            .join(plain.collect::<PathBuf>());
+        let plain = pattern.strip_prefix("./").unwrap_or(pattern);
+        let glob = Glob::new(plain, GlobStyle::Paths)
+            .map_err(|error| format!("`{pattern}` is not a pattern: {error}"))?;
+        let is_plain = |part: &&OsStr| !part.to_string_lossy().contains(PATTERN_SIGNS);
+        let parts = Path::new(plain).iter();
+        let levels = parts.clone().skip_while(is_plain).count();
+        let base = Path::new(".").join(&self.path);
+        let start = base.join(parts.take_while(is_plain).collect::<PathBuf>());
+        // A class may match a `/`.
+        let depth = (!plain.contains("**")).then_some(levels + plain.matches('[').count());
+        self.boundary.check_folder(&start, &shown(&start))?;
+        let mut walk = Walk::default();
         let mut matching = Vec::new();
-        let mut folders = vec![(start, 0)];
-        while let Some((folder, depth)) = folders.pop() {
-            for path in entries(&folder)? {
-                if path.is_dir() {
-                    if depth < DEPTH_MAX {
-                        folders.push((path, depth + 1));
+        let mut folders = vec![(start, 1)];
+        while let Some((folder, level)) = folders.pop() {
+            for WalkEntry { path, kind } in entries(&mut walk, &folder, pattern)? {
+                if kind.is_dir() {
+                    if depth.is_none_or(|depth| level < depth) {
+                        folders.push((path, level + 1));
                     }
-                } else if glob.is_match(shown(&path)) {
+                    continue;
+                }
+                // Only what the suite wrote is a pattern, not the name of the folder it lies in.
+                let inside = if Path::new(plain).is_absolute() {
+                    &path
+                } else {
+                    path.strip_prefix(&base).unwrap_or(&path)
+                };
+                // A link to a folder is not followed: two of them can lead in a circle.
+                if glob.is_match(&shown(inside)) && !(kind.is_symlink() && path.is_dir()) {
                     matching.push(path);
                 }
             }
-            check_count(matching.len() + folders.len(), pattern)?;
+            check_count(matching.len(), pattern)?;
         }
         if matching.is_empty() {
             return Err(format!("no file matches `{pattern}`"));
@@ -116,33 +122,36 @@ impl Folder {
         matching.sort_by_key(|path| shown(path));
         Ok(matching)
     }
-}
 
-/// The files of a folder, those in its folders not, sorted by name.
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let name = shown(folder);
-    let mut files = entries(folder)?;
-    files.retain(|path| !path.is_dir());
-    check_count(files.len(), &name)?;
-    if files.is_empty() {
-        return Err(format!("the folder `{name}` holds no file"));
-    }
-    files.sort_by_key(|path| shown(path));
-    Ok(files)
-}
-
-/// What is in a folder, but for hidden files, which systems and editors leave there.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let failed = |error: std::io::Error| format!("`{}` could not be read: {error}", shown(folder));
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
+    /// The files of a folder, those in its folders not, sorted by name.
+    fn files_in(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
+        let name = shown(folder);
+        self.boundary.check_folder(folder, &name)?;
+        let entries = entries(&mut Walk::default(), folder, &name)?;
+        let mut files: Vec<_> = entries.into_iter().map(|entry| entry.path).collect();
+        files.retain(|path| !path.is_dir());
+        check_count(files.len(), &name)?;
+        if files.is_empty() {
+            return Err(format!("the folder `{name}` holds no file"));
         }
-        check_count(paths.len(), &shown(folder))?;
+        files.sort_by_key(|path| shown(path));
+        Ok(files)
     }
-    Ok(paths)
+}
+
+/// The entries of a folder without hidden files, which systems and editors leave there. `searched` is the
+/// path as the suite spells it.
+fn entries(walk: &mut Walk, folder: &Path, searched: &str) -> Result<Vec<WalkEntry>, String> {
+    let entries = walk.entries(folder).map_err(|error| match error {
+        WalkError::Io(error) => format!("`{}` could not be read: {error}", shown(folder)),
+        limit => format!("`{searched}` is too wide, {limit}: name a folder with fewer"),
+    });
+    let mut entries = entries?;
+    entries.retain(|entry| {
+        let name = entry.path.file_name().unwrap_or_default();
+        !name.to_string_lossy().starts_with('.')
+    });
+    Ok(entries)
 }
 
 fn check_count(count: usize, path: &str) -> Result<(), String> {

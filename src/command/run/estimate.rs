@@ -3,11 +3,11 @@
 //! Owns where past runs are found, and the question before a dear run. Must not reckon: `catalog` does.
 //! Invariant: no model is asked, and what is left of past runs never fails an estimate.
 
-use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use crate::catalog::{CostEstimate, CostHistory, EstimateInputs, PastAnswer, Sums};
+use crate::input::Walk;
 use crate::plan::warm_up_prompt;
 use crate::record::{EstimateRecord, Manifest, Run, Sample, Status};
 use crate::report::{EstimateView, actual_cost_line};
@@ -161,10 +161,10 @@ fn past(job: &Job, reports: &Path) -> CostHistory {
 
 /// The newest runs in a suite's folder, the newest first.
 fn newest(folder: &Path) -> impl Iterator<Item = (Run, Manifest)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = Walk::default().entries(folder).unwrap_or_default();
     // `latest` is a link or a file, and would be counted twice.
-    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut paths: Vec<_> = folders.map(|entry| entry.path()).collect();
+    let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
+    let mut paths: Vec<_> = folders.map(|entry| entry.path).collect();
     // Names begin with the time.
     paths.sort_unstable_by(|a, b| b.cmp(a));
     paths.into_iter().take(RUNS).filter_map(|path| {

@@ -23,6 +23,7 @@ use crate::suite::{
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::InterimLooks;
 
+use crate::command::base::boundary::Reach;
 use crate::command::base::endpoint::{self, Opened};
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
@@ -46,6 +47,7 @@ pub struct Options {
     pub salt: Option<u64>,
     pub output: PathBuf,
     pub project: Option<PathBuf>,
+    pub allow_outside: bool,
     pub history: Option<PathBuf>,
     pub environment: Option<String>,
     pub until_decided: bool,
@@ -99,7 +101,7 @@ pub(in crate::command) struct Job {
 impl Asked {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
-        let mut suite = files::suite(&options.suite)?;
+        let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
         let project = files::project(options.project.as_deref())?;
         suite = select(&suite, &options.models, &options.prompts, &options.tags)
             .map_err(|error| Failure::usage(error.to_string()))?;

@@ -31,6 +31,7 @@ use super::base::endpoint::{self, Opened};
 use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::model_list::{Known, Wish};
+use super::base::panics::{self, caught};
 use super::base::reports::warn_of_inconclusive;
 use super::base::runtime::unforeseen;
 use super::base::stdio::{stderr, stdout};
@@ -249,6 +250,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         match (&event, &mut looking) {
             (Event::Finished(sample), looking) => {
                 journal.append(sample)?;
+                panics::provoke("sample");
                 missing.note(sample);
                 estimated.add(sample);
                 remedies.add(sample, || job.explain(sample, opened));
@@ -286,7 +288,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     let amended = match &ending {
         // Whoever stopped a run does not want to wait.
         Ok(Ending::Interrupted) | Err(_) => Ok(()),
-        Ok(_) => amend(&run, opened, missing, &mut spending, options.quiet),
+        Ok(_) => caught(|| amend(&run, opened, missing, &mut spending, options.quiet)),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
     tell_abandoned(&abandoned, job, options)?;
@@ -295,7 +297,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         entered.map_err(|error| kept(&error.into(), &run))?;
         return Ok(exit::INTERRUPTED);
     }
-    let told = close(&run, &journal, &manifest, options, baseline.as_ref());
+    let told = caught(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
     remedies.tell(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
@@ -321,7 +323,11 @@ fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
         Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
         Ok(Ending::Interrupted) => Status::Interrupted,
         Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
-        Err(failure) => Status::Incomplete(failure.to_string()),
+        Err(failure) => {
+            // The rest is what to do now, which no later reader needs.
+            let first = failure.message.lines().next().unwrap_or_default();
+            Status::Incomplete(first.to_owned())
+        }
     };
     if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
         looks.decided_after = Some(*round);
@@ -378,6 +384,7 @@ fn close(
     if let Some(baseline) = baseline {
         baseline.store(run, manifest)?;
     }
+    panics::provoke("report");
     let report = reports::make_files(run, manifest)?;
     tell(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());

@@ -255,6 +255,13 @@ impl VariantTally {
     }
 }
 
+/// The terminal is left clean however the run ends, by a panic as well.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 fn bars(tally: &Tally) -> Screen {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
     let screen = MultiProgress::with_draw_target(target);

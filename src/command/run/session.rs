@@ -17,6 +17,7 @@ use super::job::Job;
 use crate::command::base::endpoint::Opened;
 use crate::command::base::exit;
 use crate::command::base::failure::Failure;
+use crate::command::base::panics;
 use crate::command::base::runtime::runtime;
 use crate::command::base::signals::Signals;
 
@@ -70,6 +71,7 @@ impl Session {
         mut take: impl FnMut(Event) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<SessionEnd, Failure> {
         let Self { runtime, transport } = self;
+        panics::note_requests();
         let orders = Arc::new(job.orders(run, requests));
         let (events, mut told) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(StopRequest::None);
@@ -90,7 +92,7 @@ impl Session {
                 let mut failure = None;
                 while let Some(event) = told.recv().await {
                     let asked = matches!(event, Event::Look { .. });
-                    let flow = take(event);
+                    let flow = panics::caught(|| take(event));
                     let going_on =
                         failure.is_none() && matches!(flow, Ok(flow) if flow.is_continue());
                     if let Err(failed) = flow {
@@ -109,9 +111,14 @@ impl Session {
                 failure = taken => failure,
                 () = asked => unreachable!("it ends the process"),
             };
-            let ending = engine.await.expect("the engine never panics");
-            let immediate = *stop.borrow() == StopRequest::Immediate;
-            failure.map_or(Ok(SessionEnd { ending, immediate }), Err)
+            let ended = engine.await.map_err(|_| panics::failure());
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            Ok(SessionEnd {
+                ending: ended?,
+                immediate: *stop.borrow() == StopRequest::Immediate,
+            })
         })
     }
 }

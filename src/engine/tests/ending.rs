@@ -200,3 +200,18 @@ fn one_variants_failure_is_a_row_and_not_the_end() {
         (Ending::Complete, 12)
     );
 }
+
+#[test]
+fn a_panic_ends_the_run_and_keeps_the_rest_of_its_slot() {
+    // A defect of ours must not look like a complete run, nor cost what was sent beside it; and nothing
+    // more is spent on a program that is broken.
+    let told = carry_out(orders(suite(5, 2, 2)), |asked| {
+        assert!(asked.variant == 0, "a defect");
+        Reply::answer(2_000)
+    });
+    let reason = "an internal error ended a request";
+    assert_eq!(told.ending, Ending::Hopeless(reason.to_owned()));
+    assert_eq!(told.reasons(), [reason]);
+    assert_eq!(told.sample().variant, "v0");
+    assert_eq!(told.sample().outcome, Outcome::Complete);
+}

@@ -5,11 +5,10 @@
 
 use std::collections::HashSet;
 
-use globset::{GlobBuilder, GlobMatcher};
-
 use crate::units::{ModelId, ModelIdError};
 
 use super::suite::{Parameters, Prompt, Suite, Variant};
+use crate::suite::value::glob::{Glob, GlobStyle, check_length};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
@@ -236,7 +235,7 @@ fn no_match<'n>(
 /// A name, or a glob in which `*` matches any characters, `/` included.
 pub(in crate::suite) enum Pattern {
     Name(String),
-    Glob(Box<GlobMatcher>),
+    Glob(Box<Glob>),
 }
 
 impl Pattern {
@@ -245,19 +244,12 @@ impl Pattern {
             pattern: text.to_owned(),
             reason,
         };
-        if text.is_empty() || text.len() > limits::PATTERN_BYTES {
-            let most = limits::PATTERN_BYTES;
-            return Err(bad(format!("it must have 1 to {most} bytes")));
-        }
+        check_length(text).map_err(bad)?;
         if !text.contains(['*', '?', '[', '{']) {
             return Ok(Self::Name(text.to_owned()));
         }
-        let glob = GlobBuilder::new(text)
-            .literal_separator(false)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| bad(error.kind().to_string()))?;
-        Ok(Self::Glob(Box::new(glob.compile_matcher())))
+        let glob = Glob::new(text, GlobStyle::Ids).map_err(bad)?;
+        Ok(Self::Glob(Box::new(glob)))
     }
 
     pub(in crate::suite) fn matches(&self, name: &str) -> bool {

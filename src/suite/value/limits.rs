@@ -117,6 +117,10 @@ pub const AMOUNT_USD: i128 = 1_000_000;
 
 /// Bytes of one selection pattern: patterns are compiled.
 pub const PATTERN_BYTES: usize = 512;
+/// Groups `{...}` of one pattern: each may hold another, and the compiler recurses into them.
+pub const GLOB_GROUPS: usize = 16;
+/// Alternatives in all groups of one pattern.
+pub const GLOB_ALTERNATIVES: usize = 100;
 
 /// Bytes of a file that is imported: what is made of it must pass [`SUITE_BYTES`].
 pub const IMPORT_BYTES: usize = 64 << 20;

@@ -7,6 +7,7 @@
 pub(super) mod base_url;
 pub mod defaults;
 pub(super) mod duration;
+pub(super) mod glob;
 pub mod limits;
 pub(super) mod money;
 pub(super) mod percent;
