@@ -23,6 +23,7 @@ pub mod command;
 pub mod engine;
 pub mod gateway;
 pub mod plan;
+mod private_file;
 pub mod record;
 pub mod report;
 pub mod sim;

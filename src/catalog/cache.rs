@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::private_file;
+use crate::suite::Redacted;
 use crate::units::digest;
 
 use super::MAX_LIST_BYTES;
@@ -32,8 +34,8 @@ pub struct Cache {
 pub struct Cached {
     /// When it was obtained.
     pub fetched_at: Timestamp,
-    /// The answer of `GET /models`, as it came.
-    pub list: String,
+    /// The answer of `GET /models`, without keys.
+    pub list: Redacted<String>,
 }
 
 /// Which of an endpoint's two lists.
@@ -99,7 +101,7 @@ impl Cache {
         // Two base URLs may share a digest: the file says whose it is.
         (wire.version == VERSION && wire.base_url == base_url).then_some(Cached {
             fetched_at: wire.fetched_at,
-            list: wire.list,
+            list: Redacted::from_stored(wire.list),
         })
     }
 
@@ -109,7 +111,7 @@ impl Cache {
             version: VERSION,
             base_url: base_url.to_owned(),
             fetched_at: cached.fetched_at,
-            list: cached.list.clone(),
+            list: cached.list.to_string(),
         })?;
         // In the same folder, so that it can be renamed, under a name that no other process uses.
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -132,7 +134,7 @@ impl Cache {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
+    let mut file = private_file::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -148,7 +150,7 @@ mod tests {
     fn cached(list: &str) -> Cached {
         Cached {
             fetched_at: "2026-11-22T10:00:00Z".parse().unwrap(),
-            list: list.to_owned(),
+            list: Redacted::from_stored(list.to_owned()),
         }
     }
 
@@ -161,7 +163,7 @@ mod tests {
             prop_assert!(cache.get(&url).is_none() && !cache.holds(&url));
             cache.put(&url, &cached("older"), |_| true).unwrap();
             prop_assert_eq!(cache.before(&url), None);
-            cache.put(&url, &cached(&list), |older| older.list != list).unwrap();
+            cache.put(&url, &cached(&list), |older| *older.list != list).unwrap();
             prop_assert_eq!(cache.get(&url), Some(cached(&list)));
             prop_assert_eq!(cache.get("https://other.example/v1"), None);
             prop_assert_eq!(cache.before(&url), Some(cached("older")).filter(|_| list != "older"));

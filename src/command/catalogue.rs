@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::{Cache, Cached, Catalog, ListDiff, Offers};
 use crate::gateway::listing::{Listing, fetch};
-use crate::suite::{Profile, Suite};
+use crate::suite::{Profile, Redacted, Suite};
 use crate::units::{ModelId, counted};
 
 use super::endpoint::Opened;
@@ -344,7 +344,7 @@ pub(super) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
 }
 
 /// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
-pub(super) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
+pub(super) fn keep_offers(base_url: &str, model: &ModelId, answer: Redacted<String>) {
     let cached = Cached {
         fetched_at: Timestamp::now(),
         list: answer,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::suite::import::{LeftOut, Origin, import};
 
-use super::printed::{stderr, stdout};
+use super::printed::{stderr, stdout_as_it_is};
 use super::{Failure, exit, files};
 
 /// What `bakeoff import` was told.
@@ -43,7 +43,7 @@ pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
 
 fn write(options: &Options, suite: &str) -> Result<(), Failure> {
     let Some(path) = &options.output else {
-        return Ok(stdout().write_all(suite.as_bytes())?);
+        return Ok(stdout_as_it_is().write_all(suite.as_bytes())?);
     };
     let written = OpenOptions::new()
         .write(true)

@@ -18,14 +18,14 @@ use crate::record::{
     Selection, Status, UntilDecided,
 };
 use crate::suite::{
-    Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
+    Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::Looks;
 
 use super::catalogue::{Known, NEAREST_TOLD};
 use super::endpoint::Opened;
-use super::{Failure, TOOL, endpoint, files};
+use super::{Failure, TOOL, endpoint, exposed, files};
 
 /// What `bakeoff run` was told.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ impl Asked {
             }
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
+        exposed::refuse(&suite, Some(&profile))?;
         if let Some(said) = unsayable(&suite, profile.wording) {
             return Err(Failure::usage(said));
         }
@@ -360,8 +361,12 @@ impl Job {
         )
     }
 
-    pub(super) fn unreachable(&self, ending: gateway::Ending, opened: &Opened) -> Failure {
-        let (outcome, message) = match ending {
+    pub(super) fn unreachable(
+        &self,
+        ending: Redacted<gateway::Ending>,
+        opened: &Opened,
+    ) -> Failure {
+        let (outcome, message) = match ending.into_inner() {
             gateway::Ending::TlsFailed(message) => (Outcome::TlsFailed, message),
             gateway::Ending::ConnectFailed(message) => (Outcome::ConnectFailed, message),
             _ => (Outcome::TimedOutConnect, String::new()),

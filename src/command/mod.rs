@@ -13,6 +13,7 @@ mod catalogue;
 pub mod compare;
 mod endpoint;
 pub mod estimate;
+mod exposed;
 mod files;
 pub mod forecast;
 mod foresight;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::printed::{stderr, stdout};
+use super::printed::{stderr, stdout_as_it_is};
 use super::{Failure, exit};
 
 /// What is to be printed, or written into a folder.
@@ -29,7 +29,7 @@ pub struct Page {
 pub(super) fn execute(options: &Options) -> Result<u8, Failure> {
     let Some(folder) = &options.folder else {
         if let Some(page) = options.pages.first() {
-            stdout().write_all(&page.bytes)?;
+            stdout_as_it_is().write_all(&page.bytes)?;
         }
         return Ok(exit::DONE);
     };

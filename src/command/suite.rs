@@ -16,7 +16,7 @@ use super::catalogue::Known;
 use super::endpoint::read_world;
 use super::files::{self, BadSuite};
 use super::printed::{stderr, stdout};
-use super::{Failure, bounds, exit, foresight, print_json};
+use super::{Failure, bounds, exit, exposed, foresight, print_json};
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
@@ -83,7 +83,10 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
     let mut files = Vec::new();
     for path in &options.files {
         let checked = match files::checked_suite(path) {
-            Ok(suite) => Ok((foreseen(&suite)?, suite)),
+            Ok(suite) => match refuse_exposed(&suite) {
+                Ok(()) => Ok((foreseen(&suite)?, suite)),
+                Err(failure) => Err(BadSuite::Unread(failure)),
+            },
             Err(bad) => Err(bad),
         };
         if checked.is_err() {
@@ -122,6 +125,12 @@ pub(super) fn check(options: &Options) -> Result<u8, Failure> {
         print_json(&mut out, &document)?;
     }
     Ok(code)
+}
+
+/// Refuses a suite that holds a secret, the key of its endpoint among them where that is known.
+fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
+    let profile = files::project(None)?.resolve(&suite.endpoint).ok();
+    exposed::refuse(suite, profile.as_ref())
 }
 
 /// What can be said of a sound suite before anything is sent.

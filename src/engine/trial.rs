@@ -16,7 +16,7 @@ use crate::gateway::request::{self, Unsayable};
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, Sample, gaps_of};
-use crate::suite::{Api, CacheMode, Message, Prompt, Role, Suite, Variant, Wording};
+use crate::suite::{Api, CacheMode, Message, Prompt, Redacted, Role, Suite, Variant, Wording};
 use crate::units::{Nanos, Usd};
 
 use super::cache;
@@ -100,7 +100,7 @@ impl Ready {
         asker: &A,
         orders: &Orders,
         outgoing: Outgoing,
-    ) -> (Recording, Reading) {
+    ) -> (Recording, Redacted<Reading>) {
         let stake = self.purse.as_ref().map(Purse::stake);
         answer(asker, orders, self.trial.variant, outgoing, stake).await
     }
@@ -262,7 +262,7 @@ async fn answer<A: Ask>(
     variant: usize,
     outgoing: Outgoing,
     stake: Option<Stake>,
-) -> (Recording, Reading) {
+) -> (Recording, Redacted<Reading>) {
     let recording = asker.ask(outgoing).await;
     let model = orders.suite.variants[variant].model.clone();
     let streamed = orders.suite.stream;
@@ -360,9 +360,10 @@ fn sample(
     orders: &Orders,
     attempts: Vec<Attempt>,
     recording: &Recording,
-    reading: Reading,
+    reading: Redacted<Reading>,
 ) -> Sample {
     let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
+    let reading = reading.into_inner();
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
 use super::{Amendment, Manifest, Sample};
+use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -197,7 +198,7 @@ impl Run {
     ) -> Result<(), RunError> {
         let path = self.folder.join(single_name(name)?);
         let temporary = temporary_beside(&path);
-        let written = File::create(&temporary).and_then(|file| {
+        let written = private_file::create(&temporary).and_then(|file| {
             let mut buffered = BufWriter::new(file);
             fill(&mut buffered)?;
             settle(&buffered.into_inner()?)?;

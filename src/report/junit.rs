@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use crate::verdict::{Holds, Verdict};
 
+use super::text::one_line;
 use super::verdicts::{LimitTold, Section, Told, Verdicts};
 
 /// How a case ended.
@@ -169,19 +170,16 @@ fn push_case(xml: &mut String, case: &Case<'_>) {
     push(xml, format_args!("      {line}\n    </testcase>\n"));
 }
 
-/// For an attribute or a text: markup escaped, and no character that XML 1.0 does not allow. Line breaks
-/// become spaces, as readers of attributes make them.
+/// For an attribute or a text: one line, markup escaped, and no character that XML 1.0 does not allow.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in one_line(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&apos;"),
-            '\n' | '\r' | '\t' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => escaped.push(c),
         }
     }

@@ -6,21 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::units::acts;
-
-/// Without control characters, line breaks and characters that turn the direction of writing: none
-/// of them may move a terminal's cursor or hide a part of a line.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts) {
-        return Cow::Borrowed(text);
-    }
-    let harmless = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if acts(c) => '\u{fffd}',
-        c => c,
-    };
-    Cow::Owned(text.chars().map(harmless).collect())
-}
+pub(super) use crate::units::one_line;
 
 /// For Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
 pub(super) fn markdown(text: &str) -> String {
@@ -49,12 +35,17 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// For CSV: a text that a spreadsheet would run as a formula is marked as text.
+/// For CSV: one line in which nothing acts; a text that a spreadsheet would run as a formula is marked as text.
 pub(super) fn csv(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
+    let line = one_line(text);
+    // A full-width sign is taken for the plain one by some spreadsheets.
+    if line
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    {
+        Cow::Owned(format!("'{line}"))
     } else {
-        Cow::Borrowed(text)
+        line
     }
 }
 
@@ -70,7 +61,7 @@ mod tests {
         #[test]
         fn no_text_acts(text in any::<String>()) {
             let line = one_line(&text);
-            prop_assert!(!line.contains(char::is_control));
+            prop_assert!(!line.contains(crate::units::acts));
             prop_assert_eq!(line.chars().count(), text.chars().count());
             let page = markdown(&text);
             prop_assert!(!page.contains(['<', '>', '\n']));
@@ -78,7 +69,9 @@ mod tests {
             for at in bars {
                 prop_assert!(page[..at].ends_with('\\'));
             }
-            prop_assert!(!csv(&text).starts_with(['=', '+', '-', '@', '\t', '\r']));
+            let cell = csv(&text);
+            prop_assert!(!cell.contains(crate::units::acts));
+            prop_assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']));
         }
 
         // Plain words stay as they are: escaping is not mangling.
