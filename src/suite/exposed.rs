@@ -89,7 +89,10 @@ pub fn exposed_secrets(suite: &Suite, secrets: &[NamedSecret]) -> Vec<ExposedSec
     search.part("system", &suite.system);
     search.part("parameters", &suite.parameters);
     for variant in &suite.variants {
-        search.part(&format!("model `{}`", variant.label), variant);
+        // A model's id is the endpoint's word, and may well stand in a variable.
+        let place = format!("model `{}`", variant.label);
+        search.part(&place, &variant.system);
+        search.part(&place, &variant.parameters);
     }
     for prompt in &suite.prompts {
         search.part(&format!("prompt `{}`", prompt.id), prompt);

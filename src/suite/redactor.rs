@@ -176,7 +176,14 @@ impl Search {
                 .zip(&form[beginning.len()..])
                 .take_while(|(byte, wanted)| byte.eq_ignore_ascii_case(wanted))
                 .count();
-            found.push(view.origin(beginning.start()..beginning.end() + more));
+            let span = view.origin(beginning.start()..beginning.end() + more);
+            // A text of nothing but keys must not fill the memory with places.
+            match found.last_mut() {
+                Some(last) if (last.start..=last.end).contains(&span.start) => {
+                    last.end = last.end.max(span.end);
+                }
+                _ => found.push(span),
+            }
         }
     }
 }

@@ -48,16 +48,10 @@ fn forms(key: &str) -> Vec<String> {
     forms
 }
 
-/// The longest part of `whole` that stands in `text`.
-fn longest_part(text: &str, whole: &str) -> usize {
-    let parts = (0..whole.len()).map(|start| {
-        let rest = &whole[start..];
-        (0..=rest.len())
-            .take_while(|end| text.contains(&rest[..*end]))
-            .max()
-            .unwrap_or(0)
-    });
-    parts.max().unwrap_or(0)
+/// Whether eight bytes of `whole`, side by side, stand in `text`.
+fn holds_a_part(text: &str, whole: &str) -> bool {
+    let parts = (0..whole.len()).filter_map(|start| whole.get(start..start + 8));
+    parts.into_iter().any(|part| text.contains(part))
 }
 
 #[test]
@@ -66,7 +60,7 @@ fn every_form_of_a_key_is_removed() {
     let redactor = Redactor::new(Some(KEY));
     for form in forms(KEY) {
         let clean = redactor.clean(&format!("a {form} b {form}")).into_owned();
-        assert!(longest_part(&clean, &form) < 8, "{form}: {clean}");
+        assert!(!holds_a_part(&clean, &form), "{form}: {clean}");
         assert!(clean.starts_with("a ") && clean.contains(" b "), "{clean}");
         assert_eq!(clean.matches(REDACTED).count(), 2, "{clean}");
     }

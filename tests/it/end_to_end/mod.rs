@@ -16,6 +16,7 @@ mod estimates;
 mod faults;
 mod foresight;
 mod keys;
+mod leaks;
 mod measuring;
 mod mistakes;
 
