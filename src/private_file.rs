@@ -37,15 +37,16 @@ fn close_to_others(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
+    #[cfg(unix)]
     #[test]
     fn a_file_is_for_its_owner_whether_it_was_there_or_not() {
         // A file of an earlier version, which others could read, must not stay open to them.
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use super::*;
+
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let new = folder.path().join("new");

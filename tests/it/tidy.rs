@@ -206,6 +206,7 @@ fn text_from_outside_goes_through_one_filter() {
                 "gateway/fault.rs",
                 "gateway/outside.rs",
                 "record/",
+                "verdict/fixture.rs",
                 "command/job.rs",
             ],
         ),

@@ -462,8 +462,8 @@ fn a_suite_with_a_secret_in_its_text_is_refused() {
         (
             "A_KEY",
             secret,
-            "prompts = [{ id = \"a\", user_file = \"text.txt\" }]".to_owned(),
-            "prompt `a`: messages[0].content",
+            "prompts = [{ id = \"a\", user = \"hi\", system_file = \"text.txt\" }]".to_owned(),
+            "prompt `a`: system",
         ),
         (
             "A_KEY",
