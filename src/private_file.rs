@@ -25,7 +25,8 @@ pub(crate) fn options_for_new(options: &mut OpenOptions) -> &mut OpenOptions {
 #[cfg(unix)]
 fn close_to_others(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    if file.metadata()?.permissions().mode() & 0o077 == 0 {
+    // A file system without modes may refuse to set what it does not have.
+    if file.metadata()?.permissions().mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     file.set_permissions(std::fs::Permissions::from_mode(0o600))

@@ -25,18 +25,17 @@ pub(super) fn refuse(suite: &Suite, profile: Option<&Profile>) -> Result<(), Fai
     if found.is_empty() {
         return Ok(());
     }
-    let mut message = format!(
+    let mut lines = vec![format!(
         "the suite `{}` holds {}: remove the text, or unset the variable if its value is no secret",
         suite.name,
         counted(found.len() as u64, "secret")
-    );
-    for exposed in found.iter().take(PLACES_NAMED) {
-        message.push_str(&format!("\n  {exposed}"));
-    }
+    )];
+    let named = found.iter().take(PLACES_NAMED);
+    lines.extend(named.map(|exposed| format!("  {exposed}")));
     if found.len() > PLACES_NAMED {
-        message.push_str(&format!("\n  and {} more", found.len() - PLACES_NAMED));
+        lines.push(format!("  and {} more", found.len() - PLACES_NAMED));
     }
-    Err(Failure::usage(message))
+    Err(Failure::usage(lines.join("\n")))
 }
 
 /// The endpoint's key and every variable that holds a secret, by its name.

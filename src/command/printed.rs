@@ -134,8 +134,10 @@ fn colour_length(text: &str) -> Option<usize> {
 }
 
 fn push_escaped(text: &mut String, c: char) {
+    use std::fmt::Write as _;
+
     for unit in c.encode_utf16(&mut [0; 2]) {
-        text.push_str(&format!("\\u{unit:04x}"));
+        write!(text, "\\u{unit:04x}").expect("a String can always grow");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns where a suite is searched and which variables hold secrets. Must not know how variables are read, nor change
 //! the suite: the user's text is sent as it is, or not at all. Invariant: a value is never part of what is returned.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
@@ -126,7 +126,7 @@ impl Search<'_> {
             Value::String(text) => self.text(place, path, text),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    path.push_str(&format!("[{index}]"));
+                    write!(path, "[{index}]").expect("a String can always grow");
                     self.value(place, item, path);
                     path.truncate(length);
                 }

@@ -22,10 +22,8 @@ fn forms(key: &str) -> Vec<String> {
     };
     let json = serde_json::to_string(key).unwrap();
     let json = json.trim_matches('"').to_owned();
-    let entities: String = key
-        .chars()
-        .map(|c| format!("&#{};", u32::from(c)))
-        .collect();
+    let entity = |c| format!("&#{};", u32::from(c));
+    let entities: String = key.chars().map(entity).collect();
     let spaced: Vec<String> = key.chars().map(|c| c.to_string()).collect();
     let mut forms = vec![
         key.to_owned(),
@@ -102,10 +100,8 @@ fn a_placeholder_is_no_key() {
 fn a_long_text_is_searched_to_its_end() {
     // Windows must not lose a key that lies across their bounds, in the longest of disguises.
     let redactor = Redactor::new(Some(KEY));
-    let escaped: String = KEY
-        .chars()
-        .map(|c| format!("\\\\u{:04x}", u32::from(c)))
-        .collect();
+    let escape = |c| format!("\\\\u{:04x}", u32::from(c));
+    let escaped: String = KEY.chars().map(escape).collect();
     for offset in (0..escaped.len()).step_by(63) {
         let text = format!(
             "{}{escaped}{}",
