@@ -416,7 +416,10 @@ fn no_escape_sequence_of_a_server_reaches_a_terminal_or_a_table() {
     let mut files = 0;
     for path in home.files() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let for_people = !name.ends_with(".jsonl") && name != "manifest.json";
+        let records = path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl");
+        let for_people = !records && name != "manifest.json";
         if path.starts_with(home.path("reports")) && for_people {
             nothing_acts(&name, &std::fs::read_to_string(&path).unwrap());
             files += 1;
@@ -486,12 +489,13 @@ fn a_suite_with_a_secret_in_its_text_is_refused() {
             ("suite check suite.toml --json", false),
         ] {
             let mut call = home.bakeoff(verb).exits(2);
-            let mut variables = format!("OWN_KEY='{KEY}'\n");
-            if in_environment {
+            let own = format!("OWN_KEY='{KEY}'\n");
+            let variables = if in_environment {
                 call = call.env(name, value);
+                own
             } else {
-                variables += &format!("{name}='{value}'\n");
-            }
+                format!("{own}{name}='{value}'\n")
+            };
             std::fs::write(home.path(".env"), variables).unwrap();
             let said = call.run();
             let all = format!("{}{}", said.out, said.err);
