@@ -25,6 +25,7 @@ pub mod engine;
 pub mod gateway;
 pub mod input;
 pub mod plan;
+mod private_file;
 pub mod record;
 pub mod report;
 pub mod sim;

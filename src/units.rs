@@ -3,6 +3,7 @@
 //! Owns parsing and display of single values. Must not know the source of a value. Invariant:
 //! a value of one of these types carries its unit in its type, and money is an exact integer.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,16 +17,45 @@ pub fn plural<N: fmt::Display + Copy + PartialEq + From<u8>>(count: N, noun: &st
     format!("{count} {noun}{ending}")
 }
 
-/// Returns true if a character can affect a terminal: control characters, and those that change the direction
-/// of writing or end a line.
+/// Returns true if a character can affect a terminal or hide in a line: control characters, those that change the direction
+/// of writing or end a line, and those that cannot be seen.
 pub fn is_unsafe_char(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+            '\u{00ad}'
+                | '\u{034f}'
+                | '\u{061c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{fffe}'
+                | '\u{ffff}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
-        || ('\u{202a}'..='\u{202e}').contains(&c)
-        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+/// Text from outside for one line of a terminal, a table or a file that is shown in one: characters that
+/// [act](acts) are visible as U+FFFD, line breaks are spaces.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe_char) {
+        return Cow::Borrowed(text);
+    }
+    let harmless = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if is_unsafe_char(c) => '\u{fffd}',
+        c => c,
+    };
+    Cow::Owned(text.chars().map(harmless).collect())
 }
 
 /// A span of time, or an instant as nanoseconds since the run began (the clock of a run).

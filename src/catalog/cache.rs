@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::input::{open_regular, read_at_most};
+use crate::private_file;
+use crate::suite::Redacted;
 use crate::units::digest;
 
 use super::MAX_LIST_BYTES;
@@ -33,8 +35,8 @@ pub struct ListCache {
 pub struct CachedList {
     /// Time of the fetch.
     pub fetched_at: Timestamp,
-    /// The response of `GET /models`, unchanged.
-    pub list: String,
+    /// The response of `GET /models`, without keys.
+    pub list: Redacted<String>,
 }
 
 /// One of the two lists of an endpoint.
@@ -99,7 +101,7 @@ impl ListCache {
         // Two base URLs may share a digest: the file names its own.
         (wire.version == VERSION && wire.base_url == base_url).then_some(CachedList {
             fetched_at: wire.fetched_at,
-            list: wire.list,
+            list: Redacted::from_stored(wire.list),
         })
     }
 
@@ -109,7 +111,7 @@ impl ListCache {
             version: VERSION,
             base_url: base_url.to_owned(),
             fetched_at: cached.fetched_at,
-            list: cached.list.clone(),
+            list: cached.list.to_string(),
         })?;
         // In the same folder, so that it can be renamed, under a name that no other process uses.
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -132,7 +134,7 @@ impl ListCache {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
+    let mut file = private_file::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -148,7 +150,7 @@ mod tests {
     fn cached(list: &str) -> CachedList {
         CachedList {
             fetched_at: "2026-11-22T10:00:00Z".parse().unwrap(),
-            list: list.to_owned(),
+            list: Redacted::from_stored(list.to_owned()),
         }
     }
 
@@ -161,7 +163,7 @@ mod tests {
             prop_assert!(cache.get(&url).is_none() && !cache.has_file(&url));
             cache.put(&url, &cached("older"), |_| true).unwrap();
             prop_assert_eq!(cache.before(&url), None);
-            cache.put(&url, &cached(&list), |older| older.list != list).unwrap();
+            cache.put(&url, &cached(&list), |older| *older.list != list).unwrap();
             prop_assert_eq!(cache.get(&url), Some(cached(&list)));
             prop_assert_eq!(cache.get("https://other.example/v1"), None);
             prop_assert_eq!(cache.before(&url), Some(cached("older")).filter(|_| list != "older"));

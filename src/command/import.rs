@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::suite::import::{LeftOut, Origin, import};
 
 use super::base::failure::Failure;
-use super::base::stdio::{stderr, stdout};
+use super::base::stdio::{stderr, stdout_as_it_is};
 use super::base::{exit, files};
 
 /// What `bakeoff import` was told.
@@ -44,7 +44,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 fn write(options: &Options, suite: &str) -> Result<(), Failure> {
     let Some(path) = &options.output else {
-        return Ok(stdout().write_all(suite.as_bytes())?);
+        return Ok(stdout_as_it_is().write_all(suite.as_bytes())?);
     };
     let written = OpenOptions::new()
         .write(true)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::base::exit;
 use super::base::failure::Failure;
-use super::base::stdio::{stderr, stdout};
+use super::base::stdio::{stderr, stdout_as_it_is};
 
 /// What is to be printed, or written into a folder.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Page {
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let Some(folder) = &options.folder else {
         if let Some(page) = options.pages.first() {
-            stdout().write_all(&page.bytes)?;
+            stdout_as_it_is().write_all(&page.bytes)?;
         }
         return Ok(exit::DONE);
     };

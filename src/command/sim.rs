@@ -1,6 +1,5 @@
 //! `bakeoff sim`: the simulated gateway on its own, for any client.
 
-use std::fs::File;
 use std::io::{self, LineWriter, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::pin::pin;
 
 use futures::poll;
 
+use crate::private_file;
 use crate::sim::Simulator;
 
 use super::base::failure::Failure;
@@ -34,7 +34,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let truth: Option<Box<dyn Write + Send>> = match &options.truth {
         None => None,
         Some(path) => {
-            let file = File::create(path).map_err(|error| {
+            let file = private_file::create(path).map_err(|error| {
                 Failure::usage(format!("`{}` could not be made: {error}", path.display()))
             })?;
             Some(Box::new(LineWriter::new(file)))

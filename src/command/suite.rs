@@ -21,7 +21,7 @@ use super::base::json::print_json;
 use super::base::model_list::Known;
 use super::base::preflight::unplayed;
 use super::base::stdio::{stderr, stdout};
-use super::base::{exit, worst_case};
+use super::base::{exit, exposed, worst_case};
 
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
@@ -91,7 +91,10 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     let reach = Reach::from_flag(options.allow_outside);
     for path in &options.files {
         let checked = match files::checked_suite(path, reach) {
-            Ok(suite) => Ok((foreseen(&suite)?, suite)),
+            Ok(suite) => match refuse_exposed(&suite) {
+                Ok(()) => Ok((foreseen(&suite)?, suite)),
+                Err(failure) => Err(BadSuite::Unread(failure)),
+            },
             Err(bad) => Err(bad),
         };
         if checked.is_err() {
@@ -130,6 +133,12 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
         print_json(&mut out, &document)?;
     }
     Ok(code)
+}
+
+/// Refuses a suite that holds a secret, the key of its endpoint among them where that is known.
+fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
+    let profile = files::project(None)?.resolve(&suite.endpoint).ok();
+    exposed::refuse(suite, profile.as_ref())
 }
 
 /// What can be said of a sound suite before anything is sent.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::catalog::Rates;
 use crate::gateway::{Body, Ending, Recording, Response, read};
+use crate::suite::Redactor;
 use crate::units::Nanos;
 
 /// A reading of an answer that is not streamed: this content and finish reason, and this usage.
@@ -21,8 +22,9 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
         }),
         end: Nanos(9),
         ending: Ending::Complete,
+        redactor: Redactor::default(),
     };
-    read(&recording, &"maker/model".parse().unwrap(), false)
+    read(&recording, &"maker/model".parse().unwrap(), false).into_inner()
 }
 
 /// A dollar a million prompt tokens, ten for completion tokens.

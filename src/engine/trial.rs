@@ -14,7 +14,7 @@ use crate::gateway::request::path;
 use crate::gateway::{Outgoing, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, gaps_of};
-use crate::suite::{CacheMode, Prompt, Role, Variant};
+use crate::suite::{CacheMode, Prompt, Redacted, Role, Variant};
 use crate::units::Nanos;
 
 use super::cap::{Afforded, Cap, Purse, Stake};
@@ -121,7 +121,7 @@ impl Ready {
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) recording: Recording,
-    pub(super) reading: Reading,
+    pub(super) reading: Redacted<Reading>,
     pub(super) cost: AttemptCost,
 }
 
@@ -415,6 +415,7 @@ fn sample(
         cost,
     } = answered;
     let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
+    let reading = reading.into_inner();
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);

@@ -5,7 +5,7 @@
 
 use super::fault;
 use crate::record::{ErrorReport, Flag, Outcome};
-use crate::units::ModelId;
+use crate::units::{ModelId, one_line};
 
 /// What is known of a failure.
 #[derive(Debug, Clone, Copy)]
@@ -284,7 +284,7 @@ fn protocol(situation: &Situation<'_>) -> Explanation {
     let message = situation.error.map_or("", |error| error.message.as_str());
     if message.starts_with(fault::HTML_PAGE) {
         return Explanation::new(
-            format!("{base_url} answered with {message}."),
+            format!("{base_url} answered with {}.", one_line(message)),
             "Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page stands in between.",
         );
     }
@@ -302,6 +302,7 @@ fn words(situation: &Situation<'_>) -> String {
     let message = situation.error.map_or("", |error| error.message.trim());
     let line: Vec<&str> = message.split_whitespace().collect();
     let line = line.join(" ");
+    let line = one_line(&line);
     match (line.is_empty(), line.char_indices().nth(QUOTED_CHARS)) {
         (true, _) => String::new(),
         (_, Some((at, _))) => format!(": \"{}…\"", &line[..at]),

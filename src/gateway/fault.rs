@@ -1,17 +1,11 @@
-//! Errors as servers tell them: finding the message, naming the outcome, keeping secrets out.
+//! Errors as servers tell them: finding the message, naming the outcome.
 //!
 //! Owns the many shapes of an error body and the words by which errors are classed. Must not know
-//! about times or answers. Invariant: what leaves here is at most [`MESSAGE_CHARS`] long and holds
-//! nothing that looks like a key.
+//! about times or answers, nor of keys: `outside` removes those. Invariant: any body gives an error.
 
 use serde_json::Value;
 
 use crate::record::{ErrorReport, Outcome};
-use crate::suite::KEY_PREFIXES;
-
-/// Most characters of an error message that are kept: enough for a provider's own error inside a
-/// gateway's, too little for a page of HTML or an echoed prompt to fill the records.
-pub const MESSAGE_CHARS: usize = 2_000;
 
 /// How deep errors are followed that hold another error as JSON text: gateway, provider, model.
 const NESTING: u32 = 3;
@@ -30,12 +24,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// For the record: without secrets, cut at [`MESSAGE_CHARS`].
+    /// For the record, as the server said it: the reading that it goes into is redacted as a whole.
     pub fn report(&self, status: Option<u16>) -> ErrorReport {
         ErrorReport {
             status,
-            kind: self.kind.as_deref().map(kept),
-            message: kept(&self.message),
+            kind: self.kind.clone(),
+            message: self.message.clone(),
         }
     }
 
@@ -267,100 +261,11 @@ fn title(page: &str) -> Option<String> {
     })
 }
 
-/// The text without secrets, cut at [`MESSAGE_CHARS`].
-pub fn kept(text: &str) -> String {
-    // Cut twice: once so that no megabyte is searched, once for the record. The first cut is so
-    // much later that a secret it splits is cut away by the second.
-    let searched: String = text.chars().take(4 * MESSAGE_CHARS).collect();
-    let mut clean = redact(&searched);
-    if let Some((at, _)) = clean.char_indices().nth(MESSAGE_CHARS) {
-        clean.truncate(at);
-        clean.push('…');
-    }
-    clean
-}
-
-/// What stands in place of a secret.
-const REDACTED: &str = "[redacted]";
-
-/// Names whose value is a secret, or a fingerprint of the user: the run that follows is taken out.
-const SECRET_NAMES: [&str; 9] = [
-    "bearer",
-    "basic",
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "api_key",
-    "apikey",
-    "clientsessionid",
-    "client_session_id",
-];
-
-/// The shortest run that is taken for a key: shorter ones are words.
-const KEY_CHARS: usize = 8;
-
-/// Takes out whatever looks like a key, an authorization header or a session's fingerprint.
-pub fn redact(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let mut clean = String::with_capacity(text.len());
-    let mut at = 0;
-    let mut after_word = false;
-    while at < text.len() {
-        let secret = if after_word {
-            None
-        } else {
-            secret_at(&lower[at..])
-        };
-        if let Some((kept, taken)) = secret {
-            clean.push_str(&text[at..at + kept]);
-            clean.push_str(REDACTED);
-            at += kept + taken;
-            after_word = false;
-            continue;
-        }
-        let next = text[at..].chars().next().unwrap_or(' ');
-        after_word = next.is_ascii_alphanumeric();
-        clean.push(next);
-        at += next.len_utf8();
-    }
-    clean
-}
-
-/// If a secret begins here: how many bytes before it stay, and how many it has.
-fn secret_at(lower: &str) -> Option<(usize, usize)> {
-    // Servers change the case of what they echo: it is not looked at.
-    let begins = |prefix: &&str| {
-        let head = lower.get(..prefix.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-    };
-    if KEY_PREFIXES.iter().any(begins) {
-        let taken = run(lower);
-        return (taken >= KEY_CHARS).then_some((0, taken));
-    }
-    let name = SECRET_NAMES.iter().find(|name| lower.starts_with(**name))?;
-    let between = |c: char| matches!(c, ' ' | '"' | '\'' | ':' | '=' | '\\');
-    let after = &lower[name.len()..];
-    let value = after.trim_start_matches(between);
-    let kept = lower.len() - value.len();
-    // "Authorization: Bearer …" is dealt with at the second word.
-    if kept == name.len() || SECRET_NAMES.iter().any(|name| value.starts_with(name)) {
-        return None;
-    }
-    let taken = run(value);
-    // "Bearer authentication" is prose: a key has digits in it.
-    let key = taken >= KEY_CHARS && value[..taken].bytes().any(|byte| byte.is_ascii_digit());
-    key.then_some((kept, taken))
-}
-
-/// Length of the run of characters that a key or a header's value can be made of.
-fn run(text: &str) -> usize {
-    text.find(|c: char| c.is_whitespace() || "\"'\\,;()[]{}<>&".contains(c))
-        .unwrap_or(text.len())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::outside::MESSAGE_CHARS;
     use super::*;
+    use crate::suite::Redactor;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -469,74 +374,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn secrets_do_not_survive() {
-        // Servers echo keys and headers in their errors; records are shared in pull requests.
-        for (text, clean) in [
-            (
-                "key sk-proj-abcdef123456 is wrong",
-                "key [redacted] is wrong",
-            ),
-            ("vck_0123456789abcdef", "[redacted]"),
-            (
-                "Authorization: Bearer abc123def456ghi",
-                "Authorization: Bearer [redacted]",
-            ),
-            (
-                r#"{"clientSessionId":"9f8e7d6c5b4a"}"#,
-                r#"{"clientSessionId":"[redacted]"}"#,
-            ),
-            ("token eyJhbGciOi.eyJzdWIi.c2ln", "token [redacted]"),
-            (
-                "the task-force asked for Bearer authentication",
-                "the task-force asked for Bearer authentication",
-            ),
-            (
-                "the header api-key: 0123456789abcdef is unknown",
-                "the header api-key: [redacted] is unknown",
-            ),
-            (
-                r#"{"api_key":"0123456789abcdef"}"#,
-                r#"{"api_key":"[redacted]"}"#,
-            ),
-            (
-                "your api_key is missing, set api-key",
-                "your api_key is missing, set api-key",
-            ),
-            ("basic plan", "basic plan"),
-        ] {
-            assert_eq!(redact(text), clean);
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_cut() {
-        // An echoed prompt must not fill the records.
-        assert_eq!(kept(&"é".repeat(10_000)).chars().count(), MESSAGE_CHARS + 1);
-    }
-
     proptest! {
         // Arbitrary bodies give a bounded report, and never panic.
         #[test]
         fn any_body_is_reported(bytes in prop::collection::vec(any::<u8>(), 0..200), status in 300_u16..600) {
             let fault = of_body(&bytes);
             fault.outcome_of_status(status);
-            prop_assert!(fault.report(Some(status)).message.chars().count() <= MESSAGE_CHARS + 1);
-        }
-
-        // A key is taken out whatever stands around it, as long as it does not stand inside a word.
-        #[test]
-        fn keys_are_found_anywhere(
-            before in "(\\PC{0,20}[^A-Za-z0-9])?",
-            prefix in prop::sample::select(KEY_PREFIXES.to_vec()),
-            rest in "[A-Za-z0-9]{8,30}",
-            shouted in any::<bool>(),
-            after in "([ \",]\\PC{0,10})?",
-        ) {
-            let key = format!("{prefix}{rest}");
-            let key = if shouted { key.to_uppercase() } else { key };
-            let clean = redact(&format!("{before}{key}{after}"));
-            prop_assert!(!clean.contains(&key), "{clean}");
+            let report = Redactor::default().apply(fault.report(Some(status)));
+            prop_assert!(report.message.chars().count() <= MESSAGE_CHARS + 1);
         }
     }
 }

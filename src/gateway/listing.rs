@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::catalog::MAX_LIST_BYTES;
-use crate::suite::Timeouts;
-use crate::units::{ModelId, Nanos};
+use crate::suite::{Redacted, Timeouts};
+use crate::units::{ModelId, Nanos, one_line};
 
 use super::decode::{DecodeFault, decode};
 use super::fault;
@@ -49,7 +49,7 @@ pub enum ListingError {
     Status {
         /// HTTP status.
         status: u16,
-        /// What it says, shortened and without secrets.
+        /// What it says.
         message: String,
     },
     /// More than [`MAX_LIST_BYTES`].
@@ -76,6 +76,19 @@ fn quoted(message: &str) -> String {
 /// Asks the endpoint for a list, and returns the text of its answer. Looking up the host, opening the
 /// connection and the whole answer must all be done within `patience`.
 pub async fn fetch(
+    endpoint: &Endpoint,
+    listing: Listing<'_>,
+    patience: Duration,
+) -> Result<Redacted<String>, Redacted<ListingError>> {
+    let redactor = endpoint.redactor();
+    let fetched = fetched(endpoint, listing, patience).await;
+    fetched
+        .map(|text| redactor.apply(text))
+        .map_err(|error| redactor.apply(error))
+}
+
+/// The text of the answer as it came.
+async fn fetched(
     endpoint: &Endpoint,
     listing: Listing<'_>,
     patience: Duration,
@@ -155,8 +168,9 @@ fn text_of(response: &Response) -> Result<String, ListingError> {
     }
     let bytes = decoded.body.bytes();
     let message = || {
-        let said = fault::kept(&fault::of_body(bytes).message);
-        said.split_whitespace().collect::<Vec<_>>().join(" ")
+        let said = fault::of_body(bytes).message;
+        let words: Vec<&str> = said.split_whitespace().collect();
+        one_line(&words.join(" ")).into_owned()
     };
     if response.status != 200 {
         return Err(ListingError::Status {

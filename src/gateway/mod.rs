@@ -19,6 +19,7 @@ mod lenient;
 pub mod listing;
 mod messages;
 mod model_name;
+mod outside;
 pub mod reading;
 pub mod recording;
 pub mod request;

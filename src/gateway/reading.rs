@@ -18,6 +18,7 @@ use super::sse::{self, Event};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage};
+use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
 
 pub use super::stamps::{BUFFERED_CHUNKS, GapList};
@@ -126,7 +127,14 @@ impl RetryAfter {
 
 /// Reads a recording. `asked` is the model that was asked for; without `streamed` the answer has no
 /// instants of tokens, whatever the server sent.
-pub fn read(recording: &Recording, asked: &ModelId, streamed: bool) -> Reading {
+pub fn read(recording: &Recording, asked: &ModelId, streamed: bool) -> Redacted<Reading> {
+    recording
+        .redactor
+        .apply(read_as_it_came(recording, asked, streamed))
+}
+
+/// The reading with the server's own texts, after decoding and joining: only the filter may have it.
+fn read_as_it_came(recording: &Recording, asked: &ModelId, streamed: bool) -> Reading {
     let mut reading = blank(recording);
     let Some(response) = &recording.response else {
         (reading.outcome, reading.error) = without_answer(&recording.ending, None);
@@ -490,7 +498,7 @@ fn told(status: Option<u16>, message: &str) -> ErrorReport {
     ErrorReport {
         status,
         kind: None,
-        message: fault::kept(message),
+        message: message.to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::suite::Redactor;
 
 fn asked() -> ModelId {
     "openai/gpt-5-mini".parse().unwrap()
@@ -21,7 +22,12 @@ fn answered(status: u16, headers: &[(&str, &str)], body: &str) -> Recording {
         }),
         end: Nanos(30),
         ending: Ending::Complete,
+        redactor: Redactor::default(),
     }
+}
+
+fn read(recording: &Recording, asked: &ModelId, streamed: bool) -> Reading {
+    super::read(recording, asked, streamed).into_inner()
 }
 
 fn flags(body: &str) -> Vec<Flag> {
@@ -70,6 +76,7 @@ fn exchanges_without_a_response_keep_their_reason() {
             response: None,
             end: Nanos(9),
             ending,
+            redactor: Redactor::default(),
         };
         let reading = read(&recording, &asked(), true);
         let told = reading.error.as_ref().map(|error| error.message.as_str());

@@ -1,11 +1,12 @@
-//! What the transport saw of one exchange, untouched: bytes with the instants at which they came.
+//! What the transport saw of one exchange, untouched (keys and all, until it is read): bytes with the instants at which they came.
 //!
 //! Owns the shape of a recording, its limits, and the watch for the end of a stream. Must not know what the
 //! bytes mean. Invariant: a [`Body`]'s frames lie side by side, cover its bytes, are never empty,
 //! and stay within the limits below, whoever sends them.
 
-use memchr::{memchr2, memmem};
+use memchr::memchr2;
 
+use crate::suite::Redactor;
 use crate::units::Nanos;
 
 /// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token
@@ -15,10 +16,6 @@ pub const BYTES_PER_ANSWER: usize = 64 << 20;
 /// Most frames of one answer: twice the events that are allowed, since an event may come in two
 /// pieces. Bounds what a server can make us remember by sending single bytes.
 pub const FRAMES_PER_ANSWER: usize = 2_000_000;
-
-/// Fewest bytes of a key that is taken for one: own servers are asked with placeholders such as `none`
-/// or `ollama`, which guard nothing and would be struck out of answers.
-pub const KEY_BYTES: usize = 8;
 
 /// Everything the transport saw of one exchange. Instants are nanoseconds since the run began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +30,21 @@ pub struct Recording {
     pub end: Nanos,
     /// Why it was over.
     pub ending: Ending,
+    /// The filter that every text read from it goes through: the key that was sent is removed.
+    pub redactor: Redactor,
 }
 
 impl Recording {
     /// The recording of an exchange that was dropped while it was under way. What had come is not kept: it says
     /// neither how the answer would have ended nor what it cost.
-    pub const fn abandoned(sent: Nanos, end: Nanos) -> Self {
+    pub fn abandoned(sent: Nanos, end: Nanos) -> Self {
         Self {
             sent,
             connect: None,
             response: None,
             end,
             ending: Ending::Abandoned,
+            redactor: Redactor::default(),
         }
     }
 }
@@ -69,23 +69,6 @@ impl Response {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
-    }
-
-    /// Strikes `key` out of everything that came, byte for byte, so that a server that repeats it
-    /// in an error does not bring it into the records. A key below [`KEY_BYTES`] is left: it would
-    /// be struck out of answers, too.
-    pub fn strike_out(&mut self, key: &str) {
-        if key.len() < KEY_BYTES {
-            return;
-        }
-        for (_, value) in &mut self.headers {
-            *value = value.replace(key, &"*".repeat(key.len()));
-        }
-        let bytes = &mut self.body.bytes;
-        let found: Vec<usize> = memmem::find_iter(bytes, key).collect();
-        for at in found {
-            bytes[at..at + key.len()].fill(b'*');
-        }
     }
 }
 
@@ -402,43 +385,6 @@ mod tests {
         assert_eq!(body.push(Nanos(2), true, &rest[1..]), Ok(()));
         assert_eq!(body.push(Nanos(3), true, b"x"), Err(Full::Bytes));
         assert_eq!(body.frames().len(), 2);
-    }
-
-    #[test]
-    fn a_key_that_comes_back_is_struck_out() {
-        // "Invalid key: ..." is an ordinary error message; it must not end in a committed report.
-        let key = "0123456789abcdef";
-        let mut response = Response {
-            status: 401,
-            headers: vec![("x-echo".to_owned(), format!("key={key};"))],
-            at: Nanos(1),
-            body: Body::default(),
-        };
-        // Cut in its middle: frames are the network's, the text is the server's.
-        response
-            .body
-            .push(Nanos(2), true, b"a 0123456789ab")
-            .unwrap();
-        response
-            .body
-            .push(Nanos(3), true, b"cdef b 0123456789abcdef")
-            .unwrap();
-        let frames = response.body.frames().to_vec();
-        response.strike_out("none");
-        response.strike_out(key);
-        let stars = "*".repeat(16);
-        assert_eq!(
-            response.header("x-echo"),
-            Some(format!("key={stars};").as_str())
-        );
-        assert_eq!(
-            response.body.bytes(),
-            format!("a {stars} b {stars}").as_bytes()
-        );
-        assert_eq!(response.body.frames(), frames);
-        response.body.push(Nanos(4), true, b" none").unwrap();
-        response.strike_out("none");
-        assert!(response.body.bytes().ends_with(b" none"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::record::ClientSetting;
-use crate::suite::Timeouts;
+use crate::suite::{Redacted, Redactor, Timeouts};
 use crate::units::Nanos;
 
 use super::clock::Clock;
@@ -57,6 +57,13 @@ pub struct Endpoint {
     pub key_header: Option<String>,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
+}
+
+impl Endpoint {
+    /// The filter for whatever comes from here: its key is removed.
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.key.as_ref().map(ExposeSecret::expose_secret))
+    }
 }
 
 /// Why a transport could not be set up.
@@ -96,7 +103,7 @@ pub struct Outgoing {
 pub struct Transport {
     clock: Clock,
     base_url: Url,
-    key: Option<SecretString>,
+    redactor: Redactor,
     headers: HeaderMap,
     timeouts: Timeouts,
     resting: Mutex<VecDeque<Lane>>,
@@ -116,7 +123,7 @@ impl Transport {
         endpoint: &Endpoint,
         timeouts: Timeouts,
         lanes: usize,
-    ) -> Result<(Self, Option<Ending>), OpenError> {
+    ) -> Result<(Self, Option<Redacted<Ending>>), OpenError> {
         let base_url = base_url(endpoint)?;
         let addresses = resolve(&base_url).await?;
         descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
@@ -126,13 +133,14 @@ impl Transport {
         let mut transport = Self {
             clock: Clock::new(),
             headers: headers(endpoint)?,
-            key: endpoint.key.clone(),
+            redactor: endpoint.redactor(),
             base_url,
             timeouts,
             resting: Mutex::new(resting),
         };
         let failed = transport.connect_lanes().await;
         transport.clock = Clock::new();
+        let failed = failed.map(|ending| transport.redactor.apply(ending));
         Ok((transport, failed))
     }
 
@@ -188,22 +196,21 @@ impl Transport {
                 response: None,
                 end: now,
                 ending,
+                redactor: self.redactor.clone(),
             };
         };
         let request = self.request(outgoing);
         let sent = self.clock.now();
-        let (mut response, end, ending) = self.record(&lane, request, sent).await;
+        let (response, end, ending) = self.record(&lane, request, sent).await;
         let connect = lock(&lane.connected).take();
         self.lanes().push_back(lane);
-        if let (Some(response), Some(key)) = (&mut response, &self.key) {
-            response.strike_out(key.expose_secret());
-        }
         Recording {
             sent,
             connect,
             response,
             end,
             ending,
+            redactor: self.redactor.clone(),
         }
     }
 

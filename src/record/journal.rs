@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::input::{open_named, open_regular};
 
 use super::{Amendment, Sample, Unsound};
+use crate::private_file::options_for_new;
 
 /// Bytes of one line: above the longest answer that is kept, with every character escaped. What
 /// is longer is not ours, and is passed over without being held in memory.
@@ -162,7 +163,7 @@ impl<E: Entry> Writer<E> {
     /// Where it cannot be made, or is there already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
-        let private = private(options.create_new(true).append(true));
+        let private = options_for_new(options.create_new(true).append(true));
         Self::open_with(folder.join(E::FILE), private)
     }
 
@@ -172,12 +173,12 @@ impl<E: Entry> Writer<E> {
     /// Where it cannot be opened.
     pub fn append_to(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
-        let private = private(options.create(true).read(true).append(true));
+        let private = options_for_new(options.create(true).read(true).append(true));
         Self::open_with(folder.join(E::FILE), private)?.after_what_is_there()
     }
 
-    /// Opens the file of that name to append to it, with its folder where there is none. It is the
-    /// user's own file, to be committed and shared: the user's rights hold.
+    /// Opens the file of that name to append to it, with its folder where there is none. A new one is for its
+    /// owner alone; one that is there keeps its mode: it is the user's own file, to be committed and shared.
     ///
     /// # Errors
     /// Where it cannot be opened.
@@ -186,7 +187,7 @@ impl<E: Entry> Writer<E> {
             fs::create_dir_all(folder).map_err(|source| file_error(folder, source))?;
         }
         let mut options = OpenOptions::new();
-        let options = options.create(true).read(true).append(true);
+        let options = options_for_new(options.create(true).read(true).append(true));
         Self::open_with(path.to_owned(), options)?.after_what_is_there()
     }
 
@@ -331,13 +332,6 @@ fn file_error(path: &Path, source: io::Error) -> JournalError {
         path: path.to_owned(),
         source,
     }
-}
-
-/// Journals hold what models answered: for the eyes of their owner, where the system has owners.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }
 
 fn ends_within_a_line(file: &mut File) -> io::Result<bool> {

@@ -18,6 +18,7 @@ use crate::input::{open_regular, read_at_most};
 use super::amendment::Amendments;
 use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
 use super::{Amendment, Manifest, RequestLog, Sample};
+use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -199,7 +200,7 @@ impl Run {
     ) -> Result<(), RunError> {
         let path = self.folder.join(single_name(name)?);
         let temporary = temporary_beside(&path);
-        let written = File::create(&temporary).and_then(|file| {
+        let written = private_file::create(&temporary).and_then(|file| {
             let mut buffered = BufWriter::new(file);
             fill(&mut buffered)?;
             settle(&buffered.into_inner()?)?;

@@ -6,6 +6,7 @@
 
 use crate::verdict::{LimitStatus, Verdict};
 
+use super::text::one_line;
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
 
@@ -169,19 +170,17 @@ fn push_case(xml: &mut String, case: &TestCase<'_>) {
     push(xml, format_args!("      {line}\n    </testcase>\n"));
 }
 
-/// Escapes text for an attribute or element: markup escaped, characters that XML 1.0 forbids removed, and
+/// Escapes text for an attribute or element: one line, markup escaped, characters that XML 1.0 forbids removed, and
 /// line breaks turned into spaces, as XML readers do in attributes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in one_line(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&apos;"),
-            '\n' | '\r' | '\t' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => escaped.push(c),
         }
     }

@@ -7,21 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use crate::units::is_unsafe_char;
-
-/// Removes control characters, line breaks and characters that change the direction of writing: none
-/// of them may move a terminal's cursor or hide a part of a line.
-pub(super) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe_char) {
-        return Cow::Borrowed(text);
-    }
-    let harmless = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if is_unsafe_char(c) => '\u{fffd}',
-        c => c,
-    };
-    Cow::Owned(text.chars().map(harmless).collect())
-}
+pub(super) use crate::units::one_line;
 
 /// Escapes text for Markdown, inside a table or a sentence: no markup, no HTML, no mention of a person.
 pub(super) fn markdown(text: &str) -> String {
@@ -50,12 +36,17 @@ pub(super) fn markdown(text: &str) -> String {
     escaped
 }
 
-/// Escapes text for CSV: text that a spreadsheet would evaluate as a formula is marked as text.
+/// Escapes text for CSV: one line of safe characters; text that a spreadsheet would evaluate as a formula is marked as text.
 pub(super) fn csv(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        Cow::Owned(format!("'{text}"))
+    let line = one_line(text);
+    // A full-width sign is taken for the plain one by some spreadsheets.
+    if line
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    {
+        Cow::Owned(format!("'{line}"))
     } else {
-        Cow::Borrowed(text)
+        line
     }
 }
 
@@ -76,7 +67,7 @@ mod tests {
         #[test]
         fn no_text_acts(text in any::<String>()) {
             let line = one_line(&text);
-            prop_assert!(!line.contains(char::is_control));
+            prop_assert!(!line.contains(crate::units::is_unsafe_char));
             prop_assert_eq!(line.chars().count(), text.chars().count());
             let page = markdown(&text);
             prop_assert!(!page.contains(['<', '>', '\n']));
@@ -84,7 +75,9 @@ mod tests {
             for at in bars {
                 prop_assert!(page[..at].ends_with('\\'));
             }
-            prop_assert!(!csv(&text).starts_with(['=', '+', '-', '@', '\t', '\r']));
+            let cell = csv(&text);
+            prop_assert!(!cell.contains(crate::units::is_unsafe_char));
+            prop_assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']));
         }
 
         // Plain words stay as they are: escaping is not mangling.

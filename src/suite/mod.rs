@@ -12,6 +12,7 @@ mod tests;
 mod value;
 
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
+pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
 pub use model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
@@ -32,5 +33,5 @@ pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;
 pub use value::percent::parse_percent;
 pub use value::price::{OwnPrice, parse_own_price};
-pub use value::secret::KEY_PREFIXES;
+pub use value::redactor::{REDACTED, Redact, Redacted, Redactor};
 pub use value::{defaults, limits};

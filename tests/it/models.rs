@@ -238,7 +238,7 @@ fn a_run_counts_with_the_kept_list() {
     let list = r#"{"data":[{"id":"openai/gpt-5-mini","pricing":{"input":"0","output":"0"}}]}"#;
     let cached = CachedList {
         fetched_at: "2026-01-02T03:04:05Z".parse().unwrap(),
-        list: list.to_owned(),
+        list: bakeoff::suite::Redactor::default().apply(list.to_owned()),
     };
     let cache = ListCache::new(folder.path().join("cache"));
     let put = cache.put(&simulator.base_url(), &cached, |_| true);

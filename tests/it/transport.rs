@@ -76,7 +76,7 @@ fn asking(model: &str, request_id: &str) -> Outgoing {
 }
 
 fn reading(recording: &Recording) -> Reading {
-    read(recording, &"sim/model".parse().unwrap(), true)
+    read(recording, &"sim/model".parse().unwrap(), true).into_inner()
 }
 
 /// A transport with one lane, whose connection is open.
@@ -283,7 +283,7 @@ fn nobody_there_is_a_failed_connection() {
     drop(listener);
     block_on(async {
         let (transport, failed) = Transport::open(&keyless(&url), LONG, 2).await.unwrap();
-        let Some(Ending::ConnectFailed(words)) = failed else {
+        let Some(Ending::ConnectFailed(words)) = failed.as_deref() else {
             panic!("{failed:?}")
         };
         assert!(words.to_lowercase().contains("refused"), "{words}");
@@ -299,7 +299,10 @@ fn plain_http_under_https_is_a_tls_failure() {
     let url = running.base_url().replace("http://", "https://");
     block_on(async {
         let (transport, failed) = Transport::open(&keyless(&url), LONG, 1).await.unwrap();
-        assert!(matches!(failed, Some(Ending::TlsFailed(_))), "{failed:?}");
+        assert!(
+            matches!(failed.as_deref(), Some(Ending::TlsFailed(_))),
+            "{failed:?}"
+        );
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(reading(&recording).outcome, Outcome::TlsFailed);
     });
@@ -462,7 +465,10 @@ fn a_handshake_that_is_not_answered_ends_by_the_connect_deadline() {
     };
     block_on(async {
         let (transport, failed) = Transport::open(&keyless(&url), impatient, 1).await.unwrap();
-        assert_eq!(failed, Some(Ending::TimedOut(Deadline::Connect)));
+        assert_eq!(
+            failed.as_deref(),
+            Some(&Ending::TimedOut(Deadline::Connect))
+        );
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(reading(&recording).outcome, Outcome::TimedOutConnect);
     });

@@ -110,6 +110,30 @@ pub(in crate::command) struct Variables {
 }
 
 impl Variables {
+    /// The variables as far as they can be read: lines of `.env` that cannot be are passed over.
+    pub(super) fn read_what_can_be_read() -> Self {
+        let lines = dotenvy::from_path_iter(".env").into_iter().flatten();
+        let readable = lines.map_while(|line| match line {
+            Err(dotenvy::Error::Io(_)) => None,
+            line => Some(line),
+        });
+        let dot_env = readable
+            .flatten()
+            .map(|(name, value)| (name, value.into()))
+            .collect();
+        Self { dot_env }
+    }
+
+    /// Every variable with its value: of one that is in both places, both values.
+    pub(super) fn all(&self) -> Vec<(String, SecretString)> {
+        let own = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?.into()))
+        });
+        let filed = self.dot_env.iter();
+        own.chain(filed.map(|(name, value)| (name.clone(), value.clone())))
+            .collect()
+    }
+
     pub(in crate::command) fn read() -> Result<Self, Failure> {
         let mut dot_env = HashMap::new();
         let failed =

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::private_file::options_for_new;
 use crate::report::github::{JobSummary, annotations, summary};
 
 use super::stdio::stderr;
@@ -37,6 +38,7 @@ pub(in crate::command) fn tell_job(job: &JobSummary<'_>) -> io::Result<()> {
 }
 
 fn append(file: &OsString, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+    let mut options = OpenOptions::new();
+    let mut file = options_for_new(options.create(true).append(true)).open(file)?;
     file.write_all(text.as_bytes())
 }

@@ -6,6 +6,7 @@
 pub(super) mod boundary;
 pub(super) mod closing;
 pub(super) mod endpoint;
+pub(super) mod exposed;
 pub(super) mod failure;
 pub(super) mod files;
 pub(super) mod github;

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::{CachedList, Catalog, ListCache, ListDiff, Offers};
 use crate::gateway::listing::{Listing, fetch};
-use crate::suite::{Profile, Suite};
+use crate::suite::{Profile, Redacted, Suite};
 use crate::units::{ModelId, plural};
 
 use super::endpoint::Opened;
@@ -345,7 +345,7 @@ pub(in crate::command) fn kept_offers(base_url: &str, model: &ModelId) -> Option
 }
 
 /// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
-pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: String) {
+pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: Redacted<String>) {
     let cached = CachedList {
         fetched_at: Timestamp::now(),
         list: answer,

@@ -18,13 +18,14 @@ use crate::record::{
     Sample, Selection, Status, UntilDecided,
 };
 use crate::suite::{
-    Budget, CacheMode, Profile, Prompt, Suite, Variant, Wording, prompt_canonical, select,
+    Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
 };
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::InterimLooks;
 
 use crate::command::base::boundary::Reach;
 use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::{Known, NEAREST_TOLD};
@@ -121,6 +122,7 @@ impl Asked {
             }
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
+        exposed::refuse(&suite, Some(&profile))?;
         if let Some(said) = unsayable(&suite, profile.wording) {
             return Err(Failure::usage(said));
         }
@@ -372,10 +374,10 @@ impl Job {
 
     pub(in crate::command) fn unreachable(
         &self,
-        ending: gateway::Ending,
+        ending: Redacted<gateway::Ending>,
         opened: &Opened,
     ) -> Failure {
-        let (outcome, message) = match ending {
+        let (outcome, message) = match ending.into_inner() {
             gateway::Ending::TlsFailed(message) => (Outcome::TlsFailed, message),
             gateway::Ending::ConnectFailed(message) => (Outcome::ConnectFailed, message),
             _ => (Outcome::TimedOutConnect, String::new()),

@@ -224,6 +224,7 @@ impl Reply {
             response: self.responds.then_some(response),
             end,
             ending: self.ending,
+            redactor: crate::suite::Redactor::default(),
         }
     }
 }

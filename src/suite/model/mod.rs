@@ -5,6 +5,7 @@
 
 pub(super) mod cache;
 mod caching;
+pub(super) mod exposed;
 pub(super) mod gate;
 pub(super) mod metric;
 pub(super) mod profile;

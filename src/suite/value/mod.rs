@@ -6,12 +6,14 @@
 
 pub(super) mod base_url;
 pub mod defaults;
+mod disguise;
 pub(super) mod duration;
 pub(super) mod glob;
 pub mod limits;
 pub(super) mod money;
 pub(super) mod percent;
 pub(super) mod price;
+pub(super) mod redactor;
 pub(super) mod secret;
 pub(super) mod template;
 pub(super) mod text;

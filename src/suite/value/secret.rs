@@ -3,9 +3,11 @@
 //! Owns the marks of keys. Must not know where a text comes from. Invariant: a text without a known mark
 //! is not called a secret; this guards against slips, not against intent.
 
+use std::ops::Range;
+
 /// How the keys of gateways, providers and forges begin: the one list, for what is read from a file
 /// and for what a server says.
-pub const KEY_PREFIXES: [&str; 11] = [
+pub(super) const KEY_PREFIXES: [&str; 11] = [
     "vck_",
     "sk-",
     "sk_",
@@ -20,8 +22,94 @@ pub const KEY_PREFIXES: [&str; 11] = [
     "r8_",
 ];
 
+/// Longer beginnings that all keys of one kind have in common.
+const FAMILY_PREFIXES: [&str; 8] = [
+    "sk-proj-",
+    "sk-svcacct-",
+    "sk-admin-",
+    "sk-ant-",
+    "sk-ant-api03-",
+    "sk-ant-admin01-",
+    "sk-or-v1-",
+    "sk_live_",
+];
+
 /// Characters after the prefix from which on a text is long enough to be a key.
 const LEAST_CHARS: usize = 8;
+
+/// Names whose value is a secret, or a fingerprint of the user: the value is removed from errors.
+const SECRET_NAMES: [&str; 9] = [
+    "bearer",
+    "basic",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "api_key",
+    "apikey",
+    "clientsessionid",
+    "client_session_id",
+];
+
+/// Bytes at the beginning of `key` that other keys of its vendor have, too.
+pub(super) fn prefix_len(key: &str) -> usize {
+    let prefixes = KEY_PREFIXES.iter().chain(&FAMILY_PREFIXES);
+    let common = prefixes.filter(|prefix| key.starts_with(**prefix));
+    common.map(|prefix| prefix.len()).max().unwrap_or(0)
+}
+
+/// Where the text has what looks like a key, the value of an authorization header or a session's fingerprint; in
+/// order and apart from each other.
+pub(super) fn key_like_spans(text: &str) -> Vec<Range<usize>> {
+    let lower = text.to_ascii_lowercase();
+    let mut spans = Vec::new();
+    let mut at = 0;
+    let mut after_word = false;
+    while at < text.len() {
+        let secret = (!after_word).then(|| secret_at(&lower[at..])).flatten();
+        if let Some(secret) = secret {
+            spans.push(at + secret.start..at + secret.end);
+            at += secret.end;
+            after_word = false;
+            continue;
+        }
+        let next = text[at..].chars().next().unwrap_or(' ');
+        after_word = next.is_ascii_alphanumeric();
+        at += next.len_utf8();
+    }
+    spans
+}
+
+/// Where the secret is, if its mark stands at the beginning.
+fn secret_at(lower: &str) -> Option<Range<usize>> {
+    // Servers change the case of what they echo: it is ignored.
+    let begins = |prefix: &&str| {
+        let head = lower.get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    if KEY_PREFIXES.iter().any(begins) {
+        let end = run(lower);
+        return (end >= LEAST_CHARS).then_some(0..end);
+    }
+    let name = SECRET_NAMES.iter().find(|name| lower.starts_with(**name))?;
+    let between = |c: char| matches!(c, ' ' | '"' | '\'' | ':' | '=' | '\\');
+    let after = &lower[name.len()..];
+    let value = after.trim_start_matches(between);
+    let start = lower.len() - value.len();
+    // "Authorization: Bearer …" is dealt with at the second word.
+    if start == name.len() || SECRET_NAMES.iter().any(|name| value.starts_with(name)) {
+        return None;
+    }
+    let length = run(value);
+    // "Bearer authentication" is prose: a key has digits in it.
+    let key = length >= LEAST_CHARS && value[..length].bytes().any(|byte| byte.is_ascii_digit());
+    key.then_some(start..start + length)
+}
+
+/// Length of the run of characters that a key or a header's value can be made of.
+fn run(text: &str) -> usize {
+    text.find(|c: char| c.is_whitespace() || "\"'\\,;()[]{}<>&".contains(c))
+        .unwrap_or(text.len())
+}
 
 /// Whether `text` looks like a key or an `authorization` header's value.
 pub(in crate::suite) fn looks_like_key(text: &str) -> bool {

@@ -17,6 +17,7 @@ mod estimates;
 mod faults;
 mod foresight;
 mod keys;
+mod leaks;
 mod measuring;
 mod mistakes;
 

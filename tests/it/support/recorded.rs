@@ -2,6 +2,7 @@
 
 use bakeoff::gateway::{Body, Ending, GapList, Reading, Recording, Response, read};
 use bakeoff::record::Flag;
+use bakeoff::suite::Redactor;
 use bakeoff::units::Nanos;
 
 pub(crate) const fn ms(millis: u64) -> Nanos {
@@ -31,6 +32,7 @@ pub(crate) fn recording(
         }),
         end: ms(1_000),
         ending: Ending::Complete,
+        redactor: Redactor::default(),
     }
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn told(model: &str, streamed: bool, recording: &Recording) -> Readin
         &model.parse().expect("the id is well formed"),
         streamed,
     )
+    .into_inner()
 }
 
 /// What must not depend on how the network cut the bytes: all but instants and what follows from

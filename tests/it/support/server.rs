@@ -51,8 +51,11 @@ pub(crate) enum Then {
 /// What is answered to a question, by its number from 0.
 type Script = dyn Fn(usize, &Seen) -> (Vec<u8>, Then) + Send + Sync;
 
+/// What is answered to a request for a list, a balance or a bill; `None`: an empty 204.
+type Lists = dyn Fn(&Seen) -> Option<Vec<u8>> + Send + Sync;
+
 /// Answers every question by a script until it is dropped; requests that ask nothing get an empty
-/// 200.
+/// 204.
 pub(crate) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -65,6 +68,15 @@ impl Server {
     pub(crate) fn start(
         script: impl Fn(usize, &Seen) -> (Vec<u8>, Then) + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with_lists(|_| None, script)
+    }
+
+    /// The same with lists, balances and bills.
+    pub(crate) fn start_with_lists(
+        lists: impl Fn(&Seen) -> Option<Vec<u8>> + Send + Sync + 'static,
+        script: impl Fn(usize, &Seen) -> (Vec<u8>, Then) + Send + Sync + 'static,
+    ) -> Self {
+        let lists: Arc<Lists> = Arc::new(lists);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -82,9 +94,10 @@ impl Server {
                 }
                 kept.push(copy);
                 let (requests, script) = (Arc::clone(&requests), Arc::clone(&script));
+                let lists = Arc::clone(&lists);
                 std::thread::spawn(move || {
                     // A client that leaves is no failure of the server's.
-                    let _ = converse(stream, number, &requests, &*script);
+                    let _ = converse(stream, number, &requests, &*lists, &*script);
                 });
             }
         });
@@ -133,6 +146,7 @@ fn converse(
     mut stream: TcpStream,
     connection: usize,
     seen: &Mutex<Vec<Seen>>,
+    lists: &Lists,
     script: &Script,
 ) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -148,7 +162,9 @@ fn converse(
         let (reply, then) = if request.is_question() {
             script(number - 1, &request)
         } else {
-            (b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), Then::Keep)
+            let listed = lists(&request).filter(|_| request.head.starts_with("GET "));
+            let empty = || b"HTTP/1.1 204 No Content\r\n\r\n".to_vec();
+            (listed.unwrap_or_else(empty), Then::Keep)
         };
         stream.write_all(&reply)?;
         match then {

@@ -1,0 +1,118 @@
+//! Every text that an answer, an error or a list brought, through the filter for text from outside.
+//!
+//! Owns which fields of a reading are text. Must not know the forms of a key. Invariant: a field added to one of
+//! these types does not compile before it is said here that it is text or that it is none.
+
+use crate::record::{ErrorReport, ToolCall};
+use crate::suite::{Redact, Redactor};
+
+use super::decode::DecodeFault;
+use super::listing::ListingError;
+use super::reading::Reading;
+use super::recording::Ending;
+
+/// Most characters of an error message that are stored: enough for a provider's own error inside a
+/// gateway's, too little for a page of HTML or an echoed prompt to fill the records.
+pub(super) const MESSAGE_CHARS: usize = 2_000;
+
+impl Redact for Reading {
+    fn redact(&mut self, redactor: &Redactor) {
+        let Self {
+            error,
+            finish_reason,
+            provider,
+            served_model,
+            generation_id,
+            answer,
+            reasoning,
+            tool_calls,
+            outcome: _,
+            retry_after: _,
+            status: _,
+            headers: _,
+            first_token: _,
+            first_answer: _,
+            last_token: _,
+            end: _,
+            gaps: _,
+            answer_chars: _,
+            reasoning_chars: _,
+            first_chunk_chars: _,
+            usage: _,
+            total_tokens: _,
+            billed_usd: _,
+            surcharge_usd: _,
+            market_usd: _,
+            provider_attempts: _,
+            flags: _,
+        } = self;
+        for text in [
+            finish_reason,
+            provider,
+            served_model,
+            generation_id,
+            answer,
+            reasoning,
+        ] {
+            text.redact(redactor);
+        }
+        error.redact(redactor);
+        tool_calls.redact(redactor);
+    }
+}
+
+impl Redact for ToolCall {
+    fn redact(&mut self, redactor: &Redactor) {
+        let Self {
+            id,
+            name,
+            arguments,
+        } = self;
+        id.redact(redactor);
+        name.redact(redactor);
+        arguments.redact(redactor);
+    }
+}
+
+impl Redact for ErrorReport {
+    fn redact(&mut self, redactor: &Redactor) {
+        let Self {
+            status: _,
+            kind,
+            message,
+        } = self;
+        for text in kind.iter_mut().chain([message]) {
+            *text = redactor.clean_error(text, MESSAGE_CHARS);
+        }
+    }
+}
+
+impl Redact for Ending {
+    fn redact(&mut self, redactor: &Redactor) {
+        match self {
+            Self::ConnectFailed(words) | Self::TlsFailed(words) | Self::ConnectionLost(words) => {
+                *words = redactor.clean_error(words, MESSAGE_CHARS);
+            }
+            Self::Abandoned | Self::Complete | Self::TimedOut(_) | Self::TooLarge => {}
+        }
+    }
+}
+
+impl Redact for ListingError {
+    fn redact(&mut self, redactor: &Redactor) {
+        match self {
+            Self::Connection(words)
+            | Self::Page(words)
+            | Self::Status { message: words, .. }
+            | Self::Encoding(DecodeFault::Unknown(words)) => {
+                *words = redactor.clean_error(words, MESSAGE_CHARS);
+            }
+            // Our own words, and the user's.
+            Self::Open(_)
+            | Self::Encoding(DecodeFault::Corrupt(_) | DecodeFault::TooLarge)
+            | Self::TimedOut(_)
+            | Self::TooLarge
+            | Self::NotText => {}
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The filter for text from outside: keys in use are removed, whatever their form.
+//!
+//! Owns the forms of a key and the type of a text without them. Must not know where a text comes from.
+//! Invariant: a [`Redacted`] value is made by a [`Redactor`] alone (or was made by one before it was stored).
+//! The user's own text is never given to it: see `exposed` for that.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+
+use super::disguise::View;
+use super::secret::{key_like_spans, prefix_len};
+
+/// Fewest bytes of a key that is removed: local servers accept placeholders such as `none` or `ollama`, which
+/// protect nothing and would be removed from answers.
+const KEY_BYTES_MIN: usize = 8;
+/// Fewest bytes of a key of which a beginning is removed, too.
+const KEY_BYTES_LONG: usize = 16;
+/// Characters beyond a vendor's prefix from which on the beginning of a key is removed.
+const BEGINNING_CHARS: usize = 12;
+/// Text that stands in place of a removed one.
+pub const REDACTED: &str = "[redacted]";
+/// Bytes that are searched at a time: bounds the memory of a search.
+const WINDOW: usize = 256 << 10;
+/// Bytes by which windows overlap: a key in a long disguise (`\\u0041`) is whole in one of them.
+const OVERLAP: usize = 16 << 10;
+/// Layers of escapes that are undone: JSON in JSON in JSON.
+const LAYERS: usize = 3;
+
+/// Removes keys from text. Cloning is cheap.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    search: Option<Arc<Search>>,
+}
+
+struct Search {
+    /// Finds how each form begins.
+    beginnings: AhoCorasick,
+    /// The forms in whole, in the order of the beginnings.
+    forms: Vec<Vec<u8>>,
+}
+
+/// A value whose every text went through a [`Redactor`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redacted<T>(T);
+
+/// A value with text from outside in it.
+pub trait Redact {
+    /// Removes keys from every text of the value.
+    fn redact(&mut self, redactor: &Redactor);
+}
+
+impl Redactor {
+    /// The filter for what is said by a server that was sent `key`.
+    pub fn new(key: Option<&str>) -> Self {
+        let key = key.map(str::trim).filter(|key| key.len() >= KEY_BYTES_MIN);
+        let search = key.and_then(Search::new).map(Arc::new);
+        Self { search }
+    }
+
+    /// The value without keys.
+    pub fn apply<T: Redact>(&self, mut value: T) -> Redacted<T> {
+        value.redact(self);
+        Redacted(value)
+    }
+
+    /// The text without the key, in any of its forms.
+    pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.search {
+            Some(search) => without(text, search.spans(text)),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// The text of an error without the key, and without whatever looks like one (servers repeat headers and
+    /// other people's keys in their errors), cut after `chars_max` characters.
+    pub fn clean_error(&self, text: &str, chars_max: usize) -> String {
+        // Cut twice: once so that no megabyte is searched for what looks like a key, once for the record. The
+        // first cut is so much later that a secret it splits is cut away by the second.
+        let clean = self.clean(text);
+        let searched = cut(&clean, 4 * chars_max).unwrap_or(&clean);
+        let clean = without(searched, key_like_spans(searched));
+        match cut(&clean, chars_max) {
+            Some(shorter) => format!("{shorter}…"),
+            None => clean.into_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+/// Two filters are equal where they remove the same.
+impl PartialEq for Redactor {
+    fn eq(&self, other: &Self) -> bool {
+        let forms = |redactor: &Self| redactor.search.as_ref().map(|search| search.forms.clone());
+        forms(self) == forms(other)
+    }
+}
+
+impl Eq for Redactor {}
+
+impl Search {
+    /// `None` for a key that has no form that could be searched for.
+    fn new(key: &str) -> Option<Self> {
+        let mut forms: Vec<(Vec<u8>, usize)> = Vec::new();
+        let beginning = if key.len() >= KEY_BYTES_LONG {
+            key.len().min(prefix_len(key) + BEGINNING_CHARS)
+        } else {
+            key.len()
+        };
+        forms.push((key.as_bytes().to_vec(), beginning));
+        // A key with an escape in it reads otherwise once escapes are undone.
+        let plain = View::of(key, 0).decoded().bytes;
+        if plain.len() >= KEY_BYTES_MIN && plain != key.as_bytes() {
+            let beginning = beginning.min(plain.len());
+            forms.push((plain, beginning));
+        }
+        for before in 0..3 {
+            let (text, beginning) = base64_within(key.as_bytes(), before, beginning);
+            let url_safe = text.replace('+', "-").replace('/', "_");
+            if url_safe != text {
+                forms.push((url_safe.into_bytes(), beginning));
+            }
+            forms.push((text.into_bytes(), beginning));
+        }
+        let beginnings = forms.iter().map(|(form, beginning)| &form[..*beginning]);
+        let beginnings = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(beginnings)
+            .ok()?;
+        let forms = forms.into_iter().map(|(form, _)| form).collect();
+        Some(Self { beginnings, forms })
+    }
+
+    /// Where keys stand, in order and apart from each other.
+    fn spans(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let mut start: usize = 0;
+        loop {
+            let end = text.floor_char_boundary(start.saturating_add(WINDOW));
+            let mut view = View::of(&text[start..end], start);
+            for layer in 0..=LAYERS {
+                self.find(&view, &mut found);
+                if layer == LAYERS {
+                    break;
+                }
+                let decoded = view.decoded();
+                if decoded.bytes == view.bytes {
+                    break;
+                }
+                view = decoded;
+            }
+            if end == text.len() {
+                break;
+            }
+            start = text.floor_char_boundary(end - OVERLAP);
+        }
+        merged(found)
+    }
+
+    fn find(&self, view: &View, found: &mut Vec<Range<usize>>) {
+        for beginning in self.beginnings.find_overlapping_iter(&view.bytes) {
+            let form = &self.forms[beginning.pattern().as_usize()];
+            let more = view.bytes[beginning.end()..]
+                .iter()
+                .zip(&form[beginning.len()..])
+                .take_while(|(byte, wanted)| byte.eq_ignore_ascii_case(wanted))
+                .count();
+            let span = view.origin(beginning.start()..beginning.end() + more);
+            // A text of nothing but keys must not fill the memory with places.
+            match found.last_mut() {
+                Some(last) if (last.start..=last.end).contains(&span.start) => {
+                    last.end = last.end.max(span.end);
+                }
+                _ => found.push(span),
+            }
+        }
+    }
+}
+
+/// The characters that `bytes` are in base64 wherever they stand behind `before` (mod 3) other bytes, and how many
+/// of those its first `beginning` bytes determine.
+fn base64_within(bytes: &[u8], before: usize, beginning: usize) -> (String, usize) {
+    let padded = [&[0; 2][..before], bytes].concat();
+    let text = BASE64_STANDARD_NO_PAD.encode(&padded);
+    // Six bits each: a character that shares bits with what stands around is not known.
+    let first = (before * 8).div_ceil(6);
+    let known = |bytes: usize| (before + bytes) * 8 / 6;
+    let form = text[first..known(bytes.len())].to_owned();
+    (form, known(beginning) - first)
+}
+
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut apart: Vec<Range<usize>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match apart.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => apart.push(span),
+        }
+    }
+    apart
+}
+
+/// The first characters of a text that has more of them.
+fn cut(text: &str, chars_max: usize) -> Option<&str> {
+    let (end, _) = text.char_indices().nth(chars_max)?;
+    Some(&text[..end])
+}
+
+/// The text with [`REDACTED`] in place of each span.
+fn without(text: &str, spans: Vec<Range<usize>>) -> Cow<'_, str> {
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut end = 0;
+    for span in spans {
+        clean.push_str(&text[end..span.start]);
+        clean.push_str(REDACTED);
+        end = span.end;
+    }
+    clean.push_str(&text[end..]);
+    Cow::Owned(clean)
+}
+
+impl<T> Redacted<T> {
+    /// A value that was redacted before it was stored on this machine.
+    pub(crate) fn from_stored(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Redacted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Redacted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: std::error::Error> std::error::Error for Redacted<T> {}
+
+impl Redact for String {
+    fn redact(&mut self, redactor: &Redactor) {
+        if let Cow::Owned(clean) = redactor.clean(self) {
+            *self = clean;
+        }
+    }
+}
+
+impl<T: Redact> Redact for Option<T> {
+    fn redact(&mut self, redactor: &Redactor) {
+        if let Some(value) = self {
+            value.redact(redactor);
+        }
+    }
+}
+
+impl<T: Redact> Redact for Vec<T> {
+    fn redact(&mut self, redactor: &Redactor) {
+        for value in self {
+            value.redact(redactor);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "redactor_tests.rs"]
+mod tests;
