@@ -9,6 +9,7 @@ mod check;
 mod estimate;
 #[cfg(test)]
 pub(crate) mod example;
+mod flag;
 mod folders;
 mod gaps;
 mod history;
@@ -27,6 +28,7 @@ pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
 pub use check::Unsound;
 pub use estimate::{Actual, EstimateRecord, EstimatedVariant};
+pub use flag::Flag;
 pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
 pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
 pub use history::{
@@ -42,7 +44,7 @@ pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog};
 pub use retention::{Age, AgeError, Fate, Retention};
 pub use run::{Run, RunError, Samples, run_name};
-pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall};
+pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use usage::{
     ExchangeSize, MAX_CHARS_PER_TOKEN, ReportedUsage, Usage, UsageBound, UsageReading, check_usage,
 };

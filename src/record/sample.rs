@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Nanos, Usd};
 
+use super::flag::Flag;
 use super::{Outcome, Usage};
 
 /// One line of `samples.jsonl`. Absent means not known, never 0.
@@ -201,66 +202,6 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments, verbatim.
     pub arguments: String,
-}
-
-/// What a reader must know before comparing a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Flag {
-    /// At least 8 token-bearing chunks came in one burst: its TTFT is not a TTFT.
-    Buffered,
-    /// The attempt opened a connection.
-    Cold,
-    /// A retry made it start after its slot.
-    Late,
-    /// Our own delay was above a stated share of TTFT.
-    ClientLimited,
-    /// The gateway tells that another provider or model than the first choice answered: it spoils
-    /// a comparison.
-    Fallback,
-    /// The answer names another model than the one asked for, and no gateway says why: an alias, or
-    /// a fallback that is not told.
-    OtherModel,
-    /// The body came compressed although it was asked not to.
-    Compressed,
-    /// Reasoning was hidden, summarised or encrypted: rates over visible time mean nothing.
-    HiddenReasoning,
-    /// The token limit was used up by reasoning: the answer is empty.
-    EatenByReasoning,
-    /// `<think>` text stood in the answer.
-    ThinkTags,
-    /// The token counts contradict each other.
-    UsageMismatch,
-    /// The token counts cannot be true: no cost.
-    UsageImpossible,
-    /// The token counts can be read in several ways: no cost.
-    UsageAmbiguous,
-}
-
-impl Flag {
-    /// The stored word.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Buffered => "buffered",
-            Self::Cold => "cold",
-            Self::Late => "late",
-            Self::ClientLimited => "client_limited",
-            Self::Fallback => "fallback",
-            Self::OtherModel => "other_model",
-            Self::Compressed => "compressed",
-            Self::HiddenReasoning => "hidden_reasoning",
-            Self::EatenByReasoning => "eaten_by_reasoning",
-            Self::ThinkTags => "think_tags",
-            Self::UsageMismatch => "usage_mismatch",
-            Self::UsageImpossible => "usage_impossible",
-            Self::UsageAmbiguous => "usage_ambiguous",
-        }
-    }
-
-    /// Whether a sample with this flag is set aside from TTFT figures, with a count.
-    pub const fn sets_aside(self) -> bool {
-        matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
-    }
 }
 
 impl Sample {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Flag;
+use super::flag::Flag;
 use crate::catalog::TokenCounts;
 
 /// The most characters (Unicode scalar values) of a text that one token can stand for; no known tokenizer reaches it.

@@ -2,12 +2,12 @@
 //!
 //! Owns how it is printed. Must not know commands. Invariant: a message says what, where and what to do.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use crate::record::{JournalError, RunError};
 
 use super::exit;
-use super::stdio::stderr;
+use super::stdio::{colour, stderr};
 
 /// Why a verb could not do its work: a message ready to be printed, and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,11 +64,4 @@ fn error_word() -> &'static str {
     } else {
         "error:"
     }
-}
-
-/// Whether to colour what goes to `stream`: a terminal, and `NO_COLOR` not set.
-pub(in crate::command) fn colour(stream: &impl IsTerminal) -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stream.is_terminal() && !set("NO_COLOR") && !dumb
 }

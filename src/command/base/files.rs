@@ -13,7 +13,8 @@ use crate::input::{open_named, open_regular, read_at_most};
 use crate::suite::{self, Found, Problems, Project, Reading, Suite};
 
 use super::boundary::Reach;
-use super::failure::{Failure, colour};
+use super::failure::Failure;
+use super::stdio::colour;
 use super::suite_files::Folder;
 
 /// The largest TOML file that is read: a suite of this size holds a million short prompts.

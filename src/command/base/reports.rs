@@ -12,10 +12,10 @@ use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
 use crate::verdict::{GateStatus, PastRuns};
 
-use super::failure::{Failure, colour};
+use super::failure::Failure;
 use super::history::past_of;
 use super::samples::TellingSamples;
-use super::stdio::stderr;
+use super::stdio::{colour, stderr};
 
 /// What can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

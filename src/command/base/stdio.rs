@@ -6,11 +6,9 @@
 //! (a full disk) is an error. Of characters that act, line breaks, tabs and our own colours alone get through.
 
 use std::borrow::Cow;
-use std::io::{self, Stderr, Stdout, Write};
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 
 use crate::units::is_unsafe_char;
-
-use super::failure::colour;
 
 /// Longest escape sequence of a colour that is printed.
 const COLOUR_BYTES_MAX: usize = 24;
@@ -35,6 +33,13 @@ enum Filter {
     Coloured,
     /// All of them: the user's own text, on its way to a file.
     Nothing,
+}
+
+/// Returns true if output to `stream` is coloured: it is a terminal, and `NO_COLOR` is not set.
+pub(in crate::command) fn colour(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !set("NO_COLOR") && !dumb
 }
 
 /// Standard output.
