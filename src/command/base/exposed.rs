@@ -41,7 +41,7 @@ pub(in crate::command) fn refuse(suite: &Suite, profile: Option<&Profile>) -> Re
 /// The endpoint's key and every variable that holds a secret, by its name.
 fn secrets(profile: Option<&Profile>) -> Vec<NamedSecret> {
     // What cannot be read of `.env` is reported where a key is read from it.
-    let variables = Variables::read_what_can_be_read();
+    let variables = Variables::read_readable();
     let keys = profile.map_or(&[][..], |profile| &profile.key_variables);
     let all = variables.all();
     let secrets = all.iter().filter_map(|(name, value)| {

@@ -111,17 +111,14 @@ pub(in crate::command) struct Variables {
 }
 
 impl Variables {
-    /// The variables as far as they can be read: lines of `.env` that cannot be are passed over.
-    pub(super) fn read_what_can_be_read() -> Self {
-        let lines = dotenvy::from_path_iter(".env").into_iter().flatten();
-        let readable = lines.map_while(|line| match line {
-            Err(dotenvy::Error::Io(_)) => None,
-            line => Some(line),
-        });
-        let dot_env = readable
-            .flatten()
-            .map(|(name, value)| (name, value.into()))
-            .collect();
+    /// The variables as far as they can be read: lines of `.env` that cannot be are skipped, and so is a `.env`
+    /// that is no regular file.
+    pub(in crate::command) fn read_readable() -> Self {
+        let file = open_regular(Path::new(".env")).ok();
+        let bytes = file.and_then(|file| read_at_most(file, DOT_ENV_BYTES_MAX).ok().flatten());
+        let bytes = bytes.unwrap_or_default();
+        let lines = dotenvy::from_read_iter(bytes.as_slice()).flatten();
+        let dot_env = lines.map(|(name, value)| (name, value.into())).collect();
         Self { dot_env }
     }
 
