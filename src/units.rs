@@ -45,7 +45,7 @@ pub fn is_unsafe_char(c: char) -> bool {
 }
 
 /// Text from outside for one line of a terminal, a table or a file that is shown in one: characters that
-/// [act](acts) are visible as U+FFFD, line breaks are spaces.
+/// are [unsafe](is_unsafe_char) are visible as U+FFFD, line breaks are spaces.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe_char) {
         return Cow::Borrowed(text);

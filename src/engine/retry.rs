@@ -59,8 +59,7 @@ fn is_passing(failed: &Failed) -> bool {
         | Outcome::Cut => true,
         // 408 (request timeout) and 409 (conflict) are the two refusals that ask for another try.
         Outcome::Rejected => matches!(failed.status, Some(408 | 409)),
-        // With an abandoned request the run has ended.
-        Outcome::Abandoned => false,
+        // An abandoned request among them: with it the run has ended.
         _ => false,
     }
 }

@@ -74,13 +74,13 @@ pub async fn run<A: Ask>(
         }
     }
     let mut flying = JoinSet::new();
-    let (give_up, given_up) = watch::channel(false);
+    let (give_up, abandoning) = watch::channel(false);
     let ending = start_slots(
         &asker,
         &orders,
         &events,
         &mut stop,
-        &given_up,
+        &abandoning,
         &mut go_on,
         &mut flying,
     )
@@ -257,7 +257,7 @@ async fn land(
     events: &mpsc::Sender<Event>,
     stop: &mut Stop,
 ) -> Ending {
-    let mut given_up = false;
+    let mut is_draining = true;
     let mut urgent = stop.clone();
     while !flying.is_empty() {
         let over = async {
@@ -274,8 +274,8 @@ async fn land(
                 grace = Some(Instant::now() + GRACE);
                 let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
             }
-            () = stop_of(&mut urgent, StopRequest::Immediate), if !given_up => {
-                given_up = true;
+            () = stop_of(&mut urgent, StopRequest::Immediate), if is_draining => {
+                is_draining = false;
                 give_up.send_replace(true);
             }
             Some(ended) = flying.join_next() => {
@@ -285,8 +285,8 @@ async fn land(
                     ending = Ending::Hopeless(reason);
                 }
             }
-            () = over, if !given_up => {
-                given_up = true;
+            () = over, if is_draining => {
+                is_draining = false;
                 give_up.send_replace(true);
             }
         }

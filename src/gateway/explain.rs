@@ -71,9 +71,8 @@ pub fn explain(situation: &Situation<'_>) -> Option<Explanation> {
         ));
     }
     Some(match situation.outcome {
-        Outcome::Complete | Outcome::Length | Outcome::Ended => return None,
-        // The run ended it, and says why.
-        Outcome::Abandoned => return None,
+        // An abandoned request: the run ended it, and says why.
+        Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Abandoned => return None,
         Outcome::Unauthorized => unauthorized(situation),
         Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => {
             allowance(situation)

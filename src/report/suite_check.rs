@@ -537,8 +537,8 @@ mod tests {
                 needs_prompts: None,
             },
         ];
-        let lines: Vec<String> = lints.iter().map(sentence).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"
+        let sentences: Vec<String> = lints.iter().map(sentence).collect();
+        insta::assert_snapshot!(sentences.join("\n"), @"
         1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured

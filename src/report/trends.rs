@@ -35,7 +35,7 @@ pub struct Trends {
     /// Metrics that the history contains, this one included.
     metrics: Vec<Metric>,
     /// One trend per variant.
-    trends: Vec<Trend>,
+    variants: Vec<Trend>,
     /// True if no suite defines the gate of the next run, so that the defaults apply.
     uses_default_gate: bool,
 }
@@ -121,7 +121,7 @@ impl Trends {
             runs: history.entries().len(),
             accepted: accepted.count(),
             metrics: Metric::ALL.into_iter().filter(has).collect(),
-            trends: all
+            variants: all
                 .into_iter()
                 .filter(|trend| trend.metric == metric)
                 .collect(),
@@ -141,17 +141,17 @@ impl Trends {
             "{}: {runs}, {accepted} accepted in the current level\n",
             text::one_line(&self.suite)
         );
-        for trend in &self.trends {
+        for trend in &self.variants {
             self.push_variant(&mut page, trend);
         }
         let others = self.metrics.iter().filter(|metric| **metric != self.metric);
         let others: Vec<&str> = others.map(|metric| metric.word()).collect();
-        if self.trends.is_empty() {
+        if self.variants.is_empty() {
             let name = metric_name(self.metric);
             push(&mut page, format_args!("\nNo run has a level of {name}.\n"));
         }
         let has_floor = self
-            .trends
+            .variants
             .iter()
             .any(|trend| trend.detectable_worsening.is_some());
         if has_floor && self.uses_default_gate {
@@ -265,7 +265,7 @@ impl Trends {
             Scale::Ratio => shift.exp(),
             Scale::Points => shift,
         };
-        let variants = self.trends.iter().map(|trend| VariantTrendDocument {
+        let variants = self.variants.iter().map(|trend| VariantTrendDocument {
             variant: &trend.variant,
             runs: trend
                 .points

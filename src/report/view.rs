@@ -15,6 +15,7 @@ use super::figure::{Figure, NO_END_MARK};
 use super::finding::finding;
 use super::problems::{RunProblem, problems};
 use super::table::FigureTable;
+use super::text::push;
 use super::verdicts::Verdicts;
 use crate::verdict::Evaluation;
 
@@ -62,9 +63,10 @@ impl View {
         let abandoned: u64 = of_variants.map(|v| v.figures.counts.abandoned()).sum();
         if let Some(text) = warning.as_mut().filter(|_| abandoned > 0) {
             let trials = plural(abandoned, "trial");
-            text.push_str(&format!(
-                " Abandoned in flight: {trials}, which count in no figure."
-            ));
+            push(
+                text,
+                format_args!(" Abandoned in flight: {trials}, which count in no figure."),
+            );
         }
         let prices_date = manifest.prices.as_ref().map(|prices| prices.date.clone());
         let comparison = columns::comparison(summary, prices_date.as_deref());

@@ -49,7 +49,7 @@ pub fn compare_interleaved(evidence: &Evidence, reference: &str, gate: &Gate) ->
 }
 
 /// The verdicts of the primary comparisons of a run: (candidate, metric, verdict), the same as in
-/// [`interleaved`], in its order.
+/// [`compare_interleaved`], in its order.
 pub fn primary_verdicts(
     evidence: &Evidence,
     reference: &str,

@@ -87,7 +87,7 @@ pub struct Comparison {
     /// The smallest worsening that this comparison would have detected with a power of 80 %, the tolerance
     /// included: 0.2 for +20 % (or 20 points). Absent where it cannot be computed.
     pub detectable_change: Option<f64>,
-    /// The sample size required for a decision; [`RequiredSize::aim`] is the goal of that size.
+    /// The sample size required for a decision; [`RequiredSize::goal`] is the goal of that size.
     pub required_size: Option<RequiredSize>,
     /// The effect on each prompt that took part, by id; ratios or differences of shares.
     pub per_prompt: Vec<(String, f64)>,

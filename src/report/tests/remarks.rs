@@ -89,13 +89,13 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
     // comparisons. An interval that is too wide is visible in the table.
     let mut ttfa = comparison(Metric::Ttfa, Verdict::Ok, 1.0, Interval::new(0.9, 1.1));
     ttfa.primary = true;
-    let mut ttft = comparison(
+    let mut first_token = comparison(
         Metric::Ttft,
         Verdict::Inconclusive,
         1.0,
         Interval::new(0.9, 1.1),
     );
-    (ttft.primary, ttft.reasons) = (false, vec![Reason::ReasoningDiffers]);
+    (first_token.primary, first_token.reasons) = (false, vec![Reason::ReasoningDiffers]);
     let mut latency = comparison(
         Metric::Latency,
         Verdict::Inconclusive,
@@ -105,7 +105,7 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
     (latency.primary, latency.reasons) = (false, vec![Reason::TooWide]);
     let judgement = Judgement {
         design: ComparisonDesign::Interleaved,
-        comparisons: vec![ttfa, ttft, latency],
+        comparisons: vec![ttfa, first_token, latency],
         notes: Vec::new(),
     };
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));

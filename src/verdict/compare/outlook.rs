@@ -17,7 +17,7 @@ const POWER: f64 = 0.8;
 /// The search ends at this many prompts: no suite is that large.
 const PROMPTS_MAX: u64 = 1_000_000;
 
-/// The smallest detectable_change worsening; it is at least the tolerance.
+/// The smallest worsening that would have been detected; it is at least the tolerance.
 pub(in crate::verdict) fn detectable_change(
     spec: ComparisonSpec,
     compare_sides: &SideComparison,

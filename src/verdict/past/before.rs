@@ -120,7 +120,7 @@ pub fn pair_runs(
     declared: &[DeclaredChange],
 ) -> Result<RunPair, IncomparableRuns> {
     let mut differences = Differences {
-        declared: declared,
+        declared,
         rejection: IncomparableRuns {
             reasons: Vec::new(),
             missing_flags: BTreeSet::new(),

@@ -23,7 +23,7 @@ pub struct Trend {
     pub metric: Metric,
     /// One point per run, in the order in which they began.
     pub points: Vec<TrendPoint>,
-    /// Changes of the level; [`LevelChange::at`] is an index into `points`, its shift a natural logarithm (for
+    /// Changes of the level; [`Change::at`] is an index into `points`, its shift a natural logarithm (for
     /// shares a difference).
     pub changes: Vec<Change>,
     /// The worsening that the next run could detect, at the tolerance and error rate that it would be judged
