@@ -8,13 +8,13 @@ use crate::units::Usd;
 
 /// Money of one run, never negative.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub(super) struct CostBudget {
     cap: Usd,
     spent: Usd,
     reserved: Usd,
 }
 
-/// Money set aside for something that may be billed; handed back by [`Budget::settle`]. It cannot be
+/// Money set aside for something that may be billed; handed back by [`CostBudget::settle`]. It cannot be
 /// copied, so that it is settled once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a reservation that is dropped is never given back"]
@@ -31,7 +31,7 @@ impl Reservation {
 
 /// Whether something can be begun.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reserved {
+pub(super) enum BudgetReservation {
     /// Its worst case is set aside.
     Now(Reservation),
     /// Not while so much else is under way: what is settled may leave room.
@@ -42,7 +42,7 @@ pub(super) enum Reserved {
 
 /// What a thing cost in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bill {
+pub(super) enum ActualCost {
     /// Exactly this.
     Known(Usd),
     /// Nobody can say: a deadline passed, a connection broke. The reservation counts as spent.
@@ -54,14 +54,14 @@ pub(super) enum Bill {
 #[error(
     "a bill of ${billed} exceeds the bound of ${bound} that its price list and token limit give"
 )]
-pub(super) struct BeyondBound {
+pub(super) struct BoundExceeded {
     /// What was billed.
     pub(super) billed: Usd,
     /// What was reserved.
     pub(super) bound: Usd,
 }
 
-impl Budget {
+impl CostBudget {
     /// A budget of which nothing is spent.
     pub(super) fn new(cap: Usd) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Budget {
     }
 
     /// Sets the worst case of something aside, if it fits. An amount below 0 counts as 0.
-    pub(super) fn reserve(&mut self, worst: Usd) -> Reserved {
+    pub(super) fn reserve(&mut self, worst: Usd) -> BudgetReservation {
         let worst = worst.max(Usd::ZERO);
         let fits = |already: Option<Usd>| {
             already
@@ -81,11 +81,11 @@ impl Budget {
         };
         if fits(self.spent.plus(self.reserved)) {
             self.reserved = Usd(self.reserved.0 + worst.0);
-            Reserved::Now(Reservation(worst))
+            BudgetReservation::Now(Reservation(worst))
         } else if fits(Some(self.spent)) {
-            Reserved::Later
+            BudgetReservation::Later
         } else {
-            Reserved::Never
+            BudgetReservation::Never
         }
     }
 
@@ -98,17 +98,17 @@ impl Budget {
     pub(super) fn settle(
         &mut self,
         reservation: Reservation,
-        bill: Bill,
-    ) -> Result<(), BeyondBound> {
+        bill: ActualCost,
+    ) -> Result<(), BoundExceeded> {
         let Reservation(bound) = reservation;
         let cost = match bill {
-            Bill::Known(cost) => cost.max(Usd::ZERO),
-            Bill::Unknown => bound,
+            ActualCost::Known(cost) => cost.max(Usd::ZERO),
+            ActualCost::Unknown => bound,
         };
         self.reserved = Usd(self.reserved.0 - bound.0);
         self.spent = Usd(self.spent.0.saturating_add(cost.0));
         if cost > bound {
-            return Err(BeyondBound {
+            return Err(BoundExceeded {
                 billed: cost,
                 bound,
             });
@@ -135,15 +135,15 @@ mod tests {
 
     /// One step of a run: begin something, or settle the oldest that is under way.
     #[derive(Debug, Clone)]
-    enum Step {
+    enum BudgetStep {
         Begin(i128),
         Settle(Option<u8>),
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = BudgetStep> {
         prop_oneof![
-            (0_i128..400).prop_map(Step::Begin),
-            prop::option::of(0_u8..=100).prop_map(Step::Settle),
+            (0_i128..400).prop_map(BudgetStep::Begin),
+            prop::option::of(0_u8..=100).prop_map(BudgetStep::Settle),
         ]
     }
 
@@ -152,19 +152,19 @@ mod tests {
         // said only where something is under way.
         #[test]
         fn the_cap_holds(cap in 0_i128..2_000, steps in prop::collection::vec(step(), 0..200)) {
-            let mut budget = Budget::new(Usd(cap));
+            let mut budget = CostBudget::new(Usd(cap));
             let mut under_way = std::collections::VecDeque::new();
             for step in steps {
                 match step {
-                    Step::Begin(worst) => match budget.reserve(Usd(worst)) {
-                        Reserved::Now(reservation) => under_way.push_back(reservation),
-                        Reserved::Later => prop_assert!(!under_way.is_empty()),
-                        Reserved::Never => prop_assert!(budget.spent.0 + worst > cap),
+                    BudgetStep::Begin(worst) => match budget.reserve(Usd(worst)) {
+                        BudgetReservation::Now(reservation) => under_way.push_back(reservation),
+                        BudgetReservation::Later => prop_assert!(!under_way.is_empty()),
+                        BudgetReservation::Never => prop_assert!(budget.spent.0 + worst > cap),
                     },
-                    Step::Settle(share) => if let Some(reservation) = under_way.pop_front() {
+                    BudgetStep::Settle(share) => if let Some(reservation) = under_way.pop_front() {
                         let bound = reservation.0.0;
-                        let bill = share.map_or(Bill::Unknown, |percent| {
-                            Bill::Known(Usd(bound * i128::from(percent) / 100))
+                        let bill = share.map_or(ActualCost::Unknown, |percent| {
+                            ActualCost::Known(Usd(bound * i128::from(percent) / 100))
                         });
                         prop_assert_eq!(budget.settle(reservation, bill), Ok(()));
                     },
@@ -178,27 +178,27 @@ mod tests {
         #[test]
         fn the_cap_is_used(worst in 1_i128..50, percent in 1_i128..=100) {
             let cap = 50 * worst;
-            let mut budget = Budget::new(Usd(cap));
+            let mut budget = CostBudget::new(Usd(cap));
             let cost = Usd((worst * percent).div_euclid(100));
             prop_assume!(cost > Usd::ZERO);
-            while let Reserved::Now(reservation) = budget.reserve(Usd(worst)) {
-                budget.settle(reservation, Bill::Known(cost)).unwrap();
+            while let BudgetReservation::Now(reservation) = budget.reserve(Usd(worst)) {
+                budget.settle(reservation, ActualCost::Known(cost)).unwrap();
             }
             prop_assert!(budget.spent.0 > cap - worst);
         }
     }
 
     #[test]
-    fn a_bill_beyond_its_bound_is_told_and_counted() {
+    fn a_bill_beyond_its_bound_is_an_error_and_counted() {
         // A surcharge that nobody declared: the run must stop, and say what happened.
-        let mut budget = Budget::new(Usd(100));
-        let Reserved::Now(reservation) = budget.reserve(Usd(10)) else {
+        let mut budget = CostBudget::new(Usd(100));
+        let BudgetReservation::Now(reservation) = budget.reserve(Usd(10)) else {
             panic!("it fits")
         };
-        let told = budget
-            .settle(reservation, Bill::Known(Usd(12)))
+        let exceeded = budget
+            .settle(reservation, ActualCost::Known(Usd(12)))
             .unwrap_err();
-        assert_eq!((told.billed, told.bound), (Usd(12), Usd(10)));
+        assert_eq!((exceeded.billed, exceeded.bound), (Usd(12), Usd(10)));
         assert_eq!(budget.spent(), Usd(12));
     }
 }

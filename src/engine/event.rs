@@ -4,9 +4,9 @@ use crate::record::{Outcome, Sample};
 use crate::units::{Nanos, Usd};
 
 /// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
-/// other and never answer; whether to go on after a look is told beside them ([`super::GoOn`]).
+/// other and never answer; whether to go on after a look is told beside them ([`super::ContinueSignal`]).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum RunEvent {
     /// An untimed request of a variant (by its index in the suite) ended: a warm-up's before the first
     /// round or, where the suite warms caches, one before a trial. It is not a sample.
     WarmedUp {
@@ -40,7 +40,7 @@ pub enum Event {
     /// A trial ended.
     Finished(Box<Sample>),
     /// Every trial of the rounds so far has ended, nothing is in flight, and the run waits to be told
-    /// whether to go on (see [`super::Orders::looks`]).
+    /// whether to go on (see [`super::RunContext::looks`]).
     Look {
         /// The last round that was carried out, from 1.
         round: u32,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::catalog::{PriceBound, TokenPrices};
-use crate::gateway::{Outgoing, Recording, Transport};
+use crate::gateway::{OutgoingRequest, Recording, Transport};
 use crate::plan::Plan;
 use crate::record::{RequestEvent, RequestLog};
 use crate::suite::{Suite, Wording};
@@ -16,19 +16,19 @@ use crate::units::Nanos;
 
 use super::cap::Cap;
 use super::pace::Pace;
-use super::warmth::Warmth;
+use super::warmth::CacheUses;
 
 /// Whoever can carry out one exchange, with the clock it stamps by.
-pub trait Ask: Send + Sync + 'static {
+pub trait Client: Send + Sync + 'static {
     /// Sends one request and records what comes back; failures are part of the recording.
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send;
+    fn send(&self, outgoing: OutgoingRequest) -> impl Future<Output = Recording> + Send;
 
     /// Time since the run began.
     fn now(&self) -> Nanos;
 }
 
-impl Ask for Transport {
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send {
+impl Client for Transport {
+    fn send(&self, outgoing: OutgoingRequest) -> impl Future<Output = Recording> + Send {
         self.exchange(outgoing)
     }
 
@@ -39,7 +39,7 @@ impl Ask for Transport {
 
 /// All that a run needs to know, shared by its trials.
 #[derive(Debug)]
-pub struct Orders {
+pub struct RunContext {
     /// Name of the run; request ids begin with it.
     pub run: String,
     /// The resolved suite.
@@ -62,12 +62,12 @@ pub struct Orders {
     /// What may be spent; absent: without a limit.
     pub cap: Option<Arc<Cap>>,
     /// What is warm in prompt caches.
-    pub warmth: Warmth,
+    pub cache_uses: CacheUses,
     /// Where each request is written down before it is sent; absent: nowhere.
     pub requests: Option<Arc<RequestLog>>,
 }
 
-impl Orders {
+impl RunContext {
     /// Writes down requests that are about to be sent; `false` where that failed, and then none may be. The write
     /// waits on a thread for such work: it never holds up another stream's stamp.
     pub(super) async fn announce(&self, requests: Vec<RequestEvent>) -> bool {
@@ -80,7 +80,7 @@ impl Orders {
     }
 
     /// Why requests can no longer be written down, if that is so: nothing further may be sent.
-    pub(super) fn unwritten(&self) -> Option<String> {
+    pub(super) fn log_failure(&self) -> Option<String> {
         self.requests.as_ref()?.failure()
     }
 }
@@ -99,17 +99,17 @@ pub enum StopRequest {
 /// Brings the request to stop to everything that waits.
 pub type Stop = watch::Receiver<StopRequest>;
 
-/// The answers to [`super::Event::Look`], one each: `false` ends the run there. Where nobody can answer
+/// The answers to [`super::RunEvent::Look`], one each: `false` ends the run there. Where nobody can answer
 /// any more it goes on.
-pub type GoOn = mpsc::Receiver<bool>;
+pub type ContinueSignal = mpsc::Receiver<bool>;
 
 /// Returns once a stop is asked for; never, when nobody can ask any more.
-pub(super) async fn stopped(stop: &mut Stop) {
-    stop_of(stop, StopRequest::Orderly).await;
+pub(super) async fn wait_for_any_stop(stop: &mut Stop) {
+    wait_for_stop(stop, StopRequest::Orderly).await;
 }
 
 /// Returns once a stop at least as urgent is asked for; never, when nobody can ask any more.
-pub(super) async fn stop_of(stop: &mut Stop, request: StopRequest) {
+pub(super) async fn wait_for_stop(stop: &mut Stop, request: StopRequest) {
     if stop.wait_for(|stop| *stop >= request).await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -119,7 +119,7 @@ pub(super) async fn stop_of(stop: &mut Stop, request: StopRequest) {
 pub(super) type GiveUp = watch::Receiver<bool>;
 
 /// Returns once requests in flight are given up; never, when the run ended without that.
-pub(super) async fn given_up(give_up: &mut GiveUp) {
+pub(super) async fn wait_for_give_up(give_up: &mut GiveUp) {
     if give_up.wait_for(|given_up| *given_up).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::gateway::Unsayable;
+use crate::gateway::UnsupportedParameter;
 use crate::gateway::request;
 use crate::plan::warm_up_prompt;
 use crate::suite::{Api, Message, Prompt, Role, Suite, Variant, Wording};
@@ -20,7 +20,7 @@ const NONCES: u64 = 1_000_000_000_000_000_000;
 
 /// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt
 /// without one gets a system text that is the nonce.
-pub(super) fn bust(messages: &mut Vec<Message>, run: &str, trial: u64) {
+pub(super) fn add_nonce(messages: &mut Vec<Message>, run: &str, trial: u64) {
     let nonce = nonce(run, trial);
     match messages.first_mut() {
         Some(first) if first.role == Role::System => {
@@ -44,17 +44,17 @@ pub(super) fn body(
     messages: &[Message],
     wording: Wording,
 ) -> Vec<u8> {
-    worded(suite, prompt, variant, messages, wording)
+    try_body(suite, prompt, variant, messages, wording)
         .expect("whoever gives the orders asked `unsayable` first")
 }
 
-fn worded(
+fn try_body(
     suite: &Suite,
     prompt: &Prompt,
     variant: &Variant,
     messages: &[Message],
     wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
+) -> Result<Vec<u8>, UnsupportedParameter> {
     request::body(
         &variant.model,
         messages,
@@ -66,7 +66,7 @@ fn worded(
 
 /// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
 /// variant where it was met first. With any of it a run must not begin.
-pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
+pub fn unsupported_parameters(suite: &Suite, wording: Wording) -> Vec<(UnsupportedParameter, String)> {
     if wording.api == Api::Chat {
         // It carries everything: the words of suites are its words.
         return Vec::new();
@@ -76,9 +76,9 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
     for prompt in suite.prompts.iter().chain(&warm_up) {
         for variant in &suite.variants {
             let messages = suite.messages_of(prompt, variant);
-            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
-                let place = || format!("{} on {}", prompt.id, variant.label);
-                met.entry(what).or_insert_with(place);
+            if let Err(what) = try_body(suite, prompt, variant, &messages, wording) {
+                let first_use = || format!("{} on {}", prompt.id, variant.label);
+                met.entry(what).or_insert_with(first_use);
             }
         }
     }
@@ -97,8 +97,8 @@ mod tests {
         let question = Message::text(Role::User, "Why?");
         let mut with = vec![Message::text(Role::System, "Be brief."), question.clone()];
         let mut without = vec![question.clone()];
-        bust(&mut with, "run", 3);
-        bust(&mut without, "run", 3);
+        add_nonce(&mut with, "run", 3);
+        add_nonce(&mut without, "run", 3);
         let nonce = nonce("run", 3);
         let text = |content: String| Message::text(Role::System, content);
         assert_eq!(

@@ -18,7 +18,7 @@ const BACK_OFF_MAX: Nanos = Nanos::from_millis(30_000);
 
 /// What the rule needs to know of a failed attempt.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Failed {
+pub(super) struct FailedAttempt {
     /// How it ended.
     pub(super) outcome: Outcome,
     /// HTTP status, where there was one.
@@ -33,13 +33,13 @@ pub(super) struct Failed {
 ///
 /// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the
 /// back-off step times (0.5 + jitter / 2), and never shorter than the server asked for.
-pub(super) fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
-    if attempt >= max_attempts || failed.token_arrived || !is_passing(failed) {
+pub(super) fn wait(failed: &FailedAttempt, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
+    if attempt >= max_attempts || failed.token_arrived || !is_transient(failed) {
         return None;
     }
     if failed
         .retry_after
-        .is_some_and(|asked| asked > RETRY_AFTER_MAX)
+        .is_some_and(|requested_wait| requested_wait > RETRY_AFTER_MAX)
     {
         return None;
     }
@@ -50,7 +50,7 @@ pub(super) fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64
 }
 
 /// Whether the failure may pass by itself.
-fn is_passing(failed: &Failed) -> bool {
+fn is_transient(failed: &FailedAttempt) -> bool {
     match failed.outcome {
         Outcome::RateLimited
         | Outcome::ServerError
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn failed(outcome: Outcome) -> Failed {
-        Failed {
+    fn failed(outcome: Outcome) -> FailedAttempt {
+        FailedAttempt {
             outcome,
             status: None,
             token_arrived: false,
@@ -102,7 +102,7 @@ mod tests {
             ]
         );
         for (status, expected) in [(400, false), (408, true), (409, true), (422, false)] {
-            let failed = Failed {
+            let failed = FailedAttempt {
                 status: Some(status),
                 ..failed(Outcome::Rejected)
             };
@@ -114,7 +114,7 @@ mod tests {
     fn a_token_forbids_another_try() {
         // After a token the answer was paid for; a second one would be counted as the first.
         for outcome in Outcome::ALL {
-            let failed = Failed {
+            let failed = FailedAttempt {
                 token_arrived: true,
                 ..failed(outcome)
             };
@@ -125,23 +125,23 @@ mod tests {
     #[test]
     fn a_server_is_obeyed_up_to_a_limit() {
         // Retry-After wins over a shorter back-off; an hour would hold the slot for nothing.
-        let asked = |retry_after| Failed {
+        let requested_wait = |retry_after| FailedAttempt {
             retry_after: Some(retry_after),
             ..failed(Outcome::RateLimited)
         };
         let ten = Nanos::from_millis(10_000);
-        assert_eq!(wait(&asked(ten), 1, 3, 0.9), Some(ten));
-        assert_eq!(wait(&asked(Nanos::from_millis(3_600_000)), 1, 3, 0.9), None);
+        assert_eq!(wait(&requested_wait(ten), 1, 3, 0.9), Some(ten));
+        assert_eq!(wait(&requested_wait(Nanos::from_millis(3_600_000)), 1, 3, 0.9), None);
     }
 
     proptest! {
         // Waits are bounded, attempts are bounded, and jitter keeps half of the step.
         #[test]
-        fn waits_are_bounded(attempt in 1_u32..40, most in 1_u32..40, jitter in 0.0..1.0) {
-            match wait(&failed(Outcome::ServerError), attempt, most, jitter) {
-                None => prop_assert!(attempt >= most),
+        fn waits_are_bounded(attempt in 1_u32..40, max in 1_u32..40, jitter in 0.0..1.0) {
+            match wait(&failed(Outcome::ServerError), attempt, max, jitter) {
+                None => prop_assert!(attempt >= max),
                 Some(waited) => {
-                    prop_assert!(attempt < most);
+                    prop_assert!(attempt < max);
                     prop_assert!(waited <= BACK_OFF_MAX);
                     prop_assert!(waited.0 >= BACK_OFF_FIRST.0 / 2);
                 }

@@ -11,7 +11,7 @@ use crate::record::{
 use crate::suite::Message;
 use crate::units::Usd;
 
-use super::budget::Bill;
+use super::budget::ActualCost;
 
 /// The cost of an attempt, as far as its answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) struct AttemptCost {
     /// By list price; absent where the counts have no reading or several, or a price is missing.
     pub(super) list: Option<Usd>,
     /// The amount at which a cap settles.
-    pub(super) bill: Bill,
+    pub(super) bill: ActualCost,
     /// The largest reported amount; absent where the counts cannot be true.
     pub(super) reported: Option<Usd>,
 }
@@ -37,7 +37,7 @@ pub(super) struct PromptSize {
 
 /// The prices of a variant's model.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PricesOf<'a> {
+pub(super) struct VariantPrices<'a> {
     /// Its list prices.
     pub(super) list: Option<&'a TokenPrices>,
     /// The most expensive of everything that may answer, surcharges included, where it is known.
@@ -64,7 +64,7 @@ impl PromptSize {
 
 impl AttemptCost {
     /// The cost of an answer to a conversation of this size, at these prices.
-    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: PricesOf<'_>) -> Self {
+    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: VariantPrices<'_>) -> Self {
         let size = ExchangeSize {
             prompt_chars: prompt.chars,
             answer_chars: reading.answer_chars.unwrap_or(0),
@@ -109,13 +109,13 @@ fn bill(
     size: &ExchangeSize,
     at_list: impl Fn(&TokenCounts) -> Option<Usd>,
     at_most: impl Fn(&TokenCounts) -> Option<Usd>,
-) -> Bill {
+) -> ActualCost {
     if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
-        return Bill::Known(Usd::ZERO);
+        return ActualCost::Known(Usd::ZERO);
     }
     // Counts of an answer that was cut short may be those of its beginning.
     if !reading.outcome.is_whole() {
-        return Bill::Unknown;
+        return ActualCost::Unknown;
     }
     let billed = reading.billed_usd.max(reading.market_usd);
     let readings = match usage {
@@ -137,7 +137,7 @@ fn bill(
             billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)
         }
     };
-    most.map_or(Bill::Unknown, Bill::Known)
+    most.map_or(ActualCost::Unknown, ActualCost::Known)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::catalog::Rates;
-use crate::gateway::{Body, Ending, Recording, Response, read};
+use crate::gateway::{Body, ExchangeEnd, Recording, Response, read};
 use crate::suite::Redactor;
 use crate::units::Nanos;
 
@@ -21,7 +21,7 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
             body,
         }),
         end: Nanos(9),
-        ending: Ending::Complete,
+        ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     };
     read(&recording, &"maker/model".parse().unwrap(), false).into_inner()
@@ -39,7 +39,7 @@ fn prices() -> TokenPrices {
 /// The list cost and the settled amount; `-` is unknown.
 fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prices = prices();
-    let of = PricesOf {
+    let of = VariantPrices {
         list: Some(&prices),
         bound: None,
     };
@@ -52,8 +52,8 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
         .list
         .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
     let settled = match cost.bill {
-        Bill::Known(usd) => usd.to_string(),
-        Bill::Unknown => "-".to_owned(),
+        ActualCost::Known(usd) => usd.to_string(),
+        ActualCost::Unknown => "-".to_owned(),
     };
     (list, settled)
 }

@@ -13,35 +13,35 @@ use crate::units::Nanos;
 /// When what trials share was last used, as far as this run knows: for suites that say how long a cache
 /// is trusted.
 #[derive(Debug, Default)]
-pub struct Warmth(Mutex<HashMap<Shared, Nanos>>);
+pub struct CacheUses(Mutex<HashMap<CacheKey, Nanos>>);
 
 /// What a trial shares with others: the variant, and the prompt where the suite has no prefix for all.
-type Shared = (usize, Option<usize>);
+type CacheKey = (usize, Option<usize>);
 
-impl Warmth {
-    fn shared(suite: &Suite, trial: &Trial) -> Shared {
+impl CacheUses {
+    fn key(suite: &Suite, trial: &Trial) -> CacheKey {
         let prompt = suite.reuse.prefix.is_none().then_some(trial.prompt);
         (trial.variant, prompt)
     }
 
     /// Whether what the trial shares was used as short a time ago as the suite says.
-    pub(super) fn holds(&self, suite: &Suite, trial: &Trial, now: Nanos) -> bool {
+    pub(super) fn is_warm(&self, suite: &Suite, trial: &Trial, now: Nanos) -> bool {
         let Some(within) = suite.reuse.within_ns else {
             return false;
         };
         let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = uses.get(&Self::shared(suite, trial));
+        let last = uses.get(&Self::key(suite, trial));
         last.is_some_and(|last| now.since(*last) <= within)
     }
 
     /// Notes that an answered request, sent then, used what the trial shares. Providers count from a use
     /// that comes after its sending: what is trusted here is kept there.
-    pub(super) fn used(&self, suite: &Suite, trial: &Trial, sent: Nanos) {
+    pub(super) fn record_use(&self, suite: &Suite, trial: &Trial, sent: Nanos) {
         if suite.reuse.within_ns.is_none() {
             return;
         }
         let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = uses.entry(Self::shared(suite, trial)).or_default();
+        let last = uses.entry(Self::key(suite, trial)).or_default();
         *last = sent.max(*last);
     }
 }

@@ -13,7 +13,7 @@ use super::request;
 
 /// The most that one attempt of each request can be billed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worst {
+pub struct WorstCase {
     /// By prompt and variant, in the suite's order.
     trials: Vec<Vec<Usd>>,
     /// By variant.
@@ -22,7 +22,7 @@ pub struct Worst {
 
 /// A request whose bound is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounded<'a> {
+pub struct BoundedRequest<'a> {
     /// The variant's place in the suite.
     pub variant: usize,
     /// The body, as long as the one that is sent.
@@ -33,22 +33,22 @@ pub struct Bounded<'a> {
     pub parameters: &'a Parameters,
 }
 
-impl Worst {
+impl WorstCase {
     /// Of every request that a run of this suite sends.
     ///
     /// # Errors
     /// What nobody can bound, each thing once, with the prompt and the variant where it was met first.
-    pub fn of<E: Ord>(
+    pub fn from_suite<E: Ord>(
         suite: &Suite,
         wording: Wording,
-        bound: impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+        bound: impl Fn(&BoundedRequest<'_>) -> Result<Usd, E>,
     ) -> Result<Self, Vec<(E, String)>> {
         let mut unbounded = BTreeMap::new();
         let mut of_prompt = |prompt: &Prompt, is_trial: bool| {
             let variants = suite.variants.iter().enumerate();
-            let each = variants.map(|(place, variant)| {
+            let each = variants.map(|(index, variant)| {
                 let bust = is_trial && suite.cache_of(variant) == CacheMode::Bust;
-                let met = of_request(suite, wording, prompt, (place, variant), bust, &bound);
+                let met = request_bound(suite, wording, prompt, (index, variant), bust, &bound);
                 met.unwrap_or_else(|what| {
                     let met_in = || format!("{} on {}", prompt.id, variant.label);
                     unbounded.entry(what).or_insert_with(met_in);
@@ -89,22 +89,22 @@ impl Worst {
     }
 }
 
-fn of_request<E>(
+fn request_bound<E>(
     suite: &Suite,
     wording: Wording,
     prompt: &Prompt,
-    (place, variant): (usize, &Variant),
+    (index, variant): (usize, &Variant),
     bust: bool,
-    bound: &impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+    bound: &impl Fn(&BoundedRequest<'_>) -> Result<Usd, E>,
 ) -> Result<Usd, E> {
     let mut messages = suite.messages_of(prompt, variant);
     if bust {
         // Any nonce will do: all are as long.
-        request::bust(&mut messages, "", 0);
+        request::add_nonce(&mut messages, "", 0);
     }
     let body = request::body(suite, prompt, variant, &messages, wording);
-    bound(&Bounded {
-        variant: place,
+    bound(&BoundedRequest {
+        variant: index,
         body: &body,
         messages: &messages,
         parameters: &suite.parameters_of(prompt, variant),

@@ -20,7 +20,7 @@ pub struct Credits {
 
 /// The bill of an answer, looked up by its generation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
+pub struct GenerationBill {
     /// Billed, with surcharges.
     pub billed: Usd,
     /// By list price; with own keys and no list price, what the provider billed.
@@ -64,7 +64,7 @@ struct WireBill {
 
 impl Credits {
     /// Reads the answer of `/credits`; `None` where it is none.
-    pub fn read(answer: &str) -> Option<Self> {
+    pub fn from_json(answer: &str) -> Option<Self> {
         let wire: WireCredits = serde_json::from_str(answer).ok()?;
         if let Some(paid) = wire.data {
             let (all, used) = (usd(&paid.total_credits)?, usd(&paid.total_usage)?);
@@ -78,9 +78,9 @@ impl Credits {
     }
 }
 
-impl Looked {
+impl GenerationBill {
     /// Reads the answer of `/generation`; `None` where it is none.
-    pub fn read(answer: &str) -> Option<Self> {
+    pub fn from_json(answer: &str) -> Option<Self> {
         let wire: WireGeneration = serde_json::from_str(answer).ok()?;
         let upstream = usd(&wire.data.upstream_inference_cost);
         // A 0 says that no key of the user's was billed.
@@ -105,15 +105,15 @@ mod tests {
         });
         let first = r#"{"balance":"95.50","total_used":"4.50"}"#;
         let second = r#"{"data":{"total_credits":100,"total_usage":4.5}}"#;
-        assert_eq!(Credits::read(first), expected);
-        assert_eq!(Credits::read(second), expected);
+        assert_eq!(Credits::from_json(first), expected);
+        assert_eq!(Credits::from_json(second), expected);
         for broken in [
             "",
             "{}",
             r#"{"balance":"x","total_used":"1"}"#,
             r#"{"data":{}}"#,
         ] {
-            assert_eq!(Credits::read(broken), None, "{broken}");
+            assert_eq!(Credits::from_json(broken), None, "{broken}");
         }
     }
 
@@ -121,9 +121,9 @@ mod tests {
     fn a_bill_is_read_by_its_digits() {
         // Own keys: the gateway bills nothing, and the provider's bill is the price.
         let read =
-            |fields: &str| Looked::read(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"));
+            |fields: &str| GenerationBill::from_json(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"));
         let looked = |billed, market: Option<i128>| {
-            Some(Looked {
+            Some(GenerationBill {
                 billed: Usd(billed),
                 market: market.map(Usd),
             })
@@ -139,6 +139,6 @@ mod tests {
         );
         assert_eq!(read("\"total_cost\":-1"), None);
         assert_eq!(read("\"total\":1"), None);
-        assert_eq!(Looked::read("no"), None);
+        assert_eq!(GenerationBill::from_json("no"), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::suite::{Api, Image};
 /// Something that a suite asks for and a route has no word for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{what} cannot be sent on the `{}` route: {remedy}", api.word())]
-pub struct Unsayable {
+pub struct UnsupportedParameter {
     /// What cannot be sent, as the suite spells it.
     pub what: String,
     /// The route.
@@ -20,7 +20,7 @@ pub struct Unsayable {
 }
 
 /// Our object under this key, laid over what `extra` has there.
-pub(super) fn added_to(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
+pub(super) fn merge_into(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
     let mut both = match extra.get(key) {
         Some(Value::Object(theirs)) => theirs.clone(),
         _ => Map::new(),

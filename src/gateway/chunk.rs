@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::lenient::Object;
 use super::wire::{WireGateway, WireMetadata, WireRouting, WireUsage, usd};
 use crate::record::Usage;
@@ -26,7 +26,7 @@ pub struct Chunk<'a> {
     /// Whether there was a choice in it at all.
     pub has_choice: bool,
     /// What was said, in order; never an empty text.
-    pub pieces: Vec<Piece<'a>>,
+    pub pieces: Vec<AnswerPiece<'a>>,
     /// The pieces come from a whole `message`, not from a `delta`: some servers send both.
     pub whole: bool,
     /// Reasoning came encrypted or as a summary.
@@ -43,7 +43,7 @@ pub struct Chunk<'a> {
     /// `total_tokens`, for checking the counts against each other.
     pub total_tokens: Option<u64>,
     /// Amounts of money so far.
-    pub bill: Bill,
+    pub bill: ReportedBill,
     /// Which way a gateway went.
     pub route: Option<Route>,
     /// The provider, where a gateway names it on the chunk itself.
@@ -51,14 +51,14 @@ pub struct Chunk<'a> {
     /// The gateway's id of the generation.
     pub generation_id: Option<Cow<'a, str>>,
     /// An error told in this chunk.
-    pub fault: Option<Fault>,
+    pub error: Option<ApiError>,
     /// The answer is over: what other routes have in place of `[DONE]`.
     pub ends: bool,
 }
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum AnswerPiece<'a> {
     /// Visible reasoning.
     Reasoning(Cow<'a, str>),
     /// The answer's text.
@@ -68,7 +68,7 @@ pub enum Piece<'a> {
     /// Part of a tool call.
     ToolCall(ToolFragment<'a>),
     /// A tool call as it is when it is done: news only where its parts did not come before.
-    DoneCall(ToolFragment<'a>),
+    CompletedCall(ToolFragment<'a>),
 }
 
 /// Part of a tool call; its texts are empty where it does not speak of them.
@@ -86,7 +86,7 @@ pub struct ToolFragment<'a> {
 
 /// What a gateway says an answer cost. Amounts below zero are no amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bill {
+pub struct ReportedBill {
     /// Inference and surcharges together (`gateway_cost`).
     pub with_surcharges: Option<Usd>,
     /// Inference only (`cost`).
@@ -97,7 +97,7 @@ pub struct Bill {
     pub upstream: Option<Usd>,
 }
 
-impl Bill {
+impl ReportedBill {
     /// What was billed: with surcharges where that is said, else inference. A surcharge is money
     /// spent, so `gateway_cost` wins over `cost`.
     pub fn billed(self) -> Option<Usd> {
@@ -141,12 +141,12 @@ pub struct Route {
     pub other_model: Option<String>,
 }
 
-impl Piece<'_> {
+impl AnswerPiece<'_> {
     /// Whether it says anything. A tool call's bare id does: it opens the call.
-    pub(super) fn speaks(&self) -> bool {
+    pub(super) fn is_non_empty(&self) -> bool {
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => !text.is_empty(),
-            Self::ToolCall(part) | Self::DoneCall(part) => {
+            Self::ToolCall(part) | Self::CompletedCall(part) => {
                 !(part.id.is_empty() && part.name.is_empty() && part.arguments.is_empty())
             }
         }
@@ -158,7 +158,7 @@ impl Piece<'_> {
         let chars = |text: &str| text.chars().count() as u64;
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => chars(text),
-            Self::ToolCall(part) | Self::DoneCall(part) => {
+            Self::ToolCall(part) | Self::CompletedCall(part) => {
                 chars(&part.name) + chars(&part.arguments)
             }
         }
@@ -169,7 +169,7 @@ impl Piece<'_> {
 /// count; where they differ one of them is a filled-in 0.
 pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = bill_of(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).over(chunk.bill);
     let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
     let completion = wire.completion_tokens_details.0.unwrap_or_default();
     let usage = Usage {
@@ -182,15 +182,15 @@ pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
             .0
             .max(wire.cache_creation_input_tokens.0),
     };
-    chunk.usage = newer(usage, chunk.usage);
+    chunk.usage = merge_usage(usage, chunk.usage);
     chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
 }
 
 /// The amounts in a usage block, of whichever route.
-pub(super) fn bill_of(wire: &WireUsage) -> Bill {
+pub(super) fn to_bill(wire: &WireUsage) -> ReportedBill {
     let own_key = wire.is_byok.0 == Some(true);
     let details = wire.cost_details.0.as_ref().filter(|_| own_key);
-    Bill {
+    ReportedBill {
         with_surcharges: usd(&wire.gateway_cost),
         inference: usd(&wire.cost),
         market: usd(&wire.market_cost),
@@ -199,7 +199,7 @@ pub(super) fn bill_of(wire: &WireUsage) -> Bill {
 }
 
 /// `newer` count by count, where it speaks.
-pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
+pub(super) fn merge_usage(newer: Usage, older: Usage) -> Usage {
     Usage {
         prompt_tokens: newer.prompt_tokens.or(older.prompt_tokens),
         completion_tokens: newer.completion_tokens.or(older.completion_tokens),
@@ -222,7 +222,7 @@ pub(super) fn add_metadata<'a, const N: usize>(
 }
 
 fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
-    let bill = Bill {
+    let bill = ReportedBill {
         with_surcharges: usd(&gateway.gateway_cost),
         inference: usd(&gateway.cost),
         market: usd(&gateway.market_cost),
@@ -233,11 +233,11 @@ fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
         chunk.generation_id = gateway.generation_id.some();
     }
     if let Some(routing) = gateway.routing.0 {
-        chunk.route = Some(route_of(routing));
+        chunk.route = Some(to_route(routing));
     }
 }
 
-fn route_of(routing: WireRouting<'_>) -> Route {
+fn to_route(routing: WireRouting<'_>) -> Route {
     let models = &routing.model_attempts.0;
     let tried: Vec<_> = models
         .iter()

@@ -19,18 +19,18 @@ const BROTLI_BUFFER: usize = 8 << 10;
 
 /// A plain body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded<'a> {
+pub struct DecodedBody<'a> {
     /// Borrowed from the response where it was plain already.
     pub body: Cow<'a, Body>,
     /// Whether it had been compressed.
     pub compressed: bool,
     /// What stopped the decoding early; `body` holds what came before.
-    pub fault: Option<DecodeFault>,
+    pub error: Option<DecodeError>,
 }
 
 /// Why a body could not be decoded to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeFault {
+pub enum DecodeError {
     /// An encoding that we neither asked for nor know.
     #[error("the body has the unknown content encoding `{0}`")]
     Unknown(String),
@@ -44,15 +44,15 @@ pub enum DecodeFault {
 
 /// Decodes the body by its `content-encoding` header. A body that was cut off in the middle is no
 /// fault here: what could be decoded is what came.
-pub fn decode(response: &Response) -> Decoded<'_> {
+pub fn decode(response: &Response) -> DecodedBody<'_> {
     let name = response.header("content-encoding").unwrap_or("").trim();
     let body = &response.body;
     let codec = match name.to_ascii_lowercase().as_str() {
         "" | "identity" => {
-            return Decoded {
+            return DecodedBody {
                 body: Cow::Borrowed(body),
                 compressed: false,
-                fault: None,
+                error: None,
             };
         }
         "gzip" | "x-gzip" => Codec::Gzip(MultiGzDecoder::new(Sink::default())),
@@ -64,23 +64,23 @@ pub fn decode(response: &Response) -> Decoded<'_> {
             BROTLI_BUFFER,
         ))),
         _ => {
-            return Decoded {
+            return DecodedBody {
                 body: Cow::Owned(Body::default()),
                 compressed: true,
-                fault: Some(DecodeFault::Unknown(name.chars().take(40).collect())),
+                error: Some(DecodeError::Unknown(name.chars().take(40).collect())),
             };
         }
     };
-    let (plain, fault) = run(codec, body);
-    Decoded {
+    let (plain, error) = run(codec, body);
+    DecodedBody {
         body: Cow::Owned(plain),
         compressed: true,
-        fault,
+        error,
     }
 }
 
 /// Feeds frame after frame, and gives what each released that frame's instant.
-fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeFault>) {
+fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeError>) {
     let mut plain = Body::default();
     // A frame that releases nothing was still waited for: the next one that does inherits that.
     let mut waited = false;
@@ -90,17 +90,17 @@ fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeFault>) {
         let released = std::mem::take(&mut codec.sink().bytes);
         if !released.is_empty() {
             if plain.push(frame.at, waited, &released).is_err() {
-                return (plain, Some(DecodeFault::TooLarge));
+                return (plain, Some(DecodeError::TooLarge));
             }
             waited = false;
         }
         if written.is_err() {
-            let fault = if codec.sink().overflowed {
-                DecodeFault::TooLarge
+            let error = if codec.sink().overflowed {
+                DecodeError::TooLarge
             } else {
-                DecodeFault::Corrupt(codec.name())
+                DecodeError::Corrupt(codec.name())
             };
-            return (plain, Some(fault));
+            return (plain, Some(error));
         }
     }
     (plain, None)
@@ -257,7 +257,7 @@ mod tests {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let response = response(encoding, &pieces);
             let decoded = decode(&response);
-            assert!(decoded.compressed && decoded.fault.is_none(), "{name}");
+            assert!(decoded.compressed && decoded.error.is_none(), "{name}");
             let released: Vec<(u64, &str)> = decoded
                 .body
                 .pieces()
@@ -291,8 +291,8 @@ mod tests {
         assert!(matches!(decoded.body, Cow::Borrowed(_)) && !decoded.compressed);
         let zstd = response("zstd", &[b"x"]);
         assert_eq!(
-            decode(&zstd).fault,
-            Some(DecodeFault::Unknown("zstd".to_owned()))
+            decode(&zstd).error,
+            Some(DecodeError::Unknown("zstd".to_owned()))
         );
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let bomb = encoder.finish().unwrap();
         let response = response("gzip", &[&bomb]);
         let decoded = decode(&response);
-        assert_eq!(decoded.fault, Some(DecodeFault::TooLarge));
+        assert_eq!(decoded.error, Some(DecodeError::TooLarge));
         assert!(decoded.body.bytes().len() <= BYTES_PER_ANSWER);
     }
 
@@ -326,7 +326,7 @@ mod tests {
         #[test]
         fn cuts_do_not_matter(
             name in prop_oneof!["gzip", "zlib", "raw", "br"],
-            text in "[a-z]{1,300}", cut in 0_usize..400, kept in 0_usize..400,
+            text in "[a-z]{1,300}", cut in 0_usize..400, length in 0_usize..400,
         ) {
             let encoding = if name.len() == 2 || name == "gzip" { name.as_str() } else { "deflate" };
             let whole = flushed(&name, &[&text]).concat();
@@ -334,12 +334,12 @@ mod tests {
             let response = response(encoding, &[&whole[..cut], &whole[cut..]]);
             let decoded = decode(&response);
             prop_assert_eq!(decoded.body.bytes(), text.as_bytes());
-            prop_assert_eq!(decoded.fault, None);
+            prop_assert_eq!(decoded.error, None);
             // Two bytes at least, so that a zlib stream can be told from a bare one.
-            let kept = kept.clamp(2, whole.len());
-            let cut_off = self::response(encoding, &[&whole[..kept]]);
+            let length = length.clamp(2, whole.len());
+            let cut_off = self::response(encoding, &[&whole[..length]]);
             let decoded = decode(&cut_off);
-            prop_assert_eq!(decoded.fault, None);
+            prop_assert_eq!(decoded.error, None);
             prop_assert!(text.as_bytes().starts_with(decoded.body.bytes()));
         }
     }

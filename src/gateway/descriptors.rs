@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 /// Descriptors kept for everything that is not a lane: files, the runtime, connections that are
 /// being replaced.
-const DESCRIPTORS_BESIDE_LANES: u64 = 256;
+const OTHER_DESCRIPTORS: u64 = 256;
 
 /// The system allows fewer open files than the connections need: half a run would fail.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +25,8 @@ pub struct TooFewDescriptors {
 }
 
 /// Makes room for `lanes` connections to these addresses.
-pub(super) fn make_room(lanes: usize, addresses: &[SocketAddr]) -> Result<(), TooFewDescriptors> {
-    let needed = lanes as u64 * ends_here(addresses) + DESCRIPTORS_BESIDE_LANES;
+pub(super) fn reserve_descriptors(lanes: usize, addresses: &[SocketAddr]) -> Result<(), TooFewDescriptors> {
+    let needed = lanes as u64 * local_ends(addresses) + OTHER_DESCRIPTORS;
     let granted = grow_table(needed);
     if granted < needed {
         return Err(TooFewDescriptors {
@@ -40,7 +40,7 @@ pub(super) fn make_room(lanes: usize, addresses: &[SocketAddr]) -> Result<(), To
 
 /// Ends of each connection that lie in this process: the embedded simulator, which is always on the
 /// loopback interface, holds the other one.
-fn ends_here(addresses: &[SocketAddr]) -> u64 {
+fn local_ends(addresses: &[SocketAddr]) -> u64 {
     let loopback = addresses.iter().any(|address| address.ip().is_loopback());
     if loopback { 2 } else { 1 }
 }
@@ -52,19 +52,19 @@ fn grow_table(needed: u64) -> u64 {
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(needed, |most| needed.min(most));
-        if limit.current.is_some_and(|current| current < wanted) {
+        let new_limit = limit.maximum.map_or(needed, |max| needed.min(max));
+        if limit.current.is_some_and(|current| current < new_limit) {
             // A refusal leaves the old limit, which is then told.
             let _ = setrlimit(
                 Resource::Nofile,
                 Rlimit {
-                    current: Some(wanted),
+                    current: Some(new_limit),
                     maximum: limit.maximum,
                 },
             );
         }
         if let (Ok(highest), Ok(anchor)) = (
-            i32::try_from(wanted.saturating_sub(1)),
+            i32::try_from(new_limit.saturating_sub(1)),
             std::fs::File::open("/dev/null"),
         ) {
             let _ = rustix::io::fcntl_dupfd_cloexec(&anchor, highest);

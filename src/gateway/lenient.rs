@@ -30,7 +30,7 @@ pub(super) struct Count(pub(super) Option<u64>);
 
 /// `true` or not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Truth(pub(super) Option<bool>);
+pub(super) struct LenientBool(pub(super) Option<bool>);
 
 /// A string, or the JSON text of whatever stands in its place; empty when absent or null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,14 +57,14 @@ impl<T> Default for List<T> {
 }
 
 /// What a lenient type does with each kind of value; what is not said is absence.
-trait Reads<'de>: Default {
+trait LenientValue<'de>: Default {
     fn string(_text: Cow<'de, str>) -> Self {
         Self::default()
     }
     fn count(_count: u64) -> Self {
         Self::default()
     }
-    fn truth(_truth: bool) -> Self {
+    fn boolean(_value: bool) -> Self {
         Self::default()
     }
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
@@ -77,9 +77,9 @@ trait Reads<'de>: Default {
     }
 }
 
-struct Reader<T>(PhantomData<T>);
+struct LenientVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
+impl<'de, T: LenientValue<'de>> Visitor<'de> for LenientVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,8 +110,8 @@ impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
             T::default()
         })
     }
-    fn visit_bool<E>(self, truth: bool) -> Result<T, E> {
-        Ok(T::truth(truth))
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::boolean(value))
     }
     fn visit_unit<E>(self) -> Result<T, E> {
         Ok(T::default())
@@ -127,11 +127,11 @@ impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
     }
 }
 
-fn read<'de, T: Reads<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(Reader(PhantomData))
+fn read<'de, T: LenientValue<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(LenientVisitor(PhantomData))
 }
 
-impl<'de: 'a, 'a> Reads<'de> for Text<'a> {
+impl<'de: 'a, 'a> LenientValue<'de> for Text<'a> {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text)
     }
@@ -143,7 +143,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-impl<'de> Reads<'de> for Count {
+impl<'de> LenientValue<'de> for Count {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text.trim().parse().ok())
     }
@@ -158,19 +158,19 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-impl Reads<'_> for Truth {
-    fn truth(truth: bool) -> Self {
-        Self(Some(truth))
+impl LenientValue<'_> for LenientBool {
+    fn boolean(value: bool) -> Self {
+        Self(Some(value))
     }
 }
 
-impl<'de> Deserialize<'de> for Truth {
+impl<'de> Deserialize<'de> for LenientBool {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         read(deserializer)
     }
 }
 
-impl<'de: 'a, 'a> Reads<'de> for Loose<'a> {
+impl<'de: 'a, 'a> LenientValue<'de> for Loose<'a> {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text)
     }
@@ -193,7 +193,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Reads<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> LenientValue<'de> for Object<T> {
     fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         T::deserialize(MapAccessDeserializer::new(object)).map(|value| Self(Some(value)))
     }
@@ -205,7 +205,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Reads<'de> for List<T> {
+impl<'de, T: Deserialize<'de>> LenientValue<'de> for List<T> {
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element::<Object<T>>()? {
@@ -234,7 +234,7 @@ impl<T> Default for TextOrList<'_, T> {
     }
 }
 
-impl<'de: 'a, 'a, T: Deserialize<'de>> Reads<'de> for TextOrList<'a, T> {
+impl<'de: 'a, 'a, T: Deserialize<'de>> LenientValue<'de> for TextOrList<'a, T> {
     fn string(text: Cow<'de, str>) -> Self {
         Self::Text(text)
     }
@@ -260,7 +260,7 @@ mod tests {
         #[serde(borrow)]
         text: Text<'a>,
         count: Count,
-        truth: Truth,
+        truth: LenientBool,
         #[serde(borrow)]
         loose: Loose<'a>,
         object: Object<Inner>,
@@ -285,7 +285,7 @@ mod tests {
         .unwrap();
         assert!(matches!(all.text.0, Cow::Borrowed("a")));
         assert_eq!(all.count, Count(Some(12)));
-        assert_eq!(all.truth, Truth(Some(true)));
+        assert_eq!(all.truth, LenientBool(Some(true)));
         assert_eq!(all.loose.0, r#"{"b":1}"#);
         assert_eq!(all.object.0.unwrap().n, Count(Some(3)));
         let numbers: Vec<Option<u64>> = all.list.0.iter().map(|inner| inner.n.0).collect();

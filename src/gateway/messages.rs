@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Unsayable, added_to};
-use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
+use super::body::{UnsupportedParameter, merge_into};
+use super::chunk::{Chunk, AnswerPiece, ToolFragment, add_metadata, to_bill};
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireMetadata, WireUsage};
 use crate::record::Usage;
@@ -20,19 +20,19 @@ use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool}
 pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
-) -> Result<Vec<(&'static str, Value)>, Unsayable> {
-    let unsayable = |what: &str, remedy| Err(turned_down(what, remedy));
+) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
+    let unsupported_err = |what: &str, remedy| Err(unsupported(what, remedy));
     let Some(limit) = parameters.max_tokens else {
-        return unsayable(
+        return unsupported_err(
             "a request without `max_tokens`",
             "add it to the suite's `parameters`",
         );
     };
     if parameters.seed.is_some() {
-        return unsayable("`seed`", "leave it out");
+        return unsupported_err("`seed`", "leave it out");
     }
     if parameters.max_tokens_name.is_some() {
-        return unsayable("`max_tokens_name`", "leave it out: the route has one name");
+        return unsupported_err("`max_tokens_name`", "leave it out: the route has one name");
     }
     let opening = |message: &&Message| message.role == Role::System;
     let system: Vec<&Message> = messages.iter().take_while(opening).collect();
@@ -74,8 +74,8 @@ pub(super) fn keys(
     Ok(keys)
 }
 
-fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
-    Unsayable {
+fn unsupported(what: &str, remedy: &'static str) -> UnsupportedParameter {
+    UnsupportedParameter {
         what: what.to_owned(),
         api: Api::Messages,
         remedy,
@@ -83,26 +83,26 @@ fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
 }
 
 fn tool(tool: &Tool) -> Value {
-    let mut said = json!({ "name": tool.name, "input_schema": tool.parameters });
+    let mut present = json!({ "name": tool.name, "input_schema": tool.parameters });
     if let Some(description) = &tool.description {
-        said["description"] = json!(description);
+        present["description"] = json!(description);
     }
-    said
+    present
 }
 
 /// The reasoning effort and the form of the answer, which share a key.
-fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsayable> {
+fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
     let mut config = Map::new();
     let mut keys = Vec::new();
     match parameters.reasoning_effort {
         None => {}
         Some(ReasoningEffort::None) => {
             let off = Map::from_iter([("type".to_owned(), json!("disabled"))]);
-            keys.push(("thinking", added_to(&parameters.extra, "thinking", off)));
+            keys.push(("thinking", merge_into(&parameters.extra, "thinking", off)));
         }
         Some(ReasoningEffort::Minimal) => {
             let what = "`reasoning_effort = \"minimal\"`";
-            return Err(turned_down(what, "the least there is \"low\" or \"none\""));
+            return Err(unsupported(what, "the least there is \"low\" or \"none\""));
         }
         Some(effort) => {
             config.insert("effort".to_owned(), json!(effort));
@@ -118,26 +118,26 @@ fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsayab
             }
             _ => {
                 let remedy = "only `json_schema` and `text` are known there";
-                return Err(turned_down("this `response_format`", remedy));
+                return Err(unsupported("this `response_format`", remedy));
             }
         }
     }
     if !config.is_empty() {
-        let config = added_to(&parameters.extra, "output_config", config);
+        let config = merge_into(&parameters.extra, "output_config", config);
         keys.push(("output_config", config));
     }
     Ok(keys)
 }
 
 /// The turns. Results of tools that follow one another answer one turn, and are one turn.
-fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
+fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
     let mut turns: Vec<Value> = Vec::new();
     let mut after_tool = false;
     for message in messages {
         let (role, blocks) = match message.role {
             Role::System => {
                 let what = "a system text after the first turn";
-                return Err(turned_down(what, "write it as `system`"));
+                return Err(unsupported(what, "write it as `system`"));
             }
             Role::User => ("user", user_blocks(message)),
             Role::Assistant => ("assistant", assistant_blocks(message)?),
@@ -194,13 +194,13 @@ fn user_blocks(message: &Message) -> Vec<Value> {
     images.chain(text_block(message)).collect()
 }
 
-fn assistant_blocks(message: &Message) -> Result<Vec<Value>, Unsayable> {
+fn assistant_blocks(message: &Message) -> Result<Vec<Value>, UnsupportedParameter> {
     let calls = message.tool_calls.iter().map(|call| {
         match serde_json::from_str::<Value>(&call.arguments) {
             Ok(input @ Value::Object(_)) => {
                 Ok(json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input }))
             }
-            _ => Err(turned_down(
+            _ => Err(unsupported(
                 &format!("the call `{}` of a turn", call.id),
                 "its arguments must be a JSON object",
             )),
@@ -220,7 +220,7 @@ fn tool_result(message: &Message) -> Value {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireEvent<'a> {
+struct WireMessagesEvent<'a> {
     index: Count,
     #[serde(borrow)]
     message: Object<WireMessage<'a>>,
@@ -281,7 +281,7 @@ struct WireBlock<'a> {
 
 /// Whether an event or answer of this `type` is of this route. Its `ping` says nothing and its
 /// `error` is everyone's.
-pub(super) fn speaks(kind: &str) -> bool {
+pub(super) fn is_of_route(kind: &str) -> bool {
     matches!(
         kind,
         "message"
@@ -300,7 +300,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         let wire: Object<WireMessage<'a>> = serde_json::from_slice(json).ok()?;
         return wire.0.map(whole);
     }
-    let wire: Object<WireEvent<'a>> = serde_json::from_slice(json).ok()?;
+    let wire: Object<WireMessagesEvent<'a>> = serde_json::from_slice(json).ok()?;
     let wire = wire.0?;
     let mut chunk = Chunk::default();
     let index = wire.index.0;
@@ -324,7 +324,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    chunk.pieces.retain(Piece::speaks);
+    chunk.pieces.retain(AnswerPiece::is_non_empty);
     Some(chunk)
 }
 
@@ -367,7 +367,7 @@ fn whole(message: WireMessage<'_>) -> Chunk<'_> {
         &mut chunk,
         [message.provider_metadata, message.provider_metadata_camel],
     );
-    chunk.pieces.retain(Piece::speaks);
+    chunk.pieces.retain(AnswerPiece::is_non_empty);
     chunk
 }
 
@@ -376,16 +376,16 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
     match &*block.kind.0 {
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
             // An empty object stands where the arguments are still to come.
-            let said = chunk.whole || block.input.0 != "{}";
-            let input = Some(block.input.0).filter(|_| said);
-            chunk.pieces.push(Piece::ToolCall(ToolFragment {
+            let present = chunk.whole || block.input.0 != "{}";
+            let input = Some(block.input.0).filter(|_| present);
+            chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
                 index,
                 id: block.id.0,
                 name: block.name.0,
                 arguments: input.unwrap_or_default(),
             }));
         }
-        "input_json_delta" => chunk.pieces.push(Piece::ToolCall(ToolFragment {
+        "input_json_delta" => chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
             index,
             id: Cow::Borrowed(""),
             name: Cow::Borrowed(""),
@@ -394,8 +394,8 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
         "redacted_thinking" => chunk.hidden_reasoning = true,
         _ => {
             chunk.signed_reasoning |= !block.signature.0.is_empty() && block.thinking.0.is_empty();
-            chunk.pieces.push(Piece::Reasoning(block.thinking.0));
-            chunk.pieces.push(Piece::Content(block.text.0));
+            chunk.pieces.push(AnswerPiece::Reasoning(block.thinking.0));
+            chunk.pieces.push(AnswerPiece::Content(block.text.0));
         }
     }
 }
@@ -403,7 +403,7 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
 /// Lays a usage block over what the chunk has. Here `input_tokens` are those beside the cache.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = bill_of(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).over(chunk.bill);
     chunk.fresh_prompt_tokens = wire.input_tokens.0;
     let details = wire.output_tokens_details.0.unwrap_or_default();
     let written = wire.cache_creation.0.and_then(|written| {

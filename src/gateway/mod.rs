@@ -31,10 +31,10 @@ mod transcript;
 mod transport;
 mod wire;
 
-pub use body::Unsayable;
+pub use body::UnsupportedParameter;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
-pub use explain::{Explanation, Situation, explain};
+pub use explain::{Explanation, FailureContext, explain};
 pub use reading::{GapList, Reading, RetryAfter, read};
-pub use recording::{Body, Deadline, DoneWatch, Ending, Frame, Full, Recording, Response};
-pub use transport::{Endpoint, OpenError, Outgoing, Transport, settings};
+pub use recording::{Body, Deadline, DoneWatch, ExchangeEnd, BodyFrame, BodyTooLarge, Recording, Response};
+pub use transport::{Endpoint, OpenError, OutgoingRequest, Transport, settings};

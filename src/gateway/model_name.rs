@@ -16,7 +16,7 @@ pub(super) fn file_name(served: &str) -> Option<&str> {
 /// Whether two ids name one model: apart from a provider's prefix, and from a date or version at
 /// the end (`gpt-4o` is served as `gpt-4o-2024-08-06`, `claude-haiku-4.5` as
 /// `claude-haiku-4-5-20251001`; `gpt-5` is not `gpt-5.4` nor `gpt-5-mini`).
-pub(super) fn same_model(asked: &str, served: &str) -> bool {
+pub(super) fn same_model(requested: &str, served: &str) -> bool {
     let bare = |id: &str| {
         let name = id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase();
         // `:free` and the like are ways of being served.
@@ -27,11 +27,11 @@ pub(super) fn same_model(asked: &str, served: &str) -> bool {
             .replace(['.', '@'], "-");
         name.strip_suffix("-latest").unwrap_or(&name).to_owned()
     };
-    let (asked, served) = (bare(asked), bare(served));
-    let (short, long) = if asked.len() <= served.len() {
-        (asked, served)
+    let (requested, served) = (bare(requested), bare(served));
+    let (short, long) = if requested.len() <= served.len() {
+        (requested, served)
     } else {
-        (served, asked)
+        (served, requested)
     };
     match long.strip_prefix(&short) {
         Some("") => true,

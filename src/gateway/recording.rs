@@ -29,7 +29,7 @@ pub struct Recording {
     /// When the exchange was over.
     pub end: Nanos,
     /// Why it was over.
-    pub ending: Ending,
+    pub ending: ExchangeEnd,
     /// The filter that every text read from it goes through: the key that was sent is removed.
     pub redactor: Redactor,
 }
@@ -43,7 +43,7 @@ impl Recording {
             connect: None,
             response: None,
             end,
-            ending: Ending::Abandoned,
+            ending: ExchangeEnd::Abandoned,
             redactor: Redactor::default(),
         }
     }
@@ -76,12 +76,12 @@ impl Response {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
     bytes: Vec<u8>,
-    frames: Vec<Frame>,
+    frames: Vec<BodyFrame>,
 }
 
 /// One piece of a body, as it was handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
+pub struct BodyFrame {
     /// When it was handed over.
     pub at: Nanos,
     /// Whether the reader had to wait for it. A frame that was there already says nothing of when
@@ -93,7 +93,7 @@ pub struct Frame {
 
 /// A body that would exceed a limit; what had come before is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
+pub enum BodyTooLarge {
     /// [`BYTES_PER_ANSWER`].
     #[error("the answer is larger than {BYTES_PER_ANSWER} bytes")]
     Bytes,
@@ -104,18 +104,18 @@ pub enum Full {
 
 impl Body {
     /// Adds a frame. An empty one is left out: it brought nothing that could be stamped.
-    pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), Full> {
+    pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), BodyTooLarge> {
         if bytes.is_empty() {
             return Ok(());
         }
         if bytes.len() > BYTES_PER_ANSWER - self.bytes.len() {
-            return Err(Full::Bytes);
+            return Err(BodyTooLarge::Bytes);
         }
         if self.frames.len() == FRAMES_PER_ANSWER {
-            return Err(Full::Frames);
+            return Err(BodyTooLarge::Frames);
         }
         self.bytes.extend_from_slice(bytes);
-        self.frames.push(Frame {
+        self.frames.push(BodyFrame {
             at,
             waited,
             end: self.bytes.len(),
@@ -129,12 +129,12 @@ impl Body {
     }
 
     /// All frames, in order.
-    pub fn frames(&self) -> &[Frame] {
+    pub fn frames(&self) -> &[BodyFrame] {
         &self.frames
     }
 
     /// Each frame with its own bytes.
-    pub fn pieces(&self) -> impl Iterator<Item = (Frame, &[u8])> {
+    pub fn pieces(&self) -> impl Iterator<Item = (BodyFrame, &[u8])> {
         let mut start = 0;
         self.frames.iter().map(move |frame| {
             let piece = &self.bytes[start..frame.end];
@@ -153,7 +153,7 @@ impl Body {
 
 /// Why an exchange was over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExchangeEnd {
     /// The body ended as the protocol says, or `[DONE]` (or what other routes have in its place) was
     /// seen and the line went quiet.
     Complete,
@@ -165,7 +165,7 @@ pub enum Ending {
     ConnectionLost(String),
     /// One of our deadlines passed.
     TimedOut(Deadline),
-    /// A limit on what comes from outside was exceeded ([`Full`]).
+    /// A limit on what comes from outside was exceeded ([`BodyTooLarge`]).
     TooLarge,
     /// The run ended while it was under way, and the exchange was dropped.
     Abandoned,
@@ -204,7 +204,7 @@ const LAST_EVENTS: [&[u8]; 5] = [
 #[derive(Debug, Clone, Copy)]
 pub struct DoneWatch {
     head: [u8; HEAD],
-    kept: usize,
+    stored: usize,
     /// The line goes on beyond what is remembered of it.
     longer: bool,
     /// The byte before: a LF after a CR is of the same line end.
@@ -219,7 +219,7 @@ impl Default for DoneWatch {
     fn default() -> Self {
         Self {
             head: [0; HEAD],
-            kept: 0,
+            stored: 0,
             longer: false,
             before: 0,
             last_event: false,
@@ -259,15 +259,15 @@ impl DoneWatch {
     }
 
     fn extend(&mut self, more: &[u8]) {
-        let fits = more.len().min(HEAD - self.kept);
-        self.head[self.kept..self.kept + fits].copy_from_slice(&more[..fits]);
-        self.kept += fits;
+        let fits = more.len().min(HEAD - self.stored);
+        self.head[self.stored..self.stored + fits].copy_from_slice(&more[..fits]);
+        self.stored += fits;
         self.longer |= fits < more.len();
         self.before = more.last().copied().unwrap_or(self.before);
     }
 
     fn head(&self) -> &[u8] {
-        self.head[..self.kept].trim_ascii_end()
+        self.head[..self.stored].trim_ascii_end()
     }
 
     /// Whether the line under way is `data: [DONE]`: the one that is known before it has ended.
@@ -287,7 +287,7 @@ impl DoneWatch {
             let ends = |text| self.last_event || is_last_event(text);
             self.done = self.is_done_line() || text.is_some_and(ends);
         }
-        self.kept = 0;
+        self.stored = 0;
         self.longer = false;
     }
 }
@@ -381,9 +381,9 @@ mod tests {
         let mut body = Body::default();
         body.push(Nanos(1), true, &vec![7; 1 << 20]).unwrap();
         let rest = vec![7; BYTES_PER_ANSWER - (1 << 20) + 1];
-        assert_eq!(body.push(Nanos(2), true, &rest), Err(Full::Bytes));
+        assert_eq!(body.push(Nanos(2), true, &rest), Err(BodyTooLarge::Bytes));
         assert_eq!(body.push(Nanos(2), true, &rest[1..]), Ok(()));
-        assert_eq!(body.push(Nanos(3), true, b"x"), Err(Full::Bytes));
+        assert_eq!(body.push(Nanos(3), true, b"x"), Err(BodyTooLarge::Bytes));
         assert_eq!(body.frames().len(), 2);
     }
 
@@ -394,7 +394,7 @@ mod tests {
         for _ in 0..FRAMES_PER_ANSWER {
             body.push(Nanos(1), true, b"x").unwrap();
         }
-        assert_eq!(body.push(Nanos(1), true, b"x"), Err(Full::Frames));
+        assert_eq!(body.push(Nanos(1), true, b"x"), Err(BodyTooLarge::Frames));
     }
 
     /// A watch that saw this stream in the frames that the cuts make of it.

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::{Unsayable, added_to, image_url};
+use super::body::{UnsupportedParameter, merge_into, image_url};
 use super::{messages, responses};
 use crate::record::ClientSetting;
 use crate::suite::{
@@ -73,7 +73,7 @@ pub fn body(
     parameters: &Parameters,
     stream: bool,
     wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
+) -> Result<Vec<u8>, UnsupportedParameter> {
     let keys = match wording.api {
         Api::Chat => chat_keys(model, messages, parameters, stream, wording),
         Api::Messages => messages::keys(messages, parameters)?,
@@ -98,7 +98,7 @@ fn provider_options(parameters: &Parameters) -> Map<String, Value> {
         None => {}
         Some(Caching::Auto) => {
             let caching = Map::from_iter([("caching".to_owned(), json!("auto"))]);
-            let gateway = added_to(&options, "gateway", caching);
+            let gateway = merge_into(&options, "gateway", caching);
             options.insert("gateway".to_owned(), gateway);
         }
         Some(Caching::Off) => {
@@ -127,7 +127,7 @@ fn chat_keys(
     if stream {
         // Without this, OpenAI and its likes stream no token counts. Vercel sends them anyway.
         let usage = Map::from_iter([("include_usage".to_owned(), json!(true))]);
-        keys.push(("stream_options", added_to(extra, "stream_options", usage)));
+        keys.push(("stream_options", merge_into(extra, "stream_options", usage)));
     }
     if let Some(limit) = parameters.max_tokens {
         let name = parameters
@@ -160,15 +160,15 @@ fn reasoning(key: ReasoningName, effort: ReasoningEffort, extra: &Map<String, Va
         ReasoningName::ReasoningEffort => return json!(effort),
         ReasoningName::Reasoning => vec![("effort".to_owned(), json!(effort))],
         ReasoningName::ChatTemplateKwargs => {
-            let thinks = effort != ReasoningEffort::None;
-            let switch = ("enable_thinking".to_owned(), json!(thinks));
+            let is_enabled = effort != ReasoningEffort::None;
+            let switch = ("enable_thinking".to_owned(), json!(is_enabled));
             let effort = ("reasoning_effort".to_owned(), json!(effort));
             std::iter::once(switch)
-                .chain(thinks.then_some(effort))
+                .chain(is_enabled.then_some(effort))
                 .collect()
         }
     };
-    added_to(extra, key.word(), Map::from_iter(ours))
+    merge_into(extra, key.word(), Map::from_iter(ours))
 }
 
 /// One turn: its text alone, unless there is more to it.
@@ -215,8 +215,8 @@ pub fn token_limit_name(model: &ModelId) -> TokenLimitName {
             .unwrap_or(rest.len());
         rest[..end].parse::<u32>().ok()
     };
-    let reasons = number_after("o").is_some() || number_after("gpt-") >= Some(5);
-    if reasons && !id.contains('/') {
+    let is_reasoning_model = number_after("o").is_some() || number_after("gpt-") >= Some(5);
+    if is_reasoning_model && !id.contains('/') {
         TokenLimitName::MaxCompletionTokens
     } else {
         TokenLimitName::MaxTokens

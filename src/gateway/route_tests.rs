@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{Bill, Piece};
+use crate::gateway::chunk::{ReportedBill, AnswerPiece};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -81,7 +81,7 @@ fn money_is_read_from_its_text() {
     for wrong in ["-1", "null", "{}", "[1]", "true", "\"free\""] {
         assert_eq!(
             bill(&format!(r#"{{"cost":{wrong}}}"#)),
-            Bill::default(),
+            ReportedBill::default(),
             "{wrong}"
         );
     }
@@ -152,12 +152,12 @@ fn json_that_only_others_accept_is_mended() {
     // Half an emoji, doubled keys and stray bytes lose a character at most, never the chunk.
     let texts = |json: &[u8]| -> String {
         assert!(parse(json).is_none());
-        let mended = mend(json).unwrap();
-        let pieces = parse(&mended).unwrap().pieces;
+        let repaired = repair_json(json).unwrap();
+        let pieces = parse(&repaired).unwrap().pieces;
         pieces
             .into_iter()
             .map(|piece| match piece {
-                Piece::Content(text) => text.into_owned(),
+                AnswerPiece::Content(text) => text.into_owned(),
                 other => format!("{other:?}"),
             })
             .collect()
@@ -174,7 +174,7 @@ fn json_that_only_others_accept_is_mended() {
         texts(b"{\"choices\":[{\"delta\":{\"content\":\"a\xff\"}}]}"),
         "a\u{fffd}"
     );
-    assert_eq!(mend(b"{\"choices\":["), None);
+    assert_eq!(repair_json(b"{\"choices\":["), None);
 }
 
 #[test]
@@ -182,8 +182,8 @@ fn a_whole_message_is_read_like_a_delta() {
     // Answers that are not streamed carry the same fields under another name.
     let chunk = parse(br#"{"choices":[{"message":{"content":"Hi","tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}"#).unwrap();
     assert!(chunk.whole);
-    assert_eq!(chunk.pieces[0], Piece::Content("Hi".into()));
-    let Piece::ToolCall(call) = &chunk.pieces[1] else {
+    assert_eq!(chunk.pieces[0], AnswerPiece::Content("Hi".into()));
+    let AnswerPiece::ToolCall(call) = &chunk.pieces[1] else {
         panic!("no tool call")
     };
     assert_eq!((&*call.name, &*call.arguments), ("f", r#"{"a":1}"#));
@@ -195,7 +195,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[{}\\[\\]\":,u\\\\dc0-9]{0,60}") {
         for bytes in [bytes, text.into_bytes()] {
             parse(&bytes);
-            mend(&bytes);
+            repair_json(&bytes);
         }
     }
 
@@ -203,7 +203,7 @@ proptest! {
     #[test]
     fn mending_keeps_what_is_sound(text in "\\PC{0,40}") {
         let json = serde_json::json!({ "choices": [{ "delta": { "content": text } }] }).to_string();
-        let mended = mend(json.as_bytes()).unwrap();
-        prop_assert_eq!(parse(&mended), parse(json.as_bytes()));
+        let repaired = repair_json(json.as_bytes()).unwrap();
+        prop_assert_eq!(parse(&repaired), parse(json.as_bytes()));
     }
 }

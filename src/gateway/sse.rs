@@ -16,7 +16,7 @@ pub const EVENTS_PER_STREAM: usize = 1_000_000;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event<'a> {
+pub struct SseEvent<'a> {
     /// Its `event:` name; empty when it has none.
     pub name: &'a [u8],
     /// Its `data:` lines, joined by line feeds.
@@ -29,7 +29,7 @@ pub struct Event<'a> {
 
 /// A limit that a stream exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Excess {
+pub enum StreamTooLarge {
     /// [`BYTES_PER_EVENT`].
     #[error("an event is larger than {BYTES_PER_EVENT} bytes")]
     Bytes,
@@ -39,7 +39,7 @@ pub enum Excess {
 }
 
 /// The events of a whole body. Comments, unknown fields and events without `data:` are left out.
-/// After an [`Excess`] nothing follows.
+/// After an [`StreamTooLarge`] nothing follows.
 pub fn events(bytes: &[u8]) -> Events<'_> {
     let bom = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
@@ -93,24 +93,24 @@ impl<'a> Events<'a> {
     }
 
     /// Gives the event out, unless it is one too many.
-    fn emit(&mut self, event: Event<'a>) -> Result<Event<'a>, Excess> {
+    fn emit(&mut self, event: SseEvent<'a>) -> Result<SseEvent<'a>, StreamTooLarge> {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
                 Ok(event)
             }
-            None => Err(self.stop(Excess::Events)),
+            None => Err(self.stop(StreamTooLarge::Events)),
         }
     }
 
-    fn stop(&mut self, excess: Excess) -> Excess {
+    fn stop(&mut self, excess: StreamTooLarge) -> StreamTooLarge {
         self.at = self.bytes.len();
         excess
     }
 }
 
 impl<'a> Iterator for Events<'a> {
-    type Item = Result<Event<'a>, Excess>;
+    type Item = Result<SseEvent<'a>, StreamTooLarge>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut name: &[u8] = b"";
@@ -118,7 +118,7 @@ impl<'a> Iterator for Events<'a> {
         while let Some(line) = self.line() {
             if line.text.is_empty() {
                 if let Some(text) = text.take() {
-                    return Some(self.emit(Event {
+                    return Some(self.emit(SseEvent {
                         name,
                         text,
                         end: line.end,
@@ -132,7 +132,7 @@ impl<'a> Iterator for Events<'a> {
                 (b"data", value) => {
                     let held = text.as_ref().map_or(0, |text| text.len() + 1);
                     if held + value.len() > BYTES_PER_EVENT {
-                        return Some(Err(self.stop(Excess::Bytes)));
+                        return Some(Err(self.stop(StreamTooLarge::Bytes)));
                     }
                     append(&mut text, value);
                 }
@@ -142,7 +142,7 @@ impl<'a> Iterator for Events<'a> {
             }
         }
         let text = text?;
-        Some(self.emit(Event {
+        Some(self.emit(SseEvent {
             name,
             text,
             end: self.bytes.len(),
@@ -235,12 +235,12 @@ mod tests {
         // Neither one endless event nor endless small ones may be gathered.
         let mut endless = b"data: ".to_vec();
         endless.resize(BYTES_PER_EVENT + 7, b'x');
-        assert_eq!(events(&endless).next(), Some(Err(Excess::Bytes)));
+        assert_eq!(events(&endless).next(), Some(Err(StreamTooLarge::Bytes)));
         let many = b"data:\n\n".repeat(EVENTS_PER_STREAM + 2);
         let mut stream = events(&many);
         assert_eq!(stream.by_ref().flatten().count(), EVENTS_PER_STREAM);
         let mut stream = events(&many);
-        assert_eq!(stream.nth(EVENTS_PER_STREAM), Some(Err(Excess::Events)));
+        assert_eq!(stream.nth(EVENTS_PER_STREAM), Some(Err(StreamTooLarge::Events)));
         assert_eq!(stream.next(), None);
     }
 

@@ -3,8 +3,8 @@
 //! Owns what METHODOLOGY says of the times of tokens and gaps. Must not know what was said. Invariant: every
 //! instant is a frame's; a gap is only measured where the reader waited for it.
 
-use super::recording::Frame;
-use super::transcript::Added;
+use super::recording::BodyFrame;
+use super::transcript::AddedChars;
 use crate::units::Nanos;
 
 /// From this many token-bearing chunks on, an answer that came in one burst was held back on its
@@ -28,7 +28,7 @@ pub struct GapList {
 /// The instants gathered so far.
 #[derive(Debug)]
 pub(super) struct Stamps<'a> {
-    frames: &'a [Frame],
+    frames: &'a [BodyFrame],
     /// Frame of the last token-bearing chunk.
     last_frame: Option<usize>,
     pub(super) first_token: Option<Nanos>,
@@ -39,7 +39,7 @@ pub(super) struct Stamps<'a> {
 }
 
 impl<'a> Stamps<'a> {
-    pub(super) fn new(frames: &'a [Frame]) -> Self {
+    pub(super) fn new(frames: &'a [BodyFrame]) -> Self {
         Self {
             frames,
             last_frame: None,
@@ -52,7 +52,7 @@ impl<'a> Stamps<'a> {
     }
 
     /// Takes a chunk that was completed by this frame. Frames never go backwards.
-    pub(super) fn take(&mut self, frame: usize, added: Added) {
+    pub(super) fn take(&mut self, frame: usize, added: AddedChars) {
         if added.chars() == 0 {
             return;
         }

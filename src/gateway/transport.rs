@@ -28,7 +28,7 @@ use crate::units::Nanos;
 
 use super::clock::Clock;
 use super::descriptors::{self, TooFewDescriptors};
-use super::recording::{Body, Deadline, DoneWatch, Ending, Recording, Response};
+use super::recording::{Body, Deadline, DoneWatch, ExchangeEnd, Recording, Response};
 
 /// After `[DONE]` the body should end at once; a server that keeps the line open gets this long
 /// before we hang up (the connection is then lost, the answer is not).
@@ -90,7 +90,7 @@ pub enum OpenError {
 }
 
 /// What is sent: the path after the base URL, our id of the exchange, and the body.
-pub struct Outgoing {
+pub struct OutgoingRequest {
     /// `/chat/completions`.
     pub path: &'static str,
     /// Sent as `x-request-id`.
@@ -106,7 +106,7 @@ pub struct Transport {
     redactor: Redactor,
     headers: HeaderMap,
     timeouts: Timeouts,
-    resting: Mutex<VecDeque<Lane>>,
+    idle_lanes: Mutex<VecDeque<Lane>>,
 }
 
 pub(super) struct Lane {
@@ -123,12 +123,12 @@ impl Transport {
         endpoint: &Endpoint,
         timeouts: Timeouts,
         lanes: usize,
-    ) -> Result<(Self, Option<Redacted<Ending>>), OpenError> {
+    ) -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError> {
         let base_url = base_url(endpoint)?;
         let addresses = resolve(&base_url).await?;
-        descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
-        let resting = (0..lanes.max(1))
-            .map(|_| lane(&base_url, &addresses, timeouts))
+        descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
+        let idle_lanes = (0..lanes.max(1))
+            .map(|_| new_lane(&base_url, &addresses, timeouts))
             .collect::<Result<VecDeque<_>, _>>()?;
         let mut transport = Self {
             clock: Clock::new(),
@@ -136,7 +136,7 @@ impl Transport {
             redactor: endpoint.redactor(),
             base_url,
             timeouts,
-            resting: Mutex::new(resting),
+            idle_lanes: Mutex::new(idle_lanes),
         };
         let failed = transport.connect_lanes().await;
         transport.clock = Clock::new();
@@ -148,7 +148,7 @@ impl Transport {
     /// matter. All at once, as the lanes are independent. OPTIONS, because its answer is small
     /// everywhere and may have a body: after a HEAD some servers send one all the same, and the
     /// connection is lost.
-    async fn connect_lanes(&self) -> Option<Ending> {
+    async fn connect_lanes(&self) -> Option<ExchangeEnd> {
         let lanes: Vec<Lane> = self.lanes().drain(..).collect();
         let url = self.url("/chat/completions");
         let connecting = lanes.iter().map(|lane| {
@@ -163,8 +163,8 @@ impl Transport {
             }
         });
         let results: Vec<reqwest::Result<()>> = join_all(connecting).await;
-        let refused = |error: &reqwest::Error| error.is_connect().then(|| ending_of(error));
-        let failed: Option<Vec<Ending>> = results
+        let refused = |error: &reqwest::Error| error.is_connect().then(|| exchange_end(error));
+        let failed: Option<Vec<ExchangeEnd>> = results
             .iter()
             .map(|result| result.as_ref().err().and_then(refused))
             .collect();
@@ -186,10 +186,10 @@ impl Transport {
     /// The longest-rested lane is taken, so that a connection has gone back to its lane's pool
     /// (which happens in the background) before it is used again. With all lanes under way the
     /// caller's concurrency is wrong; the exchange then ends as a failed connection.
-    pub async fn exchange(&self, outgoing: Outgoing) -> Recording {
+    pub async fn exchange(&self, outgoing: OutgoingRequest) -> Recording {
         let Some(lane) = self.lanes().pop_front() else {
             let now = self.clock.now();
-            let ending = Ending::ConnectFailed("more requests in flight than lanes".to_owned());
+            let ending = ExchangeEnd::ConnectFailed("more requests in flight than lanes".to_owned());
             return Recording {
                 sent: now,
                 connect: None,
@@ -214,7 +214,7 @@ impl Transport {
         }
     }
 
-    fn request(&self, outgoing: Outgoing) -> Request {
+    fn request(&self, outgoing: OutgoingRequest) -> Request {
         let mut request = Request::new(Method::POST, self.url(outgoing.path));
         *request.headers_mut() = self.headers.clone();
         if let Ok(id) = HeaderValue::from_str(&outgoing.request_id) {
@@ -229,7 +229,7 @@ impl Transport {
         lane: &Lane,
         request: Request,
         sent: Nanos,
-    ) -> (Option<Response>, Nanos, Ending) {
+    ) -> (Option<Response>, Nanos, ExchangeEnd) {
         let deadline = |span: Nanos| Nanos(sent.0.saturating_add(span.0));
         let total = deadline(self.timeouts.total_ns);
         let headers = deadline(self.timeouts.headers_ns).min(total);
@@ -237,9 +237,9 @@ impl Transport {
         let answered = exchange.await;
         let at = self.clock.now();
         match answered {
-            Err(_) if headers == total => (None, at, Ending::TimedOut(Deadline::Total)),
-            Err(_) => (None, at, Ending::TimedOut(Deadline::Headers)),
-            Ok(Err(error)) => (None, at, ending_of(&error)),
+            Err(_) if headers == total => (None, at, ExchangeEnd::TimedOut(Deadline::Total)),
+            Err(_) => (None, at, ExchangeEnd::TimedOut(Deadline::Headers)),
+            Ok(Err(error)) => (None, at, exchange_end(&error)),
             Ok(Ok(response)) => {
                 let mut recorded = Response {
                     status: response.status().as_u16(),
@@ -260,7 +260,7 @@ impl Transport {
         mut response: reqwest::Response,
         body: &mut Body,
         total: Nanos,
-    ) -> (Nanos, Ending) {
+    ) -> (Nanos, ExchangeEnd) {
         let mut done = DoneWatch::new();
         let mut last = self.clock.now();
         loop {
@@ -276,16 +276,16 @@ impl Transport {
             match frame {
                 Ok(Ok(Some(bytes))) => {
                     if body.push(at, waited, &bytes).is_err() {
-                        return (at, Ending::TooLarge);
+                        return (at, ExchangeEnd::TooLarge);
                     }
                     done.feed(&bytes);
                     last = at;
                 }
-                Ok(Ok(None)) => return (at, Ending::Complete),
-                Err(_) | Ok(Err(_)) if done.done() => return (last, Ending::Complete),
-                Ok(Err(error)) => return (at, Ending::ConnectionLost(text_of(&error))),
-                Err(_) if gap < total => return (at, Ending::TimedOut(Deadline::Gap)),
-                Err(_) => return (at, Ending::TimedOut(Deadline::Total)),
+                Ok(Ok(None)) => return (at, ExchangeEnd::Complete),
+                Err(_) | Ok(Err(_)) if done.done() => return (last, ExchangeEnd::Complete),
+                Ok(Err(error)) => return (at, ExchangeEnd::ConnectionLost(text_of(&error))),
+                Err(_) if gap < total => return (at, ExchangeEnd::TimedOut(Deadline::Gap)),
+                Err(_) => return (at, ExchangeEnd::TimedOut(Deadline::Total)),
             }
         }
     }
@@ -298,7 +298,7 @@ impl Transport {
     }
 
     fn lanes(&self) -> MutexGuard<'_, VecDeque<Lane>> {
-        lock(&self.resting)
+        lock(&self.idle_lanes)
     }
 }
 
@@ -362,7 +362,7 @@ pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
 
 /// One client with every setting written out, also where it equals the default; [`settings`] tells
 /// the reader of a manifest why.
-pub(super) fn lane(
+pub(super) fn new_lane(
     base_url: &Url,
     addresses: &[SocketAddr],
     timeouts: Timeouts,
@@ -497,18 +497,18 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
 }
 
 /// How an exchange that failed inside the client ended.
-pub(super) fn ending_of(error: &reqwest::Error) -> Ending {
+pub(super) fn exchange_end(error: &reqwest::Error) -> ExchangeEnd {
     if error.is_connect() && error.is_timeout() {
-        return Ending::TimedOut(Deadline::Connect);
+        return ExchangeEnd::TimedOut(Deadline::Connect);
     }
     if !error.is_connect() {
-        return Ending::ConnectionLost(text_of(error));
+        return ExchangeEnd::ConnectionLost(text_of(error));
     }
     let tls = causes(error).any(|cause| cause.is::<rustls::Error>() || names_tls(cause));
     if tls {
-        Ending::TlsFailed(text_of(error))
+        ExchangeEnd::TlsFailed(text_of(error))
     } else {
-        Ending::ConnectFailed(text_of(error))
+        ExchangeEnd::ConnectFailed(text_of(error))
     }
 }
 
@@ -533,8 +533,8 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
 /// The innermost causes in words, without the URL: the reader knows where it went, and a URL may
 /// hold what should not be stored.
 fn text_of(error: &reqwest::Error) -> String {
-    let told: Vec<String> = causes(error).map(ToString::to_string).collect();
-    match told.as_slice() {
+    let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
+    match causes_text.as_slice() {
         [] => "the HTTP client failed without a cause".to_owned(),
         [.., last] => last.clone(),
     }
@@ -547,10 +547,10 @@ struct ConnectProbe {
 }
 
 impl<S> tower_layer::Layer<S> for ConnectProbe {
-    type Service = Probed<S>;
+    type Service = TimedConnector<S>;
 
-    fn layer(&self, inner: S) -> Probed<S> {
-        Probed {
+    fn layer(&self, inner: S) -> TimedConnector<S> {
+        TimedConnector {
             inner,
             probe: self.clone(),
         }
@@ -558,12 +558,12 @@ impl<S> tower_layer::Layer<S> for ConnectProbe {
 }
 
 #[derive(Clone)]
-struct Probed<S> {
+struct TimedConnector<S> {
     inner: S,
     probe: ConnectProbe,
 }
 
-impl<S, Target> tower_service::Service<Target> for Probed<S>
+impl<S, Target> tower_service::Service<Target> for TimedConnector<S>
 where
     S: tower_service::Service<Target>,
     S::Future: Send + 'static,

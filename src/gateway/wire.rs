@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::lenient::{Count, List, Loose, Object, Text, TextOrList, Truth};
+use super::lenient::{Count, List, Loose, Object, Text, TextOrList, LenientBool};
 use crate::units::Usd;
 
 #[derive(Default, Deserialize)]
@@ -153,7 +153,7 @@ pub(super) struct WireUsage {
     pub(super) cost: Amount,
     pub(super) market_cost: Amount,
     pub(super) gateway_cost: Amount,
-    pub(super) is_byok: Truth,
+    pub(super) is_byok: LenientBool,
     pub(super) cost_details: Object<WireCostDetails>,
 }
 
@@ -222,7 +222,7 @@ pub(super) struct WireRouting<'a> {
 pub(super) struct WireModelAttempt<'a> {
     #[serde(borrow)]
     pub(super) canonical_slug: Text<'a>,
-    pub(super) success: Truth,
+    pub(super) success: LenientBool,
     #[serde(borrow)]
     pub(super) provider_attempts: List<WireProviderAttempt<'a>>,
 }
@@ -232,7 +232,7 @@ pub(super) struct WireModelAttempt<'a> {
 pub(super) struct WireProviderAttempt<'a> {
     #[serde(borrow)]
     pub(super) provider: Text<'a>,
-    pub(super) success: Truth,
+    pub(super) success: LenientBool,
 }
 
 /// An amount of money as the server wrote it: a number or a string.

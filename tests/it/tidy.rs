@@ -311,7 +311,7 @@ fn text_from_outside_goes_through_one_filter() {
         ),
         (
             "gateway/transport.rs",
-            ") -> Result<(Self, Option<Redacted<Ending>>), OpenError>",
+            ") -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError>",
         ),
         ("engine/trial.rs", "reading: Redacted<Reading>,"),
         ("catalog/cache.rs", "pub list: Redacted<String>,"),

@@ -40,8 +40,8 @@ fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
 
 /// A reply that follows from the request and `dice`: mostly answers, and every kind of failure
 /// after which a run goes on.
-fn any_reply(asked: &Asked, dice: u64) -> Reply {
-    let text = format!("{dice} {}", asked.request_id);
+fn any_reply(request: &SentRequest, dice: u64) -> Reply {
+    let text = format!("{dice} {}", request.request_id);
     let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
     let by = drawn / 16 % 3_000;
     let reply = match drawn % 16 {
@@ -54,18 +54,18 @@ fn any_reply(asked: &Asked, dice: u64) -> Reply {
         6 => Reply::lost(),
         7 => Reply::lost_after_token(),
         8 => Reply::cut_after_token(),
-        9 => Reply::failure(gateway::Ending::TimedOut(gateway::Deadline::Headers)),
-        10 => Reply::failure(gateway::Ending::TooLarge),
+        9 => Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Headers)),
+        10 => Reply::failure(gateway::ExchangeEnd::TooLarge),
         _ => Reply::answer(drawn / 16 % 500),
     };
     reply.later(by)
 }
 
 /// What every sample must be, whether the run was stopped or not.
-fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
-    let asked = told.fake.asked();
+fn check_samples(result: &FinishedRun, suite: &Suite) -> Result<(), TestCaseError> {
+    let requests = result.fake.requests();
     let mut seen = BTreeSet::new();
-    for sample in told.samples() {
+    for sample in result.samples() {
         prop_assert_eq!(sample.check(), Ok(()));
         prop_assert!(seen.insert(sample.trial), "trial {} twice", sample.trial);
         prop_assert!(sample.attempts.len() <= suite.max_attempts as usize);
@@ -77,8 +77,8 @@ fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
         prop_assert_eq!(sample.experienced_ttft_ns, experienced);
         // What is on record is what was sent, and when.
         for attempt in &sample.attempts {
-            let sent = (asked.iter()).filter(|asked| asked.request_id == attempt.request_id);
-            let sent: Vec<Nanos> = sent.map(|asked| asked.at).collect();
+            let sent = (requests.iter()).filter(|request| request.request_id == attempt.request_id);
+            let sent: Vec<Nanos> = sent.map(|request| request.at).collect();
             prop_assert_eq!(sent, [attempt.sent_ns]);
         }
         let passing = |outcome| {
@@ -90,16 +90,16 @@ fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
         let (_, earlier) = sample.attempts.split_last().expect("at least one");
         prop_assert!(earlier.iter().all(|attempt| passing(attempt.outcome)));
     }
-    prop_assert!(told.fake.most_flying() <= suite.concurrency as usize);
+    prop_assert!(result.fake.max_in_flight() <= suite.concurrency as usize);
     Ok(())
 }
 
 /// Names and instants of the first attempts, in the order of sending.
-fn first_attempts(told: &Told) -> Vec<(String, Nanos)> {
-    let asked = told.fake.asked().into_iter();
-    asked
-        .filter(|asked| asked.prompt.is_some() && asked.attempt == 1)
-        .map(|asked| (asked.request_id, asked.at))
+fn first_attempts(result: &FinishedRun) -> Vec<(String, Nanos)> {
+    let requests = result.fake.requests().into_iter();
+    requests
+        .filter(|request| request.prompt.is_some() && request.attempt == 1)
+        .map(|request| (request.request_id, request.at))
         .collect()
 }
 
@@ -111,13 +111,13 @@ proptest! {
     #[test]
     fn a_run_carries_out_its_plan((suite, dice) in any_suite()) {
         let plan = plan(&suite);
-        let told = carry_out(orders(suite.clone()), move |asked| any_reply(asked, dice));
-        prop_assert_eq!(&told.ending, &Ending::Complete);
-        check_samples(&told, &suite)?;
-        let finished: BTreeSet<u64> = told.samples().iter().map(|sample| sample.trial).collect();
+        let result = carry_out(context(suite.clone()), move |request| any_reply(request, dice));
+        prop_assert_eq!(&result.ending, &RunEnd::Complete);
+        check_samples(&result, &suite)?;
+        let finished: BTreeSet<u64> = result.samples().iter().map(|sample| sample.trial).collect();
         prop_assert!(finished.into_iter().eq(0..plan.trial_count()));
 
-        let mut sent = first_attempts(&told).into_iter();
+        let mut sent = first_attempts(&result).into_iter();
         let mut started = BTreeMap::new();
         for slot in plan.slots() {
             for trial in slot.trials() {
@@ -127,10 +127,10 @@ proptest! {
             }
         }
         prop_assert_eq!(sent.next(), None);
-        let warm_ups = told.fake.asked().iter().filter(|asked| asked.prompt.is_none()).count();
+        let warm_ups = result.fake.requests().iter().filter(|request| request.prompt.is_none()).count();
         prop_assert_eq!(warm_ups, plan.warm_ups().count());
-        let announced = told.events.iter().filter_map(|event| match event {
-            Event::Started { slot, scheduled } => Some((*slot, *scheduled)),
+        let announced = result.events.iter().filter_map(|event| match event {
+            RunEvent::Started { slot, scheduled } => Some((*slot, *scheduled)),
             _ => None,
         });
         prop_assert_eq!(announced.collect::<BTreeMap<_, _>>(), started);
@@ -141,21 +141,21 @@ proptest! {
     #[test]
     fn a_stopped_run_is_a_beginning_of_its_plan((suite, dice) in any_suite(), at in 0_u64..20_000) {
         let stop = Nanos::from_millis(at);
-        let told = carry_out_with(orders(suite.clone()), stopped_at(at), move |asked| {
-            let reply = any_reply(asked, dice);
+        let result = carry_out_with(context(suite.clone()), stopped_at(at), move |request| {
+            let reply = any_reply(request, dice);
             if dice.is_multiple_of(2) { reply } else { reply.later(5_000) }
         });
-        check_samples(&told, &suite)?;
-        prop_assert!(told.fake.asked().iter().all(|asked| asked.at <= stop));
+        check_samples(&result, &suite)?;
+        prop_assert!(result.fake.requests().iter().all(|request| request.at <= stop));
         // Whatever was sent may be billed: it has a sample, be it as abandoned.
-        prop_assert_eq!(first_attempts(&told).len(), told.samples().len());
-        if told.ending == Ending::Complete {
-            prop_assert_eq!(told.samples().len() as u64, suite.trials());
+        prop_assert_eq!(first_attempts(&result).len(), result.samples().len());
+        if result.ending == RunEnd::Complete {
+            prop_assert_eq!(result.samples().len() as u64, suite.trials());
         } else {
-            prop_assert_eq!(&told.ending, &Ending::Interrupted);
-            prop_assert!(told.end.since(stop) < Nanos::from_millis(10_000));
+            prop_assert_eq!(&result.ending, &RunEnd::Interrupted);
+            prop_assert!(result.end.since(stop) < Nanos::from_millis(10_000));
         }
-        let sent = first_attempts(&told).into_iter().map(|(id, _)| id);
+        let sent = first_attempts(&result).into_iter().map(|(id, _)| id);
         let planned = (0_u64..).map(|trial| format!("run-{trial}-1"));
         prop_assert!(sent.zip(planned).all(|(sent, planned)| sent == planned));
     }
@@ -164,8 +164,8 @@ proptest! {
     #[test]
     fn the_order_is_the_seeds((suite, dice) in any_suite(), other in any::<u64>()) {
         let order = |dice: u64| {
-            let told = carry_out(orders(suite.clone()), move |asked| any_reply(asked, dice));
-            first_attempts(&told).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+            let result = carry_out(context(suite.clone()), move |request| any_reply(request, dice));
+            first_attempts(&result).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
         };
         prop_assert_eq!(order(dice), order(other));
     }

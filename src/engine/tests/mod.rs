@@ -23,8 +23,8 @@ use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{Ending, Event, Orders, Pace, StopRequest, run};
-use fake::{Asked, Fake, Reply};
+use super::{RunEnd, RunEvent, RunContext, Pace, StopRequest, run};
+use fake::{SentRequest, FakeGateway, Reply};
 
 /// A suite with deadlines of no matter, the fake keeps none; no warm-up and one attempt.
 fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
@@ -34,8 +34,8 @@ fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     }
 }
 
-fn orders(suite: Suite) -> Orders {
-    Orders {
+fn context(suite: Suite) -> RunContext {
+    RunContext {
         run: "run".to_owned(),
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
@@ -45,22 +45,22 @@ fn orders(suite: Suite) -> Orders {
         looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         cap: None,
-        warmth: super::Warmth::default(),
+        cache_uses: super::CacheUses::default(),
         requests: None,
         suite,
     }
 }
 
 /// The same under limits.
-fn under(limits: &RateLimits, suite: Suite) -> Orders {
-    Orders {
+fn under(limits: &RateLimits, suite: Suite) -> RunContext {
+    RunContext {
         pace: Pace::new(Pacer::new(&suite, limits)),
-        ..orders(suite)
+        ..context(suite)
     }
 }
 
 /// The same at an endpoint that allows so many requests a minute.
-fn under_requests(per_minute: u32, suite: Suite) -> Orders {
+fn under_requests(per_minute: u32, suite: Suite) -> RunContext {
     let limits = RateLimits {
         whole: requests(per_minute),
         models: Vec::new(),
@@ -76,18 +76,18 @@ fn requests(requests: u32) -> PerMinute {
 }
 
 /// What a run left.
-struct Told {
-    events: Vec<Event>,
-    ending: Ending,
-    fake: Arc<Fake>,
+struct FinishedRun {
+    events: Vec<RunEvent>,
+    ending: RunEnd,
+    fake: Arc<FakeGateway>,
     /// When it was over.
     end: Nanos,
 }
 
-impl Told {
+impl FinishedRun {
     fn samples(&self) -> Vec<&Sample> {
         let finished = self.events.iter().filter_map(|event| match event {
-            Event::Finished(sample) => Some(&**sample),
+            RunEvent::Finished(sample) => Some(&**sample),
             _ => None,
         });
         finished.collect()
@@ -102,7 +102,7 @@ impl Told {
 
     fn reasons(&self) -> Vec<&str> {
         let stopping = self.events.iter().filter_map(|event| match event {
-            Event::Stopping(reason) => Some(reason.as_str()),
+            RunEvent::Stopping(reason) => Some(reason.as_str()),
             _ => None,
         });
         stopping.collect()
@@ -110,7 +110,7 @@ impl Told {
 
     fn waits(&self) -> Vec<Nanos> {
         let waits = self.events.iter().filter_map(|event| match event {
-            Event::Retried { wait, .. } => Some(*wait),
+            RunEvent::Retried { wait, .. } => Some(*wait),
             _ => None,
         });
         waits.collect()
@@ -119,20 +119,20 @@ impl Told {
 
 /// How somebody listens and interferes.
 #[derive(Debug, Clone, Copy)]
-struct Outside {
+struct Listener {
     /// When the run is asked to stop.
     stop: Option<Nanos>,
     /// Events that may wait to be taken.
     room: usize,
     /// How long each of them is looked at.
     look: Nanos,
-    /// The answer to every [`Event::Look`].
-    looks: Looks,
+    /// The answer to every [`RunEvent::Look`].
+    looks: LookAnswer,
 }
 
 /// What is said at a look.
 #[derive(Debug, Clone, Copy)]
-enum Looks {
+enum LookAnswer {
     /// It is enough from this round on.
     EnoughAfter(u32),
     /// Nothing: whoever would know went away.
@@ -141,46 +141,46 @@ enum Looks {
     Silent,
 }
 
-const QUIET: Outside = Outside {
+const QUIET: Listener = Listener {
     stop: None,
     room: 64,
     look: Nanos::ZERO,
-    looks: Looks::EnoughAfter(u32::MAX),
+    looks: LookAnswer::EnoughAfter(u32::MAX),
 };
 
-const fn stopped_at(millis: u64) -> Outside {
-    Outside {
+const fn stopped_at(millis: u64) -> Listener {
+    Listener {
         stop: Some(Nanos::from_millis(millis)),
         ..QUIET
     }
 }
 
-fn carry_out(orders: Orders, script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Told {
-    carry_out_with(orders, QUIET, script)
+fn carry_out(context: RunContext, script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static) -> FinishedRun {
+    carry_out_with(context, QUIET, script)
 }
 
 fn carry_out_with(
-    orders: Orders,
-    outside: Outside,
-    script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-) -> Told {
+    context: RunContext,
+    listener: Listener,
+    script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static,
+) -> FinishedRun {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
-        let fake = Arc::new(Fake::new(script));
-        let (sender, mut taken) = mpsc::channel(outside.room);
+        let fake = Arc::new(FakeGateway::new(script));
+        let (sender, mut taken) = mpsc::channel(listener.room);
         let (stop, stopped) = watch::channel(StopRequest::None);
-        let (answer, go_on) = mpsc::channel(1);
-        let mut answer = Some(answer).filter(|_| !matches!(outside.looks, Looks::Gone));
+        let (answer, continue_signal) = mpsc::channel(1);
+        let mut answer = Some(answer).filter(|_| !matches!(listener.looks, LookAnswer::Gone));
         let listen = async {
             let mut events = Vec::new();
             while let Some(event) = taken.recv().await {
-                sleep(outside.look.into()).await;
-                if let (Event::Look { round }, Looks::EnoughAfter(enough), Some(answer)) =
-                    (&event, outside.looks, &mut answer)
+                sleep(listener.look.into()).await;
+                if let (RunEvent::Look { round }, LookAnswer::EnoughAfter(enough), Some(answer)) =
+                    (&event, listener.looks, &mut answer)
                 {
                     answer.send(*round < enough).await.unwrap();
                 }
@@ -189,20 +189,20 @@ fn carry_out_with(
             events
         };
         let interference = tokio::spawn(async move {
-            match outside.stop {
+            match listener.stop {
                 Some(at) => sleep(at.into()).await,
                 None => std::future::pending().await,
             }
             stop.send_replace(StopRequest::Orderly);
             std::future::pending::<()>().await;
         });
-        let engine = run(Arc::clone(&fake), Arc::new(orders), sender, stopped, go_on);
+        let engine = run(Arc::clone(&fake), Arc::new(context), sender, stopped, continue_signal);
         let (ending, events) = tokio::join!(engine, listen);
         interference.abort();
-        Told {
+        FinishedRun {
             events,
             ending,
-            end: super::Ask::now(&*fake),
+            end: super::Client::now(&*fake),
             fake,
         }
     })
