@@ -213,7 +213,9 @@ fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     let answer = runtime()?.block_on(asking);
     let read = answer
         .map_err(|error| error.to_string())
-        .and_then(|answer| Credits::from_json(&answer).ok_or_else(|| "that is no balance".to_owned()));
+        .and_then(|answer| {
+            Credits::from_json(&answer).ok_or_else(|| "that is no balance".to_owned())
+        });
     match read {
         Ok(credits) => Ok(Some(credits)),
         Err(why) => {

@@ -1,12 +1,12 @@
 //! The cap: money is reserved before it can be spent.
 //!
-//! Owns the arithmetic of reserving and settling. Must not know prices, nor who waits for what.
-//! Invariant: spent + reserved <= cap at every moment, so long as no settlement exceeds its reservation;
-//! one that does is told, because the bound it broke was declared.
+//! Owns the arithmetic of reserving and settling. Must not know prices, nor what waits. Invariant: spent +
+//! reserved <= cap at every moment, so long as no settlement exceeds its reservation; one that does is
+//! reported, because the bound it broke was declared.
 
 use crate::units::Usd;
 
-/// Money of one run, never negative.
+/// The money of one run, never negative.
 #[derive(Debug, Clone)]
 pub(super) struct CostBudget {
     cap: Usd,
@@ -14,14 +14,14 @@ pub(super) struct CostBudget {
     reserved: Usd,
 }
 
-/// Money set aside for something that may be billed; handed back by [`CostBudget::settle`]. It cannot be
-/// copied, so that it is settled once.
+/// Money reserved for something that may be billed; returned by [`CostBudget::settle`]. It cannot be copied, so
+/// that it is settled once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a reservation that is dropped is never given back"]
 pub(super) struct Reservation(Usd);
 
 impl Reservation {
-    /// Takes a part out of it, to be settled by itself; all of it where it is not that much.
+    /// Splits off a part, to be settled by itself; all of it if it is smaller than the part.
     pub(super) fn split(&mut self, part: Usd) -> Self {
         let part = part.max(Usd::ZERO).min(self.0);
         self.0 = Usd(self.0.0 - part.0);
@@ -29,40 +29,40 @@ impl Reservation {
     }
 }
 
-/// Whether something can be begun.
+/// The result of a request for a reservation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BudgetReservation {
-    /// Its worst case is set aside.
+    /// The worst case is reserved.
     Now(Reservation),
-    /// Not while so much else is under way: what is settled may leave room.
+    /// Not while so much else is in flight: a settlement may free enough.
     Later,
-    /// Not even with nothing else under way.
+    /// Not even with nothing else in flight.
     Never,
 }
 
-/// What a thing cost in the end.
+/// The final cost of something that was reserved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ActualCost {
-    /// Exactly this.
+    /// This amount exactly.
     Known(Usd),
-    /// Nobody can say: a deadline passed, a connection broke. The reservation counts as spent.
+    /// Unknown: a deadline passed, a connection broke. The reservation counts as spent.
     Unknown,
 }
 
-/// A bill that exceeds what was declared as its bound.
+/// A bill above its declared bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a bill of ${billed} exceeds the bound of ${bound} that its price list and token limit give"
 )]
 pub(super) struct BoundExceeded {
-    /// What was billed.
+    /// The billed amount.
     pub(super) billed: Usd,
-    /// What was reserved.
+    /// The reserved amount.
     pub(super) bound: Usd,
 }
 
 impl CostBudget {
-    /// A budget of which nothing is spent.
+    /// A budget with nothing spent.
     pub(super) fn new(cap: Usd) -> Self {
         Self {
             cap: cap.max(Usd::ZERO),
@@ -71,7 +71,7 @@ impl CostBudget {
         }
     }
 
-    /// Sets the worst case of something aside, if it fits. An amount below 0 counts as 0.
+    /// Reserves a worst case, if it fits. An amount below 0 counts as 0.
     pub(super) fn reserve(&mut self, worst: Usd) -> BudgetReservation {
         let worst = worst.max(Usd::ZERO);
         let fits = |already: Option<Usd>| {
@@ -89,11 +89,11 @@ impl CostBudget {
         }
     }
 
-    /// Replaces a reservation by what the thing cost. What was spent is counted in either case.
+    /// Replaces a reservation by the final cost, which is counted as spent in either case.
     ///
     /// # Errors
-    /// Where the bill is above the reservation: the bound does not hold, and nothing further may be begun
-    /// on its word.
+    /// The bill is above the reservation: the bound does not hold, and nothing further may be started on the
+    /// basis of it.
     #[allow(clippy::needless_pass_by_value)] // Taken, so that it is settled once.
     pub(super) fn settle(
         &mut self,
@@ -116,12 +116,12 @@ impl CostBudget {
         Ok(())
     }
 
-    /// Spent, kept because nobody can say what was billed, or still set aside.
+    /// Spent, counted as spent because the bill is unknown, or still reserved.
     pub(super) const fn committed(&self) -> Usd {
         Usd(self.spent.0.saturating_add(self.reserved.0))
     }
 
-    /// Spent, or kept because nobody can say what was billed.
+    /// Spent, or counted as spent because the bill is unknown.
     pub(super) const fn spent(&self) -> Usd {
         self.spent
     }
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// One step of a run: begin something, or settle the oldest that is under way.
+    /// One step of a run: a reservation, or the settlement of the oldest one.
     #[derive(Debug, Clone)]
     enum BudgetStep {
         Begin(i128),
@@ -148,8 +148,8 @@ mod tests {
     }
 
     proptest! {
-        // Whatever is begun and settled in whatever order: the cap holds at every moment, and *later* is
-        // said only where something is under way.
+        // In any order of reservations and settlements the cap holds at every moment, and `Later` is returned
+        // only while something is in flight.
         #[test]
         fn the_cap_holds(cap in 0_i128..2_000, steps in prop::collection::vec(step(), 0..200)) {
             let mut budget = CostBudget::new(Usd(cap));
@@ -173,8 +173,7 @@ mod tests {
             }
         }
 
-        // A cap is there to be used: with everything settled, all is spent but for less than the next
-        // worst case.
+        // A cap can be used up: with everything settled, the rest is less than the next worst case.
         #[test]
         fn the_cap_is_used(worst in 1_i128..50, percent in 1_i128..=100) {
             let cap = 50 * worst;
@@ -190,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_bill_beyond_its_bound_is_an_error_and_counted() {
-        // A surcharge that nobody declared: the run must stop, and say what happened.
+        // An undeclared surcharge: the run must stop, and report it.
         let mut budget = CostBudget::new(Usd(100));
         let BudgetReservation::Now(reservation) = budget.reserve(Usd(10)) else {
             panic!("it fits")

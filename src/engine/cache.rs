@@ -1,7 +1,7 @@
 //! Prompt caches within a run: the request that fills them.
 //!
-//! Owns when it is sent. Must not know what a trial's sample is made of. Invariant: what is sent here is no
-//! sample.
+//! Owns the moment at which it is sent. Must not know how a sample is built. Invariant: requests sent here
+//! leave no sample.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 use crate::suite::CacheMode;
 
 use super::event::RunEvent;
-use super::orders::{Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up};
+use super::orders::{
+    Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
+};
 use super::trial::{self, PreparedTrial};
 
-/// Where the suite wants warm caches: sends the request of each trial once, side by side, and waits
-/// for the answers, whatever these are. `false` when the run was asked to stop meanwhile, and then those in
-/// flight are abandoned, or where the requests cannot be written down.
+/// Sends the request of each trial once, side by side, where the suite wants warm caches, and waits for the
+/// answers, whatever they are. Returns `false` if the run was stopped meanwhile (requests in flight are then
+/// abandoned), or if the requests cannot be logged.
 pub(super) async fn warm<A: Client>(
     trials: &[PreparedTrial],
     client: &Arc<A>,
@@ -52,9 +54,19 @@ pub(super) async fn warm<A: Client>(
         let exchange = ready.send(&**client, context, outgoing, until).await;
         if exchange.reading.outcome.answered() {
             let sent = exchange.recording.sent;
-            context.cache_uses.record_use(&context.suite, ready.trial(), sent);
+            context
+                .cache_uses
+                .record_use(&context.suite, ready.trial(), sent);
         }
-        trial::finish_untimed(context, events, ready.variant(), request_id, &exchange, true).await;
+        trial::finish_untimed(
+            context,
+            events,
+            ready.variant(),
+            request_id,
+            &exchange,
+            true,
+        )
+        .await;
     });
     futures::future::join_all(warming).await;
     *stop.borrow() == StopRequest::None && !*give_up.borrow()

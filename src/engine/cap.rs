@@ -1,8 +1,8 @@
-//! The cap of a run: nothing is sent whose worst case is not set aside first.
+//! The cap of a run: nothing is sent before its worst case is reserved.
 //!
-//! Owns what is set aside for a slot, and what becomes of it. Must not know prices: it is told the most that
-//! each request can cost. Invariant: what was set aside is given back, spent, or kept because nobody can
-//! say what was billed, exactly once, even where a task is dropped.
+//! Owns the reservations of a slot, and their settlement. Must not know prices: the worst case of each request
+//! is an argument. Invariant: a reservation is returned, spent, or counted as spent because the bill is
+//! unknown, exactly once, even where a task is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,19 +12,19 @@ use crate::plan::{Plan, Slot};
 use crate::suite::Suite;
 use crate::units::Usd;
 
-use super::budget::{ActualCost, CostBudget, Reservation, BudgetReservation};
+use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
 use super::worst::WorstCase;
 
-/// A cap that everything a run sends stands under.
+/// A cap on everything that a run sends.
 #[derive(Debug)]
 pub struct Cap {
     limit: Usd,
-    /// Who set it, `--max-cost`.
+    /// The source of the limit, `--max-cost`.
     words: String,
     worst: WorstCase,
-    /// Of the variants, in the suite's order.
+    /// The labels of the variants, in the suite's order.
     labels: Vec<String>,
-    /// Attempts of a trial that may be billed, the request that fills its cache included.
+    /// Attempts of a trial that may be billed, including the request that fills its cache.
     attempts: u64,
     warm_ups: u64,
     state: Mutex<CapState>,
@@ -34,31 +34,31 @@ pub struct Cap {
 #[derive(Debug)]
 struct CapState {
     budget: CostBudget,
-    /// A bill that was above its bound, in words.
+    /// A bill that was above its bound, as text.
     overrun: Option<String>,
 }
 
-/// What a trial, or the warm-up of a variant, can cost at most.
+/// The worst case of a trial, or of the warm-up of a variant.
 #[derive(Debug, Clone, Copy)]
 struct MaxCost {
     variant: usize,
-    /// One attempt of it.
+    /// The worst case of one attempt.
     each: Usd,
     all: Usd,
 }
 
-/// What is set aside for the attempts of one trial (or the warm-up requests of one variant) that were not
-/// made yet. Dropped, it is given back.
+/// The reservation for the remaining attempts of one trial (or warm-up requests of one variant). Dropping it
+/// returns the rest.
 #[derive(Debug)]
 pub(super) struct TrialReservation {
     cap: Arc<Cap>,
     variant: usize,
-    /// The most that one attempt can cost.
+    /// The worst case of one attempt.
     each: Usd,
     left: Mutex<Option<Reservation>>,
 }
 
-/// What is set aside for one attempt under way. Dropped unsettled, it counts as spent: the request may
+/// The reservation for one attempt in flight. Dropped without settlement, it counts as spent: the request may
 /// have been sent.
 #[derive(Debug)]
 pub(super) struct AttemptReservation {
@@ -67,19 +67,19 @@ pub(super) struct AttemptReservation {
     reservation: Option<Reservation>,
 }
 
-/// Whether a slot can begin.
+/// The result of reserving a slot.
 #[derive(Debug)]
 pub(super) enum ReserveOutcome {
-    /// One purse for each of its trials, in its order.
+    /// One reservation for each of its trials, in its order.
     Now(Vec<TrialReservation>),
-    /// Once something under way is settled, perhaps.
+    /// Possible later, if something in flight is settled for less.
     Later,
-    /// Not in this run.
+    /// Impossible in this run.
     Never,
 }
 
 impl Cap {
-    /// A cap of `limit`, of which nothing is spent. `words` name who set it.
+    /// A cap of `limit`, with nothing spent. `words` name the source of the limit.
     pub fn new(limit: Usd, words: impl Into<String>, worst: WorstCase, suite: &Suite) -> Self {
         let before = u64::from(suite.requests_per_trial()) - 1;
         Self {
@@ -104,13 +104,14 @@ impl Cap {
         self.limit
     }
 
-    /// What is spent at most: settled bills, what is kept for unknown ones, and what is under way.
+    /// The upper bound of the money spent: settled bills, reservations counted for unknown ones, and requests
+    /// in flight.
     pub fn max_spent(&self) -> Usd {
         self.state().budget.committed()
     }
 
-    /// What must be free for anything to be measured: the warm-up and the first slot. `None` beyond all
-    /// sums of money.
+    /// The minimum that must be free to measure anything: the warm-up and the first slot. `None` if it exceeds
+    /// all amounts of money.
     pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
         let warm_up = self.warm_up_costs()?.into_iter();
         let slot = plan.slots().next().map(|slot| self.slot_costs(&slot));
@@ -121,33 +122,33 @@ impl Cap {
             .try_fold(Usd::ZERO, Usd::plus)
     }
 
-    /// The limit and who set it, `$0.5 (--max-cost)`.
+    /// The limit and its source, `$0.5 (--max-cost)`.
     pub fn words(&self) -> String {
         format!("${} ({})", self.limit, self.words)
     }
 
-    /// Sets aside what a slot can cost at most.
+    /// Reserves the worst case of a slot.
     pub(super) fn reserve_slot(self: &Arc<Self>, slot: &Slot) -> ReserveOutcome {
         self.reserve(self.slot_costs(slot))
     }
 
-    /// Sets aside what the warm-up can cost at most; one purse for each variant.
+    /// Reserves the worst case of the warm-up; one reservation for each variant.
     pub(super) fn reserve_warm_up(self: &Arc<Self>) -> ReserveOutcome {
         self.reserve(self.warm_up_costs())
     }
 
-    /// Waits until something is settled; at once where that happened since the last wait.
+    /// Waits until something is settled; returns at once if that happened since the last wait.
     pub(super) async fn settled(&self) {
         self.settled.notified().await;
     }
 
-    /// The bill that was above its bound, if there was one: the bound does not hold, and nothing
-    /// further may be sent on its word.
+    /// The bill that was above its bound, if there was one: the bound does not hold, and nothing further may be
+    /// sent on the basis of it.
     pub(super) fn overrun(&self) -> Option<String> {
         self.state().overrun.clone()
     }
 
-    /// Why no further slot starts, as far as it is settled by now.
+    /// The reason that no further slot starts, by the settlements so far.
     pub(super) fn cap_message(&self) -> String {
         let state = self.state();
         let spent = state.budget.spent();
@@ -203,7 +204,7 @@ impl Cap {
             left: Mutex::new(Some(reservation.split(sum.all))),
         });
         let reservations = reservations.collect();
-        // Nothing is left of it; it is settled all the same, because it must be.
+        // Nothing is left of it; a reservation must be settled all the same.
         self.settle(0, reservation, ActualCost::Known(Usd::ZERO));
         ReserveOutcome::Now(reservations)
     }
@@ -225,7 +226,7 @@ impl Cap {
 }
 
 impl TrialReservation {
-    /// Takes out what one attempt can cost.
+    /// Splits off the worst case of one attempt.
     pub(super) fn reserve_attempt(&self) -> AttemptReservation {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         AttemptReservation {
@@ -235,12 +236,12 @@ impl TrialReservation {
         }
     }
 
-    /// The most that one attempt can cost.
+    /// The worst case of one attempt.
     pub(super) const fn each(&self) -> Usd {
         self.each
     }
 
-    /// Whether a bill was above its bound: then no further attempt may follow.
+    /// True if a bill was above its bound: then no further attempt may follow.
     pub(super) fn is_overrun(&self) -> bool {
         self.cap.overrun().is_some()
     }
@@ -250,13 +251,14 @@ impl Drop for TrialReservation {
     fn drop(&mut self) {
         let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = left.take() {
-            self.cap.settle(self.variant, left, ActualCost::Known(Usd::ZERO));
+            self.cap
+                .settle(self.variant, left, ActualCost::Known(Usd::ZERO));
         }
     }
 }
 
 impl AttemptReservation {
-    /// Replaces it by what the attempt cost.
+    /// Replaces the reservation by the attempt's cost.
     pub(super) fn settle(mut self, bill: ActualCost) {
         if let Some(reservation) = self.reservation.take() {
             self.cap.settle(self.variant, reservation, bill);
@@ -267,7 +269,8 @@ impl AttemptReservation {
 impl Drop for AttemptReservation {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.cap.settle(self.variant, reservation, ActualCost::Unknown);
+            self.cap
+                .settle(self.variant, reservation, ActualCost::Unknown);
         }
     }
 }

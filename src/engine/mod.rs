@@ -1,9 +1,8 @@
-//! Asking everything: slots in flight, trials side by side, retries, and the events that tell of it.
+//! The run: slots in flight, trials side by side, retries, and the events of all of it.
 //!
-//! Owns the order of requests in time. Must not know who listens to its events, where samples are
-//! kept or what they mean. Invariants: all trials of a slot start together; no variant has more
-//! requests in flight than `concurrency`; every trial that was sent is one [`RunEvent::Finished`], be it
-//! as abandoned.
+//! Owns the order of requests in time. Must not know the consumers of its events, the storage of samples or
+//! their meaning. Invariants: all trials of a slot start together; no variant has more requests in flight than
+//! `concurrency`; every trial that was sent is one [`RunEvent::Finished`], if only as abandoned.
 
 mod budget;
 mod cache;

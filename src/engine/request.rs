@@ -1,7 +1,7 @@
-//! What a trial sends: the body of its request, and the nonce that keeps it out of prompt caches.
+//! The request of a trial: its body, and the nonce that makes prompt caches miss.
 //!
-//! Owns both. Must not know when anything is sent. Invariant: a nonce is a function of the run's name and
-//! the trial's number, and always as long.
+//! Owns both. Must not know when anything is sent. Invariant: a nonce is a function of the run's name and the
+//! trial's number, and always has the same length.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use crate::plan::warm_up_prompt;
 use crate::suite::{Api, Message, Prompt, Role, Suite, Variant, Wording};
 use crate::units::digest;
 
-/// Digits of a nonce: as many as 64 bits hold for certain. Digits, because tokenizers cut them in
-/// even pieces: letters would make prompts of slightly different token counts.
+/// Digits of a nonce: the most that 64 bits always hold. Digits, because tokenizers cut them evenly: letters
+/// would make prompts of slightly different token counts.
 const NONCE_DIGITS: usize = 18;
 
-/// Numbers of so many digits.
+/// The number of nonces with so many digits.
 const NONCES: u64 = 1_000_000_000_000_000_000;
 
-/// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt
-/// without one gets a system text that is the nonce.
+/// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt without one
+/// gets a system text that is the nonce.
 pub(super) fn add_nonce(messages: &mut Vec<Message>, run: &str, trial: u64) {
     let nonce = nonce(run, trial);
     match messages.first_mut() {
@@ -30,7 +30,7 @@ pub(super) fn add_nonce(messages: &mut Vec<Message>, run: &str, trial: u64) {
     }
 }
 
-/// A number for the trial: another one for every trial of every run, as far as chance allows.
+/// The nonce of the trial: unique among the trials of all runs, as far as chance allows.
 fn nonce(run: &str, trial: u64) -> String {
     let drawn = digest(format!("{run} {trial}").as_bytes());
     let drawn = u64::from_str_radix(&drawn, 16).expect("a digest is 16 hex digits");
@@ -45,7 +45,7 @@ pub(super) fn body(
     wording: Wording,
 ) -> Vec<u8> {
     try_body(suite, prompt, variant, messages, wording)
-        .expect("whoever gives the orders asked `unsayable` first")
+        .expect("unsupported parameters are rejected before the run")
 }
 
 fn try_body(
@@ -64,11 +64,14 @@ fn try_body(
     )
 }
 
-/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
-/// variant where it was met first. With any of it a run must not begin.
-pub fn unsupported_parameters(suite: &Suite, wording: Wording) -> Vec<(UnsupportedParameter, String)> {
+/// The parameters of a suite that the endpoint's route does not support, each once, with the first prompt and
+/// variant that has it. With any of them a run must not begin.
+pub fn unsupported_parameters(
+    suite: &Suite,
+    wording: Wording,
+) -> Vec<(UnsupportedParameter, String)> {
     if wording.api == Api::Chat {
-        // It carries everything: the words of suites are its words.
+        // It supports everything: the suite's names are its names.
         return Vec::new();
     }
     let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_nonce_opens_the_system_text() {
-        // Caches go by the beginning of a prompt: whatever comes after another nonce is another prompt.
+        // Caches match the beginning of a prompt: with another nonce it is another prompt.
         let question = Message::text(Role::User, "Why?");
         let mut with = vec![Message::text(Role::System, "Be brief."), question.clone()];
         let mut without = vec![question.clone()];
@@ -109,7 +112,7 @@ mod tests {
     }
 
     proptest! {
-        // Every trial of every run has its own, and all cost the same to read.
+        // Every trial of every run has its own, and all have the same token count.
         #[test]
         fn nonces_differ_and_are_as_long(run in "[0-9A-Z-]{1,30}", trial in 0..u64::MAX - 1) {
             let own = nonce(&run, trial);

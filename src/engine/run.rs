@@ -1,8 +1,8 @@
-//! The loop: one slot after the other, as many in flight as the suite allows.
+//! The loop: slots one after the other, as many in flight as the suite allows.
 //!
-//! Owns which slot starts when, and how a run ends. Must not know what a trial is made of.
-//! Invariant: a slot in flight is finished, or abandoned at the end of the grace period, and every trial of it
-//! that was sent leaves a sample; it is never forgotten.
+//! Owns the start of each slot, and the end of a run. Must not know the parts of a trial. Invariant: a slot in
+//! flight is finished, or abandoned at the end of the grace period, and every trial of it that was sent leaves
+//! a sample; it is never forgotten.
 
 use std::sync::Arc;
 
@@ -17,37 +17,40 @@ use crate::units::Nanos;
 use super::cache;
 use super::cap::{ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
-use super::orders::{Client, GiveUp, ContinueSignal, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_stop};
+use super::orders::{
+    Client, ContinueSignal, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_stop,
+};
 use super::trial::{self, PreparedTrial, SlotStart, WarmUpEnd};
 
-/// How long an interrupted run waits for what is in flight.
+/// The time that an interrupted run waits for requests in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// The reason that is told when someone asks a run to stop.
+/// The reason that is reported for a requested stop.
 const INTERRUPTED: &str = "interrupted";
 
 /// The reason that is reported when a request or its slot ends in a panic.
 const INTERNAL_ERROR: &str = "an internal error ended a request";
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEnd {
     /// Every slot was carried out.
     Complete,
-    /// Whoever was asked after this round said that no further one is needed.
+    /// The decision after this round was that no further one is needed.
     Decided {
-        /// From 1.
+        /// The round, from 1.
         round: u32,
     },
-    /// Someone asked it to stop.
+    /// A stop was requested.
     Interrupted,
-    /// The cap leaves less than the next slot can cost, in these words; what was under way has ended.
+    /// The cap leaves less than the worst case of the next slot, with this message; requests in flight have
+    /// ended.
     Capped(String),
-    /// Going on made no sense, for this reason.
+    /// Every further slot would fail, for this reason.
     Aborted(String),
 }
 
-/// Carries out the plan and tells of it; returns when the last event was taken.
+/// Carries out the plan and sends the events; returns when the last event was received.
 ///
 /// The receiver of `events` may be slow: trials then wait after they were measured, never before.
 pub async fn run<A: Client>(
@@ -90,16 +93,16 @@ pub async fn run<A: Client>(
         RunEnd::Interrupted => Some(INTERRUPTED.to_owned()),
         RunEnd::Capped(reason) | RunEnd::Aborted(reason) => Some(reason.clone()),
     };
-    // What a cap has room for is paid for: it may end in its own time.
+    // Slots within the cap are paid for: they may end in their own time.
     let hurry = matches!(ending, RunEnd::Interrupted | RunEnd::Aborted(_));
     let grace = hurry.then(|| Instant::now() + GRACE);
     if let Some(reason) = reason {
-        // A closed channel means that nobody listens any more; the run still ends in order.
+        // A closed channel means that there is no listener any more; the run still ends in order.
         let _ = events.send(RunEvent::Stopping(reason)).await;
     }
     let ending = drain(ending, in_flight, grace, &give_up, &events, &mut stop).await;
     match (ending, &context.cap) {
-        // What was under way is settled by now: records keep the whole sum.
+        // All requests in flight are settled by now: records store the whole sum.
         (RunEnd::Capped(_), Some(cap)) => RunEnd::Capped(cap.cap_message()),
         (ending, _) => ending,
     }
@@ -142,7 +145,7 @@ async fn start_slots<A: Client>(
         };
         let trials = trial::prepare_slot(context, &slot, reservations);
         let loads: Vec<_> = trials.iter().map(|ready| ready.load(context)).collect();
-        // A place is free: but for a limit the slot would start now.
+        // A slot is free: without a limit the next one would start now.
         let due = client.now();
         let wait = context.pace.wait(due, &loads);
         if let Some(ending) = pause(wait, in_flight, stop).await {
@@ -164,7 +167,8 @@ async fn start_slots<A: Client>(
     RunEnd::Complete
 }
 
-/// Waits until nothing is in flight, and asks whether to go on. Returns how the run ends, if it does.
+/// Waits until nothing is in flight, and then for the decision to continue. Returns the end of the run, if it
+/// ends here.
 async fn look(
     round: u32,
     events: &mpsc::Sender<RunEvent>,
@@ -191,8 +195,7 @@ async fn look(
     }
 }
 
-/// Sets aside what the slot can cost, where the run has a cap; waits while what is under way may leave
-/// enough.
+/// Reserves the worst case of the slot, if the run has a cap; waits while requests in flight may leave enough.
 async fn reserve_slot(
     context: &RunContext,
     slot: &Slot,
@@ -224,7 +227,7 @@ async fn reserve_slot(
     }
 }
 
-/// Waits before a slot starts. Slots that land meanwhile may show that waiting makes no sense.
+/// Waits before a slot starts. Slots that end meanwhile may abort the run.
 async fn pause(
     wait: Nanos,
     in_flight: &mut JoinSet<Option<String>>,
@@ -240,15 +243,15 @@ async fn pause(
                     return Some(RunEnd::Aborted(reason));
                 }
             }
-            // The runtime's timer rounds up: without a wait it is not asked.
+            // The runtime's timer rounds up: without a wait it is not used.
             () = std::future::ready(()), if wait == Nanos::ZERO => return None,
             () = &mut due, if wait > Nanos::ZERO => return None,
         }
     }
 }
 
-/// Waits for what is in flight, until `grace` if there is one or until a stop wants it at once; what is left
-/// then is given up, and leaves abandoned samples.
+/// Waits for requests in flight, until `grace` if there is one or until an immediate stop is requested; the
+/// rest is then given up, and leaves abandoned samples.
 async fn drain(
     mut ending: RunEnd,
     mut in_flight: JoinSet<Option<String>>,
@@ -294,8 +297,8 @@ async fn drain(
     ending
 }
 
-/// All trials of one slot, sent at the same moment; `held_since`: when it was due, where a limit made
-/// it wait. Returns why going on is hopeless, if it is.
+/// Carries out all trials of one slot, sent at the same moment; `held_since`: the instant at which it was due,
+/// if a limit delayed it. Returns the reason to abort the run, if there is one.
 async fn carry_out<A: Client>(
     slot: u64,
     held_since: Option<Nanos>,
@@ -324,7 +327,8 @@ async fn carry_out<A: Client>(
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()
         .map(|trial| {
-            let (client, context, events) = (Arc::clone(&client), Arc::clone(&context), events.clone());
+            let (client, context, events) =
+                (Arc::clone(&client), Arc::clone(&context), events.clone());
             let ends = (stop.clone(), give_up.clone());
             trial::carry_out(trial, start, client, context, events, ends)
         })
@@ -332,7 +336,7 @@ async fn carry_out<A: Client>(
     let scheduled = start.scheduled;
     let _ = events.send(RunEvent::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
-    // The others of the slot are paid for all the same: they end in their own time.
+    // The others of the slot are paid for anyway: they end in their own time.
     let mut has_panicked = false;
     while let Some(ended) = sent.join_next().await {
         match ended {
@@ -349,8 +353,8 @@ async fn carry_out<A: Client>(
         .or_else(|| abort_reason(&outcomes))
 }
 
-/// The reason to stop the run after a slot, if there is one: what the slot found out, or a defect of ours in
-/// it, after which nothing more is spent.
+/// The reason to stop the run after a slot, if there is one: the slot's own result, or a panic in it, after
+/// which nothing more is spent.
 fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
     match ended {
         Ok(reason) => reason,
@@ -358,8 +362,8 @@ fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
     }
 }
 
-/// A whole slot that failed for want of a key, of money or of a connection (after its retries)
-/// says that every further one would fail alike, and cost time or the account's standing.
+/// The reason to abort the run, if a whole slot failed for lack of a key, of money or of a connection (after
+/// its retries): every further one would fail alike, and cost time or the account's standing.
 fn abort_reason(outcomes: &[Outcome]) -> Option<String> {
     let first = *outcomes.first()?;
     let reason = match first {

@@ -1,7 +1,7 @@
 //! The cost of one attempt: for its sample, and for the cap.
 //!
-//! Owns which amount an attempt is settled at. Must not know reservations. Invariant: nothing is settled below the list cost
-//! of any reading of the reported token counts; counts without a reading settle nothing.
+//! Owns the amount at which an attempt is settled. Must not know reservations. Invariant: nothing is settled
+//! below the list cost of any reading of the reported token counts; counts without a reading settle nothing.
 
 use crate::catalog::{PriceBound, TokenCounts, TokenPrices, cost};
 use crate::gateway::Reading;
@@ -13,12 +13,12 @@ use crate::units::Usd;
 
 use super::budget::ActualCost;
 
-/// The cost of an attempt, as far as its answer says.
+/// The cost of an attempt, as far as its answer reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AttemptCost {
     /// The meaning of its token counts.
     pub(super) usage: UsageReading,
-    /// By list price; absent where the counts have no reading or several, or a price is missing.
+    /// At list price; absent where the counts have no reading or several, or a price is missing.
     pub(super) list: Option<Usd>,
     /// The amount at which a cap settles.
     pub(super) bill: ActualCost,
@@ -31,7 +31,7 @@ pub(super) struct AttemptCost {
 pub(super) struct PromptSize {
     /// Characters of contents, and of names and arguments of tool calls.
     pub(super) chars: u64,
-    /// Images shown.
+    /// The number of images.
     pub(super) images: u64,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct PromptSize {
 pub(super) struct VariantPrices<'a> {
     /// Its list prices.
     pub(super) list: Option<&'a TokenPrices>,
-    /// The most expensive of everything that may answer, surcharges included, where it is known.
+    /// The most expensive of all providers that may answer, surcharges included, where it is known.
     pub(super) bound: Option<&'a PriceBound>,
 }
 
@@ -80,7 +80,7 @@ impl AttemptCost {
         let at_list = |counts: &TokenCounts| cost(prices.list?, counts);
         let counts = usage.known().and_then(|usage| usage.counts());
         let list = counts.as_ref().and_then(at_list);
-        // Without a bill any of those who serve the model may have answered.
+        // Without a bill any of the model's providers may have answered.
         let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
         let bound = prices.bound.filter(|_| !has_bill);
         let at_most = |counts: &TokenCounts| match bound {
@@ -100,9 +100,10 @@ impl AttemptCost {
     }
 }
 
-/// The amount at which a cap settles: the largest of what each reading of the counts costs, and the bill (with own keys the
-/// gateway's list price is what the provider billed). A bill without counts is taken where it is not 0 and not below what the
-/// fewest tokens cost; beside counts that cannot be true it is not, because it can be made of them.
+/// The amount at which a cap settles: the largest cost of any reading of the counts, and the bill (with own
+/// keys the gateway's list price is the amount billed by the provider). A bill without counts is accepted where
+/// it is not 0 and not below the cost of the fewest tokens; with counts that cannot be true it is not, because
+/// it may be computed from them.
 fn bill(
     reading: &Reading,
     usage: &UsageReading,
@@ -113,7 +114,7 @@ fn bill(
     if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
         return ActualCost::Known(Usd::ZERO);
     }
-    // Counts of an answer that was cut short may be those of its beginning.
+    // Counts of a truncated answer may be those of its beginning.
     if !reading.outcome.is_whole() {
         return ActualCost::Unknown;
     }
@@ -130,7 +131,7 @@ fn bill(
     let most = match most.into_iter().max() {
         Some(most) => billed.max(Some(most)),
         None if !usage.flags().is_empty() => None,
-        // No price: what the gateway bills is all there is.
+        // No price: the gateway's bill is the only amount.
         None if usage.known().is_some() => billed,
         None => {
             let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);

@@ -1,7 +1,7 @@
-//! One trial: attempts until one answers or none may follow, and the sample they leave.
+//! One trial: attempts until one answers or none may follow, and the resulting sample.
 //!
-//! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
-//! time (building the request, reading the answer) happens before the first stamp or after the last.
+//! Owns the records of a trial. Must not know other trials. Invariant: everything that costs time (building the
+//! request, reading the answer) happens before the first stamp or after the last.
 
 use std::sync::Arc;
 
@@ -17,17 +17,19 @@ use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, gaps_of};
 use crate::suite::{CacheMode, Prompt, Redacted, Role, Variant};
 use crate::units::Nanos;
 
-use super::cap::{ReserveOutcome, Cap, TrialReservation, AttemptReservation};
+use super::cap::{AttemptReservation, Cap, ReserveOutcome, TrialReservation};
 use super::event::RunEvent;
-use super::orders::{Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up};
+use super::orders::{
+    Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
+};
 use super::request;
 use super::retry::{self, FailedAttempt};
-use super::settle::{AttemptCost, VariantPrices, PromptSize};
+use super::settle::{AttemptCost, PromptSize, VariantPrices};
 
-/// Share of TTFT above which our own delay spoils a sample.
+/// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
 
-/// When a slot was due, and how long a limit held it then.
+/// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotStart {
     pub(super) scheduled: Nanos,
@@ -35,7 +37,7 @@ pub(super) struct SlotStart {
 }
 
 impl SlotStart {
-    /// Of a slot that is let go `now`, where a limit held it since it was due.
+    /// The start of a slot that is sent `now`, delayed by a limit since it was due.
     pub(super) fn new(held_since: Option<Nanos>, now: Nanos) -> Self {
         Self {
             scheduled: held_since.unwrap_or(now),
@@ -50,12 +52,12 @@ pub(super) struct PreparedTrial {
     trial: Trial,
     body: Vec<u8>,
     size: PromptSize,
-    /// What is set aside for its attempts, where the run has a cap.
+    /// The reservation for its attempts, if the run has a cap.
     reservation: Option<TrialReservation>,
 }
 
 impl PreparedTrial {
-    /// The prompt and the variant it pairs.
+    /// Its prompt and its variant.
     fn prompt_and_variant<'o>(&self, context: &'o RunContext) -> (&'o Prompt, &'o Variant) {
         (
             &context.suite.prompts[self.trial.prompt],
@@ -63,19 +65,23 @@ impl PreparedTrial {
         )
     }
 
-    /// The variant's place in the suite.
+    /// The variant's index in the suite.
     pub(super) fn variant(&self) -> usize {
         self.trial.variant
     }
 
-    /// The trial that it is the request of.
+    /// Its trial.
     pub(super) fn trial(&self) -> &Trial {
         &self.trial
     }
 
-    /// What it counts against limits, the request that fills its cache included.
+    /// Its load for the limits, including the request that fills its cache.
     pub(super) fn load(&self, context: &RunContext) -> Load {
-        let once = load(context, self.prompt_and_variant(context).0, self.trial.variant);
+        let once = load(
+            context,
+            self.prompt_and_variant(context).0,
+            self.trial.variant,
+        );
         let mode = context.suite.cache_of(self.prompt_and_variant(context).1);
         let requests = u64::from(mode.requests_per_trial());
         Load {
@@ -94,7 +100,7 @@ impl PreparedTrial {
         }
     }
 
-    /// The attempt of this number, as it is written down before it is sent.
+    /// The log entry of the attempt with this number, written before it is sent.
     pub(super) fn announcement(&self, context: &RunContext, attempt: u32) -> RequestEvent {
         RequestEvent::Sent {
             request_id: request_id(context, self.trial.number, attempt),
@@ -103,7 +109,7 @@ impl PreparedTrial {
         }
     }
 
-    /// One exchange of it, and what that means; abandoned once `until` is over.
+    /// Carries out one exchange and reads it; abandons it once `until` is over.
     pub(super) async fn send<A: Client>(
         &self,
         client: &A,
@@ -111,7 +117,10 @@ impl PreparedTrial {
         outgoing: OutgoingRequest,
         until: impl Future<Output = ()>,
     ) -> FinishedExchange {
-        let attempt_reservation = self.reservation.as_ref().map(TrialReservation::reserve_attempt);
+        let attempt_reservation = self
+            .reservation
+            .as_ref()
+            .map(TrialReservation::reserve_attempt);
         let of = (self.trial.variant, self.size);
         answer(client, context, of, outgoing, attempt_reservation, until).await
     }
@@ -138,9 +147,13 @@ fn load(context: &RunContext, prompt: &Prompt, variant: usize) -> Load {
     }
 }
 
-/// The trials of a slot in the order in which they are sent, requests built. `reservations`: one for each
-/// where the run has a cap, else none.
-pub(super) fn prepare_slot(context: &RunContext, slot: &Slot, reservations: Vec<TrialReservation>) -> Vec<PreparedTrial> {
+/// The trials of a slot in the order of sending, requests built. `reservations`: one for each if the run has a
+/// cap, else none.
+pub(super) fn prepare_slot(
+    context: &RunContext,
+    slot: &Slot,
+    reservations: Vec<TrialReservation>,
+) -> Vec<PreparedTrial> {
     let prompt = &context.suite.prompts[slot.prompt];
     let mut reservations = reservations.into_iter();
     let ready = |trial: Trial| {
@@ -162,8 +175,7 @@ pub(super) fn prepare_slot(context: &RunContext, slot: &Slot, reservations: Vec<
     slot.trials().map(ready).collect()
 }
 
-/// Carries out a trial, whose first attempt is announced, and sends its sample. The sample's outcome is
-/// returned.
+/// Carries out a trial, whose first attempt is logged, and sends its sample. Returns the sample's outcome.
 pub(super) async fn carry_out<A: Client>(
     mut ready: PreparedTrial,
     start: SlotStart,
@@ -183,7 +195,7 @@ pub(super) async fn carry_out<A: Client>(
         let until = wait_for_give_up(&mut give_up);
         let exchange = ready.send(&*client, &context, outgoing, until).await;
         let (recording, reading) = (&exchange.recording, &exchange.reading);
-        // A date means something only against the wall clock: the one place where it is asked.
+        // A date means something only against the wall clock: the one place where it is read.
         let retry_after = reading
             .retry_after
             .map(|date_or_span| date_or_span.wait(jiff::Timestamp::now()));
@@ -202,10 +214,15 @@ pub(super) async fn carry_out<A: Client>(
             retry_after_ms: retry_after.map(|wait| wait.0 / 1_000_000),
         });
         let wait = retry::wait(&failed, number, context.suite.max_attempts, jitter.random())
-            // A stopped run starts nothing more, and must not say that it will.
+            // A stopped run starts nothing more, and must not announce it.
             .filter(|_| *stop.borrow() == StopRequest::None && !*give_up.borrow())
             // Nor does one whose bounds do not hold.
-            .filter(|_| !ready.reservation.as_ref().is_some_and(TrialReservation::is_overrun));
+            .filter(|_| {
+                !ready
+                    .reservation
+                    .as_ref()
+                    .is_some_and(TrialReservation::is_overrun)
+            });
         if let Some(wait) = wait {
             let (trial, outcome) = (trial.number, reading.outcome);
             let _ = events
@@ -220,7 +237,7 @@ pub(super) async fn carry_out<A: Client>(
                 () = sleep(wait.into()) => {
                     let next = ready.announcement(&context, number.saturating_add(1));
                     if context.announce(vec![next]).await {
-                        // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
+                        // Counted, but not delayed: a wait of ours would be part of the experienced TTFT.
                         context.pace.take(client.now(), ready.load(&context));
                         continue;
                     }
@@ -236,7 +253,7 @@ pub(super) async fn carry_out<A: Client>(
                 .cache_uses
                 .record_use(&context.suite, ready.trial(), recording.sent);
         }
-        // Given back before anybody is told, who may be slow.
+        // Returned before any event is sent, because the receiver may be slow.
         ready.reservation = None;
         let sample = sample(&ready, start, &context, attempts, exchange);
         let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
@@ -244,9 +261,9 @@ pub(super) async fn carry_out<A: Client>(
     }
 }
 
-/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; its reservation is settled. It is
-/// abandoned once `until` is over. Reading happens on a thread for such work, so that no other stream's stamp
-/// waits for it.
+/// Carries out one exchange with a variant (by its index) for a prompt of this size, reads it and settles its
+/// reservation. It is abandoned once `until` is over. Reading happens on a blocking thread, so that no other
+/// stream's stamp waits for it.
 async fn answer<A: Client>(
     client: &A,
     context: &RunContext,
@@ -288,24 +305,24 @@ async fn answer<A: Client>(
 pub(super) enum WarmUpEnd {
     /// Every request was sent, and has ended.
     Done,
-    /// A stop was asked for; requests in flight were abandoned.
+    /// A stop was requested; requests in flight were abandoned.
     Stopped,
-    /// The cap does not hold as much; nothing was sent.
+    /// The cap is too low; nothing was sent.
     OverCap,
-    /// Requests could not be written down, for this reason; nothing further was sent.
+    /// Requests could not be logged, for this reason; nothing further was sent.
     LogFailed(String),
 }
 
-/// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
+/// Sends `warmup` requests to each variant, variants side by side, so that routes and connections are warm.
 pub(super) async fn warm_up<A: Client>(
     client: &Arc<A>,
     context: &Arc<RunContext>,
     events: &mpsc::Sender<RunEvent>,
     stop: &Stop,
 ) -> WarmUpEnd {
-    let afforded =
-        (context.cap.as_ref()).map_or_else(|| ReserveOutcome::Now(Vec::new()), Cap::reserve_warm_up);
-    // Nothing else is under way that could leave something later.
+    let afforded = (context.cap.as_ref())
+        .map_or_else(|| ReserveOutcome::Now(Vec::new()), Cap::reserve_warm_up);
+    // Nothing else is in flight that could free money later.
     let ReserveOutcome::Now(reservations) = afforded else {
         return WarmUpEnd::OverCap;
     };
@@ -317,7 +334,7 @@ pub(super) async fn warm_up<A: Client>(
         .iter()
         .enumerate()
         .map(|(index, variant)| {
-            // Routes and connections are to be warm, not what the prompts share.
+            // Routes and connections are to be warm, not the shared prefix of the prompts.
             let mut messages = context.suite.messages_of(&prompt, variant);
             if context.suite.reuse.prefix.is_some() {
                 messages.retain(|message| message.role != Role::System);
@@ -338,7 +355,9 @@ pub(super) async fn warm_up<A: Client>(
                         }
                     }
                     if *stop.borrow() != StopRequest::None
-                        || reservation.as_ref().is_some_and(TrialReservation::is_overrun)
+                        || reservation
+                            .as_ref()
+                            .is_some_and(TrialReservation::is_overrun)
                     {
                         return;
                     }
@@ -355,9 +374,11 @@ pub(super) async fn warm_up<A: Client>(
                         request_id: request_id.clone(),
                         body: body.clone(),
                     };
-                    let attempt_reservation = reservation.as_ref().map(TrialReservation::reserve_attempt);
+                    let attempt_reservation =
+                        reservation.as_ref().map(TrialReservation::reserve_attempt);
                     let until = wait_for_any_stop(&mut stop);
-                    let exchange = answer(&**client, context, of, outgoing, attempt_reservation, until).await;
+                    let exchange =
+                        answer(&**client, context, of, outgoing, attempt_reservation, until).await;
                     finish_untimed(context, events, index, request_id, &exchange, false).await;
                 }
             }
@@ -373,8 +394,7 @@ pub(super) async fn warm_up<A: Client>(
     }
 }
 
-/// Writes down how a request ended that leaves no sample, and sends the event. `variant` is its place in the
-/// suite.
+/// Logs the end of a request that leaves no sample, and sends the event. `variant` is its index in the suite.
 pub(super) async fn finish_untimed(
     context: &RunContext,
     events: &mpsc::Sender<RunEvent>,
@@ -390,7 +410,7 @@ pub(super) async fn finish_untimed(
         outcome,
         spent_usd: spent,
     };
-    // Where it cannot be written the next request is not sent, and this one counts at its bound.
+    // If it cannot be logged the next request is not sent, and this one counts at its bound.
     let _ = context.announce(vec![ended]).await;
     let warmed = RunEvent::WarmedUp {
         variant,
@@ -401,7 +421,7 @@ pub(super) async fn finish_untimed(
     let _ = events.send(warmed).await;
 }
 
-/// The sample that a finished trial leaves.
+/// The sample of a finished trial.
 fn sample(
     ready: &PreparedTrial,
     start: SlotStart,
@@ -446,7 +466,7 @@ fn sample(
         ttft_ns: span(reading.first_token),
         ttfa_ns: span(reading.first_answer),
         last_token_ns: span(reading.last_token),
-        // Of an abandoned request it would be our own, not the model's.
+        // For an abandoned request it would be our own, not the model's.
         latency_ns: span(Some(reading.end)).filter(|_| !reading.outcome.is_abandoned()),
         experienced_ttft_ns: reading.first_token.map(|at| at.since(first_sent)),
         gaps: reading

@@ -1,7 +1,7 @@
-//! The most that each request of a suite can cost.
+//! The worst-case cost of each request of a suite.
 //!
-//! Owns which requests there are to bound. Must not know how a bound is reckoned. Invariant: every request
-//! that a run can send has a bound, or the run has none.
+//! Owns the list of requests to bound. Must not know how a bound is computed. Invariant: every request that a
+//! run can send has a bound, or the run has none.
 
 use std::collections::BTreeMap;
 
@@ -20,24 +20,24 @@ pub struct WorstCase {
     warm_ups: Vec<Usd>,
 }
 
-/// A request whose bound is asked for.
+/// A request to bound.
 #[derive(Debug, Clone, Copy)]
 pub struct BoundedRequest<'a> {
-    /// The variant's place in the suite.
+    /// The variant's index in the suite.
     pub variant: usize,
-    /// The body, as long as the one that is sent.
+    /// A body as long as the one that is sent.
     pub body: &'a [u8],
     /// The conversation, system text included.
     pub messages: &'a [Message],
-    /// The parameters, all levels laid over each other.
+    /// The parameters, all levels merged.
     pub parameters: &'a Parameters,
 }
 
 impl WorstCase {
-    /// Of every request that a run of this suite sends.
+    /// The worst case of every request that a run of this suite sends.
     ///
     /// # Errors
-    /// What nobody can bound, each thing once, with the prompt and the variant where it was met first.
+    /// The requests without a bound, each reason once, with the first prompt and variant that has it.
     pub fn from_suite<E: Ord>(
         suite: &Suite,
         wording: Wording,
@@ -71,19 +71,19 @@ impl WorstCase {
         }
     }
 
-    /// One attempt of a trial of this prompt and variant, by their places in the suite.
+    /// The bound of one attempt of a trial of this prompt and variant, by their indices in the suite.
     pub fn trial(&self, prompt: usize, variant: usize) -> Usd {
         self.trials[prompt][variant]
     }
 
-    /// One request of any kind, by variant: the largest bound of its trials and its warm-up.
+    /// The largest bound of any request of the variant: its trials and its warm-up.
     pub fn largest(&self, variant: usize) -> Usd {
         let trials = self.trials.iter().chain([&self.warm_ups]);
         let most = trials.map(|of_prompt| of_prompt[variant]).max();
         most.unwrap_or(Usd::ZERO)
     }
 
-    /// One warm-up request, by variant.
+    /// The bound of one warm-up request, by variant.
     pub(super) fn warm_ups(&self) -> &[Usd] {
         &self.warm_ups
     }
@@ -99,7 +99,7 @@ fn request_bound<E>(
 ) -> Result<Usd, E> {
     let mut messages = suite.messages_of(prompt, variant);
     if bust {
-        // Any nonce will do: all are as long.
+        // Any nonce will do: all have the same length.
         request::add_nonce(&mut messages, "", 0);
     }
     let body = request::body(suite, prompt, variant, &messages, wording);

@@ -1,18 +1,18 @@
 //! A chunk of the chat route.
 //!
-//! Owns the conversion of the route's wire structs into what was said. Must not know of times or of the chunks
-//! before. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
+//! Owns the conversion of the route's wire structs into pieces of an answer. Must not know times or earlier
+//! chunks. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{Chunk, AnswerPiece, ToolFragment, add_metadata, add_usage};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, add_usage};
 use super::fault;
 use super::lenient::TextOrList;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
 
-/// What the chunk says.
+/// Converts the wire struct.
 pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
     let mut chunk = Chunk {
         id: wire.id.some(),
@@ -34,7 +34,7 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
+    // There are other choices only where a suite requests several (`n`): their texts must not be mixed.
     let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
     for choice in wire.choices.0.into_iter().filter(first) {
         if let Some(reason) = choice.finish_reason.some() {
@@ -76,7 +76,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let details: Vec<_> = details
         .flat_map(|detail| [detail.text.0, detail.summary.0])
         .collect();
-    // The same text may stand in several of these: the first that speaks is taken.
+    // The same text may be in several of these fields: the first that is not empty is used.
     let reasoning = [
         vec![delta.reasoning.0],
         vec![delta.reasoning_content.0],
@@ -93,13 +93,22 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     });
     let older_call = delta.function_call.0.into_iter();
     let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
-    let pieces = reasoning.into_iter().map(AnswerPiece::Reasoning).chain(texts);
+    let pieces = reasoning
+        .into_iter()
+        .map(AnswerPiece::Reasoning)
+        .chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
-    chunk.pieces.extend(pieces.filter(AnswerPiece::is_non_empty));
+    chunk
+        .pieces
+        .extend(pieces.filter(AnswerPiece::is_non_empty));
     add_metadata(chunk, [delta.provider_metadata]);
 }
 
-fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> AnswerPiece<'a> {
+fn fragment<'a>(
+    index: Option<u64>,
+    id: Cow<'a, str>,
+    function: WireFunction<'a>,
+) -> AnswerPiece<'a> {
     AnswerPiece::ToolCall(ToolFragment {
         index,
         id,

@@ -1,10 +1,9 @@
 //! Content encodings: a compressed body becomes a plain one whose frames keep their instants.
 //!
-//! Owns gzip, deflate and brotli. Must not know what the bytes mean. Invariant: each decoded byte
-//! bears the instant of the frame that released it, and no more than
-//! [`BYTES_PER_ANSWER`] bytes are ever decoded.
+//! Owns gzip, deflate and brotli. Must not know what the bytes mean. Invariant: each decoded byte has the
+//! instant of the frame that released it, and no more than [`BYTES_PER_ANSWER`] bytes are ever decoded.
 //!
-//! We ask for identity; a proxy that compresses all the same is read, and the sample is flagged.
+//! Requests ask for identity; if a proxy compresses anyway, the body is decoded and the sample is flagged.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -14,24 +13,24 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::recording::{BYTES_PER_ANSWER, Body, Response};
 
-/// Working memory of the brotli decoder, in bytes; any size is right, this one is a page or two.
+/// Working memory of the brotli decoder, in bytes; the size affects only speed.
 const BROTLI_BUFFER: usize = 8 << 10;
 
-/// A plain body.
+/// A decoded body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodedBody<'a> {
-    /// Borrowed from the response where it was plain already.
+    /// The plain bytes; borrowed from the response if they were plain already.
     pub body: Cow<'a, Body>,
-    /// Whether it had been compressed.
+    /// True if the body was compressed.
     pub compressed: bool,
-    /// What stopped the decoding early; `body` holds what came before.
+    /// The error that stopped decoding early; `body` holds the bytes before it.
     pub error: Option<DecodeError>,
 }
 
-/// Why a body could not be decoded to its end.
+/// The reason that a body could not be decoded to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// An encoding that we neither asked for nor know.
+    /// An encoding that was not requested and is not supported.
     #[error("the body has the unknown content encoding `{0}`")]
     Unknown(String),
     /// Bytes that the encoding does not allow.
@@ -42,8 +41,8 @@ pub enum DecodeError {
     TooLarge,
 }
 
-/// Decodes the body by its `content-encoding` header. A body that was cut off in the middle is no
-/// fault here: what could be decoded is what came.
+/// Decodes the body by its `content-encoding` header. A truncated body is no error here: the bytes that could
+/// be decoded are returned.
 pub fn decode(response: &Response) -> DecodedBody<'_> {
     let name = response.header("content-encoding").unwrap_or("").trim();
     let body = &response.body;
@@ -56,7 +55,7 @@ pub fn decode(response: &Response) -> DecodedBody<'_> {
             };
         }
         "gzip" | "x-gzip" => Codec::Gzip(MultiGzDecoder::new(Sink::default())),
-        // The name means zlib; some servers send the bare stream.
+        // The name means zlib; some servers send the raw stream.
         "deflate" if is_zlib(body.bytes()) => Codec::Zlib(ZlibDecoder::new(Sink::default())),
         "deflate" => Codec::Deflate(DeflateDecoder::new(Sink::default())),
         "br" => Codec::Brotli(Box::new(DecompressorWriter::new(
@@ -79,10 +78,10 @@ pub fn decode(response: &Response) -> DecodedBody<'_> {
     }
 }
 
-/// Feeds frame after frame, and gives what each released that frame's instant.
+/// Decodes frame by frame; the bytes that a frame releases get its instant.
 fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeError>) {
     let mut plain = Body::default();
-    // A frame that releases nothing was still waited for: the next one that does inherits that.
+    // A frame that releases nothing was still waited for: the next one that releases bytes inherits that.
     let mut waited = false;
     for (frame, piece) in body.pieces() {
         let written = codec.write(piece);
@@ -124,7 +123,7 @@ enum Codec {
 }
 
 impl Codec {
-    /// Takes in a piece and lets out everything that it makes decodable.
+    /// Feeds a piece and flushes everything that can be decoded by now.
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         let writer: &mut dyn Write = match self {
             Self::Gzip(decoder) => decoder,
@@ -154,7 +153,7 @@ impl Codec {
     }
 }
 
-/// Where decoders write: what the current frame released, within the limit of a whole answer.
+/// The output of a decoder: the bytes that the current frame released, within the limit of a whole answer.
 #[derive(Default)]
 struct Sink {
     bytes: Vec<u8>,
@@ -222,7 +221,7 @@ mod tests {
         pieces
     }
 
-    /// Brotli with every text stored as it is (RFC 7932, 9.2): no compressor is needed for a test.
+    /// Brotli with every text stored uncompressed (RFC 7932, 9.2): a test needs no compressor.
     fn brotli(texts: &[&str]) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();
         for (index, text) in texts.iter().enumerate() {
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn stamps_stay_with_the_bytes_that_a_frame_released() {
-        // A compressed stream that is flushed per event keeps its times to the frame.
+        // A compressed stream that is flushed per event has the times of its frames.
         let texts = [
             "data: {\"a\":1}\n\n",
             "data: {\"b\":2}\n\n",
@@ -273,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_held_back_frame_counts_as_waited_for() {
-        // Frames that release nothing (a header, half a block) were waited for by what follows.
+        // Frames that release nothing (a header, half a block) were waited for by the next bytes.
         let mut response = response("gzip", &[]);
         let piece = flushed("gzip", &["hello"]).concat();
         response.body.push(Nanos(1), true, &piece[..3]).unwrap();
@@ -285,7 +284,7 @@ mod tests {
 
     #[test]
     fn plain_bodies_are_not_copied_and_unknown_encodings_are_named() {
-        // An encoding that nobody asked for is the server's fault and must be said by name.
+        // An encoding that was not requested is the server's error and must be named.
         let plain = response("identity", &[b"x"]);
         let decoded = decode(&plain);
         assert!(matches!(decoded.body, Cow::Borrowed(_)) && !decoded.compressed);
@@ -298,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused() {
-        // A small body that unpacks to gigabytes ends in a fault, within the limit.
+        // A small body that expands to gigabytes ends in an error, within the limit.
         let zeros = vec![0; 1 << 20];
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         for _ in 0..=BYTES_PER_ANSWER >> 20 {
@@ -312,7 +311,7 @@ mod tests {
     }
 
     proptest! {
-        // Bytes that claim to be compressed never panic, whatever they are.
+        // Bytes that claim to be compressed never cause a panic.
         #[test]
         fn arbitrary_bytes_never_panic(
             encoding in prop_oneof!["gzip", "deflate", "br", "\\PC{0,10}"],
@@ -322,7 +321,7 @@ mod tests {
             decode(&response(&encoding, &pieces));
         }
 
-        // Any cut of a compressed body decodes to the same bytes; a cut-off tail is no fault.
+        // Any cut of a compressed body decodes to the same bytes; truncation is no error.
         #[test]
         fn cuts_do_not_matter(
             name in prop_oneof!["gzip", "zlib", "raw", "br"],
@@ -335,7 +334,7 @@ mod tests {
             let decoded = decode(&response);
             prop_assert_eq!(decoded.body.bytes(), text.as_bytes());
             prop_assert_eq!(decoded.error, None);
-            // Two bytes at least, so that a zlib stream can be told from a bare one.
+            // At least two bytes, so that a zlib stream can be distinguished from a raw one.
             let length = length.clamp(2, whole.len());
             let cut_off = self::response(encoding, &[&whole[..length]]);
             let decoded = decode(&cut_off);

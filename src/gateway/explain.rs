@@ -1,39 +1,39 @@
-//! What went wrong and what to do about it, in one sentence each, for the person at the terminal.
+//! Failures and their remedies in one sentence each, for the user at the terminal.
 //!
-//! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like
-//! are given. Invariant: whatever the outcome, the remedy is something the reader can do now.
+//! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like are
+//! arguments. Invariant: whatever the outcome, the remedy is something that the reader can do now.
 
 use super::fault;
 use crate::record::{ErrorReport, Flag, Outcome};
 use crate::units::{ModelId, one_line};
 
-/// What is known of a failure.
+/// The facts known about a failure.
 #[derive(Debug, Clone, Copy)]
 pub struct FailureContext<'a> {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was told.
+    /// The reported error.
     pub error: Option<&'a ErrorReport>,
     /// The answer's flags.
     pub flags: &'a [Flag],
     /// Name of the endpoint's profile.
     pub profile: &'a str,
-    /// Where requests went.
+    /// The base URL of the requests.
     pub base_url: &'a str,
     /// Variables that may hold the key; empty for a keyless endpoint.
     pub key_variables: &'a [String],
-    /// The model asked for.
+    /// The requested model.
     pub model: &'a ModelId,
-    /// Ids that exist and look like it, the nearest first.
+    /// Existing ids similar to it, nearest first.
     pub nearest: &'a [String],
 }
 
-/// One sentence for what happened, one for what to do.
+/// One sentence for the failure, one for the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What happened.
+    /// The failure.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -46,7 +46,7 @@ impl Explanation {
     }
 }
 
-/// No variable of the profile holds a key; nothing was sent.
+/// The explanation where no variable of the profile holds a key; nothing was sent.
 pub fn missing_key(profile: &str, key_variables: &[String]) -> Explanation {
     Explanation::new(
         format!(
@@ -72,12 +72,10 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
     }
     Some(match context.outcome {
         Outcome::Complete | Outcome::Length | Outcome::Ended => return None,
-        // The run ended it, and says why.
+        // The run ended it, and reports the reason itself.
         Outcome::Abandoned => return None,
         Outcome::Unauthorized => unauthorized(context),
-        Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => {
-            allowance(context)
-        }
+        Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => allowance(context),
         Outcome::ModelNotFound => model_not_found(context),
         Outcome::Rejected => rejected(context),
         Outcome::ConnectFailed | Outcome::TlsFailed | Outcome::ConnectionLost | Outcome::Cut => {
@@ -117,7 +115,10 @@ fn unauthorized(context: &FailureContext<'_>) -> Explanation {
         );
     }
     Explanation::new(
-        format!("{base_url} did not accept the key{}.", quoted_message(context)),
+        format!(
+            "{base_url} did not accept the key{}.",
+            quoted_message(context)
+        ),
         format!(
             "Check the value of {}: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.",
             join_or(key_variables)
@@ -294,10 +295,10 @@ fn protocol(context: &FailureContext<'_>) -> Explanation {
     )
 }
 
-/// Most characters of the server's words inside a sentence; the records have them whole.
+/// Most characters of the server's message inside a sentence; the records have all of it.
 const QUOTED_CHARS: usize = 200;
 
-/// The server's or the client's own words: `: "…"`, or nothing.
+/// The message of the server or the client, `: "…"`, or an empty string.
 fn quoted_message(context: &FailureContext<'_>) -> String {
     let message = context.error.map_or("", |error| error.message.trim());
     let line: Vec<&str> = message.split_whitespace().collect();
@@ -310,7 +311,7 @@ fn quoted_message(context: &FailureContext<'_>) -> String {
     }
 }
 
-/// `a`, `a` or `b`.
+/// `a`, or `a` or `b`.
 fn join_or(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(" or ")
@@ -346,13 +347,12 @@ mod tests {
                 "openai/gpt-5-nano".to_owned(),
             ],
         };
-        explain(&context)
-            .map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
+        explain(&context).map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
     }
 
     #[test]
     fn every_failure_is_explained_and_no_answer_is() {
-        // A failure without a remedy leaves its user alone.
+        // A failure without a remedy does not help its user.
         for outcome in Outcome::ALL {
             let text = explained(outcome, None, &[]);
             assert_eq!(text.is_some(), outcome.failure().is_some(), "{outcome:?}");
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn the_common_failures_read_well() {
-        // These sentences are what most users will ever see of a failure.
+        // These sentences are all that most users will ever see of a failure.
         let cases = [
             (
                 Outcome::Unauthorized,
@@ -415,14 +415,14 @@ mod tests {
 
     #[test]
     fn a_limit_used_up_by_reasoning_has_a_remedy() {
-        // An empty answer that ended by length looks like a broken model unless this is said.
+        // An empty answer that ended by length looks like a broken model without this explanation.
         let text = explained(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
         assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
     }
 
     #[test]
     fn a_missing_key_names_its_variables() {
-        // The first thing a new user meets.
+        // The first error that a new user meets.
         let text = missing_key(
             "vercel",
             &[

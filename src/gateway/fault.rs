@@ -1,13 +1,13 @@
-//! Errors as servers tell them: finding the message, naming the outcome.
+//! Errors as servers report them: the message and the outcome.
 //!
-//! Owns the many shapes of an error body and the words by which errors are classed. Must not know
-//! about times or answers, nor of keys: `outside` removes those. Invariant: any body gives an error.
+//! Owns the many shapes of an error body and the words by which errors are classified. Must not know times,
+//! answers or keys: `outside` removes those. Invariant: any body gives an error.
 
 use serde_json::Value;
 
 use crate::record::{ErrorReport, Outcome};
 
-/// How deep errors are followed that hold another error as JSON text: gateway, provider, model.
+/// Depth to which errors are followed that contain another error as JSON text: gateway, provider, model.
 const NESTING: u32 = 3;
 
 /// An error found in a body or in a chunk.
@@ -15,16 +15,16 @@ const NESTING: u32 = 3;
 pub struct ApiError {
     /// The server's word for it: `error.type`, else `error.code`.
     pub kind: Option<String>,
-    /// Every word by which it may be classed, the outermost first.
+    /// Every word by which it may be classified, the outermost first.
     pub words: Vec<String>,
-    /// What it says, with what errors inside it say.
+    /// The message, with those of nested errors.
     pub message: String,
     /// The gateway's id of the generation that failed.
     pub generation_id: Option<String>,
 }
 
 impl ApiError {
-    /// For the record, as the server said it: the reading that it goes into is redacted as a whole.
+    /// The error for the record, unfiltered: the reading that it becomes part of is redacted as a whole.
     pub fn report(&self, status: Option<u16>) -> ErrorReport {
         ErrorReport {
             status,
@@ -33,7 +33,7 @@ impl ApiError {
         }
     }
 
-    /// The outcome of an answer that began well and then told this error.
+    /// The outcome of an answer that began well and then reported this error.
     pub fn outcome_in_stream(&self) -> Outcome {
         match self.class() {
             Some(outcome @ (Outcome::RateLimited | Outcome::Filtered)) => outcome,
@@ -41,7 +41,7 @@ impl ApiError {
         }
     }
 
-    /// The outcome of a response with this error and an HTTP status other than 2xx. The type wins
+    /// The outcome of a response with this error and an HTTP status other than 2xx. The type has precedence
     /// over the status: gateways send the same type with several statuses.
     pub fn outcome_of_status(&self, status: u16) -> Outcome {
         if let Some(outcome) = self.class() {
@@ -51,7 +51,7 @@ impl ApiError {
             401 => Outcome::Unauthorized,
             402 => Outcome::PaymentRequired,
             403 => Outcome::Forbidden,
-            // A 404 that does not speak of the model is a wrong path: the base URL.
+            // A 404 that does not mention the model is a wrong path: the base URL.
             404 if self.message.to_lowercase().contains("model") => Outcome::ModelNotFound,
             429 => Outcome::RateLimited,
             300..=499 => Outcome::Rejected,
@@ -60,8 +60,8 @@ impl ApiError {
         }
     }
 
-    /// The outcome that one of the words stands for. General words (`invalid_request_error`,
-    /// `api_error`) stand for none: they come with statuses that say more.
+    /// The outcome that one of the words means. General words (`invalid_request_error`, `api_error`) mean none:
+    /// they come with statuses that are more specific.
     fn class(&self) -> Option<Outcome> {
         self.words.iter().find_map(|word| {
             let plain: String = word
@@ -99,7 +99,7 @@ impl ApiError {
     }
 }
 
-/// The error in a whole body that is not an answer: JSON of any known shape, a page, plain text.
+/// The error in a whole body that is not an answer: JSON of any known shape, an HTML page, plain text.
 pub fn from_body(bytes: &[u8]) -> ApiError {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
@@ -114,7 +114,7 @@ pub fn from_body(bytes: &[u8]) -> ApiError {
 
 /// The error in a chunk: its `error` value, with the chunk's own `error_type`, `error_message`.
 pub fn from_chunk(error: &Value, kind: &str, message: &str) -> Option<ApiError> {
-    // Some servers send the key with nothing in it on every chunk.
+    // Some servers send an empty `error` on every chunk.
     let nothing = match error {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -165,7 +165,7 @@ fn generation_id(envelope: &Value) -> Option<&Value> {
     envelope.pointer("/providerMetadata/gateway/generationId")
 }
 
-/// An error object, or its text.
+/// The error in an error object, or in a string.
 fn from_value(error: &Value, nesting: u32) -> ApiError {
     let mut api_error = ApiError::default();
     if let Value::String(text) = error {
@@ -182,7 +182,7 @@ fn from_value(error: &Value, nesting: u32) -> ApiError {
     for key in ["message", "detail", "error_message", "msg"] {
         add_nested_text(&mut api_error, string_field(error, key), nesting);
     }
-    // What the provider said, inside what the gateway says of it.
+    // The provider's own message, inside the gateway's.
     for path in ["/value/error_message", "/metadata/raw", "/cause/message"] {
         if let Some(Value::String(text)) = error.pointer(path) {
             add_nested_text(&mut api_error, text, nesting);
@@ -194,7 +194,7 @@ fn from_value(error: &Value, nesting: u32) -> ApiError {
     api_error
 }
 
-/// Adds a text that may itself be an error as JSON.
+/// Adds a text that may be JSON of another error.
 fn add_nested_text(api_error: &mut ApiError, text: &str, nesting: u32) {
     let nested = (nesting > 0 && text.trim_start().starts_with('{'))
         .then(|| serde_json::from_str::<Value>(text).ok())
@@ -218,7 +218,7 @@ fn add_class_word(api_error: &mut ApiError, word: &str) {
     }
 }
 
-/// Adds what the message does not say yet.
+/// Adds `more` unless the message contains it already.
 fn add_message(message: &mut String, more: &str) {
     let more = more.trim();
     if more.is_empty() || message.contains(more) {
@@ -234,15 +234,15 @@ fn string_field<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or("")
 }
 
-/// Whether a body is a page.
+/// True if a body is an HTML page.
 pub fn is_html(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"<")
 }
 
-/// How the message about a page begins, in place of the page.
+/// The beginning of the message that replaces a page.
 pub const HTML_PAGE: &str = "an HTML page";
 
-/// What a page calls itself: its title, else its first heading.
+/// The title of a page, else its first heading.
 fn html_title(page: &str) -> Option<String> {
     if !is_html(page.as_bytes()) {
         return None;
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_shape_of_error_body_gives_its_message() {
-        // Users act on the server's own words: they must be found wherever a server puts them.
+        // Users act on the server's own message: it must be found wherever a server puts it.
         for (body, kind, message) in [
             (r#"{"error":{"message":"m","type":"t"}}"#, Some("t"), "m"),
             (
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_type_wins_over_the_status() {
-        // The same budget error has been met with 402, 403 and 429: its type says what it is.
+        // The same budget error has been seen with 402, 403 and 429: its type is decisive.
         let outcome = |status, error| {
             from_body(json!({ "error": error }).to_string().as_bytes()).outcome_of_status(status)
         };
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn each_known_word_is_classed_by_itself() {
-        // With a status that says nothing, the word alone must give the outcome.
+        // With a status that means nothing, the word alone must give the outcome.
         for (word, outcome) in [
             ("rate_limit_exceeded", Outcome::RateLimited),
             ("RateLimitError", Outcome::RateLimited),

@@ -1,7 +1,7 @@
-//! Fields that cannot fail: a value of another type than expected is read as absent.
+//! Fields that cannot fail: a value of an unexpected type is read as absent.
 //!
-//! Owns the tolerance of the wire structs. Must not know any particular field. Invariant: as long
-//! as the bytes are JSON, no field's value loses the chunk that holds it.
+//! Owns the tolerance of the wire structs. Must not know any particular field. Invariant: as long as the bytes
+//! are JSON, no value of a field loses the chunk around it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A string, borrowed where it has no escapes; empty when absent or of another type. A JSON value
-/// in place of a string is written out only where [`Loose`] is used.
+/// A string, borrowed where it has no escapes; empty when absent or of another type. Other JSON values become
+/// text only with [`Loose`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -23,24 +23,23 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A count; absent when it is null, negative, fractional or of another type. Digits in a string
-/// count.
+/// A count; absent when it is null, negative, fractional or of another type. A string of digits is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count(pub(super) Option<u64>);
 
-/// `true` or not.
+/// A boolean; absent when of another type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LenientBool(pub(super) Option<bool>);
 
-/// A string, or the JSON text of whatever stands in its place; empty when absent or null.
+/// A string, or the JSON text of any other value; empty when absent or null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Loose<'a>(pub(super) Cow<'a, str>);
 
-/// An object; absent when it is anything else.
+/// An object; absent when of another type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object<T>(pub(super) Option<T>);
 
-/// A list; empty when it is anything else.
+/// A list; empty when of another type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List<T>(pub(super) Vec<T>);
 
@@ -56,7 +55,7 @@ impl<T> Default for List<T> {
     }
 }
 
-/// What a lenient type does with each kind of value; what is not said is absence.
+/// The conversion of each kind of JSON value; kinds that are not implemented are absent.
 trait LenientValue<'de>: Default {
     fn string(_text: Cow<'de, str>) -> Self {
         Self::default()
@@ -101,7 +100,7 @@ impl<'de, T: LenientValue<'de>> Visitor<'de> for LenientVisitor<T> {
         Ok(u64::try_from(count).map_or_else(|_| T::default(), T::count))
     }
     fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-        // Some servers write whole numbers as 12.0; what is beyond 2^53 is no count of tokens.
+        // Some servers write integers as 12.0; numbers above 2^53 are not counts of tokens.
         let whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked just above.
         Ok(if whole {
@@ -277,7 +276,7 @@ mod tests {
 
     #[test]
     fn expected_types_are_read() {
-        // Leniency must not lose what is well formed.
+        // Leniency must not lose well-formed values.
         let all: All<'_> = serde_json::from_str(
             r#"{"text":"a","count":12.0,"truth":true,"loose":{"b":1},"object":{"n":"3"},
                 "list":[{"n":1},null,{"n":2}],"either":[{"n":9}],"unknown":[[]]}"#,
@@ -323,7 +322,7 @@ mod tests {
     }
 
     proptest! {
-        // Whatever stands in a field, the struct around it can be read.
+        // Whatever value a field has, the struct around it can be read.
         #[test]
         fn no_value_loses_the_rest(values in prop::collection::vec(json(), 7)) {
             let names = ["text", "count", "truth", "loose", "object", "list", "either"];

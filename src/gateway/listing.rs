@@ -1,8 +1,8 @@
-//! What an endpoint tells of itself: its models, the providers of one of them, a balance, a bill.
+//! Untimed queries to an endpoint: its models, the providers of one of them, a balance, a bill.
 //!
-//! Owns the routes, their deadline and their limit. Must not know what a list means. Invariant:
-//! nothing here shares a connection or a clock with an exchange that is timed; the client is the
-//! transport's, with its settings.
+//! Owns the routes, their time limit and their size limit. Must not know what a response means. Invariant:
+//! nothing here shares a connection or a clock with a timed exchange; the client is the transport's, with its
+//! settings.
 
 use std::time::Duration;
 
@@ -19,49 +19,49 @@ use super::transport::{
     Endpoint, OpenError, base_url, exchange_end, header_text, headers, new_lane, resolve,
 };
 
-/// What is asked for.
+/// A query to an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub enum EndpointQuery<'a> {
-    /// Every model: `GET {base}/models`.
+    /// All models: `GET {base}/models`.
     Models,
-    /// Who serves this model: `GET {base}/models/{id}/endpoints`.
+    /// The providers of this model: `GET {base}/models/{id}/endpoints`.
     Providers(&'a ModelId),
-    /// What is left of the account: `GET {base}/credits`.
+    /// The balance of the account: `GET {base}/credits`.
     Credits,
-    /// What an answer cost, by its generation id: `GET {base}/generation?id=`.
+    /// The cost of an answer, by its generation id: `GET {base}/generation?id=`.
     Generation(&'a str),
 }
 
-/// Why there is no list.
+/// The reason that a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Nothing could be sent.
+    /// The request could not be set up.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// No connection, or it broke; in the client's words.
+    /// The connection failed or broke; the client's message.
     #[error("{0}")]
     Connection(String),
-    /// It took longer than it was given.
+    /// The time limit passed.
     #[error("no whole answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The endpoint answered with an error.
+    /// The endpoint returned an error.
     #[error("HTTP {status}{}", quoted(.message))]
     Status {
         /// HTTP status.
         status: u16,
-        /// What it says.
+        /// The server's message.
         message: String,
     },
-    /// More than [`MAX_LIST_BYTES`].
+    /// The response is larger than [`MAX_LIST_BYTES`].
     #[error("the answer is larger than {MAX_LIST_BYTES} bytes")]
     TooLarge,
-    /// Compressed in a way that could not be undone.
+    /// The content encoding could not be decoded.
     #[error(transparent)]
     Encoding(#[from] DecodeError),
-    /// Not UTF-8.
+    /// The response is not UTF-8.
     #[error("the answer is not text")]
     NotText,
-    /// A log-in page, perhaps.
+    /// The response is an HTML page, perhaps a log-in page.
     #[error("the answer is {0}")]
     Page(String),
 }
@@ -73,8 +73,8 @@ fn quoted(message: &str) -> String {
     format!(": \"{message}\"")
 }
 
-/// Asks the endpoint for a list, and returns the text of its answer. Looking up the host, opening the
-/// connection and the whole answer must all be done within `time_limit`.
+/// Sends a query to the endpoint and returns the text of the response. Resolving the host, connecting and the
+/// whole response must be done within `time_limit`.
 pub async fn fetch(
     endpoint: &Endpoint,
     query: EndpointQuery<'_>,
@@ -87,7 +87,7 @@ pub async fn fetch(
         .map_err(|error| redactor.apply(error))
 }
 
-/// The text of the answer as it came.
+/// The text of the response, unfiltered.
 async fn fetch_text(
     endpoint: &Endpoint,
     query: EndpointQuery<'_>,
@@ -123,7 +123,7 @@ async fn send_query(
         path.pop_if_empty();
         match query {
             EndpointQuery::Models => path.push("models"),
-            // Segment by segment: what an id may hold (`?`, `#`, `%`) must not change the URL.
+            // Segment by segment: characters of an id (`?`, `#`, `%`) must not change the URL.
             EndpointQuery::Providers(id) => (path.push("models"))
                 .extend(id.as_str().split('/'))
                 .push("endpoints"),
@@ -137,9 +137,9 @@ async fn send_query(
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
     let lost = |ending| match ending {
-        ExchangeEnd::ConnectFailed(words) | ExchangeEnd::TlsFailed(words) | ExchangeEnd::ConnectionLost(words) => {
-            FetchError::Connection(words)
-        }
+        ExchangeEnd::ConnectFailed(words)
+        | ExchangeEnd::TlsFailed(words)
+        | ExchangeEnd::ConnectionLost(words) => FetchError::Connection(words),
         _ => FetchError::TimedOut(time_limit),
     };
     let sent = client.get(url).headers(headers).send().await;
@@ -149,7 +149,7 @@ async fn send_query(
         if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {
             return Err(FetchError::TooLarge);
         }
-        // Nothing is timed here: every frame bears the same instant.
+        // Nothing is timed here: every frame has the same instant.
         (body.push(Nanos::ZERO, false, &bytes)).map_err(|_| FetchError::TooLarge)?;
     }
     Ok(Response {
@@ -160,7 +160,7 @@ async fn send_query(
     })
 }
 
-/// The text of an answer that is a list, as far as that can be told from outside.
+/// The text of a successful response; an error where it cannot be a list.
 fn text_of(response: &Response) -> Result<String, FetchError> {
     let decoded = decode(response);
     if let Some(error) = decoded.error {
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_compressed_list_is_read() {
-        // We ask for none, and some proxies compress all the same.
+        // Requests do not ask for compression, and some proxies compress anyway.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packed.write_all(b"{\"data\":[]}").unwrap();
         let bytes = packed.finish().unwrap();

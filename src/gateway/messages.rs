@@ -1,8 +1,7 @@
-//! The Messages route, as Anthropic and gateways in its place speak it: its request and its events.
+//! The Messages route of Anthropic and compatible gateways: its request and its events.
 //!
-//! Owns the names of that route. Must not know of times, headers or the chunks before. Invariants:
-//! what the route cannot carry is turned down, never left out; a field of an unexpected type is an
-//! absent field.
+//! Owns the names of that route. Must not know times, headers or earlier chunks. Invariants: a parameter that
+//! the route does not support is an error, never dropped; a field of an unexpected type is an absent field.
 
 use std::borrow::Cow;
 
@@ -10,13 +9,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, merge_into};
-use super::chunk::{Chunk, AnswerPiece, ToolFragment, add_metadata, to_bill};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};
 
-/// The keys of a request beside `model`, `stream` and the suite's `extra`.
+/// The keys of a request other than `model`, `stream` and the suite's `extra`.
 pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
@@ -90,7 +89,7 @@ fn tool(tool: &Tool) -> Value {
     present
 }
 
-/// The reasoning effort and the form of the answer, which share a key.
+/// The reasoning effort and the format of the answer, which share a key.
 fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
     let mut config = Map::new();
     let mut keys = Vec::new();
@@ -129,7 +128,7 @@ fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsuppo
     Ok(keys)
 }
 
-/// The turns. Results of tools that follow one another answer one turn, and are one turn.
+/// The turns. Consecutive tool results answer one turn, and are one turn.
 fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
     let mut turns: Vec<Value> = Vec::new();
     let mut after_tool = false;
@@ -157,7 +156,7 @@ fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
     Ok(Value::Array(turns))
 }
 
-/// The blocks of a message, the last one with the message's mark: a cache keeps what stands up to it.
+/// The blocks of a message, the last one with the message's cache mark: the prefix up to it is cached.
 fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
     let mut blocks: Vec<Value> = blocks.into_iter().collect();
     if let (Some(mark), Some(last)) = (message.cache_control, blocks.last_mut()) {
@@ -166,7 +165,7 @@ fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Val
     blocks
 }
 
-/// A turn of text alone is written as that text, unless it is marked.
+/// A turn of one text block is written as a string, unless it is marked.
 fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
     let content = match blocks.as_mut_slice() {
         [only] if only["type"] == "text" && only["cache_control"].is_null() => only["text"].take(),
@@ -175,7 +174,7 @@ fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
     json!({ "role": role, "content": content })
 }
 
-/// An empty text block is turned down by the server: it is none.
+/// The text block of a message; none for an empty text, which the server rejects.
 fn text_block(message: &Message) -> Option<Value> {
     let text = &message.content;
     (!text.is_empty()).then(|| json!({ "type": "text", "text": text }))
@@ -255,7 +254,7 @@ struct WireMessage<'a> {
     provider_metadata_camel: Object<WireMetadata<'a>>,
 }
 
-/// A block of content, its beginning, or what is added to it.
+/// A content block, its start, or its delta.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireBlock<'a> {
@@ -279,8 +278,8 @@ struct WireBlock<'a> {
     stop_reason: Text<'a>,
 }
 
-/// Whether an event or answer of this `type` is of this route. Its `ping` says nothing and its
-/// `error` is everyone's.
+/// True if an event or answer of this `type` belongs to this route. Its `ping` has no content, and its `error`
+/// is common to all routes.
 pub(super) fn is_of_route(kind: &str) -> bool {
     matches!(
         kind,
@@ -328,8 +327,8 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
     Some(chunk)
 }
 
-/// The message as it begins: no count of its output means anything yet, and gateways that do not
-/// know the prompt's tokens yet write 0.
+/// Reads the start of a message: its output counts mean nothing yet, and gateways that do not know the prompt
+/// tokens yet write 0.
 fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
     chunk.id = message.id.some();
     chunk.model = message.model.some();
@@ -348,7 +347,7 @@ fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
     }
 }
 
-/// A whole answer.
+/// Reads a whole answer.
 fn whole(message: WireMessage<'_>) -> Chunk<'_> {
     let mut chunk = Chunk {
         id: message.id.some(),
@@ -375,7 +374,7 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
     let Some(block) = block else { return };
     match &*block.kind.0 {
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-            // An empty object stands where the arguments are still to come.
+            // An empty object is a placeholder for arguments that are still to come.
             let present = chunk.whole || block.input.0 != "{}";
             let input = Some(block.input.0).filter(|_| present);
             chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
@@ -400,7 +399,7 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
     }
 }
 
-/// Lays a usage block over what the chunk has. Here `input_tokens` are those beside the cache.
+/// Merges a usage block into the chunk. On this route `input_tokens` exclude cached ones.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
     chunk.bill = to_bill(&wire).over(chunk.bill);

@@ -1,7 +1,7 @@
-//! Every text that an answer, an error or a list brought, through the filter for text from outside.
+//! Redaction of every text in an answer, an error or a list.
 //!
-//! Owns which fields of a reading are text. Must not know the forms of a key. Invariant: a field added to one of
-//! these types does not compile before it is said here that it is text or that it is none.
+//! Owns which fields of a reading are text. Must not know the forms of a key. Invariant: a field added to one
+//! of these types does not compile until it is listed here as text or not.
 
 use crate::record::{ErrorReport, ToolCall};
 use crate::suite::{Redact, Redactor};
@@ -11,8 +11,8 @@ use super::listing::FetchError;
 use super::reading::Reading;
 use super::recording::ExchangeEnd;
 
-/// Most characters of an error message that are stored: enough for a provider's own error inside a
-/// gateway's, too little for a page of HTML or an echoed prompt to fill the records.
+/// Most characters of a stored error message: enough for a provider's own error inside a gateway's, too few for
+/// a page of HTML or an echoed prompt to fill the records.
 pub(super) const MESSAGE_CHARS: usize = 2_000;
 
 impl Redact for Reading {

@@ -1,8 +1,8 @@
-//! From a recording to what happened: the outcome, the answer, its instants, its counts and costs.
+//! Conversion of a recording: the outcome, the answer, its instants, its counts and costs.
 //!
-//! Owns the decision how an exchange ended, and the flags that its bytes justify. Must not know how
-//! it was asked (but for the model and whether to stream), nor of any other exchange. Invariant:
-//! [`read`] is a pure function; however the network cut the bytes, only instants differ.
+//! Owns the outcome of an exchange, and the flags that its bytes justify. Must not know the request (except the
+//! model and whether to stream), nor any other exchange. Invariant: [`read`] is a pure function; however the
+//! network cut the bytes, only instants differ.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
@@ -23,27 +23,27 @@ use crate::units::{ModelId, Nanos, Usd};
 
 pub use super::stamps::{BUFFERED_CHUNKS, GapList};
 
-/// What one exchange came to. Instants are nanoseconds since the run began; absent is not known.
+/// The result of one exchange. Instants are nanoseconds since the run began; unknown values are absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The error as it was told, without secrets.
+    /// The reported error, without secrets.
     pub error: Option<ErrorReport>,
-    /// How long the server asks us to wait.
+    /// The wait that the server demands before a retry.
     pub retry_after: Option<RetryAfter>,
     /// HTTP status.
     pub status: Option<u16>,
-    /// When the headers came.
+    /// The instant of the headers.
     pub headers: Option<Nanos>,
-    /// When the first token came: reasoning, content, refusal or tool call.
+    /// The instant of the first token: reasoning, content, refusal or tool call.
     pub first_token: Option<Nanos>,
-    /// When the first token that is not reasoning came.
+    /// The instant of the first token that is not reasoning.
     pub first_answer: Option<Nanos>,
-    /// When the last token-bearing chunk came.
+    /// The instant of the last token-bearing chunk.
     pub last_token: Option<Nanos>,
-    /// When the answer was over: `[DONE]` or another route's last event, else the end of the body; where a finished answer left
-    /// the connection open until a deadline, its last event.
+    /// The end of the answer: `[DONE]` or another route's last event, else the end of the body; if a finished
+    /// answer left the connection open until a deadline, its last event.
     pub end: Nanos,
     /// Times between token-bearing chunks.
     pub gaps: GapList,
@@ -57,34 +57,34 @@ pub struct Reading {
     pub usage: Option<Usage>,
     /// The last `total_tokens` that was reported.
     pub total_tokens: Option<u64>,
-    /// Verbatim.
+    /// The finish reason, verbatim.
     pub finish_reason: Option<String>,
-    /// What was billed, surcharges included where they are told.
+    /// The billed amount, surcharges included where they are reported.
     pub billed_usd: Option<Usd>,
-    /// Of that: what the gateway added to the price of inference, where it tells the two apart.
+    /// The gateway's surcharge within `billed_usd`, where it is reported separately.
     pub surcharge_usd: Option<Usd>,
-    /// The list price as the gateway says it.
+    /// The list price as reported by the gateway.
     pub market_usd: Option<Usd>,
     /// The provider that answered.
     pub provider: Option<String>,
-    /// How many providers were tried.
+    /// The number of providers tried.
     pub provider_attempts: Option<u32>,
-    /// The model that answered, in the server's spelling, where that is not the id asked for. A
-    /// mere date or prefix is told here too; only [`Flag::Fallback`] says that it is another model.
+    /// The model that answered, in the server's spelling, where that differs from the requested id. A mere date
+    /// or prefix is included here too; only [`Flag::Fallback`] means another model.
     pub served_model: Option<String>,
     /// The gateway's id of the generation, else the id on the answer.
     pub generation_id: Option<String>,
-    /// Sorted, no doubles.
+    /// The flags, sorted and unique.
     pub flags: Vec<Flag>,
     /// The answer's text: content, else the refusal.
     pub answer: Option<String>,
     /// The text of visible reasoning.
     pub reasoning: Option<String>,
-    /// Put together from their fragments.
+    /// The tool calls, joined from their fragments.
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// What a `Retry-After` header says.
+/// The value of a `Retry-After` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
     /// A span, rounded up to whole seconds.
@@ -94,7 +94,7 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    /// Reads the header's value; `None` for what is neither seconds nor a date.
+    /// Parses the header's value; `None` if it is neither seconds nor a date.
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if let Ok(date) = DateTimeParser::new().parse_timestamp(value) {
@@ -113,7 +113,7 @@ impl RetryAfter {
             .map(Self::Seconds)
     }
 
-    /// The wait from `now` on; zero for a date that has passed.
+    /// The wait from `now` on; zero for a date in the past.
     pub fn wait(self, now: Timestamp) -> Nanos {
         match self {
             Self::Seconds(seconds) => Nanos(seconds.saturating_mul(1_000_000_000)),
@@ -125,15 +125,15 @@ impl RetryAfter {
     }
 }
 
-/// Reads a recording. `requested` is the model that was asked for; without `streamed` the answer has no
-/// instants of tokens, whatever the server sent.
+/// Reads a recording. `requested` is the model in the request; without `streamed` the answer has no token
+/// instants, whatever the server sent.
 pub fn read(recording: &Recording, requested: &ModelId, streamed: bool) -> Redacted<Reading> {
     recording
         .redactor
         .apply(read_unfiltered(recording, requested, streamed))
 }
 
-/// The reading with the server's own texts, after decoding and joining: only the filter may have it.
+/// The reading with the server's own texts, decoded and joined: only the filter may have it.
 fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -> Reading {
     let mut reading = new_reading(recording);
     let Some(response) = &recording.response else {
@@ -148,7 +148,14 @@ fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -
         reading.flags.push(Flag::Compressed);
     }
     if (200..300).contains(&response.status) {
-        read_answer(&mut reading, recording, response, &decoded, requested, streamed);
+        read_answer(
+            &mut reading,
+            recording,
+            response,
+            &decoded,
+            requested,
+            streamed,
+        );
     } else {
         read_error(&mut reading, response, &decoded);
     }
@@ -157,7 +164,7 @@ fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -
     reading
 }
 
-/// What is known before the body is looked at.
+/// The reading before the body is examined.
 fn new_reading(recording: &Recording) -> Reading {
     let response = recording.response.as_ref();
     let header = |name| response.and_then(|response| response.header(name));
@@ -192,7 +199,7 @@ fn new_reading(recording: &Recording) -> Reading {
     }
 }
 
-/// A status other than 2xx: the body tells the error.
+/// Reads a response with a status other than 2xx: the body holds the error.
 fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<'_>) {
     let body = decoded.body.bytes();
     let error = match sse::events(body).next() {
@@ -215,7 +222,7 @@ fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<
     }
 }
 
-/// What a body looks like from its first bytes; content types are often wrong.
+/// The form of a body by its first bytes; content types are often wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyForm {
     Empty,
@@ -237,21 +244,21 @@ fn body_form(body: &[u8]) -> BodyForm {
     }
 }
 
-/// What was gathered from a body.
+/// The parts collected from a body.
 #[derive(Default)]
 struct AnswerParts {
     transcript: Transcript,
-    /// `[DONE]`, another route's last event, or the end of a whole JSON answer.
+    /// True after `[DONE]`, another route's last event, or a whole JSON answer.
     done: bool,
-    /// When the last event came that there can be.
+    /// The instant of the event that ended the answer.
     done_at: Option<Nanos>,
-    /// When the last event came.
+    /// The instant of the last event.
     last_event: Option<Nanos>,
-    /// What came was not what the protocol allows.
+    /// A violation of the protocol.
     broken: Option<String>,
     /// A limit that was exceeded.
     excess: Option<String>,
-    /// Text where a chunk should have been; only told when nothing better is known.
+    /// Text in place of a chunk; reported only if there is no better explanation.
     stray: Option<String>,
 }
 
@@ -296,7 +303,7 @@ fn read_answer(
     fill_reading(reading, parts.transcript, requested, response);
 }
 
-/// Reads a stream, up to `[DONE]` (or what other routes have in its place) or its end.
+/// Reads a stream, up to `[DONE]` (or its equivalent on other routes) or its end.
 fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) {
     for event in sse::events(body.bytes()) {
         let event = match event {
@@ -327,7 +334,7 @@ fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) 
     }
 }
 
-/// Reads an event, and says whether it ends the answer.
+/// Reads an event; returns true if it ends the answer.
 fn gather_event(
     parts: &mut AnswerParts,
     stamps: &mut Stamps<'_>,
@@ -337,7 +344,7 @@ fn gather_event(
     let text = event.text.trim_ascii();
     let is_error = event.name == b"error";
     if !text.starts_with(b"{") {
-        // `data: ping` and the like; under the name `error` it is the error.
+        // `data: ping` and the like; in an event named `error` it is the error.
         if is_error && parts.transcript.error.is_none() {
             parts.transcript.error = Some(fault::from_body(text));
         } else if !text.is_empty() && event.closed {
@@ -353,7 +360,7 @@ fn gather_event(
         parsed = route::parse(&repaired);
     }
     let Some(mut chunk) = parsed else {
-        // Without its closing line it was cut off: the ending says why.
+        // Without its closing line it was truncated: the end of the exchange has the reason.
         if event.closed {
             let message = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
             parts.broken.get_or_insert_with(message);
@@ -398,7 +405,7 @@ fn gather_whole(parts: &mut AnswerParts, chunk: Chunk<'_>, json: &[u8]) {
     }
 }
 
-/// How the answer ended: what it says itself comes first, then how the exchange ended.
+/// The outcome of an answer: its own words have precedence over the end of the exchange.
 fn decide_outcome(
     parts: &AnswerParts,
     ending: &ExchangeEnd,
@@ -444,12 +451,14 @@ fn decide_outcome(
     let silent = transcript.answer_chars + transcript.reasoning_chars == 0;
     match (&parts.broken, &parts.stray) {
         (Some(broken), _) => (Outcome::ProtocolError, Some(error_report(status, broken))),
-        (None, Some(stray)) if silent => (Outcome::ProtocolError, Some(error_report(status, stray))),
+        (None, Some(stray)) if silent => {
+            (Outcome::ProtocolError, Some(error_report(status, stray)))
+        }
         _ => (Outcome::Cut, None),
     }
 }
 
-/// What the server's own reason means.
+/// The outcome that the server's finish reason means.
 fn outcome_of_finish_reason(
     reason: &str,
     transcript: &Transcript,
@@ -470,15 +479,18 @@ fn outcome_of_finish_reason(
         "length" | "max_tokens" | "max_output_tokens" | "model_context_window_exceeded" => {
             Outcome::Length
         }
-        // Ended early, for a reason that was not told.
+        // Ended early, without a reported reason.
         "incomplete" => Outcome::Cut,
         _ => Outcome::Complete,
     };
     (outcome, None)
 }
 
-/// How an exchange ended that gave no answer to its end.
-fn outcome_without_answer(ending: &ExchangeEnd, status: Option<u16>) -> (Outcome, Option<ErrorReport>) {
+/// The outcome of an exchange without a complete answer.
+fn outcome_without_answer(
+    ending: &ExchangeEnd,
+    status: Option<u16>,
+) -> (Outcome, Option<ErrorReport>) {
     let (outcome, words) = match ending {
         ExchangeEnd::Complete => (Outcome::ProtocolError, None),
         ExchangeEnd::ConnectFailed(words) => (Outcome::ConnectFailed, Some(words)),
@@ -502,14 +514,19 @@ fn error_report(status: Option<u16>, message: &str) -> ErrorReport {
     }
 }
 
-/// Moves what was said into the reading, with the flags it justifies.
-fn fill_reading(reading: &mut Reading, mut transcript: Transcript, requested: &ModelId, response: &Response) {
+/// Moves the transcript into the reading, with the flags that it justifies.
+fn fill_reading(
+    reading: &mut Reading,
+    mut transcript: Transcript,
+    requested: &ModelId,
+    response: &Response,
+) {
     let route = transcript.route.take().unwrap_or_default();
     let routed = route.other_model.is_some();
     let served = route.other_model.or(transcript.model.take());
-    let other_model = served
-        .as_deref()
-        .is_some_and(|served| file_name(served).is_none() && !same_model(requested.as_str(), served));
+    let other_model = served.as_deref().is_some_and(|served| {
+        file_name(served).is_none() && !same_model(requested.as_str(), served)
+    });
     reading.served_model = served
         .map(|served| file_name(&served).map_or(served.clone(), str::to_owned))
         .filter(|served| served != requested.as_str());
@@ -537,7 +554,7 @@ fn fill_reading(reading: &mut Reading, mut transcript: Transcript, requested: &M
             Flag::EatenByReasoning,
             reading.outcome == Outcome::Length && silent,
         ),
-        // Some templates open the thought themselves: only its end stands in the answer then.
+        // Some templates open the reasoning themselves: then only its end is in the answer.
         (
             Flag::ThinkTags,
             opening.starts_with("<think>") || opening.contains("</think>"),
@@ -562,7 +579,11 @@ fn fill_reading(reading: &mut Reading, mut transcript: Transcript, requested: &M
         .or(transcript.envelope_id);
     reading.answer_chars = Some(transcript.answer_chars);
     reading.reasoning_chars = Some(transcript.reasoning_chars);
-    let answer = if refused { transcript.refusal } else { transcript.content };
+    let answer = if refused {
+        transcript.refusal
+    } else {
+        transcript.content
+    };
     reading.answer = Some(answer).filter(|text| !text.is_empty());
     reading.reasoning = Some(transcript.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;

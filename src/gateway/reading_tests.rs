@@ -36,7 +36,7 @@ fn flags(body: &str) -> Vec<Flag> {
 
 #[test]
 fn exchanges_without_a_response_keep_their_reason() {
-    // Each way of not being answered is a row of its own in the report.
+    // Each way of getting no answer is a row of its own in the report.
     for (ending, outcome, message) in [
         (
             ExchangeEnd::ConnectFailed("refused".to_owned()),
@@ -88,7 +88,7 @@ fn exchanges_without_a_response_keep_their_reason() {
 
 #[test]
 fn error_statuses_are_classed_and_quoted() {
-    // The bodies are those of the wire notes: what they mean must not depend on their shape.
+    // The bodies are examples of real servers: their meaning must not depend on their shape.
     for (status, body, outcome, kind) in [
         (
             400,
@@ -168,7 +168,7 @@ fn error_statuses_are_classed_and_quoted() {
 
 #[test]
 fn retry_after_comes_in_seconds_or_as_a_date() {
-    // Waiting too short gets another 429, waiting for junk would wait for ever.
+    // Waiting too short gets another 429, waiting for junk would never end.
     let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
     let wait = |value| RetryAfter::parse(value).map(|after| after.wait(now));
     assert_eq!(wait("7"), Some(Nanos::from_millis(7_000)));
@@ -183,7 +183,11 @@ fn retry_after_comes_in_seconds_or_as_a_date() {
     for junk in ["", "soon", "-1", "1e3", "."] {
         assert_eq!(wait(junk), None, "{junk}");
     }
-    let limited = read(&answered(429, &[("retry-after", "7")], ""), &requested(), true);
+    let limited = read(
+        &answered(429, &[("retry-after", "7")], ""),
+        &requested(),
+        true,
+    );
     assert_eq!(limited.retry_after, Some(RetryAfter::Seconds(7)));
 }
 
@@ -214,7 +218,7 @@ fn a_dated_or_prefixed_id_is_the_same_model() {
 
 #[test]
 fn another_model_is_flagged_and_a_date_is_not() {
-    // What served is told either way; only another model is flagged. Without a gateway's word it
+    // The served model is reported either way; only another model is flagged. Without the gateway's routing it
     // may be an alias, so it is no fallback yet.
     let served = |model: &str| {
         let body = format!(
@@ -251,7 +255,7 @@ fn proxies_tell_costs_and_fallbacks_in_headers() {
 
 #[test]
 fn a_limit_eaten_by_reasoning_is_flagged() {
-    // The answer is empty because the model thought too long: neither a refusal nor a fault.
+    // The answer is empty because the model used its tokens for reasoning: neither a refusal nor an error.
     let eaten =
         r#"{"choices":[{"message":{"content":"","reasoning":"Hm"},"finish_reason":"length"}]}"#;
     assert_eq!(flags(eaten), [Flag::EatenByReasoning]);
@@ -262,7 +266,7 @@ fn a_limit_eaten_by_reasoning_is_flagged() {
 
 #[test]
 fn what_is_not_an_answer_is_a_protocol_error() {
-    // HTTP 200 with something else: it must be said what came.
+    // HTTP 200 with something else: the error must show the content.
     for (body, message) in [
         ("", "the answer is empty"),
         ("database error", "database error"),
@@ -312,7 +316,10 @@ fn no_secret_reaches_a_reading() {
     // Errors echo keys, and routing reports hold a fingerprint of the user.
     let body = r#"{"error":{"message":"bad key vck_0123456789abcdef, header Authorization: Bearer abcdef0123456789"},"providerMetadata":{"gateway":{"routing":{"clientSessionId":"f00dface1234"}}}}"#;
     for status in [200, 401] {
-        let reading = format!("{:?}", read(&answered(status, &[], body), &requested(), true));
+        let reading = format!(
+            "{:?}",
+            read(&answered(status, &[], body), &requested(), true)
+        );
         for secret in ["vck_0123456789abcdef", "abcdef0123456789", "f00dface1234"] {
             assert!(!reading.contains(secret), "{reading}");
         }
@@ -321,8 +328,8 @@ fn no_secret_reaches_a_reading() {
 
 #[test]
 fn a_gap_is_measured_where_the_reader_waited_within_it() {
-    // A chunk whose first half was waited for came late, even if its rest was there at once; one
-    // that was wholly there already says nothing.
+    // A chunk whose first half was waited for came late, even if its rest was there at once; one that was
+    // completely there already has no gap.
     let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     let (head, tail) = chunk.split_at(9);
     let mut recording = answered(200, &[], chunk);
@@ -338,7 +345,7 @@ fn a_gap_is_measured_where_the_reader_waited_within_it() {
 
 #[test]
 fn endless_tool_calls_are_too_large() {
-    // Every fragment is looked for among the calls before it: their number must be bounded.
+    // Every fragment is searched among the calls before it: their number must be bounded.
     let call = |index: usize| {
         format!(
             "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"name\":\"f\"}}}}]}}}}]}}\n\n"
@@ -357,7 +364,7 @@ fn endless_tool_calls_are_too_large() {
 
 #[test]
 fn only_the_first_of_several_choices_is_read() {
-    // A suite may ask for several (`n`): their texts must not be mixed into one answer.
+    // A suite may request several (`n`): their texts must not be mixed into one answer.
     let body = r#"{"choices":[{"index":0,"message":{"content":"one"},"finish_reason":"stop"},
         {"index":1,"message":{"content":"two"},"finish_reason":"length"}]}"#;
     let reading = read(&answered(200, &[], body), &requested(), false);
@@ -384,7 +391,7 @@ fn the_last_amount_that_speaks_counts() {
 
 #[test]
 fn a_path_for_a_model_is_cut_to_its_name_and_no_fallback() {
-    // A local server names the file it loaded: its folders are of someone's machine.
+    // A local server names the file it loaded: its folders belong to a private machine.
     for (served, stored) in [
         (r"/srv/models/qwen-3.gguf", "qwen-3.gguf"),
         (r"C:\\models\\qwen-3.gguf", "qwen-3.gguf"),

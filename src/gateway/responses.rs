@@ -1,23 +1,22 @@
 //! The Responses route, `OpenAI`'s newer one: its request and its events.
 //!
-//! Owns the names of that route. Must not know of times, headers or the chunks before. Invariants:
-//! what the route cannot carry is turned down, never left out; a field of an unexpected type is an
-//! absent field.
+//! Owns the names of that route. Must not know times, headers or earlier chunks. Invariants: a parameter that
+//! the route does not support is an error, never dropped; a field of an unexpected type is an absent field.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{UnsupportedParameter, merge_into, image_url};
-use super::chunk::{Chunk, AnswerPiece, ToolFragment, add_metadata, to_bill};
+use super::body::{UnsupportedParameter, image_url, merge_into};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireChunk, WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Message, Parameters, Role, Tool};
 
-/// The keys of a request beside `model`, `stream` and the suite's `extra`.
+/// The keys of a request other than `model`, `stream` and the suite's `extra`.
 pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
@@ -78,8 +77,8 @@ fn unsupported(what: &str, remedy: &'static str) -> UnsupportedParameter {
     }
 }
 
-/// Not strict, as on the chat route: otherwise the schema would have to be of the strict kind here
-/// only.
+/// A tool; not strict, as on the chat route: otherwise the schema would have to be of the strict kind on this
+/// route only.
 fn tool(tool: &Tool) -> Value {
     let mut wire = json!({
         "type": "function", "name": tool.name, "parameters": tool.parameters, "strict": false,
@@ -90,7 +89,7 @@ fn tool(tool: &Tool) -> Value {
     wire
 }
 
-/// The form of the answer: what the chat route nests under `json_schema` stands beside the type.
+/// The format of the answer: the fields that the chat route nests under `json_schema` are next to the type.
 fn text_format(format: &Value) -> Result<Value, UnsupportedParameter> {
     let kind = format.get("type").and_then(Value::as_str);
     match (kind, format.get("json_schema")) {
@@ -107,7 +106,7 @@ fn text_format(format: &Value) -> Result<Value, UnsupportedParameter> {
     }
 }
 
-/// The items of one turn: what was said, then the calls it makes.
+/// The items of one turn: its text, then its calls.
 fn items(message: &Message) -> Vec<Value> {
     if message.role == Role::Tool {
         let id = message.tool_call_id.as_deref().unwrap_or_default();
@@ -190,7 +189,7 @@ struct WireIncomplete<'a> {
     reason: Text<'a>,
 }
 
-/// An item of the output: a message, a thought or a call.
+/// An item of the output: a message, reasoning or a call.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireItem<'a> {
@@ -221,8 +220,7 @@ struct WireContentPart<'a> {
     refusal: Text<'a>,
 }
 
-/// Whether an event or answer is of this route: by its name, or by being an error with nothing
-/// inside it.
+/// True if an event or answer belongs to this route: by its name, or by being an error with nothing inside it.
 pub(super) fn is_of_route(wire: &WireChunk<'_>) -> bool {
     let kind = &wire.kind.0;
     kind.starts_with("response.")
@@ -261,7 +259,9 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             let sealed = |item: &WireItem<'_>| !item.encrypted_content.0.is_empty();
             chunk.hidden_reasoning = wire.item.0.as_ref().is_some_and(sealed);
             if let Some(item) = wire.item.0.filter(is_call) {
-                chunk.pieces.push(AnswerPiece::CompletedCall(call(index, item)));
+                chunk
+                    .pieces
+                    .push(AnswerPiece::CompletedCall(call(index, item)));
             }
         }
         "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
@@ -271,7 +271,9 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
                 input: wire.input,
                 ..WireItem::default()
             };
-            chunk.pieces.push(AnswerPiece::CompletedCall(call(index, item)));
+            chunk
+                .pieces
+                .push(AnswerPiece::CompletedCall(call(index, item)));
         }
         _ => match wire.response.0 {
             Some(response) => {
@@ -290,13 +292,14 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
     Some(chunk)
 }
 
-/// The next part of a text. Events with the whole of a text that was said before (`….done`) say
-/// nothing new.
+/// Adds the next part of a text. Events with the whole of a text that came before (`….done`) add nothing.
 fn add_delta<'a>(chunk: &mut Chunk<'a>, kind: &str, index: Option<u64>, delta: Cow<'a, str>) {
     let piece = match kind {
         "response.output_text.delta" => AnswerPiece::Content(delta),
         "response.refusal.delta" => AnswerPiece::Refusal(delta),
-        "response.reasoning_text.delta" | "response.reasoning.delta" => AnswerPiece::Reasoning(delta),
+        "response.reasoning_text.delta" | "response.reasoning.delta" => {
+            AnswerPiece::Reasoning(delta)
+        }
         "response.reasoning_summary_text.delta" | "response.reasoning_summary.delta" => {
             chunk.hidden_reasoning = true;
             AnswerPiece::Reasoning(delta)
@@ -331,7 +334,7 @@ fn call(index: Option<u64>, item: WireItem<'_>) -> ToolFragment<'_> {
     }
 }
 
-/// The response as it ends, or the whole of it.
+/// Reads the response at its end, or a whole answer.
 fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     chunk.id = response.id.some();
     chunk.model = response.model.some();
@@ -359,12 +362,14 @@ fn is_under_way(status: &str) -> bool {
 
 fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
     if is_call(&item) {
-        chunk.pieces.push(AnswerPiece::ToolCall(call(Some(index), item)));
+        chunk
+            .pieces
+            .push(AnswerPiece::ToolCall(call(Some(index), item)));
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();
     if item.kind.0 == "reasoning" {
-        // A summary and the thoughts themselves say the same: the thoughts are taken.
+        // A summary and the reasoning itself have the same content: the reasoning is used.
         let thoughts = if item.content.0.is_empty() {
             chunk.hidden_reasoning |= !item.summary.0.is_empty();
             item.summary.0
@@ -381,7 +386,7 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
     }
 }
 
-/// Takes a usage block. Here `input_tokens` are all of the prompt's.
+/// Reads a usage block. On this route `input_tokens` are all prompt tokens.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
     chunk.bill = to_bill(&wire);

@@ -1,7 +1,7 @@
-//! The JSON of a chunk, of whichever route: the bytes say themselves which one they are of.
+//! The JSON of a chunk of any route: the route is detected from the bytes.
 //!
-//! Owns that choice, and what is made of JSON that only other parsers accept. Must not know of times or of the
-//! chunks before. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
+//! Owns that detection, and the repair of JSON that only other parsers accept. Must not know times or earlier
+//! chunks. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
 
 use serde_json::Value;
 
@@ -25,9 +25,9 @@ pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
     Some(to_chunk(wire))
 }
 
-/// JSON that most parsers accept and ours does not, made plain: bytes that are not UTF-8, halves of
-/// surrogate pairs (servers in JavaScript cut texts between them), keys given twice. `None` when it
-/// is not JSON even so. Costs much more than [`parse`]: only for what that turned down.
+/// Repairs JSON that most parsers accept and ours does not: bytes that are not UTF-8, halves of surrogate pairs
+/// (servers in JavaScript cut texts between them), duplicate keys. `None` when it is not JSON even so. Costs
+/// much more than [`parse`]: only for text that it rejected.
 pub fn repair_json(json: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(json);
     let text = replace_lone_surrogates(&text);

@@ -1,8 +1,8 @@
 //! Server-sent events: from the bytes of a whole body to events.
 //!
-//! Owns the event stream format (WHATWG HTML, 9.2). Must not know what an event's text means.
-//! Invariant: the work is linear in the bytes, nothing panics, and each event says at which byte
-//! it was complete, so that it can be given the instant of the frame that brought that byte.
+//! Owns the event stream format (WHATWG HTML, 9.2). Must not know what an event's text means. Invariant: the
+//! work is linear in the bytes, nothing panics, and each event has the offset at which it was complete, so that
+//! it gets the instant of the frame with that byte.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub struct SseEvent<'a> {
     pub text: Cow<'a, [u8]>,
     /// Offset just after the byte that completed it.
     pub end: usize,
-    /// Whether its closing blank line came. An event without one may have been cut in the middle.
+    /// True if its closing blank line came. An event without one may have been truncated.
     pub closed: bool,
 }
 
@@ -38,8 +38,8 @@ pub enum StreamTooLarge {
     Events,
 }
 
-/// The events of a whole body. Comments, unknown fields and events without `data:` are left out.
-/// After an [`StreamTooLarge`] nothing follows.
+/// The events of a whole body. Comments, unknown fields and events without `data:` are skipped. After a
+/// [`StreamTooLarge`] nothing follows.
 pub fn events(bytes: &[u8]) -> Events<'_> {
     let bom = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
@@ -64,8 +64,8 @@ pub struct Events<'a> {
 /// A line without its end.
 struct Line<'a> {
     text: &'a [u8],
-    /// Offset just after the byte that completed it: the CR of a CRLF, since nothing can follow it
-    /// that would still belong to the line.
+    /// Offset just after the byte that completed it: the CR of a CRLF, since nothing can follow it that would
+    /// still belong to the line.
     end: usize,
     terminated: bool,
 }
@@ -92,7 +92,7 @@ impl<'a> Events<'a> {
         })
     }
 
-    /// Gives the event out, unless it is one too many.
+    /// Returns the event, unless it is one too many.
     fn emit(&mut self, event: SseEvent<'a>) -> Result<SseEvent<'a>, StreamTooLarge> {
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Name, text, end and whether closed, of every event.
+    /// Name, text, end and closed flag of every event.
     fn all(bytes: &[u8]) -> Vec<(String, String, usize, bool)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         events(bytes)
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_unclosed_event_is_marked() {
-        // Who reads it decides by its content whether it was cut in the middle.
+        // The reader of the event decides by its content whether it was truncated.
         for bytes in ["data: {\"a\":1}", "data: {\"a\":1}\n"] {
             let one = (String::new(), "{\"a\":1}".to_owned(), bytes.len(), false);
             assert_eq!(all(bytes.as_bytes()), [one]);
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn limits_end_the_stream() {
-        // Neither one endless event nor endless small ones may be gathered.
+        // Neither one endless event nor endless small ones may be collected.
         let mut endless = b"data: ".to_vec();
         endless.resize(BYTES_PER_EVENT + 7, b'x');
         assert_eq!(events(&endless).next(), Some(Err(StreamTooLarge::Bytes)));
@@ -240,13 +240,16 @@ mod tests {
         let mut stream = events(&many);
         assert_eq!(stream.by_ref().flatten().count(), EVENTS_PER_STREAM);
         let mut stream = events(&many);
-        assert_eq!(stream.nth(EVENTS_PER_STREAM), Some(Err(StreamTooLarge::Events)));
+        assert_eq!(
+            stream.nth(EVENTS_PER_STREAM),
+            Some(Err(StreamTooLarge::Events))
+        );
         assert_eq!(stream.next(), None);
     }
 
     proptest! {
-        // Arbitrary bytes never panic, and the work is linear: each call reads on from where the
-        // last one stopped, no further than the event it gives, and copies a byte at most once.
+        // Arbitrary bytes never panic, and the work is linear: each call reads on from where the last one
+        // stopped, no further than its event, and copies a byte at most once.
         #[test]
         fn work_is_linear(bytes in prop::collection::vec(
             prop_oneof![4 => Just(b'\n'), 2 => Just(b'\r'), 2 => Just(b':'), 1 => any::<u8>(),
@@ -266,7 +269,7 @@ mod tests {
             prop_assert!(copied <= bytes.len());
         }
 
-        // What is written as events, under any line end, is read as the same events.
+        // Written events, with any line end, are read as the same events.
         #[test]
         fn events_survive_being_written(
             texts in prop::collection::vec(prop::collection::vec("[^\\n\\r]{0,12}", 1..4), 0..6),
@@ -280,7 +283,7 @@ mod tests {
                     bytes.push_str(line_end);
                 }
                 for line in lines {
-                    // Without a space in between, a leading space of the text would be taken for it.
+                    // Without a space in between, a leading space of the text would be skipped.
                     let gap = if space || line.starts_with(' ') { " " } else { "" };
                     bytes.extend(["data:", gap, line, line_end]);
                 }

@@ -1,17 +1,16 @@
-//! The chunks of one answer, put together.
+//! The chunks of one answer, joined.
 //!
-//! Owns what adds up over chunks: texts, tool calls, usage, bills. Must not know about bytes or
-//! times. Invariant: the order of chunks is the order of the answer; counts are the last that were
-//! said, never sums.
+//! Owns what accumulates over chunks: texts, tool calls, usage, bills. Must not know bytes or times. Invariant:
+//! the order of chunks is the order of the answer; counts are the last reported ones, never sums.
 
-use super::chunk::{ReportedBill, Chunk, AnswerPiece, Route, ToolFragment, merge_usage};
+use super::chunk::{AnswerPiece, Chunk, ReportedBill, Route, ToolFragment, merge_usage};
 use super::fault::ApiError;
 use crate::record::{ToolCall, Usage};
 
-/// Most tool calls of one answer. Real answers have a few; each is looked for in this list.
+/// Most tool calls of one answer. Real answers have a few; each is searched in this list.
 pub(super) const TOOL_CALLS_PER_ANSWER: usize = 256;
 
-/// What has been said so far.
+/// The answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     pub(super) content: String,
@@ -27,7 +26,7 @@ pub(super) struct Transcript {
     pub(super) bill: ReportedBill,
     pub(super) route: Option<Route>,
     pub(super) provider: Option<String>,
-    /// The model the server names.
+    /// The model that the server names.
     pub(super) model: Option<String>,
     /// The gateway's id of the generation.
     pub(super) generation_id: Option<String>,
@@ -47,7 +46,7 @@ struct Call {
     call: ToolCall,
 }
 
-/// What one chunk added, in characters; a chunk that added none bears no token.
+/// The characters that one chunk added; a chunk that added none bears no token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct AddedChars {
     /// Content, refusal, tool calls.
@@ -63,7 +62,7 @@ impl AddedChars {
 }
 
 impl Transcript {
-    /// Takes the next chunk.
+    /// Adds the next chunk.
     pub(super) fn take(&mut self, chunk: Chunk<'_>) -> AddedChars {
         let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
         self.has_choice |= chunk.has_choice;
@@ -134,8 +133,8 @@ impl Transcript {
         added
     }
 
-    /// Adds a fragment to its call: the last one of its index, where the server numbers them, else
-    /// the last one. A new id opens a new call: some servers number every call 0.
+    /// Adds a fragment to its call: the last one of its index, where the server numbers them, else the last
+    /// one. A new id opens a new call: some servers number every call 0.
     fn add_call(&mut self, part: &ToolFragment<'_>) {
         let belongs = |call: &Call| {
             let same_index = part.index.is_none() || call.index == part.index;
@@ -174,8 +173,8 @@ impl Transcript {
         call.call.arguments.push_str(&part.arguments);
     }
 
-    /// Takes of a call that is done what its parts did not say, and returns the characters of that.
-    /// It is the call of its id, else the last one of its index, where the server numbers them.
+    /// Adds the parts of a complete call that its fragments did not have, and returns their characters. It is
+    /// the call of its id, else the last one of its index, where the server numbers them.
     fn add_completed_call(&mut self, done: &ToolFragment<'_>) -> u64 {
         let same_id =
             |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
@@ -213,7 +212,7 @@ impl Transcript {
             .collect()
     }
 
-    /// Whether the model refused: a refusal's text and nothing else.
+    /// True if the model refused: the text of a refusal and nothing else.
     pub(super) fn is_refusal(&self) -> bool {
         !self.refusal.is_empty() && self.content.is_empty() && self.calls.is_empty()
     }

@@ -1,12 +1,12 @@
 //! One HTTP exchange over a connection of our own: send, copy bytes, stamp.
 //!
-//! Owns the HTTP client, alone in the house: another transport would replace this file. Must not
-//! know what the bytes mean. Invariant: between two stamps nothing happens but copying bytes, and
-//! everything the client could do behind our back is switched off (see [`settings`]).
+//! Owns the HTTP client, as the only module: another transport would replace this file. Must not know what the
+//! bytes mean. Invariant: between two stamps nothing happens but copying bytes, and everything the client could
+//! do on its own is disabled (see [`settings`]).
 //!
-//! A *lane* is a client that holds at most one connection and carries at most one exchange at a
-//! time. Lanes make the two things certain that a shared pool leaves to chance: that connections
-//! are open before the clock matters, and which exchange opened one.
+//! A *lane* is a client that holds at most one connection and carries at most one exchange at a time. Lanes
+//! guarantee two things that a shared pool leaves to chance: connections are open before the clock matters, and
+//! it is known which exchange opened one.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -30,43 +30,43 @@ use super::clock::Clock;
 use super::descriptors::{self, TooFewDescriptors};
 use super::recording::{Body, Deadline, DoneWatch, ExchangeEnd, Recording, Response};
 
-/// After `[DONE]` the body should end at once; a server that keeps the line open gets this long
-/// before we hang up (the connection is then lost, the answer is not).
+/// After `[DONE]` the body should end at once; a server that leaves the connection open has this long before
+/// the client hangs up (the connection is then lost, the answer is not).
 const AFTER_DONE: Duration = Duration::from_millis(100);
 
-/// A pooled connection that lay idle longer than this is not trusted: gateways close theirs after
-/// 5 to 60 s, and a request on a dying connection would be re-sent by the client unseen.
+/// A pooled connection that was idle longer than this is not used: gateways close theirs after 5 to 60 s, and
+/// the client would silently resend a request on a dying connection.
 const IDLE_MAX: Duration = Duration::from_secs(55);
 
-/// How long the request that opens a connection waits for its answer beyond the connect deadline.
-/// Were both the same, an endpoint that swallows connections could pass for one that is only slow
-/// to answer, and every trial would then wait for it.
+/// Extra time beyond the connect deadline for the request that opens a connection. With equal deadlines, an
+/// endpoint that swallows connections could pass for one that is only slow to answer, and every trial would
+/// then wait for it.
 const OPENING_ANSWER: Duration = Duration::from_secs(1);
 
-/// A connection goes back to its lane in the background, and nothing tells when: before the clock
-/// starts it is given this long, so that the first exchanges find theirs.
+/// A connection returns to its lane in the background, without a signal: before the clock starts it has this
+/// long, so that the first exchanges find theirs.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// Where requests go, with the key.
+/// The target of requests, with the key.
 pub struct Endpoint {
-    /// Without a trailing slash, `/v1` included; a query is sent with every request.
+    /// The base URL without a trailing slash, `/v1` included; a query is sent with every request.
     pub base_url: String,
-    /// Absent: keyless.
+    /// The key; absent for a keyless endpoint.
     pub key: Option<SecretString>,
-    /// Header that bears the key alone; absent: `authorization`, behind `Bearer`.
+    /// The header that holds the bare key; absent: `authorization` with `Bearer`.
     pub key_header: Option<String>,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
 }
 
 impl Endpoint {
-    /// The filter for whatever comes from here: its key is removed.
+    /// The filter for all text from this endpoint: it removes the key.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(self.key.as_ref().map(ExposeSecret::expose_secret))
     }
 }
 
-/// Why a transport could not be set up.
+/// The reason that a transport could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The base URL cannot be used.
@@ -81,15 +81,15 @@ pub enum OpenError {
     /// The system allows fewer open files than the connections need.
     #[error(transparent)]
     Descriptors(TooFewDescriptors),
-    /// The name of the host is unknown.
+    /// The name of the host could not be resolved.
     #[error("the host `{0}` could not be found: {1}")]
     Host(String, String),
-    /// The HTTP client could not be built, for want of a certificate store perhaps.
+    /// The HTTP client could not be built, perhaps for lack of a certificate store.
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
 }
 
-/// What is sent: the path after the base URL, our id of the exchange, and the body.
+/// A request: the path after the base URL, our id of the exchange, and the body.
 pub struct OutgoingRequest {
     /// `/chat/completions`.
     pub path: &'static str,
@@ -111,14 +111,14 @@ pub struct Transport {
 
 pub(super) struct Lane {
     pub(super) client: Client,
-    /// Set by the connector while the lane's only exchange is under way.
+    /// Set by the connector while the lane's only exchange is in flight.
     connected: Arc<Mutex<Option<Nanos>>>,
 }
 
 impl Transport {
     /// Prepares `lanes` clients, opens a connection on each of them, and starts the clock.
     ///
-    /// Returns the transport and, where no lane at all could connect, how the first one failed.
+    /// Returns the transport and, where no lane at all could connect, the failure of the first one.
     pub async fn open(
         endpoint: &Endpoint,
         timeouts: Timeouts,
@@ -144,10 +144,9 @@ impl Transport {
         Ok((transport, failed))
     }
 
-    /// Opens every lane's connection with a request that costs nothing; what it answers is no
-    /// matter. All at once, as the lanes are independent. OPTIONS, because its answer is small
-    /// everywhere and may have a body: after a HEAD some servers send one all the same, and the
-    /// connection is lost.
+    /// Opens every lane's connection with a request that costs nothing; its response is ignored. All at once,
+    /// as the lanes are independent. OPTIONS, because its response is small everywhere and may have a body:
+    /// after a HEAD some servers send one anyway, and the connection is lost.
     async fn connect_lanes(&self) -> Option<ExchangeEnd> {
         let lanes: Vec<Lane> = self.lanes().drain(..).collect();
         let url = self.url("/chat/completions");
@@ -157,7 +156,7 @@ impl Transport {
             *request.timeout_mut() = Some(connect.saturating_add(OPENING_ANSWER));
             async {
                 let mut response = lane.client.execute(request).await?;
-                // Read to its end, or the connection is not used again.
+                // Read to its end, or the connection is not reused.
                 while response.chunk().await?.is_some() {}
                 Ok(())
             }
@@ -176,20 +175,21 @@ impl Transport {
         failed?.into_iter().next()
     }
 
-    /// The clock by which everything is stamped.
+    /// The clock of all stamps.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Sends one request and records what comes back. Never fails: failures are endings.
+    /// Sends one request and records the response. Never fails: failures are an [`ExchangeEnd`].
     ///
-    /// The longest-rested lane is taken, so that a connection has gone back to its lane's pool
-    /// (which happens in the background) before it is used again. With all lanes under way the
-    /// caller's concurrency is wrong; the exchange then ends as a failed connection.
+    /// The lane that was idle longest is taken, so that a connection has returned to its lane's pool (which
+    /// happens in the background) before it is reused. If all lanes are in use the caller's concurrency is
+    /// wrong; the exchange then ends as a failed connection.
     pub async fn exchange(&self, outgoing: OutgoingRequest) -> Recording {
         let Some(lane) = self.lanes().pop_front() else {
             let now = self.clock.now();
-            let ending = ExchangeEnd::ConnectFailed("more requests in flight than lanes".to_owned());
+            let ending =
+                ExchangeEnd::ConnectFailed("more requests in flight than lanes".to_owned());
             return Recording {
                 sent: now,
                 connect: None,
@@ -253,8 +253,8 @@ impl Transport {
         }
     }
 
-    /// Copies frames until the body ends. A frame that was ready without waiting is marked so: it
-    /// lay in our process before we asked for it, and its stamp says nothing about the server.
+    /// Copies frames until the body ends. A frame that was ready without waiting is marked: it was in our
+    /// process before it was read, and its stamp does not show when the server sent it.
     async fn record_body(
         &self,
         mut response: reqwest::Response,
@@ -349,7 +349,7 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     Ok(headers)
 }
 
-/// The host's addresses, looked up once: a look-up inside an attempt would be timed as the model's.
+/// Resolves the host's addresses, once: a look-up inside an attempt would be timed as the model's.
 pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_matches(['[', ']']).to_owned();
@@ -360,8 +360,8 @@ pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
         .map_err(|error| OpenError::Host(host.clone(), error.to_string()))
 }
 
-/// One client with every setting written out, also where it equals the default; [`settings`] tells
-/// the reader of a manifest why.
+/// A client with every setting written out, even where it equals the default; [`settings`] gives the reasons in
+/// the manifest.
 pub(super) fn new_lane(
     base_url: &Url,
     addresses: &[SocketAddr],
@@ -393,8 +393,8 @@ pub(super) fn new_lane(
             connected: Arc::clone(&connected),
         });
     if base_url.scheme() == "http" {
-        // Without this the client looks for the machine's certificate store, and fails where there
-        // is none, although plain HTTP needs no certificate.
+        // Without this the client looks for the machine's certificate store, and fails where there is none,
+        // although plain HTTP needs no certificate.
         builder = builder.tls_certs_only([]);
     }
     let client = builder
@@ -403,7 +403,7 @@ pub(super) fn new_lane(
     Ok(Lane { client, connected })
 }
 
-/// The client's effective settings and why each is as it is, for the manifest.
+/// The client's effective settings with the reason of each, for the manifest.
 pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
     let setting = |name: &str, value: String, reason: &str| ClientSetting {
         name: name.to_owned(),
@@ -496,7 +496,7 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
         .collect()
 }
 
-/// How an exchange that failed inside the client ended.
+/// The end of an exchange that failed inside the client.
 pub(super) fn exchange_end(error: &reqwest::Error) -> ExchangeEnd {
     if error.is_connect() && error.is_timeout() {
         return ExchangeEnd::TimedOut(Deadline::Connect);
@@ -512,8 +512,7 @@ pub(super) fn exchange_end(error: &reqwest::Error) -> ExchangeEnd {
     }
 }
 
-/// An I/O error may wrap the TLS error, or another I/O error that does, without naming it as its
-/// source.
+/// True if the error wraps a TLS error, or another I/O error that does, without naming it as its source.
 fn names_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     let wrapped = cause
         .downcast_ref::<std::io::Error>()
@@ -530,8 +529,8 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
     })
 }
 
-/// The innermost causes in words, without the URL: the reader knows where it went, and a URL may
-/// hold what should not be stored.
+/// The innermost cause as text, without the URL: the reader knows the target, and a URL may hold text that
+/// should not be stored.
 fn text_of(error: &reqwest::Error) -> String {
     let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
     match causes_text.as_slice() {

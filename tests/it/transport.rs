@@ -13,7 +13,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Deadline, ExchangeEnd, Endpoint, OpenError, OutgoingRequest, Reading, Recording, Transport, read,
+    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Reading, Recording, Transport,
+    read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Running, Simulator, World};
@@ -242,7 +243,9 @@ fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
             let outcome = reading(&recording).outcome;
             match (&recording.ending, recording.connect) {
                 (ExchangeEnd::Complete, _) => assert_eq!(outcome, Outcome::Complete),
-                (ExchangeEnd::ConnectionLost(_), None) => assert_eq!(outcome, Outcome::ConnectionLost),
+                (ExchangeEnd::ConnectionLost(_), None) => {
+                    assert_eq!(outcome, Outcome::ConnectionLost)
+                }
                 other => panic!("{other:?}"),
             }
             ids.push(id);

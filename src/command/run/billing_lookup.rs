@@ -105,7 +105,9 @@ impl Missing {
         let mut found = Vec::new();
         let ask = async |id: &str| {
             let answer = fetch(&opened.endpoint, EndpointQuery::Generation(id), PATIENCE).await;
-            answer.ok().and_then(|answer| GenerationBill::from_json(&answer))
+            answer
+                .ok()
+                .and_then(|answer| GenerationBill::from_json(&answer))
         };
         let asking = ask_until_there(waits, self.wanted, ask, &mut found);
         runtime()?.block_on(async {

@@ -1,4 +1,4 @@
-//! What holds of every run, whatever is planned and whatever fails.
+//! Properties of every run, whatever is planned and whatever fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use crate::gateway;
 use crate::record::{Flag, Outcome};
 use crate::suite::CacheMode;
 
-/// Any small suite, and a number from which all replies follow. Where each slot is warmed, one is in
-/// flight: of two that are, the one that was warm first is sent first.
+/// Any small suite, and a number that determines all replies. Where each slot is warmed, one is in flight: of
+/// two in flight, the one that was warm first is sent first.
 fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
     let sizes = (1_usize..4, 1_usize..4, 1_u32..4);
     let rest = (0_u32..3, 1_u32..5, 1_u32..4, any::<u32>());
@@ -38,8 +38,8 @@ fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
     )
 }
 
-/// A reply that follows from the request and `dice`: mostly answers, and every kind of failure
-/// after which a run goes on.
+/// A reply determined by the request and `dice`: mostly answers, and every kind of failure after which a run
+/// continues.
 fn any_reply(request: &SentRequest, dice: u64) -> Reply {
     let text = format!("{dice} {}", request.request_id);
     let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
@@ -61,7 +61,7 @@ fn any_reply(request: &SentRequest, dice: u64) -> Reply {
     reply.later(by)
 }
 
-/// What every sample must be, whether the run was stopped or not.
+/// Checks the properties of every sample, whether the run was stopped or not.
 fn check_samples(result: &FinishedRun, suite: &Suite) -> Result<(), TestCaseError> {
     let requests = result.fake.requests();
     let mut seen = BTreeSet::new();
@@ -75,7 +75,7 @@ fn check_samples(result: &FinishedRun, suite: &Suite) -> Result<(), TestCaseErro
         let before = sample.sent_ns.since(first.sent_ns);
         let experienced = sample.ttft_ns.map(|ttft| Nanos(ttft.0 + before.0));
         prop_assert_eq!(sample.experienced_ttft_ns, experienced);
-        // What is on record is what was sent, and when.
+        // The record has each request that was sent, and its instant.
         for attempt in &sample.attempts {
             let sent = (requests.iter()).filter(|request| request.request_id == attempt.request_id);
             let sent: Vec<Nanos> = sent.map(|request| request.at).collect();
@@ -106,8 +106,8 @@ fn first_attempts(result: &FinishedRun) -> Vec<(String, Nanos)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // Left alone, a run makes exactly one sample of every planned trial, and sends them in the
-    // order of the plan, the trials of a slot at the same instant.
+    // Without a stop, a run makes exactly one sample of every planned trial, and sends them in the order of the
+    // plan, the trials of a slot at the same instant.
     #[test]
     fn a_run_carries_out_its_plan((suite, dice) in any_suite()) {
         let plan = plan(&suite);
@@ -136,8 +136,8 @@ proptest! {
         prop_assert_eq!(announced.collect::<BTreeMap<_, _>>(), started);
     }
 
-    // Stopped at any moment: what finished is sound, each trial at most once; nothing is sent
-    // afterwards, and the end comes within seconds, however long the answers take.
+    // Stopped at any moment: finished trials are valid, each at most once; nothing is sent afterwards, and the
+    // end comes within seconds, however long the answers take.
     #[test]
     fn a_stopped_run_is_a_beginning_of_its_plan((suite, dice) in any_suite(), at in 0_u64..20_000) {
         let stop = Nanos::from_millis(at);
@@ -147,7 +147,7 @@ proptest! {
         });
         check_samples(&result, &suite)?;
         prop_assert!(result.fake.requests().iter().all(|request| request.at <= stop));
-        // Whatever was sent may be billed: it has a sample, be it as abandoned.
+        // Every request that was sent may be billed: it has a sample, if only as abandoned.
         prop_assert_eq!(first_attempts(&result).len(), result.samples().len());
         if result.ending == RunEnd::Complete {
             prop_assert_eq!(result.samples().len() as u64, suite.trials());
@@ -160,7 +160,7 @@ proptest! {
         prop_assert!(sent.zip(planned).all(|(sent, planned)| sent == planned));
     }
 
-    // The same suite and seed send the same requests in the same order, whatever answers.
+    // The same suite and seed send the same requests in the same order, whatever the replies.
     #[test]
     fn the_order_is_the_seeds((suite, dice) in any_suite(), other in any::<u64>()) {
         let order = |dice: u64| {

@@ -1,4 +1,4 @@
-//! What is sent for the sake of prompt caches.
+//! Requests that fill prompt caches.
 
 use std::collections::HashSet;
 
@@ -40,8 +40,8 @@ fn a_slot_is_warmed_and_then_sent_at_one_moment() {
 
 #[test]
 fn warming_is_in_no_sample() {
-    // Neither as a sample of its own, nor as an attempt, nor as our delay; its failure is told and
-    // is nobody's failure.
+    // Neither as a sample of its own, nor as an attempt, nor as our delay; its failure is reported and affects
+    // no trial.
     let result = carry_out(context(warm(2, 2, 2)), |request| match request.attempt {
         0 if request.variant == 1 => Reply::refusal(500),
         0 => Reply::answer(9_000),
@@ -58,8 +58,7 @@ fn warming_is_in_no_sample() {
     }
     let warmed = |expected| {
         let events = result.events.iter();
-        let like =
-            |event: &&RunEvent| matches!(event, RunEvent::WarmedUp { outcome, .. } if *outcome == expected);
+        let like = |event: &&RunEvent| matches!(event, RunEvent::WarmedUp { outcome, .. } if *outcome == expected);
         events.filter(like).count()
     };
     assert_eq!(warmed(Outcome::Complete), 4);
@@ -75,9 +74,9 @@ fn warming_is_in_no_sample() {
 
 #[test]
 fn a_stop_while_warming_ends_the_run() {
-    // What was not begun is not begun any more, and nobody waits for answers that count for nothing.
+    // A slot that has not begun does not begin, and there is no wait for untimed answers.
     for prompts in [3, 1] {
-        // Also in the last slot, when nothing is left to start but what was being warmed.
+        // Also in the last slot, when only the slot that was being warmed is left to start.
         let context = context(warm(prompts, 2, 1));
         let result = carry_out_with(context, stopped_at(1_000), |_| Reply::silence());
         assert_eq!(result.ending, RunEnd::Interrupted);
@@ -89,8 +88,8 @@ fn a_stop_while_warming_ends_the_run() {
 
 #[test]
 fn warming_takes_from_the_limit() {
-    // 60 a minute for slots of 2 trials, each of 2 requests: a slot every 4 s. A limit that counted
-    // half of what is sent would be overrun.
+    // 60 a minute for slots of 2 trials, each of 2 requests: a slot every 4 s. A limit that counted half of the
+    // requests would be exceeded.
     let context = under_requests(60, warm(3, 2, 1));
     let result = carry_out(context, |_| Reply::answer(10));
     let untimed = result
@@ -98,14 +97,16 @@ fn warming_takes_from_the_limit() {
         .requests()
         .into_iter()
         .filter(|request| request.attempt == 0);
-    let seconds: Vec<u64> = untimed.map(|request| request.at.0 / 1_000_000_000).collect();
+    let seconds: Vec<u64> = untimed
+        .map(|request| request.at.0 / 1_000_000_000)
+        .collect();
     assert_eq!(seconds, [0, 0, 4, 4, 8, 8]);
 }
 
 #[test]
 fn every_trial_has_its_nonce() {
-    // Two trials with one nonce would share a cache again: two variants of one model, two
-    // repetitions, two runs. A retry is the same trial and asks the same.
+    // Two trials with one nonce would share a cache again: two variants of one model, two repetitions, two
+    // runs. A retry is the same trial and sends the same request.
     let nonces = |run: &str| {
         let suite = Suite {
             cache: CacheMode::Bust,
@@ -121,15 +122,20 @@ fn every_trial_has_its_nonce() {
             _ => Reply::answer(10),
         });
         assert!(
-            result.samples()
+            result
+                .samples()
                 .iter()
                 .all(|sample| sample.prompt_digest == "digest")
         );
         let requests = result.fake.requests();
         assert_eq!(requests.len(), 24);
         let of = |attempt| {
-            let tries = requests.iter().filter(move |request| request.attempt == attempt);
-            tries.map(|request| request.system.clone().unwrap()).collect()
+            let tries = requests
+                .iter()
+                .filter(move |request| request.attempt == attempt);
+            tries
+                .map(|request| request.system.clone().unwrap())
+                .collect()
         };
         let (first, second): (HashSet<String>, HashSet<String>) = (of(1), of(2));
         assert_eq!(first, second);
@@ -144,7 +150,7 @@ fn every_trial_has_its_nonce() {
 #[test]
 fn what_was_used_in_time_is_not_warmed_again() {
     // Warm within a second: answers of 300 ms follow each other, so that a prefix for all prompts is warmed
-    // once and kept warm by its uses; without a prefix each prompt is warmed by itself.
+    // once and stays warm by its uses; without a prefix each prompt is warmed by itself.
     let requests_with = |prefix: Option<&str>, within_ms: u64| {
         let suite = Suite {
             reuse: Reuse {
@@ -159,7 +165,7 @@ fn what_was_used_in_time_is_not_warmed_again() {
     };
     let untimed = |all: &[SentRequest]| all.iter().filter(|one| one.attempt == 0).count();
     assert_eq!(untimed(&requests_with(Some("Handbook."), 1_000)), 2);
-    // A use is over 300 ms after it was sent: what is trusted for less is warmed each time.
+    // A use ends 300 ms after it was sent: a cache that is trusted for less is warmed each time.
     assert_eq!(untimed(&requests_with(Some("Handbook."), 299)), 12);
     assert_eq!(untimed(&requests_with(None, 60_000)), 6);
     assert_eq!(untimed(&requests_with(None, 1)), 12);
@@ -172,8 +178,8 @@ fn what_was_used_in_time_is_not_warmed_again() {
 
 #[test]
 fn no_trial_of_a_warm_prefix_is_late() {
-    // At every pace: what a trial shares was used, or warmed for it, as shortly before as the suite says.
-    // A failed use keeps nothing warm.
+    // At every pace: the shared part of a trial was used, or warmed for it, as shortly before as the suite
+    // requires. A failed use does not count.
     for (per_minute, within_ms) in [(600, 400), (60, 1_500), (20, 5_000), (6, 9_000)] {
         let within = Nanos::from_millis(within_ms);
         let suite = Suite {
@@ -208,7 +214,7 @@ fn no_trial_of_a_warm_prefix_is_late() {
 
 #[test]
 fn variants_have_modes_of_their_own() {
-    // Cold, warm and as it comes beside each other: each trial gets what its variant says.
+    // Cold, warm and as-is side by side: each trial gets the mode of its variant.
     let mut suite = suite(2, 3, 1);
     suite.variants[0].cache = Some(CacheMode::Bust);
     suite.variants[1].cache = Some(CacheMode::Warm);
@@ -216,8 +222,12 @@ fn variants_have_modes_of_their_own() {
     let trials = result.fake.requests().into_iter();
     let trials: Vec<SentRequest> = trials.filter(|request| request.prompt.is_some()).collect();
     let of = |variant, attempt| {
-        let like = |request: &&SentRequest| (request.variant, request.attempt) == (variant, attempt);
-        let systems = trials.iter().filter(like).map(|request| request.system.clone());
+        let like =
+            |request: &&SentRequest| (request.variant, request.attempt) == (variant, attempt);
+        let systems = trials
+            .iter()
+            .filter(like)
+            .map(|request| request.system.clone());
         systems.collect::<Vec<_>>()
     };
     assert!(of(0, 1).iter().all(Option::is_some) && of(0, 0).is_empty());

@@ -1,4 +1,4 @@
-//! Runs under a cap: by the gateway's own book nothing is ever spent beyond it.
+//! Runs under a cap: by the gateway's own count it is never exceeded.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,11 @@ use crate::gateway;
 use crate::suite::CacheMode;
 use crate::units::Usd;
 
-/// A virtual time after which a run that has not ended waits for what never comes.
+/// A virtual time after which a run that has not ended is stuck.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
-/// The bound of each prompt's requests, the same for every variant: `of_prompt`; of warm-ups, 10.
+/// A context with a cap; the bound of each prompt's requests, the same for every variant, is `of_prompt`, that
+/// of warm-ups 10.
 fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> RunContext {
     let of_messages: BTreeMap<String, i128> = (suite.prompts.iter().enumerate())
         .map(|(index, prompt)| (prompt.messages[0].content.clone(), of_prompt(index)))
@@ -48,8 +49,8 @@ fn any_suite() -> impl Strategy<Value = Suite> {
     )
 }
 
-/// What becomes of a request, at a price of at most `bound`: answers with a bill and without, and every
-/// failure, billed or not, of which nobody is told.
+/// The reply to a request, at a price of at most `bound`: answers with and without a bill, and every failure,
+/// billed or not, without a report of the charge.
 fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
     let text = format!("{dice} {}", request.request_id);
     let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
@@ -63,7 +64,8 @@ fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
         4 => Reply::lost().charged(charge),
         5 => Reply::lost_after_token().charged(charge),
         6 => Reply::cut_after_token().charged(charge),
-        7 => Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Headers)).charged(charge),
+        7 => Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Headers))
+            .charged(charge),
         8 => Reply::failure(gateway::ExchangeEnd::ConnectFailed("refused".to_owned())),
         // An answer without usage.
         9 => Reply::answer(20).charged(charge),
@@ -75,8 +77,8 @@ fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // Whatever fails, whatever is billed without a word, however much is in flight: the cap holds by the
-    // gateway's own book, and every run comes to an end.
+    // Whatever fails, whatever is billed without a report, however much is in flight: the cap holds by the
+    // gateway's own count, and every run ends.
     #[test]
     fn no_run_spends_more_than_its_cap(
         suite in any_suite(),
@@ -97,7 +99,7 @@ proptest! {
         prop_assert!(!matches!(result.ending, RunEnd::Aborted(reason) if reason.contains("bound")));
     }
 
-    // A cap is there to be used: slots wait for what is under way instead of ending the run.
+    // A cap can be used up: slots wait for requests in flight instead of ending the run.
     #[test]
     fn a_cap_of_fifty_slots_is_used(
         (concurrency, attempts, variants) in (1_u32..=64, 1_u32..4, 1_usize..4),
@@ -113,7 +115,8 @@ proptest! {
         let result = carry_out(capped(suite, limit, |_| 100), move |request| {
             Reply::answer(20 + request.variant as u64).billed(Usd(percent))
         });
-        // Records keep these words: they tell the whole sum, whatever was under way when they were first said.
+        // Records store this message: it has the whole sum, whatever was in flight when the cap was first
+        // reached.
         let RunEnd::Capped(reason) = &result.ending else {
             panic!("{:?}", result.ending)
         };
@@ -178,7 +181,7 @@ fn a_warm_up_that_the_cap_does_not_hold_is_not_sent() {
 
 #[test]
 fn a_bill_beyond_its_bound_stops_the_run() {
-    // A surcharge that nobody declared: no bound can be trusted any more, retries included.
+    // An undeclared surcharge: no bound can be trusted any more, retries included.
     let suite = Suite {
         concurrency: 2,
         max_attempts: 3,
@@ -195,7 +198,7 @@ fn a_bill_beyond_its_bound_stops_the_run() {
 
 #[test]
 fn a_stop_ends_a_wait_for_money() {
-    // The one slot that fits takes an hour; who waits for what it leaves must still hear a stop.
+    // The one slot that fits takes an hour; a wait for the rest of its reservation must still end on a stop.
     let suite = Suite {
         concurrency: 2,
         ..suite(1, 1, 5)

@@ -1,4 +1,4 @@
-//! How a run ends before its plan does.
+//! Ends of a run before the end of its plan.
 
 use super::*;
 use crate::gateway;
@@ -10,7 +10,7 @@ fn second(count: u64) -> Nanos {
 
 #[test]
 fn a_stop_starts_nothing_and_keeps_what_still_ends() {
-    // Ctrl-C: answers that are nearly there are paid for and kept; nobody waits for the others.
+    // Ctrl-C: answers that are nearly complete are paid for and recorded; there is no wait for the others.
     let result = carry_out_with(
         context(suite(5, 2, 2)),
         stopped_at(1_000),
@@ -30,7 +30,7 @@ fn a_stop_starts_nothing_and_keeps_what_still_ends() {
     };
     assert_eq!(of("v0").len(), 1);
     assert_eq!(of("v0")[0].outcome, Outcome::Complete);
-    // What nobody waits for was sent all the same: it may be billed, and its time says nothing.
+    // An abandoned request was sent all the same: it may be billed, and its time means nothing.
     assert_eq!(of("v1").len(), 1);
     assert_eq!(of("v1")[0].outcome, Outcome::Abandoned);
     assert_eq!(of("v1")[0].latency_ns, None);
@@ -45,7 +45,7 @@ fn a_stop_starts_nothing_and_keeps_what_still_ends() {
 
 #[test]
 fn a_stop_abandons_retries_that_wait() {
-    // The failure is kept as it is; the pause that the server asked for is not sat out.
+    // The failure is recorded as it is; the pause that the server demands is cut short.
     let waiting = Suite {
         max_attempts: 3,
         ..suite(3, 1, 1)
@@ -62,7 +62,7 @@ fn a_stop_abandons_retries_that_wait() {
 
 #[test]
 fn after_a_stop_no_retry_is_announced() {
-    // "Next attempt in 2 s" would be a lie: the run is ending.
+    // "Next attempt in 2 s" would be wrong: the run is ending.
     let stubborn = Suite {
         max_attempts: 3,
         ..suite(3, 1, 1)
@@ -77,7 +77,7 @@ fn after_a_stop_no_retry_is_announced() {
 
 #[test]
 fn a_stop_is_reported_also_when_every_slot_has_started() {
-    // The person who pressed Ctrl-C must see that it was heard, in the last slots too.
+    // A user who pressed Ctrl-C must see a reaction, in the last slots too.
     let wide = Suite {
         concurrency: 8,
         ..suite(2, 1, 1)
@@ -90,7 +90,7 @@ fn a_stop_is_reported_also_when_every_slot_has_started() {
 
 #[test]
 fn a_stop_during_the_warm_up_ends_at_once() {
-    // Nothing is in flight that anybody wants to keep.
+    // Nothing is in flight that is worth keeping.
     let result = carry_out_with(
         context(Suite {
             warmup: 1,
@@ -159,7 +159,7 @@ fn what_would_fail_alike_every_time_ends_the_run() {
 
 #[test]
 fn an_aborted_run_does_not_wait_for_the_pacer() {
-    // At 1 request a minute a wrong key would take an hour to be told.
+    // At 1 request a minute a wrong key would take an hour to be reported.
     let suite = Suite {
         concurrency: 64,
         ..suite(60, 1, 1)
@@ -171,7 +171,7 @@ fn an_aborted_run_does_not_wait_for_the_pacer() {
 
 #[test]
 fn the_last_slot_may_abort_the_run() {
-    // A suite of one slot has no further one to save, but its end must say why it is worthless.
+    // A suite of one slot has no further one to save, but its end must give the reason that it is worthless.
     let result = carry_out(context(suite(1, 2, 1)), |_| Reply::refusal(401));
     assert!(matches!(result.ending, RunEnd::Aborted(_)));
     assert_eq!(result.samples().len(), 2);
@@ -181,9 +181,11 @@ fn the_last_slot_may_abort_the_run() {
 fn one_variants_failure_is_a_row_and_not_the_end() {
     // A missing model, a key without rights for it: the others are still worth comparing.
     for status in [401, 402, 403, 404, 500] {
-        let result = carry_out(context(suite(3, 2, 2)), move |request| match request.variant {
-            1 => Reply::refusal(status),
-            _ => Reply::answer(10),
+        let result = carry_out(context(suite(3, 2, 2)), move |request| {
+            match request.variant {
+                1 => Reply::refusal(status),
+                _ => Reply::answer(10),
+            }
         });
         assert_eq!(result.ending, RunEnd::Complete, "{status}");
         assert_eq!(result.samples().len(), 12);
@@ -193,7 +195,7 @@ fn one_variants_failure_is_a_row_and_not_the_end() {
         assert_eq!(answered, 6);
         assert!(result.reasons().is_empty());
     }
-    // The same 404 on all variants says nothing of the next prompt either.
+    // The same 404 on all variants does not predict the next prompt either.
     let result = carry_out(context(suite(3, 2, 2)), |_| Reply::refusal(404));
     assert_eq!(
         (result.ending, result.fake.requests().len()),
@@ -203,8 +205,8 @@ fn one_variants_failure_is_a_row_and_not_the_end() {
 
 #[test]
 fn a_panic_ends_the_run_and_keeps_the_rest_of_its_slot() {
-    // A defect of ours must not look like a complete run, nor cost what was sent beside it; and nothing
-    // more is spent on a program that is broken.
+    // A defect of ours must not look like a complete run, nor lose the other requests of the slot; and nothing
+    // more is spent on a broken program.
     let result = carry_out(context(suite(5, 2, 2)), |request| {
         assert!(request.variant == 0, "a defect");
         Reply::answer(2_000)

@@ -1,4 +1,4 @@
-//! A gateway by script: what it answers, and what it saw.
+//! A scripted gateway: its replies, and a record of the requests.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::engine::Client;
 use crate::gateway::{Body, ExchangeEnd, OutgoingRequest, Recording, Response};
 use crate::units::{Nanos, Usd};
 
-/// Answers by `script`, under the runtime's clock, and notes what it was asked.
+/// A gateway that replies by `script`, under the runtime's clock, and records the requests.
 pub(super) struct FakeGateway {
     script: Box<dyn Fn(&SentRequest) -> Reply + Send + Sync>,
     began: Instant,
@@ -22,21 +22,21 @@ pub(super) struct FakeGateway {
 #[derive(Default)]
 struct Seen {
     requests: Vec<SentRequest>,
-    /// What was sent and what was answered, in order.
+    /// The requests and replies, in order.
     lines: Vec<String>,
     in_flight: HashMap<usize, usize>,
     max_in_flight: usize,
     charged: Usd,
 }
 
-/// One request, as the other side sees it.
+/// One request, as the gateway receives it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SentRequest {
     pub(super) request_id: String,
     pub(super) variant: usize,
-    /// `None`: a warm-up.
+    /// Index of the prompt; `None` for a warm-up.
     pub(super) prompt: Option<usize>,
-    /// From 1; 0 is the untimed request before the trial.
+    /// Number from 1; 0 is the untimed request before the trial.
     pub(super) attempt: u32,
     /// The system text.
     pub(super) system: Option<String>,
@@ -80,24 +80,24 @@ impl SentRequest {
     }
 }
 
-/// What comes back, as spans since the request was sent.
+/// A reply, as spans since the request was sent.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     frames: Vec<(Nanos, Cow<'static, str>)>,
-    /// What it really costs, told or not.
+    /// The actual charge, reported or not.
     charge: Usd,
-    /// Whether anything is answered at all.
+    /// True if there is any response.
     responds: bool,
-    /// `None`: it never ends.
+    /// The end of the exchange; `None`: never.
     end: Option<Nanos>,
     ending: ExchangeEnd,
 }
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-/// How long the failures take that are not given a time.
+/// The time until a failure without a given time.
 const SOON: Nanos = Nanos::from_millis(5);
 
 impl Reply {
@@ -128,7 +128,7 @@ impl Reply {
         }
     }
 
-    /// 429, asking for a pause.
+    /// 429 with a `Retry-After`.
     pub(super) fn rate_limited(retry_after: &str) -> Self {
         Self {
             headers: vec![("retry-after".to_owned(), retry_after.to_owned())],
@@ -168,7 +168,7 @@ impl Reply {
         }
     }
 
-    /// Nothing, for ever.
+    /// No response, for ever.
     pub(super) fn silence() -> Self {
         Self {
             end: None,
@@ -186,7 +186,7 @@ impl Reply {
         self
     }
 
-    /// The same at a price that nobody is told.
+    /// The same with a charge that is not reported.
     pub(super) fn charged(self, charge: Usd) -> Self {
         Self { charge, ..self }
     }
@@ -243,7 +243,7 @@ impl FakeGateway {
         self.seen().requests.clone()
     }
 
-    /// `> name` for what was sent and `< name` for what was answered, in order.
+    /// `> name` for a request and `< name` for a reply, in order.
     pub(super) fn lines(&self) -> Vec<String> {
         self.seen().lines.clone()
     }
@@ -253,7 +253,7 @@ impl FakeGateway {
         self.seen().max_in_flight
     }
 
-    /// What everything cost that was asked.
+    /// The total charge.
     pub(super) fn charged(&self) -> Usd {
         self.seen().charged
     }

@@ -1,4 +1,4 @@
-//! What waits for a limit, what is only counted, and what a wait leaves in the records.
+//! Waits for a limit, requests that are only counted, and the records of a wait.
 
 use std::num::NonZeroU64;
 
@@ -6,16 +6,19 @@ use super::*;
 use crate::record::Flag;
 use crate::suite::ModelLimit;
 
-/// When each request arrived, in ms.
+/// The arrival of each request, in ms.
 fn arrivals(result: &FinishedRun) -> Vec<u64> {
     let requests = result.fake.requests();
-    requests.iter().map(|request| request.at.0 / 1_000_000).collect()
+    requests
+        .iter()
+        .map(|request| request.at.0 / 1_000_000)
+        .collect()
 }
 
 #[test]
 fn requests_per_minute_space_the_slots() {
-    // 60 a minute for slots of 3 requests: one slot every 3 s, although the places are free. The
-    // wait is lag, and no sample is spoilt by it: its clock began when it was sent.
+    // 60 a minute for slots of 3 requests: one slot every 3 s, although slots are free. The wait is lag, and
+    // affects no sample: its clock began when it was sent.
     let suite = Suite {
         concurrency: 8,
         ..suite(4, 3, 1)
@@ -26,7 +29,7 @@ fn requests_per_minute_space_the_slots() {
     let mut samples = result.samples();
     samples.sort_by_key(|sample| sample.trial);
     for (sample, arrival) in samples.into_iter().zip(expected) {
-        // All places were free from the start, but each slot is due when the one before it is let go.
+        // All slots were free from the start, but each is due when the one before it is sent.
         let held = if arrival == 0 { 0 } else { 3_000 };
         assert_eq!(sample.lag(), Nanos::from_millis(held));
         assert_eq!(sample.held_ns.unwrap_or_default(), sample.lag());
@@ -49,8 +52,8 @@ fn a_slot_is_due_when_a_place_is_free() {
 
 #[test]
 fn a_limit_of_a_model_is_shared_by_its_variants() {
-    // Two efforts of one model at 60 a minute: a slot every two seconds; the other model's variant
-    // keeps its place in the slot.
+    // Two efforts of one model at 60 a minute: a slot every two seconds; the other model's variant stays in its
+    // slot.
     let mut suite = suite(3, 3, 1);
     suite.variants[1].model = suite.variants[0].model.clone();
     let limits = RateLimits {
@@ -94,8 +97,8 @@ fn warm_up_waits_and_counts() {
 
 #[test]
 fn a_retry_is_counted_and_not_held() {
-    // A wait of ours between two attempts would be measured as the model's: the next slot waits for
-    // the retry's share instead.
+    // A wait of ours between two attempts would be measured as the model's: the next slot waits for the retry's
+    // share instead.
     let suite = Suite {
         max_attempts: 2,
         ..suite(2, 1, 1)

@@ -1,4 +1,4 @@
-//! Looks: the run asks whether to go on, and ends where nothing more is needed.
+//! Looks: the run waits for the decision to continue, and ends where nothing more is needed.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn enough_after(round: u32) -> Listener {
     }
 }
 
-/// Rounds after which the run asked.
+/// Rounds after which the run waited for a decision.
 fn looks(result: &FinishedRun) -> Vec<u32> {
     let looks = result.events.iter().filter_map(|event| match event {
         RunEvent::Look { round } => Some(*round),
@@ -29,10 +29,12 @@ fn looks(result: &FinishedRun) -> Vec<u32> {
 
 #[test]
 fn a_run_ends_at_the_look_that_is_enough() {
-    // Whole rounds, no slot of the next one, and no word of stopping: this is how it was to end.
-    let result = carry_out_with(with_looks(suite(3, 2, 8), &[2, 4, 6, 8]), enough_after(4), |_| {
-        Reply::answer(50)
-    });
+    // Whole rounds, no slot of the next one, and no stop event: this is the intended end.
+    let result = carry_out_with(
+        with_looks(suite(3, 2, 8), &[2, 4, 6, 8]),
+        enough_after(4),
+        |_| Reply::answer(50),
+    );
     assert_eq!(result.ending, RunEnd::Decided { round: 4 });
     assert_eq!(looks(&result), [2, 4]);
     assert_eq!(result.samples().len(), 3 * 2 * 4);
@@ -42,7 +44,7 @@ fn a_run_ends_at_the_look_that_is_enough() {
 
 #[test]
 fn the_last_round_is_no_question() {
-    // After it there is nothing to go on with; the verdict is the report's.
+    // After it nothing is left to continue with; the verdict is the report's.
     let result = carry_out(with_looks(suite(2, 2, 3), &[2, 3]), |_| Reply::answer(50));
     assert_eq!(result.ending, RunEnd::Complete);
     assert_eq!(looks(&result), [2]);
@@ -50,12 +52,13 @@ fn the_last_round_is_no_question() {
 
 #[test]
 fn without_looks_rounds_flow_into_each_other() {
-    // A look costs the overlap of rounds: a run that asks for none must not pay for it.
+    // A look costs the overlap of rounds: a run without looks must not pay for it.
     let wide = || Suite {
         concurrency: 3,
         ..suite(4, 1, 3)
     };
-    let script = |request: &SentRequest| Reply::answer(if request.prompt == Some(2) { 900 } else { 100 });
+    let script =
+        |request: &SentRequest| Reply::answer(if request.prompt == Some(2) { 900 } else { 100 });
     let flowing = carry_out(context(wide()), script);
     let with_looks = carry_out(with_looks(wide(), &[1, 2]), script);
     assert_eq!(flowing.ending, RunEnd::Complete);
@@ -80,7 +83,7 @@ fn a_listener_that_went_away_does_not_block_the_run() {
 
 #[test]
 fn a_stop_is_heard_at_a_look() {
-    // Thinking about a large run may take a moment; Ctrl-C must not wait for it.
+    // A decision on a large run may take a moment; Ctrl-C must not wait for it.
     let thinking = Listener {
         looks: LookAnswer::Silent,
         ..stopped_at(1_000)
@@ -95,7 +98,7 @@ fn a_stop_is_heard_at_a_look() {
 
 #[test]
 fn a_slot_that_aborts_the_run_comes_before_a_look() {
-    // What landed last before the look may show that there is nothing to look at.
+    // The last slot before the look may show that there is nothing to look at.
     let result = carry_out(with_looks(suite(1, 2, 4), &[1]), |_| Reply::refusal(401));
     assert!(matches!(result.ending, RunEnd::Aborted(_)));
     assert!(looks(&result).is_empty());
@@ -104,8 +107,8 @@ fn a_slot_that_aborts_the_run_comes_before_a_look() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    // At every look exactly the rounds up to it have been sent and told of, whatever is in flight at
-    // once and however long answers take; and the samples are those of the same run without looks.
+    // At every look exactly the rounds up to it have been sent and reported, whatever is in flight at once and
+    // however long answers take; and the samples are those of the same run without looks.
     #[test]
     fn a_look_sees_whole_rounds(
         (prompts, variants, rounds) in (1_usize..4, 1_usize..3, 2_u32..6),

@@ -1,5 +1,5 @@
-//! The engine against a gateway by script, under a paused clock: time passes only when everybody
-//! waits, so that orders and waits are exact and take no time.
+//! The engine against a scripted gateway, under a paused clock: time passes only when every task waits, so that
+//! orders and waits are exact and take no time.
 
 mod any_run;
 mod caches;
@@ -23,10 +23,10 @@ use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{RunEnd, RunEvent, RunContext, Pace, StopRequest, run};
-use fake::{SentRequest, FakeGateway, Reply};
+use super::{Pace, RunContext, RunEnd, RunEvent, StopRequest, run};
+use fake::{FakeGateway, Reply, SentRequest};
 
-/// A suite with deadlines of no matter, the fake keeps none; no warm-up and one attempt.
+/// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
 fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     Suite {
         warmup: 0,
@@ -75,12 +75,12 @@ fn requests(requests: u32) -> PerMinute {
     }
 }
 
-/// What a run left.
+/// The result of a run.
 struct FinishedRun {
     events: Vec<RunEvent>,
     ending: RunEnd,
     fake: Arc<FakeGateway>,
-    /// When it was over.
+    /// The instant of its end.
     end: Nanos,
 }
 
@@ -117,27 +117,27 @@ impl FinishedRun {
     }
 }
 
-/// How somebody listens and interferes.
+/// The listener of a run, and its stop.
 #[derive(Debug, Clone, Copy)]
 struct Listener {
-    /// When the run is asked to stop.
+    /// The instant of the stop.
     stop: Option<Nanos>,
-    /// Events that may wait to be taken.
+    /// The capacity of the event channel.
     room: usize,
-    /// How long each of them is looked at.
+    /// The time spent on each event.
     look: Nanos,
     /// The answer to every [`RunEvent::Look`].
     looks: LookAnswer,
 }
 
-/// What is said at a look.
+/// The decision at a look.
 #[derive(Debug, Clone, Copy)]
 enum LookAnswer {
-    /// It is enough from this round on.
+    /// Enough from this round on.
     EnoughAfter(u32),
-    /// Nothing: whoever would know went away.
+    /// No answer: the sender is gone.
     Gone,
-    /// Nothing: whoever knows is still thinking.
+    /// No answer: the sender is still computing.
     Silent,
 }
 
@@ -155,7 +155,10 @@ const fn stopped_at(millis: u64) -> Listener {
     }
 }
 
-fn carry_out(context: RunContext, script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static) -> FinishedRun {
+fn carry_out(
+    context: RunContext,
+    script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static,
+) -> FinishedRun {
     carry_out_with(context, QUIET, script)
 }
 
@@ -196,7 +199,13 @@ fn carry_out_with(
             stop.send_replace(StopRequest::Orderly);
             std::future::pending::<()>().await;
         });
-        let engine = run(Arc::clone(&fake), Arc::new(context), sender, stopped, continue_signal);
+        let engine = run(
+            Arc::clone(&fake),
+            Arc::new(context),
+            sender,
+            stopped,
+            continue_signal,
+        );
         let (ending, events) = tokio::join!(engine, listen);
         interference.abort();
         FinishedRun {

@@ -1,8 +1,8 @@
-//! What is sent after what.
+//! The order of requests and answers.
 
 use super::*;
 
-/// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
+/// A run with the plan of seed 7, and the exact expected order of requests and answers.
 #[must_use = "nothing is checked before `run`"]
 pub(super) struct OrderTest {
     context: RunContext,
@@ -45,7 +45,7 @@ impl OrderTest {
 
 #[test]
 fn slots_follow_each_other_and_trials_start_together() {
-    // With one slot in flight, every variant is asked before any answers, and nothing else is.
+    // With one slot in flight, every variant is sent before any answers, and nothing else is.
     OrderTest::new(suite(2, 2, 2))
         .sends("p1 v0")
         .sends("p1 v1")
@@ -68,7 +68,7 @@ fn slots_follow_each_other_and_trials_start_together() {
 
 #[test]
 fn warm_up_comes_first_and_is_over_before_anything_counts() {
-    // A measured request beside a warm-up would be slowed by it.
+    // A measured request in parallel with a warm-up would be slowed by it.
     let suite = Suite {
         warmup: 2,
         ..suite(1, 2, 1)
@@ -97,10 +97,12 @@ fn a_retry_holds_its_slot_and_no_other_variant() {
         ..suite(2, 2, 1)
     };
     OrderTest::new(suite)
-        .script(|request| match (request.prompt, request.variant, request.attempt) {
-            (Some(1), 0, 1) => Reply::refusal(503),
-            _ => Reply::answer(100 + 10 * request.variant as u64),
-        })
+        .script(
+            |request| match (request.prompt, request.variant, request.attempt) {
+                (Some(1), 0, 1) => Reply::refusal(503),
+                _ => Reply::answer(100 + 10 * request.variant as u64),
+            },
+        )
         .sends("p1 v0")
         .sends("p1 v1")
         .gets("p1 v0")
@@ -122,7 +124,13 @@ fn a_free_place_is_taken_by_the_next_slot() {
         ..suite(3, 1, 1)
     };
     OrderTest::new(suite)
-        .script(|request| Reply::answer(if request.prompt == Some(2) { 1_000 } else { 100 }))
+        .script(|request| {
+            Reply::answer(if request.prompt == Some(2) {
+                1_000
+            } else {
+                100
+            })
+        })
         .sends("p2 v0")
         .sends("p1 v0")
         .gets("p1 v0")
@@ -134,7 +142,7 @@ fn a_free_place_is_taken_by_the_next_slot() {
 
 #[test]
 fn warm_ups_are_reported_and_leave_no_sample() {
-    // Somebody who counts samples must not find the warm-up's, failed or not.
+    // A consumer that counts samples must not find the warm-up's, failed or not.
     let suite = Suite {
         warmup: 2,
         ..suite(1, 2, 1)

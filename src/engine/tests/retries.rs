@@ -1,4 +1,4 @@
-//! What a trial makes of a failure.
+//! Retries of a trial.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,8 @@ fn each_attempt_is_on_record_and_only_the_last_is_timed() {
     let ids = attempts.iter().map(|attempt| attempt.request_id.as_str());
     assert!(ids.eq(["run-0-1", "run-0-2", "run-0-3"]));
     assert!(
-        result.fake
+        result
+            .fake
             .requests()
             .iter()
             .map(|request| &request.request_id)
@@ -79,11 +80,14 @@ fn a_retry_waits_as_announced_and_as_long_as_the_server_demands() {
     assert_eq!(result.waits().len(), 3);
     for (announced, waited) in result.waits().into_iter().zip(&waited) {
         // The runtime's timers count in milliseconds, rounded up.
-        let late = waited.0.checked_sub(announced.0).expect("never before its time");
+        let late = waited
+            .0
+            .checked_sub(announced.0)
+            .expect("never before its time");
         assert!(late <= 1_000_000);
     }
     assert!(waited[0] >= Nanos::from_millis(7_000));
-    // Without a word of the server: the back-off, which grows.
+    // Without a demand of the server: the back-off, which grows.
     assert!(
         (500..=1_001).contains(&(waited[1].0 / 1_000_000)),
         "{waited:?}"
@@ -96,7 +100,7 @@ fn a_retry_waits_as_announced_and_as_long_as_the_server_demands() {
 
 #[test]
 fn attempts_are_bounded_and_the_last_failure_stands() {
-    // A server that is down must cost as many requests as the suite says, no more.
+    // A server that is down must cost only as many requests as the suite allows.
     for max in 1..=4 {
         let result = carry_out(one_trial(max), |_| Reply::refusal(503));
         let sample = result.sample();

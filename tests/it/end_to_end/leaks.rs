@@ -373,7 +373,11 @@ fn a_bill_holds_no_key() {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(fetch(&endpoint, EndpointQuery::Generation("gen-1"), patience))
+        .block_on(fetch(
+            &endpoint,
+            EndpointQuery::Generation("gen-1"),
+            patience,
+        ))
         .unwrap();
     assert!(fetched.contains("[redacted]"), "{fetched}");
     for text in [fetched.to_string(), unescaped(&fetched)] {

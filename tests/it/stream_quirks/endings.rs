@@ -34,7 +34,10 @@ fn item_18_a_broken_line_after_the_end_does_not_unmake_the_answer() {
             Outcome::ConnectionLost,
         ),
         (ExchangeEnd::TimedOut(Deadline::Gap), Outcome::TimedOutGap),
-        (ExchangeEnd::TimedOut(Deadline::Total), Outcome::TimedOutTotal),
+        (
+            ExchangeEnd::TimedOut(Deadline::Total),
+            Outcome::TimedOutTotal,
+        ),
     ];
     for (ending, outcome) in endings {
         let with = |frames: &[&str]| {

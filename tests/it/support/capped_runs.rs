@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, Cap, RunEnd, RunContext, Pace, StopRequest, CacheUses, WorstCase};
+use bakeoff::engine::{self, CacheUses, Cap, Pace, RunContext, RunEnd, StopRequest, WorstCase};
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
@@ -252,7 +252,9 @@ async fn carry_out(
     );
     let listen = async { while told.recv().await.is_some() {} };
     let (ending, ()) = tokio::join!(engine, listen);
-    let answer = fetch(endpoint, EndpointQuery::Credits, PATIENCE).await.unwrap();
+    let answer = fetch(endpoint, EndpointQuery::Credits, PATIENCE)
+        .await
+        .unwrap();
     let charged = Credits::from_json(&answer).unwrap().used;
     drop(running);
     (ending, charged)
