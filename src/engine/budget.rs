@@ -153,15 +153,15 @@ mod tests {
         #[test]
         fn the_cap_holds(cap in 0_i128..2_000, steps in prop::collection::vec(step(), 0..200)) {
             let mut budget = CostBudget::new(Usd(cap));
-            let mut under_way = std::collections::VecDeque::new();
+            let mut in_flight = std::collections::VecDeque::new();
             for step in steps {
                 match step {
                     BudgetStep::Begin(worst) => match budget.reserve(Usd(worst)) {
-                        BudgetReservation::Now(reservation) => under_way.push_back(reservation),
-                        BudgetReservation::Later => prop_assert!(!under_way.is_empty()),
+                        BudgetReservation::Now(reservation) => in_flight.push_back(reservation),
+                        BudgetReservation::Later => prop_assert!(!in_flight.is_empty()),
                         BudgetReservation::Never => prop_assert!(budget.spent.0 + worst > cap),
                     },
-                    BudgetStep::Settle(share) => if let Some(reservation) = under_way.pop_front() {
+                    BudgetStep::Settle(share) => if let Some(reservation) = in_flight.pop_front() {
                         let bound = reservation.0.0;
                         let bill = share.map_or(ActualCost::Unknown, |percent| {
                             ActualCost::Known(Usd(bound * i128::from(percent) / 100))

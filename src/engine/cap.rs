@@ -138,7 +138,7 @@ impl Cap {
     }
 
     /// Waits until something is settled; returns at once if that happened since the last wait.
-    pub(super) async fn settled(&self) {
+    pub(super) async fn wait_for_settlement(&self) {
         self.settled.notified().await;
     }
 

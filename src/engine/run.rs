@@ -94,8 +94,8 @@ pub async fn run<A: Client>(
         RunEnd::Capped(reason) | RunEnd::Aborted(reason) => Some(reason.clone()),
     };
     // Slots within the cap are paid for: they may end in their own time.
-    let hurry = matches!(ending, RunEnd::Interrupted | RunEnd::Aborted(_));
-    let grace = hurry.then(|| Instant::now() + GRACE);
+    let is_urgent = matches!(ending, RunEnd::Interrupted | RunEnd::Aborted(_));
+    let grace = is_urgent.then(|| Instant::now() + GRACE);
     if let Some(reason) = reason {
         // A closed channel means that there is no listener any more; the run still ends in order.
         let _ = events.send(RunEvent::Stopping(reason)).await;
@@ -151,12 +151,12 @@ async fn start_slots<A: Client>(
         if let Some(ending) = pause(wait, in_flight, stop).await {
             return ending;
         }
-        let held_since = (wait > Nanos::ZERO).then_some(due);
+        let throttled_since = (wait > Nanos::ZERO).then_some(due);
         let (client, context, events) = (Arc::clone(client), Arc::clone(context), events.clone());
         let ends = (stop.clone(), give_up.clone());
         in_flight.spawn(carry_out(
             slot.number,
-            held_since,
+            throttled_since,
             trials,
             client,
             context,
@@ -222,7 +222,7 @@ async fn reserve_slot(
                     return Err(RunEnd::Aborted(reason));
                 }
             }
-            () = cap.settled() => {}
+            () = cap.wait_for_settlement() => {}
         }
     }
 }
@@ -297,11 +297,11 @@ async fn drain(
     ending
 }
 
-/// Carries out all trials of one slot, sent at the same moment; `held_since`: the instant at which it was due,
+/// Carries out all trials of one slot, sent at the same moment; `throttled_since`: the instant at which it was due,
 /// if a limit delayed it. Returns the reason to abort the run, if there is one.
 async fn carry_out<A: Client>(
     slot: u64,
-    held_since: Option<Nanos>,
+    throttled_since: Option<Nanos>,
     trials: Vec<PreparedTrial>,
     client: Arc<A>,
     context: Arc<RunContext>,
@@ -321,7 +321,7 @@ async fn carry_out<A: Client>(
     }
     let after = client.now();
     // Filling caches is no wait for a limit: the slot is due that much later.
-    let due = held_since.map(|due| Nanos(due.0 + after.since(before).0));
+    let due = throttled_since.map(|due| Nanos(due.0 + after.since(before).0));
     let start = SlotStart::new(due, client.now());
     let (stop, give_up) = ends;
     let mut sent: JoinSet<Outcome> = trials

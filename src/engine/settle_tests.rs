@@ -39,7 +39,7 @@ fn prices() -> TokenPrices {
 /// The list cost and the settled amount; `-` is unknown.
 fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prices = prices();
-    let of = VariantPrices {
+    let variant_prices = VariantPrices {
         list: Some(&prices),
         bound: None,
     };
@@ -47,7 +47,7 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
         chars: 40,
         images: 0,
     };
-    let cost = AttemptCost::new(&reading(content, finish, usage), prompt, of);
+    let cost = AttemptCost::new(&reading(content, finish, usage), prompt, variant_prices);
     let list = cost
         .list
         .map_or_else(|| "-".to_owned(), |usd| usd.to_string());

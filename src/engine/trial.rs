@@ -33,15 +33,15 @@ const CLIENT_LIMITED_SHARE: f64 = 0.05;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotStart {
     pub(super) scheduled: Nanos,
-    held: Option<Nanos>,
+    throttled: Option<Nanos>,
 }
 
 impl SlotStart {
     /// The start of a slot that is sent `now`, delayed by a limit since it was due.
-    pub(super) fn new(held_since: Option<Nanos>, now: Nanos) -> Self {
+    pub(super) fn new(throttled_since: Option<Nanos>, now: Nanos) -> Self {
         Self {
-            scheduled: held_since.unwrap_or(now),
-            held: held_since.map(|due| now.since(due)),
+            scheduled: throttled_since.unwrap_or(now),
+            throttled: throttled_since.map(|due| now.since(due)),
         }
     }
 }
@@ -121,8 +121,16 @@ impl PreparedTrial {
             .reservation
             .as_ref()
             .map(TrialReservation::reserve_attempt);
-        let of = (self.trial.variant, self.size);
-        answer(client, context, of, outgoing, attempt_reservation, until).await
+        let target = (self.trial.variant, self.size);
+        answer(
+            client,
+            context,
+            target,
+            outgoing,
+            attempt_reservation,
+            until,
+        )
+        .await
     }
 }
 
@@ -320,10 +328,10 @@ pub(super) async fn warm_up<A: Client>(
     events: &mpsc::Sender<RunEvent>,
     stop: &Stop,
 ) -> WarmUpEnd {
-    let afforded = (context.cap.as_ref())
+    let outcome = (context.cap.as_ref())
         .map_or_else(|| ReserveOutcome::Now(Vec::new()), Cap::reserve_warm_up);
     // Nothing else is in flight that could free money later.
-    let ReserveOutcome::Now(reservations) = afforded else {
+    let ReserveOutcome::Now(reservations) = outcome else {
         return WarmUpEnd::OverCap;
     };
     let mut reservations = reservations.into_iter();
@@ -341,7 +349,7 @@ pub(super) async fn warm_up<A: Client>(
             }
             let body = request::body(&context.suite, &prompt, variant, &messages, context.wording);
             let load = load(context, &prompt, index);
-            let of = (index, PromptSize::new(&messages));
+            let target = (index, PromptSize::new(&messages));
             let reservation = reservations.next();
             let mut stop = stop.clone();
             async move {
@@ -377,8 +385,15 @@ pub(super) async fn warm_up<A: Client>(
                     let attempt_reservation =
                         reservation.as_ref().map(TrialReservation::reserve_attempt);
                     let until = wait_for_any_stop(&mut stop);
-                    let exchange =
-                        answer(&**client, context, of, outgoing, attempt_reservation, until).await;
+                    let exchange = answer(
+                        &**client,
+                        context,
+                        target,
+                        outgoing,
+                        attempt_reservation,
+                        until,
+                    )
+                    .await;
                     finish_untimed(context, events, index, request_id, &exchange, false).await;
                 }
             }
@@ -460,7 +475,7 @@ fn sample(
             .unwrap_or_default(),
         sent_ns: sent,
         scheduled_ns: start.scheduled,
-        held_ns: start.held,
+        held_ns: start.throttled,
         connect_ns: recording.connect,
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),

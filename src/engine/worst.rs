@@ -48,8 +48,9 @@ impl WorstCase {
             let variants = suite.variants.iter().enumerate();
             let each = variants.map(|(index, variant)| {
                 let bust = is_trial && suite.cache_of(variant) == CacheMode::Bust;
-                let met = request_bound(suite, wording, prompt, (index, variant), bust, &bound);
-                met.unwrap_or_else(|what| {
+                let bound_result =
+                    request_bound(suite, wording, prompt, (index, variant), bust, &bound);
+                bound_result.unwrap_or_else(|what| {
                     let met_in = || format!("{} on {}", prompt.id, variant.label);
                     unbounded.entry(what).or_insert_with(met_in);
                     Usd::ZERO

@@ -53,7 +53,7 @@ pub struct Chunk<'a> {
     /// An error reported in this chunk.
     pub error: Option<ApiError>,
     /// True if the answer is over: the equivalent of `[DONE]` on other routes.
-    pub ends: bool,
+    pub is_last: bool,
 }
 
 /// A piece of an answer.
@@ -118,7 +118,7 @@ impl ReportedBill {
 
     /// The amounts of `self`, and those of `older` where they are absent.
     #[must_use]
-    pub fn over(self, older: Self) -> Self {
+    pub fn or_older(self, older: Self) -> Self {
         Self {
             with_surcharges: self.with_surcharges.or(older.with_surcharges),
             inference: self.inference.or(older.inference),
@@ -168,7 +168,7 @@ impl AnswerPiece<'_> {
 /// them is a placeholder 0.
 pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).or_older(chunk.bill);
     let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
     let completion = wire.completion_tokens_details.0.unwrap_or_default();
     let usage = Usage {
@@ -227,7 +227,7 @@ fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
         market: usd(&gateway.market_cost),
         upstream: None,
     };
-    chunk.bill = chunk.bill.over(bill);
+    chunk.bill = chunk.bill.or_older(bill);
     if chunk.generation_id.is_none() {
         chunk.generation_id = gateway.generation_id.some();
     }

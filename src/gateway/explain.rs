@@ -329,7 +329,11 @@ mod tests {
         }
     }
 
-    fn explained(outcome: Outcome, error: Option<&ErrorReport>, flags: &[Flag]) -> Option<String> {
+    fn explain_outcome(
+        outcome: Outcome,
+        error: Option<&ErrorReport>,
+        flags: &[Flag],
+    ) -> Option<String> {
         let model = "openai/gpt-5-mni".parse().unwrap();
         let context = FailureContext {
             outcome,
@@ -354,7 +358,7 @@ mod tests {
     fn every_failure_is_explained_and_no_answer_is() {
         // A failure without a remedy does not help its user.
         for outcome in Outcome::ALL {
-            let text = explained(outcome, None, &[]);
+            let text = explain_outcome(outcome, None, &[]);
             assert_eq!(text.is_some(), outcome.failure().is_some(), "{outcome:?}");
             if let Some(text) = text {
                 assert!(
@@ -393,7 +397,7 @@ mod tests {
         ];
         let text: Vec<String> = cases
             .iter()
-            .filter_map(|(outcome, report)| explained(*outcome, Some(report), &[]))
+            .filter_map(|(outcome, report)| explain_outcome(*outcome, Some(report), &[]))
             .collect();
         insta::assert_snapshot!(text.join("\n\n"), @r#"
         https://ai-gateway.vercel.sh/v1 did not accept the key: "Invalid API key".
@@ -416,7 +420,7 @@ mod tests {
     #[test]
     fn a_limit_used_up_by_reasoning_has_a_remedy() {
         // An empty answer that ended by length looks like a broken model without this explanation.
-        let text = explained(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
+        let text = explain_outcome(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
         assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
     }
 

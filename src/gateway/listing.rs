@@ -45,7 +45,7 @@ pub enum FetchError {
     #[error("no whole answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// The endpoint returned an error.
-    #[error("HTTP {status}{}", quoted(.message))]
+    #[error("HTTP {status}{}", quote_message(.message))]
     Status {
         /// HTTP status.
         status: u16,
@@ -66,7 +66,7 @@ pub enum FetchError {
     Page(String),
 }
 
-fn quoted(message: &str) -> String {
+fn quote_message(message: &str) -> String {
     if message.is_empty() {
         return String::new();
     }

@@ -20,18 +20,18 @@ pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
 ) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
-    let unsupported_err = |what: &str, remedy| Err(unsupported(what, remedy));
+    let reject = |what: &str, remedy| Err(unsupported(what, remedy));
     let Some(limit) = parameters.max_tokens else {
-        return unsupported_err(
+        return reject(
             "a request without `max_tokens`",
             "add it to the suite's `parameters`",
         );
     };
     if parameters.seed.is_some() {
-        return unsupported_err("`seed`", "leave it out");
+        return reject("`seed`", "leave it out");
     }
     if parameters.max_tokens_name.is_some() {
-        return unsupported_err("`max_tokens_name`", "leave it out: the route has one name");
+        return reject("`max_tokens_name`", "leave it out: the route has one name");
     }
     let opening = |message: &&Message| message.role == Role::System;
     let system: Vec<&Message> = messages.iter().take_while(opening).collect();
@@ -45,7 +45,7 @@ pub(super) fn keys(
         several => {
             let blocks = several
                 .iter()
-                .flat_map(|text| marked(text_block(text), text));
+                .flat_map(|text| with_cache_mark(text_block(text), text));
             keys.push(("system", blocks.collect()));
         }
     }
@@ -142,7 +142,7 @@ fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
             Role::Assistant => ("assistant", assistant_blocks(message)?),
             Role::Tool => ("user", vec![tool_result(message)]),
         };
-        let blocks = marked(blocks, message);
+        let blocks = with_cache_mark(blocks, message);
         let is_tool = message.role == Role::Tool;
         match turns
             .last_mut()
@@ -157,7 +157,7 @@ fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
 }
 
 /// The blocks of a message, the last one with the message's cache mark: the prefix up to it is cached.
-fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
+fn with_cache_mark(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
     let mut blocks: Vec<Value> = blocks.into_iter().collect();
     if let (Some(mark), Some(last)) = (message.cache_control, blocks.last_mut()) {
         last["cache_control"] = json!(mark);
@@ -316,7 +316,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             chunk.finish_reason = reason;
             add_usage(&mut chunk, wire.usage);
         }
-        "message_stop" => chunk.ends = true,
+        "message_stop" => chunk.is_last = true,
         _ => {}
     }
     add_metadata(
@@ -402,7 +402,7 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
 /// Merges a usage block into the chunk. On this route `input_tokens` exclude cached ones.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).or_older(chunk.bill);
     chunk.fresh_prompt_tokens = wire.input_tokens.0;
     let details = wire.output_tokens_details.0.unwrap_or_default();
     let written = wire.cache_creation.0.and_then(|written| {

@@ -291,7 +291,7 @@ fn read_answer(
         _ => recording.end,
     };
     if streamed {
-        if stamps.buffered() {
+        if stamps.is_buffered() {
             reading.flags.push(Flag::Buffered);
         }
         reading.first_token = stamps.first_token;
@@ -370,9 +370,9 @@ fn gather_event(
     if is_error && chunk.error.is_none() {
         chunk.error = Some(fault::from_body(text));
     }
-    let ends = chunk.ends;
-    let added = parts.transcript.take(chunk);
-    stamps.take(frame, added);
+    let ends = chunk.is_last;
+    let added = parts.transcript.add_chunk(chunk);
+    stamps.add_chunk(frame, added);
     ends
 }
 
@@ -397,7 +397,7 @@ fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
 }
 
 fn gather_whole(parts: &mut AnswerParts, chunk: Chunk<'_>, json: &[u8]) {
-    parts.transcript.take(chunk);
+    parts.transcript.add_chunk(chunk);
     parts.done = parts.transcript.has_choice;
     if !parts.done && parts.transcript.error.is_none() {
         let message = fault::from_body(json).message;

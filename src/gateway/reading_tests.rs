@@ -239,7 +239,7 @@ fn another_model_is_flagged_and_a_date_is_not() {
 }
 
 #[test]
-fn proxies_tell_costs_and_fallbacks_in_headers() {
+fn proxies_report_costs_and_fallbacks_in_headers() {
     // LiteLLM has no other place for them on answers that are not streamed.
     let headers = [
         ("x-litellm-response-cost", "0.0000032"),
@@ -375,7 +375,7 @@ fn only_the_first_of_several_choices_is_read() {
 }
 
 #[test]
-fn the_last_amount_that_speaks_counts() {
+fn the_last_reported_amount_counts() {
     // Costs grow from chunk to chunk where usage is cumulative; they are never added up.
     let usage = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
     let stream =

@@ -397,7 +397,7 @@ mod tests {
     }
 
     /// A watch that was fed this stream in the frames that the cuts make of it.
-    fn fed(stream: &[u8], cuts: Vec<usize>) -> DoneWatch {
+    fn watch_after(stream: &[u8], cuts: Vec<usize>) -> DoneWatch {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
         cuts.sort_unstable();
         let mut watch = DoneWatch::new();
@@ -417,7 +417,7 @@ mod tests {
             after in "[\\n\\r]{0,4}", cuts in prop::collection::vec(0_usize..60, 0..8),
         ) {
             let stream = format!("{before}{line}{after}").into_bytes();
-            let watch = fed(&stream, cuts);
+            let watch = watch_after(&stream, cuts);
             prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
             let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
             prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
@@ -432,7 +432,7 @@ mod tests {
             after in "[\n\r]{0,4}", cuts in prop::collection::vec(0_usize..200, 0..8),
         ) {
             let stream = format!("{before}{name}data: {text}{after}").into_bytes();
-            let watch = fed(&stream, cuts);
+            let watch = watch_after(&stream, cuts);
             let last = !name.is_empty() || text.len() > 2;
             prop_assert_eq!(watch.done(), last && !after.is_empty());
         }

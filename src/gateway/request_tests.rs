@@ -17,7 +17,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn a_bare_request_says_nothing_of_its_own() {
+fn a_bare_request_has_only_the_required_keys() {
     // Parameters without a value must not be sent: their defaults belong to the endpoint.
     let sent = body(
         &id("openai/gpt-5-mini"),
@@ -408,14 +408,14 @@ fn marks_stand_where_each_route_looks_for_them() {
         json!([text("Where?", &mark)])
     );
 
-    let refused = body(
+    let rejection = body(
         &id("m"),
         &marked_conversation(),
         &all_parameters(),
         true,
         wording_for(Api::Responses),
     );
-    let message = refused.unwrap_err().to_string();
+    let message = rejection.unwrap_err().to_string();
     assert!(
         message.starts_with("a prompt marked by `cache_control` cannot be sent"),
         "{message}"

@@ -244,7 +244,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         "error" => chunk.error = fault::from_chunk(&Value::Null, &wire.code.0, &wire.message.0),
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             close(&mut chunk, wire.response.0.unwrap_or_default());
-            chunk.ends = true;
+            chunk.is_last = true;
             if chunk.finish_reason.is_none() {
                 let status = kind.trim_start_matches("response.").to_owned();
                 chunk.finish_reason = Some(Cow::Owned(status));
@@ -345,7 +345,7 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     let reason = response.incomplete_details.0;
     let reason = reason.and_then(|details| details.reason.some());
     let status = response.status.some();
-    chunk.finish_reason = reason.or(status.filter(|status| !is_under_way(status)));
+    chunk.finish_reason = reason.or(status.filter(|status| !is_in_progress(status)));
     for (index, item) in (0..).zip(response.output.0) {
         add_item(chunk, index, item);
     }
@@ -356,7 +356,7 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     );
 }
 
-fn is_under_way(status: &str) -> bool {
+fn is_in_progress(status: &str) -> bool {
     matches!(status, "in_progress" | "queued")
 }
 

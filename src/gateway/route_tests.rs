@@ -148,7 +148,7 @@ fn attempts_that_are_only_counted_mean_a_fallback_when_there_are_several() {
 }
 
 #[test]
-fn json_that_only_others_accept_is_mended() {
+fn json_that_only_other_parsers_accept_is_repaired() {
     // Half an emoji, duplicate keys and stray bytes lose a character at most, never the chunk.
     let texts = |json: &[u8]| -> String {
         assert!(parse(json).is_none());
@@ -201,7 +201,7 @@ proptest! {
 
     // The repair leaves valid JSON unchanged.
     #[test]
-    fn mending_keeps_what_is_sound(text in "\\PC{0,40}") {
+    fn repair_leaves_valid_json_unchanged(text in "\\PC{0,40}") {
         let json = serde_json::json!({ "choices": [{ "delta": { "content": text } }] }).to_string();
         let repaired = repair_json(json.as_bytes()).unwrap();
         prop_assert_eq!(parse(&repaired), parse(json.as_bytes()));

@@ -52,7 +52,7 @@ impl<'a> Stamps<'a> {
     }
 
     /// Adds a chunk that was completed by this frame. Frames never go backwards.
-    pub(super) fn take(&mut self, frame: usize, added: AddedChars) {
+    pub(super) fn add_chunk(&mut self, frame: usize, added: AddedChars) {
         if added.chars() == 0 {
             return;
         }
@@ -75,7 +75,7 @@ impl<'a> Stamps<'a> {
     }
 
     /// True if everything came in one burst.
-    pub(super) fn buffered(&self) -> bool {
+    pub(super) fn is_buffered(&self) -> bool {
         let (Some(first), Some(last)) = (self.first_token, self.last_token) else {
             return false;
         };

@@ -63,7 +63,7 @@ impl AddedChars {
 
 impl Transcript {
     /// Adds the next chunk.
-    pub(super) fn take(&mut self, chunk: Chunk<'_>) -> AddedChars {
+    pub(super) fn add_chunk(&mut self, chunk: Chunk<'_>) -> AddedChars {
         let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
         self.has_choice |= chunk.has_choice;
         self.hidden_reasoning |= chunk.hidden_reasoning;
@@ -94,7 +94,7 @@ impl Transcript {
             usage.prompt_tokens = Some(cache.fold(fresh, u64::saturating_add));
         }
         self.total_tokens = chunk.total_tokens.or(self.total_tokens);
-        self.bill = chunk.bill.over(self.bill);
+        self.bill = chunk.bill.or_older(self.bill);
         if chunk.route.is_some() {
             self.route = chunk.route;
         }

@@ -307,7 +307,7 @@ fn text_from_outside_goes_through_one_filter() {
         ("gateway/reading.rs", "streamed: bool) -> Redacted<Reading>"),
         (
             "gateway/listing.rs",
-            ") -> Result<Redacted<String>, Redacted<ListingError>>",
+            ") -> Result<Redacted<String>, Redacted<FetchError>>",
         ),
         (
             "gateway/transport.rs",

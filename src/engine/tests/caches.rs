@@ -129,7 +129,7 @@ fn every_trial_has_its_nonce() {
         );
         let requests = result.fake.requests();
         assert_eq!(requests.len(), 24);
-        let of = |attempt| {
+        let systems_of = |attempt| {
             let tries = requests
                 .iter()
                 .filter(move |request| request.attempt == attempt);
@@ -137,7 +137,7 @@ fn every_trial_has_its_nonce() {
                 .map(|request| request.system.clone().unwrap())
                 .collect()
         };
-        let (first, second): (HashSet<String>, HashSet<String>) = (of(1), of(2));
+        let (first, second): (HashSet<String>, HashSet<String>) = (systems_of(1), systems_of(2));
         assert_eq!(first, second);
         assert_eq!(first.len(), 12);
         first
@@ -221,7 +221,7 @@ fn variants_have_modes_of_their_own() {
     let result = carry_out(context(suite), |_| Reply::answer(10));
     let trials = result.fake.requests().into_iter();
     let trials: Vec<SentRequest> = trials.filter(|request| request.prompt.is_some()).collect();
-    let of = |variant, attempt| {
+    let systems_of = |variant, attempt| {
         let like =
             |request: &&SentRequest| (request.variant, request.attempt) == (variant, attempt);
         let systems = trials
@@ -230,7 +230,13 @@ fn variants_have_modes_of_their_own() {
             .map(|request| request.system.clone());
         systems.collect::<Vec<_>>()
     };
-    assert!(of(0, 1).iter().all(Option::is_some) && of(0, 0).is_empty());
-    assert_eq!((of(1, 0), of(1, 1)), (vec![None; 2], vec![None; 2]));
-    assert_eq!((of(2, 0), of(2, 1)), (vec![], vec![None; 2]));
+    assert!(systems_of(0, 1).iter().all(Option::is_some) && systems_of(0, 0).is_empty());
+    assert_eq!(
+        (systems_of(1, 0), systems_of(1, 1)),
+        (vec![None; 2], vec![None; 2])
+    );
+    assert_eq!(
+        (systems_of(2, 0), systems_of(2, 1)),
+        (vec![], vec![None; 2])
+    );
 }

@@ -145,7 +145,7 @@ fn a_capped_run_ends_with_what_it_has() {
 }
 
 #[test]
-fn requests_that_were_turned_down_cost_nothing() {
+fn rejected_requests_cost_nothing() {
     // A cap of one trial: it would end the run after the first failure that counted as spent.
     for (reply, sent) in [
         (Reply::refusal(404), 5),

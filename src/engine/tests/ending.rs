@@ -22,19 +22,19 @@ fn a_stop_starts_nothing_and_keeps_what_still_ends() {
     assert_eq!(result.ending, RunEnd::Interrupted);
     assert_eq!(result.reasons(), ["interrupted"]);
     assert_eq!(result.fake.requests().len(), 2);
-    let of = |variant: &str| {
+    let samples_of = |variant: &str| {
         let samples = result.samples().into_iter();
         samples
             .filter(|sample| sample.variant == variant)
             .collect::<Vec<_>>()
     };
-    assert_eq!(of("v0").len(), 1);
-    assert_eq!(of("v0")[0].outcome, Outcome::Complete);
+    assert_eq!(samples_of("v0").len(), 1);
+    assert_eq!(samples_of("v0")[0].outcome, Outcome::Complete);
     // An abandoned request was sent all the same: it may be billed, and its time means nothing.
-    assert_eq!(of("v1").len(), 1);
-    assert_eq!(of("v1")[0].outcome, Outcome::Abandoned);
-    assert_eq!(of("v1")[0].latency_ns, None);
-    assert_eq!(of("v1")[0].attempts.len(), 1);
+    assert_eq!(samples_of("v1").len(), 1);
+    assert_eq!(samples_of("v1")[0].outcome, Outcome::Abandoned);
+    assert_eq!(samples_of("v1")[0].latency_ns, None);
+    assert_eq!(samples_of("v1")[0].attempts.len(), 1);
     // The grace period is over within seconds, whatever the suite's deadlines are.
     assert!(
         result.end > second(2) && result.end < second(10),
@@ -78,11 +78,13 @@ fn after_a_stop_no_retry_is_announced() {
 #[test]
 fn a_stop_is_reported_also_when_every_slot_has_started() {
     // A user who pressed Ctrl-C must see a reaction, in the last slots too.
-    let wide = Suite {
+    let suite_in_parallel = Suite {
         concurrency: 8,
         ..suite(2, 1, 1)
     };
-    let result = carry_out_with(context(wide), stopped_at(1_000), |_| Reply::answer(2_000));
+    let result = carry_out_with(context(suite_in_parallel), stopped_at(1_000), |_| {
+        Reply::answer(2_000)
+    });
     assert_eq!(result.ending, RunEnd::Interrupted);
     assert_eq!(result.reasons(), ["interrupted"]);
     assert_eq!(result.samples().len(), 2);
