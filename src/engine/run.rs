@@ -77,13 +77,13 @@ pub async fn run<A: Client>(
         }
     }
     let mut in_flight = JoinSet::new();
-    let (give_up, given_up) = watch::channel(false);
+    let (give_up, on_give_up) = watch::channel(false);
     let ending = start_slots(
         &client,
         &context,
         &events,
         &mut stop,
-        &given_up,
+        &on_give_up,
         &mut continue_signal,
         &mut in_flight,
     )
@@ -260,7 +260,7 @@ async fn drain(
     events: &mpsc::Sender<RunEvent>,
     stop: &mut Stop,
 ) -> RunEnd {
-    let mut given_up = false;
+    let mut is_abandoning = false;
     let mut urgent = stop.clone();
     while !in_flight.is_empty() {
         let over = async {
@@ -277,8 +277,8 @@ async fn drain(
                 grace = Some(Instant::now() + GRACE);
                 let _ = events.send(RunEvent::Stopping(INTERRUPTED.to_owned())).await;
             }
-            () = wait_for_stop(&mut urgent, StopRequest::Immediate), if !given_up => {
-                given_up = true;
+            () = wait_for_stop(&mut urgent, StopRequest::Immediate), if !is_abandoning => {
+                is_abandoning = true;
                 give_up.send_replace(true);
             }
             Some(ended) = in_flight.join_next() => {
@@ -288,8 +288,8 @@ async fn drain(
                     ending = RunEnd::Aborted(reason);
                 }
             }
-            () = over, if !given_up => {
-                given_up = true;
+            () = over, if !is_abandoning => {
+                is_abandoning = true;
                 give_up.send_replace(true);
             }
         }
