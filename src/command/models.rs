@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::catalog::{Catalog, ListDiff, Offers, Sort};
-use crate::gateway::listing::{Listing, fetch};
+use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::report::models::{diff_table, offers_table, page, table};
 use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::suite::SIM;
@@ -216,7 +216,7 @@ fn show(
 
 fn providers(opened: &Opened, id: &ModelId) -> Result<Offers, String> {
     let runtime = runtime().map_err(|error| error.to_string())?;
-    let asking = fetch(&opened.endpoint, Listing::Providers(id), PATIENCE);
+    let asking = fetch(&opened.endpoint, EndpointQuery::Providers(id), PATIENCE);
     let answer = runtime
         .block_on(asking)
         .map_err(|error| error.to_string())?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::gateway::account::Credits;
-use crate::gateway::listing::{Listing, fetch};
+use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::record::ledger::{self, LedgerLine};
 use crate::report::spend::{CreditsDocument, GroupBy, SpendDocument, sum_lines, table};
 use crate::units::plural;
@@ -209,11 +209,13 @@ fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     let project = files::project(options.project.as_deref())?;
     let profile = endpoint::resolve(&project, name)?;
     let opened = endpoint::open_for_lists(&profile)?;
-    let asking = fetch(&opened.endpoint, Listing::Credits, PATIENCE);
+    let asking = fetch(&opened.endpoint, EndpointQuery::Credits, PATIENCE);
     let answer = runtime()?.block_on(asking);
     let read = answer
         .map_err(|error| error.to_string())
-        .and_then(|answer| Credits::read(&answer).ok_or_else(|| "that is no balance".to_owned()));
+        .and_then(|answer| {
+            Credits::from_json(&answer).ok_or_else(|| "that is no balance".to_owned())
+        });
     match read {
         Ok(credits) => Ok(Some(credits)),
         Err(why) => {

@@ -1,7 +1,7 @@
 //! Prompt caches within a run: the request that fills them.
 //!
-//! Owns when it is sent. Must not know what a trial's sample is made of. Invariant: what is sent here is no
-//! sample.
+//! Owns the moment at which it is sent. Must not know how a sample is built. Invariant: requests sent here
+//! leave no sample.
 
 use std::sync::Arc;
 
@@ -9,52 +9,64 @@ use tokio::sync::mpsc;
 
 use crate::suite::CacheMode;
 
-use super::event::Event;
-use super::orders::{Ask, GiveUp, Orders, Stop, StopRequest, given_up, stopped};
-use super::trial::{self, Ready};
+use super::event::RunEvent;
+use super::orders::{
+    Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
+};
+use super::trial::{self, PreparedTrial};
 
-/// Where the suite wants warm caches: sends the request of each trial once, side by side, and waits
-/// for the answers, whatever these are. `false` when the run was asked to stop meanwhile, and then those in
-/// flight are abandoned, or where the requests cannot be written down.
-pub(super) async fn warm<A: Ask>(
-    trials: &[Ready],
-    asker: &Arc<A>,
-    orders: &Orders,
-    events: &mpsc::Sender<Event>,
+/// Sends the request of each trial once, side by side, where the suite wants warm caches, and waits for the
+/// answers, whatever they are. Returns `false` if the run was stopped meanwhile (requests in flight are then
+/// abandoned), or if the requests cannot be logged.
+pub(super) async fn warm<A: Client>(
+    trials: &[PreparedTrial],
+    client: &Arc<A>,
+    context: &RunContext,
+    events: &mpsc::Sender<RunEvent>,
     (stop, give_up): &(Stop, GiveUp),
 ) -> bool {
-    let cold = |ready: &&Ready| {
-        let variant = &orders.suite.variants[ready.variant()];
-        orders.suite.cache_of(variant) == CacheMode::Warm
-            && !orders
-                .warmth
-                .holds(&orders.suite, ready.trial(), asker.now())
+    let cold = |ready: &&PreparedTrial| {
+        let variant = &context.suite.variants[ready.variant()];
+        context.suite.cache_of(variant) == CacheMode::Warm
+            && !context
+                .cache_uses
+                .is_warm(&context.suite, ready.trial(), client.now())
     };
-    let cold: Vec<&Ready> = trials.iter().filter(cold).collect();
+    let cold: Vec<&PreparedTrial> = trials.iter().filter(cold).collect();
     if cold.is_empty() {
         return true;
     }
     // Attempts of the trial are numbered from 1.
-    let requests = cold.iter().map(|ready| ready.announcement(orders, 0));
-    if !orders.announce(requests.collect()).await {
+    let requests = cold.iter().map(|ready| ready.announcement(context, 0));
+    if !context.announce(requests.collect()).await {
         return false;
     }
     let warming = cold.into_iter().map(|ready| async move {
-        let outgoing = ready.outgoing(orders, 0);
+        let outgoing = ready.outgoing(context, 0);
         let request_id = outgoing.request_id.clone();
         let (mut stop, mut give_up) = (stop.clone(), give_up.clone());
         let until = async {
             tokio::select! {
-                () = stopped(&mut stop) => {}
-                () = given_up(&mut give_up) => {}
+                () = wait_for_any_stop(&mut stop) => {}
+                () = wait_for_give_up(&mut give_up) => {}
             }
         };
-        let answered = ready.ask(&**asker, orders, outgoing, until).await;
-        if answered.reading.outcome.answered() {
-            let sent = answered.recording.sent;
-            orders.warmth.used(&orders.suite, ready.trial(), sent);
+        let exchange = ready.send(&**client, context, outgoing, until).await;
+        if exchange.reading.outcome.answered() {
+            let sent = exchange.recording.sent;
+            context
+                .cache_uses
+                .record_use(&context.suite, ready.trial(), sent);
         }
-        trial::untimed(orders, events, ready.variant(), request_id, &answered, true).await;
+        trial::finish_untimed(
+            context,
+            events,
+            ready.variant(),
+            request_id,
+            &exchange,
+            true,
+        )
+        .await;
     });
     futures::future::join_all(warming).await;
     *stop.borrow() == StopRequest::None && !*give_up.borrow()

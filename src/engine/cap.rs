@@ -1,8 +1,8 @@
-//! The cap of a run: nothing is sent whose worst case is not set aside first.
+//! The cap of a run: nothing is sent before its worst case is reserved.
 //!
-//! Owns what is set aside for a slot, and what becomes of it. Must not know prices: it is told the most that
-//! each request can cost. Invariant: what was set aside is given back, spent, or kept because nobody can
-//! say what was billed, exactly once, even where a task is dropped.
+//! Owns the reservations of a slot, and their settlement. Must not know prices: the worst case of each request
+//! is an argument. Invariant: a reservation is returned, spent, or counted as spent because the bill is
+//! unknown, exactly once, even where a task is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,75 +12,75 @@ use crate::plan::{Plan, Slot};
 use crate::suite::Suite;
 use crate::units::Usd;
 
-use super::budget::{Bill, Budget, Reservation, Reserved};
-use super::worst::Worst;
+use super::budget::{ActualCost, BudgetReservation, CostBudget, Reservation};
+use super::worst::WorstCase;
 
-/// A cap that everything a run sends stands under.
+/// A cap on everything that a run sends.
 #[derive(Debug)]
 pub struct Cap {
     limit: Usd,
-    /// Who set it, `--max-cost`.
+    /// The source of the limit, `--max-cost`.
     words: String,
-    worst: Worst,
-    /// Of the variants, in the suite's order.
+    worst: WorstCase,
+    /// The labels of the variants, in the suite's order.
     labels: Vec<String>,
-    /// Attempts of a trial that may be billed, the request that fills its cache included.
+    /// Attempts of a trial that may be billed, including the request that fills its cache.
     attempts: u64,
     warm_ups: u64,
-    state: Mutex<State>,
+    state: Mutex<CapState>,
     settled: Notify,
 }
 
 #[derive(Debug)]
-struct State {
-    budget: Budget,
-    /// A bill that was above its bound, in words.
-    beyond: Option<String>,
+struct CapState {
+    budget: CostBudget,
+    /// A bill that was above its bound, as text.
+    overrun: Option<String>,
 }
 
-/// What a trial, or the warm-up of a variant, can cost at most.
+/// The worst case of a trial, or of the warm-up of a variant.
 #[derive(Debug, Clone, Copy)]
-struct Sum {
+struct MaxCost {
     variant: usize,
-    /// One attempt of it.
+    /// The worst case of one attempt.
     each: Usd,
     all: Usd,
 }
 
-/// What is set aside for the attempts of one trial (or the warm-up requests of one variant) that were not
-/// made yet. Dropped, it is given back.
+/// The reservation for the remaining attempts of one trial (or warm-up requests of one variant). Dropping it
+/// returns the rest.
 #[derive(Debug)]
-pub(super) struct Purse {
+pub(super) struct TrialReservation {
     cap: Arc<Cap>,
     variant: usize,
-    /// The most that one attempt can cost.
+    /// The worst case of one attempt.
     each: Usd,
     left: Mutex<Option<Reservation>>,
 }
 
-/// What is set aside for one attempt under way. Dropped unsettled, it counts as spent: the request may
+/// The reservation for one attempt in flight. Dropped without settlement, it counts as spent: the request may
 /// have been sent.
 #[derive(Debug)]
-pub(super) struct Stake {
+pub(super) struct AttemptReservation {
     cap: Arc<Cap>,
     variant: usize,
     reservation: Option<Reservation>,
 }
 
-/// Whether a slot can begin.
+/// The result of reserving a slot.
 #[derive(Debug)]
-pub(super) enum Afforded {
-    /// One purse for each of its trials, in its order.
-    Now(Vec<Purse>),
-    /// Once something under way is settled, perhaps.
+pub(super) enum ReserveOutcome {
+    /// One reservation for each of its trials, in its order.
+    Now(Vec<TrialReservation>),
+    /// Possible later, if something in flight is settled for less.
     Later,
-    /// Not in this run.
+    /// Impossible in this run.
     Never,
 }
 
 impl Cap {
-    /// A cap of `limit`, of which nothing is spent. `words` name who set it.
-    pub fn new(limit: Usd, words: impl Into<String>, worst: Worst, suite: &Suite) -> Self {
+    /// A cap of `limit`, with nothing spent. `words` name the source of the limit.
+    pub fn new(limit: Usd, words: impl Into<String>, worst: WorstCase, suite: &Suite) -> Self {
         let before = u64::from(suite.requests_per_trial()) - 1;
         Self {
             limit,
@@ -91,9 +91,9 @@ impl Cap {
                 .collect(),
             attempts: u64::from(suite.max_attempts) + before,
             warm_ups: u64::from(suite.warmup),
-            state: Mutex::new(State {
-                budget: Budget::new(limit),
-                beyond: None,
+            state: Mutex::new(CapState {
+                budget: CostBudget::new(limit),
+                overrun: None,
             }),
             settled: Notify::new(),
         }
@@ -104,16 +104,17 @@ impl Cap {
         self.limit
     }
 
-    /// What is spent at most: settled bills, what is kept for unknown ones, and what is under way.
-    pub fn spent_at_most(&self) -> Usd {
+    /// The upper bound of the money spent: settled bills, reservations counted for unknown ones, and requests
+    /// in flight.
+    pub fn max_spent(&self) -> Usd {
         self.state().budget.committed()
     }
 
-    /// What must be free for anything to be measured: the warm-up and the first slot. `None` beyond all
-    /// sums of money.
-    pub fn least(&self, plan: &Plan) -> Option<Usd> {
-        let warm_up = self.of_warm_up()?.into_iter();
-        let slot = plan.slots().next().map(|slot| self.of_slot(&slot));
+    /// The minimum that must be free to measure anything: the warm-up and the first slot. `None` if it exceeds
+    /// all amounts of money.
+    pub fn min_cost(&self, plan: &Plan) -> Option<Usd> {
+        let warm_up = self.warm_up_costs()?.into_iter();
+        let slot = plan.slots().next().map(|slot| self.slot_costs(&slot));
         let slot = slot.unwrap_or_else(|| Some(Vec::new()))?.into_iter();
         warm_up
             .chain(slot)
@@ -121,42 +122,42 @@ impl Cap {
             .try_fold(Usd::ZERO, Usd::plus)
     }
 
-    /// The limit and who set it, `$0.5 (--max-cost)`.
+    /// The limit and its source, `$0.5 (--max-cost)`.
     pub fn words(&self) -> String {
         format!("${} ({})", self.limit, self.words)
     }
 
-    /// Sets aside what a slot can cost at most.
-    pub(super) fn afford(self: &Arc<Self>, slot: &Slot) -> Afforded {
-        self.set_aside(self.of_slot(slot))
+    /// Reserves the worst case of a slot.
+    pub(super) fn reserve_slot(self: &Arc<Self>, slot: &Slot) -> ReserveOutcome {
+        self.reserve(self.slot_costs(slot))
     }
 
-    /// Sets aside what the warm-up can cost at most; one purse for each variant.
-    pub(super) fn afford_warm_up(self: &Arc<Self>) -> Afforded {
-        self.set_aside(self.of_warm_up())
+    /// Reserves the worst case of the warm-up; one reservation for each variant.
+    pub(super) fn reserve_warm_up(self: &Arc<Self>) -> ReserveOutcome {
+        self.reserve(self.warm_up_costs())
     }
 
-    /// Waits until something is settled; at once where that happened since the last wait.
-    pub(super) async fn settled(&self) {
+    /// Waits until something is settled; returns at once if that happened since the last wait.
+    pub(super) async fn wait_for_settlement(&self) {
         self.settled.notified().await;
     }
 
-    /// The bill that was above its bound, if there was one: the bound does not hold, and nothing
-    /// further may be sent on its word.
-    pub(super) fn beyond(&self) -> Option<String> {
-        self.state().beyond.clone()
+    /// The bill that was above its bound, if there was one: the bound does not hold, and nothing further may be
+    /// sent on the basis of it.
+    pub(super) fn overrun(&self) -> Option<String> {
+        self.state().overrun.clone()
     }
 
-    /// Why no further slot starts, as far as it is settled by now.
-    pub(super) fn reached(&self) -> String {
+    /// The reason that no further slot starts, by the settlements so far.
+    pub(super) fn cap_message(&self) -> String {
         let state = self.state();
         let spent = state.budget.spent();
-        let set_aside = Usd(state.budget.committed().0 - spent.0);
+        let reserved = Usd(state.budget.committed().0 - spent.0);
         drop(state);
-        let under_way = if set_aside == Usd::ZERO {
+        let under_way = if reserved == Usd::ZERO {
             String::new()
         } else {
-            format!(", up to ${set_aside} is under way")
+            format!(", up to ${reserved} is under way")
         };
         format!(
             "the cap of {} leaves less than the next slot can cost at most (${spent} is spent or cannot be \
@@ -165,109 +166,111 @@ impl Cap {
         )
     }
 
-    fn of_slot(&self, slot: &Slot) -> Option<Vec<Sum>> {
+    fn slot_costs(&self, slot: &Slot) -> Option<Vec<MaxCost>> {
         let each = slot.order.iter().map(|&variant| {
             let each = self.worst.trial(slot.prompt, variant);
             let all = each.times(self.attempts)?;
-            Some(Sum { variant, each, all })
+            Some(MaxCost { variant, each, all })
         });
         each.collect()
     }
 
-    fn of_warm_up(&self) -> Option<Vec<Sum>> {
+    fn warm_up_costs(&self) -> Option<Vec<MaxCost>> {
         let each = self.worst.warm_ups().iter().enumerate();
         each.map(|(variant, &each)| {
             let all = each.times(self.warm_ups)?;
-            Some(Sum { variant, each, all })
+            Some(MaxCost { variant, each, all })
         })
         .collect()
     }
 
-    fn set_aside(self: &Arc<Self>, sums: Option<Vec<Sum>>) -> Afforded {
+    fn reserve(self: &Arc<Self>, sums: Option<Vec<MaxCost>>) -> ReserveOutcome {
         let Some((sums, whole)) = sums.and_then(|sums| {
             let mut all = sums.iter().map(|sum| sum.all);
             let whole = all.try_fold(Usd::ZERO, Usd::plus)?;
             Some((sums, whole))
         }) else {
-            return Afforded::Never;
+            return ReserveOutcome::Never;
         };
         let mut reservation = match self.state().budget.reserve(whole) {
-            Reserved::Now(reservation) => reservation,
-            Reserved::Later => return Afforded::Later,
-            Reserved::Never => return Afforded::Never,
+            BudgetReservation::Now(reservation) => reservation,
+            BudgetReservation::Later => return ReserveOutcome::Later,
+            BudgetReservation::Never => return ReserveOutcome::Never,
         };
-        let purses = sums.into_iter().map(|sum| Purse {
+        let reservations = sums.into_iter().map(|sum| TrialReservation {
             cap: Arc::clone(self),
             variant: sum.variant,
             each: sum.each,
             left: Mutex::new(Some(reservation.split(sum.all))),
         });
-        let purses = purses.collect();
-        // Nothing is left of it; it is settled all the same, because it must be.
-        self.settle(0, reservation, Bill::Known(Usd::ZERO));
-        Afforded::Now(purses)
+        let reservations = reservations.collect();
+        // Nothing is left of it; a reservation must be settled all the same.
+        self.settle(0, reservation, ActualCost::Known(Usd::ZERO));
+        ReserveOutcome::Now(reservations)
     }
 
-    fn settle(&self, variant: usize, reservation: Reservation, bill: Bill) {
+    fn settle(&self, variant: usize, reservation: Reservation, bill: ActualCost) {
         let mut state = self.state();
-        if let Err(beyond) = state.budget.settle(reservation, bill) {
-            let told = || format!("{}: {beyond}", self.labels[variant]);
-            state.beyond.get_or_insert_with(told);
+        if let Err(overrun) = state.budget.settle(reservation, bill) {
+            let described = || format!("{}: {overrun}", self.labels[variant]);
+            state.overrun.get_or_insert_with(described);
         }
         drop(state);
         self.settled.notify_one();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CapState> {
         // Its arithmetic never panics, so that there is nothing half done behind a poisoned lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Purse {
-    /// Takes out what one attempt can cost.
-    pub(super) fn stake(&self) -> Stake {
+impl TrialReservation {
+    /// Splits off the worst case of one attempt.
+    pub(super) fn reserve_attempt(&self) -> AttemptReservation {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        Stake {
+        AttemptReservation {
             cap: Arc::clone(&self.cap),
             variant: self.variant,
             reservation: left.as_mut().map(|left| left.split(self.each)),
         }
     }
 
-    /// The most that one attempt can cost.
+    /// The worst case of one attempt.
     pub(super) const fn each(&self) -> Usd {
         self.each
     }
 
-    /// Whether a bill was above its bound: then no further attempt may follow.
-    pub(super) fn is_void(&self) -> bool {
-        self.cap.beyond().is_some()
+    /// True if a bill was above its bound: then no further attempt may follow.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.cap.overrun().is_some()
     }
 }
 
-impl Drop for Purse {
+impl Drop for TrialReservation {
     fn drop(&mut self) {
         let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = left.take() {
-            self.cap.settle(self.variant, left, Bill::Known(Usd::ZERO));
+            self.cap
+                .settle(self.variant, left, ActualCost::Known(Usd::ZERO));
         }
     }
 }
 
-impl Stake {
-    /// Replaces it by what the attempt cost.
-    pub(super) fn settle(mut self, bill: Bill) {
+impl AttemptReservation {
+    /// Replaces the reservation by the attempt's cost.
+    pub(super) fn settle(mut self, bill: ActualCost) {
         if let Some(reservation) = self.reservation.take() {
             self.cap.settle(self.variant, reservation, bill);
         }
     }
 }
 
-impl Drop for Stake {
+impl Drop for AttemptReservation {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.cap.settle(self.variant, reservation, Bill::Unknown);
+            self.cap
+                .settle(self.variant, reservation, ActualCost::Unknown);
         }
     }
 }

@@ -1,29 +1,29 @@
-//! What leaves the engine while it works.
+//! Events that the engine sends during a run.
 
 use crate::record::{Outcome, Sample};
 use crate::units::{Nanos, Usd};
 
-/// One thing that happened. Consumers (journal, progress display, exporters) know nothing of each
-/// other and never answer; whether to go on after a look is told beside them ([`super::GoOn`]).
+/// One event of a run. Consumers (journal, progress display, exporters) do not know each other and never
+/// answer; the decision after a look has its own channel ([`super::ContinueSignal`]).
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// An untimed request of a variant (by its index in the suite) ended: a warm-up's before the first
-    /// round or, where the suite warms caches, one before a trial. It is not a sample.
+pub enum RunEvent {
+    /// An untimed request of a variant ended: one of the warm-up before the first round or, where the suite
+    /// warms caches, one before a trial. It is not a sample.
     WarmedUp {
         /// Index of the variant.
         variant: usize,
-        /// Whether it went before a trial, to warm a cache.
+        /// True if it was sent before a trial, to warm a cache.
         for_cache: bool,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
-        /// What it cost, as far as that is known: billed or by list, whichever is more.
+        /// The cost, as far as it is known: billed or at list price, whichever is more.
         spent: Option<Usd>,
     },
     /// The trials of a slot were sent.
     Started {
         /// Number of the slot.
         slot: u64,
-        /// When it was due.
+        /// The instant at which it was due.
         scheduled: Nanos,
     },
     /// An attempt failed and another will follow.
@@ -32,17 +32,17 @@ pub enum Event {
         trial: u64,
         /// Number of the attempt that failed, from 1.
         attempt: u32,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
-        /// How long until the next one.
+        /// The wait before the next attempt.
         wait: Nanos,
     },
     /// A trial ended.
     Finished(Box<Sample>),
-    /// Every trial of the rounds so far has ended, nothing is in flight, and the run waits to be told
-    /// whether to go on (see [`super::Orders::looks`]).
+    /// Every trial of the rounds so far has ended, nothing is in flight, and the run waits for the decision to
+    /// continue (see [`super::RunContext::looks`]).
     Look {
-        /// The last round that was carried out, from 1.
+        /// The last completed round, from 1.
         round: u32,
     },
     /// No further slot will start, for this reason.

@@ -1,9 +1,8 @@
-//! Asking everything: slots in flight, trials side by side, retries, and the events that tell of it.
+//! The run: slots in flight, trials side by side, retries, and the events of all of it.
 //!
-//! Owns the order of requests in time. Must not know who listens to its events, where samples are
-//! kept or what they mean. Invariants: all trials of a slot start together; no variant has more
-//! requests in flight than `concurrency`; every trial that was sent is one [`Event::Finished`], be it
-//! as abandoned.
+//! Owns the order of requests in time. Must not know the consumers of its events, the storage of samples or
+//! their meaning. Invariants: all trials of a slot start together; no variant has more requests in flight than
+//! `concurrency`; every trial that was sent is one [`RunEvent::Finished`], if only as abandoned.
 
 mod budget;
 mod cache;
@@ -23,10 +22,10 @@ mod worst;
 mod tests;
 
 pub use cap::Cap;
-pub use event::Event;
-pub use orders::{Ask, GoOn, Orders, Stop, StopRequest};
+pub use event::RunEvent;
+pub use orders::{Client, ContinueSignal, RunContext, Stop, StopRequest};
 pub use pace::Pace;
-pub use request::unsayable;
-pub use run::{Ending, run};
-pub use warmth::Warmth;
-pub use worst::{Bounded, Worst};
+pub use request::unsupported_parameters;
+pub use run::{RunEnd, run};
+pub use warmth::CacheUses;
+pub use worst::{BoundedRequest, WorstCase};

@@ -1,14 +1,14 @@
-//! What a run is given: whom to ask, what to ask, and how it is told to stop.
+//! The inputs of a run: the client, the suite and plan, and the stop signals.
 //!
-//! Owns the engine's inputs. Must not know what is done with them. Invariant: they do not change
-//! while a run goes on, but for what was counted against limits and the cap, and what is known to be warm.
+//! Owns the engine's inputs. Must not know their use. Invariant: they do not change during a run, except the
+//! counts against limits and the cap, and the record of warm caches.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::catalog::{PriceBound, TokenPrices};
-use crate::gateway::{Outgoing, Recording, Transport};
+use crate::gateway::{OutgoingRequest, Recording, Transport};
 use crate::plan::Plan;
 use crate::record::{RequestEvent, RequestLog};
 use crate::suite::{Suite, Wording};
@@ -16,19 +16,19 @@ use crate::units::Nanos;
 
 use super::cap::Cap;
 use super::pace::Pace;
-use super::warmth::Warmth;
+use super::warmth::CacheUses;
 
-/// Whoever can carry out one exchange, with the clock it stamps by.
-pub trait Ask: Send + Sync + 'static {
-    /// Sends one request and records what comes back; failures are part of the recording.
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send;
+/// A client that carries out one exchange, with the clock of its stamps.
+pub trait Client: Send + Sync + 'static {
+    /// Sends one request and records the response; failures are part of the recording.
+    fn send(&self, outgoing: OutgoingRequest) -> impl Future<Output = Recording> + Send;
 
     /// Time since the run began.
     fn now(&self) -> Nanos;
 }
 
-impl Ask for Transport {
-    fn ask(&self, outgoing: Outgoing) -> impl Future<Output = Recording> + Send {
+impl Client for Transport {
+    fn send(&self, outgoing: OutgoingRequest) -> impl Future<Output = Recording> + Send {
         self.exchange(outgoing)
     }
 
@@ -37,39 +37,39 @@ impl Ask for Transport {
     }
 }
 
-/// All that a run needs to know, shared by its trials.
+/// The inputs of a run, shared by its trials.
 #[derive(Debug)]
-pub struct Orders {
+pub struct RunContext {
     /// Name of the run; request ids begin with it.
     pub run: String,
     /// The resolved suite.
     pub suite: Suite,
-    /// The order of everything.
+    /// The order of all slots and trials.
     pub plan: Plan,
     /// Content digest of each prompt, in the suite's order.
     pub prompt_digests: Vec<String>,
     /// List prices of each variant's model, in the suite's order.
     pub prices: Vec<Option<TokenPrices>>,
-    /// Price bounds of each variant's model, in the suite's order, by which a cap settles answers without a bill; may be empty
-    /// where there is no cap.
+    /// Price bounds of each variant's model, in the suite's order, by which a cap settles answers without a
+    /// bill; may be empty where there is no cap.
     pub bounds: Vec<Option<PriceBound>>,
-    /// How requests to the endpoint are worded: the route, and the names of some keys.
+    /// The request format of the endpoint: the route, and the names of some keys.
     pub wording: Wording,
-    /// Spaces what is sent by what the endpoint allows a minute.
+    /// The pacer for the endpoint's limits per minute.
     pub pace: Pace,
-    /// Rounds after which the run asks whether to go on, where any are left. Empty: it never asks.
+    /// Rounds after which the run waits for the decision to continue, if any are left. Empty: it never waits.
     pub looks: Vec<u32>,
-    /// What may be spent; absent: without a limit.
+    /// The cap; absent: no limit.
     pub cap: Option<Arc<Cap>>,
-    /// What is warm in prompt caches.
-    pub warmth: Warmth,
-    /// Where each request is written down before it is sent; absent: nowhere.
+    /// The record of warm prompt caches.
+    pub cache_uses: CacheUses,
+    /// The log of requests, written before they are sent; absent: no log.
     pub requests: Option<Arc<RequestLog>>,
 }
 
-impl Orders {
-    /// Writes down requests that are about to be sent; `false` where that failed, and then none may be. The write
-    /// waits on a thread for such work: it never holds up another stream's stamp.
+impl RunContext {
+    /// Logs requests that are about to be sent; `false` if that failed, and then none may be. The write runs on
+    /// a blocking thread: it never delays a stamp of another stream.
     pub(super) async fn announce(&self, requests: Vec<RequestEvent>) -> bool {
         let Some(log) = &self.requests else {
             return true;
@@ -79,47 +79,47 @@ impl Orders {
         written.await.is_ok_and(|written| written)
     }
 
-    /// Why requests can no longer be written down, if that is so: nothing further may be sent.
-    pub(super) fn unwritten(&self) -> Option<String> {
+    /// The reason that requests can no longer be logged, if that is so: nothing further may be sent.
+    pub(super) fn log_failure(&self) -> Option<String> {
         self.requests.as_ref()?.failure()
     }
 }
 
-/// The request of a user, or of the system, that a run end.
+/// A request of the user or the system to end the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopRequest {
-    /// There is none.
+    /// No stop.
     None,
-    /// Start nothing more; what is in flight has the grace period.
+    /// Start nothing more; requests in flight have the grace period.
     Orderly,
-    /// Abandon what is in flight now.
+    /// Abandon requests in flight now.
     Immediate,
 }
 
-/// Brings the request to stop to everything that waits.
+/// The stop request, for everything that waits.
 pub type Stop = watch::Receiver<StopRequest>;
 
-/// The answers to [`super::Event::Look`], one each: `false` ends the run there. Where nobody can answer
-/// any more it goes on.
-pub type GoOn = mpsc::Receiver<bool>;
+/// The decisions after [`super::RunEvent::Look`], one each: `false` ends the run there. If the sender is gone
+/// the run continues.
+pub type ContinueSignal = mpsc::Receiver<bool>;
 
-/// Returns once a stop is asked for; never, when nobody can ask any more.
-pub(super) async fn stopped(stop: &mut Stop) {
-    stop_of(stop, StopRequest::Orderly).await;
+/// Returns once a stop is requested; never, if the sender is gone.
+pub(super) async fn wait_for_any_stop(stop: &mut Stop) {
+    wait_for_stop(stop, StopRequest::Orderly).await;
 }
 
-/// Returns once a stop at least as urgent is asked for; never, when nobody can ask any more.
-pub(super) async fn stop_of(stop: &mut Stop, request: StopRequest) {
+/// Returns once a stop at least as urgent is requested; never, if the sender is gone.
+pub(super) async fn wait_for_stop(stop: &mut Stop, request: StopRequest) {
     if stop.wait_for(|stop| *stop >= request).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Whether requests in flight are given up: set once, at the end of a run's grace period.
+/// True once requests in flight are given up: set once, at the end of a run's grace period.
 pub(super) type GiveUp = watch::Receiver<bool>;
 
 /// Returns once requests in flight are given up; never, when the run ended without that.
-pub(super) async fn given_up(give_up: &mut GiveUp) {
+pub(super) async fn wait_for_give_up(give_up: &mut GiveUp) {
     if give_up.wait_for(|given_up| *given_up).await.is_err() {
         std::future::pending::<()>().await;
     }

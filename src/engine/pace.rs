@@ -1,24 +1,24 @@
 //! The limits per minute, shared by everything that a run sends.
 //!
-//! Owns the one state that slots, retries and warm-up requests have in common. Must not know how
-//! limits are reckoned. Invariant: every request is counted once, by whoever sends it.
+//! Owns the one state that slots, retries and warm-up requests share. Must not know how limits are computed.
+//! Invariant: every request is counted once, by its sender.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::plan::{Load, Pacer};
 use crate::units::Nanos;
 
-/// A pacer that many may ask.
+/// A pacer that several tasks share.
 #[derive(Debug)]
 pub struct Pace(Mutex<Pacer>);
 
 impl Pace {
-    /// Of a pacer that has counted nothing yet.
+    /// A shared pacer from one that has counted nothing yet.
     pub fn new(pacer: Pacer) -> Self {
         Self(Mutex::new(pacer))
     }
 
-    /// How long from `now` on these requests must wait. They count as sent then: ask once.
+    /// The wait from `now` on before these requests may be sent. They are counted by this call.
     pub(super) fn wait(&self, now: Nanos, loads: &[Load]) -> Nanos {
         self.pacer().wait(now, loads).since(now)
     }

@@ -1,26 +1,26 @@
-//! What a trial sends: the body of its request, and the nonce that keeps it out of prompt caches.
+//! The request of a trial: its body, and the nonce that makes prompt caches miss.
 //!
-//! Owns both. Must not know when anything is sent. Invariant: a nonce is a function of the run's name and
-//! the trial's number, and always as long.
+//! Owns both. Must not know when anything is sent. Invariant: a nonce is a function of the run's name and the
+//! trial's number, and always has the same length.
 
 use std::collections::BTreeMap;
 
-use crate::gateway::Unsayable;
+use crate::gateway::UnsupportedParameter;
 use crate::gateway::request;
 use crate::plan::warm_up_prompt;
 use crate::suite::{Api, Message, Prompt, Role, Suite, Variant, Wording};
 use crate::units::digest;
 
-/// Digits of a nonce: as many as 64 bits hold for certain. Digits, because tokenizers cut them in
-/// even pieces: letters would make prompts of slightly different token counts.
+/// Digits of a nonce: the most that 64 bits always hold. Digits, because tokenizers cut them evenly: letters
+/// would make prompts of slightly different token counts.
 const NONCE_DIGITS: usize = 18;
 
-/// Numbers of so many digits.
+/// The number of nonces with so many digits.
 const NONCES: u64 = 1_000_000_000_000_000_000;
 
-/// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt
-/// without one gets a system text that is the nonce.
-pub(super) fn bust(messages: &mut Vec<Message>, run: &str, trial: u64) {
+/// Puts the trial's nonce in front of the system text, which every prompt begins with; a prompt without one
+/// gets a system text that is the nonce.
+pub(super) fn add_nonce(messages: &mut Vec<Message>, run: &str, trial: u64) {
     let nonce = nonce(run, trial);
     match messages.first_mut() {
         Some(first) if first.role == Role::System => {
@@ -30,7 +30,7 @@ pub(super) fn bust(messages: &mut Vec<Message>, run: &str, trial: u64) {
     }
 }
 
-/// A number for the trial: another one for every trial of every run, as far as chance allows.
+/// The nonce of the trial: unique among the trials of all runs, as far as chance allows.
 fn nonce(run: &str, trial: u64) -> String {
     let drawn = digest(format!("{run} {trial}").as_bytes());
     let drawn = u64::from_str_radix(&drawn, 16).expect("a digest is 16 hex digits");
@@ -44,17 +44,17 @@ pub(super) fn body(
     messages: &[Message],
     wording: Wording,
 ) -> Vec<u8> {
-    worded(suite, prompt, variant, messages, wording)
-        .expect("whoever gives the orders asked `unsayable` first")
+    try_body(suite, prompt, variant, messages, wording)
+        .expect("unsupported parameters are rejected before the run")
 }
 
-fn worded(
+fn try_body(
     suite: &Suite,
     prompt: &Prompt,
     variant: &Variant,
     messages: &[Message],
     wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
+) -> Result<Vec<u8>, UnsupportedParameter> {
     request::body(
         &variant.model,
         messages,
@@ -64,11 +64,14 @@ fn worded(
     )
 }
 
-/// What of a suite the endpoint's route cannot carry, each thing once, with the prompt and the
-/// variant where it was met first. With any of it a run must not begin.
-pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
+/// The parameters of a suite that the endpoint's route does not support, each once, with the first prompt and
+/// variant that has it. With any of them a run must not begin.
+pub fn unsupported_parameters(
+    suite: &Suite,
+    wording: Wording,
+) -> Vec<(UnsupportedParameter, String)> {
     if wording.api == Api::Chat {
-        // It carries everything: the words of suites are its words.
+        // It supports everything: the suite's names are its names.
         return Vec::new();
     }
     let warm_up = (suite.warmup > 0).then(|| warm_up_prompt(suite));
@@ -76,9 +79,9 @@ pub fn unsayable(suite: &Suite, wording: Wording) -> Vec<(Unsayable, String)> {
     for prompt in suite.prompts.iter().chain(&warm_up) {
         for variant in &suite.variants {
             let messages = suite.messages_of(prompt, variant);
-            if let Err(what) = worded(suite, prompt, variant, &messages, wording) {
-                let place = || format!("{} on {}", prompt.id, variant.label);
-                met.entry(what).or_insert_with(place);
+            if let Err(what) = try_body(suite, prompt, variant, &messages, wording) {
+                let first_use = || format!("{} on {}", prompt.id, variant.label);
+                met.entry(what).or_insert_with(first_use);
             }
         }
     }
@@ -93,12 +96,12 @@ mod tests {
 
     #[test]
     fn a_nonce_opens_the_system_text() {
-        // Caches go by the beginning of a prompt: whatever comes after another nonce is another prompt.
+        // Caches match the beginning of a prompt: with another nonce it is another prompt.
         let question = Message::text(Role::User, "Why?");
         let mut with = vec![Message::text(Role::System, "Be brief."), question.clone()];
         let mut without = vec![question.clone()];
-        bust(&mut with, "run", 3);
-        bust(&mut without, "run", 3);
+        add_nonce(&mut with, "run", 3);
+        add_nonce(&mut without, "run", 3);
         let nonce = nonce("run", 3);
         let text = |content: String| Message::text(Role::System, content);
         assert_eq!(
@@ -109,7 +112,7 @@ mod tests {
     }
 
     proptest! {
-        // Every trial of every run has its own, and all cost the same to read.
+        // Every trial of every run has its own, and all have the same token count.
         #[test]
         fn nonces_differ_and_are_as_long(run in "[0-9A-Z-]{1,30}", trial in 0..u64::MAX - 1) {
             let own = nonce(&run, trial);

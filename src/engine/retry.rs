@@ -1,13 +1,12 @@
-//! Whether to try again, and when.
+//! The retry rule: another attempt or none, and the wait before it.
 //!
-//! Owns the rule. Must not know the clock: it is told what happened and returns how long to wait.
-//! Invariant: never after a token has arrived, because that would hide a failure and pay twice.
+//! Owns the rule. Must not know the clock: the failure is an argument, the wait is returned. Invariant: no
+//! retry after a token has arrived, because that would hide a failure and pay twice.
 
 use crate::record::Outcome;
 use crate::units::Nanos;
 
-/// Longest wait that a server may ask of us: beyond it the trial fails, visibly, instead of
-/// holding its slot.
+/// The longest wait that a server may demand: beyond it the trial fails, visibly, instead of holding its slot.
 pub(super) const RETRY_AFTER_MAX: Nanos = Nanos::from_millis(60_000);
 
 /// First step of the back-off; each further one doubles it.
@@ -16,30 +15,35 @@ const BACK_OFF_FIRST: Nanos = Nanos::from_millis(500);
 /// Longest step of the back-off.
 const BACK_OFF_MAX: Nanos = Nanos::from_millis(30_000);
 
-/// What the rule needs to know of a failed attempt.
+/// The facts about a failed attempt that the rule needs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Failed {
-    /// How it ended.
+pub(super) struct FailedAttempt {
+    /// The outcome.
     pub(super) outcome: Outcome,
-    /// HTTP status, where there was one.
+    /// HTTP status, if there was one.
     pub(super) status: Option<u16>,
-    /// Whether a token had arrived.
+    /// True if a token had arrived.
     pub(super) token_arrived: bool,
-    /// How long the server asked us to wait.
+    /// The wait that the server demands.
     pub(super) retry_after: Option<Nanos>,
 }
 
-/// How long to wait before the next attempt, or `None` for no further one.
+/// The wait before the next attempt, or `None` for no further one.
 ///
-/// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the
-/// back-off step times (0.5 + jitter / 2), and never shorter than the server asked for.
-pub(super) fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64) -> Option<Nanos> {
-    if attempt >= max_attempts || failed.token_arrived || !is_passing(failed) {
+/// `attempt` counts from 1. `jitter` in [0, 1) spreads trials that failed together: a wait is the back-off step
+/// times (0.5 + jitter / 2), and never shorter than the server demands.
+pub(super) fn wait(
+    failed: &FailedAttempt,
+    attempt: u32,
+    max_attempts: u32,
+    jitter: f64,
+) -> Option<Nanos> {
+    if attempt >= max_attempts || failed.token_arrived || !is_transient(failed) {
         return None;
     }
     if failed
         .retry_after
-        .is_some_and(|asked| asked > RETRY_AFTER_MAX)
+        .is_some_and(|requested_wait| requested_wait > RETRY_AFTER_MAX)
     {
         return None;
     }
@@ -49,15 +53,15 @@ pub(super) fn wait(failed: &Failed, attempt: u32, max_attempts: u32, jitter: f64
     Some(Nanos(spread).max(failed.retry_after.unwrap_or(Nanos::ZERO)))
 }
 
-/// Whether the failure may pass by itself.
-fn is_passing(failed: &Failed) -> bool {
+/// True if the failure may be transient.
+fn is_transient(failed: &FailedAttempt) -> bool {
     match failed.outcome {
         Outcome::RateLimited
         | Outcome::ServerError
         | Outcome::ConnectFailed
         | Outcome::ConnectionLost
         | Outcome::Cut => true,
-        // 408 (request timeout) and 409 (conflict) are the two refusals that ask for another try.
+        // 408 (request timeout) and 409 (conflict) are the two rejections that invite a retry.
         Outcome::Rejected => matches!(failed.status, Some(408 | 409)),
         // An abandoned request among them: with it the run has ended.
         _ => false,
@@ -74,8 +78,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn failed(outcome: Outcome) -> Failed {
-        Failed {
+    fn failed(outcome: Outcome) -> FailedAttempt {
+        FailedAttempt {
             outcome,
             status: None,
             token_arrived: false,
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn only_passing_failures_are_tried_again() {
-        // A wrong key or model fails the same way each time: another try only costs.
+        // A wrong key or model fails the same way each time: a retry only costs.
         let again: Vec<Outcome> = Outcome::ALL
             .into_iter()
             .filter(|&outcome| wait(&failed(outcome), 1, 3, 0.0).is_some())
@@ -101,7 +105,7 @@ mod tests {
             ]
         );
         for (status, expected) in [(400, false), (408, true), (409, true), (422, false)] {
-            let failed = Failed {
+            let failed = FailedAttempt {
                 status: Some(status),
                 ..failed(Outcome::Rejected)
             };
@@ -113,7 +117,7 @@ mod tests {
     fn a_token_forbids_another_try() {
         // After a token the answer was paid for; a second one would be counted as the first.
         for outcome in Outcome::ALL {
-            let failed = Failed {
+            let failed = FailedAttempt {
                 token_arrived: true,
                 ..failed(outcome)
             };
@@ -123,24 +127,27 @@ mod tests {
 
     #[test]
     fn a_server_is_obeyed_up_to_a_limit() {
-        // Retry-After wins over a shorter back-off; an hour would hold the slot for nothing.
-        let asked = |retry_after| Failed {
+        // Retry-After has precedence over a shorter back-off; an hour would hold the slot for nothing.
+        let requested_wait = |retry_after| FailedAttempt {
             retry_after: Some(retry_after),
             ..failed(Outcome::RateLimited)
         };
         let ten = Nanos::from_millis(10_000);
-        assert_eq!(wait(&asked(ten), 1, 3, 0.9), Some(ten));
-        assert_eq!(wait(&asked(Nanos::from_millis(3_600_000)), 1, 3, 0.9), None);
+        assert_eq!(wait(&requested_wait(ten), 1, 3, 0.9), Some(ten));
+        assert_eq!(
+            wait(&requested_wait(Nanos::from_millis(3_600_000)), 1, 3, 0.9),
+            None
+        );
     }
 
     proptest! {
-        // Waits are bounded, attempts are bounded, and jitter keeps half of the step.
+        // Waits are bounded, attempts are bounded, and jitter is at most half of the step.
         #[test]
-        fn waits_are_bounded(attempt in 1_u32..40, most in 1_u32..40, jitter in 0.0..1.0) {
-            match wait(&failed(Outcome::ServerError), attempt, most, jitter) {
-                None => prop_assert!(attempt >= most),
+        fn waits_are_bounded(attempt in 1_u32..40, max in 1_u32..40, jitter in 0.0..1.0) {
+            match wait(&failed(Outcome::ServerError), attempt, max, jitter) {
+                None => prop_assert!(attempt >= max),
                 Some(waited) => {
-                    prop_assert!(attempt < most);
+                    prop_assert!(attempt < max);
                     prop_assert!(waited <= BACK_OFF_MAX);
                     prop_assert!(waited.0 >= BACK_OFF_FIRST.0 / 2);
                 }

@@ -1,8 +1,8 @@
-//! The loop: one slot after the other, as many in flight as the suite allows.
+//! The loop: slots one after the other, as many in flight as the suite allows.
 //!
-//! Owns which slot starts when, and how a run ends. Must not know what a trial is made of.
-//! Invariant: a slot in flight is finished, or abandoned at the end of the grace period, and every trial of it
-//! that was sent leaves a sample; it is never forgotten.
+//! Owns the start of each slot, and the end of a run. Must not know the parts of a trial. Invariant: a slot in
+//! flight is finished, or abandoned at the end of the grace period, and every trial of it that was sent leaves
+//! a sample; it is never forgotten.
 
 use std::sync::Arc;
 
@@ -15,251 +15,254 @@ use crate::record::Outcome;
 use crate::units::Nanos;
 
 use super::cache;
-use super::cap::{Afforded, Purse};
-use super::event::Event;
-use super::orders::{Ask, GiveUp, GoOn, Orders, Stop, StopRequest, stop_of, stopped};
-use super::trial::{self, Ready, Start, WarmUp};
+use super::cap::{ReserveOutcome, TrialReservation};
+use super::event::RunEvent;
+use super::orders::{
+    Client, ContinueSignal, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_stop,
+};
+use super::trial::{self, PreparedTrial, SlotStart, WarmUpEnd};
 
-/// How long an interrupted run waits for what is in flight.
+/// The time that an interrupted run waits for requests in flight.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// The reason that is told when someone asks a run to stop.
+/// The reason that is reported for a requested stop.
 const INTERRUPTED: &str = "interrupted";
 
 /// The reason that is reported when a request or its slot ends in a panic.
 const INTERNAL_ERROR: &str = "an internal error ended a request";
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
+pub enum RunEnd {
     /// Every slot was carried out.
     Complete,
-    /// Whoever was asked after this round said that no further one is needed.
+    /// The decision after this round was that no further one is needed.
     Decided {
-        /// From 1.
+        /// The round, from 1.
         round: u32,
     },
-    /// Someone asked it to stop.
+    /// A stop was requested.
     Interrupted,
-    /// The cap leaves less than the next slot can cost, in these words; what was under way has ended.
+    /// The cap leaves less than the worst case of the next slot, with this message; requests in flight have
+    /// ended.
     Capped(String),
-    /// Going on made no sense, for this reason.
-    Hopeless(String),
+    /// Every further slot would fail, for this reason.
+    Aborted(String),
 }
 
-/// Carries out the plan and tells of it; returns when the last event was taken.
+/// Carries out the plan and sends the events; returns when the last event was received.
 ///
 /// The receiver of `events` may be slow: trials then wait after they were measured, never before.
-pub async fn run<A: Ask>(
-    asker: Arc<A>,
-    orders: Arc<Orders>,
-    events: mpsc::Sender<Event>,
+pub async fn run<A: Client>(
+    client: Arc<A>,
+    context: Arc<RunContext>,
+    events: mpsc::Sender<RunEvent>,
     mut stop: Stop,
-    mut go_on: GoOn,
-) -> Ending {
-    match trial::warm_up(&asker, &orders, &events, &stop).await {
-        WarmUp::Done => {}
-        WarmUp::Stopped => return Ending::Interrupted,
-        WarmUp::Unaffordable => {
-            let reason = orders
+    mut continue_signal: ContinueSignal,
+) -> RunEnd {
+    match trial::warm_up(&client, &context, &events, &stop).await {
+        WarmUpEnd::Done => {}
+        WarmUpEnd::Stopped => return RunEnd::Interrupted,
+        WarmUpEnd::OverCap => {
+            let reason = context
                 .cap
                 .as_ref()
-                .map_or_else(String::new, |cap| cap.reached());
-            let _ = events.send(Event::Stopping(reason.clone())).await;
-            return Ending::Capped(reason);
+                .map_or_else(String::new, |cap| cap.cap_message());
+            let _ = events.send(RunEvent::Stopping(reason.clone())).await;
+            return RunEnd::Capped(reason);
         }
-        WarmUp::Unwritten(reason) => {
-            let _ = events.send(Event::Stopping(reason.clone())).await;
-            return Ending::Hopeless(reason);
+        WarmUpEnd::LogFailed(reason) => {
+            let _ = events.send(RunEvent::Stopping(reason.clone())).await;
+            return RunEnd::Aborted(reason);
         }
     }
-    let mut flying = JoinSet::new();
+    let mut in_flight = JoinSet::new();
     let (give_up, abandoning) = watch::channel(false);
     let ending = start_slots(
-        &asker,
-        &orders,
+        &client,
+        &context,
         &events,
         &mut stop,
         &abandoning,
-        &mut go_on,
-        &mut flying,
+        &mut continue_signal,
+        &mut in_flight,
     )
     .await;
     let reason = match &ending {
-        Ending::Complete | Ending::Decided { .. } => None,
-        Ending::Interrupted => Some(INTERRUPTED.to_owned()),
-        Ending::Capped(reason) | Ending::Hopeless(reason) => Some(reason.clone()),
+        RunEnd::Complete | RunEnd::Decided { .. } => None,
+        RunEnd::Interrupted => Some(INTERRUPTED.to_owned()),
+        RunEnd::Capped(reason) | RunEnd::Aborted(reason) => Some(reason.clone()),
     };
-    // What a cap has room for is paid for: it may end in its own time.
-    let hurry = matches!(ending, Ending::Interrupted | Ending::Hopeless(_));
-    let grace = hurry.then(|| Instant::now() + GRACE);
+    // Slots within the cap are paid for: they may end in their own time.
+    let is_urgent = matches!(ending, RunEnd::Interrupted | RunEnd::Aborted(_));
+    let grace = is_urgent.then(|| Instant::now() + GRACE);
     if let Some(reason) = reason {
-        // A closed channel means that nobody listens any more; the run still ends in order.
-        let _ = events.send(Event::Stopping(reason)).await;
+        // A closed channel means that there is no listener any more; the run still ends in order.
+        let _ = events.send(RunEvent::Stopping(reason)).await;
     }
-    let ending = land(ending, flying, grace, &give_up, &events, &mut stop).await;
-    match (ending, &orders.cap) {
-        // What was under way is settled by now: records keep the whole sum.
-        (Ending::Capped(_), Some(cap)) => Ending::Capped(cap.reached()),
+    let ending = drain(ending, in_flight, grace, &give_up, &events, &mut stop).await;
+    match (ending, &context.cap) {
+        // All requests in flight are settled by now: records store the whole sum.
+        (RunEnd::Capped(_), Some(cap)) => RunEnd::Capped(cap.cap_message()),
         (ending, _) => ending,
     }
 }
 
 /// Starts every slot of the plan, or stops early.
-async fn start_slots<A: Ask>(
-    asker: &Arc<A>,
-    orders: &Arc<Orders>,
-    events: &mpsc::Sender<Event>,
+async fn start_slots<A: Client>(
+    client: &Arc<A>,
+    context: &Arc<RunContext>,
+    events: &mpsc::Sender<RunEvent>,
     stop: &mut Stop,
     give_up: &GiveUp,
-    go_on: &mut GoOn,
-    flying: &mut JoinSet<Option<String>>,
-) -> Ending {
-    let most = usize::try_from(orders.suite.concurrency).unwrap_or(usize::MAX);
+    continue_signal: &mut ContinueSignal,
+    in_flight: &mut JoinSet<Option<String>>,
+) -> RunEnd {
+    let max = usize::try_from(context.suite.concurrency).unwrap_or(usize::MAX);
     let mut round = 1;
-    for slot in orders.plan.slots() {
+    for slot in context.plan.slots() {
         if slot.round > round {
-            if orders.looks.contains(&round)
-                && let Some(ending) = look(round, events, stop, go_on, flying).await
+            if context.looks.contains(&round)
+                && let Some(ending) = look(round, events, stop, continue_signal, in_flight).await
             {
                 return ending;
             }
             round = slot.round;
         }
-        while flying.len() >= most {
+        while in_flight.len() >= max {
             tokio::select! {
-                Some(ended) = flying.join_next() => {
+                Some(ended) = in_flight.join_next() => {
                     if let Some(reason) = reason_to_stop(ended) {
-                        return Ending::Hopeless(reason);
+                        return RunEnd::Aborted(reason);
                     }
                 }
-                () = stopped(stop) => return Ending::Interrupted,
+                () = wait_for_any_stop(stop) => return RunEnd::Interrupted,
             }
         }
-        let purses = match afford(orders, &slot, flying, stop).await {
-            Ok(purses) => purses,
+        let reservations = match reserve_slot(context, &slot, in_flight, stop).await {
+            Ok(reservations) => reservations,
             Err(ending) => return ending,
         };
-        let trials = trial::of_slot(orders, &slot, purses);
-        let loads: Vec<_> = trials.iter().map(|ready| ready.load(orders)).collect();
-        // A place is free: but for a limit the slot would start now.
-        let due = asker.now();
-        let wait = orders.pace.wait(due, &loads);
-        if let Some(ending) = pause(wait, flying, stop).await {
+        let trials = trial::prepare_slot(context, &slot, reservations);
+        let loads: Vec<_> = trials.iter().map(|ready| ready.load(context)).collect();
+        // A slot is free: without a limit the next one would start now.
+        let due = client.now();
+        let wait = context.pace.wait(due, &loads);
+        if let Some(ending) = pause(wait, in_flight, stop).await {
             return ending;
         }
-        let held_since = (wait > Nanos::ZERO).then_some(due);
-        let (asker, orders, events) = (Arc::clone(asker), Arc::clone(orders), events.clone());
+        let throttled_since = (wait > Nanos::ZERO).then_some(due);
+        let (client, context, events) = (Arc::clone(client), Arc::clone(context), events.clone());
         let ends = (stop.clone(), give_up.clone());
-        flying.spawn(carry_out(
+        in_flight.spawn(carry_out(
             slot.number,
-            held_since,
+            throttled_since,
             trials,
-            asker,
-            orders,
+            client,
+            context,
             events,
             ends,
         ));
     }
-    Ending::Complete
+    RunEnd::Complete
 }
 
-/// Waits until nothing is in flight, and asks whether to go on. Returns how the run ends, if it does.
+/// Waits until nothing is in flight, and then for the decision to continue. Returns the end of the run, if it
+/// ends here.
 async fn look(
     round: u32,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<RunEvent>,
     stop: &mut Stop,
-    go_on: &mut GoOn,
-    flying: &mut JoinSet<Option<String>>,
-) -> Option<Ending> {
+    continue_signal: &mut ContinueSignal,
+    in_flight: &mut JoinSet<Option<String>>,
+) -> Option<RunEnd> {
     loop {
         tokio::select! {
             biased;
-            () = stopped(stop) => return Some(Ending::Interrupted),
-            ended = flying.join_next() => match ended.map(reason_to_stop) {
-                Some(Some(reason)) => return Some(Ending::Hopeless(reason)),
+            () = wait_for_any_stop(stop) => return Some(RunEnd::Interrupted),
+            ended = in_flight.join_next() => match ended.map(reason_to_stop) {
+                Some(Some(reason)) => return Some(RunEnd::Aborted(reason)),
                 Some(None) => {}
                 None => break,
             },
         }
     }
-    let _ = events.send(Event::Look { round }).await;
+    let _ = events.send(RunEvent::Look { round }).await;
     tokio::select! {
         biased;
-        () = stopped(stop) => Some(Ending::Interrupted),
-        told = go_on.recv() => (told == Some(false)).then_some(Ending::Decided { round }),
+        () = wait_for_any_stop(stop) => Some(RunEnd::Interrupted),
+        answer = continue_signal.recv() => (answer == Some(false)).then_some(RunEnd::Decided { round }),
     }
 }
 
-/// Sets aside what the slot can cost, where the run has a cap; waits while what is under way may leave
-/// enough.
-async fn afford(
-    orders: &Orders,
+/// Reserves the worst case of the slot, if the run has a cap; waits while requests in flight may leave enough.
+async fn reserve_slot(
+    context: &RunContext,
     slot: &Slot,
-    flying: &mut JoinSet<Option<String>>,
+    in_flight: &mut JoinSet<Option<String>>,
     stop: &mut Stop,
-) -> Result<Vec<Purse>, Ending> {
-    let Some(cap) = &orders.cap else {
+) -> Result<Vec<TrialReservation>, RunEnd> {
+    let Some(cap) = &context.cap else {
         return Ok(Vec::new());
     };
     loop {
-        if let Some(reason) = cap.beyond() {
-            return Err(Ending::Hopeless(reason));
+        if let Some(reason) = cap.overrun() {
+            return Err(RunEnd::Aborted(reason));
         }
-        match cap.afford(slot) {
-            Afforded::Now(purses) => return Ok(purses),
-            Afforded::Never => return Err(Ending::Capped(cap.reached())),
-            Afforded::Later => {}
+        match cap.reserve_slot(slot) {
+            ReserveOutcome::Now(reservations) => return Ok(reservations),
+            ReserveOutcome::Never => return Err(RunEnd::Capped(cap.cap_message())),
+            ReserveOutcome::Later => {}
         }
         tokio::select! {
             biased;
-            () = stopped(stop) => return Err(Ending::Interrupted),
-            Some(ended) = flying.join_next() => {
+            () = wait_for_any_stop(stop) => return Err(RunEnd::Interrupted),
+            Some(ended) = in_flight.join_next() => {
                 if let Some(reason) = reason_to_stop(ended) {
-                    return Err(Ending::Hopeless(reason));
+                    return Err(RunEnd::Aborted(reason));
                 }
             }
-            () = cap.settled() => {}
+            () = cap.wait_for_settlement() => {}
         }
     }
 }
 
-/// Waits before a slot starts. Slots that land meanwhile may show that waiting makes no sense.
+/// Waits before a slot starts. Slots that end meanwhile may abort the run.
 async fn pause(
     wait: Nanos,
-    flying: &mut JoinSet<Option<String>>,
+    in_flight: &mut JoinSet<Option<String>>,
     stop: &mut Stop,
-) -> Option<Ending> {
+) -> Option<RunEnd> {
     let mut due = std::pin::pin!(sleep(wait.into()));
     loop {
         tokio::select! {
             biased;
-            () = stopped(stop) => return Some(Ending::Interrupted),
-            Some(ended) = flying.join_next() => {
+            () = wait_for_any_stop(stop) => return Some(RunEnd::Interrupted),
+            Some(ended) = in_flight.join_next() => {
                 if let Some(reason) = reason_to_stop(ended) {
-                    return Some(Ending::Hopeless(reason));
+                    return Some(RunEnd::Aborted(reason));
                 }
             }
-            // The runtime's timer rounds up: without a wait it is not asked.
+            // The runtime's timer rounds up: without a wait it is not used.
             () = std::future::ready(()), if wait == Nanos::ZERO => return None,
             () = &mut due, if wait > Nanos::ZERO => return None,
         }
     }
 }
 
-/// Waits for what is in flight, until `grace` if there is one or until a stop wants it at once; what is left
-/// then is given up, and leaves abandoned samples.
-async fn land(
-    mut ending: Ending,
-    mut flying: JoinSet<Option<String>>,
+/// Waits for requests in flight, until `grace` if there is one or until an immediate stop is requested; the
+/// rest is then given up, and leaves abandoned samples.
+async fn drain(
+    mut ending: RunEnd,
+    mut in_flight: JoinSet<Option<String>>,
     mut grace: Option<Instant>,
     give_up: &watch::Sender<bool>,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<RunEvent>,
     stop: &mut Stop,
-) -> Ending {
+) -> RunEnd {
     let mut is_draining = true;
     let mut urgent = stop.clone();
-    while !flying.is_empty() {
+    while !in_flight.is_empty() {
         let over = async {
             match grace {
                 Some(until) => sleep_until(until).await,
@@ -269,20 +272,20 @@ async fn land(
         tokio::select! {
             // First: a slot that ends because of a stop was not carried out.
             biased;
-            () = stopped(stop), if grace.is_none() => {
-                ending = Ending::Interrupted;
+            () = wait_for_any_stop(stop), if grace.is_none() => {
+                ending = RunEnd::Interrupted;
                 grace = Some(Instant::now() + GRACE);
-                let _ = events.send(Event::Stopping(INTERRUPTED.to_owned())).await;
+                let _ = events.send(RunEvent::Stopping(INTERRUPTED.to_owned())).await;
             }
-            () = stop_of(&mut urgent, StopRequest::Immediate), if is_draining => {
+            () = wait_for_stop(&mut urgent, StopRequest::Immediate), if is_draining => {
                 is_draining = false;
                 give_up.send_replace(true);
             }
-            Some(ended) = flying.join_next() => {
+            Some(ended) = in_flight.join_next() => {
                 if let Some(reason) = reason_to_stop(ended)
-                    && matches!(ending, Ending::Complete | Ending::Capped(_))
+                    && matches!(ending, RunEnd::Complete | RunEnd::Capped(_))
                 {
-                    ending = Ending::Hopeless(reason);
+                    ending = RunEnd::Aborted(reason);
                 }
             }
             () = over, if is_draining => {
@@ -294,45 +297,46 @@ async fn land(
     ending
 }
 
-/// All trials of one slot, sent at the same moment; `held_since`: when it was due, where a limit made
-/// it wait. Returns why going on is hopeless, if it is.
-async fn carry_out<A: Ask>(
+/// Carries out all trials of one slot, sent at the same moment; `throttled_since`: the instant at which it was due,
+/// if a limit delayed it. Returns the reason to abort the run, if there is one.
+async fn carry_out<A: Client>(
     slot: u64,
-    held_since: Option<Nanos>,
-    trials: Vec<Ready>,
-    asker: Arc<A>,
-    orders: Arc<Orders>,
-    events: mpsc::Sender<Event>,
+    throttled_since: Option<Nanos>,
+    trials: Vec<PreparedTrial>,
+    client: Arc<A>,
+    context: Arc<RunContext>,
+    events: mpsc::Sender<RunEvent>,
     ends: (Stop, GiveUp),
 ) -> Option<String> {
     let (before, warmed) = (
-        asker.now(),
-        cache::warm(&trials, &asker, &orders, &events, &ends).await,
+        client.now(),
+        cache::warm(&trials, &client, &context, &events, &ends).await,
     );
     if !warmed {
-        return orders.unwritten();
+        return context.log_failure();
     }
-    let requests = trials.iter().map(|trial| trial.announcement(&orders, 1));
-    if !orders.announce(requests.collect()).await {
-        return orders.unwritten();
+    let requests = trials.iter().map(|trial| trial.announcement(&context, 1));
+    if !context.announce(requests.collect()).await {
+        return context.log_failure();
     }
-    let after = asker.now();
+    let after = client.now();
     // Filling caches is no wait for a limit: the slot is due that much later.
-    let due = held_since.map(|due| Nanos(due.0 + after.since(before).0));
-    let start = Start::of(due, asker.now());
+    let due = throttled_since.map(|due| Nanos(due.0 + after.since(before).0));
+    let start = SlotStart::new(due, client.now());
     let (stop, give_up) = ends;
     let mut sent: JoinSet<Outcome> = trials
         .into_iter()
         .map(|trial| {
-            let (asker, orders, events) = (Arc::clone(&asker), Arc::clone(&orders), events.clone());
+            let (client, context, events) =
+                (Arc::clone(&client), Arc::clone(&context), events.clone());
             let ends = (stop.clone(), give_up.clone());
-            trial::carry_out(trial, start, asker, orders, events, ends)
+            trial::carry_out(trial, start, client, context, events, ends)
         })
         .collect();
     let scheduled = start.scheduled;
-    let _ = events.send(Event::Started { slot, scheduled }).await;
+    let _ = events.send(RunEvent::Started { slot, scheduled }).await;
     let mut outcomes = Vec::with_capacity(sent.len());
-    // The others of the slot are paid for all the same: they end in their own time.
+    // The others of the slot are paid for anyway: they end in their own time.
     let mut has_panicked = false;
     while let Some(ended) = sent.join_next().await {
         match ended {
@@ -343,14 +347,14 @@ async fn carry_out<A: Ask>(
     if has_panicked {
         return Some(INTERNAL_ERROR.to_owned());
     }
-    let beyond = orders.cap.as_ref().and_then(|cap| cap.beyond());
-    beyond
-        .or_else(|| orders.unwritten())
-        .or_else(|| hopeless(&outcomes))
+    let overrun = context.cap.as_ref().and_then(|cap| cap.overrun());
+    overrun
+        .or_else(|| context.log_failure())
+        .or_else(|| abort_reason(&outcomes))
 }
 
-/// The reason to stop the run after a slot, if there is one: what the slot found out, or a defect of ours in
-/// it, after which nothing more is spent.
+/// The reason to stop the run after a slot, if there is one: the slot's own result, or a panic in it, after
+/// which nothing more is spent.
 fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
     match ended {
         Ok(reason) => reason,
@@ -358,9 +362,9 @@ fn reason_to_stop(ended: Result<Option<String>, JoinError>) -> Option<String> {
     }
 }
 
-/// A whole slot that failed for want of a key, of money or of a connection (after its retries)
-/// says that every further one would fail alike, and cost time or the account's standing.
-fn hopeless(outcomes: &[Outcome]) -> Option<String> {
+/// The reason to abort the run, if a whole slot failed for lack of a key, of money or of a connection (after
+/// its retries): every further one would fail alike, and cost time or the account's standing.
+fn abort_reason(outcomes: &[Outcome]) -> Option<String> {
     let first = *outcomes.first()?;
     let reason = match first {
         Outcome::Unauthorized => "the endpoint does not accept the key",

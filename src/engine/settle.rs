@@ -1,7 +1,7 @@
 //! The cost of one attempt: for its sample, and for the cap.
 //!
-//! Owns which amount an attempt is settled at. Must not know reservations. Invariant: nothing is settled below the list cost
-//! of any reading of the reported token counts; counts without a reading settle nothing.
+//! Owns the amount at which an attempt is settled. Must not know reservations. Invariant: nothing is settled
+//! below the list cost of any reading of the reported token counts; counts without a reading settle nothing.
 
 use crate::catalog::{PriceBound, TokenCounts, TokenPrices, cost};
 use crate::gateway::Reading;
@@ -11,17 +11,17 @@ use crate::record::{
 use crate::suite::Message;
 use crate::units::Usd;
 
-use super::budget::Bill;
+use super::budget::ActualCost;
 
-/// The cost of an attempt, as far as its answer says.
+/// The cost of an attempt, as far as its answer reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AttemptCost {
     /// The meaning of its token counts.
     pub(super) usage: UsageReading,
-    /// By list price; absent where the counts have no reading or several, or a price is missing.
+    /// At list price; absent where the counts have no reading or several, or a price is missing.
     pub(super) list: Option<Usd>,
     /// The amount at which a cap settles.
-    pub(super) bill: Bill,
+    pub(super) bill: ActualCost,
     /// The largest reported amount; absent where the counts cannot be true.
     pub(super) reported: Option<Usd>,
 }
@@ -31,16 +31,16 @@ pub(super) struct AttemptCost {
 pub(super) struct PromptSize {
     /// Characters of contents, and of names and arguments of tool calls.
     pub(super) chars: u64,
-    /// Images shown.
+    /// The number of images.
     pub(super) images: u64,
 }
 
 /// The prices of a variant's model.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PricesOf<'a> {
+pub(super) struct VariantPrices<'a> {
     /// Its list prices.
     pub(super) list: Option<&'a TokenPrices>,
-    /// The most expensive of everything that may answer, surcharges included, where it is known.
+    /// The most expensive of all providers that may answer, surcharges included, where it is known.
     pub(super) bound: Option<&'a PriceBound>,
 }
 
@@ -64,7 +64,7 @@ impl PromptSize {
 
 impl AttemptCost {
     /// The cost of an answer to a conversation of this size, at these prices.
-    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: PricesOf<'_>) -> Self {
+    pub(super) fn new(reading: &Reading, prompt: PromptSize, prices: VariantPrices<'_>) -> Self {
         let size = ExchangeSize {
             prompt_chars: prompt.chars,
             answer_chars: reading.answer_chars.unwrap_or(0),
@@ -80,7 +80,7 @@ impl AttemptCost {
         let at_list = |counts: &TokenCounts| cost(prices.list?, counts);
         let counts = usage.known().and_then(|usage| usage.counts());
         let list = counts.as_ref().and_then(at_list);
-        // Without a bill any of those who serve the model may have answered.
+        // Without a bill any of the model's providers may have answered.
         let has_bill = reading.billed_usd.max(reading.market_usd) > Some(Usd::ZERO);
         let bound = prices.bound.filter(|_| !has_bill);
         let at_most = |counts: &TokenCounts| match bound {
@@ -100,22 +100,23 @@ impl AttemptCost {
     }
 }
 
-/// The amount at which a cap settles: the largest of what each reading of the counts costs, and the bill (with own keys the
-/// gateway's list price is what the provider billed). A bill without counts is taken where it is not 0 and not below what the
-/// fewest tokens cost; beside counts that cannot be true it is not, because it can be made of them.
+/// The amount at which a cap settles: the largest cost of any reading of the counts, and the bill (with own
+/// keys the gateway's list price is the amount billed by the provider). A bill without counts is accepted where
+/// it is not 0 and not below the cost of the fewest tokens; with counts that cannot be true it is not, because
+/// it may be computed from them.
 fn bill(
     reading: &Reading,
     usage: &UsageReading,
     size: &ExchangeSize,
     at_list: impl Fn(&TokenCounts) -> Option<Usd>,
     at_most: impl Fn(&TokenCounts) -> Option<Usd>,
-) -> Bill {
+) -> ActualCost {
     if reading.billed_usd.is_none() && reading.outcome.costs_nothing(reading.status) {
-        return Bill::Known(Usd::ZERO);
+        return ActualCost::Known(Usd::ZERO);
     }
-    // Counts of an answer that was cut short may be those of its beginning.
+    // Counts of a truncated answer may be those of its beginning.
     if !reading.outcome.is_whole() {
-        return Bill::Unknown;
+        return ActualCost::Unknown;
     }
     let billed = reading.billed_usd.max(reading.market_usd);
     let readings = match usage {
@@ -130,14 +131,14 @@ fn bill(
     let most = match most.into_iter().max() {
         Some(most) => billed.max(Some(most)),
         None if !usage.flags().is_empty() => None,
-        // No price: what the gateway bills is all there is.
+        // No price: the gateway's bill is the only amount.
         None if usage.known().is_some() => billed,
         None => {
             let least = at_list(&size.min_counts()).unwrap_or(Usd::ZERO);
             billed.filter(|billed| *billed > Usd::ZERO && *billed >= least)
         }
     };
-    most.map_or(Bill::Unknown, Bill::Known)
+    most.map_or(ActualCost::Unknown, ActualCost::Known)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 use super::*;
 use crate::catalog::Rates;
-use crate::gateway::{Body, Ending, Recording, Response, read};
+use crate::gateway::{Body, ExchangeEnd, Recording, Response, read};
 use crate::suite::Redactor;
 use crate::units::Nanos;
 
-/// A reading of an answer that is not streamed: this content and finish reason, and this usage.
+/// A reading of an answer that is not streamed, with this content, finish reason and usage.
 fn reading(content: &str, finish: &str, usage: &str) -> Reading {
     let body_text = format!(
         r#"{{"choices":[{{"message":{{"content":"{content}"}},"finish_reason":"{finish}"}}],"usage":{usage}}}"#
@@ -21,13 +21,13 @@ fn reading(content: &str, finish: &str, usage: &str) -> Reading {
             body,
         }),
         end: Nanos(9),
-        ending: Ending::Complete,
+        ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     };
     read(&recording, &"maker/model".parse().unwrap(), false).into_inner()
 }
 
-/// A dollar a million prompt tokens, ten for completion tokens.
+/// A dollar per million prompt tokens, ten for completion tokens.
 fn prices() -> TokenPrices {
     TokenPrices::flat(Rates {
         input: Some("0.000001".parse().unwrap()),
@@ -39,7 +39,7 @@ fn prices() -> TokenPrices {
 /// The list cost and the settled amount; `-` is unknown.
 fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prices = prices();
-    let of = PricesOf {
+    let variant_prices = VariantPrices {
         list: Some(&prices),
         bound: None,
     };
@@ -47,20 +47,20 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
         chars: 40,
         images: 0,
     };
-    let cost = AttemptCost::new(&reading(content, finish, usage), prompt, of);
+    let cost = AttemptCost::new(&reading(content, finish, usage), prompt, variant_prices);
     let list = cost
         .list
         .map_or_else(|| "-".to_owned(), |usd| usd.to_string());
     let settled = match cost.bill {
-        Bill::Known(usd) => usd.to_string(),
-        Bill::Unknown => "-".to_owned(),
+        ActualCost::Known(usd) => usd.to_string(),
+        ActualCost::Unknown => "-".to_owned(),
     };
     (list, settled)
 }
 
 #[test]
 fn an_attempt_is_settled_at_the_largest_amount_that_can_be_true() {
-    // A cap is crossed by whatever is settled too low; a sample is compared by whatever is known for certain.
+    // An amount that is too low breaks the cap; a sample is compared by the certain amount.
     let additive = r#"{"prompt_tokens":10,"completion_tokens":10,"completion_tokens_details":{"reasoning_tokens":90}"#;
     for (usage, list, settled) in [
         // Counts alone; a larger bill, as with surcharges; a smaller one, as with discounts.
@@ -75,7 +75,7 @@ fn an_attempt_is_settled_at_the_largest_amount_that_can_be_true() {
         (format!(r#"{additive},"cost":0.3}}"#), "-", "0.3"),
         // The total decides.
         (format!(r#"{additive},"total_tokens":110}}"#), "0.00101", "0.00101"),
-        // No reading: nothing, whatever bill stands beside it: a proxy makes it of the same counts.
+        // No reading: nothing, whatever the bill: a proxy computes it from the same counts.
         (r#"{"prompt_tokens":0,"completion_tokens":0}"#.to_owned(), "-", "-"),
         (r#"{"prompt_tokens":0,"completion_tokens":0,"cost":0}"#.to_owned(), "-", "-"),
         (r#"{"prompt_tokens":900,"completion_tokens":0,"cost":0.0009}"#.to_owned(), "-", "-"),
@@ -84,7 +84,7 @@ fn an_attempt_is_settled_at_the_largest_amount_that_can_be_true() {
             "-",
             "-",
         ),
-        // No counts: a bill is taken, but not one of 0, nor one below the fewest tokens.
+        // No counts: a bill is accepted, but not one of 0, nor one below the fewest tokens.
         ("null".to_owned(), "-", "-"),
         (r#"{"cost":0.1}"#.to_owned(), "-", "0.1"),
         (r#"{"cost":0}"#.to_owned(), "-", "-"),
@@ -106,7 +106,7 @@ fn zero_completion_tokens_are_right_for_nothing_alone() {
 
 #[test]
 fn long_answers_need_more_than_a_token() {
-    // A server that says "1 token" of every answer would let a cap be crossed a thousandfold.
+    // A server that reports "1 token" for every answer would let a cap be exceeded a thousandfold.
     let text = "x".repeat(100_000);
     let one = r#"{"prompt_tokens":10,"completion_tokens":1}"#;
     assert_eq!(costs(&text, "stop", one), ("-".to_owned(), "-".to_owned()));

@@ -1,7 +1,7 @@
-//! One trial: attempts until one answers or none may follow, and the sample they leave.
+//! One trial: attempts until one answers or none may follow, and the resulting sample.
 //!
-//! Owns the bookkeeping of a trial. Must not know other trials. Invariant: everything that costs
-//! time (building the request, reading the answer) happens before the first stamp or after the last.
+//! Owns the records of a trial. Must not know other trials. Invariant: everything that costs time (building the
+//! request, reading the answer) happens before the first stamp or after the last.
 
 use std::sync::Arc;
 
@@ -11,72 +11,78 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::gateway::request::path;
-use crate::gateway::{Outgoing, Reading, Recording, read};
+use crate::gateway::{OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
 use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, gaps_of};
 use crate::suite::{CacheMode, Prompt, Redacted, Role, Variant};
 use crate::units::Nanos;
 
-use super::cap::{Afforded, Cap, Purse, Stake};
-use super::event::Event;
-use super::orders::{Ask, GiveUp, Orders, Stop, StopRequest, given_up, stopped};
+use super::cap::{AttemptReservation, Cap, ReserveOutcome, TrialReservation};
+use super::event::RunEvent;
+use super::orders::{
+    Client, GiveUp, RunContext, Stop, StopRequest, wait_for_any_stop, wait_for_give_up,
+};
 use super::request;
-use super::retry::{self, Failed};
-use super::settle::{AttemptCost, PricesOf, PromptSize};
+use super::retry::{self, FailedAttempt};
+use super::settle::{AttemptCost, PromptSize, VariantPrices};
 
-/// Share of TTFT above which our own delay spoils a sample.
+/// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
 
-/// When a slot was due, and how long a limit held it then.
+/// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub(super) struct SlotStart {
     pub(super) scheduled: Nanos,
-    held: Option<Nanos>,
+    throttled: Option<Nanos>,
 }
 
-impl Start {
-    /// Of a slot that is let go `now`, where a limit held it since it was due.
-    pub(super) fn of(held_since: Option<Nanos>, now: Nanos) -> Self {
+impl SlotStart {
+    /// The start of a slot that is sent `now`, delayed by a limit since it was due.
+    pub(super) fn new(throttled_since: Option<Nanos>, now: Nanos) -> Self {
         Self {
-            scheduled: held_since.unwrap_or(now),
-            held: held_since.map(|due| now.since(due)),
+            scheduled: throttled_since.unwrap_or(now),
+            throttled: throttled_since.map(|due| now.since(due)),
         }
     }
 }
 
 /// A trial with its request, ready to be sent.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct PreparedTrial {
     trial: Trial,
     body: Vec<u8>,
     size: PromptSize,
-    /// What is set aside for its attempts, where the run has a cap.
-    purse: Option<Purse>,
+    /// The reservation for its attempts, if the run has a cap.
+    reservation: Option<TrialReservation>,
 }
 
-impl Ready {
-    /// The prompt and the variant it pairs.
-    fn asks<'o>(&self, orders: &'o Orders) -> (&'o Prompt, &'o Variant) {
+impl PreparedTrial {
+    /// Its prompt and its variant.
+    fn prompt_and_variant<'o>(&self, context: &'o RunContext) -> (&'o Prompt, &'o Variant) {
         (
-            &orders.suite.prompts[self.trial.prompt],
-            &orders.suite.variants[self.trial.variant],
+            &context.suite.prompts[self.trial.prompt],
+            &context.suite.variants[self.trial.variant],
         )
     }
 
-    /// The variant's place in the suite.
+    /// The variant's index in the suite.
     pub(super) fn variant(&self) -> usize {
         self.trial.variant
     }
 
-    /// The trial that it is the request of.
+    /// Its trial.
     pub(super) fn trial(&self) -> &Trial {
         &self.trial
     }
 
-    /// What it counts against limits, the request that fills its cache included.
-    pub(super) fn load(&self, orders: &Orders) -> Load {
-        let once = load(orders, self.asks(orders).0, self.trial.variant);
-        let mode = orders.suite.cache_of(self.asks(orders).1);
+    /// Its load for the limits, including the request that fills its cache.
+    pub(super) fn load(&self, context: &RunContext) -> Load {
+        let once = load(
+            context,
+            self.prompt_and_variant(context).0,
+            self.trial.variant,
+        );
+        let mode = context.suite.cache_of(self.prompt_and_variant(context).1);
         let requests = u64::from(mode.requests_per_trial());
         Load {
             requests: once.requests.saturating_mul(requests),
@@ -86,108 +92,122 @@ impl Ready {
     }
 
     /// Its request, as the attempt of this number.
-    pub(super) fn outgoing(&self, orders: &Orders, attempt: u32) -> Outgoing {
-        Outgoing {
-            path: path(orders.wording.api),
-            request_id: request_id(orders, self.trial.number, attempt),
+    pub(super) fn outgoing(&self, context: &RunContext, attempt: u32) -> OutgoingRequest {
+        OutgoingRequest {
+            path: path(context.wording.api),
+            request_id: request_id(context, self.trial.number, attempt),
             body: self.body.clone(),
         }
     }
 
-    /// The attempt of this number, as it is written down before it is sent.
-    pub(super) fn announcement(&self, orders: &Orders, attempt: u32) -> RequestEvent {
+    /// The log entry of the attempt with this number, written before it is sent.
+    pub(super) fn announcement(&self, context: &RunContext, attempt: u32) -> RequestEvent {
         RequestEvent::Sent {
-            request_id: request_id(orders, self.trial.number, attempt),
-            model: self.asks(orders).1.model.clone(),
-            bound_usd: self.purse.as_ref().map(Purse::each),
+            request_id: request_id(context, self.trial.number, attempt),
+            model: self.prompt_and_variant(context).1.model.clone(),
+            bound_usd: self.reservation.as_ref().map(TrialReservation::each),
         }
     }
 
-    /// One exchange of it, and what that means; abandoned once `until` is over.
-    pub(super) async fn ask<A: Ask>(
+    /// Carries out one exchange and reads it; abandons it once `until` is over.
+    pub(super) async fn send<A: Client>(
         &self,
-        asker: &A,
-        orders: &Orders,
-        outgoing: Outgoing,
+        client: &A,
+        context: &RunContext,
+        outgoing: OutgoingRequest,
         until: impl Future<Output = ()>,
-    ) -> Answered {
-        let stake = self.purse.as_ref().map(Purse::stake);
-        let of = (self.trial.variant, self.size);
-        answer(asker, orders, of, outgoing, stake, until).await
+    ) -> FinishedExchange {
+        let attempt_reservation = self
+            .reservation
+            .as_ref()
+            .map(TrialReservation::reserve_attempt);
+        let target = (self.trial.variant, self.size);
+        answer(
+            client,
+            context,
+            target,
+            outgoing,
+            attempt_reservation,
+            until,
+        )
+        .await
     }
 }
 
 /// One exchange, its meaning and its cost.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(super) struct FinishedExchange {
     pub(super) recording: Recording,
     pub(super) reading: Redacted<Reading>,
     pub(super) cost: AttemptCost,
 }
 
-fn request_id(orders: &Orders, trial: u64, attempt: u32) -> String {
-    format!("{}-{trial}-{attempt}", orders.run)
+fn request_id(context: &RunContext, trial: u64, attempt: u32) -> String {
+    format!("{}-{trial}-{attempt}", context.run)
 }
 
 /// One request of this prompt to this variant.
-fn load(orders: &Orders, prompt: &Prompt, variant: usize) -> Load {
+fn load(context: &RunContext, prompt: &Prompt, variant: usize) -> Load {
     Load {
         variant,
         requests: 1,
-        tokens: reserved_tokens(&orders.suite, prompt, &orders.suite.variants[variant]),
+        tokens: reserved_tokens(&context.suite, prompt, &context.suite.variants[variant]),
     }
 }
 
-/// The trials of a slot in the order in which they are sent, requests built. `purses`: one for each
-/// where the run has a cap, else none.
-pub(super) fn of_slot(orders: &Orders, slot: &Slot, purses: Vec<Purse>) -> Vec<Ready> {
-    let prompt = &orders.suite.prompts[slot.prompt];
-    let mut purses = purses.into_iter();
+/// The trials of a slot in the order of sending, requests built. `reservations`: one for each if the run has a
+/// cap, else none.
+pub(super) fn prepare_slot(
+    context: &RunContext,
+    slot: &Slot,
+    reservations: Vec<TrialReservation>,
+) -> Vec<PreparedTrial> {
+    let prompt = &context.suite.prompts[slot.prompt];
+    let mut reservations = reservations.into_iter();
     let ready = |trial: Trial| {
-        let variant = &orders.suite.variants[trial.variant];
-        let mut messages = orders.suite.messages_of(prompt, variant);
-        if orders.suite.cache_of(variant) == CacheMode::Bust {
-            request::bust(&mut messages, &orders.run, trial.number);
+        let variant = &context.suite.variants[trial.variant];
+        let mut messages = context.suite.messages_of(prompt, variant);
+        if context.suite.cache_of(variant) == CacheMode::Bust {
+            request::add_nonce(&mut messages, &context.run, trial.number);
         }
-        let body = request::body(&orders.suite, prompt, variant, &messages, orders.wording);
-        let purse = purses.next();
+        let body = request::body(&context.suite, prompt, variant, &messages, context.wording);
+        let reservation = reservations.next();
         let size = PromptSize::new(&messages);
-        Ready {
+        PreparedTrial {
             trial,
             body,
             size,
-            purse,
+            reservation,
         }
     };
     slot.trials().map(ready).collect()
 }
 
-/// Carries out a trial, whose first attempt is announced, and sends its sample. The sample's outcome is
-/// returned.
-pub(super) async fn carry_out<A: Ask>(
-    mut ready: Ready,
-    start: Start,
-    asker: Arc<A>,
-    orders: Arc<Orders>,
-    events: mpsc::Sender<Event>,
+/// Carries out a trial, whose first attempt is logged, and sends its sample. Returns the sample's outcome.
+pub(super) async fn carry_out<A: Client>(
+    mut ready: PreparedTrial,
+    start: SlotStart,
+    client: Arc<A>,
+    context: Arc<RunContext>,
+    events: mpsc::Sender<RunEvent>,
     (mut stop, mut give_up): (Stop, GiveUp),
 ) -> Outcome {
     let trial = ready.trial;
     let mut attempts: Vec<Attempt> = Vec::new();
     // A generator of its own for each trial: waits do not depend on which trial failed first.
-    let mut jitter = ChaCha8Rng::seed_from_u64(orders.suite.seed ^ (trial.number << 16));
+    let mut jitter = ChaCha8Rng::seed_from_u64(context.suite.seed ^ (trial.number << 16));
     loop {
         let number = u32::try_from(attempts.len()).map_or(u32::MAX, |before| before + 1);
-        let outgoing = ready.outgoing(&orders, number);
+        let outgoing = ready.outgoing(&context, number);
         let request_id = outgoing.request_id.clone();
-        let until = given_up(&mut give_up);
-        let answered = ready.ask(&*asker, &orders, outgoing, until).await;
-        let (recording, reading) = (&answered.recording, &answered.reading);
-        // A date means something only against the wall clock: the one place where it is asked.
+        let until = wait_for_give_up(&mut give_up);
+        let exchange = ready.send(&*client, &context, outgoing, until).await;
+        let (recording, reading) = (&exchange.recording, &exchange.reading);
+        // A date means something only against the wall clock: the one place where it is read.
         let retry_after = reading
             .retry_after
-            .map(|asked| asked.wait(jiff::Timestamp::now()));
-        let failed = Failed {
+            .map(|date_or_span| date_or_span.wait(jiff::Timestamp::now()));
+        let failed = FailedAttempt {
             outcome: reading.outcome,
             status: reading.status,
             token_arrived: reading.first_token.is_some(),
@@ -201,15 +221,20 @@ pub(super) async fn carry_out<A: Ask>(
             status: reading.status,
             retry_after_ms: retry_after.map(|wait| wait.0 / 1_000_000),
         });
-        let wait = retry::wait(&failed, number, orders.suite.max_attempts, jitter.random())
-            // A stopped run starts nothing more, and must not say that it will.
+        let wait = retry::wait(&failed, number, context.suite.max_attempts, jitter.random())
+            // A stopped run starts nothing more, and must not announce it.
             .filter(|_| *stop.borrow() == StopRequest::None && !*give_up.borrow())
             // Nor does one whose bounds do not hold.
-            .filter(|_| !ready.purse.as_ref().is_some_and(Purse::is_void));
+            .filter(|_| {
+                !ready
+                    .reservation
+                    .as_ref()
+                    .is_some_and(TrialReservation::is_overrun)
+            });
         if let Some(wait) = wait {
             let (trial, outcome) = (trial.number, reading.outcome);
             let _ = events
-                .send(Event::Retried {
+                .send(RunEvent::Retried {
                     trial,
                     attempt: number,
                     outcome,
@@ -218,65 +243,65 @@ pub(super) async fn carry_out<A: Ask>(
                 .await;
             tokio::select! {
                 () = sleep(wait.into()) => {
-                    let next = ready.announcement(&orders, number.saturating_add(1));
-                    if orders.announce(vec![next]).await {
-                        // Counted, but not held back: a wait of ours would stand in the experienced TTFT.
-                        orders.pace.take(asker.now(), ready.load(&orders));
+                    let next = ready.announcement(&context, number.saturating_add(1));
+                    if context.announce(vec![next]).await {
+                        // Counted, but not delayed: a wait of ours would be part of the experienced TTFT.
+                        context.pace.take(client.now(), ready.load(&context));
                         continue;
                     }
                 }
                 // The failure stands: a stopped run starts nothing more.
-                () = stopped(&mut stop) => {}
-                () = given_up(&mut give_up) => {}
+                () = wait_for_any_stop(&mut stop) => {}
+                () = wait_for_give_up(&mut give_up) => {}
             }
         }
         let outcome = reading.outcome;
         if outcome.answered() {
-            orders
-                .warmth
-                .used(&orders.suite, ready.trial(), recording.sent);
+            context
+                .cache_uses
+                .record_use(&context.suite, ready.trial(), recording.sent);
         }
-        // Given back before anybody is told, who may be slow.
-        ready.purse = None;
-        let sample = sample(&ready, start, &orders, attempts, answered);
-        let _ = events.send(Event::Finished(Box::new(sample))).await;
+        // Returned before any event is sent, because the receiver may be slow.
+        ready.reservation = None;
+        let sample = sample(&ready, start, &context, attempts, exchange);
+        let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
         return outcome;
     }
 }
 
-/// One exchange with a variant (by its place) for a prompt of this size, and its meaning; its reservation is settled. It is
-/// abandoned once `until` is over. Reading happens on a thread for such work, so that no other stream's stamp
-/// waits for it.
-async fn answer<A: Ask>(
-    asker: &A,
-    orders: &Orders,
+/// Carries out one exchange with a variant (by its index) for a prompt of this size, reads it and settles its
+/// reservation. It is abandoned once `until` is over. Reading happens on a blocking thread, so that no other
+/// stream's stamp waits for it.
+async fn answer<A: Client>(
+    client: &A,
+    context: &RunContext,
     (variant, size): (usize, PromptSize),
-    outgoing: Outgoing,
-    stake: Option<Stake>,
+    outgoing: OutgoingRequest,
+    attempt_reservation: Option<AttemptReservation>,
     until: impl Future<Output = ()>,
-) -> Answered {
-    let began = asker.now();
+) -> FinishedExchange {
+    let began = client.now();
     let recording = tokio::select! {
         biased;
-        recording = asker.ask(outgoing) => recording,
-        () = until => Recording::abandoned(began, asker.now()),
+        recording = client.send(outgoing) => recording,
+        () = until => Recording::abandoned(began, client.now()),
     };
-    let model = orders.suite.variants[variant].model.clone();
-    let streamed = orders.suite.stream;
+    let model = context.suite.variants[variant].model.clone();
+    let streamed = context.suite.stream;
     let reading = tokio::task::spawn_blocking(move || {
         let reading = read(&recording, &model, streamed);
         (recording, reading)
     });
     let (recording, reading) = reading.await.expect("reading a recording never panics");
-    let prices = PricesOf {
-        list: orders.prices[variant].as_ref(),
-        bound: orders.bounds.get(variant).and_then(Option::as_ref),
+    let prices = VariantPrices {
+        list: context.prices[variant].as_ref(),
+        bound: context.bounds.get(variant).and_then(Option::as_ref),
     };
     let cost = AttemptCost::new(&reading, size, prices);
-    if let Some(stake) = stake {
-        stake.settle(cost.bill);
+    if let Some(attempt_reservation) = attempt_reservation {
+        attempt_reservation.settle(cost.bill);
     }
-    Answered {
+    FinishedExchange {
         recording,
         reading,
         cost,
@@ -285,114 +310,124 @@ async fn answer<A: Ask>(
 
 /// The end of a warm-up.
 #[derive(Debug)]
-pub(super) enum WarmUp {
+pub(super) enum WarmUpEnd {
     /// Every request was sent, and has ended.
     Done,
-    /// A stop was asked for; requests in flight were abandoned.
+    /// A stop was requested; requests in flight were abandoned.
     Stopped,
-    /// The cap does not hold as much; nothing was sent.
-    Unaffordable,
-    /// Requests could not be written down, for this reason; nothing further was sent.
-    Unwritten(String),
+    /// The cap is too low; nothing was sent.
+    OverCap,
+    /// Requests could not be logged, for this reason; nothing further was sent.
+    LogFailed(String),
 }
 
-/// Asks each variant `warmup` times, variants side by side, so that routes and connections are warm.
-pub(super) async fn warm_up<A: Ask>(
-    asker: &Arc<A>,
-    orders: &Arc<Orders>,
-    events: &mpsc::Sender<Event>,
+/// Sends `warmup` requests to each variant, variants side by side, so that routes and connections are warm.
+pub(super) async fn warm_up<A: Client>(
+    client: &Arc<A>,
+    context: &Arc<RunContext>,
+    events: &mpsc::Sender<RunEvent>,
     stop: &Stop,
-) -> WarmUp {
-    let afforded =
-        (orders.cap.as_ref()).map_or_else(|| Afforded::Now(Vec::new()), Cap::afford_warm_up);
-    // Nothing else is under way that could leave something later.
-    let Afforded::Now(purses) = afforded else {
-        return WarmUp::Unaffordable;
+) -> WarmUpEnd {
+    let outcome = (context.cap.as_ref())
+        .map_or_else(|| ReserveOutcome::Now(Vec::new()), Cap::reserve_warm_up);
+    // Nothing else is in flight that could free money later.
+    let ReserveOutcome::Now(reservations) = outcome else {
+        return WarmUpEnd::OverCap;
     };
-    let mut purses = purses.into_iter();
-    let prompt = warm_up_prompt(&orders.suite);
-    let warming = orders
+    let mut reservations = reservations.into_iter();
+    let prompt = warm_up_prompt(&context.suite);
+    let warming = context
         .suite
         .variants
         .iter()
         .enumerate()
-        .map(|(place, variant)| {
-            // Routes and connections are to be warm, not what the prompts share.
-            let mut messages = orders.suite.messages_of(&prompt, variant);
-            if orders.suite.reuse.prefix.is_some() {
+        .map(|(index, variant)| {
+            // Routes and connections are to be warm, not the shared prefix of the prompts.
+            let mut messages = context.suite.messages_of(&prompt, variant);
+            if context.suite.reuse.prefix.is_some() {
                 messages.retain(|message| message.role != Role::System);
             }
-            let body = request::body(&orders.suite, &prompt, variant, &messages, orders.wording);
-            let load = load(orders, &prompt, place);
-            let of = (place, PromptSize::new(&messages));
-            let purse = purses.next();
+            let body = request::body(&context.suite, &prompt, variant, &messages, context.wording);
+            let load = load(context, &prompt, index);
+            let target = (index, PromptSize::new(&messages));
+            let reservation = reservations.next();
             let mut stop = stop.clone();
             async move {
-                for number in 1..=orders.suite.warmup {
-                    let request_id = format!("{}-w{place}-{number}", orders.run);
-                    let wait = orders.pace.wait(asker.now(), &[load]);
+                for number in 1..=context.suite.warmup {
+                    let request_id = format!("{}-w{index}-{number}", context.run);
+                    let wait = context.pace.wait(client.now(), &[load]);
                     if wait > Nanos::ZERO {
                         tokio::select! {
                             () = sleep(wait.into()) => {}
-                            () = stopped(&mut stop) => {}
+                            () = wait_for_any_stop(&mut stop) => {}
                         }
                     }
                     if *stop.borrow() != StopRequest::None
-                        || purse.as_ref().is_some_and(Purse::is_void)
+                        || reservation
+                            .as_ref()
+                            .is_some_and(TrialReservation::is_overrun)
                     {
                         return;
                     }
                     let announced = RequestEvent::Sent {
                         request_id: request_id.clone(),
                         model: variant.model.clone(),
-                        bound_usd: purse.as_ref().map(Purse::each),
+                        bound_usd: reservation.as_ref().map(TrialReservation::each),
                     };
-                    if !orders.announce(vec![announced]).await {
+                    if !context.announce(vec![announced]).await {
                         return;
                     }
-                    let outgoing = Outgoing {
-                        path: path(orders.wording.api),
+                    let outgoing = OutgoingRequest {
+                        path: path(context.wording.api),
                         request_id: request_id.clone(),
                         body: body.clone(),
                     };
-                    let stake = purse.as_ref().map(Purse::stake);
-                    let until = stopped(&mut stop);
-                    let answered = answer(&**asker, orders, of, outgoing, stake, until).await;
-                    untimed(orders, events, place, request_id, &answered, false).await;
+                    let attempt_reservation =
+                        reservation.as_ref().map(TrialReservation::reserve_attempt);
+                    let until = wait_for_any_stop(&mut stop);
+                    let exchange = answer(
+                        &**client,
+                        context,
+                        target,
+                        outgoing,
+                        attempt_reservation,
+                        until,
+                    )
+                    .await;
+                    finish_untimed(context, events, index, request_id, &exchange, false).await;
                 }
             }
         });
     futures::future::join_all(warming).await;
-    if let Some(reason) = orders.unwritten() {
-        return WarmUp::Unwritten(reason);
+    if let Some(reason) = context.log_failure() {
+        return WarmUpEnd::LogFailed(reason);
     }
     if *stop.borrow() == StopRequest::None {
-        WarmUp::Done
+        WarmUpEnd::Done
     } else {
-        WarmUp::Stopped
+        WarmUpEnd::Stopped
     }
 }
 
-/// Writes down how a request ended that leaves no sample, and sends the event. `variant` is its place in the
-/// suite.
-pub(super) async fn untimed(
-    orders: &Orders,
-    events: &mpsc::Sender<Event>,
+/// Logs the end of a request that leaves no sample, and sends the event. `variant` is its index in the suite.
+pub(super) async fn finish_untimed(
+    context: &RunContext,
+    events: &mpsc::Sender<RunEvent>,
     variant: usize,
     request_id: String,
-    answered: &Answered,
+    exchange: &FinishedExchange,
     for_cache: bool,
 ) {
-    let outcome = answered.reading.outcome;
-    let spent = answered.cost.reported;
+    let outcome = exchange.reading.outcome;
+    let spent = exchange.cost.reported;
     let ended = RequestEvent::Ended {
         request_id,
         outcome,
         spent_usd: spent,
     };
-    // Where it cannot be written the next request is not sent, and this one counts at its bound.
-    let _ = orders.announce(vec![ended]).await;
-    let warmed = Event::WarmedUp {
+    // If it cannot be logged the next request is not sent, and this one counts at its bound.
+    let _ = context.announce(vec![ended]).await;
+    let warmed = RunEvent::WarmedUp {
         variant,
         for_cache,
         outcome,
@@ -401,32 +436,32 @@ pub(super) async fn untimed(
     let _ = events.send(warmed).await;
 }
 
-/// The sample that a finished trial leaves.
+/// The sample of a finished trial.
 fn sample(
-    ready: &Ready,
-    start: Start,
-    orders: &Orders,
+    ready: &PreparedTrial,
+    start: SlotStart,
+    context: &RunContext,
     attempts: Vec<Attempt>,
-    answered: Answered,
+    exchange: FinishedExchange,
 ) -> Sample {
-    let Answered {
+    let FinishedExchange {
         recording,
         reading,
         cost,
-    } = answered;
-    let (trial, (prompt, variant)) = (ready.trial, ready.asks(orders));
+    } = exchange;
+    let (trial, (prompt, variant)) = (ready.trial, ready.prompt_and_variant(context));
     let reading = reading.into_inner();
     let sent = recording.sent;
     let span = |at: Option<Nanos>| at.map(|at| at.since(sent));
     let first_sent = attempts.first().map_or(sent, |attempt| attempt.sent_ns);
-    let keep = orders.suite.keep_answers;
+    let keep = context.suite.keep_answers;
     let mut sample = Sample {
         version: Sample::VERSION,
         trial: trial.number,
         slot: trial.slot,
         round: trial.round,
         prompt: prompt.id.clone(),
-        prompt_digest: orders.prompt_digests[trial.prompt].clone(),
+        prompt_digest: context.prompt_digests[trial.prompt].clone(),
         repetition: trial.repetition,
         variant: variant.label.clone(),
         model: variant.model.clone(),
@@ -440,13 +475,13 @@ fn sample(
             .unwrap_or_default(),
         sent_ns: sent,
         scheduled_ns: start.scheduled,
-        held_ns: start.held,
+        held_ns: start.throttled,
         connect_ns: recording.connect,
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
         ttfa_ns: span(reading.first_answer),
         last_token_ns: span(reading.last_token),
-        // Of an abandoned request it would be our own, not the model's.
+        // For an abandoned request it would be our own, not the model's.
         latency_ns: span(Some(reading.end)).filter(|_| !reading.outcome.is_abandoned()),
         experienced_ttft_ns: reading.first_token.map(|at| at.since(first_sent)),
         gaps: reading

@@ -1,7 +1,7 @@
-//! When the caches of a run were last used.
+//! The last use of each prompt cache of a run.
 //!
-//! Owns how long a cache is trusted. Must not know what is sent. Invariant: what is trusted here was used by
-//! an answered request of this run.
+//! Owns the time for which a cache is trusted. Must not know the requests. Invariant: a trusted cache was used
+//! by an answered request of this run.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,38 +10,38 @@ use crate::plan::Trial;
 use crate::suite::Suite;
 use crate::units::Nanos;
 
-/// When what trials share was last used, as far as this run knows: for suites that say how long a cache
-/// is trusted.
+/// The last known use of each shared part of trials: for suites that limit the time for which a cache is
+/// trusted.
 #[derive(Debug, Default)]
-pub struct Warmth(Mutex<HashMap<Shared, Nanos>>);
+pub struct CacheUses(Mutex<HashMap<CacheKey, Nanos>>);
 
-/// What a trial shares with others: the variant, and the prompt where the suite has no prefix for all.
-type Shared = (usize, Option<usize>);
+/// The part that a trial shares with others: the variant, and the prompt if the suite has no prefix for all.
+type CacheKey = (usize, Option<usize>);
 
-impl Warmth {
-    fn shared(suite: &Suite, trial: &Trial) -> Shared {
+impl CacheUses {
+    fn key(suite: &Suite, trial: &Trial) -> CacheKey {
         let prompt = suite.reuse.prefix.is_none().then_some(trial.prompt);
         (trial.variant, prompt)
     }
 
-    /// Whether what the trial shares was used as short a time ago as the suite says.
-    pub(super) fn holds(&self, suite: &Suite, trial: &Trial, now: Nanos) -> bool {
+    /// True if the trial's shared part was used within the time that the suite allows.
+    pub(super) fn is_warm(&self, suite: &Suite, trial: &Trial, now: Nanos) -> bool {
         let Some(within) = suite.reuse.within_ns else {
             return false;
         };
         let uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = uses.get(&Self::shared(suite, trial));
+        let last = uses.get(&Self::key(suite, trial));
         last.is_some_and(|last| now.since(*last) <= within)
     }
 
-    /// Notes that an answered request, sent then, used what the trial shares. Providers count from a use
-    /// that comes after its sending: what is trusted here is kept there.
-    pub(super) fn used(&self, suite: &Suite, trial: &Trial, sent: Nanos) {
+    /// Records that an answered request, sent then, used the trial's shared part. Providers count from a use
+    /// that comes after its sending: a cache that is trusted here still exists there.
+    pub(super) fn record_use(&self, suite: &Suite, trial: &Trial, sent: Nanos) {
         if suite.reuse.within_ns.is_none() {
             return;
         }
         let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = uses.entry(Self::shared(suite, trial)).or_default();
+        let last = uses.entry(Self::key(suite, trial)).or_default();
         *last = sent.max(*last);
     }
 }

@@ -1,7 +1,7 @@
-//! The most that each request of a suite can cost.
+//! The worst-case cost of each request of a suite.
 //!
-//! Owns which requests there are to bound. Must not know how a bound is reckoned. Invariant: every request
-//! that a run can send has a bound, or the run has none.
+//! Owns the list of requests to bound. Must not know how a bound is computed. Invariant: every request that a
+//! run can send has a bound, or the run has none.
 
 use std::collections::BTreeMap;
 
@@ -13,43 +13,44 @@ use super::request;
 
 /// The most that one attempt of each request can be billed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worst {
+pub struct WorstCase {
     /// By prompt and variant, in the suite's order.
     trials: Vec<Vec<Usd>>,
     /// By variant.
     warm_ups: Vec<Usd>,
 }
 
-/// A request whose bound is asked for.
+/// A request to bound.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounded<'a> {
-    /// The variant's place in the suite.
+pub struct BoundedRequest<'a> {
+    /// The variant's index in the suite.
     pub variant: usize,
-    /// The body, as long as the one that is sent.
+    /// A body as long as the one that is sent.
     pub body: &'a [u8],
     /// The conversation, system text included.
     pub messages: &'a [Message],
-    /// The parameters, all levels laid over each other.
+    /// The parameters, all levels merged.
     pub parameters: &'a Parameters,
 }
 
-impl Worst {
-    /// Of every request that a run of this suite sends.
+impl WorstCase {
+    /// The worst case of every request that a run of this suite sends.
     ///
     /// # Errors
-    /// What nobody can bound, each thing once, with the prompt and the variant where it was met first.
-    pub fn of<E: Ord>(
+    /// The requests without a bound, each reason once, with the first prompt and variant that has it.
+    pub fn from_suite<E: Ord>(
         suite: &Suite,
         wording: Wording,
-        bound: impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+        bound: impl Fn(&BoundedRequest<'_>) -> Result<Usd, E>,
     ) -> Result<Self, Vec<(E, String)>> {
         let mut unbounded = BTreeMap::new();
         let mut of_prompt = |prompt: &Prompt, is_trial: bool| {
             let variants = suite.variants.iter().enumerate();
-            let each = variants.map(|(place, variant)| {
+            let each = variants.map(|(index, variant)| {
                 let bust = is_trial && suite.cache_of(variant) == CacheMode::Bust;
-                let met = of_request(suite, wording, prompt, (place, variant), bust, &bound);
-                met.unwrap_or_else(|what| {
+                let bound_result =
+                    request_bound(suite, wording, prompt, (index, variant), bust, &bound);
+                bound_result.unwrap_or_else(|what| {
                     let met_in = || format!("{} on {}", prompt.id, variant.label);
                     unbounded.entry(what).or_insert_with(met_in);
                     Usd::ZERO
@@ -71,40 +72,40 @@ impl Worst {
         }
     }
 
-    /// One attempt of a trial of this prompt and variant, by their places in the suite.
+    /// The bound of one attempt of a trial of this prompt and variant, by their indices in the suite.
     pub fn trial(&self, prompt: usize, variant: usize) -> Usd {
         self.trials[prompt][variant]
     }
 
-    /// One request of any kind, by variant: the largest bound of its trials and its warm-up.
+    /// The largest bound of any request of the variant: its trials and its warm-up.
     pub fn largest(&self, variant: usize) -> Usd {
         let trials = self.trials.iter().chain([&self.warm_ups]);
         let most = trials.map(|of_prompt| of_prompt[variant]).max();
         most.unwrap_or(Usd::ZERO)
     }
 
-    /// One warm-up request, by variant.
+    /// The bound of one warm-up request, by variant.
     pub(super) fn warm_ups(&self) -> &[Usd] {
         &self.warm_ups
     }
 }
 
-fn of_request<E>(
+fn request_bound<E>(
     suite: &Suite,
     wording: Wording,
     prompt: &Prompt,
-    (place, variant): (usize, &Variant),
+    (index, variant): (usize, &Variant),
     bust: bool,
-    bound: &impl Fn(&Bounded<'_>) -> Result<Usd, E>,
+    bound: &impl Fn(&BoundedRequest<'_>) -> Result<Usd, E>,
 ) -> Result<Usd, E> {
     let mut messages = suite.messages_of(prompt, variant);
     if bust {
-        // Any nonce will do: all are as long.
-        request::bust(&mut messages, "", 0);
+        // Any nonce will do: all have the same length.
+        request::add_nonce(&mut messages, "", 0);
     }
     let body = request::body(suite, prompt, variant, &messages, wording);
-    bound(&Bounded {
-        variant: place,
+    bound(&BoundedRequest {
+        variant: index,
         body: &body,
         messages: &messages,
         parameters: &suite.parameters_of(prompt, variant),

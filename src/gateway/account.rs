@@ -1,7 +1,7 @@
-//! What a gateway tells of an account and of an answer long ended.
+//! Account balance, and the bill of an earlier answer, as a gateway reports them.
 //!
-//! Owns the two answers' shapes. Must not know who asked. Invariant: an amount is taken by its digits; one
-//! that is missing or below zero is absent.
+//! Owns the shapes of the two responses. Must not know the caller. Invariant: an amount is parsed from its
+//! digits; one that is missing or negative is absent.
 
 use serde::Deserialize;
 
@@ -9,25 +9,25 @@ use crate::units::Usd;
 
 use super::wire::{Amount, usd};
 
-/// What is left of an account.
+/// The balance of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credits {
-    /// USD that can still be spent.
+    /// USD left to spend.
     pub balance: Usd,
-    /// USD that were spent so far.
+    /// USD spent so far.
     pub used: Usd,
 }
 
 /// The bill of an answer, looked up by its generation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Looked {
-    /// Billed, with surcharges.
+pub struct GenerationBill {
+    /// The billed amount, surcharges included.
     pub billed: Usd,
-    /// By list price; with own keys and no list price, what the provider billed.
+    /// The amount at list price; with own keys and no list price, the amount that the provider billed.
     pub market: Option<Usd>,
 }
 
-/// Either gateway's answer: one has the two sums at the top, the other all that was ever paid in.
+/// The response of either gateway: one has both sums at the top level, the other has the total ever paid in.
 #[derive(Deserialize)]
 struct WireCredits {
     #[serde(default)]
@@ -63,8 +63,8 @@ struct WireBill {
 }
 
 impl Credits {
-    /// Reads the answer of `/credits`; `None` where it is none.
-    pub fn read(answer: &str) -> Option<Self> {
+    /// Parses the response of `/credits`; `None` if it has another shape.
+    pub fn from_json(answer: &str) -> Option<Self> {
         let wire: WireCredits = serde_json::from_str(answer).ok()?;
         if let Some(paid) = wire.data {
             let (all, used) = (usd(&paid.total_credits)?, usd(&paid.total_usage)?);
@@ -78,12 +78,12 @@ impl Credits {
     }
 }
 
-impl Looked {
-    /// Reads the answer of `/generation`; `None` where it is none.
-    pub fn read(answer: &str) -> Option<Self> {
+impl GenerationBill {
+    /// Parses the response of `/generation`; `None` if it has another shape.
+    pub fn from_json(answer: &str) -> Option<Self> {
         let wire: WireGeneration = serde_json::from_str(answer).ok()?;
         let upstream = usd(&wire.data.upstream_inference_cost);
-        // A 0 says that no key of the user's was billed.
+        // 0 means that no key of the user's was billed.
         let upstream = upstream.filter(|usd| *usd > Usd::ZERO);
         Some(Self {
             billed: usd(&wire.data.total_cost)?,
@@ -98,32 +98,33 @@ mod tests {
 
     #[test]
     fn both_gateways_credits_are_read() {
-        // One tells texts and what is left, the other numbers and what was paid in.
+        // One gateway sends strings and the balance, the other sends numbers and the total paid in.
         let expected = Some(Credits {
             balance: Usd(95_500_000_000_000),
             used: Usd(4_500_000_000_000),
         });
         let first = r#"{"balance":"95.50","total_used":"4.50"}"#;
         let second = r#"{"data":{"total_credits":100,"total_usage":4.5}}"#;
-        assert_eq!(Credits::read(first), expected);
-        assert_eq!(Credits::read(second), expected);
+        assert_eq!(Credits::from_json(first), expected);
+        assert_eq!(Credits::from_json(second), expected);
         for broken in [
             "",
             "{}",
             r#"{"balance":"x","total_used":"1"}"#,
             r#"{"data":{}}"#,
         ] {
-            assert_eq!(Credits::read(broken), None, "{broken}");
+            assert_eq!(Credits::from_json(broken), None, "{broken}");
         }
     }
 
     #[test]
     fn a_bill_is_read_by_its_digits() {
         // Own keys: the gateway bills nothing, and the provider's bill is the price.
-        let read =
-            |fields: &str| Looked::read(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"));
+        let read = |fields: &str| {
+            GenerationBill::from_json(&format!("{{\"data\":{{\"id\":\"gen_1\",{fields}}}}}"))
+        };
         let looked = |billed, market: Option<i128>| {
-            Some(Looked {
+            Some(GenerationBill {
                 billed: Usd(billed),
                 market: market.map(Usd),
             })
@@ -139,6 +140,6 @@ mod tests {
         );
         assert_eq!(read("\"total_cost\":-1"), None);
         assert_eq!(read("\"total\":1"), None);
-        assert_eq!(Looked::read("no"), None);
+        assert_eq!(GenerationBill::from_json("no"), None);
     }
 }

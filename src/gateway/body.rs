@@ -1,26 +1,27 @@
-//! What the bodies of all routes are made with.
+//! Parts that the request bodies of all routes share.
 //!
-//! Owns what a route has no word for, and how an object of ours is laid over one of the suite's. Must not know
-//! a route. Invariant: what a route cannot carry is an error, never left out.
+//! Owns the error for parameters that a route does not support, and the merge of an object into one of the
+//! suite's. Must not know a route. Invariant: a parameter that a route does not support is an error, never
+//! dropped.
 
 use serde_json::{Map, Value};
 
 use crate::suite::{Api, Image};
 
-/// Something that a suite asks for and a route has no word for.
+/// A parameter of the suite that the route does not support.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{what} cannot be sent on the `{}` route: {remedy}", api.word())]
-pub struct Unsayable {
-    /// What cannot be sent, as the suite spells it.
+pub struct UnsupportedParameter {
+    /// The name of the parameter, in the suite's spelling.
     pub what: String,
     /// The route.
     pub api: Api,
-    /// What to do about it.
+    /// The advice to the user.
     pub remedy: &'static str,
 }
 
-/// Our object under this key, laid over what `extra` has there.
-pub(super) fn added_to(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
+/// The object under `key` of `extra`, with the entries of `ours` on top.
+pub(super) fn merge_into(extra: &Map<String, Value>, key: &str, ours: Map<String, Value>) -> Value {
     let mut both = match extra.get(key) {
         Some(Value::Object(theirs)) => theirs.clone(),
         _ => Map::new(),
@@ -29,7 +30,7 @@ pub(super) fn added_to(extra: &Map<String, Value>, key: &str, ours: Map<String, 
     Value::Object(both)
 }
 
-/// Where an image is, or the whole of it.
+/// The URL of an image, or a data URL with its bytes.
 pub(super) fn image_url(image: &Image) -> String {
     match image {
         Image::Url(url) => url.clone(),

@@ -1,32 +1,32 @@
 //! A chunk of the chat route.
 //!
-//! Owns the conversion of the route's wire structs into what was said. Must not know of times or of the chunks
-//! before. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
+//! Owns the conversion of the route's wire structs into pieces of an answer. Must not know times or earlier
+//! chunks. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, add_usage};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, add_usage};
 use super::fault;
 use super::lenient::TextOrList;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
 
-/// What the chunk says.
-pub(super) fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
+/// Converts the wire struct.
+pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
     let mut chunk = Chunk {
         id: wire.id.some(),
         model: wire.model.some(),
         has_choice: !wire.choices.0.is_empty(),
         provider: wire.provider.some(),
         generation_id: wire.generation_id.some(),
-        fault: fault::of_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
+        error: fault::from_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
         ..Chunk::default()
     };
     if let Some(groq) = wire.x_groq.0 {
         add_usage(&mut chunk, groq.usage);
-        if chunk.fault.is_none() {
-            chunk.fault = fault::of_chunk(&Value::Null, "", &groq.error.0);
+        if chunk.error.is_none() {
+            chunk.error = fault::from_chunk(&Value::Null, "", &groq.error.0);
         }
     }
     add_usage(&mut chunk, wire.usage);
@@ -34,15 +34,15 @@ pub(super) fn chunk_of(wire: WireChunk<'_>) -> Chunk<'_> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    // Other choices exist only where a suite asked for several (`n`): they would mix their texts.
+    // There are other choices only where a suite requests several (`n`): their texts must not be mixed.
     let first = |choice: &WireChoice<'_>| choice.index.0.unwrap_or(0) == 0;
     for choice in wire.choices.0.into_iter().filter(first) {
         if let Some(reason) = choice.finish_reason.some() {
             chunk.finish_reason = Some(reason);
         }
         chunk.whole = choice.delta.0.is_none();
-        if let Some(said) = choice.delta.0.or(choice.message.0) {
-            add_delta(&mut chunk, said);
+        if let Some(delta) = choice.delta.0.or(choice.message.0) {
+            add_delta(&mut chunk, delta);
         }
     }
     chunk
@@ -52,11 +52,11 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let mut thoughts = Vec::new();
     let mut texts = Vec::new();
     match delta.content {
-        TextOrList::Text(text) => texts.push(Piece::Content(text)),
+        TextOrList::Text(text) => texts.push(AnswerPiece::Content(text)),
         TextOrList::List(parts) => {
             for part in parts {
-                texts.push(Piece::Content(part.text.0));
-                texts.push(Piece::Refusal(part.refusal.0));
+                texts.push(AnswerPiece::Content(part.text.0));
+                texts.push(AnswerPiece::Refusal(part.refusal.0));
                 match part.thinking {
                     TextOrList::Text(text) => thoughts.push(text),
                     TextOrList::List(parts) => {
@@ -66,7 +66,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
             }
         }
     }
-    texts.push(Piece::Refusal(delta.refusal.0));
+    texts.push(AnswerPiece::Refusal(delta.refusal.0));
 
     let hidden = |detail: &WireDetail<'_>| {
         matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
@@ -76,8 +76,8 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let details: Vec<_> = details
         .flat_map(|detail| [detail.text.0, detail.summary.0])
         .collect();
-    // The same text may stand in several of these: the first that speaks is taken.
-    let spoken = [
+    // The same text may be in several of these fields: the first that is not empty is used.
+    let reasoning = [
         vec![delta.reasoning.0],
         vec![delta.reasoning_content.0],
         details,
@@ -93,14 +93,23 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     });
     let older_call = delta.function_call.0.into_iter();
     let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
-    let pieces = spoken.into_iter().map(Piece::Reasoning).chain(texts);
+    let pieces = reasoning
+        .into_iter()
+        .map(AnswerPiece::Reasoning)
+        .chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
-    chunk.pieces.extend(pieces.filter(Piece::speaks));
+    chunk
+        .pieces
+        .extend(pieces.filter(AnswerPiece::is_non_empty));
     add_metadata(chunk, [delta.provider_metadata]);
 }
 
-fn fragment<'a>(index: Option<u64>, id: Cow<'a, str>, function: WireFunction<'a>) -> Piece<'a> {
-    Piece::ToolCall(ToolFragment {
+fn fragment<'a>(
+    index: Option<u64>,
+    id: Cow<'a, str>,
+    function: WireFunction<'a>,
+) -> AnswerPiece<'a> {
+    AnswerPiece::ToolCall(ToolFragment {
         index,
         id,
         name: function.name.0,

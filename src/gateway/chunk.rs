@@ -1,18 +1,18 @@
 //! One chunk of a streamed answer, or a whole answer that was not streamed.
 //!
-//! Owns what a chunk can say, whatever its route, and what all routes read alike: counts, money, a gateway's way.
-//! Must not know of times or of the chunks before. Invariant: money is read from its decimal text, never as a
-//! float.
+//! Owns the content of a chunk, whatever its route, and the parts that all routes share: counts, amounts, a
+//! gateway's routing. Must not know times or earlier chunks. Invariant: amounts are parsed from their decimal
+//! text, never as floats.
 
 use std::borrow::Cow;
 
-use super::fault::Fault;
+use super::fault::ApiError;
 use super::lenient::Object;
 use super::wire::{WireGateway, WireMetadata, WireRouting, WireUsage, usd};
 use crate::record::Usage;
 use crate::units::Usd;
 
-/// What one chunk says.
+/// The content of one chunk.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each says one thing of the chunk, and any of them can hold together"
@@ -21,44 +21,44 @@ use crate::units::Usd;
 pub struct Chunk<'a> {
     /// The id on the chunk's envelope.
     pub id: Option<Cow<'a, str>>,
-    /// The model the server names.
+    /// The model that the server names.
     pub model: Option<Cow<'a, str>>,
-    /// Whether there was a choice in it at all.
+    /// True if the chunk has any choice.
     pub has_choice: bool,
-    /// What was said, in order; never an empty text.
-    pub pieces: Vec<Piece<'a>>,
-    /// The pieces come from a whole `message`, not from a `delta`: some servers send both.
+    /// The pieces in order; never empty ones.
+    pub pieces: Vec<AnswerPiece<'a>>,
+    /// True if the pieces come from a whole `message`, not from a `delta`: some servers send both.
     pub whole: bool,
-    /// Reasoning came encrypted or as a summary.
+    /// True if reasoning is encrypted or a summary.
     pub hidden_reasoning: bool,
-    /// A thought was closed: where none of it was seen, it was hidden.
+    /// True if a block of reasoning was closed: if none of its text was seen, it was hidden.
     pub signed_reasoning: bool,
-    /// Verbatim.
+    /// The finish reason, verbatim.
     pub finish_reason: Option<Cow<'a, str>>,
-    /// Token counts so far; what is absent was not said in this chunk.
+    /// Token counts so far; counts that this chunk does not report are absent.
     pub usage: Usage,
-    /// Prompt tokens that were neither read from the cache nor written to it, where the server
-    /// counts them so: the prompt's tokens are these and those.
+    /// Prompt tokens that were neither read from the cache nor written to it, where the server counts them
+    /// separately: the sum of the three is the number of prompt tokens.
     pub fresh_prompt_tokens: Option<u64>,
     /// `total_tokens`, for checking the counts against each other.
     pub total_tokens: Option<u64>,
-    /// Amounts of money so far.
-    pub bill: Bill,
-    /// Which way a gateway went.
+    /// Amounts so far.
+    pub bill: ReportedBill,
+    /// The gateway's routing.
     pub route: Option<Route>,
     /// The provider, where a gateway names it on the chunk itself.
     pub provider: Option<Cow<'a, str>>,
     /// The gateway's id of the generation.
     pub generation_id: Option<Cow<'a, str>>,
-    /// An error told in this chunk.
-    pub fault: Option<Fault>,
-    /// The answer is over: what other routes have in place of `[DONE]`.
-    pub ends: bool,
+    /// An error reported in this chunk.
+    pub error: Option<ApiError>,
+    /// True if the answer is over: the equivalent of `[DONE]` on other routes.
+    pub is_last: bool,
 }
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum AnswerPiece<'a> {
     /// Visible reasoning.
     Reasoning(Cow<'a, str>),
     /// The answer's text.
@@ -67,58 +67,58 @@ pub enum Piece<'a> {
     Refusal(Cow<'a, str>),
     /// Part of a tool call.
     ToolCall(ToolFragment<'a>),
-    /// A tool call as it is when it is done: news only where its parts did not come before.
-    DoneCall(ToolFragment<'a>),
+    /// A complete tool call: it adds something only where its fragments did not come before.
+    CompletedCall(ToolFragment<'a>),
 }
 
-/// Part of a tool call; its texts are empty where it does not speak of them.
+/// Part of a tool call; fields that it does not have are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolFragment<'a> {
-    /// Which call, where the server numbers them.
+    /// The index of the call, where the server numbers them.
     pub index: Option<u64>,
-    /// The call's id: on its first fragment only.
+    /// The call's id: only on its first fragment.
     pub id: Cow<'a, str>,
-    /// The function's name: on its first fragment only.
+    /// The function's name: only on its first fragment.
     pub name: Cow<'a, str>,
     /// The next part of the arguments.
     pub arguments: Cow<'a, str>,
 }
 
-/// What a gateway says an answer cost. Amounts below zero are no amounts.
+/// The cost of an answer as reported by a gateway. Negative amounts are absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bill {
+pub struct ReportedBill {
     /// Inference and surcharges together (`gateway_cost`).
     pub with_surcharges: Option<Usd>,
     /// Inference only (`cost`).
     pub inference: Option<Usd>,
-    /// By list price (`market_cost`).
+    /// At list price (`market_cost`).
     pub market: Option<Usd>,
-    /// What the user's own key was billed by the provider (`cost_details`).
+    /// The amount that the provider billed to the user's own key (`cost_details`).
     pub upstream: Option<Usd>,
 }
 
-impl Bill {
-    /// What was billed: with surcharges where that is said, else inference. A surcharge is money
-    /// spent, so `gateway_cost` wins over `cost`.
+impl ReportedBill {
+    /// The billed amount: with surcharges where they are reported, else inference. A surcharge is money spent,
+    /// so `gateway_cost` has precedence over `cost`.
     pub fn billed(self) -> Option<Usd> {
         self.with_surcharges.or(self.inference)
     }
 
-    /// What the gateway added to the price of inference; `None` where it added nothing, or does not tell the
-    /// two apart.
+    /// The gateway's surcharge on the price of inference; `None` where there is none or the two are not
+    /// reported separately.
     pub fn surcharge(self) -> Option<Usd> {
         let added = Usd(self.with_surcharges?.0 - self.inference?.0);
         (added > Usd::ZERO).then_some(added)
     }
 
-    /// The list price; with own keys and no list price, what the provider billed.
+    /// The list price; with own keys and no list price, the amount that the provider billed.
     pub fn list(self) -> Option<Usd> {
         self.market.or(self.upstream)
     }
 
-    /// `self` where it speaks, else `older`.
+    /// The amounts of `self`, and those of `older` where they are absent.
     #[must_use]
-    pub fn over(self, older: Self) -> Self {
+    pub fn or_older(self, older: Self) -> Self {
         Self {
             with_surcharges: self.with_surcharges.or(older.with_surcharges),
             inference: self.inference.or(older.inference),
@@ -128,48 +128,47 @@ impl Bill {
     }
 }
 
-/// Which way a gateway went until a provider answered.
+/// The route that a gateway took until a provider answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
     /// The provider that answered.
     pub provider: Option<String>,
-    /// How many providers were tried.
+    /// The number of providers tried.
     pub attempts: Option<u32>,
-    /// Whether the first attempt was not the one that answered.
+    /// True if the first attempt was not the one that answered.
     pub fell_back: bool,
     /// The model that answered, where it is not the one that was tried first.
     pub other_model: Option<String>,
 }
 
-impl Piece<'_> {
-    /// Whether it says anything. A tool call's bare id does: it opens the call.
-    pub(super) fn speaks(&self) -> bool {
+impl AnswerPiece<'_> {
+    /// True if the piece has any content. A tool call's bare id counts: it opens the call.
+    pub(super) fn is_non_empty(&self) -> bool {
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => !text.is_empty(),
-            Self::ToolCall(part) | Self::DoneCall(part) => {
+            Self::ToolCall(part) | Self::CompletedCall(part) => {
                 !(part.id.is_empty() && part.name.is_empty() && part.arguments.is_empty())
             }
         }
     }
 
-    /// Characters (Unicode scalar values) the model wrote: 0 for a tool call's bare id, which is no
-    /// token.
+    /// Characters (Unicode scalar values) that the model wrote: 0 for a tool call's bare id, which is no token.
     pub fn chars(&self) -> u64 {
         let chars = |text: &str| text.chars().count() as u64;
         match self {
             Self::Reasoning(text) | Self::Content(text) | Self::Refusal(text) => chars(text),
-            Self::ToolCall(part) | Self::DoneCall(part) => {
+            Self::ToolCall(part) | Self::CompletedCall(part) => {
                 chars(&part.name) + chars(&part.arguments)
             }
         }
     }
 }
 
-/// Lays a usage block over what the chunk has. Counts that stand in several places are the same
-/// count; where they differ one of them is a filled-in 0.
+/// Merges a usage block into the chunk. Counts in several fields are the same count; where they differ one of
+/// them is a placeholder 0.
 pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = bill_of(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).or_older(chunk.bill);
     let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
     let completion = wire.completion_tokens_details.0.unwrap_or_default();
     let usage = Usage {
@@ -182,15 +181,15 @@ pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
             .0
             .max(wire.cache_creation_input_tokens.0),
     };
-    chunk.usage = newer(usage, chunk.usage);
+    chunk.usage = merge_usage(usage, chunk.usage);
     chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
 }
 
 /// The amounts in a usage block, of whichever route.
-pub(super) fn bill_of(wire: &WireUsage) -> Bill {
+pub(super) fn to_bill(wire: &WireUsage) -> ReportedBill {
     let own_key = wire.is_byok.0 == Some(true);
     let details = wire.cost_details.0.as_ref().filter(|_| own_key);
-    Bill {
+    ReportedBill {
         with_surcharges: usd(&wire.gateway_cost),
         inference: usd(&wire.cost),
         market: usd(&wire.market_cost),
@@ -198,8 +197,8 @@ pub(super) fn bill_of(wire: &WireUsage) -> Bill {
     }
 }
 
-/// `newer` count by count, where it speaks.
-pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
+/// The counts of `newer`, and those of `older` where they are absent.
+pub(super) fn merge_usage(newer: Usage, older: Usage) -> Usage {
     Usage {
         prompt_tokens: newer.prompt_tokens.or(older.prompt_tokens),
         completion_tokens: newer.completion_tokens.or(older.completion_tokens),
@@ -209,8 +208,8 @@ pub(super) fn newer(newer: Usage, older: Usage) -> Usage {
     }
 }
 
-/// Adds what the gateway says of itself, under each spelling of the key; the usage block's amounts, read
-/// before, win.
+/// Adds the gateway's metadata, under each spelling of the key; amounts of the usage block, read before, have
+/// precedence.
 pub(super) fn add_metadata<'a, const N: usize>(
     chunk: &mut Chunk<'a>,
     spellings: [Object<WireMetadata<'a>>; N],
@@ -222,22 +221,22 @@ pub(super) fn add_metadata<'a, const N: usize>(
 }
 
 fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
-    let bill = Bill {
+    let bill = ReportedBill {
         with_surcharges: usd(&gateway.gateway_cost),
         inference: usd(&gateway.cost),
         market: usd(&gateway.market_cost),
         upstream: None,
     };
-    chunk.bill = chunk.bill.over(bill);
+    chunk.bill = chunk.bill.or_older(bill);
     if chunk.generation_id.is_none() {
         chunk.generation_id = gateway.generation_id.some();
     }
     if let Some(routing) = gateway.routing.0 {
-        chunk.route = Some(route_of(routing));
+        chunk.route = Some(to_route(routing));
     }
 }
 
-fn route_of(routing: WireRouting<'_>) -> Route {
+fn to_route(routing: WireRouting<'_>) -> Route {
     let models = &routing.model_attempts.0;
     let tried: Vec<_> = models
         .iter()
@@ -265,7 +264,7 @@ fn route_of(routing: WireRouting<'_>) -> Route {
             .or_else(|| answered.map(|index| tried[index].provider.0.to_string()))
             .filter(|provider| !provider.is_empty()),
         attempts: attempts.and_then(|count| u32::try_from(count).ok()),
-        // Where the attempts are only counted, more than one means that the first one failed.
+        // Where attempts are only counted, more than one means that the first one failed.
         fell_back: answered.map_or(several, |index| index > 0),
         other_model: last_model
             .filter(|slug| !slug.is_empty() && first_model != Some(slug))

@@ -1,20 +1,20 @@
 //! The one clock of a run.
 //!
-//! Owns the origin from which every stamp counts. Must not know what is stamped. Invariant: stamps
-//! never go backwards, and wall time never enters a difference.
+//! Owns the origin of every time stamp. Must not know what is stamped. Invariant: stamps never go backwards,
+//! and wall time never enters a difference.
 
 use std::time::{Duration, Instant};
 
 use crate::units::Nanos;
 
-/// A monotonic clock that began with the run. Copies share the origin.
+/// A monotonic clock that starts with the run. Copies share the origin.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: Instant,
 }
 
 impl Clock {
-    /// A clock that begins now.
+    /// A clock that starts now.
     #[allow(clippy::new_without_default)] // A clock by default would have a hidden origin.
     pub fn new() -> Self {
         Self {
@@ -27,7 +27,7 @@ impl Clock {
         Nanos::from(self.origin.elapsed())
     }
 
-    /// The instant at which this clock shows `at`, for the runtime's timers.
+    /// The instant at which this clock reads `at`, for the runtime's timers.
     pub fn instant(self, at: Nanos) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.origin + Duration::from(at))
     }

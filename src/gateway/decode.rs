@@ -1,10 +1,9 @@
 //! Content encodings: a compressed body becomes a plain one whose frames keep their instants.
 //!
-//! Owns gzip, deflate and brotli. Must not know what the bytes mean. Invariant: each decoded byte
-//! bears the instant of the frame that released it, and no more than
-//! [`BYTES_PER_ANSWER`] bytes are ever decoded.
+//! Owns gzip, deflate and brotli. Must not know what the bytes mean. Invariant: each decoded byte has the
+//! instant of the frame that released it, and no more than [`BYTES_PER_ANSWER`] bytes are ever decoded.
 //!
-//! We ask for identity; a proxy that compresses all the same is read, and the sample is flagged.
+//! Requests ask for identity; if a proxy compresses anyway, the body is decoded and the sample is flagged.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -14,24 +13,24 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 use super::recording::{BYTES_PER_ANSWER, Body, Response};
 
-/// Working memory of the brotli decoder, in bytes; any size is right, this one is a page or two.
+/// Working memory of the brotli decoder, in bytes; the size affects only speed.
 const BROTLI_BUFFER: usize = 8 << 10;
 
-/// A plain body.
+/// A decoded body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded<'a> {
-    /// Borrowed from the response where it was plain already.
+pub struct DecodedBody<'a> {
+    /// The plain bytes; borrowed from the response if they were plain already.
     pub body: Cow<'a, Body>,
-    /// Whether it had been compressed.
+    /// True if the body was compressed.
     pub compressed: bool,
-    /// What stopped the decoding early; `body` holds what came before.
-    pub fault: Option<DecodeFault>,
+    /// The error that stopped decoding early; `body` holds the bytes before it.
+    pub error: Option<DecodeError>,
 }
 
-/// Why a body could not be decoded to its end.
+/// The reason that a body could not be decoded to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeFault {
-    /// An encoding that we neither asked for nor know.
+pub enum DecodeError {
+    /// An encoding that was not requested and is not supported.
     #[error("the body has the unknown content encoding `{0}`")]
     Unknown(String),
     /// Bytes that the encoding does not allow.
@@ -42,21 +41,21 @@ pub enum DecodeFault {
     TooLarge,
 }
 
-/// Decodes the body by its `content-encoding` header. A body that was cut off in the middle is no
-/// fault here: what could be decoded is what came.
-pub fn decode(response: &Response) -> Decoded<'_> {
+/// Decodes the body by its `content-encoding` header. A truncated body is no error here: the bytes that could
+/// be decoded are returned.
+pub fn decode(response: &Response) -> DecodedBody<'_> {
     let name = response.header("content-encoding").unwrap_or("").trim();
     let body = &response.body;
     let codec = match name.to_ascii_lowercase().as_str() {
         "" | "identity" => {
-            return Decoded {
+            return DecodedBody {
                 body: Cow::Borrowed(body),
                 compressed: false,
-                fault: None,
+                error: None,
             };
         }
         "gzip" | "x-gzip" => Codec::Gzip(MultiGzDecoder::new(Sink::default())),
-        // The name means zlib; some servers send the bare stream.
+        // The name means zlib; some servers send the raw stream.
         "deflate" if is_zlib(body.bytes()) => Codec::Zlib(ZlibDecoder::new(Sink::default())),
         "deflate" => Codec::Deflate(DeflateDecoder::new(Sink::default())),
         "br" => Codec::Brotli(Box::new(DecompressorWriter::new(
@@ -64,25 +63,25 @@ pub fn decode(response: &Response) -> Decoded<'_> {
             BROTLI_BUFFER,
         ))),
         _ => {
-            return Decoded {
+            return DecodedBody {
                 body: Cow::Owned(Body::default()),
                 compressed: true,
-                fault: Some(DecodeFault::Unknown(name.chars().take(40).collect())),
+                error: Some(DecodeError::Unknown(name.chars().take(40).collect())),
             };
         }
     };
-    let (plain, fault) = run(codec, body);
-    Decoded {
+    let (plain, error) = run(codec, body);
+    DecodedBody {
         body: Cow::Owned(plain),
         compressed: true,
-        fault,
+        error,
     }
 }
 
-/// Feeds frame after frame, and gives what each released that frame's instant.
-fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeFault>) {
+/// Decodes frame by frame; the bytes that a frame releases get its instant.
+fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeError>) {
     let mut plain = Body::default();
-    // A frame that releases nothing was still waited for: the next one that does inherits that.
+    // A frame that releases nothing was still waited for: the next one that releases bytes inherits that.
     let mut waited = false;
     for (frame, piece) in body.pieces() {
         let written = codec.write(piece);
@@ -90,17 +89,17 @@ fn run(mut codec: Codec, body: &Body) -> (Body, Option<DecodeFault>) {
         let released = std::mem::take(&mut codec.sink().bytes);
         if !released.is_empty() {
             if plain.push(frame.at, waited, &released).is_err() {
-                return (plain, Some(DecodeFault::TooLarge));
+                return (plain, Some(DecodeError::TooLarge));
             }
             waited = false;
         }
         if written.is_err() {
-            let fault = if codec.sink().overflowed {
-                DecodeFault::TooLarge
+            let error = if codec.sink().overflowed {
+                DecodeError::TooLarge
             } else {
-                DecodeFault::Corrupt(codec.name())
+                DecodeError::Corrupt(codec.name())
             };
-            return (plain, Some(fault));
+            return (plain, Some(error));
         }
     }
     (plain, None)
@@ -124,7 +123,7 @@ enum Codec {
 }
 
 impl Codec {
-    /// Takes in a piece and lets out everything that it makes decodable.
+    /// Feeds a piece and flushes everything that can be decoded by now.
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         let writer: &mut dyn Write = match self {
             Self::Gzip(decoder) => decoder,
@@ -154,7 +153,7 @@ impl Codec {
     }
 }
 
-/// Where decoders write: what the current frame released, within the limit of a whole answer.
+/// The output of a decoder: the bytes that the current frame released, within the limit of a whole answer.
 #[derive(Default)]
 struct Sink {
     bytes: Vec<u8>,
@@ -222,7 +221,7 @@ mod tests {
         pieces
     }
 
-    /// Brotli with every text stored as it is (RFC 7932, 9.2): no compressor is needed for a test.
+    /// Brotli with every text stored uncompressed (RFC 7932, 9.2): a test needs no compressor.
     fn brotli(texts: &[&str]) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();
         for (index, text) in texts.iter().enumerate() {
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn stamps_stay_with_the_bytes_that_a_frame_released() {
-        // A compressed stream that is flushed per event keeps its times to the frame.
+        // A compressed stream that is flushed per event has the times of its frames.
         let texts = [
             "data: {\"a\":1}\n\n",
             "data: {\"b\":2}\n\n",
@@ -257,7 +256,7 @@ mod tests {
             let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let response = response(encoding, &pieces);
             let decoded = decode(&response);
-            assert!(decoded.compressed && decoded.fault.is_none(), "{name}");
+            assert!(decoded.compressed && decoded.error.is_none(), "{name}");
             let released: Vec<(u64, &str)> = decoded
                 .body
                 .pieces()
@@ -273,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_held_back_frame_counts_as_waited_for() {
-        // Frames that release nothing (a header, half a block) were waited for by what follows.
+        // Frames that release nothing (a header, half a block) were waited for by the next bytes.
         let mut response = response("gzip", &[]);
         let piece = flushed("gzip", &["hello"]).concat();
         response.body.push(Nanos(1), true, &piece[..3]).unwrap();
@@ -285,20 +284,20 @@ mod tests {
 
     #[test]
     fn plain_bodies_are_not_copied_and_unknown_encodings_are_named() {
-        // An encoding that nobody asked for is the server's fault and must be said by name.
+        // An encoding that was not requested is the server's error and must be named.
         let plain = response("identity", &[b"x"]);
         let decoded = decode(&plain);
         assert!(matches!(decoded.body, Cow::Borrowed(_)) && !decoded.compressed);
         let zstd = response("zstd", &[b"x"]);
         assert_eq!(
-            decode(&zstd).fault,
-            Some(DecodeFault::Unknown("zstd".to_owned()))
+            decode(&zstd).error,
+            Some(DecodeError::Unknown("zstd".to_owned()))
         );
     }
 
     #[test]
     fn a_bomb_is_refused() {
-        // A small body that unpacks to gigabytes ends in a fault, within the limit.
+        // A small body that expands to gigabytes ends in an error, within the limit.
         let zeros = vec![0; 1 << 20];
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         for _ in 0..=BYTES_PER_ANSWER >> 20 {
@@ -307,12 +306,12 @@ mod tests {
         let bomb = encoder.finish().unwrap();
         let response = response("gzip", &[&bomb]);
         let decoded = decode(&response);
-        assert_eq!(decoded.fault, Some(DecodeFault::TooLarge));
+        assert_eq!(decoded.error, Some(DecodeError::TooLarge));
         assert!(decoded.body.bytes().len() <= BYTES_PER_ANSWER);
     }
 
     proptest! {
-        // Bytes that claim to be compressed never panic, whatever they are.
+        // Bytes that claim to be compressed never cause a panic.
         #[test]
         fn arbitrary_bytes_never_panic(
             encoding in prop_oneof!["gzip", "deflate", "br", "\\PC{0,10}"],
@@ -322,11 +321,11 @@ mod tests {
             decode(&response(&encoding, &pieces));
         }
 
-        // Any cut of a compressed body decodes to the same bytes; a cut-off tail is no fault.
+        // Any cut of a compressed body decodes to the same bytes; truncation is no error.
         #[test]
         fn cuts_do_not_matter(
             name in prop_oneof!["gzip", "zlib", "raw", "br"],
-            text in "[a-z]{1,300}", cut in 0_usize..400, kept in 0_usize..400,
+            text in "[a-z]{1,300}", cut in 0_usize..400, length in 0_usize..400,
         ) {
             let encoding = if name.len() == 2 || name == "gzip" { name.as_str() } else { "deflate" };
             let whole = flushed(&name, &[&text]).concat();
@@ -334,12 +333,12 @@ mod tests {
             let response = response(encoding, &[&whole[..cut], &whole[cut..]]);
             let decoded = decode(&response);
             prop_assert_eq!(decoded.body.bytes(), text.as_bytes());
-            prop_assert_eq!(decoded.fault, None);
-            // Two bytes at least, so that a zlib stream can be told from a bare one.
-            let kept = kept.clamp(2, whole.len());
-            let cut_off = self::response(encoding, &[&whole[..kept]]);
+            prop_assert_eq!(decoded.error, None);
+            // At least two bytes, so that a zlib stream can be distinguished from a raw one.
+            let length = length.clamp(2, whole.len());
+            let cut_off = self::response(encoding, &[&whole[..length]]);
             let decoded = decode(&cut_off);
-            prop_assert_eq!(decoded.fault, None);
+            prop_assert_eq!(decoded.error, None);
             prop_assert!(text.as_bytes().starts_with(decoded.body.bytes()));
         }
     }

@@ -1,32 +1,34 @@
-//! Room for a run's connections in the process's table of open files.
+//! File descriptors for a run's connections.
 //!
-//! Owns how many descriptors a run needs. Must not know what is sent over them. Invariant: a run that
-//! needs more than the system allows is refused before anything is sent.
+//! Owns the number of descriptors that a run needs. Must not know what is sent over them. Invariant: a run that
+//! needs more than the system allows is rejected before anything is sent.
 
 use std::net::SocketAddr;
 
-/// Descriptors kept for everything that is not a lane: files, the runtime, connections that are
-/// being replaced.
-const DESCRIPTORS_BESIDE_LANES: u64 = 256;
+/// Descriptors for everything that is not a lane: files, the runtime, connections that are being replaced.
+const OTHER_DESCRIPTORS: u64 = 256;
 
-/// The system allows fewer open files than the connections need: half a run would fail.
+/// The system allows fewer open files than the connections need: half of a run would fail.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{lanes} requests at once need {needed} open files, and the system allows {granted}\n  \
      lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n {needed}`)"
 )]
 pub struct TooFewDescriptors {
-    /// Connections wanted.
+    /// Connections needed.
     pub lanes: usize,
-    /// Descriptors they need, with what else is open.
+    /// Descriptors that they need, including other open files.
     pub needed: u64,
-    /// The limit, raised as far as it goes.
+    /// The limit, raised as far as possible.
     pub granted: u64,
 }
 
-/// Makes room for `lanes` connections to these addresses.
-pub(super) fn make_room(lanes: usize, addresses: &[SocketAddr]) -> Result<(), TooFewDescriptors> {
-    let needed = lanes as u64 * ends_here(addresses) + DESCRIPTORS_BESIDE_LANES;
+/// Reserves descriptors for `lanes` connections to these addresses.
+pub(super) fn reserve_descriptors(
+    lanes: usize,
+    addresses: &[SocketAddr],
+) -> Result<(), TooFewDescriptors> {
+    let needed = lanes as u64 * local_ends(addresses) + OTHER_DESCRIPTORS;
     let granted = grow_table(needed);
     if granted < needed {
         return Err(TooFewDescriptors {
@@ -38,33 +40,33 @@ pub(super) fn make_room(lanes: usize, addresses: &[SocketAddr]) -> Result<(), To
     Ok(())
 }
 
-/// Ends of each connection that lie in this process: the embedded simulator, which is always on the
-/// loopback interface, holds the other one.
-fn ends_here(addresses: &[SocketAddr]) -> u64 {
+/// The number of ends of each connection in this process: 2 for the embedded simulator, which is always on the
+/// loopback interface, else 1.
+fn local_ends(addresses: &[SocketAddr]) -> u64 {
     let loopback = addresses.iter().any(|address| address.ip().is_loopback());
     if loopback { 2 } else { 1 }
 }
 
-/// Raises the limit of open descriptors to what is needed and makes the kernel's table that large
-/// now: when it grows in mid-run, every thread waits. Returns the limit that now holds.
+/// Raises the limit of open descriptors to `needed` and makes the kernel's table that large now: if it grows
+/// during a run, every thread waits. Returns the limit now in force.
 fn grow_table(needed: u64) -> u64 {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(needed, |most| needed.min(most));
-        if limit.current.is_some_and(|current| current < wanted) {
-            // A refusal leaves the old limit, which is then told.
+        let new_limit = limit.maximum.map_or(needed, |max| needed.min(max));
+        if limit.current.is_some_and(|current| current < new_limit) {
+            // If it is refused the old limit stays, and is returned.
             let _ = setrlimit(
                 Resource::Nofile,
                 Rlimit {
-                    current: Some(wanted),
+                    current: Some(new_limit),
                     maximum: limit.maximum,
                 },
             );
         }
         if let (Ok(highest), Ok(anchor)) = (
-            i32::try_from(wanted.saturating_sub(1)),
+            i32::try_from(new_limit.saturating_sub(1)),
             std::fs::File::open("/dev/null"),
         ) {
             let _ = rustix::io::fcntl_dupfd_cloexec(&anchor, highest);

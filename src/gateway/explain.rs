@@ -1,39 +1,39 @@
-//! What went wrong and what to do about it, in one sentence each, for the person at the terminal.
+//! Failures and their remedies in one sentence each, for the user at the terminal.
 //!
-//! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like
-//! are given. Invariant: whatever the outcome, the remedy is something the reader can do now.
+//! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like are
+//! arguments. Invariant: whatever the outcome, the remedy is something that the reader can do now.
 
 use super::fault;
 use crate::record::{ErrorReport, Flag, Outcome};
 use crate::units::{ModelId, one_line};
 
-/// What is known of a failure.
+/// The facts known about a failure.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
-    /// How it ended.
+pub struct FailureContext<'a> {
+    /// The outcome.
     pub outcome: Outcome,
-    /// What was told.
+    /// The reported error.
     pub error: Option<&'a ErrorReport>,
     /// The answer's flags.
     pub flags: &'a [Flag],
     /// Name of the endpoint's profile.
     pub profile: &'a str,
-    /// Where requests went.
+    /// The base URL of the requests.
     pub base_url: &'a str,
     /// Variables that may hold the key; empty for a keyless endpoint.
     pub key_variables: &'a [String],
-    /// The model asked for.
+    /// The requested model.
     pub model: &'a ModelId,
-    /// Ids that exist and look like it, the nearest first.
+    /// Existing ids similar to it, nearest first.
     pub nearest: &'a [String],
 }
 
-/// One sentence for what happened, one for what to do.
+/// One sentence for the failure, one for the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What happened.
+    /// The failure.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -46,12 +46,12 @@ impl Explanation {
     }
 }
 
-/// No variable of the profile holds a key; nothing was sent.
+/// The explanation where no variable of the profile holds a key; nothing was sent.
 pub fn missing_key(profile: &str, key_variables: &[String]) -> Explanation {
     Explanation::new(
         format!(
             "no key for the endpoint `{profile}`: none was found in {}.",
-            either(key_variables)
+            join_or(key_variables)
         ),
         format!(
             "Set {} in the environment or in a `.env` file; `--endpoint sim` needs no key.",
@@ -62,32 +62,30 @@ pub fn missing_key(profile: &str, key_variables: &[String]) -> Explanation {
 
 /// The explanation of a failure, or of an answer that needs one (an empty answer whose token limit
 /// was used up by reasoning); `None` for an answer with nothing wrong.
-pub fn explain(situation: &Situation<'_>) -> Option<Explanation> {
-    let model = situation.model;
-    if situation.flags.contains(&Flag::EatenByReasoning) {
+pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
+    let model = context.model;
+    if context.flags.contains(&Flag::EatenByReasoning) {
         return Some(Explanation::new(
             format!("`{model}` used up the token limit by reasoning and gave no answer."),
             "Raise `max_tokens`, or lower `reasoning_effort`, for this model.",
         ));
     }
-    Some(match situation.outcome {
-        // An abandoned request: the run ended it, and says why.
+    Some(match context.outcome {
+        // An abandoned request: the run ended it, and reports the reason itself.
         Outcome::Complete | Outcome::Length | Outcome::Ended | Outcome::Abandoned => return None,
-        Outcome::Unauthorized => unauthorized(situation),
-        Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => {
-            allowance(situation)
-        }
-        Outcome::ModelNotFound => model_not_found(situation),
-        Outcome::Rejected => rejected(situation),
+        Outcome::Unauthorized => unauthorized(context),
+        Outcome::PaymentRequired | Outcome::Forbidden | Outcome::RateLimited => allowance(context),
+        Outcome::ModelNotFound => model_not_found(context),
+        Outcome::Rejected => rejected(context),
         Outcome::ConnectFailed | Outcome::TlsFailed | Outcome::ConnectionLost | Outcome::Cut => {
-            connection(situation)
+            connection(context)
         }
         Outcome::TimedOutConnect
         | Outcome::TimedOutHeaders
         | Outcome::TimedOutGap
-        | Outcome::TimedOutTotal => timeout(situation),
-        Outcome::ServerError | Outcome::StreamError => server(situation),
-        Outcome::ProtocolError | Outcome::TooLarge => protocol(situation),
+        | Outcome::TimedOutTotal => timeout(context),
+        Outcome::ServerError | Outcome::StreamError => server(context),
+        Outcome::ProtocolError | Outcome::TooLarge => protocol(context),
         Outcome::Refused => Explanation::new(
             format!("`{model}` refused to answer."),
             "Read the refusal in `samples.jsonl`; reword the prompt if it should be answered.",
@@ -99,125 +97,128 @@ pub fn explain(situation: &Situation<'_>) -> Option<Explanation> {
     })
 }
 
-fn unauthorized(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn unauthorized(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         profile,
         base_url,
         key_variables,
         ..
-    } = situation;
+    } = context;
     if key_variables.is_empty() {
         return Explanation::new(
             format!(
                 "{base_url} wants a key, but the endpoint `{profile}` is set up without one{}.",
-                words(situation)
+                quoted_message(context)
             ),
             "Name the variable that holds the key as `key` of this endpoint in `bakeoff.toml`.",
         );
     }
     Explanation::new(
-        format!("{base_url} did not accept the key{}.", words(situation)),
+        format!(
+            "{base_url} did not accept the key{}.",
+            quoted_message(context)
+        ),
         format!(
             "Check the value of {}: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.",
-            either(key_variables)
+            join_or(key_variables)
         ),
     )
 }
 
-fn allowance(situation: &Situation<'_>) -> Explanation {
-    let Situation { profile, model, .. } = situation;
-    let kind = situation.error.and_then(|error| error.kind.as_deref());
-    let said = words(situation);
-    match (situation.outcome, kind) {
+fn allowance(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext { profile, model, .. } = context;
+    let kind = context.error.and_then(|error| error.kind.as_deref());
+    let quoted = quoted_message(context);
+    match (context.outcome, kind) {
         (Outcome::PaymentRequired, Some("quota_for_entity_exceeded")) => Explanation::new(
-            format!("a budget at `{profile}` is used up{said}."),
+            format!("a budget at `{profile}` is used up{quoted}."),
             "Raise the budget, wait for its reset, or use a key with another budget.",
         ),
         (Outcome::PaymentRequired, _) => Explanation::new(
-            format!("the account at `{profile}` has no balance left{said}."),
+            format!("the account at `{profile}` has no balance left{quoted}."),
             "Add credit to the account, then run again.",
         ),
         (Outcome::Forbidden, Some("customer_verification_required")) => Explanation::new(
-            format!("`{profile}` wants the account verified first{said}."),
+            format!("`{profile}` wants the account verified first{quoted}."),
             "Add a payment card to the account; until then unknown models are answered this way too.",
         ),
         (Outcome::Forbidden, _) => Explanation::new(
-            format!("`{profile}` forbids this key to use `{model}`{said}."),
+            format!("`{profile}` forbids this key to use `{model}`{quoted}."),
             "Check the plan, the allowed models and the routing rules of the key's team.",
         ),
         _ => Explanation::new(
-            format!("`{profile}` limits the rate of requests to `{model}`{said}."),
+            format!("`{profile}` limits the rate of requests to `{model}`{quoted}."),
             "Lower `concurrency`, or set `requests_per_minute` of this endpoint in `bakeoff.toml`.",
         ),
     }
 }
 
-fn model_not_found(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn model_not_found(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         profile,
         model,
         nearest,
         ..
-    } = situation;
+    } = context;
     let remedy = if nearest.is_empty() {
         format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
     } else {
-        format!("Did you mean {}?", either(nearest))
+        format!("Did you mean {}?", join_or(nearest))
     };
     Explanation::new(
         format!(
             "`{profile}` does not know the model `{model}`{}.",
-            words(situation)
+            quoted_message(context)
         ),
         remedy,
     )
 }
 
-fn rejected(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn rejected(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         base_url, model, ..
-    } = situation;
-    let said = words(situation);
-    match situation.error.and_then(|error| error.status) {
+    } = context;
+    let quoted = quoted_message(context);
+    match context.error.and_then(|error| error.status) {
         Some(status @ 300..=399) => Explanation::new(
             format!("{base_url} answered with a redirect (HTTP {status}), which is not followed."),
             "Set the base URL to the place it redirects to.",
         ),
         Some(status @ (404 | 405)) => Explanation::new(
-            format!("there is no chat endpoint under {base_url} (HTTP {status}){said}."),
+            format!("there is no chat endpoint under {base_url} (HTTP {status}){quoted}."),
             "Check the base URL: it usually ends in `/v1`.",
         ),
         Some(413) => Explanation::new(
-            format!("the request to `{model}` is too large{said}."),
+            format!("the request to `{model}` is too large{quoted}."),
             "Shorten the prompt.",
         ),
         _ => Explanation::new(
-            format!("the request to `{model}` was turned down{said}."),
+            format!("the request to `{model}` was turned down{quoted}."),
             "Change or remove the parameter it names; a model's own table in the suite may set parameters for it alone.",
         ),
     }
 }
 
-fn connection(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn connection(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         base_url, model, ..
-    } = situation;
-    let said = words(situation);
-    match situation.outcome {
+    } = context;
+    let quoted = quoted_message(context);
+    match context.outcome {
         Outcome::ConnectFailed => Explanation::new(
-            format!("no connection to {base_url}{said}."),
+            format!("no connection to {base_url}{quoted}."),
             "Check the URL, that the server is running, and the network.",
         ),
-        Outcome::TlsFailed if said.to_lowercase().contains("certificate") => Explanation::new(
-            format!("the certificate of {base_url} is not trusted{said}."),
+        Outcome::TlsFailed if quoted.to_lowercase().contains("certificate") => Explanation::new(
+            format!("the certificate of {base_url} is not trusted{quoted}."),
             "Install the certificate authority's certificate (a company proxy may have its own), and check the clock.",
         ),
         Outcome::TlsFailed => Explanation::new(
-            format!("no TLS connection to {base_url}{said}."),
+            format!("no TLS connection to {base_url}{quoted}."),
             "If the server speaks plain HTTP, write `http://` in the base URL.",
         ),
         Outcome::ConnectionLost => Explanation::new(
-            format!("the connection broke before `{model}` had answered{said}."),
+            format!("the connection broke before `{model}` had answered{quoted}."),
             "Run again; if it persists, ask whether a proxy on the way ends long answers.",
         ),
         _ => Explanation::new(
@@ -227,11 +228,11 @@ fn connection(situation: &Situation<'_>) -> Explanation {
     }
 }
 
-fn timeout(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn timeout(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         base_url, model, ..
-    } = situation;
-    let (what, setting) = match situation.outcome {
+    } = context;
+    let (what, setting) = match context.outcome {
         Outcome::TimedOutConnect => (format!("no connection to {base_url} in time"), "connect"),
         Outcome::TimedOutHeaders => (
             format!("`{model}` did not begin to answer in time"),
@@ -252,35 +253,35 @@ fn timeout(situation: &Situation<'_>) -> Explanation {
     )
 }
 
-fn server(situation: &Situation<'_>) -> Explanation {
-    let Situation { profile, model, .. } = situation;
-    let said = words(situation);
-    if situation.outcome == Outcome::StreamError {
+fn server(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext { profile, model, .. } = context;
+    let quoted = quoted_message(context);
+    if context.outcome == Outcome::StreamError {
         return Explanation::new(
-            format!("`{model}` began to answer and then failed{said}."),
+            format!("`{model}` began to answer and then failed{quoted}."),
             "Run again; if it persists, pin another provider with `provider_options`.",
         );
     }
-    let status = situation.error.and_then(|error| error.status);
+    let status = context.error.and_then(|error| error.status);
     let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
     Explanation::new(
-        format!("`{profile}` failed to serve `{model}`{status}{said}."),
+        format!("`{profile}` failed to serve `{model}`{status}{quoted}."),
         "Run again later; if only this model fails, its provider is down.",
     )
 }
 
-fn protocol(situation: &Situation<'_>) -> Explanation {
-    let Situation {
+fn protocol(context: &FailureContext<'_>) -> Explanation {
+    let FailureContext {
         base_url, model, ..
-    } = situation;
-    let said = words(situation);
-    if situation.outcome == Outcome::TooLarge {
+    } = context;
+    let quoted = quoted_message(context);
+    if context.outcome == Outcome::TooLarge {
         return Explanation::new(
-            format!("the answer of `{model}` is larger than is read{said}."),
+            format!("the answer of `{model}` is larger than is read{quoted}."),
             "Lower `max_tokens`; an answer of this size is more likely a fault of the server.",
         );
     }
-    let message = situation.error.map_or("", |error| error.message.as_str());
+    let message = context.error.map_or("", |error| error.message.as_str());
     if message.starts_with(fault::HTML_PAGE) {
         return Explanation::new(
             format!("{base_url} answered with {}.", one_line(message)),
@@ -288,17 +289,17 @@ fn protocol(situation: &Situation<'_>) -> Explanation {
         );
     }
     Explanation::new(
-        format!("{base_url} did not answer as a chat endpoint does{said}."),
+        format!("{base_url} did not answer as a chat endpoint does{quoted}."),
         "Check that the base URL is that of an OpenAI-compatible endpoint.",
     )
 }
 
-/// Most characters of the server's words inside a sentence; the records have them whole.
+/// Most characters of the server's message inside a sentence; the records have all of it.
 const QUOTED_CHARS: usize = 200;
 
-/// The server's or the client's own words: `: "…"`, or nothing.
-fn words(situation: &Situation<'_>) -> String {
-    let message = situation.error.map_or("", |error| error.message.trim());
+/// The message of the server or the client, `: "…"`, or an empty string.
+fn quoted_message(context: &FailureContext<'_>) -> String {
+    let message = context.error.map_or("", |error| error.message.trim());
     let line: Vec<&str> = message.split_whitespace().collect();
     let line = line.join(" ");
     let line = one_line(&line);
@@ -309,8 +310,8 @@ fn words(situation: &Situation<'_>) -> String {
     }
 }
 
-/// `a`, `a` or `b`.
-fn either(names: &[String]) -> String {
+/// `a`, or `a` or `b`.
+fn join_or(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(" or ")
 }
@@ -327,9 +328,13 @@ mod tests {
         }
     }
 
-    fn told(outcome: Outcome, error: Option<&ErrorReport>, flags: &[Flag]) -> Option<String> {
+    fn explain_outcome(
+        outcome: Outcome,
+        error: Option<&ErrorReport>,
+        flags: &[Flag],
+    ) -> Option<String> {
         let model = "openai/gpt-5-mni".parse().unwrap();
-        let situation = Situation {
+        let context = FailureContext {
             outcome,
             error,
             flags,
@@ -345,20 +350,19 @@ mod tests {
                 "openai/gpt-5-nano".to_owned(),
             ],
         };
-        explain(&situation)
-            .map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
+        explain(&context).map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
     }
 
     #[test]
     fn every_failure_is_explained_and_no_answer_is() {
-        // A failure without a remedy leaves its user alone.
+        // A failure without a remedy does not help its user.
         for outcome in Outcome::ALL {
-            let told = told(outcome, None, &[]);
-            assert_eq!(told.is_some(), outcome.failure().is_some(), "{outcome:?}");
-            if let Some(told) = told {
+            let text = explain_outcome(outcome, None, &[]);
+            assert_eq!(text.is_some(), outcome.failure().is_some(), "{outcome:?}");
+            if let Some(text) = text {
                 assert!(
-                    told.lines().all(|line| line.ends_with(['.', '?'])),
-                    "{told}"
+                    text.lines().all(|line| line.ends_with(['.', '?'])),
+                    "{text}"
                 );
             }
         }
@@ -366,7 +370,7 @@ mod tests {
 
     #[test]
     fn the_common_failures_read_well() {
-        // These sentences are what most users will ever see of a failure.
+        // These sentences are all that most users will ever see of a failure.
         let cases = [
             (
                 Outcome::Unauthorized,
@@ -390,11 +394,11 @@ mod tests {
             ),
             (Outcome::TimedOutGap, report(None, "", "")),
         ];
-        let told: Vec<String> = cases
+        let text: Vec<String> = cases
             .iter()
-            .filter_map(|(outcome, report)| told(*outcome, Some(report), &[]))
+            .filter_map(|(outcome, report)| explain_outcome(*outcome, Some(report), &[]))
             .collect();
-        insta::assert_snapshot!(told.join("\n\n"), @r#"
+        insta::assert_snapshot!(text.join("\n\n"), @r#"
         https://ai-gateway.vercel.sh/v1 did not accept the key: "Invalid API key".
         Check the value of `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.
 
@@ -413,23 +417,23 @@ mod tests {
     }
 
     #[test]
-    fn eaten_by_reasoning_is_named_with_its_remedy() {
-        // An empty answer that ended by length looks like a broken model unless this is said.
-        let told = told(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
-        assert!(told.contains("max_tokens") && told.contains("reasoning_effort"));
+    fn a_limit_used_up_by_reasoning_has_a_remedy() {
+        // An empty answer that ended by length looks like a broken model without this explanation.
+        let text = explain_outcome(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
+        assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
     }
 
     #[test]
     fn a_missing_key_names_its_variables() {
-        // The first thing a new user meets.
-        let told = missing_key(
+        // The first error that a new user meets.
+        let text = missing_key(
             "vercel",
             &[
                 "AI_GATEWAY_API_KEY".to_owned(),
                 "VERCEL_OIDC_TOKEN".to_owned(),
             ],
         );
-        insta::assert_snapshot!(format!("{}\n{}", told.what, told.remedy), @r"
+        insta::assert_snapshot!(format!("{}\n{}", text.what, text.remedy), @r"
         no key for the endpoint `vercel`: none was found in `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`.
         Set AI_GATEWAY_API_KEY in the environment or in a `.env` file; `--endpoint sim` needs no key.
         ");

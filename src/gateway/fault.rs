@@ -1,30 +1,30 @@
-//! Errors as servers tell them: finding the message, naming the outcome.
+//! Errors as servers report them: the message and the outcome.
 //!
-//! Owns the many shapes of an error body and the words by which errors are classed. Must not know
-//! about times or answers, nor of keys: `outside` removes those. Invariant: any body gives an error.
+//! Owns the many shapes of an error body and the words by which errors are classified. Must not know times,
+//! answers or keys: `outside` removes those. Invariant: any body gives an error.
 
 use serde_json::Value;
 
 use crate::record::{ErrorReport, Outcome};
 
-/// How deep errors are followed that hold another error as JSON text: gateway, provider, model.
+/// Depth to which errors are followed that contain another error as JSON text: gateway, provider, model.
 const NESTING: u32 = 3;
 
 /// An error found in a body or in a chunk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fault {
+pub struct ApiError {
     /// The server's word for it: `error.type`, else `error.code`.
     pub kind: Option<String>,
-    /// Every word by which it may be classed, the outermost first.
+    /// Every word by which it may be classified, the outermost first.
     pub words: Vec<String>,
-    /// What it says, with what errors inside it say.
+    /// The message, with those of nested errors.
     pub message: String,
     /// The gateway's id of the generation that failed.
     pub generation_id: Option<String>,
 }
 
-impl Fault {
-    /// For the record, as the server said it: the reading that it goes into is redacted as a whole.
+impl ApiError {
+    /// The error for the record, unfiltered: the reading that it becomes part of is redacted as a whole.
     pub fn report(&self, status: Option<u16>) -> ErrorReport {
         ErrorReport {
             status,
@@ -33,7 +33,7 @@ impl Fault {
         }
     }
 
-    /// The outcome of an answer that began well and then told this error.
+    /// The outcome of an answer that began well and then reported this error.
     pub fn outcome_in_stream(&self) -> Outcome {
         match self.class() {
             Some(outcome @ (Outcome::RateLimited | Outcome::Filtered)) => outcome,
@@ -41,7 +41,7 @@ impl Fault {
         }
     }
 
-    /// The outcome of a response with this error and an HTTP status other than 2xx. The type wins
+    /// The outcome of a response with this error and an HTTP status other than 2xx. The type has precedence
     /// over the status: gateways send the same type with several statuses.
     pub fn outcome_of_status(&self, status: u16) -> Outcome {
         if let Some(outcome) = self.class() {
@@ -51,7 +51,7 @@ impl Fault {
             401 => Outcome::Unauthorized,
             402 => Outcome::PaymentRequired,
             403 => Outcome::Forbidden,
-            // A 404 that does not speak of the model is a wrong path: the base URL.
+            // A 404 that does not mention the model is a wrong path: the base URL.
             404 if self.message.to_lowercase().contains("model") => Outcome::ModelNotFound,
             429 => Outcome::RateLimited,
             300..=499 => Outcome::Rejected,
@@ -60,8 +60,8 @@ impl Fault {
         }
     }
 
-    /// The outcome that one of the words stands for. General words (`invalid_request_error`,
-    /// `api_error`) stand for none: they come with statuses that say more.
+    /// The outcome that one of the words means. General words (`invalid_request_error`, `api_error`) mean none:
+    /// they come with statuses that are more specific.
     fn class(&self) -> Option<Outcome> {
         self.words.iter().find_map(|word| {
             let plain: String = word
@@ -99,22 +99,22 @@ impl Fault {
     }
 }
 
-/// The error in a whole body that is not an answer: JSON of any known shape, a page, plain text.
-pub fn of_body(bytes: &[u8]) -> Fault {
+/// The error in a whole body that is not an answer: JSON of any known shape, an HTML page, plain text.
+pub fn from_body(bytes: &[u8]) -> ApiError {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
     match serde_json::from_str::<Value>(text) {
-        Ok(value) => of_envelope(&value, NESTING),
-        Err(_) => Fault {
-            message: title(text).unwrap_or_else(|| text.to_owned()),
-            ..Fault::default()
+        Ok(value) => from_envelope(&value, NESTING),
+        Err(_) => ApiError {
+            message: html_title(text).unwrap_or_else(|| text.to_owned()),
+            ..ApiError::default()
         },
     }
 }
 
 /// The error in a chunk: its `error` value, with the chunk's own `error_type`, `error_message`.
-pub fn of_chunk(error: &Value, kind: &str, message: &str) -> Option<Fault> {
-    // Some servers send the key with nothing in it on every chunk.
+pub fn from_chunk(error: &Value, kind: &str, message: &str) -> Option<ApiError> {
+    // Some servers send an empty `error` on every chunk.
     let nothing = match error {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -125,100 +125,100 @@ pub fn of_chunk(error: &Value, kind: &str, message: &str) -> Option<Fault> {
     if nothing && message.is_empty() {
         return None;
     }
-    let mut fault = if nothing {
-        Fault::default()
+    let mut api_error = if nothing {
+        ApiError::default()
     } else {
-        of_error(error, NESTING)
+        from_value(error, NESTING)
     };
-    push_word(&mut fault, kind);
-    add_message(&mut fault.message, message);
-    Some(fault)
+    add_class_word(&mut api_error, kind);
+    add_message(&mut api_error.message, message);
+    Some(api_error)
 }
 
 /// `{error: …}`, flat `{error: "…", message}`, `{message, type}`, `{detail}`, or a list of one.
-fn of_envelope(value: &Value, nesting: u32) -> Fault {
+fn from_envelope(value: &Value, nesting: u32) -> ApiError {
     let envelope = match value {
         Value::Array(items) => items.first().unwrap_or(value),
         value => value,
     };
-    let mut fault = match envelope.get("error") {
+    let mut api_error = match envelope.get("error") {
         Some(Value::String(text)) => {
-            let mut fault = of_error(&Value::String(text.clone()), nesting);
-            add_message(&mut fault.message, text_at(envelope, "message"));
-            fault
+            let mut api_error = from_value(&Value::String(text.clone()), nesting);
+            add_message(&mut api_error.message, string_field(envelope, "message"));
+            api_error
         }
-        Some(error) if !error.is_null() => of_error(error, nesting),
-        _ => of_error(envelope, nesting),
+        Some(error) if !error.is_null() => from_value(error, nesting),
+        _ => from_value(envelope, nesting),
     };
-    if fault.message.is_empty() {
-        fault.message = envelope.to_string();
+    if api_error.message.is_empty() {
+        api_error.message = envelope.to_string();
     }
-    fault.generation_id = [envelope.get("generationId"), generation_of(envelope)]
+    api_error.generation_id = [envelope.get("generationId"), generation_id(envelope)]
         .into_iter()
         .flatten()
         .find_map(Value::as_str)
         .map(str::to_owned);
-    fault
+    api_error
 }
 
-fn generation_of(envelope: &Value) -> Option<&Value> {
+fn generation_id(envelope: &Value) -> Option<&Value> {
     envelope.pointer("/providerMetadata/gateway/generationId")
 }
 
-/// An error object, or its text.
-fn of_error(error: &Value, nesting: u32) -> Fault {
-    let mut fault = Fault::default();
+/// The error in an error object, or in a string.
+fn from_value(error: &Value, nesting: u32) -> ApiError {
+    let mut api_error = ApiError::default();
     if let Value::String(text) = error {
-        add_text(&mut fault, text, nesting);
-        return fault;
+        add_nested_text(&mut api_error, text, nesting);
+        return api_error;
     }
     for path in ["/type", "/code", "/metadata/error_type", "/error_type"] {
         match error.pointer(path) {
-            Some(Value::String(word)) => push_word(&mut fault, word),
-            Some(Value::Number(number)) => push_word(&mut fault, &number.to_string()),
+            Some(Value::String(word)) => add_class_word(&mut api_error, word),
+            Some(Value::Number(number)) => add_class_word(&mut api_error, &number.to_string()),
             _ => {}
         }
     }
     for key in ["message", "detail", "error_message", "msg"] {
-        add_text(&mut fault, text_at(error, key), nesting);
+        add_nested_text(&mut api_error, string_field(error, key), nesting);
     }
-    // What the provider said, inside what the gateway says of it.
+    // The provider's own message, inside the gateway's.
     for path in ["/value/error_message", "/metadata/raw", "/cause/message"] {
         if let Some(Value::String(text)) = error.pointer(path) {
-            add_text(&mut fault, text, nesting);
+            add_nested_text(&mut api_error, text, nesting);
         }
     }
-    if fault.message.is_empty() {
-        fault.message = error.to_string();
+    if api_error.message.is_empty() {
+        api_error.message = error.to_string();
     }
-    fault
+    api_error
 }
 
-/// Adds a text that may itself be an error as JSON.
-fn add_text(fault: &mut Fault, text: &str, nesting: u32) {
+/// Adds a text that may be JSON of another error.
+fn add_nested_text(api_error: &mut ApiError, text: &str, nesting: u32) {
     let nested = (nesting > 0 && text.trim_start().starts_with('{'))
         .then(|| serde_json::from_str::<Value>(text).ok())
         .flatten();
     match nested {
         Some(value) => {
-            let inner = of_envelope(&value, nesting - 1);
+            let inner = from_envelope(&value, nesting - 1);
             for word in &inner.words {
-                push_word(fault, word);
+                add_class_word(api_error, word);
             }
-            add_message(&mut fault.message, &inner.message);
+            add_message(&mut api_error.message, &inner.message);
         }
-        None => add_message(&mut fault.message, text),
+        None => add_message(&mut api_error.message, text),
     }
 }
 
-fn push_word(fault: &mut Fault, word: &str) {
+fn add_class_word(api_error: &mut ApiError, word: &str) {
     if !word.is_empty() {
-        fault.kind.get_or_insert_with(|| word.to_owned());
-        fault.words.push(word.to_owned());
+        api_error.kind.get_or_insert_with(|| word.to_owned());
+        api_error.words.push(word.to_owned());
     }
 }
 
-/// Adds what the message does not say yet.
+/// Adds `more` unless the message contains it already.
 fn add_message(message: &mut String, more: &str) {
     let more = more.trim();
     if more.is_empty() || message.contains(more) {
@@ -230,20 +230,20 @@ fn add_message(message: &mut String, more: &str) {
     message.push_str(more);
 }
 
-fn text_at<'a>(value: &'a Value, key: &str) -> &'a str {
+fn string_field<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or("")
 }
 
-/// Whether a body is a page.
+/// True if a body is an HTML page.
 pub fn is_html(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"<")
 }
 
-/// How the message about a page begins, in place of the page.
+/// The beginning of the message that replaces a page.
 pub const HTML_PAGE: &str = "an HTML page";
 
-/// What a page calls itself: its title, else its first heading.
-fn title(page: &str) -> Option<String> {
+/// The title of a page, else its first heading.
+fn html_title(page: &str) -> Option<String> {
     if !is_html(page.as_bytes()) {
         return None;
     }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_shape_of_error_body_gives_its_message() {
-        // Users act on the server's own words: they must be found wherever a server puts them.
+        // Users act on the server's own message: it must be found wherever a server puts it.
         for (body, kind, message) in [
             (r#"{"error":{"message":"m","type":"t"}}"#, Some("t"), "m"),
             (
@@ -311,9 +311,9 @@ mod tests {
             ("upstream connect error", None, "upstream connect error"),
             ("{\"strange\":1}", None, "{\"strange\":1}"),
         ] {
-            let fault = of_body(body.as_bytes());
+            let api_error = from_body(body.as_bytes());
             assert_eq!(
-                (fault.kind.as_deref(), fault.message.as_str()),
+                (api_error.kind.as_deref(), api_error.message.as_str()),
                 (kind, message),
                 "{body}"
             );
@@ -322,9 +322,9 @@ mod tests {
 
     #[test]
     fn the_type_wins_over_the_status() {
-        // The same budget error has been met with 402, 403 and 429: its type says what it is.
+        // The same budget error has been seen with 402, 403 and 429: its type is decisive.
         let outcome = |status, error| {
-            of_body(json!({ "error": error }).to_string().as_bytes()).outcome_of_status(status)
+            from_body(json!({ "error": error }).to_string().as_bytes()).outcome_of_status(status)
         };
         let quota = json!({"message": "spent", "type": "quota_for_entity_exceeded"});
         assert_eq!(outcome(429, quota), Outcome::PaymentRequired);
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn each_known_word_is_classed_by_itself() {
-        // With a status that says nothing, the word alone must give the outcome.
+        // With a status that means nothing, the word alone must give the outcome.
         for (word, outcome) in [
             ("rate_limit_exceeded", Outcome::RateLimited),
             ("RateLimitError", Outcome::RateLimited),
@@ -364,13 +364,13 @@ mod tests {
             ("a_word_of_tomorrow", Outcome::Rejected),
         ] {
             let body = json!({ "error": { "message": "m", "type": word } }).to_string();
-            let fault = of_body(body.as_bytes());
-            assert_eq!(fault.outcome_of_status(418), outcome, "{word}");
+            let api_error = from_body(body.as_bytes());
+            assert_eq!(api_error.outcome_of_status(418), outcome, "{word}");
             let stream = match outcome {
                 Outcome::RateLimited | Outcome::Filtered => outcome,
                 _ => Outcome::StreamError,
             };
-            assert_eq!(fault.outcome_in_stream(), stream, "{word}");
+            assert_eq!(api_error.outcome_in_stream(), stream, "{word}");
         }
     }
 
@@ -378,9 +378,9 @@ mod tests {
         // Arbitrary bodies give a bounded report, and never panic.
         #[test]
         fn any_body_is_reported(bytes in prop::collection::vec(any::<u8>(), 0..200), status in 300_u16..600) {
-            let fault = of_body(&bytes);
-            fault.outcome_of_status(status);
-            let report = Redactor::default().apply(fault.report(Some(status)));
+            let api_error = from_body(&bytes);
+            api_error.outcome_of_status(status);
+            let report = Redactor::default().apply(api_error.report(Some(status)));
             prop_assert!(report.message.chars().count() <= MESSAGE_CHARS + 1);
         }
     }

@@ -1,7 +1,7 @@
-//! Fields that cannot fail: a value of another type than expected is read as absent.
+//! Fields that cannot fail: a value of an unexpected type is read as absent.
 //!
-//! Owns the tolerance of the wire structs. Must not know any particular field. Invariant: as long
-//! as the bytes are JSON, no field's value loses the chunk that holds it.
+//! Owns the tolerance of the wire structs. Must not know any particular field. Invariant: as long as the bytes
+//! are JSON, no value of a field loses the chunk around it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A string, borrowed where it has no escapes; empty when absent or of another type. A JSON value
-/// in place of a string is written out only where [`Loose`] is used.
+/// A string, borrowed where it has no escapes; empty when absent or of another type. Other JSON values become
+/// text only with [`Loose`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -23,24 +23,23 @@ impl<'a> Text<'a> {
     }
 }
 
-/// A count; absent when it is null, negative, fractional or of another type. Digits in a string
-/// count.
+/// A count; absent when it is null, negative, fractional or of another type. A string of digits is a count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count(pub(super) Option<u64>);
 
-/// `true` or not.
+/// A boolean; absent when of another type.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Truth(pub(super) Option<bool>);
+pub(super) struct LenientBool(pub(super) Option<bool>);
 
-/// A string, or the JSON text of whatever stands in its place; empty when absent or null.
+/// A string, or the JSON text of any other value; empty when absent or null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Loose<'a>(pub(super) Cow<'a, str>);
 
-/// An object; absent when it is anything else.
+/// An object; absent when of another type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object<T>(pub(super) Option<T>);
 
-/// A list; empty when it is anything else.
+/// A list; empty when of another type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List<T>(pub(super) Vec<T>);
 
@@ -56,15 +55,15 @@ impl<T> Default for List<T> {
     }
 }
 
-/// What a lenient type does with each kind of value; what is not said is absence.
-trait Reads<'de>: Default {
+/// The conversion of each kind of JSON value; kinds that are not implemented are absent.
+trait LenientValue<'de>: Default {
     fn string(_text: Cow<'de, str>) -> Self {
         Self::default()
     }
     fn count(_count: u64) -> Self {
         Self::default()
     }
-    fn truth(_truth: bool) -> Self {
+    fn boolean(_value: bool) -> Self {
         Self::default()
     }
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
@@ -77,9 +76,9 @@ trait Reads<'de>: Default {
     }
 }
 
-struct Reader<T>(PhantomData<T>);
+struct LenientVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
+impl<'de, T: LenientValue<'de>> Visitor<'de> for LenientVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +100,7 @@ impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
         Ok(u64::try_from(count).map_or_else(|_| T::default(), T::count))
     }
     fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-        // Some servers write whole numbers as 12.0; what is beyond 2^53 is no count of tokens.
+        // Some servers write integers as 12.0; numbers above 2^53 are not counts of tokens.
         let whole = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Checked just above.
         Ok(if whole {
@@ -110,8 +109,8 @@ impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
             T::default()
         })
     }
-    fn visit_bool<E>(self, truth: bool) -> Result<T, E> {
-        Ok(T::truth(truth))
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::boolean(value))
     }
     fn visit_unit<E>(self) -> Result<T, E> {
         Ok(T::default())
@@ -127,11 +126,11 @@ impl<'de, T: Reads<'de>> Visitor<'de> for Reader<T> {
     }
 }
 
-fn read<'de, T: Reads<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(Reader(PhantomData))
+fn read<'de, T: LenientValue<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(LenientVisitor(PhantomData))
 }
 
-impl<'de: 'a, 'a> Reads<'de> for Text<'a> {
+impl<'de: 'a, 'a> LenientValue<'de> for Text<'a> {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text)
     }
@@ -143,7 +142,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-impl<'de> Reads<'de> for Count {
+impl<'de> LenientValue<'de> for Count {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text.trim().parse().ok())
     }
@@ -158,19 +157,19 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-impl Reads<'_> for Truth {
-    fn truth(truth: bool) -> Self {
-        Self(Some(truth))
+impl LenientValue<'_> for LenientBool {
+    fn boolean(value: bool) -> Self {
+        Self(Some(value))
     }
 }
 
-impl<'de> Deserialize<'de> for Truth {
+impl<'de> Deserialize<'de> for LenientBool {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         read(deserializer)
     }
 }
 
-impl<'de: 'a, 'a> Reads<'de> for Loose<'a> {
+impl<'de: 'a, 'a> LenientValue<'de> for Loose<'a> {
     fn string(text: Cow<'de, str>) -> Self {
         Self(text)
     }
@@ -193,7 +192,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Reads<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> LenientValue<'de> for Object<T> {
     fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         T::deserialize(MapAccessDeserializer::new(object)).map(|value| Self(Some(value)))
     }
@@ -205,7 +204,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Reads<'de> for List<T> {
+impl<'de, T: Deserialize<'de>> LenientValue<'de> for List<T> {
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element::<Object<T>>()? {
@@ -234,7 +233,7 @@ impl<T> Default for TextOrList<'_, T> {
     }
 }
 
-impl<'de: 'a, 'a, T: Deserialize<'de>> Reads<'de> for TextOrList<'a, T> {
+impl<'de: 'a, 'a, T: Deserialize<'de>> LenientValue<'de> for TextOrList<'a, T> {
     fn string(text: Cow<'de, str>) -> Self {
         Self::Text(text)
     }
@@ -260,7 +259,7 @@ mod tests {
         #[serde(borrow)]
         text: Text<'a>,
         count: Count,
-        truth: Truth,
+        truth: LenientBool,
         #[serde(borrow)]
         loose: Loose<'a>,
         object: Object<Inner>,
@@ -277,7 +276,7 @@ mod tests {
 
     #[test]
     fn expected_types_are_read() {
-        // Leniency must not lose what is well formed.
+        // Leniency must not lose well-formed values.
         let all: All<'_> = serde_json::from_str(
             r#"{"text":"a","count":12.0,"truth":true,"loose":{"b":1},"object":{"n":"3"},
                 "list":[{"n":1},null,{"n":2}],"either":[{"n":9}],"unknown":[[]]}"#,
@@ -285,7 +284,7 @@ mod tests {
         .unwrap();
         assert!(matches!(all.text.0, Cow::Borrowed("a")));
         assert_eq!(all.count, Count(Some(12)));
-        assert_eq!(all.truth, Truth(Some(true)));
+        assert_eq!(all.truth, LenientBool(Some(true)));
         assert_eq!(all.loose.0, r#"{"b":1}"#);
         assert_eq!(all.object.0.unwrap().n, Count(Some(3)));
         let numbers: Vec<Option<u64>> = all.list.0.iter().map(|inner| inner.n.0).collect();
@@ -323,7 +322,7 @@ mod tests {
     }
 
     proptest! {
-        // Whatever stands in a field, the struct around it can be read.
+        // Whatever value a field has, the struct around it can be read.
         #[test]
         fn no_value_loses_the_rest(values in prop::collection::vec(json(), 7)) {
             let names = ["text", "count", "truth", "loose", "object", "list", "either"];

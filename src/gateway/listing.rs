@@ -1,8 +1,8 @@
-//! What an endpoint tells of itself: its models, the providers of one of them, a balance, a bill.
+//! Untimed queries to an endpoint: its models, the providers of one of them, a balance, a bill.
 //!
-//! Owns the routes, their deadline and their limit. Must not know what a list means. Invariant:
-//! nothing here shares a connection or a clock with an exchange that is timed; the client is the
-//! transport's, with its settings.
+//! Owns the routes, their time limit and their size limit. Must not know what a response means. Invariant:
+//! nothing here shares a connection or a clock with a timed exchange; the client is the transport's, with its
+//! settings.
 
 use std::time::Duration;
 
@@ -12,102 +12,102 @@ use crate::catalog::MAX_LIST_BYTES;
 use crate::suite::{Redacted, Timeouts};
 use crate::units::{ModelId, Nanos, one_line};
 
-use super::decode::{DecodeFault, decode};
+use super::decode::{DecodeError, decode};
 use super::fault;
-use super::recording::{Body, Ending, Response};
+use super::recording::{Body, ExchangeEnd, Response};
 use super::transport::{
-    Endpoint, OpenError, base_url, ending_of, header_text, headers, lane, resolve,
+    Endpoint, OpenError, base_url, exchange_end, header_text, headers, new_lane, resolve,
 };
 
-/// What is asked for.
+/// A query to an endpoint.
 #[derive(Debug, Clone, Copy)]
-pub enum Listing<'a> {
-    /// Every model: `GET {base}/models`.
+pub enum EndpointQuery<'a> {
+    /// All models: `GET {base}/models`.
     Models,
-    /// Who serves this model: `GET {base}/models/{id}/endpoints`.
+    /// The providers of this model: `GET {base}/models/{id}/endpoints`.
     Providers(&'a ModelId),
-    /// What is left of the account: `GET {base}/credits`.
+    /// The balance of the account: `GET {base}/credits`.
     Credits,
-    /// What an answer cost, by its generation id: `GET {base}/generation?id=`.
+    /// The cost of an answer, by its generation id: `GET {base}/generation?id=`.
     Generation(&'a str),
 }
 
-/// Why there is no list.
+/// The reason that a query failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ListingError {
-    /// Nothing could be sent.
+pub enum FetchError {
+    /// The request could not be set up.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// No connection, or it broke; in the client's words.
+    /// The connection failed or broke; the client's message.
     #[error("{0}")]
     Connection(String),
-    /// It took longer than it was given.
+    /// The time limit passed.
     #[error("no whole answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The endpoint answered with an error.
-    #[error("HTTP {status}{}", quoted(.message))]
+    /// The endpoint returned an error.
+    #[error("HTTP {status}{}", quote_message(.message))]
     Status {
         /// HTTP status.
         status: u16,
-        /// What it says.
+        /// The server's message.
         message: String,
     },
-    /// More than [`MAX_LIST_BYTES`].
+    /// The response is larger than [`MAX_LIST_BYTES`].
     #[error("the answer is larger than {MAX_LIST_BYTES} bytes")]
     TooLarge,
-    /// Compressed in a way that could not be undone.
+    /// The content encoding could not be decoded.
     #[error(transparent)]
-    Encoding(#[from] DecodeFault),
-    /// Not UTF-8.
+    Encoding(#[from] DecodeError),
+    /// The response is not UTF-8.
     #[error("the answer is not text")]
     NotText,
-    /// A log-in page, perhaps.
+    /// The response is an HTML page, perhaps a log-in page.
     #[error("the answer is {0}")]
     Page(String),
 }
 
-fn quoted(message: &str) -> String {
+fn quote_message(message: &str) -> String {
     if message.is_empty() {
         return String::new();
     }
     format!(": \"{message}\"")
 }
 
-/// Asks the endpoint for a list, and returns the text of its answer. Looking up the host, opening the
-/// connection and the whole answer must all be done within `patience`.
+/// Sends a query to the endpoint and returns the text of the response. Resolving the host, connecting and the
+/// whole response must be done within `time_limit`.
 pub async fn fetch(
     endpoint: &Endpoint,
-    listing: Listing<'_>,
-    patience: Duration,
-) -> Result<Redacted<String>, Redacted<ListingError>> {
+    query: EndpointQuery<'_>,
+    time_limit: Duration,
+) -> Result<Redacted<String>, Redacted<FetchError>> {
     let redactor = endpoint.redactor();
-    let fetched = fetched(endpoint, listing, patience).await;
-    fetched
+    let fetch_text = fetch_text(endpoint, query, time_limit).await;
+    fetch_text
         .map(|text| redactor.apply(text))
         .map_err(|error| redactor.apply(error))
 }
 
-/// The text of the answer as it came.
-async fn fetched(
+/// The text of the response, unfiltered.
+async fn fetch_text(
     endpoint: &Endpoint,
-    listing: Listing<'_>,
-    patience: Duration,
-) -> Result<String, ListingError> {
-    let response = timeout(patience, answer(endpoint, listing, patience))
+    query: EndpointQuery<'_>,
+    time_limit: Duration,
+) -> Result<String, FetchError> {
+    let response = timeout(time_limit, send_query(endpoint, query, time_limit))
         .await
-        .map_err(|_| ListingError::TimedOut(patience))??;
+        .map_err(|_| FetchError::TimedOut(time_limit))??;
     text_of(&response)
 }
 
-async fn answer(
+async fn send_query(
     endpoint: &Endpoint,
-    listing: Listing<'_>,
-    patience: Duration,
-) -> Result<Response, ListingError> {
+    query: EndpointQuery<'_>,
+    time_limit: Duration,
+) -> Result<Response, FetchError> {
     let base = base_url(endpoint)?;
     let addresses = resolve(&base).await?;
-    let within = Nanos::from(patience);
-    let client = lane(
+    let within = Nanos::from(time_limit);
+    let client = new_lane(
         &base,
         &addresses,
         Timeouts {
@@ -121,36 +121,36 @@ async fn answer(
     let mut url = base.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();
-        match listing {
-            Listing::Models => path.push("models"),
-            // Segment by segment: what an id may hold (`?`, `#`, `%`) must not change the URL.
-            Listing::Providers(id) => (path.push("models"))
+        match query {
+            EndpointQuery::Models => path.push("models"),
+            // Segment by segment: characters of an id (`?`, `#`, `%`) must not change the URL.
+            EndpointQuery::Providers(id) => (path.push("models"))
                 .extend(id.as_str().split('/'))
                 .push("endpoints"),
-            Listing::Credits => path.push("credits"),
-            Listing::Generation(_) => path.push("generation"),
+            EndpointQuery::Credits => path.push("credits"),
+            EndpointQuery::Generation(_) => path.push("generation"),
         };
     }
-    if let Listing::Generation(id) = listing {
+    if let EndpointQuery::Generation(id) = query {
         url.query_pairs_mut().append_pair("id", id);
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
     let lost = |ending| match ending {
-        Ending::ConnectFailed(words) | Ending::TlsFailed(words) | Ending::ConnectionLost(words) => {
-            ListingError::Connection(words)
-        }
-        _ => ListingError::TimedOut(patience),
+        ExchangeEnd::ConnectFailed(words)
+        | ExchangeEnd::TlsFailed(words)
+        | ExchangeEnd::ConnectionLost(words) => FetchError::Connection(words),
+        _ => FetchError::TimedOut(time_limit),
     };
     let sent = client.get(url).headers(headers).send().await;
-    let mut answered = sent.map_err(|error| lost(ending_of(&error)))?;
+    let mut answered = sent.map_err(|error| lost(exchange_end(&error)))?;
     let mut body = Body::default();
-    while let Some(bytes) = (answered.chunk().await).map_err(|error| lost(ending_of(&error)))? {
+    while let Some(bytes) = (answered.chunk().await).map_err(|error| lost(exchange_end(&error)))? {
         if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {
-            return Err(ListingError::TooLarge);
+            return Err(FetchError::TooLarge);
         }
-        // Nothing is timed here: every frame bears the same instant.
-        (body.push(Nanos::ZERO, false, &bytes)).map_err(|_| ListingError::TooLarge)?;
+        // Nothing is timed here: every frame has the same instant.
+        (body.push(Nanos::ZERO, false, &bytes)).map_err(|_| FetchError::TooLarge)?;
     }
     Ok(Response {
         status: answered.status().as_u16(),
@@ -160,31 +160,31 @@ async fn answer(
     })
 }
 
-/// The text of an answer that is a list, as far as that can be told from outside.
-fn text_of(response: &Response) -> Result<String, ListingError> {
+/// The text of a successful response; an error where it cannot be a list.
+fn text_of(response: &Response) -> Result<String, FetchError> {
     let decoded = decode(response);
-    if let Some(fault) = decoded.fault {
-        return Err(fault.into());
+    if let Some(error) = decoded.error {
+        return Err(error.into());
     }
     let bytes = decoded.body.bytes();
     let message = || {
-        let said = fault::of_body(bytes).message;
-        let words: Vec<&str> = said.split_whitespace().collect();
+        let text = fault::from_body(bytes).message;
+        let words: Vec<&str> = text.split_whitespace().collect();
         one_line(&words.join(" ")).into_owned()
     };
     if response.status != 200 {
-        return Err(ListingError::Status {
+        return Err(FetchError::Status {
             status: response.status,
             message: message(),
         });
     }
     if fault::is_html(bytes) {
-        return Err(ListingError::Page(message()));
+        return Err(FetchError::Page(message()));
     }
     if bytes.len() > MAX_LIST_BYTES {
-        return Err(ListingError::TooLarge);
+        return Err(FetchError::TooLarge);
     }
-    String::from_utf8(bytes.to_vec()).map_err(|_| ListingError::NotText)
+    String::from_utf8(bytes.to_vec()).map_err(|_| FetchError::NotText)
 }
 
 #[cfg(test)]
@@ -205,20 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_told() {
+    fn an_answer_that_is_not_a_list_is_an_error() {
         // Each ends in words that the reader of a note understands, never in a page or a key.
-        let told = |status, encoding, bytes: &[u8]| {
+        let message = |status, encoding, bytes: &[u8]| {
             text_of(&response(status, encoding, bytes))
                 .unwrap_err()
                 .to_string()
         };
         let lines = [
-            told(401, "", br#"{"error":{"message":"No  key\nhere"}}"#),
-            told(302, "", b""),
-            told(404, "", b"<html><title>Gone</title></html>"),
-            told(200, "", b" <!doctype html><h1>Log in</h1>"),
-            told(200, "", b"\xff\xfe"),
-            told(200, "zstd", b"x"),
+            message(401, "", br#"{"error":{"message":"No  key\nhere"}}"#),
+            message(302, "", b""),
+            message(404, "", b"<html><title>Gone</title></html>"),
+            message(200, "", b" <!doctype html><h1>Log in</h1>"),
+            message(200, "", b"\xff\xfe"),
+            message(200, "zstd", b"x"),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
         HTTP 401: "No key here"
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_compressed_list_is_read() {
-        // We ask for none, and some proxies compress all the same.
+        // Requests do not ask for compression, and some proxies compress anyway.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packed.write_all(b"{\"data\":[]}").unwrap();
         let bytes = packed.finish().unwrap();

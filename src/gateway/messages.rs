@@ -1,38 +1,37 @@
-//! The Messages route, as Anthropic and gateways in its place speak it: its request and its events.
+//! The Messages route of Anthropic and compatible gateways: its request and its events.
 //!
-//! Owns the names of that route. Must not know of times, headers or the chunks before. Invariants:
-//! what the route cannot carry is turned down, never left out; a field of an unexpected type is an
-//! absent field.
+//! Owns the names of that route. Must not know times, headers or earlier chunks. Invariants: a parameter that
+//! the route does not support is an error, never dropped; a field of an unexpected type is an absent field.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Unsayable, added_to};
-use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
+use super::body::{UnsupportedParameter, merge_into};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};
 
-/// The keys of a request beside `model`, `stream` and the suite's `extra`.
+/// The keys of a request other than `model`, `stream` and the suite's `extra`.
 pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
-) -> Result<Vec<(&'static str, Value)>, Unsayable> {
-    let unsayable = |what: &str, remedy| Err(turned_down(what, remedy));
+) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
+    let reject = |what: &str, remedy| Err(unsupported(what, remedy));
     let Some(limit) = parameters.max_tokens else {
-        return unsayable(
+        return reject(
             "a request without `max_tokens`",
             "add it to the suite's `parameters`",
         );
     };
     if parameters.seed.is_some() {
-        return unsayable("`seed`", "leave it out");
+        return reject("`seed`", "leave it out");
     }
     if parameters.max_tokens_name.is_some() {
-        return unsayable("`max_tokens_name`", "leave it out: the route has one name");
+        return reject("`max_tokens_name`", "leave it out: the route has one name");
     }
     let opening = |message: &&Message| message.role == Role::System;
     let system: Vec<&Message> = messages.iter().take_while(opening).collect();
@@ -46,7 +45,7 @@ pub(super) fn keys(
         several => {
             let blocks = several
                 .iter()
-                .flat_map(|text| marked(text_block(text), text));
+                .flat_map(|text| with_cache_mark(text_block(text), text));
             keys.push(("system", blocks.collect()));
         }
     }
@@ -74,8 +73,8 @@ pub(super) fn keys(
     Ok(keys)
 }
 
-fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
-    Unsayable {
+fn unsupported(what: &str, remedy: &'static str) -> UnsupportedParameter {
+    UnsupportedParameter {
         what: what.to_owned(),
         api: Api::Messages,
         remedy,
@@ -83,26 +82,26 @@ fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
 }
 
 fn tool(tool: &Tool) -> Value {
-    let mut said = json!({ "name": tool.name, "input_schema": tool.parameters });
+    let mut present = json!({ "name": tool.name, "input_schema": tool.parameters });
     if let Some(description) = &tool.description {
-        said["description"] = json!(description);
+        present["description"] = json!(description);
     }
-    said
+    present
 }
 
-/// The reasoning effort and the form of the answer, which share a key.
-fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsayable> {
+/// The reasoning effort and the format of the answer, which share a key.
+fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
     let mut config = Map::new();
     let mut keys = Vec::new();
     match parameters.reasoning_effort {
         None => {}
         Some(ReasoningEffort::None) => {
             let off = Map::from_iter([("type".to_owned(), json!("disabled"))]);
-            keys.push(("thinking", added_to(&parameters.extra, "thinking", off)));
+            keys.push(("thinking", merge_into(&parameters.extra, "thinking", off)));
         }
         Some(ReasoningEffort::Minimal) => {
             let what = "`reasoning_effort = \"minimal\"`";
-            return Err(turned_down(what, "the least there is \"low\" or \"none\""));
+            return Err(unsupported(what, "the least there is \"low\" or \"none\""));
         }
         Some(effort) => {
             config.insert("effort".to_owned(), json!(effort));
@@ -118,32 +117,32 @@ fn output(parameters: &Parameters) -> Result<Vec<(&'static str, Value)>, Unsayab
             }
             _ => {
                 let remedy = "only `json_schema` and `text` are known there";
-                return Err(turned_down("this `response_format`", remedy));
+                return Err(unsupported("this `response_format`", remedy));
             }
         }
     }
     if !config.is_empty() {
-        let config = added_to(&parameters.extra, "output_config", config);
+        let config = merge_into(&parameters.extra, "output_config", config);
         keys.push(("output_config", config));
     }
     Ok(keys)
 }
 
-/// The turns. Results of tools that follow one another answer one turn, and are one turn.
-fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
+/// The turns. Consecutive tool results answer one turn, and are one turn.
+fn turns(messages: &[Message]) -> Result<Value, UnsupportedParameter> {
     let mut turns: Vec<Value> = Vec::new();
     let mut after_tool = false;
     for message in messages {
         let (role, blocks) = match message.role {
             Role::System => {
                 let what = "a system text after the first turn";
-                return Err(turned_down(what, "write it as `system`"));
+                return Err(unsupported(what, "write it as `system`"));
             }
             Role::User => ("user", user_blocks(message)),
             Role::Assistant => ("assistant", assistant_blocks(message)?),
             Role::Tool => ("user", vec![tool_result(message)]),
         };
-        let blocks = marked(blocks, message);
+        let blocks = with_cache_mark(blocks, message);
         let is_tool = message.role == Role::Tool;
         match turns
             .last_mut()
@@ -157,8 +156,8 @@ fn turns(messages: &[Message]) -> Result<Value, Unsayable> {
     Ok(Value::Array(turns))
 }
 
-/// The blocks of a message, the last one with the message's mark: a cache keeps what stands up to it.
-fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
+/// The blocks of a message, the last one with the message's cache mark: the prefix up to it is cached.
+fn with_cache_mark(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Value> {
     let mut blocks: Vec<Value> = blocks.into_iter().collect();
     if let (Some(mark), Some(last)) = (message.cache_control, blocks.last_mut()) {
         last["cache_control"] = json!(mark);
@@ -166,7 +165,7 @@ fn marked(blocks: impl IntoIterator<Item = Value>, message: &Message) -> Vec<Val
     blocks
 }
 
-/// A turn of text alone is written as that text, unless it is marked.
+/// A turn of one text block is written as a string, unless it is marked.
 fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
     let content = match blocks.as_mut_slice() {
         [only] if only["type"] == "text" && only["cache_control"].is_null() => only["text"].take(),
@@ -175,7 +174,7 @@ fn turn(role: &str, mut blocks: Vec<Value>) -> Value {
     json!({ "role": role, "content": content })
 }
 
-/// An empty text block is turned down by the server: it is none.
+/// The text block of a message; none for an empty text, which the server rejects.
 fn text_block(message: &Message) -> Option<Value> {
     let text = &message.content;
     (!text.is_empty()).then(|| json!({ "type": "text", "text": text }))
@@ -194,13 +193,13 @@ fn user_blocks(message: &Message) -> Vec<Value> {
     images.chain(text_block(message)).collect()
 }
 
-fn assistant_blocks(message: &Message) -> Result<Vec<Value>, Unsayable> {
+fn assistant_blocks(message: &Message) -> Result<Vec<Value>, UnsupportedParameter> {
     let calls = message.tool_calls.iter().map(|call| {
         match serde_json::from_str::<Value>(&call.arguments) {
             Ok(input @ Value::Object(_)) => {
                 Ok(json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input }))
             }
-            _ => Err(turned_down(
+            _ => Err(unsupported(
                 &format!("the call `{}` of a turn", call.id),
                 "its arguments must be a JSON object",
             )),
@@ -220,7 +219,7 @@ fn tool_result(message: &Message) -> Value {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireEvent<'a> {
+struct WireMessagesEvent<'a> {
     index: Count,
     #[serde(borrow)]
     message: Object<WireMessage<'a>>,
@@ -255,7 +254,7 @@ struct WireMessage<'a> {
     provider_metadata_camel: Object<WireMetadata<'a>>,
 }
 
-/// A block of content, its beginning, or what is added to it.
+/// A content block, its start, or its delta.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireBlock<'a> {
@@ -279,9 +278,9 @@ struct WireBlock<'a> {
     stop_reason: Text<'a>,
 }
 
-/// Whether an event or answer of this `type` is of this route. Its `ping` says nothing and its
-/// `error` is everyone's.
-pub(super) fn speaks(kind: &str) -> bool {
+/// True if an event or answer of this `type` belongs to this route. Its `ping` has no content, and its `error`
+/// is common to all routes.
+pub(super) fn is_of_route(kind: &str) -> bool {
     matches!(
         kind,
         "message"
@@ -300,7 +299,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         let wire: Object<WireMessage<'a>> = serde_json::from_slice(json).ok()?;
         return wire.0.map(whole);
     }
-    let wire: Object<WireEvent<'a>> = serde_json::from_slice(json).ok()?;
+    let wire: Object<WireMessagesEvent<'a>> = serde_json::from_slice(json).ok()?;
     let wire = wire.0?;
     let mut chunk = Chunk::default();
     let index = wire.index.0;
@@ -317,19 +316,19 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             chunk.finish_reason = reason;
             add_usage(&mut chunk, wire.usage);
         }
-        "message_stop" => chunk.ends = true,
+        "message_stop" => chunk.is_last = true,
         _ => {}
     }
     add_metadata(
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    chunk.pieces.retain(Piece::speaks);
+    chunk.pieces.retain(AnswerPiece::is_non_empty);
     Some(chunk)
 }
 
-/// The message as it begins: no count of its output means anything yet, and gateways that do not
-/// know the prompt's tokens yet write 0.
+/// Reads the start of a message: its output counts mean nothing yet, and gateways that do not know the prompt
+/// tokens yet write 0.
 fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
     chunk.id = message.id.some();
     chunk.model = message.model.some();
@@ -348,7 +347,7 @@ fn start<'a>(chunk: &mut Chunk<'a>, message: WireMessage<'a>) {
     }
 }
 
-/// A whole answer.
+/// Reads a whole answer.
 fn whole(message: WireMessage<'_>) -> Chunk<'_> {
     let mut chunk = Chunk {
         id: message.id.some(),
@@ -367,7 +366,7 @@ fn whole(message: WireMessage<'_>) -> Chunk<'_> {
         &mut chunk,
         [message.provider_metadata, message.provider_metadata_camel],
     );
-    chunk.pieces.retain(Piece::speaks);
+    chunk.pieces.retain(AnswerPiece::is_non_empty);
     chunk
 }
 
@@ -375,17 +374,17 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
     let Some(block) = block else { return };
     match &*block.kind.0 {
         "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-            // An empty object stands where the arguments are still to come.
-            let said = chunk.whole || block.input.0 != "{}";
-            let input = Some(block.input.0).filter(|_| said);
-            chunk.pieces.push(Piece::ToolCall(ToolFragment {
+            // An empty object is a placeholder for arguments that are still to come.
+            let present = chunk.whole || block.input.0 != "{}";
+            let input = Some(block.input.0).filter(|_| present);
+            chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
                 index,
                 id: block.id.0,
                 name: block.name.0,
                 arguments: input.unwrap_or_default(),
             }));
         }
-        "input_json_delta" => chunk.pieces.push(Piece::ToolCall(ToolFragment {
+        "input_json_delta" => chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
             index,
             id: Cow::Borrowed(""),
             name: Cow::Borrowed(""),
@@ -394,16 +393,16 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
         "redacted_thinking" => chunk.hidden_reasoning = true,
         _ => {
             chunk.signed_reasoning |= !block.signature.0.is_empty() && block.thinking.0.is_empty();
-            chunk.pieces.push(Piece::Reasoning(block.thinking.0));
-            chunk.pieces.push(Piece::Content(block.text.0));
+            chunk.pieces.push(AnswerPiece::Reasoning(block.thinking.0));
+            chunk.pieces.push(AnswerPiece::Content(block.text.0));
         }
     }
 }
 
-/// Lays a usage block over what the chunk has. Here `input_tokens` are those beside the cache.
+/// Merges a usage block into the chunk. On this route `input_tokens` exclude cached ones.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = bill_of(&wire).over(chunk.bill);
+    chunk.bill = to_bill(&wire).or_older(chunk.bill);
     chunk.fresh_prompt_tokens = wire.input_tokens.0;
     let details = wire.output_tokens_details.0.unwrap_or_default();
     let written = wire.cache_creation.0.and_then(|written| {

@@ -1,10 +1,10 @@
-//! Asking once: one request, and what came back, from bytes to an answer with its times.
+//! One exchange: a request, and its response from bytes to an answer with its times.
 //!
-//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and is the only user of the HTTP client.
-//! Must not know of suites' order, retries, budgets or reports. Invariant: nothing that costs time
-//! runs between two stamps. While an answer comes in its bytes are only copied, into a
-//! [`Recording`]; afterwards [`read`] makes a [`Reading`] of it, a pure function whose result does
-//! not depend on how the network cut the bytes.
+//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and is the only user of the
+//! HTTP client. Must not know the order of a suite, retries, budgets or reports. Invariant: nothing that costs
+//! time runs between two stamps. While an answer arrives its bytes are only copied into a [`Recording`];
+//! afterwards [`read`] converts it into a [`Reading`], a pure function whose result does not depend on how the
+//! network cut the bytes.
 
 pub mod account;
 mod body;
@@ -31,10 +31,12 @@ mod transcript;
 mod transport;
 mod wire;
 
-pub use body::Unsayable;
+pub use body::UnsupportedParameter;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
-pub use explain::{Explanation, Situation, explain};
+pub use explain::{Explanation, FailureContext, explain};
 pub use reading::{GapList, Reading, RetryAfter, read};
-pub use recording::{Body, Deadline, DoneWatch, Ending, Frame, Full, Recording, Response};
-pub use transport::{Endpoint, OpenError, Outgoing, Transport, settings};
+pub use recording::{
+    Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,
+};
+pub use transport::{Endpoint, OpenError, OutgoingRequest, Transport, settings};

@@ -1,10 +1,10 @@
-//! The name under which a server says that a model answered, beside the id that was asked for.
+//! The model name in a server's answer, compared with the requested id.
 //!
-//! Owns the question whether two ids name one model. Must not know what was answered. Invariant: no
-//! path of a machine leaves here whole.
+//! Owns the comparison of two model ids. Must not know answers. Invariant: no path of a machine leaves this
+//! module whole.
 
-/// The file's name, where a model is named by a path: a server on someone's machine tells where it
-/// loaded its model from, whatever was asked for. Paths are not kept, and prove no fallback.
+/// The file name, where a model is named by a path: a local server reports the file it loaded, whatever was
+/// requested. Paths are not stored, and prove no fallback.
 pub(super) fn file_name(served: &str) -> Option<&str> {
     let drive = served
         .get(1..3)
@@ -13,13 +13,13 @@ pub(super) fn file_name(served: &str) -> Option<&str> {
     path.then(|| served.rsplit(['/', '\\']).next().unwrap_or_default())
 }
 
-/// Whether two ids name one model: apart from a provider's prefix, and from a date or version at
-/// the end (`gpt-4o` is served as `gpt-4o-2024-08-06`, `claude-haiku-4.5` as
-/// `claude-haiku-4-5-20251001`; `gpt-5` is not `gpt-5.4` nor `gpt-5-mini`).
-pub(super) fn same_model(asked: &str, served: &str) -> bool {
+/// True if two ids name one model: apart from a provider's prefix, and from a date or version at the end
+/// (`gpt-4o` is served as `gpt-4o-2024-08-06`, `claude-haiku-4.5` as `claude-haiku-4-5-20251001`; `gpt-5` is
+/// not `gpt-5.4` nor `gpt-5-mini`).
+pub(super) fn same_model(requested: &str, served: &str) -> bool {
     let bare = |id: &str| {
         let name = id.rsplit('/').next().unwrap_or(id).to_ascii_lowercase();
-        // `:free` and the like are ways of being served.
+        // `:free` and the like are variants of serving, not models.
         let name = name
             .split(':')
             .next()
@@ -27,11 +27,11 @@ pub(super) fn same_model(asked: &str, served: &str) -> bool {
             .replace(['.', '@'], "-");
         name.strip_suffix("-latest").unwrap_or(&name).to_owned()
     };
-    let (asked, served) = (bare(asked), bare(served));
-    let (short, long) = if asked.len() <= served.len() {
-        (asked, served)
+    let (requested, served) = (bare(requested), bare(served));
+    let (short, long) = if requested.len() <= served.len() {
+        (requested, served)
     } else {
-        (served, asked)
+        (served, requested)
     };
     match long.strip_prefix(&short) {
         Some("") => true,
@@ -40,8 +40,8 @@ pub(super) fn same_model(asked: &str, served: &str) -> bool {
     }
 }
 
-/// `20241022`, `2024-08-06`, `0613`, `001`, `preview-05-20`: a number of at least three digits
-/// first, or `preview`; shorter numbers are part of a model's name.
+/// True for `20241022`, `2024-08-06`, `0613`, `001`, `preview-05-20`: a number of at least three digits first,
+/// or `preview`; shorter numbers are part of a model's name.
 fn is_version(suffix: &str) -> bool {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let mut parts = suffix.split('-');

@@ -1,18 +1,18 @@
-//! Every text that an answer, an error or a list brought, through the filter for text from outside.
+//! Redaction of every text in an answer, an error or a list.
 //!
-//! Owns which fields of a reading are text. Must not know the forms of a key. Invariant: a field added to one of
-//! these types does not compile before it is said here that it is text or that it is none.
+//! Owns which fields of a reading are text. Must not know the forms of a key. Invariant: a field added to one
+//! of these types does not compile until it is listed here as text or not.
 
 use crate::record::{ErrorReport, ToolCall};
 use crate::suite::{Redact, Redactor};
 
-use super::decode::DecodeFault;
-use super::listing::ListingError;
+use super::decode::DecodeError;
+use super::listing::FetchError;
 use super::reading::Reading;
-use super::recording::Ending;
+use super::recording::ExchangeEnd;
 
-/// Most characters of an error message that are stored: enough for a provider's own error inside a
-/// gateway's, too little for a page of HTML or an echoed prompt to fill the records.
+/// Most characters of a stored error message: enough for a provider's own error inside a gateway's, too few for
+/// a page of HTML or an echoed prompt to fill the records.
 pub(super) const MESSAGE_CHARS: usize = 2_000;
 
 impl Redact for Reading {
@@ -87,7 +87,7 @@ impl Redact for ErrorReport {
     }
 }
 
-impl Redact for Ending {
+impl Redact for ExchangeEnd {
     fn redact(&mut self, redactor: &Redactor) {
         match self {
             Self::ConnectFailed(words) | Self::TlsFailed(words) | Self::ConnectionLost(words) => {
@@ -98,18 +98,18 @@ impl Redact for Ending {
     }
 }
 
-impl Redact for ListingError {
+impl Redact for FetchError {
     fn redact(&mut self, redactor: &Redactor) {
         match self {
             Self::Connection(words)
             | Self::Page(words)
             | Self::Status { message: words, .. }
-            | Self::Encoding(DecodeFault::Unknown(words)) => {
+            | Self::Encoding(DecodeError::Unknown(words)) => {
                 *words = redactor.clean_error(words, MESSAGE_CHARS);
             }
             // Our own words, and the user's.
             Self::Open(_)
-            | Self::Encoding(DecodeFault::Corrupt(_) | DecodeFault::TooLarge)
+            | Self::Encoding(DecodeError::Corrupt(_) | DecodeError::TooLarge)
             | Self::TimedOut(_)
             | Self::TooLarge
             | Self::NotText => {}

@@ -1,20 +1,20 @@
-//! From a recording to what happened: the outcome, the answer, its instants, its counts and costs.
+//! Conversion of a recording: the outcome, the answer, its instants, its counts and costs.
 //!
-//! Owns the decision how an exchange ended, and the flags that its bytes justify. Must not know how
-//! it was asked (but for the model and whether to stream), nor of any other exchange. Invariant:
-//! [`read`] is a pure function; however the network cut the bytes, only instants differ.
+//! Owns the outcome of an exchange, and the flags that its bytes justify. Must not know the request (except the
+//! model and whether to stream), nor any other exchange. Invariant: [`read`] is a pure function; however the
+//! network cut the bytes, only instants differ.
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use memchr::memchr3;
 
 use super::chunk::Chunk;
-use super::decode::{DecodeFault, Decoded, decode};
-use super::fault::{self, Fault};
+use super::decode::{DecodeError, DecodedBody, decode};
+use super::fault::{self, ApiError};
 use super::model_name::{file_name, same_model};
-use super::recording::{Body, Deadline, Ending, Recording, Response};
+use super::recording::{Body, Deadline, ExchangeEnd, Recording, Response};
 use super::route;
-use super::sse::{self, Event};
+use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage};
@@ -23,27 +23,27 @@ use crate::units::{ModelId, Nanos, Usd};
 
 pub use super::stamps::{BUFFERED_CHUNKS, GapList};
 
-/// What one exchange came to. Instants are nanoseconds since the run began; absent is not known.
+/// The result of one exchange. Instants are nanoseconds since the run began; unknown values are absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The error as it was told, without secrets.
+    /// The reported error, without secrets.
     pub error: Option<ErrorReport>,
-    /// How long the server asks us to wait.
+    /// The wait that the server demands before a retry.
     pub retry_after: Option<RetryAfter>,
     /// HTTP status.
     pub status: Option<u16>,
-    /// When the headers came.
+    /// The instant of the headers.
     pub headers: Option<Nanos>,
-    /// When the first token came: reasoning, content, refusal or tool call.
+    /// The instant of the first token: reasoning, content, refusal or tool call.
     pub first_token: Option<Nanos>,
-    /// When the first token that is not reasoning came.
+    /// The instant of the first token that is not reasoning.
     pub first_answer: Option<Nanos>,
-    /// When the last token-bearing chunk came.
+    /// The instant of the last token-bearing chunk.
     pub last_token: Option<Nanos>,
-    /// When the answer was over: `[DONE]` or another route's last event, else the end of the body; where a finished answer left
-    /// the connection open until a deadline, its last event.
+    /// The end of the answer: `[DONE]` or another route's last event, else the end of the body; if a finished
+    /// answer left the connection open until a deadline, its last event.
     pub end: Nanos,
     /// Times between token-bearing chunks.
     pub gaps: GapList,
@@ -57,34 +57,34 @@ pub struct Reading {
     pub usage: Option<Usage>,
     /// The last `total_tokens` that was reported.
     pub total_tokens: Option<u64>,
-    /// Verbatim.
+    /// The finish reason, verbatim.
     pub finish_reason: Option<String>,
-    /// What was billed, surcharges included where they are told.
+    /// The billed amount, surcharges included where they are reported.
     pub billed_usd: Option<Usd>,
-    /// Of that: what the gateway added to the price of inference, where it tells the two apart.
+    /// The gateway's surcharge within `billed_usd`, where it is reported separately.
     pub surcharge_usd: Option<Usd>,
-    /// The list price as the gateway says it.
+    /// The list price as reported by the gateway.
     pub market_usd: Option<Usd>,
     /// The provider that answered.
     pub provider: Option<String>,
-    /// How many providers were tried.
+    /// The number of providers tried.
     pub provider_attempts: Option<u32>,
-    /// The model that answered, in the server's spelling, where that is not the id asked for. A
-    /// mere date or prefix is told here too; only [`Flag::Fallback`] says that it is another model.
+    /// The model that answered, in the server's spelling, where that differs from the requested id. A mere date
+    /// or prefix is included here too; only [`Flag::Fallback`] means another model.
     pub served_model: Option<String>,
     /// The gateway's id of the generation, else the id on the answer.
     pub generation_id: Option<String>,
-    /// Sorted, no doubles.
+    /// The flags, sorted and unique.
     pub flags: Vec<Flag>,
     /// The answer's text: content, else the refusal.
     pub answer: Option<String>,
     /// The text of visible reasoning.
     pub reasoning: Option<String>,
-    /// Put together from their fragments.
+    /// The tool calls, joined from their fragments.
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// What a `Retry-After` header says.
+/// The value of a `Retry-After` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
     /// A span, rounded up to whole seconds.
@@ -94,7 +94,7 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    /// Reads the header's value; `None` for what is neither seconds nor a date.
+    /// Parses the header's value; `None` if it is neither seconds nor a date.
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if let Ok(date) = DateTimeParser::new().parse_timestamp(value) {
@@ -113,7 +113,7 @@ impl RetryAfter {
             .map(Self::Seconds)
     }
 
-    /// The wait from `now` on; zero for a date that has passed.
+    /// The wait from `now` on; zero for a date in the past.
     pub fn wait(self, now: Timestamp) -> Nanos {
         match self {
             Self::Seconds(seconds) => Nanos(seconds.saturating_mul(1_000_000_000)),
@@ -125,21 +125,21 @@ impl RetryAfter {
     }
 }
 
-/// Reads a recording. `asked` is the model that was asked for; without `streamed` the answer has no
-/// instants of tokens, whatever the server sent.
-pub fn read(recording: &Recording, asked: &ModelId, streamed: bool) -> Redacted<Reading> {
+/// Reads a recording. `requested` is the model in the request; without `streamed` the answer has no token
+/// instants, whatever the server sent.
+pub fn read(recording: &Recording, requested: &ModelId, streamed: bool) -> Redacted<Reading> {
     recording
         .redactor
-        .apply(read_as_it_came(recording, asked, streamed))
+        .apply(read_unfiltered(recording, requested, streamed))
 }
 
-/// The reading with the server's own texts, after decoding and joining: only the filter may have it.
-fn read_as_it_came(recording: &Recording, asked: &ModelId, streamed: bool) -> Reading {
-    let mut reading = blank(recording);
+/// The reading with the server's own texts, decoded and joined: only the filter may have it.
+fn read_unfiltered(recording: &Recording, requested: &ModelId, streamed: bool) -> Reading {
+    let mut reading = new_reading(recording);
     let Some(response) = &recording.response else {
-        (reading.outcome, reading.error) = without_answer(&recording.ending, None);
-        if recording.ending == Ending::Complete {
-            reading.error = Some(told(None, "the exchange ended without a response"));
+        (reading.outcome, reading.error) = outcome_without_answer(&recording.ending, None);
+        if recording.ending == ExchangeEnd::Complete {
+            reading.error = Some(error_report(None, "the exchange ended without a response"));
         }
         return reading;
     };
@@ -148,7 +148,14 @@ fn read_as_it_came(recording: &Recording, asked: &ModelId, streamed: bool) -> Re
         reading.flags.push(Flag::Compressed);
     }
     if (200..300).contains(&response.status) {
-        read_answer(&mut reading, recording, response, &decoded, asked, streamed);
+        read_answer(
+            &mut reading,
+            recording,
+            response,
+            &decoded,
+            requested,
+            streamed,
+        );
     } else {
         read_error(&mut reading, response, &decoded);
     }
@@ -157,8 +164,8 @@ fn read_as_it_came(recording: &Recording, asked: &ModelId, streamed: bool) -> Re
     reading
 }
 
-/// What is known before the body is looked at.
-fn blank(recording: &Recording) -> Reading {
+/// The reading before the body is examined.
+fn new_reading(recording: &Recording) -> Reading {
     let response = recording.response.as_ref();
     let header = |name| response.and_then(|response| response.header(name));
     Reading {
@@ -192,66 +199,66 @@ fn blank(recording: &Recording) -> Reading {
     }
 }
 
-/// A status other than 2xx: the body tells the error.
-fn read_error(reading: &mut Reading, response: &Response, decoded: &Decoded<'_>) {
+/// Reads a response with a status other than 2xx: the body holds the error.
+fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<'_>) {
     let body = decoded.body.bytes();
-    let fault = match sse::events(body).next() {
-        Some(Ok(event)) if !event.text.is_empty() && form(body) == Form::Events => {
-            fault::of_body(&event.text)
+    let error = match sse::events(body).next() {
+        Some(Ok(event)) if !event.text.is_empty() && body_form(body) == BodyForm::Events => {
+            fault::from_body(&event.text)
         }
-        _ => fault::of_body(body),
+        _ => fault::from_body(body),
     };
-    reading.outcome = fault.outcome_of_status(response.status);
-    let mut report = fault.report(reading.status);
+    reading.outcome = error.outcome_of_status(response.status);
+    let mut report = error.report(reading.status);
     if report.message.is_empty() {
-        report.message = match &decoded.fault {
-            Some(fault) => fault.to_string(),
+        report.message = match &decoded.error {
+            Some(error) => error.to_string(),
             None => "the response has no body".to_owned(),
         };
     }
     reading.error = Some(report);
-    if fault.generation_id.is_some() {
-        reading.generation_id = fault.generation_id;
+    if error.generation_id.is_some() {
+        reading.generation_id = error.generation_id;
     }
 }
 
-/// What a body looks like from its first bytes; content types are often wrong.
+/// The form of a body by its first bytes; content types are often wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum BodyForm {
     Empty,
     Json,
     Events,
     Other,
 }
 
-fn form(body: &[u8]) -> Form {
+fn body_form(body: &[u8]) -> BodyForm {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let body = body.trim_ascii_start();
     let fields: [&[u8]; 5] = [b"", b"data", b"event", b"id", b"retry"];
     let name = &body[..memchr3(b':', b'\n', b'\r', body).unwrap_or(body.len())];
     match body.first() {
-        None => Form::Empty,
-        Some(b'{' | b'[') => Form::Json,
-        Some(_) if fields.contains(&name) => Form::Events,
-        Some(_) => Form::Other,
+        None => BodyForm::Empty,
+        Some(b'{' | b'[') => BodyForm::Json,
+        Some(_) if fields.contains(&name) => BodyForm::Events,
+        Some(_) => BodyForm::Other,
     }
 }
 
-/// What was gathered from a body.
+/// The parts collected from a body.
 #[derive(Default)]
-struct Gathered {
+struct AnswerParts {
     transcript: Transcript,
-    /// `[DONE]`, another route's last event, or the end of a whole JSON answer.
+    /// True after `[DONE]`, another route's last event, or a whole JSON answer.
     done: bool,
-    /// When the last event came that there can be.
+    /// The instant of the event that ended the answer.
     done_at: Option<Nanos>,
-    /// When the last event came.
+    /// The instant of the last event.
     last_event: Option<Nanos>,
-    /// What came was not what the protocol allows.
+    /// A violation of the protocol.
     broken: Option<String>,
     /// A limit that was exceeded.
     excess: Option<String>,
-    /// Text where a chunk should have been; only told when nothing better is known.
+    /// Text in place of a chunk; reported only if there is no better explanation.
     stray: Option<String>,
 }
 
@@ -259,32 +266,32 @@ fn read_answer(
     reading: &mut Reading,
     recording: &Recording,
     response: &Response,
-    decoded: &Decoded<'_>,
-    asked: &ModelId,
+    decoded: &DecodedBody<'_>,
+    requested: &ModelId,
     streamed: bool,
 ) {
     let body = &*decoded.body;
     let mut stamps = Stamps::new(body.frames());
-    let mut gathered = Gathered::default();
-    match form(body.bytes()) {
-        Form::Events => gather_events(&mut gathered, &mut stamps, body),
-        Form::Json => gather_json(&mut gathered, body.bytes()),
-        Form::Other => gathered.broken = Some(fault::of_body(body.bytes()).message),
-        Form::Empty => gathered.broken = Some("the answer is empty".to_owned()),
+    let mut parts = AnswerParts::default();
+    match body_form(body.bytes()) {
+        BodyForm::Events => gather_events(&mut parts, &mut stamps, body),
+        BodyForm::Json => gather_json(&mut parts, body.bytes()),
+        BodyForm::Other => parts.broken = Some(fault::from_body(body.bytes()).message),
+        BodyForm::Empty => parts.broken = Some("the answer is empty".to_owned()),
     }
     (reading.outcome, reading.error) =
-        conclude(&gathered, &recording.ending, decoded, reading.status);
-    reading.end = match (gathered.done_at, gathered.last_event) {
+        decide_outcome(&parts, &recording.ending, decoded, reading.status);
+    reading.end = match (parts.done_at, parts.last_event) {
         (Some(done), _) => done,
         (None, Some(last))
-            if reading.outcome.answered() && recording.ending != Ending::Complete =>
+            if reading.outcome.answered() && recording.ending != ExchangeEnd::Complete =>
         {
             last
         }
         _ => recording.end,
     };
     if streamed {
-        if stamps.buffered() {
+        if stamps.is_buffered() {
             reading.flags.push(Flag::Buffered);
         }
         reading.first_token = stamps.first_token;
@@ -293,131 +300,131 @@ fn read_answer(
         reading.first_chunk_chars = stamps.first_chunk_chars;
         reading.gaps = stamps.gaps;
     }
-    tell(reading, gathered.transcript, asked, response);
+    fill_reading(reading, parts.transcript, requested, response);
 }
 
-/// Reads a stream, up to `[DONE]` (or what other routes have in its place) or its end.
-fn gather_events(gathered: &mut Gathered, stamps: &mut Stamps<'_>, body: &Body) {
+/// Reads a stream, up to `[DONE]` (or its equivalent on other routes) or its end.
+fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) {
     for event in sse::events(body.bytes()) {
         let event = match event {
             Ok(event) => event,
             Err(excess) => {
-                gathered.excess = Some(excess.to_string());
+                parts.excess = Some(excess.to_string());
                 return;
             }
         };
         let Some(frame) = body.frame_completing(event.end) else {
             return;
         };
-        gathered.last_event = Some(body.frames()[frame].at);
+        parts.last_event = Some(body.frames()[frame].at);
         if event.text.trim_ascii() == b"[DONE]" {
-            gathered.done = true;
-            gathered.done_at = gathered.last_event;
+            parts.done = true;
+            parts.done_at = parts.last_event;
             return;
         }
-        gathered.done = gather_event(gathered, stamps, &event, frame);
-        if gathered.done {
-            gathered.done_at = gathered.last_event;
+        parts.done = gather_event(parts, stamps, &event, frame);
+        if parts.done {
+            parts.done_at = parts.last_event;
             return;
         }
-        if gathered.transcript.too_many_calls {
-            gathered.excess = Some("the answer has too many tool calls".to_owned());
+        if parts.transcript.too_many_calls {
+            parts.excess = Some("the answer has too many tool calls".to_owned());
             return;
         }
     }
 }
 
-/// Reads an event, and says whether it ends the answer.
+/// Reads an event; returns true if it ends the answer.
 fn gather_event(
-    gathered: &mut Gathered,
+    parts: &mut AnswerParts,
     stamps: &mut Stamps<'_>,
-    event: &Event<'_>,
+    event: &SseEvent<'_>,
     frame: usize,
 ) -> bool {
     let text = event.text.trim_ascii();
     let is_error = event.name == b"error";
     if !text.starts_with(b"{") {
-        // `data: ping` and the like; under the name `error` it is the error.
-        if is_error && gathered.transcript.fault.is_none() {
-            gathered.transcript.fault = Some(fault::of_body(text));
+        // `data: ping` and the like; in an event named `error` it is the error.
+        if is_error && parts.transcript.error.is_none() {
+            parts.transcript.error = Some(fault::from_body(text));
         } else if !text.is_empty() && event.closed {
             let stray = || String::from_utf8_lossy(text).into_owned();
-            gathered.stray.get_or_insert_with(stray);
+            parts.stray.get_or_insert_with(stray);
         }
         return false;
     }
-    let mended: Vec<u8>;
+    let repaired: Vec<u8>;
     let mut parsed = route::parse(text);
     if parsed.is_none() {
-        mended = route::mend(text).unwrap_or_default();
-        parsed = route::parse(&mended);
+        repaired = route::repair_json(text).unwrap_or_default();
+        parsed = route::parse(&repaired);
     }
     let Some(mut chunk) = parsed else {
-        // Without its closing line it was cut off: the ending says why.
+        // Without its closing line it was truncated: the end of the exchange has the reason.
         if event.closed {
-            let told = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
-            gathered.broken.get_or_insert_with(told);
+            let message = || format!("an event is not JSON: {}", String::from_utf8_lossy(text));
+            parts.broken.get_or_insert_with(message);
         }
         return false;
     };
-    if is_error && chunk.fault.is_none() {
-        chunk.fault = Some(fault::of_body(text));
+    if is_error && chunk.error.is_none() {
+        chunk.error = Some(fault::from_body(text));
     }
-    let ends = chunk.ends;
-    let added = gathered.transcript.take(chunk);
-    stamps.take(frame, added);
+    let ends = chunk.is_last;
+    let added = parts.transcript.add_chunk(chunk);
+    stamps.add_chunk(frame, added);
     ends
 }
 
 /// Reads an answer that was not streamed.
-fn gather_json(gathered: &mut Gathered, bytes: &[u8]) {
+fn gather_json(parts: &mut AnswerParts, bytes: &[u8]) {
     let bytes = bytes
         .strip_prefix(b"\xEF\xBB\xBF")
         .unwrap_or(bytes)
         .trim_ascii();
-    let mended = match route::parse(bytes) {
-        Some(chunk) => return gather_whole(gathered, chunk, bytes),
-        None => route::mend(bytes),
+    let repaired = match route::parse(bytes) {
+        Some(chunk) => return gather_whole(parts, chunk, bytes),
+        None => route::repair_json(bytes),
     };
-    match mended.as_deref().map(|json| (json, route::parse(json))) {
-        Some((json, Some(chunk))) => gather_whole(gathered, chunk, json),
+    match repaired.as_deref().map(|json| (json, route::parse(json))) {
+        Some((json, Some(chunk))) => gather_whole(parts, chunk, json),
         Some((json, None)) => {
-            let told = fault::of_body(json).message;
-            gathered.broken = Some(format!("the answer is not a JSON object: {told}"));
+            let message = fault::from_body(json).message;
+            parts.broken = Some(format!("the answer is not a JSON object: {message}"));
         }
-        None => gathered.broken = Some("the answer is not JSON to its end".to_owned()),
+        None => parts.broken = Some("the answer is not JSON to its end".to_owned()),
     }
 }
 
-fn gather_whole(gathered: &mut Gathered, chunk: Chunk<'_>, json: &[u8]) {
-    gathered.transcript.take(chunk);
-    gathered.done = gathered.transcript.has_choice;
-    if !gathered.done && gathered.transcript.fault.is_none() {
-        let told = fault::of_body(json).message;
-        gathered.broken = Some(format!("the answer has no choices: {told}"));
+fn gather_whole(parts: &mut AnswerParts, chunk: Chunk<'_>, json: &[u8]) {
+    parts.transcript.add_chunk(chunk);
+    parts.done = parts.transcript.has_choice;
+    if !parts.done && parts.transcript.error.is_none() {
+        let message = fault::from_body(json).message;
+        parts.broken = Some(format!("the answer has no choices: {message}"));
     }
 }
 
-/// How the answer ended: what it says itself comes first, then how the exchange ended.
-fn conclude(
-    gathered: &Gathered,
-    ending: &Ending,
-    decoded: &Decoded<'_>,
+/// The outcome of an answer: its own words have precedence over the end of the exchange.
+fn decide_outcome(
+    parts: &AnswerParts,
+    ending: &ExchangeEnd,
+    decoded: &DecodedBody<'_>,
     status: Option<u16>,
 ) -> (Outcome, Option<ErrorReport>) {
-    let transcript = &gathered.transcript;
-    if let Some(fault) = &transcript.fault {
-        return (fault.outcome_in_stream(), Some(fault.report(status)));
+    let transcript = &parts.transcript;
+    if let Some(error) = &transcript.error {
+        return (error.outcome_in_stream(), Some(error.report(status)));
     }
     // An event that could not be read was a part of the answer.
-    let finished = gathered.done || transcript.finish_reason.is_some();
-    if let (Some(broken), true) = (&gathered.broken, finished) {
-        return (Outcome::ProtocolError, Some(told(status, broken)));
+    let finished = parts.done || transcript.finish_reason.is_some();
+    if let (Some(broken), true) = (&parts.broken, finished) {
+        return (Outcome::ProtocolError, Some(error_report(status, broken)));
     }
     if let Some(reason) = transcript.finish_reason.as_deref() {
-        return by_finish_reason(reason, transcript, status);
+        return outcome_of_finish_reason(reason, transcript, status);
     }
-    if gathered.done {
+    if parts.done {
         let refused = transcript.is_refusal();
         return (
             if refused {
@@ -428,41 +435,43 @@ fn conclude(
             None,
         );
     }
-    if let Some(excess) = &gathered.excess {
-        return (Outcome::TooLarge, Some(told(status, excess)));
+    if let Some(excess) = &parts.excess {
+        return (Outcome::TooLarge, Some(error_report(status, excess)));
     }
-    if let Some(fault) = &decoded.fault {
-        let outcome = match fault {
-            DecodeFault::TooLarge => Outcome::TooLarge,
-            DecodeFault::Unknown(_) | DecodeFault::Corrupt(_) => Outcome::ProtocolError,
+    if let Some(error) = &decoded.error {
+        let outcome = match error {
+            DecodeError::TooLarge => Outcome::TooLarge,
+            DecodeError::Unknown(_) | DecodeError::Corrupt(_) => Outcome::ProtocolError,
         };
-        return (outcome, Some(told(status, &fault.to_string())));
+        return (outcome, Some(error_report(status, &error.to_string())));
     }
-    if *ending != Ending::Complete {
-        return without_answer(ending, status);
+    if *ending != ExchangeEnd::Complete {
+        return outcome_without_answer(ending, status);
     }
     let silent = transcript.answer_chars + transcript.reasoning_chars == 0;
-    match (&gathered.broken, &gathered.stray) {
-        (Some(broken), _) => (Outcome::ProtocolError, Some(told(status, broken))),
-        (None, Some(stray)) if silent => (Outcome::ProtocolError, Some(told(status, stray))),
+    match (&parts.broken, &parts.stray) {
+        (Some(broken), _) => (Outcome::ProtocolError, Some(error_report(status, broken))),
+        (None, Some(stray)) if silent => {
+            (Outcome::ProtocolError, Some(error_report(status, stray)))
+        }
         _ => (Outcome::Cut, None),
     }
 }
 
-/// What the server's own reason means.
-fn by_finish_reason(
+/// The outcome that the server's finish reason means.
+fn outcome_of_finish_reason(
     reason: &str,
     transcript: &Transcript,
     status: Option<u16>,
 ) -> (Outcome, Option<ErrorReport>) {
     let outcome = match reason.to_ascii_lowercase().as_str() {
         "error" | "insufficient_system_resource" | "failed" | "cancelled" => {
-            let fault = Fault {
+            let error = ApiError {
                 kind: Some(reason.to_owned()),
                 message: format!("the answer ended with finish_reason \"{reason}\""),
-                ..Fault::default()
+                ..ApiError::default()
             };
-            return (Outcome::StreamError, Some(fault.report(status)));
+            return (Outcome::StreamError, Some(error.report(status)));
         }
         "content_filter" => Outcome::Filtered,
         "refusal" => Outcome::Refused,
@@ -470,31 +479,34 @@ fn by_finish_reason(
         "length" | "max_tokens" | "max_output_tokens" | "model_context_window_exceeded" => {
             Outcome::Length
         }
-        // Ended early, for a reason that was not told.
+        // Ended early, without a reported reason.
         "incomplete" => Outcome::Cut,
         _ => Outcome::Complete,
     };
     (outcome, None)
 }
 
-/// How an exchange ended that gave no answer to its end.
-fn without_answer(ending: &Ending, status: Option<u16>) -> (Outcome, Option<ErrorReport>) {
+/// The outcome of an exchange without a complete answer.
+fn outcome_without_answer(
+    ending: &ExchangeEnd,
+    status: Option<u16>,
+) -> (Outcome, Option<ErrorReport>) {
     let (outcome, words) = match ending {
-        Ending::Complete => (Outcome::ProtocolError, None),
-        Ending::ConnectFailed(words) => (Outcome::ConnectFailed, Some(words)),
-        Ending::TlsFailed(words) => (Outcome::TlsFailed, Some(words)),
-        Ending::ConnectionLost(words) => (Outcome::ConnectionLost, Some(words)),
-        Ending::TimedOut(Deadline::Connect) => (Outcome::TimedOutConnect, None),
-        Ending::TimedOut(Deadline::Headers) => (Outcome::TimedOutHeaders, None),
-        Ending::TimedOut(Deadline::Gap) => (Outcome::TimedOutGap, None),
-        Ending::TimedOut(Deadline::Total) => (Outcome::TimedOutTotal, None),
-        Ending::TooLarge => (Outcome::TooLarge, None),
-        Ending::Abandoned => (Outcome::Abandoned, None),
+        ExchangeEnd::Complete => (Outcome::ProtocolError, None),
+        ExchangeEnd::ConnectFailed(words) => (Outcome::ConnectFailed, Some(words)),
+        ExchangeEnd::TlsFailed(words) => (Outcome::TlsFailed, Some(words)),
+        ExchangeEnd::ConnectionLost(words) => (Outcome::ConnectionLost, Some(words)),
+        ExchangeEnd::TimedOut(Deadline::Connect) => (Outcome::TimedOutConnect, None),
+        ExchangeEnd::TimedOut(Deadline::Headers) => (Outcome::TimedOutHeaders, None),
+        ExchangeEnd::TimedOut(Deadline::Gap) => (Outcome::TimedOutGap, None),
+        ExchangeEnd::TimedOut(Deadline::Total) => (Outcome::TimedOutTotal, None),
+        ExchangeEnd::TooLarge => (Outcome::TooLarge, None),
+        ExchangeEnd::Abandoned => (Outcome::Abandoned, None),
     };
-    (outcome, words.map(|words| told(status, words)))
+    (outcome, words.map(|words| error_report(status, words)))
 }
 
-fn told(status: Option<u16>, message: &str) -> ErrorReport {
+fn error_report(status: Option<u16>, message: &str) -> ErrorReport {
     ErrorReport {
         status,
         kind: None,
@@ -502,30 +514,35 @@ fn told(status: Option<u16>, message: &str) -> ErrorReport {
     }
 }
 
-/// Moves what was said into the reading, with the flags it justifies.
-fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: &Response) {
-    let route = said.route.take().unwrap_or_default();
+/// Moves the transcript into the reading, with the flags that it justifies.
+fn fill_reading(
+    reading: &mut Reading,
+    mut transcript: Transcript,
+    requested: &ModelId,
+    response: &Response,
+) {
+    let route = transcript.route.take().unwrap_or_default();
     let routed = route.other_model.is_some();
-    let served = route.other_model.or(said.model.take());
-    let other_model = served
-        .as_deref()
-        .is_some_and(|served| file_name(served).is_none() && !same_model(asked.as_str(), served));
+    let served = route.other_model.or(transcript.model.take());
+    let other_model = served.as_deref().is_some_and(|served| {
+        file_name(served).is_none() && !same_model(requested.as_str(), served)
+    });
     reading.served_model = served
         .map(|served| file_name(&served).map_or(served.clone(), str::to_owned))
-        .filter(|served| served != asked.as_str());
+        .filter(|served| served != requested.as_str());
     let proxy_fell_back = response
         .header("x-litellm-attempted-fallbacks")
         .and_then(|count| count.trim().parse::<u64>().ok())
         .is_some_and(|count| count > 0);
     let header_cost = response.header("x-litellm-response-cost");
     let header_cost = header_cost.and_then(|cost| cost.parse().ok());
-    let refused = said.is_refusal();
-    let calls = said.tool_calls();
-    let silent = said.answer_chars == 0 && calls.is_empty();
-    let hidden = said.hidden_reasoning
-        || (said.reasoning_chars == 0
-            && said.usage.and_then(|usage| usage.reasoning_tokens) > Some(0));
-    let opening = said.content.trim_start();
+    let refused = transcript.is_refusal();
+    let calls = transcript.tool_calls();
+    let silent = transcript.answer_chars == 0 && calls.is_empty();
+    let hidden = transcript.hidden_reasoning
+        || (transcript.reasoning_chars == 0
+            && transcript.usage.and_then(|usage| usage.reasoning_tokens) > Some(0));
+    let opening = transcript.content.trim_start();
     let flags = [
         (
             Flag::Fallback,
@@ -537,7 +554,7 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
             Flag::EatenByReasoning,
             reading.outcome == Outcome::Length && silent,
         ),
-        // Some templates open the thought themselves: only its end stands in the answer then.
+        // Some templates open the reasoning themselves: then only its end is in the answer.
         (
             Flag::ThinkTags,
             opening.starts_with("<think>") || opening.contains("</think>"),
@@ -548,23 +565,27 @@ fn tell(reading: &mut Reading, mut said: Transcript, asked: &ModelId, response: 
         .filter_map(|(flag, up)| up.then_some(flag));
     reading.flags.extend(raised);
 
-    reading.usage = said.usage;
-    reading.total_tokens = said.total_tokens;
-    reading.finish_reason = said.finish_reason;
-    reading.billed_usd = said.bill.billed().or(header_cost);
-    reading.surcharge_usd = said.bill.surcharge();
-    reading.market_usd = said.bill.list();
-    reading.provider = route.provider.or(said.provider);
+    reading.usage = transcript.usage;
+    reading.total_tokens = transcript.total_tokens;
+    reading.finish_reason = transcript.finish_reason;
+    reading.billed_usd = transcript.bill.billed().or(header_cost);
+    reading.surcharge_usd = transcript.bill.surcharge();
+    reading.market_usd = transcript.bill.list();
+    reading.provider = route.provider.or(transcript.provider);
     reading.provider_attempts = route.attempts;
-    reading.generation_id = said
+    reading.generation_id = transcript
         .generation_id
         .or(reading.generation_id.take())
-        .or(said.envelope_id);
-    reading.answer_chars = Some(said.answer_chars);
-    reading.reasoning_chars = Some(said.reasoning_chars);
-    let answer = if refused { said.refusal } else { said.content };
+        .or(transcript.envelope_id);
+    reading.answer_chars = Some(transcript.answer_chars);
+    reading.reasoning_chars = Some(transcript.reasoning_chars);
+    let answer = if refused {
+        transcript.refusal
+    } else {
+        transcript.content
+    };
     reading.answer = Some(answer).filter(|text| !text.is_empty());
-    reading.reasoning = Some(said.reasoning).filter(|text| !text.is_empty());
+    reading.reasoning = Some(transcript.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::suite::Redactor;
 
-fn asked() -> ModelId {
+fn requested() -> ModelId {
     "openai/gpt-5-mini".parse().unwrap()
 }
 
@@ -21,51 +21,51 @@ fn answered(status: u16, headers: &[(&str, &str)], body: &str) -> Recording {
             body: bytes,
         }),
         end: Nanos(30),
-        ending: Ending::Complete,
+        ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     }
 }
 
-fn read(recording: &Recording, asked: &ModelId, streamed: bool) -> Reading {
-    super::read(recording, asked, streamed).into_inner()
+fn read(recording: &Recording, requested: &ModelId, streamed: bool) -> Reading {
+    super::read(recording, requested, streamed).into_inner()
 }
 
 fn flags(body: &str) -> Vec<Flag> {
-    read(&answered(200, &[], body), &asked(), false).flags
+    read(&answered(200, &[], body), &requested(), false).flags
 }
 
 #[test]
 fn exchanges_without_a_response_keep_their_reason() {
-    // Each way of not being answered is a row of its own in the report.
+    // Each way of getting no answer is a row of its own in the report.
     for (ending, outcome, message) in [
         (
-            Ending::ConnectFailed("refused".to_owned()),
+            ExchangeEnd::ConnectFailed("refused".to_owned()),
             Outcome::ConnectFailed,
             Some("refused"),
         ),
         (
-            Ending::TlsFailed("expired".to_owned()),
+            ExchangeEnd::TlsFailed("expired".to_owned()),
             Outcome::TlsFailed,
             Some("expired"),
         ),
         (
-            Ending::ConnectionLost("reset".to_owned()),
+            ExchangeEnd::ConnectionLost("reset".to_owned()),
             Outcome::ConnectionLost,
             Some("reset"),
         ),
         (
-            Ending::TimedOut(Deadline::Connect),
+            ExchangeEnd::TimedOut(Deadline::Connect),
             Outcome::TimedOutConnect,
             None,
         ),
         (
-            Ending::TimedOut(Deadline::Headers),
+            ExchangeEnd::TimedOut(Deadline::Headers),
             Outcome::TimedOutHeaders,
             None,
         ),
-        (Ending::TooLarge, Outcome::TooLarge, None),
+        (ExchangeEnd::TooLarge, Outcome::TooLarge, None),
         (
-            Ending::Complete,
+            ExchangeEnd::Complete,
             Outcome::ProtocolError,
             Some("the exchange ended without a response"),
         ),
@@ -78,9 +78,9 @@ fn exchanges_without_a_response_keep_their_reason() {
             ending,
             redactor: Redactor::default(),
         };
-        let reading = read(&recording, &asked(), true);
-        let told = reading.error.as_ref().map(|error| error.message.as_str());
-        assert_eq!((reading.outcome, told), (outcome, message));
+        let reading = read(&recording, &requested(), true);
+        let reported = reading.error.as_ref().map(|error| error.message.as_str());
+        assert_eq!((reading.outcome, reported), (outcome, message));
         assert_eq!((reading.end, reading.headers), (Nanos(9), None));
         assert_eq!(reading.flags, [Flag::Cold]);
     }
@@ -88,7 +88,7 @@ fn exchanges_without_a_response_keep_their_reason() {
 
 #[test]
 fn error_statuses_are_classed_and_quoted() {
-    // The bodies are those of the wire notes: what they mean must not depend on their shape.
+    // The bodies are examples of real servers: their meaning must not depend on their shape.
     for (status, body, outcome, kind) in [
         (
             400,
@@ -154,7 +154,7 @@ fn error_statuses_are_classed_and_quoted() {
             Some("overloaded_error"),
         ),
     ] {
-        let reading = read(&answered(status, &[], body), &asked(), true);
+        let reading = read(&answered(status, &[], body), &requested(), true);
         let error = reading.error.unwrap();
         assert_eq!(
             (reading.outcome, error.kind.as_deref()),
@@ -168,7 +168,7 @@ fn error_statuses_are_classed_and_quoted() {
 
 #[test]
 fn retry_after_comes_in_seconds_or_as_a_date() {
-    // Waiting too short gets another 429, waiting for junk would wait for ever.
+    // Waiting too short gets another 429, waiting for junk would never end.
     let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
     let wait = |value| RetryAfter::parse(value).map(|after| after.wait(now));
     assert_eq!(wait("7"), Some(Nanos::from_millis(7_000)));
@@ -183,14 +183,18 @@ fn retry_after_comes_in_seconds_or_as_a_date() {
     for junk in ["", "soon", "-1", "1e3", "."] {
         assert_eq!(wait(junk), None, "{junk}");
     }
-    let limited = read(&answered(429, &[("retry-after", "7")], ""), &asked(), true);
+    let limited = read(
+        &answered(429, &[("retry-after", "7")], ""),
+        &requested(),
+        true,
+    );
     assert_eq!(limited.retry_after, Some(RetryAfter::Seconds(7)));
 }
 
 #[test]
 fn a_dated_or_prefixed_id_is_the_same_model() {
     // A false fallback spoils a good sample; a missed one spoils the comparison.
-    for (asked, served) in [
+    for (requested, served) in [
         ("gpt-4o", "gpt-4o-2024-08-06"),
         ("openai/gpt-4o", "gpt-4o-2024-08-06"),
         ("anthropic/claude-haiku-4.5", "claude-haiku-4-5-20251001"),
@@ -199,28 +203,28 @@ fn a_dated_or_prefixed_id_is_the_same_model() {
         ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1"),
         ("gpt-4-0613", "gpt-4"),
     ] {
-        assert!(same_model(asked, served), "{asked} {served}");
+        assert!(same_model(requested, served), "{requested} {served}");
     }
-    for (asked, served) in [
+    for (requested, served) in [
         ("gpt-4o", "gpt-4o-mini"),
         ("gpt-5", "gpt-5.4"),
         ("claude-sonnet-4", "claude-sonnet-4.5"),
         ("openai/gpt-5-mini", "openai/gpt-5-nano"),
         ("gpt-4o", "gpt-4omni"),
     ] {
-        assert!(!same_model(asked, served), "{asked} {served}");
+        assert!(!same_model(requested, served), "{requested} {served}");
     }
 }
 
 #[test]
 fn another_model_is_flagged_and_a_date_is_not() {
-    // What served is told either way; only another model is flagged. Without a gateway's word it
+    // The served model is reported either way; only another model is flagged. Without the gateway's routing it
     // may be an alias, so it is no fallback yet.
     let served = |model: &str| {
         let body = format!(
             r#"{{"model":"{model}","choices":[{{"message":{{"content":"Hi"}},"finish_reason":"stop"}}]}}"#
         );
-        let reading = read(&answered(200, &[], &body), &asked(), false);
+        let reading = read(&answered(200, &[], &body), &requested(), false);
         (reading.served_model, reading.flags)
     };
     assert_eq!(served("openai/gpt-5-mini"), (None, vec![]));
@@ -235,7 +239,7 @@ fn another_model_is_flagged_and_a_date_is_not() {
 }
 
 #[test]
-fn proxies_tell_costs_and_fallbacks_in_headers() {
+fn proxies_report_costs_and_fallbacks_in_headers() {
     // LiteLLM has no other place for them on answers that are not streamed.
     let headers = [
         ("x-litellm-response-cost", "0.0000032"),
@@ -243,7 +247,7 @@ fn proxies_tell_costs_and_fallbacks_in_headers() {
         ("x-generation-id", "gen-9"),
     ];
     let body = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
-    let reading = read(&answered(200, &headers, body), &asked(), false);
+    let reading = read(&answered(200, &headers, body), &requested(), false);
     assert_eq!(reading.billed_usd, Some("0.0000032".parse().unwrap()));
     assert_eq!(reading.generation_id.as_deref(), Some("gen-9"));
     assert_eq!(reading.flags, [Flag::Fallback]);
@@ -251,7 +255,7 @@ fn proxies_tell_costs_and_fallbacks_in_headers() {
 
 #[test]
 fn a_limit_eaten_by_reasoning_is_flagged() {
-    // The answer is empty because the model thought too long: neither a refusal nor a fault.
+    // The answer is empty because the model used its tokens for reasoning: neither a refusal nor an error.
     let eaten =
         r#"{"choices":[{"message":{"content":"","reasoning":"Hm"},"finish_reason":"length"}]}"#;
     assert_eq!(flags(eaten), [Flag::EatenByReasoning]);
@@ -262,8 +266,8 @@ fn a_limit_eaten_by_reasoning_is_flagged() {
 
 #[test]
 fn what_is_not_an_answer_is_a_protocol_error() {
-    // HTTP 200 with something else: it must be said what came.
-    for (body, told) in [
+    // HTTP 200 with something else: the error must show the content.
+    for (body, message) in [
         ("", "the answer is empty"),
         ("database error", "database error"),
         (
@@ -278,17 +282,17 @@ fn what_is_not_an_answer_is_a_protocol_error() {
             "an event is not JSON: {nope}",
         ),
     ] {
-        let reading = read(&answered(200, &[], body), &asked(), true);
+        let reading = read(&answered(200, &[], body), &requested(), true);
         assert_eq!(reading.outcome, Outcome::ProtocolError, "{body}");
-        assert_eq!(reading.error.unwrap().message, told);
+        assert_eq!(reading.error.unwrap().message, message);
     }
 }
 
 #[test]
-fn a_stream_that_was_not_asked_for_has_no_instants() {
+fn an_unrequested_stream_has_no_instants() {
     // Without streaming there is no TTFT, whatever the server does.
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-    let reading = read(&answered(200, &[], stream), &asked(), false);
+    let reading = read(&answered(200, &[], stream), &requested(), false);
     assert_eq!(
         (reading.outcome, reading.answer.as_deref()),
         (Outcome::Complete, Some("Hi"))
@@ -303,7 +307,7 @@ fn a_stream_that_was_not_asked_for_has_no_instants() {
 fn a_whole_message_after_its_deltas_is_not_taken_twice() {
     // Some servers repeat the answer in their last chunk.
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\ndata: {\"choices\":[{\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n";
-    let reading = read(&answered(200, &[], stream), &asked(), true);
+    let reading = read(&answered(200, &[], stream), &requested(), true);
     assert_eq!(reading.answer.as_deref(), Some("Hi"));
 }
 
@@ -312,7 +316,10 @@ fn no_secret_reaches_a_reading() {
     // Errors echo keys, and routing reports hold a fingerprint of the user.
     let body = r#"{"error":{"message":"bad key vck_0123456789abcdef, header Authorization: Bearer abcdef0123456789"},"providerMetadata":{"gateway":{"routing":{"clientSessionId":"f00dface1234"}}}}"#;
     for status in [200, 401] {
-        let reading = format!("{:?}", read(&answered(status, &[], body), &asked(), true));
+        let reading = format!(
+            "{:?}",
+            read(&answered(status, &[], body), &requested(), true)
+        );
         for secret in ["vck_0123456789abcdef", "abcdef0123456789", "f00dface1234"] {
             assert!(!reading.contains(secret), "{reading}");
         }
@@ -321,8 +328,8 @@ fn no_secret_reaches_a_reading() {
 
 #[test]
 fn a_gap_is_measured_where_the_reader_waited_within_it() {
-    // A chunk whose first half was waited for came late, even if its rest was there at once; one
-    // that was wholly there already says nothing.
+    // A chunk whose first half was waited for came late, even if its rest was there at once; one that was
+    // completely there already has no gap.
     let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     let (head, tail) = chunk.split_at(9);
     let mut recording = answered(200, &[], chunk);
@@ -330,7 +337,7 @@ fn a_gap_is_measured_where_the_reader_waited_within_it() {
     body.push(Nanos(50), true, head.as_bytes()).unwrap();
     body.push(Nanos(51), false, tail.as_bytes()).unwrap();
     body.push(Nanos(52), false, chunk.as_bytes()).unwrap();
-    let reading = read(&recording, &asked(), true);
+    let reading = read(&recording, &requested(), true);
     assert_eq!(reading.gaps.gaps, [Nanos(31)]);
     assert_eq!(reading.gaps.coalesced, 1);
     assert_eq!(reading.last_token, Some(Nanos(52)));
@@ -338,7 +345,7 @@ fn a_gap_is_measured_where_the_reader_waited_within_it() {
 
 #[test]
 fn endless_tool_calls_are_too_large() {
-    // Every fragment is looked for among the calls before it: their number must be bounded.
+    // Every fragment is searched among the calls before it: their number must be bounded.
     let call = |index: usize| {
         format!(
             "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"name\":\"f\"}}}}]}}}}]}}\n\n"
@@ -346,21 +353,21 @@ fn endless_tool_calls_are_too_large() {
     };
     let stream = |count: usize| (0..count).map(call).collect::<String>() + "data: [DONE]\n\n";
     let limit = crate::gateway::transcript::TOOL_CALLS_PER_ANSWER;
-    let within = read(&answered(200, &[], &stream(limit)), &asked(), true);
+    let within = read(&answered(200, &[], &stream(limit)), &requested(), true);
     assert_eq!(
         (within.outcome, within.tool_calls.len()),
         (Outcome::Ended, limit)
     );
-    let beyond = read(&answered(200, &[], &stream(limit + 1)), &asked(), true);
+    let beyond = read(&answered(200, &[], &stream(limit + 1)), &requested(), true);
     assert_eq!(beyond.outcome, Outcome::TooLarge);
 }
 
 #[test]
 fn only_the_first_of_several_choices_is_read() {
-    // A suite may ask for several (`n`): their texts must not be mixed into one answer.
+    // A suite may request several (`n`): their texts must not be mixed into one answer.
     let body = r#"{"choices":[{"index":0,"message":{"content":"one"},"finish_reason":"stop"},
         {"index":1,"message":{"content":"two"},"finish_reason":"length"}]}"#;
-    let reading = read(&answered(200, &[], body), &asked(), false);
+    let reading = read(&answered(200, &[], body), &requested(), false);
     assert_eq!(
         (reading.outcome, reading.answer.as_deref()),
         (Outcome::Complete, Some("one"))
@@ -368,14 +375,14 @@ fn only_the_first_of_several_choices_is_read() {
 }
 
 #[test]
-fn the_last_amount_that_speaks_counts() {
+fn the_last_reported_amount_counts() {
     // Costs grow from chunk to chunk where usage is cumulative; they are never added up.
     let usage = |usage: &str| format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
     let stream =
         usage(r#"{"cost":0.1,"market_cost":0.4}"#) + &usage(r#"{"cost":0.3}"#) + &usage("null");
     let reading = read(
         &answered(200, &[], &(stream + "data: [DONE]\n\n")),
-        &asked(),
+        &requested(),
         true,
     );
     assert_eq!(reading.billed_usd, Some("0.3".parse().unwrap()));
@@ -384,8 +391,8 @@ fn the_last_amount_that_speaks_counts() {
 
 #[test]
 fn a_path_for_a_model_is_cut_to_its_name_and_no_fallback() {
-    // A local server names the file it loaded: its folders are of someone's machine.
-    for (served, kept) in [
+    // A local server names the file it loaded: its folders belong to a private machine.
+    for (served, stored) in [
         (r"/srv/models/qwen-3.gguf", "qwen-3.gguf"),
         (r"C:\\models\\qwen-3.gguf", "qwen-3.gguf"),
         ("./qwen-3.gguf", "qwen-3.gguf"),
@@ -393,8 +400,8 @@ fn a_path_for_a_model_is_cut_to_its_name_and_no_fallback() {
         let body = format!(
             r#"{{"model":"{served}","choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}]}}"#
         );
-        let reading = read(&answered(200, &[], &body), &asked(), false);
-        assert_eq!(reading.served_model.as_deref(), Some(kept), "{served}");
+        let reading = read(&answered(200, &[], &body), &requested(), false);
+        assert_eq!(reading.served_model.as_deref(), Some(stored), "{served}");
         assert!(!reading.flags.contains(&Flag::Fallback), "{served}");
     }
 }

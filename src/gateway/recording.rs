@@ -1,49 +1,50 @@
-//! What the transport saw of one exchange, untouched (keys and all, until it is read): bytes with the instants at which they came.
+//! The unfiltered record of one exchange by the transport: bytes with their instants, keys included until they
+//! are read.
 //!
 //! Owns the shape of a recording, its limits, and the watch for the end of a stream. Must not know what the
-//! bytes mean. Invariant: a [`Body`]'s frames lie side by side, cover its bytes, are never empty,
-//! and stay within the limits below, whoever sends them.
+//! bytes mean. Invariant: a [`Body`]'s frames are contiguous, cover its bytes, are never empty, and stay within
+//! the limits below, whatever a server sends.
 
 use memchr::memchr2;
 
 use crate::suite::Redactor;
 use crate::units::Nanos;
 
-/// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token
-/// with their envelopes; beyond this a server is broken or hostile.
+/// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token with their
+/// envelopes; beyond this a server is broken or hostile.
 pub const BYTES_PER_ANSWER: usize = 64 << 20;
 
-/// Most frames of one answer: twice the events that are allowed, since an event may come in two
-/// pieces. Bounds what a server can make us remember by sending single bytes.
+/// Most frames of one answer: twice the allowed events, since an event may come in two pieces. Bounds the
+/// memory that a server can use up by sending single bytes.
 pub const FRAMES_PER_ANSWER: usize = 2_000_000;
 
-/// Everything the transport saw of one exchange. Instants are nanoseconds since the run began.
+/// The record of one exchange. Instants are nanoseconds since the run began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// Just before our own write of the request.
+    /// The instant just before the request is written.
     pub sent: Nanos,
-    /// The span it took to open a connection, only when this exchange opened one.
+    /// The time to open a connection, only if this exchange opened one.
     pub connect: Option<Nanos>,
-    /// What came back; absent when nothing did.
+    /// The response; absent if there was none.
     pub response: Option<Response>,
-    /// When the exchange was over.
+    /// The end of the exchange.
     pub end: Nanos,
-    /// Why it was over.
-    pub ending: Ending,
-    /// The filter that every text read from it goes through: the key that was sent is removed.
+    /// The reason of the end.
+    pub ending: ExchangeEnd,
+    /// The filter for every text read from it: it removes the key that was sent.
     pub redactor: Redactor,
 }
 
 impl Recording {
-    /// The recording of an exchange that was dropped while it was under way. What had come is not kept: it says
-    /// neither how the answer would have ended nor what it cost.
+    /// The recording of an exchange that was dropped while in flight. The bytes so far are dropped: they show
+    /// neither how the answer would have ended nor its cost.
     pub fn abandoned(sent: Nanos, end: Nanos) -> Self {
         Self {
             sent,
             connect: None,
             response: None,
             end,
-            ending: Ending::Abandoned,
+            ending: ExchangeEnd::Abandoned,
             redactor: Redactor::default(),
         }
     }
@@ -54,11 +55,11 @@ impl Recording {
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// In the order in which they came; names in lower case, values that are not text left out.
+    /// The headers in the order of arrival; names in lower case, values that are not text skipped.
     pub headers: Vec<(String, String)>,
-    /// When the headers were handed over.
+    /// The instant of the headers.
     pub at: Nanos,
-    /// What followed them.
+    /// The bytes after the headers.
     pub body: Body,
 }
 
@@ -76,24 +77,23 @@ impl Response {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
     bytes: Vec<u8>,
-    frames: Vec<Frame>,
+    frames: Vec<BodyFrame>,
 }
 
-/// One piece of a body, as it was handed over.
+/// One piece of a body, as the client delivered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    /// When it was handed over.
+pub struct BodyFrame {
+    /// The instant of delivery.
     pub at: Nanos,
-    /// Whether the reader had to wait for it. A frame that was there already says nothing of when
-    /// it was sent.
+    /// True if the reader had to wait for it. A frame that was there already does not show when it was sent.
     pub waited: bool,
     /// Offset just after its last byte in the whole body.
     pub end: usize,
 }
 
-/// A body that would exceed a limit; what had come before is kept.
+/// A body that would exceed a limit; the bytes before stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
+pub enum BodyTooLarge {
     /// [`BYTES_PER_ANSWER`].
     #[error("the answer is larger than {BYTES_PER_ANSWER} bytes")]
     Bytes,
@@ -103,19 +103,19 @@ pub enum Full {
 }
 
 impl Body {
-    /// Adds a frame. An empty one is left out: it brought nothing that could be stamped.
-    pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), Full> {
+    /// Adds a frame. An empty one is skipped: it has no byte to stamp.
+    pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), BodyTooLarge> {
         if bytes.is_empty() {
             return Ok(());
         }
         if bytes.len() > BYTES_PER_ANSWER - self.bytes.len() {
-            return Err(Full::Bytes);
+            return Err(BodyTooLarge::Bytes);
         }
         if self.frames.len() == FRAMES_PER_ANSWER {
-            return Err(Full::Frames);
+            return Err(BodyTooLarge::Frames);
         }
         self.bytes.extend_from_slice(bytes);
-        self.frames.push(Frame {
+        self.frames.push(BodyFrame {
             at,
             waited,
             end: self.bytes.len(),
@@ -123,18 +123,18 @@ impl Body {
         Ok(())
     }
 
-    /// All bytes, side by side.
+    /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// All frames, in order.
-    pub fn frames(&self) -> &[Frame] {
+    pub fn frames(&self) -> &[BodyFrame] {
         &self.frames
     }
 
     /// Each frame with its own bytes.
-    pub fn pieces(&self) -> impl Iterator<Item = (Frame, &[u8])> {
+    pub fn pieces(&self) -> impl Iterator<Item = (BodyFrame, &[u8])> {
         let mut start = 0;
         self.frames.iter().map(move |frame| {
             let piece = &self.bytes[start..frame.end];
@@ -143,31 +143,31 @@ impl Body {
         })
     }
 
-    /// Index of the frame that brought the byte just before `end`: the frame that completed
-    /// whatever ends there. `None` for `end` 0 or beyond the body.
+    /// Index of the frame with the byte just before `end`: the frame that completed whatever ends there. `None`
+    /// for `end` 0 or beyond the body.
     pub fn frame_completing(&self, end: usize) -> Option<usize> {
         let index = self.frames.partition_point(|frame| frame.end < end);
         (end > 0 && index < self.frames.len()).then_some(index)
     }
 }
 
-/// Why an exchange was over.
+/// The end of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// The body ended as the protocol says, or `[DONE]` (or what other routes have in its place) was
-    /// seen and the line went quiet.
+pub enum ExchangeEnd {
+    /// The body ended as the protocol defines, or `[DONE]` (or its equivalent on other routes) was seen and
+    /// nothing followed.
     Complete,
-    /// No connection could be made; the client's words.
+    /// No connection could be made; the client's message.
     ConnectFailed(String),
-    /// The TLS handshake failed; the client's words.
+    /// The TLS handshake failed; the client's message.
     TlsFailed(String),
-    /// The connection broke; the client's words.
+    /// The connection broke; the client's message.
     ConnectionLost(String),
-    /// One of our deadlines passed.
+    /// A deadline passed.
     TimedOut(Deadline),
-    /// A limit on what comes from outside was exceeded ([`Full`]).
+    /// A limit on the size of an answer was exceeded ([`BodyTooLarge`]).
     TooLarge,
-    /// The run ended while it was under way, and the exchange was dropped.
+    /// The run ended while it was in flight, and the exchange was dropped.
     Abandoned,
 }
 
@@ -180,12 +180,12 @@ pub enum Deadline {
     Headers,
     /// Between two frames.
     Gap,
-    /// Of the whole exchange.
+    /// For the whole exchange.
     Total,
 }
 
-/// Most bytes of the beginning of a line that [`DoneWatch`] remembers: the longest line by whose
-/// beginning it knows the end, and room for blanks.
+/// Most bytes of the beginning of a line that [`DoneWatch`] stores: the longest line by whose beginning it
+/// detects the end, and room for blanks.
 const HEAD: usize = 64;
 
 /// The events that end an answer on the Messages and on the Responses route.
@@ -197,21 +197,20 @@ const LAST_EVENTS: [&[u8]; 5] = [
     b"response.cancelled",
 ];
 
-/// Watches for a stream that ends with the line `data: [DONE]`, or with the event that other routes
-/// have in its place, so that the transport need not wait for a server that leaves the connection
-/// open. It costs nanoseconds a frame: it looks for the ends of lines, and remembers how the last
-/// one begins. It errs on the side of waiting.
+/// Watches for a stream that ends with the line `data: [DONE]`, or with the equivalent event of other routes,
+/// so that the transport need not wait for a server that leaves the connection open. It costs nanoseconds per
+/// frame: it looks for the ends of lines, and stores the beginning of the last one. In doubt it waits.
 #[derive(Debug, Clone, Copy)]
 pub struct DoneWatch {
     head: [u8; HEAD],
-    kept: usize,
-    /// The line goes on beyond what is remembered of it.
+    stored: usize,
+    /// True if the line is longer than the stored part.
     longer: bool,
-    /// The byte before: a LF after a CR is of the same line end.
+    /// The previous byte: a LF after a CR belongs to the same line end.
     before: u8,
-    /// The event under way is a last one, by its name.
+    /// True if the current event has the name of a last event.
     last_event: bool,
-    /// The last line that is not blank ended the stream.
+    /// True if the last line that is not blank ended the stream.
     done: bool,
 }
 
@@ -219,7 +218,7 @@ impl Default for DoneWatch {
     fn default() -> Self {
         Self {
             head: [0; HEAD],
-            kept: 0,
+            stored: 0,
             longer: false,
             before: 0,
             last_event: false,
@@ -229,12 +228,12 @@ impl Default for DoneWatch {
 }
 
 impl DoneWatch {
-    /// Nothing seen yet.
+    /// A watch before the first byte.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the bytes of the next frame and says whether the stream so far ends with the line.
+    /// Adds the bytes of the next frame; returns true if the stream so far ends with the line.
     pub fn feed(&mut self, frame: &[u8]) -> bool {
         let mut rest = frame;
         while let Some(end) = memchr2(b'\n', b'\r', rest) {
@@ -250,7 +249,7 @@ impl DoneWatch {
         self.done()
     }
 
-    /// Whether the stream so far ends with the line, blank lines after it allowed.
+    /// True if the stream so far ends with the line, blank lines after it allowed.
     pub fn done(&self) -> bool {
         if self.head().is_empty() && !self.longer {
             return self.done;
@@ -259,18 +258,18 @@ impl DoneWatch {
     }
 
     fn extend(&mut self, more: &[u8]) {
-        let fits = more.len().min(HEAD - self.kept);
-        self.head[self.kept..self.kept + fits].copy_from_slice(&more[..fits]);
-        self.kept += fits;
+        let fits = more.len().min(HEAD - self.stored);
+        self.head[self.stored..self.stored + fits].copy_from_slice(&more[..fits]);
+        self.stored += fits;
         self.longer |= fits < more.len();
         self.before = more.last().copied().unwrap_or(self.before);
     }
 
     fn head(&self) -> &[u8] {
-        self.head[..self.kept].trim_ascii_end()
+        self.head[..self.stored].trim_ascii_end()
     }
 
-    /// Whether the line under way is `data: [DONE]`: the one that is known before it has ended.
+    /// True if the current line is `data: [DONE]`, which is detected before its end.
     fn is_done_line(&self) -> bool {
         !self.longer && value_of(self.head(), b"data") == Some(b"[DONE]")
     }
@@ -287,18 +286,18 @@ impl DoneWatch {
             let ends = |text| self.last_event || is_last_event(text);
             self.done = self.is_done_line() || text.is_some_and(ends);
         }
-        self.kept = 0;
+        self.stored = 0;
         self.longer = false;
     }
 }
 
-/// The value of a line of this field.
+/// The value of a line with this field name.
 fn value_of<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(field)?.strip_prefix(b":")?;
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// Whether JSON begins as a last event does that bears no name of its own: with its `type`.
+/// True if JSON begins like a last event without an event name: with its `type`.
 fn is_last_event(json: &[u8]) -> bool {
     let mut rest = json;
     for token in [&b"{"[..], b"\"type\"", b":", b"\""] {
@@ -321,7 +320,7 @@ mod tests {
 
     #[test]
     fn done_is_a_whole_line_at_the_end() {
-        // The transport hangs up on this word: text that only contains it must not be taken for it.
+        // The transport hangs up on this line: text that only contains it must not match.
         for (stream, done) in [
             ("data: [DONE]", true),
             ("data:[DONE]\n\n", true),
@@ -332,7 +331,7 @@ mod tests {
             ("data: {\"content\":\"data: [DONE]\"}\n\n", false),
             ("data: [DONE]\n\ndata: {}", false),
             ("xdata: [DONE]\n", false),
-            // The character before the line lies beyond what is remembered.
+            // The character before the line is beyond the stored part.
             (
                 "xdata: [DONE]\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
                 false,
@@ -345,8 +344,8 @@ mod tests {
 
     #[test]
     fn the_last_event_of_a_route_ends_its_stream() {
-        // These routes have no `[DONE]`. An event's text is long: it is known by its name, or by
-        // its beginning, but not before its line has ended.
+        // These routes have no `[DONE]`. An event's text is long: it is detected by its name, or by its
+        // beginning, but not before its line has ended.
         let long = "x".repeat(4 * HEAD);
         let completed = format!(r#"data: {{"type":"response.completed","response":"{long}"}}"#);
         let named = format!(r#"event: response.completed{}data: {{"{long}":1}}"#, "\n");
@@ -377,28 +376,28 @@ mod tests {
 
     #[test]
     fn a_full_body_refuses_and_keeps_what_it_had() {
-        // A hostile server must not make us hold more than the limit, by any size of frame.
+        // A hostile server must not make the client hold more than the limit, by any size of frame.
         let mut body = Body::default();
         body.push(Nanos(1), true, &vec![7; 1 << 20]).unwrap();
         let rest = vec![7; BYTES_PER_ANSWER - (1 << 20) + 1];
-        assert_eq!(body.push(Nanos(2), true, &rest), Err(Full::Bytes));
+        assert_eq!(body.push(Nanos(2), true, &rest), Err(BodyTooLarge::Bytes));
         assert_eq!(body.push(Nanos(2), true, &rest[1..]), Ok(()));
-        assert_eq!(body.push(Nanos(3), true, b"x"), Err(Full::Bytes));
+        assert_eq!(body.push(Nanos(3), true, b"x"), Err(BodyTooLarge::Bytes));
         assert_eq!(body.frames().len(), 2);
     }
 
     #[test]
     fn single_bytes_cannot_fill_memory_with_frames() {
-        // A frame costs more memory than the byte it brings: their number is bounded as well.
+        // A frame costs more memory than its byte: the number of frames is bounded as well.
         let mut body = Body::default();
         for _ in 0..FRAMES_PER_ANSWER {
             body.push(Nanos(1), true, b"x").unwrap();
         }
-        assert_eq!(body.push(Nanos(1), true, b"x"), Err(Full::Frames));
+        assert_eq!(body.push(Nanos(1), true, b"x"), Err(BodyTooLarge::Frames));
     }
 
-    /// A watch that saw this stream in the frames that the cuts make of it.
-    fn fed(stream: &[u8], cuts: Vec<usize>) -> DoneWatch {
+    /// A watch that was fed this stream in the frames that the cuts make of it.
+    fn watch_after(stream: &[u8], cuts: Vec<usize>) -> DoneWatch {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
         cuts.sort_unstable();
         let mut watch = DoneWatch::new();
@@ -411,14 +410,14 @@ mod tests {
     }
 
     proptest! {
-        // However the bytes are cut, the watch says what a look at the whole stream would say.
+        // However the bytes are cut, the watch gives the same result as for the whole stream.
         #[test]
         fn the_watch_does_not_depend_on_frames(
             before in "[ -~\\n\\r]{0,40}", line in prop_oneof!["data: ?\\[DONE\\]", "data: ?\\[DONE"],
             after in "[\\n\\r]{0,4}", cuts in prop::collection::vec(0_usize..60, 0..8),
         ) {
             let stream = format!("{before}{line}{after}").into_bytes();
-            let watch = fed(&stream, cuts);
+            let watch = watch_after(&stream, cuts);
             prop_assert_eq!(watch.done(), DoneWatch::new().feed(&stream));
             let at_line_start = before.is_empty() || before.ends_with(['\n', '\r']);
             prop_assert_eq!(watch.done(), at_line_start && line.ends_with(']'));
@@ -433,7 +432,7 @@ mod tests {
             after in "[\n\r]{0,4}", cuts in prop::collection::vec(0_usize..200, 0..8),
         ) {
             let stream = format!("{before}{name}data: {text}{after}").into_bytes();
-            let watch = fed(&stream, cuts);
+            let watch = watch_after(&stream, cuts);
             let last = !name.is_empty() || text.len() > 2;
             prop_assert_eq!(watch.done(), last && !after.is_empty());
         }

@@ -1,13 +1,12 @@
-//! The request: its path, the headers of its route, and its body, which for the chat route is made
-//! here.
+//! The request: its path, the headers of its route, and its body, which for the chat route is built here.
 //!
-//! Owns what all routes share, and the names of the chat route's keys. Must not know of keys or
-//! transports. Invariants: the same arguments give the same bytes; what a route cannot carry is an
-//! error, never left out.
+//! Owns what all routes share, and the names of the chat route's keys. Must not know keys or transports.
+//! Invariants: the same arguments give the same bytes; a parameter that a route does not support is an error,
+//! never dropped.
 
 use serde_json::{Map, Value, json};
 
-use super::body::{Unsayable, added_to, image_url};
+use super::body::{UnsupportedParameter, image_url, merge_into};
 use super::{messages, responses};
 use crate::record::ClientSetting;
 use crate::suite::{
@@ -16,7 +15,7 @@ use crate::suite::{
 };
 use crate::units::ModelId;
 
-/// The version of the Messages route that is spoken here.
+/// The supported version of the Messages route.
 const ANTHROPIC_VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 
 /// The path of a route, after the base URL.
@@ -28,7 +27,7 @@ pub const fn path(api: Api) -> &'static str {
     }
 }
 
-/// Headers that a route wants beside everyone's.
+/// Headers that a route needs in addition to the common ones.
 pub const fn headers(api: Api) -> &'static [(&'static str, &'static str)] {
     match api {
         Api::Messages => &[ANTHROPIC_VERSION],
@@ -36,7 +35,7 @@ pub const fn headers(api: Api) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// How requests are worded, for the manifest: what is not the default, and why.
+/// Settings of the request format that are not the default, for the manifest.
 pub fn settings(wording: Wording) -> Vec<ClientSetting> {
     let default = Wording::default();
     let limit = wording.max_tokens_name;
@@ -62,18 +61,18 @@ pub fn settings(wording: Wording) -> Vec<ClientSetting> {
     .collect()
 }
 
-/// The JSON body of one request. What the parameters do not say is not sent, so that the endpoint's
-/// own defaults hold.
+/// The JSON body of one request. Parameters without a value are not sent, so that the endpoint's own defaults
+/// apply.
 ///
-/// `extra` keys stand beside the others and cannot replace them; where one of ours is an object, as
-/// `stream_options` is, their entries are added to it.
+/// `extra` keys cannot replace the others; where one of ours is an object, as `stream_options` is, their
+/// entries are added to it.
 pub fn body(
     model: &ModelId,
     messages: &[Message],
     parameters: &Parameters,
     stream: bool,
     wording: Wording,
-) -> Result<Vec<u8>, Unsayable> {
+) -> Result<Vec<u8>, UnsupportedParameter> {
     let keys = match wording.api {
         Api::Chat => chat_keys(model, messages, parameters, stream, wording),
         Api::Messages => messages::keys(messages, parameters)?,
@@ -91,14 +90,14 @@ pub fn body(
     Ok(Value::Object(body).to_string().into_bytes())
 }
 
-/// The provider options, `caching` among them: what the suite says of it in its own word wins.
+/// The provider options, `caching` included: the suite's own key has precedence over a raw option.
 fn provider_options(parameters: &Parameters) -> Map<String, Value> {
     let mut options = parameters.provider_options.clone();
     match parameters.caching {
         None => {}
         Some(Caching::Auto) => {
             let caching = Map::from_iter([("caching".to_owned(), json!("auto"))]);
-            let gateway = added_to(&options, "gateway", caching);
+            let gateway = merge_into(&options, "gateway", caching);
             options.insert("gateway".to_owned(), gateway);
         }
         Some(Caching::Off) => {
@@ -113,8 +112,8 @@ fn provider_options(parameters: &Parameters) -> Map<String, Value> {
     options
 }
 
-/// The chat route's keys. The parameters' own name of the token limit wins over the endpoint's, and
-/// without either the model decides ([`token_limit_name`]).
+/// The chat route's keys. The name of the token limit is that of the parameters, else the endpoint's, else it
+/// depends on the model ([`token_limit_name`]).
 fn chat_keys(
     model: &ModelId,
     messages: &[Message],
@@ -125,9 +124,9 @@ fn chat_keys(
     let extra = &parameters.extra;
     let mut keys = vec![("messages", messages.iter().map(message).collect())];
     if stream {
-        // Without this, OpenAI and its likes stream no token counts. Vercel sends them anyway.
+        // Without this, OpenAI and compatible servers stream no token counts. Vercel sends them anyway.
         let usage = Map::from_iter([("include_usage".to_owned(), json!(true))]);
-        keys.push(("stream_options", added_to(extra, "stream_options", usage)));
+        keys.push(("stream_options", merge_into(extra, "stream_options", usage)));
     }
     if let Some(limit) = parameters.max_tokens {
         let name = parameters
@@ -153,31 +152,31 @@ fn chat_keys(
     keys
 }
 
-/// The value under the key of the reasoning effort. A model's own template knows a switch, an effort
-/// or neither: it is given both.
+/// The value under the key of the reasoning effort. A chat template may know a switch, an effort or neither:
+/// both are sent.
 fn reasoning(key: ReasoningName, effort: ReasoningEffort, extra: &Map<String, Value>) -> Value {
     let ours = match key {
         ReasoningName::ReasoningEffort => return json!(effort),
         ReasoningName::Reasoning => vec![("effort".to_owned(), json!(effort))],
         ReasoningName::ChatTemplateKwargs => {
-            let thinks = effort != ReasoningEffort::None;
-            let switch = ("enable_thinking".to_owned(), json!(thinks));
+            let is_enabled = effort != ReasoningEffort::None;
+            let switch = ("enable_thinking".to_owned(), json!(is_enabled));
             let effort = ("reasoning_effort".to_owned(), json!(effort));
             std::iter::once(switch)
-                .chain(thinks.then_some(effort))
+                .chain(is_enabled.then_some(effort))
                 .collect()
         }
     };
-    added_to(extra, key.word(), Map::from_iter(ours))
+    merge_into(extra, key.word(), Map::from_iter(ours))
 }
 
-/// One turn: its text alone, unless there is more to it.
+/// One turn: its text as a string, unless there are other parts.
 fn message(message: &Message) -> Value {
     let mut turn = json!({ "role": message.role, "content": message.content });
     if !message.images.is_empty() || message.cache_control.is_some() {
         let mut text = json!({ "type": "text", "text": message.content });
         if let Some(mark) = message.cache_control {
-            // On the text, not on an image behind it: gateways look for marks there.
+            // On the text, not on an image after it: gateways look for marks there.
             text["cache_control"] = json!(mark);
         }
         let images = message.images.iter();
@@ -203,9 +202,9 @@ fn tools(tools: &[Tool]) -> Value {
     tools.iter().map(function).collect()
 }
 
-/// The name of the token limit that a model wants when neither suite nor endpoint says it. `OpenAI`'s
-/// o-series and everything from gpt-5 on turn `max_tokens` down when asked directly; gateways (ids
-/// with a creator before the slash) understand the older name for every model.
+/// The name of the token limit for a model if neither suite nor endpoint sets it. `OpenAI`'s o-series and
+/// everything from gpt-5 on reject `max_tokens` when called directly; gateways (ids with a creator before the
+/// slash) accept the older name for every model.
 pub fn token_limit_name(model: &ModelId) -> TokenLimitName {
     let id = model.as_str();
     let number_after = |prefix: &str| {
@@ -215,8 +214,8 @@ pub fn token_limit_name(model: &ModelId) -> TokenLimitName {
             .unwrap_or(rest.len());
         rest[..end].parse::<u32>().ok()
     };
-    let reasons = number_after("o").is_some() || number_after("gpt-") >= Some(5);
-    if reasons && !id.contains('/') {
+    let is_reasoning_model = number_after("o").is_some() || number_after("gpt-") >= Some(5);
+    if is_reasoning_model && !id.contains('/') {
         TokenLimitName::MaxCompletionTokens
     } else {
         TokenLimitName::MaxTokens

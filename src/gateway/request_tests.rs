@@ -17,8 +17,8 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 #[test]
-fn a_bare_request_says_nothing_of_its_own() {
-    // Parameters that nobody set must not be sent: their defaults belong to the endpoint.
+fn a_bare_request_has_only_the_required_keys() {
+    // Parameters without a value must not be sent: their defaults belong to the endpoint.
     let sent = body(
         &id("openai/gpt-5-mini"),
         &question(),
@@ -83,7 +83,7 @@ fn every_parameter_is_sent_under_its_wire_name() {
 
 #[test]
 fn the_token_limit_has_the_name_that_the_model_wants() {
-    // OpenAI turns the older name down for reasoning models; other servers know only that.
+    // OpenAI rejects the older name for reasoning models; other servers know only that.
     for (model, name) in [
         ("o3", TokenLimitName::MaxCompletionTokens),
         ("o4-mini-2025-04-16", TokenLimitName::MaxCompletionTokens),
@@ -101,7 +101,7 @@ fn the_token_limit_has_the_name_that_the_model_wants() {
 
 #[test]
 fn the_suites_name_wins_over_the_endpoints_and_that_over_the_models() {
-    // The nearest word is the most deliberate one.
+    // The most specific setting is the most deliberate one.
     let names = |own, endpoint| {
         let parameters = Parameters {
             max_tokens: Some(1),
@@ -131,14 +131,14 @@ fn sent(messages: &[Message], parameters: &Parameters, wording: Wording) -> Valu
     serde_json::from_slice(&bytes).unwrap()
 }
 
-fn on(api: Api) -> Wording {
+fn wording_for(api: Api) -> Wording {
     Wording {
         api,
         ..Wording::default()
     }
 }
 
-/// A conversation with everything that a turn can hold.
+/// A conversation with all parts that a turn can have.
 fn conversation() -> Vec<Message> {
     let result = |id: &str, content: &str| Message {
         tool_call_id: Some(id.to_owned()),
@@ -171,8 +171,8 @@ fn conversation() -> Vec<Message> {
     ]
 }
 
-/// Everything that the routes beside chat have a word for.
-fn wishes() -> Parameters {
+/// All parameters that the routes other than chat support.
+fn all_parameters() -> Parameters {
     let schema = json!({"name": "n", "schema": {"type": "object"}, "strict": true});
     Parameters {
         max_tokens: Some(64),
@@ -181,7 +181,7 @@ fn wishes() -> Parameters {
         reasoning_effort: Some(ReasoningEffort::Low),
         tools: Some(vec![Tool {
             name: "weather".to_owned(),
-            description: Some("Tells it.".to_owned()),
+            description: Some("Reports the weather.".to_owned()),
             parameters: json!({"type": "object"}),
         }]),
         response_format: Some(json!({"type": "json_schema", "json_schema": schema})),
@@ -193,14 +193,15 @@ fn wishes() -> Parameters {
 
 #[test]
 fn the_messages_route_carries_the_same_conversation() {
-    // The same suite on another route must ask the same: a turn lost is another question.
-    let mut parameters = wishes();
+    // The same suite on another route must send the same prompt: without a turn it is another question.
+    let mut parameters = all_parameters();
     parameters.stop = Some(vec!["END".to_owned()]);
     let tool_use =
         |id| json!({"type": "tool_use", "id": id, "name": "weather", "input": {"city": "Bern"}});
-    let result = |id, said| json!({"type": "tool_result", "tool_use_id": id, "content": said});
+    let result =
+        |id, content| json!({"type": "tool_result", "tool_use_id": id, "content": content});
     assert_eq!(
-        sent(&conversation(), &parameters, on(Api::Messages)),
+        sent(&conversation(), &parameters, wording_for(Api::Messages)),
         json!({
             "model": "m",
             "stream": true,
@@ -221,7 +222,7 @@ fn the_messages_route_carries_the_same_conversation() {
                 {"role": "user", "content": [result("a", "rain"), result("b", "sun")]},
                 {"role": "user", "content": "And?"},
             ],
-            "tools": [{"name": "weather", "description": "Tells it.",
+            "tools": [{"name": "weather", "description": "Reports the weather.",
                 "input_schema": {"type": "object"}}],
             "output_config": {"effort": "low",
                 "format": {"type": "json_schema", "schema": {"type": "object"}}},
@@ -237,9 +238,14 @@ fn the_responses_route_carries_the_same_conversation() {
         json!({"type": "function_call", "call_id": id, "name": "weather",
         "arguments": "{\"city\":\"Bern\"}"})
     };
-    let result = |id, said| json!({"type": "function_call_output", "call_id": id, "output": said});
+    let result =
+        |id, output| json!({"type": "function_call_output", "call_id": id, "output": output});
     assert_eq!(
-        sent(&conversation(), &wishes(), on(Api::Responses)),
+        sent(
+            &conversation(),
+            &all_parameters(),
+            wording_for(Api::Responses)
+        ),
         json!({
             "model": "m",
             "stream": true,
@@ -257,7 +263,7 @@ fn the_responses_route_carries_the_same_conversation() {
                 call("a"), call("b"), result("a", "rain"), result("b", "sun"),
                 {"role": "user", "content": "And?"},
             ],
-            "tools": [{"type": "function", "name": "weather", "description": "Tells it.",
+            "tools": [{"type": "function", "name": "weather", "description": "Reports the weather.",
                 "parameters": {"type": "object"}, "strict": false}],
             "reasoning": {"effort": "low"},
             "text": {"format": {"type": "json_schema", "name": "n",
@@ -269,14 +275,14 @@ fn the_responses_route_carries_the_same_conversation() {
 
 #[test]
 fn what_a_route_cannot_carry_is_named() {
-    // Left out in silence it would make the comparison one of different questions.
+    // If a parameter were dropped silently, different questions would be compared.
     let plain = || Parameters {
         max_tokens: Some(1),
         ..Parameters::default()
     };
-    let told = |api, messages: &[Message], parameters: Parameters| {
-        let told = body(&id("m"), messages, &parameters, true, on(api));
-        told.unwrap_err().to_string()
+    let message = |api, messages: &[Message], parameters: Parameters| {
+        let message = body(&id("m"), messages, &parameters, true, wording_for(api));
+        message.unwrap_err().to_string()
     };
     let seeded = || Parameters {
         seed: Some(1),
@@ -293,9 +299,9 @@ fn what_a_route_cannot_carry_is_named() {
         question[0].clone(),
         Message::text(Role::System, "Be brief."),
     ];
-    let messages = |said, parameters| told(Api::Messages, said, parameters);
-    let responses = |parameters| told(Api::Responses, &question, parameters);
-    for (told, what) in [
+    let messages = |turns, parameters| message(Api::Messages, turns, parameters);
+    let responses = |parameters| message(Api::Responses, &question, parameters);
+    for (message, what) in [
         (
             messages(&question, Parameters::default()),
             "a request without `max_tokens`",
@@ -338,14 +344,14 @@ fn what_a_route_cannot_carry_is_named() {
         ),
     ] {
         assert!(
-            told.starts_with(&format!("{what} cannot be sent on the `")),
-            "{told}"
+            message.starts_with(&format!("{what} cannot be sent on the `")),
+            "{message}"
         );
     }
 }
 
 /// The conversation with a mark on its system text, on the user's turn, on a call and on a result.
-fn marked() -> Vec<Message> {
+fn marked_conversation() -> Vec<Message> {
     let mark = |ttl| CacheControl {
         kind: CacheKind::Ephemeral,
         ttl,
@@ -361,11 +367,15 @@ fn marked() -> Vec<Message> {
 
 #[test]
 fn marks_stand_where_each_route_looks_for_them() {
-    // A mark in the wrong place is ignored in silence, and the cache stays empty.
+    // A mark in the wrong position is silently ignored, and the cache stays empty.
     let mark = json!({"type": "ephemeral"});
     let long = json!({"type": "ephemeral", "ttl": "1h"});
     let text = |text, mark| json!({"type": "text", "text": text, "cache_control": mark});
-    let chat = sent(&marked(), &wishes(), on(Api::Chat));
+    let chat = sent(
+        &marked_conversation(),
+        &all_parameters(),
+        wording_for(Api::Chat),
+    );
     let turns = &chat["messages"];
     assert_eq!(turns[0]["content"], json!([text("Be brief.", &long)]));
     let parts = turns[1]["content"].as_array().unwrap();
@@ -376,61 +386,74 @@ fn marks_stand_where_each_route_looks_for_them() {
     assert_eq!(turns[3]["tool_call_id"], "a");
     assert_eq!(turns[4]["content"], "sun");
 
-    let messages = sent(&marked(), &wishes(), on(Api::Messages));
+    let messages = sent(
+        &marked_conversation(),
+        &all_parameters(),
+        wording_for(Api::Messages),
+    );
     assert_eq!(messages["system"], json!([text("Be brief.", &long)]));
     let turns = &messages["messages"];
     assert_eq!(turns[0]["content"][2], text("Where?", &mark));
-    // The last block of a turn: what stands up to it is the whole turn.
+    // The last block of a turn: the prefix up to it is the whole turn.
     assert_eq!(turns[1]["content"][0]["cache_control"], Value::Null);
     assert_eq!(turns[1]["content"][2]["cache_control"], mark);
     assert_eq!(turns[2]["content"][0]["cache_control"], mark);
     assert_eq!(turns[2]["content"][1]["cache_control"], Value::Null);
     assert_eq!(turns[3]["content"], "And?");
-    let mut alone = vec![marked().swap_remove(1)];
+    let mut alone = vec![marked_conversation().swap_remove(1)];
     alone[0].images.clear();
-    let alone = sent(&alone, &wishes(), on(Api::Messages));
+    let alone = sent(&alone, &all_parameters(), wording_for(Api::Messages));
     assert_eq!(
         alone["messages"][0]["content"],
         json!([text("Where?", &mark)])
     );
 
-    let refused = body(&id("m"), &marked(), &wishes(), true, on(Api::Responses));
-    let told = refused.unwrap_err().to_string();
+    let rejection = body(
+        &id("m"),
+        &marked_conversation(),
+        &all_parameters(),
+        true,
+        wording_for(Api::Responses),
+    );
+    let message = rejection.unwrap_err().to_string();
     assert!(
-        told.starts_with("a prompt marked by `cache_control` cannot be sent"),
-        "{told}"
+        message.starts_with("a prompt marked by `cache_control` cannot be sent"),
+        "{message}"
     );
 }
 
 #[test]
-fn caching_is_said_in_one_place_on_every_route() {
-    // The suite's own word wins over the raw options of whichever level, and disturbs none of them.
-    let said = |api, caching, options| {
+fn caching_is_set_in_one_place_on_every_route() {
+    // The suite's own key has precedence over the raw options of any level, and changes no other.
+    let options_sent = |api, caching, options| {
         let parameters = Parameters {
             caching,
             provider_options: object(options),
-            ..wishes()
+            ..all_parameters()
         };
-        sent(&question(), &parameters, on(api))["providerOptions"].clone()
+        sent(&question(), &parameters, wording_for(api))["providerOptions"].clone()
     };
     let auto = json!({"gateway": {"caching": "auto"}});
     for api in [Api::Chat, Api::Messages, Api::Responses] {
-        assert_eq!(said(api, Some(Caching::Auto), json!({})), auto);
+        assert_eq!(options_sent(api, Some(Caching::Auto), json!({})), auto);
         let raw = json!({"gateway": {"only": ["azure"]}, "openai": {"store": false}});
         let both = json!({
             "gateway": {"only": ["azure"], "caching": "auto"}, "openai": {"store": false},
         });
-        assert_eq!(said(api, Some(Caching::Auto), raw.clone()), both);
-        assert_eq!(said(api, Some(Caching::Off), both.clone()), raw);
-        assert_eq!(said(api, Some(Caching::Off), auto.clone()), Value::Null);
-        assert_eq!(said(api, None, both.clone()), both);
+        assert_eq!(options_sent(api, Some(Caching::Auto), raw.clone()), both);
+        assert_eq!(options_sent(api, Some(Caching::Off), both.clone()), raw);
+        assert_eq!(
+            options_sent(api, Some(Caching::Off), auto.clone()),
+            Value::Null
+        );
+        assert_eq!(options_sent(api, None, both.clone()), both);
     }
 }
 
 #[test]
 fn the_reasoning_effort_has_the_key_that_the_endpoint_wants() {
-    // Servers ignore a key they do not know, and would think as long as they like.
-    let said = |reasoning_name, effort| {
+    // Servers ignore a key they do not know, and would reason without a limit.
+    let effort_sent = |reasoning_name, effort| {
         let parameters = Parameters {
             reasoning_effort: Some(effort),
             extra: object(json!({
@@ -447,26 +470,32 @@ fn the_reasoning_effort_has_the_key_that_the_endpoint_wants() {
         sent[reasoning_name.word()].clone()
     };
     let low = ReasoningEffort::Low;
-    assert_eq!(said(ReasoningName::ReasoningEffort, low), json!("low"));
     assert_eq!(
-        said(ReasoningName::Reasoning, low),
+        effort_sent(ReasoningName::ReasoningEffort, low),
+        json!("low")
+    );
+    assert_eq!(
+        effort_sent(ReasoningName::Reasoning, low),
         json!({"effort": "low", "exclude": true})
     );
     assert_eq!(
-        said(ReasoningName::ChatTemplateKwargs, low),
+        effort_sent(ReasoningName::ChatTemplateKwargs, low),
         json!({"enable_thinking": true, "reasoning_effort": "low", "thinking": true})
     );
     assert_eq!(
-        said(ReasoningName::ChatTemplateKwargs, ReasoningEffort::None),
+        effort_sent(ReasoningName::ChatTemplateKwargs, ReasoningEffort::None),
         json!({"enable_thinking": false, "thinking": true})
     );
 }
 
 #[test]
 fn the_manifest_says_how_requests_were_worded() {
-    // Without it a run on another route could not be told from one on the chat route.
+    // Without it a run on another route could not be distinguished from one on the chat route.
     assert_eq!(settings(Wording::default()), []);
-    let told = settings(on(Api::Messages));
-    let told: Vec<_> = told.iter().map(|row| (&*row.name, &*row.value)).collect();
-    assert_eq!(told, [("api", "messages")]);
+    let message = settings(wording_for(Api::Messages));
+    let message: Vec<_> = message
+        .iter()
+        .map(|row| (&*row.name, &*row.value))
+        .collect();
+    assert_eq!(message, [("api", "messages")]);
 }

@@ -1,45 +1,44 @@
 //! The Responses route, `OpenAI`'s newer one: its request and its events.
 //!
-//! Owns the names of that route. Must not know of times, headers or the chunks before. Invariants:
-//! what the route cannot carry is turned down, never left out; a field of an unexpected type is an
-//! absent field.
+//! Owns the names of that route. Must not know times, headers or earlier chunks. Invariants: a parameter that
+//! the route does not support is an error, never dropped; a field of an unexpected type is an absent field.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body::{Unsayable, added_to, image_url};
-use super::chunk::{Chunk, Piece, ToolFragment, add_metadata, bill_of};
+use super::body::{UnsupportedParameter, image_url, merge_into};
+use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireChunk, WireMetadata, WireUsage};
 use crate::record::Usage;
 use crate::suite::{Api, Message, Parameters, Role, Tool};
 
-/// The keys of a request beside `model`, `stream` and the suite's `extra`.
+/// The keys of a request other than `model`, `stream` and the suite's `extra`.
 pub(super) fn keys(
     messages: &[Message],
     parameters: &Parameters,
-) -> Result<Vec<(&'static str, Value)>, Unsayable> {
+) -> Result<Vec<(&'static str, Value)>, UnsupportedParameter> {
     let absent = [
         ("`seed`", parameters.seed.is_some()),
         ("`stop`", parameters.stop.is_some()),
         ("`max_tokens_name`", parameters.max_tokens_name.is_some()),
     ];
-    if let Some((what, _)) = absent.into_iter().find(|(_, said)| *said) {
-        return Err(turned_down(what, "leave it out"));
+    if let Some((what, _)) = absent.into_iter().find(|(_, present)| *present) {
+        return Err(unsupported(what, "leave it out"));
     }
     if messages.iter().any(|turn| turn.cache_control.is_some()) {
         let what = "a prompt marked by `cache_control`";
-        return Err(turned_down(
+        return Err(unsupported(
             what,
             "leave the mark out, or ask for `caching`",
         ));
     }
     let format = parameters.response_format.as_ref();
     let object = |key: &str, value| Map::from_iter([(key.to_owned(), value)]);
-    let added = |key, value| added_to(&parameters.extra, key, value);
+    let added = |key, value| merge_into(&parameters.extra, key, value);
     let effort = parameters.reasoning_effort.map(|effort| json!(effort));
     let optional = [
         ("max_output_tokens", parameters.max_tokens.map(Value::from)),
@@ -70,28 +69,28 @@ pub(super) fn keys(
     Ok(std::iter::once(("input", input)).chain(optional).collect())
 }
 
-fn turned_down(what: &str, remedy: &'static str) -> Unsayable {
-    Unsayable {
+fn unsupported(what: &str, remedy: &'static str) -> UnsupportedParameter {
+    UnsupportedParameter {
         what: what.to_owned(),
         api: Api::Responses,
         remedy,
     }
 }
 
-/// Not strict, as on the chat route: otherwise the schema would have to be of the strict kind here
-/// only.
+/// A tool; not strict, as on the chat route: otherwise the schema would have to be of the strict kind on this
+/// route only.
 fn tool(tool: &Tool) -> Value {
-    let mut said = json!({
+    let mut wire = json!({
         "type": "function", "name": tool.name, "parameters": tool.parameters, "strict": false,
     });
     if let Some(description) = &tool.description {
-        said["description"] = json!(description);
+        wire["description"] = json!(description);
     }
-    said
+    wire
 }
 
-/// The form of the answer: what the chat route nests under `json_schema` stands beside the type.
-fn text_format(format: &Value) -> Result<Value, Unsayable> {
+/// The format of the answer: the fields that the chat route nests under `json_schema` are next to the type.
+fn text_format(format: &Value) -> Result<Value, UnsupportedParameter> {
     let kind = format.get("type").and_then(Value::as_str);
     match (kind, format.get("json_schema")) {
         (Some("text" | "json_object"), _) => Ok(format.clone()),
@@ -100,14 +99,14 @@ fn text_format(format: &Value) -> Result<Value, Unsayable> {
             flat.insert("type".to_owned(), json!("json_schema"));
             Ok(Value::Object(flat))
         }
-        _ => Err(turned_down(
+        _ => Err(unsupported(
             "this `response_format`",
             "only `json_schema`, `json_object` and `text` are known there",
         )),
     }
 }
 
-/// The items of one turn: what was said, then the calls it makes.
+/// The items of one turn: its text, then its calls.
 fn items(message: &Message) -> Vec<Value> {
     if message.role == Role::Tool {
         let id = message.tool_call_id.as_deref().unwrap_or_default();
@@ -136,7 +135,7 @@ fn items(message: &Message) -> Vec<Value> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireEvent<'a> {
+struct WireResponsesEvent<'a> {
     #[serde(borrow)]
     response: Object<WireResponse<'a>>,
     #[serde(borrow)]
@@ -190,7 +189,7 @@ struct WireIncomplete<'a> {
     reason: Text<'a>,
 }
 
-/// An item of the output: a message, a thought or a call.
+/// An item of the output: a message, reasoning or a call.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireItem<'a> {
@@ -205,25 +204,24 @@ struct WireItem<'a> {
     #[serde(borrow)]
     input: Text<'a>,
     #[serde(borrow)]
-    content: List<WirePart<'a>>,
+    content: List<WireContentPart<'a>>,
     #[serde(borrow)]
-    summary: List<WirePart<'a>>,
+    summary: List<WireContentPart<'a>>,
     #[serde(borrow)]
     encrypted_content: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WirePart<'a> {
+struct WireContentPart<'a> {
     #[serde(borrow)]
     text: Text<'a>,
     #[serde(borrow)]
     refusal: Text<'a>,
 }
 
-/// Whether an event or answer is of this route: by its name, or by being an error with nothing
-/// inside it.
-pub(super) fn speaks(wire: &WireChunk<'_>) -> bool {
+/// True if an event or answer belongs to this route: by its name, or by being an error with nothing inside it.
+pub(super) fn is_of_route(wire: &WireChunk<'_>) -> bool {
     let kind = &wire.kind.0;
     kind.starts_with("response.")
         || wire.object.0 == "response"
@@ -236,17 +234,17 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
     if kind.is_empty() || kind == "response" {
         let wire: Object<WireResponse<'a>> = serde_json::from_slice(json).ok()?;
         close(&mut chunk, wire.0?);
-        chunk.pieces.retain(Piece::speaks);
+        chunk.pieces.retain(AnswerPiece::is_non_empty);
         return Some(chunk);
     }
-    let wire: Object<WireEvent<'a>> = serde_json::from_slice(json).ok()?;
+    let wire: Object<WireResponsesEvent<'a>> = serde_json::from_slice(json).ok()?;
     let wire = wire.0?;
     let index = wire.output_index.0;
     match kind {
-        "error" => chunk.fault = fault::of_chunk(&Value::Null, &wire.code.0, &wire.message.0),
+        "error" => chunk.error = fault::from_chunk(&Value::Null, &wire.code.0, &wire.message.0),
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             close(&mut chunk, wire.response.0.unwrap_or_default());
-            chunk.ends = true;
+            chunk.is_last = true;
             if chunk.finish_reason.is_none() {
                 let status = kind.trim_start_matches("response.").to_owned();
                 chunk.finish_reason = Some(Cow::Owned(status));
@@ -254,14 +252,16 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         }
         "response.output_item.added" => {
             if let Some(item) = wire.item.0.filter(is_call) {
-                chunk.pieces.push(Piece::ToolCall(call(index, item)));
+                chunk.pieces.push(AnswerPiece::ToolCall(call(index, item)));
             }
         }
         "response.output_item.done" => {
             let sealed = |item: &WireItem<'_>| !item.encrypted_content.0.is_empty();
             chunk.hidden_reasoning = wire.item.0.as_ref().is_some_and(sealed);
             if let Some(item) = wire.item.0.filter(is_call) {
-                chunk.pieces.push(Piece::DoneCall(call(index, item)));
+                chunk
+                    .pieces
+                    .push(AnswerPiece::CompletedCall(call(index, item)));
             }
         }
         "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
@@ -271,7 +271,9 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
                 input: wire.input,
                 ..WireItem::default()
             };
-            chunk.pieces.push(Piece::DoneCall(call(index, item)));
+            chunk
+                .pieces
+                .push(AnswerPiece::CompletedCall(call(index, item)));
         }
         _ => match wire.response.0 {
             Some(response) => {
@@ -286,23 +288,24 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    chunk.pieces.retain(Piece::speaks);
+    chunk.pieces.retain(AnswerPiece::is_non_empty);
     Some(chunk)
 }
 
-/// The next part of a text. Events with the whole of a text that was said before (`….done`) say
-/// nothing new.
+/// Adds the next part of a text. Events with the whole of a text that came before (`….done`) add nothing.
 fn add_delta<'a>(chunk: &mut Chunk<'a>, kind: &str, index: Option<u64>, delta: Cow<'a, str>) {
     let piece = match kind {
-        "response.output_text.delta" => Piece::Content(delta),
-        "response.refusal.delta" => Piece::Refusal(delta),
-        "response.reasoning_text.delta" | "response.reasoning.delta" => Piece::Reasoning(delta),
+        "response.output_text.delta" => AnswerPiece::Content(delta),
+        "response.refusal.delta" => AnswerPiece::Refusal(delta),
+        "response.reasoning_text.delta" | "response.reasoning.delta" => {
+            AnswerPiece::Reasoning(delta)
+        }
         "response.reasoning_summary_text.delta" | "response.reasoning_summary.delta" => {
             chunk.hidden_reasoning = true;
-            Piece::Reasoning(delta)
+            AnswerPiece::Reasoning(delta)
         }
         "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-            Piece::ToolCall(ToolFragment {
+            AnswerPiece::ToolCall(ToolFragment {
                 index,
                 arguments: delta,
                 ..ToolFragment::default()
@@ -331,18 +334,18 @@ fn call(index: Option<u64>, item: WireItem<'_>) -> ToolFragment<'_> {
     }
 }
 
-/// The response as it ends, or the whole of it.
+/// Reads the response at its end, or a whole answer.
 fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     chunk.id = response.id.some();
     chunk.model = response.model.some();
     chunk.provider = response.provider.some();
     chunk.has_choice = !response.status.0.is_empty() || !response.output.0.is_empty();
     chunk.whole = true;
-    chunk.fault = fault::of_chunk(&response.error, "", "");
+    chunk.error = fault::from_chunk(&response.error, "", "");
     let reason = response.incomplete_details.0;
     let reason = reason.and_then(|details| details.reason.some());
     let status = response.status.some();
-    chunk.finish_reason = reason.or(status.filter(|status| !is_under_way(status)));
+    chunk.finish_reason = reason.or(status.filter(|status| !is_in_progress(status)));
     for (index, item) in (0..).zip(response.output.0) {
         add_item(chunk, index, item);
     }
@@ -353,18 +356,20 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     );
 }
 
-fn is_under_way(status: &str) -> bool {
+fn is_in_progress(status: &str) -> bool {
     matches!(status, "in_progress" | "queued")
 }
 
 fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
     if is_call(&item) {
-        chunk.pieces.push(Piece::ToolCall(call(Some(index), item)));
+        chunk
+            .pieces
+            .push(AnswerPiece::ToolCall(call(Some(index), item)));
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();
     if item.kind.0 == "reasoning" {
-        // A summary and the thoughts themselves say the same: the thoughts are taken.
+        // A summary and the reasoning itself have the same content: the reasoning is used.
         let thoughts = if item.content.0.is_empty() {
             chunk.hidden_reasoning |= !item.summary.0.is_empty();
             item.summary.0
@@ -372,19 +377,19 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
             item.content.0
         };
         let thoughts = thoughts.into_iter().map(|part| part.text.0);
-        chunk.pieces.extend(thoughts.map(Piece::Reasoning));
+        chunk.pieces.extend(thoughts.map(AnswerPiece::Reasoning));
         return;
     }
     for part in item.content.0 {
-        chunk.pieces.push(Piece::Content(part.text.0));
-        chunk.pieces.push(Piece::Refusal(part.refusal.0));
+        chunk.pieces.push(AnswerPiece::Content(part.text.0));
+        chunk.pieces.push(AnswerPiece::Refusal(part.refusal.0));
     }
 }
 
-/// Takes a usage block. Here `input_tokens` are all of the prompt's.
+/// Reads a usage block. On this route `input_tokens` are all prompt tokens.
 fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
     let Some(wire) = usage.0 else { return };
-    chunk.bill = bill_of(&wire);
+    chunk.bill = to_bill(&wire);
     chunk.total_tokens = wire.total_tokens.0;
     let prompt = wire.input_tokens_details.0.unwrap_or_default();
     let completion = wire.output_tokens_details.0.unwrap_or_default();

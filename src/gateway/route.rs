@@ -1,11 +1,11 @@
-//! The JSON of a chunk, of whichever route: the bytes say themselves which one they are of.
+//! The JSON of a chunk of any route: the route is detected from the bytes.
 //!
-//! Owns that choice, and what is made of JSON that only other parsers accept. Must not know of times or of the
-//! chunks before. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
+//! Owns that detection, and the repair of JSON that only other parsers accept. Must not know times or earlier
+//! chunks. Invariant: a field of an unexpected type is an absent field, never a lost chunk.
 
 use serde_json::Value;
 
-use super::chat::chunk_of;
+use super::chat::to_chunk;
 use super::chunk::Chunk;
 use super::lenient::Object;
 use super::wire::WireChunk;
@@ -16,41 +16,41 @@ pub fn parse(json: &[u8]) -> Option<Chunk<'_>> {
     let wire: Object<WireChunk<'_>> = serde_json::from_slice(json).ok()?;
     let wire = wire.0?;
     let named = wire.choices.0.is_empty();
-    if named && messages::speaks(&wire.kind.0) {
+    if named && messages::is_of_route(&wire.kind.0) {
         return messages::parse(json, &wire.kind.0);
     }
-    if named && responses::speaks(&wire) {
+    if named && responses::is_of_route(&wire) {
         return responses::parse(json, &wire.kind.0);
     }
-    Some(chunk_of(wire))
+    Some(to_chunk(wire))
 }
 
-/// JSON that most parsers accept and ours does not, made plain: bytes that are not UTF-8, halves of
-/// surrogate pairs (servers in JavaScript cut texts between them), keys given twice. `None` when it
-/// is not JSON even so. Costs much more than [`parse`]: only for what that turned down.
-pub fn mend(json: &[u8]) -> Option<Vec<u8>> {
+/// Repairs JSON that most parsers accept and ours does not: bytes that are not UTF-8, halves of surrogate pairs
+/// (servers in JavaScript cut texts between them), duplicate keys. `None` when it is not JSON even so. Costs
+/// much more than [`parse`]: only for text that it rejected.
+pub fn repair_json(json: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(json);
-    let text = without_lone_surrogates(&text);
+    let text = replace_lone_surrogates(&text);
     let value: Value = serde_json::from_str(&text).ok()?;
     Some(value.to_string().into_bytes())
 }
 
 /// Replaces each escape of half a surrogate pair by that of the replacement character.
-fn without_lone_surrogates(text: &str) -> String {
+fn replace_lone_surrogates(text: &str) -> String {
     let half = |at: usize| -> Option<u16> {
         let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
         u16::from_str_radix(digits, 16).ok()
     };
-    let mut mended = String::with_capacity(text.len());
+    let mut repaired = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
         let escape = at + found;
-        mended.push_str(&text[at..escape]);
+        repaired.push_str(&text[at..escape]);
         let pair = || matches!(half(escape + 6), Some(0xDC00..=0xDFFF));
         let length = match half(escape) {
             Some(0xD800..=0xDBFF) if pair() => 12,
             Some(0xD800..=0xDFFF) => {
-                mended.push_str("\\ufffd");
+                repaired.push_str("\\ufffd");
                 at = escape + 6;
                 continue;
             }
@@ -58,11 +58,11 @@ fn without_lone_surrogates(text: &str) -> String {
             // An escape of one character; the character after a backslash begins no escape.
             None => 1 + text[escape + 1..].chars().next().map_or(0, char::len_utf8),
         };
-        mended.push_str(&text[escape..escape + length]);
+        repaired.push_str(&text[escape..escape + length]);
         at = escape + length;
     }
-    mended.push_str(&text[at..]);
-    mended
+    repaired.push_str(&text[at..]);
+    repaired
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{Bill, Piece};
+use crate::gateway::chunk::{AnswerPiece, ReportedBill};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -11,7 +11,7 @@ fn usd(text: &str) -> Usd {
 
 #[test]
 fn vercels_last_chunk_carries_everything_at_once() {
-    // Reason, usage, money, route and id stand in one chunk: each must be found in its place.
+    // Reason, usage, amounts, route and id are in one chunk: each must be found.
     let chunk = parse(
         br#"{"id":"gen_1","object":"chat.completion.chunk","model":"google/gemini-2.5-flash",
         "choices":[{"index":0,"delta":{"provider_metadata":{"gateway":{"routing":{
@@ -43,7 +43,7 @@ fn vercels_last_chunk_carries_everything_at_once() {
             cache_write_tokens: Some(0),
         }
     );
-    // The usage block's own numbers win; the surcharge stands only in the metadata here.
+    // The usage block's own numbers have precedence; the surcharge is only in the metadata here.
     assert_eq!(chunk.bill.billed(), Some(usd("0.00299765")));
     assert_eq!(chunk.bill.list(), Some(usd("0.00289765")));
     let route = chunk.route.unwrap();
@@ -81,7 +81,7 @@ fn money_is_read_from_its_text() {
     for wrong in ["-1", "null", "{}", "[1]", "true", "\"free\""] {
         assert_eq!(
             bill(&format!(r#"{{"cost":{wrong}}}"#)),
-            Bill::default(),
+            ReportedBill::default(),
             "{wrong}"
         );
     }
@@ -89,7 +89,7 @@ fn money_is_read_from_its_text() {
 
 #[test]
 fn cached_and_written_tokens_are_found_under_every_name() {
-    // A cache hit that is not seen makes the price of a model look wrong.
+    // A cache hit that is not recognised makes the price of a model look wrong.
     let usage = |usage: &str| {
         parse(format!(r#"{{"usage":{usage}}}"#).as_bytes())
             .unwrap()
@@ -119,7 +119,7 @@ fn cached_and_written_tokens_are_found_under_every_name() {
 
 #[test]
 fn a_route_over_two_models_names_the_one_that_answered() {
-    // An answer of the fallback model must not be credited to the model that was asked.
+    // An answer of the fallback model must not be credited to the requested model.
     let chunk = parse(
         br#"{"provider_metadata":{"gateway":{"routing":{"modelAttempts":[
             {"canonicalSlug":"a/x","success":false,"providerAttempts":[{"provider":"a","success":false}]},
@@ -148,16 +148,16 @@ fn attempts_that_are_only_counted_mean_a_fallback_when_there_are_several() {
 }
 
 #[test]
-fn json_that_only_others_accept_is_mended() {
-    // Half an emoji, doubled keys and stray bytes lose a character at most, never the chunk.
+fn json_that_only_other_parsers_accept_is_repaired() {
+    // Half an emoji, duplicate keys and stray bytes lose a character at most, never the chunk.
     let texts = |json: &[u8]| -> String {
         assert!(parse(json).is_none());
-        let mended = mend(json).unwrap();
-        let pieces = parse(&mended).unwrap().pieces;
+        let repaired = repair_json(json).unwrap();
+        let pieces = parse(&repaired).unwrap().pieces;
         pieces
             .into_iter()
             .map(|piece| match piece {
-                Piece::Content(text) => text.into_owned(),
+                AnswerPiece::Content(text) => text.into_owned(),
                 other => format!("{other:?}"),
             })
             .collect()
@@ -174,36 +174,36 @@ fn json_that_only_others_accept_is_mended() {
         texts(b"{\"choices\":[{\"delta\":{\"content\":\"a\xff\"}}]}"),
         "a\u{fffd}"
     );
-    assert_eq!(mend(b"{\"choices\":["), None);
+    assert_eq!(repair_json(b"{\"choices\":["), None);
 }
 
 #[test]
 fn a_whole_message_is_read_like_a_delta() {
-    // Answers that are not streamed carry the same fields under another name.
+    // Answers that are not streamed have the same fields under another name.
     let chunk = parse(br#"{"choices":[{"message":{"content":"Hi","tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}"#).unwrap();
     assert!(chunk.whole);
-    assert_eq!(chunk.pieces[0], Piece::Content("Hi".into()));
-    let Piece::ToolCall(call) = &chunk.pieces[1] else {
+    assert_eq!(chunk.pieces[0], AnswerPiece::Content("Hi".into()));
+    let AnswerPiece::ToolCall(call) = &chunk.pieces[1] else {
         panic!("no tool call")
     };
     assert_eq!((&*call.name, &*call.arguments), ("f", r#"{"a":1}"#));
 }
 
 proptest! {
-    // Arbitrary bytes are a chunk or not, never a panic; so is whatever they are mended to.
+    // Arbitrary bytes are a chunk or not, never a panic; so is the repaired text.
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "[{}\\[\\]\":,u\\\\dc0-9]{0,60}") {
         for bytes in [bytes, text.into_bytes()] {
             parse(&bytes);
-            mend(&bytes);
+            repair_json(&bytes);
         }
     }
 
-    // Mending leaves sound JSON as it was.
+    // The repair leaves valid JSON unchanged.
     #[test]
-    fn mending_keeps_what_is_sound(text in "\\PC{0,40}") {
+    fn repair_leaves_valid_json_unchanged(text in "\\PC{0,40}") {
         let json = serde_json::json!({ "choices": [{ "delta": { "content": text } }] }).to_string();
-        let mended = mend(json.as_bytes()).unwrap();
-        prop_assert_eq!(parse(&mended), parse(json.as_bytes()));
+        let repaired = repair_json(json.as_bytes()).unwrap();
+        prop_assert_eq!(parse(&repaired), parse(json.as_bytes()));
     }
 }

@@ -1,8 +1,8 @@
 //! Server-sent events: from the bytes of a whole body to events.
 //!
-//! Owns the event stream format (WHATWG HTML, 9.2). Must not know what an event's text means.
-//! Invariant: the work is linear in the bytes, nothing panics, and each event says at which byte
-//! it was complete, so that it can be given the instant of the frame that brought that byte.
+//! Owns the event stream format (WHATWG HTML, 9.2). Must not know what an event's text means. Invariant: the
+//! work is linear in the bytes, nothing panics, and each event has the offset at which it was complete, so that
+//! it gets the instant of the frame with that byte.
 
 use std::borrow::Cow;
 
@@ -16,20 +16,20 @@ pub const EVENTS_PER_STREAM: usize = 1_000_000;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event<'a> {
+pub struct SseEvent<'a> {
     /// Its `event:` name; empty when it has none.
     pub name: &'a [u8],
     /// Its `data:` lines, joined by line feeds.
     pub text: Cow<'a, [u8]>,
     /// Offset just after the byte that completed it.
     pub end: usize,
-    /// Whether its closing blank line came. An event without one may have been cut in the middle.
+    /// True if its closing blank line came. An event without one may have been truncated.
     pub closed: bool,
 }
 
 /// A limit that a stream exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Excess {
+pub enum StreamTooLarge {
     /// [`BYTES_PER_EVENT`].
     #[error("an event is larger than {BYTES_PER_EVENT} bytes")]
     Bytes,
@@ -38,8 +38,8 @@ pub enum Excess {
     Events,
 }
 
-/// The events of a whole body. Comments, unknown fields and events without `data:` are left out.
-/// After an [`Excess`] nothing follows.
+/// The events of a whole body. Comments, unknown fields and events without `data:` are skipped. After a
+/// [`StreamTooLarge`] nothing follows.
 pub fn events(bytes: &[u8]) -> Events<'_> {
     let bom = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
@@ -64,8 +64,8 @@ pub struct Events<'a> {
 /// A line without its end.
 struct Line<'a> {
     text: &'a [u8],
-    /// Offset just after the byte that completed it: the CR of a CRLF, since nothing can follow it
-    /// that would still belong to the line.
+    /// Offset just after the byte that completed it: the CR of a CRLF, since nothing can follow it that would
+    /// still belong to the line.
     end: usize,
     terminated: bool,
 }
@@ -92,25 +92,25 @@ impl<'a> Events<'a> {
         })
     }
 
-    /// Gives the event out, unless it is one too many.
-    fn emit(&mut self, event: Event<'a>) -> Result<Event<'a>, Excess> {
+    /// Returns the event, unless it is one too many.
+    fn emit(&mut self, event: SseEvent<'a>) -> Result<SseEvent<'a>, StreamTooLarge> {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
                 Ok(event)
             }
-            None => Err(self.stop(Excess::Events)),
+            None => Err(self.stop(StreamTooLarge::Events)),
         }
     }
 
-    fn stop(&mut self, excess: Excess) -> Excess {
+    fn stop(&mut self, excess: StreamTooLarge) -> StreamTooLarge {
         self.at = self.bytes.len();
         excess
     }
 }
 
 impl<'a> Iterator for Events<'a> {
-    type Item = Result<Event<'a>, Excess>;
+    type Item = Result<SseEvent<'a>, StreamTooLarge>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut name: &[u8] = b"";
@@ -118,7 +118,7 @@ impl<'a> Iterator for Events<'a> {
         while let Some(line) = self.line() {
             if line.text.is_empty() {
                 if let Some(text) = text.take() {
-                    return Some(self.emit(Event {
+                    return Some(self.emit(SseEvent {
                         name,
                         text,
                         end: line.end,
@@ -132,7 +132,7 @@ impl<'a> Iterator for Events<'a> {
                 (b"data", value) => {
                     let held = text.as_ref().map_or(0, |text| text.len() + 1);
                     if held + value.len() > BYTES_PER_EVENT {
-                        return Some(Err(self.stop(Excess::Bytes)));
+                        return Some(Err(self.stop(StreamTooLarge::Bytes)));
                     }
                     append(&mut text, value);
                 }
@@ -142,7 +142,7 @@ impl<'a> Iterator for Events<'a> {
             }
         }
         let text = text?;
-        Some(self.emit(Event {
+        Some(self.emit(SseEvent {
             name,
             text,
             end: self.bytes.len(),
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Name, text, end and whether closed, of every event.
+    /// Name, text, end and closed flag of every event.
     fn all(bytes: &[u8]) -> Vec<(String, String, usize, bool)> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         events(bytes)
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_unclosed_event_is_marked() {
-        // Who reads it decides by its content whether it was cut in the middle.
+        // The reader of the event decides by its content whether it was truncated.
         for bytes in ["data: {\"a\":1}", "data: {\"a\":1}\n"] {
             let one = (String::new(), "{\"a\":1}".to_owned(), bytes.len(), false);
             assert_eq!(all(bytes.as_bytes()), [one]);
@@ -232,21 +232,24 @@ mod tests {
 
     #[test]
     fn limits_end_the_stream() {
-        // Neither one endless event nor endless small ones may be gathered.
+        // Neither one endless event nor endless small ones may be collected.
         let mut endless = b"data: ".to_vec();
         endless.resize(BYTES_PER_EVENT + 7, b'x');
-        assert_eq!(events(&endless).next(), Some(Err(Excess::Bytes)));
+        assert_eq!(events(&endless).next(), Some(Err(StreamTooLarge::Bytes)));
         let many = b"data:\n\n".repeat(EVENTS_PER_STREAM + 2);
         let mut stream = events(&many);
         assert_eq!(stream.by_ref().flatten().count(), EVENTS_PER_STREAM);
         let mut stream = events(&many);
-        assert_eq!(stream.nth(EVENTS_PER_STREAM), Some(Err(Excess::Events)));
+        assert_eq!(
+            stream.nth(EVENTS_PER_STREAM),
+            Some(Err(StreamTooLarge::Events))
+        );
         assert_eq!(stream.next(), None);
     }
 
     proptest! {
-        // Arbitrary bytes never panic, and the work is linear: each call reads on from where the
-        // last one stopped, no further than the event it gives, and copies a byte at most once.
+        // Arbitrary bytes never panic, and the work is linear: each call reads on from where the last one
+        // stopped, no further than its event, and copies a byte at most once.
         #[test]
         fn work_is_linear(bytes in prop::collection::vec(
             prop_oneof![4 => Just(b'\n'), 2 => Just(b'\r'), 2 => Just(b':'), 1 => any::<u8>(),
@@ -266,7 +269,7 @@ mod tests {
             prop_assert!(copied <= bytes.len());
         }
 
-        // What is written as events, under any line end, is read as the same events.
+        // Written events, with any line end, are read as the same events.
         #[test]
         fn events_survive_being_written(
             texts in prop::collection::vec(prop::collection::vec("[^\\n\\r]{0,12}", 1..4), 0..6),
@@ -280,7 +283,7 @@ mod tests {
                     bytes.push_str(line_end);
                 }
                 for line in lines {
-                    // Without a space in between, a leading space of the text would be taken for it.
+                    // Without a space in between, a leading space of the text would be skipped.
                     let gap = if space || line.starts_with(' ') { " " } else { "" };
                     bytes.extend(["data:", gap, line, line_end]);
                 }

@@ -1,19 +1,19 @@
-//! The instants of an answer: which frame brought which token.
+//! The instants of an answer: the frame of each token.
 //!
-//! Owns what METHODOLOGY says of the times of tokens and gaps. Must not know what was said. Invariant: every
+//! Owns the times of tokens and gaps, as METHODOLOGY defines them. Must not know the text. Invariant: every
 //! instant is a frame's; a gap is only measured where the reader waited for it.
 
-use super::recording::Frame;
-use super::transcript::Added;
+use super::recording::BodyFrame;
+use super::transcript::AddedChars;
 use crate::units::Nanos;
 
-/// From this many token-bearing chunks on, an answer that came in one burst was held back on its
-/// way: shorter answers do come in one piece.
+/// From this many token-bearing chunks on, an answer that came in one burst was buffered on its way: shorter
+/// answers do come in one piece.
 pub const BUFFERED_CHUNKS: u64 = 8;
 
-/// A burst: token-bearing chunks closer together than this on average. Faster than any model makes
-/// tokens (10,000 chunks a second), and slower than a held-back answer is copied in. That the reader
-/// never had to wait proves a burst as well, but a fast reader waits between two parts of one.
+/// A burst: token-bearing chunks closer together than this on average. Shorter than any model's interval
+/// (10,000 chunks a second), and longer than it takes to copy a buffered chunk. A reader that never had to wait
+/// proves a burst as well, but a fast reader waits between two parts of one.
 pub(super) const BURST_CHUNK_NS: u64 = 100_000;
 
 /// Times between token-bearing chunks, in order.
@@ -21,14 +21,14 @@ pub(super) const BURST_CHUNK_NS: u64 = 100_000;
 pub struct GapList {
     /// Gaps for whose second chunk the reader had to wait.
     pub gaps: Vec<Nanos>,
-    /// Gaps left out: the chunks came in one frame, or in frames that were there already.
+    /// Gaps that are not measured: the chunks came in one frame, or in frames that were there already.
     pub coalesced: u64,
 }
 
-/// The instants gathered so far.
+/// The instants so far.
 #[derive(Debug)]
 pub(super) struct Stamps<'a> {
-    frames: &'a [Frame],
+    frames: &'a [BodyFrame],
     /// Frame of the last token-bearing chunk.
     last_frame: Option<usize>,
     pub(super) first_token: Option<Nanos>,
@@ -39,7 +39,7 @@ pub(super) struct Stamps<'a> {
 }
 
 impl<'a> Stamps<'a> {
-    pub(super) fn new(frames: &'a [Frame]) -> Self {
+    pub(super) fn new(frames: &'a [BodyFrame]) -> Self {
         Self {
             frames,
             last_frame: None,
@@ -51,8 +51,8 @@ impl<'a> Stamps<'a> {
         }
     }
 
-    /// Takes a chunk that was completed by this frame. Frames never go backwards.
-    pub(super) fn take(&mut self, frame: usize, added: Added) {
+    /// Adds a chunk that was completed by this frame. Frames never go backwards.
+    pub(super) fn add_chunk(&mut self, frame: usize, added: AddedChars) {
         if added.chars() == 0 {
             return;
         }
@@ -74,8 +74,8 @@ impl<'a> Stamps<'a> {
         self.last_token = Some(at);
     }
 
-    /// Whether everything came in one burst.
-    pub(super) fn buffered(&self) -> bool {
+    /// True if everything came in one burst.
+    pub(super) fn is_buffered(&self) -> bool {
         let (Some(first), Some(last)) = (self.first_token, self.last_token) else {
             return false;
         };

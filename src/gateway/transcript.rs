@@ -1,17 +1,16 @@
-//! The chunks of one answer, put together.
+//! The chunks of one answer, joined.
 //!
-//! Owns what adds up over chunks: texts, tool calls, usage, bills. Must not know about bytes or
-//! times. Invariant: the order of chunks is the order of the answer; counts are the last that were
-//! said, never sums.
+//! Owns what accumulates over chunks: texts, tool calls, usage, bills. Must not know bytes or times. Invariant:
+//! the order of chunks is the order of the answer; counts are the last reported ones, never sums.
 
-use super::chunk::{Bill, Chunk, Piece, Route, ToolFragment, newer};
-use super::fault::Fault;
+use super::chunk::{AnswerPiece, Chunk, ReportedBill, Route, ToolFragment, merge_usage};
+use super::fault::ApiError;
 use crate::record::{ToolCall, Usage};
 
-/// Most tool calls of one answer. Real answers have a few; each is looked for in this list.
+/// Most tool calls of one answer. Real answers have a few; each is searched in this list.
 pub(super) const TOOL_CALLS_PER_ANSWER: usize = 256;
 
-/// What has been said so far.
+/// The answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     pub(super) content: String,
@@ -24,10 +23,10 @@ pub(super) struct Transcript {
     /// See [`Chunk::fresh_prompt_tokens`].
     fresh_prompt_tokens: Option<u64>,
     pub(super) total_tokens: Option<u64>,
-    pub(super) bill: Bill,
+    pub(super) bill: ReportedBill,
     pub(super) route: Option<Route>,
     pub(super) provider: Option<String>,
-    /// The model the server names.
+    /// The model that the server names.
     pub(super) model: Option<String>,
     /// The gateway's id of the generation.
     pub(super) generation_id: Option<String>,
@@ -35,7 +34,7 @@ pub(super) struct Transcript {
     pub(super) envelope_id: Option<String>,
     pub(super) hidden_reasoning: bool,
     pub(super) has_choice: bool,
-    pub(super) fault: Option<Fault>,
+    pub(super) error: Option<ApiError>,
     /// More tool calls than [`TOOL_CALLS_PER_ANSWER`].
     pub(super) too_many_calls: bool,
     calls: Vec<Call>,
@@ -47,24 +46,24 @@ struct Call {
     call: ToolCall,
 }
 
-/// What one chunk added, in characters; a chunk that added none bears no token.
+/// The characters that one chunk added; a chunk that added none bears no token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Added {
+pub(super) struct AddedChars {
     /// Content, refusal, tool calls.
     pub(super) answer_chars: u64,
     /// Visible reasoning.
     pub(super) reasoning_chars: u64,
 }
 
-impl Added {
+impl AddedChars {
     pub(super) const fn chars(self) -> u64 {
         self.answer_chars + self.reasoning_chars
     }
 }
 
 impl Transcript {
-    /// Takes the next chunk.
-    pub(super) fn take(&mut self, chunk: Chunk<'_>) -> Added {
+    /// Adds the next chunk.
+    pub(super) fn add_chunk(&mut self, chunk: Chunk<'_>) -> AddedChars {
         let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
         self.has_choice |= chunk.has_choice;
         self.hidden_reasoning |= chunk.hidden_reasoning;
@@ -85,7 +84,7 @@ impl Transcript {
             self.finish_reason = Some(own(reason));
         }
         if chunk.usage != Usage::default() {
-            self.usage = Some(newer(chunk.usage, self.usage.unwrap_or_default()));
+            self.usage = Some(merge_usage(chunk.usage, self.usage.unwrap_or_default()));
         }
         self.fresh_prompt_tokens = chunk.fresh_prompt_tokens.or(self.fresh_prompt_tokens);
         if let Some(fresh) = self.fresh_prompt_tokens {
@@ -95,48 +94,48 @@ impl Transcript {
             usage.prompt_tokens = Some(cache.fold(fresh, u64::saturating_add));
         }
         self.total_tokens = chunk.total_tokens.or(self.total_tokens);
-        self.bill = chunk.bill.over(self.bill);
+        self.bill = chunk.bill.or_older(self.bill);
         if chunk.route.is_some() {
             self.route = chunk.route;
         }
-        if self.fault.is_none() {
-            self.fault = chunk.fault;
+        if self.error.is_none() {
+            self.error = chunk.error;
         }
         // A whole message after its own deltas repeats them.
         let repeated = chunk.whole && self.answer_chars + self.reasoning_chars > 0;
         if repeated {
-            return Added::default();
+            return AddedChars::default();
         }
         chunk
             .pieces
             .into_iter()
-            .fold(Added::default(), |added, piece| {
-                self.take_piece(piece, added)
+            .fold(AddedChars::default(), |added, piece| {
+                self.add_piece(piece, added)
             })
     }
 
-    fn take_piece(&mut self, piece: Piece<'_>, mut added: Added) -> Added {
+    fn add_piece(&mut self, piece: AnswerPiece<'_>, mut added: AddedChars) -> AddedChars {
         let mut chars = piece.chars();
         match piece {
-            Piece::Reasoning(text) => {
+            AnswerPiece::Reasoning(text) => {
                 self.reasoning.push_str(&text);
                 self.reasoning_chars += chars;
                 added.reasoning_chars += chars;
                 return added;
             }
-            Piece::Content(text) => self.content.push_str(&text),
-            Piece::Refusal(text) => self.refusal.push_str(&text),
-            Piece::ToolCall(part) => self.take_call(&part),
-            Piece::DoneCall(part) => chars = self.take_done_call(&part),
+            AnswerPiece::Content(text) => self.content.push_str(&text),
+            AnswerPiece::Refusal(text) => self.refusal.push_str(&text),
+            AnswerPiece::ToolCall(part) => self.add_call(&part),
+            AnswerPiece::CompletedCall(part) => chars = self.add_completed_call(&part),
         }
         self.answer_chars += chars;
         added.answer_chars += chars;
         added
     }
 
-    /// Adds a fragment to its call: the last one of its index, where the server numbers them, else
-    /// the last one. A new id opens a new call: some servers number every call 0.
-    fn take_call(&mut self, part: &ToolFragment<'_>) {
+    /// Adds a fragment to its call: the last one of its index, where the server numbers them, else the last
+    /// one. A new id opens a new call: some servers number every call 0.
+    fn add_call(&mut self, part: &ToolFragment<'_>) {
         let belongs = |call: &Call| {
             let same_index = part.index.is_none() || call.index == part.index;
             let known = call.call.id.as_deref();
@@ -152,7 +151,7 @@ impl Transcript {
             1
         };
         let found = self.calls.iter().rev().take(reach).position(belongs);
-        let place = match found {
+        let index = match found {
             Some(back) => self.calls.len() - 1 - back,
             None if self.calls.len() < TOOL_CALLS_PER_ANSWER => {
                 self.calls.push(Call {
@@ -166,7 +165,7 @@ impl Transcript {
                 return;
             }
         };
-        let call = &mut self.calls[place];
+        let call = &mut self.calls[index];
         if !part.id.is_empty() {
             call.call.id = Some(part.id.clone().into_owned());
         }
@@ -174,9 +173,9 @@ impl Transcript {
         call.call.arguments.push_str(&part.arguments);
     }
 
-    /// Takes of a call that is done what its parts did not say, and returns the characters of that.
-    /// It is the call of its id, else the last one of its index, where the server numbers them.
-    fn take_done_call(&mut self, done: &ToolFragment<'_>) -> u64 {
+    /// Adds the parts of a complete call that its fragments did not have, and returns their characters. It is
+    /// the call of its id, else the last one of its index, where the server numbers them.
+    fn add_completed_call(&mut self, done: &ToolFragment<'_>) -> u64 {
         let same_id =
             |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
         let same_index = |call: &Call| {
@@ -184,21 +183,21 @@ impl Transcript {
             same && (done.id.is_empty() || call.call.id.is_none())
         };
         let known = self.calls.iter().rposition(same_id);
-        let Some(place) = known.or_else(|| self.calls.iter().rposition(same_index)) else {
-            self.take_call(done);
-            return Piece::DoneCall(done.clone()).chars();
+        let Some(index) = known.or_else(|| self.calls.iter().rposition(same_index)) else {
+            self.add_call(done);
+            return AnswerPiece::CompletedCall(done.clone()).chars();
         };
-        let call = &mut self.calls[place].call;
+        let call = &mut self.calls[index].call;
         if call.id.is_none() && !done.id.is_empty() {
             call.id = Some(done.id.clone().into_owned());
         }
         let mut chars = 0;
-        for (said, whole) in [
+        for (known, whole) in [
             (&mut call.name, &done.name),
             (&mut call.arguments, &done.arguments),
         ] {
-            if said.is_empty() {
-                said.push_str(whole);
+            if known.is_empty() {
+                known.push_str(whole);
                 chars += whole.chars().count() as u64;
             }
         }
@@ -213,7 +212,7 @@ impl Transcript {
             .collect()
     }
 
-    /// Whether the model refused: a refusal's text and nothing else.
+    /// True if the model refused: the text of a refusal and nothing else.
     pub(super) fn is_refusal(&self) -> bool {
         !self.refusal.is_empty() && self.content.is_empty() && self.calls.is_empty()
     }

@@ -1,12 +1,12 @@
 //! One HTTP exchange over a connection of our own: send, copy bytes, stamp.
 //!
-//! Owns the HTTP client, alone in the house: another transport would replace this file. Must not
-//! know what the bytes mean. Invariant: between two stamps nothing happens but copying bytes, and
-//! everything the client could do behind our back is switched off (see [`settings`]).
+//! Owns the HTTP client, as the only module: another transport would replace this file. Must not know what the
+//! bytes mean. Invariant: between two stamps nothing happens but copying bytes, and everything the client could
+//! do on its own is disabled (see [`settings`]).
 //!
-//! A *lane* is a client that holds at most one connection and carries at most one exchange at a
-//! time. Lanes make the two things certain that a shared pool leaves to chance: that connections
-//! are open before the clock matters, and which exchange opened one.
+//! A *lane* is a client that holds at most one connection and carries at most one exchange at a time. Lanes
+//! guarantee two things that a shared pool leaves to chance: connections are open before the clock matters, and
+//! it is known which exchange opened one.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -28,45 +28,45 @@ use crate::units::Nanos;
 
 use super::clock::Clock;
 use super::descriptors::{self, TooFewDescriptors};
-use super::recording::{Body, Deadline, DoneWatch, Ending, Recording, Response};
+use super::recording::{Body, Deadline, DoneWatch, ExchangeEnd, Recording, Response};
 
-/// After `[DONE]` the body should end at once; a server that keeps the line open gets this long
-/// before we hang up (the connection is then lost, the answer is not).
+/// After `[DONE]` the body should end at once; a server that leaves the connection open has this long before
+/// the client hangs up (the connection is then lost, the answer is not).
 const AFTER_DONE: Duration = Duration::from_millis(100);
 
-/// A pooled connection that lay idle longer than this is not trusted: gateways close theirs after
-/// 5 to 60 s, and a request on a dying connection would be re-sent by the client unseen.
+/// A pooled connection that was idle longer than this is not used: gateways close theirs after 5 to 60 s, and
+/// the client would silently resend a request on a dying connection.
 const IDLE_MAX: Duration = Duration::from_secs(55);
 
-/// How long the request that opens a connection waits for its answer beyond the connect deadline.
-/// Were both the same, an endpoint that swallows connections could pass for one that is only slow
-/// to answer, and every trial would then wait for it.
+/// Extra time beyond the connect deadline for the request that opens a connection. With equal deadlines, an
+/// endpoint that swallows connections could pass for one that is only slow to answer, and every trial would
+/// then wait for it.
 const OPENING_ANSWER: Duration = Duration::from_secs(1);
 
-/// A connection goes back to its lane in the background, and nothing tells when: before the clock
-/// starts it is given this long, so that the first exchanges find theirs.
+/// A connection returns to its lane in the background, without a signal: before the clock starts it has this
+/// long, so that the first exchanges find theirs.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// Where requests go, with the key.
+/// The target of requests, with the key.
 pub struct Endpoint {
-    /// Without a trailing slash, `/v1` included; a query is sent with every request.
+    /// The base URL without a trailing slash, `/v1` included; a query is sent with every request.
     pub base_url: String,
-    /// Absent: keyless.
+    /// The key; absent for a keyless endpoint.
     pub key: Option<SecretString>,
-    /// Header that bears the key alone; absent: `authorization`, behind `Bearer`.
+    /// The header that holds the bare key; absent: `authorization` with `Bearer`.
     pub key_header: Option<String>,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
 }
 
 impl Endpoint {
-    /// The filter for whatever comes from here: its key is removed.
+    /// The filter for all text from this endpoint: it removes the key.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(self.key.as_ref().map(ExposeSecret::expose_secret))
     }
 }
 
-/// Why a transport could not be set up.
+/// The reason that a transport could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The base URL cannot be used.
@@ -81,16 +81,16 @@ pub enum OpenError {
     /// The system allows fewer open files than the connections need.
     #[error(transparent)]
     Descriptors(TooFewDescriptors),
-    /// The name of the host is unknown.
+    /// The name of the host could not be resolved.
     #[error("the host `{0}` could not be found: {1}")]
     Host(String, String),
-    /// The HTTP client could not be built, for want of a certificate store perhaps.
+    /// The HTTP client could not be built, perhaps for lack of a certificate store.
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
 }
 
-/// What is sent: the path after the base URL, our id of the exchange, and the body.
-pub struct Outgoing {
+/// A request: the path after the base URL, our id of the exchange, and the body.
+pub struct OutgoingRequest {
     /// `/chat/completions`.
     pub path: &'static str,
     /// Sent as `x-request-id`.
@@ -106,29 +106,29 @@ pub struct Transport {
     redactor: Redactor,
     headers: HeaderMap,
     timeouts: Timeouts,
-    resting: Mutex<VecDeque<Lane>>,
+    idle_lanes: Mutex<VecDeque<Lane>>,
 }
 
 pub(super) struct Lane {
     pub(super) client: Client,
-    /// Set by the connector while the lane's only exchange is under way.
+    /// Set by the connector while the lane's only exchange is in flight.
     connected: Arc<Mutex<Option<Nanos>>>,
 }
 
 impl Transport {
     /// Prepares `lanes` clients, opens a connection on each of them, and starts the clock.
     ///
-    /// Returns the transport and, where no lane at all could connect, how the first one failed.
+    /// Returns the transport and, where no lane at all could connect, the failure of the first one.
     pub async fn open(
         endpoint: &Endpoint,
         timeouts: Timeouts,
         lanes: usize,
-    ) -> Result<(Self, Option<Redacted<Ending>>), OpenError> {
+    ) -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError> {
         let base_url = base_url(endpoint)?;
         let addresses = resolve(&base_url).await?;
-        descriptors::make_room(lanes, &addresses).map_err(OpenError::Descriptors)?;
-        let resting = (0..lanes.max(1))
-            .map(|_| lane(&base_url, &addresses, timeouts))
+        descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
+        let idle_lanes = (0..lanes.max(1))
+            .map(|_| new_lane(&base_url, &addresses, timeouts))
             .collect::<Result<VecDeque<_>, _>>()?;
         let mut transport = Self {
             clock: Clock::new(),
@@ -136,7 +136,7 @@ impl Transport {
             redactor: endpoint.redactor(),
             base_url,
             timeouts,
-            resting: Mutex::new(resting),
+            idle_lanes: Mutex::new(idle_lanes),
         };
         let failed = transport.connect_lanes().await;
         transport.clock = Clock::new();
@@ -144,11 +144,10 @@ impl Transport {
         Ok((transport, failed))
     }
 
-    /// Opens every lane's connection with a request that costs nothing; what it answers is no
-    /// matter. All at once, as the lanes are independent. OPTIONS, because its answer is small
-    /// everywhere and may have a body: after a HEAD some servers send one all the same, and the
-    /// connection is lost.
-    async fn connect_lanes(&self) -> Option<Ending> {
+    /// Opens every lane's connection with a request that costs nothing; its response is ignored. All at once,
+    /// as the lanes are independent. OPTIONS, because its response is small everywhere and may have a body:
+    /// after a HEAD some servers send one anyway, and the connection is lost.
+    async fn connect_lanes(&self) -> Option<ExchangeEnd> {
         let lanes: Vec<Lane> = self.lanes().drain(..).collect();
         let url = self.url("/chat/completions");
         let connecting = lanes.iter().map(|lane| {
@@ -157,14 +156,14 @@ impl Transport {
             *request.timeout_mut() = Some(connect.saturating_add(OPENING_ANSWER));
             async {
                 let mut response = lane.client.execute(request).await?;
-                // Read to its end, or the connection is not used again.
+                // Read to its end, or the connection is not reused.
                 while response.chunk().await?.is_some() {}
                 Ok(())
             }
         });
         let results: Vec<reqwest::Result<()>> = join_all(connecting).await;
-        let refused = |error: &reqwest::Error| error.is_connect().then(|| ending_of(error));
-        let failed: Option<Vec<Ending>> = results
+        let refused = |error: &reqwest::Error| error.is_connect().then(|| exchange_end(error));
+        let failed: Option<Vec<ExchangeEnd>> = results
             .iter()
             .map(|result| result.as_ref().err().and_then(refused))
             .collect();
@@ -176,20 +175,21 @@ impl Transport {
         failed?.into_iter().next()
     }
 
-    /// The clock by which everything is stamped.
+    /// The clock of all stamps.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Sends one request and records what comes back. Never fails: failures are endings.
+    /// Sends one request and records the response. Never fails: failures are an [`ExchangeEnd`].
     ///
-    /// The longest-rested lane is taken, so that a connection has gone back to its lane's pool
-    /// (which happens in the background) before it is used again. With all lanes under way the
-    /// caller's concurrency is wrong; the exchange then ends as a failed connection.
-    pub async fn exchange(&self, outgoing: Outgoing) -> Recording {
+    /// The lane that was idle longest is taken, so that a connection has returned to its lane's pool (which
+    /// happens in the background) before it is reused. If all lanes are in use the caller's concurrency is
+    /// wrong; the exchange then ends as a failed connection.
+    pub async fn exchange(&self, outgoing: OutgoingRequest) -> Recording {
         let Some(lane) = self.lanes().pop_front() else {
             let now = self.clock.now();
-            let ending = Ending::ConnectFailed("more requests in flight than lanes".to_owned());
+            let ending =
+                ExchangeEnd::ConnectFailed("more requests in flight than lanes".to_owned());
             return Recording {
                 sent: now,
                 connect: None,
@@ -214,7 +214,7 @@ impl Transport {
         }
     }
 
-    fn request(&self, outgoing: Outgoing) -> Request {
+    fn request(&self, outgoing: OutgoingRequest) -> Request {
         let mut request = Request::new(Method::POST, self.url(outgoing.path));
         *request.headers_mut() = self.headers.clone();
         if let Ok(id) = HeaderValue::from_str(&outgoing.request_id) {
@@ -229,7 +229,7 @@ impl Transport {
         lane: &Lane,
         request: Request,
         sent: Nanos,
-    ) -> (Option<Response>, Nanos, Ending) {
+    ) -> (Option<Response>, Nanos, ExchangeEnd) {
         let deadline = |span: Nanos| Nanos(sent.0.saturating_add(span.0));
         let total = deadline(self.timeouts.total_ns);
         let headers = deadline(self.timeouts.headers_ns).min(total);
@@ -237,9 +237,9 @@ impl Transport {
         let answered = exchange.await;
         let at = self.clock.now();
         match answered {
-            Err(_) if headers == total => (None, at, Ending::TimedOut(Deadline::Total)),
-            Err(_) => (None, at, Ending::TimedOut(Deadline::Headers)),
-            Ok(Err(error)) => (None, at, ending_of(&error)),
+            Err(_) if headers == total => (None, at, ExchangeEnd::TimedOut(Deadline::Total)),
+            Err(_) => (None, at, ExchangeEnd::TimedOut(Deadline::Headers)),
+            Ok(Err(error)) => (None, at, exchange_end(&error)),
             Ok(Ok(response)) => {
                 let mut recorded = Response {
                     status: response.status().as_u16(),
@@ -253,14 +253,14 @@ impl Transport {
         }
     }
 
-    /// Copies frames until the body ends. A frame that was ready without waiting is marked so: it
-    /// lay in our process before we asked for it, and its stamp says nothing about the server.
+    /// Copies frames until the body ends. A frame that was ready without waiting is marked: it was in our
+    /// process before it was read, and its stamp does not show when the server sent it.
     async fn record_body(
         &self,
         mut response: reqwest::Response,
         body: &mut Body,
         total: Nanos,
-    ) -> (Nanos, Ending) {
+    ) -> (Nanos, ExchangeEnd) {
         let mut done = DoneWatch::new();
         let mut last = self.clock.now();
         loop {
@@ -276,16 +276,16 @@ impl Transport {
             match frame {
                 Ok(Ok(Some(bytes))) => {
                     if body.push(at, waited, &bytes).is_err() {
-                        return (at, Ending::TooLarge);
+                        return (at, ExchangeEnd::TooLarge);
                     }
                     done.feed(&bytes);
                     last = at;
                 }
-                Ok(Ok(None)) => return (at, Ending::Complete),
-                Err(_) | Ok(Err(_)) if done.done() => return (last, Ending::Complete),
-                Ok(Err(error)) => return (at, Ending::ConnectionLost(text_of(&error))),
-                Err(_) if gap < total => return (at, Ending::TimedOut(Deadline::Gap)),
-                Err(_) => return (at, Ending::TimedOut(Deadline::Total)),
+                Ok(Ok(None)) => return (at, ExchangeEnd::Complete),
+                Err(_) | Ok(Err(_)) if done.done() => return (last, ExchangeEnd::Complete),
+                Ok(Err(error)) => return (at, ExchangeEnd::ConnectionLost(text_of(&error))),
+                Err(_) if gap < total => return (at, ExchangeEnd::TimedOut(Deadline::Gap)),
+                Err(_) => return (at, ExchangeEnd::TimedOut(Deadline::Total)),
             }
         }
     }
@@ -298,7 +298,7 @@ impl Transport {
     }
 
     fn lanes(&self) -> MutexGuard<'_, VecDeque<Lane>> {
-        lock(&self.resting)
+        lock(&self.idle_lanes)
     }
 }
 
@@ -349,7 +349,7 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     Ok(headers)
 }
 
-/// The host's addresses, looked up once: a look-up inside an attempt would be timed as the model's.
+/// Resolves the host's addresses, once: a look-up inside an attempt would be timed as the model's.
 pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_matches(['[', ']']).to_owned();
@@ -360,9 +360,9 @@ pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OpenError> {
         .map_err(|error| OpenError::Host(host.clone(), error.to_string()))
 }
 
-/// One client with every setting written out, also where it equals the default; [`settings`] tells
-/// the reader of a manifest why.
-pub(super) fn lane(
+/// A client with every setting written out, even where it equals the default; [`settings`] gives the reasons in
+/// the manifest.
+pub(super) fn new_lane(
     base_url: &Url,
     addresses: &[SocketAddr],
     timeouts: Timeouts,
@@ -393,8 +393,8 @@ pub(super) fn lane(
             connected: Arc::clone(&connected),
         });
     if base_url.scheme() == "http" {
-        // Without this the client looks for the machine's certificate store, and fails where there
-        // is none, although plain HTTP needs no certificate.
+        // Without this the client looks for the machine's certificate store, and fails where there is none,
+        // although plain HTTP needs no certificate.
         builder = builder.tls_certs_only([]);
     }
     let client = builder
@@ -403,7 +403,7 @@ pub(super) fn lane(
     Ok(Lane { client, connected })
 }
 
-/// The client's effective settings and why each is as it is, for the manifest.
+/// The client's effective settings with the reason of each, for the manifest.
 pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
     let setting = |name: &str, value: String, reason: &str| ClientSetting {
         name: name.to_owned(),
@@ -496,24 +496,23 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
         .collect()
 }
 
-/// How an exchange that failed inside the client ended.
-pub(super) fn ending_of(error: &reqwest::Error) -> Ending {
+/// The end of an exchange that failed inside the client.
+pub(super) fn exchange_end(error: &reqwest::Error) -> ExchangeEnd {
     if error.is_connect() && error.is_timeout() {
-        return Ending::TimedOut(Deadline::Connect);
+        return ExchangeEnd::TimedOut(Deadline::Connect);
     }
     if !error.is_connect() {
-        return Ending::ConnectionLost(text_of(error));
+        return ExchangeEnd::ConnectionLost(text_of(error));
     }
     let tls = causes(error).any(|cause| cause.is::<rustls::Error>() || names_tls(cause));
     if tls {
-        Ending::TlsFailed(text_of(error))
+        ExchangeEnd::TlsFailed(text_of(error))
     } else {
-        Ending::ConnectFailed(text_of(error))
+        ExchangeEnd::ConnectFailed(text_of(error))
     }
 }
 
-/// An I/O error may wrap the TLS error, or another I/O error that does, without naming it as its
-/// source.
+/// True if the error wraps a TLS error, or another I/O error that does, without naming it as its source.
 fn names_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     let wrapped = cause
         .downcast_ref::<std::io::Error>()
@@ -530,11 +529,11 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
     })
 }
 
-/// The innermost causes in words, without the URL: the reader knows where it went, and a URL may
-/// hold what should not be stored.
+/// The innermost cause as text, without the URL: the reader knows the target, and a URL may hold text that
+/// should not be stored.
 fn text_of(error: &reqwest::Error) -> String {
-    let told: Vec<String> = causes(error).map(ToString::to_string).collect();
-    match told.as_slice() {
+    let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
+    match causes_text.as_slice() {
         [] => "the HTTP client failed without a cause".to_owned(),
         [.., last] => last.clone(),
     }
@@ -547,10 +546,10 @@ struct ConnectProbe {
 }
 
 impl<S> tower_layer::Layer<S> for ConnectProbe {
-    type Service = Probed<S>;
+    type Service = TimedConnector<S>;
 
-    fn layer(&self, inner: S) -> Probed<S> {
-        Probed {
+    fn layer(&self, inner: S) -> TimedConnector<S> {
+        TimedConnector {
             inner,
             probe: self.clone(),
         }
@@ -558,12 +557,12 @@ impl<S> tower_layer::Layer<S> for ConnectProbe {
 }
 
 #[derive(Clone)]
-struct Probed<S> {
+struct TimedConnector<S> {
     inner: S,
     probe: ConnectProbe,
 }
 
-impl<S, Target> tower_service::Service<Target> for Probed<S>
+impl<S, Target> tower_service::Service<Target> for TimedConnector<S>
 where
     S: tower_service::Service<Target>,
     S::Future: Send + 'static,

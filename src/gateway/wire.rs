@@ -1,14 +1,14 @@
-//! The wire structs of a chat chunk and of a whole chat answer, and of what all routes share (usage,
-//! a gateway's own words): names and places, nothing else.
+//! The wire structs of a chat chunk and of a whole chat answer, and of the parts that all routes share (usage,
+//! a gateway's metadata): names and positions, nothing else.
 //!
-//! Owns the spelling of every field that is read. Must not know what the fields mean. Invariant:
-//! every field may be absent, and no value of a field fails the struct.
+//! Owns the spelling of every field that is read. Must not know what the fields mean. Invariant: every field
+//! may be absent, and no value of a field fails the struct.
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::lenient::{Count, List, Loose, Object, Text, TextOrList, Truth};
+use super::lenient::{Count, LenientBool, List, Loose, Object, Text, TextOrList};
 use crate::units::Usd;
 
 #[derive(Default, Deserialize)]
@@ -16,7 +16,7 @@ use crate::units::Usd;
 pub(super) struct WireChunk<'a> {
     #[serde(borrow)]
     pub(super) id: Text<'a>,
-    /// What the other routes call their events and answers.
+    /// The `type` of events and answers on the other routes.
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     #[serde(borrow)]
@@ -143,7 +143,7 @@ pub(super) struct WireUsage {
     pub(super) completion_tokens_details: Object<WireCompletionDetails>,
     pub(super) cache_creation_input_tokens: Count,
     pub(super) prompt_cache_hit_tokens: Count,
-    /// The other routes' names of the same, or nearly: the route says what they mean.
+    /// Names of the same counts on the other routes; their exact meaning depends on the route.
     pub(super) input_tokens: Count,
     pub(super) output_tokens: Count,
     pub(super) input_tokens_details: Object<WirePromptDetails>,
@@ -153,7 +153,7 @@ pub(super) struct WireUsage {
     pub(super) cost: Amount,
     pub(super) market_cost: Amount,
     pub(super) gateway_cost: Amount,
-    pub(super) is_byok: Truth,
+    pub(super) is_byok: LenientBool,
     pub(super) cost_details: Object<WireCostDetails>,
 }
 
@@ -191,7 +191,7 @@ pub(super) struct WireMetadata<'a> {
     pub(super) gateway: Object<WireGateway<'a>>,
 }
 
-/// What the gateway says of itself. `routing.clientSessionId`, a fingerprint, is not read.
+/// The gateway's metadata. `routing.clientSessionId`, a fingerprint, is not read.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WireGateway<'a> {
@@ -222,7 +222,7 @@ pub(super) struct WireRouting<'a> {
 pub(super) struct WireModelAttempt<'a> {
     #[serde(borrow)]
     pub(super) canonical_slug: Text<'a>,
-    pub(super) success: Truth,
+    pub(super) success: LenientBool,
     #[serde(borrow)]
     pub(super) provider_attempts: List<WireProviderAttempt<'a>>,
 }
@@ -232,7 +232,7 @@ pub(super) struct WireModelAttempt<'a> {
 pub(super) struct WireProviderAttempt<'a> {
     #[serde(borrow)]
     pub(super) provider: Text<'a>,
-    pub(super) success: Truth,
+    pub(super) success: LenientBool,
 }
 
 /// An amount of money as the server wrote it: a number or a string.

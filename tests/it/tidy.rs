@@ -310,11 +310,11 @@ fn text_from_outside_goes_through_one_filter() {
         ("gateway/reading.rs", "streamed: bool) -> Redacted<Reading>"),
         (
             "gateway/listing.rs",
-            ") -> Result<Redacted<String>, Redacted<ListingError>>",
+            ") -> Result<Redacted<String>, Redacted<FetchError>>",
         ),
         (
             "gateway/transport.rs",
-            ") -> Result<(Self, Option<Redacted<Ending>>), OpenError>",
+            ") -> Result<(Self, Option<Redacted<ExchangeEnd>>), OpenError>",
         ),
         ("engine/trial.rs", "reading: Redacted<Reading>,"),
         ("catalog/cache.rs", "pub list: Redacted<String>,"),

@@ -13,7 +13,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Deadline, Ending, Endpoint, OpenError, Outgoing, Reading, Recording, Transport, read,
+    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Reading, Recording, Transport,
+    read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Running, Simulator, World};
@@ -65,10 +66,10 @@ fn keyless(base_url: &str) -> Endpoint {
     }
 }
 
-fn asking(model: &str, request_id: &str) -> Outgoing {
+fn asking(model: &str, request_id: &str) -> OutgoingRequest {
     let messages = json!([{ "role": "user", "content": "Why is the sky blue?" }]);
     let body = json!({ "model": model, "stream": true, "messages": messages });
-    Outgoing {
+    OutgoingRequest {
         path: "/chat/completions",
         request_id: request_id.to_owned(),
         body: body.to_string().into_bytes(),
@@ -156,8 +157,8 @@ fn more_requests_than_lanes_are_told_and_not_queued() {
         let transport = one_lane(&running.base_url(), LONG).await;
         let asked = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
         let (first, second) = tokio::join!(asked(), asked());
-        assert_eq!(first.ending, Ending::Complete);
-        assert!(matches!(second.ending, Ending::ConnectFailed(_)));
+        assert_eq!(first.ending, ExchangeEnd::Complete);
+        assert!(matches!(second.ending, ExchangeEnd::ConnectFailed(_)));
     });
     assert_eq!(running.truth().len(), 1);
 }
@@ -241,8 +242,10 @@ fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
             let recording = transport.exchange(asking("m", &id)).await;
             let outcome = reading(&recording).outcome;
             match (&recording.ending, recording.connect) {
-                (Ending::Complete, _) => assert_eq!(outcome, Outcome::Complete),
-                (Ending::ConnectionLost(_), None) => assert_eq!(outcome, Outcome::ConnectionLost),
+                (ExchangeEnd::Complete, _) => assert_eq!(outcome, Outcome::Complete),
+                (ExchangeEnd::ConnectionLost(_), None) => {
+                    assert_eq!(outcome, Outcome::ConnectionLost)
+                }
                 other => panic!("{other:?}"),
             }
             ids.push(id);
@@ -283,7 +286,7 @@ fn nobody_there_is_a_failed_connection() {
     drop(listener);
     block_on(async {
         let (transport, failed) = Transport::open(&keyless(&url), LONG, 2).await.unwrap();
-        let Some(Ending::ConnectFailed(words)) = failed.as_deref() else {
+        let Some(ExchangeEnd::ConnectFailed(words)) = failed.as_deref() else {
             panic!("{failed:?}")
         };
         assert!(words.to_lowercase().contains("refused"), "{words}");
@@ -300,7 +303,7 @@ fn plain_http_under_https_is_a_tls_failure() {
     block_on(async {
         let (transport, failed) = Transport::open(&keyless(&url), LONG, 1).await.unwrap();
         assert!(
-            matches!(failed.as_deref(), Some(Ending::TlsFailed(_))),
+            matches!(failed.as_deref(), Some(ExchangeEnd::TlsFailed(_))),
             "{failed:?}"
         );
         let recording = transport.exchange(asking("m", "r")).await;
@@ -393,7 +396,7 @@ fn done_is_the_end_although_the_line_stays_open() {
     block_on(async {
         let transport = one_lane(&server.base_url(), patient).await;
         let recording = transport.exchange(asking("m", "r")).await;
-        assert_eq!(recording.ending, Ending::Complete);
+        assert_eq!(recording.ending, ExchangeEnd::Complete);
         assert_eq!(reading(&recording).outcome, Outcome::Complete);
         // The wait for the end is not part of the answer.
         let last = recording
@@ -467,7 +470,7 @@ fn a_handshake_that_is_not_answered_ends_by_the_connect_deadline() {
         let (transport, failed) = Transport::open(&keyless(&url), impatient, 1).await.unwrap();
         assert_eq!(
             failed.as_deref(),
-            Some(&Ending::TimedOut(Deadline::Connect))
+            Some(&ExchangeEnd::TimedOut(Deadline::Connect))
         );
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(reading(&recording).outcome, Outcome::TimedOutConnect);
@@ -518,7 +521,7 @@ fn an_endless_answer_ends_at_the_limit() {
     block_on(async {
         let transport = one_lane(&server.base_url(), LONG).await;
         let recording = transport.exchange(asking("m", "r")).await;
-        assert_eq!(recording.ending, Ending::TooLarge);
+        assert_eq!(recording.ending, ExchangeEnd::TooLarge);
         let kept = recording.response.as_ref().unwrap().body.bytes().len();
         assert!(kept <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
         assert_eq!(reading(&recording).outcome, Outcome::TooLarge);

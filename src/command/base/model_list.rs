@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::{CachedList, Catalog, ListCache, ListDiff, Offers};
-use crate::gateway::listing::{Listing, fetch};
+use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::suite::{Profile, Redacted, Suite};
 use crate::units::{ModelId, plural};
 
@@ -276,7 +276,7 @@ fn fetched(
     patience: Duration,
     now: Timestamp,
 ) -> Result<(Catalog, CachedList), String> {
-    let asking = fetch(&opened.endpoint, Listing::Models, patience);
+    let asking = fetch(&opened.endpoint, EndpointQuery::Models, patience);
     let runtime = runtime().map_err(|error| error.to_string())?;
     let list = runtime
         .block_on(asking)

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::Event;
+use crate::engine::RunEvent;
 use crate::record::Outcome;
 use crate::suite::Suite;
 use crate::units::{Usd, plural};
@@ -22,16 +22,16 @@ pub(super) struct Abandoned {
 
 impl Abandoned {
     /// Notes an event that says that a request was abandoned.
-    pub(super) fn note(&mut self, event: &Event, suite: &Suite) {
+    pub(super) fn note(&mut self, event: &RunEvent, suite: &Suite) {
         let request = match event {
-            Event::Finished(sample) if sample.outcome.is_abandoned() => {
+            RunEvent::Finished(sample) if sample.outcome.is_abandoned() => {
                 let prompt = (suite.prompts.iter()).position(|prompt| prompt.id == sample.prompt);
                 let mut variants = suite.variants.iter();
                 variants
                     .position(|variant| variant.label == sample.variant)
                     .map(|variant| (prompt, variant))
             }
-            Event::WarmedUp {
+            RunEvent::WarmedUp {
                 variant,
                 outcome: Outcome::Abandoned,
                 ..

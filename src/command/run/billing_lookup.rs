@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::sleep;
 
-use crate::gateway::account::Looked;
-use crate::gateway::listing::{Listing, fetch};
+use crate::gateway::account::GenerationBill;
+use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
@@ -104,8 +104,10 @@ impl Missing {
         }
         let mut found = Vec::new();
         let ask = async |id: &str| {
-            let answer = fetch(&opened.endpoint, Listing::Generation(id), PATIENCE).await;
-            answer.ok().and_then(|answer| Looked::read(&answer))
+            let answer = fetch(&opened.endpoint, EndpointQuery::Generation(id), PATIENCE).await;
+            answer
+                .ok()
+                .and_then(|answer| GenerationBill::from_json(&answer))
         };
         let asking = ask_until_there(waits, self.wanted, ask, &mut found);
         runtime()?.block_on(async {
@@ -122,7 +124,7 @@ impl Missing {
 async fn ask_until_there(
     waits: &[Duration],
     mut wanted: Vec<Wanted>,
-    ask: impl AsyncFn(&str) -> Option<Looked>,
+    ask: impl AsyncFn(&str) -> Option<GenerationBill>,
     found: &mut Vec<Found>,
 ) {
     for wait in waits {
@@ -137,7 +139,7 @@ async fn ask_until_there(
 /// Asks for each once; what was not there is returned.
 async fn ask_once(
     wanted: Vec<Wanted>,
-    ask: &impl AsyncFn(&str) -> Option<Looked>,
+    ask: &impl AsyncFn(&str) -> Option<GenerationBill>,
     found: &mut Vec<Found>,
 ) -> Vec<Wanted> {
     let mut left = Vec::new();
@@ -203,7 +205,7 @@ mod tests {
             let after: u64 = id.strip_prefix("gen_")?.parse().ok()?;
             let now = began.elapsed().as_secs();
             times.borrow_mut().push((after, now));
-            (now >= after).then_some(Looked {
+            (now >= after).then_some(GenerationBill {
                 billed: Usd(1),
                 market: None,
             })

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::catalog::{Request, UnboundedCost};
-use crate::engine::{Cap, Worst};
+use crate::engine::{Cap, WorstCase};
 use crate::record::ledger::{self, Held, Ledger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
@@ -214,7 +214,7 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     let worst =
         worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
     let cap = Cap::new(limit.most, limit.words, worst, suite);
-    let least = cap.least(&job.asked.plan);
+    let least = cap.min_cost(&job.asked.plan);
     if least.is_none_or(|least| least > limit.most) {
         let needed = least.map_or_else(
             || "more than can be said".to_owned(),
@@ -243,9 +243,9 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
 ///
 /// # Errors
 /// What nothing bounds, each thing once, with the place where it was met first.
-pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(UnboundedCost, String)>> {
+pub(super) fn worst(job: &Job) -> Result<WorstCase, Vec<(UnboundedCost, String)>> {
     let bounds = job.price_bounds();
-    Worst::of(&job.asked.suite, job.asked.profile.wording, |request| {
+    WorstCase::from_suite(&job.asked.suite, job.asked.profile.wording, |request| {
         let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
         bound.max_attempt_cost(&Request {
             body: request.body,

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{self, Cap, Event, Orders, Pace, Warmth};
-use crate::gateway::{self, Explanation, Situation, explain, request, settings};
+use crate::engine::{self, CacheUses, Cap, Pace, RunContext, RunEvent};
+use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
@@ -171,7 +171,7 @@ fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
 
 /// What of the suite the endpoint's route cannot carry, if there is such a thing.
 fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
-    let met = engine::unsayable(suite, wording);
+    let met = engine::unsupported_parameters(suite, wording);
     let lines: Vec<String> = met
         .iter()
         .map(|(what, place)| format!("{what} (first met in {place})"))
@@ -229,11 +229,11 @@ impl Job {
         self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
     }
 
-    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> Orders {
+    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> RunContext {
         let suite = &self.asked.suite;
         let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
         let profile = &self.asked.profile;
-        Orders {
+        RunContext {
             run: run.to_owned(),
             suite: suite.clone(),
             plan: self.asked.plan,
@@ -244,16 +244,16 @@ impl Job {
             pace: Pace::new(self.pacer()),
             looks: self.asked.looks.clone(),
             cap: self.cap.clone(),
-            warmth: Warmth::default(),
+            cache_uses: CacheUses::default(),
             requests,
         }
     }
 
     /// Counts what an event says was spent.
-    pub(in crate::command) fn count(&self, event: &Event, spending: &mut Spending) {
+    pub(in crate::command) fn count(&self, event: &RunEvent, spending: &mut Spending) {
         match event {
-            Event::Finished(sample) => spending.add_sample(sample),
-            Event::WarmedUp {
+            RunEvent::Finished(sample) => spending.add_sample(sample),
+            RunEvent::WarmedUp {
                 variant,
                 outcome,
                 spent,
@@ -284,7 +284,7 @@ impl Job {
                 .as_ref()
                 .and_then(|told| told.expected_usd),
         };
-        let kept = |cap: &Arc<Cap>| Usd(cap.spent_at_most().0 - line.spent().0);
+        let kept = |cap: &Arc<Cap>| Usd(cap.max_spent().0 - line.spent().0);
         line.kept_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
         line
     }
@@ -374,12 +374,12 @@ impl Job {
 
     pub(in crate::command) fn unreachable(
         &self,
-        ending: Redacted<gateway::Ending>,
+        ending: Redacted<gateway::ExchangeEnd>,
         opened: &Opened,
     ) -> Failure {
         let (outcome, message) = match ending.into_inner() {
-            gateway::Ending::TlsFailed(message) => (Outcome::TlsFailed, message),
-            gateway::Ending::ConnectFailed(message) => (Outcome::ConnectFailed, message),
+            gateway::ExchangeEnd::TlsFailed(message) => (Outcome::TlsFailed, message),
+            gateway::ExchangeEnd::ConnectFailed(message) => (Outcome::ConnectFailed, message),
             _ => (Outcome::TimedOutConnect, String::new()),
         };
         let error = ErrorReport {
@@ -403,7 +403,7 @@ impl Job {
     ) -> Option<Explanation> {
         let nearest = self.catalog().nearest(model.as_str(), NEAREST_TOLD);
         let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
-        explain(&Situation {
+        explain(&FailureContext {
             outcome,
             error,
             flags,

@@ -19,7 +19,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::engine::{Ending, Event};
+use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
@@ -137,7 +137,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
         job.count(&event, &mut spending);
         abandoned.note(&event, &job.asked.suite);
         progress.update(&event, &mut stderr());
-        if let Event::Finished(sample) = event {
+        if let RunEvent::Finished(sample) = event {
             samples.push(*sample);
         }
         Ok(ControlFlow::Continue(()))
@@ -183,7 +183,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
         writeln!(out, "{answered} of {planned} trials completed")?;
     }
     Ok(match ending {
-        Ending::Interrupted => exit::INTERRUPTED,
+        RunEnd::Interrupted => exit::INTERRUPTED,
         _ if answered == planned && all_complete => exit::DONE,
         _ => exit::INCOMPLETE,
     })
@@ -248,7 +248,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         abandoned.note(&event, suite);
         let mut going_on = ControlFlow::Continue(());
         match (&event, &mut looking) {
-            (Event::Finished(sample), looking) => {
+            (RunEvent::Finished(sample), looking) => {
                 journal.append(sample)?;
                 panics::provoke("sample");
                 missing.note(sample);
@@ -259,7 +259,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
                 }
             }
             (
-                Event::WarmedUp {
+                RunEvent::WarmedUp {
                     variant,
                     for_cache: true,
                     spent,
@@ -269,7 +269,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
             ) => {
                 manifest.add_warming(&suite.variants[*variant].label, *spent);
             }
-            (Event::Look { round }, Some(looking)) => {
+            (RunEvent::Look { round }, Some(looking)) => {
                 let (flow, said) = looking.look(*round);
                 progress.say(&said, &mut stderr());
                 going_on = flow;
@@ -287,7 +287,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     manifest.estimate = Some(estimated);
     let amended = match &ending {
         // Whoever stopped a run does not want to wait.
-        Ok(Ending::Interrupted) | Err(_) => Ok(()),
+        Ok(RunEnd::Interrupted) | Err(_) => Ok(()),
         Ok(_) => caught(|| amend(&run, opened, missing, &mut spending, options.quiet)),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
@@ -309,7 +309,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     amended.map_err(|failure| kept(&failure, &run))?;
     entered.map_err(|error| kept(&error.into(), &run))?;
     Ok(Outcome {
-        interrupted: ending == Ending::Interrupted,
+        interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,
         gate_status: found.gate_status,
         on_inconclusive: found.on_inconclusive,
@@ -318,18 +318,18 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
 }
 
 /// Writes into the manifest how the run ended.
-fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
+fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
     manifest.status = match ending {
-        Ok(Ending::Complete | Ending::Decided { .. }) => Status::Complete,
-        Ok(Ending::Interrupted) => Status::Interrupted,
-        Ok(Ending::Capped(reason) | Ending::Hopeless(reason)) => Status::Incomplete(reason.clone()),
+        Ok(RunEnd::Complete | RunEnd::Decided { .. }) => Status::Complete,
+        Ok(RunEnd::Interrupted) => Status::Interrupted,
+        Ok(RunEnd::Capped(reason) | RunEnd::Aborted(reason)) => Status::Incomplete(reason.clone()),
         Err(failure) => {
             // The rest is what to do now, which no later reader needs.
             let first = failure.message.lines().next().unwrap_or_default();
             Status::Incomplete(first.to_owned())
         }
     };
-    if let (Ok(Ending::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
+    if let (Ok(RunEnd::Decided { round }), Some(looks)) = (ending, &mut manifest.until_decided) {
         looks.decided_after = Some(*round);
         let suite = &manifest.suite;
         let trials_a_round = suite.prompts.len() as u64 * suite.variants.len() as u64;

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::Event;
+use crate::engine::RunEvent;
 use crate::record::Sample;
 use crate::suite::Suite;
 use crate::units::{Nanos, Usd};
@@ -106,23 +106,23 @@ impl Progress {
     }
 
     /// Takes one event in and shows what it changed.
-    pub(super) fn update(&mut self, event: &Event, err: &mut dyn Write) {
+    pub(super) fn update(&mut self, event: &RunEvent, err: &mut dyn Write) {
         match event {
-            Event::Finished(sample) => {
+            RunEvent::Finished(sample) => {
                 self.tally.add(sample);
                 self.show(&sample.variant, err);
             }
-            Event::Retried { outcome, wait, .. } => {
+            RunEvent::Retried { outcome, wait, .. } => {
                 self.note(
                     &format!("{}: next attempt in {wait}", outcome.word()),
                     err,
                     false,
                 );
             }
-            Event::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
+            RunEvent::Stopping(reason) => self.note(&format!("stopping: {reason}"), err, true),
             // No trial, but money all the same.
-            Event::WarmedUp { variant, spent, .. } => self.tally.pay(*variant, *spent),
-            Event::Started { .. } | Event::Look { .. } => {}
+            RunEvent::WarmedUp { variant, spent, .. } => self.tally.pay(*variant, *spent),
+            RunEvent::Started { .. } | RunEvent::Look { .. } => {}
         }
     }
 
@@ -299,10 +299,10 @@ mod tests {
         sample.variant.clone_from(&suite.variants[0].label);
         let mut progress = Progress::new(&suite, 2, Show::Nothing);
         let mut said = Vec::new();
-        progress.update(&Event::Finished(Box::new(sample.clone())), &mut said);
+        progress.update(&RunEvent::Finished(Box::new(sample.clone())), &mut said);
         assert!(progress.tally.rest().ends_with("cost unknown"));
         sample.billed_usd = Some(Usd(Usd::PICO / 4));
-        progress.update(&Event::Finished(Box::new(sample)), &mut said);
+        progress.update(&RunEvent::Finished(Box::new(sample)), &mut said);
         assert!(progress.tally.rest().ends_with("$0.2500 spent"));
     }
 }

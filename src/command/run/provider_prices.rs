@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use crate::catalog::Offers;
-use crate::gateway::listing::{Listing, fetch};
+use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::suite::Profile;
 use crate::units::ModelId;
 
@@ -49,7 +49,7 @@ pub(in crate::command) fn ask(
     let asking = wanted.iter().map(|model| {
         fetch(
             &opened.endpoint,
-            Listing::Providers(model),
+            EndpointQuery::Providers(model),
             PATIENCE_OF_A_RUN,
         )
     });

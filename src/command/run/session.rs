@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::engine::{self, Ending, Event, StopRequest};
+use crate::engine::{self, RunEnd, RunEvent, StopRequest};
 use crate::gateway::Transport;
 use crate::record::RequestLog;
 
@@ -33,7 +33,7 @@ pub(super) struct Session {
 /// The end of a session.
 #[derive(Debug)]
 pub(super) struct SessionEnd {
-    pub(super) ending: Ending,
+    pub(super) ending: RunEnd,
     /// Whether a second signal came: nobody wants to wait for reports.
     pub(super) immediate: bool,
 }
@@ -55,7 +55,7 @@ impl Session {
         })
     }
 
-    /// Runs the engine and hands each event on, in order. What is returned for [`Event::Look`] says
+    /// Runs the engine and hands each event on, in order. What is returned for [`RunEvent::Look`] says
     /// whether the run goes on; for other events it is not asked. When taking an event fails (the disk
     /// is full, perhaps) the run is stopped, and the first failure returned once it has ended; later events are
     /// handed on all the same, because they say what was spent. Each request is written into `requests` before
@@ -68,7 +68,7 @@ impl Session {
         job: &Job,
         run: &str,
         requests: Option<Arc<RequestLog>>,
-        mut take: impl FnMut(Event) -> Result<ControlFlow<()>, Failure>,
+        mut take: impl FnMut(RunEvent) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<SessionEnd, Failure> {
         let Self { runtime, transport } = self;
         panics::note_requests();
@@ -91,7 +91,7 @@ impl Session {
             let taken = async {
                 let mut failure = None;
                 while let Some(event) = told.recv().await {
-                    let asked = matches!(event, Event::Look { .. });
+                    let asked = matches!(event, RunEvent::Look { .. });
                     let flow = panics::caught(|| take(event));
                     let going_on =
                         failure.is_none() && matches!(flow, Ok(flow) if flow.is_continue());

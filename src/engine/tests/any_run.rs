@@ -1,4 +1,4 @@
-//! What holds of every run, whatever is planned and whatever fails.
+//! Properties of every run, whatever is planned and whatever fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use crate::gateway;
 use crate::record::{Flag, Outcome};
 use crate::suite::CacheMode;
 
-/// Any small suite, and a number from which all replies follow. Where each slot is warmed, one is in
-/// flight: of two that are, the one that was warm first is sent first.
+/// Any small suite, and a number that determines all replies. Where each slot is warmed, one is in flight: of
+/// two in flight, the one that was warm first is sent first.
 fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
     let sizes = (1_usize..4, 1_usize..4, 1_u32..4);
     let rest = (0_u32..3, 1_u32..5, 1_u32..4, any::<u32>());
@@ -38,10 +38,10 @@ fn any_suite() -> impl Strategy<Value = (Suite, u64)> {
     )
 }
 
-/// A reply that follows from the request and `dice`: mostly answers, and every kind of failure
-/// after which a run goes on.
-fn any_reply(asked: &Asked, dice: u64) -> Reply {
-    let text = format!("{dice} {}", asked.request_id);
+/// A reply determined by the request and `dice`: mostly answers, and every kind of failure after which a run
+/// continues.
+fn any_reply(request: &SentRequest, dice: u64) -> Reply {
+    let text = format!("{dice} {}", request.request_id);
     let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
     let by = drawn / 16 % 3_000;
     let reply = match drawn % 16 {
@@ -54,18 +54,18 @@ fn any_reply(asked: &Asked, dice: u64) -> Reply {
         6 => Reply::lost(),
         7 => Reply::lost_after_token(),
         8 => Reply::cut_after_token(),
-        9 => Reply::failure(gateway::Ending::TimedOut(gateway::Deadline::Headers)),
-        10 => Reply::failure(gateway::Ending::TooLarge),
+        9 => Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Headers)),
+        10 => Reply::failure(gateway::ExchangeEnd::TooLarge),
         _ => Reply::answer(drawn / 16 % 500),
     };
     reply.later(by)
 }
 
-/// What every sample must be, whether the run was stopped or not.
-fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
-    let asked = told.fake.asked();
+/// Checks the properties of every sample, whether the run was stopped or not.
+fn check_samples(result: &FinishedRun, suite: &Suite) -> Result<(), TestCaseError> {
+    let requests = result.fake.requests();
     let mut seen = BTreeSet::new();
-    for sample in told.samples() {
+    for sample in result.samples() {
         prop_assert_eq!(sample.check(), Ok(()));
         prop_assert!(seen.insert(sample.trial), "trial {} twice", sample.trial);
         prop_assert!(sample.attempts.len() <= suite.max_attempts as usize);
@@ -75,10 +75,10 @@ fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
         let before = sample.sent_ns.since(first.sent_ns);
         let experienced = sample.ttft_ns.map(|ttft| Nanos(ttft.0 + before.0));
         prop_assert_eq!(sample.experienced_ttft_ns, experienced);
-        // What is on record is what was sent, and when.
+        // The record has each request that was sent, and its instant.
         for attempt in &sample.attempts {
-            let sent = (asked.iter()).filter(|asked| asked.request_id == attempt.request_id);
-            let sent: Vec<Nanos> = sent.map(|asked| asked.at).collect();
+            let sent = (requests.iter()).filter(|request| request.request_id == attempt.request_id);
+            let sent: Vec<Nanos> = sent.map(|request| request.at).collect();
             prop_assert_eq!(sent, [attempt.sent_ns]);
         }
         let passing = |outcome| {
@@ -90,34 +90,34 @@ fn check_samples(told: &Told, suite: &Suite) -> Result<(), TestCaseError> {
         let (_, earlier) = sample.attempts.split_last().expect("at least one");
         prop_assert!(earlier.iter().all(|attempt| passing(attempt.outcome)));
     }
-    prop_assert!(told.fake.most_flying() <= suite.concurrency as usize);
+    prop_assert!(result.fake.max_in_flight() <= suite.concurrency as usize);
     Ok(())
 }
 
 /// Names and instants of the first attempts, in the order of sending.
-fn first_attempts(told: &Told) -> Vec<(String, Nanos)> {
-    let asked = told.fake.asked().into_iter();
-    asked
-        .filter(|asked| asked.prompt.is_some() && asked.attempt == 1)
-        .map(|asked| (asked.request_id, asked.at))
+fn first_attempts(result: &FinishedRun) -> Vec<(String, Nanos)> {
+    let requests = result.fake.requests().into_iter();
+    requests
+        .filter(|request| request.prompt.is_some() && request.attempt == 1)
+        .map(|request| (request.request_id, request.at))
         .collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // Left alone, a run makes exactly one sample of every planned trial, and sends them in the
-    // order of the plan, the trials of a slot at the same instant.
+    // Without a stop, a run makes exactly one sample of every planned trial, and sends them in the order of the
+    // plan, the trials of a slot at the same instant.
     #[test]
     fn a_run_carries_out_its_plan((suite, dice) in any_suite()) {
         let plan = plan(&suite);
-        let told = carry_out(orders(suite.clone()), move |asked| any_reply(asked, dice));
-        prop_assert_eq!(&told.ending, &Ending::Complete);
-        check_samples(&told, &suite)?;
-        let finished: BTreeSet<u64> = told.samples().iter().map(|sample| sample.trial).collect();
+        let result = carry_out(context(suite.clone()), move |request| any_reply(request, dice));
+        prop_assert_eq!(&result.ending, &RunEnd::Complete);
+        check_samples(&result, &suite)?;
+        let finished: BTreeSet<u64> = result.samples().iter().map(|sample| sample.trial).collect();
         prop_assert!(finished.into_iter().eq(0..plan.trial_count()));
 
-        let mut sent = first_attempts(&told).into_iter();
+        let mut sent = first_attempts(&result).into_iter();
         let mut started = BTreeMap::new();
         for slot in plan.slots() {
             for trial in slot.trials() {
@@ -127,45 +127,45 @@ proptest! {
             }
         }
         prop_assert_eq!(sent.next(), None);
-        let warm_ups = told.fake.asked().iter().filter(|asked| asked.prompt.is_none()).count();
+        let warm_ups = result.fake.requests().iter().filter(|request| request.prompt.is_none()).count();
         prop_assert_eq!(warm_ups, plan.warm_ups().count());
-        let announced = told.events.iter().filter_map(|event| match event {
-            Event::Started { slot, scheduled } => Some((*slot, *scheduled)),
+        let announced = result.events.iter().filter_map(|event| match event {
+            RunEvent::Started { slot, scheduled } => Some((*slot, *scheduled)),
             _ => None,
         });
         prop_assert_eq!(announced.collect::<BTreeMap<_, _>>(), started);
     }
 
-    // Stopped at any moment: what finished is sound, each trial at most once; nothing is sent
-    // afterwards, and the end comes within seconds, however long the answers take.
+    // Stopped at any moment: finished trials are valid, each at most once; nothing is sent afterwards, and the
+    // end comes within seconds, however long the answers take.
     #[test]
     fn a_stopped_run_is_a_beginning_of_its_plan((suite, dice) in any_suite(), at in 0_u64..20_000) {
         let stop = Nanos::from_millis(at);
-        let told = carry_out_with(orders(suite.clone()), stopped_at(at), move |asked| {
-            let reply = any_reply(asked, dice);
+        let result = carry_out_with(context(suite.clone()), stopped_at(at), move |request| {
+            let reply = any_reply(request, dice);
             if dice.is_multiple_of(2) { reply } else { reply.later(5_000) }
         });
-        check_samples(&told, &suite)?;
-        prop_assert!(told.fake.asked().iter().all(|asked| asked.at <= stop));
-        // Whatever was sent may be billed: it has a sample, be it as abandoned.
-        prop_assert_eq!(first_attempts(&told).len(), told.samples().len());
-        if told.ending == Ending::Complete {
-            prop_assert_eq!(told.samples().len() as u64, suite.trials());
+        check_samples(&result, &suite)?;
+        prop_assert!(result.fake.requests().iter().all(|request| request.at <= stop));
+        // Every request that was sent may be billed: it has a sample, if only as abandoned.
+        prop_assert_eq!(first_attempts(&result).len(), result.samples().len());
+        if result.ending == RunEnd::Complete {
+            prop_assert_eq!(result.samples().len() as u64, suite.trials());
         } else {
-            prop_assert_eq!(&told.ending, &Ending::Interrupted);
-            prop_assert!(told.end.since(stop) < Nanos::from_millis(10_000));
+            prop_assert_eq!(&result.ending, &RunEnd::Interrupted);
+            prop_assert!(result.end.since(stop) < Nanos::from_millis(10_000));
         }
-        let sent = first_attempts(&told).into_iter().map(|(id, _)| id);
+        let sent = first_attempts(&result).into_iter().map(|(id, _)| id);
         let planned = (0_u64..).map(|trial| format!("run-{trial}-1"));
         prop_assert!(sent.zip(planned).all(|(sent, planned)| sent == planned));
     }
 
-    // The same suite and seed send the same requests in the same order, whatever answers.
+    // The same suite and seed send the same requests in the same order, whatever the replies.
     #[test]
     fn the_order_is_the_seeds((suite, dice) in any_suite(), other in any::<u64>()) {
         let order = |dice: u64| {
-            let told = carry_out(orders(suite.clone()), move |asked| any_reply(asked, dice));
-            first_attempts(&told).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+            let result = carry_out(context(suite.clone()), move |request| any_reply(request, dice));
+            first_attempts(&result).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
         };
         prop_assert_eq!(order(dice), order(other));
     }

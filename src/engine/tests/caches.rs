@@ -1,4 +1,4 @@
-//! What is sent for the sake of prompt caches.
+//! Requests that fill prompt caches.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ fn warm(prompts: usize, variants: usize, repetitions: u32) -> Suite {
 fn a_slot_is_warmed_and_then_sent_at_one_moment() {
     // A trial whose cache is still being filled would be a miss, and one that starts before the
     // others would be alone with the provider.
-    OrderTest::of(warm(2, 2, 1))
+    OrderTest::new(warm(2, 2, 1))
         .sends("p1 v0 untimed")
         .sends("p1 v1 untimed")
         .gets("p1 v0 untimed")
@@ -40,98 +40,104 @@ fn a_slot_is_warmed_and_then_sent_at_one_moment() {
 
 #[test]
 fn warming_is_in_no_sample() {
-    // Neither as a sample of its own, nor as an attempt, nor as our delay; its failure is told and
-    // is nobody's failure.
-    let told = carry_out(orders(warm(2, 2, 2)), |asked| match asked.attempt {
-        0 if asked.variant == 1 => Reply::refusal(500),
+    // Neither as a sample of its own, nor as an attempt, nor as our delay; its failure is reported and affects
+    // no trial.
+    let result = carry_out(context(warm(2, 2, 2)), |request| match request.attempt {
+        0 if request.variant == 1 => Reply::refusal(500),
         0 => Reply::answer(9_000),
         _ => Reply::answer(70),
     });
-    assert_eq!(told.ending, Ending::Complete);
-    assert_eq!(told.samples().len(), 8);
-    for sample in told.samples() {
+    assert_eq!(result.ending, RunEnd::Complete);
+    assert_eq!(result.samples().len(), 8);
+    for sample in result.samples() {
         assert_eq!(sample.outcome, Outcome::Complete);
         assert_eq!(sample.attempts.len(), 1);
         assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(70)));
         assert_eq!(sample.experienced_ttft_ns, sample.ttft_ns);
         assert_eq!(sample.lag(), Nanos::ZERO);
     }
-    let warmed = |wanted| {
-        let events = told.events.iter();
-        let like =
-            |event: &&Event| matches!(event, Event::WarmedUp { outcome, .. } if *outcome == wanted);
+    let warmed = |expected| {
+        let events = result.events.iter();
+        let like = |event: &&RunEvent| matches!(event, RunEvent::WarmedUp { outcome, .. } if *outcome == expected);
         events.filter(like).count()
     };
     assert_eq!(warmed(Outcome::Complete), 4);
     assert_eq!(warmed(Outcome::ServerError), 4);
-    let ids: HashSet<_> = told
+    let ids: HashSet<_> = result
         .fake
-        .asked()
+        .requests()
         .into_iter()
-        .map(|asked| asked.request_id)
+        .map(|request| request.request_id)
         .collect();
     assert_eq!(ids.len(), 16, "every request has an id of its own");
 }
 
 #[test]
 fn a_stop_while_warming_ends_the_run() {
-    // What was not begun is not begun any more, and nobody waits for answers that count for nothing.
+    // A slot that has not begun does not begin, and there is no wait for untimed answers.
     for prompts in [3, 1] {
-        // Also in the last slot, when nothing is left to start but what was being warmed.
-        let orders = orders(warm(prompts, 2, 1));
-        let told = carry_out_with(orders, stopped_at(1_000), |_| Reply::silence());
-        assert_eq!(told.ending, Ending::Interrupted);
-        assert_eq!(told.samples(), Vec::<&Sample>::new());
-        assert_eq!(told.fake.asked().len(), 2);
-        assert_eq!(told.end, Nanos::from_millis(1_000));
+        // Also in the last slot, when only the slot that was being warmed is left to start.
+        let context = context(warm(prompts, 2, 1));
+        let result = carry_out_with(context, stopped_at(1_000), |_| Reply::silence());
+        assert_eq!(result.ending, RunEnd::Interrupted);
+        assert_eq!(result.samples(), Vec::<&Sample>::new());
+        assert_eq!(result.fake.requests().len(), 2);
+        assert_eq!(result.end, Nanos::from_millis(1_000));
     }
 }
 
 #[test]
 fn warming_takes_from_the_limit() {
-    // 60 a minute for slots of 2 trials, each of 2 requests: a slot every 4 s. A limit that counted
-    // half of what is sent would be overrun.
-    let orders = under_requests(60, warm(3, 2, 1));
-    let told = carry_out(orders, |_| Reply::answer(10));
-    let untimed = told
+    // 60 a minute for slots of 2 trials, each of 2 requests: a slot every 4 s. A limit that counted half of the
+    // requests would be exceeded.
+    let context = under_requests(60, warm(3, 2, 1));
+    let result = carry_out(context, |_| Reply::answer(10));
+    let untimed = result
         .fake
-        .asked()
+        .requests()
         .into_iter()
-        .filter(|asked| asked.attempt == 0);
-    let seconds: Vec<u64> = untimed.map(|asked| asked.at.0 / 1_000_000_000).collect();
+        .filter(|request| request.attempt == 0);
+    let seconds: Vec<u64> = untimed
+        .map(|request| request.at.0 / 1_000_000_000)
+        .collect();
     assert_eq!(seconds, [0, 0, 4, 4, 8, 8]);
 }
 
 #[test]
 fn every_trial_has_its_nonce() {
-    // Two trials with one nonce would share a cache again: two variants of one model, two
-    // repetitions, two runs. A retry is the same trial and asks the same.
+    // Two trials with one nonce would share a cache again: two variants of one model, two repetitions, two
+    // runs. A retry is the same trial and sends the same request.
     let nonces = |run: &str| {
         let suite = Suite {
             cache: CacheMode::Bust,
             max_attempts: 2,
             ..suite(2, 2, 3)
         };
-        let named = Orders {
+        let named = RunContext {
             run: run.to_owned(),
-            ..orders(suite)
+            ..context(suite)
         };
-        let told = carry_out(named, |asked| match asked.attempt {
+        let result = carry_out(named, |request| match request.attempt {
             1 => Reply::refusal(503),
             _ => Reply::answer(10),
         });
         assert!(
-            told.samples()
+            result
+                .samples()
                 .iter()
                 .all(|sample| sample.prompt_digest == "digest")
         );
-        let asked = told.fake.asked();
-        assert_eq!(asked.len(), 24);
-        let of = |attempt| {
-            let tries = asked.iter().filter(move |asked| asked.attempt == attempt);
-            tries.map(|asked| asked.system.clone().unwrap()).collect()
+        let requests = result.fake.requests();
+        assert_eq!(requests.len(), 24);
+        let systems_of = |attempt| {
+            let tries = requests
+                .iter()
+                .filter(move |request| request.attempt == attempt);
+            tries
+                .map(|request| request.system.clone().unwrap())
+                .collect()
         };
-        let (first, second): (HashSet<String>, HashSet<String>) = (of(1), of(2));
+        let (first, second): (HashSet<String>, HashSet<String>) = (systems_of(1), systems_of(2));
         assert_eq!(first, second);
         assert_eq!(first.len(), 12);
         first
@@ -144,8 +150,8 @@ fn every_trial_has_its_nonce() {
 #[test]
 fn what_was_used_in_time_is_not_warmed_again() {
     // Warm within a second: answers of 300 ms follow each other, so that a prefix for all prompts is warmed
-    // once and kept warm by its uses; without a prefix each prompt is warmed by itself.
-    let asked = |prefix: Option<&str>, within_ms: u64| {
+    // once and stays warm by its uses; without a prefix each prompt is warmed by itself.
+    let requests_with = |prefix: Option<&str>, within_ms: u64| {
         let suite = Suite {
             reuse: Reuse {
                 prefix: prefix.map(str::to_owned),
@@ -153,18 +159,18 @@ fn what_was_used_in_time_is_not_warmed_again() {
             },
             ..warm(3, 2, 2)
         };
-        let told = carry_out(orders(suite), |_| Reply::answer(290));
-        assert_eq!(told.samples().len(), 12);
-        told.fake.asked()
+        let result = carry_out(context(suite), |_| Reply::answer(290));
+        assert_eq!(result.samples().len(), 12);
+        result.fake.requests()
     };
-    let untimed = |asked: &[Asked]| asked.iter().filter(|one| one.attempt == 0).count();
-    assert_eq!(untimed(&asked(Some("Handbook."), 1_000)), 2);
-    // A use is over 300 ms after it was sent: what is trusted for less is warmed each time.
-    assert_eq!(untimed(&asked(Some("Handbook."), 299)), 12);
-    assert_eq!(untimed(&asked(None, 60_000)), 6);
-    assert_eq!(untimed(&asked(None, 1)), 12);
+    let untimed = |all: &[SentRequest]| all.iter().filter(|one| one.attempt == 0).count();
+    assert_eq!(untimed(&requests_with(Some("Handbook."), 1_000)), 2);
+    // A use ends 300 ms after it was sent: a cache that is trusted for less is warmed each time.
+    assert_eq!(untimed(&requests_with(Some("Handbook."), 299)), 12);
+    assert_eq!(untimed(&requests_with(None, 60_000)), 6);
+    assert_eq!(untimed(&requests_with(None, 1)), 12);
     // Every request begins with the prefix, but for the warm-up: it must not fill the cache.
-    for one in asked(Some("Handbook."), 1_000) {
+    for one in requests_with(Some("Handbook."), 1_000) {
         let system = one.system.as_deref();
         assert_eq!(system, one.prompt.map(|_| "Handbook."), "{one:?}");
     }
@@ -172,8 +178,8 @@ fn what_was_used_in_time_is_not_warmed_again() {
 
 #[test]
 fn no_trial_of_a_warm_prefix_is_late() {
-    // At every pace: what a trial shares was used, or warmed for it, as shortly before as the suite says.
-    // A failed use keeps nothing warm.
+    // At every pace: the shared part of a trial was used, or warmed for it, as shortly before as the suite
+    // requires. A failed use does not count.
     for (per_minute, within_ms) in [(600, 400), (60, 1_500), (20, 5_000), (6, 9_000)] {
         let within = Nanos::from_millis(within_ms);
         let suite = Suite {
@@ -185,14 +191,14 @@ fn no_trial_of_a_warm_prefix_is_late() {
             warmup: 0,
             ..warm(4, 1, 4)
         };
-        let told = carry_out(under_requests(per_minute, suite), |asked| {
-            match (asked.attempt, asked.prompt) {
+        let result = carry_out(under_requests(per_minute, suite), |request| {
+            match (request.attempt, request.prompt) {
                 (1, Some(2)) => Reply::refusal(500),
                 _ => Reply::answer(120),
             }
         });
         let mut last = None;
-        for one in told.fake.asked() {
+        for one in result.fake.requests() {
             let failed = (one.attempt, one.prompt) == (1, Some(2));
             let since = |last: Nanos| one.at.since(last) <= within;
             assert!(
@@ -208,19 +214,29 @@ fn no_trial_of_a_warm_prefix_is_late() {
 
 #[test]
 fn variants_have_modes_of_their_own() {
-    // Cold, warm and as it comes beside each other: each trial gets what its variant says.
+    // Cold, warm and as-is side by side: each trial gets the mode of its variant.
     let mut suite = suite(2, 3, 1);
     suite.variants[0].cache = Some(CacheMode::Bust);
     suite.variants[1].cache = Some(CacheMode::Warm);
-    let told = carry_out(orders(suite), |_| Reply::answer(10));
-    let trials = told.fake.asked().into_iter();
-    let trials: Vec<Asked> = trials.filter(|asked| asked.prompt.is_some()).collect();
-    let of = |variant, attempt| {
-        let like = |asked: &&Asked| (asked.variant, asked.attempt) == (variant, attempt);
-        let systems = trials.iter().filter(like).map(|asked| asked.system.clone());
+    let result = carry_out(context(suite), |_| Reply::answer(10));
+    let trials = result.fake.requests().into_iter();
+    let trials: Vec<SentRequest> = trials.filter(|request| request.prompt.is_some()).collect();
+    let systems_of = |variant, attempt| {
+        let like =
+            |request: &&SentRequest| (request.variant, request.attempt) == (variant, attempt);
+        let systems = trials
+            .iter()
+            .filter(like)
+            .map(|request| request.system.clone());
         systems.collect::<Vec<_>>()
     };
-    assert!(of(0, 1).iter().all(Option::is_some) && of(0, 0).is_empty());
-    assert_eq!((of(1, 0), of(1, 1)), (vec![None; 2], vec![None; 2]));
-    assert_eq!((of(2, 0), of(2, 1)), (vec![], vec![None; 2]));
+    assert!(systems_of(0, 1).iter().all(Option::is_some) && systems_of(0, 0).is_empty());
+    assert_eq!(
+        (systems_of(1, 0), systems_of(1, 1)),
+        (vec![None; 2], vec![None; 2])
+    );
+    assert_eq!(
+        (systems_of(2, 0), systems_of(2, 1)),
+        (vec![], vec![None; 2])
+    );
 }

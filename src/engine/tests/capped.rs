@@ -1,31 +1,32 @@
-//! Runs under a cap: by the gateway's own book nothing is ever spent beyond it.
+//! Runs under a cap: by the gateway's own count it is never exceeded.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::{Cap, Worst};
+use crate::engine::{Cap, WorstCase};
 use crate::gateway;
 use crate::suite::CacheMode;
 use crate::units::Usd;
 
-/// A virtual time after which a run that has not ended waits for what never comes.
+/// A virtual time after which a run that has not ended is stuck.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
-/// The bound of each prompt's requests, the same for every variant: `of_prompt`; of warm-ups, 10.
-fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> Orders {
+/// A context with a cap; the bound of each prompt's requests, the same for every variant, is `of_prompt`, that
+/// of warm-ups 10.
+fn capped(suite: Suite, limit: i128, of_prompt: impl Fn(usize) -> i128) -> RunContext {
     let of_messages: BTreeMap<String, i128> = (suite.prompts.iter().enumerate())
-        .map(|(place, prompt)| (prompt.messages[0].content.clone(), of_prompt(place)))
+        .map(|(index, prompt)| (prompt.messages[0].content.clone(), of_prompt(index)))
         .collect();
-    let worst = Worst::of(&suite, Wording::default(), |request| {
-        let asked = &request.messages.last().expect("at least one").content;
-        Ok::<_, ()>(Usd(of_messages.get(asked).copied().unwrap_or(10)))
+    let worst = WorstCase::from_suite(&suite, Wording::default(), |request| {
+        let question = &request.messages.last().expect("at least one").content;
+        Ok::<_, ()>(Usd(of_messages.get(question).copied().unwrap_or(10)))
     });
     let cap = Cap::new(Usd(limit), "--max-cost", worst.unwrap(), &suite);
-    Orders {
+    RunContext {
         cap: Some(Arc::new(cap)),
-        ..orders(suite)
+        ..context(suite)
     }
 }
 
@@ -48,10 +49,10 @@ fn any_suite() -> impl Strategy<Value = Suite> {
     )
 }
 
-/// What becomes of a request, at a price of at most `bound`: answers with a bill and without, and every
-/// failure, billed or not, of which nobody is told.
-fn any_reply(asked: &Asked, dice: u64, bound: i128) -> Reply {
-    let text = format!("{dice} {}", asked.request_id);
+/// The reply to a request, at a price of at most `bound`: answers with and without a bill, and every failure,
+/// billed or not, without a report of the charge.
+fn any_reply(request: &SentRequest, dice: u64, bound: i128) -> Reply {
+    let text = format!("{dice} {}", request.request_id);
     let drawn = u64::from_str_radix(&crate::units::digest(text.as_bytes()), 16).unwrap();
     let charge = Usd(i128::from(drawn / 64) % (bound + 1));
     let by = drawn / 16 % 3_000;
@@ -63,8 +64,9 @@ fn any_reply(asked: &Asked, dice: u64, bound: i128) -> Reply {
         4 => Reply::lost().charged(charge),
         5 => Reply::lost_after_token().charged(charge),
         6 => Reply::cut_after_token().charged(charge),
-        7 => Reply::failure(gateway::Ending::TimedOut(gateway::Deadline::Headers)).charged(charge),
-        8 => Reply::failure(gateway::Ending::ConnectFailed("refused".to_owned())),
+        7 => Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Headers))
+            .charged(charge),
+        8 => Reply::failure(gateway::ExchangeEnd::ConnectFailed("refused".to_owned())),
         // An answer without usage.
         9 => Reply::answer(20).charged(charge),
         _ => Reply::answer(drawn / 16 % 500).billed(charge),
@@ -75,8 +77,8 @@ fn any_reply(asked: &Asked, dice: u64, bound: i128) -> Reply {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    // Whatever fails, whatever is billed without a word, however much is in flight: the cap holds by the
-    // gateway's own book, and every run comes to an end.
+    // Whatever fails, whatever is billed without a report, however much is in flight: the cap holds by the
+    // gateway's own count, and every run ends.
     #[test]
     fn no_run_spends_more_than_its_cap(
         suite in any_suite(),
@@ -84,20 +86,20 @@ proptest! {
         stop in prop::option::of(0_u64..20_000),
     ) {
         let bound = |prompt: usize| 40 + 25 * prompt as i128;
-        let orders = capped(suite, limit, bound);
-        let cap = Arc::clone(orders.cap.as_ref().unwrap());
-        let outside = stop.map_or(QUIET, stopped_at);
-        let told = carry_out_with(orders, outside, move |asked| {
-            any_reply(asked, dice, asked.prompt.map_or(10, bound))
+        let context = capped(suite, limit, bound);
+        let cap = Arc::clone(context.cap.as_ref().unwrap());
+        let listener = stop.map_or(QUIET, stopped_at);
+        let result = carry_out_with(context, listener, move |request| {
+            any_reply(request, dice, request.prompt.map_or(10, bound))
         });
-        prop_assert!(told.fake.charged() <= Usd(limit));
-        prop_assert!(told.fake.charged() <= cap.spent_at_most());
-        prop_assert!(cap.spent_at_most() <= Usd(limit));
-        prop_assert!(told.end < Nanos::from(FOR_EVER));
-        prop_assert!(!matches!(told.ending, Ending::Hopeless(reason) if reason.contains("bound")));
+        prop_assert!(result.fake.charged() <= Usd(limit));
+        prop_assert!(result.fake.charged() <= cap.max_spent());
+        prop_assert!(cap.max_spent() <= Usd(limit));
+        prop_assert!(result.end < Nanos::from(FOR_EVER));
+        prop_assert!(!matches!(result.ending, RunEnd::Aborted(reason) if reason.contains("bound")));
     }
 
-    // A cap is there to be used: slots wait for what is under way instead of ending the run.
+    // A cap can be used up: slots wait for requests in flight instead of ending the run.
     #[test]
     fn a_cap_of_fifty_slots_is_used(
         (concurrency, attempts, variants) in (1_u32..=64, 1_u32..4, 1_usize..4),
@@ -110,17 +112,18 @@ proptest! {
         };
         let slot = 100 * i128::from(attempts) * variants as i128;
         let limit = 50 * slot;
-        let told = carry_out(capped(suite, limit, |_| 100), move |asked| {
-            Reply::answer(20 + asked.variant as u64).billed(Usd(percent))
+        let result = carry_out(capped(suite, limit, |_| 100), move |request| {
+            Reply::answer(20 + request.variant as u64).billed(Usd(percent))
         });
-        // Records keep these words: they tell the whole sum, whatever was under way when they were first said.
-        let Ending::Capped(reason) = &told.ending else {
-            panic!("{:?}", told.ending)
+        // Records store this message: it has the whole sum, whatever was in flight when the cap was first
+        // reached.
+        let RunEnd::Capped(reason) = &result.ending else {
+            panic!("{:?}", result.ending)
         };
-        let sum = format!("(${} is spent or cannot be ruled out)", told.fake.charged());
+        let sum = format!("(${} is spent or cannot be ruled out)", result.fake.charged());
         prop_assert!(reason.ends_with(&sum), "{reason} {sum}");
-        prop_assert!(told.fake.charged().0 * 100 >= limit * 95);
-        prop_assert!(told.fake.charged().0 <= limit);
+        prop_assert!(result.fake.charged().0 * 100 >= limit * 95);
+        prop_assert!(result.fake.charged().0 <= limit);
     }
 }
 
@@ -131,18 +134,18 @@ fn a_capped_run_ends_with_what_it_has() {
         concurrency: 4,
         ..suite(1, 1, 10)
     };
-    let told = carry_out(capped(suite, 150, |_| 100), |_| {
+    let result = carry_out(capped(suite, 150, |_| 100), |_| {
         Reply::answer(20).billed(Usd(40))
     });
-    assert_eq!(told.samples().len(), 2);
+    assert_eq!(result.samples().len(), 2);
     let reason = "the cap of $0.00000000015 (--max-cost) leaves less than the next slot can cost at most \
                   ($0.00000000008 is spent or cannot be ruled out)";
-    assert_eq!(told.ending, Ending::Capped(reason.to_owned()));
-    assert_eq!(told.reasons(), [reason]);
+    assert_eq!(result.ending, RunEnd::Capped(reason.to_owned()));
+    assert_eq!(result.reasons(), [reason]);
 }
 
 #[test]
-fn requests_that_were_turned_down_cost_nothing() {
+fn rejected_requests_cost_nothing() {
     // A cap of one trial: it would end the run after the first failure that counted as spent.
     for (reply, sent) in [
         (Reply::refusal(404), 5),
@@ -152,12 +155,12 @@ fn requests_that_were_turned_down_cost_nothing() {
         (Reply::answer(20), 1),
         (Reply::cut_after_token().billed(Usd::ZERO), 5),
     ] {
-        let told = carry_out(capped(suite(1, 1, 5), 100, |_| 100), move |_| reply.clone());
+        let result = carry_out(capped(suite(1, 1, 5), 100, |_| 100), move |_| reply.clone());
         assert_eq!(
-            told.samples().len(),
+            result.samples().len(),
             sent,
             "{:?}",
-            told.samples()[0].outcome
+            result.samples()[0].outcome
         );
     }
 }
@@ -169,41 +172,41 @@ fn a_warm_up_that_the_cap_does_not_hold_is_not_sent() {
         warmup: 3,
         ..suite(1, 2, 1)
     };
-    let told = carry_out(capped(suite, 59, |_| 1), |_| {
+    let result = carry_out(capped(suite, 59, |_| 1), |_| {
         Reply::answer(20).billed(Usd(1))
     });
-    assert!(matches!(told.ending, Ending::Capped(_)));
-    assert_eq!(told.fake.asked(), []);
+    assert!(matches!(result.ending, RunEnd::Capped(_)));
+    assert_eq!(result.fake.requests(), []);
 }
 
 #[test]
 fn a_bill_beyond_its_bound_stops_the_run() {
-    // A surcharge that nobody declared: no bound can be trusted any more, retries included.
+    // An undeclared surcharge: no bound can be trusted any more, retries included.
     let suite = Suite {
         concurrency: 2,
         max_attempts: 3,
         ..suite(2, 1, 20)
     };
-    let told = carry_out(capped(suite, 100_000, |_| 100), |_| {
+    let result = carry_out(capped(suite, 100_000, |_| 100), |_| {
         Reply::answer(20).billed(Usd(101))
     });
     let reason = "v0: a bill of $0.000000000101 exceeds the bound of $0.0000000001 that its price list and \
                   token limit give";
-    assert_eq!(told.ending, Ending::Hopeless(reason.to_owned()));
-    assert!(told.samples().len() <= 3);
+    assert_eq!(result.ending, RunEnd::Aborted(reason.to_owned()));
+    assert!(result.samples().len() <= 3);
 }
 
 #[test]
 fn a_stop_ends_a_wait_for_money() {
-    // The one slot that fits takes an hour; who waits for what it leaves must still hear a stop.
+    // The one slot that fits takes an hour; a wait for the rest of its reservation must still end on a stop.
     let suite = Suite {
         concurrency: 2,
         ..suite(1, 1, 5)
     };
-    let outside = stopped_at(1_000);
-    let told = carry_out_with(capped(suite, 100, |_| 100), outside, |_| {
+    let listener = stopped_at(1_000);
+    let result = carry_out_with(capped(suite, 100, |_| 100), listener, |_| {
         Reply::answer(3_600_000).billed(Usd(1))
     });
-    assert_eq!(told.ending, Ending::Interrupted);
-    assert!(told.end <= Nanos::from_millis(4_100));
+    assert_eq!(result.ending, RunEnd::Interrupted);
+    assert!(result.end <= Nanos::from_millis(4_100));
 }

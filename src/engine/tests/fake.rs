@@ -1,4 +1,4 @@
-//! A gateway by script: what it answers, and what it saw.
+//! A scripted gateway: its replies, and a record of the requests.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,43 +8,43 @@ use std::sync::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::engine::Ask;
-use crate::gateway::{Body, Ending, Outgoing, Recording, Response};
+use crate::engine::Client;
+use crate::gateway::{Body, ExchangeEnd, OutgoingRequest, Recording, Response};
 use crate::units::{Nanos, Usd};
 
-/// Answers by `script`, under the runtime's clock, and notes what it was asked.
-pub(super) struct Fake {
-    script: Box<dyn Fn(&Asked) -> Reply + Send + Sync>,
+/// A gateway that replies by `script`, under the runtime's clock, and records the requests.
+pub(super) struct FakeGateway {
+    script: Box<dyn Fn(&SentRequest) -> Reply + Send + Sync>,
     began: Instant,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
-    asked: Vec<Asked>,
-    /// What was sent and what was answered, in order.
+    requests: Vec<SentRequest>,
+    /// The requests and replies, in order.
     lines: Vec<String>,
-    flying: HashMap<usize, usize>,
-    most_flying: usize,
+    in_flight: HashMap<usize, usize>,
+    max_in_flight: usize,
     charged: Usd,
 }
 
-/// One request, as the other side sees it.
+/// One request, as the gateway receives it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct SentRequest {
     pub(super) request_id: String,
     pub(super) variant: usize,
-    /// `None`: a warm-up.
+    /// Index of the prompt; `None` for a warm-up.
     pub(super) prompt: Option<usize>,
-    /// From 1; 0 is the untimed request before the trial.
+    /// Number from 1; 0 is the untimed request before the trial.
     pub(super) attempt: u32,
     /// The system text.
     pub(super) system: Option<String>,
     pub(super) at: Nanos,
 }
 
-impl Asked {
-    fn read(outgoing: &Outgoing, at: Nanos) -> Self {
+impl SentRequest {
+    fn from_outgoing(outgoing: &OutgoingRequest, at: Nanos) -> Self {
         let body: Value = serde_json::from_slice(&outgoing.body).unwrap();
         let number = |text: &str| text.parse().ok();
         let model = body["model"]
@@ -80,24 +80,24 @@ impl Asked {
     }
 }
 
-/// What comes back, as spans since the request was sent.
+/// A reply, as spans since the request was sent.
 #[derive(Debug, Clone)]
 pub(super) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     frames: Vec<(Nanos, Cow<'static, str>)>,
-    /// What it really costs, told or not.
+    /// The actual charge, reported or not.
     charge: Usd,
-    /// Whether anything is answered at all.
+    /// True if there is any response.
     responds: bool,
-    /// `None`: it never ends.
+    /// The end of the exchange; `None`: never.
     end: Option<Nanos>,
-    ending: Ending,
+    ending: ExchangeEnd,
 }
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-/// How long the failures take that are not given a time.
+/// The time until a failure without a given time.
 const SOON: Nanos = Nanos::from_millis(5);
 
 impl Reply {
@@ -114,7 +114,7 @@ impl Reply {
             charge: Usd::ZERO,
             responds: true,
             end: Some(end),
-            ending: Ending::Complete,
+            ending: ExchangeEnd::Complete,
         }
     }
 
@@ -128,7 +128,7 @@ impl Reply {
         }
     }
 
-    /// 429, asking for a pause.
+    /// 429 with a `Retry-After`.
     pub(super) fn rate_limited(retry_after: &str) -> Self {
         Self {
             headers: vec![("retry-after".to_owned(), retry_after.to_owned())],
@@ -137,7 +137,7 @@ impl Reply {
     }
 
     /// No response at all.
-    pub(super) fn failure(ending: Ending) -> Self {
+    pub(super) fn failure(ending: ExchangeEnd) -> Self {
         Self {
             responds: false,
             ending,
@@ -147,7 +147,7 @@ impl Reply {
 
     /// The connection breaks before the first token.
     pub(super) fn lost() -> Self {
-        Self::failure(Ending::ConnectionLost("reset".to_owned()))
+        Self::failure(ExchangeEnd::ConnectionLost("reset".to_owned()))
     }
 
     /// The connection breaks after the first token.
@@ -155,7 +155,7 @@ impl Reply {
         Self {
             frames: vec![(SOON, TOKEN.into())],
             end: Some(SOON),
-            ending: Ending::ConnectionLost("reset".to_owned()),
+            ending: ExchangeEnd::ConnectionLost("reset".to_owned()),
             ..Self::answer(0)
         }
     }
@@ -163,12 +163,12 @@ impl Reply {
     /// The body ends after the first token, in order.
     pub(super) fn cut_after_token() -> Self {
         Self {
-            ending: Ending::Complete,
+            ending: ExchangeEnd::Complete,
             ..Self::lost_after_token()
         }
     }
 
-    /// Nothing, for ever.
+    /// No response, for ever.
     pub(super) fn silence() -> Self {
         Self {
             end: None,
@@ -186,7 +186,7 @@ impl Reply {
         self
     }
 
-    /// The same at a price that nobody is told.
+    /// The same with a charge that is not reported.
     pub(super) fn charged(self, charge: Usd) -> Self {
         Self { charge, ..self }
     }
@@ -229,8 +229,8 @@ impl Reply {
     }
 }
 
-impl Fake {
-    pub(super) fn new(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+impl FakeGateway {
+    pub(super) fn new(script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static) -> Self {
         Self {
             script: Box::new(script),
             began: Instant::now(),
@@ -239,21 +239,21 @@ impl Fake {
     }
 
     /// Every request, in the order of arrival.
-    pub(super) fn asked(&self) -> Vec<Asked> {
-        self.seen().asked.clone()
+    pub(super) fn requests(&self) -> Vec<SentRequest> {
+        self.seen().requests.clone()
     }
 
-    /// `> name` for what was sent and `< name` for what was answered, in order.
+    /// `> name` for a request and `< name` for a reply, in order.
     pub(super) fn lines(&self) -> Vec<String> {
         self.seen().lines.clone()
     }
 
     /// Most requests of one variant in flight at once.
-    pub(super) fn most_flying(&self) -> usize {
-        self.seen().most_flying
+    pub(super) fn max_in_flight(&self) -> usize {
+        self.seen().max_in_flight
     }
 
-    /// What everything cost that was asked.
+    /// The total charge.
     pub(super) fn charged(&self) -> Usd {
         self.seen().charged
     }
@@ -263,19 +263,19 @@ impl Fake {
     }
 }
 
-impl Ask for Fake {
-    async fn ask(&self, outgoing: Outgoing) -> Recording {
-        let asked = Asked::read(&outgoing, self.now());
-        let reply = (self.script)(&asked);
+impl Client for FakeGateway {
+    async fn send(&self, outgoing: OutgoingRequest) -> Recording {
+        let request = SentRequest::from_outgoing(&outgoing, self.now());
+        let reply = (self.script)(&request);
         {
             let mut seen = self.seen();
-            seen.lines.push(format!("> {}", asked.name()));
-            let flying = seen.flying.entry(asked.variant).or_default();
-            *flying += 1;
-            let flying = *flying;
-            seen.most_flying = seen.most_flying.max(flying);
+            seen.lines.push(format!("> {}", request.name()));
+            let in_flight = seen.in_flight.entry(request.variant).or_default();
+            *in_flight += 1;
+            let in_flight = *in_flight;
+            seen.max_in_flight = seen.max_in_flight.max(in_flight);
             seen.charged = Usd(seen.charged.0 + reply.charge.0);
-            seen.asked.push(asked.clone());
+            seen.requests.push(request.clone());
         }
         let Some(span) = reply.end else {
             return pending().await;
@@ -283,11 +283,11 @@ impl Ask for Fake {
         sleep(span.into()).await;
         {
             let mut seen = self.seen();
-            seen.lines.push(format!("< {}", asked.name()));
-            *seen.flying.entry(asked.variant).or_default() -= 1;
+            seen.lines.push(format!("< {}", request.name()));
+            *seen.in_flight.entry(request.variant).or_default() -= 1;
         }
         // The timer may be late by its rounding; a recording ends when its exchange did.
-        reply.recording(asked.at, self.now())
+        reply.recording(request.at, self.now())
     }
 
     fn now(&self) -> Nanos {

@@ -1,5 +1,5 @@
-//! The engine against a gateway by script, under a paused clock: time passes only when everybody
-//! waits, so that orders and waits are exact and take no time.
+//! The engine against a scripted gateway, under a paused clock: time passes only when every task waits, so that
+//! orders and waits are exact and take no time.
 
 mod any_run;
 mod caches;
@@ -23,10 +23,10 @@ use crate::record::Sample;
 use crate::suite::{PerMinute, RateLimits, Suite, Wording};
 use crate::units::Nanos;
 
-use super::{Ending, Event, Orders, Pace, StopRequest, run};
-use fake::{Asked, Fake, Reply};
+use super::{Pace, RunContext, RunEnd, RunEvent, StopRequest, run};
+use fake::{FakeGateway, Reply, SentRequest};
 
-/// A suite with deadlines of no matter, the fake keeps none; no warm-up and one attempt.
+/// A suite whose deadlines do not matter, as the fake ignores them; no warm-up and one attempt.
 fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     Suite {
         warmup: 0,
@@ -34,8 +34,8 @@ fn suite(prompts: usize, variants: usize, repetitions: u32) -> Suite {
     }
 }
 
-fn orders(suite: Suite) -> Orders {
-    Orders {
+fn context(suite: Suite) -> RunContext {
+    RunContext {
         run: "run".to_owned(),
         plan: plan(&suite),
         prompt_digests: vec!["digest".to_owned(); suite.prompts.len()],
@@ -45,22 +45,22 @@ fn orders(suite: Suite) -> Orders {
         looks: Vec::new(),
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         cap: None,
-        warmth: super::Warmth::default(),
+        cache_uses: super::CacheUses::default(),
         requests: None,
         suite,
     }
 }
 
 /// The same under limits.
-fn under(limits: &RateLimits, suite: Suite) -> Orders {
-    Orders {
+fn under(limits: &RateLimits, suite: Suite) -> RunContext {
+    RunContext {
         pace: Pace::new(Pacer::new(&suite, limits)),
-        ..orders(suite)
+        ..context(suite)
     }
 }
 
 /// The same at an endpoint that allows so many requests a minute.
-fn under_requests(per_minute: u32, suite: Suite) -> Orders {
+fn under_requests(per_minute: u32, suite: Suite) -> RunContext {
     let limits = RateLimits {
         whole: requests(per_minute),
         models: Vec::new(),
@@ -75,19 +75,19 @@ fn requests(requests: u32) -> PerMinute {
     }
 }
 
-/// What a run left.
-struct Told {
-    events: Vec<Event>,
-    ending: Ending,
-    fake: Arc<Fake>,
-    /// When it was over.
+/// The result of a run.
+struct FinishedRun {
+    events: Vec<RunEvent>,
+    ending: RunEnd,
+    fake: Arc<FakeGateway>,
+    /// The instant of its end.
     end: Nanos,
 }
 
-impl Told {
+impl FinishedRun {
     fn samples(&self) -> Vec<&Sample> {
         let finished = self.events.iter().filter_map(|event| match event {
-            Event::Finished(sample) => Some(&**sample),
+            RunEvent::Finished(sample) => Some(&**sample),
             _ => None,
         });
         finished.collect()
@@ -102,7 +102,7 @@ impl Told {
 
     fn reasons(&self) -> Vec<&str> {
         let stopping = self.events.iter().filter_map(|event| match event {
-            Event::Stopping(reason) => Some(reason.as_str()),
+            RunEvent::Stopping(reason) => Some(reason.as_str()),
             _ => None,
         });
         stopping.collect()
@@ -110,77 +110,80 @@ impl Told {
 
     fn waits(&self) -> Vec<Nanos> {
         let waits = self.events.iter().filter_map(|event| match event {
-            Event::Retried { wait, .. } => Some(*wait),
+            RunEvent::Retried { wait, .. } => Some(*wait),
             _ => None,
         });
         waits.collect()
     }
 }
 
-/// How somebody listens and interferes.
+/// The listener of a run, and its stop.
 #[derive(Debug, Clone, Copy)]
-struct Outside {
-    /// When the run is asked to stop.
+struct Listener {
+    /// The instant of the stop.
     stop: Option<Nanos>,
-    /// Events that may wait to be taken.
+    /// The capacity of the event channel.
     room: usize,
-    /// How long each of them is looked at.
+    /// The time spent on each event.
     look: Nanos,
-    /// The answer to every [`Event::Look`].
-    looks: Looks,
+    /// The answer to every [`RunEvent::Look`].
+    looks: LookAnswer,
 }
 
-/// What is said at a look.
+/// The decision at a look.
 #[derive(Debug, Clone, Copy)]
-enum Looks {
-    /// It is enough from this round on.
+enum LookAnswer {
+    /// Enough from this round on.
     EnoughAfter(u32),
-    /// Nothing: whoever would know went away.
+    /// No answer: the sender is gone.
     Gone,
-    /// Nothing: whoever knows is still thinking.
+    /// No answer: the sender is still computing.
     Silent,
 }
 
-const QUIET: Outside = Outside {
+const QUIET: Listener = Listener {
     stop: None,
     room: 64,
     look: Nanos::ZERO,
-    looks: Looks::EnoughAfter(u32::MAX),
+    looks: LookAnswer::EnoughAfter(u32::MAX),
 };
 
-const fn stopped_at(millis: u64) -> Outside {
-    Outside {
+const fn stopped_at(millis: u64) -> Listener {
+    Listener {
         stop: Some(Nanos::from_millis(millis)),
         ..QUIET
     }
 }
 
-fn carry_out(orders: Orders, script: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Told {
-    carry_out_with(orders, QUIET, script)
+fn carry_out(
+    context: RunContext,
+    script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static,
+) -> FinishedRun {
+    carry_out_with(context, QUIET, script)
 }
 
 fn carry_out_with(
-    orders: Orders,
-    outside: Outside,
-    script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
-) -> Told {
+    context: RunContext,
+    listener: Listener,
+    script: impl Fn(&SentRequest) -> Reply + Send + Sync + 'static,
+) -> FinishedRun {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
     runtime.block_on(async {
-        let fake = Arc::new(Fake::new(script));
-        let (sender, mut taken) = mpsc::channel(outside.room);
+        let fake = Arc::new(FakeGateway::new(script));
+        let (sender, mut taken) = mpsc::channel(listener.room);
         let (stop, stopped) = watch::channel(StopRequest::None);
-        let (answer, go_on) = mpsc::channel(1);
-        let mut answer = Some(answer).filter(|_| !matches!(outside.looks, Looks::Gone));
+        let (answer, continue_signal) = mpsc::channel(1);
+        let mut answer = Some(answer).filter(|_| !matches!(listener.looks, LookAnswer::Gone));
         let listen = async {
             let mut events = Vec::new();
             while let Some(event) = taken.recv().await {
-                sleep(outside.look.into()).await;
-                if let (Event::Look { round }, Looks::EnoughAfter(enough), Some(answer)) =
-                    (&event, outside.looks, &mut answer)
+                sleep(listener.look.into()).await;
+                if let (RunEvent::Look { round }, LookAnswer::EnoughAfter(enough), Some(answer)) =
+                    (&event, listener.looks, &mut answer)
                 {
                     answer.send(*round < enough).await.unwrap();
                 }
@@ -189,20 +192,26 @@ fn carry_out_with(
             events
         };
         let interference = tokio::spawn(async move {
-            match outside.stop {
+            match listener.stop {
                 Some(at) => sleep(at.into()).await,
                 None => std::future::pending().await,
             }
             stop.send_replace(StopRequest::Orderly);
             std::future::pending::<()>().await;
         });
-        let engine = run(Arc::clone(&fake), Arc::new(orders), sender, stopped, go_on);
+        let engine = run(
+            Arc::clone(&fake),
+            Arc::new(context),
+            sender,
+            stopped,
+            continue_signal,
+        );
         let (ending, events) = tokio::join!(engine, listen);
         interference.abort();
-        Told {
+        FinishedRun {
             events,
             ending,
-            end: super::Ask::now(&*fake),
+            end: super::Client::now(&*fake),
             fake,
         }
     })

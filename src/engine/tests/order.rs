@@ -1,26 +1,26 @@
-//! What is sent after what.
+//! The order of requests and answers.
 
 use super::*;
 
-/// A run with the plan that seed 7 gives, of which the exact order of requests and answers is expected.
+/// A run with the plan of seed 7, and the exact expected order of requests and answers.
 #[must_use = "nothing is checked before `run`"]
 pub(super) struct OrderTest {
-    orders: Orders,
-    script: fn(&Asked) -> Reply,
+    context: RunContext,
+    script: fn(&SentRequest) -> Reply,
     expected: Vec<String>,
 }
 
 impl OrderTest {
     /// Variant 0 answers after 100 ms, variant 1 after 110 ms, ...
-    pub(super) fn of(suite: Suite) -> Self {
+    pub(super) fn new(suite: Suite) -> Self {
         Self {
-            orders: orders(suite),
-            script: |asked| Reply::answer(100 + 10 * asked.variant as u64),
+            context: context(suite),
+            script: |request| Reply::answer(100 + 10 * request.variant as u64),
             expected: Vec::new(),
         }
     }
 
-    pub(super) fn script(self, script: fn(&Asked) -> Reply) -> Self {
+    pub(super) fn script(self, script: fn(&SentRequest) -> Reply) -> Self {
         Self { script, ..self }
     }
 
@@ -37,16 +37,16 @@ impl OrderTest {
     }
 
     pub(super) fn run(self) {
-        let told = carry_out(self.orders, self.script);
-        assert_eq!(told.ending, Ending::Complete);
-        assert_eq!(told.fake.lines(), self.expected);
+        let result = carry_out(self.context, self.script);
+        assert_eq!(result.ending, RunEnd::Complete);
+        assert_eq!(result.fake.lines(), self.expected);
     }
 }
 
 #[test]
 fn slots_follow_each_other_and_trials_start_together() {
-    // With one slot in flight, every variant is asked before any answers, and nothing else is.
-    OrderTest::of(suite(2, 2, 2))
+    // With one slot in flight, every variant is sent before any answers, and nothing else is.
+    OrderTest::new(suite(2, 2, 2))
         .sends("p1 v0")
         .sends("p1 v1")
         .gets("p1 v0")
@@ -68,12 +68,12 @@ fn slots_follow_each_other_and_trials_start_together() {
 
 #[test]
 fn warm_up_comes_first_and_is_over_before_anything_counts() {
-    // A measured request beside a warm-up would be slowed by it.
+    // A measured request in parallel with a warm-up would be slowed by it.
     let suite = Suite {
         warmup: 2,
         ..suite(1, 2, 1)
     };
-    OrderTest::of(suite)
+    OrderTest::new(suite)
         .sends("warm-up v0")
         .sends("warm-up v1")
         .gets("warm-up v0")
@@ -96,11 +96,13 @@ fn a_retry_holds_its_slot_and_no_other_variant() {
         max_attempts: 2,
         ..suite(2, 2, 1)
     };
-    OrderTest::of(suite)
-        .script(|asked| match (asked.prompt, asked.variant, asked.attempt) {
-            (Some(1), 0, 1) => Reply::refusal(503),
-            _ => Reply::answer(100 + 10 * asked.variant as u64),
-        })
+    OrderTest::new(suite)
+        .script(
+            |request| match (request.prompt, request.variant, request.attempt) {
+                (Some(1), 0, 1) => Reply::refusal(503),
+                _ => Reply::answer(100 + 10 * request.variant as u64),
+            },
+        )
         .sends("p1 v0")
         .sends("p1 v1")
         .gets("p1 v0")
@@ -121,8 +123,14 @@ fn a_free_place_is_taken_by_the_next_slot() {
         concurrency: 2,
         ..suite(3, 1, 1)
     };
-    OrderTest::of(suite)
-        .script(|asked| Reply::answer(if asked.prompt == Some(2) { 1_000 } else { 100 }))
+    OrderTest::new(suite)
+        .script(|request| {
+            Reply::answer(if request.prompt == Some(2) {
+                1_000
+            } else {
+                100
+            })
+        })
         .sends("p2 v0")
         .sends("p1 v0")
         .gets("p1 v0")
@@ -133,19 +141,19 @@ fn a_free_place_is_taken_by_the_next_slot() {
 }
 
 #[test]
-fn warm_ups_are_told_and_leave_no_sample() {
-    // Somebody who counts samples must not find the warm-up's, failed or not.
+fn warm_ups_are_reported_and_leave_no_sample() {
+    // A consumer that counts samples must not find the warm-up's, failed or not.
     let suite = Suite {
         warmup: 2,
         ..suite(1, 2, 1)
     };
-    let told = carry_out(orders(suite), |asked| match asked.prompt {
-        None if asked.variant == 1 => Reply::refusal(500),
+    let result = carry_out(context(suite), |request| match request.prompt {
+        None if request.variant == 1 => Reply::refusal(500),
         _ => Reply::answer(10),
     });
-    let warmed: Vec<_> = (told.events.iter())
+    let warmed: Vec<_> = (result.events.iter())
         .filter_map(|event| match event {
-            Event::WarmedUp {
+            RunEvent::WarmedUp {
                 variant, outcome, ..
             } => Some((*variant, outcome.word())),
             _ => None,
@@ -153,21 +161,21 @@ fn warm_ups_are_told_and_leave_no_sample() {
         .collect();
     let (well, badly) = ((0, "complete"), (1, "server_error"));
     assert_eq!(warmed, [badly, badly, well, well]);
-    assert_eq!(told.samples().len(), 2);
-    assert_eq!(told.ending, Ending::Complete);
+    assert_eq!(result.samples().len(), 2);
+    assert_eq!(result.ending, RunEnd::Complete);
 }
 
 #[test]
 fn a_slow_listener_delays_slots_and_no_stamp() {
     // A full disk or a slow terminal must not be measured as the model's time.
-    let slow = Outside {
+    let slow = Listener {
         room: 1,
         look: Nanos::from_millis(10_000),
         ..QUIET
     };
-    let told = carry_out_with(orders(suite(3, 2, 2)), slow, |_| Reply::answer(70));
-    assert_eq!(told.samples().len(), 12);
-    for sample in told.samples() {
+    let result = carry_out_with(context(suite(3, 2, 2)), slow, |_| Reply::answer(70));
+    assert_eq!(result.samples().len(), 12);
+    for sample in result.samples() {
         assert_eq!(sample.lag(), Nanos::ZERO);
         assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(70)));
         assert_eq!(sample.latency_ns, Some(Nanos::from_millis(80)));
@@ -175,7 +183,7 @@ fn a_slow_listener_delays_slots_and_no_stamp() {
 }
 
 #[test]
-fn a_run_ends_when_nobody_listens() {
+fn a_run_ends_without_a_listener() {
     // A listener that went away must leave neither a hanging run nor a panic.
     let runtime = Builder::new_current_thread()
         .enable_time()
@@ -183,16 +191,16 @@ fn a_run_ends_when_nobody_listens() {
         .build()
         .unwrap();
     let ending = runtime.block_on(async {
-        let fake = Arc::new(Fake::new(|_| Reply::answer(10)));
+        let fake = Arc::new(FakeGateway::new(|_| Reply::answer(10)));
         let (sender, taken) = mpsc::channel(1);
         drop(taken);
         let (_stop, stopped) = watch::channel(StopRequest::None);
-        let (_, go_on) = mpsc::channel(1);
-        let orders = Orders {
+        let (_, continue_signal) = mpsc::channel(1);
+        let context = RunContext {
             looks: vec![1],
-            ..orders(suite(2, 2, 2))
+            ..context(suite(2, 2, 2))
         };
-        run(fake, Arc::new(orders), sender, stopped, go_on).await
+        run(fake, Arc::new(context), sender, stopped, continue_signal).await
     });
-    assert_eq!(ending, Ending::Complete);
+    assert_eq!(ending, RunEnd::Complete);
 }

@@ -1,4 +1,4 @@
-//! What a trial makes of a failure.
+//! Retries of a trial.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use super::*;
 use crate::gateway;
 use crate::record::{Flag, Outcome};
 
-fn one_trial(max_attempts: u32) -> Orders {
-    orders(Suite {
+fn one_trial(max_attempts: u32) -> RunContext {
+    context(Suite {
         max_attempts,
         ..suite(1, 1, 1)
     })
@@ -21,12 +21,12 @@ fn outcomes(sample: &Sample) -> Vec<Outcome> {
 #[test]
 fn each_attempt_is_on_record_and_only_the_last_is_timed() {
     // A user waited through all of it; the model's time to first token is the answered attempt's.
-    let told = carry_out(one_trial(3), |asked| match asked.attempt {
+    let result = carry_out(one_trial(3), |request| match request.attempt {
         1 => Reply::rate_limited("7"),
         2 => Reply::lost(),
         _ => Reply::answer(100),
     });
-    let sample = told.sample();
+    let sample = result.sample();
     sample.check().unwrap();
     let attempts = &sample.attempts;
     assert_eq!(
@@ -40,10 +40,11 @@ fn each_attempt_is_on_record_and_only_the_last_is_timed() {
     let ids = attempts.iter().map(|attempt| attempt.request_id.as_str());
     assert!(ids.eq(["run-0-1", "run-0-2", "run-0-3"]));
     assert!(
-        told.fake
-            .asked()
+        result
+            .fake
+            .requests()
             .iter()
-            .map(|asked| &asked.request_id)
+            .map(|request| &request.request_id)
             .eq(attempts.iter().map(|attempt| &attempt.request_id))
     );
     let statuses = attempts.iter().map(|attempt| attempt.status);
@@ -63,27 +64,30 @@ fn each_attempt_is_on_record_and_only_the_last_is_timed() {
 }
 
 #[test]
-fn the_wait_is_the_one_that_was_told_and_as_long_as_the_server_asked() {
+fn a_retry_waits_as_announced_and_as_long_as_the_server_demands() {
     // Coming back early earns another 429, or a ban.
-    let told = carry_out(one_trial(4), |asked| match asked.attempt {
+    let result = carry_out(one_trial(4), |request| match request.attempt {
         1 => Reply::rate_limited("7"),
         2 => Reply::rate_limited("soon"),
         3 => Reply::rate_limited("0"),
         _ => Reply::answer(100),
     });
-    let attempts = &told.sample().attempts;
+    let attempts = &result.sample().attempts;
     let waited = attempts
         .windows(2)
         .map(|pair| pair[1].sent_ns.since(pair[0].end_ns));
     let waited: Vec<Nanos> = waited.collect();
-    assert_eq!(told.waits().len(), 3);
-    for (told, waited) in told.waits().into_iter().zip(&waited) {
+    assert_eq!(result.waits().len(), 3);
+    for (announced, waited) in result.waits().into_iter().zip(&waited) {
         // The runtime's timers count in milliseconds, rounded up.
-        let late = waited.0.checked_sub(told.0).expect("never before its time");
+        let late = waited
+            .0
+            .checked_sub(announced.0)
+            .expect("never before its time");
         assert!(late <= 1_000_000);
     }
     assert!(waited[0] >= Nanos::from_millis(7_000));
-    // Without a word of the server: the back-off, which grows.
+    // Without a demand of the server: the back-off, which grows.
     assert!(
         (500..=1_001).contains(&(waited[1].0 / 1_000_000)),
         "{waited:?}"
@@ -96,18 +100,18 @@ fn the_wait_is_the_one_that_was_told_and_as_long_as_the_server_asked() {
 
 #[test]
 fn attempts_are_bounded_and_the_last_failure_stands() {
-    // A server that is down must cost as many requests as the suite says, no more.
-    for most in 1..=4 {
-        let told = carry_out(one_trial(most), |_| Reply::refusal(503));
-        let sample = told.sample();
-        assert_eq!(outcomes(sample), vec![Outcome::ServerError; most as usize]);
+    // A server that is down must cost only as many requests as the suite allows.
+    for max in 1..=4 {
+        let result = carry_out(one_trial(max), |_| Reply::refusal(503));
+        let sample = result.sample();
+        assert_eq!(outcomes(sample), vec![Outcome::ServerError; max as usize]);
         assert_eq!(sample.outcome, Outcome::ServerError);
         assert_eq!(sample.error.as_ref().unwrap().status, Some(503));
-        assert_eq!(sample.has(Flag::Late), most > 1);
+        assert_eq!(sample.has(Flag::Late), max > 1);
         assert_eq!((sample.ttft_ns, sample.experienced_ttft_ns), (None, None));
-        assert_eq!(told.waits().len() + 1, most as usize);
+        assert_eq!(result.waits().len() + 1, max as usize);
         // One variant that fails is a row of the comparison, not the end of the run.
-        assert_eq!(told.ending, Ending::Complete);
+        assert_eq!(result.ending, RunEnd::Complete);
     }
 }
 
@@ -118,9 +122,9 @@ fn after_a_token_nothing_is_tried_again() {
         (Reply::lost_after_token(), Outcome::ConnectionLost),
         (Reply::cut_after_token(), Outcome::Cut),
     ] {
-        let told = carry_out(one_trial(3), move |_| reply.clone());
-        assert_eq!(outcomes(told.sample()), [outcome]);
-        assert!(told.sample().ttft_ns.is_some() && told.waits().is_empty());
+        let result = carry_out(one_trial(3), move |_| reply.clone());
+        assert_eq!(outcomes(result.sample()), [outcome]);
+        assert!(result.sample().ttft_ns.is_some() && result.waits().is_empty());
     }
 }
 
@@ -132,13 +136,13 @@ fn what_cannot_pass_is_not_tried_again() {
         (Reply::refusal(404), Outcome::ModelNotFound),
         (Reply::rate_limited("3600"), Outcome::RateLimited),
         (
-            Reply::failure(gateway::Ending::TimedOut(gateway::Deadline::Total)),
+            Reply::failure(gateway::ExchangeEnd::TimedOut(gateway::Deadline::Total)),
             Outcome::TimedOutTotal,
         ),
     ] {
-        let told = carry_out(one_trial(3), move |_| reply.clone());
-        assert_eq!(outcomes(told.sample()), [outcome]);
-        assert_eq!(told.ending, Ending::Complete);
+        let result = carry_out(one_trial(3), move |_| reply.clone());
+        assert_eq!(outcomes(result.sample()), [outcome]);
+        assert_eq!(result.ending, RunEnd::Complete);
     }
 }
 
@@ -150,15 +154,15 @@ fn trials_that_fail_together_come_back_apart() {
         concurrency: 8,
         ..suite(8, 1, 1)
     };
-    let script = |asked: &Asked| match asked.attempt {
+    let script = |request: &SentRequest| match request.attempt {
         1 => Reply::refusal(429),
         _ => Reply::answer(10),
     };
     // Threads read the answers, so that events of one instant come in any order.
     let waits = |suite| -> BTreeMap<u64, Nanos> {
-        let told = carry_out(orders(suite), script);
-        let waits = told.events.iter().filter_map(|event| match event {
-            Event::Retried { trial, wait, .. } => Some((*trial, *wait)),
+        let result = carry_out(context(suite), script);
+        let waits = result.events.iter().filter_map(|event| match event {
+            RunEvent::Retried { trial, wait, .. } => Some((*trial, *wait)),
             _ => None,
         });
         waits.collect()

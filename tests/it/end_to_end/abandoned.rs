@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bakeoff::gateway::Endpoint;
 use bakeoff::gateway::account::Credits;
-use bakeoff::gateway::listing::{Listing, fetch};
+use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::sim::{Running, Simulator, World};
 use bakeoff::units::Usd;
 use rustix::process::Signal;
@@ -70,9 +70,9 @@ fn charged_above(gateway: &Running, spent: Usd) -> Usd {
         .unwrap();
     let began = Instant::now();
     loop {
-        let asked = fetch(&endpoint, Listing::Credits, PATIENCE);
+        let asked = fetch(&endpoint, EndpointQuery::Credits, PATIENCE);
         let answer = runtime.block_on(asked).unwrap();
-        let charged = Credits::read(&answer).unwrap().used;
+        let charged = Credits::from_json(&answer).unwrap().used;
         if charged > spent {
             return charged;
         }

@@ -356,7 +356,7 @@ fn errors_of_lists_hold_no_key() {
 fn a_bill_holds_no_key() {
     // Bills are looked up at two known hosts alone, but by the same function as every list.
     use bakeoff::gateway::Endpoint;
-    use bakeoff::gateway::listing::{Listing, fetch};
+    use bakeoff::gateway::listing::{EndpointQuery, fetch};
     let bill = format!(r#"{{"data":{{"id":"{}","total_cost":1}}}}"#, echo());
     let server = Server::start_with_lists(
         move |_| Some(response("200 OK", "", &bill)),
@@ -373,7 +373,11 @@ fn a_bill_holds_no_key() {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(fetch(&endpoint, Listing::Generation("gen-1"), patience))
+        .block_on(fetch(
+            &endpoint,
+            EndpointQuery::Generation("gen-1"),
+            patience,
+        ))
         .unwrap();
     assert!(fetched.contains("[redacted]"), "{fetched}");
     for text in [fetched.to_string(), unescaped(&fetched)] {

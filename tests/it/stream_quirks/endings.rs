@@ -1,6 +1,6 @@
 //! The end of a stream, and errors inside HTTP 200: items 18 to 25.
 
-use bakeoff::gateway::{Deadline, Ending};
+use bakeoff::gateway::{Deadline, ExchangeEnd};
 
 use super::*;
 
@@ -30,11 +30,14 @@ fn item_18_a_broken_line_after_the_end_does_not_unmake_the_answer() {
     // What had been said to its end stays said; what had not keeps its stamps and its failure.
     let endings = [
         (
-            Ending::ConnectionLost("reset".to_owned()),
+            ExchangeEnd::ConnectionLost("reset".to_owned()),
             Outcome::ConnectionLost,
         ),
-        (Ending::TimedOut(Deadline::Gap), Outcome::TimedOutGap),
-        (Ending::TimedOut(Deadline::Total), Outcome::TimedOutTotal),
+        (ExchangeEnd::TimedOut(Deadline::Gap), Outcome::TimedOutGap),
+        (
+            ExchangeEnd::TimedOut(Deadline::Total),
+            Outcome::TimedOutTotal,
+        ),
     ];
     for (ending, outcome) in endings {
         let with = |frames: &[&str]| {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bakeoff::catalog::{Catalog, Offers, PriceBound, Request};
-use bakeoff::engine::{self, Cap, Ending, Orders, Pace, StopRequest, Warmth, Worst};
+use bakeoff::engine::{self, CacheUses, Cap, Pace, RunContext, RunEnd, StopRequest, WorstCase};
 use bakeoff::gateway::account::Credits;
-use bakeoff::gateway::listing::{Listing, fetch};
+use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
 use bakeoff::plan::{Pacer, plan};
 use bakeoff::sim::dialect::Dialect;
@@ -92,7 +92,7 @@ pub(crate) struct Capped {
     pub(crate) spent_at_most: Usd,
     /// Worst-case slots that the cap holds.
     pub(crate) slots: i128,
-    pub(crate) ending: Ending,
+    pub(crate) ending: RunEnd,
     /// What was asked, for whoever finds a fault.
     pub(crate) suite: String,
 }
@@ -164,7 +164,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
             ..suite.clone()
         },
     )
-    .least(&plan(&suite))
+    .min_cost(&plan(&suite))
     .unwrap();
     // A third of the caps hold fifty slots and more.
     let slots = *[0, 1, 3, 10, 50, 60].choose(&mut dice).unwrap();
@@ -174,7 +174,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
     Capped {
         cap: cap.limit(),
         charged,
-        spent_at_most: cap.spent_at_most(),
+        spent_at_most: cap.max_spent(),
         slots,
         ending,
         suite: text,
@@ -187,7 +187,7 @@ async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
     for variant in &suite.variants {
         let plain = variant.model.as_str().split('+').next().unwrap();
         let plain = plain.parse().unwrap();
-        let answer = fetch(endpoint, Listing::Providers(&plain), PATIENCE).await;
+        let answer = fetch(endpoint, EndpointQuery::Providers(&plain), PATIENCE).await;
         let offers = Offers::read(&answer.unwrap()).unwrap();
         let bound = PriceBound::new(&plain, &Catalog::snapshot(), Some(&offers), &[]);
         bounds.push(bound.unwrap());
@@ -195,8 +195,8 @@ async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
     bounds
 }
 
-fn worst(suite: &Suite, bounds: &[PriceBound]) -> Worst {
-    let worst = Worst::of(suite, Wording::default(), |request| {
+fn worst(suite: &Suite, bounds: &[PriceBound]) -> WorstCase {
+    let worst = WorstCase::from_suite(suite, Wording::default(), |request| {
         bounds[request.variant].max_attempt_cost(&Request {
             body: request.body,
             messages: request.messages,
@@ -212,13 +212,13 @@ async fn carry_out(
     cap: &Arc<Cap>,
     endpoint: &Endpoint,
     running: Running,
-) -> (Ending, Usd) {
+) -> (RunEnd, Usd) {
     let lanes = suite.variants.len() * suite.concurrency as usize;
     let (transport, failed) = Transport::open(endpoint, suite.timeouts, lanes)
         .await
         .unwrap();
     assert_eq!(failed, None);
-    let orders = Orders {
+    let orders = RunContext {
         run: "run".to_owned(),
         plan: plan(&suite),
         prompt_digests: vec![String::new(); suite.prompts.len()],
@@ -236,7 +236,7 @@ async fn carry_out(
         pace: Pace::new(Pacer::new(&suite, &RateLimits::default())),
         looks: Vec::new(),
         cap: Some(Arc::clone(cap)),
-        warmth: Warmth::default(),
+        cache_uses: CacheUses::default(),
         requests: None,
         suite,
     };
@@ -252,8 +252,10 @@ async fn carry_out(
     );
     let listen = async { while told.recv().await.is_some() {} };
     let (ending, ()) = tokio::join!(engine, listen);
-    let answer = fetch(endpoint, Listing::Credits, PATIENCE).await.unwrap();
-    let charged = Credits::read(&answer).unwrap().used;
+    let answer = fetch(endpoint, EndpointQuery::Credits, PATIENCE)
+        .await
+        .unwrap();
+    let charged = Credits::from_json(&answer).unwrap().used;
     drop(running);
     (ending, charged)
 }
@@ -267,7 +269,7 @@ pub(crate) fn judge(run: &Capped) -> Result<(), String> {
     if run.charged > run.spent_at_most || run.spent_at_most > run.cap {
         return told("our book is below the simulator's, or above the cap");
     }
-    if !matches!(run.ending, Ending::Capped(_)) {
+    if !matches!(run.ending, RunEnd::Capped(_)) {
         return told("it ended for another reason");
     }
     if run.slots >= 50 && run.spent_at_most.0 * 100 < run.cap.0 * 95 {

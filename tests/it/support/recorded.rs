@@ -1,6 +1,6 @@
 //! Recordings made of bytes, as a transport would have made them.
 
-use bakeoff::gateway::{Body, Ending, GapList, Reading, Recording, Response, read};
+use bakeoff::gateway::{Body, ExchangeEnd, GapList, Reading, Recording, Response, read};
 use bakeoff::record::Flag;
 use bakeoff::suite::Redactor;
 use bakeoff::units::Nanos;
@@ -31,7 +31,7 @@ pub(crate) fn recording(
             body,
         }),
         end: ms(1_000),
-        ending: Ending::Complete,
+        ending: ExchangeEnd::Complete,
         redactor: Redactor::default(),
     }
 }
