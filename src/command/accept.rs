@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
+use crate::record::{History, HistoryLine, Manifest, Run, RunStanding, Status};
 use crate::units::plural;
 use crate::verdict::{RunSummary, to_history_run};
 
@@ -64,9 +64,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let history = of_suite(&options.history, &manifest.suite.name)?;
     let standing = if options.new_level {
-        Standing::NewLevel
+        RunStanding::NewLevel
     } else {
-        Standing::Accepted
+        RunStanding::Accepted
     };
     refuse_twice(&history, &manifest.run, options)?;
     if let Some(standing) = flagged(&history, &manifest.run).filter(|_| !may_be_flagged(options)) {
@@ -115,7 +115,7 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
     let Some(entry) = history.entry(run).filter(|entry| entry.standing.accepted()) else {
         return Ok(());
     };
-    let begins = entry.standing == Standing::NewLevel;
+    let begins = entry.standing == RunStanding::NewLevel;
     if begins || !options.new_level {
         let level = if begins { " as a new level" } else { "" };
         let file = options.history.display();
@@ -127,11 +127,11 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
 }
 
 /// What the history says of a run that was found regressed, where nothing later took that back.
-fn flagged(history: &History, run: &str) -> Option<Standing> {
+fn flagged(history: &History, run: &str) -> Option<RunStanding> {
     let standing = history.entry(run)?.standing;
     let regressed = matches!(
         standing,
-        Standing::Flagged | Standing::Pending | Standing::Confirmed
+        RunStanding::Flagged | RunStanding::Pending | RunStanding::Confirmed
     );
     regressed.then_some(standing)
 }
@@ -158,7 +158,12 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
     }
 }
 
-fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {
+fn tell(
+    options: &Options,
+    run: &str,
+    standing: RunStanding,
+    accepted: usize,
+) -> Result<(), Failure> {
     let mut out = stdout();
     let file = options.history.display();
     if options.json {
@@ -173,7 +178,7 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
     }
     let runs = plural(accepted, "run");
     match standing {
-        Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
+        RunStanding::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,
     }
     Ok(writeln!(

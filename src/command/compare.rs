@@ -20,7 +20,7 @@ use super::base::reports::{style, warn_of_inconclusive};
 use super::base::runtime::TOOL;
 use super::base::samples;
 use super::base::stdio::{stderr, stdout};
-use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use crate::verdict::exit_code::{RunResult, enough_was_answered};
 
 /// What `bakeoff compare` was told.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let gate_status = judged.gate_status();
     warn_of_inconclusive(gate_status, gate.on_inconclusive)?;
-    Ok(Outcome {
+    Ok(RunResult {
         interrupted: false,
         incomplete: !sound,
         gate_status,

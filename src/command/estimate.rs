@@ -4,11 +4,11 @@ use std::io::{BufWriter, Write};
 
 use super::base::exit;
 use super::base::failure::Failure;
-use super::base::model_list::{Known, Wish};
+use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::reports::style;
 use super::base::stdio::{stderr, stdout};
 use super::run::estimate::{estimate, view};
-use super::run::job::{self, Asked, Job};
+use super::run::job::{self, Job, ResolvedRun};
 use super::run::provider_prices;
 
 /// What `bakeoff estimate` was told.
@@ -33,15 +33,15 @@ pub enum Form {
 
 /// Carries out `bakeoff estimate`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let asked = Asked::read(&options.run)?;
-    let known = Known::kept(&asked.profile);
+    let asked = ResolvedRun::read(&options.run)?;
+    let known = ModelListState::kept(&asked.profile);
     let mut job = Job::new(asked, known);
     let mut notes = job.notes();
     let named = options.run.endpoint.is_some();
     let (opened, unasked) = provider_prices::for_estimate(&job.asked.profile, named)?;
     notes.extend(unasked);
     if let Some(opened) = opened {
-        notes.extend(provider_prices::ask(&mut job, &opened, Wish::Fresh)?);
+        notes.extend(provider_prices::ask(&mut job, &opened, CachePolicy::Fresh)?);
     }
     let mut err = stderr();
     for note in notes {

@@ -15,7 +15,7 @@ use crate::verdict::{
 };
 
 use super::base::failure::Failure;
-use super::base::model_list::Known;
+use super::base::model_list::ModelListState;
 use super::base::reports::style;
 use super::base::samples::TellingSamples;
 use super::base::stdio::{stderr, stdout};
@@ -188,9 +188,9 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     let by_url = || project.resolve(endpoint.base_url.as_deref()?).ok();
     let profile = project.resolve(&endpoint.name).ok().or_else(by_url);
     let Some(profile) = profile else {
-        return Ok(Known::compiled_in().prices);
+        return Ok(ModelListState::compiled_in().prices);
     };
-    let known = Known::kept(&profile);
+    let known = ModelListState::kept(&profile);
     for note in &known.notes {
         writeln!(stderr(), "note: {note}")?;
     }

@@ -39,7 +39,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             "note: {file}:{line} was never finished; it is left out"
         )?;
     }
-    for stray in history.strays() {
+    for stray in history.unmatched_marks() {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
     let reach = Reach::from_flag(options.allow_outside);

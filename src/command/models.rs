@@ -16,7 +16,7 @@ use crate::units::ModelId;
 use super::base::endpoint::{self, Opened};
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::base::model_list::{self, CachePolicy, ModelList, NEAREST_TOLD, unlisted};
 use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
@@ -56,9 +56,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
     let opened = endpoint::open_for_lists(&profile)?;
     let wish = if options.refresh {
-        Wish::New
+        CachePolicy::New
     } else {
-        Wish::Fresh
+        CachePolicy::Fresh
     };
     let listed = model_list::list(&opened, wish)?;
     let mut err = stderr();
@@ -111,7 +111,7 @@ fn print_list(
 
 /// What changed between the endpoint's newest list and the one before it that differed; where none was
 /// kept, the one that is compiled in.
-fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
+fn diff(listed: &ModelList, opened: &Opened, json: bool) -> Result<u8, Failure> {
     let name = &opened.record.name;
     if !listed.own {
         return Err(Failure::incomplete(format!(

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::record::ledger::{CloseOutcome, Held, LedgerLine};
+use crate::record::ledger::{CloseOutcome, LedgerLine, LockedLedger};
 use crate::record::{
-    Fate, RequestLine, Retention, Run, RunError, StoredRun, StoredRuns, runs_below,
+    PruneDecision, RequestLine, Retention, Run, RunError, StoredRun, StoredRuns, find_runs,
 };
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
@@ -85,7 +85,7 @@ fn close(path: &Path) -> Result<u8, Failure> {
     if !reports.join(LedgerLine::FILE).exists() {
         return Err(none());
     }
-    let (line, is_new) = match Held::wait(reports)?.close_run(&name)? {
+    let (line, is_new) = match LockedLedger::lock(reports)?.close_run(&name)? {
         CloseOutcome::Closed(line) => (line, true),
         CloseOutcome::AlreadyEnded(line) => (line, false),
         CloseOutcome::NotFound => return Err(none()),
@@ -120,7 +120,7 @@ fn find(folder: Option<&Path>) -> Result<StoredRuns, Failure> {
             "{path} is one run\n  give the folder that it lies in; `bakeoff report {path}` tells of the run"
         )));
     }
-    Ok(runs_below(folder)?)
+    Ok(find_runs(folder)?)
 }
 
 fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
@@ -156,11 +156,11 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
         failed: Vec::new(),
         stay: found.runs.len(),
     };
-    for (run, fate) in found.runs.iter().zip(retention.judge(&found.runs, now)) {
-        match fate {
-            Fate::Stays => {}
-            Fate::Protected(why) => pruning.protected.push((run, why)),
-            Fate::Goes => match delete(run, yes) {
+    for (run, decision) in found.runs.iter().zip(retention.judge(&found.runs, now)) {
+        match decision {
+            PruneDecision::Keep => {}
+            PruneDecision::Protected(why) => pruning.protected.push((run, why)),
+            PruneDecision::Delete => match delete(run, yes) {
                 Ok(()) => {
                     pruning.pruned.push(run);
                     pruning.stay -= 1;

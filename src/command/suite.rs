@@ -18,7 +18,7 @@ use super::base::endpoint::read_world;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
 use super::base::json::print_json;
-use super::base::model_list::Known;
+use super::base::model_list::ModelListState;
 use super::base::preflight::unplayed;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
@@ -173,7 +173,7 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
         let (world, _) = read_world(None)?;
         return Ok(unplayed(suite, &world));
     }
-    Ok(Known::kept(&profile).missing(suite, &profile.name))
+    Ok(ModelListState::kept(&profile).missing(suite, &profile.name))
 }
 
 impl FileEntry {

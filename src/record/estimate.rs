@@ -49,12 +49,12 @@ pub struct EstimatedVariant {
     pub list_usd: Option<Usd>,
     /// What it came to; absent where no sample told its tokens or its cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<Actual>,
+    pub actual: Option<ActualUsage>,
 }
 
 /// What samples told of tokens and cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actual {
+pub struct ActualUsage {
     /// Samples whose tokens are known.
     pub measured: u64,
     /// Their prompt tokens.

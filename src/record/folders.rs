@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::Walk;
 
-use super::journal::{JournalError, Reader};
-use super::run::{LATEST, MANIFEST, failed};
-use super::{Entry, Outcome, Run, RunError, Sample, Status, Unsound};
+use super::journal::{JournalError, JournalReader};
+use super::run::{LATEST, MANIFEST, to_run_error};
+use super::{Entry, InvalidRecord, Outcome, Run, RunError, Sample, Status};
 
 /// A run on the disk, as far as a list tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct StoredRun {
 
 /// How far a run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct RunProgress {
     /// Lines that are samples of trials that ended.
     pub samples: u64,
     /// Those of them with an answer.
@@ -65,13 +65,13 @@ pub struct StoredRuns {
 ///
 /// # Errors
 /// Where the folder cannot be read.
-pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
+pub fn find_runs(reports: &Path) -> Result<StoredRuns, RunError> {
     let mut found = StoredRuns::default();
     let mut walk = Walk::default();
     look(reports, &mut walk, &mut found)?;
     for folder in folders_in(reports, &mut walk)? {
         // One folder that is closed to us hides no other.
-        if !holds_manifest(&folder)
+        if !has_manifest(&folder)
             && let Err(error) = look(&folder, &mut walk, &mut found)
         {
             found.unreadable.push(error);
@@ -86,7 +86,7 @@ fn look(group: &Path, walk: &mut Walk, found: &mut StoredRuns) -> Result<(), Run
     let latest = Run::open(&group.join(LATEST)).ok();
     let latest = latest.and_then(|run| fs::canonicalize(run.folder()).ok());
     for folder in folders_in(group, walk)? {
-        if !holds_manifest(&folder) {
+        if !has_manifest(&folder) {
             continue;
         }
         match StoredRun::read(&folder, latest.as_deref()) {
@@ -100,21 +100,21 @@ fn look(group: &Path, walk: &mut Walk, found: &mut StoredRuns) -> Result<(), Run
 /// The folders in a folder, links to folders left out, sorted.
 fn folders_in(folder: &Path, walk: &mut Walk) -> Result<Vec<PathBuf>, RunError> {
     let entries = walk.entries(folder).map_err(io::Error::from);
-    let entries = entries.map_err(failed("read the folder", folder))?;
+    let entries = entries.map_err(to_run_error("read the folder", folder))?;
     let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
     let mut folders: Vec<_> = folders.map(|entry| entry.path).collect();
     folders.sort();
     Ok(folders)
 }
 
-fn holds_manifest(folder: &Path) -> bool {
+fn has_manifest(folder: &Path) -> bool {
     let manifest = folder.join(MANIFEST).symlink_metadata();
     manifest.is_ok_and(|manifest| manifest.is_file())
 }
 
 /// What lies in a run's folder.
 #[derive(Default)]
-struct Contents {
+struct FolderContents {
     /// The plain files.
     files: Vec<PathBuf>,
     /// Bytes of them all.
@@ -123,8 +123,8 @@ struct Contents {
     foreign: Option<String>,
 }
 
-impl Contents {
-    fn of(folder: &Path) -> Result<Self, RunError> {
+impl FolderContents {
+    fn read(folder: &Path) -> Result<Self, RunError> {
         let read = || -> io::Result<Self> {
             let mut contents = Self::default();
             for entry in Walk::default().entries(folder)? {
@@ -140,7 +140,7 @@ impl Contents {
             }
             Ok(contents)
         };
-        read().map_err(failed("read the folder", folder))
+        read().map_err(to_run_error("read the folder", folder))
     }
 }
 
@@ -154,7 +154,7 @@ impl StoredRun {
                 reason: format!("its {MANIFEST} is not of bakeoff"),
             });
         }
-        let Contents { bytes, foreign, .. } = Contents::of(folder)?;
+        let FolderContents { bytes, foreign, .. } = FolderContents::read(folder)?;
         let name = folder.file_name().unwrap_or_default();
         Ok(Self {
             folder: folder.to_owned(),
@@ -183,16 +183,16 @@ impl StoredRun {
     ///
     /// # Errors
     /// Where the journal is there and cannot be read to its end.
-    pub fn progress(&self) -> Result<Progress, RunError> {
-        let reader = match Reader::<_, Ended>::open(&self.folder) {
+    pub fn progress(&self) -> Result<RunProgress, RunError> {
+        let reader = match JournalReader::<_, SampleHeader>::open(&self.folder) {
             Ok(reader) => reader,
             // It was killed before its first sample.
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(Progress::default());
+                return Ok(RunProgress::default());
             }
             Err(error) => return Err(error.into()),
         };
-        let mut progress = Progress::default();
+        let mut progress = RunProgress::default();
         for read in reader {
             match read {
                 Ok(ended) => {
@@ -217,7 +217,7 @@ impl StoredRun {
             reason: "it changed since it was looked at; nothing of it was deleted".to_owned(),
         };
         let folder = self.folder.symlink_metadata();
-        if !folder.is_ok_and(|folder| folder.is_dir()) || !holds_manifest(&self.folder) {
+        if !folder.is_ok_and(|folder| folder.is_dir()) || !has_manifest(&self.folder) {
             return Err(changed());
         }
         let latest = self.folder.with_file_name(LATEST);
@@ -226,23 +226,23 @@ impl StoredRun {
         if Self::read(&self.folder, latest.as_deref())? != *self {
             return Err(changed());
         }
-        let files = Contents::of(&self.folder)?.files.into_iter();
+        let files = FolderContents::read(&self.folder)?.files.into_iter();
         let (manifest, others): (Vec<_>, Vec<_>) = files.partition(|path| path.ends_with(MANIFEST));
         for path in others.into_iter().chain(manifest) {
-            fs::remove_file(&path).map_err(failed("delete", &path))?;
+            fs::remove_file(&path).map_err(to_run_error("delete", &path))?;
         }
-        fs::remove_dir(&self.folder).map_err(failed("delete the folder", &self.folder))
+        fs::remove_dir(&self.folder).map_err(to_run_error("delete the folder", &self.folder))
     }
 }
 
 /// What a count needs of a sample: the rest of the line is passed over.
 #[derive(Serialize, Deserialize)]
-struct Ended {
+struct SampleHeader {
     version: u32,
     outcome: Outcome,
 }
 
-impl Entry for Ended {
+impl Entry for SampleHeader {
     const FILE: &'static str = Sample::FILE;
     const VERSION: u32 = Sample::VERSION;
 
@@ -250,7 +250,7 @@ impl Entry for Ended {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         Ok(())
     }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::suite::Metric;
 use crate::units::ModelId;
 
-use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
-use super::{Run, RunError, Unsound};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::{InvalidRecord, Run, RunError};
 
 /// A run, condensed: a robust level of each metric, prompt by prompt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -77,13 +77,15 @@ pub struct AnswerMix {
     /// Trials answered to the end.
     pub answered: u64,
     /// Of them buffered, cold or client-limited.
-    pub set_aside: u64,
+    #[serde(rename = "set_aside")]
+    pub excluded: u64,
     /// Of them after more than one attempt.
     pub retried: u64,
     /// Of them with readable reasoning before the answer.
     pub reasoned: u64,
     /// Of them with a word on the prompt cache.
-    pub cache_told: u64,
+    #[serde(rename = "cache_told")]
+    pub cache_reported: u64,
     /// Of these from the cache.
     pub cache_hits: u64,
 }
@@ -102,7 +104,8 @@ pub struct HistoryPrompt {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parameters: String,
     /// Trials, rate-limited ones left out.
-    pub asked: u32,
+    #[serde(rename = "asked")]
+    pub trials: u32,
     /// Trials answered to the end.
     pub completed: u32,
     /// Answers that were graded.
@@ -128,7 +131,7 @@ pub struct Level {
 /// What was decided about a run of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum RunStanding {
     /// Accepted: part of the level that later runs are compared with.
     Accepted,
     /// Accepted, and the first of a new level: earlier runs are no longer compared with.
@@ -145,7 +148,7 @@ pub enum Standing {
     Recovered,
 }
 
-impl Standing {
+impl RunStanding {
     /// The stored word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -185,7 +188,7 @@ pub struct HistoryEntry {
     /// The run.
     pub run: HistoryRun,
     /// What holds of it.
-    pub standing: Standing,
+    pub standing: RunStanding,
     /// What was found regressed when it was judged.
     pub findings: Vec<Finding>,
 }
@@ -201,7 +204,7 @@ pub enum HistoryLine {
         /// Name of the run.
         run: String,
         /// What holds of it from now on.
-        standing: Standing,
+        standing: RunStanding,
     },
 }
 
@@ -210,8 +213,8 @@ pub enum HistoryLine {
 #[serde(expecting = "an object of a history")]
 struct LineWire {
     version: u32,
-    kind: Kind,
-    standing: Standing,
+    kind: LineKind,
+    standing: RunStanding,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     of: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -222,7 +225,7 @@ struct LineWire {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+enum LineKind {
     Run,
     Mark,
 }
@@ -233,7 +236,7 @@ impl From<HistoryLine> for LineWire {
         match line {
             HistoryLine::Run(entry) => Self {
                 version,
-                kind: Kind::Run,
+                kind: LineKind::Run,
                 standing: entry.standing,
                 of: None,
                 findings: entry.findings,
@@ -241,7 +244,7 @@ impl From<HistoryLine> for LineWire {
             },
             HistoryLine::Mark { run, standing } => Self {
                 version,
-                kind: Kind::Mark,
+                kind: LineKind::Mark,
                 standing,
                 of: Some(run),
                 findings: Vec::new(),
@@ -259,24 +262,26 @@ impl TryFrom<LineWire> for HistoryLine {
             return Err(format!("version {}", wire.version));
         }
         match (wire.kind, wire.run, wire.of) {
-            (Kind::Run, Some(run), None) => Ok(Self::Run(Box::new(HistoryEntry {
+            (LineKind::Run, Some(run), None) => Ok(Self::Run(Box::new(HistoryEntry {
                 run,
                 standing: wire.standing,
                 findings: wire.findings,
             }))),
-            (Kind::Mark, None, Some(run)) => Ok(Self::Mark {
+            (LineKind::Mark, None, Some(run)) => Ok(Self::Mark {
                 run,
                 standing: wire.standing,
             }),
-            (Kind::Run, ..) => Err("a line of kind `run` holds a `run` and no `of`".to_owned()),
-            (Kind::Mark, ..) => Err("a line of kind `mark` holds an `of` and no `run`".to_owned()),
+            (LineKind::Run, ..) => Err("a line of kind `run` holds a `run` and no `of`".to_owned()),
+            (LineKind::Mark, ..) => {
+                Err("a line of kind `mark` holds an `of` and no `run`".to_owned())
+            }
         }
     }
 }
 
 impl HistoryLine {
     /// A run that was judged or accepted.
-    pub fn run(run: HistoryRun, standing: Standing, findings: Vec<Finding>) -> Self {
+    pub fn run(run: HistoryRun, standing: RunStanding, findings: Vec<Finding>) -> Self {
         Self::Run(Box::new(HistoryEntry {
             run,
             standing,
@@ -294,10 +299,10 @@ impl Entry for HistoryLine {
         Self::VERSION
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         match self {
             Self::Run(entry) => entry.run.check(),
-            Self::Mark { run, .. } if run.is_empty() => Err(Unsound::new("of", "is empty")),
+            Self::Mark { run, .. } if run.is_empty() => Err(InvalidRecord::new("of", "is empty")),
             Self::Mark { .. } => Ok(()),
         }
     }
@@ -305,21 +310,21 @@ impl Entry for HistoryLine {
 
 impl HistoryRun {
     /// Whether a run of that name can have left these figures.
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         if self.run.is_empty() {
-            return Err(Unsound::new("run", "has no name"));
+            return Err(InvalidRecord::new("run", "has no name"));
         }
         for prompt in self.variants.iter().flat_map(|variant| &variant.prompts) {
-            if prompt.completed > prompt.asked {
-                return Err(Unsound::new("completed", "is above `asked`"));
+            if prompt.completed > prompt.trials {
+                return Err(InvalidRecord::new("completed", "is above `asked`"));
             }
             if prompt.passed > prompt.graded {
-                return Err(Unsound::new("passed", "is above `graded`"));
+                return Err(InvalidRecord::new("passed", "is above `graded`"));
             }
             let mut levels = prompt.levels.values();
             if levels.any(|level| !level.ln.is_finite() || level.n == 0) {
                 let problem = "has one that is not a number, or of no values";
-                return Err(Unsound::new("levels", problem));
+                return Err(InvalidRecord::new("levels", problem));
             }
         }
         Ok(())
@@ -336,7 +341,7 @@ impl HistoryRun {
 pub struct History {
     entries: Vec<HistoryEntry>,
     /// Names of runs that marks speak of and no line holds.
-    strays: Vec<String>,
+    unmatched_marks: Vec<String>,
     /// Numbers of lines that were never finished.
     torn: Vec<u64>,
 }
@@ -346,7 +351,7 @@ impl History {
     /// run of its name, wherever that stands.
     pub fn resolve(lines: impl IntoIterator<Item = HistoryLine>) -> Self {
         let mut runs: BTreeMap<String, (usize, HistoryEntry)> = BTreeMap::new();
-        let mut marks: BTreeMap<String, Standing> = BTreeMap::new();
+        let mut marks: BTreeMap<String, RunStanding> = BTreeMap::new();
         for line in lines {
             match line {
                 HistoryLine::Run(entry) => {
@@ -361,11 +366,11 @@ impl History {
                 }
             }
         }
-        let mut strays = Vec::new();
+        let mut unmatched_marks = Vec::new();
         for (name, standing) in marks {
             match runs.get_mut(&name) {
                 Some((_, entry)) => entry.standing = standing,
-                None => strays.push(name),
+                None => unmatched_marks.push(name),
             }
         }
         // Of runs that began in the same second the one that was written first was the earlier.
@@ -374,7 +379,7 @@ impl History {
         let entries = placed.into_iter().map(|(_, entry)| entry).collect();
         Self {
             entries,
-            strays,
+            unmatched_marks,
             torn: Vec::new(),
         }
     }
@@ -387,10 +392,12 @@ impl History {
     /// while it writes, is passed over and told by [`History::torn`]: the last one, and one that others
     /// were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
-        Self::of_lines(Reader::<_, HistoryLine>::open_file(path)?)
+        Self::of_lines(JournalReader::<_, HistoryLine>::open_file(path)?)
     }
 
-    fn of_lines<R: BufRead>(mut reader: Reader<R, HistoryLine>) -> Result<Self, JournalError> {
+    fn of_lines<R: BufRead>(
+        mut reader: JournalReader<R, HistoryLine>,
+    ) -> Result<Self, JournalError> {
         let (mut lines, mut torn) = (Vec::new(), Vec::new());
         while let Some(read) = reader.next() {
             match read {
@@ -429,7 +436,7 @@ impl History {
     /// # Errors
     /// Where a line could not be read again, and then none is written; or where the file failed.
     pub fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), JournalError> {
-        let mut writer = Writer::append_to_file(path)?;
+        let mut writer = JournalWriter::append_to_file(path)?;
         writer.append_all(lines)?;
         writer.sync()
     }
@@ -440,7 +447,7 @@ impl History {
     /// # Errors
     /// Where the file, or a new one in its folder, cannot be written.
     pub fn can_append(path: &Path) -> Result<(), JournalError> {
-        Writer::<HistoryLine>::can_append_to_file(path)
+        JournalWriter::<HistoryLine>::can_append_to_file(path)
     }
 
     /// The runs, in the order in which they began.
@@ -454,8 +461,8 @@ impl History {
     }
 
     /// Names of runs that were marked but are not here.
-    pub fn strays(&self) -> &[String] {
-        &self.strays
+    pub fn unmatched_marks(&self) -> &[String] {
+        &self.unmatched_marks
     }
 
     /// Numbers of lines that were never finished, and so are not here.
@@ -466,7 +473,7 @@ impl History {
     /// Place in [`History::entries`] of the first run of the current level; 0 where no level was begun
     /// anew.
     pub fn level_start(&self) -> usize {
-        let newest = |entry: &HistoryEntry| entry.standing == Standing::NewLevel;
+        let newest = |entry: &HistoryEntry| entry.standing == RunStanding::NewLevel;
         self.entries.iter().rposition(newest).unwrap_or(0)
     }
 
@@ -500,7 +507,7 @@ impl Run {
     /// Where it cannot be read, or one of its lines is no line of a history; of one that was never finished
     /// as [`History::read`].
     pub fn past(&self) -> Result<Option<History>, RunError> {
-        let reader = match Reader::<_, HistoryLine>::open(self.folder()) {
+        let reader = match JournalReader::<_, HistoryLine>::open(self.folder()) {
             Ok(reader) => reader,
             Err(JournalError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Ok(None);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::{open_named, open_regular};
 
-use super::{Amendment, Sample, Unsound};
+use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
 
 /// Bytes of one line: above the longest answer that is kept, with every character escaped. What
@@ -23,7 +23,7 @@ use crate::private_file::options_for_new;
 pub const MAX_LINE_BYTES: usize = 256 << 20;
 
 /// Bytes of the buffer a writer keeps between lines; a longer line's buffer is given back.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
+const RETAINED_BUFFER_BYTES: usize = 1 << 20;
 
 /// Bytes asked of the file at once when reading.
 const READ_BUFFER_BYTES: usize = 256 << 10;
@@ -42,7 +42,7 @@ pub trait Entry: Serialize + DeserializeOwned {
     ///
     /// # Errors
     /// The field that is wrong.
-    fn check(&self) -> Result<(), Unsound>;
+    fn check(&self) -> Result<(), InvalidRecord>;
 }
 
 impl Entry for Sample {
@@ -53,7 +53,7 @@ impl Entry for Sample {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         self.check()
     }
 }
@@ -66,11 +66,11 @@ impl Entry for Amendment {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         if self.scores.values().all(|score| score.is_finite()) {
             Ok(())
         } else {
-            Err(Unsound::new("scores", "has one that is not a number"))
+            Err(InvalidRecord::new("scores", "has one that is not a number"))
         }
     }
 }
@@ -111,7 +111,7 @@ pub enum JournalError {
 #[derive(Debug, thiserror::Error)]
 pub enum LineProblem {
     /// It is not a record of this kind.
-    #[error("column {}: {}", .0.column(), without_place(.0))]
+    #[error("column {}: {}", .0.column(), parse_message(.0))]
     Broken(serde_json::Error),
     /// It is one of a version that this program cannot read.
     #[error(
@@ -129,7 +129,7 @@ pub enum LineProblem {
     NoSuchVersion(u32),
     /// Its figures contradict each other.
     #[error(transparent)]
-    Unsound(#[from] Unsound),
+    InvalidRecord(#[from] InvalidRecord),
     /// It is the last one, and was never finished.
     #[error("it was never finished: the last line has no end")]
     Unfinished,
@@ -139,7 +139,7 @@ pub enum LineProblem {
 }
 
 /// The message without the parser's line number, which is always 1 here.
-fn without_place(error: &serde_json::Error) -> String {
+fn parse_message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&place).unwrap_or(&message).to_owned()
@@ -147,7 +147,7 @@ fn without_place(error: &serde_json::Error) -> String {
 
 /// Appends records to a journal. It keeps none of them.
 #[derive(Debug)]
-pub struct Writer<E> {
+pub struct JournalWriter<E> {
     file: File,
     path: PathBuf,
     line: Vec<u8>,
@@ -156,7 +156,7 @@ pub struct Writer<E> {
     entry: PhantomData<fn(&E)>,
 }
 
-impl<E: Entry> Writer<E> {
+impl<E: Entry> JournalWriter<E> {
     /// Opens a new journal in `folder`, readable by its owner only.
     ///
     /// # Errors
@@ -191,7 +191,7 @@ impl<E: Entry> Writer<E> {
         Self::open_with(path.to_owned(), options)?.after_what_is_there()
     }
 
-    /// Whether [`Writer::append_to_file`] would go well now. Makes the folder where there is none, but not the
+    /// Whether [`JournalWriter::append_to_file`] would go well now. Makes the folder where there is none, but not the
     /// file: another process may begin it at this moment, so that another name beside it is tried.
     ///
     /// # Errors
@@ -202,14 +202,14 @@ impl<E: Entry> Writer<E> {
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.try", std::process::id()));
-        let beside = path.with_file_name(name);
-        match Self::append_to_file(&beside) {
+        let probe = path.with_file_name(name);
+        match Self::append_to_file(&probe) {
             Ok(tried) => drop(tried),
             // What was tried is told by the name that was asked for.
             Err(JournalError::File { source, .. }) => return Err(file_error(path, source)),
             Err(error) => return Err(error),
         }
-        fs::remove_file(&beside).map_err(|source| file_error(&beside, source))
+        fs::remove_file(&probe).map_err(|source| file_error(&probe, source))
     }
 
     /// Waits until no other process holds the journal locked, and locks it until this is dropped. Locks bind
@@ -233,11 +233,11 @@ impl<E: Entry> Writer<E> {
     ///
     /// # Errors
     /// Where the file failed, or was not opened to be read.
-    pub fn read(&self) -> Result<Reader<BufReader<&File>, E>, JournalError> {
+    pub fn read(&self) -> Result<JournalReader<BufReader<&File>, E>, JournalError> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))
             .map_err(|source| file_error(&self.path, source))?;
-        Ok(Reader::new(BufReader::with_capacity(
+        Ok(JournalReader::new(BufReader::with_capacity(
             READ_BUFFER_BYTES,
             file,
         )))
@@ -263,7 +263,7 @@ impl<E: Entry> Writer<E> {
     }
 
     /// Appends one record. When this returns, the kernel has the whole line: the process may be
-    /// killed, and only a crash of the system can lose it until [`Writer::sync`].
+    /// killed, and only a crash of the system can lose it until [`JournalWriter::sync`].
     ///
     /// # Errors
     /// Where the record would not be readable, and then nothing was written; or where the file
@@ -276,10 +276,10 @@ impl<E: Entry> Writer<E> {
     /// before or after them, never between.
     ///
     /// # Errors
-    /// As [`Writer::append`]; where one record is refused, none is written.
+    /// As [`JournalWriter::append`]; where one record is refused, none is written.
     pub fn append_all(&mut self, entries: &[E]) -> Result<(), JournalError> {
         self.line.clear();
-        self.line.shrink_to(KEPT_BUFFER_BYTES);
+        self.line.shrink_to(RETAINED_BUFFER_BYTES);
         if entries.is_empty() {
             return Ok(());
         }
@@ -346,9 +346,9 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 
 /// Reads a journal record by record. A line that is no record is an error value in its place, and
 /// reading goes on after it. A last line that was never finished is what a killed process leaves:
-/// it is passed over and told by [`Reader::torn`].
+/// it is passed over and told by [`JournalReader::torn`].
 #[derive(Debug)]
-pub struct Reader<R, E> {
+pub struct JournalReader<R, E> {
     source: R,
     /// What is told of the file: [`Entry::FILE`], or the name that the user gave.
     name: Cow<'static, str>,
@@ -363,13 +363,13 @@ pub struct Reader<R, E> {
 }
 
 /// How a line ended.
-enum Ending {
+enum LineEnd {
     Newline,
     EndOfFile,
     TooLong,
 }
 
-impl<E: Entry> Reader<BufReader<File>, E> {
+impl<E: Entry> JournalReader<BufReader<File>, E> {
     /// Opens the journal in `folder`.
     ///
     /// # Errors
@@ -392,7 +392,7 @@ impl<E: Entry> Reader<BufReader<File>, E> {
     }
 }
 
-impl<R: BufRead, E: Entry> Reader<R, E> {
+impl<R: BufRead, E: Entry> JournalReader<R, E> {
     /// Reads from `source`.
     pub fn new(source: R) -> Self {
         Self {
@@ -426,7 +426,7 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
     }
 
     /// Reads the next line into the buffer, without its newline; `None` at the end.
-    fn read_line(&mut self) -> io::Result<Option<Ending>> {
+    fn read_line(&mut self) -> io::Result<Option<LineEnd>> {
         self.line.clear();
         let read = (&mut self.source)
             .take(self.limit as u64 + 1)
@@ -437,28 +437,28 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
         self.number += 1;
         if self.line.last() == Some(&b'\n') {
             self.line.pop();
-            return Ok(Some(Ending::Newline));
+            return Ok(Some(LineEnd::Newline));
         }
         if self.line.len() <= self.limit {
-            return Ok(Some(Ending::EndOfFile));
+            return Ok(Some(LineEnd::EndOfFile));
         }
         self.line = Vec::new();
         self.source.skip_until(b'\n')?;
-        Ok(Some(Ending::TooLong))
+        Ok(Some(LineEnd::TooLong))
     }
 
     /// Reads on to the next record or problem; `None` at the end.
     fn read_entry(&mut self) -> io::Result<Option<Result<E, LineProblem>>> {
         while let Some(ending) = self.read_line()? {
             let read = match ending {
-                Ending::TooLong => Err(LineProblem::TooLong),
+                LineEnd::TooLong => Err(LineProblem::TooLong),
                 _ if self.line.trim_ascii().is_empty() => continue,
                 _ => parse(&self.line),
             };
             match (&read, ending) {
                 // A cut object is never a whole one, so this line was not finished. One that is
                 // whole, and lacks but its newline, is a record.
-                (Err(LineProblem::Broken(error)), Ending::EndOfFile) if !error.is_data() => {
+                (Err(LineProblem::Broken(error)), LineEnd::EndOfFile) if !error.is_data() => {
                     self.torn = Some(self.number);
                 }
                 _ => return Ok(Some(read)),
@@ -468,7 +468,7 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
     }
 }
 
-impl<R: BufRead, E: Entry> Iterator for Reader<R, E> {
+impl<R: BufRead, E: Entry> Iterator for JournalReader<R, E> {
     type Item = Result<E, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {

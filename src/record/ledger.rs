@@ -6,7 +6,7 @@
 //!
 //! A run has a line from before its first request, so that one that is killed is not forgotten, and that
 //! another process counts what it may still spend. Whoever decides by the ledger what a run may spend holds
-//! it ([`Held`]) until that line is written: of several that begin together each counts those before it.
+//! it ([`LockedLedger`]) until that line is written: of several that begin together each counts those before it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead};
@@ -20,8 +20,8 @@ mod closing;
 
 pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
 
-use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
-use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::{Amendment, InvalidRecord, Outcome, Run, Sample, Status};
 
 /// One line of `ledger.jsonl`. Absent means not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,8 +44,8 @@ pub struct LedgerLine {
     /// By model, sorted by id.
     pub models: Vec<ModelSpending>,
     /// Under a cap: counted against it beside the models' sums, because nobody can say what was billed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_usd: Option<Usd>,
+    #[serde(default, rename = "kept_usd", skip_serializing_if = "Option::is_none")]
+    pub reserved_usd: Option<Usd>,
     /// Under a cap: the most that it may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap_usd: Option<Usd>,
@@ -100,7 +100,7 @@ impl LedgerLine {
 
     /// The same, with what a cap kept for unknown bills.
     pub fn at_most(&self) -> Usd {
-        [self.spent(), self.kept_usd.unwrap_or(Usd::ZERO)]
+        [self.spent(), self.reserved_usd.unwrap_or(Usd::ZERO)]
             .into_iter()
             .sum()
     }
@@ -114,13 +114,13 @@ impl Entry for LedgerLine {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         let mut sums = self.models.iter().map(|model| model.spent_usd);
-        let beside = [self.kept_usd, self.cap_usd];
+        let beside = [self.reserved_usd, self.cap_usd];
         if sums.any(|sum| sum < Usd::ZERO)
             || beside.into_iter().flatten().any(|sum| sum < Usd::ZERO)
         {
-            return Err(Unsound::new("spent_usd", "is negative"));
+            return Err(InvalidRecord::new("spent_usd", "is negative"));
         }
         Ok(())
     }
@@ -147,9 +147,9 @@ impl Spending {
             Some(most) => model.spent_usd = sum(model.spent_usd, most),
             None => model.unknown += u64::from(last),
         }
-        add_told(&mut model.list_usd, sample.cost_usd);
-        add_told(&mut model.billed_usd, sample.billed_usd);
-        add_told(&mut model.market_usd, sample.market_usd);
+        add_reported(&mut model.list_usd, sample.cost_usd);
+        add_reported(&mut model.billed_usd, sample.billed_usd);
+        add_reported(&mut model.market_usd, sample.market_usd);
     }
 
     /// Adds a request that is no trial.
@@ -158,7 +158,7 @@ impl Spending {
         model.requests += 1;
         match spent {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
-            None => model.unknown += u64::from(!turned_down(outcome)),
+            None => model.unknown += u64::from(!is_rejected(outcome)),
         }
     }
 
@@ -171,20 +171,20 @@ impl Spending {
 
     /// Adds a bill that was looked up later, of a trial that had none. What was told before, its list price
     /// perhaps, is counted already; the larger of both stays.
-    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, told_before: Option<Usd>) {
+    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, known_before: Option<Usd>) {
         let model = self.of(model);
         let told = [amendment.billed_usd, amendment.market_usd];
         let Some(most) = told.into_iter().flatten().max() else {
             return;
         };
-        let more = Usd(most.0 - told_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
+        let more = Usd(most.0 - known_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
         model.spent_usd = sum(model.spent_usd, more);
         // A bill of 0 where nothing else is known says as little as none.
-        if told_before.is_none() && most > Usd::ZERO {
+        if known_before.is_none() && most > Usd::ZERO {
             model.unknown = model.unknown.saturating_sub(1);
         }
-        add_told(&mut model.billed_usd, amendment.billed_usd);
-        add_told(&mut model.market_usd, amendment.market_usd);
+        add_reported(&mut model.billed_usd, amendment.billed_usd);
+        add_reported(&mut model.market_usd, amendment.market_usd);
     }
 
     /// Sums by model, sorted by id.
@@ -207,7 +207,7 @@ impl Spending {
 }
 
 /// The same as [`Outcome::costs_nothing`], where the status is not known.
-fn turned_down(outcome: Outcome) -> bool {
+fn is_rejected(outcome: Outcome) -> bool {
     outcome.costs_nothing(None)
         || matches!(
             outcome,
@@ -221,7 +221,7 @@ fn turned_down(outcome: Outcome) -> bool {
 }
 
 /// Adds a cost that somebody told to a sum that is absent as long as nobody did.
-fn add_told(total: &mut Option<Usd>, cost: Option<Usd>) {
+fn add_reported(total: &mut Option<Usd>, cost: Option<Usd>) {
     if let Some(cost) = cost {
         *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
     }
@@ -235,7 +235,7 @@ fn sum(a: Usd, b: Usd) -> Usd {
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// The last line of each run, in the order of the file. One that is still open is filled from what lies
-    /// in the run's folder: `models` are its finished trials, `kept_usd` is what its cap has left.
+    /// in the run's folder: `models` are its finished trials, `reserved_usd` is what its cap has left.
     pub lines: Vec<LedgerLine>,
     /// Lines that are none, a last one that was never finished among them.
     pub problems: Vec<JournalError>,
@@ -243,30 +243,30 @@ pub struct Ledger {
 
 /// The ledger, held by this process: until it is dropped no other adds to it, or decides by it.
 #[derive(Debug)]
-pub struct Held<'p> {
+pub struct LockedLedger<'p> {
     reports: &'p Path,
-    writer: Writer<LedgerLine>,
-    unlocked: Option<io::Error>,
+    writer: JournalWriter<LedgerLine>,
+    lock_error: Option<io::Error>,
 }
 
-impl<'p> Held<'p> {
+impl<'p> LockedLedger<'p> {
     /// Waits for the ledger in the folder of runs; a new one where there is none.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn wait(reports: &'p Path) -> Result<Self, JournalError> {
-        let mut writer = Writer::append_to(reports)?;
-        let unlocked = writer.lock().err();
+    pub fn lock(reports: &'p Path) -> Result<Self, JournalError> {
+        let mut writer = JournalWriter::append_to(reports)?;
+        let lock_error = writer.lock().err();
         Ok(Self {
             reports,
             writer,
-            unlocked,
+            lock_error,
         })
     }
 
     /// Why it is not held after all: what the system said of the lock.
-    pub fn unlocked(&self) -> Option<&io::Error> {
-        self.unlocked.as_ref()
+    pub fn lock_error(&self) -> Option<&io::Error> {
+        self.lock_error.as_ref()
     }
 
     /// As [`read`].
@@ -292,7 +292,7 @@ impl<'p> Held<'p> {
 /// # Errors
 /// Where the file cannot be read to its end.
 pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
-    match Reader::open(reports) {
+    match JournalReader::open(reports) {
         Ok(reader) => of_lines(reports, reader),
         Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(Ledger::default())
@@ -303,7 +303,7 @@ pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
 
 fn of_lines(
     reports: &Path,
-    mut reader: Reader<impl BufRead, LedgerLine>,
+    mut reader: JournalReader<impl BufRead, LedgerLine>,
 ) -> Result<Ledger, JournalError> {
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for read in &mut reader {
@@ -349,13 +349,13 @@ fn fill(reports: &Path, line: &mut LedgerLine) {
         spending.add_sample(&sample);
     }
     line.models = spending.into_models();
-    keep_rest(line);
+    reserve_rest(line);
 }
 
 /// Counts what the cap has left as perhaps spent.
-fn keep_rest(line: &mut LedgerLine) {
+fn reserve_rest(line: &mut LedgerLine) {
     let left = line.cap_usd.map(|cap| Usd(cap.0 - line.spent().0));
-    line.kept_usd = left.filter(|left| *left > Usd::ZERO);
+    line.reserved_usd = left.filter(|left| *left > Usd::ZERO);
 }
 
 /// Appends a line to the ledger in the folder of runs, and has it put on the disk. Waits while another process
@@ -365,7 +365,7 @@ fn keep_rest(line: &mut LedgerLine) {
 /// Where it cannot be written.
 pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
     // Without locks a line is one write all the same.
-    Held::wait(reports)?.append(line)
+    LockedLedger::lock(reports)?.append(line)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub struct Manifest {
     /// The suite after defaults, flags and selection.
     pub suite: Suite,
     /// What was selected on the command line, as it was typed.
-    pub selection: Selection,
+    pub selection: CliSelection,
     /// Where requests went.
     pub endpoint: EndpointRecord,
     /// Where list prices came from; absent when none was known.
@@ -74,8 +74,9 @@ impl Manifest {
 
     /// What a model cost when the run began; `None` where that was not known, or not kept.
     pub fn prices_of(&self, model: &ModelId) -> Option<TokenPrices> {
-        let kept = self.prices.as_ref()?.models.iter();
-        kept.filter(|kept| kept.model == *model)
+        let listed = self.prices.as_ref()?.models.iter();
+        listed
+            .filter(|listed| listed.model == *model)
             .find_map(ModelPrices::prices)
     }
 
@@ -143,7 +144,7 @@ pub enum Status {
 /// What was selected on the command line, as it was typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Selection {
+pub struct CliSelection {
     /// `--model`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,

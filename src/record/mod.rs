@@ -25,22 +25,23 @@ mod usage;
 
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
-pub use check::Unsound;
-pub use estimate::{Actual, EstimateRecord, EstimatedVariant};
-pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
-pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
+pub use check::InvalidRecord;
+pub use estimate::{ActualUsage, EstimateRecord, EstimatedVariant};
+pub use folders::{RunProgress, StoredRun, StoredRuns, find_runs};
+pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_gaps};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
-    HistoryVariant, Level, Standing,
+    HistoryVariant, Level, RunStanding,
 };
-pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
+pub use journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, MAX_LINE_BYTES};
 pub use manifest::{
-    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided, Warming,
+    CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, Status, UntilDecided,
+    Warming,
 };
 pub use outcome::{Failure, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog};
-pub use retention::{Age, AgeError, Fate, Retention};
+pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Flag, Gaps, Sample, ToolCall};
 pub use usage::{

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Usd, digest};
 
-use super::journal::{Entry, JournalError, Writer};
-use super::{Outcome, Unsound};
+use super::journal::{Entry, JournalError, JournalWriter};
+use super::{InvalidRecord, Outcome};
 
 /// One line of `requests.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,14 +73,14 @@ impl Entry for RequestLine {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         let negative = |usd: Option<Usd>| usd.is_some_and(|usd| usd < Usd::ZERO);
         match &self.event {
             RequestEvent::Sent { bound_usd, .. } if negative(*bound_usd) => {
-                Err(Unsound::new("bound_usd", "is negative"))
+                Err(InvalidRecord::new("bound_usd", "is negative"))
             }
             RequestEvent::Ended { spent_usd, .. } if negative(*spent_usd) => {
-                Err(Unsound::new("spent_usd", "is negative"))
+                Err(InvalidRecord::new("spent_usd", "is negative"))
             }
             RequestEvent::Opened { .. }
             | RequestEvent::Sent { .. }
@@ -91,11 +91,11 @@ impl Entry for RequestLine {
 
 /// The log of a run under way, locked until it is dropped. The system releases the lock however the process ends.
 #[derive(Debug)]
-pub struct RequestLog(Mutex<State>);
+pub struct RequestLog(Mutex<LogState>);
 
 #[derive(Debug)]
-struct State {
-    writer: Writer<RequestLine>,
+struct LogState {
+    writer: JournalWriter<RequestLine>,
     failure: Option<String>,
 }
 
@@ -106,7 +106,7 @@ impl RequestLog {
     /// # Errors
     /// Where it cannot be made.
     pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
-        let mut writer = Writer::create(folder)?;
+        let mut writer = JournalWriter::create(folder)?;
         if writer.lock().is_err() {
             drop(writer);
             let _ = fs::remove_file(folder.join(RequestLine::FILE));
@@ -117,7 +117,7 @@ impl RequestLog {
             event: RequestEvent::Opened { boot: boot() },
         })?;
         let failure = None;
-        Ok(Some(Self(Mutex::new(State { writer, failure }))))
+        Ok(Some(Self(Mutex::new(LogState { writer, failure }))))
     }
 
     /// Appends events as one write. `false` where that fails, now or earlier.
@@ -141,7 +141,7 @@ impl RequestLog {
         self.state().failure.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LogState> {
         // A line that was cut short is mended by the writer.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,7 +192,7 @@ pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Reader;
+    use crate::record::JournalReader;
 
     fn sent(request_id: &str) -> RequestEvent {
         RequestEvent::Sent {
@@ -212,7 +212,7 @@ mod tests {
         assert!(matches!(liveness(folder.path()), Liveness::Alive));
         drop(log);
         assert!(matches!(liveness(folder.path()), Liveness::Ended(_)));
-        let lines = Reader::<_, RequestLine>::open(folder.path()).unwrap();
+        let lines = JournalReader::<_, RequestLine>::open(folder.path()).unwrap();
         let events: Vec<_> = lines.map(|line| line.unwrap().event).collect();
         assert!(matches!(events[0], RequestEvent::Opened { .. }));
         assert_eq!(events[1..], [sent("r-0-1"), sent("r-1-1")]);

@@ -38,11 +38,11 @@ pub struct AgeError;
 
 /// What becomes of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum PruneDecision {
     /// It is to be deleted.
-    Goes,
+    Delete,
     /// It is within the bounds.
-    Stays,
+    Keep,
     /// It is beyond the bounds, and stays for this reason.
     Protected(String),
 }
@@ -67,15 +67,15 @@ impl FromStr for Age {
 
 impl Retention {
     /// The fate of each run, in their order. `now` is what ages are counted to.
-    pub fn judge(&self, runs: &[StoredRun], now: Timestamp) -> Vec<Fate> {
+    pub fn judge(&self, runs: &[StoredRun], now: Timestamp) -> Vec<PruneDecision> {
         // No bound at all is nobody's wish to delete everything.
         if *self == Self::default() {
-            return vec![Fate::Stays; runs.len()];
+            return vec![PruneDecision::Keep; runs.len()];
         }
         let mut newest_first: Vec<usize> = (0..runs.len()).collect();
         newest_first.sort_by(|&a, &b| runs[a].newer_first(&runs[b]));
         let mut newer: HashMap<Option<&Path>, usize> = HashMap::new();
-        let mut fates = vec![Fate::Stays; runs.len()];
+        let mut decisions = vec![PruneDecision::Keep; runs.len()];
         for place in newest_first {
             let run = &runs[place];
             let newer = newer.entry(run.folder.parent()).or_default();
@@ -84,10 +84,11 @@ impl Retention {
                 && self.older_than.is_none_or(|Age(limit)| age > limit);
             *newer += 1;
             if beyond {
-                fates[place] = protection(run, age).map_or(Fate::Goes, Fate::Protected);
+                decisions[place] =
+                    protection(run, age).map_or(PruneDecision::Delete, PruneDecision::Protected);
             }
         }
-        fates
+        decisions
     }
 }
 
@@ -158,10 +159,10 @@ mod tests {
             runs in prop::collection::vec(a_run(), 0..30),
             retention in a_retention(),
         ) {
-            let fates = retention.judge(&runs, now());
-            for (run, fate) in runs.iter().zip(&fates) {
+            let decisions = retention.judge(&runs, now());
+            for (run, decision) in runs.iter().zip(&decisions) {
                 let age = now().duration_since(run.started_at);
-                if *fate != Fate::Goes {
+                if *decision != PruneDecision::Delete {
                     continue;
                 }
                 prop_assert!(!run.is_latest && !run.is_renamed);
@@ -179,14 +180,14 @@ mod tests {
             runs in prop::collection::vec(a_run(), 0..30),
             retention in a_retention(),
         ) {
-            let fates = retention.judge(&runs, now());
+            let decisions = retention.judge(&runs, now());
             let left: Vec<StoredRun> = runs
                 .iter()
-                .zip(&fates)
-                .filter(|(_, fate)| **fate != Fate::Goes)
+                .zip(&decisions)
+                .filter(|(_, decision)| **decision != PruneDecision::Delete)
                 .map(|(run, _)| run.clone())
                 .collect();
-            prop_assert!(!retention.judge(&left, now()).contains(&Fate::Goes));
+            prop_assert!(!retention.judge(&left, now()).contains(&PruneDecision::Delete));
         }
 
         // Arbitrary text is an age or not, never a panic, and an age has a unit.
@@ -239,11 +240,11 @@ mod tests {
         let runs = [run(3), run(1), run(2)];
         let gone = |older_than: Option<&str>, keep| {
             let older_than = older_than.map(|age| age.parse().unwrap());
-            let fates = Retention { older_than, keep }.judge(&runs, now());
+            let decisions = Retention { older_than, keep }.judge(&runs, now());
             let gone = runs
                 .iter()
-                .zip(fates)
-                .filter(|(_, fate)| *fate == Fate::Goes);
+                .zip(decisions)
+                .filter(|(_, decision)| *decision == PruneDecision::Delete);
             gone.map(|(run, _)| run.run.clone()).collect::<Vec<_>>()
         };
         assert_eq!(gone(Some("10d"), None), ["3", "2"]);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::input::{open_regular, read_at_most};
 
 use super::amendment::Amendments;
-use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
 use super::{Amendment, Manifest, RequestLog, Sample};
 use crate::private_file;
 
@@ -29,7 +29,7 @@ const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of a `latest` that is a file: it holds one name.
 const MAX_POINTER_BYTES: u64 = 256;
 /// Problems of `amendments.jsonl` that are told one by one. A file with more is not one.
-const MAX_PROBLEMS_TOLD: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +113,9 @@ impl Run {
     pub fn create(reports: &Path, suite: &str, name: &str) -> Result<Self, RunError> {
         let suite_folder = reports.join(single_name(suite)?);
         let folder = suite_folder.join(single_name(name)?);
-        fs::create_dir_all(&suite_folder).map_err(failed("make the folder", &suite_folder))?;
-        fs::create_dir(&folder).map_err(failed("make the folder", &folder))?;
+        fs::create_dir_all(&suite_folder)
+            .map_err(to_run_error("make the folder", &suite_folder))?;
+        fs::create_dir(&folder).map_err(to_run_error("make the folder", &folder))?;
         Ok(Self { folder })
     }
 
@@ -199,7 +200,7 @@ impl Run {
         settle: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<(), RunError> {
         let path = self.folder.join(single_name(name)?);
-        let temporary = temporary_beside(&path);
+        let temporary = temporary_sibling(&path);
         let written = private_file::create(&temporary).and_then(|file| {
             let mut buffered = BufWriter::new(file);
             fill(&mut buffered)?;
@@ -209,7 +210,7 @@ impl Run {
         written.map_err(|source| {
             // It may not be there; the failure that matters is the one told.
             let _ = fs::remove_file(&temporary);
-            failed("write", &path)(source)
+            to_run_error("write", &path)(source)
         })
     }
 
@@ -221,7 +222,7 @@ impl Run {
         let path = self.folder.join(MANIFEST);
         let bytes = open_regular(&path)
             .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
-            .map_err(failed("read", &path))?
+            .map_err(to_run_error("read", &path))?
             .ok_or_else(|| RunError::ManifestTooLarge { path: path.clone() })?;
         let broken = |source| RunError::Manifest {
             path: path.clone(),
@@ -238,8 +239,8 @@ impl Run {
     ///
     /// # Errors
     /// Where it cannot be made, or is there already.
-    pub fn new_samples(&self) -> Result<Writer<Sample>, RunError> {
-        Ok(Writer::create(&self.folder)?)
+    pub fn new_samples(&self) -> Result<JournalWriter<Sample>, RunError> {
+        Ok(JournalWriter::create(&self.folder)?)
     }
 
     /// Opens the new log of requests, which is held until it is dropped; `None` where the file system has no locks.
@@ -254,8 +255,8 @@ impl Run {
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn amend(&self) -> Result<Writer<Amendment>, RunError> {
-        Ok(Writer::append_to(&self.folder)?)
+    pub fn amend(&self) -> Result<JournalWriter<Amendment>, RunError> {
+        Ok(JournalWriter::append_to(&self.folder)?)
     }
 
     /// Reads every sample, with what was learned later, in the order in which they finished.
@@ -267,7 +268,7 @@ impl Run {
     pub fn samples(&self) -> Result<Samples, RunError> {
         let (amendments, problems) = self.amendments()?;
         Ok(Samples {
-            reader: Reader::open(&self.folder)?,
+            reader: JournalReader::open(&self.folder)?,
             amendments,
             problems: problems.into_iter(),
         })
@@ -282,7 +283,7 @@ impl Run {
     fn amendments(&self) -> Result<(Amendments, Vec<JournalError>), RunError> {
         let mut amendments = Amendments::default();
         let mut problems = Vec::new();
-        let reader = match Reader::<_, Amendment>::open(&self.folder) {
+        let reader = match JournalReader::<_, Amendment>::open(&self.folder) {
             Ok(reader) => reader,
             // Most runs have none.
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -293,7 +294,7 @@ impl Run {
         for read in reader {
             match read {
                 Ok(amendment) => amendments.add(amendment),
-                Err(problem @ JournalError::Line { .. }) if problems.len() < MAX_PROBLEMS_TOLD => {
+                Err(problem @ JournalError::Line { .. }) if problems.len() < MAX_PROBLEMS => {
                     problems.push(problem);
                 }
                 Err(JournalError::Line { .. }) => {}
@@ -312,20 +313,20 @@ impl Run {
         let nameless = || RunError::Name(self.folder.display().to_string());
         let name = self.folder.file_name().ok_or_else(nameless)?;
         let latest = self.folder.with_file_name(LATEST);
-        let temporary = temporary_beside(&latest);
+        let temporary = temporary_sibling(&latest);
         // Left over from a process of the same number that was killed just here, or not there.
         let _ = fs::remove_file(&temporary);
         link(name, &temporary)
             .or_else(|_| fs::write(&temporary, name.as_encoded_bytes()))
             .and_then(|()| fs::rename(&temporary, &latest))
-            .map_err(failed("write", &latest))
+            .map_err(to_run_error("write", &latest))
     }
 }
 
-/// The samples of a run as they are to be judged: amended. Ends like the [`Reader`] it reads from.
+/// The samples of a run as they are to be judged: amended. Ends like the [`JournalReader`] it reads from.
 #[derive(Debug)]
 pub struct Samples {
-    reader: Reader<BufReader<File>, Sample>,
+    reader: JournalReader<BufReader<File>, Sample>,
     amendments: Amendments,
     problems: vec::IntoIter<JournalError>,
 }
@@ -352,7 +353,7 @@ impl Iterator for Samples {
     }
 }
 
-pub(super) fn failed(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+pub(super) fn to_run_error(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
     let path = path.to_owned();
     move |source| RunError::System { deed, path, source }
 }
@@ -375,14 +376,14 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
         return Ok(path.to_owned());
     }
     let bytes = open_regular(path).and_then(|file| read_at_most(file, MAX_POINTER_BYTES));
-    let bytes = bytes.map_err(failed("read", path))?;
+    let bytes = bytes.map_err(to_run_error("read", path))?;
     let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let name = name.unwrap_or_default();
     Ok(path.with_file_name(single_name(name.trim())?))
 }
 
 /// A name in the same folder, so that it can be renamed to `path`, that no other process uses.
-fn temporary_beside(path: &Path) -> PathBuf {
+fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }

@@ -48,8 +48,8 @@ pub struct Sample {
     pub scheduled_ns: Nanos,
     /// How long a rate limit of the endpoint's profile held the slot back since then; absent where
     /// none did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_ns: Option<Nanos>,
+    #[serde(default, rename = "held_ns", skip_serializing_if = "Option::is_none")]
+    pub throttled_ns: Option<Nanos>,
     /// Time to open a connection, only when this attempt opened one. It lies inside the attempt, after
     /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,7 +258,7 @@ impl Flag {
     }
 
     /// Whether a sample with this flag is set aside from TTFT figures, with a count.
-    pub const fn sets_aside(self) -> bool {
+    pub const fn is_excluding(self) -> bool {
         matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
     }
 }
@@ -316,7 +316,7 @@ impl Sample {
 
     /// The part of [`Self::lag`] that no rate limit asked for.
     pub fn own_delay(&self) -> Nanos {
-        self.lag().since(self.held_ns.unwrap_or_default())
+        self.lag().since(self.throttled_ns.unwrap_or_default())
     }
 
     /// Completion tokens a second after the first chunk (METHODOLOGY's *output rate*): completion tokens

@@ -120,10 +120,10 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             Some("bring the file back from a copy"),
         );
     }
-    if summary.strays > 0 {
-        let strays = summary.strays;
+    if summary.unmatched_marks > 0 {
+        let unmatched_marks = summary.unmatched_marks;
         problems.push(
-            format!("of a variant or prompt that the manifest does not name, in no figure: {strays} samples"),
+            format!("of a variant or prompt that the manifest does not name, in no figure: {unmatched_marks} samples"),
             None,
         );
     }

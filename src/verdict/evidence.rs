@@ -297,7 +297,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         longest_failed_ns: failed
             .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
             .max(),
-        excluded: sample.flags.iter().any(|flag| flag.sets_aside()),
+        excluded: sample.flags.iter().any(|flag| flag.is_excluding()),
         retried: sample.attempts.len() > 1,
         cache_hit: usage.cached_tokens.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,

@@ -107,7 +107,7 @@ impl SampleCounts {
 
 /// Returns true if the sample is excluded from times to a first token.
 pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
-    sample.flags.iter().any(|flag| flag.sets_aside())
+    sample.flags.iter().any(|flag| flag.is_excluding())
 }
 
 /// A kind of token that servers count.

@@ -108,7 +108,7 @@ fn gaps_of_all_answers_are_one_distribution() {
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
     let mut gaps = vec![Nanos::from_millis(10); 89];
     gaps.push(Nanos::from_millis(900));
-    samples[1].gaps = Some(crate::record::gaps_of(&gaps, 25));
+    samples[1].gaps = Some(crate::record::summarize_gaps(&gaps, 25));
     let summary = summarised(&run, &samples);
     let variant = &summary.variants[0];
     let all = variant.gaps.distribution.as_ref().unwrap();
@@ -141,7 +141,7 @@ fn samples_that_the_manifest_does_not_name_are_in_no_figure() {
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
     samples[1].variant = "c/z".to_owned();
     let summary = summarised(&run, &samples);
-    assert_eq!(summary.strays, 1);
+    assert_eq!(summary.unmatched_marks, 1);
     assert_eq!(summary.variants[0].figures.counts.done, 1);
 }
 

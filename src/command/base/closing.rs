@@ -41,7 +41,7 @@ pub(in crate::command) fn name(line: &LedgerLine) -> String {
 pub(in crate::command) fn sum(line: &LedgerLine) -> String {
     let unknown: u64 = line.models.iter().map(|model| model.unknown).sum();
     let spent = line.spent();
-    match (unknown, line.kept_usd) {
+    match (unknown, line.reserved_usd) {
         (0, None) => format!("it cost ${spent}"),
         (_, Some(kept)) => format!("it cost ${spent}, and up to ${kept} more is unknown"),
         (_, None) => {

@@ -35,7 +35,7 @@ const CACHE_VARIABLE: &str = "BAKEOFF_CACHE_DIR";
 
 /// Which list will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::command) enum Wish {
+pub(in crate::command) enum CachePolicy {
     /// A new one, or an error.
     New,
     /// One of the last 24 hours; failing that any, with a note.
@@ -45,7 +45,7 @@ pub(in crate::command) enum Wish {
 }
 
 /// A list, and what is to be said of it.
-pub(in crate::command) struct Listed {
+pub(in crate::command) struct ModelList {
     pub(in crate::command) catalog: Catalog,
     /// Whether it is the endpoint's own; otherwise the one that is compiled in.
     pub(in crate::command) own: bool,
@@ -63,19 +63,19 @@ pub(in crate::command) struct Listed {
 ///
 /// # Errors
 /// Only where a new one was wished for and could not be had.
-pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
+pub(in crate::command) fn list(opened: &Opened, wish: CachePolicy) -> Result<ModelList, Failure> {
     let now = Timestamp::now();
     let base_url = opened.record.base_url.as_deref();
     let place = base_url.zip(cache());
     let kept = base_url.and_then(kept);
     let will_do = |age: SignedDuration| match wish {
-        Wish::New => false,
+        CachePolicy::New => false,
         // A list from the future was stored under a wrong clock: its age is not known.
-        Wish::Fresh => (SignedDuration::ZERO..FRESH).contains(&age),
-        Wish::Any => true,
+        CachePolicy::Fresh => (SignedDuration::ZERO..FRESH).contains(&age),
+        CachePolicy::Any => true,
     };
     if let Some((catalog, age)) = kept.as_ref().filter(|(_, age)| will_do(*age)) {
-        return Ok(Listed {
+        return Ok(ModelList {
             catalog: catalog.clone(),
             own: true,
             unreachable: false,
@@ -84,7 +84,7 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
             since: Some(*age),
         });
     }
-    let patience = if wish == Wish::Any {
+    let patience = if wish == CachePolicy::Any {
         PATIENCE_OF_A_RUN
     } else {
         PATIENCE
@@ -100,7 +100,7 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
             {
                 notes.push(format!("the list could not be kept: {error}"));
             }
-            return Ok(Listed {
+            return Ok(ModelList {
                 catalog,
                 own: true,
                 unreachable: false,
@@ -113,7 +113,7 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
     };
     let base_url = &opened.endpoint.base_url;
     let failed = format!("no list of models from {base_url}: {failed}");
-    if wish == Wish::New {
+    if wish == CachePolicy::New {
         return Err(Failure::incomplete(failed));
     }
     let (catalog, own, since) = match kept {
@@ -129,7 +129,7 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
         notes.extend(opened.record.base_url.as_deref().and_then(damaged));
     }
     notes.push(format!("instead: {instead}"));
-    Ok(Listed {
+    Ok(ModelList {
         catalog,
         own,
         unreachable: true,
@@ -166,7 +166,7 @@ pub(in crate::command) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)
 }
 
 /// What a run knows before it sends anything.
-pub(in crate::command) struct Known {
+pub(in crate::command) struct ModelListState {
     /// For costs, without own prices.
     pub(in crate::command) prices: Catalog,
     /// The endpoint's own list; absent where it could not be had.
@@ -175,7 +175,7 @@ pub(in crate::command) struct Known {
     pub(in crate::command) notes: Vec<String>,
 }
 
-impl Known {
+impl ModelListState {
     /// What is known without asking anybody.
     pub(in crate::command) fn compiled_in() -> Self {
         Self {
@@ -191,14 +191,14 @@ impl Known {
         if opened.record.base_url.is_none() {
             return Ok(Self::compiled_in());
         }
-        let Listed {
+        let ModelList {
             catalog,
             own,
             notes,
             since,
             unreachable: _,
             obtained_at: _,
-        } = list(opened, Wish::Any)?;
+        } = list(opened, CachePolicy::Any)?;
         if !own {
             return Ok(Self {
                 notes,

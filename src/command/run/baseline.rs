@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::record::{History, HistoryLine, Manifest, Run, Standing};
+use crate::record::{History, HistoryLine, Manifest, Run, RunStanding};
 use crate::verdict::{ComparisonDesign, Evaluation, history_updates, to_history_run};
 
 use crate::command::base::failure::Failure;
@@ -85,7 +85,7 @@ impl<'a> Baseline<'a> {
         }
         for line in lines {
             match line {
-                HistoryLine::Run(entry) if entry.standing == Standing::Pending => writeln!(
+                HistoryLine::Run(entry) if entry.standing == RunStanding::Pending => writeln!(
                     err,
                     "note: a regression was seen for the first time and is noted in {file}; a run an hour \
                      or more later decides"

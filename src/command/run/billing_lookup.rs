@@ -39,15 +39,15 @@ const AT_ONCE: usize = 8;
 
 /// Answers without a bill.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
-    wanted: Vec<Wanted>,
+pub(super) struct MissingBills {
+    wanted: Vec<BillRequest>,
     /// Beyond [`MOST`].
     more: usize,
 }
 
 /// One answer without a bill.
 #[derive(Debug, Clone)]
-struct Wanted {
+struct BillRequest {
     trial: u64,
     model: ModelId,
     /// The largest that is told of its cost without a bill.
@@ -57,14 +57,14 @@ struct Wanted {
 
 /// A bill that was found.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct BillFound {
     pub(super) model: ModelId,
     /// What was told of the cost before.
     pub(super) told: Option<Usd>,
     pub(super) amendment: Amendment,
 }
 
-impl Missing {
+impl MissingBills {
     /// Notes a sample that has a generation id and no bill.
     pub(super) fn note(&mut self, sample: &Sample) {
         let (None, Some(id)) = (sample.billed_usd, &sample.generation_id) else {
@@ -74,7 +74,7 @@ impl Missing {
             self.more += 1;
             return;
         }
-        self.wanted.push(Wanted {
+        self.wanted.push(BillRequest {
             trial: sample.trial,
             model: sample.model.clone(),
             told: sample.spent(),
@@ -84,7 +84,7 @@ impl Missing {
 
     /// Asks the endpoint for them, where it has the route, until all are there, the last time of asking
     /// is over, or someone wants the process to end.
-    pub(super) fn look_up(self, opened: &Opened, quiet: bool) -> io::Result<Vec<Found>> {
+    pub(super) fn look_up(self, opened: &Opened, quiet: bool) -> io::Result<Vec<BillFound>> {
         let Some(waits) = waits(opened) else {
             return Ok(Vec::new());
         };
@@ -121,9 +121,9 @@ impl Missing {
 /// Asks for all after the first wait, for those that were not there after the next one, and so on.
 async fn ask_until_there(
     waits: &[Duration],
-    mut wanted: Vec<Wanted>,
+    mut wanted: Vec<BillRequest>,
     ask: impl AsyncFn(&str) -> Option<Looked>,
-    found: &mut Vec<Found>,
+    found: &mut Vec<BillFound>,
 ) {
     for wait in waits {
         sleep(*wait).await;
@@ -136,16 +136,16 @@ async fn ask_until_there(
 
 /// Asks for each once; what was not there is returned.
 async fn ask_once(
-    wanted: Vec<Wanted>,
+    wanted: Vec<BillRequest>,
     ask: &impl AsyncFn(&str) -> Option<Looked>,
-    found: &mut Vec<Found>,
-) -> Vec<Wanted> {
+    found: &mut Vec<BillFound>,
+) -> Vec<BillRequest> {
     let mut left = Vec::new();
     for some in wanted.chunks(AT_ONCE) {
         let asking = some.iter().map(|wanted| ask(&wanted.generation_id));
         for (wanted, bill) in some.iter().zip(join_all(asking).await) {
             match bill {
-                Some(bill) => found.push(Found {
+                Some(bill) => found.push(BillFound {
                     model: wanted.model.clone(),
                     told: wanted.told,
                     amendment: Amendment {
@@ -186,8 +186,8 @@ fn has_route(base_url: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wanted(trial: u64) -> Wanted {
-        Wanted {
+    fn wanted(trial: u64) -> BillRequest {
+        BillRequest {
             trial,
             model: "a/x".parse().unwrap(),
             told: None,

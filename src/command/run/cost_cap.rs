@@ -14,18 +14,18 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, Worst};
-use crate::record::ledger::{self, Held, Ledger};
+use crate::record::ledger::{self, Ledger, LockedLedger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
-use super::job::{Asked, Job, Options};
+use super::job::{Job, Options, ResolvedRun};
 use crate::command::base::closing;
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 
 /// A limit, and who set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(super) struct CostLimit {
     pub(super) most: Usd,
     pub(super) words: String,
     /// Whether it is what is left of the day.
@@ -39,9 +39,9 @@ fn smallest(
     flag: Option<Usd>,
     budget: &Budget,
     today: impl FnOnce() -> Result<Usd, Failure>,
-) -> Result<Option<Limit>, Failure> {
+) -> Result<Option<CostLimit>, Failure> {
     let named = |most: Option<Usd>, words: &str| {
-        most.map(|most| Limit {
+        most.map(|most| CostLimit {
             most,
             words: words.to_owned(),
             of_day: false,
@@ -51,7 +51,7 @@ fn smallest(
         None => None,
         Some(day) => {
             let spent = today()?;
-            Some(Limit {
+            Some(CostLimit {
                 most: Usd(day.0 - spent.0).max(Usd::ZERO),
                 words: format!(
                     "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
@@ -78,8 +78,8 @@ pub(super) fn ahead(
     job: &Job,
     options: &Options,
     simulated: bool,
-) -> Result<Option<Limit>, Failure> {
-    let Asked { suite, budget, .. } = &job.asked;
+) -> Result<Option<CostLimit>, Failure> {
+    let ResolvedRun { suite, budget, .. } = &job.asked;
     smallest(suite, options.max_cost, budget, || {
         closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
@@ -89,8 +89,8 @@ pub(super) fn ahead(
 }
 
 /// A run that is about to begin, and the ledger that must have its line before another process decides.
-pub(super) struct Claim<'o> {
-    pub(super) ledger: Held<'o>,
+pub(super) struct LedgerClaim<'o> {
+    pub(super) ledger: LockedLedger<'o>,
     /// When the run begins, to the second: it is a label, and part of the folder's name.
     pub(super) began: Timestamp,
 }
@@ -104,20 +104,20 @@ pub(super) fn claim<'o>(
     job: &mut Job,
     options: &'o Options,
     simulated: bool,
-) -> Result<Claim<'o>, Failure> {
+) -> Result<LedgerClaim<'o>, Failure> {
     fs::create_dir_all(&options.output).map_err(|error| {
         let folder = options.output.display();
         Failure::usage(format!("cannot make the folder {folder}: {error}"))
     })?;
-    let mut ledger = Held::wait(&options.output)?;
+    let mut ledger = LockedLedger::lock(&options.output)?;
     closing::report_closed(ledger.close_ended(), options.quiet)?;
     let now = Timestamp::now();
     let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
-    let claim = Claim { ledger, began };
+    let claim = LedgerClaim { ledger, began };
     if job.asked.budget.max_cost_per_day.is_none() {
         return Ok(claim);
     }
-    if let Some(error) = claim.ledger.unlocked() {
+    if let Some(error) = claim.ledger.lock_error() {
         let folder = options.output.display();
         let said = format!("the ledger in {folder} cannot be locked ({error})");
         if error.kind() != std::io::ErrorKind::Unsupported {
@@ -133,7 +133,7 @@ pub(super) fn claim<'o>(
             )?;
         }
     }
-    let Asked { suite, budget, .. } = &job.asked;
+    let ResolvedRun { suite, budget, .. } = &job.asked;
     let limit = smallest(suite, options.max_cost, budget, || {
         let read = claim.ledger.read()?;
         spent_today(&read, &options.output, simulated, began, false)
@@ -209,7 +209,7 @@ fn spent_today(
 ///
 /// # Errors
 /// Where something has no bound, or the limit does not hold the warm-up and one slot.
-pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
+pub(super) fn of(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure> {
     let suite = &job.asked.suite;
     let worst =
         worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
@@ -255,7 +255,7 @@ pub(super) fn worst(job: &Job) -> Result<Worst, Vec<(UnboundedCost, String)>> {
     })
 }
 
-fn refused(unbounded: &[(UnboundedCost, String)], limit: &Limit, endpoint: &str) -> Failure {
+fn refused(unbounded: &[(UnboundedCost, String)], limit: &CostLimit, endpoint: &str) -> Failure {
     let lines: Vec<String> = (unbounded.iter())
         .map(|(what, place)| {
             format!(

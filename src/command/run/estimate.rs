@@ -14,7 +14,7 @@ use crate::report::{EstimateView, actual_cost_line};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
-use super::job::{self, Asked, Job};
+use super::job::{self, Job, ResolvedRun};
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 use crate::command::base::worst_case;
@@ -35,7 +35,7 @@ pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<Estimat
         writeln!(err, "{}", noted(job, &estimate))?;
     }
     let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
-    let asks = Asks {
+    let asks = CostPrompt {
         real: job.asked.profile.base_url.is_some(),
         person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
@@ -69,7 +69,7 @@ pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
 
 /// What decides whether anybody is asked.
 #[derive(Debug, Clone, Copy)]
-struct Asks {
+struct CostPrompt {
     /// The simulator's money is not.
     real: bool,
     /// Whether somebody is there to answer: CI must not wait for one who is not.
@@ -78,7 +78,7 @@ struct Asks {
     agreed: bool,
 }
 
-impl Asks {
+impl CostPrompt {
     /// The cost to ask about, if there is a question: what nine runs of ten stay below where that is
     /// known, else the worst case, else what is expected.
     fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
@@ -118,7 +118,7 @@ pub(in crate::command) fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> 
 }
 
 pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
-    let Asked { suite, profile, .. } = &job.asked;
+    let ResolvedRun { suite, profile, .. } = &job.asked;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
         worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
@@ -136,7 +136,7 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
 
 /// What the newest runs of the suite at this endpoint teach. One that cannot be read teaches nothing.
 fn past(job: &Job, reports: &Path) -> CostHistory {
-    let Asked { suite, profile, .. } = &job.asked;
+    let ResolvedRun { suite, profile, .. } = &job.asked;
     let mut past = CostHistory::default();
     let mut bytes_left = SAMPLES_BYTES;
     for (run, manifest) in newest(&reports.join(&suite.name)) {
@@ -216,7 +216,7 @@ mod tests {
                 model: "m".parse().unwrap(),
             }),
         };
-        let asks = Asks {
+        let asks = CostPrompt {
             real: true,
             person: true,
             agreed: false,
@@ -236,15 +236,15 @@ mod tests {
         assert_eq!(asks.about(&at_worst(None), limit), Some(Usd(1_000)));
         assert_eq!(asks.about(&at_worst(Some(Usd(100))), limit), None);
         for nobody in [
-            Asks {
+            CostPrompt {
                 real: false,
                 ..asks
             },
-            Asks {
+            CostPrompt {
                 person: false,
                 ..asks
             },
-            Asks {
+            CostPrompt {
                 agreed: true,
                 ..asks
             },

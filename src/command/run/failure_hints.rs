@@ -16,12 +16,12 @@ const REMEDIES_TOLD: usize = 5;
 /// What to do about the failures of a run: one for each model and way to fail, first come first
 /// told. They speak of the endpoint and its key, so they belong to the terminal and to no report.
 #[derive(Default)]
-pub(super) struct Remedies {
+pub(super) struct FailureHints {
     met: HashSet<(ModelId, Outcome)>,
     told: Vec<String>,
 }
 
-impl Remedies {
+impl FailureHints {
     /// Takes a sample in; `explain` is asked once for each model and way to fail.
     pub(super) fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
         let trouble = !sample.outcome.answered() || sample.has(Flag::EatenByReasoning);

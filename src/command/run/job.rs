@@ -14,8 +14,8 @@ use crate::gateway::{self, Explanation, Situation, explain, request, settings};
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, RequestLog,
-    Sample, Selection, Status, UntilDecided,
+    CliSelection, ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource,
+    RequestLog, Sample, Status, UntilDecided,
 };
 use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
@@ -28,7 +28,7 @@ use crate::command::base::endpoint::{self, Opened};
 use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
-use crate::command::base::model_list::{Known, NEAREST_TOLD};
+use crate::command::base::model_list::{ModelListState, NEAREST_TOLD};
 use crate::command::base::runtime::TOOL;
 
 /// What `bakeoff run` was told.
@@ -73,7 +73,7 @@ pub enum Mode {
 }
 
 /// What a run is to do, before anybody was asked about models.
-pub(in crate::command) struct Asked {
+pub(in crate::command) struct ResolvedRun {
     pub(in crate::command) suite: Suite,
     pub(in crate::command) plan: Plan,
     pub(in crate::command) profile: Profile,
@@ -81,7 +81,7 @@ pub(in crate::command) struct Asked {
     pub(in crate::command) confirm_above: Option<Usd>,
     /// What the project may spend.
     pub(super) budget: Budget,
-    selection: Selection,
+    selection: CliSelection,
     /// The user's label of where the run is made.
     environment: Option<String>,
     /// Rounds after which the run looks whether its verdict is in; empty: it does not.
@@ -90,16 +90,16 @@ pub(in crate::command) struct Asked {
 
 /// What a run is to do, and what is known of those who are to do it.
 pub(in crate::command) struct Job {
-    pub(in crate::command) asked: Asked,
+    pub(in crate::command) asked: ResolvedRun,
     /// Own prices already laid over the others.
-    known: Known,
+    known: ModelListState,
     /// Who serves its models, where that was asked.
     pub(in crate::command) offered: BTreeMap<ModelId, Offers>,
     /// What may be spent; absent: without a limit.
     pub(in crate::command) cap: Option<Arc<Cap>>,
 }
 
-impl Asked {
+impl ResolvedRun {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
@@ -140,7 +140,7 @@ impl Asked {
             profile,
             confirm_above: project.confirm_above,
             budget: project.budget,
-            selection: Selection {
+            selection: CliSelection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
                 tags: options.tags.clone(),
@@ -181,11 +181,11 @@ fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
 
 impl Job {
     /// Lays the endpoint's own prices over what is known of its models.
-    pub(in crate::command) fn new(asked: Asked, known: Known) -> Self {
+    pub(in crate::command) fn new(asked: ResolvedRun, known: ModelListState) -> Self {
         let prices = known.prices.with_own_prices(&asked.profile.prices);
         Self {
             asked,
-            known: Known { prices, ..known },
+            known: ModelListState { prices, ..known },
             offered: BTreeMap::new(),
             cap: None,
         }
@@ -277,7 +277,7 @@ impl Job {
             simulated: manifest.endpoint.world.is_some(),
             status: manifest.status.clone(),
             models: spending.into_models(),
-            kept_usd: None,
+            reserved_usd: None,
             cap_usd: self.cap.as_ref().map(|cap| cap.limit()),
             estimate_usd: manifest
                 .estimate
@@ -285,7 +285,7 @@ impl Job {
                 .and_then(|told| told.expected_usd),
         };
         let kept = |cap: &Arc<Cap>| Usd(cap.spent_at_most().0 - line.spent().0);
-        line.kept_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
+        line.reserved_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
         line
     }
 

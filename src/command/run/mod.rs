@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::engine::{Ending, Event};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
-use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
+use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
 use crate::report::{IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::GateStatus;
@@ -30,31 +30,31 @@ use crate::verdict::GateStatus;
 use super::base::endpoint::{self, Opened};
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{Known, Wish};
+use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::panics::{self, caught};
 use super::base::reports::warn_of_inconclusive;
 use super::base::runtime::unforeseen;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, github, preflight, reports};
-use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use crate::verdict::exit_code::{RunResult, enough_was_answered};
 use abandoned::Abandoned;
 use baseline::Baseline;
-use billing_lookup::Missing;
-use cost_cap::Claim;
-use failure_hints::Remedies;
-use job::{Asked, Job};
+use billing_lookup::MissingBills;
+use cost_cap::LedgerClaim;
+use failure_hints::FailureHints;
+use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
-use progress::{Progress, Show};
+use progress::{Progress, ProgressMode};
 use session::{Session, SessionEnd};
-use until_decided::Looking;
+use until_decided::EarlyStop;
 
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let asked = Asked::read(options)?;
+    let asked = ResolvedRun::read(options)?;
     let world = options.world.as_deref();
     if options.mode == Mode::List {
         // Nobody is asked: what was kept, or compiled in, will do.
-        let known = Known::kept(&asked.profile);
+        let known = ModelListState::kept(&asked.profile);
         let job = Job::new(asked, known);
         if !options.quiet {
             tell_ahead(&job, options)?;
@@ -64,10 +64,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         return list(&job.asked, options.json);
     }
     let opened = endpoint::open(&asked.profile, world, options.salt)?;
-    let mut job = Job::new(asked, Known::of(&opened)?);
+    let mut job = Job::new(asked, ModelListState::of(&opened)?);
     let simulated = opened.record.world.is_some();
     if let Some(limit) = cost_cap::ahead(&job, options, simulated)? {
-        let notes = provider_prices::ask(&mut job, &opened, Wish::New)?;
+        let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
         job.cap = Some(cost_cap::of(&job, limit)?);
         if !options.quiet {
             tell_before(&notes)?;
@@ -85,7 +85,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 /// Says what is known of models, what will disappoint and how long it will take.
 fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
     let world = options.world.as_deref();
-    let Asked { suite, profile, .. } = &job.asked;
+    let ResolvedRun { suite, profile, .. } = &job.asked;
     // Of a verification it is asked whether everything answers: no verdict is wanted.
     let judges = options.mode != Mode::Verify;
     let ahead = preflight::lines(suite, profile, job.catalog(), world, judges)?;
@@ -113,7 +113,7 @@ fn tell_before(lines: &[String]) -> io::Result<()> {
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
-fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
+fn list(asked: &ResolvedRun, json: bool) -> Result<u8, Failure> {
     let mut out = BufWriter::new(stdout());
     if json {
         print_json(&mut out, &asked.plan.document(&asked.suite))?;
@@ -205,7 +205,7 @@ fn begin_verified(
     if opened.record.world.is_some() {
         return Ok(None);
     }
-    let Claim { ledger, began } = cost_cap::claim(job, options, false)?;
+    let LedgerClaim { ledger, began } = cost_cap::claim(job, options, false)?;
     let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
     let folder = Run::create(&options.output, ledger::VERIFY_FOLDER, &manifest.run)?;
     let requests = folder.new_requests()?;
@@ -222,7 +222,8 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
         return Ok(exit::INTERRUPTED);
     };
     let session = Session::open(job, opened)?;
-    let Claim { ledger, began } = cost_cap::claim(job, options, opened.record.world.is_some())?;
+    let LedgerClaim { ledger, began } =
+        cost_cap::claim(job, options, opened.record.world.is_some())?;
     let job = &*job;
     let suite = &job.asked.suite;
     let name = run_name(began, unforeseen()?);
@@ -236,10 +237,10 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
-    let mut remedies = Remedies::default();
-    let mut looking = Looking::of(&manifest);
+    let mut remedies = FailureHints::default();
+    let mut looking = EarlyStop::of(&manifest);
     let mut spending = Spending::default();
-    let mut missing = Missing::default();
+    let mut missing = MissingBills::default();
     let mut abandoned = Abandoned::default();
     let run_id = manifest.run.clone();
     let ended = session.carry_out(job, &run_id, requests.clone(), |event| {
@@ -308,7 +309,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     let found = told.map_err(|failure| kept(&failure, &run))?;
     amended.map_err(|failure| kept(&failure, &run))?;
     entered.map_err(|error| kept(&error.into(), &run))?;
-    Ok(Outcome {
+    Ok(RunResult {
         interrupted: ending == Ending::Interrupted,
         incomplete: !found.sound,
         gate_status: found.gate_status,
@@ -341,7 +342,7 @@ fn settle(manifest: &mut Manifest, ending: &Result<Ending, Failure>) {
 fn amend(
     run: &Run,
     opened: &Opened,
-    missing: Missing,
+    missing: MissingBills,
     spending: &mut Spending,
     quiet: bool,
 ) -> Result<(), Failure> {
@@ -359,7 +360,7 @@ fn amend(
 }
 
 /// What the reports of a run found out.
-struct Found {
+struct RunEvaluation {
     /// Whether the run did all it was to do, and its variants can be judged.
     sound: bool,
     gate_status: GateStatus,
@@ -370,11 +371,11 @@ struct Found {
 /// learn.
 fn close(
     run: &Run,
-    journal: &Writer<Sample>,
+    journal: &JournalWriter<Sample>,
     manifest: &Manifest,
     options: &Options,
     baseline: Option<&Baseline<'_>>,
-) -> Result<Found, Failure> {
+) -> Result<RunEvaluation, Failure> {
     journal.sync()?;
     run.write_manifest(manifest)?;
     // Whoever reads `latest` wants a run that says something; an interrupted one has its own name.
@@ -396,7 +397,7 @@ fn close(
     if !options.quiet {
         warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
-    Ok(Found {
+    Ok(RunEvaluation {
         sound,
         gate_status,
         on_inconclusive,
@@ -406,7 +407,7 @@ fn close(
 /// Settles the records alone: whoever asked twice does not wait for reports.
 fn close_without_reports(
     run: &Run,
-    journal: &Writer<Sample>,
+    journal: &JournalWriter<Sample>,
     manifest: &Manifest,
 ) -> Result<(), Failure> {
     journal.sync()?;
@@ -447,10 +448,10 @@ fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure
     reports::tell_paths(run.folder())
 }
 
-fn show(options: &Options) -> Show {
+fn show(options: &Options) -> ProgressMode {
     match (options.quiet, io::stderr().is_terminal()) {
-        (true, _) => Show::Nothing,
-        (false, true) => Show::Bars,
-        (false, false) => Show::Lines,
+        (true, _) => ProgressMode::Nothing,
+        (false, true) => ProgressMode::Bars,
+        (false, false) => ProgressMode::Lines,
     }
 }

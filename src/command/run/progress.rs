@@ -24,7 +24,7 @@ const PLAIN_LINES: u64 = 10;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(super) enum ProgressMode {
     /// Bars that redraw themselves.
     Bars,
     /// A line now and then.
@@ -35,7 +35,7 @@ pub(super) enum Show {
 
 /// What is known so far, and where it is shown.
 pub(super) struct Progress {
-    tally: Tally,
+    tally: TrialTally,
     screen: Screen,
 }
 
@@ -52,7 +52,7 @@ enum Screen {
 }
 
 /// Counts of a run so far.
-struct Tally {
+struct TrialTally {
     variants: Vec<VariantTally>,
     planned: u64,
     done: u64,
@@ -73,7 +73,7 @@ struct VariantTally {
 }
 
 impl Progress {
-    pub(super) fn new(suite: &Suite, trials: u64, show: Show) -> Self {
+    pub(super) fn new(suite: &Suite, trials: u64, show: ProgressMode) -> Self {
         let planned = trials / suite.variants.len().max(1) as u64;
         let variants = suite.variants.iter().map(|variant| VariantTally {
             label: variant.label.clone(),
@@ -85,7 +85,7 @@ impl Progress {
             ttft_us: Histogram::new_with_bounds(1, 3_600_000_000, 3)
                 .expect("the bounds are constants that the histogram accepts"),
         });
-        let tally = Tally {
+        let tally = TrialTally {
             variants: variants.collect(),
             planned: trials,
             done: 0,
@@ -98,9 +98,9 @@ impl Progress {
                 .unwrap_or(0),
         };
         let screen = match show {
-            Show::Bars => bars(&tally),
-            Show::Lines => Screen::Lines { told: 0 },
-            Show::Nothing => Screen::Nothing,
+            ProgressMode::Bars => bars(&tally),
+            ProgressMode::Lines => Screen::Lines { told: 0 },
+            ProgressMode::Nothing => Screen::Nothing,
         };
         Self { tally, screen }
     }
@@ -179,7 +179,7 @@ impl Progress {
     }
 }
 
-impl Tally {
+impl TrialTally {
     fn add(&mut self, sample: &Sample) {
         // It did not end: the run did.
         if sample.outcome.is_abandoned() {
@@ -262,7 +262,7 @@ impl Drop for Progress {
     }
 }
 
-fn bars(tally: &Tally) -> Screen {
+fn bars(tally: &TrialTally) -> Screen {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
     let screen = MultiProgress::with_draw_target(target);
     // `wide_msg` is cut at the terminal's edge: a line that wraps is not taken away when redrawn.
@@ -297,7 +297,7 @@ mod tests {
         (sample.cost_usd, sample.billed_usd) = (None, None);
         let suite = example::suite(1, 1, 2);
         sample.variant.clone_from(&suite.variants[0].label);
-        let mut progress = Progress::new(&suite, 2, Show::Nothing);
+        let mut progress = Progress::new(&suite, 2, ProgressMode::Nothing);
         let mut said = Vec::new();
         progress.update(&Event::Finished(Box::new(sample.clone())), &mut said);
         assert!(progress.tally.rest().ends_with("cost unknown"));

@@ -13,10 +13,10 @@ use crate::gateway::listing::{Listing, fetch};
 use crate::suite::Profile;
 use crate::units::ModelId;
 
-use super::job::{Asked, Job};
+use super::job::{Job, ResolvedRun};
 use crate::command::base::endpoint::{self, Opened};
 use crate::command::base::failure::Failure;
-use crate::command::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
+use crate::command::base::model_list::{CachePolicy, PATIENCE_OF_A_RUN, keep_offers, kept_offers};
 use crate::command::base::runtime::runtime;
 
 /// Models that a note names; the others are counted.
@@ -30,11 +30,11 @@ const MODELS_NAMED: usize = 3;
 pub(in crate::command) fn ask(
     job: &mut Job,
     opened: &Opened,
-    wish: Wish,
+    wish: CachePolicy,
 ) -> Result<Vec<String>, Failure> {
     let base_url = opened.record.base_url.as_deref();
     let mut wanted: Vec<ModelId> = models(&job.asked).into_iter().cloned().collect();
-    if let Some(base_url) = base_url.filter(|_| wish != Wish::New) {
+    if let Some(base_url) = base_url.filter(|_| wish != CachePolicy::New) {
         wanted.retain(|model| {
             let kept = kept_offers(base_url, model);
             let missing = kept.is_none();
@@ -103,7 +103,7 @@ pub(in crate::command) fn for_estimate(
 }
 
 /// The models of a job whose price is not the user's own.
-fn models(asked: &Asked) -> BTreeSet<&ModelId> {
+fn models(asked: &ResolvedRun) -> BTreeSet<&ModelId> {
     let own = |model: &ModelId| asked.profile.prices.iter().any(|own| own.model == *model);
     let models = asked.suite.variants.iter().map(|variant| &variant.model);
     models.filter(|model| !own(model)).collect()

@@ -10,7 +10,7 @@ use crate::suite::Gate;
 use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
 
 /// The samples so far of a run that looks.
-pub(super) struct Looking {
+pub(super) struct EarlyStop {
     fold: EvidenceFold,
     looks: InterimLooks,
     reference: String,
@@ -18,7 +18,7 @@ pub(super) struct Looking {
     rounds_max: u32,
 }
 
-impl Looking {
+impl EarlyStop {
     /// Of a run that looks; `None` of any other.
     pub(super) fn of(manifest: &Manifest) -> Option<Self> {
         let planned = manifest.until_decided.as_ref()?;

@@ -29,7 +29,7 @@ fn requests_per_minute_space_the_slots() {
         // All places were free from the start, but each slot is due when the one before it is let go.
         let held = if arrival == 0 { 0 } else { 3_000 };
         assert_eq!(sample.lag(), Nanos::from_millis(held));
-        assert_eq!(sample.held_ns.unwrap_or_default(), sample.lag());
+        assert_eq!(sample.throttled_ns.unwrap_or_default(), sample.lag());
         assert_eq!(sample.own_delay(), Nanos::ZERO);
         assert!(!sample.has(Flag::ClientLimited));
         assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(10)));
@@ -109,6 +109,6 @@ fn a_retry_is_counted_and_not_held() {
     // The first attempt's share lasts to 10 s, the retry's to 20 s.
     assert_eq!(arrivals(&told), [0, 2_005, 20_000]);
     let first = &told.samples()[0];
-    assert_eq!(first.held_ns, None);
+    assert_eq!(first.throttled_ns, None);
     assert_eq!(first.experienced_ttft_ns, Some(Nanos::from_millis(2_015)));
 }

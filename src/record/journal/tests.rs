@@ -10,7 +10,7 @@ fn line(sample: &Sample) -> String {
 }
 
 fn read(bytes: &[u8]) -> (Vec<Result<Sample, String>>, Option<u64>) {
-    let mut reader = Reader::new(bytes);
+    let mut reader = JournalReader::new(bytes);
     let read = reader
         .by_ref()
         .map(|read| read.map_err(|error| error.to_string()))
@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) -> (Vec<Result<Sample, String>>, Option<u64>) {
 }
 
 fn read_folder(folder: &Path) -> Vec<Result<Sample, String>> {
-    let reader = Reader::<_, Sample>::open(folder).unwrap();
+    let reader = JournalReader::<_, Sample>::open(folder).unwrap();
     reader
         .map(|read| read.map_err(|error| error.to_string()))
         .collect()
@@ -29,9 +29,9 @@ fn read_folder(folder: &Path) -> Vec<Result<Sample, String>> {
 fn a_new_journal_never_takes_the_place_of_an_old_one() {
     // Samples cost money: nothing may overwrite them.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     writer.append(&plain_sample(0)).unwrap();
-    let error = Writer::<Sample>::create(folder.path()).unwrap_err();
+    let error = JournalWriter::<Sample>::create(folder.path()).unwrap_err();
     assert!(matches!(error, JournalError::File { .. }), "{error}");
     assert_eq!(read_folder(folder.path()), [Ok(plain_sample(0))]);
 }
@@ -41,7 +41,7 @@ fn a_sample_can_be_read_as_soon_as_it_was_appended() {
     // What `append` returned from is in the kernel's hands: another reader sees it while the
     // writer lives on, with nothing held back in a buffer.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     for count in 1..4 {
         writer.append(&plain_sample(count)).unwrap();
         assert_eq!(read_folder(folder.path()).len() as u64, count);
@@ -55,8 +55,8 @@ fn journals_are_for_their_owner_only() {
     // Answers may hold what nobody else on the machine should read.
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    Writer::<Sample>::create(folder.path()).unwrap();
-    Writer::<Amendment>::append_to(folder.path()).unwrap();
+    JournalWriter::<Sample>::create(folder.path()).unwrap();
+    JournalWriter::<Amendment>::append_to(folder.path()).unwrap();
     for name in [Sample::FILE, Amendment::FILE] {
         let mode = folder
             .path()
@@ -73,7 +73,7 @@ fn journals_are_for_their_owner_only() {
 fn a_sample_that_could_not_be_read_again_is_not_written() {
     // The maker of a contradictory sample hears of it at once, and the journal stays whole.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     let mut unsound = plain_sample(0);
     unsound.weight = f64::NAN;
     let error = writer.append(&unsound).unwrap_err();
@@ -91,7 +91,7 @@ fn appending_to_a_torn_journal_loses_only_what_was_torn() {
     let folder = tempfile::tempdir().unwrap();
     let stump = r#"{"version":1,"trial":0,"#;
     std::fs::write(folder.path().join(Sample::FILE), stump).unwrap();
-    let mut writer = Writer::append_to(folder.path()).unwrap();
+    let mut writer = JournalWriter::append_to(folder.path()).unwrap();
     writer.append(&plain_sample(1)).unwrap();
     writer.append(&plain_sample(2)).unwrap();
     let read = read_folder(folder.path());
@@ -120,7 +120,7 @@ fn a_broken_line_is_told_with_its_place_and_the_rest_is_read() {
     ];
     let mut bytes = text.concat().into_bytes();
     bytes.extend(b"{\"version\":\xff}\n");
-    let mut reader = Reader::<_, Sample>::new(bytes.as_slice());
+    let mut reader = JournalReader::<_, Sample>::new(bytes.as_slice());
     let mut told = Vec::new();
     let mut samples = 0;
     for read in reader.by_ref() {
@@ -160,7 +160,8 @@ fn a_line_beyond_the_limit_is_passed_over_in_bounded_memory() {
     let limit = 16_384;
     let endless = io::repeat(b' ').take(10 * limit);
     let good = format!("\n{}", line(&plain_sample(1)));
-    let mut reader = Reader::<_, Sample>::new(BufReader::new(endless.chain(good.as_bytes())));
+    let mut reader =
+        JournalReader::<_, Sample>::new(BufReader::new(endless.chain(good.as_bytes())));
     reader.limit = usize::try_from(limit).unwrap();
     let first = reader.next().unwrap().unwrap_err();
     insta::assert_snapshot!(first, @"samples.jsonl:1: longer than 268435456 bytes");
@@ -178,7 +179,7 @@ fn a_source_that_fails_ends_the_reading() {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    let mut reader = Reader::<_, Sample>::new(BufReader::new(Failing));
+    let mut reader = JournalReader::<_, Sample>::new(BufReader::new(Failing));
     let error = reader.next().unwrap().unwrap_err();
     insta::assert_snapshot!(error, @"samples.jsonl: the disk is gone");
     assert!(reader.next().is_none());
@@ -200,7 +201,7 @@ proptest! {
     #[test]
     fn samples_survive_the_disk(samples in prop::collection::vec(sample(), 0..6)) {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(folder.path()).unwrap();
+        let mut writer = JournalWriter::create(folder.path()).unwrap();
         for sample in &samples {
             writer.append(sample).unwrap();
         }
