@@ -1,7 +1,7 @@
-//! Whether a sample can be true.
+//! Consistency checks of a sample.
 //!
-//! Owns the rules that a sample's own figures must keep. Must not know where the sample came from.
-//! Invariant: what passes can be written, read again, and reckoned with.
+//! Owns the rules that a sample's own figures must satisfy. Must not know where the sample came from.
+//! Invariant: a sample that passes can be written, read again, and computed with.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use crate::units::Nanos;
 
 use super::{Attempt, Gaps, Sample};
 
-/// A record that cannot be true: a field and what is wrong with it.
+/// A record that contradicts itself: a field and the problem with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
 pub struct InvalidRecord {
     /// The stored name of the field.
     pub field: &'static str,
-    /// What is wrong, as the end of a sentence.
+    /// The problem, as the end of a sentence.
     pub problem: String,
 }
 
@@ -27,8 +27,8 @@ impl InvalidRecord {
 }
 
 impl Sample {
-    /// Whether the sample's figures agree with each other. Token counts are not looked at: they
-    /// are the server's, and a server may be wrong.
+    /// Checks that the sample's figures agree with each other. Token counts are not checked: they are the
+    /// server's, and a server may be wrong.
     ///
     /// # Errors
     /// The first field that contradicts another one.
@@ -70,7 +70,7 @@ impl Sample {
     }
 }
 
-/// Of the times that are present, none may be below the one before it.
+/// Checks that the times that are present ascend.
 fn check_ascending(times: &[(&'static str, Option<Nanos>)]) -> Result<(), InvalidRecord> {
     let present = times
         .iter()
@@ -110,10 +110,10 @@ fn check_gaps(gaps: &Gaps) -> Result<(), InvalidRecord> {
     if gaps.count == 0 && (figures.iter().any(Option::is_some) || gaps.hdr.is_some()) {
         return Err(InvalidRecord::new("gaps", "has figures of no gap"));
     }
-    let nested = |unsound: InvalidRecord| {
+    let nested = |inner: InvalidRecord| {
         InvalidRecord::new(
             "gaps",
-            format_args!("has `{}` that {}", unsound.field, unsound.problem),
+            format_args!("has `{}` that {}", inner.field, inner.problem),
         )
     };
     check_ascending(&[

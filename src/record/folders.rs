@@ -1,8 +1,8 @@
 //! Every run below a folder of reports: finding, counting and deleting them.
 //!
-//! Owns which folders are runs of ours, and how one is taken away. Must not know why one is to go.
-//! Invariants: no link is followed, and what is deleted is the plain files of one run's folder, its
-//! manifest last, so that what a failure leaves behind is still found as a run.
+//! Owns which folders are runs of bakeoff, and how one is deleted. Must not know why one is deleted.
+//! Invariants: no link is followed, and only the plain files of one run's folder are deleted, its manifest
+//! last, so that a run that could be deleted only in part is still found.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -18,7 +18,7 @@ use super::journal::{JournalError, JournalReader};
 use super::run::{LATEST, MANIFEST, to_run_error};
 use super::{Entry, InvalidRecord, Outcome, Run, RunError, Sample, Status};
 
-/// A run on the disk, as far as a list tells of it.
+/// A run on the disk, with the facts that a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRun {
     /// Its folder.
@@ -27,32 +27,32 @@ pub struct StoredRun {
     pub suite: String,
     /// Its name.
     pub run: String,
-    /// When it began.
+    /// Time at which it began.
     pub started_at: Timestamp,
-    /// How it went.
+    /// Its status.
     pub status: Status,
     /// Trials in its plan.
     pub planned_trials: u64,
     /// Bytes of its files.
     pub size_bytes: u64,
-    /// Whether the `latest` beside it points at it.
+    /// True if the `latest` of its suite points at it.
     pub is_latest: bool,
-    /// Whether its folder has another name than the run.
+    /// True if its folder has another name than the run.
     pub is_renamed: bool,
-    /// Something in the folder that is no plain file, where there is such a thing.
+    /// The first entry of the folder that is no plain file, if any.
     pub foreign: Option<String>,
 }
 
-/// How far a run got.
+/// The number of trials that a run finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunProgress {
     /// Lines that are samples of trials that ended.
     pub samples: u64,
-    /// Those of them with an answer.
+    /// Samples with an answer.
     pub answered: u64,
 }
 
-/// What lies below a folder of reports.
+/// The contents of a folder of reports.
 #[derive(Debug, Default)]
 pub struct StoredRuns {
     /// The runs, newest first.
@@ -64,7 +64,7 @@ pub struct StoredRuns {
 /// Finds every run in `reports` and in the folders in it, which is where runs are put.
 ///
 /// # Errors
-/// Where the folder cannot be read.
+/// The folder cannot be read.
 pub fn find_runs(reports: &Path) -> Result<StoredRuns, RunError> {
     let mut found = StoredRuns::default();
     let mut walk = Walk::default();
@@ -112,14 +112,14 @@ fn has_manifest(folder: &Path) -> bool {
     manifest.is_ok_and(|manifest| manifest.is_file())
 }
 
-/// What lies in a run's folder.
+/// The contents of a run's folder.
 #[derive(Default)]
 struct FolderContents {
     /// The plain files.
     files: Vec<PathBuf>,
     /// Bytes of them all.
     bytes: u64,
-    /// The first of what is no plain file, by name.
+    /// The first entry, by name, that is no plain file.
     foreign: Option<String>,
 }
 
@@ -145,7 +145,7 @@ impl FolderContents {
 }
 
 impl StoredRun {
-    /// The run in `folder`; `latest` is the folder that the `latest` beside it points at.
+    /// Reads the run in `folder`; `latest` is the folder that the `latest` of its suite points at.
     fn read(folder: &Path, latest: Option<&Path>) -> Result<Self, RunError> {
         let manifest = Run::open(folder)?.manifest()?;
         if !manifest.tool.starts_with("bakeoff ") {
@@ -179,10 +179,10 @@ impl StoredRun {
             .then_with(|| other.folder.cmp(&self.folder))
     }
 
-    /// Counts the samples, without reading what they hold. Lines that are none are left out.
+    /// Counts the samples without reading their contents. Lines that are not samples are left out.
     ///
     /// # Errors
-    /// Where the journal is there and cannot be read to its end.
+    /// The journal exists and cannot be read to its end.
     pub fn progress(&self) -> Result<RunProgress, RunError> {
         let reader = match JournalReader::<_, SampleHeader>::open(&self.folder) {
             Ok(reader) => reader,
@@ -206,11 +206,10 @@ impl StoredRun {
         Ok(progress)
     }
 
-    /// Deletes the run, unless it is another one than when it was found.
+    /// Deletes the run, unless it has changed since it was found.
     ///
     /// # Errors
-    /// Where the folder is not as it was, or something in it cannot be deleted: its manifest is then
-    /// still there.
+    /// The folder has changed, or something in it cannot be deleted: its manifest is then still there.
     pub fn delete(&self) -> Result<(), RunError> {
         let changed = || RunError::NotARun {
             path: self.folder.clone(),
@@ -235,7 +234,7 @@ impl StoredRun {
     }
 }
 
-/// What a count needs of a sample: the rest of the line is passed over.
+/// The fields of a sample that a count needs; the rest of the line is skipped.
 #[derive(Serialize, Deserialize)]
 struct SampleHeader {
     version: u32,

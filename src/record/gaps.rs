@@ -24,17 +24,17 @@ const MAX_US: u64 = 3_600_000_000;
 /// Significant digits a histogram keeps: an error of at most 0.1 %.
 const DIGITS: u8 = 3;
 
-/// Most gaps one stored histogram may claim: more than an answer can have, and small enough that
-/// the sum over any number of samples stays within 64 bits.
+/// The maximum number of gaps in one stored histogram: more than an answer can have, and small enough that the
+/// sum over any number of samples stays within 64 bits.
 const MAX_GAPS: u64 = u32::MAX as u64;
 /// Counters of a histogram with the bounds above: 22 doublings of 1024 counters after the first
 /// 2048.
 const MAX_COUNTERS: usize = 23 * 1024 + 1024;
 /// Bytes before the counters in the V2 format.
 const HEADER_BYTES: usize = 40;
-/// Most bytes of an unpacked histogram: each counter takes at most 9.
+/// The maximum size in bytes of an unpacked histogram: each counter takes at most 9.
 const MAX_BYTES: usize = HEADER_BYTES + 9 * MAX_COUNTERS;
-/// Most characters of a stored histogram: base64 of a histogram that deflate could not shrink.
+/// The maximum length of a stored histogram: base64 of a histogram that deflate could not shrink.
 const MAX_CHARS: usize = 2 * MAX_BYTES;
 /// First four bytes of a V2 histogram.
 const COOKIE: u32 = 0x1c84_9313;
@@ -109,7 +109,7 @@ fn encode_histogram(sorted_ns: &[u64]) -> Option<String> {
     Some(STANDARD.encode(bytes))
 }
 
-/// A text that is not a histogram of gaps.
+/// The reason why a string is not a histogram of gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HdrError {
     /// Longer than any histogram of gaps can be.
@@ -129,8 +129,8 @@ pub enum HdrError {
     Range,
 }
 
-/// Adds stored histograms to others. Its buffers are kept from one text to the next: a run has as
-/// many texts as samples, and the library's own reader makes room for a whole range each time.
+/// Adds stored histograms to others. Its buffers are reused from one string to the next: a run has as many
+/// strings as samples, and the library's own reader allocates the whole range each time.
 pub struct HdrReader {
     inflate: Decompress,
     packed: Vec<u8>,
@@ -150,8 +150,8 @@ impl Default for HdrReader {
 }
 
 impl HdrReader {
-    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and
-    /// says how many values that were. On an error `sum` is as before.
+    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and returns the
+    /// number of values added. On an error `sum` is unchanged.
     pub fn add(&mut self, hdr: &str, sum: &mut Histogram<u64>) -> Result<u64, HdrError> {
         let payload = self.unpack(hdr)?;
         read_counters(&self.unpacked[payload], &mut self.counters)?;
@@ -198,7 +198,8 @@ impl HdrReader {
     }
 }
 
-/// Holds the 40 bytes before the counters to what [`summarize_gaps`] writes; the upper bound is free.
+/// Checks the 40 bytes before the counters against those that [`summarize_gaps`] writes; the upper bound is
+/// free.
 fn check_header(unpacked: &[u8]) -> Result<(), HdrError> {
     let payload = unpacked.get(HEADER_BYTES..).ok_or(HdrError::Format)?;
     let normalizing_offset = u32_at(unpacked, 8)?;
@@ -294,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// What the library itself reads from a stored text.
+    /// The histogram that the library itself reads from a stored string.
     fn read_by_library(hdr: &str) -> Histogram<u64> {
         let bytes = STANDARD.decode(hdr).unwrap();
         Deserializer::new()
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_tells_no_percentile_that_its_count_cannot_support() {
+    fn a_summary_has_no_percentile_that_its_count_cannot_support() {
         // 19 gaps have no 95th percentile, 20 have one.
         let gaps: Vec<Nanos> = (1..=20).map(Nanos::from_millis).collect();
         assert_eq!(summarize_gaps(&gaps[..19], 0).p95_ns, None);
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_not_recorded() {
-        // 0.4 us and 61 minutes stand in the count and not in the histogram: the difference tells.
+        // 0.4 us and 61 minutes are in the count and not in the histogram: the difference shows them.
         let hour = Nanos::from_millis(3_600_000);
         let gaps = summarize_gaps(
             &[

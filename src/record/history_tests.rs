@@ -160,7 +160,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ci.jsonl");
     let good = serde_json::to_string(&accepted("a", 1)).unwrap();
-    let told = |second: &str| {
+    let message_of = |second: &str| {
         fs::write(&file, format!("{good}\n{second}\n{good}\n")).unwrap();
         let error = History::read(&file).unwrap_err().to_string();
         let folder = format!("{}/", folder.path().display());
@@ -168,12 +168,12 @@ fn a_line_that_is_none_is_named_with_its_place() {
     };
     let no_run = r#"{"version":1,"kind":"run","standing":"accepted"}"#;
     let messages = [
-        told("<<<<<<< HEAD"),
-        told(&good.replace("\"version\":1", "\"version\":2")),
-        told(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
-        told(&good.replace("\"accepted\"", "\"excepted\"")),
-        told(no_run),
-        told(&good.replace("\"run\":\"a\"", "\"run\":\"\"")),
+        message_of("<<<<<<< HEAD"),
+        message_of(&good.replace("\"version\":1", "\"version\":2")),
+        message_of(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
+        message_of(&good.replace("\"accepted\"", "\"excepted\"")),
+        message_of(no_run),
+        message_of(&good.replace("\"run\":\"a\"", "\"run\":\"\"")),
     ];
     insta::assert_snapshot!(messages.join("\n"), @"
     ci.jsonl:2: column 1: expected value
@@ -250,8 +250,8 @@ fn processes_that_append_do_not_interleave() {
 }
 
 #[test]
-fn the_past_of_a_run_lies_beside_it() {
-    // Its reports are made again from it, whatever has become of the history since.
+fn a_run_stores_the_history_it_was_judged_by() {
+    // Its reports are generated again from it, even after the history has changed.
     let reports = tempfile::tempdir().unwrap();
     let run = Run::create(reports.path(), "ci", "one").unwrap();
     assert_eq!(run.past().unwrap(), None);

@@ -1,8 +1,8 @@
-//! What happened: the outcome of an attempt, the sample of a trial, the manifest of a run, and the
-//! journal that keeps them on disk.
+//! Records: the outcome of an attempt, the sample of a trial, the manifest of a run, and the journal that
+//! stores them on disk.
 //!
-//! Owns the stored formats and their versions. Must not know how anything was asked or what it
-//! means. Invariant: whatever was written can be read by every later version.
+//! Owns the stored formats and their versions. Must not know how requests are sent or what the results mean.
+//! Invariant: every record that was written can be read by every later version.
 
 mod amendment;
 mod check;

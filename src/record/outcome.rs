@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How an attempt ended. Closed on purpose: whatever a server does is one of these.
+/// The outcome of an attempt. Closed on purpose: whatever a server does is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -28,7 +28,7 @@ pub enum Outcome {
     Forbidden,
     /// 404 for the model.
     ModelNotFound,
-    /// Any other 3xx or 4xx: the request itself was turned down.
+    /// Any other 3xx or 4xx: the request itself was rejected.
     Rejected,
     /// 5xx.
     ServerError,
@@ -48,9 +48,9 @@ pub enum Outcome {
     TimedOutGap,
     /// The deadline of the whole attempt passed.
     TimedOutTotal,
-    /// What came was not what the protocol allows: HTML, broken JSON, no body.
+    /// The response is not valid for the protocol: HTML, broken JSON, no body.
     ProtocolError,
-    /// A limit on what comes from outside was exceeded.
+    /// The response exceeded a size limit.
     TooLarge,
     /// The run ended while the request was in flight: sent, perhaps billed, and neither answered nor failed. It
     /// counts among what was sent, and in no rate, time or cost.
@@ -71,9 +71,9 @@ pub enum Failure {
     Server,
     /// The connection could not be made, broke, or the body was cut.
     Connection,
-    /// The request was turned down: key, money, model, parameters.
+    /// The request was rejected: key, money, model, parameters.
     Request,
-    /// What came could not be understood, or was too large.
+    /// The response could not be understood, or was too large.
     Protocol,
 }
 
@@ -104,9 +104,9 @@ impl Failure {
 }
 
 impl Outcome {
-    /// Whether an attempt with this outcome and HTTP status was certainly not billed: no connection, or a
-    /// request that was turned down. 408 is also said of requests that took too long, which a provider may
-    /// have begun, and what failed with 5xx may have been begun too.
+    /// Returns true if an attempt with this outcome and HTTP status was certainly not billed: no connection, or
+    /// a request that was rejected. A 408 is also the status of requests that took too long, which a provider
+    /// may have begun, and a request that failed with 5xx may have been begun too.
     pub fn costs_nothing(self, status: Option<u16>) -> bool {
         match self {
             Self::ConnectFailed | Self::TlsFailed | Self::TimedOutConnect => true,
@@ -195,19 +195,19 @@ impl Outcome {
         })
     }
 
-    /// Whether the model answered to the end, so that its times may be compared. A refusal is an
-    /// answer in time but a failure in substance: it counts as a failure.
+    /// Returns true if the model answered to the end, so that its times may be compared. A refusal is an answer
+    /// in time but a failure in substance: it counts as a failure.
     pub const fn answered(self) -> bool {
         self.failure().is_none() && !self.is_abandoned()
     }
 
-    /// Whether the run ended before the request did: neither an answer nor a failure.
+    /// Returns true if the run ended before the request did: neither an answer nor a failure.
     pub const fn is_abandoned(self) -> bool {
         matches!(self, Self::Abandoned)
     }
 
-    /// Whether the answer is whole, so that its token counts are those of the bill; the counts of one that was
-    /// cut short may be those of its beginning.
+    /// Returns true if the answer is whole, so that its token counts are those of the bill; the counts of one
+    /// that was cut short may be those of its beginning.
     pub const fn is_whole(self) -> bool {
         match self {
             Self::Complete | Self::Length | Self::Ended | Self::Refused | Self::Filtered => true,

@@ -1,8 +1,8 @@
-//! The log of requests: each is written down before it is sent, so that a run that is killed can be settled.
+//! The log of requests: each is written before it is sent, so that the cost of a killed run can be settled.
 //!
 //! Owns the stored form, and the lock that lasts as long as the run's process. Must not know how anything is
 //! sent or what it costs in the end. Invariants: a request that was sent has a line, which the kernel had
-//! before; nothing waits for the disk; and while a process holds the log, no other takes its run for ended.
+//! before; nothing waits for the disk; and while a process holds the log, no other treats its run as ended.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -50,9 +50,9 @@ pub enum RequestEvent {
     Ended {
         /// Its `x-request-id`.
         request_id: String,
-        /// How it ended.
+        /// Its outcome.
         outcome: Outcome,
-        /// What it cost, as far as that is known.
+        /// Its cost, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spent_usd: Option<Usd>,
     },
@@ -100,8 +100,8 @@ struct LogState {
 }
 
 impl RequestLog {
-    /// Opens a new log in the run's folder; `None`, and no file, where the file system has no locks: without one
-    /// nothing would tell a run that goes on from one that was killed.
+    /// Opens a new log in the run's folder; `None`, and no file, if the file system has no locks: without one a
+    /// run that goes on cannot be distinguished from a killed one.
     ///
     /// # Errors
     /// Where it cannot be made.
@@ -136,13 +136,13 @@ impl RequestLog {
         state.failure.is_none()
     }
 
-    /// Why an event could not be appended, if that happened.
+    /// The reason why an event could not be appended, if that happened.
     pub fn failure(&self) -> Option<String> {
         self.state().failure.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, LogState> {
-        // A line that was cut short is mended by the writer.
+        // A line that was cut short is terminated by the writer.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +153,7 @@ fn boot() -> Option<String> {
     Some(digest(id.trim_ascii()))
 }
 
-/// What a log tells of the process that opened it.
+/// The state of the process that opened a log.
 #[derive(Debug)]
 pub(super) enum Liveness {
     /// It goes on.
@@ -164,8 +164,8 @@ pub(super) enum Liveness {
     Unknown,
 }
 
-/// Finds out about the run in this folder. Whoever asks must hold the ledger, so that of several processes one
-/// alone tries the lock.
+/// Determines the state of the run in this folder. The caller must hold the ledger, so that only one process at
+/// a time tries the lock.
 pub(super) fn liveness(folder: &Path) -> Liveness {
     let path = folder.join(RequestLine::FILE);
     // Some network file systems lock only what can be written.
@@ -182,7 +182,7 @@ pub(super) fn liveness(folder: &Path) -> Liveness {
     }
 }
 
-/// Whether a log of this boot may lack lines, because the system was started anew since.
+/// Returns true if a log of this boot may lack lines, because the system was started anew since.
 pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
     opened
         .zip(boot())

@@ -1,9 +1,9 @@
 //! The folder of a run: its name, its manifest, its journals, and `latest`, which points at the
 //! newest.
 //!
-//! Owns where everything lies and how it gets there. Must not know what reports are made of.
-//! Invariant: no run is ever overwritten, and a file that is replaced is at every moment either
-//! the old one or the new one, whole.
+//! Owns the layout of the folder and how files are written. Must not know what reports are made of. Invariant:
+//! no run is ever overwritten, and a file that is replaced is at every moment either the old one or the new
+//! one, whole.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -22,13 +22,13 @@ use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// Name, beside the runs of a suite, of what points at the newest.
+/// Name, in the folder of a suite's runs, of the link or file that points at the newest.
 pub(super) const LATEST: &str = "latest";
 /// Bytes of a manifest: above the largest suite that is accepted, resolved.
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of a `latest` that is a file: it holds one name.
 const MAX_POINTER_BYTES: u64 = 256;
-/// Problems of `amendments.jsonl` that are told one by one. A file with more is not one.
+/// Problems of `amendments.jsonl` that are reported one by one. A file with more is not one.
 const MAX_PROBLEMS: usize = 100;
 
 /// The folder of one run.
@@ -37,25 +37,25 @@ pub struct Run {
     folder: PathBuf,
 }
 
-/// Why a run could not be made, found, read or written.
+/// The reason why a run could not be created, found, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused.
     #[error("cannot {deed} {}: {source}", path.display())]
     System {
-        /// What was tried.
+        /// The operation that failed.
         deed: &'static str,
-        /// On what.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The path is there or not, but it is not the folder of a run.
     #[error("{} is not a run: {reason}", path.display())]
     NotARun {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
-        /// What is missing, and what may have been meant.
+        /// The missing file, and a suggestion.
         reason: String,
     },
     /// A name that would lead out of its folder.
@@ -66,7 +66,7 @@ pub enum RunError {
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         source: serde_json::Error,
     },
     /// The manifest is larger than any that was written.
@@ -92,7 +92,7 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
-/// Name of a run that began then: UTC time and six letters of `random`'s lower 48 bits. Names sort
+/// The name of a run that began at this time: UTC time and six letters of `random`'s lower 48 bits. Names sort
 /// by time and hold no character that some file system forbids.
 pub fn run_name(started_at: Timestamp, random: u64) -> String {
     // Crockford's base 32, which leaves out letters that look like others.
@@ -106,7 +106,7 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
 }
 
 impl Run {
-    /// Makes the folder `reports`/`suite`/`name`.
+    /// Creates the folder `reports`/`suite`/`name`.
     ///
     /// # Errors
     /// Where it cannot be made or is there already, or where a name is not that of one folder.
@@ -119,8 +119,8 @@ impl Run {
         Ok(Self { folder })
     }
 
-    /// Finds the run at `path`: its folder, or a `latest` beside it, be it a link or a file. A
-    /// `latest` is followed once, here: a run that begins later does not change what is read.
+    /// Finds the run at `path`: its folder, or the suite's `latest`, be it a link or a file. A `latest` is
+    /// followed once, here: a run that begins later does not change what is read.
     ///
     /// # Errors
     /// Where there is no run.
@@ -158,7 +158,7 @@ impl Run {
         &self.folder
     }
 
-    /// Writes the manifest, in place of the one before, and has it put on the disk.
+    /// Writes the manifest, replacing the old one, and flushes it to the disk.
     ///
     /// # Errors
     /// Where it cannot be written; the one before stays.
@@ -170,7 +170,7 @@ impl Run {
         self.write_source(MANIFEST, fill)
     }
 
-    /// Writes a file that cannot be made again, in place of the one before, and has it put on the disk.
+    /// Writes a file that cannot be generated again, replacing the old one, and flushes it to the disk.
     pub(super) fn write_source(
         &self,
         name: &str,
@@ -179,7 +179,7 @@ impl Run {
         self.replace(name, fill, File::sync_all)
     }
 
-    /// Writes the file `name`, in place of the one before, with what `fill` writes into it.
+    /// Writes the file `name`, replacing the old one, with the output of `fill`.
     ///
     /// # Errors
     /// Where it cannot be written or `fill` fails; the one before stays.
@@ -188,11 +188,11 @@ impl Run {
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RunError> {
-        // What is made from the records can be made again: there is no need to wait for the disk.
+        // Files made from the records can be made again: there is no need to wait for the disk.
         self.replace(name, fill, |_| Ok(()))
     }
 
-    /// Fills a new file, settles it, and gives it the name of the old one.
+    /// Fills a new file, flushes it, and renames it to the old one.
     fn replace(
         &self,
         name: &str,
@@ -208,7 +208,7 @@ impl Run {
             fs::rename(&temporary, &path)
         });
         written.map_err(|source| {
-            // It may not be there; the failure that matters is the one told.
+            // It may not exist; the returned error is the relevant one.
             let _ = fs::remove_file(&temporary);
             to_run_error("write", &path)(source)
         })
@@ -259,7 +259,7 @@ impl Run {
         Ok(JournalWriter::append_to(&self.folder)?)
     }
 
-    /// Reads every sample, with what was learned later, in the order in which they finished.
+    /// Reads every sample, with its amendments applied, in the order in which they finished.
     ///
     /// # Errors
     /// Where a journal cannot be opened, or the amendments cannot be read to their end. Lines that
@@ -274,7 +274,7 @@ impl Run {
         })
     }
 
-    /// Size of the journal of samples; 0 where it cannot be told.
+    /// Size of the journal of samples in bytes; 0 if unknown.
     pub fn samples_bytes(&self) -> u64 {
         let path = self.folder.join(<Sample as Entry>::FILE);
         fs::metadata(path).map_or(0, |file| file.len())
@@ -304,8 +304,8 @@ impl Run {
         Ok((amendments, problems))
     }
 
-    /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where
-    /// links are not to be had.
+    /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where links are not
+    /// available.
     ///
     /// # Errors
     /// Where neither can be made, or the run was opened by a path that does not end in its name.
@@ -323,7 +323,7 @@ impl Run {
     }
 }
 
-/// The samples of a run as they are to be judged: amended. Ends like the [`JournalReader`] it reads from.
+/// The samples of a run with their amendments applied. Ends like the [`JournalReader`] it reads from.
 #[derive(Debug)]
 pub struct Samples {
     reader: JournalReader<BufReader<File>, Sample>,
@@ -382,7 +382,7 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
     Ok(path.with_file_name(single_name(name.trim())?))
 }
 
-/// A name in the same folder, so that it can be renamed to `path`, that no other process uses.
+/// A name in the same folder that no other process uses, so that the file can be renamed to `path`.
 fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))

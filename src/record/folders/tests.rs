@@ -29,7 +29,7 @@ fn all_go() -> Retention {
 
 #[test]
 fn runs_are_found_newest_first() {
-    // In the folder of a suite and in that of all suites; with what a list tells of them.
+    // In the folder of a suite and in that of all suites; with the facts that a list shows.
     let reports = tempfile::tempdir().unwrap();
     made(reports.path(), 2);
     made(reports.path(), 1).point_latest().unwrap();
@@ -84,15 +84,15 @@ fn what_is_no_run_is_not_found_as_one() {
 
     let found = find_runs(reports.path()).unwrap();
     assert_eq!(names(&found), ["run-1"]);
-    let told: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].contains("is not of bakeoff"), "{told:?}");
-    assert!(told[1].contains("version 9999"), "{told:?}");
+    let messages: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert!(messages[0].contains("is not of bakeoff"), "{messages:?}");
+    assert!(messages[1].contains("version 9999"), "{messages:?}");
 }
 
 #[test]
 fn a_run_is_deleted_whole() {
-    // Nothing of it stays, and everything beside it does.
+    // Nothing of it stays, and everything next to it does.
     let reports = tempfile::tempdir().unwrap();
     made(reports.path(), 1).point_latest().unwrap();
     made(reports.path(), 2);
@@ -114,8 +114,8 @@ fn a_run_that_changed_is_not_deleted() {
     latest.point_latest().unwrap();
     fs::write(grown.folder().join("notes.md"), "kept for the talk").unwrap();
     for run in &found.runs {
-        let told = run.delete().unwrap_err().to_string();
-        assert!(told.contains("nothing of it was deleted"), "{told}");
+        let message = run.delete().unwrap_err().to_string();
+        assert!(message.contains("nothing of it was deleted"), "{message}");
     }
     assert_eq!(find_runs(reports.path()).unwrap().runs.len(), 2);
     assert!(grown.folder().join("notes.md").exists());
@@ -123,7 +123,7 @@ fn a_run_that_changed_is_not_deleted() {
 
 #[test]
 fn a_renamed_run_is_protected() {
-    // Whoever gives a run a name of its own wants to keep it.
+    // A user who renames a run wants to keep it.
     let reports = tempfile::tempdir().unwrap();
     let run = made(reports.path(), 1);
     fs::rename(run.folder(), run.folder().with_file_name("before")).unwrap();

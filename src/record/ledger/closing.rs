@@ -1,8 +1,8 @@
 //! Closing runs whose process is gone: killed, or gone with the machine.
 //!
-//! Owns what such a run counts with. Must not know how runs are made. Invariants: a run whose process goes on is
-//! never closed; a run is closed once, whoever else tries; and each request that was sent counts with what it
-//! cost or, where that is not known, with the most that it can cost.
+//! Owns the amounts that such a run counts with. Must not know how runs are made. Invariants: a run whose
+//! process goes on is never closed; a run is closed once, whichever process tries; and each request that was
+//! sent counts with its cost or, if that is unknown, with the most that it can cost.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +20,7 @@ pub const VERIFY_FOLDER: &str = ".verify";
 /// The reason that the status of a closed run gives.
 pub const KILLED: &str = "its process was killed, or ended with the machine";
 
-/// One line of the ledger and what became of it.
+/// The result of closing one line of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CloseOutcome {
     /// It is closed by this line.
@@ -29,7 +29,7 @@ pub enum CloseOutcome {
     AlreadyEnded(LedgerLine),
     /// Its process goes on.
     Alive,
-    /// Nothing tells whether its process goes on: no request log, or no locks.
+    /// Unknown if its process goes on: no request log, or no locks.
     Unknown,
     /// The ledger has no line of it.
     NotFound,
@@ -114,7 +114,7 @@ pub fn close_ended(reports: &Path) -> Result<Vec<LedgerLine>, JournalError> {
 /// Deletes the log of a run without records.
 pub fn remove_verified(reports: &Path, run: &str) {
     let folder = reports.join(VERIFY_FOLDER).join(run);
-    // What is left is a small file that nothing counts.
+    // The rest is a small file that nothing counts.
     let _ = fs::remove_file(folder.join(RequestLine::FILE));
     let _ = fs::remove_dir(&folder);
 }
@@ -136,8 +136,8 @@ enum OpenCost {
     UpToBound(Usd),
 }
 
-/// Fills in what the run cost: its samples, and for each request that was sent and of which these do not tell the
-/// cost, its bound.
+/// Fills in the cost of the run: its samples, and for each request that was sent and whose cost they do not
+/// give, its bound.
 fn settle(line: &mut LedgerLine, folder: &Path, log: &fs::File) -> Result<(), JournalError> {
     let mut spending = Spending::default();
     let mut settled = HashMap::new();
@@ -203,13 +203,13 @@ fn settle_sample(sample: &Sample, settled: &mut HashMap<String, OpenCost>) {
     }
 }
 
-/// What the log of requests tells.
+/// The contents of the log of requests.
 struct RequestHistory {
     /// Every request, in order: its id, its model and its bound.
     sent: Vec<(String, ModelId, Option<Usd>)>,
-    /// Of those that leave no sample: how they ended and what they cost.
+    /// Outcome and cost of the requests that leave no sample.
     ended: HashMap<String, (Outcome, Option<Usd>)>,
-    /// Whether no line can be missing.
+    /// True if no line can be missing.
     is_whole: bool,
 }
 

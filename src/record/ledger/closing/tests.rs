@@ -114,7 +114,7 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
     assert_eq!(line.reserved_usd, Some(Usd(3 * 100 + 70)));
     let model = &line.models[0];
     assert_eq!((model.requests, model.unknown), (7, 3));
-    // The manifest tells it too, and the ledger has one line more.
+    // The manifest has the status too, and the ledger has one line more.
     let run = Run::open(&folder.path().join("s/r")).unwrap();
     assert_eq!(run.manifest().unwrap().status, line.status);
     assert_eq!(super::super::read(folder.path()).unwrap().lines, closed);
@@ -123,7 +123,7 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
 
 #[test]
 fn a_run_that_goes_on_is_left_alone() {
-    // A live run that is closed would spend beside a cap that counts it as over.
+    // A live run that is closed would spend on top of a cap that counts it as over.
     let folder = tempfile::tempdir().unwrap();
     let log = begin(folder.path(), "r", Some(CAP), &[], vec![sent("a")]);
     assert_eq!(close_ended(folder.path()).unwrap(), []);
