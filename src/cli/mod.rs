@@ -394,13 +394,17 @@ pub fn main() -> u8 {
 
 /// What of models is looked up. Behind an option the parser takes a verb for words to search: the word is
 /// the same, and so is what it means.
-fn looked_up(verb: Option<ModelsVerb>, query: Vec<String>, sort: SortArg) -> command::models::What {
+fn looked_up(
+    verb: Option<ModelsVerb>,
+    query: Vec<String>,
+    sort: SortArg,
+) -> command::models::ModelsAction {
     let words: Vec<&str> = query.iter().map(String::as_str).collect();
     match (verb, words.as_slice()) {
-        (Some(ModelsVerb::Show { id }), _) => command::models::What::Show(id),
-        (Some(ModelsVerb::Diff), _) | (None, ["diff"]) => command::models::What::Diff,
-        (None, ["show", id]) => command::models::What::Show((*id).to_owned()),
-        (None, _) => command::models::What::List(query, sort.into()),
+        (Some(ModelsVerb::Show { id }), _) => command::models::ModelsAction::Show(id),
+        (Some(ModelsVerb::Diff), _) | (None, ["diff"]) => command::models::ModelsAction::Diff,
+        (None, ["show", id]) => command::models::ModelsAction::Show((*id).to_owned()),
+        (None, _) => command::models::ModelsAction::List(query, sort.into()),
     }
 }
 

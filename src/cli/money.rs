@@ -168,11 +168,11 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// How it is printed, of two flags that exclude each other.
-const fn form(csv: bool, json: bool) -> command::estimate::Form {
+const fn form(csv: bool, json: bool) -> command::estimate::EstimateFormat {
     match (csv, json) {
-        (true, _) => command::estimate::Form::Csv,
-        (false, true) => command::estimate::Form::Json,
-        (false, false) => command::estimate::Form::Table,
+        (true, _) => command::estimate::EstimateFormat::Csv,
+        (false, true) => command::estimate::EstimateFormat::Json,
+        (false, false) => command::estimate::EstimateFormat::Table,
     }
 }
 

@@ -38,7 +38,7 @@ pub use manifest::{
     CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, Status, UntilDecided,
     Warming,
 };
-pub use outcome::{Failure, Outcome};
+pub use outcome::{FailureKind, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog};
 pub use retention::{Age, AgeError, PruneDecision, Retention};

@@ -60,7 +60,7 @@ pub enum Outcome {
 /// The families in which failures are counted and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum FailureKind {
     /// Refused or filtered.
     Refusal,
     /// Rate limited.
@@ -77,7 +77,7 @@ pub enum Failure {
     Protocol,
 }
 
-impl Failure {
+impl FailureKind {
     /// Every family, in the order in which they are shown.
     pub const ALL: [Self; 7] = [
         Self::Refusal,
@@ -173,25 +173,25 @@ impl Outcome {
     }
 
     /// The family of failures this belongs to; `None` for an answer, and for what was abandoned.
-    pub const fn failure(self) -> Option<Failure> {
+    pub const fn failure(self) -> Option<FailureKind> {
         Some(match self {
             Self::Complete | Self::Length | Self::Ended | Self::Abandoned => return None,
-            Self::Refused | Self::Filtered => Failure::Refusal,
-            Self::RateLimited => Failure::RateLimit,
+            Self::Refused | Self::Filtered => FailureKind::Refusal,
+            Self::RateLimited => FailureKind::RateLimit,
             Self::TimedOutConnect
             | Self::TimedOutHeaders
             | Self::TimedOutGap
-            | Self::TimedOutTotal => Failure::Timeout,
-            Self::ServerError | Self::StreamError => Failure::Server,
+            | Self::TimedOutTotal => FailureKind::Timeout,
+            Self::ServerError | Self::StreamError => FailureKind::Server,
             Self::ConnectFailed | Self::TlsFailed | Self::ConnectionLost | Self::Cut => {
-                Failure::Connection
+                FailureKind::Connection
             }
             Self::Unauthorized
             | Self::PaymentRequired
             | Self::Forbidden
             | Self::ModelNotFound
-            | Self::Rejected => Failure::Request,
-            Self::ProtocolError | Self::TooLarge => Failure::Protocol,
+            | Self::Rejected => FailureKind::Request,
+            Self::ProtocolError | Self::TooLarge => FailureKind::Protocol,
         })
     }
 
@@ -257,7 +257,7 @@ mod tests {
             let json = serde_json::to_string(&outcome).unwrap();
             assert_eq!(json, format!("\"{}\"", outcome.word()));
         }
-        for failure in Failure::ALL {
+        for failure in FailureKind::ALL {
             let json = serde_json::to_string(&failure).unwrap();
             assert_eq!(json, format!("\"{}\"", failure.word()));
         }

@@ -13,10 +13,10 @@ use std::path::Path;
 use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
     ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
-    EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps,
-    HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome,
-    PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample, Status, ToolCall,
-    UntilDecided, Usage, Warming,
+    EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
+    Gaps, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, ModelPrices,
+    Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample, Status,
+    ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -710,7 +710,7 @@ fn every_word_is_documented() {
         let row = format!("| `{}` | {class}|", outcome.word());
         assert!(page.contains(&row), "{row}");
     }
-    let classes = Failure::ALL.map(|class| format!("failed_{}", class.word()));
+    let classes = FailureKind::ALL.map(|class| format!("failed_{}", class.word()));
     assert!(documented("`comparison.csv`").is_superset(&classes.into()));
     let flags = all_flags().map(|flag| flag.word().to_owned());
     assert_same(documented("Flags"), flags.collect(), "flags");

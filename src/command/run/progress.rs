@@ -1,8 +1,8 @@
 //! Live progress: a consumer of the engine's events.
 //!
-//! Owns what a person sees while a run goes on. Must not know the journal or the final report.
-//! Invariant: it holds a fixed amount per variant however many trials there are, and what is drawn
-//! is a pure function of the events so far: elapsed time is read from their stamps.
+//! Owns the display while a run goes on. Must not know the journal or the final report. Invariant: it holds a
+//! fixed amount per variant however many trials there are, and the display is a pure function of the events so
+//! far: elapsed time is read from their stamps.
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ const REDRAWS_PER_SECOND: u8 = 8;
 /// Plain lines over a whole run, where there is no terminal.
 const PLAIN_LINES: u64 = 10;
 
-/// How progress is shown.
+/// The display of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProgressMode {
     /// Bars that redraw themselves.
@@ -33,7 +33,7 @@ pub(super) enum ProgressMode {
     Nothing,
 }
 
-/// What is known so far, and where it is shown.
+/// The counts so far, and the display.
 pub(super) struct Progress {
     tally: TrialTally,
     screen: Screen,
@@ -46,7 +46,7 @@ enum Screen {
         _screen: MultiProgress,
     },
     Lines {
-        told: u64,
+        last_step: u64,
     },
     Nothing,
 }
@@ -99,13 +99,13 @@ impl Progress {
         };
         let screen = match show {
             ProgressMode::Bars => bars(&tally),
-            ProgressMode::Lines => Screen::Lines { told: 0 },
+            ProgressMode::Lines => Screen::Lines { last_step: 0 },
             ProgressMode::Nothing => Screen::Nothing,
         };
         Self { tally, screen }
     }
 
-    /// Takes one event in and shows what it changed.
+    /// Adds one event and updates the display.
     pub(super) fn update(&mut self, event: &Event, err: &mut dyn Write) {
         match event {
             Event::Finished(sample) => {
@@ -126,7 +126,7 @@ impl Progress {
         }
     }
 
-    /// Says something beside the progress.
+    /// Prints a line next to the progress.
     pub(super) fn say(&self, text: &str, err: &mut dyn Write) {
         self.note(text, err, true);
     }
@@ -152,10 +152,10 @@ impl Progress {
                 all.set_position(tally.done);
                 all.set_message(tally.rest());
             }
-            Screen::Lines { told } => {
+            Screen::Lines { last_step } => {
                 let step = tally.done * PLAIN_LINES / tally.planned.max(1);
-                if step > *told {
-                    *told = step;
+                if step > *last_step {
+                    *last_step = step;
                     let (done, planned) = (tally.done, tally.planned);
                     // A closed standard error is no reason to end a run.
                     let _ = writeln!(err, "{done}/{planned} trials, {}", tally.rest());
@@ -203,7 +203,7 @@ impl TrialTally {
         }
     }
 
-    /// Counts what a request beside the trials cost; `variant` is its place in the suite.
+    /// Counts the cost of a request that is no trial; `variant` is its index in the suite.
     fn pay(&mut self, variant: usize, spent: Option<Usd>) {
         if let Some(variant) = self.variants.get_mut(variant) {
             variant.pay(spent);
@@ -291,18 +291,18 @@ mod tests {
     use crate::record::example::plain_sample;
 
     #[test]
-    fn what_nobody_knows_is_not_told_as_nothing() {
+    fn an_unknown_cost_is_not_shown_as_zero() {
         // A model without a price has not cost $0.0000.
         let mut sample = plain_sample(0);
         (sample.cost_usd, sample.billed_usd) = (None, None);
         let suite = example::suite(1, 1, 2);
         sample.variant.clone_from(&suite.variants[0].label);
         let mut progress = Progress::new(&suite, 2, ProgressMode::Nothing);
-        let mut said = Vec::new();
-        progress.update(&Event::Finished(Box::new(sample.clone())), &mut said);
+        let mut output = Vec::new();
+        progress.update(&Event::Finished(Box::new(sample.clone())), &mut output);
         assert!(progress.tally.rest().ends_with("cost unknown"));
         sample.billed_usd = Some(Usd(Usd::PICO / 4));
-        progress.update(&Event::Finished(Box::new(sample)), &mut said);
+        progress.update(&Event::Finished(Box::new(sample)), &mut output);
         assert!(progress.tally.rest().ends_with("$0.2500 spent"));
     }
 }

@@ -173,13 +173,13 @@ fn a_line_beyond_the_limit_is_passed_over_in_bounded_memory() {
 #[test]
 fn a_source_that_fails_ends_the_reading() {
     // A disk error is reported once, not for ever.
-    struct Failing;
-    impl Read for Failing {
+    struct FailingReader;
+    impl Read for FailingReader {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    let mut reader = JournalReader::<_, Sample>::new(BufReader::new(Failing));
+    let mut reader = JournalReader::<_, Sample>::new(BufReader::new(FailingReader));
     let error = reader.next().unwrap().unwrap_err();
     insta::assert_snapshot!(error, @"samples.jsonl: the disk is gone");
     assert!(reader.next().is_none());
