@@ -1,7 +1,7 @@
 //! The arguments of the verbs that judge: `compare`, `accept`, `history`.
 //!
-//! Owns their flags and help texts. Must not know what they do. Invariant: what is documented by `--help`
-//! is what is accepted.
+//! Owns their flags and help texts. Must not know the commands. Invariant: every flag that `--help` documents
+//! is accepted.
 
 use std::path::PathBuf;
 

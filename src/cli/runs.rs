@@ -1,7 +1,7 @@
 //! The arguments of `runs`.
 //!
-//! Owns its flags. Must not know what the verb does with them. Invariant: what is to be deleted is always
-//! bounded by age or by count.
+//! Owns its flags. Must not know the work of the command. Invariant: a deletion is always bounded by age or by
+//! count.
 
 use std::path::PathBuf;
 
