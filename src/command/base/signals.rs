@@ -16,7 +16,7 @@ impl Signals {
     pub(in crate::command) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
-        if !ignored_signals().is_some_and(|ignored| hangup_is_among(ignored)) {
+        if !ignored_signals().is_some_and(hangup_is_among) {
             kinds.push(SignalKind::hangup());
         }
         let streams = kinds.into_iter().filter_map(|kind| signal(kind).ok());

@@ -57,7 +57,7 @@ struct BillRequest {
 
 /// A bill that was found.
 #[derive(Debug, Clone)]
-pub(super) struct Bill {
+pub(super) struct FoundBill {
     pub(super) model: ModelId,
     /// The cost known before.
     pub(super) known_cost: Option<Usd>,
@@ -84,7 +84,7 @@ impl MissingBills {
 
     /// Looks up the bills at the endpoint, if it has the route, until all are found, the last look-up is over,
     /// or the process is requested to end.
-    pub(super) fn look_up(self, opened: &OpenEndpoint, quiet: bool) -> io::Result<Vec<Bill>> {
+    pub(super) fn look_up(self, opened: &OpenEndpoint, quiet: bool) -> io::Result<Vec<FoundBill>> {
         let Some(waits) = waits(opened) else {
             return Ok(Vec::new());
         };
@@ -123,7 +123,7 @@ async fn ask_until_there(
     waits: &[Duration],
     mut requests: Vec<BillRequest>,
     ask: impl AsyncFn(&str) -> Option<Looked>,
-    bills: &mut Vec<Bill>,
+    bills: &mut Vec<FoundBill>,
 ) {
     for wait in waits {
         sleep(*wait).await;
@@ -138,14 +138,14 @@ async fn ask_until_there(
 async fn ask_once(
     requests: Vec<BillRequest>,
     ask: &impl AsyncFn(&str) -> Option<Looked>,
-    bills: &mut Vec<Bill>,
+    bills: &mut Vec<FoundBill>,
 ) -> Vec<BillRequest> {
     let mut left = Vec::new();
     for some in requests.chunks(AT_ONCE) {
         let asking = some.iter().map(|requests| ask(&requests.generation_id));
         for (requests, bill) in some.iter().zip(join_all(asking).await) {
             match bill {
-                Some(bill) => bills.push(Bill {
+                Some(bill) => bills.push(FoundBill {
                     model: requests.model.clone(),
                     known_cost: requests.known_cost,
                     amendment: Amendment {

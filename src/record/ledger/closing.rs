@@ -224,13 +224,13 @@ fn read_log(mut file: &fs::File) -> Result<RequestHistory, JournalError> {
         ended: HashMap::new(),
         is_whole: false,
     };
-    let mut lines = 0_u64;
     let mut broken = false;
     // A last line that was cut short is of a request that was not sent.
-    for line in JournalReader::<_, RequestLine>::new(BufReader::new(file)) {
+    let lines = JournalReader::<_, RequestLine>::new(BufReader::new(file));
+    for (index, line) in lines.enumerate() {
         match line.map(|line| line.event) {
             Ok(RequestEvent::Opened { boot }) => {
-                log.is_whole = lines == 0 && !is_of_another_boot(boot.as_deref());
+                log.is_whole = index == 0 && !is_of_another_boot(boot.as_deref());
             }
             Ok(RequestEvent::Sent {
                 request_id,
@@ -247,7 +247,6 @@ fn read_log(mut file: &fs::File) -> Result<RequestHistory, JournalError> {
             Err(JournalError::Line { .. }) => broken = true,
             Err(error) => return Err(error),
         }
-        lines += 1;
     }
     log.is_whole &= !broken;
     Ok(log)
