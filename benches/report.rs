@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bakeoff::record::{Attempt, Manifest, Outcome, Run, Sample, Usage, gaps_of};
+use bakeoff::record::{Attempt, Manifest, Outcome, Run, Sample, Usage, summarize_gaps};
 use bakeoff::units::{Nanos, Usd};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -118,7 +118,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         request_id: request_id.clone(),
         sent_ns: sent,
         scheduled_ns: sent,
-        held_ns: None,
+        throttled_ns: None,
         connect_ns: None,
         headers_ns: Some(Nanos(ttft.0 - 1_000_000)),
         ttft_ns: Some(ttft),
@@ -126,7 +126,7 @@ fn sample(manifest: &Manifest, trial: u64, rng: &mut ChaCha8Rng) -> Sample {
         last_token_ns: Some(last_token),
         latency_ns: Some(latency),
         experienced_ttft_ns: Some(ttft),
-        gaps: Some(gaps_of(&gaps, 2)),
+        gaps: Some(summarize_gaps(&gaps, 2)),
         answer_chars: Some(ANSWER_BYTES as u64),
         reasoning_chars: None,
         first_chunk_chars: Some(8),

@@ -1,8 +1,8 @@
 //! Opening files to read, and visiting folders.
 //!
-//! Owns what may be opened and how much of a tree is visited. Must not know what is in a file.
-//! Invariants: nothing here waits for another process, a descriptor aside that the user's shell
-//! handed over; no walk follows a link to a folder, and none is without a limit.
+//! Owns which files may be opened and how much of a tree is visited. Must not know the contents of a file.
+//! Invariants: nothing here waits for another process, except for a descriptor that the user's shell handed
+//! over; no walk follows a link to a folder, and none is without a limit.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ pub const WALK_ENTRIES: usize = 200_000;
 /// # Errors
 /// Where it cannot be opened, or is a folder, a FIFO, a socket or a device: none of these is waited for.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened: to open a device can have effects of its own.
+    // Checked before it is opened: to open a device can have effects of its own.
     must_be_regular(&fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
@@ -30,7 +30,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
         options.custom_flags(flags.bits().cast_signed());
     }
     let file = options.open(path)?;
-    // Looked at again: the path may have led to something else meanwhile.
+    // Checked again: the path may lead to something else meanwhile.
     must_be_regular(&file.metadata()?)?;
     Ok(file)
 }

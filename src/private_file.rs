@@ -1,7 +1,7 @@
 //! Files that their owner alone can read, where the system has owners.
 //!
-//! Owns the mode of every file that may hold prompts, answers or text from outside. Must not know what is written.
-//! Invariant: a file that is made here was never open to others, not even while it was empty.
+//! Owns the mode of every file that may hold prompts, answers or text from outside. Must not know the contents.
+//! Invariant: a file that is created here was never open to others, not even while it was empty.
 
 use std::fs::{File, OpenOptions};
 use std::io;

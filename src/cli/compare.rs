@@ -1,14 +1,14 @@
 //! The arguments of the verbs that judge: `compare`, `accept`, `history`.
 //!
-//! Owns their flags and help texts. Must not know what they do. Invariant: what is documented by `--help`
-//! is what is accepted.
+//! Owns their flags and help texts. Must not know the commands. Invariant: every flag that `--help` documents
+//! is accepted.
 
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
-use crate::command::compare::Format;
+use crate::command::compare::CompareFormat;
 use crate::command::{accept, compare, history};
 use crate::suite::Metric;
 use crate::verdict::DeclaredChange;
@@ -133,12 +133,12 @@ impl From<CompareArgs> for compare::Options {
             later: args.later,
             changed: changed.collect(),
             format: match args.format {
-                _ if args.json => Format::Json,
-                ComparisonArg::Terminal => Format::Terminal,
-                ComparisonArg::Markdown => Format::Markdown,
-                ComparisonArg::Csv => Format::Csv,
-                ComparisonArg::Json => Format::Json,
-                ComparisonArg::Junit => Format::Junit,
+                _ if args.json => CompareFormat::Json,
+                ComparisonArg::Terminal => CompareFormat::Terminal,
+                ComparisonArg::Markdown => CompareFormat::Markdown,
+                ComparisonArg::Csv => CompareFormat::Csv,
+                ComparisonArg::Json => CompareFormat::Json,
+                ComparisonArg::Junit => CompareFormat::Junit,
             },
         }
     }

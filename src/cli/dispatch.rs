@@ -1,14 +1,14 @@
-//! Which command runs.
+//! Dispatch: from the parsed arguments to the command.
 //!
-//! Owns the list of commands. Must not know their arguments, nor what they do. Invariant: whatever goes wrong
-//! is reported once, and ends in an exit code.
+//! Owns the list of commands. Must not know their arguments, nor their work. Invariant: every failure is
+//! reported once, and ends in an exit code.
 
 use crate::command::{
     self, accept, compare, estimate, forecast, history, import, init, models, pages, report, run,
     runs, schema, sim, size, spend, suite,
 };
 
-/// What the user asked for.
+/// A command with its options.
 #[derive(Debug)]
 pub(super) enum Verb {
     /// `bakeoff run`

@@ -1,7 +1,7 @@
 //! The arguments: the only file that knows the argument parser.
 //!
-//! Owns flags, help texts and their conversion to the options of each verb. Must not know what a
-//! verb does. Invariant: what is documented by `--help` is what is accepted.
+//! Owns flags, help texts and their conversion to the options of each command. Must not know the work of a
+//! command. Invariant: every flag that `--help` documents is accepted.
 
 mod compare;
 mod dispatch;
@@ -392,15 +392,19 @@ pub fn main() -> u8 {
     dispatch::execute(verb(Cli::parse().verb))
 }
 
-/// What of models is looked up. Behind an option the parser takes a verb for words to search: the word is
-/// the same, and so is what it means.
-fn looked_up(verb: Option<ModelsVerb>, query: Vec<String>, sort: SortArg) -> command::models::What {
+/// The action of `models`. After an option the parser takes a subcommand for words to search: the word is the
+/// same, and so is its meaning.
+fn looked_up(
+    verb: Option<ModelsVerb>,
+    query: Vec<String>,
+    sort: SortArg,
+) -> command::models::ModelsAction {
     let words: Vec<&str> = query.iter().map(String::as_str).collect();
     match (verb, words.as_slice()) {
-        (Some(ModelsVerb::Show { id }), _) => command::models::What::Show(id),
-        (Some(ModelsVerb::Diff), _) | (None, ["diff"]) => command::models::What::Diff,
-        (None, ["show", id]) => command::models::What::Show((*id).to_owned()),
-        (None, _) => command::models::What::List(query, sort.into()),
+        (Some(ModelsVerb::Show { id }), _) => command::models::ModelsAction::Show(id),
+        (Some(ModelsVerb::Diff), _) | (None, ["diff"]) => command::models::ModelsAction::Diff,
+        (None, ["show", id]) => command::models::ModelsAction::Show((*id).to_owned()),
+        (None, _) => command::models::ModelsAction::List(query, sort.into()),
     }
 }
 
@@ -550,7 +554,7 @@ mod tests {
 
     #[test]
     fn every_verb_shows_an_example() {
-        // A person learns a verb from an example sooner than from its flags.
+        // A user learns a command faster from an example than from its flags.
         fn leaves(command: &clap::Command, found: &mut Vec<(String, String)>) {
             for verb in command.get_subcommands() {
                 if verb.has_subcommands() {

@@ -1,7 +1,7 @@
 //! The arguments of the verbs of money: `estimate`, `forecast` and `spend`.
 //!
-//! Owns their flags. Must not know what the verbs do with them. Invariant: what is documented by `--help`
-//! is what is accepted.
+//! Owns their flags. Must not know the work of the commands. Invariant: every flag that `--help` documents is
+//! accepted.
 
 use std::path::PathBuf;
 
@@ -167,12 +167,12 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "write a percentage from 0% to 100%, such as 2.5%".to_owned())
 }
 
-/// How it is printed, of two flags that exclude each other.
-const fn form(csv: bool, json: bool) -> command::estimate::Form {
+/// The format of an estimate, from two flags that exclude each other.
+const fn form(csv: bool, json: bool) -> command::estimate::EstimateFormat {
     match (csv, json) {
-        (true, _) => command::estimate::Form::Csv,
-        (false, true) => command::estimate::Form::Json,
-        (false, false) => command::estimate::Form::Table,
+        (true, _) => command::estimate::EstimateFormat::Csv,
+        (false, true) => command::estimate::EstimateFormat::Json,
+        (false, false) => command::estimate::EstimateFormat::Table,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The arguments of `runs`.
 //!
-//! Owns its flags. Must not know what the verb does with them. Invariant: what is to be deleted is always
-//! bounded by age or by count.
+//! Owns its flags. Must not know the work of the command. Invariant: a deletion is always bounded by age or by
+//! count.
 
 use std::path::PathBuf;
 
@@ -76,7 +76,7 @@ enum RunsVerb {
 /// The options of these flags.
 pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
     let (folder, what, json) = match args.verb {
-        None => (args.folder, command::runs::What::List, args.json),
+        None => (args.folder, command::runs::RunsAction::List, args.json),
         Some(RunsVerb::Prune {
             folder,
             older_than,
@@ -86,9 +86,13 @@ pub(super) fn runs_options(args: RunsArgs) -> command::runs::Options {
             json,
         }) => {
             let retention = Retention { older_than, keep };
-            (folder, command::runs::What::Prune { retention, yes }, json)
+            (
+                folder,
+                command::runs::RunsAction::Prune { retention, yes },
+                json,
+            )
         }
-        Some(RunsVerb::Close { run }) => (None, command::runs::What::Close { run }, false),
+        Some(RunsVerb::Close { run }) => (None, command::runs::RunsAction::Close { run }, false),
     };
     command::runs::Options { folder, what, json }
 }

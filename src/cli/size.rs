@@ -1,7 +1,7 @@
 //! The arguments of `size`.
 //!
-//! Owns its flags. Must not know what the verb does with them. Invariant: a pilot's options are what the
-//! flags of `run` give when nothing is said.
+//! Owns its flags. Must not know the work of the command. Invariant: a pilot's options equal the defaults of
+//! the flags of `run`.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

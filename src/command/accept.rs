@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{History, HistoryLine, Manifest, Run, Standing, Status};
+use crate::record::{History, HistoryLine, Manifest, Run, RunStanding, Status};
 use crate::units::plural;
 use crate::verdict::{RunSummary, to_history_run};
 
 use super::base::failure::Failure;
-use super::base::history::{accepted, of_suite};
+use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, samples};
 use crate::verdict::exit_code::enough_was_answered;
 
-/// What `bakeoff accept` was told.
+/// The options of `bakeoff accept`.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub struct Options {
@@ -25,22 +25,22 @@ pub struct Options {
     pub run: PathBuf,
     /// The history.
     pub history: PathBuf,
-    /// Whether what came before no longer counts.
+    /// Reset the baseline: earlier runs no longer count.
     pub new_level: bool,
-    /// Where the run was made, in place of what it says itself.
+    /// The environment of the run, in place of the recorded one.
     pub environment: Option<String>,
-    /// Whether a run that tells little, or was found regressed, is accepted all the same.
+    /// Accept a run even if it is incomplete or was found regressed.
     pub force: bool,
-    /// Whether a run that was found regressed is passed over instead of refused.
+    /// Skip a run that was found regressed instead of failing.
     pub unless_flagged: bool,
     /// Print JSON.
     pub json: bool,
 }
 
-/// Version of what `--json` prints.
+/// Version of the JSON output.
 const VERSION: u32 = 1;
 
-/// What `accept --json` prints.
+/// The JSON output of `accept`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Done<'a> {
     /// Version of this document.
@@ -49,9 +49,9 @@ pub(super) struct Done<'a> {
     run: &'a str,
     /// The history, as it was named.
     history: String,
-    /// What the run now is to it.
+    /// The decision about the run.
     standing: &'static str,
-    /// Accepted runs of the current level, this one included.
+    /// Accepted runs of the current baseline, this one included.
     accepted: usize,
 }
 
@@ -62,26 +62,26 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if options.environment.is_some() {
         manifest.environment.clone_from(&options.environment);
     }
-    let history = of_suite(&options.history, &manifest.suite.name)?;
+    let history = open_for_suite(&options.history, &manifest.suite.name)?;
     let standing = if options.new_level {
-        Standing::NewLevel
+        RunStanding::NewLevel
     } else {
-        Standing::Accepted
+        RunStanding::Accepted
     };
     refuse_twice(&history, &manifest.run, options)?;
     if let Some(standing) = flagged(&history, &manifest.run).filter(|_| !may_be_flagged(options)) {
-        let said = format!(
+        let reason = format!(
             "{} is not accepted: it is {} in {}",
             manifest.run,
             standing.word(),
             options.history.display()
         );
         if options.unless_flagged {
-            writeln!(stderr(), "note: {said}")?;
+            writeln!(stderr(), "note: {reason}")?;
             return Ok(exit::DONE);
         }
         return Err(Failure::usage(format!(
-            "{said}: it was found regressed\n  --new-level accepts the change and judges later runs by it; \
+            "{reason}: it was found regressed\n  --new-level accepts the change and judges later runs by it; \
              --force makes it one of the level's runs"
         )));
     }
@@ -94,7 +94,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         )));
     }
     let line = match history.entry(&manifest.run) {
-        // It is there, flagged: what it holds stays, what is thought of it changes.
+        // The history has it already, flagged: its figures stay, the decision about it changes.
         Some(_) if options.environment.is_none() => HistoryLine::Mark {
             run: manifest.run.clone(),
             standing,
@@ -107,7 +107,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     History::append(&options.history, &[line])?;
     let history = History::read(&options.history)?;
-    tell(options, &manifest.run, standing, accepted(&history))?;
+    print_result(options, &manifest.run, standing, accepted(&history))?;
     Ok(exit::DONE)
 }
 
@@ -115,7 +115,7 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
     let Some(entry) = history.entry(run).filter(|entry| entry.standing.accepted()) else {
         return Ok(());
     };
-    let begins = entry.standing == Standing::NewLevel;
+    let begins = entry.standing == RunStanding::NewLevel;
     if begins || !options.new_level {
         let level = if begins { " as a new level" } else { "" };
         let file = options.history.display();
@@ -126,12 +126,12 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
     Ok(())
 }
 
-/// What the history says of a run that was found regressed, where nothing later took that back.
-fn flagged(history: &History, run: &str) -> Option<Standing> {
+/// The status of a run that was found regressed, unless that was taken back later.
+fn flagged(history: &History, run: &str) -> Option<RunStanding> {
     let standing = history.entry(run)?.standing;
     let regressed = matches!(
         standing,
-        Standing::Flagged | Standing::Pending | Standing::Confirmed
+        RunStanding::Flagged | RunStanding::Pending | RunStanding::Confirmed
     );
     regressed.then_some(standing)
 }
@@ -140,7 +140,7 @@ const fn may_be_flagged(options: &Options) -> bool {
     options.new_level || options.force
 }
 
-/// Why a run is a poor past for others, if it is one.
+/// The reason why a run is a poor baseline, if it is one.
 fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
     let early = manifest
         .until_decided
@@ -158,7 +158,12 @@ fn why_not(manifest: &Manifest, summary: &RunSummary) -> Option<String> {
     }
 }
 
-fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Result<(), Failure> {
+fn print_result(
+    options: &Options,
+    run: &str,
+    standing: RunStanding,
+    accepted: usize,
+) -> Result<(), Failure> {
     let mut out = stdout();
     let file = options.history.display();
     if options.json {
@@ -173,7 +178,7 @@ fn tell(options: &Options, run: &str, standing: Standing, accepted: usize) -> Re
     }
     let runs = plural(accepted, "run");
     match standing {
-        Standing::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
+        RunStanding::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,
     }
     Ok(writeln!(

@@ -1,7 +1,7 @@
 //! `bakeoff compare`: the models of one run against its reference, or a run against an earlier one.
 //!
-//! Owns which of the two is asked. Must not know procedures nor formats. Invariant: what regressed is
-//! always an exit code; a run that is only made says nothing about it unless its suite asks for that.
+//! Owns the choice between the two. Must not know procedures nor formats. Invariant: a regression is always an
+//! exit code; a run that is only made fails for it only if its suite requests that.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -20,25 +20,25 @@ use super::base::reports::{style, warn_of_inconclusive};
 use super::base::runtime::TOOL;
 use super::base::samples;
 use super::base::stdio::{stderr, stdout};
-use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use crate::verdict::exit_code::{RunResult, enough_was_answered};
 
-/// What `bakeoff compare` was told.
+/// The options of `bakeoff compare`.
 #[derive(Debug)]
 pub struct Options {
     /// Folder of a run, or a `latest`.
     pub run: PathBuf,
     /// A later run, judged against the first.
     pub later: Option<PathBuf>,
-    /// What was changed on purpose between the two.
+    /// The declared changes between the two.
     pub changed: Vec<DeclaredChange>,
-    /// How the comparison is told.
-    pub format: Format,
+    /// Format of the comparison.
+    pub format: CompareFormat,
 }
 
-/// How a comparison is told.
+/// The formats of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // The formats are documented by `--help` and in their own files.
-pub enum Format {
+pub enum CompareFormat {
     Terminal,
     Markdown,
     Csv,
@@ -46,14 +46,14 @@ pub enum Format {
     Junit,
 }
 
-/// A run, and what was read of it.
+/// A run and the samples that were read from it.
 struct Side {
     manifest: Manifest,
     read: FoldedRun,
 }
 
 impl Side {
-    fn of(path: &Path) -> Result<Self, Failure> {
+    fn read(path: &Path) -> Result<Self, Failure> {
         let run = Run::open(path)?;
         let manifest = run.manifest()?;
         let read = samples::read(&run, &manifest)?;
@@ -67,8 +67,8 @@ impl Side {
 
 /// Carries out `bakeoff compare`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let first = Side::of(&options.run)?;
-    let later = options.later.as_deref().map(Side::of).transpose()?;
+    let first = Side::read(&options.run)?;
+    let later = options.later.as_deref().map(Side::read).transpose()?;
     if let Some(later) = &later {
         refuse_itself(&first.manifest, &later.manifest)?;
     }
@@ -94,8 +94,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let mut judged = Evaluation::from_judgement(judgement, &gate);
     judged.outputs = outputs;
     let compared = ComparisonReport::new(&suite.name, &what, TOOL, &judged);
-    tell(&compared, options.format)?;
-    github::tell_job(&compared.job_summary())?;
+    print_comparison(&compared, options.format)?;
+    github::append_job_summary(&compared.job_summary())?;
     let sound = first.can_be_judged() && newest.can_be_judged();
     if !sound {
         writeln!(
@@ -105,7 +105,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let gate_status = judged.gate_status();
     warn_of_inconclusive(gate_status, gate.on_inconclusive)?;
-    Ok(Outcome {
+    Ok(RunResult {
         interrupted: false,
         incomplete: !sound,
         gate_status,
@@ -114,7 +114,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     .code())
 }
 
-/// A run has not changed against itself: whoever asks means another one, as where `latest` has moved on.
+/// A run has not changed against itself: the user means another one, as where `latest` has moved on.
 fn refuse_itself(before: &Manifest, after: &Manifest) -> Result<(), Failure> {
     if (&before.run, before.started_at) != (&after.run, after.started_at) {
         return Ok(());
@@ -126,7 +126,7 @@ fn refuse_itself(before: &Manifest, after: &Manifest) -> Result<(), Failure> {
     )))
 }
 
-/// The models of one run against its reference.
+/// Compares the models of one run with its reference.
 fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
     let suite = &run.manifest.suite;
     if suite.variants.len() < 2 {
@@ -143,7 +143,7 @@ fn within(run: &Side, gate: &Gate) -> Result<Judgement, Failure> {
     ))
 }
 
-/// A run against an earlier one, each model against itself, and how much longer its answers became.
+/// Compares a run with an earlier one, each model with itself, and measures the growth of its answers.
 fn between(
     before: &Side,
     after: &Side,
@@ -159,14 +159,14 @@ fn between(
     Ok((compare_runs(&now, &pair_runs, gate), outputs))
 }
 
-fn tell(compared: &ComparisonReport, format: Format) -> Result<(), Failure> {
+fn print_comparison(compared: &ComparisonReport, format: CompareFormat) -> Result<(), Failure> {
     let mut out = BufWriter::new(stdout());
     let text = match format {
-        Format::Terminal => compared.terminal(style()),
-        Format::Markdown => compared.markdown(),
-        Format::Json => compared.json(),
-        Format::Junit => compared.junit(),
-        Format::Csv => {
+        CompareFormat::Terminal => compared.terminal(style()),
+        CompareFormat::Markdown => compared.markdown(),
+        CompareFormat::Json => compared.json(),
+        CompareFormat::Junit => compared.junit(),
+        CompareFormat::Csv => {
             compared.write_csv(&mut out)?;
             String::new()
         }

@@ -1,28 +1,28 @@
-//! `bakeoff estimate`: what a run would cost; no model is asked.
+//! `bakeoff estimate`: the cost of a run, estimated without sending requests.
 
 use std::io::{BufWriter, Write};
 
 use super::base::exit;
 use super::base::failure::Failure;
-use super::base::model_list::{Known, Wish};
+use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::reports::style;
 use super::base::stdio::{stderr, stdout};
 use super::run::estimate::{estimate, view};
-use super::run::job::{self, Asked, Job};
+use super::run::job::{self, Job, ResolvedRun};
 use super::run::provider_prices;
 
-/// What `bakeoff estimate` was told.
+/// The options of `bakeoff estimate`.
 #[derive(Debug)]
 pub struct Options {
-    /// What is to be run.
+    /// The options of the run.
     pub run: job::Options,
-    /// How the estimate is printed.
-    pub form: Form,
+    /// Format of the estimate.
+    pub form: EstimateFormat,
 }
 
-/// How an estimate is printed.
+/// The formats of an estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum EstimateFormat {
     /// A table.
     Table,
     /// A row for each model and prompt.
@@ -33,15 +33,15 @@ pub enum Form {
 
 /// Carries out `bakeoff estimate`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let asked = Asked::read(&options.run)?;
-    let known = Known::kept(&asked.profile);
-    let mut job = Job::new(asked, known);
+    let resolved = ResolvedRun::read(&options.run)?;
+    let known = ModelListState::from_cache(&resolved.profile);
+    let mut job = Job::new(resolved, known);
     let mut notes = job.notes();
     let named = options.run.endpoint.is_some();
-    let (opened, unasked) = provider_prices::for_estimate(&job.asked.profile, named)?;
+    let (opened, unasked) = provider_prices::for_estimate(&job.resolved.profile, named)?;
     notes.extend(unasked);
     if let Some(opened) = opened {
-        notes.extend(provider_prices::ask(&mut job, &opened, Wish::Fresh)?);
+        notes.extend(provider_prices::ask(&mut job, &opened, CachePolicy::Fresh)?);
     }
     let mut err = stderr();
     for note in notes {
@@ -51,9 +51,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let view = view(&job, &estimate);
     let mut out = BufWriter::new(stdout());
     match options.form {
-        Form::Table => out.write_all(view.terminal(style()).as_bytes())?,
-        Form::Csv => view.write_csv(&mut out)?,
-        Form::Json => view.write_json(&mut out)?,
+        EstimateFormat::Table => out.write_all(view.terminal(style()).as_bytes())?,
+        EstimateFormat::Csv => view.write_csv(&mut out)?,
+        EstimateFormat::Json => view.write_json(&mut out)?,
     }
     out.flush()?;
     Ok(exit::DONE)

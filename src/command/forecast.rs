@@ -1,6 +1,6 @@
-//! `bakeoff forecast`: what a month would cost, by the samples of a run.
+//! `bakeoff forecast`: the cost of a month, from the samples of a run.
 //!
-//! Owns which prices other than the run's are taken. Must not reckon: `verdict` does. Invariant: nothing is
+//! Owns which prices other than the run's are used. Must not compute: `verdict` does. Invariant: nothing is
 //! sent, and nothing is written.
 
 use std::io::{BufWriter, Write};
@@ -15,14 +15,14 @@ use crate::verdict::{
 };
 
 use super::base::failure::Failure;
-use super::base::model_list::Known;
+use super::base::model_list::ModelListState;
 use super::base::reports::style;
 use super::base::samples::TellingSamples;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
-use super::estimate::Form;
+use super::estimate::EstimateFormat;
 
-/// What `bakeoff forecast` was told.
+/// The options of `bakeoff forecast`.
 #[derive(Debug)]
 #[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
 pub struct Options {
@@ -39,7 +39,7 @@ pub struct Options {
     /// A share, 0 to 1.
     pub cache_hit_rate: Option<f64>,
     pub project: Option<PathBuf>,
-    pub form: Form,
+    pub form: EstimateFormat,
 }
 
 /// Carries out `bakeoff forecast`.
@@ -75,9 +75,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     let mut out = BufWriter::new(stdout());
     match options.form {
-        Form::Table => out.write_all(view.terminal(style()).as_bytes())?,
-        Form::Csv => view.write_csv(&mut out)?,
-        Form::Json => view.write_json(&mut out)?,
+        EstimateFormat::Table => out.write_all(view.terminal(style()).as_bytes())?,
+        EstimateFormat::Csv => view.write_csv(&mut out)?,
+        EstimateFormat::Json => view.write_json(&mut out)?,
     }
     out.flush()?;
     if forecast
@@ -109,7 +109,7 @@ fn read(run: &Run, manifest: &Manifest) -> Result<(RunAnswers, u64), Failure> {
                 fold.add(&sample);
                 count += 1;
             }
-            // It was told.
+            // It was reported.
             Err(JournalError::Line { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -118,30 +118,34 @@ fn read(run: &Run, manifest: &Manifest) -> Result<(RunAnswers, u64), Failure> {
     Ok((fold.finish(), count))
 }
 
-/// What is paid in place of what was recorded.
+/// The prices that replace the recorded ones.
 struct OtherPrices {
-    /// One a variant.
+    /// One for each variant.
     pricing: Vec<Pricing>,
-    /// Of the list that was looked up, where one was.
+    /// Date of the list that was looked up, if any.
     source: Option<PriceSource>,
 }
 
-/// The other prices that were asked for. Cache hits are counted by the prices that the run kept, else, of
-/// runs from before these were kept, by the list of today.
+/// The other prices that the options request. Cache hits are counted at the prices that the run stored, else,
+/// for runs of older programs, at today's list.
 fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPrices>, Failure> {
     let by_tokens = options.prices_now || options.cache_hit_rate.is_some();
     if !by_tokens && options.given.is_empty() {
         return Ok(None);
     }
     let suite = &manifest.suite;
-    let kept = |variant: &Variant| {
+    let recorded = |variant: &Variant| {
         let prices = manifest.prices_of(&variant.model);
         prices.filter(|_| !options.prices_now)
     };
-    let looked_up = by_tokens && suite.variants.iter().any(|variant| kept(variant).is_none());
+    let looked_up = by_tokens
+        && suite
+            .variants
+            .iter()
+            .any(|variant| recorded(variant).is_none());
     let catalog = looked_up.then(|| today(options, manifest)).transpose()?;
     let mut pricing: Vec<Pricing> = (suite.variants.iter())
-        .map(|variant| match (kept(variant), &catalog) {
+        .map(|variant| match (recorded(variant), &catalog) {
             _ if !by_tokens => Pricing::Recorded,
             (Some(prices), _) => Pricing::Custom(prices),
             (None, Some(catalog)) => by_list(catalog, variant),
@@ -181,16 +185,16 @@ fn other_prices(options: &Options, manifest: &Manifest) -> Result<Option<OtherPr
     Ok(Some(OtherPrices { pricing, source }))
 }
 
-/// The list of the run's endpoint as it was kept, else the compiled-in one, below the project's own prices.
+/// The cached list of the run's endpoint, else the compiled-in one, overridden by the project's own prices.
 fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     let project = files::project(options.project.as_deref())?;
     let endpoint = &manifest.endpoint;
     let by_url = || project.resolve(endpoint.base_url.as_deref()?).ok();
     let profile = project.resolve(&endpoint.name).ok().or_else(by_url);
     let Some(profile) = profile else {
-        return Ok(Known::compiled_in().prices);
+        return Ok(ModelListState::compiled_in().prices);
     };
-    let known = Known::kept(&profile);
+    let known = ModelListState::from_cache(&profile);
     for note in &known.notes {
         writeln!(stderr(), "note: {note}")?;
     }
@@ -203,7 +207,7 @@ fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {
     prices.map_or(Pricing::Unknown, Pricing::Custom)
 }
 
-/// The places of the variants that a price is for: by label or model, also by glob.
+/// The indices of the variants that a price is for: by label or model, also by glob.
 fn variants_of(price: &OwnPrice, suite: &Suite) -> Result<Vec<usize>, Failure> {
     let variants = suite.variants.iter();
     let names = variants.flat_map(|variant| [variant.label.as_str(), variant.model.as_str()]);

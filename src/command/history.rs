@@ -13,12 +13,12 @@ use super::base::history::unreadable;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
 
-/// What `bakeoff history` was told.
+/// The options of `bakeoff history`.
 #[derive(Debug)]
 pub struct Options {
     /// The history.
     pub file: PathBuf,
-    /// Which metric is shown.
+    /// The metric to show.
     pub metric: Metric,
     /// The suite, for the gate that its runs are judged by.
     pub suite: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             "note: {file}:{line} was never finished; it is left out"
         )?;
     }
-    for stray in history.strays() {
+    for stray in history.unmatched_marks() {
         writeln!(err, "note: {file} marks {stray}, but does not hold it")?;
     }
     let reach = Reach::from_flag(options.allow_outside);

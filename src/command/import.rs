@@ -10,18 +10,18 @@ use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout_as_it_is};
 use super::base::{exit, files};
 
-/// What `bakeoff import` was told.
+/// The options of `bakeoff import`.
 #[derive(Debug)]
 pub struct Options {
-    /// What kind of file it is.
+    /// The format of the file.
     pub origin: Origin,
     /// The file.
     pub file: PathBuf,
-    /// Where the suite goes; standard output without one.
+    /// File to write the suite to; absent: standard output.
     pub output: Option<PathBuf>,
 }
 
-/// Writes the suite, and says on standard error what is not in it.
+/// Writes the suite, and lists on standard error the parts that it leaves out.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let file = options.file.display().to_string();
     let name = options.file.file_name().unwrap_or_default();
@@ -29,12 +29,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let imported = import(options.origin, &name.to_string_lossy(), text.as_bytes());
     match imported {
         Ok(imported) => {
-            tell(&file, &imported.left_out)?;
+            print_left_out(&file, &imported.left_out)?;
             write(options, &imported.suite)?;
             Ok(exit::DONE)
         }
         Err(error) => {
-            tell(&file, &error.left_out)?;
+            print_left_out(&file, &error.left_out)?;
             let line = error.line.map(|line| format!(":{line}"));
             let place = file + &line.unwrap_or_default();
             Err(Failure::usage(format!("{place}: {}", error.message)))
@@ -59,8 +59,8 @@ fn write(options: &Options, suite: &str) -> Result<(), Failure> {
     })
 }
 
-/// Each thing that is left out once, with all its lines.
-fn tell(file: &str, left_out: &[LeftOut]) -> Result<(), Failure> {
+/// Prints each omitted part once, with all its lines.
+fn print_left_out(file: &str, left_out: &[LeftOut]) -> Result<(), Failure> {
     let mut lines_of: Vec<(&str, Vec<usize>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for LeftOut { line, what } in left_out {

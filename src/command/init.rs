@@ -10,7 +10,7 @@ use super::base::exit;
 use super::base::failure::Failure;
 use super::base::stdio::stdout;
 
-/// The files: where they go and what they say.
+/// The files: their paths and contents.
 const FILES: [(&str, &str); 3] = [
     (SUITE, include_str!("init/first.toml")),
     ("bakeoff.toml", include_str!("init/bakeoff.toml")),
@@ -18,21 +18,21 @@ const FILES: [(&str, &str); 3] = [
 ];
 /// The suite, below the folder.
 const SUITE: &str = "suites/first.toml";
-/// What git is not to keep.
+/// The file of patterns that git ignores.
 const IGNORE: &str = ".gitignore";
 
-/// What `bakeoff init` was told.
+/// The options of `bakeoff init`.
 #[derive(Debug)]
 pub struct Options {
-    /// The folder to begin in; made where it is not there.
+    /// The folder to begin in; created if it does not exist.
     pub folder: PathBuf,
 }
 
-/// Writes what is not there yet, and says what to type next.
+/// Writes the files that do not exist yet, and prints the next commands.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let folder = &options.folder;
     let mut out = stdout();
-    let mut ignore_kept = false;
+    let mut is_ignore_incomplete = false;
     for (name, text) in FILES {
         // `.` before the names would only be noise.
         let path = if folder == Path::new(".") {
@@ -44,10 +44,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             writeln!(out, "made {}", path.display())?;
         } else {
             writeln!(out, "kept {}, which was there already", path.display())?;
-            ignore_kept |= name == IGNORE && !ignores_all(&path);
+            is_ignore_incomplete |= name == IGNORE && !ignores_all(&path);
         }
     }
-    if ignore_kept {
+    if is_ignore_incomplete {
         writeln!(
             out,
             "\nGit should not keep the runs, nor keys. Add to {IGNORE}:\n"
@@ -99,7 +99,7 @@ fn ignored() -> impl Iterator<Item = &'static str> {
     lines.filter(|line| !line.starts_with('#'))
 }
 
-/// Whether the file has every one of these lines.
+/// Returns true if the file has every one of these lines.
 fn ignores_all(path: &Path) -> bool {
     let read = open_regular(path).and_then(|file| read_at_most(file, IGNORE_FILE_BYTES));
     let bytes = read.ok().flatten().unwrap_or_default();
@@ -112,7 +112,7 @@ fn ignores_all(path: &Path) -> bool {
 mod tests {
     use crate::suite::{parse_project, parse_suite, render};
 
-    /// The text with what is commented out put in: `#key = value`, where prose is `# prose`.
+    /// The text with its commented-out keys enabled: `#key = value`, where prose is `# prose`.
     fn with_everything(text: &str) -> String {
         let opened = text.lines().map(|line| {
             let rest = line.strip_prefix('#').unwrap_or(line);
@@ -132,13 +132,13 @@ mod tests {
         let project = include_str!("init/bakeoff.toml");
         for text in [suite.to_owned(), with_everything(suite)] {
             let problems = parse_suite(&text).err();
-            let told = problems.map(|problems| render(&problems, "first.toml", &text, false));
-            assert_eq!(told, None);
+            let message = problems.map(|problems| render(&problems, "first.toml", &text, false));
+            assert_eq!(message, None);
         }
         for text in [project.to_owned(), with_everything(project)] {
             let problems = parse_project(&text).err();
-            let told = problems.map(|problems| render(&problems, "bakeoff.toml", &text, false));
-            assert_eq!(told, None);
+            let message = problems.map(|problems| render(&problems, "bakeoff.toml", &text, false));
+            assert_eq!(message, None);
         }
         let plain = parse_suite(suite).unwrap();
         let full = parse_suite(&with_everything(suite)).unwrap();

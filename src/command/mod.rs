@@ -1,8 +1,8 @@
-//! One file per verb: each reads what it needs, wires the rooms together, and prints.
+//! One file per command: each reads its input, connects the modules below, and prints.
 //!
-//! Owns the terminal, the files a user names, and exit codes. Must not compute: a figure that a
-//! verb prints comes from a room below. Invariant: whatever goes wrong ends in one message that
-//! says what, where and what to do, and in a documented exit code.
+//! Owns the terminal, the files a user names, and exit codes. Must not compute: a figure that a command prints
+//! comes from a module below. Invariant: every failure ends in one message that gives the problem, the place
+//! and the remedy, and in a documented exit code.
 
 pub mod accept;
 mod base;

@@ -1,4 +1,4 @@
-//! `bakeoff models`: what an endpoint offers, what it costs, and what of that changed.
+//! `bakeoff models`: the models of an endpoint, their prices, and changes of both.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::report::{ModelShownDocument, ModelsDiffDocument, ModelsDocument};
 use crate::suite::SIM;
 use crate::units::ModelId;
 
-use super::base::endpoint::{self, Opened};
+use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{self, Listed, NEAREST_TOLD, Wish, unlisted};
+use super::base::model_list::{self, CachePolicy, MAX_SUGGESTIONS, ModelList, unlisted};
 use super::base::runtime::runtime;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
@@ -24,11 +24,11 @@ use super::base::{exit, files};
 /// The longest that is waited for the providers of a model.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What `bakeoff models` was told.
+/// The options of `bakeoff models`.
 #[derive(Debug)]
 pub struct Options {
-    /// List, show one model, or tell what changed.
-    pub what: What,
+    /// List models, show one model, or show changes.
+    pub what: ModelsAction,
     /// Name of a profile or a base URL; absent: the simulated gateway.
     pub endpoint: Option<String>,
     /// Project file.
@@ -39,14 +39,14 @@ pub struct Options {
     pub json: bool,
 }
 
-/// What is looked up.
+/// The action of `bakeoff models`.
 #[derive(Debug)]
-pub enum What {
+pub enum ModelsAction {
     /// The models that fit every one of these words, in this order.
     List(Vec<String>, Sort),
     /// All about this one.
     Show(String),
-    /// What changed since the list before.
+    /// The changes since the previous list.
     Diff,
 }
 
@@ -55,12 +55,12 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let project = files::project(options.project.as_deref())?;
     let profile = endpoint::resolve(&project, options.endpoint.as_deref().unwrap_or(SIM))?;
     let opened = endpoint::open_for_lists(&profile)?;
-    let wish = if options.refresh {
-        Wish::New
+    let policy = if options.refresh {
+        CachePolicy::New
     } else {
-        Wish::Fresh
+        CachePolicy::Fresh
     };
-    let listed = model_list::list(&opened, wish)?;
+    let listed = model_list::list(&opened, policy)?;
     let mut err = stderr();
     for note in &listed.notes {
         writeln!(err, "{note}")?;
@@ -76,10 +76,10 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let json = options.json;
     match &options.what {
-        What::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
-        What::Show(id) => show(&priced(), id, &opened, !listed.unreachable, json),
+        ModelsAction::List(words, sort) => print_list(&priced(), words, *sort, &opened, json),
+        ModelsAction::Show(id) => show(&priced(), id, &opened, !listed.unreachable, json),
         // Own prices would hide what the lists say.
-        What::Diff => diff(&listed, &opened, json),
+        ModelsAction::Diff => diff(&listed, &opened, json),
     }
 }
 
@@ -87,7 +87,7 @@ fn print_list(
     catalog: &Catalog,
     words: &[String],
     sort: Sort,
-    opened: &Opened,
+    opened: &OpenEndpoint,
     json: bool,
 ) -> Result<u8, Failure> {
     let mut models = catalog
@@ -109,25 +109,25 @@ fn print_list(
     Ok(exit::DONE)
 }
 
-/// What changed between the endpoint's newest list and the one before it that differed; where none was
-/// kept, the one that is compiled in.
-fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
+/// Prints the changes between the endpoint's newest list and the previous one that differed from it; if none is
+/// cached, the compiled-in one.
+fn diff(listed: &ModelList, opened: &OpenEndpoint, json: bool) -> Result<u8, Failure> {
     let name = &opened.record.name;
     if !listed.own {
         return Err(Failure::incomplete(format!(
             "there is no list of `{name}` to compare: none was kept, and it does not answer"
         )));
     }
-    let kept = model_list::before(opened);
-    let compiled_in = kept.is_none();
-    let instant = kept.as_ref().map(|(_, fetched_at)| *fetched_at);
+    let cached_list = model_list::previous_list(opened);
+    let compiled_in = cached_list.is_none();
+    let instant = cached_list.as_ref().map(|(_, fetched_at)| *fetched_at);
     if compiled_in {
         writeln!(
             stderr(),
             "no earlier list of `{name}` was kept that differs: compared with the one compiled in"
         )?;
     }
-    let before = kept.map_or_else(Catalog::snapshot, |(list, _)| list);
+    let before = cached_list.map_or_else(Catalog::snapshot, |(list, _)| list);
     let after = &listed.catalog;
     let diff = ListDiff::new(&before, after);
     let mut out = stdout();
@@ -153,20 +153,20 @@ fn diff(listed: &Listed, opened: &Opened, json: bool) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// What two lists are called: their dates; within one day with the times, where they are known.
+/// Labels of two lists: their dates; within one day with the times, if known.
 fn dates(
     (old, before): (&str, Option<Timestamp>),
     (new, after): (&str, Option<Timestamp>),
 ) -> (String, String) {
-    let told = |date: &str, at: Option<Timestamp>| match at.filter(|_| old == new) {
+    let label = |date: &str, at: Option<Timestamp>| match at.filter(|_| old == new) {
         Some(at) => at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         None => date.to_owned(),
     };
-    (told(old, before), told(new, after))
+    (label(old, before), label(new, after))
 }
 
 fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
-    let near = catalog.nearest(&words.join("-"), NEAREST_TOLD);
+    let near = catalog.nearest(&words.join("-"), MAX_SUGGESTIONS);
     let near: Vec<String> = near.into_iter().map(|id| format!("`{id}`")).collect();
     let remedy = match near.as_slice() {
         [] => "`bakeoff models` without a word lists all".to_owned(),
@@ -182,7 +182,7 @@ fn nothing_found(catalog: &Catalog, words: &[String]) -> Failure {
 fn show(
     catalog: &Catalog,
     id: &str,
-    opened: &Opened,
+    opened: &OpenEndpoint,
     reachable: bool,
     json: bool,
 ) -> Result<u8, Failure> {
@@ -192,7 +192,7 @@ fn show(
     let Some(model) = catalog.get(&id) else {
         return Err(Failure::usage(unlisted(catalog, &opened.record.name, &id)));
     };
-    // Figures of the last hour are never kept: they are asked for, or not known.
+    // Figures of the last hour are never cached: they are fetched, or unknown.
     let offers = if reachable {
         providers(opened, &id)
     } else {
@@ -214,7 +214,7 @@ fn show(
     Ok(exit::DONE)
 }
 
-fn providers(opened: &Opened, id: &ModelId) -> Result<Offers, String> {
+fn providers(opened: &OpenEndpoint, id: &ModelId) -> Result<Offers, String> {
     let runtime = runtime().map_err(|error| error.to_string())?;
     let asking = fetch(&opened.endpoint, EndpointQuery::Providers(id), PATIENCE);
     let answer = runtime
@@ -228,8 +228,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_one_day_are_told_apart() {
-        // "The list of today against the list of today" says nothing.
+    fn lists_of_one_day_are_distinguished() {
+        // "The list of today against the list of today" is no use to a reader.
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         let (morning, noon) = (at("2026-11-22T08:05:06.7Z"), at("2026-11-22T12:00:00Z"));
         let today = "2026-11-22";

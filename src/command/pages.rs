@@ -8,12 +8,12 @@ use super::base::exit;
 use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout_as_it_is};
 
-/// What is to be printed, or written into a folder.
+/// The pages to print, or to write into a folder.
 #[derive(Debug)]
 pub struct Options {
     /// The texts; the first is the one that is printed.
     pub pages: Vec<Page>,
-    /// Where a file of each goes; absent: the first one goes to standard output.
+    /// Folder for a file of each; absent: the first one goes to standard output.
     pub folder: Option<PathBuf>,
 }
 

@@ -8,10 +8,10 @@ use crate::record::Run;
 use super::base::exit;
 use super::base::failure::Failure;
 pub use super::base::reports::Format;
-use super::base::reports::{make_files, print, read, show, tell_paths};
+use super::base::reports::{make_files, print, print_paths, read, show};
 use super::base::stdio::stdout;
 
-/// What `bakeoff report` was told.
+/// The options of `bakeoff report`.
 #[derive(Debug)]
 pub struct Options {
     /// Folder of the run, or a `latest`.
@@ -29,7 +29,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         None => {
             let report = make_files(&run, &manifest)?;
             show(&report, out)?;
-            tell_paths(&options.run)?;
+            print_paths(&options.run)?;
         }
         Some(Format::SamplesCsv) => {
             read(&run, &manifest, out)?;

@@ -1,13 +1,13 @@
-//! `bakeoff runs`: what lies in a folder of reports, and pruning it.
+//! `bakeoff runs`: lists, prunes and closes the runs in a folder of reports.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::record::ledger::{CloseOutcome, Held, LedgerLine};
+use crate::record::ledger::{CloseOutcome, LedgerLine, LockedLedger};
 use crate::record::{
-    Fate, RequestLine, Retention, Run, RunError, StoredRun, StoredRuns, runs_below,
+    PruneDecision, RequestLine, Retention, Run, RunError, StoredRun, StoredRuns, find_runs,
 };
 use crate::report::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
 
@@ -19,27 +19,27 @@ use super::base::stdio::{stderr, stdout};
 /// The folder that `run` puts runs into when nothing else is said.
 pub(super) const REPORTS: &str = "reports";
 
-/// What `bakeoff runs` was told.
+/// The options of `bakeoff runs`.
 #[derive(Debug)]
 pub struct Options {
     /// The folder; absent: `reports`, which need not be there.
     pub folder: Option<PathBuf>,
     /// List or prune.
-    pub what: What,
+    pub what: RunsAction,
     /// Print JSON.
     pub json: bool,
 }
 
-/// What is done with the runs.
+/// The action of `bakeoff runs`.
 #[derive(Debug)]
-pub enum What {
+pub enum RunsAction {
     /// They are listed.
     List,
     /// Some are deleted.
     Prune {
-        /// Which ones.
+        /// The bounds of the runs to delete.
         retention: Retention,
-        /// Whether it is done; otherwise it is only told.
+        /// Delete them; otherwise the runs are only listed.
         yes: bool,
     },
     /// One is closed, whose process is gone.
@@ -51,10 +51,10 @@ pub enum What {
 
 /// Carries out `bakeoff runs`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    if let What::Close { run } = &options.what {
+    if let RunsAction::Close { run } = &options.what {
         return close(run);
     }
-    if matches!(options.what, What::List) {
+    if matches!(options.what, RunsAction::List) {
         let reports = options.folder.as_deref().unwrap_or(Path::new(REPORTS));
         closing::close_ended(reports, false)?;
     }
@@ -64,8 +64,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         writeln!(err, "warning: {error}; it is left alone")?;
     }
     match options.what {
-        What::Prune { retention, yes } => prune(&found, retention, yes, options.json),
-        What::List | What::Close { .. } => list(found, options.json),
+        RunsAction::Prune { retention, yes } => prune(&found, retention, yes, options.json),
+        RunsAction::List | RunsAction::Close { .. } => list(found, options.json),
     }
 }
 
@@ -85,7 +85,7 @@ fn close(path: &Path) -> Result<u8, Failure> {
     if !reports.join(LedgerLine::FILE).exists() {
         return Err(none());
     }
-    let (line, is_new) = match Held::wait(reports)?.close_run(&name)? {
+    let (line, is_new) = match LockedLedger::lock(reports)?.close_run(&name)? {
         CloseOutcome::Closed(line) => (line, true),
         CloseOutcome::AlreadyEnded(line) => (line, false),
         CloseOutcome::NotFound => return Err(none()),
@@ -120,7 +120,7 @@ fn find(folder: Option<&Path>) -> Result<StoredRuns, Failure> {
             "{path} is one run\n  give the folder that it lies in; `bakeoff report {path}` tells of the run"
         )));
     }
-    Ok(runs_below(folder)?)
+    Ok(find_runs(folder)?)
 }
 
 fn list(found: StoredRuns, json: bool) -> Result<u8, Failure> {
@@ -156,11 +156,11 @@ fn prune(found: &StoredRuns, retention: Retention, yes: bool, json: bool) -> Res
         failed: Vec::new(),
         stay: found.runs.len(),
     };
-    for (run, fate) in found.runs.iter().zip(retention.judge(&found.runs, now)) {
-        match fate {
-            Fate::Stays => {}
-            Fate::Protected(why) => pruning.protected.push((run, why)),
-            Fate::Goes => match delete(run, yes) {
+    for (run, decision) in found.runs.iter().zip(retention.judge(&found.runs, now)) {
+        match decision {
+            PruneDecision::Keep => {}
+            PruneDecision::Protected(why) => pruning.protected.push((run, why)),
+            PruneDecision::Delete => match delete(run, yes) {
                 Ok(()) => {
                     pruning.pruned.push(run);
                     pruning.stay -= 1;

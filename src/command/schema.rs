@@ -17,7 +17,7 @@ use super::base::json::print_json;
 use super::base::stdio::stdout;
 use super::suite::CheckDocument;
 
-/// What has a schema.
+/// The files and documents that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A suite.
@@ -105,7 +105,7 @@ impl Shape {
         }
     }
 
-    /// What it describes, in words.
+    /// A description of the document.
     pub const fn describes(self) -> &'static str {
         match self {
             Self::Suite => "a suite",

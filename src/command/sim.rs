@@ -11,18 +11,18 @@ use crate::private_file;
 use crate::sim::Simulator;
 
 use super::base::failure::Failure;
-use super::base::runtime::{interrupted, runtime, unforeseen};
+use super::base::runtime::{interrupted, random_number, runtime};
 use super::base::stdio::stdout;
 use super::base::{endpoint, exit};
 
-/// What `bakeoff sim` was told.
+/// The options of `bakeoff sim`.
 #[derive(Debug)]
 pub struct Options {
     /// Port on the loopback interface; 0 for any free one.
     pub port: u16,
     /// World file; absent: the built-in world.
     pub world: Option<PathBuf>,
-    /// Where the truth is logged.
+    /// File that the server trace is written to.
     pub truth: Option<PathBuf>,
     /// Salt of the answers; absent: a random one.
     pub salt: Option<u64>,
@@ -46,11 +46,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             options.port
         ))
     })?;
-    let salt = options.salt.map_or_else(unforeseen, Ok)?;
+    let salt = options.salt.map_or_else(random_number, Ok)?;
     let running = Simulator::start(world, listener, truth, salt)?;
     runtime()?.block_on(async {
         let mut ended = pin!(interrupted());
-        // The first look is what makes us hear signals: whoever has read the line may send one.
+        // The first poll installs the signal handlers: a reader of the line may send a signal at once.
         if poll!(ended.as_mut()).is_pending() {
             let mut out = stdout();
             writeln!(

@@ -1,4 +1,4 @@
-//! `bakeoff size`: how many prompts and repetitions a suite needs to find a change.
+//! `bakeoff size`: the sample size that a suite needs to detect a change.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ const PILOT_PROMPTS: usize = 10;
 /// Repetitions of a pilot.
 const PILOT_REPETITIONS: u32 = 3;
 
-/// What `bakeoff size` was told.
+/// The options of `bakeoff size`.
 #[derive(Debug)]
 pub struct Options {
     /// The suite.
     pub suite: PathBuf,
-    /// The change that shall be found: 0.2 for +20 %.
+    /// The change to detect: 0.2 for +20 %.
     pub detect: f64,
-    /// The chance with which it shall be found.
+    /// The power: the probability of detecting it, 0 to 1.
     pub power: f64,
     /// Folder of the run that shows the noise.
     pub from: Option<PathBuf>,
@@ -66,7 +66,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         )));
     }
     let code = match &options.pilot {
-        Some(told) => pilot(&suite, told, options.json)?,
+        Some(run_options) => pilot(&suite, run_options, options.json)?,
         None => exit::DONE,
     };
     if [exit::INTERRUPTED, exit::INCOMPLETE].contains(&code) {
@@ -109,15 +109,15 @@ fn sizing(
     }
 }
 
-/// A small run of the suite; its folder becomes the latest. Where programs read standard output its
-/// comparison goes to standard error.
-fn pilot(suite: &Suite, told: &run::Options, json: bool) -> Result<u8, Failure> {
+/// Carries out a small run of the suite; its folder becomes the latest. Its comparison goes to standard error
+/// where programs read standard output.
+fn pilot(suite: &Suite, run_options: &run::Options, json: bool) -> Result<u8, Failure> {
     let ids = suite.prompts.iter().take(PILOT_PROMPTS);
     let options = run::Options {
         prompts: ids.map(|prompt| prompt.id.clone()).collect(),
         repetitions: Some(PILOT_REPETITIONS),
         aside: json,
-        ..told.clone()
+        ..run_options.clone()
     };
     run::execute(&options)
 }

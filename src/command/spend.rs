@@ -1,7 +1,7 @@
-//! `bakeoff spend`: what runs cost, by the ledgers beside them.
+//! `bakeoff spend`: the cost of runs, from the ledgers of their folders.
 //!
-//! Owns which lines are summed. Must not know how sums are made. Invariant: nothing is sent but the question
-//! for the balance, where that is asked for.
+//! Owns which lines are summed. Must not know how sums are made. Invariant: the only request is the one for the
+//! balance, if the user requests it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Version of the document.
 const VERSION: u32 = 1;
 
-/// What `bakeoff spend` was told.
+/// The options of `bakeoff spend`.
 #[derive(Debug)]
 #[allow(missing_docs)] // Each field is the flag of the same name, documented by `--help`.
 pub struct Options {
@@ -42,7 +42,7 @@ pub struct Options {
     pub json: bool,
 }
 
-/// From when on runs count.
+/// The start of the period in which runs count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
     /// So long ago.
@@ -204,7 +204,7 @@ fn each_once(named: &[PathBuf]) -> Result<Vec<&Path>, Failure> {
     Ok(folders)
 }
 
-/// What is left of the account at an endpoint, where it says so.
+/// The balance of the account at an endpoint, if it reports one.
 fn credits(options: &Options, name: &str) -> Result<Option<Credits>, Failure> {
     let project = files::project(options.project.as_deref())?;
     let profile = endpoint::resolve(&project, name)?;

@@ -1,5 +1,5 @@
-//! `bakeoff suite`: say every problem of suite files, and of a suite without any what it can find and
-//! what of it will disappoint.
+//! `bakeoff suite`: reports every problem of suite files, and for a valid suite the changes it can detect and
+//! its likely problems.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::base::endpoint::read_world;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
 use super::base::json::print_json;
-use super::base::model_list::Known;
+use super::base::model_list::ModelListState;
 use super::base::preflight::unplayed;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
@@ -26,7 +26,7 @@ use super::base::{exit, exposed, worst_case};
 /// Version of the JSON that this verb prints.
 const VERSION: u32 = 1;
 
-/// What `bakeoff suite check` was told.
+/// The options of `bakeoff suite check`.
 #[derive(Debug)]
 pub struct Options {
     /// The suites.
@@ -37,12 +37,12 @@ pub struct Options {
     pub json: bool,
 }
 
-/// What `bakeoff suite check --json` prints.
+/// The JSON output of `bakeoff suite check`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CheckDocument {
     /// Version of this document.
     version: u32,
-    /// Whether every file is a suite.
+    /// True if every file is a valid suite.
     ok: bool,
     /// The files, in the order in which they were named.
     files: Vec<FileEntry>,
@@ -53,37 +53,37 @@ pub(super) struct CheckDocument {
 struct FileEntry {
     /// The file, as it was named.
     file: String,
-    /// What it holds; absent where it is no suite.
+    /// Its contents; absent if it is not a valid suite.
     #[serde(skip_serializing_if = "Option::is_none")]
     suite: Option<SuiteEntry>,
-    /// Why it could not be read.
+    /// The reason why it could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// Everything that is wrong with it, by place.
     problems: Vec<ProblemDocument>,
     /// Problems that were found and are not listed, because there are too many.
     problems_left_out: usize,
-    /// What a sound suite can find and costs, in words.
+    /// The changes that a valid suite can detect and its cost, in words.
     finds: Vec<String>,
-    /// What of a sound suite will disappoint, in words.
+    /// The likely problems of a valid suite, in words.
     warnings: Vec<String>,
 }
 
-/// What a suite holds.
+/// The contents of a suite.
 #[derive(Debug, Serialize, JsonSchema)]
 struct SuiteEntry {
     /// Its name.
     name: String,
-    /// How many prompts.
+    /// Number of prompts.
     prompts: usize,
-    /// How many models, or variants of them.
+    /// Number of models, or variants of them.
     variants: usize,
-    /// How many requests a run of it is, warm-up and retries apart.
+    /// Number of requests of a run, without warm-up and retries.
     trials: u64,
 }
 
-/// Checks each file and says what is wrong with it; all files are checked, whatever the first says.
-/// What is only unwise is a warning and no failure.
+/// Checks each file and reports its problems; all files are checked, even after a failure. Likely problems are
+/// warnings and no failure.
 pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     let mut out = stdout();
     let mut code = exit::DONE;
@@ -93,7 +93,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
         let checked = match files::checked_suite(path, reach) {
             Ok(suite) => match refuse_exposed(&suite) {
                 Ok(()) => Ok((foreseen(&suite)?, suite)),
-                Err(failure) => Err(BadSuite::Unread(failure)),
+                Err(failure) => Err(BadSuite::Unreadable(failure)),
             },
             Err(bad) => Err(bad),
         };
@@ -114,14 +114,14 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
                     suite.variants.len(),
                     suite.trials(),
                 )?;
-                for said in foreseen.findings {
-                    writeln!(out, "  {said}")?;
+                for line in foreseen.findings {
+                    writeln!(out, "  {line}")?;
                 }
-                for said in foreseen.warnings {
-                    writeln!(out, "  warning: {said}")?;
+                for line in foreseen.warnings {
+                    writeln!(out, "  warning: {line}")?;
                 }
             }
-            Err(bad) => writeln!(stderr(), "{}", bad.told(path))?,
+            Err(bad) => writeln!(stderr(), "{}", bad.into_failure(path))?,
         }
     }
     if options.json {
@@ -141,16 +141,16 @@ fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
     exposed::refuse(suite, profile.as_ref())
 }
 
-/// What can be said of a sound suite before anything is sent.
+/// The findings and warnings about a valid suite before anything is sent.
 fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
-    // Which endpoint will be asked is not known for certain, so that none is asked.
+    // The endpoint is not known for certain, so none is contacted.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
     let mut found = suite_check::check(suite, &power, &cost, &catalog.source().date);
     let lints = warnings(suite, &catalog).into_iter();
-    // Of too few prompts the power speaks itself.
+    // The power already covers too few prompts.
     let lints = lints.filter(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
-    found.warnings.extend(lints.map(|(_, said)| said));
+    found.warnings.extend(lints.map(|(_, line)| line));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
             "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
@@ -163,8 +163,7 @@ fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
     Ok(found)
 }
 
-/// What to say of each model that the suite's endpoint does not have, as far as that is known without
-/// asking it.
+/// A warning for each model that the suite's endpoint does not list, as far as that is known without a request.
 fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
     let Ok(profile) = files::project(None)?.resolve(&suite.endpoint) else {
         return Ok(Vec::new());
@@ -173,7 +172,7 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
         let (world, _) = read_world(None)?;
         return Ok(unplayed(suite, &world));
     }
-    Ok(Known::kept(&profile).missing(suite, &profile.name))
+    Ok(ModelListState::from_cache(&profile).missing(suite, &profile.name))
 }
 
 impl FileEntry {
@@ -197,7 +196,7 @@ impl FileEntry {
                     name: suite.name,
                 });
             }
-            Err(BadSuite::Unread(failure)) => entry.error = Some(failure.to_string()),
+            Err(BadSuite::Unreadable(failure)) => entry.error = Some(failure.to_string()),
             Err(BadSuite::Wrong(problems, text)) => {
                 let listed = problems.iter().map(|problem| problem.document(&text));
                 entry.problems = listed.collect();

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::gateway::request::path;
 use crate::gateway::{OutgoingRequest, Reading, Recording, read};
 use crate::plan::{Load, Slot, Trial, reserved_tokens, warm_up_prompt};
-use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, gaps_of};
+use crate::record::{Attempt, Flag, Outcome, RequestEvent, Sample, summarize_gaps};
 use crate::suite::{CacheMode, Prompt, Redacted, Role, Variant};
 use crate::units::Nanos;
 
@@ -475,7 +475,7 @@ fn sample(
             .unwrap_or_default(),
         sent_ns: sent,
         scheduled_ns: start.scheduled,
-        held_ns: start.throttled,
+        throttled_ns: start.throttled,
         connect_ns: recording.connect,
         headers_ns: span(reading.headers),
         ttft_ns: span(reading.first_token),
@@ -486,7 +486,7 @@ fn sample(
         experienced_ttft_ns: reading.first_token.map(|at| at.since(first_sent)),
         gaps: reading
             .first_token
-            .map(|_| gaps_of(&reading.gaps.gaps, reading.gaps.coalesced)),
+            .map(|_| summarize_gaps(&reading.gaps.gaps, reading.gaps.coalesced)),
         answer_chars: reading.answer_chars,
         reasoning_chars: reading.reasoning_chars,
         first_chunk_chars: reading.first_chunk_chars,

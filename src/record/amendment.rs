@@ -1,6 +1,6 @@
-//! What is learned about a trial after its sample was written: a bill looked up, a new score.
+//! Amendments: facts about a trial that are learned after its sample was written, such as a bill or a score.
 //!
-//! Owns the line of `amendments.jsonl` and how it changes a sample. Must not know who learned it.
+//! Owns the line of `amendments.jsonl` and how it changes a sample. Must not know the source of an amendment.
 //! Invariant: samples are never rewritten; of two amendments of one fact the later one wins.
 
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ pub struct Amendment {
     pub version: u32,
     /// Number of the trial in the plan.
     pub trial: u64,
-    /// What the gateway says it billed.
+    /// The amount that the gateway billed, as it reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_usd: Option<Usd>,
-    /// What the gateway says the list price was.
+    /// The list price, as the gateway reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_usd: Option<Usd>,
     /// Scores by the name of the check; others stay.
@@ -57,7 +57,7 @@ impl Amendments {
             .add(later);
     }
 
-    /// Writes into `sample` what was learned of it.
+    /// Applies the trial's amendment to `sample`.
     pub fn apply(&self, sample: &mut Sample) {
         let Some(amendment) = self.0.get(&sample.trial) else {
             return;

@@ -1,7 +1,7 @@
-//! Whether a sample can be true.
+//! Consistency checks of a sample.
 //!
-//! Owns the rules that a sample's own figures must keep. Must not know where the sample came from.
-//! Invariant: what passes can be written, read again, and reckoned with.
+//! Owns the rules that a sample's own figures must satisfy. Must not know where the sample came from.
+//! Invariant: a sample that passes can be written, read again, and computed with.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use crate::units::Nanos;
 
 use super::{Attempt, Gaps, Sample};
 
-/// A record that cannot be true: a field and what is wrong with it.
+/// A record that contradicts itself: a field and the problem with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
-pub struct Unsound {
+pub struct InvalidRecord {
     /// The stored name of the field.
     pub field: &'static str,
-    /// What is wrong, as the end of a sentence.
+    /// The problem, as the end of a sentence.
     pub problem: String,
 }
 
-impl Unsound {
+impl InvalidRecord {
     pub(super) fn new(field: &'static str, problem: impl fmt::Display) -> Self {
         let problem = problem.to_string();
         Self { field, problem }
@@ -27,63 +27,69 @@ impl Unsound {
 }
 
 impl Sample {
-    /// Whether the sample's figures agree with each other. Token counts are not looked at: they
-    /// are the server's, and a server may be wrong.
+    /// Checks that the sample's figures agree with each other. Token counts are not checked: they are the
+    /// server's, and a server may be wrong.
     ///
     /// # Errors
     /// The first field that contradicts another one.
-    pub fn check(&self) -> Result<(), Unsound> {
+    pub fn check(&self) -> Result<(), InvalidRecord> {
         let from_one = [("round", self.round), ("repetition", self.repetition)];
         if let Some((field, _)) = from_one.into_iter().find(|(_, number)| *number == 0) {
-            return Err(Unsound::new(field, "is 0, but counts from 1"));
+            return Err(InvalidRecord::new(field, "is 0, but counts from 1"));
         }
         if !(self.weight.is_finite() && self.weight > 0.0) {
-            return Err(Unsound::new("weight", "is not a positive number"));
+            return Err(InvalidRecord::new("weight", "is not a positive number"));
         }
         if self.scores.values().any(|score| !score.is_finite()) {
-            return Err(Unsound::new("scores", "has one that is not a number"));
+            return Err(InvalidRecord::new("scores", "has one that is not a number"));
         }
         if !self.flags.is_sorted_by(|a, b| a < b) {
-            return Err(Unsound::new("flags", "is not sorted, or names one twice"));
+            return Err(InvalidRecord::new(
+                "flags",
+                "is not sorted, or names one twice",
+            ));
         }
         self.check_times()?;
         check_attempts(&self.attempts)?;
         self.gaps.as_ref().map_or(Ok(()), check_gaps)
     }
 
-    fn check_times(&self) -> Result<(), Unsound> {
+    fn check_times(&self) -> Result<(), InvalidRecord> {
         // All of them spans from `sent_ns`, in the order in which their ends come.
-        in_order(&[
+        check_ascending(&[
             ("headers_ns", self.headers_ns),
             ("ttft_ns", self.ttft_ns),
             ("ttfa_ns", self.ttfa_ns),
             ("last_token_ns", self.last_token_ns),
             ("latency_ns", self.latency_ns),
         ])?;
-        in_order(&[
+        check_ascending(&[
             ("ttft_ns", self.ttft_ns),
             ("experienced_ttft_ns", self.experienced_ttft_ns),
         ])
     }
 }
 
-/// Of the times that are present, none may be below the one before it.
-fn in_order(times: &[(&'static str, Option<Nanos>)]) -> Result<(), Unsound> {
+/// Checks that the times that are present ascend.
+fn check_ascending(times: &[(&'static str, Option<Nanos>)]) -> Result<(), InvalidRecord> {
     let present = times
         .iter()
         .filter_map(|(field, time)| Some((field, (*time)?)));
     let mut before: Option<(&str, Nanos)> = None;
     for (field, time) in present {
         if let Some((earlier, _)) = before.filter(|(_, earlier)| *earlier > time) {
-            return Err(Unsound::new(field, format_args!("is below `{earlier}`")));
+            return Err(InvalidRecord::new(
+                field,
+                format_args!("is below `{earlier}`"),
+            ));
         }
         before = Some((field, time));
     }
     Ok(())
 }
 
-fn check_attempts(attempts: &[Attempt]) -> Result<(), Unsound> {
-    let wrong = |problem| Err(Unsound::new("attempts", problem));
+fn check_attempts(attempts: &[Attempt]) -> Result<(), InvalidRecord> {
+    let wrong = |problem| Err(InvalidRecord::new("attempts", problem));
     if attempts.is_empty() {
         return wrong("is empty, but every trial takes one");
     }
@@ -99,23 +105,23 @@ fn check_attempts(attempts: &[Attempt]) -> Result<(), Unsound> {
     Ok(())
 }
 
-fn check_gaps(gaps: &Gaps) -> Result<(), Unsound> {
+fn check_gaps(gaps: &Gaps) -> Result<(), InvalidRecord> {
     let figures = [gaps.mean_ns, gaps.p50_ns, gaps.p95_ns, gaps.max_ns];
     if gaps.count == 0 && (figures.iter().any(Option::is_some) || gaps.hdr.is_some()) {
-        return Err(Unsound::new("gaps", "has figures of no gap"));
+        return Err(InvalidRecord::new("gaps", "has figures of no gap"));
     }
-    let nested = |unsound: Unsound| {
-        Unsound::new(
+    let nested = |inner: InvalidRecord| {
+        InvalidRecord::new(
             "gaps",
-            format_args!("has `{}` that {}", unsound.field, unsound.problem),
+            format_args!("has `{}` that {}", inner.field, inner.problem),
         )
     };
-    in_order(&[
+    check_ascending(&[
         ("p50_ns", gaps.p50_ns),
         ("p95_ns", gaps.p95_ns),
         ("max_ns", gaps.max_ns),
     ])
-    .and_then(|()| in_order(&[("mean_ns", gaps.mean_ns), ("max_ns", gaps.max_ns)]))
+    .and_then(|()| check_ascending(&[("mean_ns", gaps.mean_ns), ("max_ns", gaps.max_ns)]))
     .map_err(nested)
 }
 

@@ -1,7 +1,7 @@
-//! What a run was expected to cost, and what it came to.
+//! The estimated cost of a run, and its actual cost.
 //!
-//! Owns the stored form of an estimate. Must not know how one is made. Invariant: what it came to is
-//! counted from samples alone, and a cost that is not known is left out with its count, never added as 0.
+//! Owns the stored form of an estimate. Must not know how one is made. Invariant: the actual cost is counted
+//! from samples alone, and a cost that is not known is left out with its count, never added as 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,13 @@ use super::{Outcome, Sample};
 /// The estimate of a run, made before anything was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EstimateRecord {
-    /// What past runs made of the list cost; absent: no price was known.
+    /// The list cost as corrected by past runs; absent: no price was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_usd: Option<Usd>,
-    /// What nine runs of ten stay below; absent below nine past runs.
+    /// The cost that nine runs of ten stay below; absent below nine past runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_90_usd: Option<Usd>,
-    /// What no run exceeds; absent where nothing bounds it.
+    /// The cost that no run exceeds; absent where nothing bounds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst_usd: Option<Usd>,
     /// In the suite's order.
@@ -35,7 +35,7 @@ pub struct EstimatedVariant {
     pub model: ModelId,
     /// Without warm-up and retries.
     pub requests: u64,
-    /// Those of them whose answers were expected to be as long as past ones; 0 also where nobody kept it.
+    /// Requests whose answers were expected to be as long as past ones; 0 also where this was not stored.
     #[serde(default)]
     pub learned_requests: u64,
     /// As counted, before past runs corrected it.
@@ -47,14 +47,14 @@ pub struct EstimatedVariant {
     /// These tokens by list prices; absent: no price was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list_usd: Option<Usd>,
-    /// What it came to; absent where no sample told its tokens or its cost.
+    /// Actual tokens and cost; absent where no sample reported either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<Actual>,
+    pub actual: Option<ActualUsage>,
 }
 
-/// What samples told of tokens and cost.
+/// The tokens and cost that samples report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Actual {
+pub struct ActualUsage {
     /// Samples whose tokens are known.
     pub measured: u64,
     /// Their prompt tokens.
@@ -68,7 +68,7 @@ pub struct Actual {
 }
 
 impl EstimateRecord {
-    /// Of an estimate; nothing has been spent yet.
+    /// The record of an estimate, with nothing spent yet.
     pub fn new(estimate: &CostEstimate) -> Self {
         Self {
             expected_usd: estimate.total.expected,
@@ -82,7 +82,7 @@ impl EstimateRecord {
         }
     }
 
-    /// Adds what a sample came to.
+    /// Adds the tokens and cost of a sample.
     pub fn add(&mut self, sample: &Sample) {
         let mut variants = self.variants.iter_mut();
         if let Some(variant) = variants.find(|variant| variant.variant == sample.variant) {
@@ -90,7 +90,7 @@ impl EstimateRecord {
         }
     }
 
-    /// What later runs learn from it.
+    /// The figures that later runs learn from.
     pub fn past(&self) -> Vec<PastVariant<'_>> {
         self.variants.iter().map(EstimatedVariant::past).collect()
     }
@@ -130,7 +130,7 @@ impl EstimatedVariant {
     fn add(&mut self, sample: &Sample) {
         let usage = sample.known_usage();
         let tokens = usage.and_then(|usage| usage.prompt_tokens.zip(usage.completion_tokens));
-        // What was refused used no tokens and cost nothing: it says nothing of an answer.
+        // A rejected request used no tokens and cost nothing: it says nothing about an answer.
         let spent = sample.spent();
         if sample.outcome == Outcome::Rejected || (tokens.is_none() && spent.is_none()) {
             return;

@@ -9,8 +9,8 @@ use crate::plan::example::suite;
 use crate::units::{Nanos, Usd};
 
 use super::{
-    Attempt, EndpointRecord, ErrorReport, Flag, Gaps, Manifest, Outcome, Sample, Selection, Status,
-    ToolCall, Usage,
+    Attempt, CliSelection, EndpointRecord, ErrorReport, Flag, Gaps, Manifest, Outcome, Sample,
+    Status, ToolCall, Usage,
 };
 
 /// A complete answer: 500 bytes of text after 100 ms, ended after 300 ms.
@@ -34,7 +34,7 @@ pub(crate) fn plain_sample(trial: u64) -> Sample {
         request_id: format!("request-{trial}"),
         sent_ns,
         scheduled_ns: sent_ns,
-        held_ns: None,
+        throttled_ns: None,
         connect_ns: None,
         headers_ns: millis(90),
         ttft_ns: millis(100),
@@ -94,7 +94,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
         status: Status::Complete,
         suite_digest: "0123456789abcdef".to_owned(),
         suite: suite(2, 2, 1),
-        selection: Selection::default(),
+        selection: CliSelection::default(),
         endpoint: EndpointRecord {
             name: "sim".to_owned(),
             base_url: None,
@@ -275,7 +275,7 @@ pub(crate) fn sample() -> impl Strategy<Value = Sample> {
                 request_id,
                 sent_ns: Nanos(u64::from(sent)),
                 scheduled_ns: Nanos(u64::from(sent / 2)),
-                held_ns: spans[0].filter(|_| trial % 2 == 0),
+                throttled_ns: spans[0].filter(|_| trial % 2 == 0),
                 connect_ns: waited.map(Nanos),
                 headers_ns: spans[0],
                 ttft_ns: spans[1],

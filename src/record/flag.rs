@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A property of a sample that changes how it may be compared.
+/// A fact that matters before comparing a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
@@ -17,13 +17,13 @@ pub enum Flag {
     Late,
     /// Our own delay was above a stated share of TTFT.
     ClientLimited,
-    /// The gateway tells that another provider or model than the first choice answered: it spoils
-    /// a comparison.
+    /// The gateway reports that another provider or model than the first choice answered: it spoils a
+    /// comparison.
     Fallback,
-    /// The answer names another model than the one asked for, and no gateway says why: an alias, or
-    /// a fallback that is not told.
+    /// The answer names another model than the requested one, and no gateway gives the reason: an alias, or an
+    /// unreported fallback.
     OtherModel,
-    /// The body came compressed although it was asked not to.
+    /// The body came compressed although the request did not accept compression.
     Compressed,
     /// Reasoning was hidden, summarised or encrypted: rates over visible time mean nothing.
     HiddenReasoning,
@@ -59,8 +59,8 @@ impl Flag {
         }
     }
 
-    /// Returns true if samples with this flag are excluded from TTFT figures, with a count.
-    pub const fn sets_aside(self) -> bool {
+    /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.
+    pub const fn is_excluding(self) -> bool {
         matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
     }
 }

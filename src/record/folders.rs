@@ -1,8 +1,8 @@
 //! Every run below a folder of reports: finding, counting and deleting them.
 //!
-//! Owns which folders are runs of ours, and how one is taken away. Must not know why one is to go.
-//! Invariants: no link is followed, and what is deleted is the plain files of one run's folder, its
-//! manifest last, so that what a failure leaves behind is still found as a run.
+//! Owns which folders are runs of bakeoff, and how one is deleted. Must not know why one is deleted.
+//! Invariants: no link is followed, and only the plain files of one run's folder are deleted, its manifest
+//! last, so that a run that could be deleted only in part is still found.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::Walk;
 
-use super::journal::{JournalError, Reader};
-use super::run::{LATEST, MANIFEST, failed};
-use super::{Entry, Outcome, Run, RunError, Sample, Status, Unsound};
+use super::journal::{JournalError, JournalReader};
+use super::run::{LATEST, MANIFEST, to_run_error};
+use super::{Entry, InvalidRecord, Outcome, Run, RunError, Sample, Status};
 
-/// A run on the disk, as far as a list tells of it.
+/// A run on the disk, with the facts that a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRun {
     /// Its folder.
@@ -27,32 +27,32 @@ pub struct StoredRun {
     pub suite: String,
     /// Its name.
     pub run: String,
-    /// When it began.
+    /// Time at which it began.
     pub started_at: Timestamp,
-    /// How it went.
+    /// Its status.
     pub status: Status,
     /// Trials in its plan.
     pub planned_trials: u64,
     /// Bytes of its files.
     pub size_bytes: u64,
-    /// Whether the `latest` beside it points at it.
+    /// True if the `latest` of its suite points at it.
     pub is_latest: bool,
-    /// Whether its folder has another name than the run.
+    /// True if its folder has another name than the run.
     pub is_renamed: bool,
-    /// Something in the folder that is no plain file, where there is such a thing.
+    /// The first entry of the folder that is no plain file, if any.
     pub foreign: Option<String>,
 }
 
-/// How far a run got.
+/// The number of trials that a run finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct RunProgress {
     /// Lines that are samples of trials that ended.
     pub samples: u64,
-    /// Those of them with an answer.
+    /// Samples with an answer.
     pub answered: u64,
 }
 
-/// What lies below a folder of reports.
+/// The contents of a folder of reports.
 #[derive(Debug, Default)]
 pub struct StoredRuns {
     /// The runs, newest first.
@@ -64,14 +64,14 @@ pub struct StoredRuns {
 /// Finds every run in `reports` and in the folders in it, which is where runs are put.
 ///
 /// # Errors
-/// Where the folder cannot be read.
-pub fn runs_below(reports: &Path) -> Result<StoredRuns, RunError> {
+/// The folder cannot be read.
+pub fn find_runs(reports: &Path) -> Result<StoredRuns, RunError> {
     let mut found = StoredRuns::default();
     let mut walk = Walk::default();
     look(reports, &mut walk, &mut found)?;
     for folder in folders_in(reports, &mut walk)? {
         // One folder that is closed to us hides no other.
-        if !holds_manifest(&folder)
+        if !has_manifest(&folder)
             && let Err(error) = look(&folder, &mut walk, &mut found)
         {
             found.unreadable.push(error);
@@ -86,7 +86,7 @@ fn look(group: &Path, walk: &mut Walk, found: &mut StoredRuns) -> Result<(), Run
     let latest = Run::open(&group.join(LATEST)).ok();
     let latest = latest.and_then(|run| fs::canonicalize(run.folder()).ok());
     for folder in folders_in(group, walk)? {
-        if !holds_manifest(&folder) {
+        if !has_manifest(&folder) {
             continue;
         }
         match StoredRun::read(&folder, latest.as_deref()) {
@@ -100,31 +100,31 @@ fn look(group: &Path, walk: &mut Walk, found: &mut StoredRuns) -> Result<(), Run
 /// The folders in a folder, links to folders left out, sorted.
 fn folders_in(folder: &Path, walk: &mut Walk) -> Result<Vec<PathBuf>, RunError> {
     let entries = walk.entries(folder).map_err(io::Error::from);
-    let entries = entries.map_err(failed("read the folder", folder))?;
+    let entries = entries.map_err(to_run_error("read the folder", folder))?;
     let folders = entries.into_iter().filter(|entry| entry.kind.is_dir());
     let mut folders: Vec<_> = folders.map(|entry| entry.path).collect();
     folders.sort();
     Ok(folders)
 }
 
-fn holds_manifest(folder: &Path) -> bool {
+fn has_manifest(folder: &Path) -> bool {
     let manifest = folder.join(MANIFEST).symlink_metadata();
     manifest.is_ok_and(|manifest| manifest.is_file())
 }
 
-/// What lies in a run's folder.
+/// The contents of a run's folder.
 #[derive(Default)]
-struct Contents {
+struct FolderContents {
     /// The plain files.
     files: Vec<PathBuf>,
     /// Bytes of them all.
     bytes: u64,
-    /// The first of what is no plain file, by name.
+    /// The first entry, by name, that is no plain file.
     foreign: Option<String>,
 }
 
-impl Contents {
-    fn of(folder: &Path) -> Result<Self, RunError> {
+impl FolderContents {
+    fn read(folder: &Path) -> Result<Self, RunError> {
         let read = || -> io::Result<Self> {
             let mut contents = Self::default();
             for entry in Walk::default().entries(folder)? {
@@ -140,12 +140,12 @@ impl Contents {
             }
             Ok(contents)
         };
-        read().map_err(failed("read the folder", folder))
+        read().map_err(to_run_error("read the folder", folder))
     }
 }
 
 impl StoredRun {
-    /// The run in `folder`; `latest` is the folder that the `latest` beside it points at.
+    /// Reads the run in `folder`; `latest` is the folder that the `latest` of its suite points at.
     fn read(folder: &Path, latest: Option<&Path>) -> Result<Self, RunError> {
         let manifest = Run::open(folder)?.manifest()?;
         if !manifest.tool.starts_with("bakeoff ") {
@@ -154,7 +154,7 @@ impl StoredRun {
                 reason: format!("its {MANIFEST} is not of bakeoff"),
             });
         }
-        let Contents { bytes, foreign, .. } = Contents::of(folder)?;
+        let FolderContents { bytes, foreign, .. } = FolderContents::read(folder)?;
         let name = folder.file_name().unwrap_or_default();
         Ok(Self {
             folder: folder.to_owned(),
@@ -179,20 +179,20 @@ impl StoredRun {
             .then_with(|| other.folder.cmp(&self.folder))
     }
 
-    /// Counts the samples, without reading what they hold. Lines that are none are left out.
+    /// Counts the samples without reading their contents. Lines that are not samples are left out.
     ///
     /// # Errors
-    /// Where the journal is there and cannot be read to its end.
-    pub fn progress(&self) -> Result<Progress, RunError> {
-        let reader = match Reader::<_, Ended>::open(&self.folder) {
+    /// The journal exists and cannot be read to its end.
+    pub fn progress(&self) -> Result<RunProgress, RunError> {
+        let reader = match JournalReader::<_, SampleHeader>::open(&self.folder) {
             Ok(reader) => reader,
             // It was killed before its first sample.
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(Progress::default());
+                return Ok(RunProgress::default());
             }
             Err(error) => return Err(error.into()),
         };
-        let mut progress = Progress::default();
+        let mut progress = RunProgress::default();
         for read in reader {
             match read {
                 Ok(ended) => {
@@ -206,18 +206,17 @@ impl StoredRun {
         Ok(progress)
     }
 
-    /// Deletes the run, unless it is another one than when it was found.
+    /// Deletes the run, unless it has changed since it was found.
     ///
     /// # Errors
-    /// Where the folder is not as it was, or something in it cannot be deleted: its manifest is then
-    /// still there.
+    /// The folder has changed, or something in it cannot be deleted: its manifest is then still there.
     pub fn delete(&self) -> Result<(), RunError> {
         let changed = || RunError::NotARun {
             path: self.folder.clone(),
             reason: "it changed since it was looked at; nothing of it was deleted".to_owned(),
         };
         let folder = self.folder.symlink_metadata();
-        if !folder.is_ok_and(|folder| folder.is_dir()) || !holds_manifest(&self.folder) {
+        if !folder.is_ok_and(|folder| folder.is_dir()) || !has_manifest(&self.folder) {
             return Err(changed());
         }
         let latest = self.folder.with_file_name(LATEST);
@@ -226,23 +225,23 @@ impl StoredRun {
         if Self::read(&self.folder, latest.as_deref())? != *self {
             return Err(changed());
         }
-        let files = Contents::of(&self.folder)?.files.into_iter();
+        let files = FolderContents::read(&self.folder)?.files.into_iter();
         let (manifest, others): (Vec<_>, Vec<_>) = files.partition(|path| path.ends_with(MANIFEST));
         for path in others.into_iter().chain(manifest) {
-            fs::remove_file(&path).map_err(failed("delete", &path))?;
+            fs::remove_file(&path).map_err(to_run_error("delete", &path))?;
         }
-        fs::remove_dir(&self.folder).map_err(failed("delete the folder", &self.folder))
+        fs::remove_dir(&self.folder).map_err(to_run_error("delete the folder", &self.folder))
     }
 }
 
-/// What a count needs of a sample: the rest of the line is passed over.
+/// The fields of a sample that a count needs; the rest of the line is skipped.
 #[derive(Serialize, Deserialize)]
-struct Ended {
+struct SampleHeader {
     version: u32,
     outcome: Outcome,
 }
 
-impl Entry for Ended {
+impl Entry for SampleHeader {
     const FILE: &'static str = Sample::FILE;
     const VERSION: u32 = Sample::VERSION;
 
@@ -250,7 +249,7 @@ impl Entry for Ended {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         Ok(())
     }
 }

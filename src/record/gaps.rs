@@ -18,24 +18,24 @@ use crate::units::Nanos;
 use super::Gaps;
 
 /// The shortest span a histogram holds, in microseconds.
-const SHORTEST_US: u64 = 1;
+const MIN_US: u64 = 1;
 /// The longest span a histogram holds, in microseconds: 1 hour.
-const LONGEST_US: u64 = 3_600_000_000;
+const MAX_US: u64 = 3_600_000_000;
 /// Significant digits a histogram keeps: an error of at most 0.1 %.
 const DIGITS: u8 = 3;
 
-/// Most gaps one stored histogram may claim: more than an answer can have, and small enough that
-/// the sum over any number of samples stays within 64 bits.
-const MOST_GAPS: u64 = u32::MAX as u64;
+/// The maximum number of gaps in one stored histogram: more than an answer can have, and small enough that the
+/// sum over any number of samples stays within 64 bits.
+const MAX_GAPS: u64 = u32::MAX as u64;
 /// Counters of a histogram with the bounds above: 22 doublings of 1024 counters after the first
 /// 2048.
-const MOST_COUNTERS: usize = 23 * 1024 + 1024;
+const MAX_COUNTERS: usize = 23 * 1024 + 1024;
 /// Bytes before the counters in the V2 format.
 const HEADER_BYTES: usize = 40;
-/// Most bytes of an unpacked histogram: each counter takes at most 9.
-const MOST_BYTES: usize = HEADER_BYTES + 9 * MOST_COUNTERS;
-/// Most characters of a stored histogram: base64 of a histogram that deflate could not shrink.
-const MOST_CHARS: usize = 2 * MOST_BYTES;
+/// The maximum size in bytes of an unpacked histogram: each counter takes at most 9.
+const MAX_BYTES: usize = HEADER_BYTES + 9 * MAX_COUNTERS;
+/// The maximum length of a stored histogram: base64 of a histogram that deflate could not shrink.
+const MAX_CHARS: usize = 2 * MAX_BYTES;
 /// First four bytes of a V2 histogram.
 const COOKIE: u32 = 0x1c84_9313;
 /// First four bytes of a compressed V2 histogram.
@@ -45,24 +45,22 @@ const COUNTERS_PER_DOUBLING_LOG2: u32 = 10;
 
 /// An empty histogram of spans in microseconds.
 pub fn empty_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(SHORTEST_US, LONGEST_US, DIGITS)
+    Histogram::new_with_bounds(MIN_US, MAX_US, DIGITS)
         .expect("the bounds are constants that the histogram accepts")
 }
 
 /// The span in whole microseconds, rounded half up; `None` where no histogram can hold it.
 pub fn recordable_us(span: Nanos) -> Option<u64> {
     let micros = span.0.saturating_add(500) / 1000;
-    (SHORTEST_US..=LONGEST_US)
-        .contains(&micros)
-        .then_some(micros)
+    (MIN_US..=MAX_US).contains(&micros).then_some(micros)
 }
 
 /// The stored summary of one answer's gaps (coalesced ones already left out of `gaps`).
-pub fn gaps_of(gaps: &[Nanos], coalesced: u64) -> Gaps {
+pub fn summarize_gaps(gaps: &[Nanos], coalesced: u64) -> Gaps {
     let mut sorted: Vec<u64> = gaps.iter().map(|gap| gap.0).collect();
     sorted.sort_unstable();
     let count = sorted.len() as u64;
-    let at = |percentile: Percentile| quantile_u64(&sorted, percentile.q()).map(rounded);
+    let at = |percentile: Percentile| quantile_u64(&sorted, percentile.q()).map(round_ns);
     let supports_p95 = Percentile::P95.support(count) != Support::TooFew;
     Gaps {
         count,
@@ -71,7 +69,7 @@ pub fn gaps_of(gaps: &[Nanos], coalesced: u64) -> Gaps {
         p95_ns: at(Percentile::P95).filter(|_| supports_p95),
         max_ns: sorted.last().copied().map(Nanos),
         coalesced,
-        hdr: encoded(&sorted),
+        hdr: encode_histogram(&sorted),
     }
 }
 
@@ -83,7 +81,7 @@ fn mean(values: &[u64]) -> Option<Nanos> {
     u64::try_from(mean).ok().map(Nanos)
 }
 
-fn rounded(nanos: f64) -> Nanos {
+fn round_ns(nanos: f64) -> Nanos {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -94,10 +92,10 @@ fn rounded(nanos: f64) -> Nanos {
 
 /// The histogram as text; `None` when no gap can be recorded. Its upper bound is the longest gap, not
 /// an hour: a reader makes room for the whole range of each histogram it meets.
-fn encoded(sorted_ns: &[u64]) -> Option<String> {
+fn encode_histogram(sorted_ns: &[u64]) -> Option<String> {
     let micros = || sorted_ns.iter().filter_map(|&ns| recordable_us(Nanos(ns)));
     let longest = micros().next_back()?;
-    let mut histogram = Histogram::<u64>::new_with_bounds(SHORTEST_US, longest.max(2), DIGITS)
+    let mut histogram = Histogram::<u64>::new_with_bounds(MIN_US, longest.max(2), DIGITS)
         .expect("1 to between 2 and an hour is a range that the histogram accepts");
     for value in micros() {
         histogram
@@ -111,7 +109,7 @@ fn encoded(sorted_ns: &[u64]) -> Option<String> {
     Some(STANDARD.encode(bytes))
 }
 
-/// A text that is not a histogram of gaps.
+/// The reason why a string is not a histogram of gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HdrError {
     /// Longer than any histogram of gaps can be.
@@ -131,8 +129,8 @@ pub enum HdrError {
     Range,
 }
 
-/// Adds stored histograms to others. Its buffers are kept from one text to the next: a run has as
-/// many texts as samples, and the library's own reader makes room for a whole range each time.
+/// Adds stored histograms to others. Its buffers are reused from one string to the next: a run has as many
+/// strings as samples, and the library's own reader allocates the whole range each time.
 pub struct HdrReader {
     inflate: Decompress,
     packed: Vec<u8>,
@@ -145,24 +143,24 @@ impl Default for HdrReader {
         Self {
             inflate: Decompress::new(true),
             packed: Vec::new(),
-            unpacked: vec![0; MOST_BYTES],
+            unpacked: vec![0; MAX_BYTES],
             counters: Vec::new(),
         }
     }
 }
 
 impl HdrReader {
-    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and
-    /// says how many values that were. On an error `sum` is as before.
+    /// Adds the histogram in `hdr` to `sum` (which must have the bounds of [`empty_histogram`]) and returns the
+    /// number of values added. On an error `sum` is unchanged.
     pub fn add(&mut self, hdr: &str, sum: &mut Histogram<u64>) -> Result<u64, HdrError> {
         let payload = self.unpack(hdr)?;
         read_counters(&self.unpacked[payload], &mut self.counters)?;
-        let in_range = |&(value, _): &(u64, u64)| value <= LONGEST_US;
+        let in_range = |&(value, _): &(u64, u64)| value <= MAX_US;
         if !self.counters.iter().all(in_range) {
             return Err(HdrError::Range);
         }
         let total = self.counters.iter().map(|&(_, count)| count).sum();
-        if total > MOST_GAPS {
+        if total > MAX_GAPS {
             return Err(HdrError::Range);
         }
         for &(value, count) in &self.counters {
@@ -173,7 +171,7 @@ impl HdrReader {
 
     /// Unpacks a text; the place of the counters in `unpacked`.
     fn unpack(&mut self, hdr: &str) -> Result<std::ops::Range<usize>, HdrError> {
-        if hdr.len() > MOST_CHARS {
+        if hdr.len() > MAX_CHARS {
             return Err(HdrError::TooLong);
         }
         self.packed.clear();
@@ -200,7 +198,8 @@ impl HdrReader {
     }
 }
 
-/// Holds the 40 bytes before the counters to what [`gaps_of`] writes; the upper bound is free.
+/// Checks the 40 bytes before the counters against those that [`summarize_gaps`] writes; the upper bound is
+/// free.
 fn check_header(unpacked: &[u8]) -> Result<(), HdrError> {
     let payload = unpacked.get(HEADER_BYTES..).ok_or(HdrError::Format)?;
     let normalizing_offset = u32_at(unpacked, 8)?;
@@ -213,9 +212,8 @@ fn check_header(unpacked: &[u8]) -> Result<(), HdrError> {
     let digits = u32_at(unpacked, 12)?;
     let lowest = u64_at(unpacked, 16)?;
     let scale = f64::from_bits(u64_at(unpacked, 32)?);
-    let ours = digits == u32::from(DIGITS)
-        && lowest == SHORTEST_US
-        && scale.to_bits() == 1.0_f64.to_bits();
+    let ours =
+        digits == u32::from(DIGITS) && lowest == MIN_US && scale.to_bits() == 1.0_f64.to_bits();
     ours.then_some(()).ok_or(HdrError::Resolution)
 }
 
@@ -246,7 +244,7 @@ fn read_counters(mut bytes: &[u8], counters: &mut Vec<(u64, u64)>) -> Result<(),
         let skipped = if zigzag & 1 == 1 {
             half.checked_add(1).ok_or(HdrError::Range)?
         } else {
-            if half > MOST_GAPS {
+            if half > MAX_GAPS {
                 return Err(HdrError::Range);
             }
             if half > 0 {
@@ -257,7 +255,7 @@ fn read_counters(mut bytes: &[u8], counters: &mut Vec<(u64, u64)>) -> Result<(),
         index = usize::try_from(skipped)
             .ok()
             .and_then(|skipped| index.checked_add(skipped))
-            .filter(|&index| index <= MOST_COUNTERS)
+            .filter(|&index| index <= MAX_COUNTERS)
             .ok_or(HdrError::Range)?;
     }
     Ok(())
@@ -297,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// What the library itself reads from a stored text.
+    /// The histogram that the library itself reads from a stored string.
     fn read_by_library(hdr: &str) -> Histogram<u64> {
         let bytes = STANDARD.decode(hdr).unwrap();
         Deserializer::new()
@@ -308,7 +306,7 @@ mod tests {
     #[test]
     fn no_gaps_give_no_figures() {
         // An answer of one chunk has no gap: its figures are absent, never 0.
-        let gaps = gaps_of(&[], 3);
+        let gaps = summarize_gaps(&[], 3);
         assert_eq!(gaps.coalesced, 3);
         assert_eq!(gaps.count, 0);
         let figures = [gaps.mean_ns, gaps.p50_ns, gaps.p95_ns, gaps.max_ns];
@@ -317,11 +315,11 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_tells_no_percentile_that_its_count_cannot_support() {
+    fn a_summary_has_no_percentile_that_its_count_cannot_support() {
         // 19 gaps have no 95th percentile, 20 have one.
         let gaps: Vec<Nanos> = (1..=20).map(Nanos::from_millis).collect();
-        assert_eq!(gaps_of(&gaps[..19], 0).p95_ns, None);
-        let twenty = gaps_of(&gaps, 0);
+        assert_eq!(summarize_gaps(&gaps[..19], 0).p95_ns, None);
+        let twenty = summarize_gaps(&gaps, 0);
         assert!(twenty.p95_ns.is_some());
         assert_eq!(twenty.mean_ns, Some(Nanos(10_500_000)));
         assert_eq!(twenty.p50_ns, Some(Nanos(10_500_000)));
@@ -330,9 +328,9 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_not_recorded() {
-        // 0.4 us and 61 minutes stand in the count and not in the histogram: the difference tells.
+        // 0.4 us and 61 minutes are in the count and not in the histogram: the difference shows them.
         let hour = Nanos::from_millis(3_600_000);
-        let gaps = gaps_of(
+        let gaps = summarize_gaps(
             &[
                 Nanos(400),
                 Nanos::from_millis(5),
@@ -344,7 +342,7 @@ mod tests {
         let mut sum = empty_histogram();
         let recorded = HdrReader::default().add(&gaps.hdr.unwrap(), &mut sum);
         assert_eq!((gaps.count, recorded), (4, Ok(2)));
-        assert_eq!(sum.max(), sum.highest_equivalent(LONGEST_US));
+        assert_eq!(sum.max(), sum.highest_equivalent(MAX_US));
     }
 
     #[test]
@@ -370,7 +368,7 @@ mod tests {
         for (hdr, error) in [
             ("?".to_owned(), HdrError::Base64),
             (String::new(), HdrError::Format),
-            ("A".repeat(MOST_CHARS + 4), HdrError::TooLong),
+            ("A".repeat(MAX_CHARS + 4), HdrError::TooLong),
             (STANDARD.encode(cut), HdrError::Format),
             (text(&coarse), HdrError::Resolution),
             (text(&crowded), HdrError::Range),
@@ -394,7 +392,7 @@ mod tests {
             let mut reader = HdrReader::default();
             for sample in samples {
                 let list: Vec<Nanos> = sample.into_iter().map(Nanos).collect();
-                let Some(hdr) = gaps_of(&list, 0).hdr else { continue };
+                let Some(hdr) = summarize_gaps(&list, 0).hdr else { continue };
                 let recorded = reader.add(&hdr, &mut ours).unwrap();
                 let library = read_by_library(&hdr);
                 prop_assert_eq!(recorded, library.len());
@@ -415,7 +413,7 @@ mod tests {
             unpacked.extend(0_u32.to_be_bytes());
             unpacked.extend(3_u32.to_be_bytes());
             unpacked.extend(1_u64.to_be_bytes());
-            unpacked.extend(LONGEST_US.to_be_bytes());
+            unpacked.extend(MAX_US.to_be_bytes());
             unpacked.extend(1.0_f64.to_be_bytes());
             unpacked.extend(&bytes);
             let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());

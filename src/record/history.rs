@@ -1,8 +1,8 @@
-//! The history: one line a run of a suite, the past that CI compares with.
+//! The history: one line for each run of a suite, the baseline that CI compares with.
 //!
-//! Owns the stored form of a run's levels and of what was decided about it. Must not know how levels are
-//! computed or compared. Invariant: lines are only appended; of marks of one run the last one wins; the
-//! order of lines says nothing else, runs are in the order in which they began.
+//! Owns the stored form of a run's levels and of the decisions about it. Must not know how levels are computed
+//! or compared. Invariant: lines are only appended; of marks of one run the last one wins; the order of lines
+//! has no other meaning, runs are in the order in which they began.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, ErrorKind};
@@ -13,27 +13,27 @@ use serde::{Deserialize, Serialize};
 use crate::suite::Metric;
 use crate::units::ModelId;
 
-use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
-use super::{Run, RunError, Unsound};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::{InvalidRecord, Run, RunError};
 
-/// A run, condensed: a robust level of each metric, prompt by prompt.
+/// A condensed run: a robust level of each metric for each prompt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRun {
     /// Name of the run.
     pub run: String,
     /// Name of its suite.
     pub suite: String,
-    /// When it began, UTC.
+    /// Time at which it began, UTC.
     pub started_at: jiff::Timestamp,
     /// Name and version of the program.
     pub tool: String,
-    /// What must be the same for levels to be comparable.
+    /// The conditions that must be the same for levels to be comparable.
     pub conditions: Conditions,
-    /// One a variant, in the order of the suite.
+    /// The variants, in the order of the suite.
     pub variants: Vec<HistoryVariant>,
 }
 
-/// What must be the same for two runs to be comparable.
+/// The conditions that must be the same for two runs to be comparable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// Name of the endpoint's profile, or its URL.
@@ -42,9 +42,9 @@ pub struct Conditions {
     pub concurrency: u32,
     /// Requests sent at the same moment.
     pub slot_size: u32,
-    /// Whether answers were streamed.
+    /// True if answers were streamed.
     pub stream: bool,
-    /// The user's label of where the run was made (`--environment`).
+    /// The user's label of the environment of the run (`--environment`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
 }
@@ -54,37 +54,39 @@ pub struct Conditions {
 pub struct HistoryVariant {
     /// Its label.
     pub label: String,
-    /// The model asked for.
+    /// The requested model.
     pub model: ModelId,
-    /// Digest of what the variant itself adds to requests: system text and parameters.
+    /// Digest of the variant's own additions to requests: system text and parameters.
     pub overrides: String,
-    /// Answers by the provider that gave them.
+    /// Number of answers of each provider.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub providers: BTreeMap<String, u64>,
-    /// Whether its level moved during the run (`stats::drift`).
+    /// True if its level drifted during the run (`stats::drift`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drifted: bool,
-    /// Of what kind its answers were.
+    /// The kinds of its answers.
     #[serde(default)]
     pub mix: AnswerMix,
-    /// One a prompt, in the order of the suite.
+    /// The prompts, in the order of the suite.
     pub prompts: Vec<HistoryPrompt>,
 }
 
-/// Of what kind a variant's answers were: where that changes, levels are not of the same thing.
+/// The kinds of a variant's answers: where that mix changes, levels do not measure the same thing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerMix {
     /// Trials answered to the end.
     pub answered: u64,
-    /// Of them buffered, cold or client-limited.
-    pub set_aside: u64,
-    /// Of them after more than one attempt.
+    /// Answers that are buffered, cold or client-limited: excluded from TTFT.
+    #[serde(rename = "set_aside")]
+    pub excluded: u64,
+    /// Answers after more than one attempt.
     pub retried: u64,
-    /// Of them with readable reasoning before the answer.
+    /// Answers with readable reasoning before them.
     pub reasoned: u64,
-    /// Of them with a word on the prompt cache.
-    pub cache_told: u64,
-    /// Of these from the cache.
+    /// Answers that report their use of the prompt cache.
+    #[serde(rename = "cache_told")]
+    pub cache_reported: u64,
+    /// Answers that report tokens read from the cache.
     pub cache_hits: u64,
 }
 
@@ -93,7 +95,7 @@ pub struct AnswerMix {
 pub struct HistoryPrompt {
     /// Its id.
     pub prompt: String,
-    /// Digest of all that it asks: system text, messages and parameters.
+    /// Digest of the whole prompt: system text, messages and parameters.
     pub digest: String,
     /// Digest of its system text and messages alone.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -102,7 +104,8 @@ pub struct HistoryPrompt {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parameters: String,
     /// Trials, rate-limited ones left out.
-    pub asked: u32,
+    #[serde(rename = "asked")]
+    pub trials: u32,
     /// Trials answered to the end.
     pub completed: u32,
     /// Answers that were graded.
@@ -125,27 +128,27 @@ pub struct Level {
     pub n: u32,
 }
 
-/// What was decided about a run of a history.
+/// The decision about a run of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// Accepted: part of the level that later runs are compared with.
+pub enum RunStanding {
+    /// Accepted: part of the baseline that later runs are compared with.
     Accepted,
-    /// Accepted, and the first of a new level: earlier runs are no longer compared with.
+    /// Accepted, and the first of a reset baseline: earlier runs are no longer compared with.
     NewLevel,
     /// Found regressed; a second run, an hour or more later, decides (`confirm = true`).
     Pending,
-    /// Found regressed, and nobody was to wait for a second run.
+    /// Found regressed, without waiting for a second run.
     Flagged,
-    /// Found regressed, and the next run said the same: a real change, no noise.
+    /// Found regressed, and confirmed by the next run: a real change, not noise.
     Confirmed,
-    /// Found regressed, but the next run did not repeat it: noise, which tells how much runs differ.
+    /// Found regressed, but not by the next run: noise, which shows how much runs differ.
     Cleared,
-    /// Was confirmed, and a later run was clean again.
+    /// Confirmed earlier, and a later run was clean again.
     Recovered,
 }
 
-impl Standing {
+impl RunStanding {
     /// The stored word.
     pub const fn word(self) -> &'static str {
         match self {
@@ -159,34 +162,34 @@ impl Standing {
         }
     }
 
-    /// Whether the run is part of a level.
+    /// Returns true if the run is part of a baseline.
     pub const fn accepted(self) -> bool {
         matches!(self, Self::Accepted | Self::NewLevel)
     }
 
-    /// Whether a finding of the run still waits for what later runs say.
+    /// Returns true if a finding of the run waits for later runs.
     pub const fn open(self) -> bool {
         matches!(self, Self::Pending | Self::Flagged | Self::Confirmed)
     }
 }
 
-/// What was found regressed: the metric of a variant.
+/// A finding: the regressed metric of a variant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// Label of the variant.
     pub variant: String,
-    /// Which of its metrics.
+    /// The regressed metric.
     pub metric: Metric,
 }
 
-/// A run of a history, with what was decided about it.
+/// A run of a history, with the decision about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
     /// The run.
     pub run: HistoryRun,
-    /// What holds of it.
-    pub standing: Standing,
-    /// What was found regressed when it was judged.
+    /// The decision about it.
+    pub standing: RunStanding,
+    /// The metrics that were found regressed when it was judged.
     pub findings: Vec<Finding>,
 }
 
@@ -196,12 +199,12 @@ pub struct HistoryEntry {
 pub enum HistoryLine {
     /// A run.
     Run(Box<HistoryEntry>),
-    /// What was decided later about a run of this name.
+    /// A later decision about a run of this name.
     Mark {
         /// Name of the run.
         run: String,
-        /// What holds of it from now on.
-        standing: Standing,
+        /// The decision that holds from now on.
+        standing: RunStanding,
     },
 }
 
@@ -210,8 +213,8 @@ pub enum HistoryLine {
 #[serde(expecting = "an object of a history")]
 struct LineWire {
     version: u32,
-    kind: Kind,
-    standing: Standing,
+    kind: LineKind,
+    standing: RunStanding,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     of: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -222,7 +225,7 @@ struct LineWire {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+enum LineKind {
     Run,
     Mark,
 }
@@ -233,7 +236,7 @@ impl From<HistoryLine> for LineWire {
         match line {
             HistoryLine::Run(entry) => Self {
                 version,
-                kind: Kind::Run,
+                kind: LineKind::Run,
                 standing: entry.standing,
                 of: None,
                 findings: entry.findings,
@@ -241,7 +244,7 @@ impl From<HistoryLine> for LineWire {
             },
             HistoryLine::Mark { run, standing } => Self {
                 version,
-                kind: Kind::Mark,
+                kind: LineKind::Mark,
                 standing,
                 of: Some(run),
                 findings: Vec::new(),
@@ -259,24 +262,26 @@ impl TryFrom<LineWire> for HistoryLine {
             return Err(format!("version {}", wire.version));
         }
         match (wire.kind, wire.run, wire.of) {
-            (Kind::Run, Some(run), None) => Ok(Self::Run(Box::new(HistoryEntry {
+            (LineKind::Run, Some(run), None) => Ok(Self::Run(Box::new(HistoryEntry {
                 run,
                 standing: wire.standing,
                 findings: wire.findings,
             }))),
-            (Kind::Mark, None, Some(run)) => Ok(Self::Mark {
+            (LineKind::Mark, None, Some(run)) => Ok(Self::Mark {
                 run,
                 standing: wire.standing,
             }),
-            (Kind::Run, ..) => Err("a line of kind `run` holds a `run` and no `of`".to_owned()),
-            (Kind::Mark, ..) => Err("a line of kind `mark` holds an `of` and no `run`".to_owned()),
+            (LineKind::Run, ..) => Err("a line of kind `run` holds a `run` and no `of`".to_owned()),
+            (LineKind::Mark, ..) => {
+                Err("a line of kind `mark` holds an `of` and no `run`".to_owned())
+            }
         }
     }
 }
 
 impl HistoryLine {
     /// A run that was judged or accepted.
-    pub fn run(run: HistoryRun, standing: Standing, findings: Vec<Finding>) -> Self {
+    pub fn run(run: HistoryRun, standing: RunStanding, findings: Vec<Finding>) -> Self {
         Self::Run(Box::new(HistoryEntry {
             run,
             standing,
@@ -294,32 +299,32 @@ impl Entry for HistoryLine {
         Self::VERSION
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         match self {
             Self::Run(entry) => entry.run.check(),
-            Self::Mark { run, .. } if run.is_empty() => Err(Unsound::new("of", "is empty")),
+            Self::Mark { run, .. } if run.is_empty() => Err(InvalidRecord::new("of", "is empty")),
             Self::Mark { .. } => Ok(()),
         }
     }
 }
 
 impl HistoryRun {
-    /// Whether a run of that name can have left these figures.
-    fn check(&self) -> Result<(), Unsound> {
+    /// Checks that the figures agree with each other.
+    fn check(&self) -> Result<(), InvalidRecord> {
         if self.run.is_empty() {
-            return Err(Unsound::new("run", "has no name"));
+            return Err(InvalidRecord::new("run", "has no name"));
         }
         for prompt in self.variants.iter().flat_map(|variant| &variant.prompts) {
-            if prompt.completed > prompt.asked {
-                return Err(Unsound::new("completed", "is above `asked`"));
+            if prompt.completed > prompt.trials {
+                return Err(InvalidRecord::new("completed", "is above `asked`"));
             }
             if prompt.passed > prompt.graded {
-                return Err(Unsound::new("passed", "is above `graded`"));
+                return Err(InvalidRecord::new("passed", "is above `graded`"));
             }
             let mut levels = prompt.levels.values();
             if levels.any(|level| !level.ln.is_finite() || level.n == 0) {
                 let problem = "has one that is not a number, or of no values";
-                return Err(Unsound::new("levels", problem));
+                return Err(InvalidRecord::new("levels", problem));
             }
         }
         Ok(())
@@ -331,26 +336,26 @@ impl HistoryRun {
     }
 }
 
-/// A history: its runs in the order in which they began, each with what was last decided about it.
+/// A history: its runs in the order in which they began, each with the last decision about it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     entries: Vec<HistoryEntry>,
-    /// Names of runs that marks speak of and no line holds.
-    strays: Vec<String>,
+    /// Names of runs that have a mark and no line.
+    unmatched_marks: Vec<String>,
     /// Numbers of lines that were never finished.
     torn: Vec<u64>,
 }
 
 impl History {
-    /// Puts lines together. A later line of the same run replaces the earlier one; a mark holds of the
-    /// run of its name, wherever that stands.
+    /// Builds a history from lines. A later line of the same run replaces the earlier one; a mark applies to
+    /// the run of its name, wherever that stands.
     pub fn resolve(lines: impl IntoIterator<Item = HistoryLine>) -> Self {
         let mut runs: BTreeMap<String, (usize, HistoryEntry)> = BTreeMap::new();
-        let mut marks: BTreeMap<String, Standing> = BTreeMap::new();
+        let mut marks: BTreeMap<String, RunStanding> = BTreeMap::new();
         for line in lines {
             match line {
                 HistoryLine::Run(entry) => {
-                    // What was decided before this line was written is what it replaces.
+                    // This line replaces decisions written before it.
                     marks.remove(&entry.run.run);
                     let place = runs.len();
                     let known = runs.get(&entry.run.run).map(|(place, _)| *place);
@@ -361,20 +366,20 @@ impl History {
                 }
             }
         }
-        let mut strays = Vec::new();
+        let mut unmatched_marks = Vec::new();
         for (name, standing) in marks {
             match runs.get_mut(&name) {
                 Some((_, entry)) => entry.standing = standing,
-                None => strays.push(name),
+                None => unmatched_marks.push(name),
             }
         }
-        // Of runs that began in the same second the one that was written first was the earlier.
+        // Runs that began in the same second stay in the order of their lines.
         let mut placed: Vec<(usize, HistoryEntry)> = runs.into_values().collect();
         placed.sort_by_key(|(place, entry)| (entry.run.started_at, *place));
         let entries = placed.into_iter().map(|(_, entry)| entry).collect();
         Self {
             entries,
-            strays,
+            unmatched_marks,
             torn: Vec::new(),
         }
     }
@@ -382,15 +387,16 @@ impl History {
     /// Reads the history of this file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or one of its lines is no line of a history: what is compared
-    /// with must be known whole. A line that was never finished, as a process leaves it that is killed
-    /// while it writes, is passed over and told by [`History::torn`]: the last one, and one that others
-    /// were appended after.
+    /// The file cannot be read, or one of its lines is not a line of a history: a baseline must be known whole.
+    /// A line that was never finished, as a killed process leaves it, is skipped and reported by
+    /// [`History::torn`]: the last one, or one that others were appended after.
     pub fn read(path: &Path) -> Result<Self, JournalError> {
-        Self::of_lines(Reader::<_, HistoryLine>::open_file(path)?)
+        Self::of_lines(JournalReader::<_, HistoryLine>::open_file(path)?)
     }
 
-    fn of_lines<R: BufRead>(mut reader: Reader<R, HistoryLine>) -> Result<Self, JournalError> {
+    fn of_lines<R: BufRead>(
+        mut reader: JournalReader<R, HistoryLine>,
+    ) -> Result<Self, JournalError> {
         let (mut lines, mut torn) = (Vec::new(), Vec::new());
         while let Some(read) = reader.next() {
             match read {
@@ -410,7 +416,7 @@ impl History {
         })
     }
 
-    /// The same; an empty one where there is no such file yet.
+    /// Reads the history of this file, an empty one if the file does not exist yet.
     ///
     /// # Errors
     /// As [`History::read`].
@@ -427,20 +433,20 @@ impl History {
     /// one write, and has them put on the disk.
     ///
     /// # Errors
-    /// Where a line could not be read again, and then none is written; or where the file failed.
+    /// A line could not be read again, and then none is written; or the file failed.
     pub fn append(path: &Path, lines: &[HistoryLine]) -> Result<(), JournalError> {
-        let mut writer = Writer::append_to_file(path)?;
+        let mut writer = JournalWriter::append_to_file(path)?;
         writer.append_all(lines)?;
         writer.sync()
     }
 
-    /// Whether lines could be appended now. Makes the folder where there is none, but no history: another run
-    /// may begin one at this moment.
+    /// Checks that lines could be appended now. Creates the folder if it does not exist, but no history:
+    /// another run may begin one at this moment.
     ///
     /// # Errors
-    /// Where the file, or a new one in its folder, cannot be written.
+    /// The file, or a new one in its folder, cannot be written.
     pub fn can_append(path: &Path) -> Result<(), JournalError> {
-        Writer::<HistoryLine>::can_append_to_file(path)
+        JournalWriter::<HistoryLine>::can_append_to_file(path)
     }
 
     /// The runs, in the order in which they began.
@@ -454,8 +460,8 @@ impl History {
     }
 
     /// Names of runs that were marked but are not here.
-    pub fn strays(&self) -> &[String] {
-        &self.strays
+    pub fn unmatched_marks(&self) -> &[String] {
+        &self.unmatched_marks
     }
 
     /// Numbers of lines that were never finished, and so are not here.
@@ -463,14 +469,14 @@ impl History {
         &self.torn
     }
 
-    /// Place in [`History::entries`] of the first run of the current level; 0 where no level was begun
-    /// anew.
+    /// Index in [`History::entries`] of the first run of the current baseline; 0 if the baseline was never
+    /// reset.
     pub fn level_start(&self) -> usize {
-        let newest = |entry: &HistoryEntry| entry.standing == Standing::NewLevel;
+        let newest = |entry: &HistoryEntry| entry.standing == RunStanding::NewLevel;
         self.entries.iter().rposition(newest).unwrap_or(0)
     }
 
-    /// The lines that this history would be made of again.
+    /// The lines from which this history can be built again.
     pub fn lines(&self) -> Vec<HistoryLine> {
         let line = |entry: &HistoryEntry| HistoryLine::Run(Box::new(entry.clone()));
         self.entries.iter().map(line).collect()
@@ -478,11 +484,11 @@ impl History {
 }
 
 impl Run {
-    /// Stores the past that the run was judged against, in place of the one before: a source of its
-    /// reports, like its samples.
+    /// Stores the history that the run was judged against, replacing an earlier one: a source of its reports,
+    /// like its samples.
     ///
     /// # Errors
-    /// Where it cannot be written; the one before stays.
+    /// It cannot be written; the one before stays.
     pub fn write_past(&self, lines: &[HistoryLine]) -> Result<(), RunError> {
         self.write_source(HistoryLine::FILE, |file| {
             for line in lines {
@@ -493,14 +499,14 @@ impl Run {
         })
     }
 
-    /// The past that the run was judged against; `None` where it was judged against none. An empty one
-    /// is the past of the first run of a history.
+    /// The history that the run was judged against; `None` if it was judged against none. The first run of a
+    /// history has an empty one.
     ///
     /// # Errors
-    /// Where it cannot be read, or one of its lines is no line of a history; of one that was never finished
-    /// as [`History::read`].
+    /// It cannot be read, or one of its lines is not a line of a history; for an unfinished line as
+    /// [`History::read`].
     pub fn past(&self) -> Result<Option<History>, RunError> {
-        let reader = match Reader::<_, HistoryLine>::open(self.folder()) {
+        let reader = match JournalReader::<_, HistoryLine>::open(self.folder()) {
             Ok(reader) => reader,
             Err(JournalError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Ok(None);

@@ -21,7 +21,7 @@ fn prompt() -> impl Strategy<Value = HistoryPrompt> {
         text: digest.clone(),
         parameters: digest.clone(),
         digest,
-        asked: counts.0.max(counts.1),
+        trials: counts.0.max(counts.1),
         completed: counts.0.min(counts.1),
         graded: counts.2.max(counts.3),
         passed: counts.2.min(counts.3),
@@ -67,8 +67,8 @@ fn run() -> impl Strategy<Value = HistoryRun> {
     )
 }
 
-fn standing() -> impl Strategy<Value = Standing> {
-    use Standing::{Accepted, Cleared, Confirmed, Flagged, NewLevel, Pending, Recovered};
+fn standing() -> impl Strategy<Value = RunStanding> {
+    use RunStanding::{Accepted, Cleared, Confirmed, Flagged, NewLevel, Pending, Recovered};
     prop::sample::select(vec![
         Accepted, NewLevel, Pending, Flagged, Confirmed, Cleared, Recovered,
     ])
@@ -94,17 +94,17 @@ fn plain(name: &str, second: i64) -> HistoryRun {
 }
 
 fn accepted(name: &str, second: i64) -> HistoryLine {
-    HistoryLine::run(plain(name, second), Standing::Accepted, Vec::new())
+    HistoryLine::run(plain(name, second), RunStanding::Accepted, Vec::new())
 }
 
-fn mark(name: &str, standing: Standing) -> HistoryLine {
+fn mark(name: &str, standing: RunStanding) -> HistoryLine {
     HistoryLine::Mark {
         run: name.to_owned(),
         standing,
     }
 }
 
-fn standings(history: &History) -> Vec<(&str, Standing)> {
+fn standings(history: &History) -> Vec<(&str, RunStanding)> {
     let entries = history.entries().iter();
     entries
         .map(|entry| (entry.run.run.as_str(), entry.standing))
@@ -116,24 +116,24 @@ fn the_last_mark_wins_and_runs_are_in_order_of_time() {
     // Lines may come in any order: two branches of a repository are merged line by line.
     let lines = [
         accepted("c", 30),
-        mark("b", Standing::Cleared),
+        mark("b", RunStanding::Cleared),
         accepted("a", 10),
-        HistoryLine::run(plain("b", 20), Standing::Pending, Vec::new()),
-        mark("b", Standing::Confirmed),
-        mark("b", Standing::NewLevel),
-        mark("x", Standing::Cleared),
+        HistoryLine::run(plain("b", 20), RunStanding::Pending, Vec::new()),
+        mark("b", RunStanding::Confirmed),
+        mark("b", RunStanding::NewLevel),
+        mark("x", RunStanding::Cleared),
     ];
     let history = History::resolve(lines);
     assert_eq!(
         standings(&history),
         [
-            ("a", Standing::Accepted),
-            ("b", Standing::NewLevel),
-            ("c", Standing::Accepted)
+            ("a", RunStanding::Accepted),
+            ("b", RunStanding::NewLevel),
+            ("c", RunStanding::Accepted)
         ]
     );
     assert_eq!(history.level_start(), 1);
-    assert_eq!(history.strays(), ["x"]);
+    assert_eq!(history.unmatched_marks(), ["x"]);
     assert_eq!(history.entry("b").unwrap().run, plain("b", 20));
 }
 
@@ -145,11 +145,11 @@ fn a_history_begins_with_its_first_line() {
     assert_eq!(History::read_or_empty(&file).unwrap(), History::default());
     assert!(History::read(&file).is_err());
     History::append(&file, &[accepted("a", 1)]).unwrap();
-    History::append(&file, &[accepted("b", 2), mark("a", Standing::Cleared)]).unwrap();
+    History::append(&file, &[accepted("b", 2), mark("a", RunStanding::Cleared)]).unwrap();
     let history = History::read(&file).unwrap();
     assert_eq!(
         standings(&history),
-        [("a", Standing::Cleared), ("b", Standing::Accepted)]
+        [("a", RunStanding::Cleared), ("b", RunStanding::Accepted)]
     );
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 3);
 }
@@ -160,7 +160,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ci.jsonl");
     let good = serde_json::to_string(&accepted("a", 1)).unwrap();
-    let told = |second: &str| {
+    let message_of = |second: &str| {
         fs::write(&file, format!("{good}\n{second}\n{good}\n")).unwrap();
         let error = History::read(&file).unwrap_err().to_string();
         let folder = format!("{}/", folder.path().display());
@@ -168,12 +168,12 @@ fn a_line_that_is_none_is_named_with_its_place() {
     };
     let no_run = r#"{"version":1,"kind":"run","standing":"accepted"}"#;
     let messages = [
-        told("<<<<<<< HEAD"),
-        told(&good.replace("\"version\":1", "\"version\":2")),
-        told(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
-        told(&good.replace("\"accepted\"", "\"excepted\"")),
-        told(no_run),
-        told(&good.replace("\"run\":\"a\"", "\"run\":\"\"")),
+        message_of("<<<<<<< HEAD"),
+        message_of(&good.replace("\"version\":1", "\"version\":2")),
+        message_of(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
+        message_of(&good.replace("\"accepted\"", "\"excepted\"")),
+        message_of(no_run),
+        message_of(&good.replace("\"run\":\"a\"", "\"run\":\"\"")),
     ];
     insta::assert_snapshot!(messages.join("\n"), @"
     ci.jsonl:2: column 1: expected value
@@ -204,7 +204,7 @@ fn impossible_lines_are_not_written() {
             digest: "d".to_owned(),
             text: String::new(),
             parameters: String::new(),
-            asked: 1,
+            trials: 1,
             completed: 1,
             graded: 0,
             passed: 0,
@@ -212,7 +212,7 @@ fn impossible_lines_are_not_written() {
         }],
     });
     let refused = |run: &HistoryRun| {
-        let line = HistoryLine::run(run.clone(), Standing::Accepted, Vec::new());
+        let line = HistoryLine::run(run.clone(), RunStanding::Accepted, Vec::new());
         History::append(&file, &[accepted("b", 1), line]).is_err()
     };
     assert!(refused(&run));
@@ -250,8 +250,8 @@ fn processes_that_append_do_not_interleave() {
 }
 
 #[test]
-fn the_past_of_a_run_lies_beside_it() {
-    // Its reports are made again from it, whatever has become of the history since.
+fn a_run_stores_the_history_it_was_judged_by() {
+    // Its reports are generated again from it, even after the history has changed.
     let reports = tempfile::tempdir().unwrap();
     let run = Run::create(reports.path(), "ci", "one").unwrap();
     assert_eq!(run.past().unwrap(), None);

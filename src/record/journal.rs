@@ -1,8 +1,8 @@
 //! Journals: files of records, one JSON object a line, only ever appended to.
 //!
-//! Owns how a record becomes a line and a line a record, and what is said of lines that are none.
-//! Must not know the records beyond [`Entry`]. Invariant: a record is in the kernel's hands when
-//! `append` returns, no matter how the process ends; and one bad line costs no other.
+//! Owns how a record becomes a line and a line a record, and the messages about lines that are not records.
+//! Must not know the records beyond [`Entry`]. Invariant: the kernel has a record when `append` returns, no
+//! matter how the process ends; and one bad line costs no other.
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
@@ -15,34 +15,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::{open_named, open_regular};
 
-use super::{Amendment, Sample, Unsound};
+use super::{Amendment, InvalidRecord, Sample};
 use crate::private_file::options_for_new;
 
-/// Bytes of one line: above the longest answer that is kept, with every character escaped. What
-/// is longer is not ours, and is passed over without being held in memory.
+/// Maximum bytes of one line: above the longest answer that is stored, with every character escaped. A longer
+/// line is not bakeoff's, and is skipped without being held in memory.
 pub const MAX_LINE_BYTES: usize = 256 << 20;
 
-/// Bytes of the buffer a writer keeps between lines; a longer line's buffer is given back.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes of the buffer that a writer retains between lines; a longer line's buffer is freed.
+const RETAINED_BUFFER_BYTES: usize = 1 << 20;
 
-/// Bytes asked of the file at once when reading.
+/// Bytes read from the file at once.
 const READ_BUFFER_BYTES: usize = 256 << 10;
 
-/// A record that is kept in a journal.
+/// A record that is stored in a journal.
 pub trait Entry: Serialize + DeserializeOwned {
     /// Name of the journal in the run's folder.
     const FILE: &'static str;
     /// Version of the format that is written; older ones can be read too.
     const VERSION: u32;
 
-    /// Version the record says it has.
+    /// The record's own version.
     fn version(&self) -> u32;
 
-    /// Whether the record can be true.
+    /// Checks the record for contradictions.
     ///
     /// # Errors
     /// The field that is wrong.
-    fn check(&self) -> Result<(), Unsound>;
+    fn check(&self) -> Result<(), InvalidRecord>;
 }
 
 impl Entry for Sample {
@@ -53,7 +53,7 @@ impl Entry for Sample {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         self.check()
     }
 }
@@ -66,16 +66,16 @@ impl Entry for Amendment {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         if self.scores.values().all(|score| score.is_finite()) {
             Ok(())
         } else {
-            Err(Unsound::new("scores", "has one that is not a number"))
+            Err(InvalidRecord::new("scores", "has one that is not a number"))
         }
     }
 }
 
-/// Why a journal could not be written or read, or one line of it not.
+/// The reason why a journal, or one line of it, could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file failed. A reader ends with this.
@@ -83,18 +83,18 @@ pub enum JournalError {
     File {
         /// The file; its bare name where it was not opened here.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// One line is no record; those after it can be read.
     #[error("{file}:{line}: {problem}")]
     Line {
-        /// The bare name of a run's journal: reports tell of such lines, and no path goes into
-        /// reports. Of a file that the user named, as it was named.
+        /// The bare name of a run's journal: reports name such lines, and no path goes into reports. For a file
+        /// that the user named, the name as given.
         file: Cow<'static, str>,
         /// Number of the line, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: LineProblem,
     },
     /// A record was not written, because it could not have been read again.
@@ -102,16 +102,16 @@ pub enum JournalError {
     Refused {
         /// The journal's bare name.
         file: &'static str,
-        /// What is wrong with the record.
+        /// The problem with the record.
         problem: LineProblem,
     },
 }
 
-/// What is wrong with a line.
+/// The problem with a line.
 #[derive(Debug, thiserror::Error)]
 pub enum LineProblem {
     /// It is not a record of this kind.
-    #[error("column {}: {}", .0.column(), without_place(.0))]
+    #[error("column {}: {}", .0.column(), parse_message(.0))]
     Broken(serde_json::Error),
     /// It is one of a version that this program cannot read.
     #[error(
@@ -129,7 +129,7 @@ pub enum LineProblem {
     NoSuchVersion(u32),
     /// Its figures contradict each other.
     #[error(transparent)]
-    Unsound(#[from] Unsound),
+    InvalidRecord(#[from] InvalidRecord),
     /// It is the last one, and was never finished.
     #[error("it was never finished: the last line has no end")]
     Unfinished,
@@ -139,15 +139,15 @@ pub enum LineProblem {
 }
 
 /// The message without the parser's line number, which is always 1 here.
-fn without_place(error: &serde_json::Error) -> String {
+fn parse_message(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     message.strip_suffix(&place).unwrap_or(&message).to_owned()
 }
 
-/// Appends records to a journal. It keeps none of them.
+/// Appends records to a journal, without retaining them.
 #[derive(Debug)]
-pub struct Writer<E> {
+pub struct JournalWriter<E> {
     file: File,
     path: PathBuf,
     line: Vec<u8>,
@@ -156,11 +156,11 @@ pub struct Writer<E> {
     entry: PhantomData<fn(&E)>,
 }
 
-impl<E: Entry> Writer<E> {
+impl<E: Entry> JournalWriter<E> {
     /// Opens a new journal in `folder`, readable by its owner only.
     ///
     /// # Errors
-    /// Where it cannot be made, or is there already.
+    /// It cannot be created, or exists already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
         let private = options_for_new(options.create_new(true).append(true));
@@ -170,18 +170,19 @@ impl<E: Entry> Writer<E> {
     /// Opens the journal in `folder` to append to it; a new one where there is none.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// It cannot be opened.
     pub fn append_to(folder: &Path) -> Result<Self, JournalError> {
         let mut options = OpenOptions::new();
         let private = options_for_new(options.create(true).read(true).append(true));
         Self::open_with(folder.join(E::FILE), private)?.after_what_is_there()
     }
 
-    /// Opens the file of that name to append to it, with its folder where there is none. A new one is for its
-    /// owner alone; one that is there keeps its mode: it is the user's own file, to be committed and shared.
+    /// Opens the file of that name to append to it, and creates its folder if it does not exist. A new file is
+    /// for its owner alone; an existing one retains its mode: it is the user's own file, to be committed and
+    /// shared.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// It cannot be opened.
     pub fn append_to_file(path: &Path) -> Result<Self, JournalError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| file_error(folder, source))?;
@@ -191,33 +192,33 @@ impl<E: Entry> Writer<E> {
         Self::open_with(path.to_owned(), options)?.after_what_is_there()
     }
 
-    /// Whether [`Writer::append_to_file`] would go well now. Makes the folder where there is none, but not the
-    /// file: another process may begin it at this moment, so that another name beside it is tried.
+    /// Checks that [`JournalWriter::append_to_file`] would succeed now. Creates the folder if it does not
+    /// exist, but not the file: another process may begin it at this moment, so another name in the folder is
+    /// tried.
     ///
     /// # Errors
-    /// Where the file, or a new one in its folder, cannot be written.
+    /// The file, or a new one in its folder, cannot be written.
     pub fn can_append_to_file(path: &Path) -> Result<(), JournalError> {
         if path.exists() {
             return Self::append_to_file(path).map(drop);
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.try", std::process::id()));
-        let beside = path.with_file_name(name);
-        match Self::append_to_file(&beside) {
+        let probe = path.with_file_name(name);
+        match Self::append_to_file(&probe) {
             Ok(tried) => drop(tried),
-            // What was tried is told by the name that was asked for.
+            // The error names the requested file, not the one that was tried.
             Err(JournalError::File { source, .. }) => return Err(file_error(path, source)),
             Err(error) => return Err(error),
         }
-        fs::remove_file(&beside).map_err(|source| file_error(&beside, source))
+        fs::remove_file(&probe).map_err(|source| file_error(&probe, source))
     }
 
-    /// Waits until no other process holds the journal locked, and locks it until this is dropped. Locks bind
-    /// those alone who ask for them.
+    /// Waits until no other process has locked the journal, and locks it until this is dropped. Locks bind only
+    /// those that request them.
     ///
     /// # Errors
-    /// What the system said of the lock: not every file system has them. The journal can be written all the
-    /// same.
+    /// The system's error about the lock: not every file system has locks. The journal can be written anyway.
     pub fn lock(&mut self) -> io::Result<()> {
         while let Err(error) = self.file.lock() {
             if error.kind() != io::ErrorKind::Interrupted {
@@ -228,16 +229,16 @@ impl<E: Entry> Writer<E> {
         Ok(())
     }
 
-    /// Reads the journal from its beginning, by the file that is open here; one opened anew would wait for
-    /// this one's lock.
+    /// Reads the journal from its beginning, through the file that is open here; a file opened anew would wait
+    /// for this one's lock.
     ///
     /// # Errors
-    /// Where the file failed, or was not opened to be read.
-    pub fn read(&self) -> Result<Reader<BufReader<&File>, E>, JournalError> {
+    /// The file failed, or was not opened to be read.
+    pub fn read(&self) -> Result<JournalReader<BufReader<&File>, E>, JournalError> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0))
             .map_err(|source| file_error(&self.path, source))?;
-        Ok(Reader::new(BufReader::with_capacity(
+        Ok(JournalReader::new(BufReader::with_capacity(
             READ_BUFFER_BYTES,
             file,
         )))
@@ -262,12 +263,12 @@ impl<E: Entry> Writer<E> {
         })
     }
 
-    /// Appends one record. When this returns, the kernel has the whole line: the process may be
-    /// killed, and only a crash of the system can lose it until [`Writer::sync`].
+    /// Appends one record. On return the kernel has the whole line: the process may be killed, and only a crash
+    /// of the system can lose it until [`JournalWriter::sync`].
     ///
     /// # Errors
-    /// Where the record would not be readable, and then nothing was written; or where the file
-    /// failed, and then the next record begins a line of its own all the same.
+    /// The record would not be readable, and then nothing was written; or the file failed, and then the next
+    /// record begins a new line.
     pub fn append(&mut self, entry: &E) -> Result<(), JournalError> {
         self.append_all(std::slice::from_ref(entry))
     }
@@ -276,10 +277,10 @@ impl<E: Entry> Writer<E> {
     /// before or after them, never between.
     ///
     /// # Errors
-    /// As [`Writer::append`]; where one record is refused, none is written.
+    /// As [`JournalWriter::append`]; where one record is refused, none is written.
     pub fn append_all(&mut self, entries: &[E]) -> Result<(), JournalError> {
         self.line.clear();
-        self.line.shrink_to(KEPT_BUFFER_BYTES);
+        self.line.shrink_to(RETAINED_BUFFER_BYTES);
         if entries.is_empty() {
             return Ok(());
         }
@@ -316,10 +317,10 @@ impl<E: Entry> Writer<E> {
         Ok(())
     }
 
-    /// Has everything written so far put on the disk.
+    /// Flushes everything written so far to the disk.
     ///
     /// # Errors
-    /// Where the file failed.
+    /// The file failed.
     pub fn sync(&self) -> Result<(), JournalError> {
         self.file
             .sync_all()
@@ -344,13 +345,13 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Reads a journal record by record. A line that is no record is an error value in its place, and
-/// reading goes on after it. A last line that was never finished is what a killed process leaves:
-/// it is passed over and told by [`Reader::torn`].
+/// Reads a journal record by record. A line that is no record is an error value in its place, and reading goes
+/// on after it. A last line that was never finished is left by a killed process: it is skipped and reported by
+/// [`JournalReader::torn`].
 #[derive(Debug)]
-pub struct Reader<R, E> {
+pub struct JournalReader<R, E> {
     source: R,
-    /// What is told of the file: [`Entry::FILE`], or the name that the user gave.
+    /// Name of the file in messages: [`Entry::FILE`], or the name that the user gave.
     name: Cow<'static, str>,
     line: Vec<u8>,
     number: u64,
@@ -362,18 +363,18 @@ pub struct Reader<R, E> {
     entry: PhantomData<fn() -> E>,
 }
 
-/// How a line ended.
-enum Ending {
+/// The end of a line.
+enum LineEnd {
     Newline,
     EndOfFile,
     TooLong,
 }
 
-impl<E: Entry> Reader<BufReader<File>, E> {
+impl<E: Entry> JournalReader<BufReader<File>, E> {
     /// Opens the journal in `folder`.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// It cannot be opened.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let path = folder.join(E::FILE);
         let file = open_regular(&path).map_err(|source| file_error(&path, source))?;
@@ -383,7 +384,7 @@ impl<E: Entry> Reader<BufReader<File>, E> {
     /// Opens the file of that name.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// It cannot be opened.
     pub fn open_file(path: &Path) -> Result<Self, JournalError> {
         let file = open_named(path).map_err(|source| file_error(path, source))?;
         let mut reader = Self::new(BufReader::with_capacity(READ_BUFFER_BYTES, file));
@@ -392,7 +393,7 @@ impl<E: Entry> Reader<BufReader<File>, E> {
     }
 }
 
-impl<R: BufRead, E: Entry> Reader<R, E> {
+impl<R: BufRead, E: Entry> JournalReader<R, E> {
     /// Reads from `source`.
     pub fn new(source: R) -> Self {
         Self {
@@ -408,25 +409,25 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
         }
     }
 
-    /// Number of the last line, where it was never finished; known at the end.
+    /// Number of the last line, if it was never finished; known at the end.
     pub fn torn(&self) -> Option<u64> {
         self.torn
     }
 
-    /// Whether the line just read is wrong at its very end, where a number goes on: cut there, it reads
-    /// as a wrong number instead of an unfinished line.
+    /// Returns true if the line just read is wrong at its very end, within a number: cut there, it reads as a
+    /// wrong number instead of an unfinished line.
     pub fn cut_within_a_number(&self, error: &serde_json::Error) -> bool {
         error.column() >= self.line.len()
             && matches!(self.line.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
     }
 
-    /// How many lines so far were no records; a torn last one is not counted.
+    /// The number of lines so far that were no records, without a torn last one.
     pub fn broken(&self) -> u64 {
         self.broken
     }
 
     /// Reads the next line into the buffer, without its newline; `None` at the end.
-    fn read_line(&mut self) -> io::Result<Option<Ending>> {
+    fn read_line(&mut self) -> io::Result<Option<LineEnd>> {
         self.line.clear();
         let read = (&mut self.source)
             .take(self.limit as u64 + 1)
@@ -437,28 +438,28 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
         self.number += 1;
         if self.line.last() == Some(&b'\n') {
             self.line.pop();
-            return Ok(Some(Ending::Newline));
+            return Ok(Some(LineEnd::Newline));
         }
         if self.line.len() <= self.limit {
-            return Ok(Some(Ending::EndOfFile));
+            return Ok(Some(LineEnd::EndOfFile));
         }
         self.line = Vec::new();
         self.source.skip_until(b'\n')?;
-        Ok(Some(Ending::TooLong))
+        Ok(Some(LineEnd::TooLong))
     }
 
     /// Reads on to the next record or problem; `None` at the end.
     fn read_entry(&mut self) -> io::Result<Option<Result<E, LineProblem>>> {
         while let Some(ending) = self.read_line()? {
             let read = match ending {
-                Ending::TooLong => Err(LineProblem::TooLong),
+                LineEnd::TooLong => Err(LineProblem::TooLong),
                 _ if self.line.trim_ascii().is_empty() => continue,
                 _ => parse(&self.line),
             };
             match (&read, ending) {
                 // A cut object is never a whole one, so this line was not finished. One that is
                 // whole, and lacks but its newline, is a record.
-                (Err(LineProblem::Broken(error)), Ending::EndOfFile) if !error.is_data() => {
+                (Err(LineProblem::Broken(error)), LineEnd::EndOfFile) if !error.is_data() => {
                     self.torn = Some(self.number);
                 }
                 _ => return Ok(Some(read)),
@@ -468,7 +469,7 @@ impl<R: BufRead, E: Entry> Reader<R, E> {
     }
 }
 
-impl<R: BufRead, E: Entry> Iterator for Reader<R, E> {
+impl<R: BufRead, E: Entry> Iterator for JournalReader<R, E> {
     type Item = Result<E, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -517,7 +518,7 @@ fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
     })
 }
 
-/// The version that a stored object says it has.
+/// The version of a stored object, as it declares it.
 pub(super) fn stored_version(bytes: &[u8]) -> Result<u32, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(expecting = "an object with a version")]

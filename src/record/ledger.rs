@@ -1,12 +1,12 @@
-//! The ledger: what each run cost, beside the folders of the suites.
+//! The ledger: the cost of each run, in the folder that holds the suites.
 //!
-//! Owns the stored form and how a run's events become a line. Must not know what is summed. Invariant:
-//! lines are only appended, of one run the last one wins, and a sum that nobody knows is never counted as
-//! 0 without saying so.
+//! Owns the stored form and how a run's events become a line. Must not know what is summed. Invariant: lines
+//! are only appended, of one run the last one wins, and an unknown cost is never counted as 0 without a count
+//! of it.
 //!
-//! A run has a line from before its first request, so that one that is killed is not forgotten, and that
-//! another process counts what it may still spend. Whoever decides by the ledger what a run may spend holds
-//! it ([`Held`]) until that line is written: of several that begin together each counts those before it.
+//! A run has a line from before its first request, so that a killed run is not forgotten and other processes
+//! count what it may still spend. A process that decides by the ledger what a run may spend holds it
+//! ([`LockedLedger`]) until that line is written: of several that begin together each counts those before it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufRead};
@@ -20,8 +20,8 @@ mod closing;
 
 pub use closing::{CloseOutcome, KILLED, VERIFY_FOLDER, close_ended, remove_verified};
 
-use super::journal::{Entry, JournalError, LineProblem, Reader, Writer};
-use super::{Amendment, Outcome, Run, Sample, Status, Unsound};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem};
+use super::{Amendment, InvalidRecord, Outcome, Run, Sample, Status};
 
 /// One line of `ledger.jsonl`. Absent means not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,36 +32,36 @@ pub struct LedgerLine {
     pub run: String,
     /// Name of its suite.
     pub suite: String,
-    /// When it began, UTC.
+    /// Time at which it began, UTC.
     pub started_at: jiff::Timestamp,
     /// Name of the endpoint's profile, or its URL.
     pub endpoint: String,
-    /// Whether it was the simulator, whose money is invented.
+    /// True for the simulator, whose money is invented.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-    /// How it ended; of a line from before the first request, that it goes on.
+    /// Its status; of a line from before the first request, running.
     pub status: Status,
     /// By model, sorted by id.
     pub models: Vec<ModelSpending>,
-    /// Under a cap: counted against it beside the models' sums, because nobody can say what was billed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept_usd: Option<Usd>,
+    /// Under a cap: reserved in addition to the models' sums, for requests whose bill is unknown.
+    #[serde(default, rename = "kept_usd", skip_serializing_if = "Option::is_none")]
+    pub reserved_usd: Option<Usd>,
     /// Under a cap: the most that it may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap_usd: Option<Usd>,
-    /// What it was expected to cost before it began.
+    /// The estimated cost, made before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_usd: Option<Usd>,
 }
 
-/// What one model cost in a run.
+/// The cost of one model in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelSpending {
     /// The model.
     pub model: ModelId,
     /// Requests, warm-up and retries included.
     pub requests: u64,
-    /// Of these: may have cost something, and nobody said what.
+    /// Requests that may have cost something, with an unknown amount.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unknown: u64,
     /// The largest of list price, bill and the provider's bill, request by request.
@@ -72,7 +72,7 @@ pub struct ModelSpending {
     /// Billed by the gateway, of trials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_usd: Option<Usd>,
-    /// The gateway's list price, with own keys what the provider billed, of trials.
+    /// The gateway's list price (with own keys the provider's bill), of trials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_usd: Option<Usd>,
 }
@@ -88,19 +88,19 @@ impl LedgerLine {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
-    /// Whether the run has not ended, or was killed.
+    /// Returns true if the run has not ended, or was killed.
     pub fn is_open(&self) -> bool {
         self.status == Status::Running
     }
 
-    /// What is known to be spent.
+    /// The cost that is known.
     pub fn spent(&self) -> Usd {
         self.models.iter().map(|model| model.spent_usd).sum()
     }
 
-    /// The same, with what a cap kept for unknown bills.
+    /// The known cost and the amount reserved for unknown bills.
     pub fn at_most(&self) -> Usd {
-        [self.spent(), self.kept_usd.unwrap_or(Usd::ZERO)]
+        [self.spent(), self.reserved_usd.unwrap_or(Usd::ZERO)]
             .into_iter()
             .sum()
     }
@@ -114,25 +114,25 @@ impl Entry for LedgerLine {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         let mut sums = self.models.iter().map(|model| model.spent_usd);
-        let beside = [self.kept_usd, self.cap_usd];
+        let bounds = [self.reserved_usd, self.cap_usd];
         if sums.any(|sum| sum < Usd::ZERO)
-            || beside.into_iter().flatten().any(|sum| sum < Usd::ZERO)
+            || bounds.into_iter().flatten().any(|sum| sum < Usd::ZERO)
         {
-            return Err(Unsound::new("spent_usd", "is negative"));
+            return Err(InvalidRecord::new("spent_usd", "is negative"));
         }
         Ok(())
     }
 }
 
-/// What a run costs, as its requests end.
+/// The cost of a run, updated as its requests end.
 #[derive(Debug, Clone, Default)]
 pub struct Spending(BTreeMap<ModelId, ModelSpending>);
 
 impl Spending {
-    /// Adds a trial: its last attempt by what is known of it, the earlier ones as unknown where they may
-    /// have been billed.
+    /// Adds a trial: its last attempt at its known cost, the earlier ones as unknown if they may have been
+    /// billed.
     pub fn add_sample(&mut self, sample: &Sample) {
         let model = self.of(&sample.model);
         let may_cost = sample
@@ -147,9 +147,9 @@ impl Spending {
             Some(most) => model.spent_usd = sum(model.spent_usd, most),
             None => model.unknown += u64::from(last),
         }
-        add_told(&mut model.list_usd, sample.cost_usd);
-        add_told(&mut model.billed_usd, sample.billed_usd);
-        add_told(&mut model.market_usd, sample.market_usd);
+        add_reported(&mut model.list_usd, sample.cost_usd);
+        add_reported(&mut model.billed_usd, sample.billed_usd);
+        add_reported(&mut model.market_usd, sample.market_usd);
     }
 
     /// Adds a request that is no trial.
@@ -158,7 +158,7 @@ impl Spending {
         model.requests += 1;
         match spent {
             Some(spent) => model.spent_usd = sum(model.spent_usd, spent),
-            None => model.unknown += u64::from(!turned_down(outcome)),
+            None => model.unknown += u64::from(!is_rejected(outcome)),
         }
     }
 
@@ -169,22 +169,22 @@ impl Spending {
         model.unknown += 1;
     }
 
-    /// Adds a bill that was looked up later, of a trial that had none. What was told before, its list price
-    /// perhaps, is counted already; the larger of both stays.
-    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, told_before: Option<Usd>) {
+    /// Adds a bill that was looked up later, of a trial that had none. The cost known before, perhaps its list
+    /// price, is counted already; the larger of both stays.
+    pub fn add_bill(&mut self, model: &ModelId, amendment: &Amendment, known_before: Option<Usd>) {
         let model = self.of(model);
-        let told = [amendment.billed_usd, amendment.market_usd];
-        let Some(most) = told.into_iter().flatten().max() else {
+        let reported = [amendment.billed_usd, amendment.market_usd];
+        let Some(most) = reported.into_iter().flatten().max() else {
             return;
         };
-        let more = Usd(most.0 - told_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
+        let more = Usd(most.0 - known_before.unwrap_or(Usd::ZERO).0).max(Usd::ZERO);
         model.spent_usd = sum(model.spent_usd, more);
-        // A bill of 0 where nothing else is known says as little as none.
-        if told_before.is_none() && most > Usd::ZERO {
+        // A bill of 0 without another figure proves as little as no bill.
+        if known_before.is_none() && most > Usd::ZERO {
             model.unknown = model.unknown.saturating_sub(1);
         }
-        add_told(&mut model.billed_usd, amendment.billed_usd);
-        add_told(&mut model.market_usd, amendment.market_usd);
+        add_reported(&mut model.billed_usd, amendment.billed_usd);
+        add_reported(&mut model.market_usd, amendment.market_usd);
     }
 
     /// Sums by model, sorted by id.
@@ -206,8 +206,8 @@ impl Spending {
     }
 }
 
-/// The same as [`Outcome::costs_nothing`], where the status is not known.
-fn turned_down(outcome: Outcome) -> bool {
+/// Returns true for the outcomes of [`Outcome::costs_nothing`] that are certain without the status.
+fn is_rejected(outcome: Outcome) -> bool {
     outcome.costs_nothing(None)
         || matches!(
             outcome,
@@ -220,8 +220,8 @@ fn turned_down(outcome: Outcome) -> bool {
         )
 }
 
-/// Adds a cost that somebody told to a sum that is absent as long as nobody did.
-fn add_told(total: &mut Option<Usd>, cost: Option<Usd>) {
+/// Adds a reported cost to a sum that is absent until a cost is reported.
+fn add_reported(total: &mut Option<Usd>, cost: Option<Usd>) {
     if let Some(cost) = cost {
         *total = Some(sum(total.unwrap_or(Usd::ZERO), cost));
     }
@@ -231,42 +231,42 @@ fn sum(a: Usd, b: Usd) -> Usd {
     [a, b].into_iter().sum()
 }
 
-/// Every run that could be read, and what is wrong with the other lines.
+/// Every run that could be read, and the problems of the other lines.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// The last line of each run, in the order of the file. One that is still open is filled from what lies
-    /// in the run's folder: `models` are its finished trials, `kept_usd` is what its cap has left.
+    /// The last line of each run, in the order of the file. An open one is filled from the run's folder:
+    /// `models` are its finished trials, `reserved_usd` is the rest of its cap.
     pub lines: Vec<LedgerLine>,
-    /// Lines that are none, a last one that was never finished among them.
+    /// Lines that cannot be read, an unfinished last one among them.
     pub problems: Vec<JournalError>,
 }
 
-/// The ledger, held by this process: until it is dropped no other adds to it, or decides by it.
+/// The ledger, locked by this process: until it is dropped no other process appends to it, or decides by it.
 #[derive(Debug)]
-pub struct Held<'p> {
+pub struct LockedLedger<'p> {
     reports: &'p Path,
-    writer: Writer<LedgerLine>,
-    unlocked: Option<io::Error>,
+    writer: JournalWriter<LedgerLine>,
+    lock_error: Option<io::Error>,
 }
 
-impl<'p> Held<'p> {
-    /// Waits for the ledger in the folder of runs; a new one where there is none.
+impl<'p> LockedLedger<'p> {
+    /// Waits for the ledger in the folder of runs and locks it; creates it if it does not exist.
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn wait(reports: &'p Path) -> Result<Self, JournalError> {
-        let mut writer = Writer::append_to(reports)?;
-        let unlocked = writer.lock().err();
+    pub fn lock(reports: &'p Path) -> Result<Self, JournalError> {
+        let mut writer = JournalWriter::append_to(reports)?;
+        let lock_error = writer.lock().err();
         Ok(Self {
             reports,
             writer,
-            unlocked,
+            lock_error,
         })
     }
 
-    /// Why it is not held after all: what the system said of the lock.
-    pub fn unlocked(&self) -> Option<&io::Error> {
-        self.unlocked.as_ref()
+    /// The system's error if the ledger could not be locked.
+    pub fn lock_error(&self) -> Option<&io::Error> {
+        self.lock_error.as_ref()
     }
 
     /// As [`read`].
@@ -277,7 +277,7 @@ impl<'p> Held<'p> {
         of_lines(self.reports, self.writer.read()?)
     }
 
-    /// As [`append`]; the ledger is let go.
+    /// As [`append`]; unlocks the ledger.
     ///
     /// # Errors
     /// As [`append`].
@@ -292,7 +292,7 @@ impl<'p> Held<'p> {
 /// # Errors
 /// Where the file cannot be read to its end.
 pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
-    match Reader::open(reports) {
+    match JournalReader::open(reports) {
         Ok(reader) => of_lines(reports, reader),
         Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             Ok(Ledger::default())
@@ -303,7 +303,7 @@ pub fn read(reports: &Path) -> Result<Ledger, JournalError> {
 
 fn of_lines(
     reports: &Path,
-    mut reader: Reader<impl BufRead, LedgerLine>,
+    mut reader: JournalReader<impl BufRead, LedgerLine>,
 ) -> Result<Ledger, JournalError> {
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
     for read in &mut reader {
@@ -313,9 +313,9 @@ fn of_lines(
             Err(error) => return Err(error),
         }
     }
-    // What a process that is killed leaves is about a run that sent nothing, or that has an earlier line; but
-    // whatever else cuts a file asks for no such order, and the next line that is appended makes this one a
-    // broken line like any other.
+    // A line that a killed process leaves belongs to a run that sent nothing, or that has an earlier line; but
+    // a file can be cut by other causes, and the next line that is appended makes this one a broken line like
+    // any other.
     problems.extend(reader.torn().map(|line| JournalError::Line {
         file: LedgerLine::FILE.into(),
         line,
@@ -339,8 +339,8 @@ fn last_of_each(lines: Vec<LedgerLine>) -> Vec<LedgerLine> {
     last
 }
 
-/// What is known of a run that goes on, or that cannot be closed: its finished trials, where its folder is there
-/// still. What else was sent is not looked up; its cap bounds it, where it has one.
+/// Fills in the known cost of a run that goes on, or that cannot be closed: its finished trials, if its folder
+/// still exists. Other requests are not looked up; its cap bounds them, if it has one.
 fn fill(reports: &Path, line: &mut LedgerLine) {
     let folder = reports.join(&line.suite).join(&line.run);
     let samples = Run::open(&folder).and_then(|run| run.samples());
@@ -349,13 +349,13 @@ fn fill(reports: &Path, line: &mut LedgerLine) {
         spending.add_sample(&sample);
     }
     line.models = spending.into_models();
-    keep_rest(line);
+    reserve_rest(line);
 }
 
-/// Counts what the cap has left as perhaps spent.
-fn keep_rest(line: &mut LedgerLine) {
+/// Reserves the rest of the cap as perhaps spent.
+fn reserve_rest(line: &mut LedgerLine) {
     let left = line.cap_usd.map(|cap| Usd(cap.0 - line.spent().0));
-    line.kept_usd = left.filter(|left| *left > Usd::ZERO);
+    line.reserved_usd = left.filter(|left| *left > Usd::ZERO);
 }
 
 /// Appends a line to the ledger in the folder of runs, and has it put on the disk. Waits while another process
@@ -365,7 +365,7 @@ fn keep_rest(line: &mut LedgerLine) {
 /// Where it cannot be written.
 pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
     // Without locks a line is one write all the same.
-    Held::wait(reports)?.append(line)
+    LockedLedger::lock(reports)?.append(line)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The manifest: what was run, how, and how it went.
+//! The manifest: suite, settings and status of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,38 +17,39 @@ pub struct Manifest {
     pub tool: String,
     /// Name of the run's folder.
     pub run: String,
-    /// When the run began, UTC: a label, never used for a difference.
+    /// Start of the run, UTC: a label, never used for a difference.
     pub started_at: jiff::Timestamp,
-    /// How it went.
+    /// Its status.
     pub status: Status,
     /// Digest of the resolved suite.
     pub suite_digest: String,
     /// The suite after defaults, flags and selection.
     pub suite: Suite,
-    /// What was selected on the command line, as it was typed.
-    pub selection: Selection,
-    /// Where requests went.
+    /// The selection on the command line, as typed.
+    pub selection: CliSelection,
+    /// The endpoint that requests went to.
     pub endpoint: EndpointRecord,
-    /// Where list prices came from; absent when none was known.
+    /// The source of list prices; absent when none was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<PriceSource>,
     /// Every setting of the HTTP client, with its reason.
     pub client: Vec<ClientSetting>,
-    /// The user's label of where the run was made (`--environment`).
+    /// The user's label of the environment of the run (`--environment`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
-    /// Of a run that was to end when its verdict is in (`--until-decided`): when it was to look.
+    /// The planned looks of a run with `--until-decided`; absent for any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_decided: Option<UntilDecided>,
-    /// Trials that the run was to carry out: those of the plan, or of its first rounds where the verdict
-    /// was in after them.
+    /// Number of trials of the run: those of the plan, or of its first rounds if every primary comparison was
+    /// decided after them.
     pub planned_trials: u64,
     /// Digest of the order of all trials.
     pub plan_digest: String,
-    /// What the run was expected to cost, and what it came to; absent in runs of older programs.
+    /// Estimated and actual cost; absent in runs of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateRecord>,
-    /// What was sent to warm prompt caches, by the label of the variant; empty where nothing was, and while the run goes on.
+    /// Requests that warmed prompt caches, by the label of the variant; empty if there were none, and while the
+    /// run goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warming: Vec<Warming>,
     /// Operating system and processor, `linux x86_64`.
@@ -60,11 +61,11 @@ pub struct Manifest {
 pub struct Warming {
     /// Its label.
     pub variant: String,
-    /// How many there were.
+    /// Number of these requests.
     pub requests: u64,
-    /// Of them: those whose cost is not known.
+    /// Requests whose cost is not known.
     pub unknown: u64,
-    /// What the others cost: billed or by list, whichever is more.
+    /// Cost of the others: billed or at list price, whichever is more.
     pub spent_usd: Usd,
 }
 
@@ -72,14 +73,15 @@ impl Manifest {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
-    /// What a model cost when the run began; `None` where that was not known, or not kept.
+    /// The prices of a model when the run began; `None` if they were unknown or not stored.
     pub fn prices_of(&self, model: &ModelId) -> Option<TokenPrices> {
-        let kept = self.prices.as_ref()?.models.iter();
-        kept.filter(|kept| kept.model == *model)
+        let listed = self.prices.as_ref()?.models.iter();
+        listed
+            .filter(|listed| listed.model == *model)
             .find_map(ModelPrices::prices)
     }
 
-    /// Counts a request that warmed a cache of this variant, and what it cost.
+    /// Counts a request that warmed a cache of this variant, and its cost.
     pub fn add_warming(&mut self, variant: &str, spent: Option<Usd>) {
         let label = |one: &Warming| one.variant.as_str().cmp(variant);
         let place = self
@@ -103,7 +105,7 @@ impl Manifest {
         }
     }
 
-    /// Rounds that the run was to carry out: the suite's repetitions, or fewer where the verdict was in
+    /// Number of rounds of the run: the suite's repetitions, or fewer if every primary comparison was decided
     /// before them.
     pub fn rounds(&self) -> u32 {
         let decided = self
@@ -114,11 +116,11 @@ impl Manifest {
     }
 }
 
-/// When a run looked whether its verdict is in. How far a verdict must go at each look depends on all
-/// that were planned, so they are kept.
+/// The looks of a run that ends when every primary comparison is decided. The threshold at each look depends on
+/// all planned looks, so they are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UntilDecided {
-    /// Rounds after which it was to look, rising; the last is the suite's repetitions.
+    /// Rounds after which it was to look, ascending; the last is the suite's repetitions.
     pub looks: Vec<u32>,
     /// The round after which it ended because every primary comparison was decided; absent where it
     /// went on to its last round, or ended for another reason.
@@ -126,7 +128,7 @@ pub struct UntilDecided {
     pub decided_after: Option<u32>,
 }
 
-/// How a run went.
+/// The status of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -134,16 +136,16 @@ pub enum Status {
     Running,
     /// Every planned trial has a sample.
     Complete,
-    /// The user stopped it; what finished is kept.
+    /// The user stopped it; finished trials are stored.
     Interrupted,
     /// It ended before its plan did, for this reason.
     Incomplete(String),
 }
 
-/// What was selected on the command line, as it was typed.
+/// The selection on the command line, as typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Selection {
+pub struct CliSelection {
     /// `--model`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
@@ -155,7 +157,7 @@ pub struct Selection {
     pub tags: Vec<String>,
 }
 
-/// Where requests went, without its key.
+/// The endpoint that requests went to, without its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointRecord {
     /// Name of the profile, or the URL.
@@ -166,12 +168,12 @@ pub struct EndpointRecord {
     /// Name of the variable that held the key; absent: keyless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_variable: Option<String>,
-    /// For the simulator: digest of its world and the salt of this run.
+    /// For the simulator: digest of its scenario and the sim seed of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub world: Option<String>,
 }
 
-/// Where list prices came from.
+/// The source of list prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceSource {
     /// In words, `snapshot shipped with bakeoff`.
@@ -180,19 +182,19 @@ pub struct PriceSource {
     pub date: String,
     /// Digest of the list.
     pub digest: String,
-    /// What the models of the run cost by it, own prices laid over; a model without a price is not here,
-    /// and in runs of older programs none is.
+    /// Prices of the models of the run, with own prices applied; a model without a price is absent, and so are
+    /// all models in runs of older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelPrices>,
 }
 
-/// One setting of the HTTP client, so that a reader need not guess.
+/// One setting of the HTTP client, recorded so that a reader need not guess.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientSetting {
     /// `http_version`, `redirects`, ...
     pub name: String,
     /// Its effective value.
     pub value: String,
-    /// Why.
+    /// The reason for the value.
     pub reason: String,
 }

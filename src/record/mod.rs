@@ -1,8 +1,8 @@
-//! What happened: the outcome of an attempt, the sample of a trial, the manifest of a run, and the
-//! journal that keeps them on disk.
+//! Records: the outcome of an attempt, the sample of a trial, the manifest of a run, and the journal that
+//! stores them on disk.
 //!
-//! Owns the stored formats and their versions. Must not know how anything was asked or what it
-//! means. Invariant: whatever was written can be read by every later version.
+//! Owns the stored formats and their versions. Must not know how requests are sent or what the results mean.
+//! Invariant: every record that was written can be read by every later version.
 
 mod amendment;
 mod check;
@@ -26,23 +26,24 @@ mod usage;
 
 pub use crate::units::digest;
 pub use amendment::{Amendment, Amendments};
-pub use check::Unsound;
-pub use estimate::{Actual, EstimateRecord, EstimatedVariant};
+pub use check::InvalidRecord;
+pub use estimate::{ActualUsage, EstimateRecord, EstimatedVariant};
 pub use flag::Flag;
-pub use folders::{Progress, StoredRun, StoredRuns, runs_below};
-pub use gaps::{HdrError, HdrReader, empty_histogram, gaps_of, recordable_us};
+pub use folders::{RunProgress, StoredRun, StoredRuns, find_runs};
+pub use gaps::{HdrError, HdrReader, empty_histogram, recordable_us, summarize_gaps};
 pub use history::{
     AnswerMix, Conditions, Finding, History, HistoryEntry, HistoryLine, HistoryPrompt, HistoryRun,
-    HistoryVariant, Level, Standing,
+    HistoryVariant, Level, RunStanding,
 };
-pub use journal::{Entry, JournalError, LineProblem, MAX_LINE_BYTES, Reader, Writer};
+pub use journal::{Entry, JournalError, JournalReader, JournalWriter, LineProblem, MAX_LINE_BYTES};
 pub use manifest::{
-    ClientSetting, EndpointRecord, Manifest, PriceSource, Selection, Status, UntilDecided, Warming,
+    CliSelection, ClientSetting, EndpointRecord, Manifest, PriceSource, Status, UntilDecided,
+    Warming,
 };
-pub use outcome::{Failure, Outcome};
+pub use outcome::{FailureKind, Outcome};
 pub use prices::{ModelPrices, PriceTier};
 pub use requests::{RequestEvent, RequestLine, RequestLog};
-pub use retention::{Age, AgeError, Fate, Retention};
+pub use retention::{Age, AgeError, PruneDecision, Retention};
 pub use run::{Run, RunError, Samples, run_name};
 pub use sample::{Attempt, ErrorReport, Gaps, Sample, ToolCall};
 pub use usage::{

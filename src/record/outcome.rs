@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How an attempt ended. Closed on purpose: whatever a server does is one of these.
+/// The outcome of an attempt. Closed on purpose: whatever a server does is one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -28,7 +28,7 @@ pub enum Outcome {
     Forbidden,
     /// 404 for the model.
     ModelNotFound,
-    /// Any other 3xx or 4xx: the request itself was turned down.
+    /// Any other 3xx or 4xx: the request itself was rejected.
     Rejected,
     /// 5xx.
     ServerError,
@@ -48,9 +48,9 @@ pub enum Outcome {
     TimedOutGap,
     /// The deadline of the whole attempt passed.
     TimedOutTotal,
-    /// What came was not what the protocol allows: HTML, broken JSON, no body.
+    /// The response is not valid for the protocol: HTML, broken JSON, no body.
     ProtocolError,
-    /// A limit on what comes from outside was exceeded.
+    /// The response exceeded a size limit.
     TooLarge,
     /// The run ended while the request was in flight: sent, perhaps billed, and neither answered nor failed. It
     /// counts among what was sent, and in no rate, time or cost.
@@ -60,7 +60,7 @@ pub enum Outcome {
 /// The families in which failures are counted and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum FailureKind {
     /// Refused or filtered.
     Refusal,
     /// Rate limited.
@@ -71,13 +71,13 @@ pub enum Failure {
     Server,
     /// The connection could not be made, broke, or the body was cut.
     Connection,
-    /// The request was turned down: key, money, model, parameters.
+    /// The request was rejected: key, money, model, parameters.
     Request,
-    /// What came could not be understood, or was too large.
+    /// The response could not be understood, or was too large.
     Protocol,
 }
 
-impl Failure {
+impl FailureKind {
     /// Every family, in the order in which they are shown.
     pub const ALL: [Self; 7] = [
         Self::Refusal,
@@ -104,9 +104,9 @@ impl Failure {
 }
 
 impl Outcome {
-    /// Whether an attempt with this outcome and HTTP status was certainly not billed: no connection, or a
-    /// request that was turned down. 408 is also said of requests that took too long, which a provider may
-    /// have begun, and what failed with 5xx may have been begun too.
+    /// Returns true if an attempt with this outcome and HTTP status was certainly not billed: no connection, or
+    /// a request that was rejected. A 408 is also the status of requests that took too long, which a provider
+    /// may have begun, and a request that failed with 5xx may have been begun too.
     pub fn costs_nothing(self, status: Option<u16>) -> bool {
         match self {
             Self::ConnectFailed | Self::TlsFailed | Self::TimedOutConnect => true,
@@ -173,41 +173,41 @@ impl Outcome {
     }
 
     /// The family of failures this belongs to; `None` for an answer, and for what was abandoned.
-    pub const fn failure(self) -> Option<Failure> {
+    pub const fn failure(self) -> Option<FailureKind> {
         Some(match self {
             Self::Complete | Self::Length | Self::Ended | Self::Abandoned => return None,
-            Self::Refused | Self::Filtered => Failure::Refusal,
-            Self::RateLimited => Failure::RateLimit,
+            Self::Refused | Self::Filtered => FailureKind::Refusal,
+            Self::RateLimited => FailureKind::RateLimit,
             Self::TimedOutConnect
             | Self::TimedOutHeaders
             | Self::TimedOutGap
-            | Self::TimedOutTotal => Failure::Timeout,
-            Self::ServerError | Self::StreamError => Failure::Server,
+            | Self::TimedOutTotal => FailureKind::Timeout,
+            Self::ServerError | Self::StreamError => FailureKind::Server,
             Self::ConnectFailed | Self::TlsFailed | Self::ConnectionLost | Self::Cut => {
-                Failure::Connection
+                FailureKind::Connection
             }
             Self::Unauthorized
             | Self::PaymentRequired
             | Self::Forbidden
             | Self::ModelNotFound
-            | Self::Rejected => Failure::Request,
-            Self::ProtocolError | Self::TooLarge => Failure::Protocol,
+            | Self::Rejected => FailureKind::Request,
+            Self::ProtocolError | Self::TooLarge => FailureKind::Protocol,
         })
     }
 
-    /// Whether the model answered to the end, so that its times may be compared. A refusal is an
-    /// answer in time but a failure in substance: it counts as a failure.
+    /// Returns true if the model answered to the end, so that its times may be compared. A refusal is an answer
+    /// in time but a failure in substance: it counts as a failure.
     pub const fn answered(self) -> bool {
         self.failure().is_none() && !self.is_abandoned()
     }
 
-    /// Whether the run ended before the request did: neither an answer nor a failure.
+    /// Returns true if the run ended before the request did: neither an answer nor a failure.
     pub const fn is_abandoned(self) -> bool {
         matches!(self, Self::Abandoned)
     }
 
-    /// Whether the answer is whole, so that its token counts are those of the bill; the counts of one that was
-    /// cut short may be those of its beginning.
+    /// Returns true if the answer is whole, so that its token counts are those of the bill; the counts of one
+    /// that was cut short may be those of its beginning.
     pub const fn is_whole(self) -> bool {
         match self {
             Self::Complete | Self::Length | Self::Ended | Self::Refused | Self::Filtered => true,
@@ -257,7 +257,7 @@ mod tests {
             let json = serde_json::to_string(&outcome).unwrap();
             assert_eq!(json, format!("\"{}\"", outcome.word()));
         }
-        for failure in Failure::ALL {
+        for failure in FailureKind::ALL {
             let json = serde_json::to_string(&failure).unwrap();
             assert_eq!(json, format!("\"{}\"", failure.word()));
         }

@@ -1,19 +1,19 @@
-//! List prices as a run's manifest keeps them.
+//! List prices as a run's manifest stores them.
 //!
-//! Owns their stored form. Must not know where a list came from. Invariant: what was read from a list
-//! comes back as it was, so that a cost can be reckoned again from the records alone.
+//! Owns their stored form. Must not know where a list came from. Invariant: prices read from a list are
+//! restored unchanged, so that a cost can be computed again from the records alone.
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Rates, Tier, TokenPrices};
 use crate::units::{ModelId, Usd};
 
-/// What one model's tokens cost when the run began.
+/// The prices of one model's tokens when the run began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelPrices {
-    /// The model asked for.
+    /// The requested model.
     pub model: ModelId,
-    /// Whether the user declared them, instead of the list.
+    /// True if the user declared them instead of the list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
     /// By the size of the prompt, ascending, the first from 0 tokens.
@@ -40,7 +40,7 @@ pub struct PriceTier {
 }
 
 impl ModelPrices {
-    /// The prices of a model by its list, to be stored.
+    /// The stored form of a model's list prices.
     pub fn new(model: ModelId, prices: &TokenPrices) -> Self {
         let tier = |tier: &Tier| PriceTier {
             from_prompt_tokens: tier.from_prompt_tokens,
@@ -56,7 +56,7 @@ impl ModelPrices {
         }
     }
 
-    /// The prices; `None` where the stored tiers are no price list: somebody wrote them by hand.
+    /// The prices; `None` if the stored tiers are not a price list, as after an edit by hand.
     pub fn prices(&self) -> Option<TokenPrices> {
         let tier = |tier: &PriceTier| Tier {
             from_prompt_tokens: tier.from_prompt_tokens,
@@ -82,7 +82,7 @@ mod tests {
     }
 
     proptest! {
-        // A report that is made later must find the very prices that the run was reckoned by.
+        // A report that is made later must use the same prices as the run.
         #[test]
         fn prices_survive_the_manifest(
             boundaries in prop::collection::btree_set(1_u64..1_000_000, 0..4),

@@ -1,8 +1,8 @@
-//! The log of requests: each is written down before it is sent, so that a run that is killed can be settled.
+//! The log of requests: each is written before it is sent, so that the cost of a killed run can be settled.
 //!
 //! Owns the stored form, and the lock that lasts as long as the run's process. Must not know how anything is
 //! sent or what it costs in the end. Invariants: a request that was sent has a line, which the kernel had
-//! before; nothing waits for the disk; and while a process holds the log, no other takes its run for ended.
+//! before; nothing waits for the disk; and while a process holds the log, no other treats its run as ended.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{ModelId, Usd, digest};
 
-use super::journal::{Entry, JournalError, Writer};
-use super::{Outcome, Unsound};
+use super::journal::{Entry, JournalError, JournalWriter};
+use super::{InvalidRecord, Outcome};
 
 /// One line of `requests.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +50,9 @@ pub enum RequestEvent {
     Ended {
         /// Its `x-request-id`.
         request_id: String,
-        /// How it ended.
+        /// Its outcome.
         outcome: Outcome,
-        /// What it cost, as far as that is known.
+        /// Its cost, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spent_usd: Option<Usd>,
     },
@@ -73,14 +73,14 @@ impl Entry for RequestLine {
         self.version
     }
 
-    fn check(&self) -> Result<(), Unsound> {
+    fn check(&self) -> Result<(), InvalidRecord> {
         let negative = |usd: Option<Usd>| usd.is_some_and(|usd| usd < Usd::ZERO);
         match &self.event {
             RequestEvent::Sent { bound_usd, .. } if negative(*bound_usd) => {
-                Err(Unsound::new("bound_usd", "is negative"))
+                Err(InvalidRecord::new("bound_usd", "is negative"))
             }
             RequestEvent::Ended { spent_usd, .. } if negative(*spent_usd) => {
-                Err(Unsound::new("spent_usd", "is negative"))
+                Err(InvalidRecord::new("spent_usd", "is negative"))
             }
             RequestEvent::Opened { .. }
             | RequestEvent::Sent { .. }
@@ -91,22 +91,22 @@ impl Entry for RequestLine {
 
 /// The log of a run under way, locked until it is dropped. The system releases the lock however the process ends.
 #[derive(Debug)]
-pub struct RequestLog(Mutex<State>);
+pub struct RequestLog(Mutex<LogState>);
 
 #[derive(Debug)]
-struct State {
-    writer: Writer<RequestLine>,
+struct LogState {
+    writer: JournalWriter<RequestLine>,
     failure: Option<String>,
 }
 
 impl RequestLog {
-    /// Opens a new log in the run's folder; `None`, and no file, where the file system has no locks: without one
-    /// nothing would tell a run that goes on from one that was killed.
+    /// Opens a new log in the run's folder; `None`, and no file, if the file system has no locks: without one a
+    /// run that goes on cannot be distinguished from a killed one.
     ///
     /// # Errors
     /// Where it cannot be made.
     pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
-        let mut writer = Writer::create(folder)?;
+        let mut writer = JournalWriter::create(folder)?;
         if writer.lock().is_err() {
             drop(writer);
             let _ = fs::remove_file(folder.join(RequestLine::FILE));
@@ -117,7 +117,7 @@ impl RequestLog {
             event: RequestEvent::Opened { boot: boot() },
         })?;
         let failure = None;
-        Ok(Some(Self(Mutex::new(State { writer, failure }))))
+        Ok(Some(Self(Mutex::new(LogState { writer, failure }))))
     }
 
     /// Appends events as one write. `false` where that fails, now or earlier.
@@ -136,13 +136,13 @@ impl RequestLog {
         state.failure.is_none()
     }
 
-    /// Why an event could not be appended, if that happened.
+    /// The reason why an event could not be appended, if that happened.
     pub fn failure(&self) -> Option<String> {
         self.state().failure.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A line that was cut short is mended by the writer.
+    fn state(&self) -> MutexGuard<'_, LogState> {
+        // A line that was cut short is terminated by the writer.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +153,7 @@ fn boot() -> Option<String> {
     Some(digest(id.trim_ascii()))
 }
 
-/// What a log tells of the process that opened it.
+/// The state of the process that opened a log.
 #[derive(Debug)]
 pub(super) enum Liveness {
     /// It goes on.
@@ -164,8 +164,8 @@ pub(super) enum Liveness {
     Unknown,
 }
 
-/// Finds out about the run in this folder. Whoever asks must hold the ledger, so that of several processes one
-/// alone tries the lock.
+/// Determines the state of the run in this folder. The caller must hold the ledger, so that only one process at
+/// a time tries the lock.
 pub(super) fn liveness(folder: &Path) -> Liveness {
     let path = folder.join(RequestLine::FILE);
     // Some network file systems lock only what can be written.
@@ -182,7 +182,7 @@ pub(super) fn liveness(folder: &Path) -> Liveness {
     }
 }
 
-/// Whether a log of this boot may lack lines, because the system was started anew since.
+/// Returns true if a log of this boot may lack lines, because the system was started anew since.
 pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
     opened
         .zip(boot())
@@ -192,7 +192,7 @@ pub(super) fn is_of_another_boot(opened: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Reader;
+    use crate::record::JournalReader;
 
     fn sent(request_id: &str) -> RequestEvent {
         RequestEvent::Sent {
@@ -212,7 +212,7 @@ mod tests {
         assert!(matches!(liveness(folder.path()), Liveness::Alive));
         drop(log);
         assert!(matches!(liveness(folder.path()), Liveness::Ended(_)));
-        let lines = Reader::<_, RequestLine>::open(folder.path()).unwrap();
+        let lines = JournalReader::<_, RequestLine>::open(folder.path()).unwrap();
         let events: Vec<_> = lines.map(|line| line.unwrap().event).collect();
         assert!(matches!(events[0], RequestEvent::Opened { .. }));
         assert_eq!(events[1..], [sent("r-0-1"), sent("r-1-1")]);

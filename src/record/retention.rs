@@ -1,8 +1,8 @@
-//! Which runs may go: by age, by how many are kept, and what is never given up.
+//! Retention: the selection of runs to delete, by age and by count, and the runs that are never deleted.
 //!
-//! Owns the rule. Must not know how a run is found or deleted. Invariants: the run that a `latest`
-//! points at stays, and so does one that may still be going on; what has gone changes nothing about
-//! what stays.
+//! Owns the rule. Must not know how a run is found or deleted. Invariants: the run that a `latest` points at is
+//! not deleted, nor is one that may still be going on; runs deleted earlier do not change the decisions about
+//! the others.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,13 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Status, StoredRun};
 
-/// The age from which a run that says it is running is taken for one that was killed: no suite takes
-/// so long.
+/// The age from which a run with the status running is treated as killed: no suite takes so long.
 const KILLED_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Units of an age, and their hours.
 const UNITS: [(&str, u32); 3] = [("h", 1), ("d", 24), ("w", 7 * 24)];
 
-/// What is to go. A run goes when it is beyond every bound that is given; without a bound none goes.
+/// The bounds of pruning. A run is deleted if it is beyond every bound that is given; without a bound none is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
     /// Only runs that began longer ago than this.
@@ -27,23 +26,23 @@ pub struct Retention {
     pub keep: Option<usize>,
 }
 
-/// A whole number of hours, written `12h`, `30d` or `8w`.
+/// An age in whole hours, written `12h`, `30d` or `8w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(SignedDuration);
 
-/// What is not an age.
+/// The error for a string that is not an age.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an age is a whole number with `h`, `d` or `w`, such as `30d`")]
 pub struct AgeError;
 
-/// What becomes of a run.
+/// The decision about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum PruneDecision {
     /// It is to be deleted.
-    Goes,
+    Delete,
     /// It is within the bounds.
-    Stays,
-    /// It is beyond the bounds, and stays for this reason.
+    Keep,
+    /// It is beyond the bounds, and not deleted for this reason.
     Protected(String),
 }
 
@@ -66,16 +65,16 @@ impl FromStr for Age {
 }
 
 impl Retention {
-    /// The fate of each run, in their order. `now` is what ages are counted to.
-    pub fn judge(&self, runs: &[StoredRun], now: Timestamp) -> Vec<Fate> {
-        // No bound at all is nobody's wish to delete everything.
+    /// The decision about each run, in their order. Ages are counted to `now`.
+    pub fn judge(&self, runs: &[StoredRun], now: Timestamp) -> Vec<PruneDecision> {
+        // A request without any bound must not delete everything.
         if *self == Self::default() {
-            return vec![Fate::Stays; runs.len()];
+            return vec![PruneDecision::Keep; runs.len()];
         }
         let mut newest_first: Vec<usize> = (0..runs.len()).collect();
         newest_first.sort_by(|&a, &b| runs[a].newer_first(&runs[b]));
         let mut newer: HashMap<Option<&Path>, usize> = HashMap::new();
-        let mut fates = vec![Fate::Stays; runs.len()];
+        let mut decisions = vec![PruneDecision::Keep; runs.len()];
         for place in newest_first {
             let run = &runs[place];
             let newer = newer.entry(run.folder.parent()).or_default();
@@ -84,14 +83,15 @@ impl Retention {
                 && self.older_than.is_none_or(|Age(limit)| age > limit);
             *newer += 1;
             if beyond {
-                fates[place] = protection(run, age).map_or(Fate::Goes, Fate::Protected);
+                decisions[place] =
+                    protection(run, age).map_or(PruneDecision::Delete, PruneDecision::Protected);
             }
         }
-        fates
+        decisions
     }
 }
 
-/// Why a run stays although it is beyond the bounds.
+/// The reason to keep a run that is beyond the bounds, if there is one.
 fn protection(run: &StoredRun, age: SignedDuration) -> Option<String> {
     if run.is_latest {
         return Some("`latest` points at it".to_owned());
@@ -151,42 +151,42 @@ mod tests {
     }
 
     proptest! {
-        // Deleting cannot be undone: what goes is beyond every bound, and never the newest run nor
-        // one that may be going on.
+        // Deleting cannot be undone: a deleted run is beyond every bound, and never the newest run nor one that
+        // may be going on.
         #[test]
-        fn only_what_is_beyond_every_bound_goes(
+        fn only_runs_beyond_every_bound_are_deleted(
             runs in prop::collection::vec(a_run(), 0..30),
             retention in a_retention(),
         ) {
-            let fates = retention.judge(&runs, now());
-            for (run, fate) in runs.iter().zip(&fates) {
+            let decisions = retention.judge(&runs, now());
+            for (run, decision) in runs.iter().zip(&decisions) {
                 let age = now().duration_since(run.started_at);
-                if *fate != Fate::Goes {
+                if *decision != PruneDecision::Delete {
                     continue;
                 }
                 prop_assert!(!run.is_latest && !run.is_renamed);
                 prop_assert!(run.status != Status::Running || age >= KILLED_AFTER);
                 prop_assert!(retention.older_than.is_none_or(|Age(limit)| age > limit));
-                let beside = |other: &&StoredRun| other.folder.parent() == run.folder.parent();
-                let newer = runs.iter().filter(beside).filter(|other| other.newer_first(run).is_lt());
+                let is_sibling = |other: &&StoredRun| other.folder.parent() == run.folder.parent();
+                let newer = runs.iter().filter(is_sibling).filter(|other| other.newer_first(run).is_lt());
                 prop_assert!(retention.keep.is_none_or(|keep| newer.count() >= keep));
             }
         }
 
-        // Pruning twice is pruning once, and a protected run is one that would have gone.
+        // Pruning twice equals pruning once, and a protected run would have been deleted otherwise.
         #[test]
-        fn what_has_gone_changes_nothing(
+        fn deleted_runs_change_no_other_decision(
             runs in prop::collection::vec(a_run(), 0..30),
             retention in a_retention(),
         ) {
-            let fates = retention.judge(&runs, now());
+            let decisions = retention.judge(&runs, now());
             let left: Vec<StoredRun> = runs
                 .iter()
-                .zip(&fates)
-                .filter(|(_, fate)| **fate != Fate::Goes)
+                .zip(&decisions)
+                .filter(|(_, decision)| **decision != PruneDecision::Delete)
                 .map(|(run, _)| run.clone())
                 .collect();
-            prop_assert!(!retention.judge(&left, now()).contains(&Fate::Goes));
+            prop_assert!(!retention.judge(&left, now()).contains(&PruneDecision::Delete));
         }
 
         // Arbitrary text is an age or not, never a panic, and an age has a unit.
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn ages_are_read() {
-        // A slip in an age must not delete what was to be kept.
+        // A slip in an age must not delete runs that were to be kept.
         for (text, hours) in [("12h", 12), ("30d", 720), ("8w", 1344), ("0d", 0)] {
             let age = Ok(Age(SignedDuration::from_hours(hours)));
             assert_eq!(text.parse(), age, "{text}");
@@ -239,11 +239,11 @@ mod tests {
         let runs = [run(3), run(1), run(2)];
         let gone = |older_than: Option<&str>, keep| {
             let older_than = older_than.map(|age| age.parse().unwrap());
-            let fates = Retention { older_than, keep }.judge(&runs, now());
+            let decisions = Retention { older_than, keep }.judge(&runs, now());
             let gone = runs
                 .iter()
-                .zip(fates)
-                .filter(|(_, fate)| *fate == Fate::Goes);
+                .zip(decisions)
+                .filter(|(_, decision)| *decision == PruneDecision::Delete);
             gone.map(|(run, _)| run.run.clone()).collect::<Vec<_>>()
         };
         assert_eq!(gone(Some("10d"), None), ["3", "2"]);

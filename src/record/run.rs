@@ -1,9 +1,9 @@
 //! The folder of a run: its name, its manifest, its journals, and `latest`, which points at the
 //! newest.
 //!
-//! Owns where everything lies and how it gets there. Must not know what reports are made of.
-//! Invariant: no run is ever overwritten, and a file that is replaced is at every moment either
-//! the old one or the new one, whole.
+//! Owns the layout of the folder and how files are written. Must not know what reports are made of. Invariant:
+//! no run is ever overwritten, and a file that is replaced is at every moment either the old one or the new
+//! one, whole.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -16,20 +16,20 @@ use jiff::Timestamp;
 use crate::input::{open_regular, read_at_most};
 
 use super::amendment::Amendments;
-use super::journal::{Entry, JournalError, Reader, Writer, stored_version};
+use super::journal::{Entry, JournalError, JournalReader, JournalWriter, stored_version};
 use super::{Amendment, Manifest, RequestLog, Sample};
 use crate::private_file;
 
 /// Name of the manifest in the run's folder.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// Name, beside the runs of a suite, of what points at the newest.
+/// Name, in the folder of a suite's runs, of the link or file that points at the newest.
 pub(super) const LATEST: &str = "latest";
 /// Bytes of a manifest: above the largest suite that is accepted, resolved.
 const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 /// Bytes of a `latest` that is a file: it holds one name.
 const MAX_POINTER_BYTES: u64 = 256;
-/// Problems of `amendments.jsonl` that are told one by one. A file with more is not one.
-const MAX_PROBLEMS_TOLD: usize = 100;
+/// Problems of `amendments.jsonl` that are reported one by one. A file with more is not one.
+const MAX_PROBLEMS: usize = 100;
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,25 +37,25 @@ pub struct Run {
     folder: PathBuf,
 }
 
-/// Why a run could not be made, found, read or written.
+/// The reason why a run could not be created, found, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused.
     #[error("cannot {deed} {}: {source}", path.display())]
     System {
-        /// What was tried.
+        /// The operation that failed.
         deed: &'static str,
-        /// On what.
+        /// Its path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The path is there or not, but it is not the folder of a run.
     #[error("{} is not a run: {reason}", path.display())]
     NotARun {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
-        /// What is missing, and what may have been meant.
+        /// The missing file, and a suggestion.
         reason: String,
     },
     /// A name that would lead out of its folder.
@@ -66,7 +66,7 @@ pub enum RunError {
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         source: serde_json::Error,
     },
     /// The manifest is larger than any that was written.
@@ -92,7 +92,7 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
-/// Name of a run that began then: UTC time and six letters of `random`'s lower 48 bits. Names sort
+/// The name of a run that began at this time: UTC time and six letters of `random`'s lower 48 bits. Names sort
 /// by time and hold no character that some file system forbids.
 pub fn run_name(started_at: Timestamp, random: u64) -> String {
     // Crockford's base 32, which leaves out letters that look like others.
@@ -106,20 +106,21 @@ pub fn run_name(started_at: Timestamp, random: u64) -> String {
 }
 
 impl Run {
-    /// Makes the folder `reports`/`suite`/`name`.
+    /// Creates the folder `reports`/`suite`/`name`.
     ///
     /// # Errors
     /// Where it cannot be made or is there already, or where a name is not that of one folder.
     pub fn create(reports: &Path, suite: &str, name: &str) -> Result<Self, RunError> {
         let suite_folder = reports.join(single_name(suite)?);
         let folder = suite_folder.join(single_name(name)?);
-        fs::create_dir_all(&suite_folder).map_err(failed("make the folder", &suite_folder))?;
-        fs::create_dir(&folder).map_err(failed("make the folder", &folder))?;
+        fs::create_dir_all(&suite_folder)
+            .map_err(to_run_error("make the folder", &suite_folder))?;
+        fs::create_dir(&folder).map_err(to_run_error("make the folder", &folder))?;
         Ok(Self { folder })
     }
 
-    /// Finds the run at `path`: its folder, or a `latest` beside it, be it a link or a file. A
-    /// `latest` is followed once, here: a run that begins later does not change what is read.
+    /// Finds the run at `path`: its folder, or the suite's `latest`, be it a link or a file. A `latest` is
+    /// followed once, here: a run that begins later does not change what is read.
     ///
     /// # Errors
     /// Where there is no run.
@@ -157,7 +158,7 @@ impl Run {
         &self.folder
     }
 
-    /// Writes the manifest, in place of the one before, and has it put on the disk.
+    /// Writes the manifest, replacing the old one, and flushes it to the disk.
     ///
     /// # Errors
     /// Where it cannot be written; the one before stays.
@@ -169,7 +170,7 @@ impl Run {
         self.write_source(MANIFEST, fill)
     }
 
-    /// Writes a file that cannot be made again, in place of the one before, and has it put on the disk.
+    /// Writes a file that cannot be generated again, replacing the old one, and flushes it to the disk.
     pub(super) fn write_source(
         &self,
         name: &str,
@@ -178,7 +179,7 @@ impl Run {
         self.replace(name, fill, File::sync_all)
     }
 
-    /// Writes the file `name`, in place of the one before, with what `fill` writes into it.
+    /// Writes the file `name`, replacing the old one, with the output of `fill`.
     ///
     /// # Errors
     /// Where it cannot be written or `fill` fails; the one before stays.
@@ -187,11 +188,11 @@ impl Run {
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), RunError> {
-        // What is made from the records can be made again: there is no need to wait for the disk.
+        // Files made from the records can be made again: there is no need to wait for the disk.
         self.replace(name, fill, |_| Ok(()))
     }
 
-    /// Fills a new file, settles it, and gives it the name of the old one.
+    /// Fills a new file, flushes it, and renames it to the old one.
     fn replace(
         &self,
         name: &str,
@@ -199,7 +200,7 @@ impl Run {
         settle: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<(), RunError> {
         let path = self.folder.join(single_name(name)?);
-        let temporary = temporary_beside(&path);
+        let temporary = temporary_sibling(&path);
         let written = private_file::create(&temporary).and_then(|file| {
             let mut buffered = BufWriter::new(file);
             fill(&mut buffered)?;
@@ -207,9 +208,9 @@ impl Run {
             fs::rename(&temporary, &path)
         });
         written.map_err(|source| {
-            // It may not be there; the failure that matters is the one told.
+            // It may not exist; the returned error is the relevant one.
             let _ = fs::remove_file(&temporary);
-            failed("write", &path)(source)
+            to_run_error("write", &path)(source)
         })
     }
 
@@ -221,7 +222,7 @@ impl Run {
         let path = self.folder.join(MANIFEST);
         let bytes = open_regular(&path)
             .and_then(|file| read_at_most(file, MAX_MANIFEST_BYTES))
-            .map_err(failed("read", &path))?
+            .map_err(to_run_error("read", &path))?
             .ok_or_else(|| RunError::ManifestTooLarge { path: path.clone() })?;
         let broken = |source| RunError::Manifest {
             path: path.clone(),
@@ -238,8 +239,8 @@ impl Run {
     ///
     /// # Errors
     /// Where it cannot be made, or is there already.
-    pub fn new_samples(&self) -> Result<Writer<Sample>, RunError> {
-        Ok(Writer::create(&self.folder)?)
+    pub fn new_samples(&self) -> Result<JournalWriter<Sample>, RunError> {
+        Ok(JournalWriter::create(&self.folder)?)
     }
 
     /// Opens the new log of requests, which is held until it is dropped; `None` where the file system has no locks.
@@ -254,11 +255,11 @@ impl Run {
     ///
     /// # Errors
     /// Where it cannot be opened.
-    pub fn amend(&self) -> Result<Writer<Amendment>, RunError> {
-        Ok(Writer::append_to(&self.folder)?)
+    pub fn amend(&self) -> Result<JournalWriter<Amendment>, RunError> {
+        Ok(JournalWriter::append_to(&self.folder)?)
     }
 
-    /// Reads every sample, with what was learned later, in the order in which they finished.
+    /// Reads every sample, with its amendments applied, in the order in which they finished.
     ///
     /// # Errors
     /// Where a journal cannot be opened, or the amendments cannot be read to their end. Lines that
@@ -267,13 +268,13 @@ impl Run {
     pub fn samples(&self) -> Result<Samples, RunError> {
         let (amendments, problems) = self.amendments()?;
         Ok(Samples {
-            reader: Reader::open(&self.folder)?,
+            reader: JournalReader::open(&self.folder)?,
             amendments,
             problems: problems.into_iter(),
         })
     }
 
-    /// Size of the journal of samples; 0 where it cannot be told.
+    /// Size of the journal of samples in bytes; 0 if unknown.
     pub fn samples_bytes(&self) -> u64 {
         let path = self.folder.join(<Sample as Entry>::FILE);
         fs::metadata(path).map_or(0, |file| file.len())
@@ -282,7 +283,7 @@ impl Run {
     fn amendments(&self) -> Result<(Amendments, Vec<JournalError>), RunError> {
         let mut amendments = Amendments::default();
         let mut problems = Vec::new();
-        let reader = match Reader::<_, Amendment>::open(&self.folder) {
+        let reader = match JournalReader::<_, Amendment>::open(&self.folder) {
             Ok(reader) => reader,
             // Most runs have none.
             Err(JournalError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -293,7 +294,7 @@ impl Run {
         for read in reader {
             match read {
                 Ok(amendment) => amendments.add(amendment),
-                Err(problem @ JournalError::Line { .. }) if problems.len() < MAX_PROBLEMS_TOLD => {
+                Err(problem @ JournalError::Line { .. }) if problems.len() < MAX_PROBLEMS => {
                     problems.push(problem);
                 }
                 Err(JournalError::Line { .. }) => {}
@@ -303,8 +304,8 @@ impl Run {
         Ok((amendments, problems))
     }
 
-    /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where
-    /// links are not to be had.
+    /// Makes the suite's `latest` point at this run: a link, or a file with the run's name where links are not
+    /// available.
     ///
     /// # Errors
     /// Where neither can be made, or the run was opened by a path that does not end in its name.
@@ -312,20 +313,20 @@ impl Run {
         let nameless = || RunError::Name(self.folder.display().to_string());
         let name = self.folder.file_name().ok_or_else(nameless)?;
         let latest = self.folder.with_file_name(LATEST);
-        let temporary = temporary_beside(&latest);
+        let temporary = temporary_sibling(&latest);
         // Left over from a process of the same number that was killed just here, or not there.
         let _ = fs::remove_file(&temporary);
         link(name, &temporary)
             .or_else(|_| fs::write(&temporary, name.as_encoded_bytes()))
             .and_then(|()| fs::rename(&temporary, &latest))
-            .map_err(failed("write", &latest))
+            .map_err(to_run_error("write", &latest))
     }
 }
 
-/// The samples of a run as they are to be judged: amended. Ends like the [`Reader`] it reads from.
+/// The samples of a run with their amendments applied. Ends like the [`JournalReader`] it reads from.
 #[derive(Debug)]
 pub struct Samples {
-    reader: Reader<BufReader<File>, Sample>,
+    reader: JournalReader<BufReader<File>, Sample>,
     amendments: Amendments,
     problems: vec::IntoIter<JournalError>,
 }
@@ -352,7 +353,7 @@ impl Iterator for Samples {
     }
 }
 
-pub(super) fn failed(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
+pub(super) fn to_run_error(deed: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RunError {
     let path = path.to_owned();
     move |source| RunError::System { deed, path, source }
 }
@@ -375,14 +376,14 @@ fn pointed_at(path: &Path) -> Result<PathBuf, RunError> {
         return Ok(path.to_owned());
     }
     let bytes = open_regular(path).and_then(|file| read_at_most(file, MAX_POINTER_BYTES));
-    let bytes = bytes.map_err(failed("read", path))?;
+    let bytes = bytes.map_err(to_run_error("read", path))?;
     let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let name = name.unwrap_or_default();
     Ok(path.with_file_name(single_name(name.trim())?))
 }
 
-/// A name in the same folder, so that it can be renamed to `path`, that no other process uses.
-fn temporary_beside(path: &Path) -> PathBuf {
+/// A name in the same folder that no other process uses, so that the file can be renamed to `path`.
+fn temporary_sibling(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.new", std::process::id()))
 }

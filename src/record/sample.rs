@@ -1,4 +1,4 @@
-//! The sample: the recorded outcome of one trial, and the row that everything later reads.
+//! The sample: the recorded outcome of one trial, and the row that all later analysis reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,48 +29,47 @@ pub struct Sample {
     pub repetition: u32,
     /// Label of the variant.
     pub variant: String,
-    /// The model asked for.
+    /// The requested model.
     pub model: ModelId,
     /// Weight of the prompt.
     pub weight: f64,
     /// Tags of the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// How the last attempt ended.
+    /// Outcome of the last attempt.
     pub outcome: Outcome,
     /// The error, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorReport>,
     /// The `x-request-id` of the answered (else the last) attempt.
     pub request_id: String,
-    /// When the answered (else the last) attempt was sent.
+    /// Time at which the answered (else the last) attempt was sent.
     pub sent_ns: Nanos,
-    /// When the slot was due: when a place for it was free.
+    /// Time at which the slot was due: when a place for it was free.
     pub scheduled_ns: Nanos,
-    /// How long a rate limit of the endpoint's profile held the slot back since then; absent where
-    /// none did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_ns: Option<Nanos>,
+    /// Time for which a rate limit of the endpoint's profile delayed the slot after that; absent if none did.
+    #[serde(default, rename = "held_ns", skip_serializing_if = "Option::is_none")]
+    pub throttled_ns: Option<Nanos>,
     /// Time to open a connection, only when this attempt opened one. It lies inside the attempt, after
     /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ns: Option<Nanos>,
-    /// To the response's headers.
+    /// Time to the response's headers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_ns: Option<Nanos>,
-    /// TTFT: to the first non-empty piece of reasoning, content, refusal or tool call.
+    /// TTFT: time to the first non-empty piece of reasoning, content, refusal or tool call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_ns: Option<Nanos>,
     /// TTFA: the same without reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttfa_ns: Option<Nanos>,
-    /// To the last token-bearing chunk.
+    /// Time to the last token-bearing chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token_ns: Option<Nanos>,
-    /// To the end of the answer (of the failure, where it failed).
+    /// Time to the end of the answer (of the failure, if it failed).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ns: Option<Nanos>,
-    /// From the first attempt's `sent` to the first token.
+    /// Time from the first attempt's `sent` to the first token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experienced_ttft_ns: Option<Nanos>,
     /// Times between token-bearing chunks.
@@ -88,35 +87,35 @@ pub struct Sample {
     /// Token counts as the server reported them; by the conventions of [`Usage`] where they have one reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// Verbatim.
+    /// The finish reason, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
-    /// Cost by the catalogue's list prices and the formula of METHODOLOGY.
+    /// Cost at the catalog's list prices by the formula of METHODOLOGY.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Usd>,
-    /// What the gateway says it billed (0 with own keys).
+    /// The amount that the gateway billed, as it reports it (0 with own keys).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billed_usd: Option<Usd>,
-    /// Of `billed_usd`: what the gateway added to the price of inference; absent where it added nothing, or
-    /// does not tell the two apart.
+    /// The part of `billed_usd` that the gateway added to the price of inference; absent if it added nothing,
+    /// or does not report the two separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surcharge_usd: Option<Usd>,
-    /// What the gateway says the list price was.
+    /// The list price, as the gateway reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market_usd: Option<Usd>,
     /// The provider that answered, as the gateway names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// How many providers the gateway tried.
+    /// Number of providers that the gateway tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_attempts: Option<u32>,
-    /// The model that answered, where it is not the one asked for.
+    /// The model that answered, if it is not the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_model: Option<String>,
     /// The gateway's id of the generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
-    /// What a reader must know before comparing this sample; sorted, no doubles.
+    /// Facts that matter before comparing this sample; sorted, no duplicates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
     /// Every HTTP exchange of the trial, in order; at least one.
@@ -135,7 +134,7 @@ pub struct Sample {
     pub scores: std::collections::BTreeMap<String, f64>,
 }
 
-/// An error as the server or the client told it.
+/// An error as the server or the client reported it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReport {
     /// HTTP status, where there was one.
@@ -182,12 +181,12 @@ pub struct Attempt {
     pub sent_ns: Nanos,
     /// Since the run began.
     pub end_ns: Nanos,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
     /// HTTP status, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// How long the server asked us to wait before the next one.
+    /// The wait before the next attempt that the server requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
@@ -208,14 +207,14 @@ impl Sample {
     /// Version of the stored format.
     pub const VERSION: u32 = 1;
 
-    /// Whether the sample bears this flag.
+    /// Returns true if the sample has this flag.
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.contains(&flag)
     }
 
-    /// The cost as far as it is known: the largest of list price, bill and the gateway's list price, so
-    /// that neither own keys nor surcharges make it look cheap. Absent where the counts cannot be true, because a bill that
-    /// comes with them can be made of them, and where a bill of 0 is all there is.
+    /// The known cost: the largest of list price, bill and the gateway's list price, so that neither own keys
+    /// nor surcharges make it look cheap. Absent if the counts cannot be true, because a bill that comes with
+    /// them can be computed from them, and if a bill of 0 is the only figure.
     pub fn spent(&self) -> Option<Usd> {
         let amounts = [self.cost_usd, self.billed_usd, self.market_usd];
         let most = amounts.into_iter().flatten().max();
@@ -240,13 +239,13 @@ impl Sample {
         self.usage.filter(|_| !self.has_unknown_usage())
     }
 
-    /// Whether token counts were reported that have no reading, or several.
+    /// Returns true if token counts were reported that have no reading, or several.
     pub fn has_unknown_usage(&self) -> bool {
         self.has(Flag::UsageImpossible) || self.has(Flag::UsageAmbiguous)
     }
 
-    /// How late the trial was sent, by our own doing or for a rate limit. A retry's wait is not lag:
-    /// the first attempt counts.
+    /// The delay of the trial after its due time, by bakeoff itself or for a rate limit. A retry's wait is not
+    /// lag: the first attempt counts.
     pub fn lag(&self) -> Nanos {
         let first_sent = self
             .attempts
@@ -255,9 +254,9 @@ impl Sample {
         first_sent.since(self.scheduled_ns)
     }
 
-    /// The part of [`Self::lag`] that no rate limit asked for.
+    /// The part of [`Self::lag`] that no rate limit caused.
     pub fn own_delay(&self) -> Nanos {
-        self.lag().since(self.held_ns.unwrap_or_default())
+        self.lag().since(self.throttled_ns.unwrap_or_default())
     }
 
     /// Completion tokens a second after the first chunk (METHODOLOGY's *output rate*): completion tokens

@@ -1,4 +1,4 @@
-//! Token counts of one exchange: what a server reported, and which of it can be true.
+//! Token counts of one exchange: the reported ones, and the readings of them that can be true.
 //!
 //! Owns the decision which counts are believed. Must not know prices, nor under which names a route reports counts. Invariant:
 //! [`check_usage`] is pure and total: any counts and any sizes give a reading, and counts that cannot be true are never
@@ -49,8 +49,8 @@ impl Usage {
         })
     }
 
-    /// Whether more prompt tokens are reported as read from a cache and written to it than there are: no list
-    /// price applies to such counts.
+    /// Returns true if more prompt tokens are reported as read from a cache and written to it than there are:
+    /// no list price applies to such counts.
     pub fn contradicts_itself(&self) -> bool {
         self.counts().is_some_and(|counts| counts.fresh().is_none())
     }
@@ -74,9 +74,10 @@ pub struct ExchangeSize {
     pub answer_chars: u64,
     /// Visible reasoning.
     pub reasoning_chars: u64,
-    /// Whether there was reasoning that is not visible, or summarised: characters are no measure of its tokens, but it has some.
+    /// True if there was reasoning that is not visible, or summarised: characters are no measure of its tokens,
+    /// but it has some.
     pub has_hidden_reasoning: bool,
-    /// Whether the answer reached its token limit, which is one at least.
+    /// True if the answer reached its token limit, which is one at least.
     pub has_reached_limit: bool,
 }
 
@@ -87,7 +88,7 @@ pub enum UsageReading {
     Known(Usage),
     /// No reading, or several.
     Unknown {
-        /// What the true counts cannot exceed.
+        /// The upper bound of the true counts.
         upper: UsageBound,
         /// The reasons, as flags of a sample; empty where counts are missing.
         flags: Vec<Flag>,
@@ -211,7 +212,7 @@ pub fn check_usage(reported: &ReportedUsage, size: &ExchangeSize) -> UsageReadin
         (Some(inside), _) if reasoning <= completion && (total.is_none() || agrees(&inside)) => {
             return known(inside);
         }
-        // What is visible of the reasoning has no place inside.
+        // The visible part of the reasoning has no place inside.
         (None, Some(outside)) if total.is_none() => return known(outside),
         _ => {}
     }
@@ -250,7 +251,7 @@ fn no_reading(mut flags: Vec<Flag>) -> UsageReading {
     UsageReading::Unknown { upper, flags }
 }
 
-/// Whether the counts contradict each other. What is absent contradicts nothing.
+/// Returns true if the counts contradict each other. An absent count contradicts nothing.
 fn contradicts(reported: &ReportedUsage) -> bool {
     let usage = reported.usage;
     let exceeds = |part: Option<u64>, whole: Option<u64>| {

@@ -72,7 +72,7 @@ fn each_dialect_has_its_reading() {
         // xAI: the total says that reasoning is outside; also where it is below the completion.
         ("32 9 r94 t135", "32 103"),
         ("32 100 r40 t172", "32 140"),
-        // Reasoning above the completion decides nothing by itself, nor beside a total that is a mere sum.
+        // Reasoning above the completion decides nothing by itself, nor with a total that is a mere sum.
         (
             "10 30 r33 t40",
             "[usage_mismatch usage_ambiguous] 10 30, 10 63",
@@ -298,13 +298,13 @@ proptest! {
             cache_write_tokens: Some(truth.cache_write),
         };
         let inside = Usage { completion_tokens: Some(truth.completion), ..usage };
-        let unsaid = Usage { reasoning_tokens: None, ..usage };
+        let unreported = Usage { reasoning_tokens: None, ..usage };
         let whole = Some(prompt + truth.completion);
         let (usage, total_tokens) = match convention {
             0 => (inside, whole),
             1 => (inside, None),
             2 => (usage, whole),
-            3 => (unsaid, whole),
+            3 => (unreported, whole),
             // Reasoning below the completion, outside it and in no total, is a lie of omission.
             _ => (if reasoning > answer { usage } else { inside }, Some(prompt + answer)),
         };

@@ -3,7 +3,7 @@
 //! Owns the names in `comparison.csv` and in the comparison as JSON. Must not know how a table is
 //! rendered. Invariant: a name carries its unit, and never changes its meaning.
 
-use crate::record::{Failure, Flag};
+use crate::record::{FailureKind, Flag};
 use crate::stats::interval::Interval;
 use crate::stats::quantile::Percentile;
 use crate::verdict::{
@@ -116,7 +116,7 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
     row.put_figure("answered", answered);
     row.show("answered", "answered", 1);
     row.put_figure("failed", count(counts.failed()));
-    for failure in Failure::ALL {
+    for failure in FailureKind::ALL {
         let name = format!("failed_{}", failure.word());
         row.put_figure(name, count(counts.failure(failure)));
     }

@@ -7,7 +7,7 @@
 use std::fmt::{Display, Write as _};
 use std::io;
 
-use crate::record::{ErrorReport, Failure, Gaps, Sample, Usage};
+use crate::record::{ErrorReport, FailureKind, Gaps, Sample, Usage};
 use crate::units::Nanos;
 
 use super::figure::{Figure, FigureCell, Thousandths};
@@ -158,7 +158,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("tags", |s, f| f.words(&s.tags.join(";"))),
     ("outcome", |s, f| f.words(s.outcome.word())),
     ("answered", |s, f| f.number(s.outcome.answered())),
-    ("failure", |s, f| f.words(s.outcome.failure().map_or("", Failure::word))),
+    ("failure", |s, f| f.words(s.outcome.failure().map_or("", FailureKind::word))),
     ("error_status", |s, f| f.optional_number(error(s).and_then(|e| e.status))),
     ("error_type", |s, f| f.optional_words(error(s).and_then(|e| e.kind.as_ref()))),
     ("error_message", |s, f| f.optional_words(error(s).map(|e| &e.message))),

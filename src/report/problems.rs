@@ -3,7 +3,7 @@
 //! Owns which conditions are reported and how they are worded. Must not know how they are rendered.
 //! Invariant: a condition that spoils a comparison is always reported in words, never by a mark alone.
 
-use crate::record::{Failure, Flag, Manifest};
+use crate::record::{FailureKind, Flag, Manifest};
 use crate::suite::CacheMode;
 use crate::units::Usd;
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
@@ -120,10 +120,10 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             Some("bring the file back from a copy"),
         );
     }
-    if summary.strays > 0 {
-        let strays = summary.strays;
+    if summary.unmatched_marks > 0 {
+        let unmatched_marks = summary.unmatched_marks;
         problems.push(
-            format!("of a variant or prompt that the manifest does not name, in no figure: {strays} samples"),
+            format!("of a variant or prompt that the manifest does not name, in no figure: {unmatched_marks} samples"),
             None,
         );
     }
@@ -164,12 +164,12 @@ fn failures(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     let counts = &variant.figures.counts;
     let failed = counts.failed();
     if failed > 0 {
-        let classes: Vec<String> = Failure::ALL
+        let classes: Vec<String> = FailureKind::ALL
             .into_iter()
             .filter(|&class| counts.failure(class) > 0)
             .map(|class| format!("{} {}", counts.failure(class), class.word()))
             .collect();
-        let timeouts = counts.failure(Failure::Timeout) > 0;
+        let timeouts = counts.failure(FailureKind::Timeout) > 0;
         problems.push(
             format!(
                 "{failed} of {} trials failed: {}",

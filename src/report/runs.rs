@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::models::align_columns;
-use crate::record::{Progress, RunError, Status, StoredRun};
+use crate::record::{RunError, RunProgress, Status, StoredRun};
 use crate::units::plural;
 
 use super::text::one_line;
@@ -134,11 +134,11 @@ fn path_of(run: &StoredRun) -> String {
 impl RunsDocument {
     /// Creates the document of runs with their progress (`None`: its samples cannot be read); ages count to `now`.
     pub fn new(
-        runs: &[(StoredRun, Option<Progress>)],
+        runs: &[(StoredRun, Option<RunProgress>)],
         unreadable: &[RunError],
         now: Timestamp,
     ) -> Self {
-        let entry = |(run, progress): &(StoredRun, Option<Progress>)| {
+        let entry = |(run, progress): &(StoredRun, Option<RunProgress>)| {
             let (status, reason) = status_words(&run.status);
             RunEntry {
                 path: path_of(run),
@@ -208,7 +208,7 @@ impl Pruning<'_> {
 
 /// Renders the list for people, one run per line, with headings. `width`: columns of the terminal.
 pub fn runs_table(
-    runs: &[(StoredRun, Option<Progress>)],
+    runs: &[(StoredRun, Option<RunProgress>)],
     now: Timestamp,
     width: Option<usize>,
 ) -> String {
@@ -334,13 +334,13 @@ mod tests {
     fn a_list_reads_well() {
         // The list shows the state of old runs, and no text that acts on the terminal.
         let [newest, failed, killed] = three();
-        let progress = Progress {
+        let progress = RunProgress {
             samples: 160,
             answered: 158,
         };
         let runs = [
             (newest, Some(progress)),
-            (failed, Some(Progress::default())),
+            (failed, Some(RunProgress::default())),
             (killed, None),
         ];
         insta::assert_snapshot!(runs_table(&runs, now(), None), @"

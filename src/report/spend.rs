@@ -135,7 +135,7 @@ pub fn sum_lines<'l>(
             continue;
         }
         // The reservation of a cap cannot be attributed to one of its models.
-        if line.models.is_empty() && (line.is_open() || line.kept_usd.is_some()) {
+        if line.models.is_empty() && (line.is_open() || line.reserved_usd.is_some()) {
             add(rows.entry(NO_MODEL.to_owned()).or_default(), line);
         }
         for model in &line.models {
@@ -162,7 +162,7 @@ fn add(sum: &mut SpendSum, line: &LedgerLine) {
         sum.unknown += model.unknown;
     }
     sum.spent_usd = plus(sum.spent_usd, line.spent());
-    sum.reserved_usd = plus(sum.reserved_usd, line.kept_usd.unwrap_or(Usd::ZERO));
+    sum.reserved_usd = plus(sum.reserved_usd, line.reserved_usd.unwrap_or(Usd::ZERO));
 }
 
 fn plus(a: Usd, b: Usd) -> Usd {
@@ -225,7 +225,7 @@ mod tests {
             simulated: false,
             status: Status::Complete,
             models: spent.iter().map(model).collect(),
-            kept_usd: reserved.map(|cents| Usd(cents * Usd::PICO / 100)),
+            reserved_usd: reserved.map(|cents| Usd(cents * Usd::PICO / 100)),
             cap_usd: None,
             estimate_usd: None,
         }

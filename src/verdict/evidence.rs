@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Failure, Flag, Manifest, Outcome, Sample};
+use crate::record::{FailureKind, Flag, Manifest, Outcome, Sample};
 use crate::suite::Metric;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -118,7 +118,7 @@ impl Observation {
     /// Returns true if the trial counts in the share of completed trials: a rate limit says nothing about the
     /// model.
     pub fn counts_toward_completion(&self) -> bool {
-        self.outcome.failure() != Some(Failure::RateLimit)
+        self.outcome.failure() != Some(FailureKind::RateLimit)
     }
 
     /// The value of a metric on the ratio scale; `None` if this trial has none. A deadline that passed is
@@ -152,7 +152,7 @@ impl Observation {
         let (ns, censored) = if self.answered() {
             let ns = span?.0;
             (ns.max(waited), waited > ns)
-        } else if self.outcome.failure() == Some(Failure::Timeout) {
+        } else if self.outcome.failure() == Some(FailureKind::Timeout) {
             // Known only as a lower bound.
             (self.latency_ns?.0.max(waited), true)
         } else {
@@ -297,7 +297,7 @@ fn observation(sample: &Sample, provider: Option<u32>) -> Observation {
         longest_failed_ns: failed
             .map(|attempt| attempt.end_ns.since(attempt.sent_ns))
             .max(),
-        excluded: sample.flags.iter().any(|flag| flag.sets_aside()),
+        excluded: sample.flags.iter().any(|flag| flag.is_excluding()),
         retried: sample.attempts.len() > 1,
         cache_hit: usage.cached_tokens.map(|tokens| tokens > 0),
         visible_reasoning: sample.reasoning_chars.unwrap_or(0) > 0,

@@ -23,7 +23,7 @@ pub const INTERRUPTED: u8 = 130;
 
 /// What a run or a comparison came to.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome {
+pub struct RunResult {
     /// Someone asked the run to end.
     pub interrupted: bool,
     /// It ended before its plan did, or too much failed to judge it.
@@ -34,7 +34,7 @@ pub struct Outcome {
     pub on_inconclusive: OnInconclusive,
 }
 
-impl Outcome {
+impl RunResult {
     /// The exit code.
     pub fn code(self) -> u8 {
         let inconclusive = self.gate_status == GateStatus::Inconclusive
@@ -74,7 +74,7 @@ mod tests {
         // CI jobs branch on the code: a regression must not hide behind an incomplete run, nor an
         // interruption behind a regression.
         let code = |interrupted, incomplete, gate_status, on_inconclusive| {
-            Outcome {
+            RunResult {
                 interrupted,
                 incomplete,
                 gate_status,

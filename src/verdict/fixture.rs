@@ -2,7 +2,7 @@
 
 use crate::record::{
     Attempt, EndpointRecord, ErrorReport, Flag, Manifest, Outcome, PriceSource, Sample, Usage,
-    gaps_of,
+    summarize_gaps,
 };
 use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Message, Metric, Quantity, Role, Suite, Timeouts};
@@ -97,7 +97,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
         last_token_ns: Some(Nanos::from_millis(ttft_ms + 100)),
         latency_ns: Some(latency),
         experienced_ttft_ns: Some(ttft),
-        gaps: Some(gaps_of(&[Nanos::from_millis(10); 10], 0)),
+        gaps: Some(summarize_gaps(&[Nanos::from_millis(10); 10], 0)),
         answer_chars: Some(440),
         first_chunk_chars: Some(40),
         usage: Some(Usage {

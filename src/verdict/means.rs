@@ -3,7 +3,7 @@
 //! Owns the intervals of mean cost, mean tokens and the share of completed trials. Must not know how they are
 //! shown. Invariant: an interval belongs to the mean that reports show, which counts every sample once.
 
-use crate::record::Failure;
+use crate::record::FailureKind;
 use crate::stats::cost::mean_cost;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
@@ -42,7 +42,7 @@ impl MeanIntervals {
 fn completed(prompts: &[Figures]) -> Option<Estimate> {
     let passes = prompts.iter().filter_map(|figures| {
         let counts = &figures.counts;
-        let counted = counts.done - counts.failure(Failure::RateLimit);
+        let counted = counts.done - counts.failure(FailureKind::RateLimit);
         let counted = u32::try_from(counted).ok()?;
         Passes::new(u32::try_from(counts.answered).ok()?, counted)
     });

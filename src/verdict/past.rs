@@ -21,7 +21,7 @@ mod screen;
 mod tests;
 mod trend;
 
-use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, Standing};
+use crate::record::{History, HistoryEntry, HistoryLine, HistoryRun, HistoryVariant, RunStanding};
 use crate::stats::history::{Prior, Spread};
 use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
@@ -72,8 +72,10 @@ impl PastRuns {
         };
         for entry in level.iter().filter(before) {
             match entry.standing {
-                Standing::Accepted | Standing::NewLevel => past.accepted.push(entry.run.clone()),
-                Standing::Cleared => past.flagged.push(entry.run.clone()),
+                RunStanding::Accepted | RunStanding::NewLevel => {
+                    past.accepted.push(entry.run.clone())
+                }
+                RunStanding::Cleared => past.flagged.push(entry.run.clone()),
                 standing if standing.open() => past.open.push(entry.clone()),
                 _ => {}
             }
@@ -91,8 +93,8 @@ impl PastRuns {
     pub fn lines(&self) -> Vec<HistoryLine> {
         let with =
             |standing| move |run: &HistoryRun| HistoryLine::run(run.clone(), standing, Vec::new());
-        let accepted = self.accepted.iter().map(with(Standing::Accepted));
-        let flagged = self.flagged.iter().map(with(Standing::Cleared));
+        let accepted = self.accepted.iter().map(with(RunStanding::Accepted));
+        let flagged = self.flagged.iter().map(with(RunStanding::Cleared));
         let open = self.open.iter();
         let open = open.map(|entry| HistoryLine::Run(Box::new(entry.clone())));
         accepted.chain(flagged).chain(open).collect()

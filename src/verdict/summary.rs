@@ -36,7 +36,7 @@ pub struct RunSummary {
     /// Prompts in the order of the suite.
     pub prompts: Vec<PromptSummary>,
     /// Samples of a variant or prompt that the manifest does not name; in no other figure.
-    pub strays: u64,
+    pub unmatched_marks: u64,
     /// Lines of the journal that could not be read; in no figure.
     pub lost_lines: u64,
     /// Truncated lines of the history that the run is judged by.
@@ -133,7 +133,7 @@ pub struct SummaryFold {
     /// One per (variant, prompt), variant by variant.
     cells: Vec<Tally>,
     hdr: HdrReader,
-    strays: u64,
+    unmatched_marks: u64,
     lost_lines: u64,
     end: Nanos,
 }
@@ -187,7 +187,7 @@ impl SummaryFold {
                 .collect(),
             prompts,
             hdr: HdrReader::default(),
-            strays: 0,
+            unmatched_marks: 0,
             lost_lines: 0,
             end: Nanos::ZERO,
         }
@@ -198,7 +198,7 @@ impl SummaryFold {
         let variant = self.variant_indices.get(&sample.variant);
         let prompt = self.prompt_indices.get(&sample.prompt);
         let (Some(&variant), Some(&prompt)) = (variant, prompt) else {
-            self.strays += 1;
+            self.unmatched_marks += 1;
             return;
         };
         let attempts_end = sample.attempts.iter().map(|attempt| attempt.end_ns).max();
@@ -247,7 +247,7 @@ impl SummaryFold {
         RunSummary {
             variants,
             prompts,
-            strays: self.strays,
+            unmatched_marks: self.unmatched_marks,
             lost_lines: self.lost_lines,
             torn_history_lines: 0,
             end: self.end,

@@ -3,7 +3,7 @@
 //! Owns which sample counts for which figure. Must not know the figures themselves. Invariant: a sample costs
 //! at most nine numbers of 8 bytes here, whatever it contains; adding is commutative.
 
-use crate::record::{Failure, Flag, Outcome, Sample};
+use crate::record::{FailureKind, Flag, Outcome, Sample};
 
 use super::distribution::{Distribution, RankBounds};
 use super::money::Money;
@@ -61,7 +61,7 @@ impl SampleCounts {
     }
 
     /// Trials that failed with this class of failure.
-    pub fn failure(&self, failure: Failure) -> u64 {
+    pub fn failure(&self, failure: FailureKind) -> u64 {
         let of_class = |outcome: &Outcome| outcome.failure() == Some(failure);
         let outcomes = Outcome::ALL.into_iter().filter(of_class);
         outcomes.map(|outcome| self.outcome(outcome)).sum()
@@ -107,7 +107,7 @@ impl SampleCounts {
 
 /// Returns true if the sample is excluded from times to a first token.
 pub(super) fn is_excluded_from_ttft(sample: &Sample) -> bool {
-    sample.flags.iter().any(|flag| flag.sets_aside())
+    sample.flags.iter().any(|flag| flag.is_excluding())
 }
 
 /// A kind of token that servers count.

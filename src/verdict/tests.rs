@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::record::{Failure, Flag, Outcome, Sample};
+use crate::record::{FailureKind, Flag, Outcome, Sample};
 use crate::stats::quantile::Percentile;
 use crate::units::{Nanos, Usd};
 
@@ -33,8 +33,8 @@ fn failed_trials_have_no_times_and_stay_in_every_denominator() {
     let counts = &figures.counts;
     assert_eq!((counts.planned, counts.done, counts.answered), (8, 8, 6));
     assert_eq!(counts.failed(), 2);
-    assert_eq!(counts.failure(Failure::Timeout), 1);
-    assert_eq!(counts.failure(Failure::RateLimit), 1);
+    assert_eq!(counts.failure(FailureKind::Timeout), 1);
+    assert_eq!(counts.failure(FailureKind::RateLimit), 1);
     assert_eq!(figures.ttft_ns.as_ref().unwrap().n, 6);
     assert_eq!(figures.latency_ns.as_ref().unwrap().n, 6);
     assert_eq!(figures.money.list.n, 6);
@@ -108,7 +108,7 @@ fn gaps_of_all_answers_are_one_distribution() {
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
     let mut gaps = vec![Nanos::from_millis(10); 89];
     gaps.push(Nanos::from_millis(900));
-    samples[1].gaps = Some(crate::record::gaps_of(&gaps, 25));
+    samples[1].gaps = Some(crate::record::summarize_gaps(&gaps, 25));
     let summary = summarised(&run, &samples);
     let variant = &summary.variants[0];
     let all = variant.gaps.distribution.as_ref().unwrap();
@@ -141,7 +141,7 @@ fn samples_that_the_manifest_does_not_name_are_in_no_figure() {
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
     samples[1].variant = "c/z".to_owned();
     let summary = summarised(&run, &samples);
-    assert_eq!(summary.strays, 1);
+    assert_eq!(summary.unmatched_marks, 1);
     assert_eq!(summary.variants[0].figures.counts.done, 1);
 }
 
@@ -216,7 +216,7 @@ proptest! {
         let mut done = 0;
         for (place, variant) in summary.variants.iter().enumerate() {
             let counts = &variant.figures.counts;
-            let failures: u64 = Failure::ALL.iter().map(|&f| counts.failure(f)).sum();
+            let failures: u64 = FailureKind::ALL.iter().map(|&f| counts.failure(f)).sum();
             prop_assert_eq!(failures, counts.failed());
             prop_assert_eq!(counts.done, counts.answered + counts.failed());
             let by_prompt = |count: fn(&SampleCounts) -> u64| -> u64 {

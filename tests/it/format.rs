@@ -12,11 +12,11 @@ use std::path::Path;
 
 use bakeoff::record::ledger::{LedgerLine, ModelSpending};
 use bakeoff::record::{
-    Actual, Amendment, AnswerMix, Attempt, ClientSetting, Conditions, EndpointRecord, ErrorReport,
-    EstimateRecord, EstimatedVariant, Failure, Finding, Flag, Gaps, HistoryLine, HistoryPrompt,
-    HistoryRun, HistoryVariant, Level, Manifest, ModelPrices, Outcome, PriceSource, PriceTier,
-    RequestEvent, RequestLine, Sample, Selection, Standing, Status, ToolCall, UntilDecided, Usage,
-    Warming,
+    ActualUsage, Amendment, AnswerMix, Attempt, CliSelection, ClientSetting, Conditions,
+    EndpointRecord, ErrorReport, EstimateRecord, EstimatedVariant, FailureKind, Finding, Flag,
+    Gaps, HistoryLine, HistoryPrompt, HistoryRun, HistoryVariant, Level, Manifest, ModelPrices,
+    Outcome, PriceSource, PriceTier, RequestEvent, RequestLine, RunStanding, Sample, Status,
+    ToolCall, UntilDecided, Usage, Warming,
 };
 use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
@@ -224,7 +224,7 @@ fn manifest(status: Status) -> Manifest {
         status,
         suite_digest: "d".to_owned(),
         suite: suite(),
-        selection: Selection {
+        selection: CliSelection {
             models: names(),
             prompts: names(),
             tags: names(),
@@ -274,7 +274,7 @@ fn manifest(status: Status) -> Manifest {
                 prompt_tokens: 1,
                 completion_tokens: 1,
                 list_usd: Some(Usd(1)),
-                actual: Some(Actual::default()),
+                actual: Some(ActualUsage::default()),
             }],
         }),
         warming: vec![Warming {
@@ -312,7 +312,7 @@ fn sample() -> Sample {
         request_id: "r".to_owned(),
         sent_ns: Nanos(1),
         scheduled_ns: Nanos(1),
-        held_ns: time,
+        throttled_ns: time,
         connect_ns: time,
         headers_ns: time,
         ttft_ns: time,
@@ -394,10 +394,10 @@ fn history_run() -> HistoryRun {
             drifted: true,
             mix: AnswerMix {
                 answered: 1,
-                set_aside: 0,
+                excluded: 0,
                 retried: 0,
                 reasoned: 0,
-                cache_told: 0,
+                cache_reported: 0,
                 cache_hits: 0,
             },
             prompts: vec![HistoryPrompt {
@@ -405,7 +405,7 @@ fn history_run() -> HistoryRun {
                 digest: "d".to_owned(),
                 text: "d".to_owned(),
                 parameters: "d".to_owned(),
-                asked: 1,
+                trials: 1,
                 completed: 1,
                 graded: 1,
                 passed: 1,
@@ -436,7 +436,7 @@ fn ledger_line(status: Status) -> LedgerLine {
             billed_usd: usd,
             market_usd: usd,
         }],
-        kept_usd: usd,
+        reserved_usd: usd,
         cap_usd: usd,
         estimate_usd: usd,
     }
@@ -515,10 +515,10 @@ fn histories_have_the_documented_keys() {
         variant: "v".to_owned(),
         metric: Metric::Ttft,
     };
-    let run = HistoryLine::run(history_run(), Standing::Pending, vec![finding]);
+    let run = HistoryLine::run(history_run(), RunStanding::Pending, vec![finding]);
     let mark = HistoryLine::Mark {
         run: "r".to_owned(),
-        standing: Standing::Cleared,
+        standing: RunStanding::Cleared,
     };
     let mut written = paths(&serde_json::to_value(run).unwrap());
     written.extend(paths(&serde_json::to_value(mark).unwrap()));
@@ -710,7 +710,7 @@ fn every_word_is_documented() {
         let row = format!("| `{}` | {class}|", outcome.word());
         assert!(page.contains(&row), "{row}");
     }
-    let classes = Failure::ALL.map(|class| format!("failed_{}", class.word()));
+    let classes = FailureKind::ALL.map(|class| format!("failed_{}", class.word()));
     assert!(documented("`comparison.csv`").is_superset(&classes.into()));
     let flags = all_flags().map(|flag| flag.word().to_owned());
     assert_same(documented("Flags"), flags.collect(), "flags");
@@ -750,14 +750,14 @@ fn all_flags() -> impl Iterator<Item = Flag> {
 }
 
 /// The same of standings.
-fn all_standings() -> impl Iterator<Item = Standing> {
-    std::iter::successors(Some(Standing::Accepted), |standing| match standing {
-        Standing::Accepted => Some(Standing::NewLevel),
-        Standing::NewLevel => Some(Standing::Pending),
-        Standing::Pending => Some(Standing::Flagged),
-        Standing::Flagged => Some(Standing::Confirmed),
-        Standing::Confirmed => Some(Standing::Cleared),
-        Standing::Cleared => Some(Standing::Recovered),
-        Standing::Recovered => None,
+fn all_standings() -> impl Iterator<Item = RunStanding> {
+    std::iter::successors(Some(RunStanding::Accepted), |standing| match standing {
+        RunStanding::Accepted => Some(RunStanding::NewLevel),
+        RunStanding::NewLevel => Some(RunStanding::Pending),
+        RunStanding::Pending => Some(RunStanding::Flagged),
+        RunStanding::Flagged => Some(RunStanding::Confirmed),
+        RunStanding::Confirmed => Some(RunStanding::Cleared),
+        RunStanding::Cleared => Some(RunStanding::Recovered),
+        RunStanding::Recovered => None,
     })
 }

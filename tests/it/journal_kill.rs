@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use bakeoff::record::{Reader, Sample, Writer};
+use bakeoff::record::{JournalReader, JournalWriter, Sample};
 
 /// Set for the process that is killed: the folder it writes its journal into.
 const FOLDER: &str = "BAKEOFF_TEST_JOURNAL_FOLDER";
@@ -33,7 +33,7 @@ fn the_process_that_is_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;
     };
-    let mut writer = Writer::create(Path::new(&folder)).expect("a new journal");
+    let mut writer = JournalWriter::create(Path::new(&folder)).expect("a new journal");
     let mut out = std::io::stdout();
     for trial in 0..MOST_SAMPLES {
         writer.append(&sample(trial)).expect("an append");
@@ -69,7 +69,7 @@ fn a_killed_process_leaves_every_sample_it_appended() {
     }
     child.wait().unwrap();
 
-    let trials: Result<Vec<u64>, _> = Reader::<_, Sample>::open(folder.path())
+    let trials: Result<Vec<u64>, _> = JournalReader::<_, Sample>::open(folder.path())
         .unwrap()
         .map(|read| read.map(|sample| sample.trial))
         .collect();

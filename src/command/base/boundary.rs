@@ -1,7 +1,7 @@
-//! The boundary of what a suite may read: regular files of its project, and none that hold keys.
+//! The boundary of the files that a suite may read: regular files of its project, and none that hold keys.
 //!
-//! Owns where a project begins and which of its files a suite cannot read. Must not know what is in
-//! the files. Invariant: what is checked is what was opened, after every link is resolved.
+//! Owns where a project begins and which of its files a suite cannot read. Must not know the contents of the
+//! files. Invariant: the checked file is the opened one, after every link is resolved.
 
 use std::fs::{self, File};
 use std::io;
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn paths_are_judged_by_where_they_lie() {
-        // A file beside the project whose name begins alike is not in it; keys stay where they are even
-        // for a suite that is trusted.
+        // A file next to the project whose name begins alike is not in it; keys stay unread even for a suite
+        // that is trusted.
         for (root, path, in_project, anywhere) in [
             ("/a/b", "/a/b/c.txt", true, true),
             ("/a/b", "/a/bc.txt", false, true),

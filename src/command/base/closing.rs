@@ -1,7 +1,7 @@
-//! Runs whose process is gone, closed by whoever reads the ledger next.
+//! Closing runs whose process is gone, by the next command that reads the ledger.
 //!
-//! Owns what is said of it. Must not know what such a run counts with. Invariant: a run that cannot be closed
-//! keeps no command from its work.
+//! Owns the messages about it. Must not know the amounts that such a run counts with. Invariant: a run that
+//! cannot be closed stops no command.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -11,12 +11,12 @@ use crate::record::ledger::{self, LedgerLine};
 
 use super::stdio::stderr;
 
-/// Closes the runs of this ledger whose process is gone, and says which, unless it is to be `quiet`.
+/// Closes the runs of this ledger whose process is gone, and prints which, unless `quiet`.
 pub(in crate::command) fn close_ended(reports: &Path, quiet: bool) -> io::Result<()> {
     report_closed(ledger::close_ended(reports), quiet)
 }
 
-/// Says what was closed, or why nothing could be.
+/// Prints the closed runs, or the reason why none could be closed.
 pub(in crate::command) fn report_closed(
     closed: Result<Vec<LedgerLine>, JournalError>,
     quiet: bool,
@@ -37,13 +37,13 @@ pub(in crate::command) fn name(line: &LedgerLine) -> String {
     format!("{}/{}", line.suite, line.run)
 }
 
-/// What a closed run counts with.
+/// The amounts that a closed run counts with.
 pub(in crate::command) fn sum(line: &LedgerLine) -> String {
     let unknown: u64 = line.models.iter().map(|model| model.unknown).sum();
     let spent = line.spent();
-    match (unknown, line.kept_usd) {
+    match (unknown, line.reserved_usd) {
         (0, None) => format!("it cost ${spent}"),
-        (_, Some(kept)) => format!("it cost ${spent}, and up to ${kept} more is unknown"),
+        (_, Some(reserved)) => format!("it cost ${spent}, and up to ${reserved} more is unknown"),
         (_, None) => {
             format!("it cost ${spent}, and {unknown} of its requests have an unknown cost")
         }

@@ -1,8 +1,8 @@
-//! From a profile to an endpoint that can be asked: the key from the environment, the embedded
-//! simulator started where it is wanted.
+//! From a profile to an open endpoint: the key from the environment, the embedded simulator started if it is
+//! used.
 //!
-//! Owns where keys come from. Must not know what is asked. Invariant: a key goes from a variable
-//! into a header and nowhere else.
+//! Owns the source of keys. Must not know the requests. Invariant: a key goes from a variable into a header and
+//! nowhere else.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::suite::{Profile, Project};
 
 use super::failure::Failure;
 use super::files::{self, Variables};
-use super::runtime::unforeseen;
+use super::runtime::random_number;
 
-/// An endpoint that can be asked, and what the manifest says of it.
-pub(in crate::command) struct Opened {
+/// An open endpoint, and the manifest's record of it.
+pub(in crate::command) struct OpenEndpoint {
     pub(in crate::command) endpoint: Endpoint,
     pub(in crate::command) record: EndpointRecord,
-    /// Kept so that the simulator lives as long as the run.
+    /// Held so that the simulator lives as long as the run.
     _simulator: Option<Running>,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::command) fn resolve(project: &Project, name: &str) -> Result<Profi
 
 /// Opens the endpoint of a profile for its lists. They often need no key, so a missing one is no
 /// failure: the endpoint says so itself where it wants one.
-pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<Opened, Failure> {
+pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<OpenEndpoint, Failure> {
     match &profile.base_url {
         Some(base_url) => Ok(at(profile, base_url, key(profile)?)),
         None => simulated(profile, None, None),
@@ -50,7 +50,7 @@ pub(in crate::command) fn open(
     profile: &Profile,
     world: Option<&Path>,
     salt: Option<u64>,
-) -> Result<Opened, Failure> {
+) -> Result<OpenEndpoint, Failure> {
     match &profile.base_url {
         Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url),
         Some(_) => Err(Failure::usage(format!(
@@ -62,16 +62,19 @@ pub(in crate::command) fn open(
     }
 }
 
-fn remote(profile: &Profile, base_url: &str) -> Result<Opened, Failure> {
+fn remote(profile: &Profile, base_url: &str) -> Result<OpenEndpoint, Failure> {
     let found = key(profile)?;
     if found.is_none() && !profile.key_variables.is_empty() {
-        let said = missing_key(&profile.name, &profile.key_variables);
-        return Err(Failure::usage(format!("{}\n  {}", said.what, said.remedy)));
+        let explanation = missing_key(&profile.name, &profile.key_variables);
+        return Err(Failure::usage(format!(
+            "{}\n  {}",
+            explanation.what, explanation.remedy
+        )));
     }
     Ok(at(profile, base_url, found))
 }
 
-/// The key, and the variable that held it, where one is wanted and found.
+/// The key, and the variable that held it, if one is needed and found.
 fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
     if profile.key_variables.is_empty() {
         // A `.env` that cannot be read is no trouble where no key is wanted.
@@ -82,9 +85,9 @@ fn key(profile: &Profile) -> Result<Option<(String, SecretString)>, Failure> {
     Ok(names.find_map(|name| variables.get(name).map(|key| (name.clone(), key))))
 }
 
-fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) -> Opened {
+fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) -> OpenEndpoint {
     let (key_variable, key) = found.unzip();
-    Opened {
+    OpenEndpoint {
         endpoint: Endpoint {
             base_url: with_version(base_url, profile),
             key,
@@ -120,15 +123,15 @@ fn simulated(
     profile: &Profile,
     world: Option<&Path>,
     salt: Option<u64>,
-) -> Result<Opened, Failure> {
+) -> Result<OpenEndpoint, Failure> {
     let (world, text) = read_world(world)?;
-    let salt = salt.map_or_else(unforeseen, Ok)?;
+    let salt = salt.map_or_else(random_number, Ok)?;
     let running = TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| Simulator::start(world, listener, None, salt))
         .map_err(|error| {
             Failure::incomplete(format!("the simulated gateway could not start: {error}"))
         })?;
-    Ok(Opened {
+    Ok(OpenEndpoint {
         endpoint: Endpoint {
             base_url: with_version(&running.base_url(), profile),
             // Any key will do there; this one is too short to be struck out of an answer.

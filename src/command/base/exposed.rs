@@ -1,7 +1,7 @@
 //! The refusal of a suite with a secret in its own text.
 //!
-//! Owns which variables are looked at. Must not know where in a suite a text can stand. Invariant: a value is never
-//! shown, and nothing was written or sent when a suite is refused.
+//! Owns which variables are checked. Must not know where in a suite a string can stand. Invariant: a value is
+//! never shown, and nothing was written or sent when a suite is refused.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub(in crate::command) fn refuse(suite: &Suite, profile: Option<&Profile>) -> Re
 
 /// The endpoint's key and every variable that holds a secret, by its name.
 fn secrets(profile: Option<&Profile>) -> Vec<NamedSecret> {
-    // What cannot be read of `.env` is reported where a key is read from it.
+    // Unreadable lines of `.env` are reported where a key is read from it.
     let variables = Variables::read_readable();
     let keys = profile.map_or(&[][..], |profile| &profile.key_variables);
     let all = variables.all();

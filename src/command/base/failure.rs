@@ -1,6 +1,7 @@
-//! What ends a command early: a message ready to be printed, and the exit code.
+//! The failure of a command: a message ready to be printed, and the exit code.
 //!
-//! Owns how it is printed. Must not know commands. Invariant: a message says what, where and what to do.
+//! Owns how it is printed. Must not know commands. Invariant: a message gives the problem, the place and the
+//! remedy.
 
 use std::io::{self, Write};
 
@@ -9,7 +10,7 @@ use crate::record::{JournalError, RunError};
 use super::exit;
 use super::stdio::{colour, stderr};
 
-/// Why a verb could not do its work: a message ready to be printed, and the exit code.
+/// The failure of a command: a message ready to be printed, and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -34,7 +35,7 @@ impl Failure {
 
     /// Prints it, and returns its exit code.
     pub(crate) fn report(&self) -> u8 {
-        // Where standard error cannot be written either, there is nobody left to tell.
+        // If standard error cannot be written either, the message is lost.
         let _ = writeln!(stderr(), "{} {self}", error_word());
         self.code
     }

@@ -1,7 +1,7 @@
 //! The files a user names: suites, the project file, `.env`.
 //!
-//! Owns reading them and the message when that fails. Must not know what is in them. Invariant: a
-//! file is read whole and at most once, and never beyond the limit of its kind.
+//! Owns reading them and the message when that fails. Must not know their contents. Invariant: a file is read
+//! whole and at most once, and never beyond the limit of its kind.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,26 +23,26 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 /// The largest `.env` that is read: variables of a system are limited to less.
 const DOT_ENV_BYTES_MAX: u64 = 1 << 20;
 
-/// Name of the project file that is read when nothing else was said.
+/// Name of the default project file.
 pub(super) const PROJECT: &str = "bakeoff.toml";
 
-/// Why a file holds no suite.
+/// The reason why a file holds no suite.
 pub(in crate::command) enum BadSuite {
     /// It could not be read.
-    Unread(Failure),
+    Unreadable(Failure),
     /// It is wrong, and this is its text.
     Wrong(Problems, String),
 }
 
-/// A checked suite with everything it names, or every problem of its files in one message.
+/// A checked suite with every file it names, or every problem of its files in one message.
 pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Failure> {
-    checked_suite(path, reach).map_err(|bad| bad.told(path))
+    checked_suite(path, reach).map_err(|bad| bad.into_failure(path))
 }
 
-/// A checked suite with everything it names, or what is wrong with it.
+/// A checked suite with every file it names, or its problems.
 pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
-    let text = text(path).map_err(BadSuite::Unread)?;
-    let mut folder = Folder::of(path, reach).map_err(BadSuite::Unread)?;
+    let text = text(path).map_err(BadSuite::Unreadable)?;
+    let mut folder = Folder::of(path, reach).map_err(BadSuite::Unreadable)?;
     let mut found = Found::default();
     loop {
         match suite::read_suite(&text, &found) {
@@ -60,10 +60,10 @@ pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Sui
 
 impl BadSuite {
     /// All of it in one message.
-    pub(in crate::command) fn told(self, path: &Path) -> Failure {
+    pub(in crate::command) fn into_failure(self, path: &Path) -> Failure {
         match self {
-            Self::Unread(failure) => failure,
-            Self::Wrong(problems, text) => told(&problems, path, &text),
+            Self::Unreadable(failure) => failure,
+            Self::Wrong(problems, text) => to_failure(&problems, path, &text),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(in crate::command) fn project(named: Option<&Path>) -> Result<Project, Failu
         return Ok(Project::default());
     }
     let text = text(path)?;
-    suite::parse_project(&text).map_err(|problems| told(&problems, path, &text))
+    suite::parse_project(&text).map_err(|problems| to_failure(&problems, path, &text))
 }
 
 /// A file as UTF-8.
@@ -98,7 +98,7 @@ pub(in crate::command) fn text(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn told(problems: &Problems, path: &Path, text: &str) -> Failure {
+fn to_failure(problems: &Problems, path: &Path, text: &str) -> Failure {
     let name = path.display().to_string();
     let rendered = suite::render(problems, &name, text, colour(&io::stderr()));
     Failure::usage(format!("{name} has {problems}\n\n{rendered}"))

@@ -1,7 +1,7 @@
-//! A job on GitHub: its summary and annotations, where the environment says that this is one.
+//! A job on GitHub: its summary and annotations, if the environment names one.
 //!
-//! Owns which variables are looked at. Must not know what is told. Invariant: a summary that cannot be
-//! written is a warning, never the end of a run that was paid for.
+//! Owns which variables are read. Must not know the contents of the summary. Invariant: a summary that cannot
+//! be written is a warning, never the end of a run that was paid for.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -18,8 +18,8 @@ const SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// Is `true` in a job, whose log is read for workflow commands.
 const JOB: &str = "GITHUB_ACTIONS";
 
-/// Tells the job, if there is one.
-pub(in crate::command) fn tell_job(job: &JobSummary<'_>) -> io::Result<()> {
+/// Appends to the job's summary and prints annotations, if this is a job.
+pub(in crate::command) fn append_job_summary(job: &JobSummary<'_>) -> io::Result<()> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(file) = set(SUMMARY)
         && let Err(error) = append(&file, &summary(job))

@@ -1,6 +1,6 @@
 //! The history that runs are judged against, as commands read it.
 //!
-//! Owns what is said of one that cannot be used. Must not know how anything is judged. Invariant: a history of
+//! Owns the messages about an unusable history. Must not know how anything is judged. Invariant: a history of
 //! another suite is refused.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::verdict::PastRuns;
 use super::failure::Failure;
 
 /// The history of this file, empty where there is none; refused where it is another suite's.
-pub(in crate::command) fn of_suite(path: &Path, suite: &str) -> Result<History, Failure> {
+pub(in crate::command) fn open_for_suite(path: &Path, suite: &str) -> Result<History, Failure> {
     let history = History::read_or_empty(path).map_err(unreadable)?;
     let other = history
         .entries()
@@ -28,7 +28,7 @@ pub(in crate::command) fn of_suite(path: &Path, suite: &str) -> Result<History, 
     Ok(history)
 }
 
-/// What to do about a history that cannot be read.
+/// The failure for a history that cannot be read, with a remedy.
 pub(in crate::command) fn unreadable(error: JournalError) -> Failure {
     match error {
         JournalError::Line {
@@ -43,7 +43,7 @@ pub(in crate::command) fn unreadable(error: JournalError) -> Failure {
     }
 }
 
-/// Accepted runs of the current level.
+/// The number of accepted runs of the current baseline.
 pub(in crate::command) fn accepted(history: &History) -> usize {
     let level = &history.entries()[history.level_start()..];
     level
@@ -52,7 +52,7 @@ pub(in crate::command) fn accepted(history: &History) -> usize {
         .count()
 }
 
-/// What of a history a run is judged by.
+/// The runs of a history that a run is judged by.
 pub(in crate::command) fn past_of(history: &History, manifest: &Manifest) -> PastRuns {
     let today = HistoryRun {
         run: manifest.run.clone(),

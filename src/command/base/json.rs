@@ -1,6 +1,6 @@
 //! Documents for programs, on standard output.
 //!
-//! Owns their form. Must not know what they say.
+//! Owns their form. Must not know their contents.
 
 use std::io::{self, Write};
 

@@ -1,7 +1,7 @@
-//! What every command needs: its failure, the terminal, the files and endpoints that a user names.
+//! The basis of every command: its failure, the terminal, the files and endpoints that a user names.
 //!
-//! Owns the ground that commands stand on. Must not know any command. Invariant: nothing in here imports a
-//! command, nor what `run` alone needs.
+//! Owns code that several commands share. Must not know any command. Invariant: nothing in here imports a
+//! command, nor code that only `run` needs.
 
 pub(super) mod boundary;
 pub(super) mod closing;

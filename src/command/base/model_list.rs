@@ -1,8 +1,8 @@
 //! The list of an endpoint's models: from the cache, from the endpoint, or the one compiled in.
 //!
-//! Owns which of the three is taken, and how old one may be. Must not know what is looked up in it.
-//! Invariant: a list is fetched before a clock starts, on connections of its own; a list that cannot
-//! be had is a note, an error only where a fresh one was asked for.
+//! Owns which of the three is used, and its maximum age. Must not know what is looked up in it. Invariant: a
+//! list is fetched before a clock starts, on connections of its own; a failure to get a list is a note, and an
+//! error only if a fresh one was requested.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,67 +15,69 @@ use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::suite::{Profile, Redacted, Suite};
 use crate::units::{ModelId, plural};
 
-use super::endpoint::Opened;
+use super::endpoint::OpenEndpoint;
 use super::failure::Failure;
 use super::runtime::runtime;
 
-/// How old a list may be before a look-up asks for it again: gateways change theirs several times a
-/// week.
+/// Maximum age of a list before a look-up fetches it again: gateways change theirs several times a week.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
-/// The age from which on a run says how old the prices are that it counts with.
+/// The age from which a run reports the age of its prices.
 const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// The longest that a look-up waits for an answer: lists of a megabyte come over slow lines too.
+/// Maximum time that a look-up waits for an answer: lists of a megabyte come over slow lines too.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The longest that a run waits: it can do without the list.
+/// Maximum time that a run waits: it can do without the list.
 pub(in crate::command) const PATIENCE_OF_A_RUN: Duration = Duration::from_secs(3);
-/// Ids of other models that are offered for one that does not exist.
-pub(in crate::command) const NEAREST_TOLD: usize = 3;
+/// Maximum number of ids suggested for one that does not exist.
+pub(in crate::command) const MAX_SUGGESTIONS: usize = 3;
 /// Variable that names the folder of the cache.
 const CACHE_VARIABLE: &str = "BAKEOFF_CACHE_DIR";
 
-/// Which list will do.
+/// The maximum age of an acceptable list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::command) enum Wish {
+pub(in crate::command) enum CachePolicy {
     /// A new one, or an error.
     New,
     /// One of the last 24 hours; failing that any, with a note.
     Fresh,
-    /// Any that is there; only where there is none the endpoint is asked, briefly.
+    /// Any cached one; only without one the endpoint is contacted, briefly.
     Any,
 }
 
-/// A list, and what is to be said of it.
-pub(in crate::command) struct Listed {
+/// A list of models, and the notes about it.
+pub(in crate::command) struct ModelList {
     pub(in crate::command) catalog: Catalog,
-    /// Whether it is the endpoint's own; otherwise the one that is compiled in.
+    /// True if it is the endpoint's own; otherwise it is the compiled-in one.
     pub(in crate::command) own: bool,
-    /// Whether the endpoint was found not to answer.
+    /// True if the endpoint did not answer.
     pub(in crate::command) unreachable: bool,
     /// For standard error, one line each.
     pub(in crate::command) notes: Vec<String>,
-    /// When the endpoint gave it; absent of the one that is compiled in.
+    /// Time at which the endpoint returned it; absent for the compiled-in list.
     pub(in crate::command) obtained_at: Option<Timestamp>,
-    /// Since when it is in the cache; absent where it was not taken from there.
+    /// Its age in the cache; absent if it was not read from there.
     since: Option<SignedDuration>,
 }
 
 /// The list of the endpoint's models.
 ///
 /// # Errors
-/// Only where a new one was wished for and could not be had.
-pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Failure> {
+/// A new list was requested and could not be fetched.
+pub(in crate::command) fn list(
+    opened: &OpenEndpoint,
+    policy: CachePolicy,
+) -> Result<ModelList, Failure> {
     let now = Timestamp::now();
     let base_url = opened.record.base_url.as_deref();
     let place = base_url.zip(cache());
-    let kept = base_url.and_then(kept);
-    let will_do = |age: SignedDuration| match wish {
-        Wish::New => false,
+    let cached_list = base_url.and_then(read_cache);
+    let will_do = |age: SignedDuration| match policy {
+        CachePolicy::New => false,
         // A list from the future was stored under a wrong clock: its age is not known.
-        Wish::Fresh => (SignedDuration::ZERO..FRESH).contains(&age),
-        Wish::Any => true,
+        CachePolicy::Fresh => (SignedDuration::ZERO..FRESH).contains(&age),
+        CachePolicy::Any => true,
     };
-    if let Some((catalog, age)) = kept.as_ref().filter(|(_, age)| will_do(*age)) {
-        return Ok(Listed {
+    if let Some((catalog, age)) = cached_list.as_ref().filter(|(_, age)| will_do(*age)) {
+        return Ok(ModelList {
             catalog: catalog.clone(),
             own: true,
             unreachable: false,
@@ -84,23 +86,24 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
             since: Some(*age),
         });
     }
-    let patience = if wish == Wish::Any {
+    let patience = if policy == CachePolicy::Any {
         PATIENCE_OF_A_RUN
     } else {
         PATIENCE
     };
-    let failed = match fetched(opened, patience, now) {
+    let failed = match fetch_list(opened, patience, now) {
         Ok((catalog, cached)) => {
             let mut notes = vec![origin(&catalog)];
-            let changed = (kept.as_ref()).map(|(older, _)| (older, changes(older, &catalog)));
-            notes.extend(changed.map(|(older, count)| told_changes(older, count, opened)));
+            let changed =
+                (cached_list.as_ref()).map(|(older, _)| (older, changes(older, &catalog)));
+            notes.extend(changed.map(|(older, count)| changes_note(older, count, opened)));
             let differs = changed.is_some_and(|(_, count)| count > 0);
             if let Some((url, cache)) = &place
                 && let Err(error) = cache.put(url, &cached, |_| differs)
             {
                 notes.push(format!("the list could not be kept: {error}"));
             }
-            return Ok(Listed {
+            return Ok(ModelList {
                 catalog,
                 own: true,
                 unreachable: false,
@@ -113,10 +116,10 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
     };
     let base_url = &opened.endpoint.base_url;
     let failed = format!("no list of models from {base_url}: {failed}");
-    if wish == Wish::New {
+    if policy == CachePolicy::New {
         return Err(Failure::incomplete(failed));
     }
-    let (catalog, own, since) = match kept {
+    let (catalog, own, since) = match cached_list {
         Some((catalog, age)) => (catalog, true, Some(age)),
         None => (Catalog::snapshot(), false, None),
     };
@@ -126,10 +129,10 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
     };
     let mut notes = vec![failed];
     if !own {
-        notes.extend(opened.record.base_url.as_deref().and_then(damaged));
+        notes.extend(opened.record.base_url.as_deref().and_then(unreadable_note));
     }
     notes.push(format!("instead: {instead}"));
-    Ok(Listed {
+    Ok(ModelList {
         catalog,
         own,
         unreachable: true,
@@ -139,12 +142,12 @@ pub(in crate::command) fn list(opened: &Opened, wish: Wish) -> Result<Listed, Fa
     })
 }
 
-/// How many models two lists tell differently.
+/// The number of models that differ between two lists.
 fn changes(older: &Catalog, newer: &Catalog) -> usize {
     ListDiff::new(older, newer).count()
 }
 
-fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
+fn changes_note(older: &Catalog, count: usize, opened: &OpenEndpoint) -> String {
     let date = &older.source().date;
     if count == 0 {
         return format!("nothing changed since the list of {date}");
@@ -156,17 +159,17 @@ fn told_changes(older: &Catalog, count: usize, opened: &Opened) -> String {
     )
 }
 
-/// The last list of the endpoint's models before the newest one that differed from it, where one was
-/// kept, and when the endpoint gave it.
-pub(in crate::command) fn before(opened: &Opened) -> Option<(Catalog, Timestamp)> {
+/// The previous cached list of the endpoint's models, the last one that differed from the newest, if any, and
+/// the time at which the endpoint returned it.
+pub(in crate::command) fn previous_list(opened: &OpenEndpoint) -> Option<(Catalog, Timestamp)> {
     let base_url = opened.record.base_url.as_deref()?;
     let cached = cache()?.before(base_url)?;
     let catalog = read(Some(base_url), &cached).ok()?;
     Some((catalog, cached.fetched_at))
 }
 
-/// What a run knows before it sends anything.
-pub(in crate::command) struct Known {
+/// The lists that a run uses before it sends anything.
+pub(in crate::command) struct ModelListState {
     /// For costs, without own prices.
     pub(in crate::command) prices: Catalog,
     /// The endpoint's own list; absent where it could not be had.
@@ -175,8 +178,8 @@ pub(in crate::command) struct Known {
     pub(in crate::command) notes: Vec<String>,
 }
 
-impl Known {
-    /// What is known without asking anybody.
+impl ModelListState {
+    /// The state without a request: the compiled-in list.
     pub(in crate::command) fn compiled_in() -> Self {
         Self {
             prices: Catalog::snapshot(),
@@ -185,20 +188,20 @@ impl Known {
         }
     }
 
-    /// Of an endpoint about to be asked. The embedded simulator charges by the compiled-in list, and
-    /// knows more ids than any list: it is not asked.
-    pub(in crate::command) fn of(opened: &Opened) -> Result<Self, Failure> {
+    /// The state for an endpoint of a run. The embedded simulator charges by the compiled-in list, and knows
+    /// more ids than any list: its list is not fetched.
+    pub(in crate::command) fn from_endpoint(opened: &OpenEndpoint) -> Result<Self, Failure> {
         if opened.record.base_url.is_none() {
             return Ok(Self::compiled_in());
         }
-        let Listed {
+        let ModelList {
             catalog,
             own,
             notes,
             since,
             unreachable: _,
             obtained_at: _,
-        } = list(opened, Wish::Any)?;
+        } = list(opened, CachePolicy::Any)?;
         if !own {
             return Ok(Self {
                 notes,
@@ -208,30 +211,30 @@ impl Known {
         Ok(Self::listed(catalog, since, &opened.record.name))
     }
 
-    /// Of an endpoint that is not to be asked: the list of it that was kept, else the compiled-in one.
-    pub(in crate::command) fn kept(profile: &Profile) -> Self {
+    /// The state without a request to the endpoint: its cached list, else the compiled-in one.
+    pub(in crate::command) fn from_cache(profile: &Profile) -> Self {
         let base_url = profile.base_url.as_deref();
-        let Some((catalog, since)) = base_url.and_then(kept) else {
+        let Some((catalog, since)) = base_url.and_then(read_cache) else {
             return Self {
-                notes: base_url.and_then(damaged).into_iter().collect(),
+                notes: base_url.and_then(unreadable_note).into_iter().collect(),
                 ..Self::compiled_in()
             };
         };
         Self::listed(catalog, Some(since), &profile.name)
     }
 
-    /// What to say of each model of a suite that the endpoint's own list does not have, where there is such
-    /// a list. `endpoint`: the profile's name.
+    /// A warning for each model of a suite that the endpoint's own list does not have, if there is such a list.
+    /// `endpoint`: the profile's name.
     pub(in crate::command) fn missing(&self, suite: &Suite, endpoint: &str) -> Vec<String> {
         let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
-        let said = self.listed.iter().flat_map(|listed| {
+        let warnings = self.listed.iter().flat_map(|listed| {
             let missing = models.iter().filter(|model| !listed.offers(model));
             missing.map(|model| unlisted(listed, endpoint, model))
         });
-        said.collect()
+        warnings.collect()
     }
 
-    /// Of the endpoint's own list, and since when it was kept.
+    /// The state for the endpoint's own list, and its age in the cache.
     fn listed(catalog: Catalog, since: Option<SignedDuration>, name: &str) -> Self {
         // A plain server's list has no prices: the compiled-in one may.
         let priced = catalog.has_prices();
@@ -253,14 +256,14 @@ impl Known {
     }
 }
 
-/// What to say of an id that a list does not have: where it went, or what it looks like.
+/// The warning about an id that a list does not have: its new id, or similar ones.
 pub(in crate::command) fn unlisted(catalog: &Catalog, endpoint: &str, id: &ModelId) -> String {
     let quoted = |ids: Vec<&ModelId>| {
         let ids: Vec<String> = ids.into_iter().map(|id| format!("`{id}`")).collect();
         ids.join(" or ")
     };
     let moved = catalog.moved(id.as_str());
-    let nearest = catalog.nearest(id.as_str(), NEAREST_TOLD);
+    let nearest = catalog.nearest(id.as_str(), MAX_SUGGESTIONS);
     let remedy = match (moved.is_empty(), nearest.is_empty()) {
         (false, _) => format!("; it lists that model as {}", quoted(moved)),
         (true, false) => format!("; did you mean {}?", quoted(nearest)),
@@ -270,9 +273,9 @@ pub(in crate::command) fn unlisted(catalog: &Catalog, endpoint: &str, id: &Model
     format!("`{endpoint}` does not list `{id}` (list of {date}){remedy}")
 }
 
-/// Asks the endpoint, and makes sure that what came is a list before it is kept.
-fn fetched(
-    opened: &Opened,
+/// Fetches the list, and checks that it can be read before it is cached.
+fn fetch_list(
+    opened: &OpenEndpoint,
     patience: Duration,
     now: Timestamp,
 ) -> Result<(Catalog, CachedList), String> {
@@ -290,15 +293,15 @@ fn fetched(
     Ok((catalog, cached))
 }
 
-/// The list of an endpoint's models that was kept, and since when.
-fn kept(base_url: &str) -> Option<(Catalog, SignedDuration)> {
+/// The cached list of an endpoint's models, and its age.
+fn read_cache(base_url: &str) -> Option<(Catalog, SignedDuration)> {
     let cached = cache()?.get(base_url)?;
     let catalog = read(Some(base_url), &cached).ok()?;
     Some((catalog, Timestamp::now().duration_since(cached.fetched_at)))
 }
 
-/// What to say where a list of an endpoint's models was kept that [`kept`] cannot read.
-fn damaged(base_url: &str) -> Option<String> {
+/// The note about a cached list of an endpoint's models that [`read_cache`] cannot read.
+fn unreadable_note(base_url: &str) -> Option<String> {
     let there = cache()?.has_file(base_url);
     there.then(|| {
         format!(
@@ -331,33 +334,33 @@ fn ago(age: SignedDuration) -> String {
     }
 }
 
-/// What a kept answer of an endpoint's other lists is called in the cache: the address that it came from.
+/// The key of a cached answer of an endpoint's other lists: the address that it came from.
 fn offers_address(base_url: &str, model: &ModelId) -> String {
     format!("{base_url}/models/{model}/endpoints")
 }
 
-/// Who serves a model, as it was kept within the time that a look-up takes for fresh.
-pub(in crate::command) fn kept_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
+/// The cached providers of a model, if they are not older than a fresh list may be.
+pub(in crate::command) fn cached_offers(base_url: &str, model: &ModelId) -> Option<Offers> {
     let cached = cache()?.get(&offers_address(base_url, model))?;
     let age = Timestamp::now().duration_since(cached.fetched_at);
     let fresh = (SignedDuration::ZERO..FRESH).contains(&age);
     fresh.then(|| Offers::read(&cached.list).ok())?
 }
 
-/// Keeps who serves a model, an answer that could be read. One that cannot be kept is asked for again.
-pub(in crate::command) fn keep_offers(base_url: &str, model: &ModelId, answer: Redacted<String>) {
+/// Caches the providers of a model, an answer that could be read. One that cannot be cached is fetched again.
+pub(in crate::command) fn cache_offers(base_url: &str, model: &ModelId, answer: Redacted<String>) {
     let cached = CachedList {
         fetched_at: Timestamp::now(),
         list: answer,
     };
     if let Some(cache) = cache() {
-        // Nobody asks what these were before.
+        // Earlier versions of these are never read.
         let _ = cache.put(&offers_address(base_url, model), &cached, |_| false);
     }
 }
 
-/// The cache of this user, where there is a place for one: the folder that was named, else the one
-/// that the platform has for such files.
+/// The cache of this user, if there is a place for one: the folder that was named, else the platform's folder
+/// for such files.
 fn cache() -> Option<ListCache> {
     let folder = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);

@@ -31,11 +31,11 @@ pub(in crate::command) fn note_requests() {
 /// is printed. `at_once`: see [`install`].
 pub(crate) fn carry_out(at_once: bool, work: impl FnOnce() -> Result<u8, Failure>) -> u8 {
     install(at_once);
-    let result = caught(|| {
+    let result = catch_panic(|| {
         provoke("start");
         work()
     });
-    concluded(result).unwrap_or_else(|failure| failure.report())
+    conclude(result).unwrap_or_else(|failure| failure.report())
 }
 
 /// Keeps the place of the first panic for the message, in place of the library's report, which
@@ -60,7 +60,7 @@ fn install(at_once: bool) {
 }
 
 /// The result of `work`, or the failure that a panic in it is.
-pub(in crate::command) fn caught<T>(
+pub(in crate::command) fn catch_panic<T>(
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     // What a panic leaves half done is either dropped here or only appended to.
@@ -68,7 +68,7 @@ pub(in crate::command) fn caught<T>(
 }
 
 /// The result of a whole command, in which a panic on another thread is a failure.
-fn concluded(result: Result<u8, Failure>) -> Result<u8, Failure> {
+fn conclude(result: Result<u8, Failure>) -> Result<u8, Failure> {
     let code = match result {
         Ok(code) if has_happened() => code,
         result => return result,
@@ -143,11 +143,11 @@ mod tests {
     #[test]
     fn a_panic_becomes_a_failure_that_does_not_show_what_the_code_held() {
         // What a panic says may be a prompt or a key; the rest of the work must still be done.
-        let failed = caught::<()>(|| panic!("the key is hunter2")).unwrap_err();
+        let failed = catch_panic::<()>(|| panic!("the key is hunter2")).unwrap_err();
         assert!(failed.message.starts_with("internal error"));
         assert!(!failed.message.contains("hunter2"));
         assert_eq!(failed.code, exit::USAGE);
-        assert_eq!(caught(|| Ok(7)), Ok(7));
+        assert_eq!(catch_panic(|| Ok(7)), Ok(7));
     }
 
     #[test]

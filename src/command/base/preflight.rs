@@ -1,6 +1,6 @@
-//! What is checked before anything is sent, with the simulator's world where it is the endpoint.
+//! The checks before anything is sent, with the simulator's scenario if it is the endpoint.
 //!
-//! Owns which checks are made. Must not know their words. Invariant: nothing is asked of an endpoint.
+//! Owns which checks are made. Must not know their wording. Invariant: no request is sent to an endpoint.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::units::ModelId;
 
 use super::endpoint::read_world;
 use super::failure::Failure;
-use super::model_list::NEAREST_TOLD;
+use super::model_list::MAX_SUGGESTIONS;
 
-/// Lines for standard error before a run: what will disappoint, and last how long it will take.
-/// `world`: of the embedded simulator, where the user named one; `judges`: whether verdicts are wanted.
+/// Lines for standard error before a run: likely problems, and last the expected duration. `world`: of the
+/// embedded simulator, if the user named one; `judges`: true if verdicts are wanted.
 ///
 /// # Errors
 /// Where the world cannot be read.
@@ -43,19 +43,19 @@ pub(in crate::command) fn lines(
         .collect())
 }
 
-/// What to say of each model of a suite that the simulated gateway does not play.
+/// A warning for each model of a suite that the simulated gateway does not play.
 pub(in crate::command) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
     let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
     let missing = models
         .into_iter()
         .filter(|id| world.model(faultless(id)).is_none());
     let listed = Catalog::snapshot();
-    let said =
-        missing.map(|id| preflight::unplayed(id, &listed.nearest(id.as_str(), NEAREST_TOLD)));
-    said.collect()
+    let warnings =
+        missing.map(|id| preflight::unplayed(id, &listed.nearest(id.as_str(), MAX_SUGGESTIONS)));
+    warnings.collect()
 }
 
-/// How long a run will take.
+/// The expected duration of a run.
 fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&World>) -> String {
     let basis = match world {
         Some(_) => Basis::Simulated,

@@ -1,7 +1,7 @@
 //! The reports of a run: read from its records, written into its folder, printed.
 //!
-//! Owns which file holds which format. Must not know what a report says. Invariant: lines that are no samples
-//! are told and counted, and the rest is read.
+//! Owns which file holds which format. Must not know the contents of a report. Invariant: lines that are no
+//! samples are reported and counted, and the rest is read.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::history::past_of;
 use super::samples::TellingSamples;
 use super::stdio::{colour, stderr};
 
-/// What can be printed.
+/// The formats that can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // The formats are documented by `--help` and in their own files.
 pub enum Format {
@@ -53,7 +53,7 @@ pub(in crate::command) fn print(
     Ok(out.flush()?)
 }
 
-/// Writes every made file of a run's folder, and returns the report they tell.
+/// Writes every generated file of a run's folder, and returns their report.
 pub(in crate::command) fn make_files<'m>(
     run: &Run,
     manifest: &'m Manifest,
@@ -76,8 +76,8 @@ pub(in crate::command) fn show(report: &Report<'_>, mut out: impl Write) -> Resu
     Ok(out.flush()?)
 }
 
-/// Says where the files of a run are; on standard error, so that what is piped on is the result.
-pub(in crate::command) fn tell_paths(folder: &Path) -> Result<(), Failure> {
+/// Prints the paths of a run's files; on standard error, so that piped output is the result alone.
+pub(in crate::command) fn print_paths(folder: &Path) -> Result<(), Failure> {
     let mut err = stderr();
     for name in report::ReportFormat::FILES
         .map(report::ReportFormat::file_name)
@@ -89,7 +89,7 @@ pub(in crate::command) fn tell_paths(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Columns of a text that is piped on: enough that nothing is left out.
+/// Columns of piped text: enough that nothing is left out.
 const COLUMNS_PIPED: usize = 200;
 
 /// Colour and width that suit standard output.
@@ -102,8 +102,8 @@ pub(in crate::command) fn style() -> Style {
     }
 }
 
-/// Reads a run's samples once. Lines that are no samples are told, counted in the report, and read
-/// past: the rest of the run is still worth reading.
+/// Reads a run's samples once. Lines that are no samples are reported, counted in the report, and skipped: the
+/// rest of the run is still worth reading.
 pub(in crate::command) fn read<'m>(
     run: &Run,
     manifest: &'m Manifest,
@@ -121,7 +121,7 @@ pub(in crate::command) fn read<'m>(
     Ok(report)
 }
 
-/// The past that the run was judged by, with a word on lines that are cut off.
+/// The history that the run was judged by, with a warning about lines that are cut off.
 fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     let read = run.past().map_err(|error| {
         let folder = run.folder().display();
@@ -149,11 +149,11 @@ fn past(run: &Run, manifest: &Manifest) -> Result<Option<PastRuns>, Failure> {
     Ok(Some(past_of(&history, manifest)))
 }
 
-/// Why a run could not be read to its end.
+/// The reason why a run could not be read to its end.
 enum ReadError {
     /// The journal failed.
     Journal(JournalError),
-    /// What is made on the way could not be written.
+    /// Output could not be written.
     Made(io::Error),
 }
 
@@ -172,12 +172,12 @@ impl From<ReadError> for Failure {
     }
 }
 
-/// Says that something could not be told, where the suite wants to hear of it but not to fail.
+/// Warns about inconclusive gated comparisons, if the suite requests a warning instead of a failure.
 pub(in crate::command) fn warn_of_inconclusive(
     passing: GateStatus,
-    asked: OnInconclusive,
+    mode: OnInconclusive,
 ) -> io::Result<()> {
-    if passing == GateStatus::Inconclusive && asked == OnInconclusive::Warn {
+    if passing == GateStatus::Inconclusive && mode == OnInconclusive::Warn {
         writeln!(
             stderr(),
             "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"

@@ -1,6 +1,7 @@
-//! The process: its name, its threads, what ends it, and chance.
+//! The process: its name, its threads, its end, and random numbers.
 //!
-//! Owns these. Must not know what is run. Invariant: chance names runs and salts, and never makes an order.
+//! Owns these. Must not know what is run. Invariant: random numbers name runs and sim seeds, and never make an
+//! order.
 
 use std::io;
 
@@ -9,11 +10,11 @@ use rand::TryRng;
 use super::failure::Failure;
 use super::signals::Signals;
 
-/// Name and version of the program, as records keep them.
+/// Name and version of the program, as stored in records.
 pub(in crate::command) const TOOL: &str = concat!("bakeoff ", env!("CARGO_PKG_VERSION"));
 
-/// A number that nobody can foresee: for names of runs and salts, never for an order.
-pub(in crate::command) fn unforeseen() -> Result<u64, Failure> {
+/// A random number: for names of runs and sim seeds, never for an order.
+pub(in crate::command) fn random_number() -> Result<u64, Failure> {
     rand::rngs::SysRng
         .try_next_u64()
         .map_err(|error| Failure::usage(format!("the system gave no random number: {error}")))
@@ -25,14 +26,13 @@ pub(in crate::command) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors.max(2))
-        // Answers are read on one thread beside the workers: many would take the processors away
-        // from those who stamp.
+        // Answers are read on one thread next to the workers: more would compete with the threads that stamp.
         .max_blocking_threads(1)
         .enable_all()
         .build()
 }
 
-/// Returns when someone asks the process to end (see [`Signals`]).
+/// Returns when the process is requested to end (see [`Signals`]).
 pub(in crate::command) async fn interrupted() {
     Signals::new().next().await;
 }

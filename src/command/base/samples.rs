@@ -1,7 +1,7 @@
-//! The samples of a run, read for whoever wants them, with a word on every line that is none.
+//! The samples of a run, with a warning about every line that is not one.
 //!
-//! Owns what is told of lines that cannot be read. Must not know what samples mean. Invariant: one bad
-//! line costs no other.
+//! Owns the warnings about lines that cannot be read. Must not know what samples mean. Invariant: one bad line
+//! costs no other.
 
 use std::io::{self, Write};
 
@@ -11,10 +11,10 @@ use crate::verdict::FoldedRun;
 use super::failure::Failure;
 use super::stdio::stderr;
 
-/// Lines that cannot be read are told one by one up to this many.
-const LINES_TOLD: usize = 5;
+/// Unreadable lines that are reported one by one; the others are counted.
+const MAX_LINES_PRINTED: usize = 5;
 
-/// The samples of a run; lines that are no samples are told on standard error, and come as errors.
+/// The samples of a run; lines that are no samples are reported on standard error, and returned as errors.
 pub(in crate::command) struct TellingSamples {
     samples: Samples,
     lost: usize,
@@ -28,11 +28,11 @@ impl TellingSamples {
         })
     }
 
-    /// Says what is only known at the end.
+    /// Prints the warnings that are known only at the end.
     pub(in crate::command) fn end(self) -> io::Result<()> {
         let mut err = stderr();
-        if self.lost > LINES_TOLD {
-            let more = self.lost - LINES_TOLD;
+        if self.lost > MAX_LINES_PRINTED {
+            let more = self.lost - MAX_LINES_PRINTED;
             writeln!(err, "warning: {more} further lines are left out")?;
         }
         if let Some(line) = self.samples.torn() {
@@ -52,8 +52,8 @@ impl Iterator for TellingSamples {
         let read = self.samples.next()?;
         if let Err(error @ JournalError::Line { .. }) = &read {
             self.lost += 1;
-            if self.lost <= LINES_TOLD {
-                // With standard error gone there is nobody left to tell.
+            if self.lost <= MAX_LINES_PRINTED {
+                // With standard error closed the warning is lost.
                 let _ = writeln!(stderr(), "warning: {error}; it is left out");
             }
         }

@@ -1,7 +1,7 @@
-//! The signals by which a process is asked to end.
+//! The signals that request the end of the process.
 //!
-//! Owns which ones are heard. Must not know what is done about them. Invariant: a signal that whoever started
-//! the process has it ignore, as `nohup` does, stays ignored.
+//! Owns the set of signals. Must not know how they are handled. Invariant: a signal that the parent process set
+//! to be ignored, as `nohup` does, stays ignored.
 
 /// Listens for Ctrl-C and, on Unix, SIGTERM (CI services, containers) and SIGHUP (a terminal or an ssh session
 /// that closes). Signals that come between two calls of [`Signals::next`] are not lost.
@@ -12,7 +12,7 @@ pub(in crate::command) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Begins to listen; a signal that cannot be heard is left out.
+    /// Begins to listen; a signal that cannot be received is left out.
     pub(in crate::command) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
@@ -25,7 +25,7 @@ impl Signals {
         }
     }
 
-    /// Returns with the next signal; where none can be heard, never.
+    /// Returns with the next signal; if none can be received, never.
     pub(in crate::command) async fn next(&mut self) {
         std::future::poll_fn(|context| {
             let mut came = false;
@@ -49,7 +49,7 @@ impl Signals {
         Self {}
     }
 
-    /// Returns with the next signal; where none can be heard, never.
+    /// Returns with the next signal; if none can be received, never.
     pub(in crate::command) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
@@ -74,7 +74,7 @@ fn ignored_in(status: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// Whether SIGHUP, which is signal 1, is in the mask.
+/// Returns true if SIGHUP, which is signal 1, is in the mask.
 #[cfg(unix)]
 const fn hangup_is_among(mask: u64) -> bool {
     mask & 1 == 1

@@ -1,9 +1,9 @@
 //! Standard output and standard error, as every verb writes to them.
 //!
-//! Owns what becomes of a reader who went away (`| head`, `| grep -q`), and of characters that would act on a
-//! terminal. Must not know what is printed. Invariants: a reader who went away ends the printing and nothing
-//! else: the verb does the rest of its work and keeps its exit code. Whatever else keeps a text from being written
-//! (a full disk) is an error. Of characters that act, line breaks, tabs and our own colours alone get through.
+//! Owns the handling of closed readers (`| head`, `| grep -q`), and of control characters that would act on a
+//! terminal. Must not know what is printed. Invariants: a closed reader ends the printing and nothing else: the
+//! command does the rest of its work and returns its exit code. Any other failure to write (a full disk) is an
+//! error. Of control characters only line breaks, tabs and bakeoff's own colours pass.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Stderr, Stdout, Write};
@@ -13,25 +13,25 @@ use crate::units::is_unsafe_char;
 /// Longest escape sequence of a colour that is printed.
 const COLOUR_BYTES_MAX: usize = 24;
 
-/// A stream of which the reader may go away.
+/// A stream whose reader may close it.
 #[derive(Debug)]
 pub(in crate::command) struct Printed<W> {
     to: W,
-    /// Whether nobody reads any more.
+    /// True if the reader has closed the stream.
     unread: bool,
     filter: Filter,
-    /// The beginning of a character or of a colour whose rest is not there yet.
+    /// The beginning of a character or of a colour whose rest has not arrived yet.
     pending: Vec<u8>,
 }
 
-/// Which characters that act are printed as they are.
+/// The control characters that are printed unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
     /// Line breaks and tabs.
     Plain,
     /// Colours, too: the reader is a terminal.
     Coloured,
-    /// All of them: the user's own text, on its way to a file.
+    /// All of them: the user's own text, written to a file.
     Nothing,
 }
 
@@ -49,7 +49,7 @@ pub(in crate::command) fn stdout() -> Printed<Stdout> {
     Printed::new(out, filter)
 }
 
-/// Standard output for a text that is the user's own and not to be changed.
+/// Standard output for the user's own text, unchanged.
 pub(in crate::command) fn stdout_as_it_is() -> Printed<Stdout> {
     Printed::new(io::stdout(), Filter::Nothing)
 }
@@ -77,7 +77,7 @@ impl<W> Printed<W> {
         }
     }
 
-    /// The result of a write, or what counts as one where nobody reads.
+    /// The result of a write, or `unread` if the reader has closed the stream.
     fn unless_unread<T>(&mut self, result: io::Result<T>, unread: T) -> io::Result<T> {
         match result {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a text that is written in pieces, cut after every `size` bytes.
+    /// The output for a text that is written in pieces, cut after every `size` bytes.
     fn printed(text: &str, filter: Filter, size: usize) -> String {
         let mut printed = Printed::new(Vec::new(), filter);
         for piece in text.as_bytes().chunks(size) {
@@ -209,10 +209,10 @@ mod tests {
         }
     }
 
-    /// Fails as it is told to, and counts how often it was asked.
-    struct Failing(io::ErrorKind, usize);
+    /// A writer that fails with a given error, and counts the writes.
+    struct FailingWriter(io::ErrorKind, usize);
 
-    impl Write for Failing {
+    impl Write for FailingWriter {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             self.1 += 1;
             Err(self.0.into())
@@ -225,23 +225,23 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_who_went_away_is_no_error_and_is_not_asked_again() {
-        // What a verb found out does not depend on who reads it to its end.
-        let mut printed = Printed::new(Failing(io::ErrorKind::BrokenPipe, 0), Filter::Plain);
+    fn a_closed_reader_is_no_error_and_gets_no_further_writes() {
+        // The result of a command does not depend on a reader who reads to the end.
+        let mut printed = Printed::new(FailingWriter(io::ErrorKind::BrokenPipe, 0), Filter::Plain);
         for _ in 0..3 {
             writeln!(printed, "a line").unwrap();
             printed.flush().unwrap();
         }
         assert_eq!(printed.to.1, 1);
-        let mut flushed = Printed::new(Failing(io::ErrorKind::BrokenPipe, 0), Filter::Plain);
+        let mut flushed = Printed::new(FailingWriter(io::ErrorKind::BrokenPipe, 0), Filter::Plain);
         flushed.flush().unwrap();
         assert!(flushed.unread);
     }
 
     #[test]
     fn a_full_disk_is_an_error() {
-        // A result that was to be kept and is not must not look like one.
-        let mut printed = Printed::new(Failing(io::ErrorKind::StorageFull, 0), Filter::Plain);
+        // A result that was to be stored and is not must not look like one.
+        let mut printed = Printed::new(FailingWriter(io::ErrorKind::StorageFull, 0), Filter::Plain);
         let failed = writeln!(printed, "a line").unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
         let failed = printed.flush().unwrap_err();

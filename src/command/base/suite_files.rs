@@ -1,9 +1,8 @@
 //! The files that a suite names: found below its folder, and read.
 //!
-//! Owns patterns, folders, and the limits on what is read. Must not know what is in the files.
-//! Invariants: a path that is there is taken as it is written, before it is taken for a pattern; the
-//! order of what is found does not depend on the system; nothing is read beyond its limit or beyond the
-//! boundary of the project.
+//! Owns patterns, folders, and the limits on reading. Must not know the contents of the files. Invariants: an
+//! existing path is used as written before it is treated as a pattern; the order of the files does not depend
+//! on the system; nothing is read beyond its limit or beyond the boundary of the project.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use crate::suite::{FoundFile, Glob, GlobStyle, Wanted, WantedKind, limits};
 use super::boundary::{Boundary, Reach};
 use super::failure::Failure;
 
-/// What makes a path a pattern.
+/// The characters that make a path a pattern.
 const PATTERN_SIGNS: [char; 4] = ['*', '?', '[', '{'];
 
 /// The folder that a suite's paths begin at.
@@ -44,7 +43,7 @@ impl Folder {
         })
     }
 
-    /// The files that are wanted, by name; or why there are none, as a sentence.
+    /// Returns the requested files, by name; or the reason why there are none, as a sentence.
     pub(in crate::command) fn find(&mut self, wanted: &Wanted) -> Result<Vec<FoundFile>, String> {
         let path = self.path.join(&wanted.path);
         let paths = if wanted.kind == WantedKind::Prompts && path.is_dir() {
@@ -103,7 +102,7 @@ impl Folder {
                     }
                     continue;
                 }
-                // Only what the suite wrote is a pattern, not the name of the folder it lies in.
+                // Only the string of the suite is a pattern, not the name of the folder it lies in.
                 let inside = if Path::new(plain).is_absolute() {
                     &path
                 } else {

@@ -1,7 +1,7 @@
-//! The most that one request of a suite can cost, by the lists that are known.
+//! The maximum cost of one request of a suite, by the known lists.
 //!
-//! Owns which request is bounded. Must not know how a bound is reckoned: `catalog` does. Invariant: whatever
-//! says *at most* of a suite (`estimate`, `size`, `suite check`) says it by the same bound.
+//! Owns which request is bounded. Must not know how a bound is computed: `catalog` does. Invariant: every *at
+//! most* about a suite (`estimate`, `size`, `suite check`) uses the same bound.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::verdict::{WorstCost, worst_cost};
 use super::failure::Failure;
 use super::files;
 
-/// The most that one attempt of a prompt can be billed by the variant at this place; `bound` is its model's.
+/// The maximum bill of one attempt of a prompt by the variant at this index; `bound` is its model's.
 pub(in crate::command) fn max_attempt_cost(
     bound: &Result<PriceBound, UnboundedCost>,
     suite: &Suite,
@@ -39,7 +39,7 @@ pub(in crate::command) fn max_attempt_cost(
     })
 }
 
-/// The most that a suite costs by the lists that are known without asking anybody, and these lists.
+/// The maximum cost of a suite by the lists that are known without a request, and these lists.
 pub(in crate::command) fn worst(
     suite: &Suite,
     project: Option<&Path>,

@@ -1,7 +1,7 @@
 //! Requests that were in flight when a run ended.
 //!
-//! Owns their count and the line about them. Must not know why the run ended. Invariant: what they may cost is
-//! bounded in the same way as under a cap, or said to have no bound.
+//! Owns their count and the line about them. Must not know why the run ended. Invariant: their cost is bounded
+//! in the same way as under a cap, or reported to have no bound.
 
 use std::collections::BTreeMap;
 

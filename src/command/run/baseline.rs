@@ -1,17 +1,17 @@
-//! A run judged against a history: what it is judged by, and what the history learns of it.
+//! A run judged against a history: the baseline, and the update of the history.
 //!
-//! Owns when the history is read and written. Must not know how anything is judged. Invariants: a history
-//! that cannot be read stops a run before anything is sent; what a run was judged by is stored in its
-//! folder before its reports are made; a run that cannot be judged leaves no mark.
+//! Owns when the history is read and written. Must not know how anything is judged. Invariants: a history that
+//! cannot be read stops a run before anything is sent; the baseline of a run is stored in its folder before its
+//! reports are made; a run that cannot be judged leaves no mark.
 
 use std::io::Write;
 use std::path::Path;
 
-use crate::record::{History, HistoryLine, Manifest, Run, Standing};
+use crate::record::{History, HistoryLine, Manifest, Run, RunStanding};
 use crate::verdict::{ComparisonDesign, Evaluation, history_updates, to_history_run};
 
 use crate::command::base::failure::Failure;
-use crate::command::base::history::{accepted, of_suite, past_of};
+use crate::command::base::history::{accepted, open_for_suite, past_of};
 use crate::command::base::samples;
 use crate::command::base::stdio::stderr;
 
@@ -24,7 +24,7 @@ pub(in crate::command) struct Baseline<'a> {
 impl<'a> Baseline<'a> {
     /// Finds every trouble with the file that can be found before the run: afterwards it has been paid for.
     pub(in crate::command) fn open(path: &'a Path, suite: &str) -> Result<Self, Failure> {
-        of_suite(path, suite)?;
+        open_for_suite(path, suite)?;
         History::can_append(path).map_err(|error| {
             Failure::usage(format!(
                 "the history cannot be written: {error}\n  nothing was sent; name a file in a folder that can be \
@@ -37,10 +37,10 @@ impl<'a> Baseline<'a> {
         })
     }
 
-    /// Stores what the run is judged by in its folder. The history is read anew: other runs may have
-    /// been accepted meanwhile.
+    /// Stores the run's baseline in its folder. The history is read anew: other runs may have been accepted
+    /// meanwhile.
     pub(super) fn store(&self, run: &Run, manifest: &Manifest) -> Result<(), Failure> {
-        let history = of_suite(self.path, &self.suite)?;
+        let history = open_for_suite(self.path, &self.suite)?;
         for line in history.torn() {
             let file = self.path.display();
             writeln!(
@@ -52,7 +52,7 @@ impl<'a> Baseline<'a> {
         Ok(run.write_past(&past.lines())?)
     }
 
-    /// Writes down what the verdicts mean for the history, and says it; of the first run, how to begin.
+    /// Appends the marks of the verdicts to the history, and prints them; for the first run, how to begin.
     pub(super) fn learn(
         &self,
         run: &Run,
@@ -69,10 +69,15 @@ impl<'a> Baseline<'a> {
         let today = to_history_run(manifest, &samples::read(run, manifest)?.evidence);
         let lines = history_updates(&today, &past, judgement);
         History::append(self.path, &lines)?;
-        self.tell(run, &history, &lines)
+        self.print_update(run, &history, &lines)
     }
 
-    fn tell(&self, run: &Run, history: &History, lines: &[HistoryLine]) -> Result<(), Failure> {
+    fn print_update(
+        &self,
+        run: &Run,
+        history: &History,
+        lines: &[HistoryLine],
+    ) -> Result<(), Failure> {
         let mut err = stderr();
         let (file, folder) = (self.path.display(), run.folder().display());
         let accept = format!("bakeoff accept {folder} --history {file}");
@@ -85,7 +90,7 @@ impl<'a> Baseline<'a> {
         }
         for line in lines {
             match line {
-                HistoryLine::Run(entry) if entry.standing == Standing::Pending => writeln!(
+                HistoryLine::Run(entry) if entry.standing == RunStanding::Pending => writeln!(
                     err,
                     "note: a regression was seen for the first time and is noted in {file}; a run an hour \
                      or more later decides"

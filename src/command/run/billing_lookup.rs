@@ -1,7 +1,7 @@
 //! Bills that an answer did not bring, looked up by its generation id after the run.
 //!
-//! Owns whom to ask, how often and for how long. Must not know how a bill is kept. Invariant: nothing is
-//! asked while anything is timed, and asking ends, whatever the endpoint says.
+//! Owns the endpoint, the number and the times of look-ups. Must not know how a bill is stored. Invariant: no
+//! look-up runs while anything is timed, and look-ups end, whatever the endpoint answers.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::record::{Amendment, Sample};
 use crate::units::{ModelId, Usd};
 
-use crate::command::base::endpoint::Opened;
+use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::runtime::{interrupted, runtime};
 use crate::command::base::stdio::stderr;
 
 /// Hosts that have the route, and their subdomains.
 const HOSTS: [&str; 2] = ["vercel.sh", "openrouter.ai"];
-/// How long to wait before each time of asking: a bill is there about nine seconds after its answer.
+/// Waits before each look-up: a bill is available about nine seconds after its answer.
 const WAITS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -28,71 +28,71 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(6),
     Duration::from_secs(10),
 ];
-/// The simulator is asked once: nobody waits for invented money.
+/// The simulator is queried once: its money is invented, so there is nothing to wait for.
 const WAITS_OF_THE_SIMULATOR: [Duration; 1] = [Duration::ZERO];
-/// The longest that one look-up may take.
+/// Maximum time of one look-up.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Bills that are looked up after one run; what is above stays unknown.
+/// Maximum number of bills looked up after one run; the others stay unknown.
 const MOST: usize = 200;
 /// Look-ups side by side.
 const AT_ONCE: usize = 8;
 
 /// Answers without a bill.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
-    wanted: Vec<Wanted>,
+pub(super) struct MissingBills {
+    requests: Vec<BillRequest>,
     /// Beyond [`MOST`].
     more: usize,
 }
 
 /// One answer without a bill.
 #[derive(Debug, Clone)]
-struct Wanted {
+struct BillRequest {
     trial: u64,
     model: ModelId,
-    /// The largest that is told of its cost without a bill.
-    told: Option<Usd>,
+    /// The largest reported cost without a bill.
+    known_cost: Option<Usd>,
     generation_id: String,
 }
 
 /// A bill that was found.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct FoundBill {
     pub(super) model: ModelId,
-    /// What was told of the cost before.
-    pub(super) told: Option<Usd>,
+    /// The cost known before.
+    pub(super) known_cost: Option<Usd>,
     pub(super) amendment: Amendment,
 }
 
-impl Missing {
+impl MissingBills {
     /// Notes a sample that has a generation id and no bill.
     pub(super) fn note(&mut self, sample: &Sample) {
         let (None, Some(id)) = (sample.billed_usd, &sample.generation_id) else {
             return;
         };
-        if self.wanted.len() >= MOST {
+        if self.requests.len() >= MOST {
             self.more += 1;
             return;
         }
-        self.wanted.push(Wanted {
+        self.requests.push(BillRequest {
             trial: sample.trial,
             model: sample.model.clone(),
-            told: sample.spent(),
+            known_cost: sample.spent(),
             generation_id: id.clone(),
         });
     }
 
-    /// Asks the endpoint for them, where it has the route, until all are there, the last time of asking
-    /// is over, or someone wants the process to end.
-    pub(super) fn look_up(self, opened: &Opened, quiet: bool) -> io::Result<Vec<Found>> {
+    /// Looks up the bills at the endpoint, if it has the route, until all are found, the last look-up is over,
+    /// or the process is requested to end.
+    pub(super) fn look_up(self, opened: &OpenEndpoint, quiet: bool) -> io::Result<Vec<FoundBill>> {
         let Some(waits) = waits(opened) else {
             return Ok(Vec::new());
         };
-        if self.wanted.is_empty() {
+        if self.requests.is_empty() {
             return Ok(Vec::new());
         }
         if !quiet && waits.len() > 1 {
-            let count = self.wanted.len();
+            let count = self.requests.len();
             let more = match self.more {
                 0 => String::new(),
                 more => format!(" ({more} more stay unknown)"),
@@ -102,71 +102,71 @@ impl Missing {
                 "looking up {count} bills that answers did not bring{more}"
             )?;
         }
-        let mut found = Vec::new();
+        let mut bills = Vec::new();
         let ask = async |id: &str| {
             let answer = fetch(&opened.endpoint, EndpointQuery::Generation(id), PATIENCE).await;
             answer
                 .ok()
                 .and_then(|answer| GenerationBill::from_json(&answer))
         };
-        let asking = ask_until_there(waits, self.wanted, ask, &mut found);
+        let asking = ask_until_there(waits, self.requests, ask, &mut bills);
         runtime()?.block_on(async {
             tokio::select! {
                 () = asking => {}
                 () = interrupted() => {}
             }
         });
-        Ok(found)
+        Ok(bills)
     }
 }
 
-/// Asks for all after the first wait, for those that were not there after the next one, and so on.
+/// Looks up all after the first wait, the missing ones after the next one, and so on.
 async fn ask_until_there(
     waits: &[Duration],
-    mut wanted: Vec<Wanted>,
+    mut requests: Vec<BillRequest>,
     ask: impl AsyncFn(&str) -> Option<GenerationBill>,
-    found: &mut Vec<Found>,
+    bills: &mut Vec<FoundBill>,
 ) {
     for wait in waits {
         sleep(*wait).await;
-        wanted = ask_once(wanted, &ask, found).await;
-        if wanted.is_empty() {
+        requests = ask_once(requests, &ask, bills).await;
+        if requests.is_empty() {
             return;
         }
     }
 }
 
-/// Asks for each once; what was not there is returned.
+/// Looks up each once; returns the missing ones.
 async fn ask_once(
-    wanted: Vec<Wanted>,
+    requests: Vec<BillRequest>,
     ask: &impl AsyncFn(&str) -> Option<GenerationBill>,
-    found: &mut Vec<Found>,
-) -> Vec<Wanted> {
+    bills: &mut Vec<FoundBill>,
+) -> Vec<BillRequest> {
     let mut left = Vec::new();
-    for some in wanted.chunks(AT_ONCE) {
-        let asking = some.iter().map(|wanted| ask(&wanted.generation_id));
-        for (wanted, bill) in some.iter().zip(join_all(asking).await) {
+    for some in requests.chunks(AT_ONCE) {
+        let asking = some.iter().map(|requests| ask(&requests.generation_id));
+        for (requests, bill) in some.iter().zip(join_all(asking).await) {
             match bill {
-                Some(bill) => found.push(Found {
-                    model: wanted.model.clone(),
-                    told: wanted.told,
+                Some(bill) => bills.push(FoundBill {
+                    model: requests.model.clone(),
+                    known_cost: requests.known_cost,
                     amendment: Amendment {
                         version: Amendment::VERSION,
-                        trial: wanted.trial,
+                        trial: requests.trial,
                         billed_usd: Some(bill.billed),
                         market_usd: bill.market,
                         ..Amendment::default()
                     },
                 }),
-                None => left.push(wanted.clone()),
+                None => left.push(requests.clone()),
             }
         }
     }
     left
 }
 
-/// When to ask the endpoint; `None` where it has no such route.
-fn waits(opened: &Opened) -> Option<&'static [Duration]> {
+/// The waits before look-ups; `None` if the endpoint has no such route.
+fn waits(opened: &OpenEndpoint) -> Option<&'static [Duration]> {
     let Some(base_url) = &opened.record.base_url else {
         return Some(&WAITS_OF_THE_SIMULATOR);
     };
@@ -188,17 +188,17 @@ fn has_route(base_url: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn wanted(trial: u64) -> Wanted {
-        Wanted {
+    fn requests(trial: u64) -> BillRequest {
+        BillRequest {
             trial,
             model: "a/x".parse().unwrap(),
-            told: None,
+            known_cost: None,
             generation_id: format!("gen_{trial}"),
         }
     }
 
-    /// When each id was asked for, in seconds, where the bill of `gen_N` is there after N seconds.
-    async fn asked(ids: &[u64]) -> (Vec<u64>, Vec<(u64, u64)>) {
+    /// The times of the look-ups of each id, in seconds, if the bill of `gen_N` is available after N seconds.
+    async fn request_times(ids: &[u64]) -> (Vec<u64>, Vec<(u64, u64)>) {
         let began = tokio::time::Instant::now();
         let times = std::cell::RefCell::new(Vec::new());
         let ask = async |id: &str| {
@@ -210,20 +210,22 @@ mod tests {
                 market: None,
             })
         };
-        let mut found = Vec::new();
-        let all = ids.iter().map(|id| wanted(*id)).collect();
-        ask_until_there(&WAITS, all, ask, &mut found).await;
-        let found = found.iter().map(|found| found.amendment.trial).collect();
-        (found, times.into_inner())
+        let mut bills = Vec::new();
+        let all = ids.iter().map(|id| requests(*id)).collect();
+        ask_until_there(&WAITS, all, ask, &mut bills).await;
+        let bills = bills.iter().map(|bills| bills.amendment.trial).collect();
+        (bills, times.into_inner())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_late_bill_is_asked_for_again_and_again_but_not_for_ever() {
+    async fn a_late_bill_is_requested_repeatedly_but_not_for_ever() {
         // Nine seconds is what a bill was seen to take; one that never comes must not hold the run.
-        let (found, asked) = asked(&[0, 9, 1_000]).await;
-        assert_eq!(found, [0, 9]);
+        let (bills, request_times) = request_times(&[0, 9, 1_000]).await;
+        assert_eq!(bills, [0, 9]);
         let times = |id: u64| -> Vec<u64> {
-            let of_id = asked.iter().filter(|(asked, _)| *asked == id);
+            let of_id = request_times
+                .iter()
+                .filter(|(request_times, _)| *request_times == id);
             of_id.map(|(_, at)| *at).collect()
         };
         assert_eq!(times(0), [1]);
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_with_the_route_are_asked() {
+    fn requests_go_only_to_hosts_with_the_route() {
         // A key goes to the endpoint it is for; other servers would answer with an error, slowly.
         for (url, has) in [
             ("https://ai-gateway.vercel.sh/v1", true),

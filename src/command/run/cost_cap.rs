@@ -1,8 +1,8 @@
-//! The cap of a run: which of its limits holds, and on what bounds it stands.
+//! The cap of a run: the smallest of its limits, and the bounds of its requests.
 //!
-//! Owns where limits come from, and the words for what nothing bounds. Must not know how money is set
-//! aside. Invariant: under a cap nothing is sent before every request has a bound, and under one of the day
-//! not before the ledger tells other processes of it.
+//! Owns the sources of limits, and the messages about unbounded requests. Must not know how money is reserved.
+//! Invariant: under a cap nothing is sent before every request has a bound, and under a daily limit not before
+//! the ledger shows it to other processes.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,34 +14,34 @@ use jiff::tz::TimeZone;
 
 use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, WorstCase};
-use crate::record::ledger::{self, Held, Ledger};
+use crate::record::ledger::{self, Ledger, LockedLedger};
 use crate::suite::{Budget, Suite};
 use crate::units::Usd;
 
-use super::job::{Asked, Job, Options};
+use super::job::{Job, Options, ResolvedRun};
 use crate::command::base::closing;
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 
-/// A limit, and who set it.
+/// A limit, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(super) struct CostLimit {
     pub(super) most: Usd,
     pub(super) words: String,
-    /// Whether it is what is left of the day.
+    /// True if it is the rest of the daily limit.
     of_day: bool,
 }
 
-/// The smallest limit that holds for a run; the first named where several are alike. `today`: what the
-/// ledger says was spent since 00:00 UTC, asked only where there is a limit for the day.
+/// The smallest limit that holds for a run; the first one of several equal ones. `today`: the amount spent
+/// since 00:00 UTC by the ledger, read only if there is a daily limit.
 fn smallest(
     suite: &Suite,
     flag: Option<Usd>,
     budget: &Budget,
     today: impl FnOnce() -> Result<Usd, Failure>,
-) -> Result<Option<Limit>, Failure> {
+) -> Result<Option<CostLimit>, Failure> {
     let named = |most: Option<Usd>, words: &str| {
-        most.map(|most| Limit {
+        most.map(|most| CostLimit {
             most,
             words: words.to_owned(),
             of_day: false,
@@ -51,7 +51,7 @@ fn smallest(
         None => None,
         Some(day) => {
             let spent = today()?;
-            Some(Limit {
+            Some(CostLimit {
                 most: Usd(day.0 - spent.0).max(Usd::ZERO),
                 words: format!(
                     "max_cost_per_day of bakeoff.toml is ${day}, and the ledger has ${spent} since 00:00 UTC"
@@ -69,17 +69,17 @@ fn smallest(
     Ok(limits.into_iter().flatten().min_by_key(|limit| limit.most))
 }
 
-/// The limit of a run by what the ledger says now; asked before the run is made ready. Other runs may begin
-/// until it is: [`claim`] decides.
+/// The limit of a run by the current ledger, before the run is prepared. Other runs may begin until then:
+/// [`claim_ledger`] decides.
 ///
 /// # Errors
 /// As [`spent_today`].
-pub(super) fn ahead(
+pub(super) fn limit_before_run(
     job: &Job,
     options: &Options,
     simulated: bool,
-) -> Result<Option<Limit>, Failure> {
-    let Asked { suite, budget, .. } = &job.asked;
+) -> Result<Option<CostLimit>, Failure> {
+    let ResolvedRun { suite, budget, .. } = &job.resolved;
     smallest(suite, options.max_cost, budget, || {
         closing::close_ended(&options.output, options.quiet)?;
         let ledger = ledger::read(&options.output)?;
@@ -89,58 +89,58 @@ pub(super) fn ahead(
 }
 
 /// A run that is about to begin, and the ledger that must have its line before another process decides.
-pub(super) struct Claim<'o> {
-    pub(super) ledger: Held<'o>,
-    /// When the run begins, to the second: it is a label, and part of the folder's name.
+pub(super) struct LedgerClaim<'o> {
+    pub(super) ledger: LockedLedger<'o>,
+    /// Start of the run, to the second: it is a label, and part of the folder's name.
     pub(super) began: Timestamp,
 }
 
 /// Waits for the ledger, and lowers the job's cap where runs that began meanwhile left less of the day.
 ///
 /// # Errors
-/// As [`ahead`] and [`of`]; under a limit of the day also where the ledger cannot be locked, though the file
+/// As [`limit_before_run`] and [`build_cap`]; under a limit of the day also where the ledger cannot be locked, though the file
 /// system has locks.
-pub(super) fn claim<'o>(
+pub(super) fn claim_ledger<'o>(
     job: &mut Job,
     options: &'o Options,
     simulated: bool,
-) -> Result<Claim<'o>, Failure> {
+) -> Result<LedgerClaim<'o>, Failure> {
     fs::create_dir_all(&options.output).map_err(|error| {
         let folder = options.output.display();
         Failure::usage(format!("cannot make the folder {folder}: {error}"))
     })?;
-    let mut ledger = Held::wait(&options.output)?;
+    let mut ledger = LockedLedger::lock(&options.output)?;
     closing::report_closed(ledger.close_ended(), options.quiet)?;
     let now = Timestamp::now();
     let began = Timestamp::from_second(now.as_second()).unwrap_or_default();
-    let claim = Claim { ledger, began };
-    if job.asked.budget.max_cost_per_day.is_none() {
+    let claim = LedgerClaim { ledger, began };
+    if job.resolved.budget.max_cost_per_day.is_none() {
         return Ok(claim);
     }
-    if let Some(error) = claim.ledger.unlocked() {
+    if let Some(error) = claim.ledger.lock_error() {
         let folder = options.output.display();
-        let said = format!("the ledger in {folder} cannot be locked ({error})");
+        let problem = format!("the ledger in {folder} cannot be locked ({error})");
         if error.kind() != std::io::ErrorKind::Unsupported {
             return Err(Failure::usage(format!(
-                "{said}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
+                "{problem}: under max_cost_per_day of bakeoff.toml nothing is sent, for another run may count on \
                  the same money"
             )));
         }
         if !options.quiet {
             writeln!(
                 stderr(),
-                "note: {said}: the cap of the day does not count runs that begin at this moment"
+                "note: {problem}: the cap of the day does not count runs that begin at this moment"
             )?;
         }
     }
-    let Asked { suite, budget, .. } = &job.asked;
+    let ResolvedRun { suite, budget, .. } = &job.resolved;
     let limit = smallest(suite, options.max_cost, budget, || {
         let read = claim.ledger.read()?;
         spent_today(&read, &options.output, simulated, began, false)
     })?;
     let before = job.cap.as_ref().map(|cap| cap.limit());
     if let Some(limit) = limit.filter(|limit| before.is_none_or(|before| limit.most < before)) {
-        let cap = of(job, limit)?;
+        let cap = build_cap(job, limit)?;
         if !options.quiet {
             let words = cap.words();
             writeln!(
@@ -153,13 +153,13 @@ pub(super) fn claim<'o>(
     Ok(claim)
 }
 
-/// What the ledger of `reports` says was spent on the day of `now`: for a run on the simulator what was
-/// invented, for any other what was real. A run that goes on in another process, or was killed, counts with
-/// its whole cap; with `say`, which ones do is said.
+/// The amount spent on the day of `now` by the ledger of `reports`: for a run on the simulator the invented
+/// cost, for any other the real one. A run that goes on in another process, or was killed, counts with its
+/// whole cap; with `say` these runs are printed.
 ///
 /// # Errors
-/// Where a line cannot be read. It may be a run of today: counting it as nothing would break the cap, and
-/// nobody knows what else to count it as.
+/// A line cannot be read. It may be a run of today: counting it as nothing would break the cap, and no other
+/// amount is known.
 fn spent_today(
     ledger: &Ledger,
     reports: &Path,
@@ -209,12 +209,12 @@ fn spent_today(
 ///
 /// # Errors
 /// Where something has no bound, or the limit does not hold the warm-up and one slot.
-pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
-    let suite = &job.asked.suite;
+pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure> {
+    let suite = &job.resolved.suite;
     let worst =
-        worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.asked.profile.name))?;
+        worst(job).map_err(|unbounded| refused(&unbounded, &limit, &job.resolved.profile.name))?;
     let cap = Cap::new(limit.most, limit.words, worst, suite);
-    let least = cap.min_cost(&job.asked.plan);
+    let least = cap.min_cost(&job.resolved.plan);
     if least.is_none_or(|least| least > limit.most) {
         let needed = least.map_or_else(
             || "more than can be said".to_owned(),
@@ -239,23 +239,27 @@ pub(super) fn of(job: &Job, limit: Limit) -> Result<Arc<Cap>, Failure> {
     Ok(Arc::new(cap))
 }
 
-/// The most that each request of a run can cost.
+/// The maximum cost of each request of a run.
 ///
 /// # Errors
 /// What nothing bounds, each thing once, with the place where it was met first.
 pub(super) fn worst(job: &Job) -> Result<WorstCase, Vec<(UnboundedCost, String)>> {
     let bounds = job.price_bounds();
-    WorstCase::from_suite(&job.asked.suite, job.asked.profile.wording, |request| {
-        let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
-        bound.max_attempt_cost(&Request {
-            body: request.body,
-            messages: request.messages,
-            parameters: request.parameters,
-        })
-    })
+    WorstCase::from_suite(
+        &job.resolved.suite,
+        job.resolved.profile.wording,
+        |request| {
+            let bound = bounds[request.variant].as_ref().map_err(Clone::clone)?;
+            bound.max_attempt_cost(&Request {
+                body: request.body,
+                messages: request.messages,
+                parameters: request.parameters,
+            })
+        },
+    )
 }
 
-fn refused(unbounded: &[(UnboundedCost, String)], limit: &Limit, endpoint: &str) -> Failure {
+fn refused(unbounded: &[(UnboundedCost, String)], limit: &CostLimit, endpoint: &str) -> Failure {
     let lines: Vec<String> = (unbounded.iter())
         .map(|(what, place)| {
             format!(
@@ -278,7 +282,7 @@ mod tests {
 
     #[test]
     fn the_smallest_limit_holds_and_is_named() {
-        // Whoever meets a cap must know which of four places to change.
+        // A user who meets a cap must know which of four places to change.
         let suite = |most| Suite {
             max_cost: most,
             ..example::suite(1, 1, 1)
@@ -304,7 +308,7 @@ mod tests {
             (most, words.as_str()),
             (5, "max_cost_per_run of bakeoff.toml")
         );
-        // A day that is used up leaves nothing, never less.
+        // A daily limit that is used up leaves 0, never less.
         for (day, left) in [(34, 4), (30, 0), (20, 0)] {
             let per_day = budget(Some(Usd(5)), Some(Usd(day)));
             let (most, words) = of(&suite(None), None, &per_day).unwrap();
@@ -317,8 +321,8 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_is_asked_only_for_a_limit_of_the_day() {
-        // A folder without a ledger, or with a broken one, is no trouble for whoever set no such limit.
+    fn the_ledger_is_read_only_for_a_limit_of_the_day() {
+        // A folder without a ledger, or with a broken one, is no problem for a user without a daily limit.
         let suite = example::suite(1, 1, 1);
         let failing = || Err(Failure::usage("broken"));
         assert!(smallest(&suite, None, &Budget::default(), failing).is_ok());

@@ -1,7 +1,7 @@
 //! The estimate that a run begins with, and that `bakeoff estimate` prints.
 //!
-//! Owns where past runs are found, and the question before a dear run. Must not reckon: `catalog` does.
-//! Invariant: no model is asked, and what is left of past runs never fails an estimate.
+//! Owns where past runs are found, and the question before an expensive run. Must not compute: `catalog` does.
+//! Invariant: no request is sent to a model, and damaged past runs never fail an estimate.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
@@ -14,29 +14,29 @@ use crate::report::{EstimateView, actual_cost_line};
 use crate::suite::{Prompt, Suite};
 use crate::units::Usd;
 
-use super::job::{self, Asked, Job};
+use super::job::{self, Job, ResolvedRun};
 use crate::command::base::failure::Failure;
 use crate::command::base::stdio::stderr;
 use crate::command::base::worst_case;
 
-/// Expected cost above which a person is asked, where the project says nothing.
+/// Default expected cost above which a run requires a confirmation.
 const CONFIRM_ABOVE: Usd = Usd(Usd::PICO);
 /// Past runs whose manifests are read, the newest first: more teach nothing that these do not.
 const RUNS: usize = 50;
 /// Bytes of samples that are read, of the newest runs: a second's work.
 const SAMPLES_BYTES: u64 = 64 << 20;
 
-/// Says what a run is expected to cost and, where that is much and a person is there, asks whether to go
-/// on. Returns what the manifest keeps; `None`: the person does not want the run.
+/// Prints the expected cost of a run and, if it is high and a person is present, requires a confirmation.
+/// Returns the manifest's record; `None`: the person declined.
 pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<EstimateRecord>, Failure> {
     let estimate = estimate(job, &options.output);
     let mut err = stderr();
     if !options.quiet {
         writeln!(err, "{}", noted(job, &estimate))?;
     }
-    let limit = job.asked.confirm_above.unwrap_or(CONFIRM_ABOVE);
-    let asks = Asks {
-        real: job.asked.profile.base_url.is_some(),
+    let limit = job.resolved.confirm_above.unwrap_or(CONFIRM_ABOVE);
+    let asks = CostPrompt {
+        real: job.resolved.profile.base_url.is_some(),
         person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         agreed: options.yes,
     };
@@ -50,7 +50,7 @@ pub(super) fn before(job: &Job, options: &job::Options) -> Result<Option<Estimat
     Ok(Some(EstimateRecord::new(&estimate)))
 }
 
-/// What a run is expected to cost, as a line for standard error; `reports`: the folder of past runs.
+/// The expected cost of a run, as a line for standard error; `reports`: the folder of past runs.
 pub(super) fn line(job: &Job, reports: &Path) -> String {
     noted(job, &estimate(job, reports))
 }
@@ -59,28 +59,28 @@ fn noted(job: &Job, estimate: &CostEstimate) -> String {
     format!("note: {}", view(job, estimate).line())
 }
 
-/// Says what a run came to beside its estimate.
+/// Prints the actual cost of a run with its estimate.
 pub(super) fn after(record: &EstimateRecord, mut err: impl Write) {
     if let Some(line) = actual_cost_line(record) {
-        // With standard error gone there is nobody left to tell.
+        // With standard error closed the line is lost.
         let _ = writeln!(err, "note: {line}");
     }
 }
 
-/// What decides whether anybody is asked.
+/// The conditions of a confirmation.
 #[derive(Debug, Clone, Copy)]
-struct Asks {
+struct CostPrompt {
     /// The simulator's money is not.
     real: bool,
-    /// Whether somebody is there to answer: CI must not wait for one who is not.
+    /// True if a person is present to answer: CI must not wait.
     person: bool,
     /// Beforehand.
     agreed: bool,
 }
 
-impl Asks {
-    /// The cost to ask about, if there is a question: what nine runs of ten stay below where that is
-    /// known, else the worst case, else what is expected.
+impl CostPrompt {
+    /// The cost that the question names, if there is a question: the bound of nine runs of ten if known, else
+    /// the worst case, else the expected cost.
     fn about(self, total: &Sums, limit: Usd) -> Option<Usd> {
         let asks = self.real && self.person && !self.agreed;
         let worst = || total.worst.as_ref().ok().copied();
@@ -99,7 +99,7 @@ fn question(cost: Usd, limit: Usd) -> String {
     )
 }
 
-/// Whether a person says yes; an end of the input is a no.
+/// Returns true if a person answers yes; an end of the input is a no.
 fn agreed(question: &str, mut answers: impl BufRead, mut err: impl Write) -> io::Result<bool> {
     write!(err, "{question}")?;
     err.flush()?;
@@ -111,14 +111,14 @@ fn agreed(question: &str, mut answers: impl BufRead, mut err: impl Write) -> io:
 pub(in crate::command) fn view<'a>(job: &'a Job, estimate: &'a CostEstimate) -> EstimateView<'a> {
     EstimateView {
         estimate,
-        suite: &job.asked.suite,
-        endpoint: &job.asked.profile.name,
+        suite: &job.resolved.suite,
+        endpoint: &job.resolved.profile.name,
         prices: job.prices().source(),
     }
 }
 
 pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
-    let Asked { suite, profile, .. } = &job.asked;
+    let ResolvedRun { suite, profile, .. } = &job.resolved;
     let bounds = job.price_bounds();
     let bound = |prompt: &Prompt, place: usize| {
         worst_case::max_attempt_cost(&bounds[place], suite, profile.wording, (prompt, place))
@@ -134,9 +134,9 @@ pub(in crate::command) fn estimate(job: &Job, reports: &Path) -> CostEstimate {
     .estimate()
 }
 
-/// What the newest runs of the suite at this endpoint teach. One that cannot be read teaches nothing.
+/// The lessons of the newest runs of the suite at this endpoint. An unreadable run is skipped.
 fn past(job: &Job, reports: &Path) -> CostHistory {
-    let Asked { suite, profile, .. } = &job.asked;
+    let ResolvedRun { suite, profile, .. } = &job.resolved;
     let mut past = CostHistory::default();
     let mut bytes_left = SAMPLES_BYTES;
     for (run, manifest) in newest(&reports.join(&suite.name)) {
@@ -202,8 +202,8 @@ mod tests {
     use crate::catalog::UnboundedCost;
 
     #[test]
-    fn only_a_person_is_asked_and_only_about_much() {
-        // A question that comes always is not read, and one that nobody hears stops a build for ever.
+    fn the_question_needs_a_person_and_a_large_cost() {
+        // A question that comes always is not read, and one without a reader stops a build for ever.
         let total = |expected, bound_90| Sums {
             requests: 1,
             prompt_tokens: 1,
@@ -216,7 +216,7 @@ mod tests {
                 model: "m".parse().unwrap(),
             }),
         };
-        let asks = Asks {
+        let asks = CostPrompt {
             real: true,
             person: true,
             agreed: false,
@@ -228,35 +228,35 @@ mod tests {
         assert_eq!(asks.about(&total(None, None), limit), None);
         let may_be = total(Some(Usd(99)), Some(Usd(150)));
         assert_eq!(asks.about(&may_be, limit), Some(Usd(150)));
-        // Nothing was learned yet: the worst that can happen counts.
+        // Nothing was learned yet: the worst case counts.
         let at_worst = |bound_90| Sums {
             worst: Ok(Usd(1_000)),
             ..total(Some(Usd(99)), bound_90)
         };
         assert_eq!(asks.about(&at_worst(None), limit), Some(Usd(1_000)));
         assert_eq!(asks.about(&at_worst(Some(Usd(100))), limit), None);
-        for nobody in [
-            Asks {
+        for unattended in [
+            CostPrompt {
                 real: false,
                 ..asks
             },
-            Asks {
+            CostPrompt {
                 person: false,
                 ..asks
             },
-            Asks {
+            CostPrompt {
                 agreed: true,
                 ..asks
             },
         ] {
-            assert_eq!(nobody.about(&dear, limit), None, "{nobody:?}");
+            assert_eq!(unattended.about(&dear, limit), None, "{unattended:?}");
         }
     }
 
     #[test]
     fn a_question_names_a_cost_that_can_be_compared() {
         // A limit below a cent is asked about in its own order of magnitude, not as one or no cent.
-        for (pico, told) in [
+        for (pico, expected) in [
             (7_320_000_000, "$0.0073,"),
             (12_340_000_000, "$0.012,"),
             (99_900_000_000, "$0.100,"),
@@ -265,13 +265,13 @@ mod tests {
             (3, "$0.000000000003,"),
         ] {
             let question = question(Usd(pico), Usd(1));
-            assert!(question.contains(told), "{told} {question}");
+            assert!(question.contains(expected), "{expected} {question}");
         }
     }
 
     #[test]
     fn only_a_yes_is_a_yes() {
-        // Whoever presses return by habit, or has no hands at all, does not spend money.
+        // A user who presses return by habit, or a script, does not spend money.
         let question = question(Usd(2_345_000_000_000), CONFIRM_ABOVE);
         for (answer, wanted) in [
             ("y\n", true),
@@ -280,11 +280,11 @@ mod tests {
             ("no\n", false),
             ("", false),
         ] {
-            let mut said = Vec::new();
-            let agreed = agreed(&question, answer.as_bytes(), &mut said).unwrap();
+            let mut output = Vec::new();
+            let agreed = agreed(&question, answer.as_bytes(), &mut output).unwrap();
             assert_eq!(agreed, wanted, "{answer:?}");
             assert_eq!(
-                String::from_utf8(said).unwrap(),
+                String::from_utf8(output).unwrap(),
                 "this run may well cost $2.35, and `confirm_above` is $1: go on? [y/N] "
             );
         }

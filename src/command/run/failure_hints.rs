@@ -1,7 +1,7 @@
-//! What to do about the failures of a run, for the person at the terminal.
+//! Hints about the failures of a run, for the terminal.
 //!
-//! Owns which remedies are told, and how often. Must not know how a failure is explained. Invariant:
-//! however many trials fail, it stays small.
+//! Owns which hints are printed, and how often. Must not know how a failure is explained. Invariant: however
+//! many trials fail, it stays small.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -10,37 +10,37 @@ use crate::gateway::Explanation;
 use crate::record::{Flag, Outcome, Sample};
 use crate::units::ModelId;
 
-/// Remedies told after a run; more would push the table out of sight.
-const REMEDIES_TOLD: usize = 5;
+/// Maximum number of hints after a run; more would push the table out of sight.
+const MAX_HINTS: usize = 5;
 
-/// What to do about the failures of a run: one for each model and way to fail, first come first
-/// told. They speak of the endpoint and its key, so they belong to the terminal and to no report.
+/// Hints about the failures of a run: one for each model and kind of failure, in order of their first
+/// occurrence. They name the endpoint and its key, so they belong to the terminal and to no report.
 #[derive(Default)]
-pub(super) struct Remedies {
+pub(super) struct FailureHints {
     met: HashSet<(ModelId, Outcome)>,
-    told: Vec<String>,
+    lines: Vec<String>,
 }
 
-impl Remedies {
-    /// Takes a sample in; `explain` is asked once for each model and way to fail.
+impl FailureHints {
+    /// Adds a sample; `explain` is called once for each model and kind of failure.
     pub(super) fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
         let trouble = !sample.outcome.answered() || sample.has(Flag::EatenByReasoning);
         if !trouble || !self.met.insert((sample.model.clone(), sample.outcome)) {
             return;
         }
-        let Some(said) = explain() else { return };
-        let line = format!("{} {}", said.what, said.remedy);
-        if !self.told.contains(&line) && self.told.len() < REMEDIES_TOLD {
-            self.told.push(line);
+        let Some(explanation) = explain() else { return };
+        let line = format!("{} {}", explanation.what, explanation.remedy);
+        if !self.lines.contains(&line) && self.lines.len() < MAX_HINTS {
+            self.lines.push(line);
         }
     }
 
-    /// Prints what was gathered. With standard error gone there is nobody left to tell.
-    pub(super) fn tell(&self, mut err: impl Write) {
-        if !self.told.is_empty() {
+    /// Prints the hints. With standard error closed they are lost.
+    pub(super) fn print(&self, mut err: impl Write) {
+        if !self.lines.is_empty() {
             let _ = writeln!(err, "What to do");
         }
-        for line in &self.told {
+        for line in &self.lines {
             let _ = writeln!(err, "  {line}");
         }
     }

@@ -1,8 +1,8 @@
-//! Everything that is known of a run before something is sent.
+//! The job of a run: everything that is known before a request is sent.
 //!
-//! Owns the flags and the suite as they leave it, the endpoint's profile, and what its catalogue says; makes of
-//! them the engine's orders, the manifest and the words for what went wrong. Must not send anything.
-//! Invariant: what is made here depends on nothing that happens during the run.
+//! Owns the flags and the suite as they change it, the endpoint's profile, and the catalog; makes of them the
+//! engine's orders, the manifest and the explanations of failures. Must not send anything. Invariant: a job
+//! depends on nothing that happens during the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,8 +14,8 @@ use crate::gateway::{self, Explanation, FailureContext, explain, request, settin
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource, RequestLog,
-    Sample, Selection, Status, UntilDecided,
+    CliSelection, ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource,
+    RequestLog, Sample, Status, UntilDecided,
 };
 use crate::suite::{
     Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
@@ -24,14 +24,14 @@ use crate::units::{ModelId, Usd, digest};
 use crate::verdict::InterimLooks;
 
 use crate::command::base::boundary::Reach;
-use crate::command::base::endpoint::{self, Opened};
+use crate::command::base::endpoint::{self, OpenEndpoint};
 use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
-use crate::command::base::model_list::{Known, NEAREST_TOLD};
+use crate::command::base::model_list::{MAX_SUGGESTIONS, ModelListState};
 use crate::command::base::runtime::TOOL;
 
-/// What `bakeoff run` was told.
+/// The options of `bakeoff run`.
 #[derive(Debug, Clone)]
 // Each field is the flag of the same name, documented by `--help`.
 #[allow(missing_docs, clippy::struct_excessive_bools)]
@@ -57,11 +57,11 @@ pub struct Options {
     pub quiet: bool,
     pub json: bool,
     pub yes: bool,
-    /// Whether the comparison is told beside the result, on standard error; no flag.
+    /// Print the comparison to standard error, next to another result; no flag.
     pub aside: bool,
 }
 
-/// How far a run goes.
+/// The mode of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Print the plan.
@@ -72,34 +72,34 @@ pub enum Mode {
     Measure,
 }
 
-/// What a run is to do, before anybody was asked about models.
-pub(in crate::command) struct Asked {
+/// A run as resolved from suite, flags and project, before any look-up of models.
+pub(in crate::command) struct ResolvedRun {
     pub(in crate::command) suite: Suite,
     pub(in crate::command) plan: Plan,
     pub(in crate::command) profile: Profile,
-    /// Expected cost above which a person is asked before the run.
+    /// Expected cost above which the run requires a confirmation.
     pub(in crate::command) confirm_above: Option<Usd>,
-    /// What the project may spend.
+    /// The budget of the project.
     pub(super) budget: Budget,
-    selection: Selection,
-    /// The user's label of where the run is made.
+    selection: CliSelection,
+    /// The user's label of the environment of the run.
     environment: Option<String>,
-    /// Rounds after which the run looks whether its verdict is in; empty: it does not.
+    /// Rounds after which the run checks for a decision; empty: it does not.
     looks: Vec<u32>,
 }
 
-/// What a run is to do, and what is known of those who are to do it.
+/// A resolved run, and the facts about its models.
 pub(in crate::command) struct Job {
-    pub(in crate::command) asked: Asked,
-    /// Own prices already laid over the others.
-    known: Known,
-    /// Who serves its models, where that was asked.
+    pub(in crate::command) resolved: ResolvedRun,
+    /// Own prices already override the others.
+    known: ModelListState,
+    /// Providers of its models, if they were looked up.
     pub(in crate::command) offered: BTreeMap<ModelId, Offers>,
-    /// What may be spent; absent: without a limit.
+    /// The cap on its cost; absent: without a limit.
     pub(in crate::command) cap: Option<Arc<Cap>>,
 }
 
-impl Asked {
+impl ResolvedRun {
     /// Reads the suite and lays the flags over it.
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
@@ -123,8 +123,8 @@ impl Asked {
         }
         let profile = endpoint::resolve(&project, &suite.endpoint)?;
         exposed::refuse(&suite, Some(&profile))?;
-        if let Some(said) = unsayable(&suite, profile.wording) {
-            return Err(Failure::usage(said));
+        if let Some(message) = unsupported_parameters(&suite, profile.wording) {
+            return Err(Failure::usage(message));
         }
         let plan = plan(&suite);
         let looks = if options.until_decided {
@@ -140,7 +140,7 @@ impl Asked {
             profile,
             confirm_above: project.confirm_above,
             budget: project.budget,
-            selection: Selection {
+            selection: CliSelection {
                 models: options.models.clone(),
                 prompts: options.prompts.clone(),
                 tags: options.tags.clone(),
@@ -149,7 +149,7 @@ impl Asked {
     }
 }
 
-/// When a run of this suite looks whether its verdict is in.
+/// The rounds after which a run of this suite checks for a decision.
 fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     let candidates = suite.variants.len().saturating_sub(1);
     if candidates == 0 {
@@ -169,8 +169,8 @@ fn looks(suite: &Suite) -> Result<Vec<u32>, Failure> {
     Ok(looks.rounds().to_vec())
 }
 
-/// What of the suite the endpoint's route cannot carry, if there is such a thing.
-fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
+/// The parts of the suite that the endpoint's route cannot express, if any.
+fn unsupported_parameters(suite: &Suite, wording: Wording) -> Option<String> {
     let met = engine::unsupported_parameters(suite, wording);
     let lines: Vec<String> = met
         .iter()
@@ -181,25 +181,27 @@ fn unsayable(suite: &Suite, wording: Wording) -> Option<String> {
 
 impl Job {
     /// Lays the endpoint's own prices over what is known of its models.
-    pub(in crate::command) fn new(asked: Asked, known: Known) -> Self {
-        let prices = known.prices.with_own_prices(&asked.profile.prices);
+    pub(in crate::command) fn new(resolved: ResolvedRun, known: ModelListState) -> Self {
+        let prices = known.prices.with_own_prices(&resolved.profile.prices);
         Self {
-            asked,
-            known: Known { prices, ..known },
+            resolved,
+            known: ModelListState { prices, ..known },
             offered: BTreeMap::new(),
             cap: None,
         }
     }
 
-    /// What is worth knowing before a clock starts, as lines for standard error: where prices come
-    /// from, and which ids the endpoint does not list. Those are asked all the same: a list may be
-    /// old, or leave out what the endpoint answers to.
+    /// Notes before a clock starts, as lines for standard error: the source of prices, and the ids that the
+    /// endpoint does not list. Those are requested all the same: a list may be old, or leave out models that
+    /// the endpoint serves.
     pub(in crate::command) fn notes(&self) -> Vec<String> {
         let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
         let missing = self
             .known
-            .missing(&self.asked.suite, &self.asked.profile.name);
-        let missing = missing.into_iter().map(|said| format!("warning: {said}"));
+            .missing(&self.resolved.suite, &self.resolved.profile.name);
+        let missing = missing
+            .into_iter()
+            .map(|message| format!("warning: {message}"));
         notes.chain(missing).collect()
     }
 
@@ -208,48 +210,53 @@ impl Job {
         self.known.listed.as_ref().unwrap_or(&self.known.prices)
     }
 
-    /// What models cost, own prices included.
+    /// The prices of models, own prices included.
     pub(in crate::command) fn prices(&self) -> &Catalog {
         &self.known.prices
     }
 
-    /// The dearest that each variant's tokens can be, in the suite's order: by its list and by everybody who
+    /// The highest price of each variant's tokens, in the suite's order: by its list and by every provider that
     /// is known to serve it.
     pub(in crate::command) fn price_bounds(&self) -> Vec<Result<PriceBound, UnboundedCost>> {
         let bound = |model: &ModelId| {
             let offers = self.offered.get(model);
-            PriceBound::new(model, self.prices(), offers, &self.asked.profile.surcharges)
+            PriceBound::new(
+                model,
+                self.prices(),
+                offers,
+                &self.resolved.profile.surcharges,
+            )
         };
-        let variants = self.asked.suite.variants.iter();
+        let variants = self.resolved.suite.variants.iter();
         variants.map(|variant| bound(&variant.model)).collect()
     }
 
     /// Requests that can be in flight at once.
     pub(super) fn lanes(&self) -> usize {
-        self.asked.suite.variants.len() * self.asked.suite.concurrency as usize
+        self.resolved.suite.variants.len() * self.resolved.suite.concurrency as usize
     }
 
     pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> RunContext {
-        let suite = &self.asked.suite;
+        let suite = &self.resolved.suite;
         let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
-        let profile = &self.asked.profile;
+        let profile = &self.resolved.profile;
         RunContext {
             run: run.to_owned(),
             suite: suite.clone(),
-            plan: self.asked.plan,
+            plan: self.resolved.plan,
             prompt_digests: self.prompt_digests(),
             prices: suite.variants.iter().map(prices).collect(),
             bounds: self.price_bounds().into_iter().map(Result::ok).collect(),
             wording: profile.wording,
             pace: Pace::new(self.pacer()),
-            looks: self.asked.looks.clone(),
+            looks: self.resolved.looks.clone(),
             cap: self.cap.clone(),
             cache_uses: CacheUses::default(),
             requests,
         }
     }
 
-    /// Counts what an event says was spent.
+    /// Counts the cost that an event reports.
     pub(in crate::command) fn count(&self, event: &RunEvent, spending: &mut Spending) {
         match event {
             RunEvent::Finished(sample) => spending.add_sample(sample),
@@ -259,7 +266,7 @@ impl Job {
                 spent,
                 ..
             } => {
-                let model = &self.asked.suite.variants[*variant].model;
+                let model = &self.resolved.suite.variants[*variant].model;
                 spending.add_untimed(model, *outcome, *spent);
             }
             _ => {}
@@ -277,36 +284,40 @@ impl Job {
             simulated: manifest.endpoint.world.is_some(),
             status: manifest.status.clone(),
             models: spending.into_models(),
-            kept_usd: None,
+            reserved_usd: None,
             cap_usd: self.cap.as_ref().map(|cap| cap.limit()),
             estimate_usd: manifest
                 .estimate
                 .as_ref()
-                .and_then(|told| told.expected_usd),
+                .and_then(|estimate| estimate.expected_usd),
         };
-        let kept = |cap: &Arc<Cap>| Usd(cap.max_spent().0 - line.spent().0);
-        line.kept_usd = self.cap.as_ref().map(kept).filter(|kept| *kept > Usd::ZERO);
+        let reserve = |cap: &Arc<Cap>| Usd(cap.max_spent().0 - line.spent().0);
+        line.reserved_usd = self
+            .cap
+            .as_ref()
+            .map(reserve)
+            .filter(|reserve| *reserve > Usd::ZERO);
         line
     }
 
     fn pacer(&self) -> Pacer {
-        Pacer::new(&self.asked.suite, &self.asked.profile.limits)
+        Pacer::new(&self.resolved.suite, &self.resolved.profile.limits)
     }
 
     pub(in crate::command) fn prompt_digests(&self) -> Vec<String> {
         let canonical =
-            |prompt: &Prompt| digest(prompt_canonical(&self.asked.suite, prompt).as_bytes());
-        self.asked.suite.prompts.iter().map(canonical).collect()
+            |prompt: &Prompt| digest(prompt_canonical(&self.resolved.suite, prompt).as_bytes());
+        self.resolved.suite.prompts.iter().map(canonical).collect()
     }
 
     pub(in crate::command) fn manifest(
         &self,
-        opened: &Opened,
+        opened: &OpenEndpoint,
         run: String,
         started_at: jiff::Timestamp,
     ) -> Manifest {
         let source = self.known.prices.source();
-        let resolved = serde_json::to_vec(&self.asked.suite).expect("a suite is always JSON");
+        let resolved = serde_json::to_vec(&self.resolved.suite).expect("a suite is always JSON");
         Manifest {
             version: Manifest::VERSION,
             tool: TOOL.to_owned(),
@@ -314,41 +325,46 @@ impl Job {
             started_at,
             status: Status::Running,
             suite_digest: digest(&resolved),
-            suite: self.asked.suite.clone(),
-            selection: self.asked.selection.clone(),
+            suite: self.resolved.suite.clone(),
+            selection: self.resolved.selection.clone(),
             endpoint: opened.record.clone(),
             prices: Some(PriceSource {
                 source: source.words.clone(),
                 date: source.date.clone(),
                 digest: source.digest.clone(),
-                models: self.prices_kept(),
+                models: self.model_prices(),
             }),
             client: {
-                let mut client = settings(self.asked.suite.timeouts, self.lanes());
-                client.extend(request::settings(self.asked.profile.wording));
+                let mut client = settings(self.resolved.suite.timeouts, self.lanes());
+                client.extend(request::settings(self.resolved.profile.wording));
                 client.extend(self.pacer().limits().map(limit_setting));
                 client
             },
-            environment: self.asked.environment.clone(),
-            until_decided: (!self.asked.looks.is_empty()).then(|| UntilDecided {
-                looks: self.asked.looks.clone(),
+            environment: self.resolved.environment.clone(),
+            until_decided: (!self.resolved.looks.is_empty()).then(|| UntilDecided {
+                looks: self.resolved.looks.clone(),
                 decided_after: None,
             }),
             estimate: None,
             warming: Vec::new(),
-            planned_trials: self.asked.plan.trial_count(),
-            plan_digest: self.asked.plan.digest(),
+            planned_trials: self.resolved.plan.trial_count(),
+            plan_digest: self.resolved.plan.digest(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         }
     }
 
-    /// What each model of the suite costs, once, where that is known.
-    fn prices_kept(&self) -> Vec<ModelPrices> {
-        let models: BTreeSet<&ModelId> =
-            self.asked.suite.variants.iter().map(|v| &v.model).collect();
+    /// The prices of each model of the suite, once, if known.
+    fn model_prices(&self) -> Vec<ModelPrices> {
+        let models: BTreeSet<&ModelId> = self
+            .resolved
+            .suite
+            .variants
+            .iter()
+            .map(|v| &v.model)
+            .collect();
         let known = models.into_iter().filter_map(|model| {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
-            let mut own = self.asked.profile.prices.iter();
+            let mut own = self.resolved.profile.prices.iter();
             Some(ModelPrices {
                 own: own.any(|own| own.model == *model),
                 ..ModelPrices::new(model.clone(), prices)
@@ -357,11 +373,11 @@ impl Job {
         known.collect()
     }
 
-    /// What went wrong with a sample and what to do about it, if anything did.
+    /// The explanation of a failed sample and its remedy; `None` if it did not fail.
     pub(in crate::command) fn explain(
         &self,
         sample: &Sample,
-        opened: &Opened,
+        opened: &OpenEndpoint,
     ) -> Option<Explanation> {
         self.explained(
             sample.outcome,
@@ -375,7 +391,7 @@ impl Job {
     pub(in crate::command) fn unreachable(
         &self,
         ending: Redacted<gateway::ExchangeEnd>,
-        opened: &Opened,
+        opened: &OpenEndpoint,
     ) -> Failure {
         let (outcome, message) = match ending.into_inner() {
             gateway::ExchangeEnd::TlsFailed(message) => (Outcome::TlsFailed, message),
@@ -386,9 +402,9 @@ impl Job {
             message,
             ..ErrorReport::default()
         };
-        let model = &self.asked.suite.variants[0].model;
+        let model = &self.resolved.suite.variants[0].model;
         match self.explained(outcome, Some(&error), &[], model, opened) {
-            Some(said) => Failure::incomplete(format!("{}\n  {}", said.what, said.remedy)),
+            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
             None => Failure::incomplete(error.message),
         }
     }
@@ -399,24 +415,24 @@ impl Job {
         error: Option<&ErrorReport>,
         flags: &[Flag],
         model: &ModelId,
-        opened: &Opened,
+        opened: &OpenEndpoint,
     ) -> Option<Explanation> {
-        let nearest = self.catalog().nearest(model.as_str(), NEAREST_TOLD);
+        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
         let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
         explain(&FailureContext {
             outcome,
             error,
             flags,
-            profile: &self.asked.profile.name,
+            profile: &self.resolved.profile.name,
             base_url: &opened.endpoint.base_url,
-            key_variables: &self.asked.profile.key_variables,
+            key_variables: &self.resolved.profile.key_variables,
             model,
             nearest: &nearest,
         })
     }
 }
 
-/// A rate limit as the manifest tells it: `requests_per_minute`, of one model with its id behind.
+/// A rate limit as stored in the manifest: `requests_per_minute`, for one model with its id appended.
 fn limit_setting(limit: PacingLimit) -> ClientSetting {
     let key = limit.unit.key();
     ClientSetting {

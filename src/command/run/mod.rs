@@ -1,7 +1,7 @@
-//! `bakeoff run`: a suite goes in, a comparison comes out.
+//! `bakeoff run`: carries out a suite and compares the models.
 //!
-//! Owns what the verb does in each of its modes, and its exit code. Must not know how a run is made
-//! ready or how it is driven. Invariant: whatever stops a run, what had finished is kept and reported.
+//! Owns the steps of the command in each of its modes, and its exit code. Must not know how a run is prepared
+//! or driven. Invariant: whatever stops a run, finished trials are stored and reported.
 
 mod abandoned;
 pub(super) mod baseline;
@@ -22,59 +22,59 @@ use std::sync::Arc;
 use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
-use crate::record::{Manifest, RequestLog, Run, Sample, Status, Writer, run_name};
+use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
 use crate::report::{IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::GateStatus;
 
-use super::base::endpoint::{self, Opened};
+use super::base::endpoint::{self, OpenEndpoint};
 use super::base::failure::Failure;
 use super::base::json::print_json;
-use super::base::model_list::{Known, Wish};
-use super::base::panics::{self, caught};
+use super::base::model_list::{CachePolicy, ModelListState};
+use super::base::panics::{self, catch_panic};
 use super::base::reports::warn_of_inconclusive;
-use super::base::runtime::unforeseen;
+use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, github, preflight, reports};
-use crate::verdict::exit_code::{Outcome, enough_was_answered};
+use crate::verdict::exit_code::{RunResult, enough_was_answered};
 use abandoned::Abandoned;
 use baseline::Baseline;
-use billing_lookup::Missing;
-use cost_cap::Claim;
-use failure_hints::Remedies;
-use job::{Asked, Job};
+use billing_lookup::MissingBills;
+use cost_cap::LedgerClaim;
+use failure_hints::FailureHints;
+use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
-use progress::{Progress, Show};
+use progress::{Progress, ProgressMode};
 use session::{Session, SessionEnd};
-use until_decided::Looking;
+use until_decided::EarlyStop;
 
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let asked = Asked::read(options)?;
+    let resolved = ResolvedRun::read(options)?;
     let world = options.world.as_deref();
     if options.mode == Mode::List {
-        // Nobody is asked: what was kept, or compiled in, will do.
-        let known = Known::kept(&asked.profile);
-        let job = Job::new(asked, known);
+        // Nothing is sent: the cached or compiled-in list is enough.
+        let known = ModelListState::from_cache(&resolved.profile);
+        let job = Job::new(resolved, known);
         if !options.quiet {
-            tell_ahead(&job, options)?;
-            tell_before(&[estimate::line(&job, &options.output)])?;
+            print_preflight(&job, options)?;
+            print_lines(&[estimate::line(&job, &options.output)])?;
             warn_of_refusal(&job, options)?;
         }
-        return list(&job.asked, options.json);
+        return list(&job.resolved, options.json);
     }
-    let opened = endpoint::open(&asked.profile, world, options.salt)?;
-    let mut job = Job::new(asked, Known::of(&opened)?);
+    let opened = endpoint::open(&resolved.profile, world, options.salt)?;
+    let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
     let simulated = opened.record.world.is_some();
-    if let Some(limit) = cost_cap::ahead(&job, options, simulated)? {
-        let notes = provider_prices::ask(&mut job, &opened, Wish::New)?;
-        job.cap = Some(cost_cap::of(&job, limit)?);
+    if let Some(limit) = cost_cap::limit_before_run(&job, options, simulated)? {
+        let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
+        job.cap = Some(cost_cap::build_cap(&job, limit)?);
         if !options.quiet {
-            tell_before(&notes)?;
+            print_lines(&notes)?;
         }
     }
     if !options.quiet {
-        tell_ahead(&job, options)?;
+        print_preflight(&job, options)?;
     }
     match options.mode {
         Mode::Verify => verify(&mut job, &opened, options),
@@ -82,60 +82,67 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
 }
 
-/// Says what is known of models, what will disappoint and how long it will take.
-fn tell_ahead(job: &Job, options: &Options) -> Result<(), Failure> {
+/// Prints notes about models, likely problems and the expected duration.
+fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
     let world = options.world.as_deref();
-    let Asked { suite, profile, .. } = &job.asked;
-    // Of a verification it is asked whether everything answers: no verdict is wanted.
+    let ResolvedRun { suite, profile, .. } = &job.resolved;
+    // A verification checks that every model answers: no verdict is needed.
     let judges = options.mode != Mode::Verify;
     let ahead = preflight::lines(suite, profile, job.catalog(), world, judges)?;
-    tell_before(&job.notes())?;
-    Ok(tell_before(&ahead)?)
+    print_lines(&job.notes())?;
+    Ok(print_lines(&ahead)?)
 }
 
-/// Says where a run would be refused for its cap, by the prices that are known without asking.
+/// Warns if a run would be refused for its cap, by the prices that are known without a request.
 fn warn_of_refusal(job: &Job, options: &Options) -> Result<(), Failure> {
-    let simulated = job.asked.profile.base_url.is_none();
-    let refused = cost_cap::ahead(job, options, simulated)
-        .and_then(|limit| limit.map(|limit| cost_cap::of(job, limit)).transpose());
+    let simulated = job.resolved.profile.base_url.is_none();
+    let refused = cost_cap::limit_before_run(job, options, simulated).and_then(|limit| {
+        limit
+            .map(|limit| cost_cap::build_cap(job, limit))
+            .transpose()
+    });
     let Err(refused) = refused else {
         return Ok(());
     };
-    Ok(tell_before(&[format!(
+    Ok(print_lines(&[format!(
         "warning: by what is known without asking, a run is refused: {refused}"
     )])?)
 }
 
-/// Says what is worth knowing before anything is sent.
-fn tell_before(lines: &[String]) -> io::Result<()> {
+/// Prints lines before anything is sent.
+fn print_lines(lines: &[String]) -> io::Result<()> {
     let mut err = stderr();
     lines.iter().try_for_each(|line| writeln!(err, "{line}"))
 }
 
 /// Prints the plan; it may be long, so it is written as it is made.
-fn list(asked: &Asked, json: bool) -> Result<u8, Failure> {
+fn list(resolved: &ResolvedRun, json: bool) -> Result<u8, Failure> {
     let mut out = BufWriter::new(stdout());
     if json {
-        print_json(&mut out, &asked.plan.document(&asked.suite))?;
+        print_json(&mut out, &resolved.plan.document(&resolved.suite))?;
     } else {
-        write!(out, "{}", asked.plan.listing(&asked.suite))?;
+        write!(out, "{}", resolved.plan.listing(&resolved.suite))?;
     }
     out.flush()?;
     Ok(exit::DONE)
 }
 
-/// One trial per prompt and variant: says which did not complete, keeps nothing.
-fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+/// Sends one trial per prompt and variant and prints those that did not complete, without records.
+fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8, Failure> {
     let session = Session::open(job, opened)?;
     let (mut entry, requests) = begin_verified(job, opened, options)?.unzip();
     let requests = requests.flatten().map(Arc::new);
-    let mut progress = Progress::new(&job.asked.suite, job.asked.suite.trials(), show(options));
+    let mut progress = Progress::new(
+        &job.resolved.suite,
+        job.resolved.suite.trials(),
+        show(options),
+    );
     let mut samples = Vec::new();
     let mut spending = Spending::default();
     let mut abandoned = Abandoned::default();
     let ending = session.carry_out(job, "verify", requests.clone(), |event| {
         job.count(&event, &mut spending);
-        abandoned.note(&event, &job.asked.suite);
+        abandoned.note(&event, &job.resolved.suite);
         progress.update(&event, &mut stderr());
         if let RunEvent::Finished(sample) = event {
             samples.push(*sample);
@@ -149,7 +156,7 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
         drop(requests);
         ledger::remove_verified(&options.output, &manifest.run);
     }
-    tell_abandoned(&abandoned, job, options)?;
+    print_abandoned(&abandoned, job, options)?;
     let SessionEnd { ending, .. } = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
@@ -166,19 +173,23 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     });
     let incomplete: Vec<IncompleteTrial> = incomplete.collect();
     let all_complete = incomplete.is_empty();
-    let planned = job.asked.suite.trials();
+    let planned = job.resolved.suite.trials();
     let answered = samples
         .iter()
         .filter(|sample| sample.outcome.answered())
         .count() as u64;
     if options.json {
-        let name = &job.asked.suite.name;
+        let name = &job.resolved.suite.name;
         let document = VerificationDocument::new(name, planned, answered, incomplete);
         print_json(&mut out, &document)?;
     } else {
-        for told in incomplete {
-            let (prompt, variant) = (told.prompt, told.variant);
-            writeln!(out, "{prompt} on {variant}: {} {}", told.text, told.remedy)?;
+        for trial in incomplete {
+            let (prompt, variant) = (trial.prompt, trial.variant);
+            writeln!(
+                out,
+                "{prompt} on {variant}: {} {}",
+                trial.text, trial.remedy
+            )?;
         }
         writeln!(out, "{answered} of {planned} trials completed")?;
     }
@@ -189,73 +200,74 @@ fn verify(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failu
     })
 }
 
-/// Says how many requests were abandoned and what they may cost.
-fn tell_abandoned(abandoned: &Abandoned, job: &Job, options: &Options) -> io::Result<()> {
+/// Prints the number of abandoned requests and their maximum cost.
+fn print_abandoned(abandoned: &Abandoned, job: &Job, options: &Options) -> io::Result<()> {
     let line = abandoned.line(job).filter(|_| !options.quiet);
     line.map_or(Ok(()), |line| writeln!(stderr(), "{line}"))
 }
 
-/// Opens the ledger's entry of a try that costs real money: it leaves nothing else, but for the log of its
-/// requests while it goes on.
+/// Opens the ledger's entry of a verification that costs real money: it leaves nothing else, except the log of
+/// its requests while it goes on.
 fn begin_verified(
     job: &mut Job,
-    opened: &Opened,
+    opened: &OpenEndpoint,
     options: &Options,
 ) -> Result<Option<(Manifest, Option<RequestLog>)>, Failure> {
     if opened.record.world.is_some() {
         return Ok(None);
     }
-    let Claim { ledger, began } = cost_cap::claim(job, options, false)?;
-    let manifest = job.manifest(opened, run_name(began, unforeseen()?), began);
+    let LedgerClaim { ledger, began } = cost_cap::claim_ledger(job, options, false)?;
+    let manifest = job.manifest(opened, run_name(began, random_number()?), began);
     let folder = Run::create(&options.output, ledger::VERIFY_FOLDER, &manifest.run)?;
     let requests = folder.new_requests()?;
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     Ok(Some((manifest, requests)))
 }
 
-/// The whole run: asks, records, reports.
-fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Failure> {
+/// Carries out the whole run: requests, records, reports.
+fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8, Failure> {
     let baseline = options.history.as_deref();
-    let baseline = baseline.map(|path| Baseline::open(path, &job.asked.suite.name));
+    let baseline = baseline.map(|path| Baseline::open(path, &job.resolved.suite.name));
     let baseline = baseline.transpose()?;
     let Some(mut estimated) = estimate::before(job, options)? else {
         return Ok(exit::INTERRUPTED);
     };
     let session = Session::open(job, opened)?;
-    let Claim { ledger, began } = cost_cap::claim(job, options, opened.record.world.is_some())?;
+    let LedgerClaim { ledger, began } =
+        cost_cap::claim_ledger(job, options, opened.record.world.is_some())?;
     let job = &*job;
-    let suite = &job.asked.suite;
-    let name = run_name(began, unforeseen()?);
+    let suite = &job.resolved.suite;
+    let name = run_name(began, random_number()?);
     let run = Run::create(&options.output, &suite.name, &name)?;
     let mut manifest = job.manifest(opened, name, began);
     manifest.estimate = Some(estimated.clone());
     run.write_manifest(&manifest)?;
     let mut journal = run.new_samples()?;
-    // Held to the end: as long as the ledger has no last line of this run, nobody else may close it.
+    // Held to the end: as long as the ledger has no last line of this run, no other process may close it.
     let requests = run.new_requests()?.map(Arc::new);
     // Before anything is sent: should we be killed, the cap of the day still counts this run.
     ledger.append(&job.ledger_line(&manifest, Spending::default()))?;
     let mut progress = Progress::new(suite, manifest.planned_trials, show(options));
-    let mut remedies = Remedies::default();
-    let mut looking = Looking::of(&manifest);
+    let mut hints = FailureHints::default();
+    let mut early_stop = EarlyStop::from_manifest(&manifest);
     let mut spending = Spending::default();
-    let mut missing = Missing::default();
+    let mut missing = MissingBills::default();
     let mut abandoned = Abandoned::default();
     let run_id = manifest.run.clone();
     let ended = session.carry_out(job, &run_id, requests.clone(), |event| {
-        // First: what was spent counts, whether or not it can be written down.
+        // First: the cost counts even if it cannot be written down.
         job.count(&event, &mut spending);
         abandoned.note(&event, suite);
         let mut going_on = ControlFlow::Continue(());
-        match (&event, &mut looking) {
-            (RunEvent::Finished(sample), looking) => {
+        match (&event, &mut early_stop) {
+            (RunEvent::Finished(sample), early_stop) => {
                 journal.append(sample)?;
                 panics::provoke("sample");
                 missing.note(sample);
                 estimated.add(sample);
-                remedies.add(sample, || job.explain(sample, opened));
-                if let Some(looking) = looking {
-                    looking.add(sample);
+                hints.add(sample, || job.explain(sample, opened));
+                if let Some(early_stop) = early_stop {
+                    early_stop.add(sample);
                 }
             }
             (
@@ -269,9 +281,9 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
             ) => {
                 manifest.add_warming(&suite.variants[*variant].label, *spent);
             }
-            (RunEvent::Look { round }, Some(looking)) => {
-                let (flow, said) = looking.look(*round);
-                progress.say(&said, &mut stderr());
+            (RunEvent::Look { round }, Some(early_stop)) => {
+                let (flow, sentence) = early_stop.look(*round);
+                progress.say(&sentence, &mut stderr());
                 going_on = flow;
             }
             _ => {}
@@ -282,33 +294,33 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     progress.end();
     let immediate = matches!(&ended, Ok(ended) if ended.immediate);
     let ending = ended.map(|ended| ended.ending);
-    // Whatever happened, what is finished is kept, and the folder says how it went.
+    // Even after a failure finished trials are stored, and the manifest has the status.
     settle(&mut manifest, &ending);
     manifest.estimate = Some(estimated);
     let amended = match &ending {
-        // Whoever stopped a run does not want to wait.
+        // A user who stopped a run does not want to wait.
         Ok(RunEnd::Interrupted) | Err(_) => Ok(()),
-        Ok(_) => caught(|| amend(&run, opened, missing, &mut spending, options.quiet)),
+        Ok(_) => catch_panic(|| amend(&run, opened, missing, &mut spending, options.quiet)),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
-    tell_abandoned(&abandoned, job, options)?;
+    print_abandoned(&abandoned, job, options)?;
     if immediate {
         close_without_reports(&run, &journal, &manifest)?;
-        entered.map_err(|error| kept(&error.into(), &run))?;
+        entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
         return Ok(exit::INTERRUPTED);
     }
-    let told = caught(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
+    let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
-    remedies.tell(stderr());
+    hints.print(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
     }
-    // What stopped the run is the first cause; what failed after it is its consequence.
-    let ending = ending.map_err(|failure| kept(&failure, &run))?;
-    let found = told.map_err(|failure| kept(&failure, &run))?;
-    amended.map_err(|failure| kept(&failure, &run))?;
-    entered.map_err(|error| kept(&error.into(), &run))?;
-    Ok(Outcome {
+    // The failure that stopped the run is the first cause; later ones are its consequence.
+    let ending = ending.map_err(|failure| with_folder_hint(&failure, &run))?;
+    let found = trial.map_err(|failure| with_folder_hint(&failure, &run))?;
+    amended.map_err(|failure| with_folder_hint(&failure, &run))?;
+    entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
+    Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,
         gate_status: found.gate_status,
@@ -317,7 +329,7 @@ fn measure(job: &mut Job, opened: &Opened, options: &Options) -> Result<u8, Fail
     .code())
 }
 
-/// Writes into the manifest how the run ended.
+/// Writes the end of the run into the manifest.
 fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
     manifest.status = match ending {
         Ok(RunEnd::Complete | RunEnd::Decided { .. }) => Status::Complete,
@@ -337,11 +349,11 @@ fn settle(manifest: &mut Manifest, ending: &Result<RunEnd, Failure>) {
     }
 }
 
-/// Looks up the bills that answers did not bring, and keeps them beside the samples.
+/// Looks up the bills that answers did not bring, and stores them as amendments.
 fn amend(
     run: &Run,
-    opened: &Opened,
-    missing: Missing,
+    opened: &OpenEndpoint,
+    missing: MissingBills,
     spending: &mut Spending,
     quiet: bool,
 ) -> Result<(), Failure> {
@@ -352,32 +364,31 @@ fn amend(
     let mut journal = run.amend()?;
     for found in found {
         journal.append(&found.amendment)?;
-        spending.add_bill(&found.model, &found.amendment, found.told);
+        spending.add_bill(&found.model, &found.amendment, found.known_cost);
     }
     journal.sync()?;
     Ok(())
 }
 
-/// What the reports of a run found out.
-struct Found {
-    /// Whether the run did all it was to do, and its variants can be judged.
+/// The evaluation of a run by its reports.
+struct RunEvaluation {
+    /// True if the run completed its plan, and its variants can be judged.
     sound: bool,
     gate_status: GateStatus,
     on_inconclusive: OnInconclusive,
 }
 
-/// Settles the records of a run that has ended, makes its reports, shows them, and lets the history
-/// learn.
+/// Completes the records of a run that has ended, makes and shows its reports, and updates the history.
 fn close(
     run: &Run,
-    journal: &Writer<Sample>,
+    journal: &JournalWriter<Sample>,
     manifest: &Manifest,
     options: &Options,
     baseline: Option<&Baseline<'_>>,
-) -> Result<Found, Failure> {
+) -> Result<RunEvaluation, Failure> {
     journal.sync()?;
     run.write_manifest(manifest)?;
-    // Whoever reads `latest` wants a run that says something; an interrupted one has its own name.
+    // Readers of `latest` want a run with results; an interrupted one has its own name.
     if manifest.status != Status::Interrupted {
         run.point_latest()?;
     }
@@ -386,7 +397,7 @@ fn close(
     }
     panics::provoke("report");
     let report = reports::make_files(run, manifest)?;
-    tell(&report, run, options)?;
+    print_result(&report, run, options)?;
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
     let judged = report.evaluation();
     if let Some(baseline) = baseline.filter(|_| sound) {
@@ -396,17 +407,17 @@ fn close(
     if !options.quiet {
         warn_of_inconclusive(gate_status, on_inconclusive)?;
     }
-    Ok(Found {
+    Ok(RunEvaluation {
         sound,
         gate_status,
         on_inconclusive,
     })
 }
 
-/// Settles the records alone: whoever asked twice does not wait for reports.
+/// Completes the records alone: after a second signal no reports are made.
 fn close_without_reports(
     run: &Run,
-    journal: &Writer<Sample>,
+    journal: &JournalWriter<Sample>,
     manifest: &Manifest,
 ) -> Result<(), Failure> {
     journal.sync()?;
@@ -419,8 +430,8 @@ fn close_without_reports(
     Ok(())
 }
 
-/// A failure of our own, with what is left of the run: nothing that was paid for is lost.
-fn kept(failure: &Failure, run: &Run) -> Failure {
+/// A failure with the path of the run's folder: nothing that was paid for is lost.
+fn with_folder_hint(failure: &Failure, run: &Run) -> Failure {
     let folder = run.folder().display();
     Failure {
         message: format!(
@@ -431,8 +442,8 @@ fn kept(failure: &Failure, run: &Run) -> Failure {
     }
 }
 
-fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
-    github::tell_job(&report.job_summary())?;
+fn print_result(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure> {
+    github::append_job_summary(&report.job_summary())?;
     if options.json {
         return reports::print(report, reports::Format::Json, stdout());
     }
@@ -444,13 +455,13 @@ fn tell(report: &Report<'_>, run: &Run, options: &Options) -> Result<(), Failure
     if options.quiet {
         return Ok(());
     }
-    reports::tell_paths(run.folder())
+    reports::print_paths(run.folder())
 }
 
-fn show(options: &Options) -> Show {
+fn show(options: &Options) -> ProgressMode {
     match (options.quiet, io::stderr().is_terminal()) {
-        (true, _) => Show::Nothing,
-        (false, true) => Show::Bars,
-        (false, false) => Show::Lines,
+        (true, _) => ProgressMode::Nothing,
+        (false, true) => ProgressMode::Bars,
+        (false, false) => ProgressMode::Lines,
     }
 }

@@ -1,8 +1,8 @@
 //! Live progress: a consumer of the engine's events.
 //!
-//! Owns what a person sees while a run goes on. Must not know the journal or the final report.
-//! Invariant: it holds a fixed amount per variant however many trials there are, and what is drawn
-//! is a pure function of the events so far: elapsed time is read from their stamps.
+//! Owns the display while a run goes on. Must not know the journal or the final report. Invariant: it holds a
+//! fixed amount per variant however many trials there are, and the display is a pure function of the events so
+//! far: elapsed time is read from their stamps.
 
 use std::io::Write;
 
@@ -22,9 +22,9 @@ const REDRAWS_PER_SECOND: u8 = 8;
 /// Plain lines over a whole run, where there is no terminal.
 const PLAIN_LINES: u64 = 10;
 
-/// How progress is shown.
+/// The display of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(super) enum ProgressMode {
     /// Bars that redraw themselves.
     Bars,
     /// A line now and then.
@@ -33,9 +33,9 @@ pub(super) enum Show {
     Nothing,
 }
 
-/// What is known so far, and where it is shown.
+/// The counts so far, and the display.
 pub(super) struct Progress {
-    tally: Tally,
+    tally: TrialTally,
     screen: Screen,
 }
 
@@ -46,13 +46,13 @@ enum Screen {
         _screen: MultiProgress,
     },
     Lines {
-        told: u64,
+        last_step: u64,
     },
     Nothing,
 }
 
 /// Counts of a run so far.
-struct Tally {
+struct TrialTally {
     variants: Vec<VariantTally>,
     planned: u64,
     done: u64,
@@ -73,7 +73,7 @@ struct VariantTally {
 }
 
 impl Progress {
-    pub(super) fn new(suite: &Suite, trials: u64, show: Show) -> Self {
+    pub(super) fn new(suite: &Suite, trials: u64, show: ProgressMode) -> Self {
         let planned = trials / suite.variants.len().max(1) as u64;
         let variants = suite.variants.iter().map(|variant| VariantTally {
             label: variant.label.clone(),
@@ -85,7 +85,7 @@ impl Progress {
             ttft_us: Histogram::new_with_bounds(1, 3_600_000_000, 3)
                 .expect("the bounds are constants that the histogram accepts"),
         });
-        let tally = Tally {
+        let tally = TrialTally {
             variants: variants.collect(),
             planned: trials,
             done: 0,
@@ -98,14 +98,14 @@ impl Progress {
                 .unwrap_or(0),
         };
         let screen = match show {
-            Show::Bars => bars(&tally),
-            Show::Lines => Screen::Lines { told: 0 },
-            Show::Nothing => Screen::Nothing,
+            ProgressMode::Bars => bars(&tally),
+            ProgressMode::Lines => Screen::Lines { last_step: 0 },
+            ProgressMode::Nothing => Screen::Nothing,
         };
         Self { tally, screen }
     }
 
-    /// Takes one event in and shows what it changed.
+    /// Adds one event and updates the display.
     pub(super) fn update(&mut self, event: &RunEvent, err: &mut dyn Write) {
         match event {
             RunEvent::Finished(sample) => {
@@ -126,7 +126,7 @@ impl Progress {
         }
     }
 
-    /// Says something beside the progress.
+    /// Prints a line next to the progress.
     pub(super) fn say(&self, text: &str, err: &mut dyn Write) {
         self.note(text, err, true);
     }
@@ -152,10 +152,10 @@ impl Progress {
                 all.set_position(tally.done);
                 all.set_message(tally.rest());
             }
-            Screen::Lines { told } => {
+            Screen::Lines { last_step } => {
                 let step = tally.done * PLAIN_LINES / tally.planned.max(1);
-                if step > *told {
-                    *told = step;
+                if step > *last_step {
+                    *last_step = step;
                     let (done, planned) = (tally.done, tally.planned);
                     // A closed standard error is no reason to end a run.
                     let _ = writeln!(err, "{done}/{planned} trials, {}", tally.rest());
@@ -179,7 +179,7 @@ impl Progress {
     }
 }
 
-impl Tally {
+impl TrialTally {
     fn add(&mut self, sample: &Sample) {
         // It did not end: the run did.
         if sample.outcome.is_abandoned() {
@@ -203,7 +203,7 @@ impl Tally {
         }
     }
 
-    /// Counts what a request beside the trials cost; `variant` is its place in the suite.
+    /// Counts the cost of a request that is no trial; `variant` is its index in the suite.
     fn pay(&mut self, variant: usize, spent: Option<Usd>) {
         if let Some(variant) = self.variants.get_mut(variant) {
             variant.pay(spent);
@@ -262,7 +262,7 @@ impl Drop for Progress {
     }
 }
 
-fn bars(tally: &Tally) -> Screen {
+fn bars(tally: &TrialTally) -> Screen {
     let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
     let screen = MultiProgress::with_draw_target(target);
     // `wide_msg` is cut at the terminal's edge: a line that wraps is not taken away when redrawn.
@@ -291,18 +291,18 @@ mod tests {
     use crate::record::example::plain_sample;
 
     #[test]
-    fn what_nobody_knows_is_not_told_as_nothing() {
+    fn an_unknown_cost_is_not_shown_as_zero() {
         // A model without a price has not cost $0.0000.
         let mut sample = plain_sample(0);
         (sample.cost_usd, sample.billed_usd) = (None, None);
         let suite = example::suite(1, 1, 2);
         sample.variant.clone_from(&suite.variants[0].label);
-        let mut progress = Progress::new(&suite, 2, Show::Nothing);
-        let mut said = Vec::new();
-        progress.update(&RunEvent::Finished(Box::new(sample.clone())), &mut said);
+        let mut progress = Progress::new(&suite, 2, ProgressMode::Nothing);
+        let mut output = Vec::new();
+        progress.update(&RunEvent::Finished(Box::new(sample.clone())), &mut output);
         assert!(progress.tally.rest().ends_with("cost unknown"));
         sample.billed_usd = Some(Usd(Usd::PICO / 4));
-        progress.update(&RunEvent::Finished(Box::new(sample)), &mut said);
+        progress.update(&RunEvent::Finished(Box::new(sample)), &mut output);
         assert!(progress.tally.rest().ends_with("$0.2500 spent"));
     }
 }

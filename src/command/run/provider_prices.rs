@@ -1,8 +1,7 @@
-//! Who serves the models of a job, for the prices that bound what a request can cost.
+//! The providers of the models of a job, for the prices that bound the cost of a request.
 //!
-//! Owns which models are asked about, and what is said where nobody tells. Must not know what is bounded.
-//! Invariant: a model whose price is the user's own is not asked about; what is not known is a note, never
-//! a failure.
+//! Owns which models are looked up, and the notes about failures. Must not know what is bounded. Invariant: a
+//! model whose price is the user's own is not looked up; an unknown provider is a note, never a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,33 +12,35 @@ use crate::gateway::listing::{EndpointQuery, fetch};
 use crate::suite::Profile;
 use crate::units::ModelId;
 
-use super::job::{Asked, Job};
-use crate::command::base::endpoint::{self, Opened};
+use super::job::{Job, ResolvedRun};
+use crate::command::base::endpoint::{self, OpenEndpoint};
 use crate::command::base::failure::Failure;
-use crate::command::base::model_list::{PATIENCE_OF_A_RUN, Wish, keep_offers, kept_offers};
+use crate::command::base::model_list::{
+    CachePolicy, PATIENCE_OF_A_RUN, cache_offers, cached_offers,
+};
 use crate::command::base::runtime::runtime;
 
 /// Models that a note names; the others are counted.
 const MODELS_NAMED: usize = 3;
 
-/// Asks about every model of the job, keeps what is learnt in it, and returns what to note. Answers of the
-/// last 24 hours will do where the `wish` is for a fresh list.
+/// Looks up every model of the job, stores the offers in it, and returns notes. Cached answers of the last 24
+/// hours are enough if the `policy` is for a fresh list.
 ///
 /// # Errors
 /// Where nothing can be asked on this machine.
 pub(in crate::command) fn ask(
     job: &mut Job,
-    opened: &Opened,
-    wish: Wish,
+    opened: &OpenEndpoint,
+    policy: CachePolicy,
 ) -> Result<Vec<String>, Failure> {
     let base_url = opened.record.base_url.as_deref();
-    let mut wanted: Vec<ModelId> = models(&job.asked).into_iter().cloned().collect();
-    if let Some(base_url) = base_url.filter(|_| wish != Wish::New) {
+    let mut wanted: Vec<ModelId> = models(&job.resolved).into_iter().cloned().collect();
+    if let Some(base_url) = base_url.filter(|_| policy != CachePolicy::New) {
         wanted.retain(|model| {
-            let kept = kept_offers(base_url, model);
-            let missing = kept.is_none();
+            let cached = cached_offers(base_url, model);
+            let missing = cached.is_none();
             job.offered
-                .extend(kept.map(|offers| (model.clone(), offers)));
+                .extend(cached.map(|offers| (model.clone(), offers)));
             missing
         });
     }
@@ -65,7 +66,7 @@ pub(in crate::command) fn ask(
         match read {
             Ok((offers, answer)) => {
                 if let Some(base_url) = base_url {
-                    keep_offers(base_url, &model, answer);
+                    cache_offers(base_url, &model, answer);
                 }
                 job.offered.insert(model, offers);
             }
@@ -75,15 +76,15 @@ pub(in crate::command) fn ask(
     Ok(unknown.iter().map(not_known).collect())
 }
 
-/// The endpoint whose providers an estimate counts with: one that the user named, and that answers to a
-/// key which is there or is the simulator. Otherwise nobody is asked, and a note may say so.
+/// The endpoint whose providers an estimate uses: one that the user named, and whose key is set or that is the
+/// simulator. Otherwise nothing is sent, and a note may say so.
 ///
 /// # Errors
 /// Where the simulator cannot start, or the file with keys cannot be read.
 pub(in crate::command) fn for_estimate(
     profile: &Profile,
     named: bool,
-) -> Result<(Option<Opened>, Option<String>), Failure> {
+) -> Result<(Option<OpenEndpoint>, Option<String>), Failure> {
     if !named {
         return Ok((None, None));
     }
@@ -103,9 +104,15 @@ pub(in crate::command) fn for_estimate(
 }
 
 /// The models of a job whose price is not the user's own.
-fn models(asked: &Asked) -> BTreeSet<&ModelId> {
-    let own = |model: &ModelId| asked.profile.prices.iter().any(|own| own.model == *model);
-    let models = asked.suite.variants.iter().map(|variant| &variant.model);
+fn models(resolved: &ResolvedRun) -> BTreeSet<&ModelId> {
+    let own = |model: &ModelId| {
+        resolved
+            .profile
+            .prices
+            .iter()
+            .any(|own| own.model == *model)
+    };
+    let models = resolved.suite.variants.iter().map(|variant| &variant.model);
     models.filter(|model| !own(model)).collect()
 }
 
@@ -127,15 +134,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_reason_is_told_once() {
-        // An endpoint that does not answer says the same twenty times: one line is enough.
+    fn one_reason_is_reported_once() {
+        // An endpoint that does not answer fails the same way twenty times: one line is enough.
         let models = |count: usize| -> Vec<ModelId> {
             (0..count)
                 .map(|n| format!("m/{n}").parse().unwrap())
                 .collect()
         };
-        let told = |count| not_known((&"gone".to_owned(), &models(count)));
-        insta::assert_snapshot!([told(1), told(3), told(20)].join("\n"), @"
+        let note = |count| not_known((&"gone".to_owned(), &models(count)));
+        insta::assert_snapshot!([note(1), note(3), note(20)].join("\n"), @"
         note: who serves `m/0` is not known (gone): the list price is taken for the dearest
         note: who serves `m/0`, `m/1`, `m/2` is not known (gone): the list price is taken for the dearest
         note: who serves `m/0`, `m/1`, `m/2` and 17 more is not known (gone): the list price is taken for the dearest

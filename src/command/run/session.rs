@@ -1,7 +1,7 @@
-//! A run on its way: connections, runtime, the engine, and those who want it to end.
+//! A run in progress: connections, runtime, the engine, and the signals that end it.
 //!
-//! Owns the runtime and the signals of a run. Must not know what becomes of its events. Invariant: when
-//! a session returns, the engine has ended and every event was handed on.
+//! Owns the runtime and the signals of a run. Must not know how its events are used. Invariant: when a session
+//! returns, the engine has ended and every event was handed on.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::gateway::Transport;
 use crate::record::RequestLog;
 
 use super::job::Job;
-use crate::command::base::endpoint::Opened;
+use crate::command::base::endpoint::OpenEndpoint;
 use crate::command::base::exit;
 use crate::command::base::failure::Failure;
 use crate::command::base::panics;
@@ -34,15 +34,15 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct SessionEnd {
     pub(super) ending: RunEnd,
-    /// Whether a second signal came: nobody wants to wait for reports.
+    /// True if a second signal came: then no reports are made.
     pub(super) immediate: bool,
 }
 
 impl Session {
     /// Opens every connection that the run can need at once.
-    pub(super) fn open(job: &Job, opened: &Opened) -> Result<Self, Failure> {
+    pub(super) fn open(job: &Job, opened: &OpenEndpoint) -> Result<Self, Failure> {
         let runtime = runtime()?;
-        let opening = Transport::open(&opened.endpoint, job.asked.suite.timeouts, job.lanes());
+        let opening = Transport::open(&opened.endpoint, job.resolved.suite.timeouts, job.lanes());
         let (transport, failed) = runtime
             .block_on(opening)
             .map_err(|error| Failure::incomplete(error.to_string()))?;
@@ -55,11 +55,10 @@ impl Session {
         })
     }
 
-    /// Runs the engine and hands each event on, in order. What is returned for [`RunEvent::Look`] says
-    /// whether the run goes on; for other events it is not asked. When taking an event fails (the disk
-    /// is full, perhaps) the run is stopped, and the first failure returned once it has ended; later events are
-    /// handed on all the same, because they say what was spent. Each request is written into `requests` before
-    /// it is sent.
+    /// Runs the engine and hands each event on, in order. The result for [`RunEvent::Look`] decides if the run
+    /// goes on; for other events it is ignored. If handling an event fails (a full disk, perhaps) the run is
+    /// stopped, and the first failure returned once it has ended; later events are handed on all the same,
+    /// because they hold costs. Each request is written into `requests` before it is sent.
     ///
     /// A first signal starts nothing more and gives what is in flight a grace period, a second one ends that at
     /// once, and a third ends the process.
@@ -73,26 +72,26 @@ impl Session {
         let Self { runtime, transport } = self;
         panics::note_requests();
         let orders = Arc::new(job.orders(run, requests));
-        let (events, mut told) = mpsc::channel(EVENTS_WAITING);
+        let (events, mut received) = mpsc::channel(EVENTS_WAITING);
         let (stop, stopped) = watch::channel(StopRequest::None);
         let (answer, go_on) = mpsc::channel(1);
         runtime.block_on(async {
             let mut signals = Signals::new();
             let engine = tokio::spawn(engine::run(transport, orders, events, stopped, go_on));
-            let asked = async {
+            let stop_requests = async {
                 for request in [StopRequest::Orderly, StopRequest::Immediate] {
                     signals.next().await;
                     stop.send_replace(request);
                 }
-                // For those who cannot wait for a disk or a lock: every line of the journal is one write.
+                // For a user who cannot wait for a disk or a lock: every line of the journal is one write.
                 signals.next().await;
                 std::process::exit(i32::from(exit::INTERRUPTED));
             };
             let taken = async {
                 let mut failure = None;
-                while let Some(event) = told.recv().await {
-                    let asked = matches!(event, RunEvent::Look { .. });
-                    let flow = panics::caught(|| take(event));
+                while let Some(event) = received.recv().await {
+                    let is_look = matches!(event, RunEvent::Look { .. });
+                    let flow = panics::catch_panic(|| take(event));
                     let going_on =
                         failure.is_none() && matches!(flow, Ok(flow) if flow.is_continue());
                     if let Err(failed) = flow {
@@ -100,8 +99,8 @@ impl Session {
                         // A more urgent request stands.
                         stop.send_modify(|stop| *stop = StopRequest::Orderly.max(*stop));
                     }
-                    if asked {
-                        // An engine that was stopped meanwhile does not listen any more.
+                    if is_look {
+                        // An engine that was stopped meanwhile no longer receives.
                         let _ = answer.send(going_on).await;
                     }
                 }
@@ -109,7 +108,7 @@ impl Session {
             };
             let failure = tokio::select! {
                 failure = taken => failure,
-                () = asked => unreachable!("it ends the process"),
+                () = stop_requests => unreachable!("it ends the process"),
             };
             let ended = engine.await.map_err(|_| panics::failure());
             if let Some(failure) = failure {

@@ -1,7 +1,7 @@
-//! A run that ends when its verdict is in.
+//! Early stop: a run that ends when every primary comparison is decided.
 //!
-//! Owns what is gathered between looks, and what is said at one. Must not know how a verdict is found.
-//! Invariant: whether a run goes on depends on whole rounds alone.
+//! Owns the samples gathered between looks, and the line about each look. Must not know how a verdict is found.
+//! Invariant: the decision to go on depends on whole rounds alone.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use crate::suite::Gate;
 use crate::verdict::{EvidenceFold, InterimLooks, SequentialState, sequential_state};
 
 /// The samples so far of a run that looks.
-pub(super) struct Looking {
+pub(super) struct EarlyStop {
     fold: EvidenceFold,
     looks: InterimLooks,
     reference: String,
@@ -18,9 +18,9 @@ pub(super) struct Looking {
     rounds_max: u32,
 }
 
-impl Looking {
-    /// Of a run that looks; `None` of any other.
-    pub(super) fn of(manifest: &Manifest) -> Option<Self> {
+impl EarlyStop {
+    /// The early stop of a run with `until_decided`; `None` for any other.
+    pub(super) fn from_manifest(manifest: &Manifest) -> Option<Self> {
         let planned = manifest.until_decided.as_ref()?;
         let suite = &manifest.suite;
         let gate = suite.gate.clone().unwrap_or_default();
@@ -36,25 +36,25 @@ impl Looking {
         })
     }
 
-    /// Takes in a trial that ended.
+    /// Adds a trial that ended.
     pub(super) fn add(&mut self, sample: &Sample) {
         self.fold.add(sample);
     }
 
-    /// Looks after a round: whether the run goes on, and a sentence on how it stands.
+    /// Evaluates the samples after a round. Returns whether the run goes on, and a sentence about its state.
     pub(super) fn look(&self, round: u32) -> (ControlFlow<()>, String) {
         let evidence = self.fold.snapshot();
         let state = sequential_state(&evidence, &self.reference, &self.gate, &self.looks, round);
-        let said = told(&state, self.rounds_max);
+        let sentence = progress_sentence(&state, self.rounds_max);
         if state.all_decided {
-            (ControlFlow::Break(()), said)
+            (ControlFlow::Break(()), sentence)
         } else {
-            (ControlFlow::Continue(()), said)
+            (ControlFlow::Continue(()), sentence)
         }
     }
 }
 
-fn told(state: &SequentialState, rounds_max: u32) -> String {
+fn progress_sentence(state: &SequentialState, rounds_max: u32) -> String {
     let all = state.comparisons.len();
     let settled = state.comparisons.iter();
     let settled = settled.filter(|one| one.decided.is_some() || one.exhausted);

@@ -32,7 +32,7 @@ fn requests_per_minute_space_the_slots() {
         // All slots were free from the start, but each is due when the one before it is sent.
         let held = if arrival == 0 { 0 } else { 3_000 };
         assert_eq!(sample.lag(), Nanos::from_millis(held));
-        assert_eq!(sample.held_ns.unwrap_or_default(), sample.lag());
+        assert_eq!(sample.throttled_ns.unwrap_or_default(), sample.lag());
         assert_eq!(sample.own_delay(), Nanos::ZERO);
         assert!(!sample.has(Flag::ClientLimited));
         assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(10)));
@@ -112,6 +112,6 @@ fn a_retry_is_counted_and_not_held() {
     // The first attempt's share lasts to 10 s, the retry's to 20 s.
     assert_eq!(arrivals(&result), [0, 2_005, 20_000]);
     let first = &result.samples()[0];
-    assert_eq!(first.held_ns, None);
+    assert_eq!(first.throttled_ns, None);
     assert_eq!(first.experienced_ttft_ns, Some(Nanos::from_millis(2_015)));
 }

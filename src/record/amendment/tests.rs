@@ -46,22 +46,22 @@ fn other_trials_are_left_alone() {
 }
 
 proptest! {
-    // Of each fact the last one told wins, whatever was told before and between.
+    // The last amendment of each fact wins, whatever came before and between.
     #[test]
-    fn the_last_one_wins(told in prop::collection::vec(
+    fn the_last_one_wins(amendments in prop::collection::vec(
         (prop::option::of(any::<i32>()), prop::option::of(any::<i32>()), prop::option::of(any::<i32>())),
         0..8,
     )) {
         let money = |amount: Option<i32>| amount.map(|pico| Usd(i128::from(pico)));
-        let sample = amended(told.iter().map(|(billed, market, score)| Amendment {
+        let sample = amended(amendments.iter().map(|(billed, market, score)| Amendment {
             billed_usd: money(*billed),
             market_usd: money(*market),
             scores: score.iter().map(|score| ("s".to_owned(), f64::from(*score))).collect(),
             ..amendment(1)
         }));
-        let last_billed = told.iter().rev().find_map(|(billed, ..)| *billed);
-        let last_market = told.iter().rev().find_map(|(_, market, _)| *market);
-        let last_score = told.iter().rev().find_map(|(.., score)| *score);
+        let last_billed = amendments.iter().rev().find_map(|(billed, ..)| *billed);
+        let last_market = amendments.iter().rev().find_map(|(_, market, _)| *market);
+        let last_score = amendments.iter().rev().find_map(|(.., score)| *score);
         prop_assert_eq!(sample.billed_usd, money(last_billed));
         prop_assert_eq!(sample.market_usd, money(last_market));
         prop_assert_eq!(sample.scores.get("s").copied(), last_score.map(f64::from));

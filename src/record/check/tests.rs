@@ -4,8 +4,8 @@ use super::*;
 use crate::record::Flag;
 use crate::record::example::{plain_sample, sample};
 
-/// What `check` says of a plain sample after `spoil`.
-fn told(spoil: impl FnOnce(&mut Sample)) -> String {
+/// The error of `check` for a plain sample after `spoil`.
+fn problem_of(spoil: impl FnOnce(&mut Sample)) -> String {
     let mut sample = plain_sample(3);
     spoil(&mut sample);
     sample.check().unwrap_err().to_string()
@@ -17,81 +17,87 @@ fn gaps(sample: &mut Sample) -> &mut Gaps {
 
 #[test]
 fn each_contradiction_is_named() {
-    // A figure that cannot be true must be told by its name, so that its maker can be mended.
+    // A figure that cannot be true must be named, so that its source can be fixed.
     assert_eq!(plain_sample(3).check(), Ok(()));
     let millis = |count| Some(Nanos::from_millis(count));
-    for (message, told) in [
+    for (message, actual) in [
         (
             "`ttft_ns` is below `headers_ns`",
-            told(|s| s.ttft_ns = millis(80)),
+            problem_of(|s| s.ttft_ns = millis(80)),
         ),
         (
             "`ttfa_ns` is below `ttft_ns`",
-            told(|s| s.ttfa_ns = millis(99)),
+            problem_of(|s| s.ttfa_ns = millis(99)),
         ),
         (
             "`last_token_ns` is below `ttfa_ns`",
-            told(|s| s.last_token_ns = millis(99)),
+            problem_of(|s| s.last_token_ns = millis(99)),
         ),
         (
             "`latency_ns` is below `last_token_ns`",
-            told(|s| s.latency_ns = millis(280)),
+            problem_of(|s| s.latency_ns = millis(280)),
         ),
         (
             "`experienced_ttft_ns` is below `ttft_ns`",
-            told(|s| s.experienced_ttft_ns = millis(99)),
+            problem_of(|s| s.experienced_ttft_ns = millis(99)),
         ),
-        ("`round` is 0, but counts from 1", told(|s| s.round = 0)),
+        (
+            "`round` is 0, but counts from 1",
+            problem_of(|s| s.round = 0),
+        ),
         (
             "`repetition` is 0, but counts from 1",
-            told(|s| s.repetition = 0),
+            problem_of(|s| s.repetition = 0),
         ),
         (
             "`weight` is not a positive number",
-            told(|s| s.weight = f64::NAN),
+            problem_of(|s| s.weight = f64::NAN),
         ),
         (
             "`scores` has one that is not a number",
-            told(|s| s.scores.extend([("x".to_owned(), f64::INFINITY)])),
+            problem_of(|s| s.scores.extend([("x".to_owned(), f64::INFINITY)])),
         ),
         (
             "`flags` is not sorted, or names one twice",
-            told(|s| s.flags = vec![Flag::Cold, Flag::Cold]),
+            problem_of(|s| s.flags = vec![Flag::Cold, Flag::Cold]),
         ),
         (
             "`attempts` is empty, but every trial takes one",
-            told(|s| s.attempts.clear()),
+            problem_of(|s| s.attempts.clear()),
         ),
         (
             "`attempts` has one that ended before it was sent",
-            told(|s| s.attempts[0].end_ns = Nanos(0)),
+            problem_of(|s| s.attempts[0].end_ns = Nanos(0)),
         ),
         (
             "`attempts` is not in the order of sending",
-            told(|s| {
+            problem_of(|s| {
                 let mut earlier = s.attempts[0].clone();
                 earlier.sent_ns = Nanos(0);
                 s.attempts.push(earlier);
             }),
         ),
-        ("`gaps` has figures of no gap", told(|s| gaps(s).count = 0)),
+        (
+            "`gaps` has figures of no gap",
+            problem_of(|s| gaps(s).count = 0),
+        ),
         (
             "`gaps` has `max_ns` that is below `p95_ns`",
-            told(|s| gaps(s).max_ns = millis(8)),
+            problem_of(|s| gaps(s).max_ns = millis(8)),
         ),
         (
             "`gaps` has `max_ns` that is below `mean_ns`",
-            told(|s| gaps(s).mean_ns = millis(21)),
+            problem_of(|s| gaps(s).mean_ns = millis(21)),
         ),
     ] {
-        assert_eq!(told, message);
+        assert_eq!(actual, message);
     }
 }
 
 #[test]
 fn a_time_that_is_absent_hides_no_other() {
     // Without a TTFA the last token is still held against the TTFT.
-    let message = told(|sample| {
+    let message = problem_of(|sample| {
         sample.ttfa_ns = None;
         sample.last_token_ns = Some(Nanos::from_millis(99));
     });
@@ -99,7 +105,7 @@ fn a_time_that_is_absent_hides_no_other() {
 }
 
 proptest! {
-    // The samples that other tests draw are sound, or those tests would show nothing.
+    // The samples that other tests draw are consistent, or those tests would show nothing.
     #[test]
     fn drawn_samples_are_sound(sample in sample()) {
         prop_assert_eq!(sample.check(), Ok(()));

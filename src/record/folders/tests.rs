@@ -1,6 +1,6 @@
 use super::*;
 use crate::record::example::{manifest, plain_sample};
-use crate::record::{Fate, Retention};
+use crate::record::{PruneDecision, Retention};
 
 /// A run of the suite `example` with two samples, the older the higher its number.
 fn made(reports: &Path, number: i64) -> Run {
@@ -29,19 +29,19 @@ fn all_go() -> Retention {
 
 #[test]
 fn runs_are_found_newest_first() {
-    // In the folder of a suite and in that of all suites; with what a list tells of them.
+    // In the folder of a suite and in that of all suites; with the facts that a list shows.
     let reports = tempfile::tempdir().unwrap();
     made(reports.path(), 2);
     made(reports.path(), 1).point_latest().unwrap();
     made(reports.path(), 3);
     for folder in [reports.path().to_owned(), reports.path().join("example")] {
-        let found = runs_below(&folder).unwrap();
+        let found = find_runs(&folder).unwrap();
         assert_eq!(names(&found), ["run-1", "run-2", "run-3"]);
         assert!(found.unreadable.is_empty());
         let latest = found.runs.iter().map(|run| run.is_latest);
         assert!(latest.eq([true, false, false]));
     }
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     let progress = found.runs[0].progress().unwrap();
     assert_eq!((progress.samples, progress.answered), (2, 2));
     let sizes = ["manifest.json", "samples.jsonl"].map(|name| {
@@ -60,10 +60,10 @@ fn lines_that_are_no_samples_are_not_counted() {
     let mut text = fs::read_to_string(&journal).unwrap();
     text.push_str("{\"version\":1}\n{\"version\":1,\"outc");
     fs::write(&journal, text).unwrap();
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     assert_eq!(found.runs[0].progress().unwrap().samples, 2);
     fs::remove_file(&journal).unwrap();
-    assert_eq!(found.runs[0].progress().unwrap(), Progress::default());
+    assert_eq!(found.runs[0].progress().unwrap(), RunProgress::default());
 }
 
 #[test]
@@ -82,25 +82,25 @@ fn what_is_no_run_is_not_found_as_one() {
     fs::create_dir_all(reports.path().join("notes/old")).unwrap();
     fs::write(reports.path().join("notes/old/a.txt"), "x").unwrap();
 
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     assert_eq!(names(&found), ["run-1"]);
-    let told: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].contains("is not of bakeoff"), "{told:?}");
-    assert!(told[1].contains("version 9999"), "{told:?}");
+    let messages: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert!(messages[0].contains("is not of bakeoff"), "{messages:?}");
+    assert!(messages[1].contains("version 9999"), "{messages:?}");
 }
 
 #[test]
 fn a_run_is_deleted_whole() {
-    // Nothing of it stays, and everything beside it does.
+    // Nothing of it stays, and everything next to it does.
     let reports = tempfile::tempdir().unwrap();
     made(reports.path(), 1).point_latest().unwrap();
     made(reports.path(), 2);
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     let old = &found.runs[1];
     old.delete().unwrap();
     assert!(!old.folder.exists());
-    assert_eq!(names(&runs_below(reports.path()).unwrap()), ["run-1"]);
+    assert_eq!(names(&find_runs(reports.path()).unwrap()), ["run-1"]);
     assert!(Run::open(&reports.path().join("example/latest")).is_ok());
 }
 
@@ -110,26 +110,29 @@ fn a_run_that_changed_is_not_deleted() {
     let reports = tempfile::tempdir().unwrap();
     let latest = made(reports.path(), 1);
     let grown = made(reports.path(), 2);
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     latest.point_latest().unwrap();
     fs::write(grown.folder().join("notes.md"), "kept for the talk").unwrap();
     for run in &found.runs {
-        let told = run.delete().unwrap_err().to_string();
-        assert!(told.contains("nothing of it was deleted"), "{told}");
+        let message = run.delete().unwrap_err().to_string();
+        assert!(message.contains("nothing of it was deleted"), "{message}");
     }
-    assert_eq!(runs_below(reports.path()).unwrap().runs.len(), 2);
+    assert_eq!(find_runs(reports.path()).unwrap().runs.len(), 2);
     assert!(grown.folder().join("notes.md").exists());
 }
 
 #[test]
 fn a_renamed_run_is_protected() {
-    // Whoever gives a run a name of its own wants to keep it.
+    // A user who renames a run wants to keep it.
     let reports = tempfile::tempdir().unwrap();
     let run = made(reports.path(), 1);
     fs::rename(run.folder(), run.folder().with_file_name("before")).unwrap();
-    let found = runs_below(reports.path()).unwrap();
-    let fates = all_go().judge(&found.runs, Timestamp::from_second(2_000_000).unwrap());
-    assert!(matches!(fates[..], [Fate::Protected(_)]), "{fates:?}");
+    let found = find_runs(reports.path()).unwrap();
+    let decisions = all_go().judge(&found.runs, Timestamp::from_second(2_000_000).unwrap());
+    assert!(
+        matches!(decisions[..], [PruneDecision::Protected(_)]),
+        "{decisions:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -153,17 +156,17 @@ fn no_link_is_followed() {
     fs::create_dir(&disguised).unwrap();
     symlink(outside.folder().join(MANIFEST), disguised.join(MANIFEST)).unwrap();
 
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     assert_eq!(names(&found), ["run-1"]);
-    let fates = all_go().judge(&found.runs, Timestamp::from_second(2_000_000).unwrap());
-    let [Fate::Protected(reason)] = &fates[..] else {
-        panic!("{fates:?}");
+    let decisions = all_go().judge(&found.runs, Timestamp::from_second(2_000_000).unwrap());
+    let [PruneDecision::Protected(reason)] = &decisions[..] else {
+        panic!("{decisions:?}");
     };
     assert!(reason.contains("`archive`"), "{reason}");
 
     // The folder itself becomes a link after it was looked at.
     made(reports.path(), 2);
-    let found = runs_below(reports.path()).unwrap();
+    let found = find_runs(reports.path()).unwrap();
     let victim = &found.runs[1];
     fs::remove_dir_all(&victim.folder).unwrap();
     symlink(outside.folder(), &victim.folder).unwrap();

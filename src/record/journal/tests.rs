@@ -10,7 +10,7 @@ fn line(sample: &Sample) -> String {
 }
 
 fn read(bytes: &[u8]) -> (Vec<Result<Sample, String>>, Option<u64>) {
-    let mut reader = Reader::new(bytes);
+    let mut reader = JournalReader::new(bytes);
     let read = reader
         .by_ref()
         .map(|read| read.map_err(|error| error.to_string()))
@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) -> (Vec<Result<Sample, String>>, Option<u64>) {
 }
 
 fn read_folder(folder: &Path) -> Vec<Result<Sample, String>> {
-    let reader = Reader::<_, Sample>::open(folder).unwrap();
+    let reader = JournalReader::<_, Sample>::open(folder).unwrap();
     reader
         .map(|read| read.map_err(|error| error.to_string()))
         .collect()
@@ -29,9 +29,9 @@ fn read_folder(folder: &Path) -> Vec<Result<Sample, String>> {
 fn a_new_journal_never_takes_the_place_of_an_old_one() {
     // Samples cost money: nothing may overwrite them.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     writer.append(&plain_sample(0)).unwrap();
-    let error = Writer::<Sample>::create(folder.path()).unwrap_err();
+    let error = JournalWriter::<Sample>::create(folder.path()).unwrap_err();
     assert!(matches!(error, JournalError::File { .. }), "{error}");
     assert_eq!(read_folder(folder.path()), [Ok(plain_sample(0))]);
 }
@@ -41,7 +41,7 @@ fn a_sample_can_be_read_as_soon_as_it_was_appended() {
     // What `append` returned from is in the kernel's hands: another reader sees it while the
     // writer lives on, with nothing held back in a buffer.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     for count in 1..4 {
         writer.append(&plain_sample(count)).unwrap();
         assert_eq!(read_folder(folder.path()).len() as u64, count);
@@ -52,11 +52,11 @@ fn a_sample_can_be_read_as_soon_as_it_was_appended() {
 #[cfg(unix)]
 #[test]
 fn journals_are_for_their_owner_only() {
-    // Answers may hold what nobody else on the machine should read.
+    // Answers may hold text that no other user of the machine should read.
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    Writer::<Sample>::create(folder.path()).unwrap();
-    Writer::<Amendment>::append_to(folder.path()).unwrap();
+    JournalWriter::<Sample>::create(folder.path()).unwrap();
+    JournalWriter::<Amendment>::append_to(folder.path()).unwrap();
     for name in [Sample::FILE, Amendment::FILE] {
         let mode = folder
             .path()
@@ -73,7 +73,7 @@ fn journals_are_for_their_owner_only() {
 fn a_sample_that_could_not_be_read_again_is_not_written() {
     // The maker of a contradictory sample hears of it at once, and the journal stays whole.
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path()).unwrap();
+    let mut writer = JournalWriter::create(folder.path()).unwrap();
     let mut unsound = plain_sample(0);
     unsound.weight = f64::NAN;
     let error = writer.append(&unsound).unwrap_err();
@@ -91,7 +91,7 @@ fn appending_to_a_torn_journal_loses_only_what_was_torn() {
     let folder = tempfile::tempdir().unwrap();
     let stump = r#"{"version":1,"trial":0,"#;
     std::fs::write(folder.path().join(Sample::FILE), stump).unwrap();
-    let mut writer = Writer::append_to(folder.path()).unwrap();
+    let mut writer = JournalWriter::append_to(folder.path()).unwrap();
     writer.append(&plain_sample(1)).unwrap();
     writer.append(&plain_sample(2)).unwrap();
     let read = read_folder(folder.path());
@@ -100,7 +100,7 @@ fn appending_to_a_torn_journal_loses_only_what_was_torn() {
 }
 
 #[test]
-fn a_broken_line_is_told_with_its_place_and_the_rest_is_read() {
+fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
     // Nothing is lost by one bad line: each is a value that says where and what.
     let good = line(&plain_sample(1));
     let newer = good.replace("\"version\":1", "\"version\":7");
@@ -120,8 +120,8 @@ fn a_broken_line_is_told_with_its_place_and_the_rest_is_read() {
     ];
     let mut bytes = text.concat().into_bytes();
     bytes.extend(b"{\"version\":\xff}\n");
-    let mut reader = Reader::<_, Sample>::new(bytes.as_slice());
-    let mut told = Vec::new();
+    let mut reader = JournalReader::<_, Sample>::new(bytes.as_slice());
+    let mut messages = Vec::new();
     let mut samples = 0;
     for read in reader.by_ref() {
         match read {
@@ -129,10 +129,10 @@ fn a_broken_line_is_told_with_its_place_and_the_rest_is_read() {
                 assert_eq!(read, plain_sample(1));
                 samples += 1;
             }
-            Err(error) => told.push(error.to_string()),
+            Err(error) => messages.push(error.to_string()),
         }
     }
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @r"
     samples.jsonl:1: column 13: EOF while parsing a value
     samples.jsonl:5: column 2: invalid length 0, expected an object with a version
     samples.jsonl:6: version 7, but this program reads up to version 1: it was written by a newer one
@@ -142,7 +142,7 @@ fn a_broken_line_is_told_with_its_place_and_the_rest_is_read() {
     samples.jsonl:11: column 12: expected value
     ");
     assert_eq!(samples, 2);
-    assert_eq!(reader.broken(), told.len() as u64);
+    assert_eq!(reader.broken(), messages.len() as u64);
     assert_eq!(reader.torn(), None);
 }
 
@@ -160,7 +160,8 @@ fn a_line_beyond_the_limit_is_passed_over_in_bounded_memory() {
     let limit = 16_384;
     let endless = io::repeat(b' ').take(10 * limit);
     let good = format!("\n{}", line(&plain_sample(1)));
-    let mut reader = Reader::<_, Sample>::new(BufReader::new(endless.chain(good.as_bytes())));
+    let mut reader =
+        JournalReader::<_, Sample>::new(BufReader::new(endless.chain(good.as_bytes())));
     reader.limit = usize::try_from(limit).unwrap();
     let first = reader.next().unwrap().unwrap_err();
     insta::assert_snapshot!(first, @"samples.jsonl:1: longer than 268435456 bytes");
@@ -171,14 +172,14 @@ fn a_line_beyond_the_limit_is_passed_over_in_bounded_memory() {
 
 #[test]
 fn a_source_that_fails_ends_the_reading() {
-    // A disk error is told once, not for ever.
-    struct Failing;
-    impl Read for Failing {
+    // A disk error is reported once, not for ever.
+    struct FailingReader;
+    impl Read for FailingReader {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    let mut reader = Reader::<_, Sample>::new(BufReader::new(Failing));
+    let mut reader = JournalReader::<_, Sample>::new(BufReader::new(FailingReader));
     let error = reader.next().unwrap().unwrap_err();
     insta::assert_snapshot!(error, @"samples.jsonl: the disk is gone");
     assert!(reader.next().is_none());
@@ -196,11 +197,11 @@ fn the_stored_names_are_pinned() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // Whatever happened, the journal tells it exactly, in order, one line for each sample.
+    // The journal stores every sample exactly, in order, one line for each.
     #[test]
     fn samples_survive_the_disk(samples in prop::collection::vec(sample(), 0..6)) {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(folder.path()).unwrap();
+        let mut writer = JournalWriter::create(folder.path()).unwrap();
         for sample in &samples {
             writer.append(sample).unwrap();
         }
@@ -210,8 +211,8 @@ proptest! {
         prop_assert_eq!(read, samples);
     }
 
-    // A kill at any byte: every whole line is read, the stump is told as torn and is no error. Only
-    // the newline may be missing of a line that counts as whole.
+    // A kill at any byte: every whole line is read, the stump is reported as torn and is no error. Only the
+    // newline may be missing of a line that counts as whole.
     #[test]
     fn a_kill_costs_at_most_the_last_line(
         samples in prop::collection::vec(sample(), 1..4),
@@ -232,7 +233,7 @@ proptest! {
         prop_assert_eq!(torn, (cut > end).then_some(whole as u64 + 1));
     }
 
-    // Garbage between good lines costs no good line, and is told once for each line of it.
+    // Garbage between good lines costs no good line, and is reported once for each line of it.
     #[test]
     fn garbage_costs_no_other_line(
         garbage in prop::collection::vec(any::<u8>().prop_filter("one line", |byte| *byte != b'\n'), 1..80),
@@ -246,8 +247,8 @@ proptest! {
         prop_assert_eq!(read.iter().filter(|read| read.is_ok()).count() as u64, before + after);
         prop_assert_eq!(read.iter().filter(|read| read.is_err()).count(), 1);
         let place = format!("samples.jsonl:{}: ", before + 1);
-        let told = read[usize::try_from(before).unwrap()].as_ref().unwrap_err();
-        prop_assert!(told.starts_with(&place), "{}", told);
+        let message = read[usize::try_from(before).unwrap()].as_ref().unwrap_err();
+        prop_assert!(message.starts_with(&place), "{}", message);
         prop_assert_eq!(torn, None);
     }
 }

@@ -1,8 +1,8 @@
 //! Closing runs whose process is gone: killed, or gone with the machine.
 //!
-//! Owns what such a run counts with. Must not know how runs are made. Invariants: a run whose process goes on is
-//! never closed; a run is closed once, whoever else tries; and each request that was sent counts with what it
-//! cost or, where that is not known, with the most that it can cost.
+//! Owns the amounts that such a run counts with. Must not know how runs are made. Invariants: a run whose
+//! process goes on is never closed; a run is closed once, whichever process tries; and each request that was
+//! sent counts with its cost or, if that is unknown, with the most that it can cost.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,8 +10,8 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::super::requests::{Liveness, RequestEvent, RequestLine, is_of_another_boot, liveness};
-use super::super::{JournalError, Outcome, Reader, Run, Sample, Status};
-use super::{Held, LedgerLine, Spending, keep_rest};
+use super::super::{JournalError, JournalReader, Outcome, Run, Sample, Status};
+use super::{LedgerLine, LockedLedger, Spending, reserve_rest};
 use crate::units::{ModelId, Usd};
 
 /// Name, in the folder of runs, of the folder that holds the request logs of runs without records (`--verify`).
@@ -20,7 +20,7 @@ pub const VERIFY_FOLDER: &str = ".verify";
 /// The reason that the status of a closed run gives.
 pub const KILLED: &str = "its process was killed, or ended with the machine";
 
-/// One line of the ledger and what became of it.
+/// The result of closing one line of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CloseOutcome {
     /// It is closed by this line.
@@ -29,13 +29,13 @@ pub enum CloseOutcome {
     AlreadyEnded(LedgerLine),
     /// Its process goes on.
     Alive,
-    /// Nothing tells whether its process goes on: no request log, or no locks.
+    /// Unknown if its process goes on: no request log, or no locks.
     Unknown,
     /// The ledger has no line of it.
     NotFound,
 }
 
-impl Held<'_> {
+impl LockedLedger<'_> {
     /// Closes every run whose process is gone. Returns the lines that were appended.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Held<'_> {
     /// Closes the run of this name, if its process is gone.
     ///
     /// # Errors
-    /// As [`Held::close_ended`].
+    /// As [`LockedLedger::close_ended`].
     pub fn close_run(&mut self, run: &str) -> Result<CloseOutcome, JournalError> {
         let lines = self.read()?.lines.into_iter();
         match lines.rev().find(|line| line.run == run) {
@@ -71,7 +71,7 @@ impl Held<'_> {
 
     fn close_line(&mut self, mut line: LedgerLine) -> Result<CloseOutcome, JournalError> {
         // Without its lock another process may close the same run at this moment.
-        if self.unlocked.is_some() {
+        if self.lock_error.is_some() {
             return Ok(CloseOutcome::Unknown);
         }
         let folder = folder_of(self.reports, &line);
@@ -108,13 +108,13 @@ pub fn close_ended(reports: &Path) -> Result<Vec<LedgerLine>, JournalError> {
     if !super::read(reports)?.lines.iter().any(LedgerLine::is_open) {
         return Ok(Vec::new());
     }
-    Held::wait(reports)?.close_ended()
+    LockedLedger::lock(reports)?.close_ended()
 }
 
 /// Deletes the log of a run without records.
 pub fn remove_verified(reports: &Path, run: &str) {
     let folder = reports.join(VERIFY_FOLDER).join(run);
-    // What is left is a small file that nothing counts.
+    // The rest is a small file that nothing counts.
     let _ = fs::remove_file(folder.join(RequestLine::FILE));
     let _ = fs::remove_dir(&folder);
 }
@@ -129,15 +129,15 @@ fn folder_of(reports: &Path, line: &LedgerLine) -> PathBuf {
 }
 
 /// The part of a request's cost that its records leave open.
-enum Settled {
+enum OpenCost {
     /// None: this is known, or it certainly cost nothing.
     Known,
     /// Up to its bound; so much of that is counted as spent.
     UpToBound(Usd),
 }
 
-/// Fills in what the run cost: its samples, and for each request that was sent and of which these do not tell the
-/// cost, its bound.
+/// Fills in the cost of the run: its samples, and for each request that was sent and whose cost they do not
+/// give, its bound.
 fn settle(line: &mut LedgerLine, folder: &Path, log: &fs::File) -> Result<(), JournalError> {
     let mut spending = Spending::default();
     let mut settled = HashMap::new();
@@ -147,84 +147,87 @@ fn settle(line: &mut LedgerLine, folder: &Path, log: &fs::File) -> Result<(), Jo
         spending.add_sample(&sample);
         settle_sample(&sample, &mut settled);
     }
-    let Log {
+    let RequestHistory {
         sent,
         ended,
         is_whole,
     } = read_log(log)?;
-    let mut kept = Some(Usd::ZERO);
+    let mut open_cost = Some(Usd::ZERO);
     for (request_id, model, bound) in sent {
         let state = match (settled.remove(&request_id), ended.get(&request_id)) {
             (Some(state), _) => state,
             (None, Some(&(outcome, spent))) => {
                 spending.add_untimed(&model, outcome, spent);
                 match spent {
-                    Some(spent) if !outcome.is_whole() => Settled::UpToBound(spent),
-                    None if !super::turned_down(outcome) => Settled::UpToBound(Usd::ZERO),
-                    Some(_) | None => Settled::Known,
+                    Some(spent) if !outcome.is_whole() => OpenCost::UpToBound(spent),
+                    None if !super::is_rejected(outcome) => OpenCost::UpToBound(Usd::ZERO),
+                    Some(_) | None => OpenCost::Known,
                 }
             }
             (None, None) => {
                 spending.add_unknown(&model);
-                Settled::UpToBound(Usd::ZERO)
+                OpenCost::UpToBound(Usd::ZERO)
             }
         };
-        if let Settled::UpToBound(spent) = state {
+        if let OpenCost::UpToBound(spent) = state {
             let left = bound.map(|bound| Usd(bound.0 - spent.0).max(Usd::ZERO));
-            kept = kept.zip(left).and_then(|(kept, left)| kept.plus(left));
+            open_cost = open_cost
+                .zip(left)
+                .and_then(|(open_cost, left)| open_cost.plus(left));
         }
     }
-    if !is_whole || (kept.is_none() && line.cap_usd.is_some()) {
+    if !is_whole || (open_cost.is_none() && line.cap_usd.is_some()) {
         // Lines may be missing: the rest of the cap bounds what they say.
         line.models = spending.into_models();
-        keep_rest(line);
+        reserve_rest(line);
         return Ok(());
     }
     line.models = spending.into_models();
     let has_cap = line.cap_usd.is_some();
-    line.kept_usd = kept.filter(|kept| has_cap && *kept > Usd::ZERO);
+    line.reserved_usd = open_cost.filter(|open_cost| has_cap && *open_cost > Usd::ZERO);
     Ok(())
 }
 
 /// Notes what a sample's attempts leave open, by their request ids.
-fn settle_sample(sample: &Sample, settled: &mut HashMap<String, Settled>) {
+fn settle_sample(sample: &Sample, settled: &mut HashMap<String, OpenCost>) {
     let last = sample.attempts.len().saturating_sub(1);
     for (index, attempt) in sample.attempts.iter().enumerate() {
         let spent = sample.spent().filter(|_| index == last);
         let state = match spent {
-            Some(_) if attempt.outcome.is_whole() => Settled::Known,
-            Some(spent) => Settled::UpToBound(spent),
-            None if attempt.outcome.costs_nothing(attempt.status) => Settled::Known,
-            None => Settled::UpToBound(Usd::ZERO),
+            Some(_) if attempt.outcome.is_whole() => OpenCost::Known,
+            Some(spent) => OpenCost::UpToBound(spent),
+            None if attempt.outcome.costs_nothing(attempt.status) => OpenCost::Known,
+            None => OpenCost::UpToBound(Usd::ZERO),
         };
         settled.insert(attempt.request_id.clone(), state);
     }
 }
 
-/// What the log of requests tells.
-struct Log {
+/// The contents of the log of requests.
+struct RequestHistory {
     /// Every request, in order: its id, its model and its bound.
     sent: Vec<(String, ModelId, Option<Usd>)>,
-    /// Of those that leave no sample: how they ended and what they cost.
+    /// Outcome and cost of the requests that leave no sample.
     ended: HashMap<String, (Outcome, Option<Usd>)>,
-    /// Whether no line can be missing.
+    /// True if no line can be missing.
     is_whole: bool,
 }
 
-fn read_log(mut file: &fs::File) -> Result<Log, JournalError> {
+fn read_log(mut file: &fs::File) -> Result<RequestHistory, JournalError> {
     let failed = |source| JournalError::File {
         path: RequestLine::FILE.into(),
         source,
     };
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    let mut log = Log {
+    let mut log = RequestHistory {
         sent: Vec::new(),
         ended: HashMap::new(),
         is_whole: false,
     };
     let mut broken = false;
     // A last line that was cut short is of a request that was not sent.
-    for (index, line) in Reader::<_, RequestLine>::new(BufReader::new(file)).enumerate() {
+    let lines = JournalReader::<_, RequestLine>::new(BufReader::new(file));
+    for (index, line) in lines.enumerate() {
         match line.map(|line| line.event) {
             Ok(RequestEvent::Opened { boot }) => {
                 log.is_whole = index == 0 && !is_of_another_boot(boot.as_deref());

@@ -25,9 +25,9 @@ fn sample(outcome: Outcome, costs: [Option<i128>; 3]) -> Sample {
 }
 
 #[test]
-fn a_request_costs_the_largest_of_what_is_told() {
-    // With own keys the gateway bills nothing, and money is spent all the same. What nobody tells is
-    // counted as unknown: an attempt that was turned down is not.
+fn a_request_costs_the_largest_reported_amount() {
+    // With own keys the gateway bills nothing, and money is spent all the same. An unreported cost is counted
+    // as unknown, except that of an attempt that was rejected.
     let mut spending = Spending::default();
     spending.add_sample(&sample(Outcome::Complete, [Some(5), Some(0), Some(7)]));
     spending.add_sample(&sample(Outcome::Cut, [None, None, None]));
@@ -60,7 +60,7 @@ fn a_ledger_is_appended_to_and_read_again() {
         simulated: true,
         status: Status::Incomplete("the cap".to_owned()),
         models: Vec::new(),
-        kept_usd: Some(Usd(4)),
+        reserved_usd: Some(Usd(4)),
         cap_usd: None,
         estimate_usd: None,
     };
@@ -93,7 +93,7 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
         simulated: true,
         status: Status::Running,
         models: Vec::new(),
-        kept_usd: None,
+        reserved_usd: None,
         cap_usd: cap.map(Usd),
         estimate_usd: None,
     };
@@ -121,11 +121,11 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
         journal.append(&finished).unwrap();
     }
     let ledger = read(folder.path()).unwrap();
-    let told: Vec<(&str, i128, i128)> = (ledger.lines.iter())
+    let lines: Vec<(&str, i128, i128)> = (ledger.lines.iter())
         .map(|line| (line.run.as_str(), line.spent().0, line.at_most().0))
         .collect();
     assert_eq!(
-        told,
+        lines,
         [
             ("killed", 12, 50),
             // Its folder was removed: what is left of it is its cap.
@@ -143,11 +143,11 @@ fn a_last_line_that_was_cut_is_a_problem_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["{\"version\":1,\"run\":\"r\"", "\u{1}\u{2}x"] {
         std::fs::write(folder.path().join("ledger.jsonl"), text).unwrap();
-        let told = [read(folder.path()).unwrap(), {
-            let held = Held::wait(folder.path()).unwrap();
+        let ledgers = [read(folder.path()).unwrap(), {
+            let held = LockedLedger::lock(folder.path()).unwrap();
             held.read().unwrap()
         }];
-        for ledger in told {
+        for ledger in ledgers {
             let problems: Vec<String> = ledger.problems.iter().map(ToString::to_string).collect();
             assert_eq!(
                 problems,
@@ -162,8 +162,8 @@ fn who_holds_the_ledger_decides_alone() {
     // Sixteen that begin at once, each of which takes the first place that is free: none is taken twice.
     let folder = tempfile::tempdir().unwrap();
     let take = || {
-        let held = Held::wait(folder.path()).unwrap();
-        assert!(held.unlocked().is_none());
+        let held = LockedLedger::lock(folder.path()).unwrap();
+        assert!(held.lock_error().is_none());
         let taken = held.read().unwrap().lines.len();
         let line = LedgerLine {
             version: 1,
@@ -174,7 +174,7 @@ fn who_holds_the_ledger_decides_alone() {
             simulated: true,
             status: Status::Complete,
             models: Vec::new(),
-            kept_usd: None,
+            reserved_usd: None,
             cap_usd: None,
             estimate_usd: None,
         };

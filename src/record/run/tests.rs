@@ -23,7 +23,7 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What opening `path` says, with `reports` taken out of it.
+/// The error of opening `path`, with `reports` taken out of it.
 fn refusal(reports: &Path, path: &str) -> String {
     let error = Run::open(&reports.join(path)).unwrap_err().to_string();
     error.replace(&format!("{}/", reports.display()), "")
@@ -137,13 +137,13 @@ fn what_is_not_a_run_says_what_is_missing() {
     let reports = tempfile::tempdir().unwrap();
     made(reports.path(), "one").point_latest().unwrap();
     fs::create_dir(reports.path().join("empty")).unwrap();
-    let told = [
+    let messages = [
         refusal(reports.path(), "nothing"),
         refusal(reports.path(), "empty"),
         refusal(reports.path(), "example"),
         refusal(reports.path(), "example/one/manifest.json"),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @r"
     nothing is not a run: there is nothing of that name
     empty is not a run: it has no manifest.json
     example is not a run: it is the folder of a suite; give one of the runs in it, or its latest
@@ -154,22 +154,22 @@ fn what_is_not_a_run_says_what_is_missing() {
 }
 
 #[test]
-fn a_manifest_of_another_version_is_told_apart_from_a_broken_one() {
+fn a_manifest_of_another_version_is_distinguished_from_a_broken_one() {
     // "Update the program" and "this file is damaged" are different news.
     let reports = tempfile::tempdir().unwrap();
     let run = made(reports.path(), "one");
-    let told = |text: &str| {
+    let message_of = |text: &str| {
         fs::write(run.folder().join(MANIFEST), text).unwrap();
         let error = run.manifest().unwrap_err().to_string();
         error.replace(&format!("{}/", run.folder().display()), "")
     };
-    let told = [
-        told(r#"{"version": 2, "novelties": []}"#),
-        told(r#"{"version": 1}"#),
-        told(r#"{"version": 1, "#),
-        told("[]"),
+    let messages = [
+        message_of(r#"{"version": 2, "novelties": []}"#),
+        message_of(r#"{"version": 1}"#),
+        message_of(r#"{"version": 1, "#),
+        message_of("[]"),
     ];
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @r"
     manifest.json: version 2, but this program reads version 1: read it with the program that wrote it, or a newer one
     manifest.json: missing field `tool` at line 1 column 14
     manifest.json: EOF while parsing a value at line 1 column 15
@@ -202,8 +202,8 @@ fn a_failed_write_leaves_the_old_file() {
 
 #[test]
 fn samples_come_amended() {
-    // What was learned later is part of what every report sees; a broken amendment is told before
-    // the samples and costs neither them nor the other amendments.
+    // Amendments are part of what every report sees; a broken amendment is reported before the samples and
+    // costs neither them nor the other amendments.
     let reports = tempfile::tempdir().unwrap();
     let run = made(reports.path(), "one");
     let bill = |trial, pico| Amendment {
@@ -230,13 +230,13 @@ fn samples_come_amended() {
 }
 
 #[test]
-fn a_garbled_amendments_file_is_told_in_bounded_length() {
+fn problems_of_a_garbled_amendments_file_are_bounded() {
     // A wrong file of that name must not fill memory or the screen with problems.
     let reports = tempfile::tempdir().unwrap();
     let run = made(reports.path(), "one");
     fs::write(run.folder().join("amendments.jsonl"), "x\n".repeat(1_000)).unwrap();
     let problems = run.samples().unwrap().filter(Result::is_err).count();
-    assert_eq!(problems, MAX_PROBLEMS_TOLD);
+    assert_eq!(problems, MAX_PROBLEMS);
 }
 
 proptest! {

@@ -106,10 +106,10 @@ fn mix(variant_evidence: &VariantEvidence) -> AnswerMix {
         .filter(|o| o.answered())
     {
         mix.answered += 1;
-        mix.set_aside += u64::from(observed.excluded);
+        mix.excluded += u64::from(observed.excluded);
         mix.retried += u64::from(observed.retried);
         mix.reasoned += u64::from(observed.visible_reasoning);
-        mix.cache_told += u64::from(observed.cache_hit.is_some());
+        mix.cache_reported += u64::from(observed.cache_hit.is_some());
         mix.cache_hits += u64::from(observed.cache_hit == Some(true));
     }
     mix
@@ -171,7 +171,7 @@ fn prompt_of(
             "messages": prompt.messages,
         })),
         parameters: digest_of(json!(prompt.parameters.over(&suite.parameters))),
-        asked: count(&Observation::counts_toward_completion),
+        trials: count(&Observation::counts_toward_completion),
         completed: count(&Observation::answered),
         graded: count(&|observed| observed.passed.is_some()),
         passed: count(&|observed| observed.passed == Some(true)),

@@ -4,7 +4,7 @@
 //! files, nor a clock. Invariant: with `confirm`, a single run never establishes a regression; a finding that
 //! was once confirmed never counts as noise.
 
-use crate::record::{Finding, HistoryEntry, HistoryLine, HistoryRun, Standing};
+use crate::record::{Finding, HistoryEntry, HistoryLine, HistoryRun, RunStanding};
 
 use super::super::judgement::{Comparison, Judgement, Reason, Verdict};
 use super::PastRuns;
@@ -71,13 +71,13 @@ pub fn history_updates(
             comparison.is_some_and(|c| c.tests.is_some()) && !findings.contains(found)
         };
         let standing = if open.findings.iter().any(is_repeated) {
-            Standing::Confirmed
+            RunStanding::Confirmed
         } else if !open.findings.iter().all(is_clean) {
             continue;
-        } else if open.standing == Standing::Confirmed {
-            Standing::Recovered
+        } else if open.standing == RunStanding::Confirmed {
+            RunStanding::Recovered
         } else {
-            Standing::Cleared
+            RunStanding::Cleared
         };
         if standing != open.standing {
             lines.push(HistoryLine::Mark {
@@ -88,11 +88,11 @@ pub fn history_updates(
     }
     if !findings.is_empty() {
         let standing = if !confirmed.is_empty() {
-            Standing::Confirmed
+            RunStanding::Confirmed
         } else if primary().any(unconfirmed) {
-            Standing::Pending
+            RunStanding::Pending
         } else {
-            Standing::Flagged
+            RunStanding::Flagged
         };
         lines.push(HistoryLine::run(today.clone(), standing, findings));
     }

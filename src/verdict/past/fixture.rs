@@ -40,7 +40,7 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
         digest: format!("digest-{index}"),
         text: format!("text-{index}"),
         parameters: "parameters".to_owned(),
-        asked: 10,
+        trials: 10,
         completed: 10,
         graded: 0,
         passed: 0,

@@ -96,7 +96,7 @@ fn pass_counts(variant: &HistoryVariant, metric: Metric) -> BTreeMap<&str, PassC
     for prompt in &variant.prompts {
         let (passed, total) = match metric {
             Metric::PassRate => (prompt.passed, prompt.graded),
-            _ => (prompt.completed, prompt.asked),
+            _ => (prompt.completed, prompt.trials),
         };
         add(
             &mut pass_counts,

@@ -52,7 +52,7 @@ impl PooledCounts {
 
     fn add(&mut self, then: &HistoryVariant) {
         for prompt in &then.prompts {
-            self.requests += u64::from(prompt.asked);
+            self.requests += u64::from(prompt.trials);
             self.completed += u64::from(prompt.completed);
         }
         for (provider, count) in &then.providers {
@@ -61,10 +61,10 @@ impl PooledCounts {
         }
         let (sum, own) = (&mut self.mix, &then.mix);
         sum.answered = sum.answered.saturating_add(own.answered);
-        sum.set_aside = sum.set_aside.saturating_add(own.set_aside);
+        sum.excluded = sum.excluded.saturating_add(own.excluded);
         sum.retried = sum.retried.saturating_add(own.retried);
         sum.reasoned = sum.reasoned.saturating_add(own.reasoned);
-        sum.cache_told = sum.cache_told.saturating_add(own.cache_told);
+        sum.cache_reported = sum.cache_reported.saturating_add(own.cache_reported);
         sum.cache_hits = sum.cache_hits.saturating_add(own.cache_hits);
     }
 
@@ -141,7 +141,7 @@ impl VariantHistory<'_> {
         if matches!(metric, Metric::Ttft | Metric::ExperiencedTtft) && self.reasoning_differs() {
             reasons.push(Reason::ReasoningDiffers);
         }
-        let excluded = |mix: AnswerMix| share(mix.set_aside, mix.answered);
+        let excluded = |mix: AnswerMix| share(mix.excluded, mix.answered);
         if let Some((reference, candidate)) = differing(excluded(then), excluded(now), SHARES_APART)
             && to_first_token
         {
@@ -182,8 +182,8 @@ impl VariantHistory<'_> {
     /// Levels mix hits and misses of the prompt cache: if their shares change, so do the levels.
     fn cache_hits_differ(&self) -> Option<Reason> {
         let hits = |mix: AnswerMix| {
-            let is_known = share(mix.cache_told, mix.answered)? >= CACHE_KNOWN_MIN;
-            share(mix.cache_hits, mix.cache_told).filter(|_| is_known)
+            let is_known = share(mix.cache_reported, mix.answered)? >= CACHE_KNOWN_MIN;
+            share(mix.cache_hits, mix.cache_reported).filter(|_| is_known)
         };
         let (then, now) = (hits(self.pooled.mix), hits(self.variant.mix));
         let (reference, candidate) = differing(then, now, SHARES_APART)?;

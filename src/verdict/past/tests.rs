@@ -71,9 +71,9 @@ fn a_run_is_condensed_to_levels_and_counts() {
     assert_eq!(run.run, manifest.run);
     assert_eq!(run.conditions.slot_size, 1);
     assert_eq!(variant.providers.get("azure"), Some(&7));
-    assert_eq!((variant.mix.answered, variant.mix.set_aside), (7, 1));
+    assert_eq!((variant.mix.answered, variant.mix.excluded), (7, 1));
     let prompt = &variant.prompts[0];
-    assert_eq!((prompt.asked, prompt.completed, prompt.graded), (4, 2, 0));
+    assert_eq!((prompt.trials, prompt.completed, prompt.graded), (4, 2, 0));
     // Set aside: no TTFT, but a latency and a cost.
     assert_eq!(prompt.levels[&Metric::Ttft].n, 2);
     assert_eq!(prompt.levels[&Metric::Latency].n, 3);
@@ -310,7 +310,7 @@ fn answers_of_another_kind_are_not_compared() {
     assert_eq!(comparison.reasons, [Reason::ReasoningDiffers]);
 
     let mut buffered = run(30, &flat(20, 0.0));
-    buffered.variants[0].mix.set_aside = 60;
+    buffered.variants[0].mix.excluded = 60;
     let judgement = compare_with_history(&buffered, &past(quiet(5)), &Gate::default());
     assert!(matches!(
         ttft(&judgement).reasons[0],
@@ -375,7 +375,7 @@ fn regressed(count: i64, shift: f64) -> u32 {
             // Nothing but TTFT: what is not judged costs no time.
             for prompt in &mut run.variants[0].prompts {
                 prompt.levels.remove(&Metric::Cost);
-                (prompt.asked, prompt.completed) = (0, 0);
+                (prompt.trials, prompt.completed) = (0, 0);
             }
             run
         };
@@ -406,7 +406,7 @@ fn trends_show_levels_changes_and_the_floor() {
     // A person looks at the whole history once a month, and must see where it broke.
     let line = |week: i64, shift: f64| {
         let levels = flat(8, shift + 0.01 * (week * 7 % 5) as f64);
-        HistoryLine::run(run(week, &levels), Standing::Accepted, Vec::new())
+        HistoryLine::run(run(week, &levels), RunStanding::Accepted, Vec::new())
     };
     let lines = (0..10)
         .map(|week| line(week, 0.0))
@@ -449,7 +449,7 @@ fn the_floor_of_a_history_is_that_of_its_next_run() {
     let history = History::resolve(
         quiet(12)
             .into_iter()
-            .map(|run| HistoryLine::run(run, Standing::Accepted, Vec::new())),
+            .map(|run| HistoryLine::run(run, RunStanding::Accepted, Vec::new())),
     );
     let today = run(30, &flat(20, 0.0));
     for gate in [Gate::default(), strict()] {
@@ -476,7 +476,7 @@ fn any_run(week: i64) -> impl Strategy<Value = HistoryRun> {
             let levels: Vec<f64> = cells.iter().map(|(ln, ..)| ln + 19.0).collect();
             let mut variant = variant(["a/x", "b/y"][place % 2], &levels);
             for (prompt, (_, completed, digest)) in variant.prompts.iter_mut().zip(&cells) {
-                prompt.asked = 3;
+                prompt.trials = 3;
                 prompt.completed = 3.min(*completed);
                 prompt.digest = format!("digest-{digest}");
                 if *completed == 0 {
@@ -484,7 +484,7 @@ fn any_run(week: i64) -> impl Strategy<Value = HistoryRun> {
                 }
             }
             (
-                variant.mix.set_aside,
+                variant.mix.excluded,
                 variant.mix.retried,
                 variant.mix.reasoned,
                 variant.drifted,

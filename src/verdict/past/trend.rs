@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::record::{History, HistoryEntry, HistoryRun, HistoryVariant, Standing};
+use crate::record::{History, HistoryEntry, HistoryRun, HistoryVariant, RunStanding};
 use crate::stats::history::{Prior, RUNS_MAX, predict, smallest_shift};
 use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
@@ -54,7 +54,7 @@ pub struct TrendPoint {
     /// prompts, or the share.
     pub level: f64,
     /// The standing of the run in the history.
-    pub standing: Standing,
+    pub standing: RunStanding,
 }
 
 /// The trends of a history: every variant as in the newest run, and every metric that it has. Variants in the
@@ -217,7 +217,7 @@ fn share(variant: &HistoryVariant, metric: Metric) -> Option<f64> {
     let (mut passed, mut total) = (0_u64, 0_u64);
     for prompt in &variant.prompts {
         let (own, count) = match metric {
-            Metric::Completed => (prompt.completed, prompt.asked),
+            Metric::Completed => (prompt.completed, prompt.trials),
             Metric::PassRate => (prompt.passed, prompt.graded),
             _ => (0, 0),
         };

@@ -14,7 +14,7 @@ fn open_line(run: &str, cap: Option<i128>) -> LedgerLine {
         simulated: true,
         status: Status::Running,
         models: Vec::new(),
-        kept_usd: None,
+        reserved_usd: None,
         cap_usd: cap.map(Usd),
         estimate_usd: None,
     }
@@ -111,10 +111,10 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
     assert_eq!(line.status, Status::Incomplete(KILLED.to_owned()));
     assert_eq!(line.spent(), Usd(7 + 30 + 3));
     // `failed`, `billed` and `in flight` at their bound, `cut` above what its counts say.
-    assert_eq!(line.kept_usd, Some(Usd(3 * 100 + 70)));
+    assert_eq!(line.reserved_usd, Some(Usd(3 * 100 + 70)));
     let model = &line.models[0];
     assert_eq!((model.requests, model.unknown), (7, 3));
-    // The manifest tells it too, and the ledger has one line more.
+    // The manifest has the status too, and the ledger has one line more.
     let run = Run::open(&folder.path().join("s/r")).unwrap();
     assert_eq!(run.manifest().unwrap().status, line.status);
     assert_eq!(super::super::read(folder.path()).unwrap().lines, closed);
@@ -123,17 +123,17 @@ fn a_killed_run_counts_with_what_it_cost_and_what_it_can_have_cost() {
 
 #[test]
 fn a_run_that_goes_on_is_left_alone() {
-    // A live run that is closed would spend beside a cap that counts it as over.
+    // A live run that is closed would spend on top of a cap that counts it as over.
     let folder = tempfile::tempdir().unwrap();
     let log = begin(folder.path(), "r", Some(CAP), &[], vec![sent("a")]);
     assert_eq!(close_ended(folder.path()).unwrap(), []);
-    let mut held = Held::wait(folder.path()).unwrap();
+    let mut held = LockedLedger::lock(folder.path()).unwrap();
     assert_eq!(held.close_run("r").unwrap(), CloseOutcome::Alive);
     assert_eq!(held.close_run("other").unwrap(), CloseOutcome::NotFound);
     drop(held);
     assert!(super::super::read(folder.path()).unwrap().lines[0].is_open());
     drop(log);
-    let mut held = Held::wait(folder.path()).unwrap();
+    let mut held = LockedLedger::lock(folder.path()).unwrap();
     let CloseOutcome::Closed(line) = held.close_run("r").unwrap() else {
         panic!("its process is gone")
     };
@@ -146,7 +146,7 @@ fn without_a_whole_log_the_rest_of_the_cap_counts() {
     // Runs of an earlier version have no log, and one of before a crash of the system may lack its last lines.
     let folder = tempfile::tempdir().unwrap();
     append(folder.path(), &open_line("earlier", Some(CAP))).unwrap();
-    let mut held = Held::wait(folder.path()).unwrap();
+    let mut held = LockedLedger::lock(folder.path()).unwrap();
     assert_eq!(held.close_run("earlier").unwrap(), CloseOutcome::Unknown);
     drop(held);
     let samples = [sample(&[("a", Outcome::Complete, Some(200))], Some(7))];
@@ -164,7 +164,7 @@ fn without_a_whole_log_the_rest_of_the_cap_counts() {
         let log = fs::File::open(&path).unwrap();
         settle(&mut line, &folder.path().join("s/r"), &log).unwrap();
         assert_eq!(line.spent(), Usd(7));
-        assert_eq!(line.kept_usd, Some(Usd(CAP - 7)), "{lost}");
+        assert_eq!(line.reserved_usd, Some(Usd(CAP - 7)), "{lost}");
     }
 }
 
@@ -175,7 +175,7 @@ fn a_run_without_a_cap_has_unknown_requests_and_no_bound() {
     let log = begin(folder.path(), "r", None, &[], vec![sent("a"), sent("b")]);
     drop(log);
     let closed = close_ended(folder.path()).unwrap();
-    assert_eq!(closed[0].kept_usd, None);
+    assert_eq!(closed[0].reserved_usd, None);
     assert_eq!(closed[0].models[0].unknown, 2);
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Standings and findings that lines put into a history.
-fn told(lines: &[HistoryLine]) -> Vec<(String, Standing)> {
+fn told(lines: &[HistoryLine]) -> Vec<(String, RunStanding)> {
     let line = |line: &HistoryLine| match line {
         HistoryLine::Run(entry) => (entry.run.run.clone(), entry.standing),
         HistoryLine::Mark { run, standing } => (run.clone(), *standing),
@@ -20,7 +20,7 @@ fn a_first_finding_waits_for_a_second_run() {
     };
     let mut lines: Vec<HistoryLine> = quiet(8)
         .into_iter()
-        .map(|run| HistoryLine::run(run, Standing::Accepted, Vec::new()))
+        .map(|run| HistoryLine::run(run, RunStanding::Accepted, Vec::new()))
         .collect();
     let mut judged = |name: &str, minutes: i64, shift: f64| {
         let mut today = run(30, &flat(20, shift));
@@ -36,14 +36,14 @@ fn a_first_finding_waits_for_a_second_run() {
     let named = |name: &str, standing| (name.to_owned(), standing);
     let (verdict, lines) = judged("first", 0, 0.4);
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert_eq!(lines, [named("first", Standing::Pending)]);
+    assert_eq!(lines, [named("first", RunStanding::Pending)]);
     // Half an hour later is the same slow hour.
     let (verdict, lines) = judged("soon", 30, 0.4);
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert_eq!(lines, [named("soon", Standing::Pending)]);
+    assert_eq!(lines, [named("soon", RunStanding::Pending)]);
     let (verdict, lines) = judged("later", 61, 0.4);
     assert_eq!(verdict, Verdict::Regressed);
-    let confirmed = Standing::Confirmed;
+    let confirmed = RunStanding::Confirmed;
     assert_eq!(
         lines,
         [
@@ -56,11 +56,11 @@ fn a_first_finding_waits_for_a_second_run() {
     assert_eq!(judged("lasting", 70, 0.4).0, Verdict::Regressed);
     let (verdict, lines) = judged("clean", 140, 0.0);
     assert_eq!(verdict, Verdict::Ok);
-    assert!(lines.len() == 4 && lines.iter().all(|(_, s)| *s == Standing::Recovered));
+    assert!(lines.len() == 4 && lines.iter().all(|(_, s)| *s == RunStanding::Recovered));
     assert_eq!(judged("again", 210, 0.4).0, Verdict::Inconclusive);
     assert_eq!(
         judged("calm", 280, 0.0).1,
-        [named("again", Standing::Cleared)]
+        [named("again", RunStanding::Cleared)]
     );
 }
 
@@ -78,7 +78,7 @@ fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
             .into_iter()
             .map(|mut run| {
                 run.run.push_str("-accepted");
-                HistoryLine::run(run, Standing::Accepted, Vec::new())
+                HistoryLine::run(run, RunStanding::Accepted, Vec::new())
             })
             .collect();
         lines.push(HistoryLine::run(run, standing, vec![finding]));
@@ -89,9 +89,9 @@ fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
             .interval;
         half.map(f64::ln).half_width().unwrap()
     };
-    let without = entry(Standing::Recovered);
-    assert!(entry(Standing::Cleared) > 1.3 * without);
-    for standing in [Standing::Confirmed, Standing::Pending] {
+    let without = entry(RunStanding::Recovered);
+    assert!(entry(RunStanding::Cleared) > 1.3 * without);
+    for standing in [RunStanding::Confirmed, RunStanding::Pending] {
         assert!((entry(standing) - without).abs() < 1e-12);
     }
 }
@@ -100,11 +100,11 @@ fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
 fn a_new_level_ends_what_was_before() {
     // After an accepted change the old level is no longer the question.
     let mut lines: Vec<HistoryLine> = (0..6)
-        .map(|week| HistoryLine::run(run(week, &flat(8, 0.0)), Standing::Accepted, Vec::new()))
+        .map(|week| HistoryLine::run(run(week, &flat(8, 0.0)), RunStanding::Accepted, Vec::new()))
         .collect();
     lines.push(HistoryLine::run(
         run(6, &flat(8, 0.5)),
-        Standing::NewLevel,
+        RunStanding::NewLevel,
         Vec::new(),
     ));
     let today = run(8, &flat(8, 0.5));
