@@ -24,10 +24,10 @@ pub use model::suite::{
 };
 pub use model::surcharge::Surcharge;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
-pub use parse::project::{Budget, EndpointError, Project, parse_project};
+pub use parse::project::{EndpointError, Project, ProjectBudget, parse_project};
 pub use parse::rows::{BadRow, Row, each_record};
-pub use parse::sources::{Found, FoundFile, Wanted, WantedKind};
-pub use parse::suite::{Reading, parse_suite, read_suite};
+pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
+pub use parse::suite::{SuiteReading, parse_suite, read_suite};
 pub use parse::wire;
 pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;

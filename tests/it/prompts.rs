@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use bakeoff::suite::{
-    Found, FoundFile, Image, Reading, Role, Suite, WantedKind, read_suite, render,
+    FileKind, Image, LoadedFile, LoadedFiles, Role, Suite, SuiteReading, read_suite, render,
 };
 use proptest::prelude::*;
 
@@ -17,15 +17,15 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
 
 /// Reads a suite beside files that exist in the test alone.
 fn read(text: &str, files: &[(&str, &[u8])]) -> Result<Suite, String> {
-    let mut found = Found::default();
+    let mut found = LoadedFiles::default();
     for _ in 0..4 {
         match read_suite(text, &found) {
-            Ok(Reading::Suite(suite)) => return Ok(*suite),
-            Ok(Reading::Wants(wanted)) => {
+            Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
+            Ok(SuiteReading::NeedsFiles(wanted)) => {
                 for wanted in wanted {
                     let file = files.iter().find(|(name, _)| *name == wanted.path);
                     let answer = file.map(|(name, bytes)| {
-                        vec![FoundFile {
+                        vec![LoadedFile {
                             name: (*name).to_owned(),
                             bytes: bytes.to_vec(),
                         }]
@@ -359,7 +359,7 @@ fn files_are_found_beside_the_suite() {
     }
     assert!(suite("none*.txt").contains("no file matches `none*.txt`"));
     assert!(suite("none.txt").contains("could not be read"));
-    assert_eq!(WantedKind::Image.max_bytes(), 20 << 20);
+    assert_eq!(FileKind::Image.max_bytes(), 20 << 20);
 }
 
 #[test]

@@ -18,7 +18,8 @@ use crate::record::{
     Sample, Selection, Status, UntilDecided,
 };
 use crate::suite::{
-    Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
+    CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
+    select,
 };
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::InterimLooks;
@@ -80,7 +81,7 @@ pub(in crate::command) struct Asked {
     /// Expected cost above which a person is asked before the run.
     pub(in crate::command) confirm_above: Option<Usd>,
     /// What the project may spend.
-    pub(super) budget: Budget,
+    pub(super) budget: ProjectBudget,
     selection: Selection,
     /// The user's label of where the run is made.
     environment: Option<String>,

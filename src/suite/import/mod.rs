@@ -13,7 +13,7 @@ mod tests;
 mod yaml;
 
 use super::value::limits;
-use draft::Draft;
+use draft::SuiteDraft;
 
 /// A kind of file that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub struct Imported {
     /// The suite's file.
     pub suite: String,
     /// What could not be carried over, by line.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<SkippedItem>,
 }
 
 /// Something of the source that is not in the suite.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftOut {
+pub struct SkippedItem {
     /// Line of the source, from 1.
     pub line: usize,
     /// What it is, and why.
@@ -55,7 +55,7 @@ pub struct ImportError {
     /// What is wrong.
     pub message: String,
     /// What had to be left out before that.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<SkippedItem>,
 }
 
 impl ImportError {
@@ -81,7 +81,7 @@ pub fn import(origin: Origin, file: &str, bytes: &[u8]) -> Result<Imported, Impo
         ImportError::new(Some(line), "it is not UTF-8 text")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut draft = Draft::default();
+    let mut draft = SuiteDraft::default();
     match origin {
         Origin::Promptfoo => promptfoo::read(text, &mut draft)?,
         Origin::OpenaiEvals => lines::openai_evals(text, &mut draft),

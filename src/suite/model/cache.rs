@@ -59,7 +59,7 @@ pub struct Reuse {
 
 impl Reuse {
     /// Whether nothing was said, which is not stored.
-    pub(in crate::suite) fn is_nothing(&self) -> bool {
+    pub(in crate::suite) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

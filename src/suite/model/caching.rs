@@ -48,19 +48,19 @@ impl Suite {
     }
 
     /// Whether it says anything of prompt caches: a mode, what is shared, a mark, or a word to the gateway.
-    pub fn speaks_of_caches(&self) -> bool {
-        let asked = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
+    pub fn configures_caches(&self) -> bool {
+        let uses_auto = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
         let modes = self.variants.iter().map(|variant| self.cache_of(variant));
-        !self.reuse.is_nothing()
+        !self.reuse.is_default()
             || modes.into_iter().any(|mode| mode != CacheMode::AsIs)
-            || self.levels().any(asked)
+            || self.levels().any(uses_auto)
             || self.marks().next().is_some()
     }
 
     /// Whether a variant asks for its prompts to be kept in a cache in which, its caches being busted, nobody
     /// finds them: by marks, or by `caching = "auto"`. What is written is paid for all the same.
-    pub fn writes_unread(&self, variant: &Variant) -> bool {
-        let asks = |prompt: &Prompt| {
+    pub fn writes_unused_cache(&self, variant: &Variant) -> bool {
+        let requests_caching = |prompt: &Prompt| {
             let caching = self.parameter_of(prompt, variant, |level| level.caching.as_ref());
             let mark = |level: &Parameters| level.system_cache_control.is_some();
             let of_system =
@@ -70,7 +70,7 @@ impl Suite {
                 || of_system.is_some() && self.opening_of(prompt, variant).next().is_some()
                 || messages.any(|message| message.cache_control.is_some())
         };
-        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(asks)
+        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(requests_caching)
     }
 
     /// Variants whose caches are filled by requests of their own.
@@ -86,7 +86,7 @@ impl Suite {
     }
 
     /// Whether something is marked to be kept that long.
-    pub fn marks_for(&self, ttl: CacheTtl) -> bool {
+    pub fn has_mark_with_ttl(&self, ttl: CacheTtl) -> bool {
         self.marks().any(|mark| mark.ttl == Some(ttl))
     }
 

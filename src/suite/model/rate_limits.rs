@@ -46,7 +46,7 @@ impl RateLimits {
     }
 
     /// What the endpoint allows of this model alone, whatever the variant that asks it.
-    pub fn of(&self, model: &ModelId) -> PerMinute {
+    pub fn for_model(&self, model: &ModelId) -> PerMinute {
         let mut limits = self.models.iter();
         let first = limits.find(|limit| fits(&limit.model, model));
         first.map_or_else(PerMinute::default, |limit| limit.per_minute)
@@ -72,7 +72,7 @@ mod tests {
             models: vec![limit("openai/gpt-5-mini", 500), limit("openai/*", 60)],
         };
         let requests = |model: &str| {
-            let per_minute = limits.of(&model.parse().unwrap());
+            let per_minute = limits.for_model(&model.parse().unwrap());
             per_minute.requests.map(NonZeroU32::get)
         };
         assert_eq!(requests("openai/gpt-5-mini"), Some(500));

@@ -50,7 +50,7 @@ pub struct Suite {
     #[serde(default, skip_serializing_if = "CacheMode::is_as_is")]
     pub cache: CacheMode,
     /// What requests share and how soon it is used again, where the suite says so.
-    #[serde(default, skip_serializing_if = "Reuse::is_nothing")]
+    #[serde(default, skip_serializing_if = "Reuse::is_default")]
     pub reuse: Reuse,
     /// System text of every prompt that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
 /// What the tables of a list are.
-pub(super) struct Kind {
+pub(super) struct RuleKind {
     /// The key of the list in the table of an endpoint.
     pub list: &'static str,
     /// What one of them is.
@@ -20,21 +20,23 @@ pub(super) struct Kind {
     /// The most that a list has.
     pub most: usize,
     /// The keys that say something; a table has one of them at least.
-    pub says: [&'static str; 2],
+    pub rule_keys: [&'static str; 2],
 }
 
-/// Each table's model or glob, with what `said` reads of the rest of it.
+/// Each table's model or glob, with what `read_rest` reads of the rest of it.
 pub(super) fn rules<T>(
     value: &Value<'_>,
-    kind: &Kind,
-    said: impl Fn(&mut Table<'_>) -> T,
+    kind: &RuleKind,
+    read_rest: impl Fn(&mut Table<'_>) -> T,
 ) -> Option<Vec<(String, T)>> {
-    let wanted = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
-    let items = value.items(kind.most, &wanted)?;
+    let expected = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
+    let items = value.items(kind.most, &expected)?;
     let mut first_lines = FirstLines::default();
-    let read = items
-        .iter()
-        .map(|item| item.table(kind.one, |table| rule(table, kind, &mut first_lines, &said))?);
+    let read = items.iter().map(|item| {
+        item.table(kind.one, |table| {
+            rule(table, kind, &mut first_lines, &read_rest)
+        })?
+    });
     // All are read before the first that is wrong ends it: each has its own problems to say.
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
@@ -42,26 +44,26 @@ pub(super) fn rules<T>(
 
 fn rule<T>(
     table: &mut Table<'_>,
-    kind: &Kind,
+    kind: &RuleKind,
     first_lines: &mut FirstLines,
-    said: impl Fn(&mut Table<'_>) -> T,
+    read_rest: impl Fn(&mut Table<'_>) -> T,
 ) -> Option<(String, T)> {
     let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
     let value = table.required("model", help);
-    if kind.says.iter().all(|key| table.peek(key).is_none()) {
-        table.missing(&kind.says, "add one of them, or both");
+    if kind.rule_keys.iter().all(|key| table.peek(key).is_none()) {
+        table.missing(&kind.rule_keys, "add one of them, or both");
     }
-    let said = said(table);
+    let rest = read_rest(table);
     let value = value?;
-    let model = value.written(limits::PATTERN_BYTES)?;
+    let model = value.bounded_string(limits::PATTERN_BYTES)?;
     if let Err(error) = Pattern::new(model) {
-        value.say(Code::BadValue, error.to_string(), None);
+        value.report(Code::BadValue, error.to_string(), None);
         return None;
     }
     if let Some(first) = first_lines.note(model, &value) {
         let message = format!("the {} of {} is given twice", kind.noun, quoted(model));
         let help = format!("the first is {first}");
-        value.say(Code::Duplicate, message, Some(help));
+        value.report(Code::Duplicate, message, Some(help));
     }
-    Some((model.to_owned(), said))
+    Some((model.to_owned(), rest))
 }

@@ -19,7 +19,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Code, Problem, Problems, Row};
-use super::syntax::{faults_of, readable};
+use super::syntax::{find_faults, readable};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
@@ -39,13 +39,13 @@ pub(super) fn read<T>(
     file: &File,
     build: impl FnOnce(&mut Table<'_>) -> Option<T>,
 ) -> Result<T, Problems> {
-    let mut log = Log::new(text, file.home);
+    let mut log = ProblemLog::new(text, file.home);
     if text.len() > file.max_bytes {
         let message = format!(
             "{} is larger than {} bytes, the most that is read",
             file.what, file.max_bytes
         );
-        log.say(0..0, Code::TooLarge, message, None);
+        log.report(0..0, Code::TooLarge, message, None);
         return log.finish(None);
     }
     let recovers = text.len() <= limits::RECOVERED_BYTES;
@@ -68,31 +68,31 @@ pub(super) fn read<T>(
 }
 
 /// What was said so far.
-pub(super) struct Log<'a> {
+pub(super) struct ProblemLog<'a> {
     text: &'a str,
     home: fn(&str) -> Option<&'static str>,
     /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
     broken: Vec<Range<usize>>,
-    said: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Problem>>,
     left_out: Cell<usize>,
     /// Bytes at which lines begin, made when first needed.
     lines: OnceCell<Vec<usize>>,
 }
 
-impl<'a> Log<'a> {
+impl<'a> ProblemLog<'a> {
     fn new(text: &'a str, home: fn(&str) -> Option<&'static str>) -> Self {
         Self {
             text,
             home,
             broken: Vec::new(),
-            said: RefCell::default(),
+            problems: RefCell::default(),
             left_out: Cell::default(),
             lines: OnceCell::new(),
         }
     }
 
     fn faults(&mut self, root: &DeTable<'_>, errors: &[toml::de::Error]) {
-        let faults = faults_of(self.text, root, errors);
+        let faults = find_faults(self.text, root, errors);
         self.broken = faults.broken;
         for problem in faults.problems {
             self.keep(problem);
@@ -100,7 +100,7 @@ impl<'a> Log<'a> {
     }
 
     /// Says that `span` is wrong, unless the file is not even TOML on these lines.
-    fn say(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+    fn report(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
         if !self.is_broken(&span) {
             self.keep(Problem {
                 span,
@@ -127,9 +127,9 @@ impl<'a> Log<'a> {
     }
 
     fn keep(&self, problem: Problem) {
-        let mut said = self.said.borrow_mut();
-        if said.len() < limits::PROBLEMS {
-            said.push(problem);
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < limits::PROBLEMS {
+            problems.push(problem);
         } else {
             self.left_out.set(self.left_out.get() + 1);
         }
@@ -145,7 +145,7 @@ impl<'a> Log<'a> {
     }
 
     fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
-        let problems = Problems::new(self.said.into_inner(), self.left_out.into_inner());
+        let problems = Problems::new(self.problems.into_inner(), self.left_out.into_inner());
         match (problems, value) {
             (Some(problems), _) => Err(problems),
             (None, Some(value)) => Ok(value),
@@ -156,23 +156,23 @@ impl<'a> Log<'a> {
 
 /// A table that is being read. It remembers the keys that were asked for: those are the known ones.
 pub(super) struct Table<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     what: &'static str,
     place: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
-    missing: Vec<Missing>,
+    missing: Vec<MissingKeys>,
 }
 
 /// Keys of which one must be given, and none is.
-struct Missing {
+struct MissingKeys {
     keys: Vec<&'static str>,
     help: &'static str,
 }
 
 impl<'a> Table<'a> {
     fn new(
-        log: &'a Log<'a>,
+        log: &'a ProblemLog<'a>,
         what: &'static str,
         place: Range<usize>,
         entries: &'a DeTable<'a>,
@@ -215,7 +215,7 @@ impl<'a> Table<'a> {
     /// turns out to be one of them misspelt.
     pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
         let keys = keys.to_vec();
-        self.missing.push(Missing { keys, help });
+        self.missing.push(MissingKeys { keys, help });
     }
 
     /// The bytes from the table's header to the next one's; of an inline table, its own.
@@ -229,8 +229,8 @@ impl<'a> Table<'a> {
     }
 
     /// Says that the table as a whole is wrong.
-    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.place.clone(), code, message, help);
+    pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.place.clone(), code, message, help);
     }
 
     /// Every key with its value in the order of the file: for tables whose keys are free.
@@ -272,17 +272,17 @@ impl<'a> Table<'a> {
             };
             let message = format!("unknown key {} in {}", quoted(name), self.what);
             self.log
-                .say(key.span(), Code::UnknownKey, message, Some(help));
+                .report(key.span(), Code::UnknownKey, message, Some(help));
         }
         // What is missing may well stand where the table is not TOML.
         if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
             return;
         }
-        for Missing { keys, help } in &self.missing {
+        for MissingKeys { keys, help } in &self.missing {
             if !keys.iter().any(|key| meant.contains(key)) {
                 let names = keys.join("` and no `");
                 let message = format!("{} has no `{names}`", self.what);
-                self.wrong(Code::MissingKey, message, Some((*help).to_owned()));
+                self.report_wrong(Code::MissingKey, message, Some((*help).to_owned()));
             }
         }
     }
@@ -290,15 +290,15 @@ impl<'a> Table<'a> {
 
 /// A key of a table whose keys are free.
 pub(super) struct Key<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     pub(super) text: &'a str,
     span: Range<usize>,
 }
 
 impl Key<'_> {
     /// Says that the key itself is wrong.
-    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.span.clone(), code, message, help);
+    pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.span.clone(), code, message, help);
     }
 }
 
@@ -348,26 +348,26 @@ impl FirstLines {
 /// One value with its place.
 #[derive(Clone)]
 pub(super) struct Value<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     name: String,
     spanned: &'a Spanned<DeValue<'a>>,
 }
 
 impl<'a> Value<'a> {
-    /// Says that the value is not `wanted`: the message names the key, what it must be, and what
+    /// Says that the value is not `expected`: the message names the key, what it must be, and what
     /// was found.
-    pub(super) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
-        let message = format!("{} must be {wanted}, not {}", self.name, self.found());
-        self.say(code, message, help);
+    pub(super) fn report_wrong(&self, code: Code, expected: &str, help: Option<String>) {
+        let message = format!("{} must be {expected}, not {}", self.name, self.describe());
+        self.report(code, message, help);
     }
 
     /// Says a problem of this value in the caller's words.
-    pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.spanned.span(), code, message, help);
+    pub(super) fn report(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.spanned.span(), code, message, help);
     }
 
     /// Says a problem of a row in the file that this value names.
-    pub(super) fn say_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
+    pub(super) fn report_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
         self.log.keep(Problem {
             span: self.spanned.span(),
             code,
@@ -377,11 +377,11 @@ impl<'a> Value<'a> {
         });
     }
 
-    /// The same as [`Self::say`], unless something was said of this value or its file already.
-    pub(super) fn say_if_quiet(&self, code: Code, message: String) {
+    /// The same as [`Self::report`], unless something was said of this value or its file already.
+    pub(super) fn report_if_first(&self, code: Code, message: String) {
         let span = self.spanned.span();
-        if !self.log.said.borrow().iter().any(|p| p.span == span) {
-            self.say(code, message, None);
+        if !self.log.problems.borrow().iter().any(|p| p.span == span) {
+            self.report(code, message, None);
         }
     }
 
@@ -391,25 +391,25 @@ impl<'a> Value<'a> {
     }
 
     /// The value as a message shows it.
-    fn found(&self) -> String {
+    fn describe(&self) -> String {
         match self.spanned.get_ref() {
             DeValue::String(text) if text.trim().is_empty() => "a blank text".to_owned(),
             DeValue::String(text) => format!("the text {}", quoted(text)),
             DeValue::Integer(number) => quoted(&number.to_string()).replace('`', ""),
             DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
-            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Boolean(boolean) => boolean.to_string(),
             DeValue::Datetime(_) => "a date".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a table".to_owned(),
         }
     }
 
-    pub(super) fn is_text(&self) -> bool {
-        self.as_text().is_some()
+    pub(super) fn is_string(&self) -> bool {
+        self.as_str().is_some()
     }
 
     /// The text, if it is one; says nothing.
-    pub(super) fn as_text(&self) -> Option<&'a str> {
+    pub(super) fn as_str(&self) -> Option<&'a str> {
         self.spanned.get_ref().as_str()
     }
 
@@ -428,46 +428,46 @@ impl<'a> Value<'a> {
     }
 
     /// Any text.
-    pub(super) fn text(&self) -> Option<&'a str> {
-        let text = self.as_text();
+    pub(super) fn string(&self) -> Option<&'a str> {
+        let text = self.as_str();
         if text.is_none() {
-            self.wrong(Code::WrongType, "a text", None);
+            self.report_wrong(Code::WrongType, "a text", None);
         }
         text
     }
 
     /// A text with something in it, at most `max_chars` long.
-    pub(super) fn written(&self, max_chars: usize) -> Option<&'a str> {
-        let text = self.text()?;
+    pub(super) fn bounded_string(&self, max_chars: usize) -> Option<&'a str> {
+        let text = self.string()?;
         if text.trim().is_empty() {
-            self.wrong(Code::BadValue, "a text with something in it", None);
+            self.report_wrong(Code::BadValue, "a text with something in it", None);
             return None;
         }
         if text.chars().nth(max_chars).is_some() {
             let message = format!("{} is longer than {max_chars} characters", self.name);
-            self.say(Code::TooLarge, message, None);
+            self.report(Code::TooLarge, message, None);
             return None;
         }
         Some(text)
     }
 
     /// `true` or `false`.
-    pub(super) fn truth(&self) -> Option<bool> {
-        let truth = self.spanned.get_ref().as_bool();
-        if truth.is_none() {
-            self.wrong(Code::WrongType, "true or false", self.without_quotes());
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let boolean = self.spanned.get_ref().as_bool();
+        if boolean.is_none() {
+            self.report_wrong(Code::WrongType, "true or false", self.unquoted_help());
         }
-        truth
+        boolean
     }
 
     /// A whole number within `range`.
-    pub(super) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
+    pub(super) fn integer<N>(&self, range: RangeInclusive<N>) -> Option<N>
     where
         N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
     {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(number) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, &wanted, self.without_quotes());
+            self.report_wrong(Code::WrongType, &expected, self.unquoted_help());
             return None;
         };
         let number = i128::from_str_radix(number.as_str(), number.radix())
@@ -475,38 +475,38 @@ impl<'a> Value<'a> {
             .and_then(|number| N::try_from(number).ok())
             .filter(|number| range.contains(number));
         if number.is_none() {
-            self.wrong(Code::OutOfRange, &wanted, None);
+            self.report_wrong(Code::OutOfRange, &expected, None);
         }
         number
     }
 
-    /// A number, whole or not, for which `fits` holds; `wanted` says the same in words.
-    pub(super) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+    /// A number, whole or not, for which `is_valid` holds; `expected` says the same in words.
+    pub(super) fn number(&self, expected: &str, is_valid: impl Fn(f64) -> bool) -> Option<f64> {
         let number = match self.spanned.get_ref() {
             DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .map(|number| number as f64),
             DeValue::Float(number) => number.as_str().parse().ok(),
             _ => {
-                self.wrong(Code::WrongType, wanted, self.without_quotes());
+                self.report_wrong(Code::WrongType, expected, self.unquoted_help());
                 return None;
             }
         };
-        let number = number.filter(|number| number.is_finite() && fits(*number));
+        let number = number.filter(|number| number.is_finite() && is_valid(*number));
         if number.is_none() {
-            self.wrong(Code::OutOfRange, wanted, None);
+            self.report_wrong(Code::OutOfRange, expected, None);
         }
         number
     }
 
     /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
-    pub(super) fn decimal(&self, wanted: &str) -> Option<&'a str> {
+    pub(super) fn decimal(&self, expected: &str) -> Option<&'a str> {
         match self.spanned.get_ref() {
             DeValue::String(text) => Some(text),
             DeValue::Float(number) => Some(number.as_str()),
             DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str()),
             _ => {
-                self.wrong(Code::WrongType, wanted, None);
+                self.report_wrong(Code::WrongType, expected, None);
                 None
             }
         }
@@ -514,25 +514,25 @@ impl<'a> Value<'a> {
 
     /// One of `words`, and what it stands for.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text()?;
+        let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let help =
             nearest(text, names.iter().copied()).map(|word| format!("did you mean `{word}`?"));
-        let wanted = format!("one of {}", names.join(", "));
-        self.wrong(Code::BadValue, &wanted, help);
+        let expected = format!("one of {}", names.join(", "));
+        self.report_wrong(Code::BadValue, &expected, help);
         None
     }
 
     /// The items of a list of at most `max`.
-    pub(super) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
+    pub(super) fn items(&self, max: usize, expected: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.spanned.get_ref() else {
             let help = self
                 .is_table()
                 .then(|| "write the header with two brackets, `[[...]]`".to_owned());
-            self.wrong(Code::WrongType, wanted, help);
+            self.report_wrong(Code::WrongType, expected, help);
             return None;
         };
         if items.len() > max {
@@ -541,7 +541,7 @@ impl<'a> Value<'a> {
                 self.name,
                 items.len()
             );
-            self.say(Code::TooLarge, message, None);
+            self.report(Code::TooLarge, message, None);
             return None;
         }
         let items = items.iter().map(|item| Value {
@@ -559,7 +559,7 @@ impl<'a> Value<'a> {
         build: impl FnOnce(&mut Table<'a>) -> T,
     ) -> Option<T> {
         let DeValue::Table(entries) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, "a table", None);
+            self.report_wrong(Code::WrongType, "a table", None);
             return None;
         };
         let mut table = Table::new(self.log, what, self.spanned.span(), entries);
@@ -571,7 +571,7 @@ impl<'a> Value<'a> {
     /// A table whose keys are free, read by `build`.
     pub(super) fn free_table<T>(&self, build: impl FnOnce(&Table<'a>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, "a table", None);
+            self.report_wrong(Code::WrongType, "a table", None);
             return None;
         };
         let table = Table::new(self.log, "", self.spanned.span(), entries);
@@ -589,8 +589,8 @@ impl<'a> Value<'a> {
     }
 
     /// Help for a number or truth that was put in quotation marks.
-    fn without_quotes(&self) -> Option<String> {
-        let text = self.as_text()?;
+    fn unquoted_help(&self) -> Option<String> {
+        let text = self.as_str()?;
         let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
         bare.then(|| format!("write {text} without quotation marks"))
     }

@@ -30,7 +30,7 @@ impl Format {
     ];
 
     /// The format that a file's extension promises.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
         match extension.to_ascii_lowercase().as_str() {
             "jsonl" | "ndjson" => Some(Self::Jsonl),
@@ -150,9 +150,9 @@ fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
                 message: "this line is not a JSON object".to_owned(),
             }),
             Err(error) => {
-                let said = error.to_string();
+                let message = error.to_string();
                 // The parser counts lines from this one.
-                let reason = said.split(" at line ").next().unwrap_or(&said);
+                let reason = message.split(" at line ").next().unwrap_or(&message);
                 let column = error.column();
                 let message = format!("this line is not JSON: {reason} (column {column})");
                 Err(BadRow { line, message })

@@ -15,16 +15,16 @@ use crate::suite::value::limits;
 
 /// A file, or several by a pattern, that a suite names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wanted {
+pub struct FileRef {
     /// As the suite spells it, relative to the suite's folder.
     pub path: String,
     /// What it is wanted for.
-    pub kind: WantedKind,
+    pub kind: FileKind,
 }
 
 /// What a file is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WantedKind {
+pub enum FileKind {
     /// Prompts: one file, a folder, or those that a pattern matches.
     Prompts,
     /// System text, one file.
@@ -33,7 +33,7 @@ pub enum WantedKind {
     Image,
 }
 
-impl WantedKind {
+impl FileKind {
     /// The most bytes of one file.
     pub const fn max_bytes(self) -> usize {
         match self {
@@ -46,7 +46,7 @@ impl WantedKind {
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundFile {
+pub struct LoadedFile {
     /// How messages call it; its stem is the id of a text file's prompt.
     pub name: String,
     /// What is in it.
@@ -55,23 +55,23 @@ pub struct FoundFile {
 
 /// What was found where the suite said: files in a stable order, or why there are none.
 #[derive(Debug, Default)]
-pub struct Found(BTreeMap<Wanted, Result<Vec<FoundFile>, String>>);
+pub struct LoadedFiles(BTreeMap<FileRef, Result<Vec<LoadedFile>, String>>);
 
-impl Found {
+impl LoadedFiles {
     /// Notes the answer to one want.
-    pub fn add(&mut self, wanted: Wanted, answer: Result<Vec<FoundFile>, String>) {
+    pub fn add(&mut self, wanted: FileRef, answer: Result<Vec<LoadedFile>, String>) {
         self.0.insert(wanted, answer);
     }
 }
 
 /// What was found, and what is found missing while a suite is read.
-pub(super) struct Sources<'a> {
-    found: &'a Found,
-    wanted: RefCell<BTreeSet<Wanted>>,
+pub(super) struct FileResolver<'a> {
+    found: &'a LoadedFiles,
+    wanted: RefCell<BTreeSet<FileRef>>,
 }
 
-impl<'a> Sources<'a> {
-    pub(super) fn new(found: &'a Found) -> Self {
+impl<'a> FileResolver<'a> {
+    pub(super) fn new(found: &'a LoadedFiles) -> Self {
         Self {
             found,
             wanted: RefCell::default(),
@@ -79,13 +79,13 @@ impl<'a> Sources<'a> {
     }
 
     /// The answer to a want; `None` notes that there is none yet.
-    pub(super) fn ask(
+    pub(super) fn look_up(
         &self,
         path: &str,
-        kind: WantedKind,
-    ) -> Option<Result<&'a [FoundFile], &'a str>> {
+        kind: FileKind,
+    ) -> Option<Result<&'a [LoadedFile], &'a str>> {
         let path = path.to_owned();
-        let wanted = Wanted { path, kind };
+        let wanted = FileRef { path, kind };
         let Some(answer) = self.found.0.get(&wanted) else {
             self.wanted.borrow_mut().insert(wanted);
             return None;
@@ -94,7 +94,7 @@ impl<'a> Sources<'a> {
     }
 
     /// Everything that was asked for and not there.
-    pub(super) fn into_wanted(self) -> Vec<Wanted> {
+    pub(super) fn into_missing(self) -> Vec<FileRef> {
         self.wanted.into_inner().into_iter().collect()
     }
 
@@ -112,7 +112,7 @@ impl<'a> Sources<'a> {
             let message = "an image is named by a file's path or a URL, not by its bytes";
             return Some(Err(message.to_owned()));
         }
-        let file = match self.ask(text, WantedKind::Image)? {
+        let file = match self.look_up(text, FileKind::Image)? {
             Ok([file]) => file,
             Ok(_) => return Some(Err("an image must be one file".to_owned())),
             Err(message) => return Some(Err(message.to_owned())),

@@ -16,7 +16,7 @@ use crate::suite::value::text::quoted;
 
 /// The faults of a text that is not TOML, and the bytes of which nothing else should be said.
 #[derive(Default)]
-pub(super) struct Faults {
+pub(super) struct SyntaxFaults {
     pub(super) problems: Vec<Problem>,
     /// Sorted, without overlaps.
     pub(super) broken: Vec<Range<usize>>,
@@ -44,16 +44,16 @@ pub(super) fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
 }
 
 /// Reads the parser's `errors` beside the tree that it recovered.
-pub(super) fn faults_of(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Faults {
+pub(super) fn find_faults(text: &str, root: &DeTable<'_>, errors: &[Error]) -> SyntaxFaults {
     if errors.is_empty() {
-        return Faults::default();
+        return SyntaxFaults::default();
     }
     let mut places: Vec<(Range<usize>, &str)> = errors
         .iter()
         .map(|error| (error.span().unwrap_or(0..0), error.message()))
         .collect();
     places.sort_by_key(|(span, _)| (span.start, span.end));
-    let mut faults = Faults {
+    let mut faults = SyntaxFaults {
         broken: unclosed_values(text, root, &places),
         problems: Vec::new(),
     };

@@ -187,7 +187,7 @@ mod tests {
             (price.cache_read_usd, price.cache_write_usd),
             (Some(Usd(25_000)), None)
         );
-        for (text, told) in [
+        for (text, error_text) in [
             ("a/b", "write MODEL:input=0.25,output=2"),
             (":input=1,output=2", "is not a model id"),
             ("m:input=1", "`output` is missing"),
@@ -200,7 +200,7 @@ mod tests {
             ("m:input=0.0000001,output=2", "finer than"),
         ] {
             let error = parse_own_price(text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(error_text), "{text}: {error}");
         }
     }
 

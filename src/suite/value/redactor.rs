@@ -13,7 +13,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::disguise::View;
+use super::disguise::DecodedText;
 use super::secret::{key_like_spans, prefix_len};
 
 /// Fewest bytes of a key that is removed: local servers accept placeholders such as `none` or `ollama`, which
@@ -119,7 +119,7 @@ impl Search {
         };
         forms.push((key.as_bytes().to_vec(), beginning));
         // A key with an escape in it reads otherwise once escapes are undone.
-        let plain = View::of(key, 0).decoded().bytes;
+        let plain = DecodedText::from_text(key, 0).decoded().bytes;
         if plain.len() >= KEY_BYTES_MIN && plain != key.as_bytes() {
             let beginning = beginning.min(plain.len());
             forms.push((plain, beginning));
@@ -148,7 +148,7 @@ impl Search {
         let mut start: usize = 0;
         loop {
             let end = text.floor_char_boundary(start.saturating_add(WINDOW));
-            let mut view = View::of(&text[start..end], start);
+            let mut view = DecodedText::from_text(&text[start..end], start);
             for layer in 0..=LAYERS {
                 self.find(&view, &mut found);
                 if layer == LAYERS {
@@ -168,7 +168,7 @@ impl Search {
         merged(found)
     }
 
-    fn find(&self, view: &View, found: &mut Vec<Range<usize>>) {
+    fn find(&self, view: &DecodedText, found: &mut Vec<Range<usize>>) {
         for beginning in self.beginnings.find_overlapping_iter(&view.bytes) {
             let form = &self.forms[beginning.pattern().as_usize()];
             let more = view.bytes[beginning.end()..]

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_told_from_words() {
+    fn keys_are_distinguished_from_words() {
         // A key in a committed file must be refused; an ordinary word must not be.
         for key in [
             "vck_0123456789abcdef",
