@@ -1,8 +1,8 @@
-//! What to ask: suite files and project files (`bakeoff.toml`), from TOML to checked values.
+//! Suite files and project files (`bakeoff.toml`), from TOML to checked values.
 //!
-//! Owns the file formats, their defaults and every problem a file can have, with its place. Must
-//! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
-//! valid; everything that could be wrong was said while it was made.
+//! Owns the file formats, their defaults and every problem a file can have, with its place. Must not know how
+//! or when requests are sent. Invariant: a [`Suite`] or [`Profile`] that exists is valid; every error was
+//! reported while it was built.
 
 pub mod import;
 mod model;

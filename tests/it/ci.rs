@@ -137,8 +137,8 @@ fn shown_commands_have_valid_arguments() {
         let command = command.split(" > ").next().unwrap();
         let variables = [("SUITE", "suite.toml"), ("HISTORY", "history.jsonl")];
         let output = run(&format!("{command} --help"), folder.path(), &variables);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {told}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {message}");
         read += 1;
     }
     assert!(read >= 10, "only {read} commands were found");
@@ -155,7 +155,7 @@ user = "hi"
 "#;
 
 #[test]
-fn the_run_step_judges_tells_and_accepts() {
+fn the_run_step_judges_reports_and_accepts() {
     // The step that everybody's build depends on: folder and code told, a run that passed accepted where
     // that was asked for, and only there.
     let folder = tempfile::tempdir().unwrap();
@@ -189,9 +189,9 @@ fn the_run_step_judges_tells_and_accepts() {
     // What fails is told as a code and never accepted: the last step ends the job with it.
     let output = step("true", "--no-such-flag");
     assert!(output.status.success(), "{output:?}");
-    let told = written(folder.path(), "output");
+    let message = written(folder.path(), "output");
     // The `latest` that is there is of another run: it must not be told as this one's.
-    assert!(told.ends_with("exit-code=2\nrun=\n"), "{told}");
+    assert!(message.ends_with("exit-code=2\nrun=\n"), "{message}");
     assert_eq!(written(folder.path(), "baselines/ci.jsonl"), history);
     let output = run(&script("Result"), folder.path(), &[("CODE", "2")]);
     assert_eq!(output.status.code(), Some(2));

@@ -223,7 +223,7 @@ fn its_files_are_made_from_its_records() {
 }
 
 #[test]
-fn it_tells_nothing_of_the_machine() {
+fn it_contains_nothing_of_the_machine() {
     // The example is published, and every user's run is made in the same way.
     let homes = ["HOME", "USERPROFILE", "CARGO_HOME"].map(|name| std::env::var(name).ok());
     let own = [root(), &std::env::temp_dir()].map(|path| Some(path.display().to_string()));

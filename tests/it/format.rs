@@ -612,9 +612,9 @@ fn verdicts_have_the_documented_columns() {
     let page = file("FORMAT.md");
     let document: Value = serde_json::from_str(&compared.json()).unwrap();
     let section = document["verdicts"][0].as_object().unwrap();
-    let told = section["told"][0].as_object().unwrap();
+    let comparison = section["told"][0].as_object().unwrap();
     let keys = document.as_object().unwrap().keys();
-    for key in keys.chain(section.keys()).chain(told.keys()) {
+    for key in keys.chain(section.keys()).chain(comparison.keys()) {
         assert!(page.contains(&format!("`{key}`")), "{key}");
     }
 }

@@ -185,12 +185,12 @@ fn a_million_costs_are_exact() {
                 cache_write,
                 completion: draw.below(100_000),
             };
-            let told = cost(prices, &counts).unwrap().to_string();
+            let cost_text = cost(prices, &counts).unwrap().to_string();
             let expected = listed.cost(&counts, &fractions);
             assert_eq!(
-                Fraction::read(&told),
+                Fraction::read(&cost_text),
                 expected,
-                "{told}: {counts:?} by {}",
+                "{cost_text}: {counts:?} by {}",
                 listed.json()
             );
         }

@@ -216,8 +216,8 @@ fn shown_files_are_valid() {
             "questions.toml" => None,
             _ => parse_suite(&text).err(),
         };
-        let told = problems.map(|problems| render(&problems, &name, &text, false));
-        assert_eq!(told, None);
+        let rendered = problems.map(|problems| render(&problems, &name, &text, false));
+        assert_eq!(rendered, None);
     }
 }
 

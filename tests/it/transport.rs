@@ -149,13 +149,13 @@ fn lanes_keep_their_connections() {
 }
 
 #[test]
-fn more_requests_than_lanes_are_told_and_not_queued() {
+fn more_requests_than_lanes_are_rejected_and_not_queued() {
     // A queue in front of a connection would be measured as the model's time.
     let running = simulator();
     block_on(async {
         let transport = one_lane(&running.base_url(), LONG).await;
-        let asked = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
-        let (first, second) = tokio::join!(asked(), asked());
+        let exchange = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
+        let (first, second) = tokio::join!(exchange(), exchange());
         assert_eq!(first.ending, Ending::Complete);
         assert!(matches!(second.ending, Ending::ConnectFailed(_)));
     });
@@ -163,7 +163,7 @@ fn more_requests_than_lanes_are_told_and_not_queued() {
 }
 
 #[test]
-fn what_is_sent_is_what_was_asked_for() {
+fn requests_are_sent_as_configured() {
     // HTTP/1.1, no compression, our id, the profile's headers; a key only where there is one, and
     // never with the request that opens the connection.
     let server = answering();
@@ -208,7 +208,7 @@ fn what_is_sent_is_what_was_asked_for() {
 }
 
 #[test]
-fn a_closed_connection_is_opened_again_and_told() {
+fn a_closed_connection_is_reopened_and_reported() {
     // Servers that close after each answer are ordinary: the next request is cold, not lost.
     let server = Server::start(|_, _| {
         let reply = response("200 OK", "connection: close\r\n", ANSWER);
@@ -229,7 +229,7 @@ fn a_closed_connection_is_opened_again_and_told() {
 }
 
 #[test]
-fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
+fn a_silently_closed_connection_is_cold_or_lost_and_never_used_twice() {
     // The server closes without saying so. Whether the client notices before it writes is chance;
     // what must not happen is another outcome, or a request that is sent twice in secret.
     let server = Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Close));
@@ -259,7 +259,7 @@ fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
 }
 
 #[test]
-fn a_question_that_is_not_answered_is_not_asked_again() {
+fn an_unanswered_request_is_not_sent_again() {
     // A second, silent try would be paid for and hidden in the first one's time.
     let server = Server::start(|number, _| match number {
         0 => (response("200 OK", "", ANSWER), Then::Keep),
@@ -310,7 +310,7 @@ fn plain_http_under_https_is_a_tls_failure() {
 }
 
 #[test]
-fn endpoints_that_cannot_be_asked_are_refused_without_the_key() {
+fn unusable_endpoints_are_refused_without_showing_the_key() {
     // The message goes to terminals and logs.
     let open = |base_url: &str, key: Option<&str>, header: Option<(&str, &str)>| {
         let endpoint = Endpoint {
@@ -519,8 +519,8 @@ fn an_endless_answer_ends_at_the_limit() {
         let transport = one_lane(&server.base_url(), LONG).await;
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(recording.ending, Ending::TooLarge);
-        let kept = recording.response.as_ref().unwrap().body.bytes().len();
-        assert!(kept <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
+        let stored_bytes = recording.response.as_ref().unwrap().body.bytes().len();
+        assert!(stored_bytes <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
         assert_eq!(reading(&recording).outcome, Outcome::TooLarge);
     });
 }

@@ -85,11 +85,11 @@ fn with_history(home: &Home) -> String {
 fn the_first_run_passes_and_says_what_to_type_next() {
     // Nobody's first build may fail for want of a past; and what is said must work as it is said.
     let home = home("");
-    let said = home
+    let output = home
         .bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
         .complains("has no run to compare with yet")
         .run();
-    let next = said
+    let next = output
         .err
         .lines()
         .find(|line| line.contains("bakeoff accept"));
@@ -156,8 +156,8 @@ fn a_new_level_forgives() {
         .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .run();
-    let said = home.bakeoff("history base/h.jsonl --metric latency").run();
-    let standings = said
+    let output = home.bakeoff("history base/h.jsonl --metric latency").run();
+    let standings = output
         .out
         .lines()
         .filter_map(|line| line.split("ms  ").nth(1));
@@ -231,7 +231,7 @@ fn what_is_no_fair_past_is_not_accepted() {
 }
 
 #[test]
-fn a_broken_history_is_told_before_anything_is_sent() {
+fn a_broken_history_is_reported_before_anything_is_sent() {
     // A run that cannot be judged at its end would be paid for in vain.
     let home = home("");
     with_history(&home);
@@ -255,7 +255,7 @@ fn a_broken_history_is_told_before_anything_is_sent() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_history_that_cannot_be_written_is_told_before_anything_is_sent() {
+fn an_unwritable_history_is_reported_before_anything_is_sent() {
     // It is written after the run: what was paid for would be judged, and not kept. Not even root may write
     // into /proc.
     let home = home("");
@@ -274,7 +274,7 @@ fn a_history_that_cannot_be_written_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_damaged_past_is_told() {
+fn a_damaged_history_is_reported() {
     // Reports are made again from the past that lies beside them: one that has lost a line judges by less.
     let home = home("");
     with_history(&home);
@@ -298,24 +298,24 @@ fn a_damaged_past_is_told() {
     // What a newer program wrote is not damaged, and must not be taken away.
     let newer = whole.replacen("\"version\":1", "\"version\":9", 1);
     fs::write(&file, newer).unwrap();
-    let said = home
+    let output = home
         .bakeoff(&format!("report {LATEST}"))
         .exits(2)
         .complains("it was written by a newer one")
         .run();
-    assert!(!said.err.contains("take it away"), "{}", said.err);
+    assert!(!output.err.contains("take it away"), "{}", output.err);
 }
 
 #[test]
-fn quiet_is_quiet_about_what_cannot_be_told() {
+fn quiet_hides_inconclusive_warnings() {
     // Whoever asks for quiet wants the result and errors; the warning is for whoever watches.
     let home = home("against_reference = true");
     let loud = RUN.replace(" --quiet", "");
     home.bakeoff(&format!("{loud} fast.toml -p p1"))
         .complains("warning: inconclusive")
         .run();
-    let said = home.bakeoff(&format!("{RUN} fast.toml -p p1")).run();
-    assert!(!said.err.contains("inconclusive"), "{}", said.err);
+    let output = home.bakeoff(&format!("{RUN} fast.toml -p p1")).run();
+    assert!(!output.err.contains("inconclusive"), "{}", output.err);
 }
 
 #[test]
@@ -362,11 +362,11 @@ fn the_models_of_one_run_are_compared() {
             .says(expected)
             .run();
     }
-    let said = home
+    let output = home
         .bakeoff(&format!("compare {LATEST} --json"))
         .exits(1)
         .run();
-    assert!(json(&said.out)["version"].is_u64());
+    assert!(json(&output.out)["version"].is_u64());
     // The other way round it is an improvement.
     home.bakeoff(&format!("{RUN} turned.toml"))
         .exits(2)
@@ -485,20 +485,20 @@ fn looking_needs_something_to_look_at() {
 }
 
 #[test]
-fn a_job_on_github_is_told() {
+fn a_job_on_github_gets_summary_and_annotations() {
     // The summary is appended to what other steps wrote; annotations go where commands are read and
     // standard output stays the result.
     let home = home("against_reference = true")
         .with("apart.toml", &world(60, 240))
         .with("summary.md", "before\n");
-    let said = home
+    let output = home
         .bakeoff(&format!("{RUN} apart.toml --json"))
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", home.path("summary.md"))
         .exits(1)
         .complains("::error title=bakeoff")
         .run();
-    json(&said.out);
+    json(&output.out);
     let summary = home.read("summary.md");
     assert!(
         summary.starts_with("before\n<!-- bakeoff:verdicts -->\n"),
@@ -521,20 +521,20 @@ fn a_history_shows_its_trend() {
     // Levels run by run, in the order of time, with what was decided about each.
     let home = home("");
     let name = with_history(&home);
-    let said = home.bakeoff("history base/h.jsonl -m latency").run();
+    let output = home.bakeoff("history base/h.jsonl -m latency").run();
     for part in [
         "verdicts: 1 run, 1 accepted",
         "a/usual, latency",
         &name,
         "accepted",
     ] {
-        assert!(said.out.contains(part), "{part}: {}", said.out);
+        assert!(output.out.contains(part), "{part}: {}", output.out);
     }
     // The smallest change is told by a gate, and it is said whose: the suite tolerates 50 %.
     assert!(
-        said.out.contains("by the defaults of [gate]"),
+        output.out.contains("by the defaults of [gate]"),
         "{}",
-        said.out
+        output.out
     );
     let own = home
         .bakeoff("history base/h.jsonl -m latency --suite suite.toml")
@@ -547,16 +547,16 @@ fn a_history_shows_its_trend() {
         rest[..rest.find(' ').unwrap()].parse().unwrap()
     };
     assert!(
-        least(&own.out) > 50.0 && least(&said.out) < 50.0,
+        least(&own.out) > 50.0 && least(&output.out) < 50.0,
         "{}",
         own.out
     );
-    let told = home.bakeoff("history base/h.jsonl --json").run();
-    let told = json(&told.out);
-    assert_eq!(told["variants"][0]["detectable_at_least"], true);
-    assert_eq!(told["metric"], "ttft");
-    assert_eq!(told["variants"][1]["variant"], "a/other");
-    let level = told["variants"][1]["runs"][0]["level"].as_f64().unwrap();
+    let history = home.bakeoff("history base/h.jsonl --json").run();
+    let history = json(&history.out);
+    assert_eq!(history["variants"][0]["detectable_at_least"], true);
+    assert_eq!(history["metric"], "ttft");
+    assert_eq!(history["variants"][1]["variant"], "a/other");
+    let level = history["variants"][1]["runs"][0]["level"].as_f64().unwrap();
     assert!(level > 50e6, "{level}");
     home.bakeoff("history nowhere.jsonl")
         .exits(2)

@@ -19,7 +19,7 @@ use crate::suite::value::text::quoted;
 /// The model of a suite whose source names none.
 const ANY_MODEL: &str = "openai/gpt-5-mini";
 
-/// What was understood of the source so far.
+/// The content of the source that was understood so far.
 #[derive(Default)]
 pub(super) struct SuiteDraft {
     pub(super) description: Option<String>,
@@ -46,12 +46,12 @@ pub(super) struct DraftPrompt {
     pub(super) id: Option<String>,
     pub(super) system: Option<String>,
     pub(super) messages: Vec<Message>,
-    /// What is not asked but worth knowing, such as the wanted answer.
+    /// Content that is not sent but worth recording, such as the expected answer.
     pub(super) notes: Vec<String>,
 }
 
 impl SuiteDraft {
-    /// Notes that something is not carried over.
+    /// Records that an item is not carried over.
     pub(super) fn skip(&mut self, line: usize, what: impl Into<String>) {
         let what = what.into();
         self.left_out.insert(SkippedItem { line, what });

@@ -1,7 +1,7 @@
 //! Files of JSON: a row on each line, or one array of conversations.
 //!
 //! Owns the keys under which other tools keep prompts. Must not know how a suite is written.
-//! Invariant: every row becomes a prompt, or is told with its line and the reason.
+//! Invariant: every row becomes a prompt, or is reported with its line and the reason.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ const CHAT_KEYS: [&str; 2] = ["messages", "conversations"];
 const SYSTEM_KEYS: [&str; 3] = ["system_prompt", "system", "prefix"];
 /// Keys that hold an id.
 const ID_KEYS: [&str; 4] = ["id", "custom_id", "key", "session_id"];
-/// Keys that hold the wanted answer.
+/// Keys that hold the expected answer.
 const ANSWER_KEYS: [&str; 6] = [
     "ideal",
     "target",
@@ -41,7 +41,7 @@ const ANSWER_KEYS: [&str; 6] = [
     "output",
 ];
 
-/// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the wanted answer.
+/// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the expected answer.
 pub(super) fn openai_evals(text: &str, draft: &mut SuiteDraft) {
     rows(text, draft, |row| {
         let input = row.remove("input").ok_or("it has no `input`")?;
@@ -53,7 +53,7 @@ pub(super) fn openai_evals(text: &str, draft: &mut SuiteDraft) {
 pub(super) fn any(text: &str, draft: &mut SuiteDraft) {
     rows(text, draft, |row| {
         if let Some(Value::Object(body)) = row.remove("body") {
-            // A batch of requests: what is asked stands in each one's body.
+            // A batch of requests: the prompt is in the body of each one.
             row.extend(body);
         }
         let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
@@ -150,7 +150,7 @@ fn add(
     });
 }
 
-/// What a prompt's value asks: a text, or a conversation in either spelling.
+/// Converts a prompt's value: a text, or a conversation in either spelling.
 fn to_chat(value: Value) -> Result<Chat, String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Ok(Chat {

@@ -1,8 +1,7 @@
 //! Suites made of other tools' files.
 //!
-//! Owns the formats that are understood and the text of the suite that is made. Must not read or
-//! write files. Invariants: the suite that is made is valid; what is not carried over is told with
-//! its line.
+//! Owns the formats that are understood and the text of the suite that is made. Must not read or write files.
+//! Invariants: the suite that is made is valid; an item that is not carried over is reported with its line.
 
 mod chat;
 mod draft;
@@ -33,7 +32,7 @@ pub enum Origin {
 pub struct Imported {
     /// The suite's file.
     pub suite: String,
-    /// What could not be carried over, by line.
+    /// Items that could not be carried over, by line.
     pub left_out: Vec<SkippedItem>,
 }
 
@@ -42,19 +41,19 @@ pub struct Imported {
 pub struct SkippedItem {
     /// Line of the source, from 1.
     pub line: usize,
-    /// What it is, and why.
+    /// The item, and the reason.
     pub what: String,
 }
 
-/// Why no suite could be made.
+/// The reason why no suite could be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ImportError {
     /// Line of the source, where one is to blame.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The error, in words.
     pub message: String,
-    /// What had to be left out before that.
+    /// Items that were skipped before the error.
     pub left_out: Vec<SkippedItem>,
 }
 

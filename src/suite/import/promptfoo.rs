@@ -1,7 +1,7 @@
 //! Configurations of promptfoo: prompts x tests x providers.
 //!
-//! Owns what its keys mean here. Must not know YAML's syntax. Invariants: each prompt is filled with
-//! each test's variables, once; whatever asks for code, files or filters is told and left out.
+//! Owns the meaning of its keys here. Must not know YAML's syntax. Invariants: each prompt is filled with each
+//! test's variables, once; code, files and filters are skipped and reported.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -263,7 +263,7 @@ fn products<'a>(
     Ok(sets)
 }
 
-/// What a test says beside its variables: assertions become comments, the rest is told.
+/// Handles the keys of a test other than its variables: assertions become comments, the rest is reported.
 fn rest_of_test(test: &Node, whose: &str, notes: &mut Vec<String>, draft: &mut SuiteDraft) {
     for (key, node) in test.entries() {
         match key.as_str() {
@@ -385,7 +385,7 @@ fn parameter(key: &str, value: &Node) -> Option<(&'static str, String)> {
     }
 }
 
-/// How often and how many at once.
+/// Reads repetitions and concurrency.
 fn options(node: &Node, draft: &mut SuiteDraft) {
     for (key, value) in node.entries() {
         let number = value.text().and_then(|text| text.parse::<u64>().ok());

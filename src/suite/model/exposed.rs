@@ -44,7 +44,7 @@ impl NamedSecret {
     }
 }
 
-/// Whether a value is a web address with nothing secret in it, as of `TOKEN_ENDPOINT` or `KEYCLOAK_URL`.
+/// Returns true if the value is a web address without credentials, as in `TOKEN_ENDPOINT` or `KEYCLOAK_URL`.
 fn is_public_url(value: &str) -> bool {
     let address = value
         .strip_prefix("https://")

@@ -1,8 +1,7 @@
-//! Prompt caches, as far as a suite has a say in them: the mode, the gateway's own marks, marks of
-//! the suite.
+//! Prompt caching keys of a suite: the mode, the gateway's own marks, marks of the suite.
 //!
 //! Owns how a plan and a mark are read. Must not know how any of them is sent. Invariant: a wrong word is
-//! said to be one, with those that are right.
+//! reported, with the valid ones.
 
 use super::fields::{non_empty_string, system_file, timeout};
 use super::problem::Code;
@@ -11,7 +10,7 @@ use super::sources::FileResolver;
 use crate::suite::model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Reuse};
 use crate::suite::model::suite::Variant;
 
-/// The mode as its word, or a table that also says what is shared and how soon it is used again.
+/// Reads the mode as its word, or as a table that also sets the shared prefix and the span of its reuse.
 pub(super) fn cache_plan(
     value: &Value<'_>,
     files: &FileResolver<'_>,
@@ -28,7 +27,7 @@ pub(super) fn cache_plan(
     Some((value.word(&CacheMode::WORDS)?, Reuse::default()))
 }
 
-/// The mode of one variant: its word alone, because what is shared is shared by all.
+/// Reads the mode of one variant: its word alone, because the prefix is shared by all variants.
 pub(super) fn cache_word(value: &Value<'_>) -> Option<CacheMode> {
     if value.is_table() {
         let help = "a variant says the mode alone; `within` and `prefix` stand in the `cache` at the top of the suite, \
@@ -61,7 +60,7 @@ fn plan(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<(CacheMode, R
     Some((mode?, Reuse { prefix, within_ns }))
 }
 
-/// Says so when the suite trusts warmed caches and no variant has any.
+/// Reports a reuse span in a suite where no variant is warmed.
 pub(super) fn check_reuse_window(table: &Table<'_>, mode: CacheMode, variants: &[Variant]) {
     let modes = variants.iter().map(|variant| variant.cache.unwrap_or(mode));
     let within = table.peek("cache").and_then(|cache| cache.inside("within"));
@@ -75,7 +74,7 @@ pub(super) fn check_reuse_window(table: &Table<'_>, mode: CacheMode, variants: &
     }
 }
 
-/// A mark, as its word or as the table that the wire has.
+/// Reads a mark, as its word or as the table of the API.
 pub(super) fn cache_control(value: &Value<'_>) -> Option<CacheControl> {
     if value.is_string() {
         let kind = value.word(&CacheKind::WORDS)?;

@@ -1,7 +1,7 @@
 //! Single values that several tables have: ids, times, percentages, amounts of money, URLs, texts.
 //!
-//! Owns how each is read and what is said of a wrong one. Must not know which table it stands in.
-//! Invariant: a value that is wrong is said to be, and read as none.
+//! Owns how each is read and the message about a wrong one. Must not know which table it stands in. Invariant:
+//! a wrong value is reported, and read as none.
 
 use crate::suite::value::base_url::{BadUrl, BaseUrl};
 use crate::suite::value::duration::parse_duration;
@@ -26,7 +26,7 @@ pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
     None
 }
 
-/// Whether `text` is made of the characters of ids, tags and profiles' names.
+/// Returns true if `text` consists of the characters of ids, tags and profiles' names.
 pub(super) fn is_identifier(text: &str) -> bool {
     let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
     !text.is_empty() && text.chars().all(fits) && text.chars().nth(limits::ID_CHARS).is_none()
@@ -73,7 +73,7 @@ pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
     Some(time)
 }
 
-/// The text of a message: with something in it, and within the limit of a prompt.
+/// The text of a message: not empty, and within the limit of a prompt.
 pub(super) fn non_empty_string<'a>(value: &Value<'a>) -> Option<&'a str> {
     value.bounded_string(limits::PROMPT_BYTES)
 }
@@ -140,7 +140,7 @@ pub(super) fn percent(
     None
 }
 
-/// What a number without the sign was meant as: below 1 it looks like a share.
+/// Suggests the intended percentage for a number without the sign: below 1 it looks like a share.
 fn meant(number: f64) -> Option<String> {
     /// Digits that a person writes.
     const TENTHS: f64 = 1e6;
@@ -158,7 +158,7 @@ fn meant(number: f64) -> Option<String> {
     })
 }
 
-/// A sum from 0 to `most` USD; the problem is told where it is none.
+/// An amount from 0 to `most` USD; reports any other value.
 pub(super) fn dollars(value: &Value<'_>, most: u32) -> Option<Usd> {
     let expected = format!("an amount from 0 to {most} in USD, such as 0.25 or \"$0.25\"");
     let text = value.decimal(&expected)?;

@@ -1,8 +1,8 @@
 //! From `[gate]` of a suite file to a checked [`Gate`].
 //!
-//! Owns what each key of the gate means and what makes its value wrong. Must not know how anything
-//! is judged. Invariant: the keys read here are those of [`super::wire`]; what is read here keeps what
-//! [`Gate`] promises.
+//! Owns the meaning of each key of the gate and what makes its value wrong. Must not know how anything is
+//! judged. Invariant: the keys read here are those of [`super::wire`]; the result satisfies the invariants of
+//! [`Gate`].
 
 use crate::units::{Nanos, Usd};
 
@@ -16,7 +16,7 @@ use crate::suite::value::duration::parse_duration;
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
-/// Reads `[gate]`; `None` where the suite has none, or one that is no table.
+/// Reads `[gate]`; `None` if the suite has none, or one that is not a table.
 pub(super) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Gate> {
     let value = table.field("gate")?;
     value.table("`gate`", |table| gate_of(table, variants))
@@ -84,7 +84,7 @@ fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
         .collect()
 }
 
-/// What was said of the bounds of one metric, or of all ratios.
+/// The bounds that the suite sets for one metric, or for all ratios.
 #[derive(Default)]
 struct GivenBounds<'a> {
     tolerance: Option<(f64, Value<'a>)>,
@@ -105,7 +105,7 @@ impl<'a> GivenBounds<'a> {
         }
     }
 
-    /// What was said, over what holds otherwise. Says so where the margin is then below the tolerance.
+    /// Returns the given bounds over `default`. Reports a margin that is below the tolerance.
     fn over(&self, default: Bounds, of: &str) -> Bounds {
         let bounds = Bounds {
             tolerance: self.tolerance.as_ref().map_or(default.tolerance, |t| t.0),
@@ -142,7 +142,7 @@ fn share(value: &Value<'_>, scale: Scale) -> Option<f64> {
     }
 }
 
-/// The bounds of every metric of which something was said: of it alone, or of all ratios.
+/// Returns the bounds of every metric for which any are set: for it alone, or for all ratios.
 fn bounds(table: &mut Table<'_>) -> Vec<(Metric, Bounds)> {
     let of_ratios = GivenBounds::read(table, Scale::Ratio);
     let any = of_ratios.tolerance.is_some() || of_ratios.margin.is_some();

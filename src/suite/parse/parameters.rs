@@ -1,7 +1,7 @@
 //! Request parameters: the table that a suite, a prompt and a variant share.
 //!
-//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which
-//! level the table stands. Invariant: a request's key can be said in one way only.
+//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which level the table
+//! stands. Invariant: a request's key can be set in one way only.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::suite::model::suite::{Parameters, ReasoningEffort, TokenLimitName, To
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// Keys of a request's body that `extra` may not name, and what to write instead.
+/// Keys of a request's body that `extra` may not name, and their replacements.
 const OWN_KEYS: [(&str, &str); 15] = [
     ("model", "write it under `models`"),
     ("messages", "write it as the prompt's `messages`"),
@@ -190,7 +190,7 @@ fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {
             Some("keep one of them".to_owned()),
         );
     }
-    // Both are read, so that the problems of both are said.
+    // Both are read, so that the problems of both are reported.
     let [ours, wires] = [ours, wires].map(|value| value.and_then(|value| object(&value)));
     ours.or(wires).unwrap_or_default()
 }

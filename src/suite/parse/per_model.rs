@@ -1,6 +1,6 @@
-//! Lists of tables that each say something of the models they name.
+//! Lists of tables that each set values for the models they name.
 //!
-//! Owns how such a table names its models. Must not know what is said of them.
+//! Owns how such a table names its models. Must not know which values it sets.
 //! Invariant: every name is a pattern, and none is given twice.
 
 use super::problem::Code;
@@ -9,21 +9,21 @@ use crate::suite::model::select::Pattern;
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// What the tables of a list are.
+/// Description of the tables of a list, for messages and limits.
 pub(super) struct RuleKind {
     /// The key of the list in the table of an endpoint.
     pub list: &'static str,
-    /// What one of them is.
+    /// Noun for one of them.
     pub noun: &'static str,
     /// The same with its article.
     pub one: &'static str,
-    /// The most that a list has.
+    /// The maximum length of the list.
     pub most: usize,
-    /// The keys that say something; a table has one of them at least.
+    /// The keys that set values; a table has at least one of them.
     pub rule_keys: [&'static str; 2],
 }
 
-/// Each table's model or glob, with what `read_rest` reads of the rest of it.
+/// Returns each table's model or glob, with the value that `read_rest` reads from the rest of it.
 pub(super) fn rules<T>(
     value: &Value<'_>,
     kind: &RuleKind,
@@ -37,7 +37,7 @@ pub(super) fn rules<T>(
             rule(table, kind, &mut first_lines, &read_rest)
         })?
     });
-    // All are read before the first that is wrong ends it: each has its own problems to say.
+    // All are read before the first invalid one ends the loop: each has its own problems to report.
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
 }

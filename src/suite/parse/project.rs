@@ -20,33 +20,33 @@ use crate::suite::value::price::{OwnPrice, PriceError, usd_per_token};
 use crate::suite::value::secret::{looks_like_key, names_a_key};
 use crate::suite::value::text::{nearest, quoted};
 
-/// The endpoints of a project, beside the built-in ones.
+/// The endpoints of a project, in addition to the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Project {
-    /// Expected cost in USD above which a person is asked before a run; absent: the default.
+    /// Expected cost in USD above which a run needs confirmation; absent: the default.
     pub confirm_above: Option<Usd>,
-    /// What may be spent.
+    /// Spending limits.
     pub budget: ProjectBudget,
     /// Own profiles by name; one with the name of a built-in one replaces it.
     pub profiles: BTreeMap<String, Profile>,
 }
 
-/// Caps of every run of a project.
+/// Cost caps of every run of a project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProjectBudget {
-    /// The most that one run may cost.
+    /// The maximum cost of one run.
     pub max_cost_per_run: Option<Usd>,
-    /// The most that all runs of a day (UTC) may cost together.
+    /// The maximum cost of all runs of a day (UTC) together.
     pub max_cost_per_day: Option<Usd>,
 }
 
-/// Why a text names no endpoint.
+/// The reason why a text names no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No profile has this name.
     #[error("there is no endpoint {}", quoted(name))]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The profile most like it, if any is.
         nearest: Option<String>,
@@ -56,15 +56,15 @@ pub enum EndpointError {
     /// It is meant as a base URL but is not one.
     #[error("{message}")]
     BadUrl {
-        /// What is wrong with it.
+        /// The error, in words.
         message: String,
-        /// What to write instead, where that is known.
+        /// The correction, if known.
         help: Option<String>,
     },
 }
 
 impl EndpointError {
-    /// What to write instead.
+    /// The correction, as a help text.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::BadUrl { help, .. } => help.clone(),
@@ -108,7 +108,7 @@ impl Project {
     }
 }
 
-/// Reads a project file, or says everything that is wrong with it.
+/// Reads a project file, or returns everything that is wrong with it.
 pub fn parse_project(text: &str) -> Result<Project, Problems> {
     const FILE: File = File {
         what: "the project file",
@@ -174,7 +174,7 @@ fn profile_name(key: &Key<'_>) -> Option<String> {
     None
 }
 
-/// An own profile; what it does not say, a built-in one of the same name says.
+/// An own profile; a key that it does not set is taken from the built-in one of the same name.
 fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
     let built_in = Profile::built_in(name);
     let base_url = match table.field("base_url") {
@@ -237,7 +237,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
     })
 }
 
-/// How requests are worded. The names of the chat route's keys mean nothing on another route.
+/// The wording of requests. Key names of the chat route have no meaning on another route.
 fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
     let api = table
         .field("api")
@@ -266,7 +266,7 @@ fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
     }
 }
 
-/// The name of the header that bears the key. `authorization` is what is used without it.
+/// The name of the header that holds the key. `authorization` is the default.
 fn key_header(value: &Value<'_>) -> Option<String> {
     let text = value.string()?;
     if looks_like_key(text) {

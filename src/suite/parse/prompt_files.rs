@@ -1,8 +1,8 @@
-//! Prompts from files: each row of a file put into the same mould.
+//! Prompts from files: each row of a file fills the same template.
 //!
-//! Owns the mould (`[[prompt_files]]`), its filling, and the seeded choice of rows. Must not know
-//! how a file is written ([`crate::suite::parse::rows`]) or where it lies. Invariant: a row is wrong with its file
-//! and line, and every wrong row is told, chosen or not.
+//! Owns the row template (`[[prompt_files]]`), its filling, and the seeded choice of rows. Must not know how a
+//! file is written ([`crate::suite::parse::rows`]) or where it lies. Invariant: a problem of a row names its
+//! file and line, and every invalid row is reported, selected or not.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
 use crate::suite::value::text::quoted;
 
-/// What every row of some files is put into.
+/// The template that every row of some files fills.
 struct RowTemplate {
     /// Column that holds the ids.
     id: Option<String>,
@@ -34,13 +34,13 @@ struct RowTemplate {
 }
 
 struct TurnTemplate {
-    /// The turn, its text aside.
+    /// The turn, without its text.
     message: Message,
     content: Template,
     images: Vec<Template>,
 }
 
-/// A row in its mould.
+/// A row put into its template.
 struct FilledRow {
     prompt: Prompt,
     /// The turn of each image, and its path or URL.
@@ -48,7 +48,7 @@ struct FilledRow {
     place: Place,
 }
 
-/// What is wrong with a row, and what to do.
+/// A problem of a row, and its correction.
 struct RowFault {
     code: Code,
     message: String,
@@ -132,7 +132,7 @@ fn entry(
     if let Some(take) = take {
         choose(&mut filled, take, seed);
     }
-    // Images of rows that were not chosen are never read.
+    // Images of rows that were not selected are never read.
     let prompts = filled
         .into_iter()
         .map(|filled| filler.shown(filled, registry));
@@ -206,7 +206,7 @@ fn template(value: &Value<'_>) -> Option<Template> {
     }
 }
 
-/// One mould being filled from the files of one `path`.
+/// Fills one template with the rows of the files of one `path`.
 struct TemplateFiller<'f, 'a> {
     row_template: &'f RowTemplate,
     path: &'f Value<'a>,
@@ -313,11 +313,11 @@ impl TemplateFiller<'_, '_> {
         Ok((prompt, images))
     }
 
-    /// The prompt with its images; what is wrong with one is said.
+    /// Returns the prompt with its images; reports an invalid one.
     fn shown(&self, filled: FilledRow, registry: &mut IdRegistry) -> Prompt {
         let mut prompt = filled.prompt;
         for (turn, named) in filled.images {
-            // Not there yet: what is read now is thrown away.
+            // Not loaded yet: the result of this pass is discarded.
             let Some(image) = self.files.image(&named) else {
                 continue;
             };
@@ -423,9 +423,9 @@ fn stem_of(name: &str) -> &str {
     }
 }
 
-/// Keeps `take` of the prompts, in their order: those whose ids have the least digests with the
-/// seed. So a row's luck does not depend on its neighbours: when rows are added to a file, the
-/// chosen ones stay, but for those that a new one displaces.
+/// Selects `take` of the prompts, in their order: those whose ids have the smallest digests with the seed. So
+/// the selection of a row does not depend on its neighbours: when rows are added to a file, the selected ones
+/// stay, except those that a new one displaces.
 fn choose(prompts: &mut Vec<FilledRow>, take: usize, seed: u64) {
     if prompts.len() <= take {
         return;

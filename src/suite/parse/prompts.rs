@@ -1,4 +1,4 @@
-//! The prompts that stand in a suite: each with its turns.
+//! The prompts of a suite: each with its turns.
 //!
 //! Owns what a prompt and a conversation may be. Must not know about files of prompts, which use
 //! the same parts. Invariant: a conversation ends where a model has something to answer, and every
@@ -16,10 +16,10 @@ use crate::suite::model::suite::{DeclaredCall, Message, Prompt, Role};
 use crate::suite::value::text::quoted;
 use crate::suite::value::{defaults, limits};
 
-/// The ids and the size of all prompts of a suite, from wherever they come.
+/// The ids and the size of all prompts of a suite, from every source.
 #[derive(Default)]
 pub(super) struct IdRegistry {
-    /// Where each id was first used.
+    /// Place of the first use of each id.
     pub(super) ids: FirstLines,
     /// Bytes of all prompts so far.
     pub(super) bytes: usize,
@@ -27,12 +27,12 @@ pub(super) struct IdRegistry {
     pub(super) count: usize,
 }
 
-/// A turn as the suite writes it; what its images are is found out later.
+/// A turn as the suite writes it; its images are resolved later.
 pub(super) struct TurnSource<'a> {
     pub(super) message: Message,
-    /// Where the text stands, if there is one.
+    /// Place of the text, if there is one.
     pub(super) content: Option<Value<'a>>,
-    /// Where each image's path or URL stands.
+    /// Place of each image's path or URL.
     pub(super) images: Vec<Value<'a>>,
 }
 
@@ -88,7 +88,7 @@ fn prompt(
 }
 
 impl IdRegistry {
-    /// Counts a prompt, or says which limit it passes.
+    /// Counts a prompt, or reports the limit that it exceeds.
     pub(super) fn admit(&mut self, prompt: &Prompt) -> Result<(), String> {
         let texts = prompt.messages.iter().map(|message| &message.content);
         let text_bytes: usize = texts.chain(&prompt.system).map(String::len).sum();
@@ -106,7 +106,7 @@ impl IdRegistry {
         self.weigh(text_bytes + images.map(image_bytes).sum::<usize>())
     }
 
-    /// Counts bytes of a prompt, or says that they are too many.
+    /// Counts bytes of a prompt, or reports that there are too many.
     pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes += bytes;
         if self.bytes > limits::PROMPTS_BYTES {
@@ -130,12 +130,12 @@ fn unique_id(value: &Value<'_>, ids: &mut FirstLines) -> Option<String> {
     }
 }
 
-/// The message of a turn, with its images; `None` where one of them was told to be wrong.
+/// The message of a turn, with its images; `None` if one of them was reported as invalid.
 fn message(turn: TurnSource<'_>, files: &FileResolver<'_>) -> Option<Message> {
     let mut message = turn.message;
     for value in &turn.images {
         match files.image(value.as_str()?) {
-            // Not there yet: what is read now is thrown away.
+            // Not loaded yet: the result of this pass is discarded.
             None => {}
             Some(Ok(image)) => message.images.push(image),
             Some(Err(problem)) => {
@@ -147,7 +147,7 @@ fn message(turn: TurnSource<'_>, files: &FileResolver<'_>) -> Option<Message> {
     Some(message)
 }
 
-/// What `user` (with `images`) or `messages` say.
+/// Returns the turns of `user` (with `images`) or `messages`.
 pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<TurnSource<'a>>> {
     let user = table.field("user");
     let messages = table.field("messages");
@@ -211,8 +211,8 @@ fn turns<'a>(value: &Value<'a>) -> Option<Vec<TurnSource<'a>>> {
     calls.then_some(turns)
 }
 
-/// Every declared call has an id of its own and is answered by the tool's turns right after it, as
-/// every endpoint demands; says what is wrong.
+/// Checks that every declared call has a unique id and is answered by the tool's turns right after it, as every
+/// endpoint demands; reports what is wrong.
 fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
     let mut fine = true;
     let mut report_wrong = |item: &Value<'_>, message: String, help: &str| {
@@ -238,7 +238,7 @@ fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
             continue;
         }
         if message.role == Role::Tool {
-            // It lacks its call's id, which is told; which call it meant is not known.
+            // It lacks its call's id, which is reported; the intended call is unknown.
             open.clear();
             continue;
         }
@@ -247,7 +247,7 @@ fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
             let help = "add a message with `role = \"tool\"` and its `tool_call_id` after it";
             report_wrong(caller, text, help);
         }
-        // Calls of anyone else are told where they stand.
+        // Calls of other roles are reported where they stand.
         let calls = message.tool_calls.iter();
         for call in calls.filter(|_| message.role == Role::Assistant) {
             if !used.insert(&call.id) {
@@ -337,7 +337,7 @@ fn speaker(value: &Value<'_>) -> Option<Role> {
     value.word(&SPEAKERS)
 }
 
-/// Says so when a key stands in a turn of someone to whom it does not belong.
+/// Reports a key in a turn of a role to which it does not belong.
 fn belongs(value: Option<&Value<'_>>, role: Role, owner: Role, whose: &str) {
     if let Some(value) = value.filter(|_| role != owner) {
         let message = format!("{} is for {whose} message only", value.name());

@@ -1,7 +1,7 @@
-//! Rate limits: what an endpoint allows a minute, as a whole and of single models.
+//! Rate limits of an endpoint per minute, as a whole and for single models.
 //!
-//! Owns their keys in `bakeoff.toml`. Must not know how a run
-//! keeps to them. Invariant: a limit is at least 1, and every pattern is one.
+//! Owns their keys in `bakeoff.toml`. Must not know how a run observes them. Invariant: a limit is at least 1,
+//! and every pattern is valid.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -10,7 +10,7 @@ use super::reader::{Table, Value};
 use crate::suite::model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 use crate::suite::value::limits;
 
-/// The keys of an endpoint that limit it.
+/// Reads the keys of an endpoint that limit it.
 pub(super) fn rate_limits(endpoint: &mut Table<'_>) -> Option<RateLimits> {
     let endpoint_limit = per_minute(endpoint);
     let models = match endpoint.field("limits") {

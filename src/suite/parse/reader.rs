@@ -1,11 +1,11 @@
 //! A cursor over the spanned TOML tree that reads typed values and collects every problem.
 //!
-//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a
-//! suite or a project is. Invariants: nothing is said twice, a wrong value hides no other, and a
-//! file with a problem never yields a value.
+//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a suite or a
+//! project is. Invariants: nothing is reported twice, a wrong value hides no other, and a file with a problem
+//! never yields a value.
 //!
-//! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
-//! the result away when anything was said, so that the stand-in is never seen.
+//! Reading continues after a problem, with a stand-in for the wrong value: [`read`] discards the result if any
+//! problem was reported, so that the stand-in is never used.
 
 mod json;
 
@@ -23,13 +23,13 @@ use super::syntax::{find_faults, readable};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
-/// What is read, for messages and limits.
+/// A kind of file, for messages and limits.
 pub(super) struct File {
     /// `the suite`.
     pub(super) what: &'static str,
     /// The most bytes it may have.
     pub(super) max_bytes: usize,
-    /// Where a key that stands in the wrong table belongs, in words.
+    /// Returns the place to which a key in the wrong table belongs, in words.
     pub(super) home: fn(&str) -> Option<&'static str>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn read<T>(
     log.finish(value)
 }
 
-/// What was said so far.
+/// The problems reported so far.
 pub(super) struct ProblemLog<'a> {
     text: &'a str,
     home: fn(&str) -> Option<&'static str>,
@@ -99,7 +99,7 @@ impl<'a> ProblemLog<'a> {
         }
     }
 
-    /// Says that `span` is wrong, unless the file is not even TOML on these lines.
+    /// Reports that `span` is wrong, unless the file is not even TOML on these lines.
     fn report(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
         if !self.is_broken(&span) {
             self.keep(Problem {
@@ -154,7 +154,7 @@ impl<'a> ProblemLog<'a> {
     }
 }
 
-/// A table that is being read. It remembers the keys that were asked for: those are the known ones.
+/// A table that is being read. It remembers the keys that were looked up: those are the known ones.
 pub(super) struct Table<'a> {
     log: &'a ProblemLog<'a>,
     what: &'static str,
@@ -202,7 +202,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The value of `key`; says so when it is not given.
+    /// The value of `key`; reports a missing one.
     pub(super) fn required(&mut self, key: &'static str, help: &'static str) -> Option<Value<'a>> {
         let value = self.field(key);
         if value.is_none() {
@@ -211,8 +211,8 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
-    /// turns out to be one of them misspelt.
+    /// Records that one of `keys` must be given here. It is reported at the end, unless an unknown key is one
+    /// of them misspelt.
     pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
         let keys = keys.to_vec();
         self.missing.push(MissingKeys { keys, help });
@@ -228,7 +228,7 @@ impl<'a> Table<'a> {
         self.place.start..end.map_or(text.len(), |at| self.place.end + at)
     }
 
-    /// Says that the table as a whole is wrong.
+    /// Reports that the table as a whole is wrong.
     pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
         self.log.report(self.place.clone(), code, message, help);
     }
@@ -254,7 +254,7 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Says which keys nobody asked for, and which are missing.
+    /// Reports the keys that were never looked up, and those that are missing.
     fn finish(self) {
         let mut meant = HashSet::new();
         for key in self.entries.keys() {
@@ -274,7 +274,7 @@ impl<'a> Table<'a> {
             self.log
                 .report(key.span(), Code::UnknownKey, message, Some(help));
         }
-        // What is missing may well stand where the table is not TOML.
+        // A missing key may well stand where the table is not TOML.
         if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
             return;
         }
@@ -296,7 +296,7 @@ pub(super) struct Key<'a> {
 }
 
 impl Key<'_> {
-    /// Says that the key itself is wrong.
+    /// Reports that the key itself is wrong.
     pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
         self.log.report(self.span.clone(), code, message, help);
     }
@@ -306,7 +306,7 @@ impl Key<'_> {
 #[derive(Default)]
 pub(super) struct FirstLines(HashMap<String, FirstPlace>);
 
-/// Where a name was first used.
+/// The place at which a name was first used.
 #[derive(Clone)]
 pub(super) enum FirstPlace {
     /// A line of the file itself.
@@ -325,13 +325,13 @@ impl fmt::Display for FirstPlace {
 }
 
 impl FirstLines {
-    /// Notes that `name` stands at `value`; the place of its first use, where it has one already.
+    /// Records that `name` stands at `value`; returns the place of its first use, if it is a duplicate.
     pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
         let line = || value.log.line_of(value.spanned.span().start);
         self.note_at(name, || FirstPlace::Line(line()))
     }
 
-    /// The same of a name in a row of another file.
+    /// Records a name in a row of another file, as [`Self::note`] does.
     pub(super) fn note_row(&mut self, name: &str, row: &Row) -> Option<FirstPlace> {
         self.note_at(name, || FirstPlace::Row(row.clone()))
     }
@@ -354,19 +354,18 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Says that the value is not `expected`: the message names the key, what it must be, and what
-    /// was found.
+    /// Reports that the value is not `expected`: the message names the key, the expectation and the value.
     pub(super) fn report_wrong(&self, code: Code, expected: &str, help: Option<String>) {
         let message = format!("{} must be {expected}, not {}", self.name, self.describe());
         self.report(code, message, help);
     }
 
-    /// Says a problem of this value in the caller's words.
+    /// Reports a problem of this value in the caller's words.
     pub(super) fn report(&self, code: Code, message: String, help: Option<String>) {
         self.log.report(self.spanned.span(), code, message, help);
     }
 
-    /// Says a problem of a row in the file that this value names.
+    /// Reports a problem of a row in the file that this value names.
     pub(super) fn report_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
         self.log.keep(Problem {
             span: self.spanned.span(),
@@ -377,7 +376,7 @@ impl<'a> Value<'a> {
         });
     }
 
-    /// The same as [`Self::report`], unless something was said of this value or its file already.
+    /// Calls [`Self::report`], unless a problem of this value or its file was reported already.
     pub(super) fn report_if_first(&self, code: Code, message: String) {
         let span = self.spanned.span();
         if !self.log.problems.borrow().iter().any(|p| p.span == span) {
@@ -385,7 +384,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How messages call the value.
+    /// The name of the value in messages.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -408,7 +407,7 @@ impl<'a> Value<'a> {
         self.as_str().is_some()
     }
 
-    /// The text, if it is one; says nothing.
+    /// The string, if it is one; reports nothing.
     pub(super) fn as_str(&self) -> Option<&'a str> {
         self.spanned.get_ref().as_str()
     }
@@ -417,7 +416,7 @@ impl<'a> Value<'a> {
         self.spanned.get_ref().is_table()
     }
 
-    /// What stands under `key`, if this is a table that has it; says nothing.
+    /// The value under `key`, if this is a table that has it; reports nothing.
     pub(super) fn inside(&self, key: &str) -> Option<Self> {
         let inner = self.spanned.get_ref().as_table()?.get(key)?;
         Some(Value {
@@ -427,7 +426,7 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Any text.
+    /// Any string.
     pub(super) fn string(&self) -> Option<&'a str> {
         let text = self.as_str();
         if text.is_none() {
@@ -436,7 +435,7 @@ impl<'a> Value<'a> {
         text
     }
 
-    /// A text with something in it, at most `max_chars` long.
+    /// A non-blank string of at most `max_chars` characters.
     pub(super) fn bounded_string(&self, max_chars: usize) -> Option<&'a str> {
         let text = self.string()?;
         if text.trim().is_empty() {
@@ -451,7 +450,7 @@ impl<'a> Value<'a> {
         Some(text)
     }
 
-    /// `true` or `false`.
+    /// A boolean.
     pub(super) fn boolean(&self) -> Option<bool> {
         let boolean = self.spanned.get_ref().as_bool();
         if boolean.is_none() {
@@ -460,7 +459,7 @@ impl<'a> Value<'a> {
         boolean
     }
 
-    /// A whole number within `range`.
+    /// An integer within `range`.
     pub(super) fn integer<N>(&self, range: RangeInclusive<N>) -> Option<N>
     where
         N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
@@ -499,7 +498,7 @@ impl<'a> Value<'a> {
         number
     }
 
-    /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
+    /// The decimal digits of a number, or of a string that holds one, as written in the file.
     pub(super) fn decimal(&self, expected: &str) -> Option<&'a str> {
         match self.spanned.get_ref() {
             DeValue::String(text) => Some(text),
@@ -512,7 +511,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// One of `words`, and what it stands for.
+    /// One of `words`, as its meaning.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
@@ -526,7 +525,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// The items of a list of at most `max`.
+    /// The items of an array of at most `max`.
     pub(super) fn items(&self, max: usize, expected: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.spanned.get_ref() else {
             let help = self
@@ -552,7 +551,7 @@ impl<'a> Value<'a> {
         Some(items.collect())
     }
 
-    /// A table, read by `build`; its unknown keys are said after that.
+    /// A table, read by `build`; its unknown keys are reported after that.
     pub(super) fn table<T>(
         &self,
         what: &'static str,
@@ -578,7 +577,7 @@ impl<'a> Value<'a> {
         Some(build(&table))
     }
 
-    /// The number, whether or not it was put in quotation marks; says nothing.
+    /// The number, with or without quotation marks; reports nothing.
     pub(super) fn bare_number(&self) -> Option<f64> {
         match self.spanned.get_ref() {
             DeValue::String(text) => text.trim().parse().ok(),
@@ -588,7 +587,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Help for a number or truth that was put in quotation marks.
+    /// Help for a number or boolean in quotation marks.
     fn unquoted_help(&self) -> Option<String> {
         let text = self.as_str()?;
         let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();

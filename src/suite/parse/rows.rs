@@ -1,7 +1,7 @@
 //! Files of prompts as rows: JSON lines, CSV, or one text.
 //!
 //! Owns the three formats and the line of every row. Must not know what becomes of a row.
-//! Invariant: a row that cannot be read is told with its line and hides no other.
+//! Invariant: a row that cannot be read is reported with its line and hides no other.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// How a file of prompts is written.
+/// The format of a file of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::suite) enum Format {
     /// An object on each line.
@@ -61,7 +61,7 @@ enum Cells<'a> {
 pub struct BadRow {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error, in words.
     pub message: String,
 }
 

@@ -19,19 +19,18 @@ use crate::suite::value::duration::parse_duration;
 use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
 
-/// How far a suite could be read.
+/// The result of reading a suite as far as its files are loaded.
 #[derive(Debug)]
 pub enum SuiteReading {
-    /// All of it.
+    /// The complete suite.
     Suite(Box<Suite>),
-    /// Up to these files: find them, then read again.
+    /// The files that are missing: load them, then read again.
     NeedsFiles(Vec<FileRef>),
 }
 
-/// Reads a suite file with what was `found` of the files it names, or says everything that is wrong
-/// with it. Problems are told once every file that is wanted has an answer, so that those of the
-/// suite and of its files come together; rows of a file may name images, so that what is wanted may
-/// come in more than one turn.
+/// Reads a suite file with the files that were `found`, or returns everything that is wrong with it. Problems
+/// are returned once every named file has an answer, so that those of the suite and of its files come together;
+/// rows of a file may name images, so that missing files may come in more than one turn.
 pub fn read_suite(text: &str, found: &LoadedFiles) -> Result<SuiteReading, Problems> {
     const FILE: File = File {
         what: "the suite",
@@ -64,7 +63,7 @@ pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
 }
 
 fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
-    // Every key is read before a missing one ends the whole, so that all problems are told.
+    // Every key is read before a missing one ends the function, so that all problems are reported.
     let name = table
         .required("name", "add `name = \"my-suite\"`")
         .and_then(|value| suite_name(&value));
@@ -144,7 +143,7 @@ fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
     })
 }
 
-/// Says so when the suite marks system texts and has none.
+/// Reports a system text mark in a suite without system texts.
 fn check_system_mark(table: &Table<'_>) {
     let parameters = table.peek("parameters");
     if let Some(mark) = parameters.and_then(|value| value.inside("system_cache_control")) {
@@ -173,7 +172,7 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
     };
     let text = value.bounded_string(limits::URL_BYTES)?;
     if !is_url(text) {
-        // Whether a profile has this name is known only beside the project file.
+        // Only the project file shows if a profile has this name.
         return identifier(&value);
     }
     base_url(&value).map(|url| url.0)
@@ -227,7 +226,7 @@ fn variant(
     }
 }
 
-/// The variant, and where its label stands.
+/// Returns the variant, and the place of its label.
 fn variant_table<'a>(
     table: &mut Table<'a>,
     files: &FileResolver<'_>,

@@ -1,7 +1,7 @@
-//! Surcharges: what an endpoint may bill beside tokens, declared so that a bound can be trusted.
+//! Surcharges: charges of an endpoint in addition to tokens, declared so that a bound is reliable.
 //!
-//! Owns their keys in `bakeoff.toml`. Must not know what a request
-//! costs. Invariant: an amount is at least 0, and every pattern is one.
+//! Owns their keys in `bakeoff.toml`. Must not know the cost of a request. Invariant: an amount is at least 0,
+//! and every pattern is valid.
 
 use super::fields::dollars;
 use super::per_model::{RuleKind, rules};
@@ -9,7 +9,7 @@ use super::reader::{Table, Value};
 use crate::suite::model::surcharge::Surcharge;
 use crate::suite::value::limits;
 
-/// The tables under `[[endpoints.NAME.surcharges]]`; of two that fit a model the first holds.
+/// Reads the tables under `[[endpoints.NAME.surcharges]]`; the first that matches a model applies.
 pub(super) fn surcharges(value: &Value<'_>) -> Option<Vec<Surcharge>> {
     let kind = RuleKind {
         list: "surcharges",

@@ -1,8 +1,8 @@
-//! What the TOML parser complains about, one problem for one fault.
+//! Syntax errors of the TOML parser, reduced to one problem per fault.
 //!
-//! Owns the reading of the parser's errors. Must not know what the keys mean. The parser goes on
-//! after an error with whatever it can make of the rest, and complains again wherever that fails.
-//! Invariant: of such a cascade only its cause is told.
+//! Owns the reading of the parser's errors. Must not know what the keys mean. The parser goes on after an error
+//! with whatever it can make of the rest, and reports errors again wherever that fails. Invariant: of such a
+//! cascade only the cause is reported.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use super::problem::{Code, Problem};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// The faults of a text that is not TOML, and the bytes of which nothing else should be said.
+/// The faults of a text that is not TOML, and the bytes for which nothing else should be reported.
 #[derive(Default)]
 pub(super) struct SyntaxFaults {
     pub(super) problems: Vec<Problem>,
@@ -43,7 +43,7 @@ pub(super) fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
     (readable, taken_out)
 }
 
-/// Reads the parser's `errors` beside the tree that it recovered.
+/// Reads the parser's `errors` together with the tree that it recovered.
 pub(super) fn find_faults(text: &str, root: &DeTable<'_>, errors: &[Error]) -> SyntaxFaults {
     if errors.is_empty() {
         return SyntaxFaults::default();

@@ -1,4 +1,4 @@
-//! Project files: every key, endpoints, wordings.
+//! Project files: every key, endpoints, request keys.
 
 use std::num::{NonZeroU32, NonZeroU64};
 

@@ -116,8 +116,8 @@ const FAULTS: [(&str, &str, Code); 17] = [
 ];
 
 proptest! {
-    // One wrong value hides no other, and none is said twice: any set of faults gives exactly as
-    // many problems, each of its own code.
+    // One wrong value hides no other, and none is reported twice: any set of faults gives exactly as many
+    // problems, each of its own code.
     #[test]
     fn every_fault_is_reported_once(chosen in prop::collection::btree_set(0..FAULTS.len(), 1..FAULTS.len())) {
         let mut text = FULL.to_owned();
@@ -136,8 +136,8 @@ proptest! {
         prop_assert_eq!(rendered, expected, "{}", render(&problems, "x", &text, false));
     }
 
-    // Whatever is cut out of or put into a good suite: it is valid, or it is told what is wrong,
-    // in places that can be shown.
+    // Any part cut out of or put into a valid suite: it is valid, or its problems are reported, in places that
+    // can be shown.
     #[test]
     fn changed_suites_never_panic(
         at in 0..FULL.len(), removed in 0_usize..80, put in "[\\PC\n\r\t\\[\\]{}=\"'.,#-]{0,6}",

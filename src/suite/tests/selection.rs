@@ -1,4 +1,4 @@
-//! What is selected by `--model`, `--prompt` and `--tag`.
+//! Selection by `--model`, `--prompt` and `--tag`.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn models_are_selected_by_label_model_or_glob() {
-    // `-m` is how a user says what competes today: exactly what was named, in that order.
+    // `-m` is how a user says what is compared today: exactly the named models, in that order.
     let mut suite = full();
     suite.gate = None;
     let labels = |models: &[&str]| {

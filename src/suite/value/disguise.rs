@@ -1,4 +1,4 @@
-//! A text as it reads once escapes are undone, with the place that each byte comes from.
+//! A text with its escapes undone, and the original position of each byte.
 //!
 //! Owns the escapes: JSON's, those of URLs and of HTML, and characters that cannot be seen. Must not know what is
 //! looked for. Invariant: a place lies within the original text, on the bounds of its characters.

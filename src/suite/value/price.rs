@@ -23,7 +23,7 @@ pub struct OwnPrice {
     pub cache_write_usd: Option<Usd>,
 }
 
-/// Why a text is not a price.
+/// The reason why a text is not a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::suite) enum PriceError {
     /// It is not a decimal number.
@@ -80,7 +80,7 @@ pub(in crate::suite) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
 /// `cache_read` and `cache_write` may be left out.
 ///
 /// # Errors
-/// What is wrong with the text, and what to write.
+/// Returns what is wrong with the text, and what to write.
 pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
     const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
     // An id may hold colons; prices do not.

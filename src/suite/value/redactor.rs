@@ -56,7 +56,7 @@ pub trait Redact {
 }
 
 impl Redactor {
-    /// The filter for what is said by a server that was sent `key`.
+    /// Creates the filter for text from a server that was sent `key`.
     pub fn new(key: Option<&str>) -> Self {
         let key = key.map(str::trim).filter(|key| key.len() >= KEY_BYTES_MIN);
         let search = key.and_then(Search::new).map(Arc::new);
@@ -142,7 +142,7 @@ impl Search {
         Some(Self { beginnings, forms })
     }
 
-    /// Where keys stand, in order and apart from each other.
+    /// Returns the spans of keys, in order and apart from each other.
     fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut start: usize = 0;

@@ -18,7 +18,7 @@ enum TemplatePart {
     Column(String),
 }
 
-/// Why a text is not a template.
+/// The reason why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::suite) enum TemplateError {
     #[error("a `{{{{` is never closed")]
@@ -27,7 +27,7 @@ pub(in crate::suite) enum TemplateError {
     Empty,
 }
 
-/// Why a template could not be filled.
+/// The reason why a template could not be filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) enum FillError {
     /// The row has no value in this column.
@@ -37,8 +37,8 @@ pub(in crate::suite) enum FillError {
 }
 
 impl Template {
-    /// Reads a template. `{{'...'}}` stands for the text in the quotation marks, so that two
-    /// braces can be said.
+    /// Reads a template. `{{'...'}}` stands for the text in the quotation marks, so that two braces can be
+    /// written.
     pub(in crate::suite) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;

@@ -70,8 +70,8 @@ fn charged_above(gateway: &Running, spent: Usd) -> Usd {
         .unwrap();
     let began = Instant::now();
     loop {
-        let asked = fetch(&endpoint, Listing::Credits, PATIENCE);
-        let answer = runtime.block_on(asked).unwrap();
+        let balance = fetch(&endpoint, Listing::Credits, PATIENCE);
+        let answer = runtime.block_on(balance).unwrap();
         let charged = Credits::read(&answer).unwrap().used;
         if charged > spent {
             return charged;
@@ -111,8 +111,8 @@ fn booked(home: &Home) -> (Value, Usd, Usd, u64) {
     let models = line["models"].as_array().unwrap();
     let spent: Usd = models.iter().map(|model| usd(&model["spent_usd"])).sum();
     let unknown = models.iter().filter_map(|model| model["unknown"].as_u64());
-    let (unknown, kept) = (unknown.sum(), usd(&line["kept_usd"]));
-    (line, spent, kept, unknown)
+    let (unknown, reserved) = (unknown.sum(), usd(&line["kept_usd"]));
+    (line, spent, reserved, unknown)
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
         let (home, gateway) = (home(), gateway());
         let underway = begun(&home, &gateway, flags, 130);
         underway.signal(signal);
-        let said = underway.end();
+        let output = underway.end();
         let note = "abandoned in flight: 8 requests, which may cost up to $";
-        assert!(said.err.contains(note), "{}", said.err);
+        assert!(output.err.contains(note), "{}", output.err);
         let folder = folder(&home);
         let samples = lines(&home.read(&format!("{folder}/samples.jsonl")));
         assert_eq!(samples.len(), 2 * PROMPTS);
@@ -147,14 +147,17 @@ fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
         assert!(report.contains("8 of 16 trials have a sample"), "{report}");
         assert!(report.contains("Abandoned in flight: 8 trials"), "{report}");
         assert!(!home.path("reports/half/latest").exists());
-        let (line, spent, kept, unknown) = booked(&home);
+        let (line, spent, reserved, unknown) = booked(&home);
         assert_eq!(line["status"], "interrupted");
         assert_eq!(unknown, PROMPTS as u64);
         let charged = charged_above(&gateway, spent);
         if flags.is_empty() {
-            assert_eq!(kept, Usd::ZERO);
+            assert_eq!(reserved, Usd::ZERO);
         } else {
-            assert!(charged.0 <= spent.0 + kept.0, "{charged} {spent} {kept}");
+            assert!(
+                charged.0 <= spent.0 + reserved.0,
+                "{charged} {spent} {reserved}"
+            );
         }
     }
 }
@@ -167,11 +170,11 @@ fn a_second_signal_ends_at_once_with_whole_records() {
     underway.signal(Signal::INT);
     while !underway.next_line().starts_with("stopping: interrupted") {}
     underway.signal(Signal::INT);
-    let said = underway.end();
+    let output = underway.end();
     assert!(
-        said.err.contains("no reports were made; `bakeoff report"),
+        output.err.contains("no reports were made; `bakeoff report"),
         "{}",
-        said.err
+        output.err
     );
     let folder = folder(&home);
     assert_eq!(
@@ -211,19 +214,22 @@ fn a_killed_run_is_closed_by_the_next_command_and_a_live_one_never() {
     assert_eq!(booked(&home).0["status"], "running");
     underway.signal(Signal::KILL);
     underway.end();
-    let said = home
+    let output = home
         .bakeoff("spend")
         .complains("was killed; it cost $")
         .run();
-    assert!(!said.out.contains("has not ended"), "{}", said.out);
-    let (line, spent, kept, unknown) = booked(&home);
+    assert!(!output.out.contains("has not ended"), "{}", output.out);
+    let (line, spent, reserved, unknown) = booked(&home);
     let status = line["status"]["incomplete"].as_str().unwrap();
     assert!(status.contains("killed"), "{status}");
     // Samples of fast answers may have been on their way to the journal.
     assert!(unknown >= PROMPTS as u64, "{unknown}");
-    assert!(kept < "1".parse().unwrap(), "{kept}");
+    assert!(reserved < "1".parse().unwrap(), "{reserved}");
     let charged = charged_above(&gateway, spent);
-    assert!(charged.0 <= spent.0 + kept.0, "{charged} {spent} {kept}");
+    assert!(
+        charged.0 <= spent.0 + reserved.0,
+        "{charged} {spent} {reserved}"
+    );
     // Once.
     let ledger = home.read("reports/ledger.jsonl");
     home.bakeoff(&format!("runs close {folder}"))

@@ -31,14 +31,14 @@ impl Seen {
         let samples = samples.filter(|sample| sample.model.as_str() == model);
         samples
             .map(|sample| {
-                let told = &self.truth[&sample.request_id];
+                let trace = &self.truth[&sample.request_id];
                 let usage = sample.usage.unwrap();
-                assert_eq!(usage.cached_tokens, Some(told.cached_tokens));
+                assert_eq!(usage.cached_tokens, Some(trace.cached_tokens));
                 assert_eq!(
                     usage.cache_write_tokens.unwrap_or(0),
-                    told.cache_write_tokens
+                    trace.cache_write_tokens
                 );
-                (told.cached_tokens, told.cache_write_tokens)
+                (trace.cached_tokens, trace.cache_write_tokens)
             })
             .collect()
     }
@@ -82,7 +82,7 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
     Seen {
         samples,
         truth: truth
-            .map(|told| (told.request_id.clone().unwrap(), told))
+            .map(|trace| (trace.request_id.clone().unwrap(), trace))
             .collect(),
         report: home.read("reports/caches/latest/report.md"),
     }
@@ -215,7 +215,7 @@ fn warm_makes_every_trial_a_hit() {
 }
 
 #[test]
-fn short_prompts_stay_cold_and_that_is_told() {
+fn short_prompts_stay_cold_and_that_is_reported() {
     // No provider caches a short prompt: a suite that warms it pays for nothing, and must hear so.
     let suite = suite("cache = \"warm\"", "").replace("bicycles", "");
     let short = suite.replace(

@@ -139,7 +139,7 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
     let begun: Vec<_> = (0..8)
         .map(|_| home.bakeoff(call).exits(4).begin())
         .collect();
-    let told: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
+    let messages: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
     let money = |sum: &Value| sum.as_str().map_or(0.0, |sum| sum.parse().unwrap());
     let lines = ledger(&home);
     let spent = |line: &Value| {
@@ -153,12 +153,14 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
         lines.len()
     );
     // Who was too late was refused, and told by what.
-    let refused = told.iter().filter(|err| err.contains("since 00:00 UTC"));
-    assert!(refused.count() + lines.len() >= 8, "{told:#?}");
+    let refused = messages
+        .iter()
+        .filter(|err| err.contains("since 00:00 UTC"));
+    assert!(refused.count() + lines.len() >= 8, "{messages:#?}");
 }
 
 #[test]
-fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
+fn an_unreadable_ledger_is_reported_and_stops_the_daily_cap() {
     // The line may be a run of today: where money is capped by the day, nothing is sent on a guess.
     let home = home();
     let call = "run suite.toml --world world.toml --salt 1 --quiet";
@@ -293,8 +295,8 @@ fn counts_that_cannot_be_true_keep_their_reservation() {
         let lines = ledger(&home);
         let model = &lines[0]["models"][0];
         assert_eq!(model["unknown"], samples.len());
-        let kept: f64 = lines[0]["kept_usd"].as_str().unwrap().parse().unwrap();
-        assert!((0.4..=0.5).contains(&kept), "{lines:?}");
+        let reserved: f64 = lines[0]["kept_usd"].as_str().unwrap().parse().unwrap();
+        assert!((0.4..=0.5).contains(&reserved), "{lines:?}");
         let report = home.read("reports/z/latest/report.md");
         assert!(
             report.contains("token counts that cannot be true"),

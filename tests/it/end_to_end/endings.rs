@@ -14,7 +14,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_told_at_once() {
+fn an_unreachable_endpoint_is_reported_at_once() {
     // Exit code 4, the URL and what to do; no folder is left for a run that never began.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -35,7 +35,7 @@ fn an_endpoint_that_is_not_there_is_told_at_once() {
 }
 
 #[test]
-fn a_wrong_scheme_is_told_as_such() {
+fn a_wrong_scheme_is_reported_as_such() {
     // The commonest slip with own servers: https for http.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let running = Simulator::start(World::built_in(), listener, None, 1).unwrap();
@@ -113,7 +113,7 @@ user = "Hello"
 "#;
 
     /// Trials that have ended when the first line of progress is told.
-    const TOLD: usize = 30;
+    const FIRST_PROGRESS: usize = 30;
 
     fn begun(home: &Home, status: i32) -> Underway {
         let call = "run suite.toml --salt 1";
@@ -123,7 +123,10 @@ user = "Hello"
         while line.starts_with("warning: ") || line.starts_with("note: ") {
             line = underway.next_line();
         }
-        assert!(line.starts_with(&format!("{TOLD}/300 trials")), "{line}");
+        assert!(
+            line.starts_with(&format!("{FIRST_PROGRESS}/300 trials")),
+            "{line}"
+        );
         underway
     }
 
@@ -143,20 +146,27 @@ user = "Hello"
             let home = Home::new().with("suite.toml", LONG_SUITE);
             let underway = begun(&home, 130);
             underway.signal(signal);
-            let said = underway.end();
-            assert!(said.err.contains("stopping: interrupted"), "{}", said.err);
-            assert!(said.out.contains("interrupted"), "{}", said.out);
+            let output = underway.end();
+            assert!(
+                output.err.contains("stopping: interrupted"),
+                "{}",
+                output.err
+            );
+            assert!(output.out.contains("interrupted"), "{}", output.out);
             let folder = folder(&home);
-            let kept = home
+            let sample_count = home
                 .read(&format!("{folder}/samples.jsonl"))
                 .lines()
                 .count();
-            assert!((TOLD..300).contains(&kept), "{kept}");
+            assert!(
+                (FIRST_PROGRESS..300).contains(&sample_count),
+                "{sample_count}"
+            );
             assert_eq!(manifest(&home, &folder)["status"], "interrupted");
             let report = home.read(&format!("{folder}/report.md"));
             assert!(report.contains("This run was interrupted"), "{report}");
             let csv = home.read(&format!("{folder}/samples.csv"));
-            assert_eq!(csv.lines().count(), kept + 1);
+            assert_eq!(csv.lines().count(), sample_count + 1);
             // `latest` is for runs that say something.
             assert!(!home.path("reports/long/latest").exists());
         }
@@ -174,7 +184,7 @@ user = "Hello"
         let journal = home.read(&format!("{folder}/samples.jsonl"));
         let whole = journal.rfind('\n').unwrap() + 1;
         let lines = journal[..whole].lines().count();
-        assert!(lines >= TOLD);
+        assert!(lines >= FIRST_PROGRESS);
         // The kill may have come between two lines: this one is torn for certain.
         let torn = &journal[..journal.find('\n').unwrap() / 2];
         let home = home.with(
@@ -193,11 +203,11 @@ user = "Hello"
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
         // It could not say what it cost: whoever reads the ledger next closes it.
-        let said = home
+        let output = home
             .bakeoff("spend --simulated")
             .complains("was killed; it cost $")
             .run();
-        assert!(!said.out.contains("has not ended"), "{}", said.out);
+        assert!(!output.out.contains("has not ended"), "{}", output.out);
         let manifest = manifest(&home, &folder);
         assert!(
             manifest["status"]["incomplete"]

@@ -57,8 +57,8 @@ fn an_estimate_learns_from_runs() {
     // third, which is right about a run that is the same.
     let second = home.bakeoff(call).run();
     let expected = usd(&learned["total"]["expected_usd"]);
-    let told = format!("{:.2} times what was expected\n", cost / expected);
-    assert!(second.err.contains(&told), "{told}{}", second.err);
+    let sentence = format!("{:.2} times what was expected\n", cost / expected);
+    assert!(second.err.contains(&sentence), "{sentence}{}", second.err);
     let third = json(&home, "");
     assert_eq!(third["past_runs"], 1);
     let expected = usd(&third["total"]["expected_usd"]);
@@ -74,10 +74,10 @@ fn an_estimate_sends_nothing() {
          [[endpoints.own.prices]]\nmodel = \"mine\"\n\
          input_usd_per_mtok = 1\noutput_usd_per_mtok = 1000\n",
     );
-    let said = home
+    let output = home
         .bakeoff("estimate suite.toml -e own -m mine -m unknown --repetitions 3")
         .run();
-    insta::assert_snapshot!(said.out, @r#"
+    insta::assert_snapshot!(output.out, @r#"
     model    requests  prompt tokens  output tokens  expected  worst case
     mine            6             75            600    $0.600       $7.60
     unknown         6             75            600         –           –

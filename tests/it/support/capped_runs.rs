@@ -240,7 +240,7 @@ async fn carry_out(
         requests: None,
         suite,
     };
-    let (events, mut told) = mpsc::channel(1_024);
+    let (events, mut receiver) = mpsc::channel(1_024);
     let (_stop, stopped) = watch::channel(StopRequest::None);
     let (_answer, go_on) = mpsc::channel(1);
     let engine = engine::run(
@@ -250,7 +250,7 @@ async fn carry_out(
         stopped,
         go_on,
     );
-    let listen = async { while told.recv().await.is_some() {} };
+    let listen = async { while receiver.recv().await.is_some() {} };
     let (ending, ()) = tokio::join!(engine, listen);
     let answer = fetch(endpoint, Listing::Credits, PATIENCE).await.unwrap();
     let charged = Credits::read(&answer).unwrap().used;
@@ -260,18 +260,18 @@ async fn carry_out(
 
 /// Judges a run: what no run may ever do.
 pub(crate) fn judge(run: &Capped) -> Result<(), String> {
-    let told = |what: &str| Err(format!("{what}: {run:?}\n{}", run.suite));
+    let fail = |what: &str| Err(format!("{what}: {run:?}\n{}", run.suite));
     if run.charged > run.cap {
-        return told("the simulator charged more than the cap");
+        return fail("the simulator charged more than the cap");
     }
     if run.charged > run.spent_at_most || run.spent_at_most > run.cap {
-        return told("our book is below the simulator's, or above the cap");
+        return fail("our book is below the simulator's, or above the cap");
     }
     if !matches!(run.ending, Ending::Capped(_)) {
-        return told("it ended for another reason");
+        return fail("it ended for another reason");
     }
     if run.slots >= 50 && run.spent_at_most.0 * 100 < run.cap.0 * 95 {
-        return told("less than 95 % of a cap of fifty slots was used");
+        return fail("less than 95 % of a cap of fifty slots was used");
     }
     Ok(())
 }

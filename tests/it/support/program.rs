@@ -138,7 +138,7 @@ pub(crate) struct Call {
 
 /// What a call said.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct ProgramOutput {
     pub(crate) out: String,
     pub(crate) err: String,
 }
@@ -168,7 +168,7 @@ impl Call {
     }
 
     /// Makes the call and checks what was expected.
-    pub(crate) fn run(self) -> Said {
+    pub(crate) fn run(self) -> ProgramOutput {
         self.begin().end()
     }
 
@@ -193,8 +193,8 @@ impl Call {
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take();
         let err = child.stderr.take();
-        let (out_lines, out_told) = mpsc::channel();
-        let (err_lines, err_told) = mpsc::channel();
+        let (out_lines, out_receiver) = mpsc::channel();
+        let (err_lines, err_receiver) = mpsc::channel();
         Underway {
             child,
             expected: self,
@@ -206,8 +206,8 @@ impl Call {
                 Some(err) => all_text(err, &err_lines),
                 None => String::new(),
             }),
-            out_told,
-            err_told,
+            out_receiver,
+            err_receiver,
         }
     }
 }
@@ -232,14 +232,14 @@ pub(crate) struct Underway {
     expected: Call,
     out: JoinHandle<String>,
     err: JoinHandle<String>,
-    out_told: mpsc::Receiver<String>,
-    err_told: mpsc::Receiver<String>,
+    out_receiver: mpsc::Receiver<String>,
+    err_receiver: mpsc::Receiver<String>,
 }
 
 impl Underway {
     /// Waits for the next line on standard error.
     pub(crate) fn next_line(&self) -> String {
-        let line = self.err_told.recv_timeout(PATIENCE);
+        let line = self.err_receiver.recv_timeout(PATIENCE);
         line.expect("it ended, or hangs, without a word")
     }
 
@@ -247,7 +247,7 @@ impl Underway {
     pub(crate) fn next_url(&self) -> String {
         loop {
             let line = self
-                .out_told
+                .out_receiver
                 .recv_timeout(PATIENCE)
                 .expect("it names no URL");
             if let Some(url) = line
@@ -267,10 +267,10 @@ impl Underway {
     }
 
     /// Waits for its end and checks what was expected.
-    pub(crate) fn end(mut self) -> Said {
+    pub(crate) fn end(mut self) -> ProgramOutput {
         // The pipes close when it ends; then nothing is left to wait for.
         let hangs = loop {
-            match self.err_told.recv_timeout(PATIENCE) {
+            match self.err_receiver.recv_timeout(PATIENCE) {
                 Ok(_) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => break false,
                 Err(mpsc::RecvTimeoutError::Timeout) => break true,
@@ -280,21 +280,21 @@ impl Underway {
             self.child.kill().unwrap();
         }
         let status = self.child.wait().unwrap();
-        let said = Said {
+        let output = ProgramOutput {
             out: self.out.join().unwrap(),
             err: self.err.join().unwrap(),
         };
-        assert!(!hangs, "it hangs: {said:#?}");
-        let Said { out, err } = &said;
+        assert!(!hangs, "it hangs: {output:#?}");
+        let ProgramOutput { out, err } = &output;
         let code = status.code().unwrap_or(-1);
-        let told = format!("exit code {code}\n--- stdout\n{out}\n--- stderr\n{err}");
-        assert_eq!(code, self.expected.status, "{told}");
+        let transcript = format!("exit code {code}\n--- stdout\n{out}\n--- stderr\n{err}");
+        assert_eq!(code, self.expected.status, "{transcript}");
         for text in &self.expected.out {
-            assert!(out.contains(text), "no `{text}` on stdout: {told}");
+            assert!(out.contains(text), "no `{text}` on stdout: {transcript}");
         }
         for text in &self.expected.err {
-            assert!(err.contains(text), "no `{text}` on stderr: {told}");
+            assert!(err.contains(text), "no `{text}` on stderr: {transcript}");
         }
-        said
+        output
     }
 }

@@ -87,12 +87,12 @@ impl Server {
             for (number, stream) in listener.incoming().enumerate() {
                 let Ok(stream) = stream else { return };
                 let Ok(copy) = stream.try_clone() else { return };
-                let mut kept = streams.lock().unwrap();
+                let mut open_streams = streams.lock().unwrap();
                 // The word to stop, see `drop`.
-                if kept.is_empty() && number > 0 {
+                if open_streams.is_empty() && number > 0 {
                     return;
                 }
-                kept.push(copy);
+                open_streams.push(copy);
                 let (requests, script) = (Arc::clone(&requests), Arc::clone(&script));
                 let lists = Arc::clone(&lists);
                 std::thread::spawn(move || {

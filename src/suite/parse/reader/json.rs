@@ -39,7 +39,7 @@ impl Value<'_> {
                 self.report_wrong(Code::WrongType, "a value that JSON knows", help);
                 None
             }
-            // Every item is read before a wrong one ends the whole, so that all are told.
+            // Every item is read before a wrong one ends the loop, so that all are reported.
             DeValue::Array(_) => {
                 let items = self.items(usize::MAX, "a list")?;
                 let items: Vec<_> = items
@@ -70,7 +70,7 @@ impl Value<'_> {
         self.json_within(depth)
     }
 
-    /// Says that a secret stands here, without showing it.
+    /// Reports a secret in this value, without showing it.
     pub(in crate::suite) fn secret(&self) {
         let message = format!("{} holds a secret", self.name);
         let help = "keys come only from the environment: remove it here, and name the variable \
