@@ -91,8 +91,8 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
     }
 }
 
-/// What the simulator's book says of the samples of a variant: requests, hits, tokens read and written,
-/// and pico-dollars that caches saved.
+/// Figures of the simulator's trace for the samples of a variant: requests, hits, tokens read and written, and
+/// pico-dollars that caches saved.
 #[derive(Debug, PartialEq)]
 struct Book {
     requests: u64,
@@ -293,7 +293,7 @@ fn cold_warm_and_marked_compete_in_one_run() {
     // What all share is warmed once for each warmed variant and then kept warm by being used.
     let untimed = seen.truth.len() - seen.samples.len();
     assert_eq!(untimed, 3);
-    // What that cost is no sample's, and is told of each.
+    // The cost of that belongs to no sample, and is reported for each.
     let warming = seen.manifest["warming"].as_array().unwrap();
     let spent = warming.iter().map(|one| {
         let spent = one["spent_usd"].as_str().unwrap();

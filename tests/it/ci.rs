@@ -1,5 +1,4 @@
-//! What the documentation of CI promises: its commands exist, its YAML can be read, and the scripts of
-//! `action.yml` do what they are there for.
+//! The documentation of CI: its commands exist, its YAML can be read, and the scripts of `action.yml` work.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
@@ -156,8 +155,8 @@ user = "hi"
 
 #[test]
 fn the_run_step_judges_reports_and_accepts() {
-    // The step that everybody's build depends on: folder and code told, a run that passed accepted where
-    // that was asked for, and only there.
+    // Every user's build depends on this step: folder and code are reported, a run that passed is accepted
+    // where requested, and only there.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
     let step = |accept: &str, arguments: &str| {
@@ -186,11 +185,11 @@ fn the_run_step_judges_reports_and_accepts() {
     assert!(output.status.success(), "{output:?}");
     let history = written(folder.path(), "baselines/ci.jsonl");
     assert!(history.contains("accepted"), "{history}");
-    // What fails is told as a code and never accepted: the last step ends the job with it.
+    // A failure is reported as a code and never accepted: the last step ends the job with it.
     let output = step("true", "--no-such-flag");
     assert!(output.status.success(), "{output:?}");
     let message = written(folder.path(), "output");
-    // The `latest` that is there is of another run: it must not be told as this one's.
+    // The existing `latest` is of another run: it must not be reported as this one's.
     assert!(message.ends_with("exit-code=2\nrun=\n"), "{message}");
     assert_eq!(written(folder.path(), "baselines/ci.jsonl"), history);
     let output = run(&script("Result"), folder.path(), &[("CODE", "2")]);
@@ -199,8 +198,8 @@ fn the_run_step_judges_reports_and_accepts() {
 
 #[test]
 fn the_comment_replaces_itself() {
-    // A comment for every push would bury the review. `gh` is played by a script that keeps what it was
-    // told, and has one comment of ours and one of somebody else's.
+    // A comment for every push would bury the review. `gh` is replaced by a script that records its input, and
+    // has one comment of ours and one of another author.
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("bin")).unwrap();

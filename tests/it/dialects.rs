@@ -215,8 +215,8 @@ fn vllm() {
 
 #[test]
 fn llama_cpp() {
-    // Progress before any token, timings beside the counts, a file's name for a model, and a prompt
-    // that is too long told inside HTTP 200.
+    // Progress before any token, timings next to the counts, a file's name for a model, and the error of a
+    // prompt that is too long inside HTTP 200.
     let reading = answered(
         "my-model",
         true,

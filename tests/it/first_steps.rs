@@ -1,4 +1,4 @@
-//! What a new user meets before the first answer: keys that are missing, names that are wrong.
+//! First problems of a new user, before the first answer: missing keys, wrong names.
 
 use std::path::Path;
 use std::process::{Command, Output};

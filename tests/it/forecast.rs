@@ -141,7 +141,7 @@ fn other_prices_are_laid_over_the_recorded_tokens() {
     assert!(usd(&mini["recorded"]["month_usd"]) < request * 1e6);
     let nano = variant(&document, "openai/gpt-4.1-nano");
     assert_eq!(nano["recorded"]["month_usd"], nano["what_if"]["month_usd"]);
-    // Today's list is the one that the run counted with: nothing changes, and its date is told.
+    // Today's list is the one that the run used: nothing changes, and its date is printed.
     let document = json(&home, "--requests 1M/month --retry-rate 0% --prices now");
     let mini = variant(&document, "openai/gpt-5-mini");
     assert_eq!(mini["recorded"]["month_usd"], mini["what_if"]["month_usd"]);

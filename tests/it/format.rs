@@ -454,7 +454,7 @@ fn header(path: &str) -> Names {
 
 #[test]
 fn records_have_the_documented_keys() {
-    // Whoever reads a run with a program of their own reads this page first.
+    // Users who read a run with a program of their own read this page first.
     let stored = |value: Result<Value, serde_json::Error>| paths(&value.unwrap());
     let mut of_manifest = stored(serde_json::to_value(manifest(Status::Running)));
     let incomplete = Status::Incomplete("why".to_owned());
@@ -718,7 +718,7 @@ fn every_word_is_documented() {
 
 #[test]
 fn the_percentiles_table_is_the_rule() {
-    // Whoever plans a run reads from METHODOLOGY.md how many samples a percentile needs.
+    // Users who plan a run read from METHODOLOGY.md how many samples a percentile needs.
     let page = file("METHODOLOGY.md");
     for percentile in Percentile::ALL {
         let (point, bounds) = (

@@ -1,6 +1,6 @@
 //! The habits of a good tool: a place to begin, old runs listed and pruned, completions, manual pages.
 
-// The commands that are told are a POSIX shell's.
+// The printed commands are a POSIX shell's.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 

@@ -1,5 +1,5 @@
-//! `bakeoff import`: each format becomes a suite that `suite check` accepts, and what is not in it is
-//! told with its lines.
+//! `bakeoff import`: each format becomes a suite that `suite check` accepts, and skipped items are reported
+//! with their lines.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -39,7 +39,7 @@ fn imported(format: &str, name: &str, text: &str) -> (String, String) {
 
 #[test]
 fn promptfoo_configurations_are_carried_over() {
-    // Prompts x tests x lists of values, as promptfoo asks them; code and grading are told.
+    // Prompts x tests x lists of values, as promptfoo sends them; code and grading are reported.
     let config = r#"
 description: Capitals
 prompts:
@@ -180,7 +180,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
 
 #[test]
 fn json_lines_of_many_makers_are_carried_over() {
-    // Each maker has keys of its own; a row that none fits is told, not guessed.
+    // Each maker has keys of its own; a row that matches none is reported, not guessed.
     let rows = r#"{"prompt": "One?", "id": 7}
 {"messages": [{"role": "user", "content": [{"type": "text", "text": "Two?"}, {"type": "image_url", "image_url": {"url": "https://example.org/2.png"}}]}]}
 {"custom_id": "three", "method": "POST", "body": {"model": "gpt", "messages": [{"role": "user", "content": "Three?"}, {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "3"}]}}

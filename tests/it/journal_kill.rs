@@ -8,9 +8,9 @@ use bakeoff::record::{Reader, Sample, Writer};
 
 /// Set for the process that is killed: the folder it writes its journal into.
 const FOLDER: &str = "BAKEOFF_TEST_JOURNAL_FOLDER";
-/// What that process says after each append, before the number of the trial.
+/// Prefix of the line that the process prints after each append, before the number of the trial.
 const APPENDED: &str = "appended ";
-/// It ends by itself after as many, should nobody kill it.
+/// Limit after which it ends by itself if it is not killed.
 const MOST_SAMPLES: u64 = 1_000_000;
 /// As many it may append before it is killed.
 const KILLED_AFTER: u64 = 200;

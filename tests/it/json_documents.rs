@@ -1,5 +1,5 @@
-//! What `--json` prints: it fits the schemas under `docs/schemas/`, and these are what the program
-//! knows today. `BAKEOFF_UPDATE=1` writes them again.
+//! Output of `--json`: it matches the schemas under `docs/schemas/`, and these describe today's program.
+//! `BAKEOFF_UPDATE=1` writes them again.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -20,7 +20,7 @@ use verbs::verbs;
 /// Shapes of files that are read: their schemas lie under `suites/`.
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
-/// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
+/// The call, its exit code, and the shape of its output. The first words are the verb's.
 const CALLS: [(&str, i32, Shape); 26] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),

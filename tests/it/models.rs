@@ -1,5 +1,5 @@
-//! The catalogue as a user meets it: `bakeoff models` and what `run` knows of an endpoint's models,
-//! against the simulator and a server that tells odd lists.
+//! The catalog as a user meets it: `bakeoff models` and what `run` knows of an endpoint's models, against the
+//! simulator and a server with unusual lists.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -155,7 +155,7 @@ fn what_is_no_list_ends_in_the_compiled_in_one() {
 
 #[test]
 fn a_model_is_shown_with_its_providers() {
-    // Two readings of one route: what the simulator serves is what the page tells.
+    // Two readings of one route: the simulator serves what the page shows.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     let url = simulator.base_url();
@@ -237,7 +237,7 @@ fn manifest(folder: &Path) -> Value {
 #[test]
 fn a_run_uses_prices_of_the_cached_list() {
     // Prices of the endpoint's own list, with its date, stand in the manifest and make the costs;
-    // ids that it does not have are told before, and asked all the same.
+    // ids that it does not have are reported before, and requested all the same.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     project(folder.path(), &simulator.base_url());
@@ -337,7 +337,7 @@ fn a_run_without_a_list_asks_once() {
 
 #[test]
 fn a_run_does_without_a_list() {
-    // An endpoint that tells none is measured all the same, by the compiled-in prices, with a note.
+    // An endpoint without a list is measured all the same, by the compiled-in prices, with a note.
     let folder = tempfile::tempdir().unwrap();
     let chats = Server::start(|_, _| {
         let head = "content-type: text/event-stream\r\n";

@@ -297,7 +297,7 @@ fn what_tokens_do_not_bound_is_refused_until_it_is_declared() {
 
 #[test]
 fn an_empty_price_is_an_absent_cost() {
-    // Without a cap such a model is asked, and nobody may read its cost as 0.
+    // Without a cap such a model is used, and its cost must not read as 0.
     let folder = tempfile::tempdir().unwrap();
     suite(folder.path(), "", "perplexity/sonar");
     done(&bakeoff(folder.path(), &["run", "suite.toml", "--quiet"]));
@@ -312,7 +312,7 @@ fn an_empty_price_is_an_absent_cost() {
 
 #[test]
 fn an_old_list_fails_no_run_and_its_date_stands_in_every_report() {
-    // A year-old list is better than none, as long as nobody takes its prices for today's.
+    // A year-old list is better than none, as long as its prices do not look like today's.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     project(folder.path(), &simulator.base_url());
@@ -359,8 +359,8 @@ fn worst(output: &Output) -> f64 {
 
 #[test]
 fn an_estimate_uses_the_most_expensive_provider() {
-    // The worst case of an endpoint that was named is that of a cap: the dearest who may answer. The answer
-    // is kept; no model is asked; without a key, or a name, nobody is.
+    // The worst case of a named endpoint is that of a cap: its most expensive provider. The answer is cached;
+    // no request goes to a model; without a key, or a name, none is sent at all.
     let folder = tempfile::tempdir().unwrap();
     let offers = r#"{"data":{"endpoints":[
         {"provider_name":"cheap","pricing":{"prompt":"0.00000025","completion":"0.000002"}},
@@ -425,7 +425,7 @@ fn an_estimate_uses_the_most_expensive_provider() {
 
 #[test]
 fn lists_and_checks_tell_what_a_run_would() {
-    // A wrong id and what it would cost are worth knowing before anything is started, and nobody is asked.
+    // A wrong id and the cost are worth knowing before anything is started, and no request is sent.
     let folder = tempfile::tempdir().unwrap();
     project(folder.path(), "http://127.0.0.1:9/v1");
     let listed = SUITE.replace(

@@ -304,7 +304,7 @@ proptest! {
         prop_assert!(lost <= 1);
     }
 
-    // Whatever a file holds, it becomes a suite or is told what is wrong.
+    // Any file becomes a suite or a list of problems.
     #[test]
     fn arbitrary_files_never_panic(
         bytes in "(\\{\"a\": \"|\"\\}|\"|,|a|\n|\r\n|\\PC|\\{|\\}){0,40}",

@@ -65,7 +65,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
 
 #[test]
 fn a_stored_run_shows_its_own_noise() {
-    // The latest run of the suite, or one that is named; one that shows none is told.
+    // The latest run of the suite, or a named one; a run without noise is reported.
     let home = Home::new()
         .with("s.toml", &suite(TWO, 6))
         .with("one.toml", &suite("\"openai/gpt-5-mini\"", 6));
@@ -107,7 +107,7 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
         .run();
     assert_eq!(home.samples("s").len(), 10 * 3 * 2);
 
-    // For programs the sizes alone are on standard output; the pilot's comparison is told beside them.
+    // For programs the sizes alone are on standard output; the pilot's comparison is on standard error.
     let output = home
         .bakeoff("size s.toml --pilot --world slow.toml --json")
         .complains("TTFT")

@@ -277,7 +277,7 @@ fn an_unanswered_request_is_not_sent_again() {
 
 #[test]
 fn nobody_there_is_a_failed_connection() {
-    // Refused: told when the run begins, and again by each exchange.
+    // Refused: reported when the run begins, and again by each exchange.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
@@ -339,7 +339,7 @@ fn unusable_endpoints_are_refused_without_showing_the_key() {
 
 #[test]
 fn a_redirect_is_an_outcome_and_the_key_stays_here() {
-    // Following it would time two requests as one, and hand the key to whoever is named.
+    // Following it would time two requests as one, and send the key to any host that is named.
     let elsewhere = answering();
     let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
     for status in [
@@ -381,7 +381,7 @@ fn a_compressed_answer_is_decoded_and_flagged() {
 
 #[test]
 fn done_is_the_end_although_the_line_stays_open() {
-    // Some proxies keep the body open for minutes after `[DONE]`: nobody should wait for that.
+    // Some proxies keep the body open for minutes after `[DONE]`: a run must not wait for that.
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let server = Server::start(move |_, _| (format!("{head}{ANSWER}").into_bytes(), Then::Hold));
     let hour = Nanos::from_millis(3_600_000);

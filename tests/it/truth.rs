@@ -1,7 +1,7 @@
-//! What the program says of each answer, laid beside what the simulator knows of it, by request id.
+//! The program's figures of each answer, compared with the simulator's trace, by request id.
 //!
-//! The simulator stamps what comes after the fact and what goes before it, so that no client can
-//! see anything sooner than it says. A figure of ours below its truth is a clock that lies.
+//! The simulator stamps what comes after the fact and what goes before it, so that no client can see anything
+//! earlier than its trace. A figure of ours below the trace is a wrong clock.
 
 #![allow(
     clippy::unwrap_used,

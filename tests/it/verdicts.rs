@@ -67,7 +67,7 @@ fn newest(home: &Home) -> String {
     target.to_string_lossy().into_owned()
 }
 
-/// How many runs there are.
+/// Number of runs.
 fn runs(home: &Home) -> usize {
     let folder = fs::read_dir(home.path("reports/verdicts"));
     folder.map_or(0, |folder| folder.count().saturating_sub(1))
@@ -83,7 +83,7 @@ fn with_history(home: &Home) -> String {
 
 #[test]
 fn the_first_run_passes_and_says_what_to_type_next() {
-    // Nobody's first build may fail for want of a past; and what is said must work as it is said.
+    // A first build must not fail for lack of a history; and the printed command must work.
     let home = home("");
     let output = home
         .bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
@@ -218,7 +218,7 @@ fn what_is_no_fair_past_is_not_accepted() {
         .complains("answered less than half")
         .complains("--force")
         .run();
-    // Another suite's run: told before anything is sent.
+    // Another suite's run: reported before anything is sent.
     home.bakeoff("run other.toml --quiet --world fast.toml --history base/h.jsonl")
         .exits(2)
         .complains("is the history of the suite `verdicts`")
@@ -308,7 +308,7 @@ fn a_damaged_history_is_reported() {
 
 #[test]
 fn quiet_hides_inconclusive_warnings() {
-    // Whoever asks for quiet wants the result and errors; the warning is for whoever watches.
+    // `--quiet` leaves the result and errors; the warning is for interactive use.
     let home = home("against_reference = true");
     let loud = RUN.replace(" --quiet", "");
     home.bakeoff(&format!("{loud} fast.toml -p p1"))
@@ -337,7 +337,7 @@ fn environments_are_pasts_of_their_own() {
 
 #[test]
 fn the_models_of_one_run_are_compared() {
-    // A plain run only tells; `compare` turns the same judgement into an exit code.
+    // A plain run only reports; `compare` turns the same judgement into an exit code.
     let home = home("").with("apart.toml", &world(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
         .says("regressed")
@@ -378,7 +378,7 @@ fn the_models_of_one_run_are_compared() {
         .bakeoff(&format!("compare {LATEST}"))
         .says("improved")
         .run();
-    // One model has nobody to be compared with.
+    // One model cannot be compared with another.
     turned.bakeoff(&format!("{RUN} fast.toml -m a/usual")).run();
     turned
         .bakeoff(&format!("compare {LATEST}"))
@@ -472,7 +472,7 @@ fn a_run_ends_when_its_verdict_is_in() {
 
 #[test]
 fn looking_needs_something_to_look_at() {
-    // Told at once, not after the run.
+    // Reported at once, not after the run.
     let home = home("");
     home.bakeoff("run suite.toml --until-decided -m a/usual --world fast.toml")
         .exits(2)
@@ -530,7 +530,7 @@ fn a_history_shows_its_trend() {
     ] {
         assert!(output.out.contains(part), "{part}: {}", output.out);
     }
-    // The smallest change is told by a gate, and it is said whose: the suite tolerates 50 %.
+    // The smallest change follows from a gate, and the gate is named: the suite tolerates 50 %.
     assert!(
         output.out.contains("by the defaults of [gate]"),
         "{}",

@@ -55,8 +55,8 @@ fn begun(home: &Home, gateway: &Running, flags: &str, status: i32) -> Underway {
     underway
 }
 
-/// What the gateway's own book says, once it has more than what was `spent` on answers: it notices with its next
-/// token that nobody listens any more.
+/// The gateway's own total, once it exceeds what was `spent` on answers: it notices with its next token that
+/// the client is gone.
 fn charged_above(gateway: &Running, spent: Usd) -> Usd {
     let endpoint = Endpoint {
         base_url: gateway.base_url(),
@@ -105,7 +105,7 @@ fn usd(value: &Value) -> Usd {
         .map_or(Usd::ZERO, |text| text.parse().unwrap())
 }
 
-/// Of the last line of the ledger: spent, kept for unknown bills, and unknown requests.
+/// The last line of the ledger: spent, reserved for unknown bills, and unknown requests.
 fn booked(home: &Home) -> (Value, Usd, Usd, u64) {
     let line = lines(&home.read("reports/ledger.jsonl")).pop().unwrap();
     let models = line["models"].as_array().unwrap();
@@ -117,7 +117,8 @@ fn booked(home: &Home) -> (Value, Usd, Usd, u64) {
 
 #[test]
 fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
-    // 16 of 16 requests were billed and the ledger said $0: what was sent is in the books, whoever ends the run.
+    // 16 of 16 requests were billed and the ledger showed $0: every sent request is in the ledger, no matter
+    // how the run ends.
     for (signal, flags) in [
         (Signal::INT, "--max-cost $5"),
         (Signal::TERM, ""),
@@ -164,7 +165,7 @@ fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
 
 #[test]
 fn a_second_signal_ends_at_once_with_whole_records() {
-    // Whoever presses Ctrl-C twice does not want to wait for a grace period, and has paid all the same.
+    // A user who presses Ctrl-C twice does not want to wait for a grace period, and has paid all the same.
     let (home, gateway) = (home(), gateway());
     let underway = begun(&home, &gateway, "", 130);
     underway.signal(Signal::INT);

@@ -1,4 +1,4 @@
-//! What answers cost and what was billed for them, from the bytes of a bill to the report.
+//! Cost of answers and the bills for them, from the bytes of a bill to the report.
 
 use serde_json::{Value, json};
 
@@ -78,8 +78,8 @@ fn rows(home: &Home, suite: &str, file: &str) -> Vec<Value> {
 
 #[test]
 fn recorded_bills_come_out_to_the_last_digit() {
-    // List cost by the formula and the gateway's bill, through the whole program: equal, and no difference
-    // is told.
+    // List cost by the formula and the gateway's bill, through the whole program: equal, and no difference is
+    // reported.
     let server = Server::start(|_, request| {
         let body: Value = serde_json::from_str(&request.body).unwrap();
         let prompt = body["messages"][0]["content"].as_str().unwrap();

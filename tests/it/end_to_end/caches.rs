@@ -24,8 +24,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// What each sample of a model read from the cache and wrote to it, in the order of the plan, as
-    /// the sample says; the simulator says the same.
+    /// The tokens that each sample of a model read from the cache and wrote to it, in the order of the plan,
+    /// equal in the sample and in the simulator's trace.
     fn cache_use(&self, model: &str) -> Vec<(u64, u64)> {
         let samples = self.samples.iter();
         let samples = samples.filter(|sample| sample.model.as_str() == model);
@@ -90,7 +90,7 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
 
 #[test]
 fn as_is_the_first_fills_the_cache_for_the_others() {
-    // Whoever leaves caches alone must see them: a miss, and then hits.
+    // A user who leaves caches alone must see them: a miss, and then hits.
     for route in ROUTES {
         let seen = see(route, "", "");
         let [first, others @ ..] = &seen.cache_use(IMPLICIT)[..] else {

@@ -68,7 +68,7 @@ fn a_run_that_nobody_listens_to_goes_on_and_keeps_its_exit_code() {
 
 #[test]
 fn the_cap_of_the_day_counts_the_ledger() {
-    // The second run of the day has what the first one left, and is told who says so.
+    // The second run of the day has the remainder of the first one, and the message names the cap.
     let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.03\"\n");
     let call = "run suite.toml --world world.toml --salt 1 --quiet --repetitions 1000";
     home.bakeoff(call).exits(4).run();
@@ -152,7 +152,7 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
         "{sum} in {} runs",
         lines.len()
     );
-    // Who was too late was refused, and told by what.
+    // The runs that came too late were refused, and the message names the cap.
     let refused = messages
         .iter()
         .filter(|err| err.contains("since 00:00 UTC"));
@@ -185,7 +185,7 @@ fn an_unreadable_ledger_is_reported_and_stops_the_daily_cap() {
     let spent: Value = serde_json::from_str(&spent.out).unwrap();
     assert_eq!(spent["unreadable_lines"], 1);
     assert_eq!(spent["total"]["runs"], 1);
-    // Without such a cap the ledger is nobody's concern.
+    // Without such a cap the ledger does not matter.
     let home = home.with("bakeoff.toml", "");
     home.bakeoff(call).run();
 }

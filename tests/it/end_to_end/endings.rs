@@ -93,7 +93,7 @@ fn manifest(home: &Home, folder: &str) -> Value {
     serde_json::from_str(&home.read(&format!("{folder}/manifest.json"))).unwrap()
 }
 
-/// A run of seconds: 300 trials of about 40 ms one after the other, told in ten lines.
+/// A run of seconds: 300 trials of about 40 ms one after the other, with ten lines of progress.
 #[cfg(unix)]
 mod in_mid_run {
     use rustix::process::Signal;
@@ -112,7 +112,7 @@ id = "hello"
 user = "Hello"
 "#;
 
-    /// Trials that have ended when the first line of progress is told.
+    /// Trials that have ended when the first line of progress is printed.
     const FIRST_PROGRESS: usize = 30;
 
     fn begun(home: &Home, status: i32) -> Underway {
@@ -174,7 +174,7 @@ user = "Hello"
 
     #[test]
     fn a_killed_run_can_be_reported() {
-        // Out of memory, a pulled plug: every complete line counts, the torn one is told.
+        // Out of memory, power loss: every complete line counts, the torn one is reported.
         let home = Home::new().with("suite.toml", LONG_SUITE);
         let underway = begun(&home, -1);
         underway.signal(Signal::KILL);
@@ -202,7 +202,7 @@ user = "Hello"
         assert!(report.contains("has not ended, or was killed"), "{report}");
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
-        // It could not say what it cost: whoever reads the ledger next closes it.
+        // It could not record its cost: the next reader of the ledger closes it.
         let output = home
             .bakeoff("spend --simulated")
             .complains("was killed; it cost $")

@@ -1,4 +1,4 @@
-//! What a run will cost, told before, compared after, and learned from.
+//! The estimated cost of a run: printed before, compared after, and corrected by experience.
 
 use serde_json::Value;
 
@@ -67,7 +67,8 @@ fn an_estimate_learns_from_runs() {
 
 #[test]
 fn an_estimate_sends_nothing() {
-    // Nobody answers there, no key is set, and the prices are one's own: it is an estimate all the same.
+    // No server answers there, no key is set, and the prices are the user's own: it is an estimate all the
+    // same.
     let home = home().with(
         "bakeoff.toml",
         "[endpoints.own]\nbase_url = \"http://127.0.0.1:9/v1\"\nkey = \"NO_SUCH_KEY\"\n\

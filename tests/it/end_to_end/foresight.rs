@@ -1,4 +1,4 @@
-//! What is said before a run, and limits that a run keeps to.
+//! Warnings before a run, and limits that a run observes.
 
 use serde_json::Value;
 
@@ -55,8 +55,8 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
 
 #[test]
 fn quiet_is_quiet() {
-    // Whoever reads standard error in a script asked for nothing but failures. (The model may really
-    // use its limit up by reasoning, and that is told in any case.)
+    // A script that reads standard error asked for failures only. (The model may really use its limit up by
+    // reasoning, and that is reported in any case.)
     let home = disappointing();
     for call in ["run suite.toml --list", "run suite.toml --world world.toml"] {
         let output = home.bakeoff(&format!("{call} --quiet")).run();
@@ -85,8 +85,7 @@ fn without_known_times_the_assumption_is_shown() {
 
 #[test]
 fn a_binding_rate_limit_is_reported_and_observed() {
-    // The model with the limit sets the pace of all; the wait is told beforehand and stands in the
-    // records as lag.
+    // The model with the limit sets the pace of all; the wait is announced beforehand and recorded as lag.
     let home = home().with(
         "bakeoff.toml",
         "[[endpoints.sim.limits]]\nmodel = \"openai/gpt-5*\"\nrequests_per_minute = 200\n",

@@ -123,7 +123,7 @@ fn a_dot_env_is_read_and_the_environment_wins() {
 
 #[test]
 fn an_empty_key_is_a_missing_one() {
-    // A template of `.env` that nobody filled in: told before anything is sent without a key.
+    // A template of `.env` that was never filled in: reported before anything is sent without a key.
     let server = answering();
     let home = home(&server).with(".env", "STAGING_KEY=\"  \"\n");
     home.bakeoff("run suite.toml")
@@ -187,7 +187,7 @@ fn a_key_that_the_server_repeats_is_not_stored() {
 
 #[test]
 fn a_key_that_no_header_can_hold_is_refused_unseen() {
-    // A line break from a careless copy: told, and not shown.
+    // A line break from a careless copy: reported, and not shown.
     let server = answering();
     let home = home(&server);
     let output = home

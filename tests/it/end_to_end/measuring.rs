@@ -14,7 +14,7 @@ fn home() -> Home {
     Home::new().with("suite.toml", SUITE)
 }
 
-/// What a sample says that does not depend on time.
+/// The fields of a sample that do not depend on time.
 fn substance(sample: &Value) -> Vec<Value> {
     let names = [
         "trial",
@@ -150,7 +150,7 @@ fn quiet_writes_no_progress() {
 
 #[test]
 fn reports_are_made_again_byte_for_byte() {
-    // A report is a function of its records: whoever has these can check it.
+    // A report is a function of its records: every reader of these can check it.
     let home = home();
     home.bakeoff(RUN).run();
     let files = || -> BTreeMap<_, _> {

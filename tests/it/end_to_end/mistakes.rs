@@ -1,4 +1,4 @@
-//! What users get wrong before anything is sent: one message, exit code 2, nothing written.
+//! Mistakes of users that are found before anything is sent: one message, exit code 2, nothing written.
 
 use super::SUITE;
 use super::program::Home;
@@ -83,7 +83,7 @@ fn flags_and_files_that_do_not_exist_are_named() {
 
 #[test]
 fn unknown_endpoints_are_reported_with_the_nearest() {
-    // `vercle` is a slip; `nonsense` is told what there is.
+    // `vercle` is a typo; `nonsense` gets the list of endpoints.
     let home = home();
     home.bakeoff("run suite.toml --endpoint vercle")
         .exits(2)

@@ -1,4 +1,4 @@
-//! What holds for every stream: realistic ones cut anywhere, arbitrary bytes, damaged ones.
+//! Properties of every stream: realistic ones cut anywhere, arbitrary bytes, damaged ones.
 
 use proptest::prelude::*;
 

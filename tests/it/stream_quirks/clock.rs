@@ -1,4 +1,4 @@
-//! When the clocks stop: items 1 to 9.
+//! Clocks and the tokens that stop them: items 1 to 9.
 
 use super::*;
 

@@ -40,7 +40,7 @@ const MODELS: [&str; 4] = [
     "anthropic/claude-haiku-4.5",
     "deepseek/deepseek-v3.2",
 ];
-/// What becomes of answers; several are billed without a word, and all that go on are tried again.
+/// Faults of answers; several are billed without a report, and all that go on are retried.
 const FAULTS: [&str; 16] = [
     "",
     "",
@@ -79,21 +79,21 @@ const USAGES: [&str; 16] = [
     "+reasoning-in-total",
     "+usage-half",
 ];
-/// How long one look at the simulator's books may take.
+/// Time limit of one request for the simulator's balance.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug)]
 pub(crate) struct Capped {
     pub(crate) cap: Usd,
-    /// By the simulator's book.
+    /// By the simulator's trace.
     pub(crate) charged: Usd,
-    /// By our own: settled, or kept because nobody can say.
+    /// By our ledger: settled, or reserved because the bill is unknown.
     pub(crate) spent_at_most: Usd,
     /// Worst-case slots that the cap holds.
     pub(crate) slots: i128,
     pub(crate) ending: Ending,
-    /// What was asked, for whoever finds a fault.
+    /// The suite, for the message of a failure.
     pub(crate) suite: String,
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
     }
 }
 
-/// The bounds, as `bakeoff run` finds them: of the dearest provider that the simulator tells of.
+/// The bounds, as `bakeoff run` finds them: of the most expensive provider that the simulator lists.
 async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
     let mut bounds = Vec::new();
     for variant in &suite.variants {

@@ -136,7 +136,7 @@ pub(crate) struct Call {
     err: Vec<String>,
 }
 
-/// What a call said.
+/// The output of a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProgramOutput {
     pub(crate) out: String,
@@ -150,7 +150,7 @@ impl Call {
         self
     }
 
-    /// Expects this exit code; without a word, 0.
+    /// Expects this exit code; the default is 0.
     pub(crate) fn exits(self, status: i32) -> Self {
         Self { status, ..self }
     }
@@ -172,7 +172,7 @@ impl Call {
         self.begin().end()
     }
 
-    /// Makes the call with nobody to read its standard output.
+    /// Makes the call with its standard output closed at the other end.
     pub(crate) fn begin_unread(mut self) -> Underway {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -180,7 +180,7 @@ impl Call {
         self.begin()
     }
 
-    /// Makes the call with nobody to read anything that it says, and checks its exit code.
+    /// Makes the call with both outputs closed at the other end, and checks its exit code.
     pub(crate) fn run_unheard(mut self) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -188,7 +188,7 @@ impl Call {
         self.begin_unread().end();
     }
 
-    /// Makes the call and comes back while it is under way.
+    /// Makes the call and returns while it is running.
     pub(crate) fn begin(mut self) -> Underway {
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take();
@@ -212,7 +212,7 @@ impl Call {
     }
 }
 
-/// Everything that a stream brings, told line by line on the way.
+/// Reads everything that a stream brings, and sends it line by line on the way.
 fn all_text(stream: impl Read, lines: &mpsc::Sender<String>) -> String {
     let mut all = String::new();
     let mut stream = BufReader::new(stream);
@@ -221,7 +221,7 @@ fn all_text(stream: impl Read, lines: &mpsc::Sender<String>) -> String {
         if stream.read_line(&mut all).unwrap() == 0 {
             return all;
         }
-        // Whoever waited for a line may have left.
+        // The receiver may be gone.
         let _ = lines.send(all[before..].to_owned());
     }
 }

@@ -55,8 +55,7 @@ pub(crate) fn read_recording(model: &str, streamed: bool, recording: &Recording)
     .into_inner()
 }
 
-/// What must not depend on how the network cut the bytes: all but instants and what follows from
-/// them.
+/// The reading without what depends on how the network cut the bytes: instants and what follows from them.
 pub(crate) fn timeless(reading: Reading) -> Reading {
     let mut flags = reading.flags;
     flags.retain(|flag| *flag != Flag::Buffered);

@@ -36,6 +36,7 @@ pub struct GateTable {
     #[schemars(extend("default" = false))]
     pub confirm: Option<bool>,
     /// Makes `run` fail if a candidate is worse than the reference of the same run.
+    #[schemars(extend("default" = false))]
     pub against_reference: Option<bool>,
     /// Label of an unchanged variant: against a history, what slows it is taken off every other's.
     pub control: Option<String>,
