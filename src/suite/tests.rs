@@ -127,7 +127,7 @@ fn is_valid(suite: &Suite) -> bool {
 /// The invariant of a gate, and that its control can be compared with.
 fn is_valid_gate(suite: &Suite, gate: &Gate) -> bool {
     let bounded = |bounds: &Bounds| (0.0..=bounds.margin).contains(&bounds.tolerance);
-    let positive = |limit: &Limit| match limit.bound {
+    let positive = |limit: &GateLimit| match limit.bound {
         LimitBound::Time(time) => time.0 > 0,
         LimitBound::Share(share) => share > 0.0 && share < 1.0,
         LimitBound::Usd(usd) => usd.0 > 0,

@@ -22,7 +22,7 @@ use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
+    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, GateLimit, LimitBound,
     Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant,
 };
@@ -147,7 +147,7 @@ fn parameters() -> Parameters {
 
 /// A gate with every kind of limit.
 fn gate() -> Gate {
-    let limit = |quantity, bound| Limit { quantity, bound };
+    let limit = |quantity, bound| GateLimit { quantity, bound };
     let time = Quantity::Time {
         metric: Metric::Ttft,
         percent: 75,

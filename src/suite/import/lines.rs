@@ -10,7 +10,7 @@ use super::ImportError;
 use super::chat::{Chat, chat};
 use super::draft::{DraftPrompt, SuiteDraft};
 use crate::suite::model::suite::{Message, Role};
-use crate::suite::parse::rows::{Format, each_row};
+use crate::suite::parse::rows::{RowFormat, each_row};
 
 /// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
 /// knows the habits of most data sets.
@@ -95,7 +95,7 @@ fn rows(
     draft: &mut SuiteDraft,
     prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
 ) {
-    each_row(text.as_bytes(), Format::Jsonl, |row| match row {
+    each_row(text.as_bytes(), RowFormat::Jsonl, |row| match row {
         Ok(row) => {
             let line = row.line;
             add(draft, line, row.into_object(), &prompt);

@@ -21,7 +21,7 @@ pub struct Gate {
     pub bounds: Vec<(Metric, Bounds)>,
     /// Limits that must hold for every variant, independent of comparisons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub limits: Vec<Limit>,
+    pub limits: Vec<GateLimit>,
     /// Effect of an inconclusive primary comparison.
     pub on_inconclusive: OnInconclusive,
     /// Requires that a second run, an hour or more later, repeats a regression before it fails.
@@ -48,7 +48,7 @@ pub struct Bounds {
 
 /// A limit on one variant, independent of the other side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Limit {
+pub struct GateLimit {
     /// The limited quantity.
     pub quantity: Quantity,
     /// The bound: a maximum for times, money and errors, a minimum for a pass rate.

@@ -9,7 +9,7 @@ use crate::units::{Nanos, Usd};
 use super::fields::percent;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
-use crate::suite::model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+use crate::suite::model::gate::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive, Quantity};
 use crate::suite::model::metric::{Metric, Scale};
 use crate::suite::model::suite::Variant;
 use crate::suite::value::duration::parse_duration;
@@ -31,7 +31,7 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
         value.table("`gate.limits`", |table| {
             Quantity::all()
                 .filter_map(|quantity| limit(table, quantity))
-                .collect::<Vec<Limit>>()
+                .collect::<Vec<GateLimit>>()
         })
     });
     let on_inconclusive = table
@@ -221,7 +221,7 @@ fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
     Some(time)
 }
 
-fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<Limit> {
+fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<GateLimit> {
     let value = table.field(quantity.word())?;
     let bound = match quantity {
         Quantity::Time { .. } => LimitBound::Time(duration(&value, 1)?),
@@ -233,7 +233,7 @@ fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<Limit> {
         }
         Quantity::CostPerRequest => LimitBound::Usd(amount(&value)?),
     };
-    Some(Limit { quantity, bound })
+    Some(GateLimit { quantity, bound })
 }
 
 /// An amount of money: `$0.01`.

@@ -27,12 +27,12 @@ pub struct Problem {
     /// The correction, if known.
     pub help: Option<String>,
     /// The place in another file, which the suite names at `span`.
-    pub row: Option<Row>,
+    pub row: Option<RowPlace>,
 }
 
 /// A row of a file that a suite names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
+pub struct RowPlace {
     /// Name of the file in messages.
     pub file: Arc<str>,
     /// Line, from 1.
@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 /// ``in `cases.jsonl`, line 3``.
-impl fmt::Display for Row {
+impl fmt::Display for RowPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in `{}`, line {}", self.file, self.line)
     }

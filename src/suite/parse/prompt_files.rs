@@ -10,10 +10,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{is_identifier, system};
 use super::parameters::parameters_of;
-use super::problem::{Code, Row as Place};
+use super::problem::{Code, RowPlace as Place};
 use super::prompts::{IdRegistry, TurnSource, conversation, tags, weight};
 use super::reader::{Table, Value};
-use super::rows::{Format, Row, each_row};
+use super::rows::{Row, RowFormat, each_row};
 use super::sources::{FileKind, FileResolver, LoadedFile, image_bytes};
 use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
 use crate::suite::value::limits;
@@ -101,7 +101,7 @@ fn entry(
         .and_then(|value| value.bounded_string(limits::PATH_CHARS));
     let format = table
         .field("format")
-        .and_then(|value| value.word(&Format::WORDS));
+        .and_then(|value| value.word(&RowFormat::WORDS));
     let take = table
         .field("take")
         .and_then(|value| value.integer(1..=limits::PROMPTS));
@@ -218,16 +218,16 @@ impl TemplateFiller<'_, '_> {
     fn file(
         &self,
         file: &LoadedFile,
-        format: Option<Format>,
+        format: Option<RowFormat>,
         registry: &mut IdRegistry,
         all: &mut Vec<FilledRow>,
     ) {
-        let Some(format) = format.or_else(|| Format::from_name(&file.name)) else {
+        let Some(format) = format.or_else(|| RowFormat::from_name(&file.name)) else {
             let message = format!("the format of `{}` is not known by its name", file.name);
             let help = "add `format = \"jsonl\"`, `\"csv\"` or `\"text\"`".to_owned();
             return self.path.report(Code::File, message, Some(help));
         };
-        if self.row_template.turns.is_none() && format != Format::Text {
+        if self.row_template.turns.is_none() && format != RowFormat::Text {
             let message = format!("`{}` has columns, and no text to put them into", file.name);
             let help = "add `user = \"... {{column}} ...\"` or `messages`".to_owned();
             return self.path.report(Code::MissingKey, message, Some(help));
@@ -280,7 +280,7 @@ impl TemplateFiller<'_, '_> {
     fn prompt(
         &self,
         row: &Row<'_>,
-        format: Format,
+        format: RowFormat,
         stem: &str,
     ) -> Result<(Prompt, Vec<(usize, String)>), RowFault> {
         let id = self.id(row, format, stem)?;
@@ -342,13 +342,13 @@ impl TemplateFiller<'_, '_> {
 
     /// The id in the row's column; without one, a text's is its file's stem, and a row's that and
     /// its line.
-    fn id(&self, row: &Row<'_>, format: Format, stem: &str) -> Result<String, RowFault> {
+    fn id(&self, row: &Row<'_>, format: RowFormat, stem: &str) -> Result<String, RowFault> {
         let id = match (&self.row_template.id, format) {
             (Some(column), _) => row
                 .cell(column)
                 .ok_or_else(|| missing(row, column))?
                 .into_owned(),
-            (None, Format::Text) => stem.to_owned(),
+            (None, RowFormat::Text) => stem.to_owned(),
             (None, _) => format!("{stem}:{}", row.line),
         };
         if is_identifier(&id) {

@@ -18,7 +18,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Code, Problem, Problems, Row};
+use super::problem::{Code, Problem, Problems, RowPlace};
 use super::syntax::{find_faults, readable};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
@@ -312,14 +312,14 @@ pub(super) enum FirstPlace {
     /// A line of the file itself.
     Line(usize),
     /// A row of a file that it names.
-    Row(Row),
+    RowPlace(RowPlace),
 }
 
 impl fmt::Display for FirstPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "on line {line}"),
-            Self::Row(row) => row.fmt(f),
+            Self::RowPlace(row) => row.fmt(f),
         }
     }
 }
@@ -332,8 +332,8 @@ impl FirstLines {
     }
 
     /// Records a name in a row of another file, as [`Self::note`] does.
-    pub(super) fn note_row(&mut self, name: &str, row: &Row) -> Option<FirstPlace> {
-        self.note_at(name, || FirstPlace::Row(row.clone()))
+    pub(super) fn note_row(&mut self, name: &str, row: &RowPlace) -> Option<FirstPlace> {
+        self.note_at(name, || FirstPlace::RowPlace(row.clone()))
     }
 
     fn note_at(&mut self, name: &str, place: impl Fn() -> FirstPlace) -> Option<FirstPlace> {
@@ -366,7 +366,13 @@ impl<'a> Value<'a> {
     }
 
     /// Reports a problem of a row in the file that this value names.
-    pub(super) fn report_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
+    pub(super) fn report_row(
+        &self,
+        row: RowPlace,
+        code: Code,
+        message: String,
+        help: Option<String>,
+    ) {
         self.log.keep(Problem {
             span: self.spanned.span(),
             code,

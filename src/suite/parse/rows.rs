@@ -13,7 +13,7 @@ use crate::suite::value::text::quoted;
 
 /// The format of a file of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::suite) enum Format {
+pub(in crate::suite) enum RowFormat {
     /// An object on each line.
     Jsonl,
     /// A header, then a record for each prompt.
@@ -22,7 +22,7 @@ pub(in crate::suite) enum Format {
     Text,
 }
 
-impl Format {
+impl RowFormat {
     pub(super) const WORDS: [(&'static str, Self); 3] = [
         ("jsonl", Self::Jsonl),
         ("csv", Self::Csv),
@@ -101,13 +101,13 @@ impl Row<'_> {
 
 /// Hands every record of a CSV file with a header, good or bad, to `take`, in the file's order.
 pub fn each_record(text: &str, take: impl FnMut(Result<Row<'_>, BadRow>)) {
-    each_row(text.as_bytes(), Format::Csv, take);
+    each_row(text.as_bytes(), RowFormat::Csv, take);
 }
 
 /// Hands every row of a file, good or bad, to `take`, in the file's order.
 pub(in crate::suite) fn each_row(
     bytes: &[u8],
-    format: Format,
+    format: RowFormat,
     mut take: impl FnMut(Result<Row<'_>, BadRow>),
 ) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -121,9 +121,9 @@ pub(in crate::suite) fn each_row(
         }
     };
     match format {
-        Format::Jsonl => json_lines(text, take),
-        Format::Csv => records(text, take),
-        Format::Text => {
+        RowFormat::Jsonl => json_lines(text, take),
+        RowFormat::Csv => records(text, take),
+        RowFormat::Text => {
             let text = text.strip_suffix('\n').unwrap_or(text);
             let text = text.strip_suffix('\r').unwrap_or(text);
             take(Ok(Row {

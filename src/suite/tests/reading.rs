@@ -172,7 +172,7 @@ proptest! {
     fn written_suites_are_read_back(
         ids in prop::collection::btree_set("[a-z0-9._:/-]{1,12}", 1..5),
         labels in prop::collection::btree_set("[A-Za-z0-9][A-Za-z0-9 ()/-]{0,8}[A-Za-z0-9]", 1..5),
-        text in "\\PC{0,40}[a-z]",
+        user_text in "\\PC{0,40}[a-z]",
         weight in limits::WEIGHT_MIN..limits::WEIGHT_MAX,
         seed in 0..=limits::SEED,
     ) {
@@ -189,7 +189,7 @@ proptest! {
         let prompts: Vec<toml::Value> = ids.iter().map(|id| {
             toml::Table::from_iter([
                 ("id".to_owned(), id.as_str().into()),
-                ("user".to_owned(), text.as_str().into()),
+                ("user".to_owned(), user_text.as_str().into()),
                 ("weight".to_owned(), weight.into()),
             ]).into()
         }).collect();
@@ -199,7 +199,7 @@ proptest! {
         prop_assert_eq!(suite.seed, seed);
         prop_assert!(suite.variants.iter().map(|v| &v.label).eq(&labels));
         prop_assert!(suite.prompts.iter().map(|p| &p.id).eq(&ids));
-        prop_assert!(suite.prompts.iter().all(|p| p.messages[0].content == text));
+        prop_assert!(suite.prompts.iter().all(|p| p.messages[0].content == user_text));
         prop_assert!(suite.prompts.iter().all(|p| p.weight.to_bits() == weight.to_bits()));
     }
 }

@@ -35,10 +35,10 @@ const LAYERS: usize = 3;
 /// Removes keys from text. Cloning is cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    search: Option<Arc<Search>>,
+    search: Option<Arc<KeySearch>>,
 }
 
-struct Search {
+struct KeySearch {
     /// Finds how each form begins.
     beginnings: AhoCorasick,
     /// The forms in whole, in the order of the beginnings.
@@ -59,7 +59,7 @@ impl Redactor {
     /// Creates the filter for text from a server that was sent `key`.
     pub fn new(key: Option<&str>) -> Self {
         let key = key.map(str::trim).filter(|key| key.len() >= KEY_BYTES_MIN);
-        let search = key.and_then(Search::new).map(Arc::new);
+        let search = key.and_then(KeySearch::new).map(Arc::new);
         Self { search }
     }
 
@@ -108,7 +108,7 @@ impl PartialEq for Redactor {
 
 impl Eq for Redactor {}
 
-impl Search {
+impl KeySearch {
     /// `None` for a key that has no form that could be searched for.
     fn new(key: &str) -> Option<Self> {
         let mut forms: Vec<(Vec<u8>, usize)> = Vec::new();
