@@ -1,11 +1,10 @@
 //! A cursor over the spanned TOML tree that reads typed values and collects every problem.
 //!
-//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a suite or a
-//! project is. Invariants: nothing is reported twice, a wrong value hides no other, and a file with a problem
-//! never yields a value.
+//! Owns the parse, type and range problems, and unknown keys. Must not know suites or projects. Invariants:
+//! nothing is reported twice, a wrong value hides no other, and a file with a problem never yields a value.
 //!
-//! Reading continues after a problem, with a stand-in for the wrong value: [`read`] discards the result if any
-//! problem was reported, so that the stand-in is never used.
+//! After a problem, a stand-in replaces the wrong value; [`read`] discards the result, so that it is never
+//! used.
 
 mod json;
 
@@ -211,8 +210,7 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// Records that one of `keys` must be given here. It is reported at the end, unless an unknown key is one
-    /// of them misspelt.
+    /// Records that one of `keys` must be given; reported at the end, unless an unknown key is one misspelt.
     pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
         let keys = keys.to_vec();
         self.missing.push(MissingKeys { keys, help });
