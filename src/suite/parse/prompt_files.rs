@@ -116,14 +116,14 @@ fn entry(
         }
         (None, _) => return None,
     };
-    let filler = TemplateFiller {
+    let template_filler = TemplateFiller {
         row_template: &row_template,
         path: &path,
         files,
     };
     let mut filled = Vec::new();
     for file in loaded {
-        filler.file(file, format, registry, &mut filled);
+        template_filler.file(file, format, registry, &mut filled);
     }
     if filled.is_empty() {
         let message = format!("{} holds no prompt", quoted(named));
@@ -135,7 +135,7 @@ fn entry(
     // Images of rows that were not selected are never read.
     let prompts = filled
         .into_iter()
-        .map(|filled| filler.shown(filled, registry));
+        .map(|filled| template_filler.shown(filled, registry));
     Some(prompts.collect())
 }
 
