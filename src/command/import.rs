@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::suite::import::{LeftOut, Origin, import};
+use crate::suite::import::{Origin, SkippedItem, import};
 
 use super::base::failure::Failure;
 use super::base::stdio::{stderr, stdout_as_it_is};
@@ -60,10 +60,10 @@ fn write(options: &Options, suite: &str) -> Result<(), Failure> {
 }
 
 /// Prints each omitted part once, with all its lines.
-fn print_left_out(file: &str, left_out: &[LeftOut]) -> Result<(), Failure> {
+fn print_left_out(file: &str, left_out: &[SkippedItem]) -> Result<(), Failure> {
     let mut lines_of: Vec<(&str, Vec<usize>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
-    for LeftOut { line, what } in left_out {
+    for SkippedItem { line, what } in left_out {
         let place = *places.entry(what.as_str()).or_insert(lines_of.len());
         if place == lines_of.len() {
             lines_of.push((what, Vec::new()));

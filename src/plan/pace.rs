@@ -98,7 +98,7 @@ impl Pacer {
             if let Some(index) = limited.iter().position(|known| *known == model) {
                 return Some(index);
             }
-            let per_minute = limits.of(model);
+            let per_minute = limits.for_model(model);
             (per_minute != PerMinute::default()).then(|| {
                 limited.push(model);
                 models.push(RateQueues::new(Some(model.clone()), per_minute));

@@ -79,7 +79,7 @@ pub fn lint_models(suite: &Suite, catalog: &Catalog) -> Vec<ModelLint> {
         all.push(ModelLint::FewPrompts { prompts });
     }
     for variant in &suite.variants {
-        if suite.writes_unread(variant) {
+        if suite.writes_unused_cache(variant) {
             let label = variant.label.clone();
             all.push(ModelLint::WritesUnread { label });
         }

@@ -32,7 +32,7 @@ pub struct CachingSection {
 /// Returns the section of a run, or `None` if caching played no part: the suite does not configure it and
 /// no server reported tokens read or written.
 pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<CachingSection> {
-    let suite_uses_caches = manifest.suite.speaks_of_caches();
+    let suite_uses_caches = manifest.suite.configures_caches();
     let is_listed = |variant: &&VariantSummary| {
         let caching = variant.caching.as_ref();
         suite_uses_caches || caching.is_some_and(CacheFigures::is_in_use)
@@ -240,7 +240,7 @@ fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if manifest.suite.marks_for(CacheTtl::Hour) {
+    if manifest.suite.has_mark_with_ttl(CacheTtl::Hour) {
         legend.push(
             "Marks of an hour are reckoned at the list's one price of writing, which is that of the cache of \
              minutes: the provider may charge more."

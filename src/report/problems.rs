@@ -44,7 +44,7 @@ pub(super) fn problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProb
             manifest.suite.cache_of(suite_variant),
             variant,
         );
-        if manifest.suite.writes_unread(suite_variant) {
+        if manifest.suite.writes_unused_cache(suite_variant) {
             written_unread(&mut problems, variant);
         }
         costs(&mut problems, variant);

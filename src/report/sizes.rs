@@ -26,6 +26,7 @@ pub struct SizesDocument<'a> {
     /// Prompts of the suite.
     prompts: usize,
     /// Effective number of equally weighted prompts.
+    #[serde(rename = "prompts_worth")]
     effective_prompts: u64,
     /// Repetitions of each.
     repetitions: u32,

@@ -1,8 +1,8 @@
-//! What to ask: suite files and project files (`bakeoff.toml`), from TOML to checked values.
+//! Suite files and project files (`bakeoff.toml`), from TOML to checked values.
 //!
-//! Owns the file formats, their defaults and every problem a file can have, with its place. Must
-//! not know how or when anything is asked. Invariant: a [`Suite`] or [`Profile`] that exists is
-//! valid; everything that could be wrong was said while it was made.
+//! Owns the file formats, their defaults and every problem a file can have, with its place. Must not know how
+//! or when requests are sent. Invariant: a [`Suite`] or [`Profile`] that exists is valid; every error was
+//! reported while it was built.
 
 pub mod import;
 mod model;
@@ -13,7 +13,7 @@ mod value;
 
 pub use model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Reuse};
 pub use model::exposed::{ExposedSecret, NamedSecret, exposed_secrets};
-pub use model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+pub use model::gate::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive, Quantity};
 pub use model::metric::{Direction, Metric, Scale};
 pub use model::profile::{Api, Profile, ReasoningName, SIM, Wording};
 pub use model::rate_limits::{ModelLimit, PerMinute, RateLimits};
@@ -24,10 +24,10 @@ pub use model::suite::{
 };
 pub use model::surcharge::Surcharge;
 pub use parse::problem::{Code, Place, Problem, ProblemDocument, Problems, render};
-pub use parse::project::{Budget, EndpointError, Project, parse_project};
+pub use parse::project::{EndpointError, Project, ProjectBudget, parse_project};
 pub use parse::rows::{BadRow, Row, each_record};
-pub use parse::sources::{Found, FoundFile, Wanted, WantedKind};
-pub use parse::suite::{Reading, parse_suite, read_suite};
+pub use parse::sources::{FileKind, FileRef, LoadedFile, LoadedFiles};
+pub use parse::suite::{SuiteReading, parse_suite, read_suite};
 pub use parse::wire;
 pub use value::glob::{Glob, GlobStyle};
 pub use value::money::parse_dollars;

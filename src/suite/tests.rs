@@ -1,4 +1,4 @@
-//! Suites: every key arrives, and what holds of all that are read.
+//! Suites: every key arrives, and the invariants of all suites.
 
 mod projects;
 mod reading;
@@ -96,7 +96,7 @@ fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// What must hold of every suite that exists, checked without the reader's own code.
+/// Asserts the invariants of every suite, without the reader's own code.
 fn is_valid(suite: &Suite) -> bool {
     let unique = |names: Vec<&String>| {
         let mut sorted = names.clone();
@@ -127,7 +127,7 @@ fn is_valid(suite: &Suite) -> bool {
 /// The invariant of a gate, and that its control can be compared with.
 fn is_valid_gate(suite: &Suite, gate: &Gate) -> bool {
     let bounded = |bounds: &Bounds| (0.0..=bounds.margin).contains(&bounds.tolerance);
-    let positive = |limit: &Limit| match limit.bound {
+    let positive = |limit: &GateLimit| match limit.bound {
         LimitBound::Time(time) => time.0 > 0,
         LimitBound::Share(share) => share > 0.0 && share < 1.0,
         LimitBound::Usd(usd) => usd.0 > 0,
@@ -146,7 +146,7 @@ fn is_valid_gate(suite: &Suite, gate: &Gate) -> bool {
 
 #[test]
 fn every_key_reaches_the_suite() {
-    // A key that is read but lost would silently measure something else than was asked.
+    // A key that is read but lost would silently measure something other than requested.
     let suite = full();
     assert!(is_valid(&suite));
     let ratio = |margin: f64, floor_ns: Option<u64>| match floor_ns {
@@ -313,8 +313,8 @@ fn a_mark_of_the_system_text_follows_it() {
 
 #[test]
 fn the_canonical_text_follows_the_content() {
-    // Prompts are paired across runs by this text: it must change with what is asked and with
-    // nothing else, variants' overrides least of all.
+    // Prompts are paired across runs by this text: it must change with the content of the request and with
+    // nothing else, least of all with variants' overrides.
     let suite = full();
     let [one, two] = suite.prompts.as_slice() else {
         panic!("two prompts")

@@ -59,7 +59,7 @@ fn handbook() -> String {
 /// A run and what the simulator knows of it.
 struct Seen {
     comparison: Vec<Value>,
-    told: Vec<String>,
+    sentences: Vec<String>,
     page: String,
     samples: Vec<Value>,
     manifest: Value,
@@ -78,10 +78,12 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
         .bakeoff("report reports/caching/latest --format json")
         .run();
     let report: Value = serde_json::from_str(&report.out).unwrap();
-    let told = report["caching"].as_array().unwrap().iter();
+    let sentences = report["caching"].as_array().unwrap().iter();
     Seen {
         comparison: report["comparison"].as_array().unwrap().clone(),
-        told: told.map(|line| line.as_str().unwrap().to_owned()).collect(),
+        sentences: sentences
+            .map(|line| line.as_str().unwrap().to_owned())
+            .collect(),
         page: home.read("reports/caching/latest/report.md"),
         samples: home.samples("caching"),
         manifest: serde_json::from_str(&home.read("reports/caching/latest/manifest.json")).unwrap(),
@@ -89,8 +91,8 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
     }
 }
 
-/// What the simulator's book says of the samples of a variant: requests, hits, tokens read and written,
-/// and pico-dollars that caches saved.
+/// Figures of the simulator's trace for the samples of a variant: requests, hits, tokens read and written, and
+/// pico-dollars that caches saved.
 #[derive(Debug, PartialEq)]
 struct Book {
     requests: u64,
@@ -108,19 +110,19 @@ impl Seen {
             .iter()
             .filter(|sample| sample["variant"] == variant);
         let ids: Vec<&str> = samples.map(|s| s["request_id"].as_str().unwrap()).collect();
-        let of = |told: &&Truth| ids.contains(&told.request_id.as_deref().unwrap());
+        let of = |trace: &&Truth| ids.contains(&trace.request_id.as_deref().unwrap());
         let truth: Vec<&Truth> = self.truth.iter().filter(of).collect();
-        let sum = |count: fn(&Truth) -> u64| truth.iter().map(|told| count(told)).sum::<u64>();
+        let sum = |count: fn(&Truth) -> u64| truth.iter().map(|trace| count(trace)).sum::<u64>();
         // What was billed, against every token at its plain price.
-        let billed: i128 = truth.iter().map(|told| told.cost_usd.unwrap().0).sum();
-        let plain = i128::from(sum(|told| told.prompt_tokens)) * input
-            + i128::from(sum(|told| told.completion_tokens)) * output;
+        let billed: i128 = truth.iter().map(|trace| trace.cost_usd.unwrap().0).sum();
+        let plain = i128::from(sum(|trace| trace.prompt_tokens)) * input
+            + i128::from(sum(|trace| trace.completion_tokens)) * output;
         Book {
             requests: truth.len() as u64,
-            hits: sum(|told| u64::from(told.cached_tokens > 0)),
-            prompt: sum(|told| told.prompt_tokens),
-            read: sum(|told| told.cached_tokens),
-            written: sum(|told| told.cache_write_tokens),
+            hits: sum(|trace| u64::from(trace.cached_tokens > 0)),
+            prompt: sum(|trace| trace.prompt_tokens),
+            read: sum(|trace| trace.cached_tokens),
+            written: sum(|trace| trace.cache_write_tokens),
             saved: plain - billed,
         }
     }
@@ -132,9 +134,9 @@ impl Seen {
 
     fn sentence(&self, variant: &str) -> &str {
         let begins = format!("{variant}: ");
-        self.told
+        self.sentences
             .iter()
-            .find(|told| told.starts_with(&begins))
+            .find(|trace| trace.starts_with(&begins))
             .unwrap()
     }
 
@@ -150,10 +152,10 @@ impl Seen {
             book.written
         );
         let near = |column: &str, truth: f64| {
-            let told = row[column].as_f64().unwrap();
+            let trace = row[column].as_f64().unwrap();
             assert!(
-                (told - truth).abs() <= 0.000_501,
-                "{column}: {told} for {truth}"
+                (trace - truth).abs() <= 0.000_501,
+                "{column}: {trace} for {truth}"
             );
         };
         near("cache_hit_share", book.hits as f64 / book.requests as f64);
@@ -205,7 +207,7 @@ fn a_known_cache_is_found() {
     assert!(
         seen.sentence(MARKED).contains("caching saved $0.0"),
         "{:?}",
-        seen.told
+        seen.sentences
     );
     let plain = seen.book(PLAIN, PLAIN_PRICES);
     assert_eq!((plain.requests, plain.hits, plain.written), (12, 11, 0));
@@ -237,7 +239,7 @@ fn writing_what_nobody_reads_loses() {
     assert!(
         seen.sentence(MARKED).contains("caching lost $0.0"),
         "{:?}",
-        seen.told
+        seen.sentences
     );
     assert!(seen.sentence(MARKED).ends_with("once it was read 1 time."));
 }
@@ -291,7 +293,7 @@ fn cold_warm_and_marked_compete_in_one_run() {
     // What all share is warmed once for each warmed variant and then kept warm by being used.
     let untimed = seen.truth.len() - seen.samples.len();
     assert_eq!(untimed, 3);
-    // What that cost is no sample's, and is told of each.
+    // The cost of that belongs to no sample, and is reported for each.
     let warming = seen.manifest["warming"].as_array().unwrap();
     let spent = warming.iter().map(|one| {
         let spent = one["spent_usd"].as_str().unwrap();
@@ -305,14 +307,14 @@ fn cold_warm_and_marked_compete_in_one_run() {
     let book = seen
         .truth
         .iter()
-        .filter(|told| !of_samples.contains(&told.request_id.as_deref().unwrap()));
-    let book: bakeoff::units::Usd = book.map(|told| told.cost_usd.unwrap()).sum();
+        .filter(|trace| !of_samples.contains(&trace.request_id.as_deref().unwrap()));
+    let book: bakeoff::units::Usd = book.map(|trace| trace.cost_usd.unwrap()).sum();
     assert_eq!(spent.sum::<bakeoff::units::Usd>(), book);
     assert!(
         seen.sentence("warm")
             .ends_with("beside that: 1 untimed request."),
         "{:?}",
-        seen.told
+        seen.sentences
     );
     assert!(!seen.sentence("cold").contains("untimed"));
     assert!(seen.page.contains("warm within"), "{}", seen.page);

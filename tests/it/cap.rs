@@ -1,5 +1,5 @@
-//! No run costs more than its cap, by the book of whoever charges. `cargo bench --bench cap` does the same
-//! with a thousand runs.
+//! No run costs more than its cap, by the provider's own account. `cargo bench --bench cap` does the same with
+//! a thousand runs.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,8 @@ use crate::support::capped_runs;
 
 #[test]
 fn no_run_costs_more_than_its_cap() {
-    // Failures, time-outs, answers without usage, retries and up to 64 streams: what is billed without a
-    // word must have been set aside.
+    // Failures, time-outs, answers without usage, retries and up to 64 streams: everything billed without a
+    // report must have been reserved.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for seed in 0..16 {
         let run = runtime.block_on(capped_runs::run(seed));

@@ -1,5 +1,4 @@
-//! What the documentation of CI promises: its commands exist, its YAML can be read, and the scripts of
-//! `action.yml` do what they are there for.
+//! The documentation of CI: its commands exist, its YAML can be read, and the scripts of `action.yml` work.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
@@ -137,8 +136,8 @@ fn shown_commands_have_valid_arguments() {
         let command = command.split(" > ").next().unwrap();
         let variables = [("SUITE", "suite.toml"), ("HISTORY", "history.jsonl")];
         let output = run(&format!("{command} --help"), folder.path(), &variables);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command}: {told}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {message}");
         read += 1;
     }
     assert!(read >= 10, "only {read} commands were found");
@@ -155,9 +154,9 @@ user = "hi"
 "#;
 
 #[test]
-fn the_run_step_judges_tells_and_accepts() {
-    // The step that everybody's build depends on: folder and code told, a run that passed accepted where
-    // that was asked for, and only there.
+fn the_run_step_judges_reports_and_accepts() {
+    // Every user's build depends on this step: folder and code are reported, a run that passed is accepted
+    // where requested, and only there.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("suite.toml"), SUITE).unwrap();
     let step = |accept: &str, arguments: &str| {
@@ -186,12 +185,12 @@ fn the_run_step_judges_tells_and_accepts() {
     assert!(output.status.success(), "{output:?}");
     let history = written(folder.path(), "baselines/ci.jsonl");
     assert!(history.contains("accepted"), "{history}");
-    // What fails is told as a code and never accepted: the last step ends the job with it.
+    // A failure is reported as a code and never accepted: the last step ends the job with it.
     let output = step("true", "--no-such-flag");
     assert!(output.status.success(), "{output:?}");
-    let told = written(folder.path(), "output");
-    // The `latest` that is there is of another run: it must not be told as this one's.
-    assert!(told.ends_with("exit-code=2\nrun=\n"), "{told}");
+    let message = written(folder.path(), "output");
+    // The existing `latest` is of another run: it must not be reported as this one's.
+    assert!(message.ends_with("exit-code=2\nrun=\n"), "{message}");
     assert_eq!(written(folder.path(), "baselines/ci.jsonl"), history);
     let output = run(&script("Result"), folder.path(), &[("CODE", "2")]);
     assert_eq!(output.status.code(), Some(2));
@@ -199,8 +198,8 @@ fn the_run_step_judges_tells_and_accepts() {
 
 #[test]
 fn the_comment_replaces_itself() {
-    // A comment for every push would bury the review. `gh` is played by a script that keeps what it was
-    // told, and has one comment of ours and one of somebody else's.
+    // A comment for every push would bury the review. `gh` is replaced by a script that records its input, and
+    // has one comment of ours and one of another author.
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("bin")).unwrap();

@@ -10,7 +10,7 @@ use crate::support::recorded;
 
 use bakeoff::gateway::Reading;
 use bakeoff::record::{Flag, Outcome, Usage};
-use recorded::{answered, failed, ms, recording, told};
+use recorded::{answered, failed, ms, read_recording, recording};
 
 const DONE: &str = "data: [DONE]\n\n";
 
@@ -96,7 +96,7 @@ fn openrouter() {
         r#"{"id":"gen-9","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":4,"total_tokens":16,"cost":0,"is_byok":true,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":3},"cost_details":{"upstream_inference_cost":0.00012},"completion_tokens_details":{"reasoning_tokens":1}}}"#,
     ]));
     let recorded = recording(200, &[("x-generation-id", "gen-9")], &frames);
-    let reading = told("qwen/qwen3-14b", true, &recorded);
+    let reading = read_recording("qwen/qwen3-14b", true, &recorded);
     assert_eq!(answer(&reading), ("Hm", "Hi"));
     assert_eq!((reading.first_token, reading.end), (Some(ms(20)), ms(60)));
     assert_eq!(
@@ -170,7 +170,7 @@ fn litellm() {
         ("x-litellm-response-cost", "0.000031"),
         ("x-litellm-attempted-fallbacks", "1"),
     ];
-    let reading = told("m", true, &recording(200, &headers, &frames));
+    let reading = read_recording("m", true, &recording(200, &headers, &frames));
     assert_eq!(answer(&reading), ("Hm", "Hi"));
     assert_eq!(counts(&reading)[..2], [Some(5), Some(2)]);
     assert_eq!(reading.billed_usd, Some(usd("0.000031")));
@@ -215,8 +215,8 @@ fn vllm() {
 
 #[test]
 fn llama_cpp() {
-    // Progress before any token, timings beside the counts, a file's name for a model, and a prompt
-    // that is too long told inside HTTP 200.
+    // Progress before any token, timings next to the counts, a file's name for a model, and the error of a
+    // prompt that is too long inside HTTP 200.
     let reading = answered(
         "my-model",
         true,

@@ -21,7 +21,7 @@ use bakeoff::suite::{Suite, parse_suite};
 /// Salt of the run's simulated answers.
 const SALT: &str = "1";
 
-/// What a run writes; everything else in its folder is made from it.
+/// The files that a run writes; everything else in its folder is made from them.
 const SOURCES: [&str; 2] = ["manifest.json", "samples.jsonl"];
 
 fn root() -> &'static Path {
@@ -113,7 +113,7 @@ fn quickstart() -> Suite {
     parse_suite(&text).unwrap()
 }
 
-/// The digest that `bakeoff run --list` tells of the order of all trials.
+/// The digest of the order of all trials that `bakeoff run --list` prints.
 fn listed_plan_digest() -> String {
     let listed = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
         .args(["run", "suites/quickstart.toml", "--list", "--json"])
@@ -124,7 +124,7 @@ fn listed_plan_digest() -> String {
     listed["digest"].as_str().unwrap().to_owned()
 }
 
-/// Where the records are not those of a run of today's quickstart by today's program.
+/// Differences between the records and a run of today's quickstart by today's program.
 fn differences(folder: &Path) -> Vec<String> {
     let manifest = match Run::open(folder).and_then(|run| run.manifest()) {
         Ok(manifest) => manifest,
@@ -179,7 +179,7 @@ fn differences(folder: &Path) -> Vec<String> {
 
 #[test]
 fn it_is_a_run_of_todays_quickstart() {
-    // Whoever follows the README must get what the README shows.
+    // A user who follows the README must get what the README shows.
     let stale = differences(example());
     assert!(
         stale.is_empty(),
@@ -223,7 +223,7 @@ fn its_files_are_made_from_its_records() {
 }
 
 #[test]
-fn it_tells_nothing_of_the_machine() {
+fn it_contains_nothing_of_the_machine() {
     // The example is published, and every user's run is made in the same way.
     let homes = ["HOME", "USERPROFILE", "CARGO_HOME"].map(|name| std::env::var(name).ok());
     let own = [root(), &std::env::temp_dir()].map(|path| Some(path.display().to_string()));

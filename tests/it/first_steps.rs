@@ -1,4 +1,4 @@
-//! What a new user meets before the first answer: keys that are missing, names that are wrong.
+//! First problems of a new user, before the first answer: missing keys, wrong names.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -25,7 +25,7 @@ fn bakeoff(folder: &Path, arguments: &[&str]) -> Output {
         .expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
 }
 
@@ -36,7 +36,7 @@ fn a_key_that_was_never_filled_in_is_missing() {
     std::fs::write(folder.path().join(".env"), "AI_GATEWAY_API_KEY=\n").expect("a file");
     let output = bakeoff(folder.path(), &["--endpoint", "vercel"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(said(&output), @r"
+    insta::assert_snapshot!(output_text(&output), @r"
     error: no key for the endpoint `vercel`: none was found in `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`.
       Set AI_GATEWAY_API_KEY in the environment or in a `.env` file; `--endpoint sim` needs no key.
     ");
@@ -48,28 +48,32 @@ fn a_broken_env_file_is_no_trouble_where_no_key_is_wanted() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(".env"), "no assignment\n").expect("a file");
     let output = bakeoff(folder.path(), &["--verify"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", output_text(&output));
     let output = bakeoff(folder.path(), &["--endpoint", "vercel"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        said(&output).contains("not NAME=value"),
+        output_text(&output).contains("not NAME=value"),
         "{}",
-        said(&output)
+        output_text(&output)
     );
 }
 
 #[test]
-fn an_unknown_endpoint_is_told_with_what_there_is() {
+fn an_unknown_endpoint_is_reported_with_the_known_ones() {
     // A slip of the finger and a wild guess: the first gets the nearest name, the second all.
     let folder = tempfile::tempdir().expect("a folder");
     let output = bakeoff(folder.path(), &["--endpoint", "vercell"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(said(&output), @r"
+    insta::assert_snapshot!(output_text(&output), @r"
     error: there is no endpoint `vercell`
       did you mean `vercel`?
     ");
     let output = bakeoff(folder.path(), &["--endpoint", "zzz"]);
-    assert!(said(&output).contains("openrouter"), "{}", said(&output));
+    assert!(
+        output_text(&output).contains("openrouter"),
+        "{}",
+        output_text(&output)
+    );
 }
 
 #[test]
@@ -81,15 +85,19 @@ fn a_run_says_what_to_do_about_a_model_that_is_not_there() {
         &["--model", "openai/gpt-5-minni", "--repetitions", "3"],
     );
     assert_eq!(output.status.code(), Some(4));
-    let told = said(&output);
-    assert!(told.contains("What to do"), "{told}");
-    assert!(told.contains("openai/gpt-5-mini`"), "{told}");
-    assert_eq!(told.matches("does not know the model").count(), 1, "{told}");
+    let message = output_text(&output);
+    assert!(message.contains("What to do"), "{message}");
+    assert!(message.contains("openai/gpt-5-mini`"), "{message}");
+    assert_eq!(
+        message.matches("does not know the model").count(),
+        1,
+        "{message}"
+    );
 }
 
 #[cfg(unix)]
 #[test]
-fn too_few_open_files_are_told_before_anything_is_sent() {
+fn too_few_open_files_are_reported_before_anything_is_sent() {
     // Otherwise a part of the trials fails in mid-run, and the journal cannot be opened either.
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("suite.toml"), SUITE).expect("a suite");
@@ -103,7 +111,7 @@ fn too_few_open_files_are_told_before_anything_is_sent() {
         .output()
         .expect("the program runs");
     assert_eq!(output.status.code(), Some(4));
-    insta::assert_snapshot!(said(&output), @r"
+    insta::assert_snapshot!(output_text(&output), @r"
     error: 200 requests at once need 656 open files, and the system allows 512
       lower the concurrency or ask fewer models at once, or raise the limit (`ulimit -n 656`)
     ");

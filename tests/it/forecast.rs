@@ -141,7 +141,7 @@ fn other_prices_are_laid_over_the_recorded_tokens() {
     assert!(usd(&mini["recorded"]["month_usd"]) < request * 1e6);
     let nano = variant(&document, "openai/gpt-4.1-nano");
     assert_eq!(nano["recorded"]["month_usd"], nano["what_if"]["month_usd"]);
-    // Today's list is the one that the run counted with: nothing changes, and its date is told.
+    // Today's list is the one that the run used: nothing changes, and its date is printed.
     let document = json(&home, "--requests 1M/month --retry-rate 0% --prices now");
     let mini = variant(&document, "openai/gpt-5-mini");
     assert_eq!(mini["recorded"]["month_usd"], mini["what_if"]["month_usd"]);
@@ -174,12 +174,12 @@ fn runs_that_ended_early_are_flagged() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn mistakes_are_reported_with_their_place() {
     // What, where, and what to do; nothing is forecast from a file that was half understood.
     let home = home()
         .with("mix.csv", "prompt,share\ncapitl,1\nsky,-1\n")
         .with("empty.csv", "");
-    for (arguments, told) in [
+    for (arguments, message) in [
         ("--requests 2M", "does not say in which time"),
         ("--requests 2M/month --retry-rate 2", "0% to 100%"),
         ("--requests 2M/month --cache-hit-rate 120%", "0% to 100%"),
@@ -210,12 +210,12 @@ fn mistakes_are_told_with_their_place() {
         ),
         ("--requests 2M/month --json --csv", "cannot be used with"),
     ] {
-        let said = home
+        let output = home
             .bakeoff(&format!("forecast reports/small/latest {arguments}"))
             .exits(2)
-            .complains(told)
+            .complains(message)
             .run();
-        assert_eq!(said.out, "");
+        assert_eq!(output.out, "");
     }
     home.bakeoff("forecast reports/small --requests 2M/month")
         .exits(2)
@@ -224,7 +224,7 @@ fn mistakes_are_told_with_their_place() {
 }
 
 #[test]
-fn nothing_known_is_said_and_fails() {
+fn a_forecast_without_prices_fails() {
     // A model without a price has no forecast, and never one of 0.
     let suite = SUITE
         .replace("openai/gpt-5-mini", "sim/constant-1ms-1ms-5")

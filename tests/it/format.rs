@@ -22,7 +22,7 @@ use bakeoff::report::ComparisonReport;
 use bakeoff::stats::interval::Interval;
 use bakeoff::stats::quantile::Percentile;
 use bakeoff::suite::{
-    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, Limit, LimitBound,
+    Bounds, CacheControl, CacheKind, CacheMode, CacheTtl, Caching, Gate, GateLimit, LimitBound,
     Message, Metric, Parameters, Prompt, Quantity, ReasoningEffort, Reuse, Role, Suite, Timeouts,
     TokenLimitName, Tool, Variant,
 };
@@ -147,7 +147,7 @@ fn parameters() -> Parameters {
 
 /// A gate with every kind of limit.
 fn gate() -> Gate {
-    let limit = |quantity, bound| Limit { quantity, bound };
+    let limit = |quantity, bound| GateLimit { quantity, bound };
     let time = Quantity::Time {
         metric: Metric::Ttft,
         percent: 75,
@@ -454,7 +454,7 @@ fn header(path: &str) -> Names {
 
 #[test]
 fn records_have_the_documented_keys() {
-    // Whoever reads a run with a program of their own reads this page first.
+    // Users who read a run with a program of their own read this page first.
     let stored = |value: Result<Value, serde_json::Error>| paths(&value.unwrap());
     let mut of_manifest = stored(serde_json::to_value(manifest(Status::Running)));
     let incomplete = Status::Incomplete("why".to_owned());
@@ -612,9 +612,9 @@ fn verdicts_have_the_documented_columns() {
     let page = file("FORMAT.md");
     let document: Value = serde_json::from_str(&compared.json()).unwrap();
     let section = document["verdicts"][0].as_object().unwrap();
-    let told = section["told"][0].as_object().unwrap();
+    let comparison = section["told"][0].as_object().unwrap();
     let keys = document.as_object().unwrap().keys();
-    for key in keys.chain(section.keys()).chain(told.keys()) {
+    for key in keys.chain(section.keys()).chain(comparison.keys()) {
         assert!(page.contains(&format!("`{key}`")), "{key}");
     }
 }
@@ -718,7 +718,7 @@ fn every_word_is_documented() {
 
 #[test]
 fn the_percentiles_table_is_the_rule() {
-    // Whoever plans a run reads from METHODOLOGY.md how many samples a percentile needs.
+    // Users who plan a run read from METHODOLOGY.md how many samples a percentile needs.
     let page = file("METHODOLOGY.md");
     for percentile in Percentile::ALL {
         let (point, bounds) = (

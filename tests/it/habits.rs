@@ -1,6 +1,6 @@
 //! The habits of a good tool: a place to begin, old runs listed and pruned, completions, manual pages.
 
-// The commands that are told are a POSIX shell's.
+// The printed commands are a POSIX shell's.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -28,8 +28,8 @@ user = "hi"
 fn what_init_says_is_next_works() {
     // A beginner types what stands there: it must end in a comparison, without a key.
     let home = Home::new();
-    let said = home.bakeoff("init new/comparison").run().out;
-    let next: Vec<&str> = said
+    let output = home.bakeoff("init new/comparison").run().out;
+    let next: Vec<&str> = output
         .lines()
         .filter_map(|line| line.strip_prefix("  "))
         .filter(|line| !line.contains("vercel"))
@@ -64,14 +64,14 @@ fn init_overwrites_nothing() {
     symlink("elsewhere", home.path("suites")).unwrap();
     fs::create_dir(home.path("elsewhere")).unwrap();
     symlink("nowhere", home.path("elsewhere/first.toml")).unwrap();
-    let said = home.bakeoff("init").run().out;
+    let output = home.bakeoff("init").run().out;
     for name in ["suites/first.toml", "bakeoff.toml", ".gitignore"] {
-        let kept = format!("kept {name}, which was there already\n");
-        assert!(said.contains(&kept), "{said}");
+        let message = format!("kept {name}, which was there already\n");
+        assert!(output.contains(&message), "{output}");
     }
     assert!(
-        said.contains("Add to .gitignore:\n\n  /reports/\n  .env\n"),
-        "{said}"
+        output.contains("Add to .gitignore:\n\n  /reports/\n  .env\n"),
+        "{output}"
     );
     assert_eq!(home.read("bakeoff.toml"), "# mine\n");
     assert_eq!(home.read(".gitignore"), "/reports/\n/target/\n");
@@ -89,8 +89,8 @@ fn with_runs(count: usize) -> Home {
 }
 
 fn listed(home: &Home) -> Vec<Value> {
-    let said = home.bakeoff("runs --json").run();
-    let document: Value = serde_json::from_str(&said.out).unwrap();
+    let output = home.bakeoff("runs --json").run();
+    let document: Value = serde_json::from_str(&output.out).unwrap();
     document["runs"].as_array().unwrap().clone()
 }
 
@@ -183,7 +183,7 @@ fn pruning_needs_a_bound_and_a_yes() {
 }
 
 #[test]
-fn pruning_deletes_the_runs_it_told_and_no_others() {
+fn pruning_deletes_the_listed_runs_and_no_others() {
     // Five runs: the latest, one that may be going on, one killed long ago, one old and one young.
     let home = with_runs(5);
     let runs = listed(&home);
@@ -202,10 +202,10 @@ fn pruning_deletes_the_runs_it_told_and_no_others() {
     age(others[2], 50, "interrupted");
     age(others[3], 3, "complete");
 
-    let said = home
+    let output = home
         .bakeoff("runs prune --older-than 4d --yes --json")
         .run();
-    let document: Value = serde_json::from_str(&said.out).unwrap();
+    let document: Value = serde_json::from_str(&output.out).unwrap();
     let paths = |list: &Value| -> Vec<String> {
         let entries = list.as_array().unwrap().iter();
         entries
@@ -241,12 +241,12 @@ fn completions_know_every_verb() {
     // For each shell; and what bash gets is bash.
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let said = home.bakeoff(&format!("completions {shell}")).run().out;
+        let output = home.bakeoff(&format!("completions {shell}")).run().out;
         for verb in verbs() {
             let word = verb.name.rsplit(' ').next().unwrap();
-            assert!(said.contains(word), "{shell}: {word}");
+            assert!(output.contains(word), "{shell}: {word}");
         }
-        assert!(said.contains("older-than"), "{shell}");
+        assert!(output.contains("older-than"), "{shell}");
     }
     home.shell("bakeoff completions bash | bash -n").run();
 }

@@ -135,7 +135,7 @@ fn every_example_works() {
 
 #[test]
 fn examples_are_of_their_verb() {
-    // Whoever asks for the help of a verb wants to see that verb, in lines that no terminal breaks.
+    // A user who asks for the help of a verb wants to see that verb, in lines that no terminal breaks.
     for verb in verbs().iter().filter(|verb| !verb.name.is_empty()) {
         let is_group = verb.help.contains("\nCommands:\n") && !verb.help.contains(" [OPTIONS]");
         let own = format!("bakeoff {}", verb.name);

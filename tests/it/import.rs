@@ -1,5 +1,5 @@
-//! `bakeoff import`: each format becomes a suite that `suite check` accepts, and what is not in it is
-//! told with its lines.
+//! `bakeoff import`: each format becomes a suite that `suite check` accepts, and skipped items are reported
+//! with their lines.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -21,10 +21,10 @@ fn imported(format: &str, name: &str, text: &str) -> (String, String) {
         let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
         (output.status.code().unwrap(), out, err)
     };
-    let (code, suite, told) = bakeoff(&["import", format, name]);
-    assert_eq!(code, 0, "{told}");
+    let (code, suite, notes) = bakeoff(&["import", format, name]);
+    assert_eq!(code, 0, "{notes}");
     let (code, nothing, again) = bakeoff(&["import", format, name, "-o", "made.toml"]);
-    assert_eq!((code, nothing.as_str(), &again), (0, "", &told));
+    assert_eq!((code, nothing.as_str(), &again), (0, "", &notes));
     assert_eq!(
         fs::read_to_string(folder.path().join("made.toml")).unwrap(),
         suite
@@ -34,12 +34,12 @@ fn imported(format: &str, name: &str, text: &str) -> (String, String) {
     let (code, _, err) = bakeoff(&["import", format, name, "-o", "made.toml"]);
     assert_eq!(code, 2, "a file was overwritten");
     assert!(err.contains("`made.toml` could not be written"), "{err}");
-    (suite, told)
+    (suite, notes)
 }
 
 #[test]
 fn promptfoo_configurations_are_carried_over() {
-    // Prompts x tests x lists of values, as promptfoo asks them; code and grading are told.
+    // Prompts x tests x lists of values, as promptfoo sends them; code and grading are reported.
     let config = r#"
 description: Capitals
 prompts:
@@ -75,7 +75,7 @@ tests:
 evaluateOptions: { repeat: 3, maxConcurrency: 2, cache: false }
 outputPath: out.json
 "#;
-    let (suite, told) = imported("promptfoo", "promptfooconfig.yaml", config);
+    let (suite, notes) = imported("promptfoo", "promptfooconfig.yaml", config);
     insta::assert_snapshot!(suite, @r##"
     # Made by `bakeoff import` from promptfooconfig.yaml.
 
@@ -120,7 +120,7 @@ outputPath: out.json
     system = "One word."
     user = "Peru \"south\"?"
     "##);
-    insta::assert_snapshot!(told, @r##"
+    insta::assert_snapshot!(notes, @r##"
     promptfooconfig.yaml:8: the prompt is left out: it lies in a file; put its text here, or see `[[prompt_files]]`
     promptfooconfig.yaml:9: the prompt is left out: it has statements of Nunjucks
     promptfooconfig.yaml:14: a provider's `apiKey` is not carried over
@@ -144,13 +144,13 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     // The ids stay the source's, the wanted answers stay readable.
     let evals = "{\"input\": [{\"role\": \"system\", \"content\": \"Add.\"}, {\"role\": \"user\", \"content\": \"2 + 2\"}], \"ideal\": \"4\"}\n\
                  {\"input\": \"3 + 3\", \"ideal\": [\"6\", \"six\"], \"metadata\": 1}\n{\"ideal\": \"7\"}\nnothing\n";
-    let (suite, told) = imported("openai-evals", "sums.jsonl", evals);
+    let (suite, notes) = imported("openai-evals", "sums.jsonl", evals);
     let read = parse_suite(&suite).unwrap();
     assert_eq!(read.name, "sums");
     assert_eq!(read.prompts.len(), 2);
     assert_eq!(read.prompts[0].system.as_deref(), Some("Add."));
     assert!(suite.contains("# ideal: [\"6\",\"six\"]"), "{suite}");
-    insta::assert_snapshot!(told, @r##"
+    insta::assert_snapshot!(notes, @r##"
     sums.jsonl:1-2: `ideal` is kept as a comment: answers are not graded
     sums.jsonl:2: the key `metadata` is not carried over
     sums.jsonl:3: the prompt is left out: it has no `input`
@@ -161,7 +161,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
                     {\"from\": \"gpt\", \"value\": \"Hello\"}]},\n  {\"id\": \"c\", \"conversations\": []},\n  \
                     {\"id\": \"c\", \"conversations\": [{\"from\": \"system\", \"value\": \"Be kind.\"}, {\"from\": \"human\", \"value\": \"1\"}, \
                     {\"from\": \"gpt\", \"value\": \"2\"}, {\"from\": \"human\", \"value\": \"3\"}]}\n]\n";
-    let (suite, told) = imported("sharegpt", "chats.json", sharegpt);
+    let (suite, notes) = imported("sharegpt", "chats.json", sharegpt);
     let read = parse_suite(&suite).unwrap();
     let ids: Vec<_> = read
         .prompts
@@ -171,7 +171,7 @@ fn rows_of_evals_and_conversations_are_carried_over() {
     assert_eq!(ids, ["a-b", "c"]);
     assert_eq!(read.prompts[0].messages[0].content, "Hi\nthere");
     assert_eq!(read.prompts[1].messages.len(), 3);
-    insta::assert_snapshot!(told, @r##"
+    insta::assert_snapshot!(notes, @r##"
     chats.json:2: the answer at the end is kept as a comment
     chats.json:2: the id `a b` became `a-b`
     chats.json:5: the prompt is left out: it has no message of a user
@@ -180,14 +180,14 @@ fn rows_of_evals_and_conversations_are_carried_over() {
 
 #[test]
 fn json_lines_of_many_makers_are_carried_over() {
-    // Each maker has keys of its own; a row that none fits is told, not guessed.
+    // Each maker has keys of its own; a row that matches none is reported, not guessed.
     let rows = r#"{"prompt": "One?", "id": 7}
 {"messages": [{"role": "user", "content": [{"type": "text", "text": "Two?"}, {"type": "image_url", "image_url": {"url": "https://example.org/2.png"}}]}]}
 {"custom_id": "three", "method": "POST", "body": {"model": "gpt", "messages": [{"role": "user", "content": "Three?"}, {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "3"}]}}
 {"question": "Four?", "system_prompt": "Be brief."}
 {"colour": "blue"}
 "#;
-    let (suite, told) = imported("jsonl", "mixed.jsonl", rows);
+    let (suite, notes) = imported("jsonl", "mixed.jsonl", rows);
     let read = parse_suite(&suite).unwrap();
     let ids: Vec<_> = read
         .prompts
@@ -201,7 +201,7 @@ fn json_lines_of_many_makers_are_carried_over() {
         "{\"a\": 1}"
     );
     assert_eq!(read.prompts[3].system.as_deref(), Some("Be brief."));
-    insta::assert_snapshot!(told, @r##"
+    insta::assert_snapshot!(notes, @r##"
     mixed.jsonl:3: the key `method` is not carried over
     mixed.jsonl:3: the key `model` is not carried over
     mixed.jsonl:5: the prompt is left out: none of its keys is known to hold a prompt

@@ -8,9 +8,9 @@ use bakeoff::record::{JournalReader, JournalWriter, Sample};
 
 /// Set for the process that is killed: the folder it writes its journal into.
 const FOLDER: &str = "BAKEOFF_TEST_JOURNAL_FOLDER";
-/// What that process says after each append, before the number of the trial.
+/// Prefix of the line that the process prints after each append, before the number of the trial.
 const APPENDED: &str = "appended ";
-/// It ends by itself after as many, should nobody kill it.
+/// Limit after which it ends by itself if it is not killed.
 const MOST_SAMPLES: u64 = 1_000_000;
 /// As many it may append before it is killed.
 const KILLED_AFTER: u64 = 200;
@@ -58,12 +58,12 @@ fn a_killed_process_leaves_every_sample_it_appended() {
         .spawn()
         .unwrap();
     // A number that was cut by the kill is below the one before it.
-    let mut last_told: Option<u64> = None;
+    let mut last_number: Option<u64> = None;
     let out = BufReader::new(child.stdout.take().unwrap());
     for line in out.lines().map_while(Result::ok) {
-        let told = line.strip_prefix(APPENDED);
-        last_told = last_told.max(told.and_then(|told| told.parse().ok()));
-        if last_told >= Some(KILLED_AFTER) {
+        let number = line.strip_prefix(APPENDED);
+        last_number = last_number.max(number.and_then(|number| number.parse().ok()));
+        if last_number >= Some(KILLED_AFTER) {
             child.kill().unwrap();
         }
     }
@@ -74,7 +74,7 @@ fn a_killed_process_leaves_every_sample_it_appended() {
         .map(|read| read.map(|sample| sample.trial))
         .collect();
     let trials = trials.expect("no line but a torn last one is broken");
-    assert!(last_told >= Some(KILLED_AFTER) && last_told < Some(MOST_SAMPLES - 1));
-    assert!(trials.len() as u64 > last_told.unwrap_or_default());
+    assert!(last_number >= Some(KILLED_AFTER) && last_number < Some(MOST_SAMPLES - 1));
+    assert!(trials.len() as u64 > last_number.unwrap_or_default());
     assert!(trials.iter().copied().eq(0..trials.len() as u64));
 }

@@ -1,5 +1,5 @@
-//! What `--json` prints: it fits the schemas under `docs/schemas/`, and these are what the program
-//! knows today. `BAKEOFF_UPDATE=1` writes them again.
+//! Output of `--json`: it matches the schemas under `docs/schemas/`, and these describe today's program.
+//! `BAKEOFF_UPDATE=1` writes them again.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -20,7 +20,7 @@ use verbs::verbs;
 /// Shapes of files that are read: their schemas lie under `suites/`.
 const READ: [Shape; 2] = [Shape::Suite, Shape::Project];
 
-/// What is called, with which exit code it ends, and what it prints. The first words are the verb's.
+/// The call, its exit code, and the shape of its output. The first words are the verb's.
 const CALLS: [(&str, i32, Shape); 26] = [
     ("run suite.toml --json --quiet", 0, Shape::Comparison),
     ("run failing.toml --json --quiet", 4, Shape::Comparison),
@@ -119,8 +119,8 @@ fn what_is_printed_fits_its_schema() {
     let home = folder();
     let mut printed = BTreeSet::new();
     for (call, code, shape) in CALLS {
-        let said = home.bakeoff(call).exits(code).run();
-        let document: Value = serde_json::from_str(&said.out).unwrap();
+        let output = home.bakeoff(call).exits(code).run();
+        let document: Value = serde_json::from_str(&output.out).unwrap();
         let misfits = misfits(&shape.schema(), &document);
         assert!(misfits.is_empty(), "`bakeoff {call}`: {misfits:#?}");
         assert!(
@@ -186,14 +186,14 @@ fn the_verb_prints_what_is_committed() {
     // Who has only the program gets the same schemas, those of files included.
     let home = Home::new();
     for shape in Shape::ALL {
-        let said = home.bakeoff(&format!("schema {}", shape.word())).run();
-        let printed: Value = serde_json::from_str(&said.out).unwrap();
+        let output = home.bakeoff(&format!("schema {}", shape.word())).run();
+        let printed: Value = serde_json::from_str(&output.out).unwrap();
         assert_eq!(printed, shape.schema());
     }
 }
 
 #[test]
-fn a_document_that_does_not_fit_is_told() {
+fn a_mismatching_document_is_reported() {
     // The referee itself: each kind of misfit, against a schema of the same words as ours.
     let schema = json!({
         "definitions": { "Row": {

@@ -1,5 +1,5 @@
-//! The catalogue as a user meets it: `bakeoff models` and what `run` knows of an endpoint's models,
-//! against the simulator and a server that tells odd lists.
+//! The catalog as a user meets it: `bakeoff models` and what `run` knows of an endpoint's models, against the
+//! simulator and a server with unusual lists.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its own set-up fails")]
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use server::{ANSWER, Server, Then, response};
 
 /// The one file of the cache.
-fn kept(folder: &Path) -> std::path::PathBuf {
+fn list_path(folder: &Path) -> std::path::PathBuf {
     let mut files = fs::read_dir(folder.join("cache")).unwrap();
     let file = files.next().unwrap().unwrap().path();
     assert!(files.next().is_none());
@@ -67,7 +67,7 @@ fn a_query_without_an_answer_names_the_nearest() {
 }
 
 #[test]
-fn a_list_is_kept_and_asked_for_again_when_told() {
+fn a_list_is_cached_and_fetched_again_on_refresh() {
     // One request a day is enough; `--refresh` is the way to a newer list; offline nothing is lost.
     let folder = tempfile::tempdir().unwrap();
     let lists = Lists::of(r#"{"object":"list","data":[{"id":"b/two"},{"id":"a/one"}]}"#);
@@ -79,40 +79,47 @@ fn a_list_is_kept_and_asked_for_again_when_told() {
     };
     let first = done(&models(&[]));
     assert!(first.find("a/one").unwrap() < first.find("b/two").unwrap());
-    assert_eq!(lists.asked(), ["/v1/models"]);
+    assert_eq!(lists.requested_paths(), ["/v1/models"]);
     let again = models(&[]);
     assert_eq!(done(&again), first);
     assert!(err(&again).contains("kept for 0 min"), "{}", err(&again));
-    assert_eq!(lists.asked().len(), 1, "the kept list is fresh");
+    assert_eq!(lists.requested_paths().len(), 1, "the kept list is fresh");
     done(&models(&["--refresh"]));
-    assert_eq!(lists.asked().len(), 2);
+    assert_eq!(lists.requested_paths().len(), 2);
 
-    let file = kept(folder.path());
+    let file = list_path(folder.path());
     let text = fs::read_to_string(&file).unwrap();
     let mut old: Value = serde_json::from_str(&text).unwrap();
     old["fetched_at"] = "2026-01-02T03:04:05Z".into();
     fs::write(&file, old.to_string()).unwrap();
     done(&models(&[]));
-    assert_eq!(lists.asked().len(), 3, "an old list is asked for again");
+    assert_eq!(
+        lists.requested_paths().len(),
+        3,
+        "an old list is asked for again"
+    );
 
     fs::write(&file, old.to_string()).unwrap();
     drop(lists);
     let offline = models(&[]);
     assert_eq!(done(&offline), first);
-    let told = err(&offline);
+    let message = err(&offline);
     assert!(
-        told.contains("no list of models from") && told.contains("2026-01-02"),
-        "{told}"
+        message.contains("no list of models from") && message.contains("2026-01-02"),
+        "{message}"
     );
     let refused = models(&["--refresh"]);
     assert_eq!(refused.status.code(), Some(4), "{}", err(&refused));
-    assert!(kept(folder.path()).exists(), "a failure takes nothing away");
+    assert!(
+        list_path(folder.path()).exists(),
+        "a failure takes nothing away"
+    );
 }
 
 #[test]
 fn what_is_no_list_ends_in_the_compiled_in_one() {
     // Log-in pages, wants of a key, half an answer, another shape: each is named, none is kept.
-    for (answer, told) in [
+    for (answer, message) in [
         (
             json("401 Unauthorized", r#"{"error":{"message":"key wanted"}}"#),
             "key wanted",
@@ -136,7 +143,7 @@ fn what_is_no_list_ends_in_the_compiled_in_one() {
             &["models", "haiku", "--endpoint", &lists.base_url()],
         );
         assert!(done(&output).contains("anthropic/claude-haiku-4.5"));
-        assert!(err(&output).contains(told), "{}", err(&output));
+        assert!(err(&output).contains(message), "{}", err(&output));
         assert!(
             err(&output).contains("instead: snapshot"),
             "{}",
@@ -148,7 +155,7 @@ fn what_is_no_list_ends_in_the_compiled_in_one() {
 
 #[test]
 fn a_model_is_shown_with_its_providers() {
-    // Two readings of one route: what the simulator serves is what the page tells.
+    // Two readings of one route: the simulator serves what the page shows.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     let url = simulator.base_url();
@@ -196,11 +203,11 @@ fn a_model_without_providers_is_shown_all_the_same() {
         "{}",
         err(&output)
     );
-    assert_eq!(lists.asked()[1], "/v1/models/a/b%3Fc/endpoints");
+    assert_eq!(lists.requested_paths()[1], "/v1/models/a/b%3Fc/endpoints");
 }
 
 #[test]
-fn ids_that_moved_are_said_so() {
+fn renamed_ids_are_reported() {
     // The creator was renamed: the user must be led to the new id, not to a similar model.
     let folder = tempfile::tempdir().unwrap();
     let output = bakeoff(folder.path(), &["models", "show", "xai/grok-4.6"]);
@@ -228,9 +235,9 @@ fn manifest(folder: &Path) -> Value {
 }
 
 #[test]
-fn a_run_counts_with_the_kept_list() {
+fn a_run_uses_prices_of_the_cached_list() {
     // Prices of the endpoint's own list, with its date, stand in the manifest and make the costs;
-    // ids that it does not have are told before, and asked all the same.
+    // ids that it does not have are reported before, and requested all the same.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     project(folder.path(), &simulator.base_url());
@@ -245,14 +252,14 @@ fn a_run_counts_with_the_kept_list() {
     put.unwrap();
 
     let output = bakeoff(folder.path(), &["run", "suite.toml", "--endpoint", "here"]);
-    let told = err(&output);
+    let message = err(&output);
     assert!(
-        told.contains("warning: `here` does not list `openai/gpt-5-mimi` (list of 2026-01-02); did you mean `openai/gpt-5-mini`?"),
-        "{told}"
+        message.contains("warning: `here` does not list `openai/gpt-5-mimi` (list of 2026-01-02); did you mean `openai/gpt-5-mini`?"),
+        "{message}"
     );
     assert!(
-        told.contains("bakeoff models --endpoint here --refresh"),
-        "{told}"
+        message.contains("bakeoff models --endpoint here --refresh"),
+        "{message}"
     );
     assert_eq!(manifest(folder.path())["prices"]["date"], "2026-01-02");
     let samples = folder.path().join("reports/known/latest/samples.jsonl");
@@ -271,7 +278,7 @@ fn a_run_counts_with_the_kept_list() {
 }
 
 #[test]
-fn a_damaged_list_is_told_where_another_takes_its_place() {
+fn a_damaged_list_is_reported_where_another_replaces_it() {
     // Prices of another list than the one that was kept must not come in without a word.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
@@ -280,13 +287,13 @@ fn a_damaged_list_is_told_where_another_takes_its_place() {
     let list = ["run", "suite.toml", "--endpoint", "here", "--list"];
     assert!(!err(&bakeoff(folder.path(), &list)).contains("cannot be read"));
     done(&bakeoff(folder.path(), &["models", "--endpoint", "here"]));
-    fs::write(kept(folder.path()), "{").unwrap();
+    fs::write(list_path(folder.path()), "{").unwrap();
     let output = bakeoff(folder.path(), &list);
     done(&output);
-    let told = err(&output);
+    let message = err(&output);
     assert!(
-        told.contains("the list of models that was kept of http://"),
-        "{told}"
+        message.contains("the list of models that was kept of http://"),
+        "{message}"
     );
 }
 
@@ -320,7 +327,7 @@ fn a_run_without_a_list_asks_once() {
         "{}",
         err(&output)
     );
-    assert!(kept(folder.path()).exists());
+    assert!(list_path(folder.path()).exists());
     let source = &manifest(folder.path())["prices"]["source"];
     assert!(
         source.as_str().unwrap().contains(&simulator.base_url()),
@@ -330,7 +337,7 @@ fn a_run_without_a_list_asks_once() {
 
 #[test]
 fn a_run_does_without_a_list() {
-    // An endpoint that tells none is measured all the same, by the compiled-in prices, with a note.
+    // An endpoint without a list is measured all the same, by the compiled-in prices, with a note.
     let folder = tempfile::tempdir().unwrap();
     let chats = Server::start(|_, _| {
         let head = "content-type: text/event-stream\r\n";

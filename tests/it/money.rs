@@ -33,7 +33,7 @@ impl Fraction {
         }
     }
 
-    /// Of a decimal without sign and exponent.
+    /// Reads a decimal without sign and exponent.
     fn read(text: &str) -> Self {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
         let digits = whole.bytes().chain(part.bytes());
@@ -104,7 +104,7 @@ impl Listed {
         }))
     }
 
-    /// As the list tells it: flat where there is one step, else as tiers.
+    /// The price as the list writes it: flat if there is one step, else as tiers.
     fn json(&self) -> String {
         let mut json = String::new();
         for (name, steps) in ["input", "output", "input_cache_read", "input_cache_write"]
@@ -185,12 +185,12 @@ fn a_million_costs_are_exact() {
                 cache_write,
                 completion: draw.below(100_000),
             };
-            let told = cost(prices, &counts).unwrap().to_string();
+            let cost_text = cost(prices, &counts).unwrap().to_string();
             let expected = listed.cost(&counts, &fractions);
             assert_eq!(
-                Fraction::read(&told),
+                Fraction::read(&cost_text),
                 expected,
-                "{told}: {counts:?} by {}",
+                "{cost_text}: {counts:?} by {}",
                 listed.json()
             );
         }

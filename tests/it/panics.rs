@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use crate::support::program::{Call, Home, Said};
+use crate::support::program::{Call, Home, ProgramOutput};
 
 const SUITE: &str = "name = \"x\"\nmodels = [\"openai/gpt-5-mini\", \"openai/gpt-5-nano\"]\nrepetitions = 3\n\
                      warmup = 0\n[[prompts]]\nid = \"a\"\nuser = \"Why?\"\n";
@@ -23,8 +23,8 @@ fn manifest(home: &Home) -> Value {
 }
 
 /// One message with what to do, and nothing that the code held.
-fn is_one_message(output: &Said) {
-    let Said { err, .. } = output;
+fn is_one_message(output: &ProgramOutput) {
+    let ProgramOutput { err, .. } = output;
     assert_eq!(err.matches("internal error at `").count(), 1, "{err}");
     assert!(err.contains("please report it"), "{err}");
     assert!(

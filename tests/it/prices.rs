@@ -32,7 +32,7 @@ fn list_of(entries: &str) -> String {
 }
 
 #[test]
-fn what_changed_is_told_until_something_else_changes() {
+fn price_changes_are_shown_until_the_next_change() {
     // A price went up and a model came: the fetch says how many, `diff` says what, and it still does after
     // the same list was fetched again.
     let folder = tempfile::tempdir().unwrap();
@@ -67,14 +67,14 @@ fn what_changed_is_told_until_something_else_changes() {
         err(&changed)
     );
     for again in [&["diff"][..], &["diff", "--refresh"], &["diff"]] {
-        let told = done(&models(again));
-        let (heading, told) = told.split_once("\n\n").unwrap();
+        let stdout = done(&models(again));
+        let (heading, stdout) = stdout.split_once("\n\n").unwrap();
         assert!(
             heading.starts_with("Models of `here`: the list of "),
             "{heading}"
         );
         insta::allow_duplicates! {
-            insta::assert_snapshot!(told, @"
+            insta::assert_snapshot!(stdout, @"
             added
               id     context  max output  input  output
               b/two        –           –      –       –
@@ -100,12 +100,12 @@ fn without_two_lists_the_compiled_in_one_is_compared_with() {
     let lists = Lists::of(r#"{"data":[{"id":"perplexity/sonar","context_window":1}]}"#);
     let url = lists.base_url();
     let output = bakeoff(folder.path(), &["models", "diff", "--endpoint", &url]);
-    let told = done(&output);
+    let stdout = done(&output);
     assert!(
-        told.contains("against the compiled-in list of 2026-08-21"),
-        "{told}"
+        stdout.contains("against the compiled-in list of 2026-08-21"),
+        "{stdout}"
     );
-    assert!(told.contains("context  127000      1"), "{told}");
+    assert!(stdout.contains("context  127000      1"), "{stdout}");
     assert!(
         err(&output).contains("compared with the one compiled in"),
         "{}",
@@ -123,7 +123,7 @@ fn without_two_lists_the_compiled_in_one_is_compared_with() {
 }
 
 #[test]
-fn lists_are_sorted_as_asked() {
+fn lists_are_sorted_by_the_given_column() {
     // `models --sort price 'gpt|haiku'` is a question with one answer.
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["models", "--sort", "price", "gpt-5|*haiku*", "--json"];
@@ -297,7 +297,7 @@ fn what_tokens_do_not_bound_is_refused_until_it_is_declared() {
 
 #[test]
 fn an_empty_price_is_an_absent_cost() {
-    // Without a cap such a model is asked, and nobody may read its cost as 0.
+    // Without a cap such a model is used, and its cost must not read as 0.
     let folder = tempfile::tempdir().unwrap();
     suite(folder.path(), "", "perplexity/sonar");
     done(&bakeoff(folder.path(), &["run", "suite.toml", "--quiet"]));
@@ -312,7 +312,7 @@ fn an_empty_price_is_an_absent_cost() {
 
 #[test]
 fn an_old_list_fails_no_run_and_its_date_stands_in_every_report() {
-    // A year-old list is better than none, as long as nobody takes its prices for today's.
+    // A year-old list is better than none, as long as its prices do not look like today's.
     let folder = tempfile::tempdir().unwrap();
     let simulator = simulator();
     project(folder.path(), &simulator.base_url());
@@ -358,9 +358,9 @@ fn worst(output: &Output) -> f64 {
 }
 
 #[test]
-fn an_estimate_counts_with_the_dearest_provider() {
-    // The worst case of an endpoint that was named is that of a cap: the dearest who may answer. The answer
-    // is kept; no model is asked; without a key, or a name, nobody is.
+fn an_estimate_uses_the_most_expensive_provider() {
+    // The worst case of a named endpoint is that of a cap: its most expensive provider. The answer is cached;
+    // no request goes to a model; without a key, or a name, none is sent at all.
     let folder = tempfile::tempdir().unwrap();
     let offers = r#"{"data":{"endpoints":[
         {"provider_name":"cheap","pricing":{"prompt":"0.00000025","completion":"0.000002"}},
@@ -385,16 +385,19 @@ fn an_estimate_counts_with_the_dearest_provider() {
         )
     };
     let named = worst(&estimate(&["--endpoint", "here"]));
-    assert_eq!(lists.asked(), ["/v1/models/openai/gpt-5-mini/endpoints"]);
+    assert_eq!(
+        lists.requested_paths(),
+        ["/v1/models/openai/gpt-5-mini/endpoints"]
+    );
     assert_eq!(
         worst(&estimate(&["--endpoint", "here"])).to_bits(),
         named.to_bits()
     );
-    assert_eq!(lists.asked().len(), 1, "the answer was kept");
+    assert_eq!(lists.requested_paths().len(), 1, "the answer was kept");
     // The compiled-in price of this model is the cheap provider's.
     let unnamed = worst(&estimate(&[]));
     assert!((named / unnamed - 10.0).abs() < 1e-9, "{named} {unnamed}");
-    assert_eq!(lists.asked().len(), 1);
+    assert_eq!(lists.requested_paths().len(), 1);
     // The run that is begun with it says the same as its cap.
     fs::remove_dir_all(folder.path().join("cache")).unwrap();
     drop(lists);
@@ -422,7 +425,7 @@ fn an_estimate_counts_with_the_dearest_provider() {
 
 #[test]
 fn lists_and_checks_tell_what_a_run_would() {
-    // A wrong id and what it would cost are worth knowing before anything is started, and nobody is asked.
+    // A wrong id and the cost are worth knowing before anything is started, and no request is sent.
     let folder = tempfile::tempdir().unwrap();
     project(folder.path(), "http://127.0.0.1:9/v1");
     let listed = SUITE.replace(

@@ -1,4 +1,4 @@
-//! Which files a suite can read, through the binary: regular files of its project alone.
+//! Files that a suite may read, through the binary: regular files of its project alone.
 
 // Links, FIFOs and descriptors of a shell.
 #![cfg(unix)]

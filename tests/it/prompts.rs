@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use bakeoff::suite::{
-    Found, FoundFile, Image, Reading, Role, Suite, WantedKind, read_suite, render,
+    FileKind, Image, LoadedFile, LoadedFiles, Role, Suite, SuiteReading, read_suite, render,
 };
 use proptest::prelude::*;
 
@@ -17,15 +17,15 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
 
 /// Reads a suite beside files that exist in the test alone.
 fn read(text: &str, files: &[(&str, &[u8])]) -> Result<Suite, String> {
-    let mut found = Found::default();
+    let mut found = LoadedFiles::default();
     for _ in 0..4 {
         match read_suite(text, &found) {
-            Ok(Reading::Suite(suite)) => return Ok(*suite),
-            Ok(Reading::Wants(wanted)) => {
+            Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
+            Ok(SuiteReading::NeedsFiles(wanted)) => {
                 for wanted in wanted {
                     let file = files.iter().find(|(name, _)| *name == wanted.path);
                     let answer = file.map(|(name, bytes)| {
-                        vec![FoundFile {
+                        vec![LoadedFile {
                             name: (*name).to_owned(),
                             bytes: bytes.to_vec(),
                         }]
@@ -54,7 +54,7 @@ fn ids(suite: &Suite) -> Vec<&str> {
         .collect()
 }
 
-fn said(suite: &Suite) -> Vec<&str> {
+fn user_texts(suite: &Suite) -> Vec<&str> {
     let last = |prompt: &'_ bakeoff::suite::Prompt| prompt.messages.len() - 1;
     let prompts = suite.prompts.iter();
     prompts
@@ -71,13 +71,13 @@ fn every_format_gives_its_rows() {
     for (name, rows) in [("a.jsonl", jsonl), ("a.csv", csv)] {
         let suite = suite_of(mould, name, rows).unwrap();
         assert_eq!(ids(&suite), ["1", "2"], "{name}");
-        assert_eq!(said(&suite), ["Why? (1)", "A \"b\"\nc (2)"], "{name}");
+        assert_eq!(user_texts(&suite), ["Why? (1)", "A \"b\"\nc (2)"], "{name}");
         assert_eq!(suite.prompts[1].system.as_deref(), Some("No. 2"));
         assert_eq!(suite.prompts[1].tags, ["t"]);
         assert_eq!(suite.prompts[1].weight.to_bits(), 2.0_f64.to_bits());
     }
     let text = suite_of("", "cases/why.txt", "Why?\n").unwrap();
-    assert_eq!((ids(&text), said(&text)), (vec!["why"], vec!["Why?"]));
+    assert_eq!((ids(&text), user_texts(&text)), (vec!["why"], vec!["Why?"]));
     // Without a column of ids, a row is named by its file and its line.
     let numbered = suite_of("user = \"{{q}}\"", "a.jsonl", jsonl).unwrap();
     assert_eq!(ids(&numbered), ["a:1", "a:3"]);
@@ -86,12 +86,12 @@ fn every_format_gives_its_rows() {
 }
 
 #[test]
-fn every_bad_row_is_told_with_its_file_and_line() {
+fn every_bad_row_is_reported_with_its_file_and_line() {
     // A person repairs a file of thousands of rows by line numbers, and all at once.
     let rows = "{\"id\": \"a\", \"q\": \"x\"}\n{\"id\": \"b\"\n[1]\n{\"id\": \"a\", \"q\": \"y\"}\n\
                 {\"id\": \"c\", \"q\": null}\n{\"id\": \"d e\", \"q\": \"z\"}\n{\"id\": \"f\", \"q\": \" \"}\n";
-    let told = suite_of("id = \"id\"\nuser = \"{{q}}\"", "a.jsonl", rows).unwrap_err();
-    insta::assert_snapshot!(told, @r"
+    let rendered = suite_of("id = \"id\"\nuser = \"{{q}}\"", "a.jsonl", rows).unwrap_err();
+    insta::assert_snapshot!(rendered, @r"
     error[syntax]: this line is not JSON: EOF while parsing an object (column 10)
     --> a.jsonl:2
      = note: suite.toml:4 names this file
@@ -121,13 +121,13 @@ fn every_bad_row_is_told_with_its_file_and_line() {
 
     suite.toml: 6 problems
     ");
-    let told = suite_of(
+    let rendered = suite_of(
         "user = \"{{q}}\"",
         "a.csv",
         "q,r\n1,2\n3\n4,5,6\n\"7\n8\",9,10\n",
     )
     .unwrap_err();
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(rendered, @r"
     error[syntax]: this record has 1 fields, the header 2
     --> a.csv:3
      = note: suite.toml:4 names this file
@@ -148,21 +148,24 @@ fn every_bad_row_is_told_with_its_file_and_line() {
         ("a.jsonl", "\n", "holds no prompt"),
         ("a.json", "[]", "format of `a.json` is not known"),
     ] {
-        let told = suite_of("user = \"{{q}}\"", name, rows).unwrap_err();
-        assert!(told.contains(expected), "{told}");
-        assert!(told.ends_with("1 problem\n"), "{told}");
+        let rendered = suite_of("user = \"{{q}}\"", name, rows).unwrap_err();
+        assert!(rendered.contains(expected), "{rendered}");
+        assert!(rendered.ends_with("1 problem\n"), "{rendered}");
     }
-    let told = suite_of("", "a.csv", "q\n1\n").unwrap_err();
-    assert!(told.contains("no text to put them into"), "{told}");
+    let rendered = suite_of("", "a.csv", "q\n1\n").unwrap_err();
+    assert!(rendered.contains("no text to put them into"), "{rendered}");
 }
 
 #[test]
-fn invalid_utf8_is_told_with_its_line() {
+fn invalid_utf8_is_reported_with_its_line() {
     // A file in another encoding must not become other words.
     let text =
         "name = \"x\"\nmodels = [\"m\"]\n[[prompt_files]]\npath = \"a.csv\"\nuser = \"{{q}}\"";
-    let told = read(text, &[("a.csv", b"q\nok\ncaf\xe9\n")]).unwrap_err();
-    assert!(told.contains("a.csv:3") && told.contains("UTF-8"), "{told}");
+    let rendered = read(text, &[("a.csv", b"q\nok\ncaf\xe9\n")]).unwrap_err();
+    assert!(
+        rendered.contains("a.csv:3") && rendered.contains("UTF-8"),
+        "{rendered}"
+    );
 }
 
 #[test]
@@ -170,12 +173,19 @@ fn ids_are_unique_over_all_files() {
     // Two prompts of one id would be one row of the report.
     let text = "name = \"x\"\nmodels = [\"m\"]\n[[prompts]]\nid = \"a\"\nuser = \"?\"\n\
                 [[prompt_files]]\npath = \"a.txt\"\n[[prompt_files]]\npath = \"b/a.txt\"";
-    let told = read(text, &[("a.txt", b"1"), ("b/a.txt", b"2")]).unwrap_err();
-    assert_eq!(told.matches("the first is on line 4").count(), 2, "{told}");
+    let rendered = read(text, &[("a.txt", b"1"), ("b/a.txt", b"2")]).unwrap_err();
+    assert_eq!(
+        rendered.matches("the first is on line 4").count(),
+        2,
+        "{rendered}"
+    );
     let text = text.replace("id = \"a\"", "id = \"b\"");
-    let told = read(&text, &[("a.txt", b"1"), ("b/a.txt", b"2")]).unwrap_err();
-    assert!(told.contains("b/a.txt:1"), "{told}");
-    assert!(told.contains("the first is in `a.txt`, line 1"), "{told}");
+    let rendered = read(&text, &[("a.txt", b"1"), ("b/a.txt", b"2")]).unwrap_err();
+    assert!(rendered.contains("b/a.txt:1"), "{rendered}");
+    assert!(
+        rendered.contains("the first is in `a.txt`, line 1"),
+        "{rendered}"
+    );
 }
 
 #[test]
@@ -216,17 +226,17 @@ messages = [{ role = "user", content = "And {{n}}?", images = ["{{picture}}"] }]
     assert_eq!(suite.prompts[1].system.as_deref(), Some("{{n}}\n"));
     assert_eq!(suite.prompts[1].messages[0].images, [png]);
 
-    let told = read(
+    let rendered = read(
         text,
         &[("rows.jsonl", rows.as_bytes()), ("a.png", b"GIF80")],
     )
     .unwrap_err();
     assert!(
-        told.contains("is not a PNG, JPEG, WebP or GIF image"),
-        "{told}"
+        rendered.contains("is not a PNG, JPEG, WebP or GIF image"),
+        "{rendered}"
     );
-    assert!(told.contains("`own.txt` is not there"), "{told}");
-    assert!(told.contains("rows.jsonl:"), "{told}");
+    assert!(rendered.contains("`own.txt` is not there"), "{rendered}");
+    assert!(rendered.contains("rows.jsonl:"), "{rendered}");
 }
 
 #[test]
@@ -294,7 +304,7 @@ proptest! {
         prop_assert!(lost <= 1);
     }
 
-    // Whatever a file holds, it becomes a suite or is told what is wrong.
+    // Any file becomes a suite or a list of problems.
     #[test]
     fn arbitrary_files_never_panic(
         bytes in "(\\{\"a\": \"|\"\\}|\"|,|a|\n|\r\n|\\PC|\\{|\\}){0,40}",
@@ -303,7 +313,7 @@ proptest! {
         let mould = format!("user = \"{{{{a}}}}{{{{'{{{{'}}}}\"\ntake = {take}");
         if let Ok(suite) = suite_of(&mould, &name, &bytes) {
             prop_assert!(!suite.prompts.is_empty());
-            prop_assert!(said(&suite).iter().all(|text| text.ends_with("{{")));
+            prop_assert!(user_texts(&suite).iter().all(|text| text.ends_with("{{")));
         }
     }
 }
@@ -317,7 +327,7 @@ fn bakeoff(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn files_are_found_beside_the_suite() {
+fn files_are_resolved_relative_to_the_suite() {
     // Paths are the suite's, wherever the command is run: folders, patterns and plain names.
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("su[i]tes");
@@ -341,8 +351,8 @@ fn files_are_found_beside_the_suite() {
         );
         fs::write(folder.join("x.toml"), text).unwrap();
         let output = bakeoff(home.path(), &["suite", "check", "su[i]tes/x.toml"]);
-        let told = [output.stdout, output.stderr].concat();
-        String::from_utf8(told).unwrap()
+        let rendered = [output.stdout, output.stderr].concat();
+        String::from_utf8(rendered).unwrap()
     };
     for (path, prompts) in [
         ("cases", 3),
@@ -351,19 +361,19 @@ fn files_are_found_beside_the_suite() {
         ("{rows,other}.csv", 2),
         ("./cases/../rows.csv", 2),
     ] {
-        let told = suite(path);
+        let rendered = suite(path);
         assert!(
-            told.contains(&format!("ok, {prompts} prompts")),
-            "{path}: {told}"
+            rendered.contains(&format!("ok, {prompts} prompts")),
+            "{path}: {rendered}"
         );
     }
     assert!(suite("none*.txt").contains("no file matches `none*.txt`"));
     assert!(suite("none.txt").contains("could not be read"));
-    assert_eq!(WantedKind::Image.max_bytes(), 20 << 20);
+    assert_eq!(FileKind::Image.max_bytes(), 20 << 20);
 }
 
 #[test]
-fn rows_are_asked_in_a_run() {
+fn rows_are_sent_in_a_run() {
     // The whole way: a file of rows, chosen by a seed, is sent and answered.
     let home = tempfile::tempdir().unwrap();
     let rows: Vec<_> = (0..30)
@@ -375,8 +385,11 @@ fn rows_are_asked_in_a_run() {
                 [[prompt_files]]\npath = \"rows.jsonl\"\nuser = \"{{q}}\"\ntake = 3";
     fs::write(home.path().join("x.toml"), text).unwrap();
     let output = bakeoff(home.path(), &["run", "x.toml", "--verify", "--quiet"]);
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.ends_with("3 of 3 trials completed\n"), "{told}");
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        rendered.ends_with("3 of 3 trials completed\n"),
+        "{rendered}"
+    );
 }
 
 #[test]

@@ -216,8 +216,8 @@ fn shown_files_are_valid() {
             "questions.toml" => None,
             _ => parse_suite(&text).err(),
         };
-        let told = problems.map(|problems| render(&problems, &name, &text, false));
-        assert_eq!(told, None);
+        let rendered = problems.map(|problems| render(&problems, &name, &text, false));
+        assert_eq!(rendered, None);
     }
 }
 
@@ -260,7 +260,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// What a terminal shows of the example run.
+/// The terminal's view of the example run.
 fn screen(style: Style) -> String {
     let run = Run::open(&root().join("reports/example")).unwrap();
     let manifest = run.manifest().unwrap();
@@ -284,7 +284,7 @@ fn drawn() -> String {
 
 #[test]
 fn the_picture_is_of_the_example_run() {
-    // A picture of another version's output would be a promise that nobody keeps.
+    // A picture of another version's output would be a broken promise.
     let folder = folder();
     let piped = printed("bakeoff report reports/example --format terminal", &folder);
     let plain = screen(Style {
@@ -306,7 +306,7 @@ fn the_picture_is_of_the_example_run() {
 
 #[test]
 fn the_simulator_answers_the_request_that_is_shown() {
-    // Whoever tries the simulator with curl must get an answer.
+    // A user who tries the simulator with curl must get an answer.
     let commands = commands("console,no-run");
     let curl = commands
         .iter()

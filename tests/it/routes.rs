@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use bakeoff::gateway::Reading;
 use bakeoff::record::{Flag, Outcome, ToolCall};
 use proptest::prelude::*;
-use recorded::{answered, failed, ms, recording, timeless, told};
+use recorded::{answered, failed, ms, read_recording, recording, timeless};
 use server::{Server, Then};
 
 const MODEL: &str = "claude-haiku-4-5";
@@ -307,7 +307,7 @@ fn thoughts_out_of_sight_are_flagged() {
 }
 
 #[test]
-fn errors_of_these_routes_are_told() {
+fn errors_of_these_routes_are_read() {
     // As a status, as the first event, in the middle, and as the end of a response.
     let overloaded =
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
@@ -381,7 +381,7 @@ fn any_stream() -> impl Strategy<Value = String> {
     let text = r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"#;
     let piece = prop_oneof![
         8 => prop::sample::select(known).prop_map(event),
-        2 => "[a-zä世🦀 ]{0,6}".prop_map(move |said| event(&format!("{text}\"{said}\"}}}}"))),
+        2 => "[a-zä世🦀 ]{0,6}".prop_map(move |content| event(&format!("{text}\"{content}\"}}}}"))),
         1 => Just(event(r#"{"type":"error","error":{"type":"api_error","message":"no"}}"#)),
         1 => Just("data: {broken\n\n".to_owned()),
     ];
@@ -425,7 +425,7 @@ proptest! {
         bytes.push(b'\n');
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let reading = told(MODEL, true, &recording(status, &[], &[bytes]));
+        let reading = read_recording(MODEL, true, &recording(status, &[], &[bytes]));
         prop_assert!(reading.first_token <= reading.last_token);
     }
 }
@@ -481,9 +481,9 @@ fn a_run_goes_over_the_route_of_its_endpoint() {
         server.base_url()
     );
     let output = bakeoff(folder.path(), &endpoint, "max_tokens = 7");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let content = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(said.contains("1 of 1 trials completed"), "{said}");
+    assert!(content.contains("1 of 1 trials completed"), "{content}");
     let questions = server.questions();
     let [question] = questions.as_slice() else {
         panic!("{questions:?}")
@@ -502,7 +502,7 @@ fn a_run_goes_over_the_route_of_its_endpoint() {
 }
 
 #[test]
-fn what_the_route_cannot_carry_is_said_before_anything_is_sent() {
+fn unsupported_parameters_are_reported_before_anything_is_sent() {
     // A run that fails at every trial for the same reason would cost time and perhaps money.
     let server = holding();
     let folder = tempfile::tempdir().unwrap();

@@ -268,7 +268,7 @@ fn bytes_leave_in_the_pieces_of_the_script() {
 }
 
 #[test]
-fn limits_are_kept() {
+fn limits_are_enforced() {
     // The third request of a minute waits; the request after the budget is spent pays first.
     let rate = "[rate_limit]\nrequests_per_minute = 1\nburst = 2\nretry_after = \"seconds\"";
     let running = start(rate);
@@ -323,7 +323,7 @@ fn many_streams_share_one_thread() {
 }
 
 #[test]
-fn connections_are_kept_for_the_next_request() {
+fn connections_are_reused_for_the_next_request() {
     // Timing needs warm connections: an answer, also a cut one, leaves its connection usable.
     let running = start("");
     let mut stream = connect(&running);
@@ -371,8 +371,8 @@ fn messages_and_responses_are_played_like_chats() {
     // The further routes have the clock, the truth and the bill of the first.
     let running = start("");
     let model = "sim/constant-20ms-5ms-8";
-    let asked = json!([{ "role": "user", "content": "Why?" }]);
-    let messages = json!({ "model": model, "stream": true, "max_tokens": 50, "messages": asked });
+    let turns = json!([{ "role": "user", "content": "Why?" }]);
+    let messages = json!({ "model": model, "stream": true, "max_tokens": 50, "messages": turns });
     let responses =
         json!({ "model": model, "stream": true, "max_output_tokens": 50, "input": "Why?" });
     for (path, body, last) in [
@@ -389,7 +389,7 @@ fn messages_and_responses_are_played_like_chats() {
         let ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
         assert!(ttft >= Nanos::from_millis(20), "{path}");
     }
-    let unlimited = json!({ "model": model, "messages": asked });
+    let unlimited = json!({ "model": model, "messages": turns });
     let refused = post(&running, "/v1/messages", "", &unlimited);
     assert_eq!(
         (refused.status, &refused.json()["type"]),

@@ -29,7 +29,7 @@ fn document(text: &str) -> Value {
 }
 
 #[test]
-fn without_a_run_the_noise_is_assumed_and_said_so() {
+fn without_a_run_the_noise_is_assumed_and_labelled_so() {
     // Nothing is sent and nothing is left; what is asked for within the tolerance is refused.
     let home = Home::new().with("s.toml", &suite(TWO, 12));
     let before = home.files();
@@ -39,11 +39,11 @@ fn without_a_run_the_noise_is_assumed_and_said_so() {
         .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
         .says("this suite")
         .run();
-    let said = home.bakeoff("size s.toml --detect 50% --json").run();
-    let told = document(&said.out);
-    assert_eq!(told["noise"]["source"], "typical");
-    assert_eq!(told["detect"], 0.5);
-    let rows = told["sizes"].as_array().unwrap();
+    let output = home.bakeoff("size s.toml --detect 50% --json").run();
+    let report = document(&output.out);
+    assert_eq!(report["noise"]["source"], "typical");
+    assert_eq!(report["detect"], 0.5);
+    let rows = report["sizes"].as_array().unwrap();
     let own: Vec<&Value> = rows
         .iter()
         .filter(|row| row["this_suite"] == true)
@@ -65,7 +65,7 @@ fn without_a_run_the_noise_is_assumed_and_said_so() {
 
 #[test]
 fn a_stored_run_shows_its_own_noise() {
-    // The latest run of the suite, or one that is named; one that shows none is told.
+    // The latest run of the suite, or a named one; a run without noise is reported.
     let home = Home::new()
         .with("s.toml", &suite(TWO, 6))
         .with("one.toml", &suite("\"openai/gpt-5-mini\"", 6));
@@ -107,16 +107,16 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
         .run();
     assert_eq!(home.samples("s").len(), 10 * 3 * 2);
 
-    // For programs the sizes alone are on standard output; the pilot's comparison is told beside them.
-    let said = home
+    // For programs the sizes alone are on standard output; the pilot's comparison is on standard error.
+    let output = home
         .bakeoff("size s.toml --pilot --world slow.toml --json")
         .complains("TTFT")
         .run();
-    assert_eq!(document(&said.out)["noise"]["source"], "run");
+    assert_eq!(document(&output.out)["noise"]["source"], "run");
 }
 
 #[test]
-fn suites_are_told_what_they_can_find() {
+fn suite_check_shows_detectable_changes() {
     // The first line is what it always was; a gate that cannot work is a warning, not an error.
     let flapping = suite(TWO, 6).replace("tolerance = \"10%\"", "margin = \"6%\"")
         + "[gate.limits]\nttft_p99 = \"1s\"\nerror_rate = \"1%\"\n";

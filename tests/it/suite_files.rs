@@ -18,7 +18,7 @@ fn suites() -> PathBuf {
 
 #[test]
 fn shipped_suites_are_valid() {
-    // Whoever starts from one of them must start from a suite that runs.
+    // A user who starts from one of them must start from a suite that runs.
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(suites()).unwrap() {
         let path = entry.unwrap().path();

@@ -30,19 +30,19 @@ fn problems_of(path: &Path, text: &str) -> Problems {
 }
 
 #[test]
-fn bad_files_are_told_what_is_wrong() {
+fn bad_files_report_their_problems() {
     // Every problem with its line, its excerpt and what to write instead, as a person sees it.
     let mut changed = Vec::new();
     for path in bad_files() {
         let text = std::fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let told = render(&problems_of(&path, &text), name, &text, false);
+        let rendered = render(&problems_of(&path, &text), name, &text, false);
         let expected = path.with_extension("txt");
         if std::env::var_os("BAKEOFF_UPDATE").is_some() {
-            std::fs::write(&expected, &told).unwrap();
+            std::fs::write(&expected, &rendered).unwrap();
         }
-        if std::fs::read_to_string(&expected).unwrap_or_default() != told {
-            changed.push(format!("{name}:\n{told}"));
+        if std::fs::read_to_string(&expected).unwrap_or_default() != rendered {
+            changed.push(format!("{name}:\n{rendered}"));
         }
     }
     assert!(
@@ -53,7 +53,7 @@ fn bad_files_are_told_what_is_wrong() {
 }
 
 #[test]
-fn nothing_is_said_twice_and_all_is_in_place() {
+fn no_problem_is_repeated_and_all_are_in_place() {
     // A problem that is repeated, or that stands outside the file, costs the trust in all others.
     for path in bad_files() {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -77,9 +77,13 @@ fn no_secret_is_shown() {
     for path in bad_files() {
         let text = std::fs::read_to_string(&path).unwrap();
         for colour in [false, true] {
-            let told = render(&problems_of(&path, &text), "file", &text, colour);
+            let rendered = render(&problems_of(&path, &text), "file", &text, colour);
             for secret in ["hunter2", "0123456789abcdef"] {
-                assert!(!told.contains(secret), "{}:\n{told}", path.display());
+                assert!(
+                    !rendered.contains(secret),
+                    "{}:\n{rendered}",
+                    path.display()
+                );
             }
         }
     }

@@ -150,13 +150,13 @@ fn lanes_keep_their_connections() {
 }
 
 #[test]
-fn more_requests_than_lanes_are_told_and_not_queued() {
+fn more_requests_than_lanes_are_rejected_and_not_queued() {
     // A queue in front of a connection would be measured as the model's time.
     let running = simulator();
     block_on(async {
         let transport = one_lane(&running.base_url(), LONG).await;
-        let asked = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
-        let (first, second) = tokio::join!(asked(), asked());
+        let exchange = || transport.exchange(asking("sim/constant-50ms-1ms-2", "r"));
+        let (first, second) = tokio::join!(exchange(), exchange());
         assert_eq!(first.ending, ExchangeEnd::Complete);
         assert!(matches!(second.ending, ExchangeEnd::ConnectFailed(_)));
     });
@@ -164,7 +164,7 @@ fn more_requests_than_lanes_are_told_and_not_queued() {
 }
 
 #[test]
-fn what_is_sent_is_what_was_asked_for() {
+fn requests_are_sent_as_configured() {
     // HTTP/1.1, no compression, our id, the profile's headers; a key only where there is one, and
     // never with the request that opens the connection.
     let server = answering();
@@ -209,7 +209,7 @@ fn what_is_sent_is_what_was_asked_for() {
 }
 
 #[test]
-fn a_closed_connection_is_opened_again_and_told() {
+fn a_closed_connection_is_reopened_and_reported() {
     // Servers that close after each answer are ordinary: the next request is cold, not lost.
     let server = Server::start(|_, _| {
         let reply = response("200 OK", "connection: close\r\n", ANSWER);
@@ -230,7 +230,7 @@ fn a_closed_connection_is_opened_again_and_told() {
 }
 
 #[test]
-fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
+fn a_silently_closed_connection_is_cold_or_lost_and_never_used_twice() {
     // The server closes without saying so. Whether the client notices before it writes is chance;
     // what must not happen is another outcome, or a request that is sent twice in secret.
     let server = Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Close));
@@ -262,7 +262,7 @@ fn a_connection_that_died_unseen_is_cold_or_lost_and_never_asked_twice() {
 }
 
 #[test]
-fn a_question_that_is_not_answered_is_not_asked_again() {
+fn an_unanswered_request_is_not_sent_again() {
     // A second, silent try would be paid for and hidden in the first one's time.
     let server = Server::start(|number, _| match number {
         0 => (response("200 OK", "", ANSWER), Then::Keep),
@@ -280,7 +280,7 @@ fn a_question_that_is_not_answered_is_not_asked_again() {
 
 #[test]
 fn nobody_there_is_a_failed_connection() {
-    // Refused: told when the run begins, and again by each exchange.
+    // Refused: reported when the run begins, and again by each exchange.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
@@ -313,7 +313,7 @@ fn plain_http_under_https_is_a_tls_failure() {
 }
 
 #[test]
-fn endpoints_that_cannot_be_asked_are_refused_without_the_key() {
+fn unusable_endpoints_are_refused_without_showing_the_key() {
     // The message goes to terminals and logs.
     let open = |base_url: &str, key: Option<&str>, header: Option<(&str, &str)>| {
         let endpoint = Endpoint {
@@ -342,7 +342,7 @@ fn endpoints_that_cannot_be_asked_are_refused_without_the_key() {
 
 #[test]
 fn a_redirect_is_an_outcome_and_the_key_stays_here() {
-    // Following it would time two requests as one, and hand the key to whoever is named.
+    // Following it would time two requests as one, and send the key to any host that is named.
     let elsewhere = answering();
     let location = format!("location: {}/chat/completions\r\n", elsewhere.base_url());
     for status in [
@@ -384,7 +384,7 @@ fn a_compressed_answer_is_decoded_and_flagged() {
 
 #[test]
 fn done_is_the_end_although_the_line_stays_open() {
-    // Some proxies keep the body open for minutes after `[DONE]`: nobody should wait for that.
+    // Some proxies keep the body open for minutes after `[DONE]`: a run must not wait for that.
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     let server = Server::start(move |_, _| (format!("{head}{ANSWER}").into_bytes(), Then::Hold));
     let hour = Nanos::from_millis(3_600_000);
@@ -522,8 +522,8 @@ fn an_endless_answer_ends_at_the_limit() {
         let transport = one_lane(&server.base_url(), LONG).await;
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(recording.ending, ExchangeEnd::TooLarge);
-        let kept = recording.response.as_ref().unwrap().body.bytes().len();
-        assert!(kept <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
+        let stored_bytes = recording.response.as_ref().unwrap().body.bytes().len();
+        assert!(stored_bytes <= bakeoff::gateway::recording::BYTES_PER_ANSWER);
         assert_eq!(reading(&recording).outcome, Outcome::TooLarge);
     });
 }

@@ -1,7 +1,7 @@
-//! What the program says of each answer, laid beside what the simulator knows of it, by request id.
+//! The program's figures of each answer, compared with the simulator's trace, by request id.
 //!
-//! The simulator stamps what comes after the fact and what goes before it, so that no client can
-//! see anything sooner than it says. A figure of ours below its truth is a clock that lies.
+//! The simulator stamps what comes after the fact and what goes before it, so that no client can see anything
+//! earlier than its trace. A figure of ours below the trace is a wrong clock.
 
 #![allow(
     clippy::unwrap_used,
@@ -77,79 +77,79 @@ fn samples(home: &Home) -> Vec<Sample> {
 
 /// Asserts that `ours`, counted from our sending, is not below the instant `theirs`, counted from
 /// their receiving.
-fn not_sooner(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, told: &Truth) {
+fn assert_not_before(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, trace: &Truth) {
     if let (Some(ours), Some(theirs)) = (ours, theirs) {
-        let theirs = theirs.since(told.arrival_ns);
+        let theirs = theirs.since(trace.arrival_ns);
         assert!(
             ours >= theirs,
-            "{what}: {ours:?} is below {theirs:?}: {told:?}"
+            "{what}: {ours:?} is below {theirs:?}: {trace:?}"
         );
     }
 }
 
 /// Times of the answered attempt.
-fn check_times(sample: &Sample, told: &Truth) {
-    not_sooner("headers", sample.headers_ns, told.headers_ns, told);
-    not_sooner("TTFT", sample.ttft_ns, told.first_token_ns, told);
-    not_sooner("TTFA", sample.ttfa_ns, told.first_token_ns, told);
-    not_sooner(
+fn check_times(sample: &Sample, trace: &Truth) {
+    assert_not_before("headers", sample.headers_ns, trace.headers_ns, trace);
+    assert_not_before("TTFT", sample.ttft_ns, trace.first_token_ns, trace);
+    assert_not_before("TTFA", sample.ttfa_ns, trace.first_token_ns, trace);
+    assert_not_before(
         "latency",
         sample.latency_ns,
-        told.chunks_ns.last().copied(),
-        told,
+        trace.chunks_ns.last().copied(),
+        trace,
     );
     if sample.outcome.answered() {
         // Only a whole answer's last token is the simulator's last.
-        not_sooner(
+        assert_not_before(
             "last token",
             sample.last_token_ns,
-            told.chunks_ns.last().copied(),
-            told,
+            trace.chunks_ns.last().copied(),
+            trace,
         );
-        assert_eq!(sample.ttft_ns.is_some(), told.first_token_ns.is_some());
+        assert_eq!(sample.ttft_ns.is_some(), trace.first_token_ns.is_some());
         let gaps = sample.gaps.as_ref().unwrap();
-        assert_eq!(gaps.count + gaps.coalesced + 1, told.chunks, "{told:?}");
+        assert_eq!(gaps.count + gaps.coalesced + 1, trace.chunks, "{trace:?}");
     }
 }
 
 /// Counts, provider and money of a whole answer.
-fn check_account(sample: &Sample, told: &Truth) {
+fn check_account(sample: &Sample, trace: &Truth) {
     let usage = sample.usage.as_ref().unwrap();
-    assert_eq!(usage.prompt_tokens, Some(told.prompt_tokens));
-    assert_eq!(usage.completion_tokens, Some(told.completion_tokens));
-    assert_eq!(usage.reasoning_tokens.unwrap_or(0), told.reasoning_tokens);
-    assert_eq!(usage.cached_tokens.unwrap_or(0), told.cached_tokens);
+    assert_eq!(usage.prompt_tokens, Some(trace.prompt_tokens));
+    assert_eq!(usage.completion_tokens, Some(trace.completion_tokens));
+    assert_eq!(usage.reasoning_tokens.unwrap_or(0), trace.reasoning_tokens);
+    assert_eq!(usage.cached_tokens.unwrap_or(0), trace.cached_tokens);
     assert_eq!(
         usage.cache_write_tokens.unwrap_or(0),
-        told.cache_write_tokens
+        trace.cache_write_tokens
     );
-    assert_eq!(sample.provider, told.provider);
-    assert_eq!(sample.generation_id, told.generation_id);
-    assert_eq!(sample.billed_usd, told.cost_usd);
+    assert_eq!(sample.provider, trace.provider);
+    assert_eq!(sample.generation_id, trace.generation_id);
+    assert_eq!(sample.billed_usd, trace.cost_usd);
     if let Some(list) = sample.cost_usd {
-        assert_eq!(Some(list), told.cost_usd, "{told:?}");
+        assert_eq!(Some(list), trace.cost_usd, "{trace:?}");
     }
 }
 
 /// Every sample beside its truth; each attempt has one, too.
 fn check(samples: &[Sample], truth: &[Truth]) {
     let mut by_id = HashMap::new();
-    for told in truth {
-        let id = told.request_id.as_deref().unwrap();
-        assert!(by_id.insert(id, told).is_none(), "{id} was sent twice");
+    for trace in truth {
+        let id = trace.request_id.as_deref().unwrap();
+        assert!(by_id.insert(id, trace).is_none(), "{id} was sent twice");
     }
     assert_eq!(samples.len(), 15 * 2 * 4);
     for sample in samples {
         for attempt in &sample.attempts {
-            let told = by_id[attempt.request_id.as_str()];
+            let trace = by_id[attempt.request_id.as_str()];
             let shown = attempt.status.unwrap_or(0);
-            assert_eq!(shown, told.status);
-            assert_eq!(told.model.as_deref(), Some(sample.model.as_str()));
+            assert_eq!(shown, trace.status);
+            assert_eq!(trace.model.as_deref(), Some(sample.model.as_str()));
         }
-        let told = by_id[sample.request_id.as_str()];
-        check_times(sample, told);
+        let trace = by_id[sample.request_id.as_str()];
+        check_times(sample, trace);
         if sample.outcome.answered() {
-            check_account(sample, told);
+            check_account(sample, trace);
         }
     }
     // The suite must not prove less than it says.
@@ -174,7 +174,7 @@ fn check(samples: &[Sample], truth: &[Truth]) {
 }
 
 #[test]
-fn nothing_is_ever_sooner_than_the_truth() {
+fn nothing_is_ever_earlier_than_the_trace() {
     // The promise that every figure rests on: what we measure took at least that long, and tokens,
     // provider and money are those of the answer.
     let home = home();
@@ -192,7 +192,7 @@ fn nothing_is_ever_sooner_than_the_truth() {
 
 #[cfg(unix)]
 #[test]
-fn the_simulator_alone_tells_its_truth_in_a_file() {
+fn the_standalone_simulator_writes_its_trace_to_a_file() {
     // The same with two processes, as the benchmark of fidelity does it; and Ctrl-C ends the
     // simulator in order, with every line written.
     let home = home();

@@ -67,7 +67,7 @@ fn newest(home: &Home) -> String {
     target.to_string_lossy().into_owned()
 }
 
-/// How many runs there are.
+/// Number of runs.
 fn runs(home: &Home) -> usize {
     let folder = fs::read_dir(home.path("reports/verdicts"));
     folder.map_or(0, |folder| folder.count().saturating_sub(1))
@@ -83,13 +83,13 @@ fn with_history(home: &Home) -> String {
 
 #[test]
 fn the_first_run_passes_and_says_what_to_type_next() {
-    // Nobody's first build may fail for want of a past; and what is said must work as it is said.
+    // A first build must not fail for lack of a history; and the printed command must work.
     let home = home("");
-    let said = home
+    let output = home
         .bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
         .complains("has no run to compare with yet")
         .run();
-    let next = said
+    let next = output
         .err
         .lines()
         .find(|line| line.contains("bakeoff accept"));
@@ -156,8 +156,8 @@ fn a_new_level_forgives() {
         .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .run();
-    let said = home.bakeoff("history base/h.jsonl --metric latency").run();
-    let standings = said
+    let output = home.bakeoff("history base/h.jsonl --metric latency").run();
+    let standings = output
         .out
         .lines()
         .filter_map(|line| line.split("ms  ").nth(1));
@@ -218,7 +218,7 @@ fn what_is_no_fair_past_is_not_accepted() {
         .complains("answered less than half")
         .complains("--force")
         .run();
-    // Another suite's run: told before anything is sent.
+    // Another suite's run: reported before anything is sent.
     home.bakeoff("run other.toml --quiet --world fast.toml --history base/h.jsonl")
         .exits(2)
         .complains("is the history of the suite `verdicts`")
@@ -231,7 +231,7 @@ fn what_is_no_fair_past_is_not_accepted() {
 }
 
 #[test]
-fn a_broken_history_is_told_before_anything_is_sent() {
+fn a_broken_history_is_reported_before_anything_is_sent() {
     // A run that cannot be judged at its end would be paid for in vain.
     let home = home("");
     with_history(&home);
@@ -255,7 +255,7 @@ fn a_broken_history_is_told_before_anything_is_sent() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_history_that_cannot_be_written_is_told_before_anything_is_sent() {
+fn an_unwritable_history_is_reported_before_anything_is_sent() {
     // It is written after the run: what was paid for would be judged, and not kept. Not even root may write
     // into /proc.
     let home = home("");
@@ -274,7 +274,7 @@ fn a_history_that_cannot_be_written_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_damaged_past_is_told() {
+fn a_damaged_history_is_reported() {
     // Reports are made again from the past that lies beside them: one that has lost a line judges by less.
     let home = home("");
     with_history(&home);
@@ -298,24 +298,24 @@ fn a_damaged_past_is_told() {
     // What a newer program wrote is not damaged, and must not be taken away.
     let newer = whole.replacen("\"version\":1", "\"version\":9", 1);
     fs::write(&file, newer).unwrap();
-    let said = home
+    let output = home
         .bakeoff(&format!("report {LATEST}"))
         .exits(2)
         .complains("it was written by a newer one")
         .run();
-    assert!(!said.err.contains("take it away"), "{}", said.err);
+    assert!(!output.err.contains("take it away"), "{}", output.err);
 }
 
 #[test]
-fn quiet_is_quiet_about_what_cannot_be_told() {
-    // Whoever asks for quiet wants the result and errors; the warning is for whoever watches.
+fn quiet_hides_inconclusive_warnings() {
+    // `--quiet` leaves the result and errors; the warning is for interactive use.
     let home = home("against_reference = true");
     let loud = RUN.replace(" --quiet", "");
     home.bakeoff(&format!("{loud} fast.toml -p p1"))
         .complains("warning: inconclusive")
         .run();
-    let said = home.bakeoff(&format!("{RUN} fast.toml -p p1")).run();
-    assert!(!said.err.contains("inconclusive"), "{}", said.err);
+    let output = home.bakeoff(&format!("{RUN} fast.toml -p p1")).run();
+    assert!(!output.err.contains("inconclusive"), "{}", output.err);
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn environments_are_pasts_of_their_own() {
 
 #[test]
 fn the_models_of_one_run_are_compared() {
-    // A plain run only tells; `compare` turns the same judgement into an exit code.
+    // A plain run only reports; `compare` turns the same judgement into an exit code.
     let home = home("").with("apart.toml", &world(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
         .says("regressed")
@@ -362,11 +362,11 @@ fn the_models_of_one_run_are_compared() {
             .says(expected)
             .run();
     }
-    let said = home
+    let output = home
         .bakeoff(&format!("compare {LATEST} --json"))
         .exits(1)
         .run();
-    assert!(json(&said.out)["version"].is_u64());
+    assert!(json(&output.out)["version"].is_u64());
     // The other way round it is an improvement.
     home.bakeoff(&format!("{RUN} turned.toml"))
         .exits(2)
@@ -378,7 +378,7 @@ fn the_models_of_one_run_are_compared() {
         .bakeoff(&format!("compare {LATEST}"))
         .says("improved")
         .run();
-    // One model has nobody to be compared with.
+    // One model cannot be compared with another.
     turned.bakeoff(&format!("{RUN} fast.toml -m a/usual")).run();
     turned
         .bakeoff(&format!("compare {LATEST}"))
@@ -472,7 +472,7 @@ fn a_run_ends_when_its_verdict_is_in() {
 
 #[test]
 fn looking_needs_something_to_look_at() {
-    // Told at once, not after the run.
+    // Reported at once, not after the run.
     let home = home("");
     home.bakeoff("run suite.toml --until-decided -m a/usual --world fast.toml")
         .exits(2)
@@ -485,20 +485,20 @@ fn looking_needs_something_to_look_at() {
 }
 
 #[test]
-fn a_job_on_github_is_told() {
+fn a_job_on_github_gets_summary_and_annotations() {
     // The summary is appended to what other steps wrote; annotations go where commands are read and
     // standard output stays the result.
     let home = home("against_reference = true")
         .with("apart.toml", &world(60, 240))
         .with("summary.md", "before\n");
-    let said = home
+    let output = home
         .bakeoff(&format!("{RUN} apart.toml --json"))
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", home.path("summary.md"))
         .exits(1)
         .complains("::error title=bakeoff")
         .run();
-    json(&said.out);
+    json(&output.out);
     let summary = home.read("summary.md");
     assert!(
         summary.starts_with("before\n<!-- bakeoff:verdicts -->\n"),
@@ -521,20 +521,20 @@ fn a_history_shows_its_trend() {
     // Levels run by run, in the order of time, with what was decided about each.
     let home = home("");
     let name = with_history(&home);
-    let said = home.bakeoff("history base/h.jsonl -m latency").run();
+    let output = home.bakeoff("history base/h.jsonl -m latency").run();
     for part in [
         "verdicts: 1 run, 1 accepted",
         "a/usual, latency",
         &name,
         "accepted",
     ] {
-        assert!(said.out.contains(part), "{part}: {}", said.out);
+        assert!(output.out.contains(part), "{part}: {}", output.out);
     }
-    // The smallest change is told by a gate, and it is said whose: the suite tolerates 50 %.
+    // The smallest change follows from a gate, and the gate is named: the suite tolerates 50 %.
     assert!(
-        said.out.contains("by the defaults of [gate]"),
+        output.out.contains("by the defaults of [gate]"),
         "{}",
-        said.out
+        output.out
     );
     let own = home
         .bakeoff("history base/h.jsonl -m latency --suite suite.toml")
@@ -547,16 +547,16 @@ fn a_history_shows_its_trend() {
         rest[..rest.find(' ').unwrap()].parse().unwrap()
     };
     assert!(
-        least(&own.out) > 50.0 && least(&said.out) < 50.0,
+        least(&own.out) > 50.0 && least(&output.out) < 50.0,
         "{}",
         own.out
     );
-    let told = home.bakeoff("history base/h.jsonl --json").run();
-    let told = json(&told.out);
-    assert_eq!(told["variants"][0]["detectable_at_least"], true);
-    assert_eq!(told["metric"], "ttft");
-    assert_eq!(told["variants"][1]["variant"], "a/other");
-    let level = told["variants"][1]["runs"][0]["level"].as_f64().unwrap();
+    let history = home.bakeoff("history base/h.jsonl --json").run();
+    let history = json(&history.out);
+    assert_eq!(history["variants"][0]["detectable_at_least"], true);
+    assert_eq!(history["metric"], "ttft");
+    assert_eq!(history["variants"][1]["variant"], "a/other");
+    let level = history["variants"][1]["runs"][0]["level"].as_f64().unwrap();
     assert!(level > 50e6, "{level}");
     home.bakeoff("history nowhere.jsonl")
         .exits(2)

@@ -10,7 +10,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::input::{open_named, open_regular, read_at_most};
-use crate::suite::{self, Found, Problems, Project, Reading, Suite};
+use crate::suite::{self, LoadedFiles, Problems, Project, Suite, SuiteReading};
 
 use super::boundary::Reach;
 use super::failure::Failure;
@@ -43,11 +43,11 @@ pub(in crate::command) fn suite(path: &Path, reach: Reach) -> Result<Suite, Fail
 pub(in crate::command) fn checked_suite(path: &Path, reach: Reach) -> Result<Suite, BadSuite> {
     let text = text(path).map_err(BadSuite::Unreadable)?;
     let mut folder = Folder::of(path, reach).map_err(BadSuite::Unreadable)?;
-    let mut found = Found::default();
+    let mut found = LoadedFiles::default();
     loop {
         match suite::read_suite(&text, &found) {
-            Ok(Reading::Suite(suite)) => return Ok(*suite),
-            Ok(Reading::Wants(wanted)) => {
+            Ok(SuiteReading::Suite(suite)) => return Ok(*suite),
+            Ok(SuiteReading::NeedsFiles(wanted)) => {
                 for wanted in wanted {
                     let answer = folder.find(&wanted);
                     found.add(wanted, answer);

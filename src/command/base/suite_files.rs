@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::input::{Walk, WalkEntry, WalkError, is_descriptor, read_at_most};
-use crate::suite::{FoundFile, Glob, GlobStyle, Wanted, WantedKind, limits};
+use crate::suite::{FileKind, FileRef, Glob, GlobStyle, LoadedFile, limits};
 
 use super::boundary::{Boundary, Reach};
 use super::failure::Failure;
@@ -44,11 +44,11 @@ impl Folder {
     }
 
     /// Returns the requested files, by name; or the reason why there are none, as a sentence.
-    pub(in crate::command) fn find(&mut self, wanted: &Wanted) -> Result<Vec<FoundFile>, String> {
+    pub(in crate::command) fn find(&mut self, wanted: &FileRef) -> Result<Vec<LoadedFile>, String> {
         let path = self.path.join(&wanted.path);
-        let paths = if wanted.kind == WantedKind::Prompts && path.is_dir() {
+        let paths = if wanted.kind == FileKind::Prompts && path.is_dir() {
             self.files_in(&path)?
-        } else if wanted.kind == WantedKind::Prompts
+        } else if wanted.kind == FileKind::Prompts
             && !path.exists()
             && wanted.path.contains(PATTERN_SIGNS)
         {
@@ -60,7 +60,7 @@ impl Folder {
         found.collect()
     }
 
-    fn read(&mut self, path: &Path, kind: WantedKind) -> Result<FoundFile, String> {
+    fn read(&mut self, path: &Path, kind: FileKind) -> Result<LoadedFile, String> {
         let name = shown(path);
         let file = self.boundary.open(path, &name)?;
         let limit = kind.max_bytes().min(self.bytes_left);
@@ -75,7 +75,7 @@ impl Folder {
             });
         };
         self.bytes_left -= bytes.len();
-        Ok(FoundFile { name, bytes })
+        Ok(LoadedFile { name, bytes })
     }
 
     /// The files that a pattern matches, sorted. `*` stays within a folder, `**` does not.

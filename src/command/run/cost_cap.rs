@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use crate::catalog::{Request, UnboundedCost};
 use crate::engine::{Cap, WorstCase};
 use crate::record::ledger::{self, Ledger, LockedLedger};
-use crate::suite::{Budget, Suite};
+use crate::suite::{ProjectBudget, Suite};
 use crate::units::Usd;
 
 use super::job::{Job, Options, ResolvedRun};
@@ -37,7 +37,7 @@ pub(super) struct CostLimit {
 fn smallest(
     suite: &Suite,
     flag: Option<Usd>,
-    budget: &Budget,
+    budget: &ProjectBudget,
     today: impl FnOnce() -> Result<Usd, Failure>,
 ) -> Result<Option<CostLimit>, Failure> {
     let named = |most: Option<Usd>, words: &str| {
@@ -287,12 +287,12 @@ mod tests {
             max_cost: most,
             ..example::suite(1, 1, 1)
         };
-        let budget = |run, day| Budget {
+        let budget = |run, day| ProjectBudget {
             max_cost_per_run: run,
             max_cost_per_day: day,
         };
         let spent = || Ok(Usd(30));
-        let of = |suite: &Suite, flag, budget: &Budget| {
+        let of = |suite: &Suite, flag, budget: &ProjectBudget| {
             let limit = smallest(suite, flag, budget, spent).unwrap();
             limit.map(|limit| (limit.most.0, limit.words))
         };
@@ -325,6 +325,6 @@ mod tests {
         // A folder without a ledger, or with a broken one, is no problem for a user without a daily limit.
         let suite = example::suite(1, 1, 1);
         let failing = || Err(Failure::usage("broken"));
-        assert!(smallest(&suite, None, &Budget::default(), failing).is_ok());
+        assert!(smallest(&suite, None, &ProjectBudget::default(), failing).is_ok());
     }
 }

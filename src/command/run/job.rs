@@ -18,7 +18,8 @@ use crate::record::{
     RequestLog, Sample, Status, UntilDecided,
 };
 use crate::suite::{
-    Budget, CacheMode, Profile, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical, select,
+    CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
+    select,
 };
 use crate::units::{ModelId, Usd, digest};
 use crate::verdict::InterimLooks;
@@ -80,7 +81,7 @@ pub(in crate::command) struct ResolvedRun {
     /// Expected cost above which the run requires a confirmation.
     pub(in crate::command) confirm_above: Option<Usd>,
     /// The budget of the project.
-    pub(super) budget: Budget,
+    pub(super) budget: ProjectBudget,
     selection: CliSelection,
     /// The user's label of the environment of the run.
     environment: Option<String>,

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{ImportError, Imported, LeftOut};
+use super::{ImportError, Imported, SkippedItem};
 use crate::suite::model::suite::{Image, Message, Role};
 use crate::suite::parse::problem;
 use crate::suite::parse::suite::parse_suite;
@@ -19,19 +19,19 @@ use crate::suite::value::text::quoted;
 /// The model of a suite whose source names none.
 const ANY_MODEL: &str = "openai/gpt-5-mini";
 
-/// What was understood of the source so far.
+/// The content of the source that was understood so far.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct SuiteDraft {
     pub(super) description: Option<String>,
-    pub(super) models: Vec<Model>,
+    pub(super) models: Vec<DraftModel>,
     pub(super) repetitions: Option<u64>,
     pub(super) concurrency: Option<u64>,
-    pub(super) cases: Vec<Case>,
-    left_out: BTreeSet<LeftOut>,
+    pub(super) cases: Vec<DraftPrompt>,
+    left_out: BTreeSet<SkippedItem>,
 }
 
 /// A model of the source.
-pub(super) struct Model {
+pub(super) struct DraftModel {
     pub(super) id: String,
     pub(super) label: Option<String>,
     /// Names and values of parameters, as TOML.
@@ -39,22 +39,22 @@ pub(super) struct Model {
 }
 
 /// A prompt of the source.
-pub(super) struct Case {
+pub(super) struct DraftPrompt {
     /// Line of the source.
     pub(super) line: usize,
     /// As the source spells it.
     pub(super) id: Option<String>,
     pub(super) system: Option<String>,
     pub(super) messages: Vec<Message>,
-    /// What is not asked but worth knowing, such as the wanted answer.
+    /// Content that is not sent but worth recording, such as the expected answer.
     pub(super) notes: Vec<String>,
 }
 
-impl Draft {
-    /// Notes that something is not carried over.
-    pub(super) fn leave_out(&mut self, line: usize, what: impl Into<String>) {
+impl SuiteDraft {
+    /// Records that an item is not carried over.
+    pub(super) fn skip(&mut self, line: usize, what: impl Into<String>) {
         let what = what.into();
-        self.left_out.insert(LeftOut { line, what });
+        self.left_out.insert(SkippedItem { line, what });
     }
 
     /// The suite as a file.
@@ -66,8 +66,10 @@ impl Draft {
             match parse_suite(&suite) {
                 Ok(_) => Ok(suite),
                 Err(problems) => {
-                    let told = problem::render(&problems, "the suite", &suite, false);
-                    Err(format!("what was made of it is no valid suite\n\n{told}"))
+                    let rendered = problem::render(&problems, "the suite", &suite, false);
+                    Err(format!(
+                        "what was made of it is no valid suite\n\n{rendered}"
+                    ))
                 }
             }
         };
@@ -130,7 +132,7 @@ impl Draft {
     }
 
     /// An id that a suite may have, like the source's.
-    fn id_of(&mut self, case: &Case, index: usize, taken: &mut HashSet<String>) -> String {
+    fn id_of(&mut self, case: &DraftPrompt, index: usize, taken: &mut HashSet<String>) -> String {
         /// Characters that a number behind an id may take.
         const ROOM: usize = 8;
         let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
@@ -154,14 +156,14 @@ impl Draft {
             .unwrap_or(id);
         if let Some(source) = case.id.as_ref().filter(|source| **source != id) {
             let message = format!("the id {} became `{id}`", quoted(source));
-            self.leave_out(case.line, message);
+            self.skip(case.line, message);
         }
         taken.insert(id.clone());
         id
     }
 }
 
-impl Model {
+impl DraftModel {
     fn written(&self) -> String {
         if self.label.is_none() && self.parameters.is_empty() {
             return text(&self.id);
@@ -181,7 +183,7 @@ impl Model {
     }
 }
 
-impl Case {
+impl DraftPrompt {
     fn write(&self, id: &str, out: &mut String) {
         let _ = writeln!(out, "\n[[prompts]]");
         for note in &self.notes {

@@ -1,16 +1,16 @@
 //! Files of JSON: a row on each line, or one array of conversations.
 //!
 //! Owns the keys under which other tools keep prompts. Must not know how a suite is written.
-//! Invariant: every row becomes a prompt, or is told with its line and the reason.
+//! Invariant: every row becomes a prompt, or is reported with its line and the reason.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::ImportError;
 use super::chat::{Chat, chat};
-use super::draft::{Case, Draft};
+use super::draft::{DraftPrompt, SuiteDraft};
 use crate::suite::model::suite::{Message, Role};
-use crate::suite::parse::rows::{Format, each_row};
+use crate::suite::parse::rows::{RowFormat, each_row};
 
 /// Keys that hold the text of a prompt, the first that is there wins: those of `GuideLLM`, which
 /// knows the habits of most data sets.
@@ -31,7 +31,7 @@ const CHAT_KEYS: [&str; 2] = ["messages", "conversations"];
 const SYSTEM_KEYS: [&str; 3] = ["system_prompt", "system", "prefix"];
 /// Keys that hold an id.
 const ID_KEYS: [&str; 4] = ["id", "custom_id", "key", "session_id"];
-/// Keys that hold the wanted answer.
+/// Keys that hold the expected answer.
 const ANSWER_KEYS: [&str; 6] = [
     "ideal",
     "target",
@@ -41,30 +41,30 @@ const ANSWER_KEYS: [&str; 6] = [
     "output",
 ];
 
-/// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the wanted answer.
-pub(super) fn openai_evals(text: &str, draft: &mut Draft) {
+/// Samples of `OpenAI` evals: `input` is a text or a conversation, `ideal` the expected answer.
+pub(super) fn openai_evals(text: &str, draft: &mut SuiteDraft) {
     rows(text, draft, |row| {
         let input = row.remove("input").ok_or("it has no `input`")?;
-        asked(input)
+        to_chat(input)
     });
 }
 
 /// JSON lines of unknown making.
-pub(super) fn any(text: &str, draft: &mut Draft) {
+pub(super) fn any(text: &str, draft: &mut SuiteDraft) {
     rows(text, draft, |row| {
         if let Some(Value::Object(body)) = row.remove("body") {
-            // A batch of requests: what is asked stands in each one's body.
+            // A batch of requests: the prompt is in the body of each one.
             row.extend(body);
         }
         let mut keys = CHAT_KEYS.iter().chain(&PROMPT_KEYS);
         let key = keys.find(|key| row.contains_key(**key));
         let key = key.ok_or("none of its keys is known to hold a prompt")?;
-        asked(row.remove(*key).unwrap_or_default())
+        to_chat(row.remove(*key).unwrap_or_default())
     });
 }
 
 /// An array of conversations, each message with `from` and `value`.
-pub(super) fn sharegpt(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
+pub(super) fn sharegpt(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError> {
     let entries: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
         let line = Some(error.line()).filter(|line| *line > 0);
         let message = format!("it is not an array of JSON objects: {error}");
@@ -81,9 +81,9 @@ pub(super) fn sharegpt(text: &str, draft: &mut Draft) -> Result<(), ImportError>
                 let turns = row
                     .remove("conversations")
                     .or_else(|| row.remove("messages"));
-                asked(turns.ok_or("it has no `conversations`")?)
+                to_chat(turns.ok_or("it has no `conversations`")?)
             }),
-            _ => draft.leave_out(line, "this entry is not an object"),
+            _ => draft.skip(line, "this entry is not an object"),
         }
     }
     Ok(())
@@ -92,20 +92,20 @@ pub(super) fn sharegpt(text: &str, draft: &mut Draft) -> Result<(), ImportError>
 /// Every JSON line through `prompt`, which takes what it understands out of the row.
 fn rows(
     text: &str,
-    draft: &mut Draft,
+    draft: &mut SuiteDraft,
     prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
 ) {
-    each_row(text.as_bytes(), Format::Jsonl, |row| match row {
+    each_row(text.as_bytes(), RowFormat::Jsonl, |row| match row {
         Ok(row) => {
             let line = row.line;
             add(draft, line, row.into_object(), &prompt);
         }
-        Err(bad) => draft.leave_out(bad.line, bad.message),
+        Err(bad) => draft.skip(bad.line, bad.message),
     });
 }
 
 fn add(
-    draft: &mut Draft,
+    draft: &mut SuiteDraft,
     line: usize,
     mut row: Map<String, Value>,
     prompt: impl Fn(&mut Map<String, Value>) -> Result<Chat, String>,
@@ -113,7 +113,7 @@ fn add(
     let mut chat = match prompt(&mut row) {
         Ok(chat) => chat,
         Err(reason) => {
-            return draft.leave_out(line, format!("the prompt is left out: {reason}"));
+            return draft.skip(line, format!("the prompt is left out: {reason}"));
         }
     };
     let id = ID_KEYS.iter().find_map(|key| row.remove(*key)).map(plain);
@@ -128,7 +128,7 @@ fn add(
     for key in ANSWER_KEYS {
         if let Some(answer) = row.remove(key) {
             notes.push(format!("{key}: {answer}"));
-            draft.leave_out(
+            draft.skip(
                 line,
                 format!("`{key}` is kept as a comment: answers are not graded"),
             );
@@ -136,12 +136,12 @@ fn add(
     }
     if let Some(answer) = chat.answer {
         notes.push(format!("answer: {}", Value::from(answer)));
-        draft.leave_out(line, "the answer at the end is kept as a comment");
+        draft.skip(line, "the answer at the end is kept as a comment");
     }
     for key in row.keys() {
-        draft.leave_out(line, format!("the key `{key}` is not carried over"));
+        draft.skip(line, format!("the key `{key}` is not carried over"));
     }
-    draft.cases.push(Case {
+    draft.cases.push(DraftPrompt {
         line,
         id,
         system: chat.system,
@@ -150,8 +150,8 @@ fn add(
     });
 }
 
-/// What a prompt's value asks: a text, or a conversation in either spelling.
-fn asked(value: Value) -> Result<Chat, String> {
+/// Converts a prompt's value: a text, or a conversation in either spelling.
+fn to_chat(value: Value) -> Result<Chat, String> {
     match value {
         Value::String(text) if !text.trim().is_empty() => Ok(Chat {
             system: None,

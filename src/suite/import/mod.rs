@@ -1,8 +1,7 @@
 //! Suites made of other tools' files.
 //!
-//! Owns the formats that are understood and the text of the suite that is made. Must not read or
-//! write files. Invariants: the suite that is made is valid; what is not carried over is told with
-//! its line.
+//! Owns the formats that are understood and the text of the suite that is made. Must not read or write files.
+//! Invariants: the suite that is made is valid; an item that is not carried over is reported with its line.
 
 mod chat;
 mod draft;
@@ -13,7 +12,7 @@ mod tests;
 mod yaml;
 
 use super::value::limits;
-use draft::Draft;
+use draft::SuiteDraft;
 
 /// A kind of file that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,29 +32,29 @@ pub enum Origin {
 pub struct Imported {
     /// The suite's file.
     pub suite: String,
-    /// What could not be carried over, by line.
-    pub left_out: Vec<LeftOut>,
+    /// Items that could not be carried over, by line.
+    pub left_out: Vec<SkippedItem>,
 }
 
 /// Something of the source that is not in the suite.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftOut {
+pub struct SkippedItem {
     /// Line of the source, from 1.
     pub line: usize,
-    /// What it is, and why.
+    /// The item, and the reason.
     pub what: String,
 }
 
-/// Why no suite could be made.
+/// The reason why no suite could be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ImportError {
     /// Line of the source, where one is to blame.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The error, in words.
     pub message: String,
-    /// What had to be left out before that.
-    pub left_out: Vec<LeftOut>,
+    /// Items that were skipped before the error.
+    pub left_out: Vec<SkippedItem>,
 }
 
 impl ImportError {
@@ -81,7 +80,7 @@ pub fn import(origin: Origin, file: &str, bytes: &[u8]) -> Result<Imported, Impo
         ImportError::new(Some(line), "it is not UTF-8 text")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut draft = Draft::default();
+    let mut draft = SuiteDraft::default();
     match origin {
         Origin::Promptfoo => promptfoo::read(text, &mut draft)?,
         Origin::OpenaiEvals => lines::openai_evals(text, &mut draft),

@@ -1,7 +1,7 @@
 //! Configurations of promptfoo: prompts x tests x providers.
 //!
-//! Owns what its keys mean here. Must not know YAML's syntax. Invariants: each prompt is filled with
-//! each test's variables, once; whatever asks for code, files or filters is told and left out.
+//! Owns the meaning of its keys here. Must not know YAML's syntax. Invariants: each prompt is filled with each
+//! test's variables, once; code, files and filters are skipped and reported.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ImportError;
 use super::chat::chat;
-use super::draft::{Case, Draft, Model};
+use super::draft::{DraftModel, DraftPrompt, SuiteDraft};
 use super::yaml::{self, Node, Yaml};
 use crate::suite::model::suite::{Message, Role};
 use crate::suite::value::limits;
@@ -21,14 +21,14 @@ use crate::suite::value::text::quoted;
 type Vars<'a> = BTreeMap<&'a str, &'a str>;
 
 /// A prompt with places for variables.
-struct Form {
+struct PromptForm {
     line: usize,
     label: Option<String>,
     turns: Vec<(Role, Template)>,
 }
 
 /// Reads a configuration into `draft`.
-pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
+pub(super) fn read(text: &str, draft: &mut SuiteDraft) -> Result<(), ImportError> {
     let root = yaml::parse(text)?;
     if root.entries().is_empty() {
         let message = "it is not a configuration: its keys would be prompts, providers, tests";
@@ -47,7 +47,7 @@ pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
             "defaultTest" => defaults = Some(node),
             "evaluateOptions" => options(node, draft),
             "$schema" => {}
-            _ => draft.leave_out(node.line, format!("`{key}` is not carried over")),
+            _ => draft.skip(node.line, format!("`{key}` is not carried over")),
         }
     }
     let default_vars = defaults.and_then(|test| test.get("vars"));
@@ -62,7 +62,7 @@ pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
         if test.entries().is_empty() {
             let what =
                 "tests in a file or script are left out: see `[[prompt_files]]` for CSV files";
-            draft.leave_out(test.line, what);
+            draft.skip(test.line, what);
         } else {
             fill_all(&forms, Some(test), default_vars, draft);
         }
@@ -71,12 +71,12 @@ pub(super) fn read(text: &str, draft: &mut Draft) -> Result<(), ImportError> {
 }
 
 /// One of `prompts`, if it is a text or a chat that stands here.
-fn form(node: &Node, draft: &mut Draft) -> Option<Form> {
+fn form(node: &Node, draft: &mut SuiteDraft) -> Option<PromptForm> {
     let label = node.get("label").or_else(|| node.get("id"));
     let raw = node.get("raw").or_else(|| node.get("id")).unwrap_or(node);
     for (key, value) in node.entries() {
         if !["id", "label", "raw"].contains(&key.as_str()) {
-            draft.leave_out(
+            draft.skip(
                 value.line,
                 format!("a prompt's `{key}` is not carried over"),
             );
@@ -87,13 +87,13 @@ fn form(node: &Node, draft: &mut Draft) -> Option<Form> {
         None => Err("it is not a text".to_owned()),
     };
     match made {
-        Ok(turns) => Some(Form {
+        Ok(turns) => Some(PromptForm {
             line: node.line,
             label: label.and_then(Node::text).map(str::to_owned),
             turns,
         }),
         Err(reason) => {
-            draft.leave_out(node.line, format!("the prompt is left out: {reason}"));
+            draft.skip(node.line, format!("the prompt is left out: {reason}"));
             None
         }
     }
@@ -140,7 +140,12 @@ fn template(text: &str) -> Result<Template, String> {
 }
 
 /// Puts the variables of one test into every prompt.
-fn fill_all(forms: &[Form], test: Option<&Node>, default_vars: Option<&Node>, draft: &mut Draft) {
+fn fill_all(
+    forms: &[PromptForm],
+    test: Option<&Node>,
+    default_vars: Option<&Node>,
+    draft: &mut SuiteDraft,
+) {
     let line = test.map_or(1, |test| test.line);
     let mut notes = Vec::new();
     if let Some(test) = test {
@@ -150,7 +155,7 @@ fn fill_all(forms: &[Form], test: Option<&Node>, default_vars: Option<&Node>, dr
     let sets = match products(default_vars, own) {
         Ok(sets) => sets,
         Err((line, reason)) => {
-            return draft.leave_out(line, format!("the test is left out: {reason}"));
+            return draft.skip(line, format!("the test is left out: {reason}"));
         }
     };
     let description = test.and_then(|test| test.get("description")?.text());
@@ -158,20 +163,20 @@ fn fill_all(forms: &[Form], test: Option<&Node>, default_vars: Option<&Node>, dr
         for vars in &sets {
             let line = if test.is_some() { line } else { form.line };
             match messages(form, vars) {
-                Ok((system, messages)) => draft.cases.push(Case {
+                Ok((system, messages)) => draft.cases.push(DraftPrompt {
                     line,
                     id: id_of(description, form, forms.len()),
                     system,
                     messages,
                     notes: notes.clone(),
                 }),
-                Err(reason) => draft.leave_out(line, format!("the test is left out: {reason}")),
+                Err(reason) => draft.skip(line, format!("the test is left out: {reason}")),
             }
         }
     }
 }
 
-fn id_of(description: Option<&str>, form: &Form, forms: usize) -> Option<String> {
+fn id_of(description: Option<&str>, form: &PromptForm, forms: usize) -> Option<String> {
     let label = form
         .label
         .as_deref()
@@ -180,7 +185,7 @@ fn id_of(description: Option<&str>, form: &Form, forms: usize) -> Option<String>
     (!parts.is_empty()).then(|| parts.join(":"))
 }
 
-fn messages(form: &Form, vars: &Vars<'_>) -> Result<(Option<String>, Vec<Message>), String> {
+fn messages(form: &PromptForm, vars: &Vars<'_>) -> Result<(Option<String>, Vec<Message>), String> {
     let mut system = None;
     let mut messages = Vec::new();
     for (role, template) in &form.turns {
@@ -258,8 +263,8 @@ fn products<'a>(
     Ok(sets)
 }
 
-/// What a test says beside its variables: assertions become comments, the rest is told.
-fn rest_of_test(test: &Node, whose: &str, notes: &mut Vec<String>, draft: &mut Draft) {
+/// Handles the keys of a test other than its variables: assertions become comments, the rest is reported.
+fn rest_of_test(test: &Node, whose: &str, notes: &mut Vec<String>, draft: &mut SuiteDraft) {
     for (key, node) in test.entries() {
         match key.as_str() {
             "vars" | "description" => {}
@@ -271,16 +276,16 @@ fn rest_of_test(test: &Node, whose: &str, notes: &mut Vec<String>, draft: &mut D
                     let what = format!(
                         "{whose}assertion `{kind}` is not carried over: answers are not graded"
                     );
-                    draft.leave_out(assert.line, what);
+                    draft.skip(assert.line, what);
                 }
             }
-            _ => draft.leave_out(node.line, format!("{whose}`{key}` is not carried over")),
+            _ => draft.skip(node.line, format!("{whose}`{key}` is not carried over")),
         }
     }
 }
 
 /// One of `providers`, if it is a model that a gateway may have.
-fn model(node: &Node, draft: &mut Draft) {
+fn model(node: &Node, draft: &mut SuiteDraft) {
     // `id: {config}` is the short form of `{id, config}`.
     let short = match node.entries() {
         [(id, config)] if id != "id" => Some((id.as_str(), config)),
@@ -293,12 +298,12 @@ fn model(node: &Node, draft: &mut Draft) {
     };
     let Some(id) = id.and_then(gateway_id) else {
         let name = quoted(id.unwrap_or_default());
-        return draft.leave_out(
+        return draft.skip(
             node.line,
             format!("the provider {name} is no model of a gateway"),
         );
     };
-    let mut model = Model {
+    let mut model = DraftModel {
         id,
         label: None,
         parameters: Vec::new(),
@@ -308,23 +313,23 @@ fn model(node: &Node, draft: &mut Draft) {
             "id" => {}
             "label" => model.label = value.text().map(str::to_owned),
             "config" => config(value, &mut model, draft),
-            _ => draft.leave_out(
+            _ => draft.skip(
                 value.line,
                 format!("a provider's `{key}` is not carried over"),
             ),
         }
     }
-    let name = |model: &Model| model.label.as_ref().unwrap_or(&model.id).clone();
+    let name = |model: &DraftModel| model.label.as_ref().unwrap_or(&model.id).clone();
     let name_here = name(&model);
     if draft.models.iter().any(|other| name(other) == name_here) {
         let what = format!("the provider {} is there twice", quoted(&name_here));
-        return draft.leave_out(node.line, what);
+        return draft.skip(node.line, what);
     }
     draft.models.push(model);
 }
 
 /// Parameters of a provider: those that we have too.
-fn config(node: &Node, model: &mut Model, draft: &mut Draft) {
+fn config(node: &Node, model: &mut DraftModel, draft: &mut SuiteDraft) {
     for (key, value) in node.entries() {
         match parameter(key, value) {
             Some(found) if model.parameters.iter().all(|(key, _)| *key != found.0) => {
@@ -332,7 +337,7 @@ fn config(node: &Node, model: &mut Model, draft: &mut Draft) {
             }
             _ => {
                 let what = format!("a provider's `{key}` is not carried over");
-                draft.leave_out(value.line, what);
+                draft.skip(value.line, what);
             }
         }
     }
@@ -380,8 +385,8 @@ fn parameter(key: &str, value: &Node) -> Option<(&'static str, String)> {
     }
 }
 
-/// How often and how many at once.
-fn options(node: &Node, draft: &mut Draft) {
+/// Reads repetitions and concurrency.
+fn options(node: &Node, draft: &mut SuiteDraft) {
     for (key, value) in node.entries() {
         let number = value.text().and_then(|text| text.parse::<u64>().ok());
         match (key.as_str(), number) {
@@ -391,7 +396,7 @@ fn options(node: &Node, draft: &mut Draft) {
             ("maxConcurrency", Some(n)) if (1..=u64::from(limits::CONCURRENCY)).contains(&n) => {
                 draft.concurrency = Some(n);
             }
-            _ => draft.leave_out(
+            _ => draft.skip(
                 value.line,
                 format!("the option `{key}` is not carried over"),
             ),

@@ -25,9 +25,9 @@ proptest! {
             .collect();
         let imported = import(Origin::Jsonl, "rows.jsonl", text.as_bytes()).unwrap();
         let suite = parse_suite(&imported.suite).unwrap();
-        let said: Vec<_> = suite.prompts.iter().map(|p| p.messages[0].content.as_str()).collect();
+        let prompts: Vec<_> = suite.prompts.iter().map(|p| p.messages[0].content.as_str()).collect();
         let given: Vec<_> = rows.iter().map(|(_, prompt)| prompt.as_str()).collect();
-        prop_assert_eq!(said, given);
+        prop_assert_eq!(prompts, given);
     }
 
     // Text that looks like YAML or JSON never panics, in any format, and what is made is valid.

@@ -64,7 +64,7 @@ impl Node {
 }
 
 /// A collection that is not yet closed.
-struct Open {
+struct OpenCollection {
     node: Node,
     anchor: usize,
     /// The key that waits for its value, and its line, which a reader looks for.
@@ -93,7 +93,7 @@ pub(super) fn parse(text: &str) -> Result<Node, ImportError> {
 
 #[derive(Default)]
 struct Tree {
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
     root: Option<Node>,
@@ -152,7 +152,7 @@ impl Tree {
             return Err(too_deep());
         }
         self.count(1)?;
-        self.open.push(Open {
+        self.open.push(OpenCollection {
             node,
             anchor,
             key: None,
@@ -209,12 +209,12 @@ impl Tree {
 }
 
 /// The closed map with the entries of those merged into it: its own win, then the first.
-fn merged(open: Open) -> Node {
+fn merged(open: OpenCollection) -> Node {
     let mut node = open.node;
     if let Yaml::Map(entries) = &mut node.value {
         let mut known: HashSet<String> = entries.iter().map(|(key, _)| key.clone()).collect();
-        let sources = open.merged.iter().flat_map(Node::items);
-        for (key, value) in sources.flat_map(Node::entries) {
+        let files = open.merged.iter().flat_map(Node::items);
+        for (key, value) in files.flat_map(Node::entries) {
             if known.insert(key.clone()) {
                 entries.push((key.clone(), value.clone()));
             }

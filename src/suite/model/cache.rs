@@ -1,41 +1,41 @@
-//! The words of prompt caches: the mode, what requests share, marks.
+//! Types of prompt caching: the mode, the shared prefix, cache marks.
 //!
-//! Owns the types. Must not know how any of them is read or sent. Invariant: what a suite does not say is not
-//! stored, so that suites from before these keys keep their digests.
+//! Owns the types. Must not know how any of them is read or sent. Invariant: a key that a suite does not set is
+//! not stored, so that suites written before these keys existed keep their digests.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
 
-/// What a run does about prompt caches.
+/// The treatment of prompt caches during a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CacheMode {
-    /// Nothing: hits and misses come as they come.
+    /// No action: hits and misses occur as they do.
     #[default]
     AsIs,
-    /// A number of its own opens the system text of every trial, so that no cache holds its prompt.
+    /// Prepends a unique number to the system text of every trial, so that no cache holds its prompt.
     Bust,
-    /// The same request goes before each trial, untimed, so that the cache holds its prompt.
+    /// Sends the same request before each trial, untimed, so that the cache holds its prompt.
     Warm,
 }
 
 impl CacheMode {
-    /// Every mode by its word.
+    /// Every mode with its word.
     pub const WORDS: [(&'static str, Self); 3] = [
         ("as-is", Self::AsIs),
         ("bust", Self::Bust),
         ("warm", Self::Warm),
     ];
 
-    /// Whether it is the default, which is not stored.
+    /// Returns true for the default mode, which is not stored.
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
     pub(in crate::suite) fn is_as_is(&self) -> bool {
         *self == Self::AsIs
     }
 
-    /// Requests that each trial sends, retries apart.
+    /// Requests that each trial sends, retries excluded.
     pub const fn requests_per_trial(self) -> u32 {
         match self {
             Self::AsIs | Self::Bust => 1,
@@ -44,61 +44,61 @@ impl CacheMode {
     }
 }
 
-/// What requests share, and how soon it is used again.
+/// The prefix that requests share, and the span within which it is used again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reuse {
-    /// A text in front of every system text; a prompt without one gets it as its system text.
+    /// Text in front of every system text; a prompt without one gets it as its system text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    /// Of [`CacheMode::Warm`]: nothing is sent to warm what was used so short a time ago; absent: every
-    /// trial is warmed.
+    /// With [`CacheMode::Warm`]: no warming request is sent if the prefix was used within this span; absent:
+    /// every trial is warmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within_ns: Option<Nanos>,
 }
 
 impl Reuse {
-    /// Whether nothing was said, which is not stored.
-    pub(in crate::suite) fn is_nothing(&self) -> bool {
+    /// Returns true if no key was set; such a value is not stored.
+    pub(in crate::suite) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Whether the gateway is to mark prompts for its providers' caches.
+/// Request to the gateway to mark prompts for its providers' caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Caching {
-    /// It marks them where a provider wants marks: `providerOptions.gateway.caching = "auto"`.
+    /// The gateway marks prompts where a provider needs marks: `providerOptions.gateway.caching = "auto"`.
     Auto,
-    /// It is not asked to, whatever the levels below say.
+    /// No request to the gateway, whatever the levels below set.
     Off,
 }
 
 impl Caching {
-    /// Every choice by its word.
+    /// Every choice with its word.
     pub const WORDS: [(&'static str, Self); 2] = [("auto", Self::Auto), ("off", Self::Off)];
 }
 
-/// A mark of the suite: the prompt up to the end of what bears it may be kept in a cache.
+/// A cache mark of the suite: the prompt up to the end of the marked part may be cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheControl {
     /// The kind of cache.
     #[serde(rename = "type")]
     pub kind: CacheKind,
-    /// How long it is kept; absent: as the provider does.
+    /// Time to live in the cache; absent: the provider's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<CacheTtl>,
 }
 
-/// The one kind of cache that marks know.
+/// The only kind of cache that marks support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheKind {
-    /// Kept for minutes, for as long as it is read now and then.
+    /// Cached for minutes, and longer if it is read again in time.
     Ephemeral,
 }
 
-/// How long a marked prompt is kept.
+/// Time to live of a marked prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CacheTtl {
     /// Five minutes since it was last read.
@@ -110,11 +110,11 @@ pub enum CacheTtl {
 }
 
 impl CacheKind {
-    /// Every kind by its word.
+    /// Every kind with its word.
     pub const WORDS: [(&'static str, Self); 1] = [("ephemeral", Self::Ephemeral)];
 }
 
 impl CacheTtl {
-    /// Every span by its word.
+    /// Every time to live with its word.
     pub const WORDS: [(&'static str, Self); 2] = [("5m", Self::FiveMinutes), ("1h", Self::Hour)];
 }

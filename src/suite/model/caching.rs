@@ -1,6 +1,6 @@
-//! What a suite does about prompt caches, over all of its levels.
+//! Prompt caching of a whole suite, over all of its levels.
 //!
-//! Owns the questions that take a whole suite. Must not know how any of it is sent.
+//! Owns the queries that need a whole suite. Must not know how any of it is sent.
 
 use crate::units::ModelId;
 
@@ -8,9 +8,9 @@ use super::cache::{CacheControl, CacheMode, CacheTtl, Caching};
 use super::suite::{Parameters, Prompt, Suite, Variant};
 
 impl Suite {
-    /// Models that several variants ask with the same prompts, each with the labels of these: in a
-    /// slot one of them finds in the model's prompt cache what another left there. None where the
-    /// mode keeps caches out, or fills them for every trial.
+    /// Models that several variants use with the same prompts, each with the labels of these variants: within a
+    /// slot, one variant can hit the cache entry that another wrote. Empty where the mode keeps caches out, or
+    /// fills them for every trial.
     pub fn shared_caches(&self) -> Vec<(&ModelId, Vec<&str>)> {
         let mut shared = Vec::new();
         let as_is = |variant: &&Variant| self.cache_of(variant) == CacheMode::AsIs;
@@ -19,7 +19,7 @@ impl Suite {
             if busted(first) {
                 continue;
             }
-            // What stands before a prompt's own turns: where that differs, nothing is shared.
+            // Text before a prompt's own turns: where it differs, nothing is shared.
             let same = |other: &&Variant| {
                 !busted(other)
                     && other.model == first.model
@@ -29,7 +29,8 @@ impl Suite {
             if self.variants[..place].iter().any(|other| same(&other)) {
                 continue;
             }
-            // What is warmed for each trial is warm whoever else asks; the others find what is left there.
+            // A variant that is warmed for each trial is warm anyway; the others hit the entries that it
+            // leaves.
             let finds = self.variants.iter().filter(same).any(|other| as_is(&other));
             let labels = self.variants.iter().filter(same);
             let labels: Vec<&str> = labels.map(|variant| variant.label.as_str()).collect();
@@ -42,25 +43,26 @@ impl Suite {
 }
 
 impl Suite {
-    /// What is done about the prompt caches of a variant.
+    /// The cache mode of a variant.
     pub fn cache_of(&self, variant: &Variant) -> CacheMode {
         variant.cache.unwrap_or(self.cache)
     }
 
-    /// Whether it says anything of prompt caches: a mode, what is shared, a mark, or a word to the gateway.
-    pub fn speaks_of_caches(&self) -> bool {
-        let asked = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
+    /// Returns true if the suite configures prompt caching: a mode, a shared prefix, a mark, or `caching =
+    /// "auto"`.
+    pub fn configures_caches(&self) -> bool {
+        let uses_auto = |parameters: &Parameters| parameters.caching == Some(Caching::Auto);
         let modes = self.variants.iter().map(|variant| self.cache_of(variant));
-        !self.reuse.is_nothing()
+        !self.reuse.is_default()
             || modes.into_iter().any(|mode| mode != CacheMode::AsIs)
-            || self.levels().any(asked)
+            || self.levels().any(uses_auto)
             || self.marks().next().is_some()
     }
 
-    /// Whether a variant asks for its prompts to be kept in a cache in which, its caches being busted, nobody
-    /// finds them: by marks, or by `caching = "auto"`. What is written is paid for all the same.
-    pub fn writes_unread(&self, variant: &Variant) -> bool {
-        let asks = |prompt: &Prompt| {
+    /// Returns true if a variant writes cache entries (by marks, or by `caching = "auto"`) although its mode is
+    /// `bust`, so that no request can read them. The writes are billed all the same.
+    pub fn writes_unused_cache(&self, variant: &Variant) -> bool {
+        let requests_caching = |prompt: &Prompt| {
             let caching = self.parameter_of(prompt, variant, |level| level.caching.as_ref());
             let mark = |level: &Parameters| level.system_cache_control.is_some();
             let of_system =
@@ -70,23 +72,23 @@ impl Suite {
                 || of_system.is_some() && self.opening_of(prompt, variant).next().is_some()
                 || messages.any(|message| message.cache_control.is_some())
         };
-        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(asks)
+        self.cache_of(variant) == CacheMode::Bust && self.prompts.iter().any(requests_caching)
     }
 
-    /// Variants whose caches are filled by requests of their own.
+    /// Variants whose caches are filled by separate requests.
     pub fn warmed_variants(&self) -> impl Iterator<Item = &Variant> {
         let variants = self.variants.iter();
         variants.filter(|variant| self.cache_of(variant) == CacheMode::Warm)
     }
 
-    /// Most requests that a trial sends, retries apart.
+    /// Largest number of requests that a trial sends, retries excluded.
     pub fn requests_per_trial(&self) -> u32 {
         let modes = self.variants.iter().map(|variant| self.cache_of(variant));
         modes.map(CacheMode::requests_per_trial).max().unwrap_or(1)
     }
 
-    /// Whether something is marked to be kept that long.
-    pub fn marks_for(&self, ttl: CacheTtl) -> bool {
+    /// Returns true if a mark has this time to live.
+    pub fn has_mark_with_ttl(&self, ttl: CacheTtl) -> bool {
         self.marks().any(|mark| mark.ttl == Some(ttl))
     }
 

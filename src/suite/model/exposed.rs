@@ -44,7 +44,7 @@ impl NamedSecret {
     }
 }
 
-/// Whether a value is a web address with nothing secret in it, as of `TOKEN_ENDPOINT` or `KEYCLOAK_URL`.
+/// Returns true if the value is a web address without credentials, as in `TOKEN_ENDPOINT` or `KEYCLOAK_URL`.
 fn is_public_url(value: &str) -> bool {
     let address = value
         .strip_prefix("https://")
@@ -74,7 +74,7 @@ pub fn exposed_secrets(suite: &Suite, secrets: &[NamedSecret]) -> Vec<ExposedSec
     let Ok(finder) = AhoCorasick::new(values) else {
         return Vec::new();
     };
-    let mut search = Search {
+    let mut search = SecretSearch {
         finder,
         secrets,
         found: Vec::new(),
@@ -100,13 +100,13 @@ pub fn exposed_secrets(suite: &Suite, secrets: &[NamedSecret]) -> Vec<ExposedSec
     search.found
 }
 
-struct Search<'s> {
+struct SecretSearch<'s> {
     finder: AhoCorasick,
     secrets: &'s [NamedSecret],
     found: Vec<ExposedSecret>,
 }
 
-impl Search<'_> {
+impl SecretSearch<'_> {
     fn part(&mut self, place: &str, part: &impl Serialize) {
         let value = serde_json::to_value(part).expect("a part of a suite is always JSON");
         let before = self.found.len();

@@ -1,4 +1,4 @@
-//! The gate of a suite: which differences count, how sure they must be, and what must never happen.
+//! The gate of a suite: which differences count, with what confidence, and which limits must hold.
 //!
 //! Owns the rules' values and their defaults. Must not know how anything is judged. Invariant: a
 //! tolerance is never above its margin, alpha lies within (0, 0.5], and limits are positive.
@@ -9,63 +9,64 @@ use crate::units::{Nanos, Usd};
 
 use super::metric::{Metric, Scale};
 
-/// `[gate]` of a suite, checked. The default is what holds where a suite has none.
+/// `[gate]` of a suite, checked. The default applies where a suite has none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// The metrics that can fail a build; all others are exploratory. Not empty, no doubles.
+    /// The metrics that can fail a build; all others are exploratory. Not empty, no duplicates.
     pub primary: Vec<Metric>,
     /// Two-sided error rate of all primary comparisons together.
     pub alpha: f64,
-    /// What is tolerated of each metric that was named, in the order of [`Metric::ALL`].
+    /// Bounds of each metric that was named, in the order of [`Metric::ALL`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<(Metric, Bounds)>,
-    /// What must hold whatever the other side does.
+    /// Limits that must hold for every variant, independent of comparisons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub limits: Vec<Limit>,
-    /// What an inconclusive primary comparison does.
+    pub limits: Vec<GateLimit>,
+    /// Effect of an inconclusive primary comparison.
     pub on_inconclusive: OnInconclusive,
-    /// Whether a regression must be seen in a second run, an hour or more later, before it fails.
+    /// Requires that a second run, an hour or more later, repeats a regression before it fails.
     pub confirm: bool,
-    /// Whether `run` also fails where a candidate regressed against the reference of the same run.
+    /// Makes `run` fail also if a candidate is worse than the reference of the same run.
     pub against_reference: bool,
-    /// Label of the unchanged variant whose drift is taken off every other's (against a history).
+    /// Label of the unchanged variant whose drift is subtracted from that of every other one (against a
+    /// history).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<String>,
 }
 
-/// What is tolerated of one metric: of a ratio 0.05 means 5 %, of a share 0.02 means 2 points.
+/// Bounds of one metric: for a ratio 0.05 means 5 %, for a share 0.02 means 2 points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
-    /// Worse by up to this is no regression.
+    /// A worsening up to this is no regression.
     pub tolerance: f64,
-    /// *ok* means: surely not worse by more than this.
+    /// *ok* means: a worsening by more than this is excluded.
     pub margin: f64,
-    /// A time must also have changed by this much, at the median over prompts.
+    /// A time must also have changed by at least this, at the median over prompts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor_ns: Option<Nanos>,
 }
 
-/// A limit that holds whatever the other side does.
+/// A limit on one variant, independent of the other side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Limit {
-    /// What is held.
+pub struct GateLimit {
+    /// The limited quantity.
     pub quantity: Quantity,
-    /// The bound: at most this for times, money and errors, at least this for a pass rate.
+    /// The bound: a maximum for times, money and errors, a minimum for a pass rate.
     pub bound: LimitBound,
 }
 
-/// What a limit can hold.
+/// A quantity that a limit can apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// A percentile (50, 75, 90, 95, 99) of a time: TTFT, TTFA, experienced TTFT or latency.
     Time {
-        /// Which time.
+        /// The time.
         metric: Metric,
-        /// Which percentile, in percent.
+        /// The percentile, in percent.
         percent: u8,
     },
-    /// Share of trials that were not answered to the end, rate-limited ones left out.
+    /// Share of trials that were not answered to the end, rate-limited ones excluded.
     ErrorRate,
     /// Mean list price of a request.
     CostPerRequest,
@@ -108,7 +109,7 @@ const TIMES: [(Metric, [&str; 5]); 4] = [
 const PERCENTS: [u8; 5] = [50, 75, 90, 95, 99];
 
 impl Quantity {
-    /// Everything that a limit can hold, in the order of the documentation.
+    /// Every quantity that can be limited, in the order of the documentation.
     pub fn all() -> impl Iterator<Item = Self> {
         let times = TIMES.iter().flat_map(|(metric, _)| {
             PERCENTS.map(|percent| Self::Time {
@@ -119,7 +120,7 @@ impl Quantity {
         times.chain([Self::ErrorRate, Self::CostPerRequest, Self::PassRate])
     }
 
-    /// Its key in `[gate.limits]`, also the word in reports; `time` for what no suite can name.
+    /// Its key in `[gate.limits]`, also the word in reports; `time` for a combination that no suite can name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Time { metric, percent } => {
@@ -148,20 +149,20 @@ pub enum LimitBound {
     Usd(Usd),
 }
 
-/// What an inconclusive primary comparison does to the exit code.
+/// Effect of an inconclusive primary comparison on the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnInconclusive {
-    /// Nothing but a line.
+    /// A line in the report only.
     Pass,
-    /// A warning, exit 0.
+    /// A warning, exit code 0.
     Warn,
-    /// Exit 3.
+    /// Exit code 3.
     Fail,
 }
 
 impl OnInconclusive {
-    /// Every answer by its word.
+    /// Every value with its word.
     pub const WORDS: [(&'static str, Self); 3] = [
         ("pass", Self::Pass),
         ("warn", Self::Warn),
@@ -185,8 +186,8 @@ impl Default for Gate {
 }
 
 impl Bounds {
-    /// What holds for a metric of which nothing was said: 5 % and 20 % of a ratio, 2 and 5 points of a
-    /// share, and 10 ms of a time to a first token or to the end.
+    /// The default bounds of a metric: 5 % and 20 % of a ratio, 2 and 5 points of a share, and 10 ms of a time
+    /// to a first token or to the end.
     pub fn default_of(metric: Metric) -> Self {
         let (tolerance, margin) = match metric.scale() {
             Scale::Ratio => (0.05, 0.20),
@@ -202,13 +203,13 @@ impl Bounds {
 }
 
 impl Gate {
-    /// What is tolerated of a metric.
+    /// The bounds of a metric.
     pub fn bounds_of(&self, metric: Metric) -> Bounds {
         let named = self.bounds.iter().find(|(named, _)| *named == metric);
         named.map_or_else(|| Bounds::default_of(metric), |(_, bounds)| *bounds)
     }
 
-    /// Whether a metric can fail a build.
+    /// Returns true if a metric can fail a build.
     pub fn is_primary(&self, metric: Metric) -> bool {
         self.primary.contains(&metric)
     }

@@ -1,4 +1,4 @@
-//! What can be judged: the metrics, their names, and which direction is better.
+//! The metrics that are compared, their names, and which direction is better.
 //!
 //! Owns the words that stand in `[gate]`, in reports and in histories. Must not know how a metric is
 //! compared. Invariant: a word never changes its meaning, because stored histories use it.
@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A metric of answers that two sides can be compared by.
+/// A metric of answers by which two sides can be compared.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -30,13 +30,13 @@ pub enum Metric {
     OutputTokens,
     /// List price of a request.
     Cost,
-    /// Share of trials that were answered to the end; rate-limited ones are not asked again of it.
+    /// Share of trials that were answered to the end; rate-limited ones are excluded.
     Completed,
     /// Share of graded answers that passed.
     PassRate,
 }
 
-/// Which way a metric gets better.
+/// The direction in which a metric improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Times, money, tokens, errors.
@@ -45,7 +45,7 @@ pub enum Direction {
     HigherIsBetter,
 }
 
-/// On which scale two sides of a metric are compared.
+/// The scale on which two sides of a metric are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// Candidate over reference, by logarithms.
@@ -55,7 +55,7 @@ pub enum Scale {
 }
 
 impl Metric {
-    /// Every metric, in the order in which they are shown.
+    /// Every metric, in display order.
     pub const ALL: [Self; 11] = [
         Self::Ttft,
         Self::Ttfa,
@@ -87,12 +87,12 @@ impl Metric {
         }
     }
 
-    /// The metric of this word.
+    /// Returns the metric with this word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.word() == word)
     }
 
-    /// Which way it gets better.
+    /// The direction in which it improves.
     pub const fn direction(self) -> Direction {
         match self {
             Self::OutputRate | Self::Completed | Self::PassRate => Direction::HigherIsBetter,
@@ -100,7 +100,7 @@ impl Metric {
         }
     }
 
-    /// On which scale its sides are compared.
+    /// The scale on which its sides are compared.
     pub const fn scale(self) -> Scale {
         match self {
             Self::TtftTail | Self::Completed | Self::PassRate => Scale::Points,
@@ -108,7 +108,7 @@ impl Metric {
         }
     }
 
-    /// Whether it is a time, whose absolute change may be nobody's problem.
+    /// Returns true for a time, whose absolute change may be too small to matter.
     pub const fn is_time(self) -> bool {
         matches!(
             self,
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn stored_words_are_the_serialized_ones() {
-        // The word in a history and the word in a suite must never drift apart.
+        // The word in a history and the word in a suite must be the same.
         for (place, metric) in Metric::ALL.into_iter().enumerate() {
             assert_eq!(metric as usize, place);
             let json = serde_json::to_string(&metric).unwrap();

@@ -1,4 +1,4 @@
-//! The types of a checked suite and of an endpoint's profile, and what can be asked of them.
+//! The types of a checked suite and of an endpoint's profile, and the queries on them.
 //!
 //! Owns the types. Must not know TOML, nor what can be wrong with a file. Invariant: of `suite` it imports
 //! `value` alone.

@@ -1,4 +1,4 @@
-//! Endpoint profiles: where requests go, which variable holds the key, and what is known of it.
+//! Endpoint profiles: where requests go, which variable holds the key, and how requests are worded.
 
 use schemars::JsonSchema;
 
@@ -18,34 +18,34 @@ pub struct Profile {
     pub base_url: Option<String>,
     /// Environment variables that may hold the key, first found wins; empty: keyless.
     pub key_variables: Vec<String>,
-    /// Further request headers, in order. Values are not secrets: secrets belong in variables.
+    /// Further request headers, in order. Values are not secrets: secrets belong in environment variables.
     pub headers: Vec<(String, String)>,
-    /// Prices of models that no catalogue knows; they win over the catalogue's.
+    /// Prices of models that no catalog lists; they take precedence over the catalog's.
     pub prices: Vec<OwnPrice>,
-    /// What it may bill beside tokens; of two that fit a model the first holds.
+    /// Possible charges in addition to tokens; the first that matches a model applies.
     pub surcharges: Vec<Surcharge>,
-    /// What the endpoint allows a minute.
+    /// Rate limits of the endpoint, per minute.
     pub limits: RateLimits,
-    /// How its requests are worded.
+    /// The wording of its requests.
     pub wording: Wording,
-    /// Header that bears the bare key; absent: `authorization: Bearer KEY`.
+    /// Header that holds the bare key; absent: `authorization: Bearer KEY`.
     pub key_header: Option<String>,
     /// Sent as `?api-version=` with every request (Azure); absent: not sent.
     pub api_version: Option<String>,
 }
 
-/// How requests to an endpoint are worded, where endpoints differ and their answers do not say it.
+/// The wording of requests, where endpoints differ and their answers do not show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wording {
-    /// The route on which it is asked.
+    /// The route to which requests are sent.
     pub api: Api,
     /// Name of the token limit for every model, on the chat route; absent: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
-    /// How the reasoning effort is said, on the chat route.
+    /// Key of the reasoning effort, on the chat route.
     pub reasoning_name: ReasoningName,
 }
 
-/// The routes on which a model can be asked.
+/// The API routes that requests can use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Api {
@@ -59,7 +59,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// Every route by its word.
+    /// Every route with its word.
     pub const WORDS: [(&'static str, Self); 3] = [
         ("chat", Self::Chat),
         ("messages", Self::Messages),
@@ -90,7 +90,7 @@ pub enum ReasoningName {
 }
 
 impl ReasoningName {
-    /// Every key by its word.
+    /// Every key with its word.
     pub const WORDS: [(&'static str, Self); 3] = [
         ("reasoning_effort", Self::ReasoningEffort),
         ("reasoning", Self::Reasoning),
@@ -110,7 +110,7 @@ impl ReasoningName {
 /// Name of the embedded simulator's profile.
 pub const SIM: &str = "sim";
 
-/// What a built-in profile knows.
+/// The data of a built-in profile.
 pub(in crate::suite) struct BuiltIn {
     pub(in crate::suite) name: &'static str,
     base_url: Option<&'static str>,
@@ -120,7 +120,7 @@ pub(in crate::suite) struct BuiltIn {
 }
 
 impl BuiltIn {
-    /// One that is asked on the chat route, its key sent as a bearer.
+    /// A profile of the chat route whose key is sent as a bearer token.
     const fn chat(
         name: &'static str,
         base_url: Option<&'static str>,
@@ -142,7 +142,7 @@ pub(in crate::suite) const BUILT_IN: [BuiltIn; 5] = [
     BuiltIn::chat(
         "vercel",
         Some("https://ai-gateway.vercel.sh/v1"),
-        // In the order of Vercel's own clients: a key that is set and bad is not replaced.
+        // In the order of Vercel's own clients: a key that is set and invalid is not replaced.
         &["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],
     ),
     BuiltIn::chat(

@@ -1,7 +1,7 @@
-//! What an endpoint allows a minute, as a whole and of single models.
+//! Rate limits of an endpoint per minute, as a whole and for single models.
 //!
-//! Owns which limit holds for a model. Must not know how a run keeps to them. Invariant: a limit is at
-//! least 1.
+//! Owns which limit applies to a model. Must not know how a run observes them. Invariant: a limit is at least
+//! 1.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -9,7 +9,7 @@ use crate::units::ModelId;
 
 use super::select::fits;
 
-/// What may be asked in a minute; absent: without a limit.
+/// Limits per minute; absent: unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PerMinute {
     /// Requests.
@@ -21,23 +21,23 @@ pub struct PerMinute {
 /// The limits of an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Of all models together.
+    /// The limit over all models together.
     pub whole: PerMinute,
-    /// Of single models. The first that fits a model holds for it, and each model has it to itself.
+    /// Limits of single models. The first that matches a model applies, and each model has a separate count.
     pub models: Vec<ModelLimit>,
 }
 
-/// The limit of each model that fits.
+/// The limit of each model that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelLimit {
     /// A model's id, or a glob of ids.
     pub model: String,
-    /// What each of them allows.
+    /// The limit of each of them.
     pub per_minute: PerMinute,
 }
 
 impl RateLimits {
-    /// Whether any of them counts tokens.
+    /// Returns true if any of them limits tokens.
     pub fn count_tokens(&self) -> bool {
         let models = self.models.iter().map(|limit| limit.per_minute);
         models
@@ -45,8 +45,8 @@ impl RateLimits {
             .any(|per_minute| per_minute.tokens.is_some())
     }
 
-    /// What the endpoint allows of this model alone, whatever the variant that asks it.
-    pub fn of(&self, model: &ModelId) -> PerMinute {
+    /// The limit of this model alone, over all variants that use it.
+    pub fn for_model(&self, model: &ModelId) -> PerMinute {
         let mut limits = self.models.iter();
         let first = limits.find(|limit| fits(&limit.model, model));
         first.map_or_else(PerMinute::default, |limit| limit.per_minute)
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_first_limit_that_fits_a_model_is_its_own() {
-        // An exception stands before the rule it is made from; a model that nothing fits is free.
+        // An exception stands before the rule it is made from; a model that no rule matches is unlimited.
         let limit = |model: &str, requests| ModelLimit {
             model: model.to_owned(),
             per_minute: PerMinute {
@@ -72,7 +72,7 @@ mod tests {
             models: vec![limit("openai/gpt-5-mini", 500), limit("openai/*", 60)],
         };
         let requests = |model: &str| {
-            let per_minute = limits.of(&model.parse().unwrap());
+            let per_minute = limits.for_model(&model.parse().unwrap());
             per_minute.requests.map(NonZeroU32::get)
         };
         assert_eq!(requests("openai/gpt-5-mini"), Some(500));

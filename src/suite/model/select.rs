@@ -1,7 +1,7 @@
 //! Selection by name or glob: `--model`, `--prompt` and `--tag`.
 //!
-//! Owns what a pattern matches. Must not know the command line. Invariant: what is selected is a
-//! valid suite, and a pattern that selects nothing is an error, never an empty run.
+//! Owns what a pattern matches. Must not know the command line. Invariant: the selection is a valid suite, and
+//! a pattern that selects nothing is an error, never an empty run.
 
 use std::collections::HashSet;
 
@@ -12,10 +12,10 @@ use crate::suite::value::glob::{Glob, GlobStyle, check_length};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
-/// Why a selection selects nothing, or cannot be read.
+/// The reason why a selection is empty or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
-    /// A glob that matches nothing, or a prompt or tag that is not there.
+    /// A glob that matches nothing, or a prompt or tag that does not exist.
     #[error("no {kind} of the suite matches {}{}", quoted(pattern), did_you_mean(nearest.as_ref()))]
     NoMatch {
         /// `model`, `prompt` or `tag`.
@@ -33,7 +33,7 @@ pub enum SelectError {
     BadPattern {
         /// As it was typed.
         pattern: String,
-        /// What is wrong with it.
+        /// The error, in words.
         reason: String,
     },
     /// A model that is not in the suite and cannot be the id of one.
@@ -53,7 +53,7 @@ pub enum SelectError {
     Control {
         /// Its label.
         control: String,
-        /// Whether it is the only variant that is left.
+        /// True if it is the only variant that is left.
         alone: bool,
     },
     /// More variants than one run compares.
@@ -62,7 +62,7 @@ pub enum SelectError {
         limits::VARIANTS
     )]
     TooManyVariants {
-        /// How many were selected.
+        /// Number of selected variants.
         count: usize,
     },
 }
@@ -139,7 +139,7 @@ fn select_variants(all: &[Variant], patterns: &[String]) -> Result<Vec<Variant>,
 /// The variants that `text` names, at least one.
 fn variants_named(all: &[Variant], text: &str) -> Result<Vec<Variant>, SelectError> {
     // A label is what reports call it, so that it wins: `-m openai/gpt-5-mini` must be able to
-    // name the plain variant beside one of the same model with another effort.
+    // name the plain variant although another one has the same model with another effort.
     if let Some(variant) = all.iter().find(|variant| variant.label == text) {
         return Ok(vec![variant.clone()]);
     }
@@ -200,11 +200,11 @@ fn matching<'n>(
     Ok(matched)
 }
 
-/// Those of `names` that are `text`, or that it matches as a glob: at least one. `kind` is what they are
-/// names of, for the message.
+/// Those of `names` that equal `text`, or that it matches as a glob: at least one. `kind` is the noun that the
+/// message uses for them.
 ///
 /// # Errors
-/// Where it matches none, or is no pattern.
+/// Returns an error if it matches none, or is not a pattern.
 pub fn named<'n>(
     kind: &'static str,
     text: &str,
@@ -223,7 +223,7 @@ fn no_match<'n>(
     pattern: &str,
     names: impl Iterator<Item = &'n str>,
 ) -> SelectError {
-    // What a glob leaves open is no part of the name that was meant.
+    // The open end of a glob is not part of the intended name.
     let wanted: String = pattern.chars().filter(|c| !"*?[]{}".contains(*c)).collect();
     SelectError::NoMatch {
         kind,
@@ -264,7 +264,7 @@ impl Pattern {
     }
 }
 
-/// Whether the model has this id, or fits this glob.
+/// Returns true if the model has this id, or matches this glob.
 pub(in crate::suite) fn fits(pattern: &str, model: &ModelId) -> bool {
     Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(model.as_str()))
 }

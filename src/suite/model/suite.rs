@@ -1,4 +1,4 @@
-//! The checked suite: what the rest of the house sees.
+//! The checked suite, as the rest of the program sees it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::units::{ModelId, Nanos, Usd};
 
 use super::gate::Gate;
 
-/// A checked suite: prompts, what competes on them, and how to run them. Serialized into the
+/// A checked suite: prompts, the variants that are compared, and the settings of a run. Serialized into the
 /// manifest of a run as the *resolved suite*.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Suite {
@@ -20,11 +20,11 @@ pub struct Suite {
     pub description: Option<String>,
     /// Name of a profile, or a base URL.
     pub endpoint: String,
-    /// What competes: at least one, labels unique.
+    /// The compared variants: at least one, labels unique.
     pub variants: Vec<Variant>,
     /// Label of the variant in use today; the others are candidates.
     pub reference: String,
-    /// How often each prompt is asked of each variant.
+    /// Repetitions of each prompt for each variant.
     pub repetitions: u32,
     /// Untimed requests per variant before the first round, with a prompt that is not in the set.
     pub warmup: u32,
@@ -32,9 +32,9 @@ pub struct Suite {
     pub concurrency: u32,
     /// Seed of every order.
     pub seed: u64,
-    /// Whether answers are streamed; without streaming there is no TTFT.
+    /// Streams answers if true; without streaming there is no TTFT.
     pub stream: bool,
-    /// Whether the text of answers is stored in `samples.jsonl`.
+    /// Stores the text of answers in `samples.jsonl` if true.
     pub keep_answers: bool,
     /// The most attempts one trial may take, at least 1.
     pub max_attempts: u32,
@@ -43,14 +43,14 @@ pub struct Suite {
     pub max_cost: Option<Usd>,
     /// Deadlines of one attempt.
     pub timeouts: Timeouts,
-    /// What a verdict must show, where the suite says so.
+    /// The gate, if the suite defines one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// What is done about prompt caches.
+    /// Cache mode of every variant that sets none.
     #[serde(default, skip_serializing_if = "CacheMode::is_as_is")]
     pub cache: CacheMode,
-    /// What requests share and how soon it is used again, where the suite says so.
-    #[serde(default, skip_serializing_if = "Reuse::is_nothing")]
+    /// Prefix that requests share and the span of its reuse, if the suite sets them.
+    #[serde(default, skip_serializing_if = "Reuse::is_default")]
     pub reuse: Reuse,
     /// System text of every prompt that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,14 +62,14 @@ pub struct Suite {
     pub prompts: Vec<Prompt>,
 }
 
-/// What competes: a model under a label, with its declared overrides.
+/// One of the compared variants: a model under a label, with its declared overrides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
-    /// How reports call it; the model's id when nothing else was said.
+    /// Name in reports; the model's id by default.
     pub label: String,
     /// The id as the endpoint spells it.
     pub model: ModelId,
-    /// What is done about prompt caches, in place of what the suite says.
+    /// Cache mode that overrides the suite's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheMode>,
     /// System text in place of the suite's and the prompt's.
@@ -103,20 +103,20 @@ pub struct Prompt {
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said; may be empty where an assistant only calls tools.
+    /// The text; may be empty if an assistant only calls tools.
     pub content: String,
-    /// Images beside the text, of a user's turn only.
+    /// Images in addition to the text; only in a user's turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
     /// Calls of an assistant's turn that the suite declares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<DeclaredCall>,
-    /// Which call a tool's turn answers.
+    /// Id of the call that a tool's turn answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
-    /// The prompt up to here may be kept in a cache.
+    /// The prompt up to here may be cached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<CacheControl>,
 }
@@ -139,7 +139,7 @@ impl Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Image {
-    /// Fetched by whoever answers.
+    /// Fetched by the endpoint.
     Url(String),
     /// Sent along.
     Bytes {
@@ -153,7 +153,7 @@ pub enum Image {
 /// A tool call that a suite declares as made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredCall {
-    /// What the tool's turn refers to.
+    /// Id to which the tool's turn refers.
     pub id: String,
     /// The function's name.
     pub name: String,
@@ -166,14 +166,14 @@ pub struct DeclaredCall {
 pub struct Tool {
     /// The function's name.
     pub name: String,
-    /// What it does.
+    /// Description of the tool, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// JSON schema of its arguments.
     pub parameters: Value,
 }
 
-/// Who speaks in a message.
+/// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -187,12 +187,12 @@ pub enum Role {
     Tool,
 }
 
-/// Request parameters; what is absent is not sent. Three levels are laid over each other: the
-/// suite's, then the prompt's, then the variant's (the last one that speaks wins, key by key).
+/// Request parameters; an absent one is not sent. Three levels are merged: the suite's, then the prompt's, then
+/// the variant's (the last one that sets a key wins, key by key).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Parameters {
-    /// Most tokens of the answer, reasoning included.
+    /// Maximum number of tokens in the answer, reasoning included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Name under which `max_tokens` is sent; absent: the endpoint's and model's own.
@@ -210,7 +210,7 @@ pub struct Parameters {
     /// Seed of the model's sampling, where the endpoint honours one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
-    /// How long a reasoning model may think.
+    /// Reasoning effort of a reasoning model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<ReasoningEffort>,
     /// Tools that the model may call.
@@ -219,10 +219,10 @@ pub struct Parameters {
     /// The form of the answer, as the chat route spells it (`json_schema` ...).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<Value>,
-    /// Whether the gateway is to mark prompts for caches; absent: not said.
+    /// Request to the gateway to mark prompts for caches; absent: not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caching: Option<Caching>,
-    /// A mark for the system text, where there is one.
+    /// Cache mark of the system text, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_cache_control: Option<CacheControl>,
     /// Sent as `providerOptions`; merged key by key with the level below.
@@ -243,7 +243,7 @@ pub enum TokenLimitName {
     MaxCompletionTokens,
 }
 
-/// How long a reasoning model may think.
+/// Reasoning effort of a reasoning model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)] // The words are the wire's own.
@@ -325,7 +325,7 @@ impl Suite {
         levels.into_iter().find_map(Option::as_deref)
     }
 
-    /// What stands before the turns of one trial: the shared prefix, then the system text.
+    /// The text before the turns of one trial: the shared prefix, then the system text.
     pub fn opening_of<'s>(
         &'s self,
         prompt: &'s Prompt,

@@ -1,25 +1,25 @@
-//! What an endpoint may bill beside tokens, for the models that a pattern names.
+//! Charges of an endpoint in addition to tokens, for the models that a pattern names.
 //!
-//! Owns which surcharge holds for a model. Must not know what a request costs. Invariant: an amount is at
+//! Owns which surcharge applies to a model. Must not know the cost of a request. Invariant: an amount is at
 //! least 0.
 
 use crate::units::{ModelId, Usd};
 
 use super::select::fits;
 
-/// The most that a request to each model that fits is billed beside its tokens.
+/// The maximum surcharge of a request to each model that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surcharge {
     /// A model's id, or a glob of ids.
     pub model: String,
-    /// Beside its tokens and its images, whatever else has a price (searches, allow lists, ...).
+    /// Charge per request for everything except tokens and images (searches, allow lists, ...).
     pub per_request: Option<Usd>,
-    /// For each image of the prompt, whose tokens then count for nothing.
+    /// Charge per image of the prompt; the image's tokens are then not counted.
     pub per_image: Option<Usd>,
 }
 
 impl Surcharge {
-    /// Whether it is of this model.
+    /// Returns true if it applies to this model.
     pub fn fits(&self, model: &ModelId) -> bool {
         fits(&self.model, model)
     }

@@ -1,45 +1,47 @@
-//! Prompt caches, as far as a suite has a say in them: the mode, the gateway's own marks, marks of
-//! the suite.
+//! Prompt caching keys of a suite: the mode, the gateway's own marks, marks of the suite.
 //!
 //! Owns how a plan and a mark are read. Must not know how any of them is sent. Invariant: a wrong word is
-//! said to be one, with those that are right.
+//! reported, with the valid ones.
 
-use super::fields::{said, system_file, timeout};
+use super::fields::{non_empty_string, system_file, timeout};
 use super::problem::Code;
 use super::reader::{Table, Value};
-use super::sources::Sources;
+use super::sources::FileResolver;
 use crate::suite::model::cache::{CacheControl, CacheKind, CacheMode, CacheTtl, Reuse};
 use crate::suite::model::suite::Variant;
 
-/// The mode as its word, or a table that also says what is shared and how soon it is used again.
-pub(super) fn cache_plan(value: &Value<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reuse)> {
+/// Reads the mode as its word, or as a table that also sets the shared prefix and the span of its reuse.
+pub(super) fn cache_plan(
+    value: &Value<'_>,
+    files: &FileResolver<'_>,
+) -> Option<(CacheMode, Reuse)> {
     if value.is_table() {
-        return value.table("`cache`", |table| plan(table, sources))?;
+        return value.table("`cache`", |table| plan(table, files))?;
     }
-    if !value.is_text() {
-        let wanted =
+    if !value.is_string() {
+        let expected =
             "\"as-is\", \"bust\", \"warm\" or a table such as { mode = \"warm\", within = \"5m\" }";
-        value.wrong(Code::WrongType, wanted, None);
+        value.report_wrong(Code::WrongType, expected, None);
         return None;
     }
     Some((value.word(&CacheMode::WORDS)?, Reuse::default()))
 }
 
-/// The mode of one variant: its word alone, because what is shared is shared by all.
+/// Reads the mode of one variant: its word alone, because the prefix is shared by all variants.
 pub(super) fn cache_word(value: &Value<'_>) -> Option<CacheMode> {
     if value.is_table() {
         let help = "a variant says the mode alone; `within` and `prefix` stand in the `cache` at the top of the suite, \
                     for all variants";
-        let wanted = "\"as-is\", \"bust\" or \"warm\"";
-        value.wrong(Code::WrongType, wanted, Some(help.to_owned()));
+        let expected = "\"as-is\", \"bust\" or \"warm\"";
+        value.report_wrong(Code::WrongType, expected, Some(help.to_owned()));
         return None;
     }
     value.word(&CacheMode::WORDS)
 }
 
-fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reuse)> {
-    let written = table.field("mode");
-    let mode = match &written {
+fn plan(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<(CacheMode, Reuse)> {
+    let bounded_string = table.field("mode");
+    let mode = match &bounded_string {
         Some(value) => value.word(&CacheMode::WORDS),
         None => Some(CacheMode::default()),
     };
@@ -48,18 +50,18 @@ fn plan(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<(CacheMode, Reus
     let prefix = match (table.field("prefix"), table.field("prefix_file")) {
         (Some(_), Some(file)) => {
             let message = "there is both a `prefix` and a `prefix_file`".to_owned();
-            file.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+            file.report(Code::Conflict, message, Some("keep one of them".to_owned()));
             None
         }
-        (Some(value), None) => said(&value).map(str::to_owned),
-        (None, Some(value)) => system_file(&value, sources),
+        (Some(value), None) => non_empty_string(&value).map(str::to_owned),
+        (None, Some(value)) => system_file(&value, files),
         (None, None) => None,
     };
     Some((mode?, Reuse { prefix, within_ns }))
 }
 
-/// Says so when the suite trusts warmed caches and no variant has any.
-pub(super) fn trust_in_nothing(table: &Table<'_>, mode: CacheMode, variants: &[Variant]) {
+/// Reports a reuse span in a suite where no variant is warmed.
+pub(super) fn check_reuse_window(table: &Table<'_>, mode: CacheMode, variants: &[Variant]) {
     let modes = variants.iter().map(|variant| variant.cache.unwrap_or(mode));
     let within = table.peek("cache").and_then(|cache| cache.inside("within"));
     if let Some(within) = within
@@ -68,19 +70,19 @@ pub(super) fn trust_in_nothing(table: &Table<'_>, mode: CacheMode, variants: &[V
         let message =
             "`within` says how long a warmed cache is trusted, and nothing is warmed here";
         let help = "add `mode = \"warm\"`, or leave `within` out".to_owned();
-        within.say(Code::Conflict, message.to_owned(), Some(help));
+        within.report(Code::Conflict, message.to_owned(), Some(help));
     }
 }
 
-/// A mark, as its word or as the table that the wire has.
+/// Reads a mark, as its word or as the table of the API.
 pub(super) fn cache_control(value: &Value<'_>) -> Option<CacheControl> {
-    if value.is_text() {
+    if value.is_string() {
         let kind = value.word(&CacheKind::WORDS)?;
         return Some(CacheControl { kind, ttl: None });
     }
     if !value.is_table() {
-        let wanted = "\"ephemeral\" or a table such as { type = \"ephemeral\", ttl = \"1h\" }";
-        value.wrong(Code::WrongType, wanted, None);
+        let expected = "\"ephemeral\" or a table such as { type = \"ephemeral\", ttl = \"1h\" }";
+        value.report_wrong(Code::WrongType, expected, None);
         return None;
     }
     value.table("a cache mark", mark)?

@@ -1,7 +1,7 @@
 //! Single values that several tables have: ids, times, percentages, amounts of money, URLs, texts.
 //!
-//! Owns how each is read and what is said of a wrong one. Must not know which table it stands in.
-//! Invariant: a value that is wrong is said to be, and read as none.
+//! Owns how each is read and the message about a wrong one. Must not know which table it stands in. Invariant:
+//! a wrong value is reported, and read as none.
 
 use crate::suite::value::base_url::{BadUrl, BaseUrl};
 use crate::suite::value::duration::parse_duration;
@@ -13,130 +13,134 @@ use crate::units::{ModelId, Nanos, Usd};
 
 use super::problem::Code;
 use super::reader::{Table, Value};
-use super::sources::{Sources, WantedKind};
+use super::sources::{FileKind, FileResolver};
 
 /// An id, a tag or a profile's name: what can be typed after a flag without quotation marks.
 pub(super) fn identifier(value: &Value<'_>) -> Option<String> {
-    let text = value.written(limits::ID_CHARS)?;
+    let text = value.bounded_string(limits::ID_CHARS)?;
     if is_identifier(text) {
         return Some(text.to_owned());
     }
-    let wanted = "made of letters, digits, `-`, `_`, `.`, `/` and `:`";
-    value.wrong(Code::BadValue, wanted, None);
+    let expected = "made of letters, digits, `-`, `_`, `.`, `/` and `:`";
+    value.report_wrong(Code::BadValue, expected, None);
     None
 }
 
-/// Whether `text` is made of the characters of ids, tags and profiles' names.
+/// Returns true if `text` consists of the characters of ids, tags and profiles' names.
 pub(super) fn is_identifier(text: &str) -> bool {
     let fits = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
     !text.is_empty() && text.chars().all(fits) && text.chars().nth(limits::ID_CHARS).is_none()
 }
 
 pub(super) fn model_id(value: &Value<'_>) -> Option<ModelId> {
-    let text = value.text()?;
+    let text = value.string()?;
     let id = text.parse();
     if id.is_err() {
-        let wanted = "a model's id, 1 to 200 visible characters without spaces";
-        value.wrong(Code::BadValue, wanted, None);
+        let expected = "a model's id, 1 to 200 visible characters without spaces";
+        value.report_wrong(Code::BadValue, expected, None);
     }
     id.ok()
 }
 
 /// The name of a tool, as every endpoint takes it.
 pub(super) fn tool_name(value: &Value<'_>) -> Option<String> {
-    let name = value.written(limits::TOOL_NAME_CHARS)?;
+    let name = value.bounded_string(limits::TOOL_NAME_CHARS)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if !name.chars().all(fits) {
-        let wanted = "made of letters, digits, `-` and `_`";
-        value.wrong(Code::BadValue, wanted, None);
+        let expected = "made of letters, digits, `-` and `_`";
+        value.report_wrong(Code::BadValue, expected, None);
         return None;
     }
     Some(name.to_owned())
 }
 
 pub(super) fn timeout(value: &Value<'_>) -> Option<Nanos> {
-    let wanted = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
-    if !value.is_text() {
+    let expected = "a time such as \"250ms\", \"1.5s\" or \"2m\"";
+    if !value.is_string() {
         let help = "write it in quotation marks, with its unit".to_owned();
-        value.wrong(Code::WrongType, wanted, Some(help));
+        value.report_wrong(Code::WrongType, expected, Some(help));
         return None;
     }
-    let Some(time) = parse_duration(value.text()?) else {
+    let Some(time) = parse_duration(value.string()?) else {
         let help = "the units are h, m, s, ms, us and ns".to_owned();
-        value.wrong(Code::BadValue, wanted, Some(help));
+        value.report_wrong(Code::BadValue, expected, Some(help));
         return None;
     };
     if !(1..=limits::TIMEOUT_NS).contains(&time.0) {
-        value.wrong(Code::OutOfRange, "a time above 0 and up to \"1h\"", None);
+        value.report_wrong(Code::OutOfRange, "a time above 0 and up to \"1h\"", None);
         return None;
     }
     Some(time)
 }
 
-/// The text of a message: with something in it, and within the limit of a prompt.
-pub(super) fn said<'a>(value: &Value<'a>) -> Option<&'a str> {
-    value.written(limits::PROMPT_BYTES)
+/// The text of a message: not empty, and within the limit of a prompt.
+pub(super) fn non_empty_string<'a>(value: &Value<'a>) -> Option<&'a str> {
+    value.bounded_string(limits::PROMPT_BYTES)
 }
 
 /// The text of `system`, or of the file that `system_file` names.
-pub(super) fn system(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<String> {
-    let written = table.field("system");
+pub(super) fn system(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<String> {
+    let bounded_string = table.field("system");
     let file = table.field("system_file");
-    if let (Some(_), Some(file)) = (&written, &file) {
+    if let (Some(_), Some(file)) = (&bounded_string, &file) {
         let message = "there is both a `system` and a `system_file`".to_owned();
-        file.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+        file.report(Code::Conflict, message, Some("keep one of them".to_owned()));
     }
-    match (written, file) {
-        (Some(value), _) => said(&value).map(str::to_owned),
-        (None, Some(value)) => system_file(&value, sources),
+    match (bounded_string, file) {
+        (Some(value), _) => non_empty_string(&value).map(str::to_owned),
+        (None, Some(value)) => system_file(&value, files),
         (None, None) => None,
     }
 }
 
 /// The text of a file without the line break at its end, which editors add.
-pub(super) fn system_file(value: &Value<'_>, sources: &Sources<'_>) -> Option<String> {
-    let path = value.written(limits::PATH_CHARS)?;
-    let told = |message: String| {
-        value.say(Code::File, message, None);
+pub(super) fn system_file(value: &Value<'_>, files: &FileResolver<'_>) -> Option<String> {
+    let path = value.bounded_string(limits::PATH_CHARS)?;
+    let wrong_file = |message: String| {
+        value.report(Code::File, message, None);
         None
     };
-    let file = match sources.ask(path, WantedKind::System)? {
+    let file = match files.look_up(path, FileKind::System)? {
         Ok([file]) => file,
-        Ok(_) => return told(format!("{} is not one file", quoted(path))),
-        Err(problem) => return told(problem.to_owned()),
+        Ok(_) => return wrong_file(format!("{} is not one file", quoted(path))),
+        Err(problem) => return wrong_file(problem.to_owned()),
     };
     let Ok(text) = std::str::from_utf8(&file.bytes) else {
-        return told(format!("`{}` is not UTF-8 text", file.name));
+        return wrong_file(format!("`{}` is not UTF-8 text", file.name));
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() {
-        return told(format!("`{}` holds no text", file.name));
+        return wrong_file(format!("`{}` holds no text", file.name));
     }
     Some(text.to_owned())
 }
 
-/// A percentage for which `fits` holds, as a share; `wanted` says the same in words.
-pub(super) fn percent(value: &Value<'_>, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
-    let share = value.as_text().and_then(parse_percent);
+/// A percentage for which `fits` holds, as a share; `expected` says the same in words.
+pub(super) fn percent(
+    value: &Value<'_>,
+    expected: &str,
+    fits: impl Fn(f64) -> bool,
+) -> Option<f64> {
+    let share = value.as_str().and_then(parse_percent);
     if let Some(share) = share {
         if fits(share) {
             return Some(share);
         }
-        value.wrong(Code::OutOfRange, wanted, None);
+        value.report_wrong(Code::OutOfRange, expected, None);
         return None;
     }
-    let code = if value.is_text() {
+    let code = if value.is_string() {
         Code::BadValue
     } else {
         Code::WrongType
     };
-    value.wrong(code, wanted, value.bare_number().and_then(meant));
+    value.report_wrong(code, expected, value.bare_number().and_then(meant));
     None
 }
 
-/// What a number without the sign was meant as: below 1 it looks like a share.
+/// Suggests the intended percentage for a number without the sign: below 1 it looks like a share.
 fn meant(number: f64) -> Option<String> {
     /// Digits that a person writes.
     const TENTHS: f64 = 1e6;
@@ -154,19 +158,19 @@ fn meant(number: f64) -> Option<String> {
     })
 }
 
-/// A sum from 0 to `most` USD; the problem is told where it is none.
+/// An amount from 0 to `most` USD; reports any other value.
 pub(super) fn dollars(value: &Value<'_>, most: u32) -> Option<Usd> {
-    let wanted = format!("an amount from 0 to {most} in USD, such as 0.25 or \"$0.25\"");
-    let text = value.decimal(&wanted)?;
+    let expected = format!("an amount from 0 to {most} in USD, such as 0.25 or \"$0.25\"");
+    let text = value.decimal(&expected)?;
     let most = Usd(i128::from(most) * Usd::PICO);
     match parse_dollars(text) {
         Ok(usd) if (Usd::ZERO..=most).contains(&usd) => Some(usd),
         Ok(_) => {
-            value.wrong(Code::OutOfRange, &wanted, None);
+            value.report_wrong(Code::OutOfRange, &expected, None);
             None
         }
         Err(_) => {
-            value.wrong(Code::BadValue, &wanted, None);
+            value.report_wrong(Code::BadValue, &expected, None);
             None
         }
     }
@@ -174,7 +178,7 @@ pub(super) fn dollars(value: &Value<'_>, most: u32) -> Option<Usd> {
 
 /// A checked base URL.
 pub(super) fn base_url(value: &Value<'_>) -> Option<BaseUrl> {
-    match BaseUrl::parse(value.written(limits::URL_BYTES)?) {
+    match BaseUrl::parse(value.bounded_string(limits::URL_BYTES)?) {
         Ok(url) => Some(url),
         Err(BadUrl {
             holds_secret,
@@ -186,7 +190,7 @@ pub(super) fn base_url(value: &Value<'_>) -> Option<BaseUrl> {
             } else {
                 Code::BadValue
             };
-            value.say(code, message, help);
+            value.report(code, message, help);
             None
         }
     }

@@ -1,22 +1,22 @@
 //! From `[gate]` of a suite file to a checked [`Gate`].
 //!
-//! Owns what each key of the gate means and what makes its value wrong. Must not know how anything
-//! is judged. Invariant: the keys read here are those of [`super::wire`]; what is read here keeps what
-//! [`Gate`] promises.
+//! Owns the meaning of each key of the gate and what makes its value wrong. Must not know how anything is
+//! judged. Invariant: the keys read here are those of [`super::wire`]; the result satisfies the invariants of
+//! [`Gate`].
 
 use crate::units::{Nanos, Usd};
 
 use super::fields::percent;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
-use crate::suite::model::gate::{Bounds, Gate, Limit, LimitBound, OnInconclusive, Quantity};
+use crate::suite::model::gate::{Bounds, Gate, GateLimit, LimitBound, OnInconclusive, Quantity};
 use crate::suite::model::metric::{Metric, Scale};
 use crate::suite::model::suite::Variant;
 use crate::suite::value::duration::parse_duration;
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
-/// Reads `[gate]`; `None` where the suite has none, or one that is no table.
+/// Reads `[gate]`; `None` if the suite has none, or one that is not a table.
 pub(super) fn gate(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Gate> {
     let value = table.field("gate")?;
     value.table("`gate`", |table| gate_of(table, variants))
@@ -31,15 +31,15 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
         value.table("`gate.limits`", |table| {
             Quantity::all()
                 .filter_map(|quantity| limit(table, quantity))
-                .collect::<Vec<Limit>>()
+                .collect::<Vec<GateLimit>>()
         })
     });
     let on_inconclusive = table
         .field("on_inconclusive")
         .and_then(|value| value.word(&OnInconclusive::WORDS));
-    let truth = |table: &mut Table<'_>, key| table.field(key).and_then(|value| value.truth());
-    let confirm = truth(table, "confirm");
-    let against_reference = truth(table, "against_reference");
+    let boolean = |table: &mut Table<'_>, key| table.field(key).and_then(|value| value.boolean());
+    let confirm = boolean(table, "confirm");
+    let against_reference = boolean(table, "against_reference");
     let control = table
         .field("control")
         .and_then(|value| control(&value, variants?));
@@ -56,8 +56,8 @@ fn gate_of(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Gate {
 }
 
 fn alpha(value: &Value<'_>) -> Option<f64> {
-    let wanted = format!("a number above 0 and up to {}", limits::ALPHA_MAX);
-    value.number(&wanted, |alpha| alpha > 0.0 && alpha <= limits::ALPHA_MAX)
+    let expected = format!("a number above 0 and up to {}", limits::ALPHA_MAX);
+    value.number(&expected, |alpha| alpha > 0.0 && alpha <= limits::ALPHA_MAX)
 }
 
 fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
@@ -66,7 +66,7 @@ fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
     if items.is_empty() {
         let message = "`primary` is empty: nothing could fail".to_owned();
         let help = "leave the key out for ttft, cost and completed".to_owned();
-        value.say(Code::BadValue, message, Some(help));
+        value.report(Code::BadValue, message, Some(help));
         return None;
     }
     let mut first_lines = FirstLines::default();
@@ -76,7 +76,7 @@ fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
             let metric = item.word(&words)?;
             if first_lines.note(metric.word(), item).is_some() {
                 let message = format!("`{}` is named twice", metric.word());
-                item.say(Code::Duplicate, message, None);
+                item.report(Code::Duplicate, message, None);
                 return None;
             }
             Some(metric)
@@ -84,15 +84,15 @@ fn primary(value: &Value<'_>) -> Option<Vec<Metric>> {
         .collect()
 }
 
-/// What was said of the bounds of one metric, or of all ratios.
+/// The bounds that the suite sets for one metric, or for all ratios.
 #[derive(Default)]
-struct Said<'a> {
+struct GivenBounds<'a> {
     tolerance: Option<(f64, Value<'a>)>,
     margin: Option<(f64, Value<'a>)>,
     floor_ns: Option<Nanos>,
 }
 
-impl<'a> Said<'a> {
+impl<'a> GivenBounds<'a> {
     fn read(table: &mut Table<'a>, scale: Scale) -> Self {
         let mut bound = |key| {
             let value = table.field(key)?;
@@ -105,16 +105,16 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// What was said, over what holds otherwise. Says so where the margin is then below the tolerance.
+    /// Returns the given bounds over `default`. Reports a margin that is below the tolerance.
     fn over(&self, default: Bounds, of: &str) -> Bounds {
         let bounds = Bounds {
             tolerance: self.tolerance.as_ref().map_or(default.tolerance, |t| t.0),
             margin: self.margin.as_ref().map_or(default.margin, |m| m.0),
             floor_ns: self.floor_ns.or(default.floor_ns),
         };
-        let said = self.margin.as_ref().or(self.tolerance.as_ref());
+        let given = self.margin.as_ref().or(self.tolerance.as_ref());
         if bounds.margin < bounds.tolerance
-            && let Some((_, value)) = said
+            && let Some((_, value)) = given
         {
             let percent = |share: f64| (share * 1e8).round() / 1e6;
             let (margin, tolerance) = (percent(bounds.margin), percent(bounds.tolerance));
@@ -122,7 +122,7 @@ impl<'a> Said<'a> {
                 format!("the margin of {of}, {margin}%, is below its tolerance, {tolerance}%");
             let help =
                 "what is tolerated must be allowed: write a `margin` of at least the `tolerance`";
-            value.say(Code::Conflict, message, Some(help.to_owned()));
+            value.report(Code::Conflict, message, Some(help.to_owned()));
         }
         bounds
     }
@@ -132,19 +132,19 @@ impl<'a> Said<'a> {
 fn share(value: &Value<'_>, scale: Scale) -> Option<f64> {
     match scale {
         Scale::Ratio => {
-            let wanted = "a percentage from \"0%\" to \"1000%\" such as \"5%\"";
-            percent(value, wanted, |share| share <= limits::RATIO_BOUND_MAX)
+            let expected = "a percentage from \"0%\" to \"1000%\" such as \"5%\"";
+            percent(value, expected, |share| share <= limits::RATIO_BOUND_MAX)
         }
         Scale::Points => {
-            let wanted = "percentage points from \"0%\" to \"100%\" such as \"2%\"";
-            percent(value, wanted, |share| share <= 1.0)
+            let expected = "percentage points from \"0%\" to \"100%\" such as \"2%\"";
+            percent(value, expected, |share| share <= 1.0)
         }
     }
 }
 
-/// The bounds of every metric of which something was said: of it alone, or of all ratios.
+/// Returns the bounds of every metric for which any are set: for it alone, or for all ratios.
 fn bounds(table: &mut Table<'_>) -> Vec<(Metric, Bounds)> {
-    let of_ratios = Said::read(table, Scale::Ratio);
+    let of_ratios = GivenBounds::read(table, Scale::Ratio);
     let any = of_ratios.tolerance.is_some() || of_ratios.margin.is_some();
     let common = of_ratios.over(Bounds::default_of(Metric::Cost), "ratios");
     let beneath = |metric: Metric| {
@@ -161,15 +161,15 @@ fn bounds(table: &mut Table<'_>) -> Vec<(Metric, Bounds)> {
     if let Some(value) = table.field("metrics") {
         value.table("`gate.metrics`", |table| {
             for metric in Metric::ALL {
-                let said = table.field(metric.word()).and_then(|value| {
+                let given = table.field(metric.word()).and_then(|value| {
                     value.table("the gate of a metric", |table| {
-                        let mut said = Said::read(table, metric.scale());
-                        said.floor_ns = floor(table, metric);
-                        said
+                        let mut given = GivenBounds::read(table, metric.scale());
+                        given.floor_ns = floor(table, metric);
+                        given
                     })
                 });
-                if let Some(said) = said {
-                    own.push((metric, said.over(beneath(metric), &quoted(metric.word()))));
+                if let Some(given) = given {
+                    own.push((metric, given.over(beneath(metric), &quoted(metric.word()))));
                 }
             }
         });
@@ -177,9 +177,10 @@ fn bounds(table: &mut Table<'_>) -> Vec<(Metric, Bounds)> {
     Metric::ALL
         .into_iter()
         .filter_map(|metric| {
-            let said = own.iter().find(|(named, _)| *named == metric);
+            let given = own.iter().find(|(named, _)| *named == metric);
             let common = any && metric.scale() == Scale::Ratio;
-            said.copied()
+            given
+                .copied()
                 .or_else(|| common.then(|| (metric, beneath(metric))))
         })
         .collect()
@@ -189,7 +190,7 @@ fn floor(table: &mut Table<'_>, metric: Metric) -> Option<Nanos> {
     let value = table.field("floor")?;
     if !metric.is_time() {
         let message = format!("`floor` is for times, and `{}` is none", metric.word());
-        value.say(Code::Conflict, message, None);
+        value.report(Code::Conflict, message, None);
         return None;
     }
     duration(&value, 0)
@@ -197,75 +198,75 @@ fn floor(table: &mut Table<'_>, metric: Metric) -> Option<Nanos> {
 
 /// A duration of at least so many nanoseconds.
 fn duration(value: &Value<'_>, least_ns: u64) -> Option<Nanos> {
-    let wanted = "a time such as \"10ms\" or \"1.5s\"";
+    let expected = "a time such as \"10ms\" or \"1.5s\"";
     let help =
         || Some("write it in quotation marks, with its unit: h, m, s, ms, us or ns".to_owned());
-    let Some(text) = value.as_text() else {
-        value.wrong(Code::WrongType, wanted, help());
+    let Some(text) = value.as_str() else {
+        value.report_wrong(Code::WrongType, expected, help());
         return None;
     };
     let Some(time) = parse_duration(text) else {
-        value.wrong(Code::BadValue, wanted, help());
+        value.report_wrong(Code::BadValue, expected, help());
         return None;
     };
     if !(least_ns..=limits::TIMEOUT_NS).contains(&time.0) {
-        let wanted = if least_ns == 0 {
+        let expected = if least_ns == 0 {
             "a time up to \"1h\""
         } else {
             "a time above 0 and up to \"1h\""
         };
-        value.wrong(Code::OutOfRange, wanted, None);
+        value.report_wrong(Code::OutOfRange, expected, None);
         return None;
     }
     Some(time)
 }
 
-fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<Limit> {
+fn limit(table: &mut Table<'_>, quantity: Quantity) -> Option<GateLimit> {
     let value = table.field(quantity.word())?;
     let bound = match quantity {
         Quantity::Time { .. } => LimitBound::Time(duration(&value, 1)?),
         Quantity::ErrorRate | Quantity::PassRate => {
-            let wanted = "a percentage above \"0%\" and below \"100%\" such as \"2%\"";
+            let expected = "a percentage above \"0%\" and below \"100%\" such as \"2%\"";
             // No number of answers shows that a rate is exactly 0 or 1.
             let inside = |share: f64| share > 0.0 && share < 1.0;
-            LimitBound::Share(percent(&value, wanted, inside)?)
+            LimitBound::Share(percent(&value, expected, inside)?)
         }
         Quantity::CostPerRequest => LimitBound::Usd(amount(&value)?),
     };
-    Some(Limit { quantity, bound })
+    Some(GateLimit { quantity, bound })
 }
 
 /// An amount of money: `$0.01`.
 fn amount(value: &Value<'_>) -> Option<Usd> {
-    let wanted = "an amount above $0 and up to $1000000 such as \"$0.01\"";
+    let expected = "an amount above $0 and up to $1000000 such as \"$0.01\"";
     if let Some(text) = value
-        .as_text()
+        .as_str()
         .and_then(|text| text.trim().strip_prefix('$'))
     {
         if let Ok(usd) = text.trim().parse::<Usd>() {
             if usd > Usd::ZERO && usd.0 <= limits::AMOUNT_USD * Usd::PICO {
                 return Some(usd);
             }
-            value.wrong(Code::OutOfRange, wanted, None);
+            value.report_wrong(Code::OutOfRange, expected, None);
             return None;
         }
-        value.wrong(Code::BadValue, wanted, None);
+        value.report_wrong(Code::BadValue, expected, None);
         return None;
     }
     let help = value
         .bare_number()
         .map(|number| format!("write \"${number}\", with the sign and in quotation marks"));
-    let code = if value.is_text() {
+    let code = if value.is_string() {
         Code::BadValue
     } else {
         Code::WrongType
     };
-    value.wrong(code, wanted, help);
+    value.report_wrong(code, expected, help);
     None
 }
 
 fn control(value: &Value<'_>, variants: &[Variant]) -> Option<String> {
-    let text = value.text()?;
+    let text = value.string()?;
     let labels = || variants.iter().map(|variant| variant.label.as_str());
     if !labels().any(|label| label == text) {
         let message = format!("the control {} is not among `models`", quoted(text));
@@ -273,13 +274,13 @@ fn control(value: &Value<'_>, variants: &[Variant]) -> Option<String> {
             || format!("the labels are {}", labels().collect::<Vec<_>>().join(", ")),
             |label| format!("did you mean `{label}`?"),
         );
-        value.say(Code::BadValue, message, Some(help));
+        value.report(Code::BadValue, message, Some(help));
         return None;
     }
     if variants.len() == 1 {
         let message = format!("the control {} is the only one of `models`", quoted(text));
         let help = "a control is a second model whose changes are taken off the first's".to_owned();
-        value.say(Code::Conflict, message, Some(help));
+        value.report(Code::Conflict, message, Some(help));
         return None;
     }
     Some(text.to_owned())

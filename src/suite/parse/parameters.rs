@@ -1,7 +1,7 @@
 //! Request parameters: the table that a suite, a prompt and a variant share.
 //!
-//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which
-//! level the table stands. Invariant: a request's key can be said in one way only.
+//! Owns the ranges of parameters and the keys that `extra` may not name. Must not know at which level the table
+//! stands. Invariant: a request's key can be set in one way only.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::suite::model::suite::{Parameters, ReasoningEffort, TokenLimitName, To
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// Keys of a request's body that `extra` may not name, and what to write instead.
+/// Keys of a request's body that `extra` may not name, and their replacements.
 const OWN_KEYS: [(&str, &str); 15] = [
     ("model", "write it under `models`"),
     ("messages", "write it as the prompt's `messages`"),
@@ -62,7 +62,7 @@ fn read(table: &mut Table<'_>) -> Parameters {
     Parameters {
         max_tokens: table
             .field("max_tokens")
-            .and_then(|value| value.whole(1..=limits::MAX_TOKENS)),
+            .and_then(|value| value.integer(1..=limits::MAX_TOKENS)),
         max_tokens_name: table
             .field("max_tokens_name")
             .and_then(|value| value.word(&TokenLimitName::WORDS)),
@@ -75,7 +75,7 @@ fn read(table: &mut Table<'_>) -> Parameters {
         stop: table.field("stop").and_then(|value| stops(&value)),
         seed: table
             .field("seed")
-            .and_then(|value| value.whole(i64::MIN..=i64::MAX)),
+            .and_then(|value| value.integer(i64::MIN..=i64::MAX)),
         reasoning_effort: table
             .field("reasoning_effort")
             .and_then(|value| value.word(&ReasoningEffort::WORDS)),
@@ -98,15 +98,15 @@ fn read(table: &mut Table<'_>) -> Parameters {
 fn stops(value: &Value<'_>) -> Option<Vec<String>> {
     // A stop text may well be blank, such as a line break; only an empty one means nothing.
     let stop = |value: &Value<'_>| {
-        let text = value.text()?;
+        let text = value.string()?;
         if text.is_empty() || text.len() > limits::STOP_BYTES {
-            let wanted = format!("a text of 1 to {} bytes", limits::STOP_BYTES);
-            value.wrong(Code::BadValue, &wanted, None);
+            let expected = format!("a text of 1 to {} bytes", limits::STOP_BYTES);
+            value.report_wrong(Code::BadValue, &expected, None);
             return None;
         }
         Some(text.to_owned())
     };
-    if value.is_text() {
+    if value.is_string() {
         return stop(value).map(|text| vec![text]);
     }
     let items = value.items(limits::STOPS, "a text or a list of texts")?;
@@ -125,7 +125,7 @@ fn tools(value: &Value<'_>) -> Option<Vec<Tool>> {
             let tool = item.table("a tool", tool)??;
             if !names.insert(tool.name.clone()) {
                 let message = format!("the tool {} is there twice", quoted(&tool.name));
-                item.say(Code::Duplicate, message, None);
+                item.report(Code::Duplicate, message, None);
                 return None;
             }
             Some(tool)
@@ -138,9 +138,11 @@ fn tool(table: &mut Table<'_>) -> Option<Tool> {
     let name = table
         .required("name", "add the function's `name`")
         .and_then(|value| tool_name(&value));
-    let description = table
-        .field("description")
-        .and_then(|value| value.written(limits::PROMPT_BYTES).map(str::to_owned));
+    let description = table.field("description").and_then(|value| {
+        value
+            .bounded_string(limits::PROMPT_BYTES)
+            .map(str::to_owned)
+    });
     let parameters = match table.field("parameters") {
         Some(value) => object(&value).map(Json::Object),
         // The schema of a function without arguments.
@@ -158,7 +160,7 @@ fn response_format(value: &Value<'_>) -> Option<Json> {
     if !matches!(format.get("type"), Some(Json::String(_))) {
         let message = "`response_format` has no `type`".to_owned();
         let help = "add `type = \"json_object\"`, or `\"json_schema\"` with a `json_schema` table";
-        value.say(Code::MissingKey, message, Some(help.to_owned()));
+        value.report(Code::MissingKey, message, Some(help.to_owned()));
         return None;
     }
     Some(Json::Object(format))
@@ -172,7 +174,7 @@ fn caching(table: &mut Table<'_>) -> Option<Caching> {
             .and_then(|options| options.inside("gateway"));
         if let Some(second) = gateway.and_then(|gateway| gateway.inside("caching")) {
             let message = format!("`caching` is here, and in `{key}` as well");
-            second.say(Code::Conflict, message, Some("keep one of them".to_owned()));
+            second.report(Code::Conflict, message, Some("keep one of them".to_owned()));
         }
     }
     value.word(&Caching::WORDS)
@@ -182,13 +184,13 @@ fn provider_options(table: &mut Table<'_>) -> Map<String, Json> {
     let ours = table.field("provider_options");
     let wires = table.field("providerOptions");
     if let (Some(_), Some(second)) = (&ours, &wires) {
-        second.say(
+        second.report(
             Code::Conflict,
             "`providerOptions` and `provider_options` are the same key".to_owned(),
             Some("keep one of them".to_owned()),
         );
     }
-    // Both are read, so that the problems of both are said.
+    // Both are read, so that the problems of both are reported.
     let [ours, wires] = [ours, wires].map(|value| value.and_then(|value| object(&value)));
     ours.or(wires).unwrap_or_default()
 }
@@ -199,7 +201,7 @@ fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
             let own = OWN_KEYS.iter().find(|(name, _)| *name == key.text);
             if let Some((_, instead)) = own {
                 let message = format!("`extra` may not hold {}", quoted(key.text));
-                key.wrong(Code::Conflict, message, Some((*instead).to_owned()));
+                key.report_wrong(Code::Conflict, message, Some((*instead).to_owned()));
             }
         }
     })?;
@@ -208,7 +210,7 @@ fn extra(value: &Value<'_>) -> Option<Map<String, Json>> {
 
 fn object(value: &Value<'_>) -> Option<Map<String, Json>> {
     if !value.is_table() {
-        value.wrong(Code::WrongType, "a table", None);
+        value.report_wrong(Code::WrongType, "a table", None);
         return None;
     }
     match value.json()? {

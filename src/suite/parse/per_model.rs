@@ -1,6 +1,6 @@
-//! Lists of tables that each say something of the models they name.
+//! Lists of tables that each set values for the models they name.
 //!
-//! Owns how such a table names its models. Must not know what is said of them.
+//! Owns how such a table names its models. Must not know which values it sets.
 //! Invariant: every name is a pattern, and none is given twice.
 
 use super::problem::Code;
@@ -9,59 +9,61 @@ use crate::suite::model::select::Pattern;
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// What the tables of a list are.
-pub(super) struct Kind {
+/// Description of the tables of a list, for messages and limits.
+pub(super) struct RuleKind {
     /// The key of the list in the table of an endpoint.
     pub list: &'static str,
-    /// What one of them is.
+    /// Noun for one of them.
     pub noun: &'static str,
     /// The same with its article.
     pub one: &'static str,
-    /// The most that a list has.
+    /// The maximum length of the list.
     pub most: usize,
-    /// The keys that say something; a table has one of them at least.
-    pub says: [&'static str; 2],
+    /// The keys that set values; a table has at least one of them.
+    pub rule_keys: [&'static str; 2],
 }
 
-/// Each table's model or glob, with what `said` reads of the rest of it.
+/// Returns each table's model or glob, with the value that `read_rest` reads from the rest of it.
 pub(super) fn rules<T>(
     value: &Value<'_>,
-    kind: &Kind,
-    said: impl Fn(&mut Table<'_>) -> T,
+    kind: &RuleKind,
+    read_rest: impl Fn(&mut Table<'_>) -> T,
 ) -> Option<Vec<(String, T)>> {
-    let wanted = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
-    let items = value.items(kind.most, &wanted)?;
+    let expected = format!("tables under `[[endpoints.NAME.{}]]`", kind.list);
+    let items = value.items(kind.most, &expected)?;
     let mut first_lines = FirstLines::default();
-    let read = items
-        .iter()
-        .map(|item| item.table(kind.one, |table| rule(table, kind, &mut first_lines, &said))?);
-    // All are read before the first that is wrong ends it: each has its own problems to say.
+    let read = items.iter().map(|item| {
+        item.table(kind.one, |table| {
+            rule(table, kind, &mut first_lines, &read_rest)
+        })?
+    });
+    // All are read before the first invalid one ends the loop: each has its own problems to report.
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
 }
 
 fn rule<T>(
     table: &mut Table<'_>,
-    kind: &Kind,
+    kind: &RuleKind,
     first_lines: &mut FirstLines,
-    said: impl Fn(&mut Table<'_>) -> T,
+    read_rest: impl Fn(&mut Table<'_>) -> T,
 ) -> Option<(String, T)> {
     let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
     let value = table.required("model", help);
-    if kind.says.iter().all(|key| table.peek(key).is_none()) {
-        table.missing(&kind.says, "add one of them, or both");
+    if kind.rule_keys.iter().all(|key| table.peek(key).is_none()) {
+        table.missing(&kind.rule_keys, "add one of them, or both");
     }
-    let said = said(table);
+    let rest = read_rest(table);
     let value = value?;
-    let model = value.written(limits::PATTERN_BYTES)?;
+    let model = value.bounded_string(limits::PATTERN_BYTES)?;
     if let Err(error) = Pattern::new(model) {
-        value.say(Code::BadValue, error.to_string(), None);
+        value.report(Code::BadValue, error.to_string(), None);
         return None;
     }
     if let Some(first) = first_lines.note(model, &value) {
         let message = format!("the {} of {} is given twice", kind.noun, quoted(model));
         let help = format!("the first is {first}");
-        value.say(Code::Duplicate, message, Some(help));
+        value.report(Code::Duplicate, message, Some(help));
     }
-    Some((model.to_owned(), said))
+    Some((model.to_owned(), rest))
 }

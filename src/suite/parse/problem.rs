@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what to write instead.
+//! Problems of a file: the error, its place, and its correction.
 //!
 //! Owns the problem, its sorted list and its rendering. Must not know TOML or what a suite is.
 //! Invariants: a [`Problems`] holds at least one problem, sorted by place; what is rendered never
@@ -22,25 +22,25 @@ pub struct Problem {
     pub span: Range<usize>,
     /// The class of the problem.
     pub code: Code,
-    /// What is wrong, one sentence without a full stop.
+    /// The error, one sentence without a full stop.
     pub message: String,
-    /// What to write instead, where that is known.
+    /// The correction, if known.
     pub help: Option<String>,
     /// The place in another file, which the suite names at `span`.
-    pub row: Option<Row>,
+    pub row: Option<RowPlace>,
 }
 
 /// A row of a file that a suite names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
-    /// How messages call the file.
+pub struct RowPlace {
+    /// Name of the file in messages.
     pub file: Arc<str>,
     /// Line, from 1.
     pub line: usize,
 }
 
 /// ``in `cases.jsonl`, line 3``.
-impl fmt::Display for Row {
+impl fmt::Display for RowPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in `{}`, line {}", self.file, self.line)
     }
@@ -56,13 +56,13 @@ pub enum Code {
     UnknownKey,
     /// A key that must be given.
     MissingKey,
-    /// A text where a number was wanted, and the like.
+    /// A value of the wrong type, such as a string in place of a number.
     WrongType,
     /// The right type, but outside its range.
     OutOfRange,
     /// The right type, but not one of the values that mean something.
     BadValue,
-    /// Said twice.
+    /// A duplicate.
     Duplicate,
     /// Two keys that exclude each other.
     Conflict,
@@ -83,9 +83,9 @@ pub struct ProblemDocument {
     line: usize,
     /// Character in its line, from 1.
     column: usize,
-    /// What is wrong.
+    /// The error, one sentence without a full stop.
     message: String,
-    /// What to write instead, where that is known.
+    /// The correction, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
     /// The place in another file, which the suite names at that line.
@@ -102,7 +102,7 @@ struct RowDocument {
     line: usize,
 }
 
-/// A place as people count: lines and characters from 1.
+/// A place in a file: line and character, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// Line, from 1.
@@ -138,12 +138,12 @@ impl Code {
 }
 
 impl Problem {
-    /// Where the problem begins in `text`, the file it was found in.
+    /// The place in `text`, the file it was found in, at which the problem begins.
     pub fn place(&self, text: &str) -> Place {
         place_of(text, self.span.start)
     }
 
-    /// The problem for programs; `text` is the file it was found in.
+    /// The problem as JSON; `text` is the file it was found in.
     pub fn document(&self, text: &str) -> ProblemDocument {
         let Place { line, column } = self.place(text);
         ProblemDocument {
@@ -161,8 +161,8 @@ impl Problem {
 }
 
 impl Problems {
-    /// Sorts `found` by place; `None` when nothing was found. `left_out` counts those that were
-    /// not kept.
+    /// Sorts `found` by place; `None` if it is empty. `left_out` counts the problems beyond the limit, which
+    /// are not stored.
     pub(super) fn new(mut found: Vec<Problem>, left_out: usize) -> Option<Self> {
         found.sort_by(|a, b| {
             let key = |p: &'_ Problem| (p.span.start, p.span.end);
@@ -174,12 +174,12 @@ impl Problems {
         })
     }
 
-    /// The problems that were kept, by place.
+    /// The stored problems, by place.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.sorted.iter()
     }
 
-    /// How many there are, those that were not kept included; never 0.
+    /// Number of problems, including those beyond the limit; never 0.
     pub fn count(&self) -> usize {
         self.sorted.len() + self.left_out
     }
@@ -259,8 +259,8 @@ fn render_one(problem: &Problem, file: &str, text: &str, renderer: &Renderer) ->
     renderer.render(&[group])
 }
 
-/// The line in which `span` begins, cut to what stands near it, `span` within that, and whether it
-/// begins where the line does.
+/// The line in which `span` begins, cut to the part near it, `span` within that, and true if it begins where
+/// the line does.
 fn excerpt<'t>(text: &'t str, span: &Range<usize>) -> (&'t str, Range<usize>, bool) {
     let start = floor_boundary(text, span.start);
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);

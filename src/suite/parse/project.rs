@@ -20,33 +20,33 @@ use crate::suite::value::price::{OwnPrice, PriceError, usd_per_token};
 use crate::suite::value::secret::{looks_like_key, names_a_key};
 use crate::suite::value::text::{nearest, quoted};
 
-/// The endpoints of a project, beside the built-in ones.
+/// The endpoints of a project, in addition to the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Project {
-    /// Expected cost in USD above which a person is asked before a run; absent: the default.
+    /// Expected cost in USD above which a run needs confirmation; absent: the default.
     pub confirm_above: Option<Usd>,
-    /// What may be spent.
-    pub budget: Budget,
+    /// Spending limits.
+    pub budget: ProjectBudget,
     /// Own profiles by name; one with the name of a built-in one replaces it.
     pub profiles: BTreeMap<String, Profile>,
 }
 
-/// Caps of every run of a project.
+/// Cost caps of every run of a project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// The most that one run may cost.
+pub struct ProjectBudget {
+    /// The maximum cost of one run.
     pub max_cost_per_run: Option<Usd>,
-    /// The most that all runs of a day (UTC) may cost together.
+    /// The maximum cost of all runs of a day (UTC) together.
     pub max_cost_per_day: Option<Usd>,
 }
 
-/// Why a text names no endpoint.
+/// The reason why a text names no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No profile has this name.
     #[error("there is no endpoint {}", quoted(name))]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The profile most like it, if any is.
         nearest: Option<String>,
@@ -56,15 +56,15 @@ pub enum EndpointError {
     /// It is meant as a base URL but is not one.
     #[error("{message}")]
     BadUrl {
-        /// What is wrong with it.
+        /// The error, in words.
         message: String,
-        /// What to write instead, where that is known.
+        /// The correction, if known.
         help: Option<String>,
     },
 }
 
 impl EndpointError {
-    /// What to write instead.
+    /// The correction, as a help text.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::BadUrl { help, .. } => help.clone(),
@@ -108,7 +108,7 @@ impl Project {
     }
 }
 
-/// Reads a project file, or says everything that is wrong with it.
+/// Reads a project file, or returns everything that is wrong with it.
 pub fn parse_project(text: &str) -> Result<Project, Problems> {
     const FILE: File = File {
         what: "the project file",
@@ -121,7 +121,7 @@ pub fn parse_project(text: &str) -> Result<Project, Problems> {
             .and_then(|value| dollars(&value, limits::SUM_USD));
         let budget = match table.field("budget") {
             Some(value) => value.table("a budget", budget),
-            None => Some(Budget::default()),
+            None => Some(ProjectBudget::default()),
         };
         let profiles = match table.field("endpoints") {
             Some(endpoints) => endpoints.free_table(profiles)??,
@@ -135,13 +135,13 @@ pub fn parse_project(text: &str) -> Result<Project, Problems> {
     })
 }
 
-fn budget(table: &mut Table<'_>) -> Budget {
+fn budget(table: &mut Table<'_>) -> ProjectBudget {
     let mut sum = |key| {
         table
             .field(key)
             .and_then(|value| dollars(&value, limits::SUM_USD))
     };
-    Budget {
+    ProjectBudget {
         max_cost_per_run: sum("max_cost_per_run"),
         max_cost_per_day: sum("max_cost_per_day"),
     }
@@ -151,7 +151,7 @@ fn profiles(table: &Table<'_>) -> Option<BTreeMap<String, Profile>> {
     let all = table.all();
     if all.len() > limits::ENDPOINTS {
         let message = format!("at most {} endpoints are read", limits::ENDPOINTS);
-        table.wrong(Code::TooLarge, message, None);
+        table.report_wrong(Code::TooLarge, message, None);
         return None;
     }
     let profiles: Vec<_> = all
@@ -169,19 +169,19 @@ fn profile_name(key: &Key<'_>) -> Option<String> {
     if is_identifier(key.text) && !is_url(key.text) {
         return Some(key.text.to_owned());
     }
-    let wanted = "an endpoint's name is made of letters, digits, `-`, `_`, `.`, `/` and `:`";
-    key.wrong(Code::BadValue, wanted.to_owned(), None);
+    let expected = "an endpoint's name is made of letters, digits, `-`, `_`, `.`, `/` and `:`";
+    key.report_wrong(Code::BadValue, expected.to_owned(), None);
     None
 }
 
-/// An own profile; what it does not say, a built-in one of the same name says.
+/// An own profile; a key that it does not set is taken from the built-in one of the same name.
 fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
     let built_in = Profile::built_in(name);
     let base_url = match table.field("base_url") {
         Some(value) if name == SIM => {
             let message = format!("`{SIM}` is the embedded simulator, which has no URL");
             let help = "give an endpoint with a URL another name".to_owned();
-            value.say(Code::Conflict, message, Some(help));
+            value.report(Code::Conflict, message, Some(help));
             None
         }
         Some(value) => base_url(&value).map(|url| Some(url.0)),
@@ -237,7 +237,7 @@ fn profile(table: &mut Table<'_>, name: &str) -> Option<Profile> {
     })
 }
 
-/// How requests are worded. The names of the chat route's keys mean nothing on another route.
+/// The wording of requests. Key names of the chat route have no meaning on another route.
 fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
     let api = table
         .field("api")
@@ -252,7 +252,7 @@ fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
         for (value, key) in fields.iter().zip(["max_tokens_name", "reasoning_name"]) {
             if let Some(value) = value {
                 let message = format!("`{key}` is for the chat route, not for `{}`", api.word());
-                value.say(Code::Conflict, message, Some("leave it out".to_owned()));
+                value.report(Code::Conflict, message, Some("leave it out".to_owned()));
             }
         }
     }
@@ -266,18 +266,18 @@ fn wording(table: &mut Table<'_>, built_in: Option<&Profile>) -> Wording {
     }
 }
 
-/// The name of the header that bears the key. `authorization` is what is used without it.
+/// The name of the header that holds the key. `authorization` is the default.
 fn key_header(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
+    let text = value.string()?;
     if looks_like_key(text) {
         value.secret();
         return None;
     }
     let name = text.to_ascii_lowercase();
     if !is_header_name(&name) || OWN_HEADERS.contains(&name.as_str()) || name == "authorization" {
-        let wanted = "the name of a header such as \"api-key\" or \"x-api-key\"";
+        let expected = "the name of a header such as \"api-key\" or \"x-api-key\"";
         let help = "without it the key is sent as `authorization: Bearer`".to_owned();
-        value.wrong(Code::BadValue, wanted, Some(help));
+        value.report_wrong(Code::BadValue, expected, Some(help));
         return None;
     }
     Some(name)
@@ -285,21 +285,21 @@ fn key_header(value: &Value<'_>) -> Option<String> {
 
 /// A version as Azure writes them, a date mostly: nothing that would need escaping in a URL.
 fn api_version(value: &Value<'_>) -> Option<String> {
-    let text = value.text()?;
+    let text = value.string()?;
     let inside = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     if looks_like_key(text) {
         value.secret();
         return None;
     }
     if !(1..=limits::ID_CHARS).contains(&text.len()) || !text.chars().all(inside) {
-        value.wrong(Code::BadValue, "a version such as \"2024-10-21\"", None);
+        value.report_wrong(Code::BadValue, "a version such as \"2024-10-21\"", None);
         return None;
     }
     Some(text.to_owned())
 }
 
 fn key_variables(value: &Value<'_>) -> Option<Vec<String>> {
-    if value.is_text() {
+    if value.is_string() {
         return variable(value).map(|name| vec![name]);
     }
     let items = value.items(
@@ -311,7 +311,7 @@ fn key_variables(value: &Value<'_>) -> Option<Vec<String>> {
 }
 
 fn variable(value: &Value<'_>) -> Option<String> {
-    let name = value.text()?;
+    let name = value.string()?;
     if looks_like_key(name) {
         value.secret();
         return None;
@@ -324,7 +324,7 @@ fn variable(value: &Value<'_>) -> Option<String> {
         // It may be a key after all, of a maker we do not know: it is not shown.
         let message = "`key` must name an environment variable such as MY_GATEWAY_KEY".to_owned();
         let help = "the key itself stands in the environment or in .env, never here".to_owned();
-        value.say(Code::Secret, message, Some(help));
+        value.report(Code::Secret, message, Some(help));
         return None;
     }
     Some(name.to_owned())
@@ -349,7 +349,7 @@ fn headers(value: &Value<'_>) -> Option<Vec<(String, String)>> {
         let all = table.all();
         if all.len() > limits::HEADERS {
             let message = format!("at most {} headers are read", limits::HEADERS);
-            table.wrong(Code::TooLarge, message, None);
+            table.report_wrong(Code::TooLarge, message, None);
             return None;
         }
         let mut seen = HashMap::new();
@@ -374,32 +374,32 @@ fn header<'a>(
     let name = key.text.to_ascii_lowercase();
     if !is_header_name(&name) {
         let message = format!("{} is not a header's name", quoted(key.text));
-        key.wrong(Code::BadValue, message, None);
+        key.report_wrong(Code::BadValue, message, None);
         return None;
     }
     if OWN_HEADERS.contains(&name.as_str()) {
         let message = format!("the header `{name}` is made for each request");
-        key.wrong(Code::Conflict, message, Some("leave it out".to_owned()));
+        key.report_wrong(Code::Conflict, message, Some("leave it out".to_owned()));
         return None;
     }
     if let Some(first) = seen.insert(name.clone(), key.text) {
         let message = format!("the header `{name}` is given twice, first as `{first}`");
-        key.wrong(Code::Duplicate, message, None);
+        key.report_wrong(Code::Duplicate, message, None);
         return None;
     }
     // Before the value's type or length is looked at: what is shown of it depends on this.
-    if names_a_key(&name) || value.as_text().is_some_and(looks_like_key) {
+    if names_a_key(&name) || value.as_str().is_some_and(looks_like_key) {
         value.secret();
         return None;
     }
-    let text = value.text()?;
+    let text = value.string()?;
     let visible = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
     if !visible || text.trim() != text || !(1..=limits::HEADER_BYTES).contains(&text.len()) {
-        let wanted = format!(
+        let expected = format!(
             "1 to {} visible ASCII characters without spaces at the ends",
             limits::HEADER_BYTES
         );
-        value.wrong(Code::BadValue, &wanted, None);
+        value.report_wrong(Code::BadValue, &expected, None);
         return None;
     }
     Some((name, text.to_owned()))
@@ -423,7 +423,7 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
     {
         let message = format!("the price of {} is given twice", quoted(model.as_str()));
         let help = format!("the first is {first}");
-        value.say(Code::Duplicate, message, Some(help));
+        value.report(Code::Duplicate, message, Some(help));
     }
     let example = "add it in USD per million tokens, such as 0.25";
     let input_usd = table
@@ -449,24 +449,24 @@ fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice
 
 /// An amount per million tokens, as one per token.
 fn amount(value: &Value<'_>) -> Option<Usd> {
-    let wanted = format!(
+    let expected = format!(
         "an amount from 0 to {} in USD per million tokens, such as 0.25",
         limits::PRICE_USD_PER_MTOK
     );
-    let text = value.decimal(&wanted)?;
+    let text = value.decimal(&expected)?;
     match usd_per_token(text) {
         Ok(usd) => Some(usd),
         Err(PriceError::NotAmount) => {
-            value.wrong(Code::BadValue, &wanted, None);
+            value.report_wrong(Code::BadValue, &expected, None);
             None
         }
         Err(PriceError::OutOfRange) => {
-            value.wrong(Code::OutOfRange, &wanted, None);
+            value.report_wrong(Code::OutOfRange, &expected, None);
             None
         }
         Err(PriceError::TooFine) => {
             let help = "a price is counted in 1e-12 USD per token: at most 6 decimals here";
-            value.wrong(Code::BadValue, &wanted, Some(help.to_owned()));
+            value.report_wrong(Code::BadValue, &expected, Some(help.to_owned()));
             None
         }
     }

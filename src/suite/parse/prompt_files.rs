@@ -1,8 +1,8 @@
-//! Prompts from files: each row of a file put into the same mould.
+//! Prompts from files: each row of a file fills the same template.
 //!
-//! Owns the mould (`[[prompt_files]]`), its filling, and the seeded choice of rows. Must not know
-//! how a file is written ([`crate::suite::parse::rows`]) or where it lies. Invariant: a row is wrong with its file
-//! and line, and every wrong row is told, chosen or not.
+//! Owns the row template (`[[prompt_files]]`), its filling, and the seeded choice of rows. Must not know how a
+//! file is written ([`crate::suite::parse::rows`]) or where it lies. Invariant: a problem of a row names its
+//! file and line, and every invalid row is reported, selected or not.
 
 use std::sync::Arc;
 
@@ -10,52 +10,52 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{is_identifier, system};
 use super::parameters::parameters_of;
-use super::problem::{Code, Row as Place};
-use super::prompts::{Census, Turn, conversation, tags, weight};
+use super::problem::{Code, RowPlace as Place};
+use super::prompts::{IdRegistry, TurnSource, conversation, tags, weight};
 use super::reader::{Table, Value};
-use super::rows::{Format, Row, each_row};
-use super::sources::{FoundFile, Sources, WantedKind, image_bytes};
+use super::rows::{Row, RowFormat, each_row};
+use super::sources::{FileKind, FileResolver, LoadedFile, image_bytes};
 use crate::suite::model::suite::{Message, Parameters, Prompt, Role};
 use crate::suite::value::limits;
 use crate::suite::value::template::{FillError, Template};
 use crate::suite::value::text::quoted;
 
-/// What every row of some files is put into.
-struct Mould {
+/// The template that every row of some files fills.
+struct RowTemplate {
     /// Column that holds the ids.
     id: Option<String>,
     /// Filled for each row; a system file's text is taken as it is.
     system: Option<Template>,
     system_text: Option<String>,
-    turns: Option<Vec<TurnMould>>,
+    turns: Option<Vec<TurnTemplate>>,
     weight: f64,
     tags: Vec<String>,
     parameters: Parameters,
 }
 
-struct TurnMould {
-    /// The turn, its text aside.
+struct TurnTemplate {
+    /// The turn, without its text.
     message: Message,
     content: Template,
     images: Vec<Template>,
 }
 
-/// A row in its mould.
-struct Filled {
+/// A row put into its template.
+struct FilledRow {
     prompt: Prompt,
     /// The turn of each image, and its path or URL.
     images: Vec<(usize, String)>,
     place: Place,
 }
 
-/// What is wrong with a row, and what to do.
-struct Fault {
+/// A problem of a row, and its correction.
+struct RowFault {
     code: Code,
     message: String,
     help: Option<String>,
 }
 
-impl Fault {
+impl RowFault {
     fn new(code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
@@ -69,20 +69,20 @@ impl Fault {
 /// The prompts of every `[[prompt_files]]`, after one another. `seed` chooses among rows.
 pub(super) fn prompt_files(
     value: &Value<'_>,
-    sources: &Sources<'_>,
+    files: &FileResolver<'_>,
     seed: u64,
-    census: &mut Census,
+    registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPT_FILES, "tables under `[[prompt_files]]`")?;
     if items.is_empty() {
         let message = "`prompt_files` is empty: nothing would be asked".to_owned();
-        value.say(Code::BadValue, message, None);
+        value.report(Code::BadValue, message, None);
         return None;
     }
     let mut all = Vec::new();
     for item in &items {
         let prompts = item.table("`prompt_files`", |table| {
-            entry(table, sources, seed, census)
+            entry(table, files, seed, registry)
         });
         all.extend(prompts.flatten().unwrap_or_default());
     }
@@ -91,60 +91,60 @@ pub(super) fn prompt_files(
 
 fn entry(
     table: &mut Table<'_>,
-    sources: &Sources<'_>,
+    files: &FileResolver<'_>,
     seed: u64,
-    census: &mut Census,
+    registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
     let path = table.required("path", "add `path = \"questions.jsonl\"`");
     let named = path
         .as_ref()
-        .and_then(|value| value.written(limits::PATH_CHARS));
+        .and_then(|value| value.bounded_string(limits::PATH_CHARS));
     let format = table
         .field("format")
-        .and_then(|value| value.word(&Format::WORDS));
+        .and_then(|value| value.word(&RowFormat::WORDS));
     let take = table
         .field("take")
-        .and_then(|value| value.whole(1..=limits::PROMPTS));
-    let mould = mould(table, sources);
+        .and_then(|value| value.integer(1..=limits::PROMPTS));
+    let row_template = row_template(table, files);
     let (path, named) = (path?, named?);
-    let answer = sources.ask(named, WantedKind::Prompts)?;
-    let (mould, files) = match (mould, answer) {
-        (Some(mould), Ok(files)) => (mould, files),
+    let answer = files.look_up(named, FileKind::Prompts)?;
+    let (row_template, loaded) = match (row_template, answer) {
+        (Some(row_template), Ok(loaded)) => (row_template, loaded),
         (_, Err(problem)) => {
-            path.say(Code::File, problem.to_owned(), None);
+            path.report(Code::File, problem.to_owned(), None);
             return None;
         }
         (None, _) => return None,
     };
-    let filling = Filling {
-        mould: &mould,
+    let template_filler = TemplateFiller {
+        row_template: &row_template,
         path: &path,
-        sources,
+        files,
     };
     let mut filled = Vec::new();
-    for file in files {
-        filling.file(file, format, census, &mut filled);
+    for file in loaded {
+        template_filler.file(file, format, registry, &mut filled);
     }
     if filled.is_empty() {
         let message = format!("{} holds no prompt", quoted(named));
-        path.say_if_quiet(Code::File, message);
+        path.report_if_first(Code::File, message);
     }
     if let Some(take) = take {
         choose(&mut filled, take, seed);
     }
-    // Images of rows that were not chosen are never read.
+    // Images of rows that were not selected are never read.
     let prompts = filled
         .into_iter()
-        .map(|filled| filling.shown(filled, census));
+        .map(|filled| template_filler.shown(filled, registry));
     Some(prompts.collect())
 }
 
-fn mould(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Mould> {
+fn row_template(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<RowTemplate> {
     let id = table
         .field("id")
-        .map(|value| value.written(limits::ID_CHARS).map(str::to_owned));
+        .map(|value| value.bounded_string(limits::ID_CHARS).map(str::to_owned));
     let system_place = table.peek("system");
-    let system_text = system(table, sources);
+    let system_text = system(table, files);
     let given = ["user", "messages", "images"]
         .iter()
         .any(|key| table.peek(key).is_some());
@@ -171,7 +171,7 @@ fn mould(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Mould> {
         Some(column) => Some(column?),
         None => None,
     };
-    Some(Mould {
+    Some(RowTemplate {
         id,
         system,
         system_text,
@@ -182,13 +182,13 @@ fn mould(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Mould> {
     })
 }
 
-fn turn(turn: Turn<'_>) -> Option<TurnMould> {
+fn turn(turn: TurnSource<'_>) -> Option<TurnTemplate> {
     let content = match &turn.content {
         Some(value) => template(value),
         None => Template::parse("").ok(),
     };
     let images: Vec<_> = turn.images.iter().map(template).collect();
-    Some(TurnMould {
+    Some(TurnTemplate {
         message: turn.message,
         content: content?,
         images: images.into_iter().collect::<Option<_>>()?,
@@ -196,41 +196,41 @@ fn turn(turn: Turn<'_>) -> Option<TurnMould> {
 }
 
 fn template(value: &Value<'_>) -> Option<Template> {
-    match Template::parse(value.as_text()?) {
+    match Template::parse(value.as_str()?) {
         Ok(template) => Some(template),
         Err(error) => {
             let help = "a place is written `{{column}}`, two braces as such `{{'{{'}}`";
-            value.say(Code::BadValue, error.to_string(), Some(help.to_owned()));
+            value.report(Code::BadValue, error.to_string(), Some(help.to_owned()));
             None
         }
     }
 }
 
-/// One mould being filled from the files of one `path`.
-struct Filling<'f, 'a> {
-    mould: &'f Mould,
+/// Fills one template with the rows of the files of one `path`.
+struct TemplateFiller<'f, 'a> {
+    row_template: &'f RowTemplate,
     path: &'f Value<'a>,
-    sources: &'f Sources<'f>,
+    files: &'f FileResolver<'f>,
 }
 
-impl Filling<'_, '_> {
+impl TemplateFiller<'_, '_> {
     /// Adds a prompt for every row of `file`.
     fn file(
         &self,
-        file: &FoundFile,
-        format: Option<Format>,
-        census: &mut Census,
-        all: &mut Vec<Filled>,
+        file: &LoadedFile,
+        format: Option<RowFormat>,
+        registry: &mut IdRegistry,
+        all: &mut Vec<FilledRow>,
     ) {
-        let Some(format) = format.or_else(|| Format::of_name(&file.name)) else {
+        let Some(format) = format.or_else(|| RowFormat::from_name(&file.name)) else {
             let message = format!("the format of `{}` is not known by its name", file.name);
             let help = "add `format = \"jsonl\"`, `\"csv\"` or `\"text\"`".to_owned();
-            return self.path.say(Code::File, message, Some(help));
+            return self.path.report(Code::File, message, Some(help));
         };
-        if self.mould.turns.is_none() && format != Format::Text {
+        if self.row_template.turns.is_none() && format != RowFormat::Text {
             let message = format!("`{}` has columns, and no text to put them into", file.name);
             let help = "add `user = \"... {{column}} ...\"` or `messages`".to_owned();
-            return self.path.say(Code::MissingKey, message, Some(help));
+            return self.path.report(Code::MissingKey, message, Some(help));
         }
         let name: Arc<str> = file.name.as_str().into();
         let stem = stem_of(&file.name);
@@ -241,28 +241,28 @@ impl Filling<'_, '_> {
             }
             let (line, filled) = match row {
                 Ok(row) => (row.line, self.prompt(&row, format, stem)),
-                Err(bad) => (bad.line, Err(Fault::new(Code::Syntax, bad.message))),
+                Err(bad) => (bad.line, Err(RowFault::new(Code::Syntax, bad.message))),
             };
             let place = Place {
                 file: Arc::clone(&name),
                 line,
             };
             let admitted = filled.and_then(|(prompt, images)| {
-                if let Some(first) = census.ids.note_row(&prompt.id, &place) {
+                if let Some(first) = registry.ids.note_row(&prompt.id, &place) {
                     let message = format!("the id {} is used twice", quoted(&prompt.id));
                     let help = Some(format!("the first is {first}"));
-                    return Err(Fault {
+                    return Err(RowFault {
                         code: Code::Duplicate,
                         message,
                         help,
                     });
                 }
-                census.admit(&prompt).map_err(|message| {
+                registry.admit(&prompt).map_err(|message| {
                     full = true;
-                    Fault::new(Code::TooLarge, message)
+                    RowFault::new(Code::TooLarge, message)
                 })?;
                 let place = place.clone();
-                Ok(Filled {
+                Ok(FilledRow {
                     prompt,
                     images,
                     place,
@@ -272,7 +272,7 @@ impl Filling<'_, '_> {
                 Ok(filled) => all.push(filled),
                 Err(fault) => self
                     .path
-                    .say_row(place, fault.code, fault.message, fault.help),
+                    .report_row(place, fault.code, fault.message, fault.help),
             }
         });
     }
@@ -280,17 +280,17 @@ impl Filling<'_, '_> {
     fn prompt(
         &self,
         row: &Row<'_>,
-        format: Format,
+        format: RowFormat,
         stem: &str,
-    ) -> Result<(Prompt, Vec<(usize, String)>), Fault> {
+    ) -> Result<(Prompt, Vec<(usize, String)>), RowFault> {
         let id = self.id(row, format, stem)?;
-        let system = match &self.mould.system {
+        let system = match &self.row_template.system {
             Some(template) => Some(fill(template, row)?),
-            None => self.mould.system_text.clone(),
+            None => self.row_template.system_text.clone(),
         };
         let mut messages = Vec::new();
         let mut images = Vec::new();
-        if let Some(turns) = &self.mould.turns {
+        if let Some(turns) = &self.row_template.turns {
             for (index, turn) in turns.iter().enumerate() {
                 messages.push(message(turn, row)?);
                 for template in &turn.images {
@@ -306,32 +306,33 @@ impl Filling<'_, '_> {
             id,
             system,
             messages,
-            weight: self.mould.weight,
-            tags: self.mould.tags.clone(),
-            parameters: self.mould.parameters.clone(),
+            weight: self.row_template.weight,
+            tags: self.row_template.tags.clone(),
+            parameters: self.row_template.parameters.clone(),
         };
         Ok((prompt, images))
     }
 
-    /// The prompt with its images; what is wrong with one is said.
-    fn shown(&self, filled: Filled, census: &mut Census) -> Prompt {
+    /// Returns the prompt with its images; reports an invalid one.
+    fn shown(&self, filled: FilledRow, registry: &mut IdRegistry) -> Prompt {
         let mut prompt = filled.prompt;
         for (turn, named) in filled.images {
-            // Not there yet: what is read now is thrown away.
-            let Some(image) = self.sources.image(&named) else {
+            // Not loaded yet: the result of this pass is discarded.
+            let Some(image) = self.files.image(&named) else {
                 continue;
             };
             let weighed = image
                 .map_err(|message| (Code::File, message))
                 .and_then(|image| {
-                    let weighed = census.weigh(image_bytes(&image));
+                    let weighed = registry.weigh(image_bytes(&image));
                     weighed.map_err(|message| (Code::TooLarge, message))?;
                     Ok(image)
                 });
             match weighed {
                 Ok(image) => prompt.messages[turn].images.push(image),
                 Err((code, message)) => {
-                    self.path.say_row(filled.place.clone(), code, message, None);
+                    self.path
+                        .report_row(filled.place.clone(), code, message, None);
                     break;
                 }
             }
@@ -341,13 +342,13 @@ impl Filling<'_, '_> {
 
     /// The id in the row's column; without one, a text's is its file's stem, and a row's that and
     /// its line.
-    fn id(&self, row: &Row<'_>, format: Format, stem: &str) -> Result<String, Fault> {
-        let id = match (&self.mould.id, format) {
+    fn id(&self, row: &Row<'_>, format: RowFormat, stem: &str) -> Result<String, RowFault> {
+        let id = match (&self.row_template.id, format) {
             (Some(column), _) => row
                 .cell(column)
                 .ok_or_else(|| missing(row, column))?
                 .into_owned(),
-            (None, Format::Text) => stem.to_owned(),
+            (None, RowFormat::Text) => stem.to_owned(),
             (None, _) => format!("{stem}:{}", row.line),
         };
         if is_identifier(&id) {
@@ -358,12 +359,12 @@ impl Filling<'_, '_> {
             "{} is not an id: 1 to {most} letters, digits, `-`, `_`, `.`, `/` and `:`",
             quoted(&id)
         );
-        let help = match (&self.mould.id, format) {
+        let help = match (&self.row_template.id, format) {
             (Some(_), _) => "name another column, or leave `id` out to number the rows",
             (None, _) => "rename the file",
         };
         let help = Some(help.to_owned());
-        Err(Fault {
+        Err(RowFault {
             code: Code::BadValue,
             message,
             help,
@@ -371,7 +372,7 @@ impl Filling<'_, '_> {
     }
 }
 
-fn message(turn: &TurnMould, row: &Row<'_>) -> Result<Message, Fault> {
+fn message(turn: &TurnTemplate, row: &Row<'_>) -> Result<Message, RowFault> {
     let mut message = turn.message.clone();
     if !message.content.is_empty() {
         message.content = fill(&turn.content, row)?;
@@ -380,30 +381,33 @@ fn message(turn: &TurnMould, row: &Row<'_>) -> Result<Message, Fault> {
     Ok(message)
 }
 
-fn fill(template: &Template, row: &Row<'_>) -> Result<String, Fault> {
+fn fill(template: &Template, row: &Row<'_>) -> Result<String, RowFault> {
     template
         .fill(|column| row.cell(column), limits::PROMPT_BYTES)
         .map_err(|error| match error {
             FillError::Missing(column) => missing(row, &column),
             FillError::TooLong(most) => {
                 let message = format!("the text has more than {most} bytes");
-                Fault::new(Code::TooLarge, message)
+                RowFault::new(Code::TooLarge, message)
             }
         })
 }
 
-fn not_blank(text: &str) -> Result<(), Fault> {
+fn not_blank(text: &str) -> Result<(), RowFault> {
     if text.trim().is_empty() {
-        return Err(Fault::new(Code::BadValue, "the text of a message is blank"));
+        return Err(RowFault::new(
+            Code::BadValue,
+            "the text of a message is blank",
+        ));
     }
     Ok(())
 }
 
-fn missing(row: &Row<'_>, column: &str) -> Fault {
+fn missing(row: &Row<'_>, column: &str) -> RowFault {
     /// Columns that a message lists.
     const LISTED: usize = 20;
     let columns: Vec<_> = row.columns().into_iter().take(LISTED).map(quoted).collect();
-    Fault {
+    RowFault {
         code: Code::MissingKey,
         message: format!("there is no value in the column {}", quoted(column)),
         help: Some(format!("its columns are {}", columns.join(", "))),
@@ -419,14 +423,14 @@ fn stem_of(name: &str) -> &str {
     }
 }
 
-/// Keeps `take` of the prompts, in their order: those whose ids have the least digests with the
-/// seed. So a row's luck does not depend on its neighbours: when rows are added to a file, the
-/// chosen ones stay, but for those that a new one displaces.
-fn choose(prompts: &mut Vec<Filled>, take: usize, seed: u64) {
+/// Selects `take` of the prompts, in their order: those whose ids have the smallest digests with the seed. So
+/// the selection of a row does not depend on its neighbours: when rows are added to a file, the selected ones
+/// stay, except those that a new one displaces.
+fn choose(prompts: &mut Vec<FilledRow>, take: usize, seed: u64) {
     if prompts.len() <= take {
         return;
     }
-    let rank = |filled: &Filled| {
+    let rank = |filled: &FilledRow| {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
         hash.update(filled.prompt.id.as_bytes());

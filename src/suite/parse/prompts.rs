@@ -1,4 +1,4 @@
-//! The prompts that stand in a suite: each with its turns.
+//! The prompts of a suite: each with its turns.
 //!
 //! Owns what a prompt and a conversation may be. Must not know about files of prompts, which use
 //! the same parts. Invariant: a conversation ends where a model has something to answer, and every
@@ -7,19 +7,19 @@
 use std::collections::HashSet;
 
 use super::cache::cache_control;
-use super::fields::{identifier, said, system, tool_name};
+use super::fields::{identifier, non_empty_string, system, tool_name};
 use super::parameters::parameters_of;
 use super::problem::Code;
 use super::reader::{FirstLines, Table, Value};
-use super::sources::{Sources, image_bytes};
+use super::sources::{FileResolver, image_bytes};
 use crate::suite::model::suite::{DeclaredCall, Message, Prompt, Role};
 use crate::suite::value::text::quoted;
 use crate::suite::value::{defaults, limits};
 
-/// The ids and the size of all prompts of a suite, from wherever they come.
+/// The ids and the size of all prompts of a suite, from every source.
 #[derive(Default)]
-pub(super) struct Census {
-    /// Where each id was first used.
+pub(super) struct IdRegistry {
+    /// Place of the first use of each id.
     pub(super) ids: FirstLines,
     /// Bytes of all prompts so far.
     pub(super) bytes: usize,
@@ -27,45 +27,46 @@ pub(super) struct Census {
     pub(super) count: usize,
 }
 
-/// A turn as the suite writes it; what its images are is found out later.
-pub(super) struct Turn<'a> {
+/// A turn as the suite writes it; its images are resolved later.
+pub(super) struct TurnSource<'a> {
     pub(super) message: Message,
-    /// Where the text stands, if there is one.
+    /// Place of the text, if there is one.
     pub(super) content: Option<Value<'a>>,
-    /// Where each image's path or URL stands.
+    /// Place of each image's path or URL.
     pub(super) images: Vec<Value<'a>>,
 }
 
 /// The prompts under `[[prompts]]`.
 pub(super) fn prompts(
     value: &Value<'_>,
-    sources: &Sources<'_>,
-    census: &mut Census,
+    files: &FileResolver<'_>,
+    registry: &mut IdRegistry,
 ) -> Option<Vec<Prompt>> {
     let items = value.items(limits::PROMPTS, "tables under `[[prompts]]`")?;
     if items.is_empty() {
         let message = "`prompts` is empty: nothing would be asked".to_owned();
-        value.say(Code::BadValue, message, None);
+        value.report(Code::BadValue, message, None);
         return None;
     }
     let prompts: Vec<_> = items
         .iter()
-        .map(|item| item.table("a prompt", |table| prompt(table, sources, census))?)
+        .map(|item| item.table("a prompt", |table| prompt(table, files, registry))?)
         .collect();
     prompts.into_iter().collect()
 }
 
-fn prompt(table: &mut Table<'_>, sources: &Sources<'_>, census: &mut Census) -> Option<Prompt> {
+fn prompt(
+    table: &mut Table<'_>,
+    files: &FileResolver<'_>,
+    registry: &mut IdRegistry,
+) -> Option<Prompt> {
     let id = table
         .required("id", "add `id = \"a-short-name\"`")
-        .and_then(|value| unique_id(&value, &mut census.ids));
-    let system = system(table, sources);
+        .and_then(|value| unique_id(&value, &mut registry.ids));
+    let system = system(table, files);
     let turns = conversation(table);
     let messages = turns.and_then(|turns| {
-        let messages: Vec<_> = turns
-            .into_iter()
-            .map(|turn| message(turn, sources))
-            .collect();
+        let messages: Vec<_> = turns.into_iter().map(|turn| message(turn, files)).collect();
         messages.into_iter().collect()
     });
     let weight = weight(table);
@@ -79,15 +80,15 @@ fn prompt(table: &mut Table<'_>, sources: &Sources<'_>, census: &mut Census) -> 
         tags,
         parameters,
     };
-    if let Err(problem) = census.admit(&prompt) {
-        table.wrong(Code::TooLarge, problem, None);
+    if let Err(problem) = registry.admit(&prompt) {
+        table.report_wrong(Code::TooLarge, problem, None);
         return None;
     }
     Some(prompt)
 }
 
-impl Census {
-    /// Counts a prompt, or says which limit it passes.
+impl IdRegistry {
+    /// Counts a prompt, or reports the limit that it exceeds.
     pub(super) fn admit(&mut self, prompt: &Prompt) -> Result<(), String> {
         let texts = prompt.messages.iter().map(|message| &message.content);
         let text_bytes: usize = texts.chain(&prompt.system).map(String::len).sum();
@@ -105,7 +106,7 @@ impl Census {
         self.weigh(text_bytes + images.map(image_bytes).sum::<usize>())
     }
 
-    /// Counts bytes of a prompt, or says that they are too many.
+    /// Counts bytes of a prompt, or reports that there are too many.
     pub(super) fn weigh(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes += bytes;
         if self.bytes > limits::PROMPTS_BYTES {
@@ -123,22 +124,22 @@ fn unique_id(value: &Value<'_>, ids: &mut FirstLines) -> Option<String> {
         Some(first) => {
             let message = format!("the id {} is used twice", quoted(&id));
             let help = format!("the first is {first}");
-            value.say(Code::Duplicate, message, Some(help));
+            value.report(Code::Duplicate, message, Some(help));
             None
         }
     }
 }
 
-/// The message of a turn, with its images; `None` where one of them was told to be wrong.
-fn message(turn: Turn<'_>, sources: &Sources<'_>) -> Option<Message> {
+/// The message of a turn, with its images; `None` if one of them was reported as invalid.
+fn message(turn: TurnSource<'_>, files: &FileResolver<'_>) -> Option<Message> {
     let mut message = turn.message;
     for value in &turn.images {
-        match sources.image(value.as_text()?) {
-            // Not there yet: what is read now is thrown away.
+        match files.image(value.as_str()?) {
+            // Not loaded yet: the result of this pass is discarded.
             None => {}
             Some(Ok(image)) => message.images.push(image),
             Some(Err(problem)) => {
-                value.say(Code::File, problem, None);
+                value.report(Code::File, problem, None);
                 return None;
             }
         }
@@ -146,16 +147,16 @@ fn message(turn: Turn<'_>, sources: &Sources<'_>) -> Option<Message> {
     Some(message)
 }
 
-/// What `user` (with `images`) or `messages` say.
-pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<Turn<'a>>> {
+/// Returns the turns of `user` (with `images`) or `messages`.
+pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<TurnSource<'a>>> {
     let user = table.field("user");
     let messages = table.field("messages");
     let images = table.field("images");
     match (user, messages) {
         (Some(user), None) => {
             let images = images.map_or(Some(Vec::new()), |value| image_names(&value));
-            let content = said(&user)?;
-            Some(vec![Turn {
+            let content = non_empty_string(&user)?;
+            Some(vec![TurnSource {
                 message: Message::text(Role::User, content),
                 content: Some(user),
                 images: images?,
@@ -165,16 +166,16 @@ pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<Turn<'a>>> {
             if let Some(images) = &images {
                 let text = "`images` stands beside `messages`".to_owned();
                 let help = "write it in the message that shows them".to_owned();
-                images.say(Code::Conflict, text, Some(help));
+                images.report(Code::Conflict, text, Some(help));
             }
             turns(&messages)
         }
         (Some(user), Some(messages)) => {
-            said(&user);
+            non_empty_string(&user);
             turns(&messages);
             let text = "a prompt has both `user` and `messages`".to_owned();
             let help = "keep `user` for one message, `messages` for a conversation".to_owned();
-            user.say(Code::Conflict, text, Some(help));
+            user.report(Code::Conflict, text, Some(help));
             None
         }
         (None, None) => {
@@ -184,7 +185,7 @@ pub(super) fn conversation<'a>(table: &mut Table<'a>) -> Option<Vec<Turn<'a>>> {
     }
 }
 
-fn turns<'a>(value: &Value<'a>) -> Option<Vec<Turn<'a>>> {
+fn turns<'a>(value: &Value<'a>) -> Option<Vec<TurnSource<'a>>> {
     let items = value.items(
         limits::MESSAGES,
         "a list of tables with `role` and `content`",
@@ -194,28 +195,28 @@ fn turns<'a>(value: &Value<'a>) -> Option<Vec<Turn<'a>>> {
         .map(|item| item.table("a message", turn)?)
         .collect();
     let Some(last) = items.last() else {
-        value.say(Code::BadValue, "`messages` is empty".to_owned(), None);
+        value.report(Code::BadValue, "`messages` is empty".to_owned(), None);
         return None;
     };
-    let turns: Vec<Turn<'a>> = turns.into_iter().collect::<Option<_>>()?;
+    let turns: Vec<TurnSource<'a>> = turns.into_iter().collect::<Option<_>>()?;
     let calls = check_calls(&turns, &items);
     if turns
         .last()
         .is_some_and(|turn| turn.message.role == Role::Assistant)
     {
         let message = "the last message must be the user's: there is nothing to answer".to_owned();
-        last.say(Code::BadValue, message, None);
+        last.report(Code::BadValue, message, None);
         return None;
     }
     calls.then_some(turns)
 }
 
-/// Every declared call has an id of its own and is answered by the tool's turns right after it, as
-/// every endpoint demands; says what is wrong.
-fn check_calls(turns: &[Turn<'_>], items: &[Value<'_>]) -> bool {
+/// Checks that every declared call has a unique id and is answered by the tool's turns right after it, as every
+/// endpoint demands; reports what is wrong.
+fn check_calls(turns: &[TurnSource<'_>], items: &[Value<'_>]) -> bool {
     let mut fine = true;
-    let mut wrong = |item: &Value<'_>, message: String, help: &str| {
-        item.say(Code::BadValue, message, Some(help.to_owned()));
+    let mut report_wrong = |item: &Value<'_>, message: String, help: &str| {
+        item.report(Code::BadValue, message, Some(help.to_owned()));
         fine = false;
     };
     let mut used: HashSet<&str> = HashSet::new();
@@ -228,7 +229,7 @@ fn check_calls(turns: &[Turn<'_>], items: &[Value<'_>]) -> bool {
                 Some(place) => {
                     open.swap_remove(place);
                 }
-                None => wrong(
+                None => report_wrong(
                     item,
                     format!("no call {} waits for an answer here", quoted(id)),
                     "an assistant's message before it declares it under `tool_calls`",
@@ -237,21 +238,21 @@ fn check_calls(turns: &[Turn<'_>], items: &[Value<'_>]) -> bool {
             continue;
         }
         if message.role == Role::Tool {
-            // It lacks its call's id, which is told; which call it meant is not known.
+            // It lacks its call's id, which is reported; the intended call is unknown.
             open.clear();
             continue;
         }
         for (id, caller) in open.drain(..) {
             let text = format!("the call {} is not answered", quoted(id));
             let help = "add a message with `role = \"tool\"` and its `tool_call_id` after it";
-            wrong(caller, text, help);
+            report_wrong(caller, text, help);
         }
-        // Calls of anyone else are told where they stand.
+        // Calls of other roles are reported where they stand.
         let calls = message.tool_calls.iter();
         for call in calls.filter(|_| message.role == Role::Assistant) {
             if !used.insert(&call.id) {
                 let text = format!("the call {} is made twice", quoted(&call.id));
-                wrong(item, text, "give each call an id of its own");
+                report_wrong(item, text, "give each call an id of its own");
             }
             open.push((&call.id, item));
         }
@@ -259,12 +260,12 @@ fn check_calls(turns: &[Turn<'_>], items: &[Value<'_>]) -> bool {
     for (id, caller) in open {
         let text = format!("the call {} is not answered", quoted(id));
         let help = "add a message with `role = \"tool\"` and its `tool_call_id` after it";
-        wrong(caller, text, help);
+        report_wrong(caller, text, help);
     }
     fine
 }
 
-fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
+fn turn<'a>(table: &mut Table<'a>) -> Option<TurnSource<'a>> {
     let role = table
         .required("role", "add `role = \"user\"`")
         .and_then(|value| speaker(&value));
@@ -276,7 +277,7 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
     };
     let has_text = tool_calls.is_some() || content.is_some();
     let text = match &content {
-        Some(value) => said(value).map(str::to_owned),
+        Some(value) => non_empty_string(value).map(str::to_owned),
         None => has_text.then(String::new),
     };
     let images = table.field("images");
@@ -284,7 +285,7 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
     let mark = table.field("cache_control");
     if let (Some(mark), None) = (&mark, &content) {
         let message = "`cache_control` stands beside no text, which is what it marks".to_owned();
-        mark.say(Code::Conflict, message, Some("add `content`".to_owned()));
+        mark.report(Code::Conflict, message, Some("add `content`".to_owned()));
     }
     if let Some(role) = role {
         belongs(images.as_ref(), role, Role::User, "a user's");
@@ -300,14 +301,14 @@ fn turn<'a>(table: &mut Table<'a>) -> Option<Turn<'a>> {
     let images = images.map_or(Some(Vec::new()), |value| image_names(&value));
     let tool_calls = tool_calls.map_or(Some(Vec::new()), |value| calls(&value));
     let tool_call_id = match call_id {
-        Some(value) => Some(value.written(limits::ID_CHARS)?.to_owned()),
+        Some(value) => Some(value.bounded_string(limits::ID_CHARS)?.to_owned()),
         None => None,
     };
     let cache_control = match mark {
         Some(value) => Some(cache_control(&value)?),
         None => None,
     };
-    Some(Turn {
+    Some(TurnSource {
         message: Message {
             role: role?,
             content: text?,
@@ -327,20 +328,20 @@ fn speaker(value: &Value<'_>) -> Option<Role> {
         ("assistant", Role::Assistant),
         ("tool", Role::Tool),
     ];
-    if value.as_text() == Some("system") {
+    if value.as_str() == Some("system") {
         let message = "system text is not a message here".to_owned();
         let help = "write it as `system = \"...\"` of the prompt or of the suite";
-        value.say(Code::BadValue, message, Some(help.to_owned()));
+        value.report(Code::BadValue, message, Some(help.to_owned()));
         return None;
     }
     value.word(&SPEAKERS)
 }
 
-/// Says so when a key stands in a turn of someone to whom it does not belong.
+/// Reports a key in a turn of a role to which it does not belong.
 fn belongs(value: Option<&Value<'_>>, role: Role, owner: Role, whose: &str) {
     if let Some(value) = value.filter(|_| role != owner) {
         let message = format!("{} is for {whose} message only", value.name());
-        value.say(Code::Conflict, message, None);
+        value.report(Code::Conflict, message, None);
     }
 }
 
@@ -348,7 +349,7 @@ fn image_names<'a>(value: &Value<'a>) -> Option<Vec<Value<'a>>> {
     let items = value.items(limits::IMAGES, "a list of paths and URLs")?;
     let named: Vec<_> = items
         .iter()
-        .map(|item| item.written(limits::IMAGE_URL_BYTES))
+        .map(|item| item.bounded_string(limits::IMAGE_URL_BYTES))
         .collect();
     named.iter().all(Option::is_some).then_some(items)
 }
@@ -365,23 +366,23 @@ fn calls(value: &Value<'_>) -> Option<Vec<DeclaredCall>> {
 fn call(table: &mut Table<'_>) -> Option<DeclaredCall> {
     let id = table
         .required("id", "add `id = \"call-1\"`")
-        .and_then(|value| value.written(limits::ID_CHARS).map(str::to_owned));
+        .and_then(|value| value.bounded_string(limits::ID_CHARS).map(str::to_owned));
     let name = table
         .required("name", "add the tool's `name`")
         .and_then(|value| tool_name(&value));
     let arguments = match table.field("arguments") {
         None => Some("{}".to_owned()),
-        Some(value) if value.is_text() => {
-            let text = said(&value)?;
+        Some(value) if value.is_string() => {
+            let text = non_empty_string(&value)?;
             let is_object = matches!(serde_json::from_str(text), Ok(serde_json::Value::Object(_)));
             if !is_object {
-                value.wrong(Code::BadValue, "a table, or a JSON object as text", None);
+                value.report_wrong(Code::BadValue, "a table, or a JSON object as text", None);
             }
             is_object.then(|| text.to_owned())
         }
         Some(value) if value.is_table() => value.json().map(|arguments| arguments.to_string()),
         Some(value) => {
-            value.wrong(Code::WrongType, "a table, or a JSON object as text", None);
+            value.report_wrong(Code::WrongType, "a table, or a JSON object as text", None);
             None
         }
     };
@@ -413,7 +414,7 @@ pub(super) fn tags(table: &mut Table<'_>) -> Vec<String> {
         let tag = identifier(item)?;
         if !seen.insert(tag.clone()) {
             let message = format!("the tag {} is given twice", quoted(&tag));
-            item.say(Code::Duplicate, message, None);
+            item.report(Code::Duplicate, message, None);
         }
         Some(tag)
     });

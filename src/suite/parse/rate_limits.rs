@@ -1,24 +1,24 @@
-//! Rate limits: what an endpoint allows a minute, as a whole and of single models.
+//! Rate limits of an endpoint per minute, as a whole and for single models.
 //!
-//! Owns their keys in `bakeoff.toml`. Must not know how a run
-//! keeps to them. Invariant: a limit is at least 1, and every pattern is one.
+//! Owns their keys in `bakeoff.toml`. Must not know how a run observes them. Invariant: a limit is at least 1,
+//! and every pattern is valid.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use super::per_model::{Kind, rules};
+use super::per_model::{RuleKind, rules};
 use super::reader::{Table, Value};
 use crate::suite::model::rate_limits::{ModelLimit, PerMinute, RateLimits};
 use crate::suite::value::limits;
 
-/// The keys of an endpoint that limit it.
+/// Reads the keys of an endpoint that limit it.
 pub(super) fn rate_limits(endpoint: &mut Table<'_>) -> Option<RateLimits> {
-    let whole = per_minute(endpoint);
+    let endpoint_limit = per_minute(endpoint);
     let models = match endpoint.field("limits") {
         Some(value) => model_limits(&value),
         None => Some(Vec::new()),
     };
     Some(RateLimits {
-        whole,
+        whole: endpoint_limit,
         models: models?,
     })
 }
@@ -26,10 +26,10 @@ pub(super) fn rate_limits(endpoint: &mut Table<'_>) -> Option<RateLimits> {
 fn per_minute(table: &mut Table<'_>) -> PerMinute {
     let requests = table
         .field("requests_per_minute")
-        .and_then(|value| value.whole(1..=limits::REQUESTS_PER_MINUTE));
+        .and_then(|value| value.integer(1..=limits::REQUESTS_PER_MINUTE));
     let tokens = table
         .field("tokens_per_minute")
-        .and_then(|value| value.whole(1..=limits::TOKENS_PER_MINUTE));
+        .and_then(|value| value.integer(1..=limits::TOKENS_PER_MINUTE));
     PerMinute {
         requests: requests.and_then(NonZeroU32::new),
         tokens: tokens.and_then(NonZeroU64::new),
@@ -37,12 +37,12 @@ fn per_minute(table: &mut Table<'_>) -> PerMinute {
 }
 
 fn model_limits(value: &Value<'_>) -> Option<Vec<ModelLimit>> {
-    let kind = Kind {
+    let kind = RuleKind {
         list: "limits",
         noun: "limit",
         one: "a limit",
         most: limits::MODEL_LIMITS,
-        says: ["requests_per_minute", "tokens_per_minute"],
+        rule_keys: ["requests_per_minute", "tokens_per_minute"],
     };
     let rules = rules(value, &kind, per_minute)?.into_iter();
     let limits = rules.map(|(model, per_minute)| ModelLimit { model, per_minute });

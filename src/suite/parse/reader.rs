@@ -1,11 +1,10 @@
 //! A cursor over the spanned TOML tree that reads typed values and collects every problem.
 //!
-//! Owns the parse, the wording of type and range problems, and unknown keys. Must not know what a
-//! suite or a project is. Invariants: nothing is said twice, a wrong value hides no other, and a
-//! file with a problem never yields a value.
+//! Owns the parse, type and range problems, and unknown keys. Must not know suites or projects. Invariants:
+//! nothing is reported twice, a wrong value hides no other, and a file with a problem never yields a value.
 //!
-//! Reading continues after a problem, with whatever stands in for the wrong value: [`read`] throws
-//! the result away when anything was said, so that the stand-in is never seen.
+//! After a problem, a stand-in replaces the wrong value; [`read`] discards the result, so that it is never
+//! used.
 
 mod json;
 
@@ -18,18 +17,18 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Code, Problem, Problems, Row};
-use super::syntax::{faults_of, readable};
+use super::problem::{Code, Problem, Problems, RowPlace};
+use super::syntax::{find_faults, readable};
 use crate::suite::value::limits;
 use crate::suite::value::text::{nearest, quoted};
 
-/// What is read, for messages and limits.
+/// A kind of file, for messages and limits.
 pub(super) struct File {
     /// `the suite`.
     pub(super) what: &'static str,
     /// The most bytes it may have.
     pub(super) max_bytes: usize,
-    /// Where a key that stands in the wrong table belongs, in words.
+    /// Returns the place to which a key in the wrong table belongs, in words.
     pub(super) home: fn(&str) -> Option<&'static str>,
 }
 
@@ -39,13 +38,13 @@ pub(super) fn read<T>(
     file: &File,
     build: impl FnOnce(&mut Table<'_>) -> Option<T>,
 ) -> Result<T, Problems> {
-    let mut log = Log::new(text, file.home);
+    let mut log = ProblemLog::new(text, file.home);
     if text.len() > file.max_bytes {
         let message = format!(
             "{} is larger than {} bytes, the most that is read",
             file.what, file.max_bytes
         );
-        log.say(0..0, Code::TooLarge, message, None);
+        log.report(0..0, Code::TooLarge, message, None);
         return log.finish(None);
     }
     let recovers = text.len() <= limits::RECOVERED_BYTES;
@@ -67,40 +66,40 @@ pub(super) fn read<T>(
     log.finish(value)
 }
 
-/// What was said so far.
-pub(super) struct Log<'a> {
+/// The problems reported so far.
+pub(super) struct ProblemLog<'a> {
     text: &'a str,
     home: fn(&str) -> Option<&'static str>,
     /// Bytes that are not TOML, sorted: what was recovered there is not worth a word.
     broken: Vec<Range<usize>>,
-    said: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Problem>>,
     left_out: Cell<usize>,
     /// Bytes at which lines begin, made when first needed.
     lines: OnceCell<Vec<usize>>,
 }
 
-impl<'a> Log<'a> {
+impl<'a> ProblemLog<'a> {
     fn new(text: &'a str, home: fn(&str) -> Option<&'static str>) -> Self {
         Self {
             text,
             home,
             broken: Vec::new(),
-            said: RefCell::default(),
+            problems: RefCell::default(),
             left_out: Cell::default(),
             lines: OnceCell::new(),
         }
     }
 
     fn faults(&mut self, root: &DeTable<'_>, errors: &[toml::de::Error]) {
-        let faults = faults_of(self.text, root, errors);
+        let faults = find_faults(self.text, root, errors);
         self.broken = faults.broken;
         for problem in faults.problems {
             self.keep(problem);
         }
     }
 
-    /// Says that `span` is wrong, unless the file is not even TOML on these lines.
-    fn say(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
+    /// Reports that `span` is wrong, unless the file is not even TOML on these lines.
+    fn report(&self, span: Range<usize>, code: Code, message: String, help: Option<String>) {
         if !self.is_broken(&span) {
             self.keep(Problem {
                 span,
@@ -127,9 +126,9 @@ impl<'a> Log<'a> {
     }
 
     fn keep(&self, problem: Problem) {
-        let mut said = self.said.borrow_mut();
-        if said.len() < limits::PROBLEMS {
-            said.push(problem);
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < limits::PROBLEMS {
+            problems.push(problem);
         } else {
             self.left_out.set(self.left_out.get() + 1);
         }
@@ -145,7 +144,7 @@ impl<'a> Log<'a> {
     }
 
     fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
-        let problems = Problems::new(self.said.into_inner(), self.left_out.into_inner());
+        let problems = Problems::new(self.problems.into_inner(), self.left_out.into_inner());
         match (problems, value) {
             (Some(problems), _) => Err(problems),
             (None, Some(value)) => Ok(value),
@@ -154,25 +153,25 @@ impl<'a> Log<'a> {
     }
 }
 
-/// A table that is being read. It remembers the keys that were asked for: those are the known ones.
+/// A table that is being read. It remembers the keys that were looked up: those are the known ones.
 pub(super) struct Table<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     what: &'static str,
     place: Range<usize>,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
-    missing: Vec<Missing>,
+    missing: Vec<MissingKeys>,
 }
 
 /// Keys of which one must be given, and none is.
-struct Missing {
+struct MissingKeys {
     keys: Vec<&'static str>,
     help: &'static str,
 }
 
 impl<'a> Table<'a> {
     fn new(
-        log: &'a Log<'a>,
+        log: &'a ProblemLog<'a>,
         what: &'static str,
         place: Range<usize>,
         entries: &'a DeTable<'a>,
@@ -202,7 +201,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// The value of `key`; says so when it is not given.
+    /// The value of `key`; reports a missing one.
     pub(super) fn required(&mut self, key: &'static str, help: &'static str) -> Option<Value<'a>> {
         let value = self.field(key);
         if value.is_none() {
@@ -211,11 +210,10 @@ impl<'a> Table<'a> {
         value
     }
 
-    /// Notes that one of `keys` must be given here. It is said at the end, unless an unknown key
-    /// turns out to be one of them misspelt.
+    /// Records that one of `keys` must be given; reported at the end, unless an unknown key is one misspelt.
     pub(super) fn missing(&mut self, keys: &[&'static str], help: &'static str) {
         let keys = keys.to_vec();
-        self.missing.push(Missing { keys, help });
+        self.missing.push(MissingKeys { keys, help });
     }
 
     /// The bytes from the table's header to the next one's; of an inline table, its own.
@@ -228,9 +226,9 @@ impl<'a> Table<'a> {
         self.place.start..end.map_or(text.len(), |at| self.place.end + at)
     }
 
-    /// Says that the table as a whole is wrong.
-    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.place.clone(), code, message, help);
+    /// Reports that the table as a whole is wrong.
+    pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.place.clone(), code, message, help);
     }
 
     /// Every key with its value in the order of the file: for tables whose keys are free.
@@ -254,7 +252,7 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Says which keys nobody asked for, and which are missing.
+    /// Reports the keys that were never looked up, and those that are missing.
     fn finish(self) {
         let mut meant = HashSet::new();
         for key in self.entries.keys() {
@@ -272,17 +270,17 @@ impl<'a> Table<'a> {
             };
             let message = format!("unknown key {} in {}", quoted(name), self.what);
             self.log
-                .say(key.span(), Code::UnknownKey, message, Some(help));
+                .report(key.span(), Code::UnknownKey, message, Some(help));
         }
-        // What is missing may well stand where the table is not TOML.
+        // A missing key may well stand where the table is not TOML.
         if self.missing.is_empty() || self.log.is_broken(&self.extent()) {
             return;
         }
-        for Missing { keys, help } in &self.missing {
+        for MissingKeys { keys, help } in &self.missing {
             if !keys.iter().any(|key| meant.contains(key)) {
                 let names = keys.join("` and no `");
                 let message = format!("{} has no `{names}`", self.what);
-                self.wrong(Code::MissingKey, message, Some((*help).to_owned()));
+                self.report_wrong(Code::MissingKey, message, Some((*help).to_owned()));
             }
         }
     }
@@ -290,15 +288,15 @@ impl<'a> Table<'a> {
 
 /// A key of a table whose keys are free.
 pub(super) struct Key<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     pub(super) text: &'a str,
     span: Range<usize>,
 }
 
 impl Key<'_> {
-    /// Says that the key itself is wrong.
-    pub(super) fn wrong(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.span.clone(), code, message, help);
+    /// Reports that the key itself is wrong.
+    pub(super) fn report_wrong(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.span.clone(), code, message, help);
     }
 }
 
@@ -306,34 +304,34 @@ impl Key<'_> {
 #[derive(Default)]
 pub(super) struct FirstLines(HashMap<String, FirstPlace>);
 
-/// Where a name was first used.
+/// The place at which a name was first used.
 #[derive(Clone)]
 pub(super) enum FirstPlace {
     /// A line of the file itself.
     Line(usize),
     /// A row of a file that it names.
-    Row(Row),
+    RowPlace(RowPlace),
 }
 
 impl fmt::Display for FirstPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "on line {line}"),
-            Self::Row(row) => row.fmt(f),
+            Self::RowPlace(row) => row.fmt(f),
         }
     }
 }
 
 impl FirstLines {
-    /// Notes that `name` stands at `value`; the place of its first use, where it has one already.
+    /// Records that `name` stands at `value`; returns the place of its first use, if it is a duplicate.
     pub(super) fn note(&mut self, name: &str, value: &Value<'_>) -> Option<FirstPlace> {
         let line = || value.log.line_of(value.spanned.span().start);
         self.note_at(name, || FirstPlace::Line(line()))
     }
 
-    /// The same of a name in a row of another file.
-    pub(super) fn note_row(&mut self, name: &str, row: &Row) -> Option<FirstPlace> {
-        self.note_at(name, || FirstPlace::Row(row.clone()))
+    /// Records a name in a row of another file, as [`Self::note`] does.
+    pub(super) fn note_row(&mut self, name: &str, row: &RowPlace) -> Option<FirstPlace> {
+        self.note_at(name, || FirstPlace::RowPlace(row.clone()))
     }
 
     fn note_at(&mut self, name: &str, place: impl Fn() -> FirstPlace) -> Option<FirstPlace> {
@@ -348,26 +346,31 @@ impl FirstLines {
 /// One value with its place.
 #[derive(Clone)]
 pub(super) struct Value<'a> {
-    log: &'a Log<'a>,
+    log: &'a ProblemLog<'a>,
     name: String,
     spanned: &'a Spanned<DeValue<'a>>,
 }
 
 impl<'a> Value<'a> {
-    /// Says that the value is not `wanted`: the message names the key, what it must be, and what
-    /// was found.
-    pub(super) fn wrong(&self, code: Code, wanted: &str, help: Option<String>) {
-        let message = format!("{} must be {wanted}, not {}", self.name, self.found());
-        self.say(code, message, help);
+    /// Reports that the value is not `expected`: the message names the key, the expectation and the value.
+    pub(super) fn report_wrong(&self, code: Code, expected: &str, help: Option<String>) {
+        let message = format!("{} must be {expected}, not {}", self.name, self.describe());
+        self.report(code, message, help);
     }
 
-    /// Says a problem of this value in the caller's words.
-    pub(super) fn say(&self, code: Code, message: String, help: Option<String>) {
-        self.log.say(self.spanned.span(), code, message, help);
+    /// Reports a problem of this value in the caller's words.
+    pub(super) fn report(&self, code: Code, message: String, help: Option<String>) {
+        self.log.report(self.spanned.span(), code, message, help);
     }
 
-    /// Says a problem of a row in the file that this value names.
-    pub(super) fn say_row(&self, row: Row, code: Code, message: String, help: Option<String>) {
+    /// Reports a problem of a row in the file that this value names.
+    pub(super) fn report_row(
+        &self,
+        row: RowPlace,
+        code: Code,
+        message: String,
+        help: Option<String>,
+    ) {
         self.log.keep(Problem {
             span: self.spanned.span(),
             code,
@@ -377,39 +380,39 @@ impl<'a> Value<'a> {
         });
     }
 
-    /// The same as [`Self::say`], unless something was said of this value or its file already.
-    pub(super) fn say_if_quiet(&self, code: Code, message: String) {
+    /// Calls [`Self::report`], unless a problem of this value or its file was reported already.
+    pub(super) fn report_if_first(&self, code: Code, message: String) {
         let span = self.spanned.span();
-        if !self.log.said.borrow().iter().any(|p| p.span == span) {
-            self.say(code, message, None);
+        if !self.log.problems.borrow().iter().any(|p| p.span == span) {
+            self.report(code, message, None);
         }
     }
 
-    /// How messages call the value.
+    /// The name of the value in messages.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// The value as a message shows it.
-    fn found(&self) -> String {
+    fn describe(&self) -> String {
         match self.spanned.get_ref() {
             DeValue::String(text) if text.trim().is_empty() => "a blank text".to_owned(),
             DeValue::String(text) => format!("the text {}", quoted(text)),
             DeValue::Integer(number) => quoted(&number.to_string()).replace('`', ""),
             DeValue::Float(number) => quoted(number.as_str()).replace('`', ""),
-            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Boolean(boolean) => boolean.to_string(),
             DeValue::Datetime(_) => "a date".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a table".to_owned(),
         }
     }
 
-    pub(super) fn is_text(&self) -> bool {
-        self.as_text().is_some()
+    pub(super) fn is_string(&self) -> bool {
+        self.as_str().is_some()
     }
 
-    /// The text, if it is one; says nothing.
-    pub(super) fn as_text(&self) -> Option<&'a str> {
+    /// The string, if it is one; reports nothing.
+    pub(super) fn as_str(&self) -> Option<&'a str> {
         self.spanned.get_ref().as_str()
     }
 
@@ -417,7 +420,7 @@ impl<'a> Value<'a> {
         self.spanned.get_ref().is_table()
     }
 
-    /// What stands under `key`, if this is a table that has it; says nothing.
+    /// The value under `key`, if this is a table that has it; reports nothing.
     pub(super) fn inside(&self, key: &str) -> Option<Self> {
         let inner = self.spanned.get_ref().as_table()?.get(key)?;
         Some(Value {
@@ -427,47 +430,47 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Any text.
-    pub(super) fn text(&self) -> Option<&'a str> {
-        let text = self.as_text();
+    /// Any string.
+    pub(super) fn string(&self) -> Option<&'a str> {
+        let text = self.as_str();
         if text.is_none() {
-            self.wrong(Code::WrongType, "a text", None);
+            self.report_wrong(Code::WrongType, "a text", None);
         }
         text
     }
 
-    /// A text with something in it, at most `max_chars` long.
-    pub(super) fn written(&self, max_chars: usize) -> Option<&'a str> {
-        let text = self.text()?;
+    /// A non-blank string of at most `max_chars` characters.
+    pub(super) fn bounded_string(&self, max_chars: usize) -> Option<&'a str> {
+        let text = self.string()?;
         if text.trim().is_empty() {
-            self.wrong(Code::BadValue, "a text with something in it", None);
+            self.report_wrong(Code::BadValue, "a text with something in it", None);
             return None;
         }
         if text.chars().nth(max_chars).is_some() {
             let message = format!("{} is longer than {max_chars} characters", self.name);
-            self.say(Code::TooLarge, message, None);
+            self.report(Code::TooLarge, message, None);
             return None;
         }
         Some(text)
     }
 
-    /// `true` or `false`.
-    pub(super) fn truth(&self) -> Option<bool> {
-        let truth = self.spanned.get_ref().as_bool();
-        if truth.is_none() {
-            self.wrong(Code::WrongType, "true or false", self.without_quotes());
+    /// A boolean.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        let boolean = self.spanned.get_ref().as_bool();
+        if boolean.is_none() {
+            self.report_wrong(Code::WrongType, "true or false", self.unquoted_help());
         }
-        truth
+        boolean
     }
 
-    /// A whole number within `range`.
-    pub(super) fn whole<N>(&self, range: RangeInclusive<N>) -> Option<N>
+    /// An integer within `range`.
+    pub(super) fn integer<N>(&self, range: RangeInclusive<N>) -> Option<N>
     where
         N: Copy + PartialOrd + std::fmt::Display + TryFrom<i128>,
     {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(number) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, &wanted, self.without_quotes());
+            self.report_wrong(Code::WrongType, &expected, self.unquoted_help());
             return None;
         };
         let number = i128::from_str_radix(number.as_str(), number.radix())
@@ -475,64 +478,64 @@ impl<'a> Value<'a> {
             .and_then(|number| N::try_from(number).ok())
             .filter(|number| range.contains(number));
         if number.is_none() {
-            self.wrong(Code::OutOfRange, &wanted, None);
+            self.report_wrong(Code::OutOfRange, &expected, None);
         }
         number
     }
 
-    /// A number, whole or not, for which `fits` holds; `wanted` says the same in words.
-    pub(super) fn number(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Option<f64> {
+    /// A number, whole or not, for which `is_valid` holds; `expected` says the same in words.
+    pub(super) fn number(&self, expected: &str, is_valid: impl Fn(f64) -> bool) -> Option<f64> {
         let number = match self.spanned.get_ref() {
             DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .map(|number| number as f64),
             DeValue::Float(number) => number.as_str().parse().ok(),
             _ => {
-                self.wrong(Code::WrongType, wanted, self.without_quotes());
+                self.report_wrong(Code::WrongType, expected, self.unquoted_help());
                 return None;
             }
         };
-        let number = number.filter(|number| number.is_finite() && fits(*number));
+        let number = number.filter(|number| number.is_finite() && is_valid(*number));
         if number.is_none() {
-            self.wrong(Code::OutOfRange, wanted, None);
+            self.report_wrong(Code::OutOfRange, expected, None);
         }
         number
     }
 
-    /// The decimal digits of a number, or of a text that holds one, as they stand in the file.
-    pub(super) fn decimal(&self, wanted: &str) -> Option<&'a str> {
+    /// The decimal digits of a number, or of a string that holds one, as written in the file.
+    pub(super) fn decimal(&self, expected: &str) -> Option<&'a str> {
         match self.spanned.get_ref() {
             DeValue::String(text) => Some(text),
             DeValue::Float(number) => Some(number.as_str()),
             DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str()),
             _ => {
-                self.wrong(Code::WrongType, wanted, None);
+                self.report_wrong(Code::WrongType, expected, None);
                 None
             }
         }
     }
 
-    /// One of `words`, and what it stands for.
+    /// One of `words`, as its meaning.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
-        let text = self.text()?;
+        let text = self.string()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let help =
             nearest(text, names.iter().copied()).map(|word| format!("did you mean `{word}`?"));
-        let wanted = format!("one of {}", names.join(", "));
-        self.wrong(Code::BadValue, &wanted, help);
+        let expected = format!("one of {}", names.join(", "));
+        self.report_wrong(Code::BadValue, &expected, help);
         None
     }
 
-    /// The items of a list of at most `max`.
-    pub(super) fn items(&self, max: usize, wanted: &str) -> Option<Vec<Value<'a>>> {
+    /// The items of an array of at most `max`.
+    pub(super) fn items(&self, max: usize, expected: &str) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(items) = self.spanned.get_ref() else {
             let help = self
                 .is_table()
                 .then(|| "write the header with two brackets, `[[...]]`".to_owned());
-            self.wrong(Code::WrongType, wanted, help);
+            self.report_wrong(Code::WrongType, expected, help);
             return None;
         };
         if items.len() > max {
@@ -541,7 +544,7 @@ impl<'a> Value<'a> {
                 self.name,
                 items.len()
             );
-            self.say(Code::TooLarge, message, None);
+            self.report(Code::TooLarge, message, None);
             return None;
         }
         let items = items.iter().map(|item| Value {
@@ -552,14 +555,14 @@ impl<'a> Value<'a> {
         Some(items.collect())
     }
 
-    /// A table, read by `build`; its unknown keys are said after that.
+    /// A table, read by `build`; its unknown keys are reported after that.
     pub(super) fn table<T>(
         &self,
         what: &'static str,
         build: impl FnOnce(&mut Table<'a>) -> T,
     ) -> Option<T> {
         let DeValue::Table(entries) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, "a table", None);
+            self.report_wrong(Code::WrongType, "a table", None);
             return None;
         };
         let mut table = Table::new(self.log, what, self.spanned.span(), entries);
@@ -571,14 +574,14 @@ impl<'a> Value<'a> {
     /// A table whose keys are free, read by `build`.
     pub(super) fn free_table<T>(&self, build: impl FnOnce(&Table<'a>) -> T) -> Option<T> {
         let DeValue::Table(entries) = self.spanned.get_ref() else {
-            self.wrong(Code::WrongType, "a table", None);
+            self.report_wrong(Code::WrongType, "a table", None);
             return None;
         };
         let table = Table::new(self.log, "", self.spanned.span(), entries);
         Some(build(&table))
     }
 
-    /// The number, whether or not it was put in quotation marks; says nothing.
+    /// The number, with or without quotation marks; reports nothing.
     pub(super) fn bare_number(&self) -> Option<f64> {
         match self.spanned.get_ref() {
             DeValue::String(text) => text.trim().parse().ok(),
@@ -588,9 +591,9 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Help for a number or truth that was put in quotation marks.
-    fn without_quotes(&self) -> Option<String> {
-        let text = self.as_text()?;
+    /// Help for a number or boolean in quotation marks.
+    fn unquoted_help(&self) -> Option<String> {
+        let text = self.as_str()?;
         let bare = text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok();
         bare.then(|| format!("write {text} without quotation marks"))
     }

@@ -1,7 +1,7 @@
 //! Files of prompts as rows: JSON lines, CSV, or one text.
 //!
 //! Owns the three formats and the line of every row. Must not know what becomes of a row.
-//! Invariant: a row that cannot be read is told with its line and hides no other.
+//! Invariant: a row that cannot be read is reported with its line and hides no other.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// How a file of prompts is written.
+/// The format of a file of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::suite) enum Format {
+pub(in crate::suite) enum RowFormat {
     /// An object on each line.
     Jsonl,
     /// A header, then a record for each prompt.
@@ -22,7 +22,7 @@ pub(in crate::suite) enum Format {
     Text,
 }
 
-impl Format {
+impl RowFormat {
     pub(super) const WORDS: [(&'static str, Self); 3] = [
         ("jsonl", Self::Jsonl),
         ("csv", Self::Csv),
@@ -30,7 +30,7 @@ impl Format {
     ];
 
     /// The format that a file's extension promises.
-    pub(super) fn of_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
         match extension.to_ascii_lowercase().as_str() {
             "jsonl" | "ndjson" => Some(Self::Jsonl),
@@ -61,7 +61,7 @@ enum Cells<'a> {
 pub struct BadRow {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error, in words.
     pub message: String,
 }
 
@@ -101,13 +101,13 @@ impl Row<'_> {
 
 /// Hands every record of a CSV file with a header, good or bad, to `take`, in the file's order.
 pub fn each_record(text: &str, take: impl FnMut(Result<Row<'_>, BadRow>)) {
-    each_row(text.as_bytes(), Format::Csv, take);
+    each_row(text.as_bytes(), RowFormat::Csv, take);
 }
 
 /// Hands every row of a file, good or bad, to `take`, in the file's order.
 pub(in crate::suite) fn each_row(
     bytes: &[u8],
-    format: Format,
+    format: RowFormat,
     mut take: impl FnMut(Result<Row<'_>, BadRow>),
 ) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -121,9 +121,9 @@ pub(in crate::suite) fn each_row(
         }
     };
     match format {
-        Format::Jsonl => json_lines(text, take),
-        Format::Csv => records(text, take),
-        Format::Text => {
+        RowFormat::Jsonl => json_lines(text, take),
+        RowFormat::Csv => records(text, take),
+        RowFormat::Text => {
             let text = text.strip_suffix('\n').unwrap_or(text);
             let text = text.strip_suffix('\r').unwrap_or(text);
             take(Ok(Row {
@@ -150,9 +150,9 @@ fn json_lines(text: &str, mut take: impl FnMut(Result<Row<'_>, BadRow>)) {
                 message: "this line is not a JSON object".to_owned(),
             }),
             Err(error) => {
-                let said = error.to_string();
+                let message = error.to_string();
                 // The parser counts lines from this one.
-                let reason = said.split(" at line ").next().unwrap_or(&said);
+                let reason = message.split(" at line ").next().unwrap_or(&message);
                 let column = error.column();
                 let message = format!("this line is not JSON: {reason} (column {column})");
                 Err(BadRow { line, message })

@@ -1,8 +1,8 @@
-//! The files that a suite names, and what was found there.
+//! The files that a suite names, and their content.
 //!
-//! Owns which files are wanted and what makes an image one. Must not read any: `command` does, and
-//! hands the bytes down. Invariant: a file is wanted until an answer, good or bad, is there, so that
-//! asking again ends.
+//! Owns which files are needed and what makes an image one. Must not read any: `command` does, and passes the
+//! bytes down. Invariant: a file is needed until an answer, good or bad, is there, so that repeated reading
+//! ends.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,16 +15,16 @@ use crate::suite::value::limits;
 
 /// A file, or several by a pattern, that a suite names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wanted {
-    /// As the suite spells it, relative to the suite's folder.
+pub struct FileRef {
+    /// Path as the suite spells it, relative to the suite's folder.
     pub path: String,
-    /// What it is wanted for.
-    pub kind: WantedKind,
+    /// Use of the file.
+    pub kind: FileKind,
 }
 
-/// What a file is wanted for.
+/// The use of a file that a suite names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WantedKind {
+pub enum FileKind {
     /// Prompts: one file, a folder, or those that a pattern matches.
     Prompts,
     /// System text, one file.
@@ -33,8 +33,8 @@ pub enum WantedKind {
     Image,
 }
 
-impl WantedKind {
-    /// The most bytes of one file.
+impl FileKind {
+    /// The maximum size of one file in bytes.
     pub const fn max_bytes(self) -> usize {
         match self {
             Self::Prompts => limits::PROMPT_FILE_BYTES,
@@ -46,46 +46,46 @@ impl WantedKind {
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundFile {
-    /// How messages call it; its stem is the id of a text file's prompt.
+pub struct LoadedFile {
+    /// Name in messages; its stem is the id of a text file's prompt.
     pub name: String,
-    /// What is in it.
+    /// Content of the file.
     pub bytes: Vec<u8>,
 }
 
-/// What was found where the suite said: files in a stable order, or why there are none.
+/// The files that were loaded for each reference, in a stable order, or the reason why there are none.
 #[derive(Debug, Default)]
-pub struct Found(BTreeMap<Wanted, Result<Vec<FoundFile>, String>>);
+pub struct LoadedFiles(BTreeMap<FileRef, Result<Vec<LoadedFile>, String>>);
 
-impl Found {
-    /// Notes the answer to one want.
-    pub fn add(&mut self, wanted: Wanted, answer: Result<Vec<FoundFile>, String>) {
+impl LoadedFiles {
+    /// Records the answer to one reference.
+    pub fn add(&mut self, wanted: FileRef, answer: Result<Vec<LoadedFile>, String>) {
         self.0.insert(wanted, answer);
     }
 }
 
-/// What was found, and what is found missing while a suite is read.
-pub(super) struct Sources<'a> {
-    found: &'a Found,
-    wanted: RefCell<BTreeSet<Wanted>>,
+/// The loaded files, and the references found missing while a suite is read.
+pub(super) struct FileResolver<'a> {
+    found: &'a LoadedFiles,
+    wanted: RefCell<BTreeSet<FileRef>>,
 }
 
-impl<'a> Sources<'a> {
-    pub(super) fn new(found: &'a Found) -> Self {
+impl<'a> FileResolver<'a> {
+    pub(super) fn new(found: &'a LoadedFiles) -> Self {
         Self {
             found,
             wanted: RefCell::default(),
         }
     }
 
-    /// The answer to a want; `None` notes that there is none yet.
-    pub(super) fn ask(
+    /// Returns the answer to a reference; `None` records that there is none yet.
+    pub(super) fn look_up(
         &self,
         path: &str,
-        kind: WantedKind,
-    ) -> Option<Result<&'a [FoundFile], &'a str>> {
+        kind: FileKind,
+    ) -> Option<Result<&'a [LoadedFile], &'a str>> {
         let path = path.to_owned();
-        let wanted = Wanted { path, kind };
+        let wanted = FileRef { path, kind };
         let Some(answer) = self.found.0.get(&wanted) else {
             self.wanted.borrow_mut().insert(wanted);
             return None;
@@ -93,13 +93,12 @@ impl<'a> Sources<'a> {
         Some(answer.as_deref().map_err(String::as_str))
     }
 
-    /// Everything that was asked for and not there.
-    pub(super) fn into_wanted(self) -> Vec<Wanted> {
+    /// Every reference that was looked up and has no answer yet.
+    pub(super) fn into_missing(self) -> Vec<FileRef> {
         self.wanted.into_inner().into_iter().collect()
     }
 
-    /// The image of this path or URL, or what is wrong with it; `None` where its file is not there
-    /// yet.
+    /// The image of this path or URL, or what is wrong with it; `None` if its file is not loaded yet.
     pub(super) fn image(&self, text: &str) -> Option<Result<Image, String>> {
         if text.starts_with("https://") || text.starts_with("http://") {
             if text.len() > limits::IMAGE_URL_BYTES {
@@ -112,7 +111,7 @@ impl<'a> Sources<'a> {
             let message = "an image is named by a file's path or a URL, not by its bytes";
             return Some(Err(message.to_owned()));
         }
-        let file = match self.ask(text, WantedKind::Image)? {
+        let file = match self.look_up(text, FileKind::Image)? {
             Ok([file]) => file,
             Ok(_) => return Some(Err("an image must be one file".to_owned())),
             Err(message) => return Some(Err(message.to_owned())),
@@ -155,7 +154,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The bytes of an image as they are kept.
+/// The size of an image as it is stored, in bytes.
 pub(super) fn image_bytes(image: &Image) -> usize {
     match image {
         Image::Url(url) => url.len(),

@@ -3,15 +3,15 @@
 //! Owns what each key of a suite means and what makes its value wrong. Must not know how TOML is
 //! walked or how problems are shown. Invariant: the keys read here are those of [`super::wire`].
 
-use super::cache::{cache_plan, cache_word, trust_in_nothing};
+use super::cache::{cache_plan, cache_word, check_reuse_window};
 use super::fields::{base_url, dollars, identifier, model_id, system, timeout};
 use super::gate::gate;
 use super::parameters::parameters_of;
 use super::problem::{Code, Problems};
 use super::prompt_files::prompt_files;
-use super::prompts::{Census, prompts};
+use super::prompts::{IdRegistry, prompts};
 use super::reader::{self, File, FirstLines, Table, Value};
-use super::sources::{Found, Sources, Wanted};
+use super::sources::{FileRef, FileResolver, LoadedFiles};
 use super::wire;
 use crate::suite::model::suite::{Parameters, Prompt, Suite, Timeouts, Variant};
 use crate::suite::value::base_url::is_url;
@@ -19,41 +19,40 @@ use crate::suite::value::duration::parse_duration;
 use crate::suite::value::text::{nearest, quoted};
 use crate::suite::value::{defaults, limits};
 
-/// How far a suite could be read.
+/// The result of reading a suite as far as its files are loaded.
 #[derive(Debug)]
-pub enum Reading {
-    /// All of it.
+pub enum SuiteReading {
+    /// The complete suite.
     Suite(Box<Suite>),
-    /// Up to these files: find them, then read again.
-    Wants(Vec<Wanted>),
+    /// The files that are missing: load them, then read again.
+    NeedsFiles(Vec<FileRef>),
 }
 
-/// Reads a suite file with what was `found` of the files it names, or says everything that is wrong
-/// with it. Problems are told once every file that is wanted has an answer, so that those of the
-/// suite and of its files come together; rows of a file may name images, so that what is wanted may
-/// come in more than one turn.
-pub fn read_suite(text: &str, found: &Found) -> Result<Reading, Problems> {
+/// Reads a suite file with the files that were `found`, or returns everything that is wrong with it. Problems
+/// are returned once every named file has an answer, so that those of the suite and of its files come together;
+/// rows of a file may name images, so that missing files may come in more than one turn.
+pub fn read_suite(text: &str, found: &LoadedFiles) -> Result<SuiteReading, Problems> {
     const FILE: File = File {
         what: "the suite",
         max_bytes: limits::SUITE_BYTES,
         home: wire::suite_home,
     };
-    let sources = Sources::new(found);
-    let read = reader::read(text, &FILE, |table| suite(table, &sources));
-    let wanted = sources.into_wanted();
+    let files = FileResolver::new(found);
+    let read = reader::read(text, &FILE, |table| suite(table, &files));
+    let wanted = files.into_missing();
     if wanted.is_empty() {
-        return read.map(|suite| Reading::Suite(Box::new(suite)));
+        return read.map(|suite| SuiteReading::Suite(Box::new(suite)));
     }
-    Ok(Reading::Wants(wanted))
+    Ok(SuiteReading::NeedsFiles(wanted))
 }
 
 /// Reads a suite that stands alone: a file that it names is a problem.
 pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
-    let mut found = Found::default();
+    let mut found = LoadedFiles::default();
     loop {
         match read_suite(text, &found)? {
-            Reading::Suite(suite) => return Ok(*suite),
-            Reading::Wants(wanted) => {
+            SuiteReading::Suite(suite) => return Ok(*suite),
+            SuiteReading::NeedsFiles(wanted) => {
                 for wanted in wanted {
                     let message = format!("{} is not read here", quoted(&wanted.path));
                     found.add(wanted, Err(message));
@@ -63,59 +62,61 @@ pub fn parse_suite(text: &str) -> Result<Suite, Problems> {
     }
 }
 
-fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
-    // Every key is read before a missing one ends the whole, so that all problems are told.
+fn suite(table: &mut Table<'_>, files: &FileResolver<'_>) -> Option<Suite> {
+    // Every key is read before a missing one ends the function, so that all problems are reported.
     let name = table
         .required("name", "add `name = \"my-suite\"`")
         .and_then(|value| suite_name(&value));
     let description = table
         .field("description")
-        .and_then(|value| value.written(limits::DESCRIPTION_CHARS))
+        .and_then(|value| value.bounded_string(limits::DESCRIPTION_CHARS))
         .map(str::to_owned);
     let variants = table
         .required("models", "add `models = [\"openai/gpt-5-mini\"]`")
-        .and_then(|value| variants(&value, sources));
+        .and_then(|value| variants(&value, files));
     let reference = reference(table, variants.as_deref());
     let endpoint = endpoint(table);
     let repetitions = table
         .field("repetitions")
-        .and_then(|value| value.whole(1..=limits::REPETITIONS));
+        .and_then(|value| value.integer(1..=limits::REPETITIONS));
     let warmup = table
         .field("warmup")
-        .and_then(|value| value.whole(0..=limits::WARMUP));
+        .and_then(|value| value.integer(0..=limits::WARMUP));
     let concurrency = table
         .field("concurrency")
-        .and_then(|value| value.whole(1..=limits::CONCURRENCY));
+        .and_then(|value| value.integer(1..=limits::CONCURRENCY));
     let seed = table
         .field("seed")
-        .and_then(|value| value.whole(0..=limits::SEED));
-    let stream = table.field("stream").and_then(|value| value.truth());
-    let keep_answers = table.field("keep_answers").and_then(|value| value.truth());
+        .and_then(|value| value.integer(0..=limits::SEED));
+    let stream = table.field("stream").and_then(|value| value.boolean());
+    let keep_answers = table
+        .field("keep_answers")
+        .and_then(|value| value.boolean());
     let max_attempts = table
         .field("max_attempts")
-        .and_then(|value| value.whole(1..=limits::ATTEMPTS));
+        .and_then(|value| value.integer(1..=limits::ATTEMPTS));
     let max_cost = table
         .field("max_cost")
         .and_then(|value| dollars(&value, limits::SUM_USD));
     let timeouts = timeouts(table);
     let cache = table
         .field("cache")
-        .and_then(|value| cache_plan(&value, sources));
+        .and_then(|value| cache_plan(&value, files));
     let (cache, reuse) = cache.unwrap_or_default();
     if let Some(variants) = &variants {
-        trust_in_nothing(table, cache, variants);
+        check_reuse_window(table, cache, variants);
     }
     let gate = gate(table, variants.as_deref());
-    let system = system(table, sources);
+    let system = system(table, files);
     let parameters = parameters_of(table);
     let seed = seed.unwrap_or(defaults::SEED);
-    let prompts = all_prompts(table, sources, seed);
+    let prompts = all_prompts(table, files, seed);
     if let (Some(variants), Some(prompts)) = (&variants, &prompts) {
         let own = variants.iter().map(|variant| &variant.system);
         let mut all = own.chain(prompts.iter().map(|prompt| &prompt.system));
         let prefixed = reuse.prefix.is_some();
         if !prefixed && system.is_none() && all.all(Option::is_none) {
-            mark_of_nothing(table);
+            check_system_mark(table);
         }
     }
     Some(Suite {
@@ -142,18 +143,18 @@ fn suite(table: &mut Table<'_>, sources: &Sources<'_>) -> Option<Suite> {
     })
 }
 
-/// Says so when the suite marks system texts and has none.
-fn mark_of_nothing(table: &Table<'_>) {
+/// Reports a system text mark in a suite without system texts.
+fn check_system_mark(table: &Table<'_>) {
     let parameters = table.peek("parameters");
     if let Some(mark) = parameters.and_then(|value| value.inside("system_cache_control")) {
         let message = "`system_cache_control` marks the system text, and there is none".to_owned();
         let help = "add a `system`, or write `cache_control` in a message".to_owned();
-        mark.say(Code::Conflict, message, Some(help));
+        mark.report(Code::Conflict, message, Some(help));
     }
 }
 
 fn suite_name(value: &Value<'_>) -> Option<String> {
-    let name = value.written(limits::NAME_CHARS)?;
+    let name = value.bounded_string(limits::NAME_CHARS)?;
     let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let at_ends = |c: char| c.is_ascii_alphanumeric();
     if name.chars().all(inside) && name.starts_with(at_ends) && name.ends_with(at_ends) {
@@ -161,7 +162,7 @@ fn suite_name(value: &Value<'_>) -> Option<String> {
     }
     let wanted = "made of letters, digits, `-`, `_` and `.`, with a letter or digit at each end";
     let help = "a folder under reports/ gets this name".to_owned();
-    value.wrong(Code::BadValue, wanted, Some(help));
+    value.report_wrong(Code::BadValue, wanted, Some(help));
     None
 }
 
@@ -169,35 +170,35 @@ fn endpoint(table: &mut Table<'_>) -> Option<String> {
     let Some(value) = table.field("endpoint") else {
         return Some(defaults::ENDPOINT.to_owned());
     };
-    let text = value.written(limits::URL_BYTES)?;
+    let text = value.bounded_string(limits::URL_BYTES)?;
     if !is_url(text) {
-        // Whether a profile has this name is known only beside the project file.
+        // Only the project file shows if a profile has this name.
         return identifier(&value);
     }
     base_url(&value).map(|url| url.0)
 }
 
-fn variants(value: &Value<'_>, sources: &Sources<'_>) -> Option<Vec<Variant>> {
+fn variants(value: &Value<'_>, files: &FileResolver<'_>) -> Option<Vec<Variant>> {
     let items = value.items(limits::VARIANTS, "a list of model ids and tables")?;
     if items.is_empty() {
         let message = "`models` is empty: nothing would be asked".to_owned();
-        value.say(Code::BadValue, message, None);
+        value.report(Code::BadValue, message, None);
         return None;
     }
     let mut first_lines = FirstLines::default();
     let variants: Vec<_> = items
         .iter()
-        .map(|item| variant(item, sources, &mut first_lines))
+        .map(|item| variant(item, files, &mut first_lines))
         .collect();
     variants.into_iter().collect()
 }
 
 fn variant(
     value: &Value<'_>,
-    sources: &Sources<'_>,
+    files: &FileResolver<'_>,
     first_lines: &mut FirstLines,
 ) -> Option<Variant> {
-    let (variant, labelled_at) = if value.is_text() {
+    let (variant, labelled_at) = if value.is_string() {
         let model = model_id(value)?;
         let variant = Variant {
             label: model.to_string(),
@@ -208,10 +209,10 @@ fn variant(
         };
         (variant, value.clone())
     } else if value.is_table() {
-        value.table("a model", |table| variant_table(table, sources, value))??
+        value.table("a model", |table| variant_table(table, files, value))??
     } else {
         let wanted = "a model's id or a table such as { model = \"...\", label = \"...\" }";
-        value.wrong(Code::WrongType, wanted, None);
+        value.report_wrong(Code::WrongType, wanted, None);
         return None;
     };
     match first_lines.note(&variant.label, &labelled_at) {
@@ -219,17 +220,17 @@ fn variant(
         Some(first) => {
             let message = format!("the label {} is used twice", quoted(&variant.label));
             let help = format!("the first is {first}; give one of them another `label`");
-            labelled_at.say(Code::Duplicate, message, Some(help));
+            labelled_at.report(Code::Duplicate, message, Some(help));
             None
         }
     }
 }
 
-/// The variant, and where its label stands.
+/// Returns the variant, and the place of its label.
 fn variant_table<'a>(
     table: &mut Table<'a>,
-    sources: &Sources<'_>,
-    whole: &Value<'a>,
+    files: &FileResolver<'_>,
+    entry: &Value<'a>,
 ) -> Option<(Variant, Value<'a>)> {
     let model_value = table.required("model", "add `model = \"creator/model\"`");
     let model = model_value.as_ref().and_then(model_id);
@@ -240,7 +241,7 @@ fn variant_table<'a>(
     };
     let cache_value = table.field("cache");
     let cache = cache_value.and_then(|value| cache_word(&value));
-    let system = system(table, sources);
+    let system = system(table, files);
     let parameters = parameters_of(table);
     let variant = Variant {
         label: label?,
@@ -249,15 +250,15 @@ fn variant_table<'a>(
         system,
         parameters,
     };
-    let labelled_at = label_value.or(model_value).unwrap_or_else(|| whole.clone());
+    let labelled_at = label_value.or(model_value).unwrap_or_else(|| entry.clone());
     Some((variant, labelled_at))
 }
 
 fn label(value: &Value<'_>) -> Option<String> {
-    let text = value.written(limits::ID_CHARS)?;
+    let text = value.bounded_string(limits::ID_CHARS)?;
     if text.chars().any(char::is_control) || text.trim() != text {
         let wanted = "one line without spaces at its ends";
-        value.wrong(Code::BadValue, wanted, None);
+        value.report_wrong(Code::BadValue, wanted, None);
         return None;
     }
     Some(text.to_owned())
@@ -269,7 +270,7 @@ fn reference(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Stri
     let Some(value) = value else {
         return variants.first().map(|variant| variant.label.clone());
     };
-    let text = value.text()?;
+    let text = value.string()?;
     let labels = || variants.iter().map(|variant| variant.label.as_str());
     if labels().any(|label| label == text) {
         return Some(text.to_owned());
@@ -279,7 +280,7 @@ fn reference(table: &mut Table<'_>, variants: Option<&[Variant]>) -> Option<Stri
         || format!("the labels are {}", labels().collect::<Vec<_>>().join(", ")),
         |label| format!("did you mean `{label}`?"),
     );
-    value.say(Code::BadValue, message, Some(help));
+    value.report(Code::BadValue, message, Some(help));
     None
 }
 
@@ -309,22 +310,22 @@ fn timeouts(table: &mut Table<'_>) -> Timeouts {
 }
 
 /// The prompts of the suite itself, then those of its files.
-fn all_prompts(table: &mut Table<'_>, sources: &Sources<'_>, seed: u64) -> Option<Vec<Prompt>> {
-    let mut census = Census::default();
+fn all_prompts(table: &mut Table<'_>, files: &FileResolver<'_>, seed: u64) -> Option<Vec<Prompt>> {
+    let mut registry = IdRegistry::default();
     let own = table.field("prompts");
-    let files = table.field("prompt_files");
-    if own.is_none() && files.is_none() {
+    let from_files = table.field("prompt_files");
+    if own.is_none() && from_files.is_none() {
         let help = "add a `[[prompts]]` with an `id` and a `user` text";
         table.missing(&["prompts", "prompt_files"], help);
         return None;
     }
     let own = own.map_or(Some(Vec::new()), |value| {
-        prompts(&value, sources, &mut census)
+        prompts(&value, files, &mut registry)
     });
-    let files = files.map_or(Some(Vec::new()), |value| {
-        prompt_files(&value, sources, seed, &mut census)
+    let from_files = from_files.map_or(Some(Vec::new()), |value| {
+        prompt_files(&value, files, seed, &mut registry)
     });
     let mut all = own?;
-    all.extend(files?);
+    all.extend(from_files?);
     Some(all)
 }

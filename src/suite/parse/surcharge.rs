@@ -1,25 +1,25 @@
-//! Surcharges: what an endpoint may bill beside tokens, declared so that a bound can be trusted.
+//! Surcharges: charges of an endpoint in addition to tokens, declared so that a bound is reliable.
 //!
-//! Owns their keys in `bakeoff.toml`. Must not know what a request
-//! costs. Invariant: an amount is at least 0, and every pattern is one.
+//! Owns their keys in `bakeoff.toml`. Must not know the cost of a request. Invariant: an amount is at least 0,
+//! and every pattern is valid.
 
 use super::fields::dollars;
-use super::per_model::{Kind, rules};
+use super::per_model::{RuleKind, rules};
 use super::reader::{Table, Value};
 use crate::suite::model::surcharge::Surcharge;
 use crate::suite::value::limits;
 
-/// The tables under `[[endpoints.NAME.surcharges]]`; of two that fit a model the first holds.
+/// Reads the tables under `[[endpoints.NAME.surcharges]]`; the first that matches a model applies.
 pub(super) fn surcharges(value: &Value<'_>) -> Option<Vec<Surcharge>> {
-    let kind = Kind {
+    let kind = RuleKind {
         list: "surcharges",
         noun: "surcharge",
         one: "a surcharge",
         most: limits::SURCHARGES,
-        says: ["usd_per_request", "usd_per_image"],
+        rule_keys: ["usd_per_request", "usd_per_image"],
     };
     let amounts = |table: &mut Table<'_>| {
-        kind.says.map(|key| {
+        kind.rule_keys.map(|key| {
             table
                 .field(key)
                 .and_then(|value| dollars(&value, limits::SURCHARGE_USD))

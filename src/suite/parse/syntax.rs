@@ -1,8 +1,8 @@
-//! What the TOML parser complains about, one problem for one fault.
+//! Syntax errors of the TOML parser, reduced to one problem per fault.
 //!
-//! Owns the reading of the parser's errors. Must not know what the keys mean. The parser goes on
-//! after an error with whatever it can make of the rest, and complains again wherever that fails.
-//! Invariant: of such a cascade only its cause is told.
+//! Owns the reading of the parser's errors. Must not know what the keys mean. The parser goes on after an error
+//! with whatever it can make of the rest, and reports errors again wherever that fails. Invariant: of such a
+//! cascade only the cause is reported.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,9 +14,9 @@ use super::problem::{Code, Problem};
 use crate::suite::value::limits;
 use crate::suite::value::text::quoted;
 
-/// The faults of a text that is not TOML, and the bytes of which nothing else should be said.
+/// The faults of a text that is not TOML, and the bytes for which nothing else should be reported.
 #[derive(Default)]
-pub(super) struct Faults {
+pub(super) struct SyntaxFaults {
     pub(super) problems: Vec<Problem>,
     /// Sorted, without overlaps.
     pub(super) broken: Vec<Range<usize>>,
@@ -43,17 +43,17 @@ pub(super) fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
     (readable, taken_out)
 }
 
-/// Reads the parser's `errors` beside the tree that it recovered.
-pub(super) fn faults_of(text: &str, root: &DeTable<'_>, errors: &[Error]) -> Faults {
+/// Reads the parser's `errors` together with the tree that it recovered.
+pub(super) fn find_faults(text: &str, root: &DeTable<'_>, errors: &[Error]) -> SyntaxFaults {
     if errors.is_empty() {
-        return Faults::default();
+        return SyntaxFaults::default();
     }
     let mut places: Vec<(Range<usize>, &str)> = errors
         .iter()
         .map(|error| (error.span().unwrap_or(0..0), error.message()))
         .collect();
     places.sort_by_key(|(span, _)| (span.start, span.end));
-    let mut faults = Faults {
+    let mut faults = SyntaxFaults {
         broken: unclosed_values(text, root, &places),
         problems: Vec::new(),
     };

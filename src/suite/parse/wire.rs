@@ -28,7 +28,7 @@ pub use project::{
     BudgetTable, EndpointTable, LimitTable, PriceTable, ProjectFile, SurchargeTable,
 };
 
-/// A suite of bakeoff: prompts, what competes on them, and how to run them.
+/// A suite of bakeoff: prompts, the variants that are compared, and the settings of a run.
 #[derive(JsonSchema)]
 #[schemars(
     deny_unknown_fields,
@@ -42,7 +42,7 @@ pub struct SuiteFile {
     /// One sentence for the reader of the report.
     #[schemars(length(min = 1, max = limits::DESCRIPTION_CHARS))]
     pub description: Option<String>,
-    /// What competes: ids of models, or tables that make a variant of one.
+    /// The compared variants: ids of models, or tables that define a variant of one.
     #[schemars(length(min = 1, max = limits::VARIANTS))]
     pub models: Vec<ModelEntry>,
     /// Label of the variant in use today, which the others are compared with. Default: the first.
@@ -50,7 +50,7 @@ pub struct SuiteFile {
     /// A profile (`sim`, `vercel`, `openrouter`, `openai`, or one of bakeoff.toml), or a base URL.
     #[schemars(extend("default" = defaults::ENDPOINT))]
     pub endpoint: Option<String>,
-    /// How often each prompt is asked of each variant.
+    /// Repetitions of each prompt for each variant.
     #[schemars(range(min = 1, max = limits::REPETITIONS), extend("default" = defaults::REPETITIONS))]
     pub repetitions: Option<u32>,
     /// Untimed requests per variant before the first round.
@@ -62,10 +62,10 @@ pub struct SuiteFile {
     /// Seed of every order: the same suite and seed give the same plan.
     #[schemars(range(min = 0, max = limits::SEED), extend("default" = defaults::SEED))]
     pub seed: Option<u64>,
-    /// Whether answers are streamed; without streaming there is no time to first token.
+    /// Streams answers; without streaming there is no time to first token.
     #[schemars(extend("default" = defaults::STREAM))]
     pub stream: Option<bool>,
-    /// Whether the text of answers is stored in `samples.jsonl`.
+    /// Stores the text of answers in `samples.jsonl`.
     #[schemars(extend("default" = defaults::KEEP_ANSWERS))]
     pub keep_answers: Option<bool>,
     /// The most attempts that one request may take, retries included.
@@ -85,7 +85,7 @@ pub struct SuiteFile {
     pub system_file: Option<String>,
     /// Deadlines of one attempt.
     pub timeouts: Option<TimeoutsTable>,
-    /// When a run passes.
+    /// Rules by which a run passes or fails.
     pub gate: Option<GateTable>,
     /// Request parameters of every prompt and variant; what is absent is not sent.
     pub parameters: Option<ParametersTable>,
@@ -99,13 +99,13 @@ pub struct SuiteFile {
 
 /// `cache`: a mode, or a table.
 pub enum CacheEntry {
-    /// What is done about prompt caches.
+    /// The mode of prompt caching.
     Mode(CacheMode),
-    /// The same with what is shared, and how soon it is used again.
+    /// The mode with the shared prefix and the span of its reuse.
     Table(CacheTable),
 }
 
-/// What is done about prompt caches, what prompts share, and how soon that is used again.
+/// Prompt caching: the mode, the prefix that prompts share, and the span of its reuse.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct CacheTable {
@@ -137,18 +137,18 @@ pub struct VariantTable {
     /// The id as the endpoint spells it, `creator/model` on gateways.
     #[schemars(length(min = 1, max = 200))]
     pub model: String,
-    /// How reports call it. Default: the model's id.
+    /// Name in reports. Default: the model's id.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub label: Option<String>,
-    /// Prompt caches, in place of what the suite says.
+    /// Prompt caching mode that overrides the suite's.
     pub cache: Option<CacheMode>,
-    /// System text in place of the prompt's and the suite's.
+    /// System text that overrides the prompt's and the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
     /// File that holds the system text, relative to the suite: for a long prefix that several share.
     #[schemars(length(min = 1, max = limits::PATH_CHARS))]
     pub system_file: Option<String>,
-    /// Parameters that win over the prompt's and the suite's.
+    /// Parameters that override the prompt's and the suite's.
     pub parameters: Option<ParametersTable>,
 }
 
@@ -159,16 +159,16 @@ pub struct PromptTable {
     /// Unique in the suite: letters, digits, `-`, `_`, `.`, `/` and `:`.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub id: String,
-    /// What the user says: short for `messages` with one message.
+    /// The user's message: short for `messages` with one message.
     #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// Images beside `user`: paths of PNG, JPEG, WebP or GIF files, relative to the suite, or URLs.
+    /// Images of the `user` message: paths of PNG, JPEG, WebP or GIF files, relative to the suite, or URLs.
     #[schemars(length(max = limits::IMAGES))]
     pub images: Option<Vec<String>>,
     /// The turns of a conversation; the last one is the user's or a tool's.
     #[schemars(length(min = 1, max = limits::MESSAGES))]
     pub messages: Option<Vec<MessageTable>>,
-    /// System text in place of the suite's.
+    /// System text that overrides the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
     /// File that holds the system text, relative to the suite: for a long prefix that several share.
@@ -180,11 +180,11 @@ pub struct PromptTable {
     /// For selection by `--tag`, spelled as ids are.
     #[schemars(length(max = limits::TAGS))]
     pub tags: Option<Vec<String>>,
-    /// Parameters that win over the suite's.
+    /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
 }
 
-/// Files whose rows are prompts, put into one mould. `{{column}}` in `user`, `system`, `messages` and
+/// Files whose rows are prompts that fill one template. `{{column}}` in `user`, `system`, `messages` and
 /// `images` stands for the row's value, `{{'{{'}}` for two braces.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -192,22 +192,22 @@ pub struct PromptFileTable {
     /// A file, a folder, or a pattern such as `cases/*.txt`, relative to the suite.
     #[schemars(length(min = 1, max = limits::PATH_CHARS))]
     pub path: String,
-    /// How the files are written. Default: by their names' extensions.
+    /// Format of the files. Default: by their names' extensions.
     pub format: Option<PromptFileFormat>,
     /// Column that holds the ids. Default: a text file's name without its extension; of other rows
     /// that and their line.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub id: Option<String>,
-    /// What the user says. Default for text files: the file's text, which is the column `text`.
+    /// The user's message. Default for text files: the file's text, which is the column `text`.
     #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// Images beside `user`: paths relative to the suite, or URLs.
+    /// Images of the `user` message: paths relative to the suite, or URLs.
     #[schemars(length(max = limits::IMAGES))]
     pub images: Option<Vec<String>>,
     /// The turns of a conversation; the last one is the user's or a tool's.
     #[schemars(length(min = 1, max = limits::MESSAGES))]
     pub messages: Option<Vec<MessageTable>>,
-    /// System text in place of the suite's.
+    /// System text that overrides the suite's.
     #[schemars(length(min = 1))]
     pub system: Option<String>,
     /// File that holds the system text, relative to the suite; its braces are no places.
@@ -222,11 +222,11 @@ pub struct PromptFileTable {
     /// For selection by `--tag`, spelled as ids are.
     #[schemars(length(max = limits::TAGS))]
     pub tags: Option<Vec<String>>,
-    /// Parameters that win over the suite's.
+    /// Parameters that override the suite's.
     pub parameters: Option<ParametersTable>,
 }
 
-/// How a file of prompts is written.
+/// The format of a file of prompts.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub enum PromptFileFormat {
@@ -242,9 +242,9 @@ pub enum PromptFileFormat {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct MessageTable {
-    /// Who speaks. System text has its own key, `system`.
+    /// The speaker. System text has its own key, `system`.
     pub role: Speaker,
-    /// What is said; may be left out beside `tool_calls`.
+    /// The text; may be omitted if there are `tool_calls`.
     #[schemars(length(min = 1))]
     pub content: Option<String>,
     /// Images of a user's turn: paths relative to the suite, or URLs.
@@ -256,7 +256,7 @@ pub struct MessageTable {
     /// The `id` of the call that a tool's turn answers.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub tool_call_id: Option<String>,
-    /// Marks the turn: the prompt up to its end may be kept in a prompt cache.
+    /// Marks the turn: the prompt up to its end may be cached.
     pub cache_control: Option<CacheMark>,
 }
 
@@ -267,7 +267,7 @@ pub struct CacheControlTable {
     /// The kind of cache.
     #[schemars(rename = "type")]
     pub kind: CacheKind,
-    /// How long it is kept. Default: as the provider does, mostly five minutes.
+    /// Time to live in the cache. Default: the provider's, mostly five minutes.
     pub ttl: Option<CacheTtl>,
 }
 
@@ -275,7 +275,7 @@ pub struct CacheControlTable {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ToolCallTable {
-    /// What the tool's turn refers to; unique in the prompt.
+    /// Id to which the tool's turn refers; unique in the prompt.
     #[schemars(length(min = 1, max = limits::ID_CHARS))]
     pub id: String,
     /// The tool's name.
@@ -292,14 +292,14 @@ pub struct ToolTable {
     /// The function's name.
     #[schemars(length(min = 1, max = limits::TOOL_NAME_CHARS), extend("pattern" = "^[A-Za-z0-9_-]+$"))]
     pub name: String,
-    /// What it does, for the model.
+    /// Description of the tool, for the model.
     #[schemars(length(min = 1))]
     pub description: Option<String>,
     /// JSON schema of its arguments. Default: an object without properties.
     pub parameters: Option<Map<String, Value>>,
 }
 
-/// Who speaks in a conversation.
+/// The speaker in a conversation.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub enum Speaker {
@@ -316,7 +316,7 @@ pub enum Speaker {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ParametersTable {
-    /// Most tokens of the answer, reasoning included.
+    /// Maximum number of tokens in the answer, reasoning included.
     #[schemars(range(min = 1, max = limits::MAX_TOKENS))]
     pub max_tokens: Option<u64>,
     /// Name under which `max_tokens` is sent. Default: the one that the endpoint and model want.
@@ -331,17 +331,17 @@ pub struct ParametersTable {
     pub stop: Option<OneOrMore>,
     /// Seed of the model's sampling, where the endpoint honours one.
     pub seed: Option<i64>,
-    /// How long a reasoning model may think.
+    /// Reasoning effort of a reasoning model.
     pub reasoning_effort: Option<ReasoningEffort>,
     /// Tools that the model may call.
     #[schemars(length(max = limits::TOOLS))]
     pub tools: Option<Vec<ToolTable>>,
     /// The form of the answer as the request spells it, for instance `{ type = "json_object" }`.
     pub response_format: Option<Map<String, Value>>,
-    /// Whether the Vercel AI Gateway is to mark prompts for the caches of those providers that want
-    /// marks: sent as `providerOptions.gateway.caching`.
+    /// Request to the Vercel AI Gateway to mark prompts for the caches of those providers that need marks: sent
+    /// as `providerOptions.gateway.caching`.
     pub caching: Option<Caching>,
-    /// Marks the system text, whichever level it is of: it may be kept in a prompt cache.
+    /// Marks the system text, of whichever level it is, so that it may be cached.
     pub system_cache_control: Option<CacheMark>,
     /// Sent as `providerOptions`, for instance `{ gateway = { only = ["azure"] } }`.
     pub provider_options: Option<Map<String, Value>>,
@@ -528,10 +528,10 @@ impl Transform for WithoutNull {
     }
 }
 
-/// Keys that mean something else to whoever writes them in the wrong table.
+/// Keys with another meaning in the table to which they belong: no hint is given for them.
 const AMBIGUOUS: [&str; 4] = ["name", "id", "description", "system"];
 
-/// Where the keys of a suite file belong, for those that stand elsewhere.
+/// The place in a suite file of each key, for those that stand elsewhere.
 static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     let schema = suite_schema();
     let mut homes = BTreeMap::new();
@@ -552,7 +552,7 @@ static HOMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     homes
 });
 
-/// Where `key` belongs in a suite file, if it is one of its keys.
+/// Returns the place of `key` in a suite file, if it is one of its keys.
 pub(super) fn suite_home(key: &str) -> Option<&'static str> {
     HOMES.get(key).copied()
 }

@@ -1,4 +1,4 @@
-//! Project files: every key, endpoints, wordings.
+//! Project files: every key, endpoints, request keys.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
@@ -115,13 +115,13 @@ fn endpoints_are_resolved() {
     let anthropic = project.resolve("anthropic").unwrap();
     assert_eq!(anthropic.wording.api, Api::Messages);
     assert_eq!(anthropic.key_header.as_deref(), Some("x-api-key"));
-    let told = |endpoint: &str| {
+    let problem_codes = |endpoint: &str| {
         let error = project.resolve(endpoint).unwrap_err();
         format!("{error}; {}", error.help().unwrap_or_default())
     };
-    insta::assert_snapshot!(told("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
-    insta::assert_snapshot!(told("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
-    insta::assert_snapshot!(told("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
+    insta::assert_snapshot!(problem_codes("vercell"), @"there is no endpoint `vercell`; did you mean `vercel`?");
+    insta::assert_snapshot!(problem_codes("zzz"), @"there is no endpoint `zzz`; the endpoints are anthropic, openai, openrouter, sim, staging, vercel; a base URL such as http://127.0.0.1:8000/v1 does too");
+    insta::assert_snapshot!(problem_codes("http://localhost:8000"), @"the base URL `http://localhost:8000` has no path; write `http://localhost:8000/v1` (or `http://localhost:8000/` where its API has no path)");
 }
 
 #[test]
@@ -161,9 +161,9 @@ fn an_endpoint_says_how_its_requests_are_worded() {
 }
 
 #[test]
-fn wrong_wordings_are_told() {
+fn wrong_request_keys_are_reported() {
     // A key of another route, a value that is no header, a query, and a key where a name belongs.
-    let told = |line: &str| {
+    let problem_codes = |line: &str| {
         let text = format!("[endpoints.own]\nbase_url = \"https://x.example.org/v1\"\n{line}\n");
         let problems = parse_project(&text).unwrap_err();
         problems
@@ -187,7 +187,7 @@ fn wrong_wordings_are_told() {
         ("api_version = \"1&key=2\"", Code::BadValue),
         ("api_version = \"\"", Code::BadValue),
     ] {
-        assert_eq!(told(line), [code], "{line}");
+        assert_eq!(problem_codes(line), [code], "{line}");
     }
 }
 
@@ -208,8 +208,8 @@ proptest! {
                 prop_assert!(project.profiles.values().all(safe));
             }
             Err(problems) => {
-                let told = render(&problems, "bakeoff.toml", &text, false);
-                prop_assert!(told.contains("bakeoff.toml"));
+                let problem_codes = render(&problems, "bakeoff.toml", &text, false);
+                prop_assert!(problem_codes.contains("bakeoff.toml"));
             }
         }
     }

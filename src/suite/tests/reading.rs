@@ -49,7 +49,7 @@ fn hostile_nesting_does_not_overflow() {
 }
 
 #[test]
-fn a_large_broken_file_is_told_its_first_fault() {
+fn a_large_broken_file_reports_its_first_fault() {
     // Recovery keeps every error in memory: it must not be used on what may be all errors.
     let text = "x = \"\n".repeat(limits::RECOVERED_BYTES / 6 + 1);
     assert_eq!(parse_suite(&text).unwrap_err().count(), 1);
@@ -80,14 +80,14 @@ fn long_lines_are_cut_around_the_mark() {
     // A prompt may be one line of megabytes; its problem must fit a screen and name the true column.
     let text = format!("x = {{ text = \"{}\", y = 1 }}", "a".repeat(5_000));
     let problems = parse_suite(&text).unwrap_err();
-    let told = render(&problems, "x.toml", &text, false);
+    let rendered = render(&problems, "x.toml", &text, false);
     assert!(
-        told.lines().all(|line| line.chars().count() < 400),
-        "{told}"
+        rendered.lines().all(|line| line.chars().count() < 400),
+        "{rendered}"
     );
     let text = format!("models = [\"{}\", 5]", "a".repeat(5_000));
-    let told = render(&parse_suite(&text).unwrap_err(), "x.toml", &text, false);
-    assert!(told.contains("x.toml:1:5015"), "{told}");
+    let rendered = render(&parse_suite(&text).unwrap_err(), "x.toml", &text, false);
+    assert!(rendered.contains("x.toml:1:5015"), "{rendered}");
 }
 
 /// Independent faults of [`FULL`]: a piece of its text, what it becomes, and the problem's code.
@@ -116,10 +116,10 @@ const FAULTS: [(&str, &str, Code); 17] = [
 ];
 
 proptest! {
-    // One wrong value hides no other, and none is said twice: any set of faults gives exactly as
-    // many problems, each of its own code.
+    // One wrong value hides no other, and none is reported twice: any set of faults gives exactly as many
+    // problems, each of its own code.
     #[test]
-    fn every_fault_is_told_once(chosen in prop::collection::btree_set(0..FAULTS.len(), 1..FAULTS.len())) {
+    fn every_fault_is_reported_once(chosen in prop::collection::btree_set(0..FAULTS.len(), 1..FAULTS.len())) {
         let mut text = FULL.to_owned();
         let mut expected = Vec::new();
         for &index in &chosen {
@@ -130,14 +130,14 @@ proptest! {
             expected.push(code);
         }
         let problems = parse_suite(&text).unwrap_err();
-        let mut told: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        let mut rendered: Vec<_> = problems.iter().map(|problem| problem.code).collect();
         expected.sort();
-        told.sort();
-        prop_assert_eq!(told, expected, "{}", render(&problems, "x", &text, false));
+        rendered.sort();
+        prop_assert_eq!(rendered, expected, "{}", render(&problems, "x", &text, false));
     }
 
-    // Whatever is cut out of or put into a good suite: it is valid, or it is told what is wrong,
-    // in places that can be shown.
+    // Any part cut out of or put into a valid suite: it is valid, or its problems are reported, in places that
+    // can be shown.
     #[test]
     fn changed_suites_never_panic(
         at in 0..FULL.len(), removed in 0_usize..80, put in "[\\PC\n\r\t\\[\\]{}=\"'.,#-]{0,6}",
@@ -148,8 +148,8 @@ proptest! {
         match parse_suite(&text) {
             Ok(suite) => prop_assert!(is_valid(&suite)),
             Err(problems) => {
-                let told = render(&problems, "x.toml", &text, colour);
-                prop_assert!(told.contains("x.toml"));
+                let rendered = render(&problems, "x.toml", &text, colour);
+                prop_assert!(rendered.contains("x.toml"));
                 for problem in &problems {
                     prop_assert!(problem.span.end <= text.len());
                     prop_assert!(problem.place(&text).line <= text.lines().count() + 1);
@@ -172,7 +172,7 @@ proptest! {
     fn written_suites_are_read_back(
         ids in prop::collection::btree_set("[a-z0-9._:/-]{1,12}", 1..5),
         labels in prop::collection::btree_set("[A-Za-z0-9][A-Za-z0-9 ()/-]{0,8}[A-Za-z0-9]", 1..5),
-        said in "\\PC{0,40}[a-z]",
+        user_text in "\\PC{0,40}[a-z]",
         weight in limits::WEIGHT_MIN..limits::WEIGHT_MAX,
         seed in 0..=limits::SEED,
     ) {
@@ -189,7 +189,7 @@ proptest! {
         let prompts: Vec<toml::Value> = ids.iter().map(|id| {
             toml::Table::from_iter([
                 ("id".to_owned(), id.as_str().into()),
-                ("user".to_owned(), said.as_str().into()),
+                ("user".to_owned(), user_text.as_str().into()),
                 ("weight".to_owned(), weight.into()),
             ]).into()
         }).collect();
@@ -199,7 +199,7 @@ proptest! {
         prop_assert_eq!(suite.seed, seed);
         prop_assert!(suite.variants.iter().map(|v| &v.label).eq(&labels));
         prop_assert!(suite.prompts.iter().map(|p| &p.id).eq(&ids));
-        prop_assert!(suite.prompts.iter().all(|p| p.messages[0].content == said));
+        prop_assert!(suite.prompts.iter().all(|p| p.messages[0].content == user_text));
         prop_assert!(suite.prompts.iter().all(|p| p.weight.to_bits() == weight.to_bits()));
     }
 }

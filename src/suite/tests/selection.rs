@@ -1,4 +1,4 @@
-//! What is selected by `--model`, `--prompt` and `--tag`.
+//! Selection by `--model`, `--prompt` and `--tag`.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn models_are_selected_by_label_model_or_glob() {
-    // `-m` is how a user says what competes today: exactly what was named, in that order.
+    // `-m` is how a user says what is compared today: exactly the named models, in that order.
     let mut suite = full();
     suite.gate = None;
     let labels = |models: &[&str]| {
@@ -37,33 +37,33 @@ fn models_are_selected_by_label_model_or_glob() {
 fn a_control_is_not_lost_by_a_selection() {
     // Without its control a run would be judged by another procedure than the suite asks for.
     let suite = full();
-    let told = |models: &[&str]| {
+    let error_text = |models: &[&str]| {
         let selected = select(&suite, &texts(models), &[], &[]);
         selected.map_or_else(
             |error| error.to_string(),
             |suite| suite.variants.len().to_string(),
         )
     };
-    insta::assert_snapshot!(told(&["slow"]), @"the gate's control `m/plain` was not selected: select it as well (`-m m/plain`), or take `control` out of the suite");
-    insta::assert_snapshot!(told(&["m/plain"]), @"the gate's control `m/plain` is all that was selected: select what is compared with it as well");
-    insta::assert_snapshot!(told(&["x/new", "m/plain"]), @"2");
+    insta::assert_snapshot!(error_text(&["slow"]), @"the gate's control `m/plain` was not selected: select it as well (`-m m/plain`), or take `control` out of the suite");
+    insta::assert_snapshot!(error_text(&["m/plain"]), @"the gate's control `m/plain` is all that was selected: select what is compared with it as well");
+    insta::assert_snapshot!(error_text(&["x/new", "m/plain"]), @"2");
 }
 
 #[test]
 fn selections_that_match_nothing_name_the_nearest() {
     // An empty run would look like a success.
     let suite = full();
-    let told = |models: &[&str], prompts: &[&str], tags: &[&str]| {
+    let error_text = |models: &[&str], prompts: &[&str], tags: &[&str]| {
         let error = select(&suite, &texts(models), &texts(prompts), &texts(tags)).unwrap_err();
         error.to_string()
     };
-    insta::assert_snapshot!(told(&["m/plan*"], &[], &[]), @"no model of the suite matches `m/plan*`; did you mean `m/plain`?");
-    insta::assert_snapshot!(told(&["two words"], &[], &[]), @"`two words` is not a model id: it must be 1 to 200 visible characters without spaces");
-    insta::assert_snapshot!(told(&["m/{"], &[], &[]), @"`m/{` is not a pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)");
-    insta::assert_snapshot!(told(&[], &["tow"], &[]), @"no prompt of the suite matches `tow`; did you mean `two`?");
-    insta::assert_snapshot!(told(&[], &[], &["greetings"]), @"no tag of the suite matches `greetings`; did you mean `greeting`?");
-    insta::assert_snapshot!(told(&[], &["two"], &["short"]), @"no prompt of the suite has both the prompt ids and the tags that were selected");
-    insta::assert_snapshot!(told(&[], &[""], &[]), @"`` is not a pattern: it must have 1 to 512 bytes");
+    insta::assert_snapshot!(error_text(&["m/plan*"], &[], &[]), @"no model of the suite matches `m/plan*`; did you mean `m/plain`?");
+    insta::assert_snapshot!(error_text(&["two words"], &[], &[]), @"`two words` is not a model id: it must be 1 to 200 visible characters without spaces");
+    insta::assert_snapshot!(error_text(&["m/{"], &[], &[]), @"`m/{` is not a pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)");
+    insta::assert_snapshot!(error_text(&[], &["tow"], &[]), @"no prompt of the suite matches `tow`; did you mean `two`?");
+    insta::assert_snapshot!(error_text(&[], &[], &["greetings"]), @"no tag of the suite matches `greetings`; did you mean `greeting`?");
+    insta::assert_snapshot!(error_text(&[], &["two"], &["short"]), @"no prompt of the suite has both the prompt ids and the tags that were selected");
+    insta::assert_snapshot!(error_text(&[], &[""], &[]), @"`` is not a pattern: it must have 1 to 512 bytes");
     let many: Vec<String> = (0..=limits::VARIANTS).map(|n| format!("m/{n}")).collect();
     let error = select(&suite, &many, &[], &[]).unwrap_err();
     assert_eq!(error, SelectError::TooManyVariants { count: 65 });

@@ -11,16 +11,16 @@ use super::text::quoted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) struct BaseUrl(pub(in crate::suite) String);
 
-/// Why a text is not a base URL, and what to write instead.
+/// The reason why a text is not a base URL, and its correction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) struct BadUrl {
-    /// Whether it holds what no file may hold.
+    /// True if the text contains a secret, which must not be shown.
     pub(in crate::suite) holds_secret: bool,
     pub(in crate::suite) message: String,
     pub(in crate::suite) help: Option<String>,
 }
 
-/// Whether `text` is meant as a URL rather than as the name of a profile.
+/// Returns true if `text` is meant as a URL rather than as the name of a profile.
 pub(in crate::suite) fn is_url(text: &str) -> bool {
     text.contains("://")
 }
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn base_urls_are_checked_before_anything_is_sent() {
-        // A wrong URL must be told as a wrong URL, not as a refused connection.
+        // A wrong URL must be reported as a wrong URL, not as a refused connection.
         for (text, url) in [
             (
                 "https://ai-gateway.vercel.sh/v1",

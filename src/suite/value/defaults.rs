@@ -1,9 +1,9 @@
-//! What holds where a suite says nothing: the one place where defaults are written.
+//! Default values of suite keys, in one place.
 //!
 //! Owns the values. The reader executes them and the JSON schema documents them, both from here.
 //! Must not know either. Invariant: durations are valid texts (a test reads them).
 
-/// Profile that is asked: the embedded simulator, which needs neither key nor network.
+/// Default profile: the embedded simulator, which needs neither key nor network.
 pub const ENDPOINT: &str = "sim";
 /// Repetitions of each prompt.
 pub const REPETITIONS: u32 = 5;
@@ -13,9 +13,9 @@ pub const WARMUP: u32 = 1;
 pub const CONCURRENCY: u32 = 4;
 /// Seed of every order.
 pub const SEED: u64 = 1;
-/// Whether answers are streamed.
+/// Streams answers.
 pub const STREAM: bool = true;
-/// Whether answers' text is stored.
+/// Stores the text of answers.
 pub const KEEP_ANSWERS: bool = true;
 /// Attempts of one trial.
 pub const MAX_ATTEMPTS: u32 = 3;

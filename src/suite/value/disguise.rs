@@ -1,4 +1,4 @@
-//! A text as it reads once escapes are undone, with the place that each byte comes from.
+//! A text with its escapes undone, and the original position of each byte.
 //!
 //! Owns the escapes: JSON's, those of URLs and of HTML, and characters that cannot be seen. Must not know what is
 //! looked for. Invariant: a place lies within the original text, on the bounds of its characters.
@@ -8,16 +8,16 @@ use std::ops::Range;
 use crate::units::is_unsafe_char;
 
 /// Bytes of a text, and where each of them stands in the original.
-pub(super) struct View {
+pub(super) struct DecodedText {
     pub(super) bytes: Vec<u8>,
     /// Start and end, relative to `offset`: a view is far smaller than 4 GiB.
     places: Vec<(u32, u32)>,
     offset: usize,
 }
 
-impl View {
+impl DecodedText {
     /// The text as it is; it stands at `offset` of the original.
-    pub(super) fn of(text: &str, offset: usize) -> Self {
+    pub(super) fn from_text(text: &str, offset: usize) -> Self {
         let place = |(start, c): (usize, char)| {
             let place = (narrow(start), narrow(start + c.len_utf8()));
             std::iter::repeat_n(place, c.len_utf8())
@@ -41,9 +41,9 @@ impl View {
             let (code, length) = unit(&self.bytes[at..]);
             let place = (self.places[at].0, self.places[at + length - 1].1);
             match code {
-                Code::Byte(byte) => decoded.push(&[byte], place),
-                Code::Char(c) if is_unsafe_char(c) => {}
-                Code::Char(c) => decoded.push(c.encode_utf8(&mut [0; 4]).as_bytes(), place),
+                TextUnit::Byte(byte) => decoded.push(&[byte], place),
+                TextUnit::Char(c) if is_unsafe_char(c) => {}
+                TextUnit::Char(c) => decoded.push(c.encode_utf8(&mut [0; 4]).as_bytes(), place),
             }
             at += length;
         }
@@ -68,22 +68,22 @@ fn narrow(place: usize) -> u32 {
 }
 
 /// A unit of text: a character, or a byte that is none by itself.
-enum Code {
+enum TextUnit {
     Byte(u8),
     Char(char),
 }
 
 /// The first unit, and the bytes that it takes.
-fn unit(bytes: &[u8]) -> (Code, usize) {
-    let of_code = |code: u32| Code::Char(char::from_u32(code).unwrap_or('\u{fffd}'));
+fn unit(bytes: &[u8]) -> (TextUnit, usize) {
+    let of_code = |code: u32| TextUnit::Char(char::from_u32(code).unwrap_or('\u{fffd}'));
     match bytes {
         [b'\\', b'u', rest @ ..] => hex(rest, 4).map(|code| (of_code(code), 6)),
         [b'\\', b'x', rest @ ..] => hex(rest, 2).map(|code| (of_code(code), 4)),
-        [b'\\', b'n' | b'r' | b't' | b'b' | b'f', ..] => Some((Code::Char('\n'), 2)),
-        [b'\\', c, ..] if c.is_ascii() => Some((Code::Byte(*c), 2)),
+        [b'\\', b'n' | b'r' | b't' | b'b' | b'f', ..] => Some((TextUnit::Char('\n'), 2)),
+        [b'\\', c, ..] if c.is_ascii() => Some((TextUnit::Byte(*c), 2)),
         [b'%', rest @ ..] => hex(rest, 2)
             .and_then(|code| u8::try_from(code).ok())
-            .map(|byte| (Code::Byte(byte), 3)),
+            .map(|byte| (TextUnit::Byte(byte), 3)),
         [b'&', b'#', ..] => entity(bytes).map(|(code, length)| (of_code(code), length)),
         _ => None,
     }
@@ -91,16 +91,16 @@ fn unit(bytes: &[u8]) -> (Code, usize) {
 }
 
 /// The first character as it is.
-fn plain(bytes: &[u8]) -> (Code, usize) {
+fn plain(bytes: &[u8]) -> (TextUnit, usize) {
     if bytes[0].is_ascii() {
-        return (Code::Char(char::from(bytes[0])), 1);
+        return (TextUnit::Char(char::from(bytes[0])), 1);
     }
     let longest = bytes.len().min(4);
     let c = (2..=longest).find_map(|length| {
         let text = std::str::from_utf8(&bytes[..length]).ok()?;
-        Some((Code::Char(text.chars().next()?), length))
+        Some((TextUnit::Char(text.chars().next()?), length))
     });
-    c.unwrap_or((Code::Byte(bytes[0]), 1))
+    c.unwrap_or((TextUnit::Byte(bytes[0]), 1))
 }
 
 fn hex(bytes: &[u8], digits: usize) -> Option<u32> {

@@ -7,12 +7,12 @@
 pub const SUITE_BYTES: usize = 16 << 20;
 /// Bytes of `bakeoff.toml`: thousands of prices fit.
 pub const PROJECT_BYTES: usize = 1 << 20;
-/// Bytes up to which a broken file is told all its syntax errors. The parser keeps each in memory,
-/// so that a larger one is told the first only.
+/// Bytes up to which all syntax errors of a broken file are reported. The parser stores each in memory, so that
+/// only the first is reported for a larger file.
 pub const RECOVERED_BYTES: usize = 1 << 20;
 /// Times that a broken file is parsed again without the line that the parser stopped at.
 pub const REPARSED: usize = 20;
-/// Problems that are kept and shown; nobody reads more, the others are counted.
+/// Problems that are stored and shown; the others are only counted.
 pub const PROBLEMS: usize = 100;
 
 /// Characters of a suite's name: it names folders, whose names end at 255 bytes.
@@ -29,7 +29,7 @@ pub const REPETITIONS: u32 = 10_000;
 pub const WARMUP: u32 = 100;
 /// Slots in flight: with 64 variants this is already more sockets than most systems allow.
 pub const CONCURRENCY: u32 = 1_024;
-/// Attempts of one trial: a server that fails so often is told as failing.
+/// Attempts of one trial: a server that fails this often is reported as failing.
 pub const ATTEMPTS: u32 = 10;
 /// Greatest seed: TOML promises no larger whole numbers.
 pub const SEED: u64 = i64::MAX as u64;
@@ -95,11 +95,11 @@ pub const HEADERS: usize = 64;
 pub const HEADER_BYTES: usize = 4_096;
 /// Declared prices of an endpoint.
 pub const PRICES: usize = 10_000;
-/// Greatest price of a million tokens in USD: a thousand times today's dearest.
+/// Maximum price of a million tokens in USD: a thousand times the most expensive model's today.
 pub const PRICE_USD_PER_MTOK: u64 = 1_000_000;
 /// Declared surcharges of an endpoint.
 pub const SURCHARGES: usize = 1_000;
-/// Greatest surcharge of one request in USD: a thousand times the dearest search.
+/// Maximum surcharge of one request in USD: a thousand times the most expensive search.
 pub const SURCHARGE_USD: u32 = 1_000;
 /// Limits of single models of an endpoint.
 pub const MODEL_LIMITS: usize = 1_000;

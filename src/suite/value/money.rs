@@ -8,7 +8,8 @@ use crate::units::{Usd, UsdError};
 /// A sum as it is typed, with or without its sign.
 ///
 /// # Errors
-/// Where the text is no amount, or one that is rounded to nothing: a cap of `1e-20` is a slip, not a cap of 0.
+/// Returns an error if the text is not an amount, or is one that rounds to nothing: a cap of `1e-20` is a
+/// mistake, not a cap of 0.
 pub fn parse_dollars(text: &str) -> Result<Usd, UsdError> {
     let wrong = || UsdError(text.to_owned());
     let number = text.strip_prefix('$').unwrap_or(text);

@@ -1,7 +1,7 @@
 //! Percentages as people write them: `5%`, `2.5 %`.
 //!
-//! Owns this small grammar and what is said of a number without its sign. Must not know what a
-//! percentage is for. Invariant: the share is the number nearest to what was written.
+//! Owns this small grammar and the message about a number without its sign. Must not know what a percentage is
+//! for. Invariant: the share is the number nearest to what was written.
 
 /// Reads a percentage as a share: `5%` is 0.05. `None` for what is none.
 pub fn parse_percent(text: &str) -> Option<f64> {

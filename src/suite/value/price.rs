@@ -23,7 +23,7 @@ pub struct OwnPrice {
     pub cache_write_usd: Option<Usd>,
 }
 
-/// Why a text is not a price.
+/// The reason why a text is not a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::suite) enum PriceError {
     /// It is not a decimal number.
@@ -80,7 +80,7 @@ pub(in crate::suite) fn usd_per_token(text: &str) -> Result<Usd, PriceError> {
 /// `cache_read` and `cache_write` may be left out.
 ///
 /// # Errors
-/// What is wrong with the text, and what to write.
+/// Returns what is wrong with the text, and what to write.
 pub fn parse_own_price(text: &str) -> Result<OwnPrice, String> {
     const NAMES: [&str; 4] = ["input", "output", "cache_read", "cache_write"];
     // An id may hold colons; prices do not.
@@ -187,7 +187,7 @@ mod tests {
             (price.cache_read_usd, price.cache_write_usd),
             (Some(Usd(25_000)), None)
         );
-        for (text, told) in [
+        for (text, error_text) in [
             ("a/b", "write MODEL:input=0.25,output=2"),
             (":input=1,output=2", "is not a model id"),
             ("m:input=1", "`output` is missing"),
@@ -200,7 +200,7 @@ mod tests {
             ("m:input=0.0000001,output=2", "finer than"),
         ] {
             let error = parse_own_price(text).unwrap_err();
-            assert!(error.contains(told), "{text}: {error}");
+            assert!(error.contains(error_text), "{text}: {error}");
         }
     }
 

@@ -13,7 +13,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::disguise::View;
+use super::disguise::DecodedText;
 use super::secret::{key_like_spans, prefix_len};
 
 /// Fewest bytes of a key that is removed: local servers accept placeholders such as `none` or `ollama`, which
@@ -35,10 +35,10 @@ const LAYERS: usize = 3;
 /// Removes keys from text. Cloning is cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    search: Option<Arc<Search>>,
+    search: Option<Arc<KeySearch>>,
 }
 
-struct Search {
+struct KeySearch {
     /// Finds how each form begins.
     beginnings: AhoCorasick,
     /// The forms in whole, in the order of the beginnings.
@@ -56,10 +56,10 @@ pub trait Redact {
 }
 
 impl Redactor {
-    /// The filter for what is said by a server that was sent `key`.
+    /// Creates the filter for text from a server that was sent `key`.
     pub fn new(key: Option<&str>) -> Self {
         let key = key.map(str::trim).filter(|key| key.len() >= KEY_BYTES_MIN);
-        let search = key.and_then(Search::new).map(Arc::new);
+        let search = key.and_then(KeySearch::new).map(Arc::new);
         Self { search }
     }
 
@@ -108,7 +108,7 @@ impl PartialEq for Redactor {
 
 impl Eq for Redactor {}
 
-impl Search {
+impl KeySearch {
     /// `None` for a key that has no form that could be searched for.
     fn new(key: &str) -> Option<Self> {
         let mut forms: Vec<(Vec<u8>, usize)> = Vec::new();
@@ -119,7 +119,7 @@ impl Search {
         };
         forms.push((key.as_bytes().to_vec(), beginning));
         // A key with an escape in it reads otherwise once escapes are undone.
-        let plain = View::of(key, 0).decoded().bytes;
+        let plain = DecodedText::from_text(key, 0).decoded().bytes;
         if plain.len() >= KEY_BYTES_MIN && plain != key.as_bytes() {
             let beginning = beginning.min(plain.len());
             forms.push((plain, beginning));
@@ -142,13 +142,13 @@ impl Search {
         Some(Self { beginnings, forms })
     }
 
-    /// Where keys stand, in order and apart from each other.
+    /// Returns the spans of keys, in order and apart from each other.
     fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut start: usize = 0;
         loop {
             let end = text.floor_char_boundary(start.saturating_add(WINDOW));
-            let mut view = View::of(&text[start..end], start);
+            let mut view = DecodedText::from_text(&text[start..end], start);
             for layer in 0..=LAYERS {
                 self.find(&view, &mut found);
                 if layer == LAYERS {
@@ -168,7 +168,7 @@ impl Search {
         merged(found)
     }
 
-    fn find(&self, view: &View, found: &mut Vec<Range<usize>>) {
+    fn find(&self, view: &DecodedText, found: &mut Vec<Range<usize>>) {
         for beginning in self.beginnings.find_overlapping_iter(&view.bytes) {
             let form = &self.forms[beginning.pattern().as_usize()];
             let more = view.bytes[beginning.end()..]

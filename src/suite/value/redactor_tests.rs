@@ -46,7 +46,7 @@ fn forms(key: &str) -> Vec<String> {
     forms
 }
 
-/// Whether eight bytes of `whole`, side by side, stand in `text`.
+/// Returns true if eight consecutive bytes of `whole` occur in `text`.
 fn holds_a_part(text: &str, whole: &str) -> bool {
     let parts = (0..whole.len()).filter_map(|start| whole.get(start..start + 8));
     parts.into_iter().any(|part| text.contains(part))

@@ -1,12 +1,11 @@
-//! What a secret looks like, so that none gets from a file or an answer into a record.
+//! Recognition of secrets, so that none gets from a file or an answer into a record.
 //!
 //! Owns the marks of keys. Must not know where a text comes from. Invariant: a text without a known mark
 //! is not called a secret; this guards against slips, not against intent.
 
 use std::ops::Range;
 
-/// How the keys of gateways, providers and forges begin: the one list, for what is read from a file
-/// and for what a server says.
+/// Prefixes of the keys of gateways, providers and forges: the one list, for text from files and from servers.
 pub(super) const KEY_PREFIXES: [&str; 11] = [
     "vck_",
     "sk-",
@@ -57,7 +56,7 @@ pub(super) fn prefix_len(key: &str) -> usize {
     common.map(|prefix| prefix.len()).max().unwrap_or(0)
 }
 
-/// Where the text has what looks like a key, the value of an authorization header or a session's fingerprint; in
+/// Returns the spans that look like a key, the value of an authorization header or a session's fingerprint, in
 /// order and apart from each other.
 pub(super) fn key_like_spans(text: &str) -> Vec<Range<usize>> {
     let lower = text.to_ascii_lowercase();
@@ -79,7 +78,7 @@ pub(super) fn key_like_spans(text: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// Where the secret is, if its mark stands at the beginning.
+/// Returns the span of the secret, if its mark stands at the beginning.
 fn secret_at(lower: &str) -> Option<Range<usize>> {
     // Servers change the case of what they echo: it is ignored.
     let begins = |prefix: &&str| {
@@ -111,7 +110,7 @@ fn run(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Whether `text` looks like a key or an `authorization` header's value.
+/// Returns true if `text` looks like a key or an `authorization` header's value.
 pub(in crate::suite) fn looks_like_key(text: &str) -> bool {
     let text = text.trim();
     let is_one_word = |text: &str| !text.chars().any(|c| c.is_whitespace() || c.is_control());
@@ -127,7 +126,7 @@ pub(in crate::suite) fn looks_like_key(text: &str) -> bool {
     })
 }
 
-/// Whether a header or JSON key of this name holds a secret, whatever its value looks like.
+/// Returns true if a header or JSON key of this name holds a secret, whatever its value looks like.
 pub(in crate::suite) fn names_a_key(name: &str) -> bool {
     let plain: String = name
         .chars()
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_told_from_words() {
+    fn keys_are_distinguished_from_words() {
         // A key in a committed file must be refused; an ordinary word must not be.
         for key in [
             "vck_0123456789abcdef",

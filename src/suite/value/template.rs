@@ -9,16 +9,16 @@ use std::borrow::Cow;
 /// A text with places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) struct Template {
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum TemplatePart {
     Text(String),
     Column(String),
 }
 
-/// Why a text is not a template.
+/// The reason why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::suite) enum TemplateError {
     #[error("a `{{{{` is never closed")]
@@ -27,7 +27,7 @@ pub(in crate::suite) enum TemplateError {
     Empty,
 }
 
-/// Why a template could not be filled.
+/// The reason why a template could not be filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::suite) enum FillError {
     /// The row has no value in this column.
@@ -37,20 +37,20 @@ pub(in crate::suite) enum FillError {
 }
 
 impl Template {
-    /// Reads a template. `{{'...'}}` stands for the text in the quotation marks, so that two
-    /// braces can be said.
+    /// Reads a template. `{{'...'}}` stands for the text in the quotation marks, so that two braces can be
+    /// written.
     pub(in crate::suite) fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some(open) = rest.find("{{") {
             if open > 0 {
-                pieces.push(Piece::Text(rest[..open].to_owned()));
+                pieces.push(TemplatePart::Text(rest[..open].to_owned()));
             }
             let inside = &rest[open + 2..];
             let spaces = inside.len() - inside.trim_start().len();
             if let Some(quoted) = inside[spaces..].strip_prefix('\'') {
                 let end = quoted.find('\'').ok_or(TemplateError::Unclosed)?;
-                pieces.push(Piece::Text(quoted[..end].to_owned()));
+                pieces.push(TemplatePart::Text(quoted[..end].to_owned()));
                 let after = quoted[end + 1..].trim_start();
                 rest = after.strip_prefix("}}").ok_or(TemplateError::Unclosed)?;
                 continue;
@@ -60,11 +60,11 @@ impl Template {
             if column.is_empty() {
                 return Err(TemplateError::Empty);
             }
-            pieces.push(Piece::Column(column.to_owned()));
+            pieces.push(TemplatePart::Column(column.to_owned()));
             rest = &inside[close + 2..];
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
+            pieces.push(TemplatePart::Text(rest.to_owned()));
         }
         Ok(Self { pieces })
     }
@@ -72,8 +72,8 @@ impl Template {
     /// The names of its columns, in the order of the text.
     pub(in crate::suite) fn columns(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text(_) => None,
-            Piece::Column(name) => Some(name.as_str()),
+            TemplatePart::Text(_) => None,
+            TemplatePart::Column(name) => Some(name.as_str()),
         })
     }
 
@@ -86,8 +86,8 @@ impl Template {
         let mut filled = String::new();
         for piece in &self.pieces {
             let text = match piece {
-                Piece::Text(text) => Cow::Borrowed(text.as_str()),
-                Piece::Column(name) => {
+                TemplatePart::Text(text) => Cow::Borrowed(text.as_str()),
+                TemplatePart::Column(name) => {
                     cell(name).ok_or_else(|| FillError::Missing(name.clone()))?
                 }
             };
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_and_an_open_place_are_told() {
+    fn a_missing_column_and_an_unclosed_placeholder_are_errors() {
         // Both would otherwise be sent to the models as they stand.
         let fill = |text: &str| Template::parse(text).unwrap().fill(|_| None, 100);
         assert_eq!(fill("{{ a b }}"), Err(FillError::Missing("a b".to_owned())));

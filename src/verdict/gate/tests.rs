@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::record::{Manifest, Outcome, Sample};
-use crate::suite::{Bounds, Limit};
+use crate::suite::{Bounds, GateLimit};
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
 use crate::verdict::{ComparisonDesign, EvidenceFold, Procedure, SampleSize};
@@ -21,7 +21,7 @@ fn evidence(run: &Manifest, samples: &[Sample]) -> Evidence {
 /// The check of one limit on the only variant of a run.
 fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBound) -> LimitCheck {
     let gate = Gate {
-        limits: vec![Limit { quantity, bound }],
+        limits: vec![GateLimit { quantity, bound }],
         ..Gate::default()
     };
     let mut checks = check_limits(&evidence(run, samples), &gate);

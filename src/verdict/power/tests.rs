@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::suite::{Bounds, Limit};
+use crate::suite::{Bounds, GateLimit};
 use crate::units::Nanos;
 use crate::verdict::fixture::manifest;
 
@@ -71,8 +71,9 @@ fn each_gate_that_cannot_work_is_told() {
         change(&mut suite);
         lints(&suite)
     };
-    let limited =
-        |quantity, bound| changed(&|suite| gate(suite).limits = vec![Limit { quantity, bound }]);
+    let limited = |quantity, bound| {
+        changed(&|suite| gate(suite).limits = vec![GateLimit { quantity, bound }])
+    };
     let second = LimitBound::Time(Nanos::from_millis(1_000));
     assert_eq!(changed(&|_| ()), []);
     assert_eq!(
@@ -121,7 +122,7 @@ fn each_gate_that_cannot_work_is_told() {
         suite.prompts.truncate(5);
         suite.repetitions = 1;
         let quantity = median;
-        gate(suite).limits = vec![Limit {
+        gate(suite).limits = vec![GateLimit {
             quantity,
             bound: second,
         }];
@@ -229,8 +230,8 @@ proptest! {
         let at = |prompts, repetitions| {
             let mut suite = suite(prompts, repetitions);
             gate(&mut suite).limits = vec![
-                Limit { quantity: P99, bound: LimitBound::Time(Nanos(1)) },
-                Limit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error) },
+                GateLimit { quantity: P99, bound: LimitBound::Time(Nanos(1)) },
+                GateLimit { quantity: Quantity::ErrorRate, bound: LimitBound::Share(error) },
             ];
             power(&suite, noise)
         };

@@ -55,8 +55,8 @@ fn begun(home: &Home, gateway: &Running, flags: &str, status: i32) -> Underway {
     underway
 }
 
-/// What the gateway's own book says, once it has more than what was `spent` on answers: it notices with its next
-/// token that nobody listens any more.
+/// The gateway's own total, once it exceeds what was `spent` on answers: it notices with its next token that
+/// the client is gone.
 fn charged_above(gateway: &Running, spent: Usd) -> Usd {
     let endpoint = Endpoint {
         base_url: gateway.base_url(),
@@ -70,8 +70,8 @@ fn charged_above(gateway: &Running, spent: Usd) -> Usd {
         .unwrap();
     let began = Instant::now();
     loop {
-        let asked = fetch(&endpoint, EndpointQuery::Credits, PATIENCE);
-        let answer = runtime.block_on(asked).unwrap();
+        let balance = fetch(&endpoint, EndpointQuery::Credits, PATIENCE);
+        let answer = runtime.block_on(balance).unwrap();
         let charged = Credits::from_json(&answer).unwrap().used;
         if charged > spent {
             return charged;
@@ -105,19 +105,20 @@ fn usd(value: &Value) -> Usd {
         .map_or(Usd::ZERO, |text| text.parse().unwrap())
 }
 
-/// Of the last line of the ledger: spent, kept for unknown bills, and unknown requests.
+/// The last line of the ledger: spent, reserved for unknown bills, and unknown requests.
 fn booked(home: &Home) -> (Value, Usd, Usd, u64) {
     let line = lines(&home.read("reports/ledger.jsonl")).pop().unwrap();
     let models = line["models"].as_array().unwrap();
     let spent: Usd = models.iter().map(|model| usd(&model["spent_usd"])).sum();
     let unknown = models.iter().filter_map(|model| model["unknown"].as_u64());
-    let (unknown, kept) = (unknown.sum(), usd(&line["kept_usd"]));
-    (line, spent, kept, unknown)
+    let (unknown, reserved) = (unknown.sum(), usd(&line["kept_usd"]));
+    (line, spent, reserved, unknown)
 }
 
 #[test]
 fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
-    // 16 of 16 requests were billed and the ledger said $0: what was sent is in the books, whoever ends the run.
+    // 16 of 16 requests were billed and the ledger showed $0: every sent request is in the ledger, no matter
+    // how the run ends.
     for (signal, flags) in [
         (Signal::INT, "--max-cost $5"),
         (Signal::TERM, ""),
@@ -126,9 +127,9 @@ fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
         let (home, gateway) = (home(), gateway());
         let underway = begun(&home, &gateway, flags, 130);
         underway.signal(signal);
-        let said = underway.end();
+        let output = underway.end();
         let note = "abandoned in flight: 8 requests, which may cost up to $";
-        assert!(said.err.contains(note), "{}", said.err);
+        assert!(output.err.contains(note), "{}", output.err);
         let folder = folder(&home);
         let samples = lines(&home.read(&format!("{folder}/samples.jsonl")));
         assert_eq!(samples.len(), 2 * PROMPTS);
@@ -147,31 +148,34 @@ fn requests_in_flight_at_a_signal_are_samples_and_count_as_unknown() {
         assert!(report.contains("8 of 16 trials have a sample"), "{report}");
         assert!(report.contains("Abandoned in flight: 8 trials"), "{report}");
         assert!(!home.path("reports/half/latest").exists());
-        let (line, spent, kept, unknown) = booked(&home);
+        let (line, spent, reserved, unknown) = booked(&home);
         assert_eq!(line["status"], "interrupted");
         assert_eq!(unknown, PROMPTS as u64);
         let charged = charged_above(&gateway, spent);
         if flags.is_empty() {
-            assert_eq!(kept, Usd::ZERO);
+            assert_eq!(reserved, Usd::ZERO);
         } else {
-            assert!(charged.0 <= spent.0 + kept.0, "{charged} {spent} {kept}");
+            assert!(
+                charged.0 <= spent.0 + reserved.0,
+                "{charged} {spent} {reserved}"
+            );
         }
     }
 }
 
 #[test]
 fn a_second_signal_ends_at_once_with_whole_records() {
-    // Whoever presses Ctrl-C twice does not want to wait for a grace period, and has paid all the same.
+    // A user who presses Ctrl-C twice does not want to wait for a grace period, and has paid all the same.
     let (home, gateway) = (home(), gateway());
     let underway = begun(&home, &gateway, "", 130);
     underway.signal(Signal::INT);
     while !underway.next_line().starts_with("stopping: interrupted") {}
     underway.signal(Signal::INT);
-    let said = underway.end();
+    let output = underway.end();
     assert!(
-        said.err.contains("no reports were made; `bakeoff report"),
+        output.err.contains("no reports were made; `bakeoff report"),
         "{}",
-        said.err
+        output.err
     );
     let folder = folder(&home);
     assert_eq!(
@@ -211,19 +215,22 @@ fn a_killed_run_is_closed_by_the_next_command_and_a_live_one_never() {
     assert_eq!(booked(&home).0["status"], "running");
     underway.signal(Signal::KILL);
     underway.end();
-    let said = home
+    let output = home
         .bakeoff("spend")
         .complains("was killed; it cost $")
         .run();
-    assert!(!said.out.contains("has not ended"), "{}", said.out);
-    let (line, spent, kept, unknown) = booked(&home);
+    assert!(!output.out.contains("has not ended"), "{}", output.out);
+    let (line, spent, reserved, unknown) = booked(&home);
     let status = line["status"]["incomplete"].as_str().unwrap();
     assert!(status.contains("killed"), "{status}");
     // Samples of fast answers may have been on their way to the journal.
     assert!(unknown >= PROMPTS as u64, "{unknown}");
-    assert!(kept < "1".parse().unwrap(), "{kept}");
+    assert!(reserved < "1".parse().unwrap(), "{reserved}");
     let charged = charged_above(&gateway, spent);
-    assert!(charged.0 <= spent.0 + kept.0, "{charged} {spent} {kept}");
+    assert!(
+        charged.0 <= spent.0 + reserved.0,
+        "{charged} {spent} {reserved}"
+    );
     // Once.
     let ledger = home.read("reports/ledger.jsonl");
     home.bakeoff(&format!("runs close {folder}"))

@@ -1,4 +1,4 @@
-//! What answers cost and what was billed for them, from the bytes of a bill to the report.
+//! Cost of answers and the bills for them, from the bytes of a bill to the report.
 
 use serde_json::{Value, json};
 
@@ -78,10 +78,10 @@ fn rows(home: &Home, suite: &str, file: &str) -> Vec<Value> {
 
 #[test]
 fn recorded_bills_come_out_to_the_last_digit() {
-    // List cost by the formula and the gateway's bill, through the whole program: equal, and no difference
-    // is told.
-    let server = Server::start(|_, asked| {
-        let body: Value = serde_json::from_str(&asked.body).unwrap();
+    // List cost by the formula and the gateway's bill, through the whole program: equal, and no difference is
+    // reported.
+    let server = Server::start(|_, request| {
+        let body: Value = serde_json::from_str(&request.body).unwrap();
         let prompt = body["messages"][0]["content"].as_str().unwrap();
         let call = RECORDED.iter().find(|call| {
             // One call of a model was recorded: it answers both prompts.
@@ -170,7 +170,7 @@ fn own_keys_are_ranked_by_what_others_would_pay() {
 }
 
 #[test]
-fn surcharges_are_told_apart_from_prices() {
+fn surcharges_are_separate_from_prices() {
     // What tokens cost is what the list says; what came on top is a sum of its own, with an own key as well.
     let models = "-m openai/gpt-4.1-nano+surcharge -m openai/gpt-4.1-nano+surcharge+byok";
     let price = |model: &str| {
@@ -198,8 +198,9 @@ fn surcharges_are_told_apart_from_prices() {
         assert_eq!(sample["cost_usd"], sample["market_usd"], "{sample}");
     }
     let report = home.read("reports/small/latest/report.md");
-    let told = "surcharges of the gateway on top of what tokens cost: $0.000400 on 4 of 4 samples";
-    assert_eq!(report.matches(told).count(), 2, "{report}");
+    let sentence =
+        "surcharges of the gateway on top of what tokens cost: $0.000400 on 4 of 4 samples";
+    assert_eq!(report.matches(sentence).count(), 2, "{report}");
     assert!(
         report.contains("billed $0 (own keys), so bills say nothing: 4 of 4 samples"),
         "{report}"
@@ -208,7 +209,7 @@ fn surcharges_are_told_apart_from_prices() {
 }
 
 #[test]
-fn a_list_that_is_wrong_is_told_by_model() {
+fn wrong_list_prices_are_reported_by_model() {
     // The user's own price is a tenth too low for one model: of this one the report says so, of no other.
     let project = r#"
         [[endpoints.sim.prices]]
@@ -237,7 +238,7 @@ fn a_list_that_is_wrong_is_told_by_model() {
 }
 
 #[test]
-fn a_model_that_writes_more_is_told_before_and_after() {
+fn longer_outputs_are_reported_by_compare() {
     // Twice the words behind the same label: `compare` says so in words and in JSON, and fails nothing by it.
     let prompts = (0..8).map(|n| format!("[[prompts]]\nid = \"p{n}\"\nuser = \"Say {n}\"\n"));
     let prompts = prompts.collect::<Vec<_>>().concat();
@@ -260,10 +261,10 @@ fn a_model_that_writes_more_is_told_before_and_after() {
     let outputs = &json["output_tokens"];
     assert_eq!(outputs["models"][0]["output_tokens"], 2.0, "{outputs}");
     assert_eq!(outputs["prompts"].as_array().unwrap().len(), 8);
-    let told = outputs["told"][0].as_str().unwrap();
+    let sentence = outputs["told"][0].as_str().unwrap();
     let expected = "writer (sim/constant-2ms-1ms-20) writes more output tokens: 2.00x (2.00–2.00) those of \
                     writer (sim/constant-2ms-1ms-10) before, on 8 prompts.";
-    assert!(told.starts_with(expected), "{told}");
+    assert!(sentence.starts_with(expected), "{sentence}");
     for format in ["terminal", "markdown"] {
         home.bakeoff(&format!("{call} {format}"))
             .says("writes more output tokens")

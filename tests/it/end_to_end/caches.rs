@@ -24,21 +24,21 @@ struct Seen {
 }
 
 impl Seen {
-    /// What each sample of a model read from the cache and wrote to it, in the order of the plan, as
-    /// the sample says; the simulator says the same.
+    /// The tokens that each sample of a model read from the cache and wrote to it, in the order of the plan,
+    /// equal in the sample and in the simulator's trace.
     fn cache_use(&self, model: &str) -> Vec<(u64, u64)> {
         let samples = self.samples.iter();
         let samples = samples.filter(|sample| sample.model.as_str() == model);
         samples
             .map(|sample| {
-                let told = &self.truth[&sample.request_id];
+                let trace = &self.truth[&sample.request_id];
                 let usage = sample.usage.unwrap();
-                assert_eq!(usage.cached_tokens, Some(told.cached_tokens));
+                assert_eq!(usage.cached_tokens, Some(trace.cached_tokens));
                 assert_eq!(
                     usage.cache_write_tokens.unwrap_or(0),
-                    told.cache_write_tokens
+                    trace.cache_write_tokens
                 );
-                (told.cached_tokens, told.cache_write_tokens)
+                (trace.cached_tokens, trace.cache_write_tokens)
             })
             .collect()
     }
@@ -82,7 +82,7 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
     Seen {
         samples,
         truth: truth
-            .map(|told| (told.request_id.clone().unwrap(), told))
+            .map(|trace| (trace.request_id.clone().unwrap(), trace))
             .collect(),
         report: home.read("reports/caches/latest/report.md"),
     }
@@ -90,7 +90,7 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
 
 #[test]
 fn as_is_the_first_fills_the_cache_for_the_others() {
-    // Whoever leaves caches alone must see them: a miss, and then hits.
+    // A user who leaves caches alone must see them: a miss, and then hits.
     for route in ROUTES {
         let seen = see(route, "", "");
         let [first, others @ ..] = &seen.cache_use(IMPLICIT)[..] else {
@@ -215,7 +215,7 @@ fn warm_makes_every_trial_a_hit() {
 }
 
 #[test]
-fn short_prompts_stay_cold_and_that_is_told() {
+fn short_prompts_stay_cold_and_that_is_reported() {
     // No provider caches a short prompt: a suite that warms it pays for nothing, and must hear so.
     let suite = suite("cache = \"warm\"", "").replace("bicycles", "");
     let short = suite.replace(

@@ -68,7 +68,7 @@ fn a_run_that_nobody_listens_to_goes_on_and_keeps_its_exit_code() {
 
 #[test]
 fn the_cap_of_the_day_counts_the_ledger() {
-    // The second run of the day has what the first one left, and is told who says so.
+    // The second run of the day has the remainder of the first one, and the message names the cap.
     let home = home().with("bakeoff.toml", "[budget]\nmax_cost_per_day = \"$0.03\"\n");
     let call = "run suite.toml --world world.toml --salt 1 --quiet --repetitions 1000";
     home.bakeoff(call).exits(4).run();
@@ -139,7 +139,7 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
     let begun: Vec<_> = (0..8)
         .map(|_| home.bakeoff(call).exits(4).begin())
         .collect();
-    let told: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
+    let messages: Vec<String> = begun.into_iter().map(|run| run.end().err).collect();
     let money = |sum: &Value| sum.as_str().map_or(0.0, |sum| sum.parse().unwrap());
     let lines = ledger(&home);
     let spent = |line: &Value| {
@@ -152,13 +152,15 @@ fn runs_that_begin_together_share_the_cap_of_the_day() {
         "{sum} in {} runs",
         lines.len()
     );
-    // Who was too late was refused, and told by what.
-    let refused = told.iter().filter(|err| err.contains("since 00:00 UTC"));
-    assert!(refused.count() + lines.len() >= 8, "{told:#?}");
+    // The runs that came too late were refused, and the message names the cap.
+    let refused = messages
+        .iter()
+        .filter(|err| err.contains("since 00:00 UTC"));
+    assert!(refused.count() + lines.len() >= 8, "{messages:#?}");
 }
 
 #[test]
-fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
+fn an_unreadable_ledger_is_reported_and_stops_the_daily_cap() {
     // The line may be a run of today: where money is capped by the day, nothing is sent on a guess.
     let home = home();
     let call = "run suite.toml --world world.toml --salt 1 --quiet";
@@ -183,7 +185,7 @@ fn a_ledger_that_cannot_be_read_is_told_and_stops_the_cap_of_the_day() {
     let spent: Value = serde_json::from_str(&spent.out).unwrap();
     assert_eq!(spent["unreadable_lines"], 1);
     assert_eq!(spent["total"]["runs"], 1);
-    // Without such a cap the ledger is nobody's concern.
+    // Without such a cap the ledger does not matter.
     let home = home.with("bakeoff.toml", "");
     home.bakeoff(call).run();
 }
@@ -293,8 +295,8 @@ fn counts_that_cannot_be_true_keep_their_reservation() {
         let lines = ledger(&home);
         let model = &lines[0]["models"][0];
         assert_eq!(model["unknown"], samples.len());
-        let kept: f64 = lines[0]["kept_usd"].as_str().unwrap().parse().unwrap();
-        assert!((0.4..=0.5).contains(&kept), "{lines:?}");
+        let reserved: f64 = lines[0]["kept_usd"].as_str().unwrap().parse().unwrap();
+        assert!((0.4..=0.5).contains(&reserved), "{lines:?}");
         let report = home.read("reports/z/latest/report.md");
         assert!(
             report.contains("token counts that cannot be true"),

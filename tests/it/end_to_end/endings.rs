@@ -14,7 +14,7 @@ fn home() -> Home {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_told_at_once() {
+fn an_unreachable_endpoint_is_reported_at_once() {
     // Exit code 4, the URL and what to do; no folder is left for a run that never began.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -35,7 +35,7 @@ fn an_endpoint_that_is_not_there_is_told_at_once() {
 }
 
 #[test]
-fn a_wrong_scheme_is_told_as_such() {
+fn a_wrong_scheme_is_reported_as_such() {
     // The commonest slip with own servers: https for http.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let running = Simulator::start(World::built_in(), listener, None, 1).unwrap();
@@ -93,7 +93,7 @@ fn manifest(home: &Home, folder: &str) -> Value {
     serde_json::from_str(&home.read(&format!("{folder}/manifest.json"))).unwrap()
 }
 
-/// A run of seconds: 300 trials of about 40 ms one after the other, told in ten lines.
+/// A run of seconds: 300 trials of about 40 ms one after the other, with ten lines of progress.
 #[cfg(unix)]
 mod in_mid_run {
     use rustix::process::Signal;
@@ -112,8 +112,8 @@ id = "hello"
 user = "Hello"
 "#;
 
-    /// Trials that have ended when the first line of progress is told.
-    const TOLD: usize = 30;
+    /// Trials that have ended when the first line of progress is printed.
+    const FIRST_PROGRESS: usize = 30;
 
     fn begun(home: &Home, status: i32) -> Underway {
         let call = "run suite.toml --salt 1";
@@ -123,7 +123,10 @@ user = "Hello"
         while line.starts_with("warning: ") || line.starts_with("note: ") {
             line = underway.next_line();
         }
-        assert!(line.starts_with(&format!("{TOLD}/300 trials")), "{line}");
+        assert!(
+            line.starts_with(&format!("{FIRST_PROGRESS}/300 trials")),
+            "{line}"
+        );
         underway
     }
 
@@ -143,20 +146,27 @@ user = "Hello"
             let home = Home::new().with("suite.toml", LONG_SUITE);
             let underway = begun(&home, 130);
             underway.signal(signal);
-            let said = underway.end();
-            assert!(said.err.contains("stopping: interrupted"), "{}", said.err);
-            assert!(said.out.contains("interrupted"), "{}", said.out);
+            let output = underway.end();
+            assert!(
+                output.err.contains("stopping: interrupted"),
+                "{}",
+                output.err
+            );
+            assert!(output.out.contains("interrupted"), "{}", output.out);
             let folder = folder(&home);
-            let kept = home
+            let sample_count = home
                 .read(&format!("{folder}/samples.jsonl"))
                 .lines()
                 .count();
-            assert!((TOLD..300).contains(&kept), "{kept}");
+            assert!(
+                (FIRST_PROGRESS..300).contains(&sample_count),
+                "{sample_count}"
+            );
             assert_eq!(manifest(&home, &folder)["status"], "interrupted");
             let report = home.read(&format!("{folder}/report.md"));
             assert!(report.contains("This run was interrupted"), "{report}");
             let csv = home.read(&format!("{folder}/samples.csv"));
-            assert_eq!(csv.lines().count(), kept + 1);
+            assert_eq!(csv.lines().count(), sample_count + 1);
             // `latest` is for runs that say something.
             assert!(!home.path("reports/long/latest").exists());
         }
@@ -164,7 +174,7 @@ user = "Hello"
 
     #[test]
     fn a_killed_run_can_be_reported() {
-        // Out of memory, a pulled plug: every complete line counts, the torn one is told.
+        // Out of memory, power loss: every complete line counts, the torn one is reported.
         let home = Home::new().with("suite.toml", LONG_SUITE);
         let underway = begun(&home, -1);
         underway.signal(Signal::KILL);
@@ -174,7 +184,7 @@ user = "Hello"
         let journal = home.read(&format!("{folder}/samples.jsonl"));
         let whole = journal.rfind('\n').unwrap() + 1;
         let lines = journal[..whole].lines().count();
-        assert!(lines >= TOLD);
+        assert!(lines >= FIRST_PROGRESS);
         // The kill may have come between two lines: this one is torn for certain.
         let torn = &journal[..journal.find('\n').unwrap() / 2];
         let home = home.with(
@@ -192,12 +202,12 @@ user = "Hello"
         assert!(report.contains("has not ended, or was killed"), "{report}");
         let csv = home.read(&format!("{folder}/samples.csv"));
         assert_eq!(csv.lines().count(), lines + 1);
-        // It could not say what it cost: whoever reads the ledger next closes it.
-        let said = home
+        // It could not record its cost: the next reader of the ledger closes it.
+        let output = home
             .bakeoff("spend --simulated")
             .complains("was killed; it cost $")
             .run();
-        assert!(!said.out.contains("has not ended"), "{}", said.out);
+        assert!(!output.out.contains("has not ended"), "{}", output.out);
         let manifest = manifest(&home, &folder);
         assert!(
             manifest["status"]["incomplete"]

@@ -1,4 +1,4 @@
-//! What a run will cost, told before, compared after, and learned from.
+//! The estimated cost of a run: printed before, compared after, and corrected by experience.
 
 use serde_json::Value;
 
@@ -57,8 +57,8 @@ fn an_estimate_learns_from_runs() {
     // third, which is right about a run that is the same.
     let second = home.bakeoff(call).run();
     let expected = usd(&learned["total"]["expected_usd"]);
-    let told = format!("{:.2} times what was expected\n", cost / expected);
-    assert!(second.err.contains(&told), "{told}{}", second.err);
+    let sentence = format!("{:.2} times what was expected\n", cost / expected);
+    assert!(second.err.contains(&sentence), "{sentence}{}", second.err);
     let third = json(&home, "");
     assert_eq!(third["past_runs"], 1);
     let expected = usd(&third["total"]["expected_usd"]);
@@ -67,17 +67,18 @@ fn an_estimate_learns_from_runs() {
 
 #[test]
 fn an_estimate_sends_nothing() {
-    // Nobody answers there, no key is set, and the prices are one's own: it is an estimate all the same.
+    // No server answers there, no key is set, and the prices are the user's own: it is an estimate all the
+    // same.
     let home = home().with(
         "bakeoff.toml",
         "[endpoints.own]\nbase_url = \"http://127.0.0.1:9/v1\"\nkey = \"NO_SUCH_KEY\"\n\
          [[endpoints.own.prices]]\nmodel = \"mine\"\n\
          input_usd_per_mtok = 1\noutput_usd_per_mtok = 1000\n",
     );
-    let said = home
+    let output = home
         .bakeoff("estimate suite.toml -e own -m mine -m unknown --repetitions 3")
         .run();
-    insta::assert_snapshot!(said.out, @r#"
+    insta::assert_snapshot!(output.out, @r#"
     model    requests  prompt tokens  output tokens  expected  worst case
     mine            6             75            600    $0.600       $7.60
     unknown         6             75            600         –           –

@@ -348,9 +348,9 @@ fn every_dialect_says_the_same() {
 }
 
 #[test]
-fn a_call_told_when_it_is_done_is_whole() {
+fn a_call_reported_only_when_done_is_complete() {
     // Some servers of the Responses route send no parts of a call's arguments: they must neither be
-    // lost nor counted at the call's announcement. Told in parts, the same arguments come.
+    // lost nor counted at the call's announcement. Sent in parts, the same arguments result.
     let models = ["late", "call"].map(|kind| format!("openai/gpt-4.1-nano+tool-{kind}"));
     let home = home(&models, "");
     let project = home.read("bakeoff.toml");

@@ -1,4 +1,4 @@
-//! What is said before a run, and limits that a run keeps to.
+//! Warnings before a run, and limits that a run observes.
 
 use serde_json::Value;
 
@@ -55,13 +55,13 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
 
 #[test]
 fn quiet_is_quiet() {
-    // Whoever reads standard error in a script asked for nothing but failures. (The model may really
-    // use its limit up by reasoning, and that is told in any case.)
+    // A script that reads standard error asked for failures only. (The model may really use its limit up by
+    // reasoning, and that is reported in any case.)
     let home = disappointing();
     for call in ["run suite.toml --list", "run suite.toml --world world.toml"] {
-        let said = home.bakeoff(&format!("{call} --quiet")).run();
-        let foretold = said.err.contains("warning: ") || said.err.contains("note: ");
-        assert!(!foretold, "{}", said.err);
+        let output = home.bakeoff(&format!("{call} --quiet")).run();
+        let has_warnings = output.err.contains("warning: ") || output.err.contains("note: ");
+        assert!(!has_warnings, "{}", output.err);
     }
 }
 
@@ -69,38 +69,37 @@ fn quiet_is_quiet() {
 fn verifying_wants_no_verdict() {
     // One trial of each is asked for, so that the number of prompts does not matter.
     let call = "run suite.toml --verify --world world.toml";
-    let said = home().bakeoff(call).complains("note: about").run();
-    assert!(!said.err.contains("verdict"), "{}", said.err);
+    let output = home().bakeoff(call).complains("note: about").run();
+    assert!(!output.err.contains("verdict"), "{}", output.err);
 }
 
 #[test]
-fn without_known_times_the_assumption_is_told() {
+fn without_known_times_the_assumption_is_shown() {
     // No list of models says how fast one is: the estimate must say what it stands on.
-    let said = home()
+    let output = home()
         .bakeoff("run suite.toml --list --endpoint http://127.0.0.1:9/v1")
         .run();
     let estimate = "note: about 40 s, if answers begin after 1 s and come at 50 tokens a second; an estimate\n";
-    assert!(said.err.contains(estimate), "{}", said.err);
+    assert!(output.err.contains(estimate), "{}", output.err);
 }
 
 #[test]
-fn a_limit_that_holds_the_run_back_is_told_and_kept() {
-    // The model with the limit sets the pace of all; the wait is told beforehand and stands in the
-    // records as lag.
+fn a_binding_rate_limit_is_reported_and_observed() {
+    // The model with the limit sets the pace of all; the wait is announced beforehand and recorded as lag.
     let home = home().with(
         "bakeoff.toml",
         "[[endpoints.sim.limits]]\nmodel = \"openai/gpt-5*\"\nrequests_per_minute = 200\n",
     );
-    let said = home.bakeoff("run suite.toml --world world.toml").run();
-    let told = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
+    let output = home.bakeoff("run suite.toml --world world.toml").run();
+    let warning = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
                 with 1 x 3 requests at once it would take about 1 s, under the limit 2 s\n";
-    assert!(said.err.contains(told), "{}", said.err);
+    assert!(output.err.contains(warning), "{}", output.err);
     let manifest = home.read("reports/small/latest/manifest.json");
     let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let client = manifest["client"].as_array().unwrap();
     let limit = |entry: &&Value| entry["name"] == "requests_per_minute openai/gpt-5-mini";
-    let told = client.iter().find(limit).map(|entry| &entry["value"]);
-    assert_eq!(told, Some(&Value::from("200")));
+    let value = client.iter().find(limit).map(|entry| &entry["value"]);
+    assert_eq!(value, Some(&Value::from("200")));
     for sample in &home.samples("small") {
         let number = |name: &str| sample[name].as_u64().unwrap_or(0);
         // 0.3 s for the warm-up and for each slot before this one: later is possible, earlier is not.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::program::{Home, Said};
+use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Server, Then, response};
 
 /// Looks like no vendor's key, so that only knowing it can keep it out.
@@ -47,10 +47,10 @@ fn answering() -> Server {
 }
 
 /// The key is in the test's `.env` alone.
-fn nowhere_else(home: &Home, said: &Said) {
+fn nowhere_else(home: &Home, output: &ProgramOutput) {
     assert!(
-        !said.out.contains(MARKER) && !said.err.contains(MARKER),
-        "{said:?}"
+        !output.out.contains(MARKER) && !output.err.contains(MARKER),
+        "{output:?}"
     );
     for path in home.files() {
         let bytes = std::fs::read(&path).unwrap();
@@ -68,7 +68,7 @@ fn an_own_endpoint_has_its_key_header_and_prices() {
     // Development, staging and production are three tables of `bakeoff.toml`.
     let server = answering();
     let home = home(&server);
-    let said = home
+    let output = home
         .bakeoff("run suite.toml")
         .env("STAGING_KEY", MARKER)
         .says("our-model")
@@ -99,7 +99,7 @@ fn an_own_endpoint_has_its_key_header_and_prices() {
     let manifest: Value =
         serde_json::from_str(&home.read("reports/own/latest/manifest.json")).unwrap();
     assert_eq!(manifest["endpoint"]["key_variable"], "STAGING_KEY");
-    nowhere_else(&home, &said);
+    nowhere_else(&home, &output);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_dot_env_is_read_and_the_environment_wins() {
 
 #[test]
 fn an_empty_key_is_a_missing_one() {
-    // A template of `.env` that nobody filled in: told before anything is sent without a key.
+    // A template of `.env` that was never filled in: reported before anything is sent without a key.
     let server = answering();
     let home = home(&server).with(".env", "STAGING_KEY=\"  \"\n");
     home.bakeoff("run suite.toml")
@@ -138,17 +138,17 @@ fn a_broken_dot_env_does_not_show_its_lines() {
     // The line that cannot be read may be the one with the key.
     let server = answering();
     let home = home(&server).with(".env", &format!("STAGING_KEY = '{MARKER}\n"));
-    let said = home
+    let output = home
         .bakeoff("run suite.toml")
         .exits(2)
         .complains(".env")
         .run();
-    nowhere_else(&home, &said);
+    nowhere_else(&home, &output);
     assert!(server.seen().is_empty());
 }
 
 #[test]
-fn a_key_that_the_server_repeats_is_not_kept() {
+fn a_key_that_the_server_repeats_is_not_stored() {
     // "Invalid key: ..." is an ordinary error message; records and reports are shared.
     let error = format!(r#"{{"error":{{"message":"Invalid key: {MARKER}","type":"{MARKER}"}}}}"#);
     let header = format!("x-echo: {MARKER}\r\nx-generation-id: {MARKER}\r\n");
@@ -174,12 +174,12 @@ fn a_key_that_the_server_repeats_is_not_kept() {
             "run suite.toml --verify",
         ] {
             let failed = if *body == answer { 0 } else { 4 };
-            let said = home
+            let output = home
                 .bakeoff(call)
                 .env("STAGING_KEY", MARKER)
                 .exits(failed)
                 .run();
-            nowhere_else(&home, &said);
+            nowhere_else(&home, &output);
         }
         assert!(!server.questions().is_empty());
     }
@@ -187,15 +187,15 @@ fn a_key_that_the_server_repeats_is_not_kept() {
 
 #[test]
 fn a_key_that_no_header_can_hold_is_refused_unseen() {
-    // A line break from a careless copy: told, and not shown.
+    // A line break from a careless copy: reported, and not shown.
     let server = answering();
     let home = home(&server);
-    let said = home
+    let output = home
         .bakeoff("run suite.toml")
         .env("STAGING_KEY", format!("{MARKER}\nmore"))
         .exits(4)
         .complains("key")
         .run();
-    nowhere_else(&home, &said);
+    nowhere_else(&home, &output);
     assert!(server.seen().is_empty());
 }

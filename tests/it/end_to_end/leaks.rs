@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde_json::Value;
 
-use super::program::{Home, Said};
+use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Seen, Server, Then, response};
 
 /// Has every character that an escape changes, and no vendor's prefix: only knowing it can keep it out.
@@ -77,7 +77,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// No form of the key is in what was printed and written, its `.env` apart.
-fn nowhere(home: &Home, said: &Said) {
+fn nowhere(home: &Home, output: &ProgramOutput) {
     let needles = needles();
     let check = |place: &str, text: &str| {
         let once = unescaped(text);
@@ -91,8 +91,8 @@ fn nowhere(home: &Home, said: &Said) {
             }
         }
     };
-    check("standard output", &said.out);
-    check("standard error", &said.err);
+    check("standard output", &output.out);
+    check("standard error", &output.err);
     for path in home.files() {
         let bytes = std::fs::read(&path).unwrap();
         if !path.ends_with(".env") {
@@ -253,7 +253,7 @@ fn home(server: &Server, models: &[&str]) -> Home {
 }
 
 /// Makes a call with the cache in the home.
-fn call(home: &Home, line: &str, exit: i32) -> Said {
+fn call(home: &Home, line: &str, exit: i32) -> ProgramOutput {
     let call = home.bakeoff(line).exits(exit);
     call.env("BAKEOFF_CACHE_DIR", home.path("cache")).run()
 }
@@ -304,8 +304,8 @@ fn the_key_is_in_no_file_and_no_output_of_any_failure() {
         ("runs", 0),
         ("runs --json", 0),
     ] {
-        let said = call(&home, line, exit);
-        nowhere(&home, &said);
+        let output = call(&home, line, exit);
+        nowhere(&home, &output);
     }
     // The test would be worth nothing if the server's texts were not there.
     let samples = home.samples("leaks");
@@ -345,9 +345,9 @@ fn errors_of_lists_hold_no_key() {
         ("estimate suite.toml --endpoint own", 0),
         ("spend --endpoint own", 0),
     ] {
-        let said = call(&home, line, exit);
-        nowhere(&home, &said);
-        quoted += usize::from(said.err.contains("provided: [redacted]"));
+        let output = call(&home, line, exit);
+        nowhere(&home, &output);
+        quoted += usize::from(output.err.contains("provided: [redacted]"));
     }
     assert!(quoted >= 3, "{quoted}");
 }
@@ -412,10 +412,10 @@ fn no_escape_sequence_of_a_server_reaches_a_terminal_or_a_table() {
         ("models --endpoint own --refresh", 4),
         ("report reports/leaks/latest --format json", 0),
     ] {
-        let said = call(&home, line, exit);
-        nothing_acts(line, &said.out);
-        nothing_acts(line, &said.err);
-        assert!(format!("{said:?}").contains("evil"), "{line}");
+        let output = call(&home, line, exit);
+        nothing_acts(line, &output.out);
+        nothing_acts(line, &output.err);
+        assert!(format!("{output:?}").contains("evil"), "{line}");
     }
     let mut files = 0;
     for path in home.files() {
@@ -501,8 +501,8 @@ fn a_suite_with_a_secret_in_its_text_is_refused() {
                 format!("{own}{name}='{value}'\n")
             };
             std::fs::write(home.path(".env"), variables).unwrap();
-            let said = call.run();
-            let all = format!("{}{}", said.out, said.err);
+            let output = call.run();
+            let all = format!("{}{}", output.out, output.err);
             assert!(all.contains(place) && all.contains(name), "{verb}: {all}");
             assert!(!all.contains(value), "{verb}: {all}");
             assert!(!home.path("reports").exists());

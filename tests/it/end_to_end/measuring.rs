@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::SUITE;
-use super::program::{Home, Said};
+use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Server, Then, response};
 
 const RUN: &str = "run suite.toml --world world.toml --salt 7";
@@ -14,7 +14,7 @@ fn home() -> Home {
     Home::new().with("suite.toml", SUITE)
 }
 
-/// What a sample says that does not depend on time.
+/// The fields of a sample that do not depend on time.
 fn substance(sample: &Value) -> Vec<Value> {
     let names = [
         "trial",
@@ -34,7 +34,7 @@ fn substance(sample: &Value) -> Vec<Value> {
 fn a_suite_goes_in_and_a_comparison_comes_out() {
     // The main job: a table, the reports beside their sources, every trial a sample.
     let home = home();
-    let said = home
+    let output = home
         .bakeoff(RUN)
         .says("openai/gpt-4.1-nano")
         .says("openai/gpt-5-mini")
@@ -43,8 +43,8 @@ fn a_suite_goes_in_and_a_comparison_comes_out() {
         .complains("report.md")
         .run();
     assert!(
-        !said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'),
-        "{said:?}"
+        !output.out.contains('\u{1b}') && !output.err.contains('\u{1b}'),
+        "{output:?}"
     );
     let samples = home.samples("small");
     assert_eq!(samples.len(), 12);
@@ -124,7 +124,7 @@ fn a_closed_pipe_ends_a_list_quietly() {
 fn json_is_one_document_and_nothing_else() {
     // A script must be able to read standard output without looking at it.
     let home = home();
-    let Said { out, .. } = home.bakeoff(&format!("{RUN} --json")).run();
+    let ProgramOutput { out, .. } = home.bakeoff(&format!("{RUN} --json")).run();
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["status"], "complete");
     assert_eq!(document["comparison"].as_array().map(Vec::len), Some(3));
@@ -150,7 +150,7 @@ fn quiet_writes_no_progress() {
 
 #[test]
 fn reports_are_made_again_byte_for_byte() {
-    // A report is a function of its records: whoever has these can check it.
+    // A report is a function of its records: every reader of these can check it.
     let home = home();
     home.bakeoff(RUN).run();
     let files = || -> BTreeMap<_, _> {
@@ -160,12 +160,12 @@ fn reports_are_made_again_byte_for_byte() {
             .collect()
     };
     let first = files();
-    let said = home
+    let output = home
         .bakeoff("report reports/small/latest")
         .says("gpt-5-mini")
         .run();
     assert_eq!(first, files());
-    assert_eq!(said, home.bakeoff("report reports/small/latest").run());
+    assert_eq!(output, home.bakeoff("report reports/small/latest").run());
     for (format, file) in [
         ("markdown", "report.md"),
         ("csv", "comparison.csv"),
@@ -173,13 +173,13 @@ fn reports_are_made_again_byte_for_byte() {
         ("hlog", "histograms.hlog"),
     ] {
         let call = format!("report reports/small/latest --format {format}");
-        let said = home.bakeoff(&call).run();
+        let output = home.bakeoff(&call).run();
         assert_eq!(
-            said.out,
+            output.out,
             home.read(&format!("reports/small/latest/{file}")),
             "{format}"
         );
-        assert_eq!(said.err, "");
+        assert_eq!(output.err, "");
     }
     assert_eq!(first, files());
 }

@@ -1,4 +1,4 @@
-//! What users get wrong before anything is sent: one message, exit code 2, nothing written.
+//! Mistakes of users that are found before anything is sent: one message, exit code 2, nothing written.
 
 use super::SUITE;
 use super::program::Home;
@@ -12,7 +12,7 @@ fn leaves_nothing(home: &Home) {
 }
 
 #[test]
-fn a_bad_suite_tells_all_its_problems() {
+fn a_bad_suite_reports_all_its_problems() {
     // One round of corrections instead of one per mistake; each with its place.
     let bad = r#"
 name = "bad"
@@ -35,7 +35,7 @@ user = "Hello again"
         "run bad.toml --list",
         "suite check suite.toml bad.toml",
     ] {
-        let said = home
+        let output = home
             .bakeoff(call)
             .exits(2)
             .complains("bad.toml has 4 problems")
@@ -45,7 +45,7 @@ user = "Hello again"
             .complains("bad.toml:12")
             .complains("bad.toml:13")
             .run();
-        assert!(!said.err.contains('\u{1b}'), "{}", said.err);
+        assert!(!output.err.contains('\u{1b}'), "{}", output.err);
     }
     let check = home.bakeoff("suite check suite.toml").run();
     let first = "suite.toml: ok, 2 prompts, 3 models, 12 trials\n";
@@ -75,15 +75,15 @@ fn flags_and_files_that_do_not_exist_are_named() {
         ("report world.toml", "world.toml"),
         ("bake", "bake"),
     ] {
-        let said = home.bakeoff(call).exits(2).complains(named).run();
-        assert_eq!(said.out, "", "{call}");
+        let output = home.bakeoff(call).exits(2).complains(named).run();
+        assert_eq!(output.out, "", "{call}");
     }
     leaves_nothing(&home);
 }
 
 #[test]
-fn unknown_endpoints_are_told_with_the_nearest() {
-    // `vercle` is a slip; `nonsense` is told what there is.
+fn unknown_endpoints_are_reported_with_the_nearest() {
+    // `vercle` is a typo; `nonsense` gets the list of endpoints.
     let home = home();
     home.bakeoff("run suite.toml --endpoint vercle")
         .exits(2)
@@ -101,7 +101,7 @@ fn unknown_endpoints_are_told_with_the_nearest() {
 }
 
 #[test]
-fn a_missing_key_is_told_by_the_name_of_its_variable() {
+fn a_missing_key_is_reported_with_its_variable() {
     // And nothing is sent: not even a connection is opened.
     let home = home();
     for (endpoint, variables) in [

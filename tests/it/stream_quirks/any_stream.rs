@@ -1,4 +1,4 @@
-//! What holds for every stream: realistic ones cut anywhere, arbitrary bytes, damaged ones.
+//! Properties of every stream: realistic ones cut anywhere, arbitrary bytes, damaged ones.
 
 use proptest::prelude::*;
 
@@ -78,8 +78,8 @@ proptest! {
         response.headers.push(("content-encoding".to_owned(), encoding));
         let reading = read(&recording, streamed);
         let silent = [Outcome::Cut, Outcome::Refused, Outcome::Filtered];
-        let told = reading.error.is_some() || silent.contains(&reading.outcome);
-        prop_assert!(reading.outcome.answered() || told, "{:?}", reading.outcome);
+        let has_reason = reading.error.is_some() || silent.contains(&reading.outcome);
+        prop_assert!(reading.outcome.answered() || has_reason, "{:?}", reading.outcome);
     }
 
     // One byte changed, dropped or doubled in a real stream: still a reading, no panic.

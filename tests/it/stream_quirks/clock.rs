@@ -1,4 +1,4 @@
-//! When the clocks stop: items 1 to 9.
+//! Clocks and the tokens that stop them: items 1 to 9.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn item_03_a_tool_call_is_an_answer() {
 }
 
 #[test]
-fn item_04_a_refusal_is_output_and_is_told() {
+fn item_04_a_refusal_is_output_and_is_flagged() {
     // A refusal took time and tokens, but it is no answer to compare.
     let refusal = delta(r#"{"refusal":"I cannot"}"#);
     let reading = streamed(&[ROLE, &refusal, &finish("stop"), DONE]);

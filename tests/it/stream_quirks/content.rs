@@ -92,7 +92,7 @@ fn item_29_tool_fragments_are_joined_by_index() {
 
 #[test]
 fn item_30_think_tags_in_content_are_flagged() {
-    // A server without a parser mixes thought and answer: it is counted as answer, and told.
+    // A server without a parser mixes thought and answer: it is counted as answer, and flagged.
     for parts in [["<thi", "nk>Hm</think>Hi"], ["Hm</think>", "Hi"]] {
         let reading = streamed(&[&content(parts[0]), &content(parts[1]), &finish("stop")]);
         assert_eq!(reading.flags, [Flag::ThinkTags]);

@@ -134,7 +134,7 @@ fn item_21_choices_may_be_empty_null_or_missing() {
 
 #[test]
 fn item_22_usage_after_the_finish_reason_is_read_and_nothing_after_done() {
-    // Whoever stops at the finish reason loses the bill; whoever reads past `[DONE]` reads noise.
+    // A client that stops at the finish reason loses the bill; one that reads past `[DONE]` reads noise.
     let bill = event(r#"{"choices":[],"usage":{"completion_tokens":3,"cost":0.0001}}"#);
     let reading = streamed(&[
         &content("Hi"),
@@ -195,7 +195,7 @@ fn item_24_finish_reason_error_is_a_failure() {
 
 #[test]
 fn item_25_a_page_from_a_proxy_is_named() {
-    // The page's title is what tells the user which proxy stands in between.
+    // The page's title shows the user which proxy stands in between.
     let page = "<!DOCTYPE html><html><head><title>Sign in</title></head></html>";
     let reading = with_status(200, page);
     assert_eq!(reading.outcome, Outcome::ProtocolError);

@@ -90,7 +90,7 @@ fn item_15_blank_lines_before_a_json_body() {
 
 #[test]
 fn item_16_a_last_event_without_its_blank_line_counts_when_its_json_is_whole() {
-    // Some servers forget the last blank line; a cut leaves half a chunk. The JSON tells them apart.
+    // Some servers forget the last blank line; a cut leaves half a chunk. The JSON distinguishes them.
     let last = finish("stop");
     let whole = streamed(&[&content("Hi"), last.trim_end()]);
     assert_eq!(whole.outcome, Outcome::Complete);

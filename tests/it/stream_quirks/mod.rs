@@ -13,9 +13,9 @@ mod transport;
 
 use bakeoff::gateway::{Reading, Recording};
 use bakeoff::record::{Flag, Outcome};
-use recorded::{ms, told};
+use recorded::{ms, read_recording};
 
-const ASKED: &str = "openai/gpt-5-mini";
+const REQUESTED_MODEL: &str = "openai/gpt-5-mini";
 
 const STREAM: [(&str, &str); 1] = [("content-type", "text/event-stream")];
 
@@ -29,7 +29,7 @@ fn streamed(frames: &[impl AsRef<[u8]>]) -> Reading {
 }
 
 fn read(recording: &Recording, streamed: bool) -> Reading {
-    told(ASKED, streamed, recording)
+    read_recording(REQUESTED_MODEL, streamed, recording)
 }
 
 fn with_status(status: u16, body: &str) -> Reading {

@@ -40,7 +40,7 @@ const MODELS: [&str; 4] = [
     "anthropic/claude-haiku-4.5",
     "deepseek/deepseek-v3.2",
 ];
-/// What becomes of answers; several are billed without a word, and all that go on are tried again.
+/// Faults of answers; several are billed without a report, and all that go on are retried.
 const FAULTS: [&str; 16] = [
     "",
     "",
@@ -79,21 +79,21 @@ const USAGES: [&str; 16] = [
     "+reasoning-in-total",
     "+usage-half",
 ];
-/// How long one look at the simulator's books may take.
+/// Time limit of one request for the simulator's balance.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Debug)]
 pub(crate) struct Capped {
     pub(crate) cap: Usd,
-    /// By the simulator's book.
+    /// By the simulator's trace.
     pub(crate) charged: Usd,
-    /// By our own: settled, or kept because nobody can say.
+    /// By our ledger: settled, or reserved because the bill is unknown.
     pub(crate) spent_at_most: Usd,
     /// Worst-case slots that the cap holds.
     pub(crate) slots: i128,
     pub(crate) ending: RunEnd,
-    /// What was asked, for whoever finds a fault.
+    /// The suite, for the message of a failure.
     pub(crate) suite: String,
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
     }
 }
 
-/// The bounds, as `bakeoff run` finds them: of the dearest provider that the simulator tells of.
+/// The bounds, as `bakeoff run` finds them: of the most expensive provider that the simulator lists.
 async fn bounds(suite: &Suite, endpoint: &Endpoint) -> Vec<PriceBound> {
     let mut bounds = Vec::new();
     for variant in &suite.variants {
@@ -240,7 +240,7 @@ async fn carry_out(
         requests: None,
         suite,
     };
-    let (events, mut told) = mpsc::channel(1_024);
+    let (events, mut receiver) = mpsc::channel(1_024);
     let (_stop, stopped) = watch::channel(StopRequest::None);
     let (_answer, go_on) = mpsc::channel(1);
     let engine = engine::run(
@@ -250,7 +250,7 @@ async fn carry_out(
         stopped,
         go_on,
     );
-    let listen = async { while told.recv().await.is_some() {} };
+    let listen = async { while receiver.recv().await.is_some() {} };
     let (ending, ()) = tokio::join!(engine, listen);
     let answer = fetch(endpoint, EndpointQuery::Credits, PATIENCE)
         .await
@@ -262,18 +262,18 @@ async fn carry_out(
 
 /// Judges a run: what no run may ever do.
 pub(crate) fn judge(run: &Capped) -> Result<(), String> {
-    let told = |what: &str| Err(format!("{what}: {run:?}\n{}", run.suite));
+    let fail = |what: &str| Err(format!("{what}: {run:?}\n{}", run.suite));
     if run.charged > run.cap {
-        return told("the simulator charged more than the cap");
+        return fail("the simulator charged more than the cap");
     }
     if run.charged > run.spent_at_most || run.spent_at_most > run.cap {
-        return told("our book is below the simulator's, or above the cap");
+        return fail("our book is below the simulator's, or above the cap");
     }
     if !matches!(run.ending, RunEnd::Capped(_)) {
-        return told("it ended for another reason");
+        return fail("it ended for another reason");
     }
     if run.slots >= 50 && run.spent_at_most.0 * 100 < run.cap.0 * 95 {
-        return told("less than 95 % of a cap of fifty slots was used");
+        return fail("less than 95 % of a cap of fifty slots was used");
     }
     Ok(())
 }

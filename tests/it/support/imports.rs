@@ -1,4 +1,4 @@
-//! Which module imports which, read from the `use` lines of `src/`.
+//! Imports between modules, read from the `use` lines of `src/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Answers every GET by its path, and closes the connection.
 pub(crate) struct Lists {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    paths_log: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,8 +27,8 @@ impl Lists {
     pub(crate) fn start(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let paths = Arc::clone(&asked);
+        let paths_log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let paths = Arc::clone(&paths_log);
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let path = path_of(&mut stream.unwrap());
@@ -42,7 +42,7 @@ impl Lists {
         });
         Self {
             address,
-            asked,
+            paths_log,
             thread: Some(thread),
         }
     }
@@ -55,8 +55,8 @@ impl Lists {
         format!("http://{}/v1", self.address)
     }
 
-    pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requested_paths(&self) -> Vec<String> {
+        self.paths_log.lock().unwrap().clone()
     }
 }
 

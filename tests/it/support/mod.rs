@@ -1,4 +1,4 @@
-//! What several topics of tests share: the program, servers, recordings, schemas.
+//! Helpers shared by several topics of tests: the program, servers, recordings, schemas.
 
 pub(crate) mod capped_runs;
 pub(crate) mod imports;

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 /// No test waits longer than this for bytes that do not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     /// The pieces of the body: HTTP chunks, or one piece where there are none.
     pub(crate) pieces: Vec<Vec<u8>>,
-    /// Whether the body ended as HTTP wants it.
+    /// True if the body ended as HTTP requires.
     pub(crate) whole: bool,
     /// The error that ended the reading.
     pub(crate) error: Option<ErrorKind>,

@@ -136,9 +136,9 @@ pub(crate) struct Call {
     err: Vec<String>,
 }
 
-/// What a call said.
+/// The output of a call.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct ProgramOutput {
     pub(crate) out: String,
     pub(crate) err: String,
 }
@@ -150,7 +150,7 @@ impl Call {
         self
     }
 
-    /// Expects this exit code; without a word, 0.
+    /// Expects this exit code; the default is 0.
     pub(crate) fn exits(self, status: i32) -> Self {
         Self { status, ..self }
     }
@@ -168,11 +168,11 @@ impl Call {
     }
 
     /// Makes the call and checks what was expected.
-    pub(crate) fn run(self) -> Said {
+    pub(crate) fn run(self) -> ProgramOutput {
         self.begin().end()
     }
 
-    /// Makes the call with nobody to read its standard output.
+    /// Makes the call with its standard output closed at the other end.
     pub(crate) fn begin_unread(mut self) -> Underway {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -180,7 +180,7 @@ impl Call {
         self.begin()
     }
 
-    /// Makes the call with nobody to read anything that it says, and checks its exit code.
+    /// Makes the call with both outputs closed at the other end, and checks its exit code.
     pub(crate) fn run_unheard(mut self) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -188,13 +188,13 @@ impl Call {
         self.begin_unread().end();
     }
 
-    /// Makes the call and comes back while it is under way.
+    /// Makes the call and returns while it is running.
     pub(crate) fn begin(mut self) -> Underway {
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take();
         let err = child.stderr.take();
-        let (out_lines, out_told) = mpsc::channel();
-        let (err_lines, err_told) = mpsc::channel();
+        let (out_lines, out_receiver) = mpsc::channel();
+        let (err_lines, err_receiver) = mpsc::channel();
         Underway {
             child,
             expected: self,
@@ -206,13 +206,13 @@ impl Call {
                 Some(err) => all_text(err, &err_lines),
                 None => String::new(),
             }),
-            out_told,
-            err_told,
+            out_receiver,
+            err_receiver,
         }
     }
 }
 
-/// Everything that a stream brings, told line by line on the way.
+/// Reads everything that a stream brings, and sends it line by line on the way.
 fn all_text(stream: impl Read, lines: &mpsc::Sender<String>) -> String {
     let mut all = String::new();
     let mut stream = BufReader::new(stream);
@@ -221,7 +221,7 @@ fn all_text(stream: impl Read, lines: &mpsc::Sender<String>) -> String {
         if stream.read_line(&mut all).unwrap() == 0 {
             return all;
         }
-        // Whoever waited for a line may have left.
+        // The receiver may be gone.
         let _ = lines.send(all[before..].to_owned());
     }
 }
@@ -232,14 +232,14 @@ pub(crate) struct Underway {
     expected: Call,
     out: JoinHandle<String>,
     err: JoinHandle<String>,
-    out_told: mpsc::Receiver<String>,
-    err_told: mpsc::Receiver<String>,
+    out_receiver: mpsc::Receiver<String>,
+    err_receiver: mpsc::Receiver<String>,
 }
 
 impl Underway {
     /// Waits for the next line on standard error.
     pub(crate) fn next_line(&self) -> String {
-        let line = self.err_told.recv_timeout(PATIENCE);
+        let line = self.err_receiver.recv_timeout(PATIENCE);
         line.expect("it ended, or hangs, without a word")
     }
 
@@ -247,7 +247,7 @@ impl Underway {
     pub(crate) fn next_url(&self) -> String {
         loop {
             let line = self
-                .out_told
+                .out_receiver
                 .recv_timeout(PATIENCE)
                 .expect("it names no URL");
             if let Some(url) = line
@@ -267,10 +267,10 @@ impl Underway {
     }
 
     /// Waits for its end and checks what was expected.
-    pub(crate) fn end(mut self) -> Said {
+    pub(crate) fn end(mut self) -> ProgramOutput {
         // The pipes close when it ends; then nothing is left to wait for.
         let hangs = loop {
-            match self.err_told.recv_timeout(PATIENCE) {
+            match self.err_receiver.recv_timeout(PATIENCE) {
                 Ok(_) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => break false,
                 Err(mpsc::RecvTimeoutError::Timeout) => break true,
@@ -280,21 +280,21 @@ impl Underway {
             self.child.kill().unwrap();
         }
         let status = self.child.wait().unwrap();
-        let said = Said {
+        let output = ProgramOutput {
             out: self.out.join().unwrap(),
             err: self.err.join().unwrap(),
         };
-        assert!(!hangs, "it hangs: {said:#?}");
-        let Said { out, err } = &said;
+        assert!(!hangs, "it hangs: {output:#?}");
+        let ProgramOutput { out, err } = &output;
         let code = status.code().unwrap_or(-1);
-        let told = format!("exit code {code}\n--- stdout\n{out}\n--- stderr\n{err}");
-        assert_eq!(code, self.expected.status, "{told}");
+        let transcript = format!("exit code {code}\n--- stdout\n{out}\n--- stderr\n{err}");
+        assert_eq!(code, self.expected.status, "{transcript}");
         for text in &self.expected.out {
-            assert!(out.contains(text), "no `{text}` on stdout: {told}");
+            assert!(out.contains(text), "no `{text}` on stdout: {transcript}");
         }
         for text in &self.expected.err {
-            assert!(err.contains(text), "no `{text}` on stderr: {told}");
+            assert!(err.contains(text), "no `{text}` on stderr: {transcript}");
         }
-        said
+        output
     }
 }

@@ -38,15 +38,15 @@ pub(crate) fn recording(
 
 /// Reads an answer of HTTP 200 to this model, streamed or not, whose frames are these.
 pub(crate) fn answered(model: &str, streamed: bool, frames: &[impl AsRef<[u8]>]) -> Reading {
-    told(model, streamed, &recording(200, &[], frames))
+    read_recording(model, streamed, &recording(200, &[], frames))
 }
 
 /// Reads an error.
 pub(crate) fn failed(model: &str, status: u16, body: &str) -> Reading {
-    told(model, true, &recording(status, &[], &[body]))
+    read_recording(model, true, &recording(status, &[], &[body]))
 }
 
-pub(crate) fn told(model: &str, streamed: bool, recording: &Recording) -> Reading {
+pub(crate) fn read_recording(model: &str, streamed: bool, recording: &Recording) -> Reading {
     read(
         recording,
         &model.parse().expect("the id is well formed"),
@@ -55,8 +55,7 @@ pub(crate) fn told(model: &str, streamed: bool, recording: &Recording) -> Readin
     .into_inner()
 }
 
-/// What must not depend on how the network cut the bytes: all but instants and what follows from
-/// them.
+/// The reading without what depends on how the network cut the bytes: instants and what follows from them.
 pub(crate) fn timeless(reading: Reading) -> Reading {
     let mut flags = reading.flags;
     flags.retain(|flag| *flag != Flag::Buffered);

@@ -1,4 +1,4 @@
-//! Whether a JSON document fits a schema: the part of draft 7 that our own schemas use.
+//! A check of a JSON document against a schema: the part of draft 7 that our own schemas use.
 //!
 //! Stricter than the draft in one thing: a key that the schema does not name is a problem, unless it
 //! says what further keys may hold. A word of a schema that is not known here ends the test.
@@ -16,7 +16,7 @@ const REMARKS: [&str; 7] = [
     "examples",
 ];
 
-/// What of the document does not fit, with its place.
+/// Lists what does not match in the document, with its place.
 pub(crate) fn misfits(schema: &Value, document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, schema, document, "", &mut found);

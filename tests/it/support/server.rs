@@ -1,5 +1,4 @@
-//! A server of a few lines that says exactly what a test tells it to, byte by byte, and remembers
-//! what it was sent.
+//! A server of a few lines that sends exactly what a test specifies, byte by byte, and records its requests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -31,13 +30,13 @@ impl Seen {
         })
     }
 
-    /// Whether it asks for an answer; otherwise it only opens a connection.
+    /// Returns true for a request for an answer; otherwise it only opens a connection.
     pub(crate) fn is_question(&self) -> bool {
         self.head.starts_with("POST ")
     }
 }
 
-/// What follows the bytes of a reply.
+/// The step after the bytes of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     /// The connection waits for the next request.
@@ -48,10 +47,10 @@ pub(crate) enum Then {
     Hold,
 }
 
-/// What is answered to a question, by its number from 0.
+/// Returns the answer to a request, by its number from 0.
 type Script = dyn Fn(usize, &Seen) -> (Vec<u8>, Then) + Send + Sync;
 
-/// What is answered to a request for a list, a balance or a bill; `None`: an empty 204.
+/// Returns the answer to a request for a list, a balance or a bill; `None`: an empty 204.
 type Lists = dyn Fn(&Seen) -> Option<Vec<u8>> + Send + Sync;
 
 /// Answers every question by a script until it is dropped; requests that ask nothing get an empty
@@ -87,12 +86,12 @@ impl Server {
             for (number, stream) in listener.incoming().enumerate() {
                 let Ok(stream) = stream else { return };
                 let Ok(copy) = stream.try_clone() else { return };
-                let mut kept = streams.lock().unwrap();
+                let mut open_streams = streams.lock().unwrap();
                 // The word to stop, see `drop`.
-                if kept.is_empty() && number > 0 {
+                if open_streams.is_empty() && number > 0 {
                     return;
                 }
-                kept.push(copy);
+                open_streams.push(copy);
                 let (requests, script) = (Arc::clone(&requests), Arc::clone(&script));
                 let lists = Arc::clone(&lists);
                 std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The verbs of the program as `--help` tells them: whoever adds one need not tell the tests.
+//! The verbs of the program as `--help` prints them: a new one needs no change of the tests.
 
 use super::program::Home;
 
@@ -7,7 +7,7 @@ use super::program::Home;
 pub(crate) struct Verb {
     /// Its words.
     pub(crate) name: String,
-    /// What `--help` prints of it.
+    /// The output of its `--help`.
     pub(crate) help: String,
 }
 
@@ -52,7 +52,7 @@ impl Verb {
         indented.filter(|line| line.starts_with("bakeoff "))
     }
 
-    /// Whether it has this flag.
+    /// Returns true if it has this flag.
     pub(crate) fn has_flag(&self, flag: &str) -> bool {
         let mut words = self.help.lines().filter_map(|line| {
             let line = line.trim_start();

@@ -20,7 +20,7 @@ impl Value<'_> {
     fn json_within(&self, depth: usize) -> Option<Json> {
         if depth == 0 {
             let message = format!("tables are nested deeper than {} here", limits::JSON_DEPTH);
-            self.say(Code::TooLarge, message, None);
+            self.report(Code::TooLarge, message, None);
             return None;
         }
         match self.spanned.get_ref() {
@@ -31,15 +31,15 @@ impl Value<'_> {
                 }
                 Some(Json::from(text.as_ref()))
             }
-            DeValue::Integer(_) => self.whole(i64::MIN..=i64::MAX).map(Json::from),
+            DeValue::Integer(_) => self.integer(i64::MIN..=i64::MAX).map(Json::from),
             DeValue::Float(_) => self.number("a finite number", |_| true).map(Json::from),
-            DeValue::Boolean(truth) => Some(Json::from(*truth)),
+            DeValue::Boolean(boolean) => Some(Json::from(*boolean)),
             DeValue::Datetime(_) => {
                 let help = Some("write it as a text, in quotation marks".to_owned());
-                self.wrong(Code::WrongType, "a value that JSON knows", help);
+                self.report_wrong(Code::WrongType, "a value that JSON knows", help);
                 None
             }
-            // Every item is read before a wrong one ends the whole, so that all are told.
+            // Every item is read before a wrong one ends the loop, so that all are reported.
             DeValue::Array(_) => {
                 let items = self.items(usize::MAX, "a list")?;
                 let items: Vec<_> = items
@@ -63,18 +63,18 @@ impl Value<'_> {
     }
 
     fn json_entry(&self, key: &str, depth: usize) -> Option<Json> {
-        if names_a_key(key) && self.is_text() {
+        if names_a_key(key) && self.is_string() {
             self.secret();
             return None;
         }
         self.json_within(depth)
     }
 
-    /// Says that a secret stands here, without showing it.
+    /// Reports a secret in this value, without showing it.
     pub(in crate::suite) fn secret(&self) {
         let message = format!("{} holds a secret", self.name);
         let help = "keys come only from the environment: remove it here, and name the variable \
                     as `key` of an endpoint in bakeoff.toml";
-        self.say(Code::Secret, message, Some(help.to_owned()));
+        self.report(Code::Secret, message, Some(help.to_owned()));
     }
 }

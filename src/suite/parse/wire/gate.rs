@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use crate::suite::model::metric::Metric;
 use crate::suite::value::limits;
 
-/// What a percentage looks like.
+/// Form of a percentage.
 const PERCENT: &str = "^\\s*[0-9]+(\\.[0-9]+)?\\s*%\\s*$";
-/// What an amount of money looks like.
+/// Form of an amount of money.
 const AMOUNT: &str = "^\\s*\\$\\s*[0-9]*\\.?[0-9]+\\s*$";
 
-/// When a run passes: which differences count, how sure they must be, and what must never happen.
+/// Rules by which a run passes: the differences that count, their confidence, and limits.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct GateTable {
@@ -28,25 +28,25 @@ pub struct GateTable {
     /// `ok` means surely not worse by more than this: of every metric that is compared as a ratio.
     #[schemars(extend("pattern" = PERCENT, "default" = "20%"))]
     pub margin: Option<String>,
-    /// What a run does of which a primary comparison or a limit cannot be told.
+    /// Effect of an inconclusive primary comparison or limit.
     #[schemars(extend("default" = "warn"))]
     pub on_inconclusive: Option<OnInconclusiveWord>,
-    /// Whether a regression against a history must be seen in a second run, an hour or more later,
-    /// before it fails.
+    /// Requires that a second run, an hour or more later, repeats a regression against a history before it
+    /// fails.
     #[schemars(extend("default" = false))]
     pub confirm: Option<bool>,
-    /// Whether `run` fails where a candidate regressed against the reference of the same run.
+    /// Makes `run` fail if a candidate is worse than the reference of the same run.
     #[schemars(extend("default" = false))]
     pub against_reference: Option<bool>,
     /// Label of an unchanged variant: against a history, what slows it is taken off every other's.
     pub control: Option<String>,
     /// Tolerance, margin and floor of single metrics.
     pub metrics: Option<GateMetricsTable>,
-    /// What must hold of every variant, whatever the others do.
+    /// Limits that must hold for every variant, independent of comparisons.
     pub limits: Option<GateLimitsTable>,
 }
 
-/// What a run does that cannot tell.
+/// The effect of an inconclusive result.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub enum OnInconclusiveWord {
@@ -58,7 +58,7 @@ pub enum OnInconclusiveWord {
     Fail,
 }
 
-/// The metrics, each with what is tolerated of it.
+/// The metrics, each with its bounds.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct GateMetricsTable {
@@ -86,7 +86,7 @@ pub struct GateMetricsTable {
     pub pass_rate: Option<PointsBoundsTable>,
 }
 
-/// What is tolerated of a time.
+/// Bounds of a time.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct TimeBoundsTable {
@@ -100,7 +100,7 @@ pub struct TimeBoundsTable {
     pub floor: Option<String>,
 }
 
-/// What is tolerated of another ratio.
+/// Bounds of another ratio.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct RatioBoundsTable {
@@ -112,7 +112,7 @@ pub struct RatioBoundsTable {
     pub margin: Option<String>,
 }
 
-/// What is tolerated of a share, in percentage points.
+/// Bounds of a share, in percentage points.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct PointsBoundsTable {

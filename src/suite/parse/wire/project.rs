@@ -16,22 +16,22 @@ use super::{Decimal, OneOrMore};
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct ProjectFile {
-    /// Expected cost of a run in USD above which a person at a terminal is asked first, such as `"$5"`.
-    /// Default: 1.
+    /// Expected cost of a run in USD above which it needs confirmation at a terminal, such as `"$5"`. Default:
+    /// 1.
     pub confirm_above: Option<Decimal>,
-    /// What may be spent.
+    /// Spending limits.
     pub budget: Option<BudgetTable>,
     /// Endpoints by name. One that has the name of a built-in one changes it.
     pub endpoints: Option<BTreeMap<String, EndpointTable>>,
 }
 
-/// Caps of every run. Of these, the suite's and `--max-cost` the smallest holds.
+/// Cost caps of every run. The smallest of these, the suite's and `--max-cost` applies.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct BudgetTable {
-    /// The most that one run may cost in USD, such as `"$0.50"`. Default: no limit.
+    /// The maximum cost of one run in USD, such as `"$0.50"`. Default: no limit.
     pub max_cost_per_run: Option<Decimal>,
-    /// The most that all runs of a day (UTC) may cost together, by their ledger. Default: no limit.
+    /// The maximum cost of all runs of a day (UTC) together, by their ledger. Default: no limit.
     pub max_cost_per_day: Option<Decimal>,
 }
 
@@ -53,13 +53,13 @@ pub struct EndpointTable {
     /// Tokens a minute, prompt and completion, that the endpoint allows.
     #[schemars(range(min = 1, max = limits::TOKENS_PER_MINUTE))]
     pub tokens_per_minute: Option<u64>,
-    /// What it allows of single models beside that, each under `[[endpoints.NAME.limits]]`. The first
-    /// that fits a model holds for it.
+    /// Additional limits of single models, each under `[[endpoints.NAME.limits]]`. The first that matches a
+    /// model applies to it.
     #[schemars(length(max = limits::MODEL_LIMITS))]
     pub limits: Option<Vec<LimitTable>>,
     /// Name of the token limit for every model here, on the chat route. Default: decided by model.
     pub max_tokens_name: Option<TokenLimitName>,
-    /// The route on which models are asked. Default: `chat`, or as built in.
+    /// The API route to which requests are sent. Default: `chat`, or as built in.
     pub api: Option<Api>,
     /// Key under which the chat route takes the reasoning effort. Default: `reasoning_effort`.
     pub reasoning_name: Option<ReasoningName>,
@@ -68,30 +68,29 @@ pub struct EndpointTable {
     pub key_header: Option<String>,
     /// Sent as `?api-version=` with every request, for Azure.
     pub api_version: Option<String>,
-    /// Prices of models that no catalogue knows, each under `[[endpoints.NAME.prices]]`.
+    /// Prices of models that no catalog lists, each under `[[endpoints.NAME.prices]]`.
     #[schemars(length(max = limits::PRICES))]
     pub prices: Option<Vec<PriceTable>>,
-    /// What requests may be billed beside their tokens, each under `[[endpoints.NAME.surcharges]]`. The
-    /// first that fits a model holds for it. Worst cases stand on it.
+    /// Possible charges of requests in addition to tokens, each under `[[endpoints.NAME.surcharges]]`. The
+    /// first that matches a model applies to it. Worst cases depend on it.
     #[schemars(length(max = limits::SURCHARGES))]
     pub surcharges: Option<Vec<SurchargeTable>>,
 }
 
-/// The most that a request to each model that fits is billed beside its tokens, as a number or a text.
+/// The maximum surcharge of a request to each model that matches, as a number or a string.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct SurchargeTable {
     /// The id as the endpoint spells it, or a glob such as `creator/*`.
     #[schemars(length(min = 1, max = limits::PATTERN_BYTES))]
     pub model: String,
-    /// USD a request, whatever has a price beside tokens and images. Default: refused where there is such
-    /// a price.
+    /// USD a request, for everything except tokens and images. Default: refused if the model has such a price.
     pub usd_per_request: Option<Decimal>,
-    /// USD an image of the prompt, instead of its tokens. Default: images are refused.
+    /// USD an image of the prompt, in place of its tokens. Default: images are refused.
     pub usd_per_image: Option<Decimal>,
 }
 
-/// What an endpoint allows of each model that fits, whatever the variants that ask it.
+/// The limits of each model that matches, over all variants that use it.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct LimitTable {
