@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use bakeoff::record::Sample;
-use bakeoff::sim::truth::Truth;
-use bakeoff::sim::{Simulator, World};
+use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::{Scenario, Simulator};
 use bakeoff::units::Nanos;
 use program::{FAST_WORLD, Home};
 
@@ -77,7 +77,7 @@ fn samples(home: &Home) -> Vec<Sample> {
 
 /// Asserts that `ours`, counted from our sending, is not below the instant `theirs`, counted from
 /// their receiving.
-fn not_sooner(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, told: &Truth) {
+fn not_sooner(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, told: &TraceRecord) {
     if let (Some(ours), Some(theirs)) = (ours, theirs) {
         let theirs = theirs.since(told.arrival_ns);
         assert!(
@@ -88,7 +88,7 @@ fn not_sooner(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, told: &Tru
 }
 
 /// Times of the answered attempt.
-fn check_times(sample: &Sample, told: &Truth) {
+fn check_times(sample: &Sample, told: &TraceRecord) {
     not_sooner("headers", sample.headers_ns, told.headers_ns, told);
     not_sooner("TTFT", sample.ttft_ns, told.first_token_ns, told);
     not_sooner("TTFA", sample.ttfa_ns, told.first_token_ns, told);
@@ -113,7 +113,7 @@ fn check_times(sample: &Sample, told: &Truth) {
 }
 
 /// Counts, provider and money of a whole answer.
-fn check_account(sample: &Sample, told: &Truth) {
+fn check_account(sample: &Sample, told: &TraceRecord) {
     let usage = sample.usage.as_ref().unwrap();
     assert_eq!(usage.prompt_tokens, Some(told.prompt_tokens));
     assert_eq!(usage.completion_tokens, Some(told.completion_tokens));
@@ -132,7 +132,7 @@ fn check_account(sample: &Sample, told: &Truth) {
 }
 
 /// Every sample beside its truth; each attempt has one, too.
-fn check(samples: &[Sample], truth: &[Truth]) {
+fn check(samples: &[Sample], truth: &[TraceRecord]) {
     let mut by_id = HashMap::new();
     for told in truth {
         let id = told.request_id.as_deref().unwrap();
@@ -179,7 +179,7 @@ fn nothing_is_ever_sooner_than_the_truth() {
     // provider and money are those of the answer.
     let home = home();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(&home.read("gateway.toml")).unwrap();
+    let world = Scenario::parse(&home.read("gateway.toml")).unwrap();
     let running = Simulator::start(world, listener, None, 5).unwrap();
     home.bakeoff(&format!(
         "run suite.toml --quiet --endpoint {}",
@@ -187,7 +187,7 @@ fn nothing_is_ever_sooner_than_the_truth() {
     ))
     .exits(4)
     .run();
-    check(&samples(&home), &running.truth());
+    check(&samples(&home), &running.trace());
 }
 
 #[cfg(unix)]
@@ -206,7 +206,7 @@ fn the_simulator_alone_tells_its_truth_in_a_file() {
     simulator.signal(rustix::process::Signal::INT);
     simulator.end();
     let text = home.read("truth.jsonl");
-    let truth: Vec<Truth> = text
+    let truth: Vec<TraceRecord> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
