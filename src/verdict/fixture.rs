@@ -231,7 +231,7 @@ pub(crate) fn judgement() -> Judgement {
     cost.influence = Some(Influence {
         prompt: "long".to_owned(),
         verdict_without: Verdict::Ok,
-        decides: true,
+        is_decisive: true,
     });
     let mut completed = comparison(
         Metric::Completed,

@@ -142,7 +142,7 @@ fn a_slower_model_has_regressed_and_a_faster_one_improved() {
     assert_eq!(ttft.size.prompts, 20);
     assert_eq!((ttft.size.reference, ttft.size.candidate), (200, 200));
     assert_eq!(ttft.per_prompt.len(), 20);
-    assert!(!ttft.influence.as_ref().unwrap().decides);
+    assert!(!ttft.influence.as_ref().unwrap().is_decisive);
     let back = compare_interleaved(&evidence, "b", &Gate::default());
     assert_eq!(comparison(&back, Metric::Ttft).verdict, Verdict::Improved);
     // An unchanged metric is ok: the cost is equal on every prompt.
@@ -513,7 +513,7 @@ fn one_prompt_that_decides_is_named() {
         (influence.prompt.as_str(), influence.verdict_without),
         ("p7", Verdict::Ok)
     );
-    assert!(influence.decides);
+    assert!(influence.is_decisive);
     assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable_change.is_some());
     let required_size = cost.required_size.unwrap();
     assert!(
