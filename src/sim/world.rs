@@ -335,7 +335,7 @@ fn from_listing(listing: &SnapshotModel, base: &ModelProfileWire) -> ModelProfil
     ModelProfileWire {
         ttft: base.ttft.map(|ttft| ttft.scaled(slowness)),
         gap: base.gap.map(|gap| gap.scaled(slowness)),
-        reasoning: reasoning,
+        reasoning,
         cache: base.cache.map(|cache| Cache { kind, ..cache }),
         ..ModelProfileWire::default()
     }
