@@ -1,5 +1,5 @@
-//! A thousand runs under random caps on the simulator: how often one costs more than its cap, by the
-//! simulator's own book, and how much of a cap is used.
+//! A thousand runs under random caps on the simulator: the number of runs that cost more than their cap, by the
+//! simulator's own records, and the used share of a cap.
 //!
 //! `cargo bench --bench cap` (about ten minutes), `cargo bench --bench cap -- quick` (a tenth of the runs).
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
@@ -14,7 +14,7 @@ fn main() {
     let runs = if quick { 100 } else { 1_000 };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut failed = 0;
-    // Of caps that hold fifty worst-case slots: used by our book, and by the simulator's.
+    // Caps of at least fifty worst-case slots: the used share by the program's ledger, and by the simulator's.
     let mut used = Vec::new();
     // Several at once: they mostly wait for answers that never come.
     for first in (0..runs).step_by(AT_ONCE) {
@@ -34,14 +34,14 @@ fn main() {
             }
         }
     }
-    let least = |of: fn(&(f64, f64)) -> f64| used.iter().map(of).fold(1.0, f64::min);
+    let minimum = |of: fn(&(f64, f64)) -> f64| used.iter().map(of).fold(1.0, f64::min);
     let mean = |of: fn(&(f64, f64)) -> f64| used.iter().map(of).sum::<f64>() / used.len() as f64;
     println!("{runs} runs, {failed} failed");
     println!(
         "{} caps of fifty slots: used at least {:.1} %, {:.1} % at the mean; the simulator charged {:.1} % at \
-         the mean, the rest was kept for bills that nobody told",
+         the mean, the rest was reserved for unreported bills",
         used.len(),
-        least(|(ours, _)| *ours) * 100.0,
+        minimum(|(ours, _)| *ours) * 100.0,
         mean(|(ours, _)| *ours) * 100.0,
         mean(|(_, theirs)| *theirs) * 100.0,
     );

@@ -1,11 +1,11 @@
-//! How far our clock can be trusted: our TTFT minus the true one.
+//! The error of the program's clock: its TTFT minus the true one.
 //!
 //!     cargo bench --bench fidelity
 //!
-//! The simulated gateway runs in a process of its own and logs the true instants of each answer; the
-//! whole program runs against it: 64 streams, 1,000 requests, 64 tokens at 5 ms. Both sides are laid
-//! side by side by request id. It prints figures and judges nothing but sense: an error below zero would
-//! mean that one of the two clocks lies, and fails.
+//! The simulated gateway runs in a process of its own and logs the true instants of each answer; the whole
+//! program runs against it: 64 streams, 1,000 requests, 64 tokens at 5 ms. Both sides are matched by request
+//! id. It prints figures and checks plausibility only: an error below zero would mean that one of the two
+//! clocks is wrong, and fails.
 
 #![allow(clippy::print_stdout)] // A benchmark prints its figures.
 
@@ -27,24 +27,24 @@ const MODEL: &str = "sim/constant-50ms-5ms-64";
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let truth = folder.path().join("truth.jsonl");
-    let (simulator, url) = start_simulator(&truth);
+    let trace = folder.path().join("truth.jsonl");
+    let (simulator, url) = start_simulator(&trace);
     let samples = run(folder.path(), &url);
     interrupt(simulator);
-    let truth = by_request_id(&truth);
+    let trace = by_request_id(&trace);
     let mut ttft = Vec::new();
     let mut last = Vec::new();
     for (id, sample) in by_request_id(&samples) {
-        let Some(told) = truth.get(&id) else {
-            panic!("no truth for {id}")
+        let Some(record) = trace.get(&id) else {
+            panic!("no trace record for {id}")
         };
         let ours = number(&sample, "ttft_ns").expect("an answer has a TTFT");
-        let arrival = number(told, "arrival_ns").expect("the truth has an arrival");
-        let first = number(told, "first_token_ns").expect("the truth has a first token");
+        let arrival = number(record, "arrival_ns").expect("the trace has an arrival");
+        let first = number(record, "first_token_ns").expect("the trace has a first token");
         ttft.push(ours - (first - arrival));
         if let (Some(ours), Some(token)) = (
             number(&sample, "last_token_ns"),
-            told["chunks_ns"]
+            record["chunks_ns"]
                 .as_array()
                 .and_then(|c| c.last()?.as_f64()),
         ) {
@@ -54,18 +54,22 @@ fn main() {
     assert_eq!(
         ttft.len(),
         (PROMPTS * REPETITIONS) as usize,
-        "every request has its truth"
+        "every request has its trace record"
     );
     println!(
         "{} requests over {STREAMS} streams, 64 tokens at 5 ms",
         ttft.len()
     );
-    tell("TTFT error", &mut ttft);
-    tell("last-token error", &mut last);
-    assert!(ttft[0] >= 0.0, "ours is below the truth by {} ns", -ttft[0]);
+    print_errors("TTFT error", &mut ttft);
+    print_errors("last-token error", &mut last);
+    assert!(
+        ttft[0] >= 0.0,
+        "ours is below the true one by {} ns",
+        -ttft[0]
+    );
 }
 
-fn tell(what: &str, errors_ns: &mut [f64]) {
+fn print_errors(what: &str, errors_ns: &mut [f64]) {
     errors_ns.sort_by(f64::total_cmp);
     let at = |q: f64| quantile_f64(errors_ns, q).unwrap_or(f64::NAN) / 1e6;
     println!(
@@ -78,10 +82,10 @@ fn tell(what: &str, errors_ns: &mut [f64]) {
     );
 }
 
-fn start_simulator(truth: &Path) -> (Child, String) {
+fn start_simulator(trace: &Path) -> (Child, String) {
     let mut simulator = Command::new(BAKEOFF)
         .args(["sim", "--port", "0", "--salt", "1", "--truth"])
-        .arg(truth)
+        .arg(trace)
         .stdout(Stdio::piped())
         .spawn()
         .expect("the simulator starts");
@@ -112,7 +116,7 @@ fn run(folder: &Path, url: &str) -> std::path::PathBuf {
         .args(["run", "--quiet", "--endpoint", url, "--output"])
         .arg(folder)
         .arg(&suite)
-        // The simulator's list is gone with it: it must not stay in the user's cache.
+        // The simulator's model list ends with it: it must not stay in the user's cache.
         .env("BAKEOFF_CACHE_DIR", folder.join("cache"))
         .stdout(Stdio::null())
         .status()

@@ -1,8 +1,8 @@
-//! How often a build fails that should not, and how often one fails that should: whole runs of the program
-//! on its own simulated gateway, judged by `bakeoff compare` at tolerance 0.
+//! The rate of false and of true alarms of a build: whole runs of the program on its own simulated gateway,
+//! judged by `bakeoff compare` at tolerance 0.
 //!
-//! `cargo bench --bench gates` (about ten minutes), `cargo bench --bench gates -- quick` (a tenth of the
-//! runs). Prints a table; it judges nothing but the program's exit codes and words.
+//! `cargo bench --bench gates` (about ten minutes), `cargo bench --bench gates -- quick` (a tenth of the runs).
+//! Prints a table; it judges only the program's exit codes and words.
 #![allow(clippy::print_stdout)]
 
 use std::fmt::Write as _;
@@ -14,63 +14,63 @@ const REPETITIONS: u32 = 10;
 const REFERENCE: &str = "bench/steady";
 const CANDIDATE: &str = "bench/candidate";
 
-/// One kind of world, and what is counted in it.
-struct Case {
+/// A kind of scenario, and the event that is counted in it.
+struct GateCase {
     name: &'static str,
     runs: usize,
-    /// The candidate's TTFT over the reference's.
+    /// The ratio of the candidate's TTFT to the reference's.
     ratio: f64,
-    /// Relative growth of every TTFT a minute, for both models alike.
+    /// Relative growth of every TTFT per minute, for both models alike.
     drift_per_minute: f64,
-    counted: Counted,
+    counted: CountedEvent,
     goal: &'static str,
 }
 
-/// What a case counts.
+/// The event that a case counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Counted {
+enum CountedEvent {
     /// Exit code 1.
     Failing,
-    /// The candidate's TTFT is called this.
+    /// The verdict on the candidate's TTFT.
     Ttft(&'static str),
 }
 
-/// A run of this suite takes about so long; what it drifts by is stated for one run.
+/// The approximate duration of a run of this suite; the drift is stated for one run.
 const RUN_SECONDS: f64 = 2.0;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "quick");
     let cases = [
-        Case {
+        GateCase {
             name: "nothing changed",
             runs: 200,
             ratio: 1.0,
             drift_per_minute: 0.0,
-            counted: Counted::Failing,
+            counted: CountedEvent::Failing,
             goal: "at most 12 of 200",
         },
-        Case {
+        GateCase {
             name: "+25 % on one model's TTFT",
             runs: 40,
             ratio: 1.25,
             drift_per_minute: 0.0,
-            counted: Counted::Ttft("regressed"),
+            counted: CountedEvent::Ttft("regressed"),
             goal: "at least 30 of 40",
         },
-        Case {
+        GateCase {
             name: "everything 30 % slower within the run",
             runs: 100,
             ratio: 1.0,
             drift_per_minute: 0.3 * 60.0 / RUN_SECONDS,
-            counted: Counted::Failing,
+            counted: CountedEvent::Failing,
             goal: "at most 6 of 100",
         },
-        Case {
+        GateCase {
             name: "one model 30 % faster",
             runs: 40,
             ratio: 0.7,
             drift_per_minute: 0.0,
-            counted: Counted::Ttft("improved"),
+            counted: CountedEvent::Ttft("improved"),
             goal: "at least 30 of 40",
         },
     ];
@@ -89,8 +89,8 @@ fn main() {
         }
         seconds.sort_by(f64::total_cmp);
         let counted = match case.counted {
-            Counted::Failing => "failing exits".to_owned(),
-            Counted::Ttft(word) => format!("TTFT {word}"),
+            CountedEvent::Failing => "failing exits".to_owned(),
+            CountedEvent::Ttft(word) => format!("TTFT {word}"),
         };
         println!(
             "| {} | {runs} | {counted} | {seen} | {} | {:.1} s |",
@@ -101,22 +101,22 @@ fn main() {
     }
 }
 
-/// One run and its judgement; whether what the case counts was seen.
-fn run(case: &Case, folder: &Path, salt: usize) -> bool {
-    let (suite, world) = (folder.join("suite.toml"), folder.join("world.toml"));
+/// Makes one run and its judgement; returns true if the counted event occurred.
+fn run(case: &GateCase, folder: &Path, salt: usize) -> bool {
+    let (suite, scenario) = (folder.join("suite.toml"), folder.join("world.toml"));
     std::fs::write(&suite, suite_text()).expect("the suite is written");
-    std::fs::write(&world, world_text(case)).expect("the world is written");
+    std::fs::write(&scenario, scenario_text(case)).expect("the world is written");
     let runs = folder.join("runs");
-    let asked = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
+    let run_output = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
         .args(["run", "--quiet", "--salt", &salt.to_string()])
         .arg(&suite)
         .arg("--world")
-        .arg(&world)
+        .arg(&scenario)
         .arg("--output")
         .arg(&runs)
         .output()
         .expect("the program runs");
-    assert!(asked.status.success(), "{asked:?}");
+    assert!(run_output.status.success(), "{run_output:?}");
     let compared = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
         .arg("compare")
         .arg(runs.join("gates").join("latest"))
@@ -124,18 +124,18 @@ fn run(case: &Case, folder: &Path, salt: usize) -> bool {
         .output()
         .expect("the program compares");
     let seen = match case.counted {
-        Counted::Failing => match compared.status.code() {
+        CountedEvent::Failing => match compared.status.code() {
             Some(0 | 3) => false,
             Some(1) => true,
             code => panic!("exit {code:?}: {compared:?}"),
         },
-        Counted::Ttft(verdict) => ttft_verdict(&compared.stdout) == verdict,
+        CountedEvent::Ttft(verdict) => ttft_verdict(&compared.stdout) == verdict,
     };
     std::fs::remove_dir_all(&runs).expect("our own runs are removed");
     seen
 }
 
-/// The verdict on the candidate's TTFT in the comparisons as CSV.
+/// Returns the verdict on the candidate's TTFT in the comparisons as CSV.
 fn ttft_verdict(csv: &[u8]) -> String {
     let mut rows = csv::Reader::from_reader(csv);
     let headers = rows.headers().expect("there is a header").clone();
@@ -166,8 +166,8 @@ fn suite_text() -> String {
     text
 }
 
-/// Two models of equal ways but for the candidate's TTFT, which never is below 50 ms but by a rare chance.
-fn world_text(case: &Case) -> String {
+/// Two equal models except for the candidate's TTFT, which is rarely below 50 ms.
+fn scenario_text(case: &GateCase) -> String {
     let model = |id: &str, factor: f64| {
         format!(
             "[models.\"{id}\"]\n\

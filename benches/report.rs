@@ -1,5 +1,5 @@
-//! How long the reports of a run of 100,000 samples take, and how much memory: `cargo bench --bench
-//! report`. The goal: under 2 s and under 300 MB, for answers of 500 bytes with 64 gaps.
+//! The duration and the memory of the reports of a run of 100,000 samples: `cargo bench --bench report`. The
+//! goal: under 2 s and under 300 MB, for answers of 500 bytes with 64 gaps.
 
 #![allow(
     clippy::print_stdout,
@@ -22,7 +22,7 @@ const PROMPTS: usize = 40;
 const REPETITIONS: usize = 500;
 const GAPS: usize = 64;
 const ANSWER_BYTES: usize = 500;
-/// Times the program runs: the first finds the journal in the file cache, as it was just written.
+/// The number of times the program runs: the first finds the journal in the file cache, as it was just written.
 const RUNS: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Seconds that the whole program takes for all files of a run, and the most memory it had, MB.
+/// Measures the program making all files of a run: seconds, and peak memory in MB.
 fn report(run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> {
     let begin = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
@@ -75,7 +75,7 @@ fn report(run: &Path) -> Result<(f64, Option<u64>), Box<dyn std::error::Error>> 
     Ok((seconds, memory))
 }
 
-/// The most memory a process has had so far, where the system tells.
+/// The peak memory of a process so far, if the system reports it.
 fn peak_memory_mb(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status

@@ -1,4 +1,4 @@
-//! How long the mathematics of a comparison takes: `cargo bench --bench stats`. The goals: 30 prompts x 10
+//! The duration of the computations of a comparison: `cargo bench --bench stats`. The goals: 30 prompts x 10
 //! repetitions x 4 models with all metrics under 0.3 s, 1,000 x 100 x 4 under 10 s.
 
 #![allow(
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Everything that a report of one run asks of this room: three candidates against a reference.
+/// Every computation that a report of one run needs: three candidates against a reference.
 fn comparison(
     prompts: usize,
     repetitions: usize,

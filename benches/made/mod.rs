@@ -1,4 +1,4 @@
-//! The manifest of a run that nobody made, for benchmarks: its suite is read from text, as users' are.
+//! The manifest of a generated run, for benchmarks: its suite is read from text, as users' are.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use bakeoff::record::Manifest;
 use bakeoff::suite::parse_suite;
 use serde_json::json;
 
-/// A complete run of `models` (the items of a suite's list, the first is the reference), on prompts `p0`,
-/// `p1`, ...
+/// Builds a complete run of `models` (the items of a suite's list, the first is the reference), on prompts
+/// `p0`, `p1`, ...
 pub(crate) fn manifest(models: &[String], prompts: usize, repetitions: usize) -> Manifest {
     let mut text = format!(
         "name = \"made\"\nmodels = [{}]\nrepetitions = {repetitions}\nwarmup = 0\nconcurrency = 1\n\

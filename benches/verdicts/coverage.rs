@@ -1,4 +1,4 @@
-//! How often intervals hold the truth.
+//! The coverage of intervals: the share that holds the true value.
 
 use bakeoff::stats::cost;
 use bakeoff::stats::interval::{Alpha, Interval};
@@ -7,14 +7,14 @@ use bakeoff::stats::quantile::quantile_f64;
 use bakeoff::stats::quantile_interval::{for_prompts_like_these, for_these_prompts};
 use bakeoff::stats::rates::{Passes, paired_difference, rate};
 
-use crate::world::{Noise, Profile, TYPICAL, levels};
-use crate::{Limit, experiments, percent, share};
+use crate::world::{NoiseProfile, NoiseSource, TYPICAL, levels};
+use crate::{ShareLimit, experiments, percent, share};
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
-/// Draws from which a true quantile is taken.
+/// The number of draws for a true quantile.
 const DRAWS: usize = 2_000_000;
 
-/// All coverages.
+/// Prints all coverages.
 pub(crate) fn tables(count: u64) -> bool {
     println!("\n### Coverage of 95 % intervals\n");
     println!("| figure | size | truth | covered | limit |");
@@ -26,25 +26,25 @@ pub(crate) fn tables(count: u64) -> bool {
     fixed && alike && shares && costs
 }
 
-fn told(figure: &str, size: &str, truth: &str, covered: f64, limit: Limit) -> bool {
-    let (limit, holds) = limit.told(covered);
+fn print_row(figure: &str, size: &str, true_text: &str, covered: f64, limit: ShareLimit) -> bool {
+    let (limit, holds) = limit.format_and_check(covered);
     println!(
-        "| {figure} | {size} | {truth} | {} | {limit} |",
+        "| {figure} | {size} | {true_text} | {} | {limit} |",
         percent(covered)
     );
     holds
 }
 
-fn holds(interval: Interval, truth: f64) -> bool {
-    interval.contains(truth)
+fn holds(interval: Interval, true_value: f64) -> bool {
+    interval.contains(true_value)
 }
 
 /// Values of a run without drift, prompt by prompt.
 fn values(
-    profile: Profile,
+    profile: NoiseProfile,
     levels: &[f64],
     repetitions: usize,
-    noise: &mut Noise,
+    noise: &mut NoiseSource,
 ) -> Vec<Vec<f64>> {
     levels
         .iter()
@@ -64,55 +64,55 @@ fn sorted(values: &[Vec<f64>]) -> Vec<f64> {
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p75", 0.75), ("p90", 0.9)];
 
 fn quantiles_of_these_prompts(count: u64) -> bool {
-    let mut noise = Noise::of(400, u64::MAX);
+    let mut noise = NoiseSource::from_experiment(400, u64::MAX);
     let fixed = levels(TYPICAL, 20, &mut noise);
-    let truth = sorted(&values(TYPICAL, &fixed, DRAWS / 20, &mut noise));
+    let draws = sorted(&values(TYPICAL, &fixed, DRAWS / 20, &mut noise));
     let mut all = true;
     for (name, q) in QUANTILES {
-        let true_value = quantile_f64(&truth, q).expect("many draws");
+        let true_value = quantile_f64(&draws, q).expect("many draws");
         let held = experiments(count, |experiment| {
-            let mut noise = Noise::of(401, experiment);
+            let mut noise = NoiseSource::from_experiment(401, experiment);
             let seen = sorted(&values(TYPICAL, &fixed, 10, &mut noise));
             holds(for_these_prompts(&seen, q, ALPHA), true_value)
         });
         let figure = format!("{name}, these prompts");
-        all &= told(
+        all &= print_row(
             &figure,
             "20 x 10",
             "typical",
             share(&held, |held| *held),
-            Limit::AtLeast(0.95),
+            ShareLimit::AtLeast(0.95),
         );
     }
     all
 }
 
 fn quantiles_of_prompts_like_these(count: u64) -> bool {
-    let mut noise = Noise::of(402, u64::MAX);
+    let mut noise = NoiseSource::from_experiment(402, u64::MAX);
     let many = levels(TYPICAL, DRAWS, &mut noise);
-    let truth = sorted(&values(TYPICAL, &many, 1, &mut noise));
+    let draws = sorted(&values(TYPICAL, &many, 1, &mut noise));
     for (name, q) in QUANTILES {
-        let true_value = quantile_f64(&truth, q).expect("many draws");
+        let true_value = quantile_f64(&draws, q).expect("many draws");
         let held = experiments(count, |experiment| {
-            let mut noise = Noise::of(403, experiment);
+            let mut noise = NoiseSource::from_experiment(403, experiment);
             let drawn = levels(TYPICAL, 20, &mut noise);
             let seen = values(TYPICAL, &drawn, 10, &mut noise);
             let interval = for_prompts_like_these(&seen, q, ALPHA);
             interval.is_some_and(|found| holds(found.interval, true_value))
         });
         let figure = format!("{name}, prompts like these");
-        told(
+        print_row(
             &figure,
             "20 x 10",
             "typical",
             share(&held, |held| *held),
-            Limit::None,
+            ShareLimit::None,
         );
     }
     true
 }
 
-/// Of each design the cell that is covered worst.
+/// Prints the worst covered cell of each design.
 fn shares(count: u64) -> bool {
     let mut all = true;
     let mut number = 410;
@@ -122,7 +122,7 @@ fn shares(count: u64) -> bool {
             for alike in [0.0, 0.2, 0.6] {
                 number += 1;
                 let held = experiments(count, |experiment| {
-                    let mut noise = Noise::of(number, experiment);
+                    let mut noise = NoiseSource::from_experiment(number, experiment);
                     one_rate(&mut noise, (prompts, repetitions), (true_rate, alike))
                 });
                 let covered = [share(&held, |held| held.0), share(&held, |held| held.1)];
@@ -136,9 +136,15 @@ fn shares(count: u64) -> bool {
         }
         let size = format!("{prompts} x {repetitions}");
         let [(of_rate, where_rate), (of_difference, where_difference)] = worst;
-        all &= told("rate", &size, &where_rate, of_rate, Limit::AtLeast(0.90));
-        let none = Limit::None;
-        told(
+        all &= print_row(
+            "rate",
+            &size,
+            &where_rate,
+            of_rate,
+            ShareLimit::AtLeast(0.90),
+        );
+        let none = ShareLimit::None;
+        print_row(
             "difference of rates",
             &size,
             &where_difference,
@@ -149,13 +155,14 @@ fn shares(count: u64) -> bool {
     all
 }
 
-/// Whether the intervals of a rate, and of its difference from another that is as high, hold the truth.
+/// Returns two flags: the intervals of a rate, and of its difference from another that is as high, hold the
+/// true value.
 fn one_rate(
-    noise: &mut Noise,
+    noise: &mut NoiseSource,
     (prompts, repetitions): (usize, u32),
     (true_rate, alike): (f64, f64),
 ) -> (bool, bool) {
-    let passes = |own: f64, noise: &mut Noise| {
+    let passes = |own: f64, noise: &mut NoiseSource| {
         let passed = (0..repetitions).filter(|_| noise.happens(own)).count();
         let passed = u32::try_from(passed).expect("few repetitions");
         Passes::new(passed, repetitions).expect("no more passes than answers")
@@ -183,32 +190,32 @@ fn costs(count: u64) -> bool {
         for sd in [0.5, 1.0_f64] {
             number += 1;
             let held = experiments(count, |experiment| {
-                let mut noise = Noise::of(number, experiment);
+                let mut noise = NoiseSource::from_experiment(number, experiment);
                 one_cost(&mut noise, prompts, sd)
             });
-            let (size, truth) = (format!("{prompts} prompts"), format!("log SD {sd}"));
-            let limit = Limit::AtLeast(goal);
-            all &= told(
+            let (size, true_text) = (format!("{prompts} prompts"), format!("log SD {sd}"));
+            let limit = ShareLimit::AtLeast(goal);
+            all &= print_row(
                 "mean cost",
                 &size,
-                &truth,
+                &true_text,
                 share(&held, |held| held.0),
                 limit,
             );
-            told(
+            print_row(
                 "ratio of mean costs",
                 &size,
-                &truth,
+                &true_text,
                 share(&held, |held| held.1),
-                Limit::None,
+                ShareLimit::None,
             );
         }
     }
     all
 }
 
-/// Whether the intervals of a mean cost, and of its ratio to another, hold the truth.
-fn one_cost(noise: &mut Noise, prompts: usize, sd: f64) -> (bool, bool) {
+/// Returns two flags: the intervals of a mean cost, and of its ratio to another, hold the true value.
+fn one_cost(noise: &mut NoiseSource, prompts: usize, sd: f64) -> (bool, bool) {
     const OTHER_SD: f64 = 0.1;
     let pairs: Vec<(f64, f64)> = (0..prompts)
         .map(|_| {

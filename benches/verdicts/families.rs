@@ -5,11 +5,11 @@ use bakeoff::suite::{Bounds, Gate, Metric};
 use bakeoff::units::Usd;
 use bakeoff::verdict::{Evidence, Verdict, compare_interleaved};
 
-use crate::world::{Design, Noise, ROUGH, Side, TYPICAL, levels, run};
-use crate::{Limit, experiments, percent, share};
+use crate::world::{NoiseSource, ROUGH, RunDesign, RunSide, TYPICAL, levels, run};
+use crate::{ShareLimit, experiments, percent, share};
 
 const LABELS: [&str; 4] = ["a", "b", "c", "d"];
-const DESIGN: Design = Design {
+const DESIGN: RunDesign = RunDesign {
     prompts: 20,
     repetitions: 10,
 };
@@ -20,15 +20,15 @@ const COST_SD_WITHIN: f64 = 0.3;
 const COMPLETED: f64 = 0.98;
 const ALIKE: f64 = 0.2;
 
-struct Told {
+struct FamilyOutcome {
     regressed: bool,
     /// Regressed or improved.
     anything: bool,
-    /// The same if each comparison had been judged as if it were the only one.
+    /// The same if each comparison had been judged as the only one.
     alone: bool,
 }
 
-/// How often anything is found where nothing changed.
+/// Prints the rate of findings where nothing changed.
 pub(crate) fn table(count: u64) -> bool {
     println!(
         "\n### Three models, three primary metrics (TTFT, cost, completed), nothing changed, tolerance 0\n"
@@ -39,32 +39,32 @@ pub(crate) fn table(count: u64) -> bool {
     println!("|---|---|---|---|---|");
     let mut all_hold = true;
     for (number, profile) in (300_u64..).zip([TYPICAL, ROUGH]) {
-        let told = experiments(count, |experiment| {
-            let mut noise = Noise::of(number, experiment);
+        let outcomes = experiments(count, |experiment| {
+            let mut noise = NoiseSource::from_experiment(number, experiment);
             let levels = levels(profile, DESIGN.prompts, &mut noise);
-            let sides: Vec<Side> = LABELS
+            let sides: Vec<RunSide> = LABELS
                 .iter()
-                .map(|label| Side::other(label, DESIGN.prompts, 1.0, &mut noise))
+                .map(|label| RunSide::other(label, DESIGN.prompts, 1.0, &mut noise))
                 .collect();
             let mut evidence = run((profile, DESIGN), &levels, &sides, 0.0, &mut noise);
             price_and_fail(&mut evidence, &mut noise);
-            told(&evidence)
+            outcome(&evidence)
         });
-        let anything = share(&told, |one| one.anything);
-        let (limit, holds) = Limit::AtMost(0.055).told(anything);
+        let anything = share(&outcomes, |one| one.anything);
+        let (limit, holds) = ShareLimit::AtMost(0.055).format_and_check(anything);
         all_hold &= holds;
         println!(
             "| {} | {} | {} | {limit} | {} |",
             profile.name,
-            percent(share(&told, |one| one.regressed)),
+            percent(share(&outcomes, |one| one.regressed)),
             percent(anything),
-            percent(share(&told, |one| one.alone))
+            percent(share(&outcomes, |one| one.alone))
         );
     }
     all_hold
 }
 
-fn told(evidence: &Evidence) -> Told {
+fn outcome(evidence: &Evidence) -> FamilyOutcome {
     let bounds = Bounds {
         tolerance: 0.0,
         margin: 0.2,
@@ -77,7 +77,7 @@ fn told(evidence: &Evidence) -> Told {
     let judgement = compare_interleaved(evidence, "a", &gate);
     let primary = judgement.comparisons.iter().filter(|one| one.primary);
     let any = |holds: &dyn Fn(&bakeoff::verdict::Comparison) -> bool| primary.clone().any(holds);
-    Told {
+    FamilyOutcome {
         regressed: any(&|one| one.verdict == Verdict::Regressed),
         anything: any(&|one| matches!(one.verdict, Verdict::Regressed | Verdict::Improved)),
         alone: any(&|one| {
@@ -92,7 +92,7 @@ fn told(evidence: &Evidence) -> Told {
     clippy::cast_possible_truncation,
     reason = "costs are positive and far below 2^53"
 )]
-fn price_and_fail(evidence: &mut Evidence, noise: &mut Noise) {
+fn price_and_fail(evidence: &mut Evidence, noise: &mut NoiseSource) {
     let prices: Vec<f64> = (0..DESIGN.prompts)
         .map(|_| noise.normal(COST_SD_OF_PROMPTS))
         .collect();

@@ -1,9 +1,8 @@
-//! How often verdicts are wrong, and how often they find what is there: `cargo bench --bench verdicts`
-//! (about ten minutes; `-- quick` for a tenth of the experiments; `-- speed` for the time that verdicts
-//! take and nothing else). Every experiment makes the samples of a whole run from seeded noise and gives
-//! them to the code that judges real runs. Beside the verdicts stands what rules in common use would have
-//! said of the same samples. It prints Markdown tables with a limit where there is one, and fails where a
-//! limit is broken.
+//! The error rates and the power of verdicts: `cargo bench --bench verdicts` (about ten minutes; `-- quick` for
+//! a tenth of the experiments; `-- speed` for the duration of verdicts only). Every experiment makes the
+//! samples of a whole run from seeded noise and gives them to the code that judges real runs. Next to the
+//! verdicts are the results of rules in common use for the same samples. It prints Markdown tables with limits,
+//! and fails if a limit is broken.
 
 #![allow(
     clippy::print_stdout,
@@ -28,17 +27,17 @@ const EXPERIMENTS: u64 = 2_000;
 
 /// A share that an experiment measured, against its limit.
 #[derive(Debug, Clone, Copy)]
-enum Limit {
+enum ShareLimit {
     /// Not above.
     AtMost(f64),
     /// Not below.
     AtLeast(f64),
-    /// Told and not held.
+    /// No limit: printed only.
     None,
 }
 
-impl Limit {
-    fn told(self, measured: f64) -> (String, bool) {
+impl ShareLimit {
+    fn format_and_check(self, measured: f64) -> (String, bool) {
         let (word, bound, holds) = match self {
             Self::AtMost(bound) => ("at most", bound, measured <= bound),
             Self::AtLeast(bound) => ("at least", bound, measured >= bound),
@@ -55,15 +54,15 @@ fn percent(share: f64) -> String {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
-    let experiments = if asked("quick") {
+    let has_argument = |word: &str| arguments.iter().any(|argument| argument == word);
+    let experiments = if has_argument("quick") {
         EXPERIMENTS / 10
     } else {
         EXPERIMENTS
     };
     let started = Instant::now();
     let mut all_hold = true;
-    if !asked("speed") {
+    if !has_argument("speed") {
         println!("{experiments} experiments a row.");
         all_hold &= tables::interleaved(experiments);
         all_hold &= tables::looks(experiments);
@@ -73,16 +72,16 @@ fn main() -> ExitCode {
     }
     all_hold &= speed::table();
     println!("\n{:.0} s.", started.elapsed().as_secs_f64());
-    // A tenth of the experiments has three times the error: its limits are only looked at.
-    if all_hold || asked("quick") {
+    // A tenth of the experiments has three times the error: its limits are only printed.
+    if all_hold || has_argument("quick") {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// The results of experiments 0 to `count`, shared over all cores. Each makes its noise from its own
-/// number, so that the result does not depend on how many cores there are.
+/// Returns the results of experiments 0 to `count`, distributed over all cores. Each makes its noise from its
+/// own number, so that the result does not depend on the number of cores.
 fn experiments<T: Send>(count: u64, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let workers = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let work = |worker: u64| -> Vec<T> {

@@ -1,12 +1,12 @@
-//! What rules in common use say: they pool all requests of a side and forget the prompts.
+//! Rules in common use: they pool all requests of a side and ignore the prompts.
 
 use bakeoff::stats::distributions::normal_sf;
 use bakeoff::stats::quantile::quantile_f64;
 use bakeoff::verdict::VariantEvidence;
 
-/// Whether each rule calls the candidate slower.
+/// The results of each rule: true if it calls the candidate slower.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Naive {
+pub(crate) struct NaiveResults {
     /// p95 above 1.2 times the baseline's.
     pub p95: bool,
     /// Median above 1.1 times the baseline's.
@@ -25,10 +25,10 @@ pub(crate) fn pooled(side: &VariantEvidence) -> Vec<f64> {
     values
 }
 
-/// Of a baseline and a candidate, each in rising order.
-pub(crate) fn rules(baseline: &[f64], candidate: &[f64]) -> Naive {
+/// Applies the rules to a baseline and a candidate, each in rising order.
+pub(crate) fn rules(baseline: &[f64], candidate: &[f64]) -> NaiveResults {
     let at = |values: &[f64], q| quantile_f64(values, q).expect("there are answers");
-    Naive {
+    NaiveResults {
         p95: at(candidate, 0.95) > 1.2 * at(baseline, 0.95),
         median: at(candidate, 0.5) > 1.1 * at(baseline, 0.5),
         mann_whitney: mann_whitney(baseline, candidate) < 0.025,

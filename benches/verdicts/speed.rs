@@ -1,4 +1,4 @@
-//! How long verdicts take, with every metric measured.
+//! The duration of verdicts, with every metric measured.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use bakeoff::suite::Gate;
 use bakeoff::units::{Nanos, Usd};
 use bakeoff::verdict::{Evidence, Observation, VariantEvidence, compare_interleaved};
 
-use crate::world::{Noise, TYPICAL, answer, levels, prompts};
+use crate::world::{NoiseSource, TYPICAL, answer, levels, prompts};
 
 const VARIANTS: usize = 4;
 
-/// The time of a small run and of a very large one, with their goals. Printed, not held: a machine may be
-/// busy.
+/// The duration of a small run and of a very large one, with their goals. Printed, not checked: a machine may
+/// be busy.
 pub(crate) fn table() -> bool {
     println!("\n### Time of all comparisons\n");
     println!("| prompts x repetitions x models | comparisons | took | goal |");
@@ -32,7 +32,7 @@ pub(crate) fn table() -> bool {
 
 /// A run in which every metric has a value.
 fn everything(count: usize, repetitions: usize) -> Evidence {
-    let mut noise = Noise::of(500, count as u64);
+    let mut noise = NoiseSource::from_experiment(500, count as u64);
     let levels = levels(TYPICAL, count, &mut noise);
     let variants = (0..VARIANTS).map(|variant| VariantEvidence {
         label: format!("v{variant}"),
@@ -62,7 +62,7 @@ fn everything(count: usize, repetitions: usize) -> Evidence {
     clippy::cast_sign_loss,
     reason = "all are positive and far below 2^53"
 )]
-fn full(round: usize, slot: u64, level: f64, noise: &mut Noise) -> Observation {
+fn full(round: usize, slot: u64, level: f64, noise: &mut NoiseSource) -> Observation {
     let mut draw = |unit: f64| unit * (level + TYPICAL.noise(noise, None)).exp();
     let (ttft, rest, gap) = (draw(5e8), draw(2e9), draw(2e7));
     let (rate, tokens, cost) = (draw(60.0), draw(300.0), draw(1e9));

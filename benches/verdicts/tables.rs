@@ -1,4 +1,4 @@
-//! The tables of verdicts: one run, looks before the end, a history.
+//! The tables of verdicts: one run, interim looks, a history.
 
 use bakeoff::record::HistoryRun;
 use bakeoff::suite::{Bounds, Gate, Metric};
@@ -7,22 +7,22 @@ use bakeoff::verdict::{
     primary_verdicts, sequential_state, to_history_run,
 };
 
-use crate::naive::{Naive, pooled, rules};
+use crate::naive::{NaiveResults, pooled, rules};
 use crate::world::{
-    CACHE, CALM, Design, Noise, Profile, ROUGH, STICKY, Side, TYPICAL, levels, run,
+    CACHE, CALM, NoiseProfile, NoiseSource, ROUGH, RunDesign, RunSide, STICKY, TYPICAL, levels, run,
 };
-use crate::{Limit, experiments, percent, share};
+use crate::{ShareLimit, experiments, percent, share};
 
-const USUAL: Design = Design {
+const USUAL: RunDesign = RunDesign {
     prompts: 20,
     repetitions: 10,
 };
 /// Past runs of a history.
 const PAST_RUNS: usize = 10;
-/// They were made week by week, from week 0.
+/// They were made weekly, from week 0.
 const THIS_WEEK: i64 = 10;
 
-/// TTFT alone, tolerating nothing: error rates and power are stated so.
+/// TTFT only, with tolerance 0: error rates and power are stated for it.
 pub(crate) fn strict() -> Gate {
     let bounds = Bounds {
         tolerance: 0.0,
@@ -35,7 +35,7 @@ pub(crate) fn strict() -> Gate {
     }
 }
 
-/// TTFT alone, as a suite without a gate has it.
+/// TTFT only, as in a suite without a gate.
 fn usual() -> Gate {
     Gate {
         primary: vec![Metric::Ttft],
@@ -43,24 +43,24 @@ fn usual() -> Gate {
     }
 }
 
-struct Row {
-    profile: Profile,
-    design: Design,
+struct TableRow {
+    profile: NoiseProfile,
+    design: RunDesign,
     ratio: f64,
-    limit: Limit,
+    limit: ShareLimit,
 }
 
-fn rows() -> Vec<Row> {
-    let row = |profile, (prompts, repetitions), ratio, limit| Row {
+fn rows() -> Vec<TableRow> {
+    let row = |profile, (prompts, repetitions), ratio, limit| TableRow {
         profile,
-        design: Design {
+        design: RunDesign {
             prompts,
             repetitions,
         },
         ratio,
         limit,
     };
-    let false_alarms = Limit::AtMost(0.036);
+    let false_alarms = ShareLimit::AtMost(0.036);
     vec![
         row(TYPICAL, (20, 10), 1.0, false_alarms),
         row(ROUGH, (20, 10), 1.0, false_alarms),
@@ -69,19 +69,19 @@ fn rows() -> Vec<Row> {
         row(CALM, (20, 10), 1.0, false_alarms),
         row(TYPICAL, (10, 5), 1.0, false_alarms),
         row(TYPICAL, (50, 4), 1.0, false_alarms),
-        row(TYPICAL, (20, 10), 1.2, Limit::AtLeast(0.76)),
-        row(TYPICAL, (20, 10), 1.5, Limit::AtLeast(0.99)),
-        row(TYPICAL, (10, 5), 1.5, Limit::AtLeast(0.82)),
-        row(TYPICAL, (50, 4), 1.2, Limit::AtLeast(0.82)),
-        row(TYPICAL, (20, 10), 0.8, Limit::None),
+        row(TYPICAL, (20, 10), 1.2, ShareLimit::AtLeast(0.76)),
+        row(TYPICAL, (20, 10), 1.5, ShareLimit::AtLeast(0.99)),
+        row(TYPICAL, (10, 5), 1.5, ShareLimit::AtLeast(0.82)),
+        row(TYPICAL, (50, 4), 1.2, ShareLimit::AtLeast(0.82)),
+        row(TYPICAL, (20, 10), 0.8, ShareLimit::None),
     ]
 }
 
-/// What an experiment of one run came to: at tolerance 0, at the default, and by other rules.
-struct Tried {
+/// The results of one experiment: at tolerance 0, at the default, and by other rules.
+struct ExperimentResult {
     strict: Verdict,
     usual: Verdict,
-    naive: Naive,
+    naive: NaiveResults,
 }
 
 fn verdict_of(evidence: &Evidence, gate: &Gate) -> Verdict {
@@ -102,7 +102,7 @@ pub(crate) fn interleaved(count: u64) -> bool {
         let tried = experiments(count, |experiment| one_run(&row, number, experiment));
         let strict = |verdict| share(&tried, |one| one.strict == verdict);
         let usual = |verdict| share(&tried, |one| one.usual == verdict);
-        let (limit, holds) = row.limit.told(strict(Verdict::Regressed));
+        let (limit, holds) = row.limit.format_and_check(strict(Verdict::Regressed));
         all_hold &= holds;
         let cells = [
             row.profile.name.to_owned(),
@@ -124,10 +124,10 @@ pub(crate) fn interleaved(count: u64) -> bool {
     all_hold
 }
 
-fn one_run(row: &Row, number: u64, experiment: u64) -> Tried {
-    let mut noise = Noise::of(number, experiment);
+fn one_run(row: &TableRow, number: u64, experiment: u64) -> ExperimentResult {
+    let mut noise = NoiseSource::from_experiment(number, experiment);
     let evidence = pair(row, &mut noise);
-    Tried {
+    ExperimentResult {
         strict: verdict_of(&evidence, &strict()),
         usual: verdict_of(&evidence, &usual()),
         naive: rules(
@@ -137,12 +137,12 @@ fn one_run(row: &Row, number: u64, experiment: u64) -> Tried {
     }
 }
 
-fn pair(row: &Row, noise: &mut Noise) -> Evidence {
+fn pair(row: &TableRow, noise: &mut NoiseSource) -> Evidence {
     let prompts = row.design.prompts;
     let levels = levels(row.profile, prompts, noise);
     let sides = [
-        Side::plain("a", prompts),
-        Side::other("b", prompts, row.ratio, noise),
+        RunSide::plain("a", prompts),
+        RunSide::other("b", prompts, row.ratio, noise),
     ];
     run((row.profile, row.design), &levels, &sides, 0.0, noise)
 }
@@ -155,7 +155,7 @@ fn change(ratio: f64) -> String {
     }
 }
 
-/// Looks after every round from the second on.
+/// Interim looks after every round from the second on.
 pub(crate) fn looks(count: u64) -> bool {
     println!("\n### The same, stopping when the verdict is in (20 x 10 at most)\n");
     println!(
@@ -163,19 +163,29 @@ pub(crate) fn looks(count: u64) -> bool {
          boundary each time | cut short by chance: regressed |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let none = Limit::None;
+    let none = ShareLimit::None;
     let table = [
-        (TYPICAL, 1.0, Limit::AtMost(0.039), Limit::AtMost(0.85)),
-        (ROUGH, 1.0, Limit::AtMost(0.039), none),
-        (STICKY, 1.0, Limit::AtMost(0.039), none),
-        (TYPICAL, 1.2, Limit::AtLeast(0.73), none),
-        (TYPICAL, 1.5, Limit::AtLeast(0.99), Limit::AtMost(0.52)),
+        (
+            TYPICAL,
+            1.0,
+            ShareLimit::AtMost(0.039),
+            ShareLimit::AtMost(0.85),
+        ),
+        (ROUGH, 1.0, ShareLimit::AtMost(0.039), none),
+        (STICKY, 1.0, ShareLimit::AtMost(0.039), none),
+        (TYPICAL, 1.2, ShareLimit::AtLeast(0.73), none),
+        (
+            TYPICAL,
+            1.5,
+            ShareLimit::AtLeast(0.99),
+            ShareLimit::AtMost(0.52),
+        ),
         (TYPICAL, 0.8, none, none),
         (TYPICAL, 0.7, none, none),
     ];
     let mut all_hold = true;
     for (number, (profile, ratio, limit, use_limit)) in (100_u64..).zip(table) {
-        let row = Row {
+        let row = TableRow {
             profile,
             design: USUAL,
             ratio,
@@ -184,12 +194,15 @@ pub(crate) fn looks(count: u64) -> bool {
         let rounds = u32::try_from(row.design.repetitions).expect("few rounds");
         let looks = InterimLooks::new(rounds, 1, &strict());
         let tried = experiments(count, |experiment| {
-            stopped((&row, &looks), Noise::of(number, experiment))
+            stopped(
+                (&row, &looks),
+                NoiseSource::from_experiment(number, experiment),
+            )
         });
         let of = |verdict| share(&tried, |one| one.verdict == verdict);
         let used = tried.iter().map(|one| one.used).sum::<f64>() / tried.len() as f64;
-        let (limit, holds) = row.limit.told(of(Verdict::Regressed));
-        let (used_limit, use_holds) = use_limit.told(used);
+        let (limit, holds) = row.limit.format_and_check(of(Verdict::Regressed));
+        let (used_limit, use_holds) = use_limit.format_and_check(used);
         all_hold &= holds && use_holds;
         let cells = [
             profile.name.to_owned(),
@@ -208,18 +221,18 @@ pub(crate) fn looks(count: u64) -> bool {
     all_hold
 }
 
-/// What a run with looks came to.
-struct Stopped {
+/// The result of a run with interim looks.
+struct StoppedRun {
     verdict: Verdict,
     /// Share of the planned rounds.
     used: f64,
-    /// Whether any look would have called it regressed by the boundary of a single one.
+    /// True if any look would have called it regressed by the boundary of a single one.
     peeked: bool,
-    /// The verdict where something else ended the run after a random round.
+    /// The verdict if something else ended the run after a random round.
     cut: Verdict,
 }
 
-fn stopped((row, looks): (&Row, &InterimLooks), mut noise: Noise) -> Stopped {
+fn stopped((row, looks): (&TableRow, &InterimLooks), mut noise: NoiseSource) -> StoppedRun {
     let evidence = pair(row, &mut noise);
     let gate = strict();
     let rounds = looks.rounds().last().copied().expect("a last look");
@@ -241,7 +254,7 @@ fn stopped((row, looks): (&Row, &InterimLooks), mut noise: Noise) -> Stopped {
         }
         verdict_of(&part, &gate) == Verdict::Regressed
     });
-    // A cap on spending strikes without looking at results.
+    // A cap on spending applies without looking at results.
     let cut = 2.0 + (noise.uniform() * f64::from(rounds - 2)).floor();
     #[allow(
         clippy::cast_possible_truncation,
@@ -249,7 +262,7 @@ fn stopped((row, looks): (&Row, &InterimLooks), mut noise: Noise) -> Stopped {
         reason = "a round of a few"
     )]
     let cut = (cut as u32).min(used);
-    Stopped {
+    StoppedRun {
         verdict: final_verdict(used),
         used: f64::from(used) / f64::from(rounds),
         peeked,
@@ -257,7 +270,7 @@ fn stopped((row, looks): (&Row, &InterimLooks), mut noise: Noise) -> Stopped {
     }
 }
 
-/// Today against ten accepted runs.
+/// Compares today with ten accepted runs.
 pub(crate) fn history(count: u64) -> bool {
     println!("\n### Today against ten past runs (20 x 10, typical noise)\n");
     println!(
@@ -266,21 +279,25 @@ pub(crate) fn history(count: u64) -> bool {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let table = [
-        (0.0, 1.0, Limit::AtMost(0.036)),
-        (0.02, 1.0, Limit::AtMost(0.036)),
-        (0.035, 1.0, Limit::AtMost(0.036)),
-        (0.06, 1.0, Limit::AtMost(0.055)),
-        (0.02, 1.2, Limit::AtLeast(0.76)),
-        (0.035, 1.2, Limit::AtLeast(0.76)),
-        (0.06, 1.2, Limit::None),
+        (0.0, 1.0, ShareLimit::AtMost(0.036)),
+        (0.02, 1.0, ShareLimit::AtMost(0.036)),
+        (0.035, 1.0, ShareLimit::AtMost(0.036)),
+        (0.06, 1.0, ShareLimit::AtMost(0.055)),
+        (0.02, 1.2, ShareLimit::AtLeast(0.76)),
+        (0.035, 1.2, ShareLimit::AtLeast(0.76)),
+        (0.06, 1.2, ShareLimit::None),
     ];
     let mut all_hold = true;
     for (number, (run_sd, ratio, limit)) in (200_u64..).zip(table) {
         let tried = experiments(count, |experiment| {
-            today(run_sd, ratio, Noise::of(number, experiment))
+            today(
+                run_sd,
+                ratio,
+                NoiseSource::from_experiment(number, experiment),
+            )
         });
         let strict = |verdict| share(&tried, |one| one.strict == verdict);
-        let (limit, holds) = limit.told(strict(Verdict::Regressed));
+        let (limit, holds) = limit.format_and_check(strict(Verdict::Regressed));
         all_hold &= holds;
         let cells = [
             percent(run_sd),
@@ -300,21 +317,21 @@ pub(crate) fn history(count: u64) -> bool {
     all_hold
 }
 
-fn today(run_sd: f64, ratio: f64, mut noise: Noise) -> Tried {
+fn today(run_sd: f64, ratio: f64, mut noise: NoiseSource) -> ExperimentResult {
     let prompts = USUAL.prompts;
     let levels = levels(TYPICAL, prompts, &mut noise);
-    // Another ratio is another model behind the name: each prompt makes something else of it.
+    // Another ratio is another model with the same name: its effect differs by prompt.
     let changed = if (ratio - 1.0).abs() > 1e-9 {
-        Side::other("a", prompts, ratio, &mut noise)
+        RunSide::other("a", prompts, ratio, &mut noise)
     } else {
-        Side::plain("a", prompts)
+        RunSide::plain("a", prompts)
     };
-    let mut one = |side: Side| {
+    let mut one = |side: RunSide| {
         let level = noise.normal(run_sd);
         run((TYPICAL, USUAL), &levels, &[side], level, &mut noise)
     };
     let past: Vec<Evidence> = (0..PAST_RUNS)
-        .map(|_| one(Side::plain("a", prompts)))
+        .map(|_| one(RunSide::plain("a", prompts)))
         .collect();
     let now = one(changed);
     let manifest = crate::made::manifest(
@@ -348,10 +365,10 @@ fn today(run_sd: f64, ratio: f64, mut noise: Noise) -> Tried {
         bakeoff::stats::quantile::quantile_f64(values, 0.5).expect("there are answers")
     };
     let medians: f64 = past.iter().map(|one| median(&of(one))).sum();
-    Tried {
+    ExperimentResult {
         strict: verdict(&strict()),
         usual: verdict(&usual()),
-        naive: Naive {
+        naive: NaiveResults {
             median: median(&current_values) > 1.1 * medians / PAST_RUNS as f64,
             ..rules(&last, &current_values)
         },

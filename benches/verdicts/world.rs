@@ -1,10 +1,10 @@
-//! Made runs. On the scale of logarithms a request of side k, prompt i, in slot t takes
+//! Generated runs. On the scale of logarithms a request of side k, prompt i, in slot t takes
 //!
 //!     a_i + [k = B] (b_i + ln ratio) + run + d_t + e
 //!
-//! with `a_i` the prompt's level, `b_i` what the prompt makes of the change, `d_t` a drift that both sides of a
-//! slot share (autoregressive, 0.95 from slot to slot), and e noise: normal, now and then an outlier, now
-//! and then a hit of a prompt cache.
+//! with `a_i` the prompt's level, `b_i` the prompt's effect on the change, `d_t` a drift that both sides of a
+//! slot share (autoregressive, 0.95 from slot to slot), and e noise: normal, with rare outliers and rare hits
+//! of a prompt cache.
 
 use bakeoff::record::Outcome;
 use bakeoff::units::{Nanos, Usd};
@@ -13,19 +13,19 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Half a second, in ns: the level around which all is made.
+/// Half a second, in ns: the centre of all levels.
 const LEVEL_NS: f64 = 5e8;
 const SPREAD_OF_CHANGE: f64 = 0.1;
-const DRIFT_KEPT: f64 = 0.95;
+const DRIFT_AUTOCORRELATION: f64 = 0.95;
 const OUTLIER_SD: f64 = 0.3;
 const SLOT_NS: u64 = 2_000_000_000;
 
 /// A source of noise.
-pub(crate) struct Noise(ChaCha8Rng);
+pub(crate) struct NoiseSource(ChaCha8Rng);
 
-impl Noise {
-    /// Of an experiment of a row: the same for every run of the benchmark.
-    pub(crate) fn of(row: u64, experiment: u64) -> Self {
+impl NoiseSource {
+    /// Creates the noise of an experiment of a row: the same for every run of the benchmark.
+    pub(crate) fn from_experiment(row: u64, experiment: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64((row << 32) | experiment))
     }
 
@@ -33,7 +33,7 @@ impl Noise {
         self.0.random::<f64>().max(f64::MIN_POSITIVE)
     }
 
-    /// Normal, of mean 0 (Box and Muller).
+    /// Draws a normal number with mean 0 (Box and Muller).
     pub(crate) fn normal(&mut self, sd: f64) -> f64 {
         let radius = (-2.0 * self.uniform().ln()).sqrt();
         sd * radius * (std::f64::consts::TAU * self.uniform()).cos()
@@ -60,7 +60,7 @@ impl Noise {
         }
     }
 
-    /// A prompt's own rate, so that its answers have this correlation (beta).
+    /// Draws a prompt's own rate, so that its answers have this correlation (beta).
     pub(crate) fn rate(&mut self, mean: f64, correlation: f64) -> f64 {
         if correlation <= 0.0 {
             return mean;
@@ -72,9 +72,9 @@ impl Noise {
     }
 }
 
-/// What noise is like.
+/// The parameters of the noise.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Profile {
+pub(crate) struct NoiseProfile {
     pub(crate) name: &'static str,
     /// Standard deviations: within a prompt, of the prompts' levels, of the drift.
     pub(crate) within: f64,
@@ -84,11 +84,11 @@ pub(crate) struct Profile {
     pub(crate) outliers: (f64, f64),
     /// Chance and factor of cache hits.
     pub(crate) hits: (f64, f64),
-    /// A prompt's cache state stays for the whole run, instead of being drawn anew.
+    /// True if a prompt's cache state stays for the whole run, instead of being drawn again.
     pub(crate) sticky: bool,
 }
 
-pub(crate) const CALM: Profile = Profile {
+pub(crate) const CALM: NoiseProfile = NoiseProfile {
     name: "calm",
     within: 0.30,
     levels: 0.30,
@@ -97,7 +97,7 @@ pub(crate) const CALM: Profile = Profile {
     hits: (0.0, 1.0),
     sticky: false,
 };
-pub(crate) const TYPICAL: Profile = Profile {
+pub(crate) const TYPICAL: NoiseProfile = NoiseProfile {
     name: "typical",
     within: 0.50,
     levels: 0.45,
@@ -105,27 +105,27 @@ pub(crate) const TYPICAL: Profile = Profile {
     outliers: (0.05, 5.0),
     ..CALM
 };
-pub(crate) const CACHE: Profile = Profile {
+pub(crate) const CACHE: NoiseProfile = NoiseProfile {
     name: "cache",
     hits: (0.3, 0.4),
     ..TYPICAL
 };
-pub(crate) const ROUGH: Profile = Profile {
+pub(crate) const ROUGH: NoiseProfile = NoiseProfile {
     name: "rough",
     within: 0.80,
     levels: 0.60,
     drift: 0.10,
     ..CACHE
 };
-pub(crate) const STICKY: Profile = Profile {
+pub(crate) const STICKY: NoiseProfile = NoiseProfile {
     name: "sticky cache",
     sticky: true,
     ..CACHE
 };
 
-impl Profile {
+impl NoiseProfile {
     /// The noise of one request; `hit` where the cache state is already known.
-    pub(crate) fn noise(&self, noise: &mut Noise, hit: Option<bool>) -> f64 {
+    pub(crate) fn noise(&self, noise: &mut NoiseSource, hit: Option<bool>) -> f64 {
         let mut sum = noise.normal(self.within);
         if noise.happens(self.outliers.0) {
             sum += self.outliers.1.ln() + noise.normal(OUTLIER_SD);
@@ -136,40 +136,40 @@ impl Profile {
 }
 
 /// The drift from slot to slot.
-struct Drift {
+struct SlotDrift {
     sd: f64,
     at: f64,
 }
 
-impl Drift {
-    fn begin(noise: &mut Noise, sd: f64) -> Self {
+impl SlotDrift {
+    fn begin(noise: &mut NoiseSource, sd: f64) -> Self {
         let at = noise.normal(sd);
         Self { sd, at }
     }
 
-    fn next(&mut self, noise: &mut Noise) -> f64 {
+    fn next(&mut self, noise: &mut NoiseSource) -> f64 {
         let now = self.at;
-        let fresh = (1.0 - DRIFT_KEPT * DRIFT_KEPT).sqrt();
-        self.at = DRIFT_KEPT * now + fresh * noise.normal(self.sd);
+        let fresh = (1.0 - DRIFT_AUTOCORRELATION * DRIFT_AUTOCORRELATION).sqrt();
+        self.at = DRIFT_AUTOCORRELATION * now + fresh * noise.normal(self.sd);
         now
     }
 }
 
 /// The size of a run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Design {
+pub(crate) struct RunDesign {
     pub(crate) prompts: usize,
     pub(crate) repetitions: usize,
 }
 
 /// One side of a run: how much it lies above the levels of the prompts, on the scale of logarithms.
-pub(crate) struct Side {
+pub(crate) struct RunSide {
     pub(crate) label: &'static str,
     pub(crate) by_prompt: Vec<f64>,
 }
 
-impl Side {
-    /// The reference, or the same model on another day.
+impl RunSide {
+    /// Creates the reference, or the same model on another day.
     pub(crate) fn plain(label: &'static str, prompts: usize) -> Self {
         Self {
             label,
@@ -177,12 +177,12 @@ impl Side {
         }
     }
 
-    /// Another model: each prompt makes something else of it.
+    /// Creates another model: its effect differs by prompt.
     pub(crate) fn other(
         label: &'static str,
         prompts: usize,
         ratio: f64,
-        noise: &mut Noise,
+        noise: &mut NoiseSource,
     ) -> Self {
         let change = |_| noise.normal(SPREAD_OF_CHANGE) + ratio.ln();
         Self {
@@ -192,19 +192,19 @@ impl Side {
     }
 }
 
-/// Levels of prompts.
-pub(crate) fn levels(profile: Profile, prompts: usize, noise: &mut Noise) -> Vec<f64> {
+/// Draws the levels of prompts.
+pub(crate) fn levels(profile: NoiseProfile, prompts: usize, noise: &mut NoiseSource) -> Vec<f64> {
     (0..prompts).map(|_| noise.normal(profile.levels)).collect()
 }
 
 /// A run of these sides: rounds of all prompts in random order, all sides in a slot at the same moment. Only
 /// TTFT is measured. `run` is how much the whole run lies above others.
 pub(crate) fn run(
-    (profile, design): (Profile, Design),
+    (profile, design): (NoiseProfile, RunDesign),
     levels: &[f64],
-    sides: &[Side],
+    sides: &[RunSide],
     run: f64,
-    noise: &mut Noise,
+    noise: &mut NoiseSource,
 ) -> Evidence {
     let mut variants: Vec<VariantEvidence> = sides
         .iter()
@@ -221,7 +221,7 @@ pub(crate) fn run(
             drawn.collect()
         })
         .collect();
-    let mut drift = Drift::begin(noise, profile.drift);
+    let mut drift = SlotDrift::begin(noise, profile.drift);
     let mut order: Vec<usize> = (0..design.prompts).collect();
     let mut slot = 0;
     for round in 1..=design.repetitions {
@@ -255,7 +255,7 @@ pub(crate) fn prompts(count: usize) -> Vec<PromptKey> {
     (0..count).map(key).collect()
 }
 
-/// An answer of which only the TTFT is known.
+/// An answer with a TTFT only.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

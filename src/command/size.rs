@@ -92,7 +92,7 @@ fn sizing(
     let power = verdict::power(suite, noise);
     let worth = power.prompts;
     let now = (worth, u64::from(suite.repetitions));
-    let decides = power.interleaved.is_some() || power.against_history.is_some();
+    let is_decisive = power.interleaved.is_some() || power.against_history.is_some();
     Sizing {
         suite,
         aim,
@@ -100,7 +100,7 @@ fn sizing(
         noise,
         source,
         effective_prompts: worth,
-        detectable_now: decides
+        detectable_now: is_decisive
             .then(|| smallest_change(now, noise, aim.tolerance, aim.alpha, aim.power))
             .flatten(),
         sizes: verdict::planned_sizes(worth, aim, noise),

@@ -128,8 +128,8 @@ fn put_reasons(row: &mut FigureRow, situation: ComparisonDesign, comparison: &Co
     let without = influence.map(|influence| influence.verdict_without);
     let without = without.map_or(Figure::Absent, Figure::Verdict);
     row.put_figure("verdict_without", without);
-    let decides = influence.map_or(Figure::Absent, |one| Figure::Bool(one.decides));
-    row.put_figure("one_prompt_decides", decides);
+    let is_decisive = influence.map_or(Figure::Absent, |one| Figure::Bool(one.is_decisive));
+    row.put_figure("one_prompt_decides", is_decisive);
 }
 
 /// Numbers of prompts by the direction of their effect.

@@ -237,7 +237,10 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
 
 /// Names the prompt that decides, if there is one.
 pub(super) fn influence(comparison: &Comparison) -> Option<String> {
-    let influence = comparison.influence.as_ref().filter(|one| one.decides)?;
+    let influence = comparison
+        .influence
+        .as_ref()
+        .filter(|one| one.is_decisive)?;
     Some(format!(
         "One prompt decides: without `{}` it would be {}.",
         influence.prompt,

@@ -1,39 +1,41 @@
-//! What a model says and when, before anyone decides how it looks on the wire.
+//! The drawn answer: content and times, before its form on the wire.
 //!
-//! Owns the draw: times, texts, token counts, thinking, the choice of provider. Must not know JSON,
-//! SSE or sockets. Invariants: instants never decrease; completion tokens never exceed the limit;
-//! the same arguments give the same answer.
+//! Owns the draw: times, texts, token counts, reasoning, the choice of provider. Must not know JSON, SSE or
+//! sockets. Invariants: instants never decrease; completion tokens never exceed the limit; the same arguments
+//! give the same answer.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-use super::bill::{Bill, Terms, Usage};
-use super::character::{Character, MAX_ANSWER_TOKENS, Shown, Spread, nanos_of_millis};
+use super::bill::{BillTerms, SimulatedBill, SimulatedUsage};
+use super::character::{
+    MAX_ANSWER_TOKENS, ModelProfile, ReasoningDisplay, TimeSpread, nanos_of_millis,
+};
 use super::draw::{Seed, happens, log_normal, normal};
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, FaultSet};
 use super::request::ChatRequest;
 use super::words;
-use super::world::{Model, World};
+use super::world::{Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
-/// How much later the answer comes for each provider that failed first.
+/// The delay of the answer for each provider that failed first.
 pub const FALLBACK_DELAY: Nanos = Nanos::from_millis(80);
-/// What the fault `surcharge` adds: the amount of the recorded case.
+/// The amount of the fault `surcharge`: that of the recorded case.
 const SURCHARGE: Usd = Usd(100_000_000);
-/// Every so many chunks of thinking, one is summarised.
+/// The number of reasoning chunks per summary.
 const CHUNKS_PER_SUMMARY: usize = 4;
-/// Thinking that `eaten-by-length` pretends when the request sets no limit.
+/// The reasoning tokens of `eaten-by-length` if the request sets no limit.
 const EATEN_TOKENS: u64 = 64;
-/// Text that holds characters of two, three and four bytes.
+/// Text with characters of two, three and four bytes.
 const WIDE_TEXT: &str = "Ünï→🙂";
 
-/// What is not in the request: when it came and what came before.
+/// The circumstances of a request: its arrival and the effects of earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     /// Requests with the same body before this one.
     pub ordinal: u64,
-    /// The run's salt; 0 where the world fixes it.
-    pub salt: u64,
+    /// The run's sim seed; 0 if the scenario fixes it.
+    pub sim_seed: u64,
     /// Wall time of arrival, ms since 1970: for ids and labels only.
     pub unix_ms: u64,
     /// Minutes since the simulator began.
@@ -44,14 +46,14 @@ pub struct Moment {
     pub written: u64,
 }
 
-/// What kind of text a piece is.
+/// The kind of text of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Thinking as text.
+pub enum PieceKind {
+    /// Reasoning as text.
     Thinking,
-    /// A summary of thinking.
+    /// A summary of reasoning.
     Summary,
-    /// Thinking nobody can read: not a token to a client.
+    /// Encrypted reasoning: not a token to a client.
     Encrypted,
     /// The answer.
     Content,
@@ -63,34 +65,34 @@ pub enum Kind {
     ToolArguments,
 }
 
-/// What leaves at one instant.
+/// A piece of the answer that is sent at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// Since the request's arrival.
+pub struct AnswerPiece {
+    /// Time since the request's arrival.
     pub at: Nanos,
-    /// What it is.
-    pub kind: Kind,
+    /// The kind of its text.
+    pub kind: PieceKind,
     /// Its text.
     pub text: String,
     /// Completion tokens so far, this piece included.
     pub completed: u64,
 }
 
-/// Why the model stopped.
+/// The reason why the model stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// It was done.
+    /// The answer is complete.
     Stop,
-    /// The token limit.
+    /// The token limit was reached.
     Length,
-    /// It calls a tool.
+    /// A tool is called.
     ToolCalls,
-    /// A filter stepped in.
+    /// A content filter intervened.
     ContentFilter,
 }
 
 impl Finish {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -101,43 +103,52 @@ impl Finish {
     }
 }
 
-/// One try at one provider.
+/// One attempt at one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderAttempt {
     /// The provider's slug.
     pub provider: String,
-    /// What it answered.
+    /// Its HTTP status.
     pub status: u16,
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// When headers and role chunk leave.
+    /// The time of headers and role chunk.
     pub headers_at: Nanos,
-    /// What is said, in order of time.
-    pub pieces: Vec<Piece>,
-    /// When the finish is told.
+    /// The content, in order of time.
+    pub pieces: Vec<AnswerPiece>,
+    /// The time of the finish.
     pub finish_at: Nanos,
-    /// Why it stopped.
+    /// The finish reason.
     pub finish: Finish,
-    /// Tokens.
-    pub usage: Usage,
+    /// Token counts.
+    pub usage: SimulatedUsage,
     /// Providers tried; the last one answered.
     pub attempts: Vec<ProviderAttempt>,
-    /// What it costs.
-    pub bill: Bill,
-    /// Whether the user's own key paid.
+    /// Its cost.
+    pub bill: SimulatedBill,
+    /// True if the user's own key was used.
     pub own_key: bool,
 }
 
-/// The seed of everything about one answer. The digest stands for prompt and
-/// parameters, the ordinal for repetition and attempt.
-pub fn seed(world: &World, model: &Model, request: &ChatRequest, moment: &Moment) -> Seed {
-    let salt = if world.fixed_salt { 0 } else { moment.salt };
-    Seed::of(&[
-        &world.seed.to_le_bytes(),
-        &salt.to_le_bytes(),
+/// Returns the seed of all draws of one answer. The digest stands for prompt and parameters, the ordinal for
+/// repetition and attempt.
+pub fn seed(
+    scenario: &Scenario,
+    model: &SimulatedModel,
+    request: &ChatRequest,
+    moment: &Moment,
+) -> Seed {
+    let sim_seed = if scenario.fixed_sim_seed {
+        0
+    } else {
+        moment.sim_seed
+    };
+    Seed::from_parts(&[
+        &scenario.seed.to_le_bytes(),
+        &sim_seed.to_le_bytes(),
         model.id.as_bytes(),
         &request.draw_digest.to_le_bytes(),
         &moment.ordinal.to_le_bytes(),
@@ -147,23 +158,23 @@ pub fn seed(world: &World, model: &Model, request: &ChatRequest, moment: &Moment
 impl Answer {
     /// Draws the answer.
     pub fn draw(
-        world: &World,
-        model: &Model,
+        scenario: &Scenario,
+        model: &SimulatedModel,
         request: &ChatRequest,
         moment: &Moment,
-        faults: &Faults,
+        faults: &FaultSet,
     ) -> Self {
-        let seed = seed(world, model, request, moment);
-        let effect = PromptFactors::of(world, model, request);
-        let (attempts, price_per_mille) = providers(&seed, &model.character, request, faults);
+        let seed = seed(scenario, model, request, moment);
+        let effect = PromptFactors::new(scenario, model, request);
+        let (attempts, price_per_mille) = providers(&seed, &model.profile, request, faults);
         let mut timing = seed.generator("timing");
         let ttft = ttft(&mut timing, model, request, moment, effect.ttft);
         let failed = (attempts.len() as u64).saturating_sub(1);
         let first_at = Nanos(ttft.0 + failed * FALLBACK_DELAY.0);
         let headers_at =
-            nanos_of_millis(first_at.as_millis_f64() * model.character.headers_share.get());
+            nanos_of_millis(first_at.as_millis_f64() * model.profile.headers_share.get());
         let plan = Lengths::draw(&seed, model, request, faults, effect.tokens);
-        let mut writer = Writer {
+        let mut writer = PieceWriter {
             timing,
             text: seed.generator("text"),
             model,
@@ -178,7 +189,7 @@ impl Answer {
         if faults.has(Fault::OneChunk) {
             pieces = merged(pieces);
         }
-        let usage = Usage {
+        let usage = SimulatedUsage {
             prompt: request.prompt_tokens,
             completion: plan.thinking + plan.speaking,
             reasoning: plan.thinking,
@@ -187,13 +198,13 @@ impl Answer {
         };
         let own_key = request.own_key || faults.has(Fault::OwnKey);
         let surcharged = faults.has(Fault::Surcharge);
-        let terms = Terms {
+        let terms = BillTerms {
             price_per_mille,
             own_key,
             surcharge: if surcharged { SURCHARGE } else { Usd::ZERO },
         };
         let free = super::bill::Prices::free();
-        let bill = Bill::of(&usage, model.prices.as_ref().unwrap_or(&free), &terms);
+        let bill = SimulatedBill::new(&usage, model.prices.as_ref().unwrap_or(&free), &terms);
         Self {
             headers_at,
             pieces,
@@ -206,41 +217,41 @@ impl Answer {
         }
     }
 
-    /// The provider that answered.
+    /// Returns the provider that answered.
     pub fn provider(&self) -> &str {
         self.attempts.last().map_or("", |attempt| &attempt.provider)
     }
 }
 
-/// What a prompt does to every model alike.
+/// The effects of a prompt on all models alike.
 struct PromptFactors {
     tokens: f64,
     ttft: f64,
 }
 
 impl PromptFactors {
-    fn of(world: &World, model: &Model, request: &ChatRequest) -> Self {
+    fn new(scenario: &Scenario, model: &SimulatedModel, request: &ChatRequest) -> Self {
         if model.exact {
             let (tokens, ttft) = (1.0, 1.0);
             return Self { tokens, ttft };
         }
         let parts = [
-            world.seed.to_le_bytes(),
+            scenario.seed.to_le_bytes(),
             request.prompt_digest.to_le_bytes(),
         ];
-        let mut generator = Seed::of(&[&parts[0], &parts[1]]).generator("prompt");
+        let mut generator = Seed::from_parts(&[&parts[0], &parts[1]]).generator("prompt");
         Self {
-            tokens: log_normal(&mut generator, 1.0, world.prompts.tokens_sigma.get()),
-            ttft: log_normal(&mut generator, 1.0, world.prompts.ttft_sigma.get()),
+            tokens: log_normal(&mut generator, 1.0, scenario.prompts.tokens_sigma.get()),
+            ttft: log_normal(&mut generator, 1.0, scenario.prompts.ttft_sigma.get()),
         }
     }
 }
 
-/// A time out of a spread.
-fn spread(generator: &mut ChaCha8Rng, spread: &Spread) -> f64 {
-    let millis = log_normal(generator, spread.median_ms.get(), spread.sigma.get());
-    if happens(generator, spread.outlier_share.get()) {
-        millis * spread.outlier_factor.get()
+/// Draws a time, in milliseconds.
+fn draw_time(generator: &mut ChaCha8Rng, draw_time: &TimeSpread) -> f64 {
+    let millis = log_normal(generator, draw_time.median_ms.get(), draw_time.sigma.get());
+    if happens(generator, draw_time.outlier_share.get()) {
+        millis * draw_time.outlier_factor.get()
     } else {
         millis
     }
@@ -248,32 +259,32 @@ fn spread(generator: &mut ChaCha8Rng, spread: &Spread) -> f64 {
 
 fn ttft(
     timing: &mut ChaCha8Rng,
-    model: &Model,
+    model: &SimulatedModel,
     request: &ChatRequest,
     moment: &Moment,
     effect: f64,
 ) -> Nanos {
-    let character = &model.character;
+    let profile = &model.profile;
     let fresh = request.prompt_tokens.saturating_sub(moment.cached);
-    let prefill = character.prefill_ms_per_ktok.get() * fresh as f64 / 1000.0;
-    let drift = (1.0 + character.drift_per_minute.get()).powf(moment.minutes);
+    let prefill = profile.prefill_ms_per_ktok.get() * fresh as f64 / 1000.0;
+    let drift = (1.0 + profile.drift_per_minute.get()).powf(moment.minutes);
     let hit = match moment.cached {
         0 => 1.0,
-        _ => character.cache.ttft_factor.get(),
+        _ => profile.cache.ttft_factor.get(),
     };
-    let drawn = spread(timing, &character.ttft);
+    let drawn = draw_time(timing, &profile.ttft);
     nanos_of_millis((drawn + prefill) * effect * drift * hit)
 }
 
-/// The providers tried and the price of the one that answers, in thousandths of the list price.
+/// Returns the attempts and the price of the provider that answers, in thousandths of the list price.
 fn providers(
     seed: &Seed,
-    character: &Character,
+    profile: &ModelProfile,
     request: &ChatRequest,
-    faults: &Faults,
+    faults: &FaultSet,
 ) -> (Vec<ProviderAttempt>, u32) {
     let allowed = |name: &String| request.only.is_empty() || request.only.contains(name);
-    let mut choice: Vec<_> = character
+    let mut choice: Vec<_> = profile
         .providers
         .iter()
         .filter(|provider| allowed(&provider.name))
@@ -290,7 +301,7 @@ fn providers(
         let first = choice.first().map_or("", |provider| &provider.name);
         attempts.push(attempt(first, 429));
         match choice.len() {
-            // Nobody to fall back on: the world invents one.
+            // There is no fallback: the simulator adds one.
             0 | 1 => attempts.push(attempt("fallback-provider", 200)),
             _ => attempts.push(attempt(&choice[1].name, 200)),
         }
@@ -299,7 +310,7 @@ fn providers(
     }
     for (index, provider) in choice.iter().enumerate() {
         let last = index + 1 == choice.len();
-        // The last one always answers: answers that fail altogether are faults.
+        // The last one always answers: complete failures are faults.
         if last || !happens(&mut generator, provider.failure_share.get()) {
             attempts.push(attempt(&provider.name, 200));
             return (attempts, provider.price_per_mille());
@@ -309,11 +320,11 @@ fn providers(
     (attempts, 1000)
 }
 
-/// How much is thought and said, and why it stops.
+/// The lengths of reasoning and content, and the finish reason.
 struct Lengths {
     thinking: u64,
     speaking: u64,
-    shown: Shown,
+    shown: ReasoningDisplay,
     finish: Finish,
     tool: Option<String>,
 }
@@ -321,42 +332,42 @@ struct Lengths {
 impl Lengths {
     fn draw(
         seed: &Seed,
-        model: &Model,
+        model: &SimulatedModel,
         request: &ChatRequest,
-        faults: &Faults,
+        faults: &FaultSet,
         effect: f64,
     ) -> Self {
-        let character = &model.character;
+        let profile = &model.profile;
         let mut generator = seed.generator("lengths");
         let spoken = log_normal(
             &mut generator,
-            f64::from(character.tokens.median) * effect,
-            character.tokens.sigma.get(),
+            f64::from(profile.tokens.median) * effect,
+            profile.tokens.sigma.get(),
         );
-        // Drawn whether or not the model thinks, so that an effort of none changes nothing else.
-        let thought = normal(&mut generator) * character.reasoning.sigma.get();
-        let thought = f64::from(character.reasoning.median) * request.thinking * thought.exp();
+        // Drawn for every model, so that an effort of none changes nothing else.
+        let thought = normal(&mut generator) * profile.reasoning.sigma.get();
+        let thought = f64::from(profile.reasoning.median) * request.thinking * thought.exp();
         let limit = request.max_tokens.unwrap_or(u64::MAX);
         let limit = limit.min(model.max_tokens).min(MAX_ANSWER_TOKENS);
         let thought = whole(thought).min(request.max_thinking.unwrap_or(u64::MAX));
-        let spoken = match character.tokens.median {
+        let spoken = match profile.tokens.median {
             0 => 0,
             _ => whole(spoken).max(1),
         };
         let tool = request.forced_tool.clone().or_else(|| {
             let calls = [Fault::ToolCall, Fault::ToolCallNoIndex, Fault::ToolCallLate];
-            let asked = calls.into_iter().any(|fault| faults.has(fault));
+            let calls_tool = calls.into_iter().any(|fault| faults.has(fault));
             let name = || request.first_tool.clone().unwrap_or("look_up".to_owned());
-            asked.then(name)
+            calls_tool.then(name)
         });
         let thinking = thought.min(limit);
         let mut plan = Self {
             thinking,
             speaking: spoken.min(limit - thinking),
             shown: if request.hide_thinking {
-                Shown::Hidden
+                ReasoningDisplay::Hidden
             } else {
-                character.reasoning.shown
+                profile.reasoning.display
             },
             finish: match (thought.saturating_add(spoken) > limit, &tool) {
                 (true, _) => Finish::Length,
@@ -369,8 +380,8 @@ impl Lengths {
         plan
     }
 
-    /// The faults that concern how much is said.
-    fn apply(&mut self, faults: &Faults, limit: Option<u64>) {
+    /// Applies the faults that concern lengths.
+    fn apply(&mut self, faults: &FaultSet, limit: Option<u64>) {
         if faults.has(Fault::NoToken) {
             (self.thinking, self.speaking) = (0, 0);
             self.finish = Finish::Stop;
@@ -390,18 +401,18 @@ impl Lengths {
             Fault::ReasoningBoth,
         ];
         if thinks.into_iter().any(|fault| faults.has(fault)) {
-            // These show thinking, so there must be some to show; the answer makes room for it.
-            let some = (self.speaking / 2).min(EATEN_TOKENS);
+            // These show reasoning, so there must be some to show; the answer becomes shorter.
+            let moved = (self.speaking / 2).min(EATEN_TOKENS);
             if self.thinking == 0 {
-                self.thinking = some;
-                self.speaking -= some;
+                self.thinking = moved;
+                self.speaking -= moved;
             }
-            self.shown = Shown::Visible;
+            self.shown = ReasoningDisplay::Visible;
         }
     }
 }
 
-/// A drawn number as a number of tokens.
+/// Rounds a drawn number to a number of tokens.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -411,21 +422,21 @@ fn whole(tokens: f64) -> u64 {
     tokens.round().clamp(0.0, MAX_ANSWER_TOKENS as f64) as u64
 }
 
-/// Puts pieces on the time line.
-struct Writer<'a> {
+/// A writer of pieces on the time line.
+struct PieceWriter<'a> {
     timing: ChaCha8Rng,
     text: ChaCha8Rng,
-    model: &'a Model,
-    /// When the next piece leaves.
+    model: &'a SimulatedModel,
+    /// The time of the next piece.
     at: Nanos,
     completed: u64,
-    pieces: Vec<Piece>,
+    pieces: Vec<AnswerPiece>,
 }
 
-impl Writer<'_> {
-    /// `tokens` cut into chunks: for each its tokens.
+impl PieceWriter<'_> {
+    /// Cuts `tokens` into chunks and returns the tokens of each.
     fn chunks(&mut self, tokens: u64) -> Vec<u64> {
-        let mean = u64::from(self.model.character.tokens_per_chunk);
+        let mean = u64::from(self.model.profile.tokens_per_chunk);
         let mut left = tokens;
         let mut chunks = Vec::new();
         while left > 0 {
@@ -436,8 +447,8 @@ impl Writer<'_> {
         chunks
     }
 
-    fn push(&mut self, kind: Kind, text: String) {
-        self.pieces.push(Piece {
+    fn push(&mut self, kind: PieceKind, text: String) {
+        self.pieces.push(AnswerPiece {
             at: self.at,
             kind,
             text,
@@ -446,7 +457,7 @@ impl Writer<'_> {
     }
 
     fn wait(&mut self) {
-        let gap = nanos_of_millis(spread(&mut self.timing, &self.model.character.gap));
+        let gap = nanos_of_millis(draw_time(&mut self.timing, &self.model.profile.gap));
         self.at = Nanos(self.at.0.saturating_add(gap.0));
     }
 
@@ -460,29 +471,36 @@ impl Writer<'_> {
             self.completed += size;
             let text: String = words.by_ref().take(size_of_chunk(size)).collect();
             match plan.shown {
-                Shown::Visible => self.push(Kind::Thinking, text),
-                Shown::Summary if index % CHUNKS_PER_SUMMARY == 0 => self.push(Kind::Summary, text),
-                Shown::Summary | Shown::Encrypted | Shown::Hidden => {}
+                ReasoningDisplay::Visible => self.push(PieceKind::Thinking, text),
+                ReasoningDisplay::Summary if index % CHUNKS_PER_SUMMARY == 0 => {
+                    self.push(PieceKind::Summary, text)
+                }
+                ReasoningDisplay::Summary
+                | ReasoningDisplay::Encrypted
+                | ReasoningDisplay::Hidden => {}
             }
             self.wait();
         }
-        if matches!(plan.shown, Shown::Summary | Shown::Encrypted) {
+        if matches!(
+            plan.shown,
+            ReasoningDisplay::Summary | ReasoningDisplay::Encrypted
+        ) {
             let block = super::draw::letters(&mut self.text, 64);
-            self.push(Kind::Encrypted, block);
+            self.push(PieceKind::Encrypted, block);
         }
     }
 
-    fn speak(&mut self, plan: &Lengths, faults: &Faults) {
+    fn speak(&mut self, plan: &Lengths, faults: &FaultSet) {
         if plan.speaking == 0 {
             return;
         }
         let kind = match (&plan.tool, faults.has(Fault::Refusal)) {
             (Some(name), _) => {
-                self.push(Kind::ToolName, name.clone());
-                Kind::ToolArguments
+                self.push(PieceKind::ToolName, name.clone());
+                PieceKind::ToolArguments
             }
-            (None, true) => Kind::Refusal,
-            (None, false) => Kind::Content,
+            (None, true) => PieceKind::Refusal,
+            (None, false) => PieceKind::Content,
         };
         let mut words = self.words(plan.speaking);
         if faults.has(Fault::SplitChar)
@@ -491,7 +509,7 @@ impl Writer<'_> {
             WIDE_TEXT.clone_into(first);
         }
         if let (Some(first), Some(_)) = (words.first_mut(), &plan.tool) {
-            // The fragments add up to JSON: an object with one text.
+            // The fragments add up to JSON: an object with one string.
             first.insert_str(0, "{\"query\":\"");
         }
         if let (Some(last), Some(_)) = (words.last_mut(), &plan.tool) {
@@ -511,14 +529,14 @@ impl Writer<'_> {
     }
 }
 
-/// Tokens as a number of pieces: an answer's tokens fit any machine's `usize`.
+/// Converts tokens to a number of pieces: an answer's tokens fit any machine's `usize`.
 fn size_of_chunk(tokens: u64) -> usize {
     usize::try_from(tokens).unwrap_or(usize::MAX)
 }
 
-/// All pieces of a kind in one, at the instant of the last.
-fn merged(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut merged: Vec<Piece> = Vec::new();
+/// Merges all pieces of a kind into one, at the instant of the last.
+fn merged(pieces: Vec<AnswerPiece>) -> Vec<AnswerPiece> {
+    let mut merged: Vec<AnswerPiece> = Vec::new();
     let end = pieces.last().map_or(Nanos::ZERO, |piece| piece.at);
     for piece in pieces {
         match merged.last_mut() {

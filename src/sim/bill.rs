@@ -1,8 +1,7 @@
-//! What an answer costs: the simulator's own reading of the gateway's formula, in exact integers.
+//! The cost of an answer: the simulator's own implementation of the gateway's formula, in exact integers.
 //!
-//! Owns prices, tiers and the parts of a bill. Must not know who asked or what was said, and
-//! shares nothing with the catalogue room: two readings of one formula check each other.
-//! Invariant: no float touches an amount.
+//! Owns prices, tiers and the parts of a bill. Must not know requests or answers, and shares nothing with the
+//! catalog folder: two implementations of one formula check each other. Invariant: no float touches an amount.
 
 use serde::Deserialize;
 
@@ -10,36 +9,36 @@ use crate::units::Usd;
 
 /// Tokens of one answer, as the gateway counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
+pub struct SimulatedUsage {
     /// Prompt tokens, those read from and written to the cache included.
     pub prompt: u64,
     /// Completion tokens, reasoning included.
     pub completion: u64,
-    /// Of the completion: reasoning.
+    /// Reasoning tokens, a part of the completion.
     pub reasoning: u64,
-    /// Of the prompt: read from the cache.
+    /// Tokens read from the cache, a part of the prompt.
     pub cached: u64,
-    /// Of the prompt: written to the cache.
+    /// Tokens written to the cache, a part of the prompt.
     pub written: u64,
 }
 
 /// The price of one kind of token, by the length of the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rate {
+pub struct TieredPrice {
     /// (first prompt length, USD per token), ascending; the first begins at 0.
     tiers: Vec<(u64, Usd)>,
 }
 
-impl Rate {
-    /// One price for every prompt, USD per token.
+impl TieredPrice {
+    /// Creates one price for every prompt, USD per token.
     pub fn flat(usd: Usd) -> Self {
         Self {
             tiers: vec![(0, usd)],
         }
     }
 
-    /// Reads a price and its tiers as the catalogue writes them; tiers win over the flat price.
-    fn read(flat: Option<Usd>, tiers: &[TierWire]) -> Option<Self> {
+    /// Builds a price and its tiers from their form in the catalog; tiers take precedence over the flat price.
+    fn from_wire(flat: Option<Usd>, tiers: &[TierWire]) -> Option<Self> {
         let mut ladder: Vec<(u64, Usd)> = tiers.iter().map(|tier| (tier.min, tier.cost)).collect();
         ladder.sort_unstable();
         match (ladder.first(), flat) {
@@ -50,8 +49,8 @@ impl Rate {
         Some(Self { tiers: ladder })
     }
 
-    /// USD per token for a prompt of that length. The whole request takes the price of the tier
-    /// its prompt falls in, as the providers charge it; gateways do not say.
+    /// Returns USD per token for a prompt of that length. The whole request has the price of the tier of its
+    /// prompt, as the providers charge it; gateways do not document it.
     pub fn at(&self, prompt_tokens: u64) -> Usd {
         let reached = self.tiers.iter().rev();
         let tier = reached.clone().find(|(from, _)| *from <= prompt_tokens);
@@ -63,35 +62,35 @@ impl Rate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prices {
     /// Prompt tokens.
-    pub input: Rate,
+    pub input: TieredPrice,
     /// Completion tokens.
-    pub output: Rate,
+    pub output: TieredPrice,
     /// Prompt tokens read from the cache; absent: as input.
-    pub cache_read: Option<Rate>,
+    pub cache_read: Option<TieredPrice>,
     /// Prompt tokens written to the cache; absent: as input.
-    pub cache_write: Option<Rate>,
+    pub cache_write: Option<TieredPrice>,
 }
 
 impl Prices {
-    /// Everything for nothing.
+    /// Prices of zero.
     pub fn free() -> Self {
         Self {
-            input: Rate::flat(Usd::ZERO),
-            output: Rate::flat(Usd::ZERO),
+            input: TieredPrice::flat(Usd::ZERO),
+            output: TieredPrice::flat(Usd::ZERO),
             cache_read: None,
             cache_write: None,
         }
     }
 }
 
-/// One step of a price as the catalogue writes it: from `min` prompt tokens on.
+/// One step of a price as the catalog writes it: from `min` prompt tokens on.
 #[derive(Debug, Deserialize)]
 struct TierWire {
     cost: Usd,
     min: u64,
 }
 
-/// The `pricing` object of a catalogue entry; other keys exist and do not concern chat.
+/// The `pricing` object of a catalog entry; other keys exist and do not concern chat.
 #[derive(Debug, Deserialize, Default)]
 #[serde(default)]
 pub struct PricingWire {
@@ -106,29 +105,32 @@ pub struct PricingWire {
 }
 
 impl PricingWire {
-    /// The prices, where both input and output are listed.
+    /// Returns the prices if both input and output are listed.
     pub fn prices(&self) -> Option<Prices> {
         Some(Prices {
-            input: Rate::read(self.input, &self.input_tiers)?,
-            output: Rate::read(self.output, &self.output_tiers)?,
-            cache_read: Rate::read(self.input_cache_read, &self.input_cache_read_tiers),
-            cache_write: Rate::read(self.input_cache_write, &self.input_cache_write_tiers),
+            input: TieredPrice::from_wire(self.input, &self.input_tiers)?,
+            output: TieredPrice::from_wire(self.output, &self.output_tiers)?,
+            cache_read: TieredPrice::from_wire(self.input_cache_read, &self.input_cache_read_tiers),
+            cache_write: TieredPrice::from_wire(
+                self.input_cache_write,
+                &self.input_cache_write_tiers,
+            ),
         })
     }
 }
 
 /// The circumstances that change a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// The provider's price in thousandths of the listed one.
+pub struct BillTerms {
+    /// The provider's price in thousandths of the list price.
     pub price_per_mille: u32,
-    /// Whether the user's own provider key paid.
+    /// True if the user's own provider key was used.
     pub own_key: bool,
-    /// What the gateway adds.
+    /// The surcharge of the gateway.
     pub surcharge: Usd,
 }
 
-impl Default for Terms {
+impl Default for BillTerms {
     fn default() -> Self {
         Self {
             price_per_mille: 1000,
@@ -138,40 +140,40 @@ impl Default for Terms {
     }
 }
 
-/// What one answer costs, USD.
+/// The cost of one answer, USD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bill {
+pub struct SimulatedBill {
     /// The prompt's part of `cost`.
     pub input: Usd,
     /// The completion's part of `cost`.
     pub output: Usd,
-    /// Charged for inference; 0 with an own key.
+    /// Charge for inference; 0 with an own key.
     pub cost: Usd,
     /// The price without own keys.
     pub market: Usd,
-    /// The gateway's addition.
+    /// The surcharge of the gateway.
     pub surcharge: Usd,
-    /// Charged in all: `cost` and `surcharge`.
+    /// Total charge: `cost` and `surcharge`.
     pub gateway: Usd,
-    /// What the provider charged the user's own key; absent without one.
+    /// The provider's charge to the user's own key; absent without one.
     pub upstream: Option<Usd>,
 }
 
-impl Bill {
-    /// `(prompt - cached - written) input + cached read + written write + completion output`.
+impl SimulatedBill {
+    /// Computes `(prompt - cached - written) input + cached read + written write + completion output`.
     ///
     /// The formula reproduces recorded bills for all but the cache-write term, which no recording
     /// holds.
-    pub fn of(usage: &Usage, prices: &Prices, terms: &Terms) -> Self {
-        let at = |rate: &Rate| rate.at(usage.prompt).0;
-        let or_input = |rate: &Option<Rate>| at(rate.as_ref().unwrap_or(&prices.input));
+    pub fn new(usage: &SimulatedUsage, prices: &Prices, terms: &BillTerms) -> Self {
+        let at = |rate: &TieredPrice| rate.at(usage.prompt).0;
+        let or_input = |rate: &Option<TieredPrice>| at(rate.as_ref().unwrap_or(&prices.input));
         let fresh = usage
             .prompt
             .saturating_sub(usage.cached)
             .saturating_sub(usage.written);
         let amount = |tokens: u64, pico: i128| i128::from(tokens).saturating_mul(pico);
         let scaled = |pico: i128| {
-            // Half up, and exact whenever the factor is 1.
+            // Rounded half up, and exact if the factor is 1.
             let scaled = pico.saturating_mul(i128::from(terms.price_per_mille));
             Usd(scaled.saturating_add(500) / 1000)
         };
@@ -200,12 +202,12 @@ mod tests {
     use crate::sim::catalogue;
     use proptest::prelude::*;
 
-    fn usage(prompt: u64, cached: u64, completion: u64) -> Usage {
-        Usage {
+    fn usage(prompt: u64, cached: u64, completion: u64) -> SimulatedUsage {
+        SimulatedUsage {
             prompt,
             completion,
             cached,
-            ..Usage::default()
+            ..SimulatedUsage::default()
         }
     }
 
@@ -235,17 +237,18 @@ mod tests {
                 "0.00192148",
             ),
         ] {
-            let bill = Bill::of(&used, &prices(model), &Terms::default());
+            let bill = SimulatedBill::new(&used, &prices(model), &BillTerms::default());
             assert_eq!(bill.cost.to_string(), billed, "{model} {used:?}");
             assert_eq!(bill.market, bill.cost);
         }
     }
 
     #[test]
-    fn a_long_prompt_pays_the_dearer_tier_for_everything() {
+    fn a_long_prompt_pays_the_higher_tier_for_everything() {
         // The boundary is inclusive below: 200001 prompt tokens are the first at the higher price.
         let prices = prices("google/gemini-3.1-pro-preview");
-        let bill = |prompt| Bill::of(&usage(prompt, 0, 10), &prices, &Terms::default()).cost;
+        let bill =
+            |prompt| SimulatedBill::new(&usage(prompt, 0, 10), &prices, &BillTerms::default()).cost;
         assert_eq!(bill(200_000).to_string(), "0.40012");
         assert_eq!(bill(200_001).to_string(), "0.800184");
     }
@@ -255,31 +258,31 @@ mod tests {
         // The recorded case: 0.000038 for inference and 0.0001 of surcharge.
         let prices = prices("anthropic/claude-haiku-4.5");
         let surcharge: Usd = "0.0001".parse().unwrap();
-        let terms = Terms {
+        let terms = BillTerms {
             surcharge,
-            ..Terms::default()
+            ..BillTerms::default()
         };
-        let bill = Bill::of(&usage(13, 0, 5), &prices, &terms);
+        let bill = SimulatedBill::new(&usage(13, 0, 5), &prices, &terms);
         assert_eq!(bill.gateway.to_string(), "0.000138");
-        let own_key = Terms {
+        let own_key = BillTerms {
             own_key: true,
-            ..Terms::default()
+            ..BillTerms::default()
         };
-        let bill = Bill::of(&usage(13, 0, 5), &prices, &own_key);
+        let bill = SimulatedBill::new(&usage(13, 0, 5), &prices, &own_key);
         assert_eq!((bill.cost, bill.gateway), (Usd::ZERO, Usd::ZERO));
         assert_eq!(bill.upstream, Some(bill.market));
         assert_eq!(bill.market.to_string(), "0.000038");
     }
 
     proptest! {
-        // A bill is the sum of its parts, and reading from the cache never makes it dearer.
+        // A bill is the sum of its parts, and reading from the cache never makes it more expensive.
         #[test]
         fn bills_add_up(prompt in 0u64..300_000, share in 0u64..=100, completion in 0u64..100_000) {
             let cached = prompt * share / 100;
             let prices = prices("google/gemini-3.1-pro-preview");
-            let bill = Bill::of(&usage(prompt, cached, completion), &prices, &Terms::default());
+            let bill = SimulatedBill::new(&usage(prompt, cached, completion), &prices, &BillTerms::default());
             prop_assert_eq!(bill.input.plus(bill.output), Some(bill.cost));
-            let fresh = Bill::of(&usage(prompt, 0, completion), &prices, &Terms::default());
+            let fresh = SimulatedBill::new(&usage(prompt, 0, completion), &prices, &BillTerms::default());
             prop_assert!(bill.cost <= fresh.cost);
         }
     }

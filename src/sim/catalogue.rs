@@ -1,7 +1,7 @@
-//! The models that the simulated gateway offers: a snapshot of a real catalogue, compiled in.
+//! The models that the simulated gateway offers: a compiled-in snapshot of a real catalog.
 //!
-//! Owns the reading of the snapshot. Must not know how models behave: that is `world`'s.
-//! Invariant: every listing keeps the bytes it came from, so that `/v1/models` repeats them.
+//! Owns the reading of the snapshot. Must not know how models behave: that is in `world`. Invariant: every
+//! entry keeps the bytes it came from, so that `/v1/models` repeats them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,26 +11,26 @@ use super::bill::{Prices, PricingWire};
 /// Entries in the shape of `GET /v1/models`, one a line.
 const SNAPSHOT: &str = include_str!("catalogue.json");
 
-/// One model of the catalogue.
+/// One model of the snapshot.
 #[derive(Debug, Clone)]
-pub struct Listing {
+pub struct SnapshotModel {
     /// `creator/model`.
     pub id: String,
-    /// Whether it answers chats.
+    /// True if it answers chats.
     pub language: bool,
-    /// Whether it is tagged as thinking first.
+    /// True if it is tagged as a reasoning model.
     pub reasoning: bool,
-    /// Whether prompt prefixes must be marked to be cached.
+    /// True if prompt prefixes must be marked to be cached.
     pub explicit_caching: bool,
-    /// Listed prices, where both input and output are.
+    /// List prices; absent unless both input and output are listed.
     pub prices: Option<Prices>,
-    /// The most completion tokens it can write.
+    /// The maximum number of completion tokens.
     pub max_tokens: u64,
     /// The entry as it is served.
     pub entry: Value,
 }
 
-/// The fields of an entry that matter here.
+/// The fields of an entry that the simulator uses.
 #[derive(Deserialize)]
 struct EntryWire {
     id: String,
@@ -44,18 +44,18 @@ struct EntryWire {
     max_tokens: u64,
 }
 
-/// Every model of the snapshot, in its order.
-pub fn listings() -> Vec<Listing> {
+/// Returns every model of the snapshot, in its order.
+pub fn listings() -> Vec<SnapshotModel> {
     let entries: Vec<Value> =
         serde_json::from_str(SNAPSHOT).expect("the snapshot is compiled in, and a test reads it");
     entries.into_iter().map(listing).collect()
 }
 
-fn listing(entry: Value) -> Listing {
+fn listing(entry: Value) -> SnapshotModel {
     let wire = EntryWire::deserialize(&entry)
         .expect("every entry of the snapshot has an id, a type and decimal prices");
     let tagged = |tag: &str| wire.tags.iter().any(|found| found == tag);
-    Listing {
+    SnapshotModel {
         language: wire.kind == "language",
         reasoning: tagged("reasoning"),
         explicit_caching: tagged("explicit-caching"),
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_snapshot_is_whole() {
+    fn the_snapshot_is_complete() {
         // The expectations in this file hold because the compiled-in snapshot satisfies them.
         let listings = listings();
         assert_eq!(listings.len(), 54);
-        let priced = |listing: &&Listing| listing.language && listing.prices.is_some();
+        let priced = |listing: &&SnapshotModel| listing.language && listing.prices.is_some();
         assert_eq!(listings.iter().filter(priced).count(), 52);
         assert!(listings.iter().all(|listing| listing.id.contains('/')));
     }

@@ -1,8 +1,7 @@
-//! How one model behaves: times, lengths, thinking, caching, providers, faults.
+//! The profile of a model: times, lengths, reasoning, caching, providers, faults.
 //!
-//! Owns the keys of a character and their ranges. Must not know which model it belongs to or what
-//! is drawn from it. Invariant: a number outside its range cannot be read, so the reader of a world
-//! learns of it with line and column.
+//! Owns the keys of a profile and their ranges. Must not know which model it belongs to or what is drawn from
+//! it. Invariant: a number outside its range cannot be read, so that the error names line and column.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +12,14 @@ use super::dialect::Dialect;
 use super::fault::Fault;
 use crate::units::{Nanos, Usd};
 
-/// The longest time a world may ask for: ten minutes, near the longest a gateway is known to wait.
+/// The maximum time in a scenario: ten minutes, near the longest wait known of a gateway.
 pub const MAX_MILLIS: f64 = 600_000.0;
-/// The most tokens one answer has: it is kept in memory while it is sent.
+/// The maximum number of tokens of one answer: it is held in memory while it is sent.
 pub const MAX_ANSWER_TOKENS: u64 = 200_000;
-/// The most providers of one model; the longest list met in the wild has 17.
+/// The maximum number of providers of one model; the longest list seen in practice has 17.
 pub const MAX_PROVIDERS: usize = 32;
 
-/// Declares a number that is checked when it is read.
+/// Declares a number type whose range is checked when it is read.
 macro_rules! checked {
     ($(#[$doc:meta])* $name:ident, $low:expr, $high:expr, $unit:literal) => {
         $(#[$doc])*
@@ -41,12 +40,12 @@ macro_rules! checked {
         }
 
         impl $name {
-            /// The number.
+            /// Returns the number.
             pub const fn get(self) -> f64 {
                 self.0
             }
 
-            /// The nearest number within the range.
+            /// Returns the nearest number within the range.
             pub const fn clamped(value: f64) -> Self {
                 Self(value.clamp($low, $high))
             }
@@ -59,7 +58,7 @@ checked! {
     Millis, 0.0, MAX_MILLIS, "milliseconds"
 }
 checked! {
-    /// How long a cache keeps something, in seconds; a day is the longest that a provider offers.
+    /// The lifetime of a cache entry, in seconds; a day is the longest that a provider offers.
     Seconds, 0.0, 86_400.0, "seconds"
 }
 checked! {
@@ -75,19 +74,19 @@ checked! {
     Factor, 0.0, 1000.0, "(a factor)"
 }
 checked! {
-    /// A relative change per minute: at most one hundredfold, at least to nothing.
+    /// A relative change per minute: at most one hundredfold, at least down to zero.
     Drift, -1.0, 100.0, "(a relative change per minute)"
 }
 
 impl Millis {
-    /// The same time in nanoseconds.
+    /// Returns the same time in nanoseconds.
     pub fn nanos(self) -> Nanos {
         nanos_of_millis(self.0)
     }
 }
 
 impl Seconds {
-    /// The same time in nanoseconds.
+    /// Returns the same time in nanoseconds.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -98,7 +97,7 @@ impl Seconds {
     }
 }
 
-/// Milliseconds to whole nanoseconds; what is negative or beyond ten minutes is cut off.
+/// Converts milliseconds to whole nanoseconds, clamped to 0 to 10 minutes.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -111,29 +110,29 @@ pub fn nanos_of_millis(millis: f64) -> Nanos {
 /// A log-normal time with a share of outliers.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spread {
+pub struct TimeSpread {
     /// Median.
     pub median_ms: Millis,
-    /// Deviation of the logarithm.
+    /// Standard deviation of the logarithm.
     pub sigma: Sigma,
     /// Share of draws that are outliers.
-    #[serde(default = "Spread::no_outliers")]
+    #[serde(default = "TimeSpread::zero")]
     pub outlier_share: Share,
-    /// How many times longer an outlier takes.
-    #[serde(default = "Spread::same")]
+    /// The factor by which an outlier takes longer.
+    #[serde(default = "TimeSpread::one")]
     pub outlier_factor: Factor,
 }
 
-impl Spread {
-    fn no_outliers() -> Share {
+impl TimeSpread {
+    fn zero() -> Share {
         Share(0.0)
     }
 
-    fn same() -> Factor {
+    fn one() -> Factor {
         Factor(1.0)
     }
 
-    /// Always that time.
+    /// Creates a constant time.
     pub fn exactly(median_ms: Millis) -> Self {
         Self {
             median_ms,
@@ -143,7 +142,7 @@ impl Spread {
         }
     }
 
-    /// The same shape, so many times as long.
+    /// Returns the same distribution with times multiplied by `factor`.
     #[must_use]
     pub fn scaled(self, factor: Factor) -> Self {
         Self {
@@ -159,41 +158,42 @@ impl Spread {
 pub struct TokenSpread {
     /// Median.
     pub median: u32,
-    /// Deviation of the logarithm.
+    /// Standard deviation of the logarithm.
     pub sigma: Sigma,
 }
 
 impl TokenSpread {
-    /// Always that many, if an answer may have so many.
+    /// Creates a constant number; `None` above the maximum of an answer.
     pub fn exactly(median: u32) -> Option<Self> {
         let sigma = Sigma(0.0);
         (u64::from(median) <= MAX_ANSWER_TOKENS).then_some(Self { median, sigma })
     }
 }
 
-/// Thinking before the answer.
+/// Reasoning before the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reasoning {
-    /// Median tokens at medium effort; 0: it does not think.
+    /// Median tokens at medium effort; 0: no reasoning.
     pub median: u32,
-    /// Deviation of the logarithm.
+    /// Standard deviation of the logarithm.
     pub sigma: Sigma,
-    /// How much of it is shown.
-    pub shown: Shown,
+    /// The visibility of the reasoning.
+    #[serde(rename = "shown")]
+    pub display: ReasoningDisplay,
 }
 
-/// How much of the thinking is shown.
+/// The visibility of reasoning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Shown {
-    /// All of it, as text.
+pub enum ReasoningDisplay {
+    /// Complete, as text.
     Visible,
     /// Short texts, then an encrypted block.
     Summary,
-    /// An encrypted block alone.
+    /// An encrypted block only.
     Encrypted,
-    /// Nothing: only the usage tells.
+    /// Invisible: only the usage reports it.
     Hidden,
 }
 
@@ -201,54 +201,54 @@ pub enum Shown {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// When a prefix is cached.
-    pub kind: CacheKind,
-    /// Shorter prefixes are not cached.
+    /// The condition under which a prefix is cached.
+    pub kind: PromptCacheKind,
+    /// The minimum length of a cached prefix, in tokens.
     pub min_tokens: u32,
-    /// Prefixes count in multiples of this.
+    /// The granularity of prefixes, in tokens.
     pub step_tokens: std::num::NonZeroU32,
-    /// What a hit multiplies the TTFT by.
+    /// The factor by which a hit multiplies the TTFT.
     pub ttft_factor: Factor,
-    /// How long a prefix is kept since it was last written or read.
+    /// The lifetime of a prefix since it was last written or read.
     #[serde(default = "Cache::five_minutes")]
     pub ttl_s: Seconds,
 }
 
 impl Cache {
-    /// What most providers promise.
+    /// The lifetime that most providers promise.
     pub const fn five_minutes() -> Seconds {
         Seconds(300.0)
     }
 }
 
-/// When a prefix is cached.
+/// The condition under which a prefix is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CacheKind {
+pub enum PromptCacheKind {
     /// Never.
     None,
-    /// Whenever it is long enough.
+    /// If it is long enough.
     Implicit,
-    /// When the request marks it.
+    /// If the request marks it.
     Explicit,
 }
 
-/// Who really answers.
+/// A provider that serves the model.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Its slug.
     pub name: String,
-    /// Its price in parts of the list price; thousandths count.
-    #[serde(default = "Spread::same")]
+    /// Its price relative to the list price, with a precision of 0.001.
+    #[serde(default = "TimeSpread::one")]
     pub price_factor: Factor,
-    /// How often an attempt fails.
-    #[serde(default = "Spread::no_outliers")]
+    /// The probability that an attempt fails.
+    #[serde(default = "TimeSpread::zero")]
     pub failure_share: Share,
 }
 
 impl Provider {
-    /// The price factor in thousandths.
+    /// Returns the price factor in thousandths.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -259,7 +259,7 @@ impl Provider {
     }
 }
 
-/// USD per token of a model that the world declares.
+/// The prices of a model that the scenario declares, USD per token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceWire {
@@ -274,7 +274,7 @@ pub struct PriceWire {
 }
 
 impl PriceWire {
-    /// The `pricing` object that `/v1/models` shows.
+    /// Returns the `pricing` object of `/v1/models`.
     pub fn entry(&self) -> Value {
         let mut pricing = json!({ "input": self.input, "output": self.output });
         if let Some(usd) = self.cache_read {
@@ -287,18 +287,18 @@ impl PriceWire {
     }
 }
 
-/// Declares the layers of a character: each key present or left to the layer below.
+/// Declares the layers of a profile: each key is present or taken from the layer below.
 macro_rules! layers {
     ($($key:ident: $kind:ty,)*) => {
-        /// A character as a world writes it: what is absent comes from the layer below.
+        /// A profile as a scenario writes it: absent keys come from the layer below.
         #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields, default)]
-        pub struct CharacterWire {
-            $(#[doc = concat!("The key `", stringify!($key), "` of a world.")] pub $key: Option<$kind>,)*
+        pub struct ModelProfileWire {
+            $(#[doc = concat!("The key `", stringify!($key), "` of a scenario.")] pub $key: Option<$kind>,)*
         }
 
-        impl CharacterWire {
-            /// This layer on top of `below`.
+        impl ModelProfileWire {
+            /// Returns this layer on top of `below`.
             #[must_use]
             pub fn over(self, below: Self) -> Self {
                 Self { $($key: self.$key.or(below.$key),)* }
@@ -308,10 +308,10 @@ macro_rules! layers {
 }
 
 layers! {
-    ttft: Spread,
+    ttft: TimeSpread,
     prefill_ms_per_ktok: Millis,
     headers_share: Share,
-    gap: Spread,
+    gap: TimeSpread,
     tokens: TokenSpread,
     tokens_per_chunk: std::num::NonZeroU32,
     reasoning: Reasoning,
@@ -325,50 +325,50 @@ layers! {
     max_tokens: u64,
 }
 
-/// How one model behaves.
+/// The behaviour of one model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Character {
+pub struct ModelProfile {
     /// Time to the first token.
-    pub ttft: Spread,
-    /// Further TTFT for every 1000 prompt tokens outside the cache.
+    pub ttft: TimeSpread,
+    /// Additional TTFT for every 1000 prompt tokens outside the cache.
     pub prefill_ms_per_ktok: Millis,
-    /// Share of the TTFT after which headers and role chunk leave.
+    /// The share of the TTFT after which headers and role chunk are sent.
     pub headers_share: Share,
     /// Time between chunks.
-    pub gap: Spread,
-    /// Tokens of the answer, reasoning apart.
+    pub gap: TimeSpread,
+    /// Tokens of the answer without reasoning.
     pub tokens: TokenSpread,
     /// Mean tokens in a chunk.
     pub tokens_per_chunk: u32,
-    /// Thinking first.
+    /// Reasoning before the answer.
     pub reasoning: Reasoning,
     /// The prompt cache.
     pub cache: Cache,
-    /// Providers in order of choice; never empty.
+    /// Providers in order of preference; never empty.
     pub providers: Vec<Provider>,
-    /// Shares of requests that get a fault; they add up to 1 at most.
+    /// Probabilities of the faults of a request; their sum is at most 1.
     pub faults: BTreeMap<Fault, Share>,
-    /// Faults that every answer has.
+    /// Faults of every answer.
     pub always: Vec<Fault>,
-    /// In whose words it answers; absent: in those of the world.
+    /// Its dialect; absent: that of the scenario.
     pub dialect: Option<Dialect>,
-    /// Relative change of the TTFT for each minute.
+    /// Relative change of the TTFT per minute.
     pub drift_per_minute: Drift,
 }
 
-impl CharacterWire {
-    /// A layer without chance: the bottom for models with exact times.
-    pub fn plain() -> Self {
+impl ModelProfileWire {
+    /// A layer without randomness: the lowest one for models with exact times.
+    pub fn deterministic() -> Self {
         Self {
             headers_share: Some(Share(0.5)),
             tokens_per_chunk: Some(std::num::NonZeroU32::MIN),
             reasoning: Some(Reasoning {
                 median: 0,
                 sigma: Sigma(0.0),
-                shown: Shown::Hidden,
+                display: ReasoningDisplay::Hidden,
             }),
             cache: Some(Cache {
-                kind: CacheKind::None,
+                kind: PromptCacheKind::None,
                 min_tokens: 0,
                 step_tokens: std::num::NonZeroU32::MIN,
                 ttft_factor: Factor(1.0),
@@ -378,8 +378,8 @@ impl CharacterWire {
         }
     }
 
-    /// The whole character; `creator` names the provider where none is given.
-    pub fn character(self, creator: &str) -> Result<Character, String> {
+    /// Builds the complete profile; `creator` names the provider if none is given.
+    pub fn into_profile(self, creator: &str) -> Result<ModelProfile, String> {
         let missing = |key: &str| format!("no layer has `{key}`");
         let mut providers = self.providers.unwrap_or_default();
         if providers.len() > MAX_PROVIDERS {
@@ -388,19 +388,19 @@ impl CharacterWire {
         if providers.is_empty() {
             providers.push(Provider {
                 name: creator.to_owned(),
-                price_factor: Spread::same(),
-                failure_share: Spread::no_outliers(),
+                price_factor: TimeSpread::one(),
+                failure_share: TimeSpread::zero(),
             });
         }
         let faults = self.faults.unwrap_or_default();
-        // A hair above 1 is rounding of decimal shares, not a mistake.
+        // A sum slightly above 1 comes from rounding decimal shares.
         if faults.values().map(|share| share.0).sum::<f64>() > 1.0 + 1e-9 {
             return Err("the shares in `faults` add up to more than 1".to_owned());
         }
-        let zero = Millis(0.0);
-        Ok(Character {
+        let no_time = Millis(0.0);
+        Ok(ModelProfile {
             ttft: self.ttft.ok_or_else(|| missing("ttft"))?,
-            prefill_ms_per_ktok: self.prefill_ms_per_ktok.unwrap_or(zero),
+            prefill_ms_per_ktok: self.prefill_ms_per_ktok.unwrap_or(no_time),
             headers_share: self.headers_share.unwrap_or(Share(0.5)),
             gap: self.gap.ok_or_else(|| missing("gap"))?,
             tokens: self.tokens.ok_or_else(|| missing("tokens"))?,

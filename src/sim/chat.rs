@@ -1,38 +1,38 @@
-//! The JSON of an answer: usage, provider metadata, and the whole answer of a request that does
-//! not stream.
+//! The JSON of a chat answer: usage, provider metadata, and the complete answer of a request that does not
+//! stream.
 //!
-//! Owns the shapes that streamed and whole answers share. Must not know SSE. Invariant: amounts
-//! come from the bill alone: numbers in `usage`, decimal strings under `provider_metadata`.
+//! Owns the shapes that streamed and complete answers share. Must not know SSE. Invariant: amounts come from
+//! the bill alone: numbers in `usage`, decimal strings under `provider_metadata`.
 
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
-use super::answer::{Answer, Kind};
+use super::answer::{Answer, PieceKind};
 use super::dialect::{Dialect, ThinkingField};
 use super::draw::{self, Seed};
-use super::fault::{Fault, Faults};
-use super::miscount::reported;
-use super::request::{Api, ChatRequest};
+use super::fault::{Fault, FaultSet};
+use super::miscount::reported_counts;
+use super::request::{ChatRequest, ChatRoute};
 use crate::units::{Nanos, Usd};
 use rand::RngExt;
 
-/// What names one answer.
+/// The names of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The answer's id, as its dialect and route write it.
     pub id: String,
-    /// What `/v1/generation` knows it by: of Vercel, `gen_` and a ULID whose time is the arrival.
+    /// Its id at `/v1/generation`: at Vercel, `gen_` and a ULID whose time is the arrival.
     pub generation_id: String,
     /// Ten characters that other ids of the answer are made of.
     pub mark: String,
-    /// The id asked for.
+    /// The requested model id.
     pub model: String,
     /// Arrival, ms since 1970.
     pub unix_ms: u64,
 }
 
 impl Identity {
-    /// Names an answer.
+    /// Draws the names of an answer.
     pub fn new(seed: &Seed, request: &ChatRequest, dialect: Dialect, unix_ms: u64) -> Self {
         let mut generator = seed.generator("identity");
         let ulid = Ulid::from_parts(unix_ms, generator.random());
@@ -44,10 +44,10 @@ impl Identity {
         };
         let id = match (dialect, request.api) {
             (Dialect::Vercel | Dialect::OpenRouter, _) => generation_id.clone(),
-            (_, Api::Messages) => format!("msg_{long}"),
-            (_, Api::Responses) => format!("resp_{long}"),
-            (Dialect::Mistral, Api::Chat) => long,
-            (_, Api::Chat) => format!("chatcmpl-{long}"),
+            (_, ChatRoute::Messages) => format!("msg_{long}"),
+            (_, ChatRoute::Responses) => format!("resp_{long}"),
+            (Dialect::Mistral, ChatRoute::Chat) => long,
+            (_, ChatRoute::Chat) => format!("chatcmpl-{long}"),
         };
         Self {
             id,
@@ -58,12 +58,12 @@ impl Identity {
         }
     }
 
-    /// Arrival in Unix seconds.
+    /// Returns the arrival in Unix seconds.
     pub const fn created(&self) -> u64 {
         self.unix_ms / 1000
     }
 
-    /// The `system_fingerprint`.
+    /// Returns the `system_fingerprint`.
     pub fn fingerprint(&self, dialect: Dialect) -> String {
         match dialect {
             Dialect::Ollama => "fp_ollama".to_owned(),
@@ -72,45 +72,47 @@ impl Identity {
     }
 }
 
-/// An amount as a JSON number. The nearest float to an exact amount prints as that amount: ours
-/// have far fewer than its 15 digits.
+/// Converts an amount to a JSON number. The nearest float to an exact amount prints as that amount: these have
+/// far fewer than its 15 digits.
 fn number(usd: Usd) -> Value {
     json!(usd.as_f64())
 }
 
-/// In whose words usage and the finish are told: the dialect's, unless a fault asks for another's.
-pub fn voice(faults: &Faults) -> Dialect {
+/// Returns the dialect of usage and finish: the answer's, unless a fault selects another.
+pub fn usage_dialect(faults: &FaultSet) -> Dialect {
     match faults.dialect {
         Dialect::Vercel if faults.has(Fault::OpenAiUsage) => Dialect::OpenAi,
         dialect => dialect,
     }
 }
 
-/// Whether the answer speaks as the Vercel gateway, with routing metadata, or as another server.
-pub fn is_vercel(faults: &Faults) -> bool {
-    voice(faults) == Dialect::Vercel
+/// Returns true if the answer has the Vercel gateway's form, with routing metadata.
+pub fn is_vercel(faults: &FaultSet) -> bool {
+    usage_dialect(faults) == Dialect::Vercel
 }
 
-/// The `usage` object of a chat. `completed` are the completion tokens so far, for cumulative
-/// usage.
-pub fn usage(answer: &Answer, completed: u64, faults: &Faults) -> Value {
-    let reported = reported(&answer.usage, completed, faults);
+/// Builds the `usage` object of a chat. `completed` are the completion tokens so far, for cumulative usage.
+pub fn usage(answer: &Answer, completed: u64, faults: &FaultSet) -> Value {
+    let reported = reported_counts(&answer.usage, completed, faults);
     let used = &reported.usage;
     let mut usage = json!({
         "prompt_tokens": used.prompt,
         "completion_tokens": used.completion,
         "total_tokens": reported.total,
     });
-    let voice = voice(faults);
-    if voice == Dialect::Ollama {
+    let usage_dialect = usage_dialect(faults);
+    if usage_dialect == Dialect::Ollama {
         return usage;
     }
     usage["prompt_tokens_details"] = json!({ "cached_tokens": used.cached });
     let reasoning = used.reasoning;
-    if !matches!(voice, Dialect::Vllm | Dialect::LlamaCpp | Dialect::Mistral) {
+    if !matches!(
+        usage_dialect,
+        Dialect::Vllm | Dialect::LlamaCpp | Dialect::Mistral
+    ) {
         usage["completion_tokens_details"] = json!({ "reasoning_tokens": reasoning });
     }
-    match voice {
+    match usage_dialect {
         Dialect::Vercel => {
             usage["prompt_tokens_details"]["audio_tokens"] = json!(0);
             usage["prompt_tokens_details"]["video_tokens"] = json!(0);
@@ -169,8 +171,8 @@ fn add_cost(usage: &mut Value, answer: &Answer) {
     });
 }
 
-/// The `provider_metadata` object: who was tried, who answered, what it cost.
-pub fn provider_metadata(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
+/// Builds the `provider_metadata` object: attempts, provider and cost.
+pub fn provider_metadata(identity: &Identity, answer: &Answer, faults: &FaultSet) -> Value {
     let bill = &answer.bill;
     let mut gateway = json!({
         "routing": routing(identity, answer, faults),
@@ -193,13 +195,13 @@ pub fn provider_metadata(identity: &Identity, answer: &Answer, faults: &Faults) 
     Value::Object(metadata)
 }
 
-/// The plain id: what is asked for, without its faults.
+/// Returns the plain model id, without its faults.
 fn slug(identity: &Identity) -> &str {
     let model = identity.model.split('+').next();
     model.unwrap_or_default()
 }
 
-fn routing(identity: &Identity, answer: &Answer, faults: &Faults) -> Value {
+fn routing(identity: &Identity, answer: &Answer, faults: &FaultSet) -> Value {
     let slug = slug(identity);
     let mut models = Vec::new();
     if faults.has(Fault::FallbackModel) {
@@ -242,7 +244,7 @@ fn model_attempt(slug: &str, success: bool, attempts: &[Value]) -> Value {
     })
 }
 
-/// One provider attempt; times are ms since 1970, after the id's own time.
+/// Builds one provider attempt; times are ms since 1970, after the id's own time.
 fn attempt(
     identity: &Identity,
     provider: &str,
@@ -250,7 +252,7 @@ fn attempt(
     answer: &Answer,
     index: usize,
 ) -> Value {
-    /// What the gateway itself takes before it asks a provider: the least that was recorded.
+    /// The overhead of the gateway before it calls a provider: the minimum of the recordings.
     const OVERHEAD_MS: u64 = 26;
     let millis = |nanos: Nanos| nanos.0 / 1_000_000;
     let delay = millis(super::answer::FALLBACK_DELAY) * index as u64;
@@ -274,15 +276,15 @@ fn attempt(
     attempt
 }
 
-/// The texts of an answer's pieces of those kinds, put together.
-pub fn text(answer: &Answer, wanted: &[Kind]) -> String {
+/// Joins the texts of an answer's pieces of those kinds.
+pub fn text(answer: &Answer, kinds: &[PieceKind]) -> String {
     let pieces = answer.pieces.iter();
-    let pieces = pieces.filter(|piece| wanted.contains(&piece.kind));
+    let pieces = pieces.filter(|piece| kinds.contains(&piece.kind));
     pieces.map(|piece| piece.text.as_str()).collect()
 }
 
-/// The whole answer, for a request that does not stream.
-pub fn completion(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) -> Value {
+/// Builds the complete answer, for a request that does not stream.
+pub fn completion(identity: &Identity, answer: &Answer, faults: &FaultSet, parsed: bool) -> Value {
     let dialect = faults.dialect;
     let finish = match (faults.has(Fault::NoFinish), faults.has(Fault::FinishError)) {
         (true, _) => Value::Null,
@@ -318,15 +320,15 @@ pub fn completion(identity: &Identity, answer: &Answer, faults: &Faults, parsed:
     body
 }
 
-/// What the assistant says, whole.
-fn message(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) -> Value {
-    let thinking = text(answer, &[Kind::Thinking, Kind::Summary]);
-    let mut content = json!(text(answer, &[Kind::Content]));
+/// Builds the complete message of the assistant.
+fn message(identity: &Identity, answer: &Answer, faults: &FaultSet, parsed: bool) -> Value {
+    let thinking = text(answer, &[PieceKind::Thinking, PieceKind::Summary]);
+    let mut content = json!(text(answer, &[PieceKind::Content]));
     let mut message = json!({ "role": "assistant" });
     if !thinking.is_empty() {
         if faults.has(Fault::ThinkTags) {
-            let said = text(answer, &[Kind::Content]);
-            content = json!(format!("<think>{thinking}</think>\n\n{said}"));
+            let text = text(answer, &[PieceKind::Content]);
+            content = json!(format!("<think>{thinking}</think>\n\n{text}"));
         } else if thinking_field(faults, parsed) == ThinkingField::Part {
             let thinking = json!([{ "type": "text", "text": thinking }]);
             content = json!([
@@ -337,14 +339,14 @@ fn message(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) 
         }
     }
     message["content"] = content;
-    let refusal = text(answer, &[Kind::Refusal]);
+    let refusal = text(answer, &[PieceKind::Refusal]);
     if !refusal.is_empty() {
         message["refusal"] = json!(refusal);
         message["content"] = Value::Null;
     }
-    let name = text(answer, &[Kind::ToolName]);
+    let name = text(answer, &[PieceKind::ToolName]);
     if !name.is_empty() {
-        let arguments = text(answer, &[Kind::ToolArguments]);
+        let arguments = text(answer, &[PieceKind::ToolArguments]);
         let function = json!({ "name": name, "arguments": arguments });
         let call = json!({ "id": call_id(identity), "type": "function", "function": function });
         message["tool_calls"] = json!([call]);
@@ -356,8 +358,8 @@ fn message(identity: &Identity, answer: &Answer, faults: &Faults, parsed: bool) 
     message
 }
 
-/// Where a chat shows thinking. Groq shows it only `parsed`.
-pub fn thinking_field(faults: &Faults, parsed: bool) -> ThinkingField {
+/// Returns the field in which a chat shows reasoning. Groq shows it only if `parsed`.
+pub fn thinking_field(faults: &FaultSet, parsed: bool) -> ThinkingField {
     match faults.dialect {
         Dialect::Groq if !parsed => ThinkingField::Absent,
         _ if faults.has(Fault::ReasoningContent) => ThinkingField::ReasoningContent,
@@ -365,7 +367,7 @@ pub fn thinking_field(faults: &Faults, parsed: bool) -> ThinkingField {
     }
 }
 
-fn add_thinking(message: &mut Value, thinking: &str, faults: &Faults, parsed: bool) {
+fn add_thinking(message: &mut Value, thinking: &str, faults: &FaultSet, parsed: bool) {
     let field = thinking_field(faults, parsed);
     let both = faults.has(Fault::ReasoningBoth);
     if both || field == ThinkingField::ReasoningContent {
@@ -376,14 +378,14 @@ fn add_thinking(message: &mut Value, thinking: &str, faults: &Faults, parsed: bo
     }
 }
 
-/// What llama.cpp measures of an answer.
+/// Builds llama.cpp's measurements of an answer.
 pub fn timings(answer: &Answer) -> Value {
     let cached = answer.usage.cached;
     let fresh = answer.usage.prompt.saturating_sub(cached);
     let predicted = answer.usage.completion;
     let prompt_ms = answer.headers_at.as_millis_f64();
     let predicted_ms = answer.finish_at.as_millis_f64() - prompt_ms;
-    // Of nothing, or in no time, there is no rate: 0, which JSON can hold.
+    // For nothing, or in no time, the rate is 0, which JSON can hold.
     let per = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     json!({
         "cache_n": cached,
@@ -396,7 +398,7 @@ pub fn timings(answer: &Answer) -> Value {
     })
 }
 
-/// The id of the answer's tool call.
+/// Returns the id of the answer's tool call.
 pub fn call_id(identity: &Identity) -> String {
     format!("call_{}", identity.mark)
 }

@@ -1,16 +1,15 @@
-//! Whose words an answer is told in: the servers that the simulator can pass for.
+//! The dialects of answers: the servers that the simulator can imitate.
 //!
-//! Owns the closed list of dialects, their names and the questions the room asks of one (where
-//! thinking stands, when usage comes, which path it lives under). Must not know answers, JSON or
-//! sockets. Invariant: a dialect changes how an answer looks, never what is said nor how many
-//! tokens it has.
+//! Owns the closed list of dialects, their names and their properties (the field of reasoning, the position of
+//! usage, the base path). Must not know answers, JSON or sockets. Invariant: a dialect changes the form of an
+//! answer, never its content nor its number of tokens.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// A server whose ways the simulator plays.
+/// A server that the simulator imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Dialect {
     /// The Vercel AI Gateway.
@@ -40,10 +39,10 @@ pub enum Dialect {
     Anthropic,
 }
 
-/// Under which name a server shows thinking in a chat.
+/// The field in which a server shows reasoning in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkingField {
-    /// `reasoning`, with `reasoning_details` beside it.
+    /// `reasoning`, and `reasoning_details`.
     Detailed,
     /// `reasoning`.
     Reasoning,
@@ -51,22 +50,22 @@ pub enum ThinkingField {
     ReasoningContent,
     /// A part of `content`.
     Part,
-    /// Nowhere.
+    /// None.
     Absent,
 }
 
-/// Where the usage of a streamed chat stands.
+/// The position of the usage in a streamed chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UsagePlace {
+pub enum UsagePosition {
     /// In the finish chunk, always.
     Finish,
     /// In a chunk after the finish, always.
     After,
-    /// In a chunk after the finish, if asked for.
-    AfterIfAsked,
+    /// In a chunk after the finish, if requested.
+    AfterOnRequest,
 }
 
-/// A text that names no dialect.
+/// A string that names no dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a dialect; there are {names}", names = Dialect::names())]
 pub struct UnknownDialect(String);
@@ -88,7 +87,7 @@ impl Dialect {
         Self::Anthropic,
     ];
 
-    /// Its name in worlds and in model ids.
+    /// Returns its name in scenarios and in model ids.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vercel => "vercel",
@@ -110,7 +109,7 @@ impl Dialect {
         Self::ALL.map(Self::name).join(", ")
     }
 
-    /// The path under which the vendor serves its routes; empty: the root.
+    /// Returns the path under which the vendor serves its routes; empty: the root.
     pub const fn base_path(self) -> &'static str {
         match self {
             Self::OpenRouter => "/api/v1",
@@ -120,7 +119,7 @@ impl Dialect {
         }
     }
 
-    /// Where a chat shows thinking.
+    /// Returns the field in which a chat shows reasoning.
     pub const fn thinking_field(self) -> ThinkingField {
         match self {
             Self::Vercel | Self::OpenRouter => ThinkingField::Detailed,
@@ -131,22 +130,22 @@ impl Dialect {
         }
     }
 
-    /// Where a streamed chat tells its usage.
-    pub const fn usage_place(self) -> UsagePlace {
+    /// Returns the position of the usage in a streamed chat.
+    pub const fn usage_position(self) -> UsagePosition {
         match self {
-            Self::Vercel | Self::Mistral | Self::DeepSeek | Self::Groq => UsagePlace::Finish,
-            Self::OpenRouter => UsagePlace::After,
-            _ => UsagePlace::AfterIfAsked,
+            Self::Vercel | Self::Mistral | Self::DeepSeek | Self::Groq => UsagePosition::Finish,
+            Self::OpenRouter => UsagePosition::After,
+            _ => UsagePosition::AfterOnRequest,
         }
     }
 
-    /// Whether thinking that nobody can read is sent at all.
+    /// Returns true if encrypted reasoning is sent at all.
     pub const fn shows_encrypted(self) -> bool {
         matches!(self, Self::Vercel | Self::OpenRouter)
     }
 
-    /// Whether a key may come in the header `api-key`.
-    pub const fn takes_api_key_header(self) -> bool {
+    /// Returns true if a key may come in the header `api-key`.
+    pub const fn accepts_api_key_header(self) -> bool {
         matches!(self, Self::Azure)
     }
 }

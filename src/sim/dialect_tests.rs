@@ -1,28 +1,28 @@
-//! What holds in every dialect and by every route: the same answer, however it is told.
+//! Invariants of every dialect and route: the same answer in any form.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::bill::Usage;
+use super::bill::SimulatedUsage;
 use super::dialect::Dialect;
-use super::fault::Selection;
-use super::request::{Api, ChatRequest};
+use super::fault::ModelSelector;
+use super::request::{ChatRequest, ChatRoute};
 use super::script::Script;
 use super::tests::MOMENT;
-use super::world::World;
+use super::world::Scenario;
 
-/// What one question gets.
-struct Told {
+/// The response to one question.
+struct RenderedAnswer {
     script: Script,
     text: String,
 }
 
-impl Told {
-    fn usage(&self) -> Usage {
+impl RenderedAnswer {
+    fn usage(&self) -> SimulatedUsage {
         self.script.account.as_ref().unwrap().usage
     }
 
-    /// The JSON of the events, in order.
+    /// Returns the JSON of the events, in order.
     fn events(&self) -> Vec<Value> {
         let lines = self.text.lines();
         let lines = lines.filter_map(|line| line.strip_prefix("data: "));
@@ -33,7 +33,7 @@ impl Told {
     }
 }
 
-/// The same question by any route: model, limit, text and whether a tool must be called.
+/// The same question on any route: model, limit, text and a flag for a required tool call.
 #[derive(Debug, Clone)]
 struct Question {
     model: String,
@@ -43,67 +43,67 @@ struct Question {
 }
 
 impl Question {
-    fn body(&self, api: Api, stream: bool) -> Value {
+    fn body(&self, api: ChatRoute, stream: bool) -> Value {
         let messages = json!([{ "role": "user", "content": self.text }]);
         let mut body = json!({ "model": self.model, "stream": stream });
         match api {
-            Api::Chat => {
+            ChatRoute::Chat => {
                 body["messages"] = messages;
                 body["max_completion_tokens"] = json!(self.limit);
                 body["stream_options"] = json!({ "include_usage": true });
             }
-            Api::Messages => {
+            ChatRoute::Messages => {
                 body["messages"] = messages;
                 body["max_tokens"] = json!(self.limit);
             }
-            Api::Responses => {
+            ChatRoute::Responses => {
                 body["input"] = json!(self.text);
                 body["max_output_tokens"] = json!(self.limit);
             }
         }
         if self.tool {
             body["tools"] = match api {
-                Api::Chat => json!([{ "type": "function", "function": { "name": "find" } }]),
-                Api::Messages | Api::Responses => json!([{ "name": "find" }]),
+                ChatRoute::Chat => json!([{ "type": "function", "function": { "name": "find" } }]),
+                ChatRoute::Messages | ChatRoute::Responses => json!([{ "name": "find" }]),
             };
             body["tool_choice"] = match api {
-                Api::Messages => json!({ "type": "any" }),
-                Api::Chat | Api::Responses => json!("required"),
+                ChatRoute::Messages => json!({ "type": "any" }),
+                ChatRoute::Chat | ChatRoute::Responses => json!("required"),
             };
         }
         body
     }
 
-    fn ask(&self, world: &str, api: Api, stream: bool) -> Told {
-        let world = World::parse(world).unwrap();
+    fn ask(&self, scenario: &str, api: ChatRoute, stream: bool) -> RenderedAnswer {
+        let scenario = Scenario::parse(scenario).unwrap();
         let body = self.body(api, stream).to_string();
-        let request = ChatRequest::read(body.as_bytes(), api).unwrap();
-        let selection: Selection = request.model.parse().unwrap();
-        let model = world.model(&selection.model).unwrap();
-        let script = Script::write(&world, &model, &selection, &request, &MOMENT);
+        let request = ChatRequest::from_body(body.as_bytes(), api).unwrap();
+        let selector: ModelSelector = request.model.parse().unwrap();
+        let model = scenario.model(&selector.model).unwrap();
+        let script = Script::write(&scenario, &model, &selector, &request, &MOMENT);
         let bytes = script.steps.iter().flat_map(|step| step.bytes.clone());
         let text = String::from_utf8(bytes.collect()).unwrap();
-        Told { script, text }
+        RenderedAnswer { script, text }
     }
 }
 
-/// The answer's text and tool arguments out of a stream, as a reader of that route joins them.
-fn said(api: Api, events: &[Value]) -> String {
+/// Returns the answer's text and tool arguments from a stream, as a reader of that route joins them.
+fn joined_text(api: ChatRoute, events: &[Value]) -> String {
     let piece = |event: &Value| -> String {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match api {
-            Api::Chat => {
+            ChatRoute::Chat => {
                 let delta = &event["choices"][0]["delta"];
                 let parts = delta["content"].as_array().into_iter().flatten();
                 let parts: String = parts.map(|part| text(&part["text"])).collect();
                 let call = &delta["tool_calls"][0]["function"];
                 text(&delta["content"]) + &parts + &text(&call["name"]) + &text(&call["arguments"])
             }
-            Api::Messages => {
+            ChatRoute::Messages => {
                 let (delta, block) = (&event["delta"], &event["content_block"]);
                 text(&delta["text"]) + &text(&block["name"]) + &text(&delta["partial_json"])
             }
-            Api::Responses => match event["type"].as_str().unwrap() {
+            ChatRoute::Responses => match event["type"].as_str().unwrap() {
                 "response.output_text.delta" | "response.function_call_arguments.delta" => {
                     text(&event["delta"])
                 }
@@ -115,15 +115,15 @@ fn said(api: Api, events: &[Value]) -> String {
     events.iter().map(piece).collect()
 }
 
-/// Prompt, completion and cached tokens of the last usage in a stream.
-fn told_usage(api: Api, events: &[Value]) -> [u64; 3] {
+/// Returns prompt, completion and cached tokens of the last usage in a stream.
+fn last_usage(api: ChatRoute, events: &[Value]) -> [u64; 3] {
     let last = |find: &dyn Fn(&Value) -> Value| {
         let found = events.iter().map(find).filter(Value::is_object);
         found.last().unwrap()
     };
     let count = |value: &Value| value.as_u64().unwrap_or(0);
     match api {
-        Api::Chat => {
+        ChatRoute::Chat => {
             let usage = last(&|event| event["usage"].clone());
             let cached = &usage["prompt_tokens_details"]["cached_tokens"];
             let completion = &usage["completion_tokens"];
@@ -133,7 +133,7 @@ fn told_usage(api: Api, events: &[Value]) -> [u64; 3] {
                 count(cached),
             ]
         }
-        Api::Messages => {
+        ChatRoute::Messages => {
             let usage = last(&|event| event["usage"].clone());
             let parts = [
                 "input_tokens",
@@ -144,7 +144,7 @@ fn told_usage(api: Api, events: &[Value]) -> [u64; 3] {
             let cached = count(&usage["cache_read_input_tokens"]);
             [prompt, count(&usage["output_tokens"]), cached]
         }
-        Api::Responses => {
+        ChatRoute::Responses => {
             let usage = last(&|event| event["response"]["usage"].clone());
             let cached = &usage["input_tokens_details"]["cached_tokens"];
             let completion = &usage["output_tokens"];
@@ -176,51 +176,51 @@ fn any_question() -> impl Strategy<Value = Question> {
     })
 }
 
-const APIS: [Api; 3] = [Api::Chat, Api::Messages, Api::Responses];
+const APIS: [ChatRoute; 3] = [ChatRoute::Chat, ChatRoute::Messages, ChatRoute::Responses];
 
 proptest! {
-    // The promise of the room: one world, one seed, one answer, told in any words by any route.
+    // The promise of the simulator: one scenario, one seed, one answer, in any dialect on any route.
     #[test]
-    fn every_dialect_and_route_tells_the_same_answer(question in any_question()) {
-        let plain = question.ask("", Api::Chat, true);
-        let text = said(Api::Chat, &plain.events());
+    fn every_dialect_and_route_has_the_same_answer(question in any_question()) {
+        let plain = question.ask("", ChatRoute::Chat, true);
+        let text = joined_text(ChatRoute::Chat, &plain.events());
         let usage = plain.usage();
         for dialect in Dialect::ALL {
-            let world = format!("dialect = \"{dialect}\"");
+            let scenario = format!("dialect = \"{dialect}\"");
             for api in APIS {
-                let told = question.ask(&world, api, true);
-                let events = told.events();
-                prop_assert_eq!(&said(api, &events), &text, "{} {:?}", dialect, api);
-                prop_assert_eq!(told.usage(), usage);
+                let rendered = question.ask(&scenario, api, true);
+                let events = rendered.events();
+                prop_assert_eq!(&joined_text(api, &events), &text, "{} {:?}", dialect, api);
+                prop_assert_eq!(rendered.usage(), usage);
                 let counts = [usage.prompt, usage.completion, usage.cached];
-                prop_assert_eq!(told_usage(api, &events), counts, "{} {:?}", dialect, api);
+                prop_assert_eq!(last_usage(api, &events), counts, "{} {:?}", dialect, api);
             }
         }
     }
 
-    // Whoever names a dialect in a model id gets what a world of that dialect says, the id apart.
+    // A dialect named in a model id has the same effect as a scenario of that dialect, except for the id.
     #[test]
-    fn a_word_in_the_id_is_as_good_as_a_world(
+    fn a_dialect_in_the_id_equals_one_in_the_scenario(
         dialect in prop::sample::select(Dialect::ALL.to_vec()), api in prop::sample::select(APIS.to_vec()),
         question in any_question(), stream in any::<bool>(),
     ) {
-        let world = question.ask(&format!("dialect = \"{dialect}\""), api, stream);
+        let scenario = question.ask(&format!("dialect = \"{dialect}\""), api, stream);
         let model = format!("{}+{dialect}", question.model);
-        let character = format!("[default]\ndialect = \"{dialect}\"");
+        let profile = format!("[default]\ndialect = \"{dialect}\"");
         if !question.model.starts_with("sim/") {
-            let by_model = question.ask(&character, api, stream);
-            prop_assert_eq!(&by_model.script, &world.script);
+            let by_model = question.ask(&profile, api, stream);
+            prop_assert_eq!(&by_model.script, &scenario.script);
         }
         let word = Question { model, ..question };
         let named = word.ask("", api, stream);
-        prop_assert_eq!(named.text.replace(&format!("+{dialect}"), ""), world.text);
+        prop_assert_eq!(named.text.replace(&format!("+{dialect}"), ""), scenario.text);
     }
 
-    // Readers keep a block, a part or an item open until it is closed: opened and closed must match.
+    // Readers hold a block, a part or an item open until it is closed: opened and closed must match.
     #[test]
-    fn what_is_opened_is_closed(question in any_question(), own in any::<bool>()) {
-        let world = if own { "dialect = \"anthropic\"" } else { "" };
-        let events = question.ask(world, Api::Messages, true).events();
+    fn opened_blocks_are_closed(question in any_question(), own in any::<bool>()) {
+        let scenario = if own { "dialect = \"anthropic\"" } else { "" };
+        let events = question.ask(scenario, ChatRoute::Messages, true).events();
         let mut open: Vec<Value> = Vec::new();
         for event in &events {
             match event["type"].as_str().unwrap() {
@@ -239,12 +239,12 @@ proptest! {
         prop_assert_eq!(begun > 0, own, "the gateway begins with zeros");
     }
 
-    // The streamed response adds up to the whole one that its last event holds, and the whole one
-    // is what a request without streaming gets.
+    // The streamed response adds up to the complete one that its last event holds, and the complete one is the
+    // response to a request without streaming.
     #[test]
-    fn a_streamed_response_adds_up_to_the_whole(question in any_question()) {
-        let world = "dialect = \"openai\"";
-        let events = question.ask(world, Api::Responses, true).events();
+    fn a_streamed_response_adds_up_to_the_complete_one(question in any_question()) {
+        let scenario = "dialect = \"openai\"";
+        let events = question.ask(scenario, ChatRoute::Responses, true).events();
         for (index, event) in events.iter().enumerate() {
             prop_assert_eq!(&event["sequence_number"], &json!(index));
         }
@@ -253,7 +253,7 @@ proptest! {
         let whole = &events.last().unwrap()["response"];
         prop_assert_eq!(&whole["output"], &json!(done));
         let unstreamed: Value =
-            serde_json::from_str(&question.ask(world, Api::Responses, false).text).unwrap();
+            serde_json::from_str(&question.ask(scenario, ChatRoute::Responses, false).text).unwrap();
         prop_assert_eq!(&unstreamed["usage"], &whole["usage"]);
         prop_assert_eq!(&unstreamed["status"], &whole["status"]);
         let texts = |response: &Value| {
@@ -313,24 +313,28 @@ fn each_dialect_has_its_marks() {
             &["prompt_filter_results", "\"choices\":[],\"usage\""],
         ),
     ] {
-        let told = question.ask(&format!("dialect = \"{dialect}\""), Api::Chat, true);
+        let rendered = question.ask(&format!("dialect = \"{dialect}\""), ChatRoute::Chat, true);
         for mark in marks {
             assert!(
-                told.text.contains(mark),
+                rendered.text.contains(mark),
                 "{dialect} lacks {mark}: {}",
-                told.text
+                rendered.text
             );
         }
         let vercels = dialect == "vercel";
         assert_eq!(
-            told.text.contains("provider_metadata"),
+            rendered.text.contains("provider_metadata"),
             vercels,
             "{dialect}"
         );
     }
     let header = |dialect: &str, name: &str| {
-        let told = question.ask(&format!("dialect = \"{dialect}\""), Api::Chat, false);
-        told.script.headers.iter().any(|(found, _)| *found == name)
+        let rendered = question.ask(&format!("dialect = \"{dialect}\""), ChatRoute::Chat, false);
+        rendered
+            .script
+            .headers
+            .iter()
+            .any(|(found, _)| *found == name)
     };
     assert!(header("openrouter", "x-generation-id"));
     assert!(header("litellm", "x-litellm-response-cost"));
@@ -338,17 +342,17 @@ fn each_dialect_has_its_marks() {
 }
 
 #[test]
-fn the_o_series_wants_the_new_name_of_the_limit() {
-    // Only OpenAI refuses, only its o-series, and it names what to write instead.
+fn the_o_series_requires_the_new_name_of_the_limit() {
+    // Only OpenAI rejects it, only for its o-series, and it names the replacement.
     let status = |model: &str, limit: &str| {
         let messages = json!([{ "role": "user", "content": "x" }]);
         let mut body = json!({ "model": model, "messages": messages });
         body[limit] = json!(50);
-        let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
-        let selection: Selection = request.model.parse().unwrap();
-        let world = World::built_in();
-        let model = world.model(&selection.model).unwrap();
-        Script::write(&world, &model, &selection, &request, &MOMENT).status
+        let request = ChatRequest::from_body(body.to_string().as_bytes(), ChatRoute::Chat).unwrap();
+        let selector: ModelSelector = request.model.parse().unwrap();
+        let scenario = Scenario::built_in();
+        let model = scenario.model(&selector.model).unwrap();
+        Script::write(&scenario, &model, &selector, &request, &MOMENT).status
     };
     assert_eq!(status("openai/o3+openai", "max_tokens"), 400);
     assert_eq!(status("openai/o3+openai", "max_completion_tokens"), 200);
@@ -358,7 +362,7 @@ fn the_o_series_wants_the_new_name_of_the_limit() {
 
 #[test]
 fn breaks_and_errors_reach_every_route() {
-    // Faults of bytes and statuses are the same everywhere; an error wears its route's clothes.
+    // Faults of bytes and statuses are the same everywhere; an error has its route's shape.
     let ask = |fault: &str, api| {
         let question = Question {
             model: format!("openai/gpt-4.1-nano+{fault}"),
@@ -369,8 +373,8 @@ fn breaks_and_errors_reach_every_route() {
         question.ask("", api, true)
     };
     for (api, last) in [
-        (Api::Messages, "message_stop"),
-        (Api::Responses, "response.completed"),
+        (ChatRoute::Messages, "message_stop"),
+        (ChatRoute::Responses, "response.completed"),
     ] {
         let plain = ask("vercel", api);
         assert!(
@@ -386,9 +390,12 @@ fn breaks_and_errors_reach_every_route() {
             "no-done",
             "error-midstream",
         ] {
-            let told = ask(fault, api);
-            assert!(!told.text.contains(&format!("event: {last}\n")), "{fault}");
-            let tokens: u32 = told.script.steps.iter().map(|step| step.chunks).sum();
+            let rendered = ask(fault, api);
+            assert!(
+                !rendered.text.contains(&format!("event: {last}\n")),
+                "{fault}"
+            );
+            let tokens: u32 = rendered.script.steps.iter().map(|step| step.chunks).sum();
             assert!(tokens > 0, "{fault}");
         }
         let error = ask("error-first", api).text;
@@ -396,8 +403,8 @@ fn breaks_and_errors_reach_every_route() {
         assert_eq!(ask("429-seconds", api).script.status, 429);
         assert!(ask("bytewise", api).script.steps.len() > plain.text.len() / 2);
     }
-    let limited: Value = serde_json::from_str(&ask("429", Api::Messages).text).unwrap();
+    let limited: Value = serde_json::from_str(&ask("429", ChatRoute::Messages).text).unwrap();
     assert_eq!(limited["error"]["type"], "rate_limit_error");
-    let overloaded: Value = serde_json::from_str(&ask("529", Api::Messages).text).unwrap();
+    let overloaded: Value = serde_json::from_str(&ask("529", ChatRoute::Messages).text).unwrap();
     assert_eq!(overloaded["error"]["type"], "overloaded_error");
 }

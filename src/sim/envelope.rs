@@ -1,34 +1,33 @@
-//! Errors in the envelope of each vendor: the same trouble, told as that vendor's clients expect.
+//! Error envelopes of each vendor: one error in the shape that the vendor's clients expect.
 //!
-//! Owns shapes, types and codes of errors beside the Vercel gateway's own chat route. Must not know
-//! why something failed. Invariant: the sentence survives every envelope; only its surroundings
-//! change.
+//! Owns shapes, types and codes of errors outside the Vercel gateway's own chat route. Must not know the cause
+//! of an error. Invariant: the sentence is the same in every envelope; only its surroundings change.
 
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
-use super::request::Api;
+use super::request::ChatRoute;
 
-/// What went wrong, before anyone wraps it.
+/// An error before it is put into an envelope.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// The HTTP status that goes with it.
+pub struct VendorError {
+    /// Its HTTP status.
     pub status: u16,
     /// Its `type` on the Vercel gateway.
     pub kind: &'static str,
     /// The sentence for people.
     pub message: String,
-    /// Which parameter it is about; null: none.
+    /// The affected parameter; null: none.
     pub param: Value,
 }
 
-/// The body in the words of a vendor and a route. Vercel's own chat route is not among them: its
-/// errors are recorded shape by shape, and stay with whoever made them.
-pub fn body(problem: &Problem, dialect: Dialect, api: Api) -> Value {
-    if api == Api::Messages || dialect == Dialect::Anthropic {
-        return anthropic(problem);
+/// Builds the body of a vendor and a route. Vercel's own chat route is not supported: its errors are recorded
+/// shape by shape, and stay with their callers.
+pub fn body(error: &VendorError, dialect: Dialect, api: ChatRoute) -> Value {
+    if api == ChatRoute::Messages || dialect == Dialect::Anthropic {
+        return anthropic(error);
     }
-    let (message, status) = (&problem.message, problem.status);
+    let (message, status) = (&error.message, error.status);
     match dialect {
         Dialect::OpenRouter => json!({ "error": {
             "code": status, "message": message,
@@ -36,7 +35,7 @@ pub fn body(problem: &Problem, dialect: Dialect, api: Api) -> Value {
         }}),
         Dialect::Vllm if status == 401 => json!({ "error": "Unauthorized" }),
         Dialect::Vllm => json!({ "error": {
-            "message": message, "type": vllm_type(status), "param": param(problem), "code": status,
+            "message": message, "type": vllm_type(status), "param": param(error), "code": status,
         }}),
         Dialect::LlamaCpp => json!({ "error": {
             "code": status, "message": message, "type": llamacpp_type(status),
@@ -45,13 +44,13 @@ pub fn body(problem: &Problem, dialect: Dialect, api: Api) -> Value {
             "message": message, "type": ollama_type(status), "param": null, "code": null,
         }}),
         Dialect::LiteLlm => json!({ "error": {
-            "message": message, "type": litellm_type(status), "param": param(problem),
+            "message": message, "type": litellm_type(status), "param": param(error),
             "code": status.to_string(),
         }}),
-        // Mistral's errors stand bare.
+        // Mistral's errors have no envelope.
         Dialect::Mistral => json!({
             "object": "error", "message": message, "type": mistral_type(status),
-            "param": param(problem), "code": status.to_string(),
+            "param": param(error), "code": status.to_string(),
         }),
         Dialect::Azure if status != 400 => {
             let code = match status {
@@ -65,24 +64,24 @@ pub fn body(problem: &Problem, dialect: Dialect, api: Api) -> Value {
             "code": "invalid_request_error",
         }}),
         _ => {
-            let (kind, code) = openai_words(problem);
+            let (kind, code) = openai_type_and_code(error);
             json!({ "error": {
-                "message": message, "type": kind, "param": param(problem), "code": code,
+                "message": message, "type": kind, "param": param(error), "code": code,
             }})
         }
     }
 }
 
-/// The parameter as a text; what Vercel puts there as an object means nothing elsewhere.
-fn param(problem: &Problem) -> Value {
-    match &problem.param {
+/// Returns the parameter as a string; an object, as Vercel has it, means nothing elsewhere.
+fn param(error: &VendorError) -> Value {
+    match &error.param {
         Value::String(name) => json!(name),
         _ => Value::Null,
     }
 }
 
-fn anthropic(problem: &Problem) -> Value {
-    let kind = match problem.status {
+fn anthropic(error: &VendorError) -> Value {
+    let kind = match error.status {
         401 => "authentication_error",
         402 => "billing_error",
         403 => "permission_error",
@@ -94,12 +93,12 @@ fn anthropic(problem: &Problem) -> Value {
         500.. | 424 => "api_error",
         _ => "invalid_request_error",
     };
-    json!({ "type": "error", "error": { "type": kind, "message": problem.message } })
+    json!({ "type": "error", "error": { "type": kind, "message": error.message } })
 }
 
-/// `OpenAI`'s `type` and `code`, which Groq shares.
-fn openai_words(problem: &Problem) -> (&'static str, Option<&'static str>) {
-    match (problem.status, problem.kind) {
+/// Returns `OpenAI`'s `type` and `code`, which Groq shares.
+fn openai_type_and_code(error: &VendorError) -> (&'static str, Option<&'static str>) {
+    match (error.status, error.kind) {
         (_, "unsupported_parameter") => ("invalid_request_error", Some("unsupported_parameter")),
         (_, "insufficient_funds" | "quota_for_entity_exceeded") => {
             ("insufficient_quota", Some("insufficient_quota"))
@@ -112,7 +111,7 @@ fn openai_words(problem: &Problem) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// Of the fixed list in `OpenRouter`'s contract.
+/// Returns a type from the fixed list in `OpenRouter`'s contract.
 const fn openrouter_type(status: u16) -> &'static str {
     match status {
         401 => "authentication",
@@ -183,9 +182,9 @@ const fn deepseek_type(status: u16) -> &'static str {
     }
 }
 
-/// Trouble at a provider, in the middle of an answer.
-pub fn provider_trouble(message: &str) -> Problem {
-    Problem {
+/// An error of a provider, in the middle of an answer.
+pub fn provider_error(message: &str) -> VendorError {
+    VendorError {
         status: 500,
         kind: "internal_server_error",
         message: message.to_owned(),
@@ -199,15 +198,15 @@ mod tests {
 
     #[test]
     fn every_envelope_has_the_sentence_and_its_vendors_code() {
-        // Clients look for the code where their vendor puts it, and people for the sentence.
-        let limited = Problem {
+        // Clients look for the code in their vendor's field, and people for the sentence.
+        let error = VendorError {
             status: 429,
             kind: "rate_limit_exceeded",
             message: "Too fast".to_owned(),
             param: Value::Null,
         };
         let code = |dialect, pointer: &str| {
-            let body = body(&limited, dialect, Api::Chat);
+            let body = body(&error, dialect, ChatRoute::Chat);
             assert!(body.to_string().contains("Too fast"), "{dialect}");
             body.pointer(pointer).cloned().unwrap_or_default()
         };
@@ -222,7 +221,7 @@ mod tests {
             assert_eq!(code(dialect, "/error/code"), json!("rate_limit_exceeded"));
         }
         for dialect in Dialect::ALL {
-            let body = body(&limited, dialect, Api::Messages);
+            let body = body(&error, dialect, ChatRoute::Messages);
             assert_eq!(body["error"]["type"], "rate_limit_error");
             assert_eq!(body["type"], "error");
         }

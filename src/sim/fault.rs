@@ -1,8 +1,8 @@
-//! Every way in which an answer can go wrong or look unusual, as a closed list with names.
+//! The closed list of faults: every way in which an answer can fail or look unusual, with names.
 //!
-//! Owns the names, their meaning and the grammar of model ids that select them
-//! (`MODEL+FAULT+FAULT`). Must not know how a fault is carried out: `refusal`, `render`, `framing`
-//! and `script` do that. Invariant: a name stands for one fault, and every fault has a name.
+//! Owns the names, their meaning and the grammar of model ids that select them (`MODEL+FAULT+FAULT`). Must not
+//! know how a fault is implemented: `refusal`, `render`, `framing` and `script` do that. Invariant: a name
+//! stands for one fault, and every fault has a name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,22 +11,22 @@ use serde::Deserialize;
 
 use super::dialect::Dialect;
 
-/// The largest buffer that `buffered-N` may ask for, in bytes: more than any answer of ours, so
-/// that a larger number would mean the same.
+/// The largest buffer of `buffered-N`, in bytes: more than any simulated answer, so that a larger number would
+/// mean the same.
 pub const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most faults one model id may name: enough for any sensible combination, and a bound on the
-/// work that a request can ask for.
+/// The maximum number of faults in one model id: enough for any sensible combination, and a bound on the work
+/// per request.
 pub const MAX_FAULTS_PER_ID: usize = 8;
 
-/// Declares the closed list once: variant, name in worlds and model ids, meaning.
+/// Declares the closed list once: variant, name in scenarios and model ids, meaning.
 macro_rules! faults {
     ($($variant:ident $name:literal $meaning:literal)*) => {
-        /// One way in which an answer differs from a plain, complete one of the Vercel dialect.
-        #[allow(clippy::doc_markdown, reason = "meanings are plain text: worlds show them too")]
+        /// A difference between an answer and a plain, complete one of the Vercel dialect.
+        #[allow(clippy::doc_markdown, reason = "meanings are plain text: scenarios show them too")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
-            // Not the meaning: it may hold brackets and tags, which are markup here.
+            // The name and not the meaning, which may hold brackets and tags: they are markup here.
             $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
@@ -34,12 +34,12 @@ macro_rules! faults {
             /// Every fault, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// Its name in worlds and in model ids.
+            /// Returns its name in scenarios and in model ids.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What it does, in one line.
+            /// Returns its effect, in one line.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
@@ -81,11 +81,11 @@ faults! {
     ErrorMidstreamDone "error-midstream-done" "the same, with [DONE] after it"
     ErrorWithChoices "error-choices" "an error beside `choices` whose finish_reason is `error`"
     ErrorNamedEvent "error-event" "an event named `error` with a bare error object"
-    ErrorBeside "error-beside" "`error_type` and `error_message` beside `choices`"
+    ErrorKeys "error-beside" "`error_type` and `error_message` beside `choices`"
     ErrorNested "error-nested" "the useful text is JSON inside `error.value.error_message`"
     FinishError "finish-error" "finish_reason `error` and usage null"
 
-    // How it ends.
+    // Endings.
     Cut "cut" "the body ends in order after half of the tokens: no finish, no [DONE]"
     CutDone "cut-done" "half of the tokens, then [DONE], without a finish reason"
     CutTransport "cut-transport" "the connection closes after half of the tokens, without the last chunk of HTTP"
@@ -132,7 +132,7 @@ faults! {
     UsageNoCompletion "usage-no-completion" "0 completion tokens, whatever was used and is charged"
     UsageHalf "usage-half" "half of the completion tokens, whatever is charged"
     UsageCachedAbove "usage-cached-above" "more cached than prompt tokens"
-    ReasoningBeside "reasoning-beside" "completion tokens without reasoning, a total with it"
+    ReasoningExcluded "reasoning-beside" "completion tokens without reasoning, a total with it"
     ReasoningInTotal "reasoning-in-total" "reasoning tokens in the total alone"
     ReasoningContent "reasoning-content" "reasoning under the name `reasoning_content`"
     ReasoningBoth "reasoning-both" "reasoning under both names at once"
@@ -158,7 +158,7 @@ faults! {
     Surcharge "surcharge" "a surcharge of 0.0001 USD on top"
 }
 
-/// A text that names no fault.
+/// A string that names no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a fault; the default world lists them all")]
 pub struct UnknownFault(pub String);
@@ -185,21 +185,21 @@ impl<'de> Deserialize<'de> for Fault {
     }
 }
 
-/// To which of several identical requests the faults of a model id apply.
+/// The subset of identical requests that the faults of a model id apply to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Turn {
-    /// To all of them.
+pub enum FaultTurn {
+    /// All of them.
     #[default]
     Always,
-    /// To the first only: `+once`.
+    /// Only the first one: `+once`.
     Once,
-    /// To the first, third, fifth ...: `+every-other`, so that each repetition is retried once.
+    /// The first, third, fifth ...: `+every-other`, so that each repetition is retried once.
     EveryOther,
 }
 
-impl Turn {
-    /// Whether the request that has `ordinal` identical ones before it gets the faults.
-    pub const fn covers(self, ordinal: u64) -> bool {
+impl FaultTurn {
+    /// Returns true if the request after `ordinal` identical ones gets the faults.
+    pub const fn applies_to(self, ordinal: u64) -> bool {
         match self {
             Self::Always => true,
             Self::Once => ordinal == 0,
@@ -208,18 +208,18 @@ impl Turn {
     }
 }
 
-/// The faults of one answer, and the dialect in which it is told.
+/// The faults of one answer, and its dialect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Faults {
+pub struct FaultSet {
     chosen: Vec<Fault>,
-    /// Whose ways the answer has, faults apart.
+    /// The dialect of the answer.
     pub dialect: Dialect,
-    /// Bytes that a proxy holds before it passes them on, for [`Fault::Buffered`]; absent: all.
+    /// Bytes that a proxy buffers before it forwards them, for [`Fault::Buffered`]; absent: all.
     pub buffer_bytes: Option<usize>,
 }
 
-impl Faults {
-    /// Whether `fault` is among them.
+impl FaultSet {
+    /// Returns true if `fault` is among them.
     pub fn has(&self, fault: Fault) -> bool {
         self.chosen.contains(&fault)
     }
@@ -231,13 +231,13 @@ impl Faults {
         }
     }
 
-    /// All of them, in the order in which they were named.
+    /// Returns all of them, in the order in which they were named.
     pub fn iter(&self) -> impl Iterator<Item = Fault> + '_ {
         self.chosen.iter().copied()
     }
 }
 
-impl FromIterator<Fault> for Faults {
+impl FromIterator<Fault> for FaultSet {
     fn from_iter<I: IntoIterator<Item = Fault>>(iter: I) -> Self {
         let mut faults = Self::default();
         iter.into_iter().for_each(|fault| faults.add(fault));
@@ -245,30 +245,30 @@ impl FromIterator<Fault> for Faults {
     }
 }
 
-/// What a model id asks for: `MODEL`, or `MODEL+FAULT+...` with `+once` or `+every-other`, and with
-/// the name of a dialect.
+/// A parsed model id: `MODEL`, or `MODEL+FAULT+...` with `+once` or `+every-other`, and with the name of a
+/// dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
+pub struct ModelSelector {
     /// The id without its faults.
     pub model: String,
-    /// The faults it names.
-    pub faults: Faults,
-    /// To which of several identical requests they apply.
-    pub turn: Turn,
-    /// The dialect it names, if it does; no turn limits it.
+    /// The named faults.
+    pub faults: FaultSet,
+    /// The subset of identical requests that they apply to.
+    pub turn: FaultTurn,
+    /// The named dialect; a turn does not limit it.
     pub dialect: Option<Dialect>,
 }
 
-impl FromStr for Selection {
+impl FromStr for ModelSelector {
     type Err = UnknownFault;
 
     fn from_str(id: &str) -> Result<Self, UnknownFault> {
         let mut words = id.split('+');
         let model = words.next().unwrap_or_default().to_owned();
-        let mut selection = Self {
+        let mut selector = Self {
             model,
-            faults: Faults::default(),
-            turn: Turn::Always,
+            faults: FaultSet::default(),
+            turn: FaultTurn::Always,
             dialect: None,
         };
         for (index, word) in words.enumerate() {
@@ -276,20 +276,20 @@ impl FromStr for Selection {
                 return Err(UnknownFault(word.to_owned()));
             }
             match word {
-                "once" => selection.turn = Turn::Once,
-                "every-other" => selection.turn = Turn::EveryOther,
+                "once" => selector.turn = FaultTurn::Once,
+                "every-other" => selector.turn = FaultTurn::EveryOther,
                 _ => match word.parse() {
-                    Ok(dialect) => selection.dialect = Some(dialect),
-                    Err(_) => selection.faults.add_named(word)?,
+                    Ok(dialect) => selector.dialect = Some(dialect),
+                    Err(_) => selector.faults.add_named(word)?,
                 },
             }
         }
-        Ok(selection)
+        Ok(selector)
     }
 }
 
-impl Faults {
-    /// Adds the fault of that name, `buffered-N` included.
+impl FaultSet {
+    /// Adds the fault with that name, `buffered-N` included.
     fn add_named(&mut self, name: &str) -> Result<(), UnknownFault> {
         let Some(bytes) = name.strip_prefix("buffered-") else {
             self.add(name.parse()?);
@@ -314,32 +314,36 @@ mod tests {
         for fault in Fault::ALL {
             assert_eq!(fault.name().parse(), Ok(*fault));
             let id = format!("openai/gpt-5-mini+{fault}+once");
-            let selection: Selection = id.parse().unwrap();
-            assert_eq!(selection.model, "openai/gpt-5-mini");
-            assert_eq!(selection.faults.iter().collect::<Vec<_>>(), [*fault]);
-            assert_eq!(selection.turn, Turn::Once);
+            let selector: ModelSelector = id.parse().unwrap();
+            assert_eq!(selector.model, "openai/gpt-5-mini");
+            assert_eq!(selector.faults.iter().collect::<Vec<_>>(), [*fault]);
+            assert_eq!(selector.turn, FaultTurn::Once);
         }
     }
 
     #[test]
     fn an_id_may_combine_faults_and_size_its_buffer() {
-        // Combinations are how a real proxy misbehaves: CRLF and buffering at once.
-        let selection: Selection = "a/b+crlf+buffered-4096+every-other".parse().unwrap();
-        assert!(selection.faults.has(Fault::Crlf) && selection.faults.has(Fault::Buffered));
-        assert_eq!(selection.faults.buffer_bytes, Some(4096));
-        assert!(selection.turn.covers(0) && !selection.turn.covers(1) && selection.turn.covers(2));
-        for wrong in ["a/b+", "a/b+nonsense", "a/b+buffered-0", "a/b+buffered-x"] {
-            assert!(wrong.parse::<Selection>().is_err(), "{wrong}");
+        // Real proxies combine faults: CRLF and buffering at once.
+        let selector: ModelSelector = "a/b+crlf+buffered-4096+every-other".parse().unwrap();
+        assert!(selector.faults.has(Fault::Crlf) && selector.faults.has(Fault::Buffered));
+        assert_eq!(selector.faults.buffer_bytes, Some(4096));
+        assert!(
+            selector.turn.applies_to(0)
+                && !selector.turn.applies_to(1)
+                && selector.turn.applies_to(2)
+        );
+        for invalid in ["a/b+", "a/b+nonsense", "a/b+buffered-0", "a/b+buffered-x"] {
+            assert!(invalid.parse::<ModelSelector>().is_err(), "{invalid}");
         }
     }
 
     proptest! {
-        // Model ids come from strangers: any text is a selection or an error, never a panic.
+        // Model ids are untrusted: any text is a selector or an error, never a panic.
         #[test]
-        fn any_id_is_read_or_refused(id in "\\PC{0,120}") {
-            if let Ok(selection) = id.parse::<Selection>() {
-                prop_assert!(id.starts_with(&selection.model));
-                prop_assert!(selection.faults.iter().count() <= MAX_FAULTS_PER_ID);
+        fn any_id_is_parsed_or_rejected(id in "\\PC{0,120}") {
+            if let Ok(selector) = id.parse::<ModelSelector>() {
+                prop_assert!(id.starts_with(&selector.model));
+                prop_assert!(selector.faults.iter().count() <= MAX_FAULTS_PER_ID);
             }
         }
     }

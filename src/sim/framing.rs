@@ -1,46 +1,45 @@
 //! Events as bytes: line ends, fields, compression, buffering, and the writes that carry them.
 //!
-//! Owns the byte level of SSE and of content encodings. Must not know what the JSON says.
-//! Invariants: instants never decrease; without a buffer every event leaves in a step of its own; a
-//! step counts the chunks whose last byte of JSON it holds, so nobody can read a token before the
-//! step that counts it.
+//! Owns the byte level of SSE and of content encodings. Must not know the meaning of the JSON. Invariants:
+//! instants never decrease; without a buffer every event leaves in a step of its own; a step counts the chunks
+//! whose last byte of JSON it holds, so that no reader sees a token before the step that counts it.
 
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::fault::{Fault, Faults};
-use super::render::{Event, Payload};
+use super::fault::{Fault, FaultSet};
+use super::render::{Payload, StreamEvent};
 use crate::units::Nanos;
 
 /// One write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// Since the request's arrival.
+pub struct WriteStep {
+    /// Time since the request's arrival.
     pub at: Nanos,
-    /// What is written.
+    /// The bytes.
     pub bytes: Vec<u8>,
-    /// Token-bearing chunks that are whole with it.
+    /// Token-bearing chunks that are complete with it.
     pub chunks: u32,
-    /// Whether it must not share a write with the step before it.
-    pub apart: bool,
+    /// True if it must not share a write with the step before it.
+    pub separate: bool,
 }
 
-impl Step {
-    /// A step without tokens.
+impl WriteStep {
+    /// Creates a step without tokens.
     pub fn plain(at: Nanos, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             at,
             bytes: bytes.into(),
             chunks: 0,
-            apart: false,
+            separate: false,
         }
     }
 }
 
-/// The encoding that the faults ask for, as `content-encoding` names it.
-pub fn encoding(faults: &Faults) -> Option<&'static str> {
+/// Returns the encoding of the faults, as `content-encoding` names it.
+pub fn encoding(faults: &FaultSet) -> Option<&'static str> {
     if faults.has(Fault::Gzip) || faults.has(Fault::GzipHeld) {
         Some("gzip")
     } else if faults.has(Fault::Brotli) {
@@ -50,12 +49,12 @@ pub fn encoding(faults: &Faults) -> Option<&'static str> {
     }
 }
 
-/// The writes of a stream.
-pub fn steps(events: &[Event], faults: &Faults) -> Vec<Step> {
+/// Returns the writes of a stream.
+pub fn steps(events: &[StreamEvent], faults: &FaultSet) -> Vec<WriteStep> {
     let mut steps = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
         let first = index == 0;
-        let mut frame = Frame::of(event, faults, first);
+        let mut frame = SseFrame::new(event, faults, first);
         if faults.has(Fault::NoLastBlank) && index + 1 == events.len() {
             frame.drop_blank_line(faults);
         }
@@ -65,8 +64,8 @@ pub fn steps(events: &[Event], faults: &Faults) -> Vec<Step> {
     buffered(steps, faults)
 }
 
-/// The writes of a body that is not a stream of events: compressed, buffered or cut all the same.
-pub fn bodies(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
+/// Returns the writes of a body that is not a stream of events: compressed, buffered or cut all the same.
+pub fn body_steps(steps: Vec<WriteStep>, faults: &FaultSet) -> Vec<WriteStep> {
     let mut cut = Vec::with_capacity(steps.len());
     for step in steps {
         let size = if faults.has(Fault::Bytewise) {
@@ -74,24 +73,24 @@ pub fn bodies(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
         } else {
             step.bytes.len().max(1)
         };
-        let apart = size < step.bytes.len();
-        cut.extend(step.bytes.chunks(size).map(|bytes| Step {
-            apart,
-            ..Step::plain(step.at, bytes)
+        let separate = size < step.bytes.len();
+        cut.extend(step.bytes.chunks(size).map(|bytes| WriteStep {
+            separate,
+            ..WriteStep::plain(step.at, bytes)
         }));
     }
     buffered(encoded(cut, faults), faults)
 }
 
-/// One event as text, and where its JSON ends.
-struct Frame {
+/// One event as text, with the end of its JSON.
+struct SseFrame {
     bytes: Vec<u8>,
     /// One past the last byte of the data.
     data_end: usize,
 }
 
-impl Frame {
-    fn of(event: &Event, faults: &Faults, first: bool) -> Self {
+impl SseFrame {
+    fn new(event: &StreamEvent, faults: &FaultSet, first: bool) -> Self {
         let line_end = line_end(faults);
         let mut frame = Self {
             bytes: Vec::new(),
@@ -130,7 +129,7 @@ impl Frame {
         self.bytes.extend_from_slice(line_end);
     }
 
-    fn payload(&mut self, json: &[u8], faults: &Faults) {
+    fn payload(&mut self, json: &[u8], faults: &FaultSet) {
         let field: &[u8] = if faults.has(Fault::NoSpace) {
             b"data:"
         } else {
@@ -150,13 +149,13 @@ impl Frame {
         }
     }
 
-    fn drop_blank_line(&mut self, faults: &Faults) {
-        let kept = self.bytes.len().saturating_sub(line_end(faults).len());
-        self.bytes.truncate(kept);
+    fn drop_blank_line(&mut self, faults: &FaultSet) {
+        let length = self.bytes.len().saturating_sub(line_end(faults).len());
+        self.bytes.truncate(length);
     }
 }
 
-fn line_end(faults: &Faults) -> &'static [u8] {
+fn line_end(faults: &FaultSet) -> &'static [u8] {
     if faults.has(Fault::Crlf) || faults.has(Fault::SplitCrlf) {
         b"\r\n"
     } else if faults.has(Fault::Cr) {
@@ -166,7 +165,7 @@ fn line_end(faults: &Faults) -> &'static [u8] {
     }
 }
 
-/// Cuts JSON where a line end changes nothing: after its opening brace and before its last.
+/// Cuts JSON at positions where a line end changes nothing: after its opening brace and before its last.
 fn lines_of(json: &[u8]) -> Vec<&[u8]> {
     match json {
         [b'{', .., b'}'] => vec![
@@ -179,7 +178,7 @@ fn lines_of(json: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Cuts an event's frame into writes.
-fn split(frame: &Frame, event: &Event, faults: &Faults, steps: &mut Vec<Step>) {
+fn split(frame: &SseFrame, event: &StreamEvent, faults: &FaultSet, steps: &mut Vec<WriteStep>) {
     let cuts: Vec<usize> = if faults.has(Fault::Bytewise) {
         (1..frame.bytes.len()).collect()
     } else if faults.has(Fault::SplitCrlf) {
@@ -194,22 +193,22 @@ fn split(frame: &Frame, event: &Event, faults: &Faults, steps: &mut Vec<Step>) {
     } else {
         Vec::new()
     };
-    let apart = !cuts.is_empty();
+    let separate = !cuts.is_empty();
     let mut begin = 0;
     for end in cuts.into_iter().chain([frame.bytes.len()]) {
         let whole = event.token && (begin + 1..=end).contains(&frame.data_end);
-        steps.push(Step {
+        steps.push(WriteStep {
             at: event.at,
             bytes: frame.bytes[begin..end].to_vec(),
             chunks: u32::from(whole),
-            apart,
+            separate,
         });
         begin = end;
     }
 }
 
 /// Compresses, step by step or all at the end.
-fn encoded(mut steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
+fn encoded(mut steps: Vec<WriteStep>, faults: &FaultSet) -> Vec<WriteStep> {
     if faults.has(Fault::GzipHeld) {
         steps = vec![joined(steps)];
     }
@@ -221,7 +220,7 @@ fn encoded(mut steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
     steps
 }
 
-fn gzip(steps: &mut [Step]) {
+fn gzip(steps: &mut [WriteStep]) {
     const INTO_MEMORY: &str = "writing into memory cannot fail";
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let last = steps.len().saturating_sub(1);
@@ -236,10 +235,10 @@ fn gzip(steps: &mut [Step]) {
     }
 }
 
-/// Brotli without compression: each step becomes stored meta-blocks (RFC 7932 section 9.2), which
+/// Encodes as Brotli without compression: each step becomes stored meta-blocks (RFC 7932 section 9.2), which
 /// end on a byte, so that a reader can decode every step at once.
-fn brotli(steps: &mut [Step]) {
-    /// What one stored block with a 16-bit length holds.
+fn brotli(steps: &mut [WriteStep]) {
+    /// The maximum length of a stored block with a 16-bit length.
     const BLOCK_BYTES: usize = 1 << 16;
     let last = steps.len().saturating_sub(1);
     for (index, step) in steps.iter_mut().enumerate() {
@@ -255,17 +254,17 @@ fn brotli(steps: &mut [Step]) {
             encoded.extend_from_slice(block);
         }
         if index == last {
-            // Last and empty.
+            // The last block, empty.
             encoded.push(0b11);
         }
         step.bytes = encoded;
     }
 }
 
-/// All steps as one, at the instant of the last.
-fn joined(steps: Vec<Step>) -> Step {
+/// Joins all steps at the instant of the last.
+fn joined(steps: Vec<WriteStep>) -> WriteStep {
     let at = steps.last().map_or(Nanos::ZERO, |step| step.at);
-    let mut whole = Step::plain(at, Vec::new());
+    let mut whole = WriteStep::plain(at, Vec::new());
     for step in steps {
         whole.bytes.extend_from_slice(&step.bytes);
         whole.chunks += step.chunks;
@@ -273,8 +272,8 @@ fn joined(steps: Vec<Step>) -> Step {
     whole
 }
 
-/// Holds bytes back as a proxy does: until the buffer is full, or the end.
-fn buffered(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
+/// Buffers bytes as a proxy does: until the buffer is full, or the end.
+fn buffered(steps: Vec<WriteStep>, faults: &FaultSet) -> Vec<WriteStep> {
     if !faults.has(Fault::Buffered) {
         return steps;
     }
@@ -283,12 +282,12 @@ fn buffered(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
     };
     let end = steps.last().map_or(Nanos::ZERO, |step| step.at);
     let compressed = encoding(faults).is_some();
-    let mut full: Vec<Step> = Vec::new();
-    let mut held = Step::plain(end, Vec::new());
+    let mut full: Vec<WriteStep> = Vec::new();
+    let mut held = WriteStep::plain(end, Vec::new());
     for step in steps {
-        // What a reader must have of a step to know its token: all but the line ends. Compressed
-        // bytes may tell sooner, so there the first byte counts.
-        let told = if compressed {
+        // The bytes of a step that a reader needs to see its token: all but the line ends. Compressed bytes may
+        // show it earlier, so there the first byte counts.
+        let needed = if compressed {
             1
         } else {
             step.bytes.trim_ascii_end().len().max(1)
@@ -298,15 +297,15 @@ fn buffered(steps: Vec<Step>, faults: &Faults) -> Vec<Step> {
             let room = (size - held.bytes.len()).min(step.bytes.len() - taken);
             held.bytes
                 .extend_from_slice(&step.bytes[taken..taken + room]);
-            if (taken + 1..=taken + room).contains(&told) {
+            if (taken + 1..=taken + room).contains(&needed) {
                 held.chunks += step.chunks;
             }
             taken += room;
             if held.bytes.len() == size {
-                let next = Step::plain(end, Vec::new());
+                let next = WriteStep::plain(end, Vec::new());
                 let mut leaving = std::mem::replace(&mut held, next);
                 leaving.at = step.at;
-                leaving.apart = true;
+                leaving.separate = true;
                 full.push(leaving);
             }
         }

@@ -1,21 +1,21 @@
-//! The bodies of everything that is not a chat: models, endpoints, credits, generations.
+//! The bodies of all responses other than chats: models, endpoints, credits, generations.
 //!
-//! Owns their shapes. Must not know sockets. Invariant: figures about a model follow from its
-//! character, so that two look-ups agree.
+//! Owns their shapes. Must not know sockets. Invariant: figures about a model follow from its profile, so that
+//! two look-ups agree.
 
 use serde_json::{Value, json};
 
 use super::bill::Prices;
 use super::dialect::Dialect;
-use super::refusal::Refused;
-use super::script::Account;
-use super::world::{Model, World};
+use super::refusal::ErrorResponse;
+use super::script::GenerationRecord;
+use super::world::{Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
-/// `GET /v1/models`, in the words of the world's dialect.
-pub fn models(world: &World) -> Value {
-    let dialect = world.dialect;
-    let entries: Vec<Value> = world
+/// Builds the body of `GET /v1/models`, in the scenario's dialect.
+pub fn models(scenario: &Scenario) -> Value {
+    let dialect = scenario.dialect;
+    let entries: Vec<Value> = scenario
         .models()
         .filter(|model| model.language || dialect == Dialect::Vercel)
         .map(|model| entry(model, dialect))
@@ -30,8 +30,8 @@ pub fn models(world: &World) -> Value {
     json!({ "object": "list", "data": entries })
 }
 
-/// One model, as the vendor lists it.
-pub fn entry(model: &Model, dialect: Dialect) -> Value {
+/// Builds the entry of one model, as the vendor lists it.
+pub fn entry(model: &SimulatedModel, dialect: Dialect) -> Value {
     let known = &model.entry;
     if dialect == Dialect::Vercel {
         return known.clone();
@@ -70,8 +70,8 @@ pub fn entry(model: &Model, dialect: Dialect) -> Value {
     entry
 }
 
-/// Servers of one's own name themselves; the others name who made the model.
-fn owner(model: &Model, dialect: Dialect) -> &str {
+/// Returns the owner of a model: self-hosted servers name themselves; the others name the model's creator.
+fn owner(model: &SimulatedModel, dialect: Dialect) -> &str {
     match dialect {
         Dialect::Vllm => "vllm",
         Dialect::LlamaCpp => "llamacpp",
@@ -81,7 +81,7 @@ fn owner(model: &Model, dialect: Dialect) -> &str {
     }
 }
 
-fn openrouter_entry(model: &Model) -> Value {
+fn openrouter_entry(model: &SimulatedModel) -> Value {
     let known = &model.entry;
     let pricing = model.prices.as_ref().map_or(json!({}), |prices| {
         let mut pricing = json!({
@@ -112,7 +112,7 @@ fn openrouter_entry(model: &Model) -> Value {
     })
 }
 
-fn anthropic_entry(model: &Model) -> Value {
+fn anthropic_entry(model: &SimulatedModel) -> Value {
     let seconds = model.entry["created"].as_i64().unwrap_or_default();
     let created = jiff::Timestamp::from_second(seconds).unwrap_or_default();
     json!({
@@ -121,11 +121,11 @@ fn anthropic_entry(model: &Model) -> Value {
     })
 }
 
-/// `GET /v1/models/{creator}/{model}/endpoints`.
-pub fn endpoints(model: &Model) -> Value {
+/// Builds the body of `GET /v1/models/{creator}/{model}/endpoints`.
+pub fn endpoints(model: &SimulatedModel) -> Value {
     let entry = &model.entry;
     let endpoints: Vec<Value> = model
-        .character
+        .profile
         .providers
         .iter()
         .enumerate()
@@ -148,17 +148,17 @@ pub fn endpoints(model: &Model) -> Value {
     }})
 }
 
-/// One provider. The measured figures are those of the character, in the gateway's units: ms to
-/// the first token, tokens a second.
-fn endpoint(model: &Model, provider: &str, per_mille: u32, index: usize) -> Value {
-    let character = &model.character;
-    // Later choices are a little slower; the last of many was never measured.
-    let slower = 1.0 + 0.2 * index as f64;
-    let ttft = character.ttft.median_ms.get() * slower;
+/// Builds one provider's endpoint. The measured figures are those of the profile, in the gateway's units: ms to
+/// the first token, tokens per second.
+fn endpoint(model: &SimulatedModel, provider: &str, per_mille: u32, index: usize) -> Value {
+    let profile = &model.profile;
+    // Later choices are a little slower; the last of many have no measurement.
+    let slowness = 1.0 + 0.2 * index as f64;
+    let ttft = profile.ttft.median_ms.get() * slowness;
     // The 95th percentile of a log-normal: 1.645 deviations above the median.
-    let tail = (1.645 * character.ttft.sigma.get()).exp();
-    let gap = character.gap.median_ms.get().max(0.001) * slower;
-    let rate = f64::from(character.tokens_per_chunk) * 1000.0 / gap;
+    let tail = (1.645 * profile.ttft.sigma.get()).exp();
+    let gap = profile.gap.median_ms.get().max(0.001) * slowness;
+    let rate = f64::from(profile.tokens_per_chunk) * 1000.0 / gap;
     let percentiles = |p50: f64, p95: f64| match index {
         0..4 => json!({ "p50": p50.round(), "p95": p95.round() }),
         _ => Value::Null,
@@ -176,7 +176,7 @@ fn endpoint(model: &Model, provider: &str, per_mille: u32, index: usize) -> Valu
         "supported_parameters": ["max_tokens", "temperature", "stop", "tools"],
         "status": 0,
         "supports_implicit_caching":
-            character.cache.kind == super::character::CacheKind::Implicit,
+            profile.cache.kind == super::character::PromptCacheKind::Implicit,
         "uptime_last_15m": 100,
         "uptime_last_1h": 99.9,
         "uptime_last_1d": 99.9,
@@ -186,7 +186,7 @@ fn endpoint(model: &Model, provider: &str, per_mille: u32, index: usize) -> Valu
     })
 }
 
-/// The prices under the names of this route.
+/// Builds the prices under the names of this route.
 fn endpoint_pricing(prices: &Prices, per_mille: u32) -> Value {
     let scaled = |usd: Usd| Usd(usd.0.saturating_mul(i128::from(per_mille)) / 1000);
     let mut pricing = json!({
@@ -204,18 +204,18 @@ fn endpoint_pricing(prices: &Prices, per_mille: u32) -> Value {
     pricing
 }
 
-/// `GET /v1/credits`: strings, USD; `OpenRouter` tells numbers.
-pub fn credits(world: &World, used: Usd) -> Value {
-    let balance = Usd(world.credits.0.saturating_sub(used.0).max(0));
-    if world.dialect == Dialect::OpenRouter {
-        let (credits, used) = (world.credits.as_f64(), used.as_f64());
+/// Builds the body of `GET /v1/credits`: strings, USD; numbers at `OpenRouter`.
+pub fn credits(scenario: &Scenario, used: Usd) -> Value {
+    let balance = Usd(scenario.credits.0.saturating_sub(used.0).max(0));
+    if scenario.dialect == Dialect::OpenRouter {
+        let (credits, used) = (scenario.credits.as_f64(), used.as_f64());
         return json!({ "data": { "total_credits": credits, "total_usage": used } });
     }
     json!({ "balance": balance, "total_used": used })
 }
 
-/// `GET /v1/generation?id=...`.
-pub fn generation(account: &Account) -> Value {
+/// Builds the body of `GET /v1/generation?id=...`.
+pub fn generation(account: &GenerationRecord) -> Value {
     let millis = |nanos: Nanos| nanos.as_millis_f64().round();
     let bill = &account.bill;
     let usage = &account.usage;
@@ -250,17 +250,17 @@ pub fn generation(account: &Account) -> Value {
 }
 
 /// The flat errors of the generation route.
-pub fn no_generation(id: Option<&str>) -> Refused {
+pub fn no_generation(id: Option<&str>) -> ErrorResponse {
     match id {
-        None | Some("") => Refused::json(400, &json!({ "error": "id is required" })),
+        None | Some("") => ErrorResponse::json(400, &json!({ "error": "id is required" })),
         Some(id) if !is_generation_id(id) => {
             let error = "Invalid generation ID format. Expected gen_ and a ULID";
-            Refused::json(400, &json!({ "error": error }))
+            ErrorResponse::json(400, &json!({ "error": error }))
         }
         Some(id) => {
             let message = "The usage event is not there, or not there yet";
             let error = "Usage event not found";
-            Refused::json(
+            ErrorResponse::json(
                 404,
                 &json!({ "error": error, "id": id, "message": message }),
             )
@@ -274,8 +274,8 @@ fn is_generation_id(id: &str) -> bool {
 }
 
 /// 403 of `/v1/report`, which needs a paid plan.
-pub fn report() -> Refused {
+pub fn report() -> ErrorResponse {
     let error =
         json!({ "message": "The report needs a Pro or Enterprise plan", "type": "forbidden" });
-    Refused::json(403, &json!({ "error": error }))
+    ErrorResponse::json(403, &json!({ "error": error }))
 }

@@ -1,21 +1,20 @@
-//! An answer by the Messages route: Anthropic's events and bodies, and the gateway's variant.
+//! An answer on the Messages route: Anthropic's events and bodies, and the gateway's variant.
 //!
-//! Owns the blocks of a message and the order of its events. Must not know how events become bytes
-//! or how a stream ends badly. Invariants: every block that is opened is closed before the next;
-//! usage is cumulative; in Anthropic's own form it begins with the prompt's tokens, in the
-//! gateway's with zeros.
+//! Owns the blocks of a message and the order of its events. Must not know how events become bytes or how a
+//! stream breaks. Invariants: every block is closed before the next one opens; usage is cumulative; in
+//! Anthropic's own form it begins with the prompt's tokens, in the gateway's with zeros.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Finish, Kind, Piece};
+use super::answer::{Answer, AnswerPiece, Finish, PieceKind};
 use super::chat::{self, Identity};
 use super::dialect::Dialect;
-use super::fault::{Fault, Faults};
-use super::miscount::reported;
-use super::render::{Event, Payload};
+use super::fault::{Fault, FaultSet};
+use super::miscount::reported_counts;
+use super::render::{Payload, StreamEvent};
 use crate::units::Nanos;
 
-/// What stands in a block.
+/// The kind of a content block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
     Thinking,
@@ -25,30 +24,30 @@ enum Block {
 }
 
 impl Block {
-    const fn of(kind: Kind) -> Self {
+    const fn from_kind(kind: PieceKind) -> Self {
         match kind {
-            Kind::Thinking | Kind::Summary => Self::Thinking,
-            Kind::Encrypted => Self::Redacted,
-            Kind::Content | Kind::Refusal => Self::Text,
-            Kind::ToolName | Kind::ToolArguments => Self::Tool,
+            PieceKind::Thinking | PieceKind::Summary => Self::Thinking,
+            PieceKind::Encrypted => Self::Redacted,
+            PieceKind::Content | PieceKind::Refusal => Self::Text,
+            PieceKind::ToolName | PieceKind::ToolArguments => Self::Tool,
         }
     }
 }
 
-/// Whether the message has the gateway's form rather than Anthropic's own.
-fn is_gateways(faults: &Faults) -> bool {
+/// Returns true if the message has the gateway's form rather than Anthropic's own.
+fn is_gateway_form(faults: &FaultSet) -> bool {
     faults.dialect == Dialect::Vercel
 }
 
-/// The events of a complete message.
-pub fn events(answer: &Answer, identity: &Identity, faults: &Faults) -> Vec<Event> {
-    let mut stream = Stream {
+/// Returns the events of a complete message.
+pub fn events(answer: &Answer, identity: &Identity, faults: &FaultSet) -> Vec<StreamEvent> {
+    let mut stream = MessageStream {
         identity,
         events: Vec::new(),
         blocks: 0,
         open: None,
     };
-    let own = !is_gateways(faults);
+    let own = !is_gateway_form(faults);
     let mut message = message(answer, identity, faults);
     message["content"] = json!([]);
     message["stop_reason"] = Value::Null;
@@ -79,33 +78,33 @@ pub fn events(answer: &Answer, identity: &Identity, faults: &Faults) -> Vec<Even
     stream.events
 }
 
-/// The whole message, for a request that does not stream.
-pub fn message(answer: &Answer, identity: &Identity, faults: &Faults) -> Value {
+/// Returns the complete message, for a request that does not stream.
+pub fn message(answer: &Answer, identity: &Identity, faults: &FaultSet) -> Value {
     let mut content = Vec::new();
-    let thinking = chat::text(answer, &[Kind::Thinking, Kind::Summary]);
+    let thinking = chat::text(answer, &[PieceKind::Thinking, PieceKind::Summary]);
     if !thinking.is_empty() {
         let signature = signature(identity);
         content.push(json!({ "type": "thinking", "thinking": thinking, "signature": signature }));
     }
-    let redacted = chat::text(answer, &[Kind::Encrypted]);
+    let redacted = chat::text(answer, &[PieceKind::Encrypted]);
     if !redacted.is_empty() {
         content.push(json!({ "type": "redacted_thinking", "data": redacted }));
     }
-    let text = chat::text(answer, &[Kind::Content, Kind::Refusal]);
+    let text = chat::text(answer, &[PieceKind::Content, PieceKind::Refusal]);
     if !text.is_empty() {
         let block = json!({ "type": "text", "text": text });
-        // The gateway was seen to put the text before the thinking, Anthropic puts it after.
-        let place = if is_gateways(faults) {
+        // The gateway was seen to put the text before the reasoning, Anthropic puts it after.
+        let index = if is_gateway_form(faults) {
             0
         } else {
             content.len()
         };
-        content.insert(place, block);
+        content.insert(index, block);
     }
-    let name = chat::text(answer, &[Kind::ToolName]);
+    let name = chat::text(answer, &[PieceKind::ToolName]);
     if !name.is_empty() {
-        let arguments = chat::text(answer, &[Kind::ToolArguments]);
-        // Arguments that the token limit cut are no JSON: the call then has none.
+        let arguments = chat::text(answer, &[PieceKind::ToolArguments]);
+        // Arguments truncated by the token limit are no JSON: the call then has none.
         let input: Value = serde_json::from_str(&arguments).unwrap_or_else(|_| json!({}));
         let id = tool_id(identity);
         content.push(json!({ "type": "tool_use", "id": id, "name": name, "input": input }));
@@ -116,20 +115,20 @@ pub fn message(answer: &Answer, identity: &Identity, faults: &Faults) -> Value {
         "stop_reason": stop_reason(answer, faults), "stop_sequence": null,
         "usage": usage(answer, faults),
     });
-    if is_gateways(faults) {
+    if is_gateway_form(faults) {
         message["provider_metadata"] = chat::provider_metadata(identity, answer, faults);
     }
     message
 }
 
-fn stop_reason(answer: &Answer, faults: &Faults) -> Value {
+fn stop_reason(answer: &Answer, faults: &FaultSet) -> Value {
     if faults.has(Fault::NoFinish) {
         return Value::Null;
     }
     let refused = answer
         .pieces
         .iter()
-        .any(|piece| piece.kind == Kind::Refusal);
+        .any(|piece| piece.kind == PieceKind::Refusal);
     json!(match answer.finish {
         _ if refused => "refusal",
         Finish::Stop => "end_turn",
@@ -139,10 +138,10 @@ fn stop_reason(answer: &Answer, faults: &Faults) -> Value {
     })
 }
 
-/// What the first event tells of the usage.
-fn first_usage(answer: &Answer, faults: &Faults) -> Value {
+/// Returns the usage of the first event.
+fn first_usage(answer: &Answer, faults: &FaultSet) -> Value {
     let mut first = usage(answer, faults);
-    if !is_gateways(faults) {
+    if !is_gateway_form(faults) {
         first["output_tokens"] = json!(answer.usage.completion.min(1));
         return first;
     }
@@ -158,9 +157,9 @@ fn first_usage(answer: &Answer, faults: &Faults) -> Value {
     first
 }
 
-/// Tokens as this route counts them: those read from or written to the cache stand apart.
-fn usage(answer: &Answer, faults: &Faults) -> Value {
-    let used = reported(&answer.usage, answer.usage.completion, faults).usage;
+/// Returns tokens as this route counts them: those read from or written to the cache are separate.
+fn usage(answer: &Answer, faults: &FaultSet) -> Value {
+    let used = reported_counts(&answer.usage, answer.usage.completion, faults).usage;
     let fresh = used.prompt.saturating_sub(used.cached + used.written);
     json!({
         "input_tokens": fresh,
@@ -181,25 +180,25 @@ fn signature(identity: &Identity) -> String {
     format!("sig{}", identity.mark)
 }
 
-struct Stream<'a> {
+struct MessageStream<'a> {
     identity: &'a Identity,
-    events: Vec<Event>,
-    /// Blocks opened so far.
+    events: Vec<StreamEvent>,
+    /// The number of blocks opened so far.
     blocks: u32,
     open: Option<Block>,
 }
 
-impl Stream<'_> {
+impl MessageStream<'_> {
     fn push(&mut self, at: Nanos, name: &'static str, json: &Value, token: bool) {
-        self.events.push(Event {
+        self.events.push(StreamEvent {
             at,
             payload: Payload::Named(name, json.to_string().into_bytes()),
             token,
         });
     }
 
-    fn piece(&mut self, piece: &Piece) {
-        let block = Block::of(piece.kind);
+    fn piece(&mut self, piece: &AnswerPiece) {
+        let block = Block::from_kind(piece.kind);
         if self.open != Some(block) {
             self.close(piece.at);
             self.open(piece, block);
@@ -207,10 +206,10 @@ impl Stream<'_> {
         let delta = match block {
             Block::Thinking => json!({ "type": "thinking_delta", "thinking": piece.text }),
             Block::Text => json!({ "type": "text_delta", "text": piece.text }),
-            Block::Tool if piece.kind == Kind::ToolArguments => {
+            Block::Tool if piece.kind == PieceKind::ToolArguments => {
                 json!({ "type": "input_json_delta", "partial_json": piece.text })
             }
-            // The name and the redacted block stand in the opening event.
+            // The name and the redacted block are in the opening event.
             Block::Tool | Block::Redacted => return,
         };
         self.delta(piece.at, &delta, true);
@@ -222,7 +221,7 @@ impl Stream<'_> {
         self.push(at, "content_block_delta", &event, token);
     }
 
-    fn open(&mut self, piece: &Piece, block: Block) {
+    fn open(&mut self, piece: &AnswerPiece, block: Block) {
         let content = match block {
             Block::Thinking => json!({ "type": "thinking", "thinking": "", "signature": "" }),
             Block::Redacted => json!({ "type": "redacted_thinking", "data": piece.text }),
@@ -235,7 +234,7 @@ impl Stream<'_> {
         let index = self.blocks;
         let event =
             json!({ "type": "content_block_start", "index": index, "content_block": content });
-        // A tool's name is a token like any other; the other openings say nothing.
+        // A tool's name is a token like any other; the other openings carry no content.
         let token = block == Block::Tool;
         self.push(piece.at, "content_block_start", &event, token);
         self.blocks += 1;

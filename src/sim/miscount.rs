@@ -1,23 +1,23 @@
-//! Usage as it is reported: the true counts, or those of a server that counts in another way or wrongly.
+//! Reported usage: the true counts, or those of a server that counts in another way or wrongly.
 //!
-//! Owns how faults change counts. Must not know bills: what is charged is made of the true counts. Invariant: without a fault of
-//! this kind the reported counts are the true ones.
+//! Owns how faults change counts. Must not know bills: the charge follows from the true counts. Invariant:
+//! without a fault of this kind the reported counts are the true ones.
 
-use super::bill::Usage;
-use super::fault::{Fault, Faults};
+use super::bill::SimulatedUsage;
+use super::fault::{Fault, FaultSet};
 
 /// Counts as a server reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportedCounts {
     /// The counts; `completion` may be without reasoning.
-    pub usage: Usage,
-    /// The total beside them.
+    pub usage: SimulatedUsage,
+    /// The reported total.
     pub total: u64,
 }
 
-/// The counts that are reported of an answer that has `completed` completion tokens so far.
-pub fn reported(used: &Usage, completed: u64, faults: &Faults) -> ReportedCounts {
-    let mut usage = Usage {
+/// Returns the counts that are reported of an answer with `completed` completion tokens so far.
+pub fn reported_counts(used: &SimulatedUsage, completed: u64, faults: &FaultSet) -> ReportedCounts {
+    let mut usage = SimulatedUsage {
         completion: completed,
         reasoning: used.reasoning.min(completed),
         ..*used
@@ -37,10 +37,10 @@ pub fn reported(used: &Usage, completed: u64, faults: &Faults) -> ReportedCounts
         usage.cached = usage.prompt + 1;
     }
     if faults.has(Fault::UsageZero) {
-        usage = Usage::default();
+        usage = SimulatedUsage::default();
     }
     let mut total = usage.prompt + usage.completion;
-    if faults.has(Fault::ReasoningBeside) || faults.has(Fault::ReasoningInTotal) {
+    if faults.has(Fault::ReasoningExcluded) || faults.has(Fault::ReasoningInTotal) {
         usage.completion = usage.completion.saturating_sub(usage.reasoning);
         total = whole;
     }

@@ -1,15 +1,14 @@
-//! A gateway to practise on: the Vercel AI Gateway and the servers beside it, from a world in TOML,
-//! without key or network.
+//! The simulated gateway: the Vercel AI Gateway and similar servers, from a scenario in TOML, without key or
+//! network.
 //!
-//! Owns what a request gets and the server that plays it. Must not know the other rooms: it has
-//! its own reading of the wire, of prices and of bills, so that two readings check each other.
-//! Invariant: everything but `server` is a pure function of its arguments.
+//! Owns the response to a request and the server that sends it. Must not know the other folders: it has its own
+//! reading of the wire, of prices and of bills, so that two readings check each other. Invariant: everything
+//! but `server` is a pure function of its arguments.
 //!
-//! The way of a request: [`request`] reads it, whatever route it came by, [`fault`] reads what its
-//! model id asks for, [`state`] adds what came before, [`answer`] draws what is said and when,
-//! [`render`] (chats), [`messages`] and [`responses`] tell it in the words of a [`dialect`],
-//! [`ending`] and [`framing`] turn that into bytes, [`script`] holds the result, `server` plays it
-//! and [`truth`] records when each byte really left.
+//! The path of a request: [`request`] parses it, whatever its route, [`fault`] parses the faults in its model
+//! id, [`state`] adds the effects of earlier requests, [`answer`] draws content and times, [`render`] (chats),
+//! [`messages`] and [`responses`] write it in a [`dialect`], [`ending`] and [`framing`] turn that into bytes,
+//! [`script`] holds the result, `server` sends it and [`truth`] records when each byte was sent.
 
 pub mod answer;
 pub mod bill;
@@ -37,8 +36,8 @@ pub mod truth;
 pub mod words;
 pub mod world;
 
-pub use server::{Running, Simulator, serve};
-pub use world::World;
+pub use server::{Simulator, SimulatorHandle, serve};
+pub use world::Scenario;
 
 #[cfg(test)]
 mod dialect_tests;

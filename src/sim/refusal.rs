@@ -1,74 +1,72 @@
-//! Answers that are not completions: every error of the gateway in its recorded shape.
+//! Error responses: every error of the gateway in its recorded shape.
 //!
-//! Owns statuses, headers and bodies of errors; other vendors' envelopes are `envelope`'s. Must not
-//! know why one is chosen. Invariant: the
-//! `type` of an error names its kind, and clients are meant to trust it over the status.
+//! Owns statuses, headers and bodies of errors; other vendors' envelopes are in `envelope`. Must not know why
+//! one is chosen. Invariant: the `type` of an error names its kind, and clients are meant to trust it over the
+//! status.
 
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
-use super::envelope::{self, Problem};
+use super::envelope::{self, VendorError};
 use super::fault::Fault;
-use super::request::Api;
-use super::world::RetryAfter;
+use super::request::ChatRoute;
+use super::world::RetryAfterForm;
 use crate::units::Usd;
 
-/// An answer with a body that is known at once.
+/// A response with a body that is known at once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: u16,
     /// Headers, `content-type` included.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// What it says, where another vendor could say it too; absent: only these very bytes.
-    pub problem: Option<Box<Problem>>,
+    /// Its content, if another vendor could send it too; absent: only these bytes.
+    pub error: Option<Box<VendorError>>,
 }
 
-impl Refused {
-    /// A JSON body.
+impl ErrorResponse {
+    /// Creates a response with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
         Self {
             status,
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.to_string().into_bytes(),
-            problem: None,
+            error: None,
         }
     }
 
-    /// The same trouble with that vendor's words, on that route.
+    /// Returns the same error in that dialect, on that route.
     #[must_use]
-    pub fn told(mut self, dialect: Dialect, api: Api) -> Self {
-        let own = dialect == Dialect::Vercel && api != Api::Messages;
-        if let Some(problem) = self.problem.as_ref().filter(|_| !own) {
-            self.body = envelope::body(problem, dialect, api)
-                .to_string()
-                .into_bytes();
+    pub fn in_dialect(mut self, dialect: Dialect, api: ChatRoute) -> Self {
+        let own = dialect == Dialect::Vercel && api != ChatRoute::Messages;
+        if let Some(error) = self.error.as_ref().filter(|_| !own) {
+            self.body = envelope::body(error, dialect, api).to_string().into_bytes();
         }
         self
     }
 
-    /// A JSON body, and what it says.
-    fn saying(kind: &'static str, status: u16, error: &Value) -> Self {
-        let problem = Problem {
+    /// Creates a response with a JSON body, and the error in it.
+    fn with_error(kind: &'static str, status: u16, error: &Value) -> Self {
+        let vendor_error = VendorError {
             status,
             kind,
             message: error["message"].as_str().unwrap_or_default().to_owned(),
             param: error["param"].clone(),
         };
         Self {
-            problem: Some(Box::new(problem)),
+            error: Some(Box::new(vendor_error)),
             ..Self::json(status, &json!({ "error": error }))
         }
     }
 
-    /// The usual envelope with a type and a sentence.
+    /// Creates the usual envelope with a type and a sentence.
     fn plain(status: u16, kind: &'static str, message: &str) -> Self {
-        Self::saying(kind, status, &json!({ "message": message, "type": kind }))
+        Self::with_error(kind, status, &json!({ "message": message, "type": kind }))
     }
 
-    /// A page, as proxies and hosting platforms send it.
+    /// Creates a page, as proxies and hosting platforms send it.
     pub fn html(status: u16, title: &str) -> Self {
         let page = format!(
             "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n<body><h1>{title}</h1></body></html>\n"
@@ -77,7 +75,7 @@ impl Refused {
             status,
             headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
             body: page.into_bytes(),
-            problem: None,
+            error: None,
         }
     }
 
@@ -86,16 +84,16 @@ impl Refused {
         self
     }
 
-    /// 400: the body is wrong.
+    /// 400: the body is invalid.
     pub fn bad_request(message: &str, param: &str) -> Self {
         let error = json!({
             "message": message, "type": "invalid_request_error", "param": param,
             "code": "invalid_request_error",
         });
-        Self::saying("invalid_request_error", 400, &error)
+        Self::with_error("invalid_request_error", 400, &error)
     }
 
-    /// 400: a parameter that this model does not take, as `OpenAI` says it.
+    /// 400: a parameter that this model does not support, in `OpenAI`'s words.
     pub fn unsupported(param: &str, instead: &str) -> Self {
         let message = format!(
             "Unsupported parameter: '{param}' is not supported with this model. Use '{instead}' instead."
@@ -104,10 +102,10 @@ impl Refused {
             "message": message, "type": "invalid_request_error", "param": param,
             "code": "unsupported_parameter",
         });
-        Self::saying("unsupported_parameter", 400, &error)
+        Self::with_error("unsupported_parameter", 400, &error)
     }
 
-    /// 401: no key, or a wrong one.
+    /// 401: no key, or an invalid one.
     pub fn unauthenticated() -> Self {
         Self::plain(401, "authentication_error", "Invalid API key")
     }
@@ -119,7 +117,7 @@ impl Refused {
             "type": "model_not_found",
             "param": { "modelId": id },
         });
-        Self::saying("model_not_found", 404, &error)
+        Self::with_error("model_not_found", 404, &error)
     }
 
     /// 404: no such path under `/v1`.
@@ -139,22 +137,22 @@ impl Refused {
         Self::plain(413, "invalid_request_error", "Request body too large")
     }
 
-    /// 429, saying when to come back or not.
-    pub fn rate_limited(hint: RetryAfter, seconds: u64, unix_ms: u64) -> Self {
+    /// 429, with a `Retry-After` in the form of `hint`.
+    pub fn rate_limited(hint: RetryAfterForm, seconds: u64, unix_ms: u64) -> Self {
         let refused = Self::plain(429, "rate_limit_exceeded", "Rate limit exceeded");
         match hint {
-            RetryAfter::None => refused,
-            RetryAfter::Seconds => refused.with("retry-after", seconds.to_string()),
-            RetryAfter::Junk => refused.with("retry-after", "soon"),
-            RetryAfter::Date => {
+            RetryAfterForm::None => refused,
+            RetryAfterForm::Seconds => refused.with("retry-after", seconds.to_string()),
+            RetryAfterForm::Junk => refused.with("retry-after", "soon"),
+            RetryAfterForm::Date => {
                 let date = http_date((unix_ms / 1000).saturating_add(seconds));
                 refused.with("retry-after", date)
             }
         }
     }
 
-    /// The refusal that a fault stands for; absent for faults of another kind.
-    pub fn of(fault: Fault, context: &Context<'_>) -> Option<Self> {
+    /// Returns the error response of a fault; `None` for faults of another kind.
+    pub fn from_fault(fault: Fault, context: &Context<'_>) -> Option<Self> {
         let limited = |hint, seconds| Self::rate_limited(hint, seconds, context.unix_ms);
         let kind = |status, kind, message| Self::plain(status, kind, message);
         Some(match fault {
@@ -180,10 +178,10 @@ impl Refused {
             Fault::Conflict => kind(409, "conflict", "The request conflicts with another one"),
             Fault::TooLarge => Self::too_large(),
             Fault::Dependency => kind(424, "failed_dependency", "A dependency failed"),
-            Fault::RateLimited => limited(RetryAfter::None, 0),
-            Fault::RateLimitedSeconds => limited(RetryAfter::Seconds, 1),
-            Fault::RateLimitedDate => limited(RetryAfter::Date, 2),
-            Fault::RateLimitedJunk => limited(RetryAfter::Junk, 0),
+            Fault::RateLimited => limited(RetryAfterForm::None, 0),
+            Fault::RateLimitedSeconds => limited(RetryAfterForm::Seconds, 1),
+            Fault::RateLimitedDate => limited(RetryAfterForm::Date, 2),
+            Fault::RateLimitedJunk => limited(RetryAfterForm::Junk, 0),
             Fault::RateLimitedFreeTier => free_tier(context),
             Fault::RateLimitedByProvider => provider_limit(),
             Fault::QuotaAs429 => kind(429, "quota_for_entity_exceeded", "Quota exceeded"),
@@ -204,12 +202,12 @@ impl Refused {
     }
 }
 
-/// What the bodies of refusals repeat.
+/// The values that the bodies of errors repeat.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The id asked for.
+    /// The requested model id.
     pub model: &'a str,
-    /// The id of the answer that there will not be.
+    /// The id that the answer would have had.
     pub generation_id: &'a str,
     /// Arrival, ms since 1970.
     pub unix_ms: u64,
@@ -223,7 +221,7 @@ impl Context<'_> {
 }
 
 /// The recorded mismatch of model and route: `param` is an object.
-fn type_mismatch(context: &Context<'_>) -> Refused {
+fn type_mismatch(context: &Context<'_>) -> ErrorResponse {
     let message = format!("Model '{}' is not a language model", context.model);
     let param = json!({
         "error": message, "type": "invalid_request_error", "statusCode": 400,
@@ -231,23 +229,23 @@ fn type_mismatch(context: &Context<'_>) -> Refused {
     });
     let error = json!({ "message": message, "type": "invalid_request_error", "param": param });
     let body = json!({ "error": error, "providerMetadata": context.routing() });
-    Refused {
+    ErrorResponse {
         body: body.to_string().into_bytes(),
-        ..Refused::saying("invalid_request_error", 400, &error)
+        ..ErrorResponse::with_error("invalid_request_error", 400, &error)
     }
 }
 
-fn forbidden() -> Refused {
+fn forbidden() -> ErrorResponse {
     let error = json!({
         "message": "A routing rule of your team forbids this model",
         "type": "forbidden",
         "param": { "ruleId": "rule_simulated" },
     });
-    Refused::saying("forbidden", 403, &error)
+    ErrorResponse::with_error("forbidden", 403, &error)
 }
 
-/// The recorded 429 of a free tier: the error once more inside `param`, and routing beside it.
-fn free_tier(context: &Context<'_>) -> Refused {
+/// The recorded 429 of a free tier: the error once more inside `param`, and routing next to it.
+fn free_tier(context: &Context<'_>) -> ErrorResponse {
     let inner = json!({ "message": "Free tier limit reached", "type": "rate_limit_exceeded" });
     let mut error = inner.clone();
     error["param"] = inner;
@@ -256,34 +254,34 @@ fn free_tier(context: &Context<'_>) -> Refused {
         "generationId": context.generation_id,
         "providerMetadata": context.routing(),
     });
-    Refused {
+    ErrorResponse {
         body: body.to_string().into_bytes(),
-        ..Refused::saying("rate_limit_exceeded", 429, &error)
+        ..ErrorResponse::with_error("rate_limit_exceeded", 429, &error)
     }
 }
 
-/// A provider's own words, passed through.
-fn provider_limit() -> Refused {
+/// A provider's own error, passed through.
+fn provider_limit() -> ErrorResponse {
     let error = json!({
         "type": "rate_limit_error",
         "message": "Number of request tokens has exceeded your per-minute rate limit",
     });
-    Refused::json(429, &json!({ "type": "error", "error": error }))
+    ErrorResponse::json(429, &json!({ "type": "error", "error": error }))
 }
 
-/// `OpenRouter`'s shape: a numeric code and metadata.
-fn overloaded() -> Refused {
+/// An error in `OpenRouter`'s shape: a numeric code and metadata.
+fn overloaded() -> ErrorResponse {
     let metadata = json!({ "error_type": "provider_overloaded" });
     let error = json!({ "code": 529, "message": "Provider overloaded", "metadata": metadata });
-    Refused::saying("overloaded_error", 529, &error)
+    ErrorResponse::with_error("overloaded_error", 529, &error)
 }
 
-/// An instant as HTTP writes it (RFC 9110 section 5.6.7).
+/// Formats an instant as HTTP does (RFC 9110 section 5.6.7).
 fn http_date(unix_seconds: u64) -> String {
     let seconds = i64::try_from(unix_seconds).unwrap_or(0);
     let instant = jiff::Timestamp::from_second(seconds).unwrap_or_default();
     let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
-    // Years beyond 9999 cannot be written; no clock says so.
+    // Years beyond 9999 cannot be written; no clock shows them.
     printer
         .timestamp_to_rfc9110_string(&instant)
         .unwrap_or_default()
@@ -295,8 +293,8 @@ mod tests {
 
     #[test]
     fn the_recorded_not_found_body_is_repeated() {
-        // The one error body that was recorded whole: clients read the model id out of it.
-        let refused = Refused::unknown_model("a/b");
+        // The one error body that was recorded completely: clients read the model id from it.
+        let refused = ErrorResponse::unknown_model("a/b");
         let body: Value = serde_json::from_slice(&refused.body).unwrap();
         let recorded: Value = serde_json::from_str(
             r#"{"error":{"message":"Model 'a/b' not found","type":"model_not_found","param":{"modelId":"a/b"}}}"#,
@@ -306,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_speaks_each_of_its_languages() {
-        // A client must read seconds and dates, and survive the rest.
+    fn retry_after_has_each_of_its_forms() {
+        // A client must parse seconds and dates, and survive the rest.
         let header = |hint| {
-            let refused = Refused::rate_limited(hint, 2, 784_111_775_000);
+            let refused = ErrorResponse::rate_limited(hint, 2, 784_111_775_000);
             let found = refused.headers.into_iter().find(|h| h.0 == "retry-after");
             found.map(|(_, value)| value)
         };
-        assert_eq!(header(RetryAfter::Seconds).as_deref(), Some("2"));
-        let date = header(RetryAfter::Date);
+        assert_eq!(header(RetryAfterForm::Seconds).as_deref(), Some("2"));
+        let date = header(RetryAfterForm::Date);
         assert_eq!(date.as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
-        assert_eq!(header(RetryAfter::Junk).as_deref(), Some("soon"));
-        assert_eq!(header(RetryAfter::None), None);
+        assert_eq!(header(RetryAfterForm::Junk).as_deref(), Some("soon"));
+        assert_eq!(header(RetryAfterForm::None), None);
     }
 }

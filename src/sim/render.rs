@@ -1,27 +1,27 @@
 //! An answer as the events of a streamed chat, in any dialect.
 //!
-//! Owns the JSON of each chunk and the order of events. Must not know how events become bytes on
-//! the wire, nor how a stream ends badly: that is `framing`'s and `ending`'s. Invariant: events are
-//! in order of time, and exactly those are marked as tokens whose text a reader would count.
+//! Owns the JSON of each chunk and the order of events. Must not know how events become bytes on the wire, nor
+//! how a stream breaks: that is in `framing` and `ending`. Invariant: events are in order of time, and exactly
+//! those are marked as tokens whose text a reader would count.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Kind, Piece};
+use super::answer::{Answer, AnswerPiece, PieceKind};
 use super::chat::{self, Identity};
-use super::dialect::{Dialect, ThinkingField, UsagePlace};
-use super::fault::{Fault, Faults};
+use super::dialect::{Dialect, ThinkingField, UsagePosition};
+use super::fault::{Fault, FaultSet};
 use super::request::ChatRequest;
 use crate::units::Nanos;
 
-/// The size of the event that `huge-event` sends: larger than any line limit a client might set
+/// The size of the event of `huge-event`, in bytes: larger than any line limit that a client might set
 /// carelessly.
 const HUGE_EVENT_BYTES: usize = 1024 * 1024;
-/// How often a waiting server sends a comment, where it does.
+/// The interval of comments of a server that sends them while it waits.
 const COMMENT_EVERY: Nanos = Nanos::from_millis(100);
-/// The most comments while waiting, so that a long wait stays a short script.
+/// The maximum number of comments while waiting, so that a long wait is a short script.
 const MAX_COMMENTS: u64 = 100;
 
-/// What one event carries.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// The text after `data:`.
@@ -34,17 +34,17 @@ pub enum Payload {
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Since the request's arrival.
+pub struct StreamEvent {
+    /// Time since the request's arrival.
     pub at: Nanos,
-    /// What it carries.
+    /// Its content.
     pub payload: Payload,
-    /// Whether it carries a token.
+    /// True if it carries a token.
     pub token: bool,
 }
 
-impl Event {
-    /// A chunk without tokens.
+impl StreamEvent {
+    /// Creates a chunk without tokens.
     pub fn chunk(at: Nanos, json: impl Into<Vec<u8>>) -> Self {
         Self {
             at,
@@ -53,20 +53,20 @@ impl Event {
         }
     }
 
-    /// The event that ends a stream.
+    /// Creates the event that ends a stream.
     pub fn done(at: Nanos) -> Self {
         Self::chunk(at, "[DONE]")
     }
 }
 
-/// The events of a complete answer, `[DONE]` included.
+/// Returns the events of a complete answer, `[DONE]` included.
 pub fn events(
     answer: &Answer,
     identity: &Identity,
     request: &ChatRequest,
-    faults: &Faults,
-) -> Vec<Event> {
-    let stream = Stream {
+    faults: &FaultSet,
+) -> Vec<StreamEvent> {
+    let stream = ChatStream {
         answer,
         envelope: Envelope::new(identity, faults.dialect),
         identity,
@@ -74,9 +74,9 @@ pub fn events(
         request,
     };
     let mut events = stream.preamble();
-    let merge = stream.speaks(Dialect::Mistral) || faults.has(Fault::OneChunk);
+    let merge = stream.is_dialect(Dialect::Mistral) || faults.has(Fault::OneChunk);
     let shown = answer.pieces.iter().filter(|piece| stream.shows(piece));
-    let shown: Vec<&Piece> = shown.collect();
+    let shown: Vec<&AnswerPiece> = shown.collect();
     let last = shown.len().checked_sub(1).filter(|_| merge);
     let mut thinking = false;
     for (index, piece) in shown.iter().copied().enumerate() {
@@ -87,32 +87,32 @@ pub fn events(
             ("null".to_owned(), stream.chunk_extra(piece, index))
         };
         let delta = stream.delta(piece, tags, index == 0);
-        events.push(Event {
+        events.push(StreamEvent {
             at: piece.at,
             payload: Payload::Chunk(stream.envelope.chunk(&delta, &finish, &extra).into_bytes()),
-            token: piece.kind != Kind::Encrypted,
+            token: piece.kind != PieceKind::Encrypted,
         });
     }
     if let Some(at) = last.and_then(|_| shown.last()).map(|piece| piece.at) {
-        events.push(Event::done(at));
+        events.push(StreamEvent::done(at));
         return events;
     }
     events.extend(stream.epilogue(thinking));
     events
 }
 
-/// The part that all chunks of an answer share, written once.
+/// The JSON that all chunks of an answer share, written once.
 pub struct Envelope {
-    /// Up to the delta.
+    /// The beginning up to the delta.
     head: String,
     /// The envelope without `choices`, for chunks that have none.
     bare: String,
-    /// What stands between the choices and their chunk's own keys.
+    /// The JSON between the choices and their chunk's own keys.
     tail: String,
 }
 
 impl Envelope {
-    /// The envelope of an answer.
+    /// Creates the envelope of an answer.
     pub fn new(identity: &Identity, dialect: Dialect) -> Self {
         let mut bare = format!(
             r#"{{"id":{},"object":"chat.completion.chunk","created":{},"model":{}"#,
@@ -124,7 +124,7 @@ impl Envelope {
             bare.push_str(r#","service_tier":"default""#);
         }
         let tail = match dialect {
-            // vLLM tells it on its last chunk only, Mistral never.
+            // vLLM sends it on its last chunk only, Mistral never.
             Dialect::Vllm | Dialect::Mistral => String::new(),
             _ => format!(
                 r#","system_fingerprint":"{}""#,
@@ -138,7 +138,7 @@ impl Envelope {
         }
     }
 
-    /// A chunk: `delta` and `finish` are JSON, `extra` is empty or begins with a comma.
+    /// Returns a chunk: `delta` and `finish` are JSON, `extra` is empty or begins with a comma.
     fn chunk(&self, delta: &str, finish: &str, extra: &str) -> String {
         format!(
             r#"{}{delta},"logprobs":null,"finish_reason":{finish}}}]{}{extra}}}"#,
@@ -146,57 +146,57 @@ impl Envelope {
         )
     }
 
-    /// A chunk without choices; `extra` begins with a comma.
+    /// Returns a chunk without choices; `extra` begins with a comma.
     pub fn bare(&self, extra: &str) -> String {
         format!("{}{extra}}}", self.bare)
     }
 }
 
-struct Stream<'a> {
+struct ChatStream<'a> {
     answer: &'a Answer,
     envelope: Envelope,
     identity: &'a Identity,
-    faults: &'a Faults,
+    faults: &'a FaultSet,
     request: &'a ChatRequest,
 }
 
-impl Stream<'_> {
+impl ChatStream<'_> {
     fn has(&self, fault: Fault) -> bool {
         self.faults.has(fault)
     }
 
-    fn speaks(&self, dialect: Dialect) -> bool {
+    fn is_dialect(&self, dialect: Dialect) -> bool {
         self.faults.dialect == dialect
     }
 
-    /// Whether a piece can be seen in this dialect at all.
-    fn shows(&self, piece: &Piece) -> bool {
+    /// Returns true if a piece is visible in this dialect at all.
+    fn shows(&self, piece: &AnswerPiece) -> bool {
         match piece.kind {
-            Kind::Thinking | Kind::Summary => {
+            PieceKind::Thinking | PieceKind::Summary => {
                 let field = chat::thinking_field(self.faults, self.request.parsed_reasoning);
                 let anyway = self.has(Fault::ThinkTags) || self.has(Fault::ReasoningBoth);
                 anyway || field != ThinkingField::Absent
             }
-            Kind::Encrypted => self.faults.dialect.shows_encrypted(),
+            PieceKind::Encrypted => self.faults.dialect.shows_encrypted(),
             _ => true,
         }
     }
 
-    /// Everything before the first piece.
-    fn preamble(&self) -> Vec<Event> {
+    /// Returns everything before the first piece.
+    fn preamble(&self) -> Vec<StreamEvent> {
         let at = self.answer.headers_at;
-        let chunk = |delta: &str| Event::chunk(at, self.envelope.chunk(delta, "null", ""));
+        let chunk = |delta: &str| StreamEvent::chunk(at, self.envelope.chunk(delta, "null", ""));
         let mut events = Vec::new();
-        if self.speaks(Dialect::OpenRouter) {
+        if self.is_dialect(Dialect::OpenRouter) {
             events.extend(self.comments("OPENROUTER PROCESSING"));
         }
-        if self.speaks(Dialect::DeepSeek) {
+        if self.is_dialect(Dialect::DeepSeek) {
             events.extend(self.comments("keep-alive"));
         }
-        if self.speaks(Dialect::Azure) || self.has(Fault::AzureFirst) {
-            events.push(Event::chunk(at, azure_first_chunk()));
+        if self.is_dialect(Dialect::Azure) || self.has(Fault::AzureFirst) {
+            events.push(StreamEvent::chunk(at, azure_first_chunk()));
         }
-        let progress = self.speaks(Dialect::LlamaCpp) && self.request.progress;
+        let progress = self.is_dialect(Dialect::LlamaCpp) && self.request.progress;
         if progress || self.has(Fault::Progress) {
             events.extend(self.progress());
         }
@@ -211,16 +211,25 @@ impl Stream<'_> {
             return events;
         }
         let (delta, extra) = self.role();
-        events.push(Event::chunk(at, self.envelope.chunk(delta, "null", &extra)));
+        events.push(StreamEvent::chunk(
+            at,
+            self.envelope.chunk(delta, "null", &extra),
+        ));
         if self.has(Fault::EmptyContent) {
             events.push(chunk(r#"{"content":""}"#));
             events.push(chunk(r#"{"content":null}"#));
             events.push(chunk("{}"));
         }
         if self.has(Fault::NullChoices) {
-            events.push(Event::chunk(at, self.envelope.bare(r#","choices":null"#)));
-            events.push(Event::chunk(at, self.envelope.bare("")));
-            events.push(Event::chunk(at, self.envelope.bare(r#","choices":[]"#)));
+            events.push(StreamEvent::chunk(
+                at,
+                self.envelope.bare(r#","choices":null"#),
+            ));
+            events.push(StreamEvent::chunk(at, self.envelope.bare("")));
+            events.push(StreamEvent::chunk(
+                at,
+                self.envelope.bare(r#","choices":[]"#),
+            ));
         }
         events.sort_by_key(|event| event.at);
         events
@@ -236,7 +245,7 @@ impl Stream<'_> {
             _ => r#"{"role":"assistant","content":""}"#,
         };
         let mut extra = self.usage_before_finish(0);
-        if self.speaks(Dialect::Groq) {
+        if self.is_dialect(Dialect::Groq) {
             add(&mut extra, "x_groq", &json!({ "id": self.groq_id() }));
         }
         (delta, extra)
@@ -246,13 +255,13 @@ impl Stream<'_> {
         format!("req_{}", self.identity.mark)
     }
 
-    /// Comments from the headers until the first token.
-    fn comments(&self, text: &'static str) -> Vec<Event> {
+    /// Returns comments from the headers until the first token.
+    fn comments(&self, text: &'static str) -> Vec<StreamEvent> {
         let begin = self.answer.headers_at.0;
         let first = self.answer.pieces.first().map_or(begin, |piece| piece.at.0);
         let count = (first.saturating_sub(begin) / COMMENT_EVERY.0).min(MAX_COMMENTS);
         (0..=count)
-            .map(|step| Event {
+            .map(|step| StreamEvent {
                 at: Nanos(begin + step * COMMENT_EVERY.0),
                 payload: Payload::Comment(text),
                 token: false,
@@ -260,8 +269,8 @@ impl Stream<'_> {
             .collect()
     }
 
-    /// Two reports on reading the prompt, half and whole.
-    fn progress(&self) -> Vec<Event> {
+    /// Returns two reports on the processing of the prompt, half and complete.
+    fn progress(&self) -> Vec<StreamEvent> {
         let total = self.answer.usage.prompt;
         let report = |processed: u64| {
             let progress =
@@ -269,14 +278,14 @@ impl Stream<'_> {
             let extra = format!(r#","prompt_progress":{progress}"#);
             let delta = r#"{"role":"assistant","content":null}"#;
             let chunk = self.envelope.chunk(delta, "null", &extra);
-            Event::chunk(self.answer.headers_at, chunk)
+            StreamEvent::chunk(self.answer.headers_at, chunk)
         };
         vec![report(total / 2), report(total)]
     }
 
-    /// What `think-tags` puts before a piece's text.
-    fn think_tags(&self, piece: &Piece, thinking: &mut bool) -> &'static str {
-        let thinks = matches!(piece.kind, Kind::Thinking | Kind::Summary);
+    /// Returns the tag of `think-tags` before a piece's text.
+    fn think_tags(&self, piece: &AnswerPiece, thinking: &mut bool) -> &'static str {
+        let thinks = matches!(piece.kind, PieceKind::Thinking | PieceKind::Summary);
         let tag = match (*thinking, thinks) {
             (false, true) => "<think>",
             (true, false) => "</think>\n\n",
@@ -286,28 +295,28 @@ impl Stream<'_> {
         if self.has(Fault::ThinkTags) { tag } else { "" }
     }
 
-    /// The delta of a piece, as JSON.
-    fn delta(&self, piece: &Piece, tag: &str, first: bool) -> String {
+    /// Returns the delta of a piece, as JSON.
+    fn delta(&self, piece: &AnswerPiece, tag: &str, first: bool) -> String {
         let text = || json!(format!("{tag}{}", piece.text)).to_string();
         let fields = match piece.kind {
-            Kind::Thinking if self.has(Fault::ThinkTags) => format!(r#""content":{}"#, text()),
-            Kind::Thinking | Kind::Summary => self.thinking_fields(piece.kind, &text()),
-            Kind::Encrypted => format!(
+            PieceKind::Thinking if self.has(Fault::ThinkTags) => format!(r#""content":{}"#, text()),
+            PieceKind::Thinking | PieceKind::Summary => self.thinking_fields(piece.kind, &text()),
+            PieceKind::Encrypted => format!(
                 r#""reasoning_details":[{{"type":"reasoning.encrypted","data":{},"format":"openai-responses-v1","index":0}}]"#,
                 text()
             ),
-            Kind::Content if self.speaks(Dialect::Mistral) => {
+            PieceKind::Content if self.is_dialect(Dialect::Mistral) => {
                 format!(r#""content":[{{"type":"text","text":{}}}]"#, text())
             }
-            Kind::Content => format!(r#""content":{}"#, text()),
-            Kind::Refusal => format!(r#""refusal":{}"#, text()),
-            Kind::ToolName => format!(
+            PieceKind::Content => format!(r#""content":{}"#, text()),
+            PieceKind::Refusal => format!(r#""refusal":{}"#, text()),
+            PieceKind::ToolName => format!(
                 r#""tool_calls":[{{{}"id":"{}","type":"function","function":{{"name":{},"arguments":""}}}}]"#,
                 self.tool_index(),
                 chat::call_id(self.identity),
                 text()
             ),
-            Kind::ToolArguments => format!(
+            PieceKind::ToolArguments => format!(
                 r#""tool_calls":[{{{}"function":{{"arguments":{}}}}}]"#,
                 self.tool_index(),
                 text()
@@ -328,7 +337,7 @@ impl Stream<'_> {
         }
     }
 
-    fn thinking_fields(&self, kind: Kind, text: &str) -> String {
+    fn thinking_fields(&self, kind: PieceKind, text: &str) -> String {
         if self.has(Fault::ReasoningBoth) {
             return format!(r#""reasoning":{text},"reasoning_content":{text}"#);
         }
@@ -339,14 +348,14 @@ impl Stream<'_> {
                 );
             }
             ThinkingField::ReasoningContent => return format!(r#""reasoning_content":{text}"#),
-            ThinkingField::Reasoning if self.speaks(Dialect::Ollama) => {
+            ThinkingField::Reasoning if self.is_dialect(Dialect::Ollama) => {
                 return format!(r#""content":"","reasoning":{text}"#);
             }
             ThinkingField::Reasoning => return format!(r#""reasoning":{text}"#),
             ThinkingField::Detailed | ThinkingField::Absent => {}
         }
         let detail = match kind {
-            Kind::Summary => {
+            PieceKind::Summary => {
                 format!(
                     r#""type":"reasoning.summary","summary":{text},"format":"openai-responses-v1""#
                 )
@@ -356,26 +365,27 @@ impl Stream<'_> {
         format!(r#""reasoning":{text},"reasoning_details":[{{{detail},"index":0}}]"#)
     }
 
-    /// Usage that stands on chunks before the last.
+    /// Returns the usage on chunks before the last.
     fn usage_before_finish(&self, completed: u64) -> String {
-        let asked = self.speaks(Dialect::Vllm) && self.request.usage_each;
-        let cumulative = asked || self.has(Fault::UsageEach) || self.has(Fault::UsageEachNull);
+        let per_chunk = self.is_dialect(Dialect::Vllm) && self.request.usage_each;
+        let cumulative = per_chunk || self.has(Fault::UsageEach) || self.has(Fault::UsageEachNull);
         if cumulative {
             let usage = chat::usage(self.answer, completed, self.faults);
             format!(r#","usage":{usage}"#)
         } else if self.has(Fault::UsageZeros) {
             r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#.to_owned()
-        } else if self.request.include_usage && chat::voice(self.faults) == Dialect::OpenAi {
+        } else if self.request.include_usage && chat::usage_dialect(self.faults) == Dialect::OpenAi
+        {
             r#","usage":null"#.to_owned()
         } else {
             String::new()
         }
     }
 
-    /// What stands beside the choices of a piece's chunk.
-    fn chunk_extra(&self, piece: &Piece, index: usize) -> String {
+    /// Returns the keys next to the choices of a piece's chunk.
+    fn chunk_extra(&self, piece: &AnswerPiece, index: usize) -> String {
         let mut extra = self.usage_before_finish(piece.completed);
-        let padded = self.speaks(Dialect::OpenAi) && self.request.obfuscation;
+        let padded = self.is_dialect(Dialect::OpenAi) && self.request.obfuscation;
         if padded || self.has(Fault::Obfuscation) {
             // Deterministic lengths that vary from chunk to chunk.
             add(
@@ -384,7 +394,7 @@ impl Stream<'_> {
                 &json!("x".repeat(1 + index * 7 % 23)),
             );
         }
-        if self.speaks(Dialect::Mistral) {
+        if self.is_dialect(Dialect::Mistral) {
             add(&mut extra, "p", &json!("abcdefgh".repeat(1 + index % 4)));
         }
         extra
@@ -400,7 +410,7 @@ impl Stream<'_> {
         }
     }
 
-    /// What stands beside the choices of the finish chunk.
+    /// Returns the keys next to the choices of the finish chunk.
     fn finish_extra(&self) -> String {
         let usage = || {
             let completed = self.answer.usage.completion;
@@ -409,10 +419,11 @@ impl Stream<'_> {
         let mut extra = String::new();
         let null = [Fault::FinishError, Fault::UsageEachNull];
         let null = null.into_iter().any(|fault| self.has(fault));
-        let late = self.usage_comes_late();
-        let told_later =
-            late && self.request.include_usage && chat::voice(self.faults) == Dialect::OpenAi;
-        if null || told_later {
+        let late = self.has_late_usage();
+        let comes_later = late
+            && self.request.include_usage
+            && chat::usage_dialect(self.faults) == Dialect::OpenAi;
+        if null || comes_later {
             add(&mut extra, "usage", &Value::Null);
         } else if !late && !self.has(Fault::NoUsage) {
             add(&mut extra, "usage", &usage());
@@ -422,7 +433,7 @@ impl Stream<'_> {
                 let ends = json!({ "id": self.groq_id(), "usage": usage() });
                 add(&mut extra, "x_groq", &ends);
             }
-            // The last chunk tells the timings: the one with the usage, if that comes.
+            // The last chunk has the timings: the one with the usage, if there is one.
             Dialect::LlamaCpp if !self.request.include_usage => {
                 add(&mut extra, "timings", &chat::timings(self.answer));
             }
@@ -445,14 +456,14 @@ impl Stream<'_> {
         extra
     }
 
-    /// Whether usage has a chunk of its own after the finish.
-    fn usage_comes_late(&self) -> bool {
-        let place = self.faults.dialect.usage_place();
-        self.has(Fault::OpenAiUsage) || place != UsagePlace::Finish
+    /// Returns true if usage has a chunk of its own after the finish.
+    fn has_late_usage(&self) -> bool {
+        let place = self.faults.dialect.usage_position();
+        self.has(Fault::OpenAiUsage) || place != UsagePosition::Finish
     }
 
-    /// The finish, late usage and `[DONE]`.
-    fn epilogue(&self, thinking: bool) -> Vec<Event> {
+    /// Returns the finish, late usage and `[DONE]`.
+    fn epilogue(&self, thinking: bool) -> Vec<StreamEvent> {
         let at = self.answer.finish_at;
         let mut events = Vec::new();
         let delta = if chat::is_vercel(self.faults) {
@@ -463,29 +474,29 @@ impl Stream<'_> {
         };
         if thinking && self.has(Fault::ThinkTags) {
             let close = self.envelope.chunk(r#"{"content":"</think>"}"#, "null", "");
-            events.push(Event::chunk(at, close));
+            events.push(StreamEvent::chunk(at, close));
         }
         let finish = self
             .envelope
             .chunk(&delta, &self.finish_word(), &self.finish_extra());
-        events.push(Event::chunk(at, finish));
-        let place = self.faults.dialect.usage_place();
-        let asked = self.request.include_usage || place == UsagePlace::After;
-        if self.usage_comes_late() && asked && !self.has(Fault::NoUsage) {
+        events.push(StreamEvent::chunk(at, finish));
+        let place = self.faults.dialect.usage_position();
+        let wants_usage = self.request.include_usage || place == UsagePosition::After;
+        if self.has_late_usage() && wants_usage && !self.has(Fault::NoUsage) {
             let usage = chat::usage(self.answer, self.answer.usage.completion, self.faults);
             let mut extra = format!(r#","choices":[],"usage":{usage}"#);
-            if self.speaks(Dialect::LlamaCpp) {
+            if self.is_dialect(Dialect::LlamaCpp) {
                 add(&mut extra, "timings", &chat::timings(self.answer));
             }
             let late = self.envelope.bare(&extra);
-            events.push(Event::chunk(at, late));
+            events.push(StreamEvent::chunk(at, late));
         }
-        events.push(Event::done(at));
+        events.push(StreamEvent::done(at));
         events
     }
 }
 
-/// Adds a key to what stands beside the choices.
+/// Adds a key next to the choices.
 fn add(extra: &mut String, key: &str, value: &Value) {
     for part in [",\"", key, "\":", &value.to_string()] {
         extra.push_str(part);
@@ -494,8 +505,8 @@ fn add(extra: &mut String, key: &str, value: &Value) {
 
 /// The first chunk of a stream from Azure: nothing in it names the answer.
 fn azure_first_chunk() -> String {
-    let unharmed = json!({ "filtered": false, "severity": "safe" });
-    let results = json!({ "hate": unharmed, "violence": unharmed });
+    let safe = json!({ "filtered": false, "severity": "safe" });
+    let results = json!({ "hate": safe, "violence": safe });
     json!({
         "id": "", "object": "", "created": 0, "model": "", "choices": [],
         "prompt_filter_results": [{ "prompt_index": 0, "content_filter_results": results }],

@@ -1,29 +1,29 @@
-//! Reading a request of any of the three routes: JSON of any client in, what matters to an answer
+//! Parsing of requests on any of the three routes: JSON of any client in, the data that matters to an answer
 //! out.
 //!
-//! Owns the tolerant reading of the body, the counting of prompt tokens and the names that draws
-//! follow from: requests that mean the same have the same name, whatever their route and spelling.
-//! Must not know worlds or characters. Invariant: any body is a request or a refusal with a message, never a panic.
+//! Owns the lenient parsing of the body, the counting of prompt tokens and the digests that draws follow from:
+//! requests that mean the same have the same digest, whatever their route and spelling. Must not know scenarios
+//! or profiles. Invariant: any body is a request or a refusal with a message, never a panic.
 
 use serde_json::Value;
 
 use super::draw::digest;
 use super::translation::{self, BadRequest};
 
-/// The longest model id, in bytes: it is repeated in every chunk of the answer.
+/// The maximum length of a model id, in bytes: it is repeated in every chunk of the answer.
 const MAX_MODEL_BYTES: usize = 512;
-/// Tokens that a message costs beside its text.
+/// Tokens of a message in addition to its text.
 const TOKENS_PER_MESSAGE: u64 = 4;
-/// Tokens that begin every prompt.
+/// Tokens at the start of every prompt.
 const TOKENS_PER_PROMPT: u64 = 3;
-/// Tokens that a part which is not text (image, file) counts for.
+/// Tokens of a part which is not text (image, file).
 const TOKENS_PER_PART: u64 = 100;
-/// Characters in a token: the usual rule of thumb for English.
+/// Characters per token: the usual rule of thumb for English.
 pub const CHARS_PER_TOKEN: u64 = 4;
 
 /// The routes that answer a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Api {
+pub enum ChatRoute {
     /// `POST /v1/chat/completions`.
     #[default]
     Chat,
@@ -33,8 +33,8 @@ pub enum Api {
     Responses,
 }
 
-/// Fields that do not tell one conversation from another: they name the model or the manner of
-/// telling, or their meaning is spelled differently by route and counted by that meaning.
+/// Fields that do not distinguish conversations: they name the model or the form of the response, or their
+/// meaning is spelled differently by route and enters the digest by meaning.
 const SPELLED_APART: [&str; 24] = [
     "model",
     "stream",
@@ -62,53 +62,53 @@ const SPELLED_APART: [&str; 24] = [
     "usage",
 ];
 
-/// What a client asks, as far as the simulator cares.
+/// The data of a request that the simulator uses.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each mirrors one switch of the body"
 )]
 pub struct ChatRequest {
-    /// The route it came by.
-    pub api: Api,
+    /// The route of the request.
+    pub api: ChatRoute,
     /// The model id as it was written, faults included.
     pub model: String,
-    /// Whether the answer is to be streamed.
+    /// True if the answer is to be streamed.
     pub stream: bool,
     /// `stream_options.include_usage`.
     pub include_usage: bool,
-    /// `stream_options.continuous_usage_stats`, which vLLM knows.
+    /// `stream_options.continuous_usage_stats`, an extension of vLLM.
     pub usage_each: bool,
-    /// `stream_options.include_obfuscation`, which `OpenAI` takes for granted.
+    /// `stream_options.include_obfuscation`, true by default at `OpenAI`.
     pub obfuscation: bool,
-    /// `return_progress`, which llama.cpp knows.
+    /// `return_progress`, an extension of llama.cpp.
     pub progress: bool,
-    /// `reasoning_format: "parsed"`, without which Groq shows no thinking.
+    /// `reasoning_format: "parsed"`, without which Groq shows no reasoning.
     pub parsed_reasoning: bool,
-    /// Whether the limit has the name `max_tokens`.
+    /// True if the limit has the name `max_tokens`.
     pub old_limit_name: bool,
     /// The token limit, under any of its names.
     pub max_tokens: Option<u64>,
-    /// What multiplies the tokens of thinking: from the effort.
+    /// The factor of the reasoning tokens: from the effort.
     pub thinking: f64,
-    /// The limit of thinking, in tokens.
+    /// The limit of reasoning, in tokens.
     pub max_thinking: Option<u64>,
-    /// Whether thinking is to be kept out of the answer.
+    /// True if reasoning is to be left out of the answer.
     pub hide_thinking: bool,
-    /// All text of the messages, each begun by its role.
+    /// All text of the messages, each preceded by its role.
     pub prompt: String,
-    /// Tokens of the prompt, by our count.
+    /// Tokens of the prompt, by the simulator's count.
     pub prompt_tokens: u64,
-    /// A name for equal bodies.
+    /// A digest of the body.
     pub digest: u64,
-    /// A name for requests that mean the same, the model apart: neither a fault or a dialect in its
-    /// id, nor the route, nor a spelling moves a draw.
+    /// A digest of the meaning of the request, without the model: neither a fault or a dialect in its id, nor
+    /// the route, nor a spelling changes a draw.
     pub draw_digest: u64,
-    /// A name for equal messages, whatever the model and parameters.
+    /// A digest of the messages, whatever the model and parameters.
     pub prompt_digest: u64,
-    /// How many characters of `prompt` are marked for explicit caching: up to the last mark, or all.
+    /// The number of characters of `prompt` marked for explicit caching: up to the last mark, or all.
     pub marked_chars: usize,
-    /// The tool that must be called, if one must.
+    /// The tool that must be called, if any.
     pub forced_tool: Option<String>,
     /// The first tool on offer.
     pub first_tool: Option<String>,
@@ -116,28 +116,28 @@ pub struct ChatRequest {
     pub only: Vec<String>,
     /// Providers to try first.
     pub order: Vec<String>,
-    /// Whether the user's own provider key is to be used.
+    /// True if the user's own provider key is to be used.
     pub own_key: bool,
 }
 
 impl ChatRequest {
-    /// Reads a body that came by `api`.
-    pub fn read(body: &[u8], api: Api) -> Result<Self, BadRequest> {
-        let written: Value = serde_json::from_slice(body)
+    /// Parses a body received on the route `api`.
+    pub fn from_body(body: &[u8], api: ChatRoute) -> Result<Self, BadRequest> {
+        let json: Value = serde_json::from_slice(body)
             .map_err(|e| BadRequest::new("body", format!("Invalid JSON: {e}")))?;
         let mut request = match api {
-            Api::Chat => Self::of_chat(&written)?,
-            Api::Messages => Self::of_chat(&translation::of_messages(&written)?)?,
-            Api::Responses => Self::of_chat(&translation::of_responses(&written)?)?,
+            ChatRoute::Chat => Self::from_chat(&json)?,
+            ChatRoute::Messages => Self::from_chat(&translation::messages_to_chat(&json)?)?,
+            ChatRoute::Responses => Self::from_chat(&translation::responses_to_chat(&json)?)?,
         };
         request.api = api;
         request.digest = digest(body);
-        request.draw_digest = request.meaning(&written);
+        request.draw_digest = request.meaning(&json);
         Ok(request)
     }
 
-    /// Reads a body in the shape of a chat; names are left to [`Self::read`].
-    fn of_chat(json: &Value) -> Result<Self, BadRequest> {
+    /// Parses a body in the shape of a chat; digests are left to [`Self::from_body`].
+    fn from_chat(json: &Value) -> Result<Self, BadRequest> {
         let model = json["model"].as_str();
         let model = model.ok_or_else(|| BadRequest::new("model", "Missing `model`"))?;
         if model.len() > MAX_MODEL_BYTES {
@@ -162,7 +162,7 @@ impl ChatRequest {
         let (thinking, max_thinking, hide_thinking) = thinking(json);
         let options = &json["stream_options"];
         Ok(Self {
-            api: Api::Chat,
+            api: ChatRoute::Chat,
             model: model.to_owned(),
             stream: json["stream"].as_bool().unwrap_or(false),
             include_usage: options["include_usage"] == true,
@@ -183,17 +183,17 @@ impl ChatRequest {
             marked_chars,
             forced_tool: forced_tool(json),
             first_tool: first_tool(json),
-            only: texts(&gateway["only"]),
-            order: texts(&gateway["order"]),
+            only: strings(&gateway["only"]),
+            order: strings(&gateway["order"]),
             own_key: gateway["byok"].is_object(),
         })
     }
 }
 
 impl ChatRequest {
-    /// A name for what is asked: the conversation and its limits by their meaning, every other
-    /// field (temperature, seed, provider options, ...) as it was written.
-    fn meaning(&self, written: &Value) -> u64 {
+    /// Computes the digest of the meaning: the conversation and its limits by their meaning, every other field
+    /// (temperature, seed, provider options, ...) as it was written.
+    fn meaning(&self, json: &Value) -> u64 {
         let limit = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
         let mut names = Vec::new();
         for number in [
@@ -208,7 +208,7 @@ impl ChatRequest {
         let mut add = |text: &str| names.extend_from_slice(&digest(text.as_bytes()).to_le_bytes());
         add(self.first_tool.as_deref().unwrap_or_default());
         add(self.forced_tool.as_deref().unwrap_or_default());
-        let fields = written.as_object().into_iter().flatten();
+        let fields = json.as_object().into_iter().flatten();
         for (key, value) in fields.filter(|(key, _)| !SPELLED_APART.contains(&key.as_str())) {
             add(key);
             add(&value.to_string());
@@ -240,13 +240,13 @@ fn add_message(message: &Value, prompt: &mut String) -> Result<u64, BadRequest> 
                 }
             }
         }
-        // Null content is usual beside tool calls.
+        // Null content is usual with tool calls.
         _ => {}
     }
     Ok(chars.div_ceil(CHARS_PER_TOKEN) + parts * TOKENS_PER_PART + TOKENS_PER_MESSAGE)
 }
 
-/// Whether a message carries a cache mark, on itself or on one of its parts; a mark covers the whole
+/// Returns true if a message carries a cache mark, on itself or on one of its parts; a mark covers the whole
 /// message.
 fn is_marked(message: &Value) -> bool {
     let marks = |value: &Value| !value["cache_control"].is_null();
@@ -270,8 +270,8 @@ fn max_tokens(json: &Value) -> Result<Option<u64>, BadRequest> {
     Ok(limit)
 }
 
-/// The factor and the limit of thinking, and whether it is to be hidden. The nested `reasoning`
-/// object wins over `reasoning_effort`.
+/// Returns the factor and the limit of reasoning, and whether it is to be hidden. The nested `reasoning` object
+/// takes precedence over `reasoning_effort`.
 fn thinking(json: &Value) -> (f64, Option<u64>, bool) {
     let nested = &json["reasoning"];
     let effort = nested["effort"]
@@ -310,10 +310,10 @@ fn forced_tool(json: &Value) -> Option<String> {
     }
 }
 
-fn texts(list: &Value) -> Vec<String> {
+fn strings(list: &Value) -> Vec<String> {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    let texts = items.iter().filter_map(Value::as_str);
-    texts.map(str::to_owned).collect()
+    let strings = items.iter().filter_map(Value::as_str);
+    strings.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -327,7 +327,7 @@ mod tests {
         let body = br#"{"model":"a/b","max_completion_tokens":9,"messages":[
             {"role":"system","content":"12345"},
             {"role":"user","content":[{"type":"text","text":"abcd"},{"type":"image_url"}]}]}"#;
-        let request = ChatRequest::read(body, Api::Chat).unwrap();
+        let request = ChatRequest::from_body(body, ChatRoute::Chat).unwrap();
         assert_eq!(request.prompt_tokens, 3 + (4 + 2) + (4 + 1 + 100));
         assert_eq!(request.max_tokens, Some(9));
         assert_eq!(request.prompt, "system:12345\nuser:abcd\n");
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn wrong_bodies_name_their_parameter() {
-        // A client must learn what to change.
+        // The error must name the parameter to change.
         for (body, param) in [
             ("", "body"),
             ("[]", "model"),
@@ -347,25 +347,25 @@ mod tests {
                 "max_tokens",
             ),
         ] {
-            let refused = ChatRequest::read(body.as_bytes(), Api::Chat).unwrap_err();
-            assert_eq!(refused.param, param, "{body}");
+            let error = ChatRequest::from_body(body.as_bytes(), ChatRoute::Chat).unwrap_err();
+            assert_eq!(error.param, param, "{body}");
         }
     }
 
     proptest! {
-        // Bodies come from strangers: whatever JSON stands there, reading it ends in a value.
+        // Bodies are untrusted: any JSON there must be parsed to a value.
         #[test]
-        fn any_body_is_read_or_refused(content in "\\PC{0,60}", rest in "\\PC{0,60}") {
+        fn any_body_is_parsed_or_rejected(content in "\\PC{0,60}", rest in "\\PC{0,60}") {
             let quoted = serde_json::to_string(&content).unwrap();
             let body = format!(
                 r#"{{"model":"a/b","messages":[{{"role":"user","content":{quoted}}}],"tools":{quoted},"reasoning":{quoted}}}"#
             );
-            let request = ChatRequest::read(body.as_bytes(), Api::Chat).unwrap();
+            let request = ChatRequest::from_body(body.as_bytes(), ChatRoute::Chat).unwrap();
             let chars = content.chars().count() as u64;
             prop_assert_eq!(request.prompt_tokens, 7 + chars.div_ceil(4));
-            for api in [Api::Chat, Api::Messages, Api::Responses] {
-                let _ = ChatRequest::read(rest.as_bytes(), api);
-                let _ = ChatRequest::read(body.as_bytes(), api);
+            for api in [ChatRoute::Chat, ChatRoute::Messages, ChatRoute::Responses] {
+                let _ = ChatRequest::from_body(rest.as_bytes(), api);
+                let _ = ChatRequest::from_body(body.as_bytes(), api);
             }
         }
     }

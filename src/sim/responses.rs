@@ -1,23 +1,23 @@
-//! An answer by the Responses route: `OpenAI`'s events and bodies.
+//! An answer on the Responses route: `OpenAI`'s events and bodies.
 //!
-//! Owns the items of a response and the order of its events. Must not know how events become bytes
-//! or how a stream ends badly. Invariants: `sequence_number` counts the events from 0; every item
-//! and part that is added is done before the next; the last event holds the whole response.
+//! Owns the items of a response and the order of its events. Must not know how events become bytes or how a
+//! stream breaks. Invariants: `sequence_number` counts the events from 0; every item and part that is added is
+//! done before the next; the last event holds the complete response.
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Finish, Kind, Piece};
+use super::answer::{Answer, AnswerPiece, Finish, PieceKind};
 use super::chat::{self, Identity};
 use super::dialect::Dialect;
-use super::fault::{Fault, Faults};
-use super::miscount::reported;
-use super::render::{Event, Payload};
+use super::fault::{Fault, FaultSet};
+use super::miscount::reported_counts;
+use super::render::{Payload, StreamEvent};
 use super::request::ChatRequest;
 use crate::units::Nanos;
 
-/// What an item of the output is.
+/// The kind of an output item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Item {
+enum OutputItem {
     Reasoning,
     /// A message, whose one part is a text or a refusal.
     Message {
@@ -26,17 +26,17 @@ enum Item {
     Call,
 }
 
-impl Item {
-    const fn of(kind: Kind) -> Self {
+impl OutputItem {
+    const fn from_kind(kind: PieceKind) -> Self {
         match kind {
-            Kind::Thinking | Kind::Summary | Kind::Encrypted => Self::Reasoning,
-            Kind::Content => Self::Message { refused: false },
-            Kind::Refusal => Self::Message { refused: true },
-            Kind::ToolName | Kind::ToolArguments => Self::Call,
+            PieceKind::Thinking | PieceKind::Summary | PieceKind::Encrypted => Self::Reasoning,
+            PieceKind::Content => Self::Message { refused: false },
+            PieceKind::Refusal => Self::Message { refused: true },
+            PieceKind::ToolName | PieceKind::ToolArguments => Self::Call,
         }
     }
 
-    /// Where the item's text stands: the part's name on the wire, and that of its text.
+    /// Returns the names of the item's part and of its text on the wire.
     const fn names(self) -> Names {
         match self {
             Self::Reasoning => Names {
@@ -44,7 +44,7 @@ impl Item {
                 delta: "response.reasoning_summary_text.delta",
                 done: "response.reasoning_summary_text.done",
                 part_done: Some("response.reasoning_summary_part.done"),
-                place: "summary_index",
+                index_key: "summary_index",
                 field: "text",
             },
             Self::Message { refused: false } => Names {
@@ -52,7 +52,7 @@ impl Item {
                 delta: "response.output_text.delta",
                 done: "response.output_text.done",
                 part_done: Some("response.content_part.done"),
-                place: "content_index",
+                index_key: "content_index",
                 field: "text",
             },
             Self::Message { refused: true } => Names {
@@ -60,7 +60,7 @@ impl Item {
                 delta: "response.refusal.delta",
                 done: "response.refusal.done",
                 part_done: Some("response.content_part.done"),
-                place: "content_index",
+                index_key: "content_index",
                 field: "refusal",
             },
             Self::Call => Names {
@@ -68,33 +68,33 @@ impl Item {
                 delta: "response.function_call_arguments.delta",
                 done: "response.function_call_arguments.done",
                 part_done: None,
-                place: "",
+                index_key: "",
                 field: "arguments",
             },
         }
     }
 }
 
-/// The events of one kind of item.
+/// The names of the events of one kind of item.
 struct Names {
     part_added: Option<&'static str>,
     delta: &'static str,
     done: &'static str,
     part_done: Option<&'static str>,
-    /// The key that says which part; empty: the item has none.
-    place: &'static str,
-    /// The key of the whole text.
+    /// The key of the part's index; empty: the item has none.
+    index_key: &'static str,
+    /// The key of the complete text.
     field: &'static str,
 }
 
-/// The events of a complete response.
+/// Returns the events of a complete response.
 pub fn events(
     answer: &Answer,
     identity: &Identity,
     request: &ChatRequest,
-    faults: &Faults,
-) -> Vec<Event> {
-    let mut stream = Stream {
+    faults: &FaultSet,
+) -> Vec<StreamEvent> {
+    let mut stream = ResponseStream {
         identity,
         padded: faults.dialect == Dialect::OpenAi && request.obfuscation,
         late_arguments: faults.has(Fault::ToolCallLate),
@@ -102,45 +102,55 @@ pub fn events(
         output: Vec::new(),
         open: None,
     };
-    let begun = envelope(identity, request, "in_progress");
+    let has_text = envelope(identity, request, "in_progress");
     for name in ["response.created", "response.in_progress"] {
-        stream.push(answer.headers_at, name, json!({ "response": begun }), false);
+        stream.push(
+            answer.headers_at,
+            name,
+            json!({ "response": has_text }),
+            false,
+        );
     }
     for piece in &answer.pieces {
         stream.piece(piece);
     }
     stream.close(answer.finish_at, status(answer));
     let output = std::mem::take(&mut stream.output);
-    let whole = whole(answer, identity, request, faults, output);
+    let complete = complete(answer, identity, request, faults, output);
     let name = match status(answer) {
         "completed" => "response.completed",
         _ => "response.incomplete",
     };
-    stream.push(answer.finish_at, name, json!({ "response": whole }), false);
+    stream.push(
+        answer.finish_at,
+        name,
+        json!({ "response": complete }),
+        false,
+    );
     stream.events
 }
 
-/// The whole response, for a request that does not stream.
+/// Returns the complete response, for a request that does not stream.
 pub fn response(
     answer: &Answer,
     identity: &Identity,
     request: &ChatRequest,
-    faults: &Faults,
+    faults: &FaultSet,
 ) -> Value {
     let mut output: Vec<Value> = Vec::new();
     let mut pieces = answer.pieces.as_slice();
     while let Some(first) = pieces.first() {
-        let kind = Item::of(first.kind);
-        let same = |piece: &&Piece| Item::of(piece.kind) == kind;
+        let kind = OutputItem::from_kind(first.kind);
+        let same = |piece: &&AnswerPiece| OutputItem::from_kind(piece.kind) == kind;
         let (now, later) = pieces.split_at(pieces.iter().take_while(same).count());
-        let mut open = Open::new(kind);
+        let mut open = OpenItem::new(kind);
         for piece in now {
             open.take(piece);
         }
         output.push(open.item(identity, output.len(), status(answer), true));
         pieces = later;
     }
-    whole(answer, identity, request, faults, output)
+    complete(answer, identity, request, faults, output)
 }
 
 fn status(answer: &Answer) -> &'static str {
@@ -150,7 +160,7 @@ fn status(answer: &Answer) -> &'static str {
     }
 }
 
-/// A response before anything is said.
+/// Builds a response without content.
 fn envelope(identity: &Identity, request: &ChatRequest, status: &str) -> Value {
     json!({
         "id": identity.id, "object": "response", "created_at": identity.created(),
@@ -163,11 +173,11 @@ fn envelope(identity: &Identity, request: &ChatRequest, status: &str) -> Value {
     })
 }
 
-fn whole(
+fn complete(
     answer: &Answer,
     identity: &Identity,
     request: &ChatRequest,
-    faults: &Faults,
+    faults: &FaultSet,
     output: Vec<Value>,
 ) -> Value {
     let mut response = envelope(identity, request, status(answer));
@@ -182,7 +192,7 @@ fn whole(
         response["status"] = Value::Null;
     }
     if !faults.has(Fault::NoUsage) {
-        let reported = reported(&answer.usage, answer.usage.completion, faults);
+        let reported = reported_counts(&answer.usage, answer.usage.completion, faults);
         let used = &reported.usage;
         response["usage"] = json!({
             "input_tokens": used.prompt,
@@ -200,19 +210,19 @@ fn whole(
     response
 }
 
-/// An item that is being said.
-struct Open {
-    kind: Item,
+/// An item in progress.
+struct OpenItem {
+    kind: OutputItem,
     text: String,
-    /// The called tool.
+    /// The name of the called tool.
     name: String,
     encrypted: Option<String>,
-    /// Whether its part was announced.
+    /// True if its part was announced.
     part: bool,
 }
 
-impl Open {
-    const fn new(kind: Item) -> Self {
+impl OpenItem {
+    const fn new(kind: OutputItem) -> Self {
         Self {
             kind,
             text: String::new(),
@@ -222,69 +232,75 @@ impl Open {
         }
     }
 
-    fn take(&mut self, piece: &Piece) {
+    fn take(&mut self, piece: &AnswerPiece) {
         match piece.kind {
-            Kind::ToolName => self.name.push_str(&piece.text),
-            Kind::Encrypted => self.encrypted = Some(piece.text.clone()),
+            PieceKind::ToolName => self.name.push_str(&piece.text),
+            PieceKind::Encrypted => self.encrypted = Some(piece.text.clone()),
             _ => self.text.push_str(&piece.text),
         }
     }
 
-    /// The item's part, with the text said so far or without any.
-    fn part(&self, said: bool) -> Value {
-        let text = if said { self.text.as_str() } else { "" };
+    /// Returns the item's part, with the text so far or empty.
+    fn part(&self, with_content: bool) -> Value {
+        let text = if with_content { self.text.as_str() } else { "" };
         match self.kind {
-            Item::Reasoning => json!({ "type": "summary_text", "text": text }),
-            Item::Message { refused: true } => json!({ "type": "refusal", "refusal": text }),
-            Item::Message { refused: false } | Item::Call => {
+            OutputItem::Reasoning => json!({ "type": "summary_text", "text": text }),
+            OutputItem::Message { refused: true } => json!({ "type": "refusal", "refusal": text }),
+            OutputItem::Message { refused: false } | OutputItem::Call => {
                 json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
             }
         }
     }
 
-    /// The item, as it is announced (`said` false) or whole.
-    fn item(&self, identity: &Identity, place: usize, status: &str, said: bool) -> Value {
+    /// Returns the item, as it is announced (`with_content` false) or complete.
+    fn item(
+        &self,
+        identity: &Identity,
+        index_key: usize,
+        status: &str,
+        with_content: bool,
+    ) -> Value {
         let mark = &identity.mark;
         let parts = || {
-            let begun = said && !self.text.is_empty();
-            Value::Array(begun.then(|| self.part(true)).into_iter().collect())
+            let has_text = with_content && !self.text.is_empty();
+            Value::Array(has_text.then(|| self.part(true)).into_iter().collect())
         };
         match self.kind {
-            Item::Reasoning => {
+            OutputItem::Reasoning => {
                 let mut item = json!({
-                    "id": format!("rs_{mark}{place}"), "type": "reasoning", "summary": parts(),
+                    "id": format!("rs_{mark}{index_key}"), "type": "reasoning", "summary": parts(),
                 });
-                if let Some(block) = self.encrypted.as_ref().filter(|_| said) {
+                if let Some(block) = self.encrypted.as_ref().filter(|_| with_content) {
                     item["encrypted_content"] = json!(block);
                 }
                 item
             }
-            Item::Message { .. } => json!({
-                "id": format!("msg_{mark}{place}"), "type": "message", "role": "assistant",
+            OutputItem::Message { .. } => json!({
+                "id": format!("msg_{mark}{index_key}"), "type": "message", "role": "assistant",
                 "status": status, "content": parts(),
             }),
-            Item::Call => json!({
-                "id": format!("fc_{mark}{place}"), "type": "function_call", "status": status,
+            OutputItem::Call => json!({
+                "id": format!("fc_{mark}{index_key}"), "type": "function_call", "status": status,
                 "call_id": chat::call_id(identity), "name": self.name,
-                "arguments": if said { self.text.as_str() } else { "" },
+                "arguments": if with_content { self.text.as_str() } else { "" },
             }),
         }
     }
 }
 
-struct Stream<'a> {
+struct ResponseStream<'a> {
     identity: &'a Identity,
-    /// Whether deltas carry padding.
+    /// True if deltas carry padding.
     padded: bool,
-    /// Whether a call's arguments are told only when it is done.
+    /// True if a call's arguments are sent only when it is done.
     late_arguments: bool,
-    events: Vec<Event>,
-    /// The items that are whole.
+    events: Vec<StreamEvent>,
+    /// The completed items.
     output: Vec<Value>,
-    open: Option<Open>,
+    open: Option<OpenItem>,
 }
 
-impl Stream<'_> {
+impl ResponseStream<'_> {
     fn push(&mut self, at: Nanos, name: &'static str, fields: Value, token: bool) {
         let mut json = Map::new();
         json.insert("type".to_owned(), json!(name));
@@ -293,63 +309,63 @@ impl Stream<'_> {
             json.extend(fields);
         }
         let json = Value::Object(json).to_string();
-        self.events.push(Event {
+        self.events.push(StreamEvent {
             at,
             payload: Payload::Named(name, json.into_bytes()),
             token,
         });
     }
 
-    /// What names the open item in its events: by `place`, its part too.
-    fn within(&self, place: &str) -> Value {
+    /// Returns the fields that identify the open item in its events, and its part with the key `index_key`.
+    fn item_fields(&self, index_key: &str) -> Value {
         let output_index = self.output.len();
         let item = self.open.as_ref();
         let id = item.map(|open| open.item(self.identity, output_index, "", false)["id"].clone());
         let mut fields = json!({ "item_id": id, "output_index": output_index });
-        if !place.is_empty() {
-            fields[place] = json!(0);
+        if !index_key.is_empty() {
+            fields[index_key] = json!(0);
         }
         fields
     }
 
-    fn piece(&mut self, piece: &Piece) {
-        let kind = Item::of(piece.kind);
+    fn piece(&mut self, piece: &AnswerPiece) {
+        let kind = OutputItem::from_kind(piece.kind);
         if self.open.as_ref().map(|open| open.kind) != Some(kind) {
             self.close(piece.at, "completed");
-            let mut open = Open::new(kind);
-            if piece.kind == Kind::ToolName {
+            let mut open = OpenItem::new(kind);
+            if piece.kind == PieceKind::ToolName {
                 open.take(piece);
             }
-            let place = self.output.len();
-            let item = open.item(self.identity, place, "in_progress", false);
+            let index_key = self.output.len();
+            let item = open.item(self.identity, index_key, "in_progress", false);
             self.open = Some(open);
-            let added = json!({ "output_index": place, "item": item });
-            // A tool's name is a token like any other; the other announcements say nothing.
-            let token = piece.kind == Kind::ToolName;
+            let added = json!({ "output_index": index_key, "item": item });
+            // A tool's name is a token like any other; the other announcements carry no content.
+            let token = piece.kind == PieceKind::ToolName;
             self.push(piece.at, "response.output_item.added", added, token);
         }
-        if piece.kind != Kind::ToolName {
-            self.say(piece, &kind.names());
+        if piece.kind != PieceKind::ToolName {
+            self.add_text(piece, &kind.names());
         }
     }
 
     /// Adds a piece's text to the open item.
-    fn say(&mut self, piece: &Piece, names: &Names) {
+    fn add_text(&mut self, piece: &AnswerPiece, names: &Names) {
         let Some(mut open) = self.open.take() else {
             return;
         };
         open.take(piece);
-        // What nobody can read belongs to the item, not to its text.
-        let readable = piece.kind != Kind::Encrypted;
+        // Encrypted reasoning belongs to the item, not to its text.
+        let readable = piece.kind != PieceKind::Encrypted;
         let announced = open.part;
         open.part |= readable;
         let part = open.part(false);
-        let late = self.late_arguments && open.kind == Item::Call;
+        let late = self.late_arguments && open.kind == OutputItem::Call;
         self.open = Some(open);
         if !readable || late {
             return;
         }
-        let mut delta = self.within(names.place);
+        let mut delta = self.item_fields(names.index_key);
         if let Some(added) = names.part_added.filter(|_| !announced) {
             let mut fields = delta.clone();
             fields["part"] = part;
@@ -366,28 +382,28 @@ impl Stream<'_> {
         self.push(piece.at, names.delta, delta, true);
     }
 
-    /// Tells that the open item is done.
+    /// Sends the events for the completion of the open item.
     fn close(&mut self, at: Nanos, status: &str) {
         let Some(open) = self.open.as_ref() else {
             return;
         };
         let names = open.kind.names();
         let item = open.item(self.identity, self.output.len(), status, true);
-        let (said, part, name) = (open.text.clone(), open.part(true), open.name.clone());
+        let (text, part, name) = (open.text.clone(), open.part(true), open.name.clone());
         if open.part {
-            let place = self.within(names.place);
-            let mut done = place.clone();
-            done[names.field] = json!(said);
+            let index_key = self.item_fields(names.index_key);
+            let mut done = index_key.clone();
+            done[names.field] = json!(text);
             match names.field {
                 "arguments" => done["name"] = json!(name),
-                "text" if names.place == "content_index" => done["logprobs"] = json!([]),
+                "text" if names.index_key == "content_index" => done["logprobs"] = json!([]),
                 _ => {}
             }
-            // Where no delta told the text, this event is its token.
+            // If no delta sent the text, this event is its token.
             let token = self.late_arguments && names.field == "arguments";
             self.push(at, names.done, done, token);
             if let Some(part_done) = names.part_done {
-                let mut fields = place;
+                let mut fields = index_key;
                 fields["part"] = part;
                 self.push(at, part_done, fields, false);
             }

@@ -1,89 +1,89 @@
-//! What one request gets, instant by instant and byte by byte.
+//! The script of a response, instant by instant and byte by byte.
 //!
-//! Owns the way from a request to a [`Script`]. Must not touch clock or network. Invariant: a
-//! script is a pure function of world, model, request and moment, and its offsets never decrease.
+//! Owns the path from a request to a [`Script`]. Must not use clock or network. Invariant: a script is a pure
+//! function of scenario, model, request and moment, and its offsets never decrease.
 
 use serde_json::Value;
 
 use super::answer::{self, Answer, Finish, Moment};
-use super::bill::{Bill, Usage};
+use super::bill::{SimulatedBill, SimulatedUsage};
 use super::chat::{self, Identity};
 use super::dialect::Dialect;
 use super::draw::{Seed, happens};
-use super::ending::{self, Ending};
-use super::fault::{Fault, Faults, Selection};
-use super::framing::{self, Step};
+use super::ending::{self, ConnectionEnd};
+use super::fault::{Fault, FaultSet, ModelSelector};
+use super::framing::{self, WriteStep};
 use super::messages;
-use super::refusal::{Context, Refused};
+use super::refusal::{Context, ErrorResponse};
 use super::render;
-use super::request::{Api, ChatRequest};
+use super::request::{ChatRequest, ChatRoute};
 use super::responses;
-use super::world::{Model, World};
+use super::world::{Scenario, SimulatedModel};
 use crate::units::Nanos;
 
-/// How often a blank line comes while `blank-lines` waits for a JSON body.
+/// The interval of blank lines while `blank-lines` waits for a JSON body.
 const BLANK_EVERY: Nanos = Nanos::from_millis(100);
-/// The most blank lines, so that a long wait stays a short script.
+/// The maximum number of blank lines, so that a long wait is a short script.
 const MAX_BLANK_LINES: u64 = 100;
 
-/// What one request gets.
+/// The response to one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// When the head leaves, since arrival; absent: never, and the ending comes at once.
+    /// The time of the head, since arrival; absent: it is never sent, and the ending comes at once.
     pub head_at: Option<Nanos>,
     /// HTTP status.
     pub status: u16,
-    /// Headers.
+    /// Response headers.
     pub headers: Vec<(&'static str, String)>,
     /// The writes of the body.
-    pub steps: Vec<Step>,
-    /// What happens after the last byte.
-    pub ending: Ending,
-    /// What is billed and remembered; absent for refusals.
-    pub account: Option<Account>,
+    pub steps: Vec<WriteStep>,
+    /// The ending after the last byte.
+    pub ending: ConnectionEnd,
+    /// The billed and stored data; absent for refusals.
+    pub account: Option<GenerationRecord>,
     /// The faults that shaped it.
-    pub faults: Faults,
+    pub faults: FaultSet,
 }
 
-/// What the gateway remembers of an answer, for bills and `/v1/generation`.
+/// The data that the gateway stores of an answer, for bills and `/v1/generation`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Account {
+pub struct GenerationRecord {
     /// Its names.
     pub identity: Identity,
-    /// Who answered.
+    /// The provider that answered.
     pub provider: String,
-    /// Whether it was streamed.
+    /// True if it was streamed.
     pub streamed: bool,
-    /// Whether the user's own key paid.
+    /// True if the user's own key was used.
     pub own_key: bool,
-    /// Why it stopped.
+    /// The finish reason.
     pub finish: Finish,
-    /// Tokens.
-    pub usage: Usage,
-    /// Money.
-    pub bill: Bill,
-    /// Scripted time to the first token; the whole time where it is not streamed.
+    /// Token counts.
+    pub usage: SimulatedUsage,
+    /// Costs.
+    pub bill: SimulatedBill,
+    /// Scripted time to the first token; the whole time if it is not streamed.
     pub latency: Nanos,
     /// Scripted time of the whole answer.
     pub duration: Nanos,
 }
 
 impl Script {
-    /// A refusal, sent at once.
-    pub fn refused(refused: Refused) -> Self {
+    /// Creates the script of an error, sent at once.
+    pub fn from_error(refused: ErrorResponse) -> Self {
         Self {
             head_at: Some(Nanos::ZERO),
             status: refused.status,
             headers: refused.headers,
-            steps: vec![Step::plain(Nanos::ZERO, refused.body)],
-            ending: Ending::Clean,
+            steps: vec![WriteStep::plain(Nanos::ZERO, refused.body)],
+            ending: ConnectionEnd::Clean,
             account: None,
-            faults: Faults::default(),
+            faults: FaultSet::default(),
         }
     }
 
-    /// A script that never begins.
-    fn silent(ending: Ending, faults: Faults) -> Self {
+    /// Creates a script without a response.
+    fn without_response(ending: ConnectionEnd, faults: FaultSet) -> Self {
         Self {
             head_at: None,
             status: 0,
@@ -95,76 +95,87 @@ impl Script {
         }
     }
 
-    /// Writes the script of one request. `selection` is what the request's model id asks for,
-    /// `model` the model it names.
+    /// Writes the script of one request. `selector` is its parsed model id, `model` the model it names.
     pub fn write(
-        world: &World,
-        model: &Model,
-        selection: &Selection,
+        scenario: &Scenario,
+        model: &SimulatedModel,
+        selector: &ModelSelector,
         request: &ChatRequest,
         moment: &Moment,
     ) -> Self {
-        let seed = answer::seed(world, model, request, moment);
-        let mut faults = chosen(&seed, model, selection, moment.ordinal);
-        faults.dialect = world.dialect_of(model, selection);
+        let seed = answer::seed(scenario, model, request, moment);
+        let mut faults = select_faults(&seed, model, selector, moment.ordinal);
+        faults.dialect = scenario.dialect_for(model, selector);
         let identity = Identity::new(&seed, request, faults.dialect, moment.unix_ms);
         let context = Context {
             model: &request.model,
             generation_id: &identity.generation_id,
             unix_ms: moment.unix_ms,
         };
-        let refused = faults.iter().find_map(|fault| Refused::of(fault, &context));
+        let refused = faults
+            .iter()
+            .find_map(|fault| ErrorResponse::from_fault(fault, &context));
         let refused = refused.or_else(|| unsupported(model, request, faults.dialect));
         if let Some(refused) = refused {
-            let refused = Self::refused(refused.told(faults.dialect, request.api));
+            let refused = Self::from_error(refused.in_dialect(faults.dialect, request.api));
             return Self { faults, ..refused };
         }
         if faults.has(Fault::StallHeaders) {
-            return Self::silent(Ending::Stall, faults);
+            return Self::without_response(ConnectionEnd::Stall, faults);
         }
         if faults.has(Fault::ResetHeaders) {
-            return Self::silent(Ending::Reset, faults);
+            return Self::without_response(ConnectionEnd::Reset, faults);
         }
-        let answer = Answer::draw(world, model, request, moment, &faults);
+        let answer = Answer::draw(scenario, model, request, moment, &faults);
         if answer.attempts.is_empty() {
             let message = "No provider of this model is allowed by `providerOptions.gateway.only`";
-            let refused = Refused::bad_request(message, "only");
-            let refused = Self::refused(refused.told(faults.dialect, request.api));
+            let refused = ErrorResponse::bad_request(message, "only");
+            let refused = Self::from_error(refused.in_dialect(faults.dialect, request.api));
             return Self { faults, ..refused };
         }
         if request.stream {
             streamed(&answer, &identity, request, faults)
         } else {
-            whole(&answer, &identity, request, faults)
+            unstreamed(&answer, &identity, request, faults)
         }
     }
 }
 
-/// What `OpenAI` refuses of its o-series: the old name of the token limit.
-fn unsupported(model: &Model, request: &ChatRequest, dialect: Dialect) -> Option<Refused> {
+/// The refusal of `OpenAI` for its o-series: the old name of the token limit.
+fn unsupported(
+    model: &SimulatedModel,
+    request: &ChatRequest,
+    dialect: Dialect,
+) -> Option<ErrorResponse> {
     let strict = matches!(dialect, Dialect::OpenAi | Dialect::Azure);
     let name = model.id.rsplit('/').next().unwrap_or_default();
     let mut letters = name.chars();
     let o_series =
         letters.next() == Some('o') && letters.next().is_some_and(|c| c.is_ascii_digit());
-    let old = request.api == Api::Chat && request.old_limit_name;
-    (strict && o_series && old).then(|| Refused::unsupported("max_tokens", "max_completion_tokens"))
+    let old = request.api == ChatRoute::Chat && request.old_limit_name;
+    (strict && o_series && old)
+        .then(|| ErrorResponse::unsupported("max_tokens", "max_completion_tokens"))
 }
 
-/// The faults of a request: those its model id names, those the model always has, and one drawn
-/// by share.
-fn chosen(seed: &Seed, model: &Model, selection: &Selection, ordinal: u64) -> Faults {
-    let mut faults = if selection.turn.covers(ordinal) {
-        selection.faults.clone()
+/// Collects the faults of a request: those its model id names, those of every answer of the model, and one
+/// drawn by share.
+fn select_faults(
+    seed: &Seed,
+    model: &SimulatedModel,
+    selector: &ModelSelector,
+    ordinal: u64,
+) -> FaultSet {
+    let mut faults = if selector.turn.applies_to(ordinal) {
+        selector.faults.clone()
     } else {
-        Faults::default()
+        FaultSet::default()
     };
-    let character = &model.character;
+    let character = &model.profile;
     character.always.iter().for_each(|fault| faults.add(*fault));
     let mut generator = seed.generator("faults");
     let mut left = 1.0;
     for (fault, share) in &character.faults {
-        // The chance of this one, given that none before it happened: shares are of all requests.
+        // The probability of this one, given that none before it happened: shares are of all requests.
         if left > 0.0 && happens(&mut generator, (share.get() / left).min(1.0)) {
             faults.add(*fault);
             break;
@@ -174,9 +185,9 @@ fn chosen(seed: &Seed, model: &Model, selection: &Selection, ordinal: u64) -> Fa
     faults
 }
 
-fn account(answer: &Answer, identity: &Identity, streamed: bool) -> Account {
+fn account(answer: &Answer, identity: &Identity, streamed: bool) -> GenerationRecord {
     let first = answer.pieces.first().map_or(answer.finish_at, |p| p.at);
-    Account {
+    GenerationRecord {
         identity: identity.clone(),
         provider: answer.provider().to_owned(),
         streamed,
@@ -193,12 +204,12 @@ fn headers(
     content_type: &str,
     identity: &Identity,
     answer: &Answer,
-    faults: &Faults,
-    api: Api,
+    faults: &FaultSet,
+    api: ChatRoute,
 ) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("content-type", content_type.to_owned()),
-        // A proxy on the way must neither keep nor hold back what is streamed.
+        // A proxy between must neither store nor delay a stream.
         ("cache-control", "no-cache".to_owned()),
         ("x-accel-buffering", "no".to_owned()),
     ];
@@ -213,14 +224,14 @@ fn headers(
             headers.push(("x-request-id", request_id));
         }
         Dialect::Anthropic => headers.push(("request-id", request_id)),
-        Dialect::Vercel if api == Api::Messages => headers.push(("request-id", request_id)),
+        Dialect::Vercel if api == ChatRoute::Messages => headers.push(("request-id", request_id)),
         _ => {}
     }
     headers
 }
 
-/// What a `LiteLLM` proxy adds. Its headers leave before the answer: only a whole answer's have the
-/// cost.
+/// Returns the headers of a `LiteLLM` proxy. They are sent before the answer: only a whole answer's headers
+/// contain the cost.
 fn litellm_headers(
     content_type: &str,
     identity: &Identity,
@@ -236,7 +247,7 @@ fn litellm_headers(
         ("x-ratelimit-limit-requests", "1000".to_owned()),
         ("x-ratelimit-remaining-requests", "999".to_owned()),
     ];
-    // A world may name its models with any letters; a header may not.
+    // A scenario may name its models with any letters; a header may not.
     if group.bytes().all(|byte| byte.is_ascii_graphic()) {
         headers.push(("x-litellm-model-group", group.to_owned()));
     }
@@ -248,11 +259,16 @@ fn litellm_headers(
     headers
 }
 
-fn streamed(answer: &Answer, identity: &Identity, request: &ChatRequest, faults: Faults) -> Script {
+fn streamed(
+    answer: &Answer,
+    identity: &Identity,
+    request: &ChatRequest,
+    faults: FaultSet,
+) -> Script {
     let mut events = match request.api {
-        Api::Chat => render::events(answer, identity, request, &faults),
-        Api::Messages => messages::events(answer, identity, &faults),
-        Api::Responses => responses::events(answer, identity, request, &faults),
+        ChatRoute::Chat => render::events(answer, identity, request, &faults),
+        ChatRoute::Messages => messages::events(answer, identity, &faults),
+        ChatRoute::Responses => responses::events(answer, identity, request, &faults),
     };
     let ending = ending::apply(&mut events, identity, &faults, request.api);
     Script {
@@ -266,21 +282,26 @@ fn streamed(answer: &Answer, identity: &Identity, request: &ChatRequest, faults:
     }
 }
 
-/// A JSON body at the end of the answer's time; faults of streams apply as far as they make sense.
-fn whole(answer: &Answer, identity: &Identity, request: &ChatRequest, faults: Faults) -> Script {
+/// Scripts a JSON body at the end of the answer's time; faults of streams apply as far as possible.
+fn unstreamed(
+    answer: &Answer,
+    identity: &Identity,
+    request: &ChatRequest,
+    faults: FaultSet,
+) -> Script {
     let at = answer.finish_at;
     let error = in_body_error(&faults, request.api);
     let body = error.unwrap_or_else(|| match request.api {
-        Api::Chat => chat::completion(identity, answer, &faults, request.parsed_reasoning),
-        Api::Messages => messages::message(answer, identity, &faults),
-        Api::Responses => responses::response(answer, identity, request, &faults),
+        ChatRoute::Chat => chat::completion(identity, answer, &faults, request.parsed_reasoning),
+        ChatRoute::Messages => messages::message(answer, identity, &faults),
+        ChatRoute::Responses => responses::response(answer, identity, request, &faults),
     });
     let mut body = body.to_string().into_bytes();
     let breaks = [
-        (Fault::Cut, Ending::Clean),
-        (Fault::CutTransport, Ending::Cut),
-        (Fault::Reset, Ending::Reset),
-        (Fault::Stall, Ending::Stall),
+        (Fault::Cut, ConnectionEnd::Clean),
+        (Fault::CutTransport, ConnectionEnd::Cut),
+        (Fault::Reset, ConnectionEnd::Reset),
+        (Fault::Stall, ConnectionEnd::Stall),
     ];
     let broken = breaks.into_iter().find(|(fault, _)| faults.has(*fault));
     if broken.is_some() || faults.has(Fault::BadJson) {
@@ -288,28 +309,28 @@ fn whole(answer: &Answer, identity: &Identity, request: &ChatRequest, faults: Fa
     }
     let mut head_at = at;
     let mut steps = Vec::new();
-    // DeepSeek keeps a queued request alive with them.
+    // DeepSeek sends them while a request is queued.
     if faults.has(Fault::BlankLines) || faults.dialect == Dialect::DeepSeek {
         head_at = answer.headers_at;
         let count = (at.since(head_at).0 / BLANK_EVERY.0).clamp(1, MAX_BLANK_LINES);
         let blank =
-            |step: u64| Step::plain(Nanos((head_at.0 + step * BLANK_EVERY.0).min(at.0)), "\n");
+            |step: u64| WriteStep::plain(Nanos((head_at.0 + step * BLANK_EVERY.0).min(at.0)), "\n");
         steps.extend((0..count).map(blank));
     }
-    steps.push(Step::plain(at, body));
+    steps.push(WriteStep::plain(at, body));
     Script {
         head_at: Some(head_at),
         status: 200,
         headers: headers("application/json", identity, answer, &faults, request.api),
-        steps: framing::bodies(steps, &faults),
-        ending: broken.map_or(Ending::Clean, |(_, ending)| ending),
+        steps: framing::body_steps(steps, &faults),
+        ending: broken.map_or(ConnectionEnd::Clean, |(_, ending)| ending),
         account: Some(account(answer, identity, false)),
         faults,
     }
 }
 
-/// An error that came after the status: 200 with nothing but an error.
-fn in_body_error(faults: &Faults, api: Api) -> Option<Value> {
+/// An error after the status: 200 with nothing but an error.
+fn in_body_error(faults: &FaultSet, api: ChatRoute) -> Option<Value> {
     let kinds = [
         Fault::ErrorFirst,
         Fault::ErrorMidstream,

@@ -1,52 +1,51 @@
-//! What requests share: how often a body came, prompt caches, rate limits, spending, generations.
+//! The state shared by requests: counts of equal bodies, prompt caches, rate limits, spending, generations.
 //!
-//! Owns everything that makes one request depend on those before it. Must not touch the clock:
-//! instants come as arguments. Invariant: every table has a named limit, and reaching it forgets,
-//! never grows.
+//! Owns everything that makes one request depend on earlier ones. Must not use the clock: instants come as
+//! arguments. Invariant: every table has a named limit, and reaching it drops entries instead of growing.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::character::{Cache, CacheKind};
+use super::character::{Cache, PromptCacheKind};
 use super::draw::digest;
 use super::request::{CHARS_PER_TOKEN, ChatRequest};
-use super::script::Account;
-use super::world::{Model, RateLimit};
+use super::script::GenerationRecord;
+use super::world::{RateLimit, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
-/// Distinct bodies remembered: more than any suite asks, about 16 MB.
+/// Distinct bodies counted: more than any suite sends, about 16 MB.
 const MAX_BODIES: usize = 500_000;
-/// Prefixes remembered over all models, about 16 MB.
+/// Prefixes stored over all models, about 16 MB.
 const MAX_PREFIXES: usize = 500_000;
-/// Models with a rate limit remembered; models with exact times can have any name.
+/// Models with a rate limit stored; models with exact times can have any name.
 const MAX_BUCKETS: usize = 10_000;
-/// Keys with spending remembered.
+/// Keys whose spending is stored.
 const MAX_KEYS: usize = 10_000;
-/// Answers that `/v1/generation` can still tell.
+/// Answers that `/v1/generation` can still return.
 const MAX_GENERATIONS: usize = 4_096;
 
 /// The shared state of one simulator.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct SimulatorState {
     bodies: HashMap<u64, u64>,
-    /// When each was last written or read.
+    /// The instants of their last write or read.
     prefixes: HashMap<u64, Nanos>,
     buckets: HashMap<String, Bucket>,
     spent: HashMap<u64, Usd>,
     total_spent: Usd,
-    generations: VecDeque<(Nanos, Account)>,
+    generations: VecDeque<(Nanos, GenerationRecord)>,
 }
 
-/// What the prompt cache made of a prompt, in tokens.
+/// The use of the prompt cache by one prompt, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CacheUse {
-    /// Read from the cache.
+    /// Tokens read from the cache.
     pub cached: u64,
-    /// Written to it.
+    /// Tokens written to the cache.
     pub written: u64,
 }
 
-impl State {
-    /// How many requests had the same body before this one. The body names its model.
+impl SimulatorState {
+    /// Counts the earlier requests with the same body. The body contains its model.
     pub fn ordinal(&mut self, body_digest: u64) -> u64 {
         if self.bodies.len() >= MAX_BODIES && !self.bodies.contains_key(&body_digest) {
             self.bodies.clear();
@@ -56,53 +55,58 @@ impl State {
         *seen - 1
     }
 
-    /// Looks a prompt up in its model's cache and remembers it. What was neither written nor read for
-    /// longer than the cache keeps things is not found any more.
-    pub fn look_up(&mut self, model: &Model, request: &ChatRequest, now: Nanos) -> CacheUse {
-        let cache = &model.character.cache;
-        let most_chars = match cache.kind {
-            CacheKind::None => 0,
-            CacheKind::Implicit => usize::MAX,
-            CacheKind::Explicit => request.marked_chars,
+    /// Looks up a prompt in its model's cache and stores it. A prefix that was neither written nor read for
+    /// longer than the lifetime of entries is not found.
+    pub fn look_up(
+        &mut self,
+        model: &SimulatedModel,
+        request: &ChatRequest,
+        now: Nanos,
+    ) -> CacheUse {
+        let cache = &model.profile.cache;
+        let max_chars = match cache.kind {
+            PromptCacheKind::None => 0,
+            PromptCacheKind::Implicit => usize::MAX,
+            PromptCacheKind::Explicit => request.marked_chars,
         };
-        if most_chars == 0 || request.prompt_tokens < u64::from(cache.min_tokens) {
+        if max_chars == 0 || request.prompt_tokens < u64::from(cache.min_tokens) {
             return CacheUse::default();
         }
-        let blocks = prefixes(model, cache, request, most_chars);
+        let blocks = prefixes(model, cache, request, max_chars);
         let ttl = cache.ttl_s.nanos();
-        let kept = |used: &Nanos| now.since(*used) <= ttl;
+        let is_alive = |used: &Nanos| now.since(*used) <= ttl;
         let known = blocks
             .iter()
             .rev()
-            .find(|(_, prefix)| self.prefixes.get(prefix).is_some_and(kept));
-        let at_least = |tokens: u64| {
+            .find(|(_, prefix)| self.prefixes.get(prefix).is_some_and(is_alive));
+        let if_long_enough = |tokens: u64| {
             if tokens >= u64::from(cache.min_tokens) {
                 tokens
             } else {
                 0
             }
         };
-        let cached = at_least(known.map_or(0, |(tokens, _)| *tokens));
-        let whole = at_least(blocks.last().map_or(0, |(tokens, _)| *tokens));
+        let cached = if_long_enough(known.map_or(0, |(tokens, _)| *tokens));
+        let whole = if_long_enough(blocks.last().map_or(0, |(tokens, _)| *tokens));
         if self.prefixes.len().saturating_add(blocks.len()) > MAX_PREFIXES {
             self.prefixes.clear();
         }
-        // Reading keeps a prefix, and all that it begins with, for as long again.
+        // Reading a prefix renews its lifetime and that of all shorter ones.
         for (_, prefix) in &blocks {
             let used = self.prefixes.entry(*prefix).or_default();
             *used = now.max(*used);
         }
         CacheUse {
             cached,
-            // Implicit caches write for nothing and say nothing of it.
+            // Implicit caches charge nothing for writing and do not report it.
             written: match cache.kind {
-                CacheKind::Explicit => whole - cached.min(whole),
-                CacheKind::None | CacheKind::Implicit => 0,
+                PromptCacheKind::Explicit => whole - cached.min(whole),
+                PromptCacheKind::None | PromptCacheKind::Implicit => 0,
             },
         }
     }
 
-    /// Takes a request out of the model's allowance, or says how long until there is one.
+    /// Takes a request out of the model's allowance, or returns the time until there is one.
     pub fn admit(&mut self, model: &str, limit: &RateLimit, now: Nanos) -> Result<(), Nanos> {
         if self.buckets.len() >= MAX_BUCKETS && !self.buckets.contains_key(model) {
             self.buckets.clear();
@@ -111,18 +115,18 @@ impl State {
         bucket.or_insert(Bucket { full_at: now }).take(limit, now)
     }
 
-    /// What a key has spent so far.
+    /// Returns the spending of a key so far.
     pub fn spent(&self, key: u64) -> Usd {
         self.spent.get(&key).copied().unwrap_or_default()
     }
 
-    /// What all keys have spent so far.
+    /// Returns the spending of all keys so far.
     pub fn total_spent(&self) -> Usd {
         self.total_spent
     }
 
-    /// Charges an answer and remembers it.
-    pub fn charge(&mut self, key: u64, arrived: Nanos, account: Account) {
+    /// Charges an answer and stores it.
+    pub fn charge(&mut self, key: u64, arrived: Nanos, account: GenerationRecord) {
         if self.spent.len() >= MAX_KEYS && !self.spent.contains_key(&key) {
             self.spent.clear();
         }
@@ -136,28 +140,28 @@ impl State {
         self.generations.push_back((arrived, account));
     }
 
-    /// An answer by its generation id, once `delay` has passed since its arrival.
-    pub fn generation(&self, id: &str, delay: Nanos, now: Nanos) -> Option<&Account> {
+    /// Returns an answer by its generation id, once `delay` has passed since its arrival.
+    pub fn generation(&self, id: &str, delay: Nanos, now: Nanos) -> Option<&GenerationRecord> {
         let found = self
             .generations
             .iter()
             .rev()
             .find(|(_, account)| account.identity.generation_id == id);
-        let ready = |(arrived, _): &&(Nanos, Account)| now.since(*arrived) >= delay;
+        let ready = |(arrived, _): &&(Nanos, GenerationRecord)| now.since(*arrived) >= delay;
         found.filter(ready).map(|(_, account)| account)
     }
 }
 
-/// The most prefixes that one prompt is cut into; steps grow for longer prompts.
+/// The maximum number of prefixes of one prompt; steps grow for longer prompts.
 const MAX_BLOCKS: u64 = 4_096;
 
-/// The prefixes of a prompt's first `most_chars` at the cache's steps: tokens and a name for the text
-/// so far.
+/// Returns the prefixes of a prompt's first `max_chars` at the cache's steps: tokens and a name for the text so
+/// far.
 fn prefixes(
-    model: &Model,
+    model: &SimulatedModel,
     cache: &Cache,
     request: &ChatRequest,
-    most_chars: usize,
+    max_chars: usize,
 ) -> Vec<(u64, u64)> {
     let step = u64::from(cache.step_tokens.get());
     let step = step.max(request.prompt_tokens.div_ceil(MAX_BLOCKS));
@@ -166,7 +170,7 @@ fn prefixes(
     let mut name = digest(model.id.as_bytes());
     let mut block = String::new();
     let mut chars = 0;
-    for character in request.prompt.chars().take(most_chars) {
+    for character in request.prompt.chars().take(max_chars) {
         block.push(character);
         chars += 1;
         if chars == step_chars {
@@ -178,7 +182,7 @@ fn prefixes(
             chars = 0;
         }
     }
-    // Our count of characters includes roles; a prefix never exceeds the prompt.
+    // This count of characters includes roles; a prefix never exceeds the prompt.
     prefixes.retain(|(tokens, _)| *tokens <= request.prompt_tokens);
     prefixes
 }
@@ -186,13 +190,13 @@ fn prefixes(
 /// A token bucket, counted in nanoseconds of allowance.
 #[derive(Debug)]
 struct Bucket {
-    /// When the bucket would be full again.
+    /// The instant at which the bucket would be full again.
     full_at: Nanos,
 }
 
 impl Bucket {
-    /// Each request moves the moment of fullness by one interval; more than `burst` intervals
-    /// ahead, there is nothing to take.
+    /// Takes one request. Each one moves the instant of fullness by one interval; more than `burst` intervals
+    /// ahead, the bucket is empty.
     fn take(&mut self, limit: &RateLimit, now: Nanos) -> Result<(), Nanos> {
         let interval = 60_000_000_000 / u64::from(limit.requests_per_minute.get());
         let burst = interval.saturating_mul(u64::from(limit.burst.get()));
@@ -209,8 +213,8 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::request::Api;
-    use crate::sim::world::{RetryAfter, World};
+    use crate::sim::request::ChatRoute;
+    use crate::sim::world::{RetryAfterForm, Scenario};
     use proptest::prelude::*;
 
     fn request(model: &str, text: &str, marked: bool) -> ChatRequest {
@@ -219,15 +223,15 @@ mod tests {
             "model": model, "messages": [{ "role": "user", "content": text }],
             "providerOptions": { "gateway": { "caching": caching } },
         });
-        ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap()
+        ChatRequest::from_body(body.to_string().as_bytes(), ChatRoute::Chat).unwrap()
     }
 
     #[test]
     fn a_repeated_long_prefix_is_cached_in_steps() {
         // Implicit caching as OpenAI does it: nothing below 1024 tokens, then multiples of 128.
-        let world = World::built_in();
-        let model = world.model("openai/gpt-4.1-nano").unwrap();
-        let mut state = State::default();
+        let scenario = Scenario::built_in();
+        let model = scenario.model("openai/gpt-4.1-nano").unwrap();
+        let mut state = SimulatorState::default();
         let long = "word ".repeat(2_000);
         let first = state.look_up(&model, &request(&model.id, &long, false), Nanos::ZERO);
         assert_eq!(first, CacheUse::default());
@@ -235,17 +239,17 @@ mod tests {
         let second = state.look_up(&model, &request(&model.id, &longer, false), Nanos::ZERO);
         assert_eq!((second.cached % 128, second.written), (0, 0));
         assert!((2_300..2_501).contains(&second.cached), "{second:?}");
-        let other = world.model("openai/gpt-4o-mini").unwrap();
+        let other = scenario.model("openai/gpt-4o-mini").unwrap();
         let elsewhere = state.look_up(&other, &request(&other.id, &long, false), Nanos::ZERO);
         assert_eq!(elsewhere, CacheUse::default());
     }
 
     #[test]
     fn explicit_caches_write_first_and_read_then() {
-        // Anthropic's way: only marked prompts, written once, read from then on.
-        let world = World::built_in();
-        let model = world.model("anthropic/claude-haiku-4.5").unwrap();
-        let mut state = State::default();
+        // Caching as Anthropic does it: only marked prompts, written once, then read.
+        let scenario = Scenario::built_in();
+        let model = scenario.model("anthropic/claude-haiku-4.5").unwrap();
+        let mut state = SimulatorState::default();
         let long = "word ".repeat(2_000);
         let unmarked = state.look_up(&model, &request(&model.id, &long, false), Nanos::ZERO);
         assert_eq!(unmarked, CacheUse::default());
@@ -258,50 +262,51 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_covers_what_stands_before_it() {
-        // The system text is marked: it is written once and read by every question behind it; what
-        // comes after the mark is neither. A number in front of it is another prompt.
-        let world = World::built_in();
-        let model = world.model("anthropic/claude-haiku-4.5").unwrap();
-        let mut state = State::default();
+    fn a_mark_covers_the_text_before_it() {
+        // The system text is marked: it is written once and read by every question after it; text after the
+        // mark is neither. A number in front of it makes another prompt.
+        let scenario = Scenario::built_in();
+        let model = scenario.model("anthropic/claude-haiku-4.5").unwrap();
+        let mut state = SimulatorState::default();
         let system = "word ".repeat(1_200);
         let mark = serde_json::json!({ "type": "ephemeral" });
-        let mut asked = |system: &str, user: &str| {
+        let mut cache_use = |system: &str, user: &str| {
             let text =
                 serde_json::json!([{ "type": "text", "text": system, "cache_control": mark }]);
             let body = serde_json::json!({ "model": model.id, "messages": [
                 { "role": "system", "content": text }, { "role": "user", "content": user },
             ]});
-            let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
+            let request =
+                ChatRequest::from_body(body.to_string().as_bytes(), ChatRoute::Chat).unwrap();
             state.look_up(&model, &request, Nanos::ZERO)
         };
-        let first = asked(&system, &"Why? ".repeat(1_000));
+        let first = cache_use(&system, &"Why? ".repeat(1_000));
         assert!((1_500..=1_502).contains(&first.written), "{first:?}");
-        let second = asked(&system, "How?");
+        let second = cache_use(&system, "How?");
         assert_eq!((second.cached, second.written), (first.written, 0));
-        let kept_out = asked(&format!("493\n\n{system}"), "How?");
+        let different = cache_use(&format!("493\n\n{system}"), "How?");
         assert!(
-            kept_out.cached == 0 && kept_out.written >= first.written,
-            "{kept_out:?}"
+            different.cached == 0 && different.written >= first.written,
+            "{different:?}"
         );
     }
 
     #[test]
-    fn what_nobody_uses_is_forgotten() {
-        // Five minutes since the last use: reading keeps a prefix, and a longer pause loses it.
-        let world = World::parse(
+    fn unused_prefixes_are_dropped() {
+        // Five minutes since the last use: reading renews a prefix, and a longer pause drops it.
+        let scenario = Scenario::parse(
             "[models.\"a/b\"]\nprice = { input = \"1\", output = \"1\" }\n\
              cache = { kind = \"explicit\", min_tokens = 64, step_tokens = 1, ttft_factor = 1, ttl_s = 300 }",
         );
-        let model = world.unwrap().model("a/b").unwrap();
-        let asked = request("a/b", &"word ".repeat(200), true);
-        let mut state = State::default();
+        let model = scenario.unwrap().model("a/b").unwrap();
+        let prompt = request("a/b", &"word ".repeat(200), true);
+        let mut state = SimulatorState::default();
         let mut at = |seconds: u64| {
-            let used = state.look_up(&model, &asked, Nanos::from_millis(1_000 * seconds));
+            let used = state.look_up(&model, &prompt, Nanos::from_millis(1_000 * seconds));
             (used.cached > 0, used.written > 0)
         };
         let (written, read) = ((false, true), (true, false));
-        // 300 s after the last use it is still there; 301 s after, it is written anew.
+        // 300 s after the last use it is still there; 301 s after, it is written again.
         assert_eq!(
             [0, 299, 599, 900, 1_200].map(&mut at),
             [written, read, read, written, read]
@@ -315,15 +320,15 @@ mod tests {
             let limit = RateLimit {
                 requests_per_minute: 60.try_into().unwrap(),
                 burst: 3.try_into().unwrap(),
-                retry_after: RetryAfter::None,
+                retry_after: RetryAfterForm::None,
             };
-            let (mut state, mut now, mut admitted) = (State::default(), 0, 0u64);
+            let (mut state, mut now, mut admitted) = (SimulatorState::default(), 0, 0u64);
             for pause in pauses {
                 now += pause;
                 match state.admit("a/b", &limit, Nanos::from_millis(now)) {
                     Ok(()) => admitted += 1,
                     Err(wait) => {
-                        // Coming back when told to is enough.
+                        // Coming back after the reported time is enough.
                         let later = Nanos(Nanos::from_millis(now).0 + wait.0);
                         prop_assert!(state.admit("a/b", &limit, later).is_ok());
                         now = later.0.div_ceil(1_000_000);
@@ -337,8 +342,8 @@ mod tests {
 
     #[test]
     fn equal_bodies_are_counted() {
-        // The count stands for repetition and attempt: it must tell equal bodies apart.
-        let mut state = State::default();
+        // The count stands for repetition and attempt: it must distinguish equal bodies.
+        let mut state = SimulatorState::default();
         let seen = [1, 1, 2, 1].map(|body| state.ordinal(body));
         assert_eq!(seen, [0, 1, 0, 2]);
     }

@@ -1,21 +1,21 @@
-//! What holds for every script, whatever the model, the prompt and the fault.
+//! Invariants of every script, whatever the model, the prompt and the fault.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::answer::Moment;
-use super::bill::{Bill, Terms};
-use super::ending::Ending;
-use super::fault::{Fault, Faults, Selection};
-use super::request::{Api, ChatRequest};
+use super::bill::{BillTerms, SimulatedBill};
+use super::ending::ConnectionEnd;
+use super::fault::{Fault, FaultSet, ModelSelector};
+use super::request::{ChatRequest, ChatRoute};
 use super::script::Script;
-use super::world::{DEFAULT_WORLD, MissingKey, RetryAfter, World};
+use super::world::{DEFAULT_SCENARIO, MissingKey, RetryAfterForm, Scenario};
 use crate::units::Nanos;
 
-/// The first request to a gateway that nobody has asked anything.
+/// The first request to an idle gateway.
 pub(super) const MOMENT: Moment = Moment {
     ordinal: 0,
-    salt: 7,
+    sim_seed: 7,
     unix_ms: 1_795_000_000_123,
     minutes: 0.0,
     cached: 0,
@@ -32,17 +32,17 @@ fn body(model: &str, text: &str, changes: &[(&str, Value)]) -> Value {
     body
 }
 
-/// The script of a request in a world.
-fn write_in(world: &World, body: &Value, moment: &Moment) -> Script {
-    let request = ChatRequest::read(body.to_string().as_bytes(), Api::Chat).unwrap();
-    let selection: Selection = request.model.parse().unwrap();
-    let model = world.model(&selection.model).unwrap();
-    Script::write(world, &model, &selection, &request, moment)
+/// Writes the script of a request in a scenario.
+fn write_in_scenario(scenario: &Scenario, body: &Value, moment: &Moment) -> Script {
+    let request = ChatRequest::from_body(body.to_string().as_bytes(), ChatRoute::Chat).unwrap();
+    let selector: ModelSelector = request.model.parse().unwrap();
+    let model = scenario.model(&selector.model).unwrap();
+    Script::write(scenario, &model, &selector, &request, moment)
 }
 
 fn write(model: &str, changes: &[(&str, Value)]) -> Script {
     let body = body(model, "Why is the sky blue?", changes);
-    write_in(&World::built_in(), &body, &MOMENT)
+    write_in_scenario(&Scenario::built_in(), &body, &MOMENT)
 }
 
 fn bytes(script: &Script) -> Vec<u8> {
@@ -50,7 +50,7 @@ fn bytes(script: &Script) -> Vec<u8> {
     steps.flat_map(|step| step.bytes.iter().copied()).collect()
 }
 
-/// The JSON of each event of a script without framing faults.
+/// Returns the JSON of each event of a script without framing faults.
 fn chunks(script: &Script) -> Vec<Value> {
     let text = String::from_utf8(bytes(script)).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
@@ -60,8 +60,8 @@ fn chunks(script: &Script) -> Vec<Value> {
         .collect()
 }
 
-/// The texts of one kind of delta, put together.
-fn said(chunks: &[Value], field: &str) -> String {
+/// Joins the texts of one kind of delta.
+fn joined_text(chunks: &[Value], field: &str) -> String {
     let deltas = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]);
     deltas.filter_map(|delta| delta[field].as_str()).collect()
 }
@@ -75,7 +75,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 }
 
 fn any_model() -> impl Strategy<Value = String> {
-    let models = World::built_in();
+    let models = Scenario::built_in();
     let language = models.models().filter(|model| model.language);
     let mut ids: Vec<String> = language.map(|model| model.id.clone()).collect();
     ids.push("sim/constant-20ms-5ms-64".to_owned());
@@ -83,18 +83,18 @@ fn any_model() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    // The heart of the simulator: a request's script is a function, and it can be played.
+    // The purpose of the simulator: a request's script is a function, and it can be played.
     #[test]
     fn scripts_are_functions_and_playable(
         model in any_model(), fault in any_fault(), other in any_fault(), streams in any::<bool>(),
         limit in 1u64..300, ordinal in 0u64..4, text in "\\PC{0,40}",
     ) {
-        let world = World::built_in();
+        let scenario = Scenario::built_in();
         let changes = [("stream", json!(streams)), ("max_tokens", json!(limit))];
         let body = body(&format!("{model}+{fault}+{other}"), &text, &changes);
         let moment = Moment { ordinal, ..MOMENT };
-        let script = write_in(&world, &body, &moment);
-        prop_assert_eq!(&script, &write_in(&world, &body, &moment));
+        let script = write_in_scenario(&scenario, &body, &moment);
+        prop_assert_eq!(&script, &write_in_scenario(&scenario, &body, &moment));
         let head = script.head_at.unwrap_or(Nanos::ZERO);
         prop_assert!(script.steps.iter().all(|step| step.at >= head));
         prop_assert!(script.steps.is_sorted_by_key(|step| step.at));
@@ -109,18 +109,18 @@ proptest! {
     #[test]
     fn repetitions_runs_and_models_differ(model in any_model(), text in "[a-z ]{1,30}") {
         prop_assume!(!model.starts_with("sim/"));
-        let world = World::built_in();
+        let scenario = Scenario::built_in();
         let request = body(&model, &text, &[]);
-        let at = |moment: &Moment| write_in(&world, &request, moment).steps;
+        let at = |moment: &Moment| write_in_scenario(&scenario, &request, moment).steps;
         let first = at(&MOMENT);
         prop_assert_ne!(&first, &at(&Moment { ordinal: 1, ..MOMENT }));
-        prop_assert_ne!(&first, &at(&Moment { salt: 8, ..MOMENT }));
-        let fixed = World::parse("fixed_salt = true").unwrap();
-        let unsalted = |salt| write_in(&fixed, &request, &Moment { salt, ..MOMENT });
-        prop_assert_eq!(unsalted(7), unsalted(8));
+        prop_assert_ne!(&first, &at(&Moment { sim_seed: 8, ..MOMENT }));
+        let fixed = Scenario::parse("fixed_salt = true").unwrap();
+        let with_fixed_seed = |sim_seed| write_in_scenario(&fixed, &request, &Moment { sim_seed, ..MOMENT });
+        prop_assert_eq!(with_fixed_seed(7), with_fixed_seed(8));
     }
 
-    // However the bytes are framed, compressed or held back, every token arrives.
+    // However the bytes are framed, compressed or buffered, every token arrives.
     #[test]
     fn framing_loses_no_token(framing in prop::sample::select(vec![
         "bytewise", "split-char", "split-crlf", "crlf", "cr", "no-space", "multi-line", "bom",
@@ -137,12 +137,12 @@ proptest! {
 
 #[test]
 fn every_fault_changes_its_script_and_is_documented() {
-    // A fault that did nothing would make the test that names it pass for no reason.
+    // A fault without effect would make the test that names it pass for no reason.
     let tool = json!([{ "type": "function", "function": { "name": "find" } }]);
     let changes = [("tools", tool), ("max_tokens", json!(120))];
     let shape = |fault: &str| {
         let script = write(&format!("anthropic/claude-haiku-4.5{fault}"), &changes);
-        // A fault moves no draw: but for the id itself, any difference is its own doing.
+        // A fault changes no draw: except for the id itself, any difference is its own effect.
         let bytes = bytes(&script);
         let text = String::from_utf8_lossy(&bytes).replace(fault, "");
         (
@@ -156,12 +156,13 @@ fn every_fault_changes_its_script_and_is_documented() {
     };
     let plain = shape("");
     for fault in Fault::ALL {
-        // Explained by its name and meaning in the reference of worlds.
+        // Documented by its name and meaning in the reference of scenarios.
         let line = format!("#   {:<22} {}", fault.name(), fault.meaning());
-        assert!(DEFAULT_WORLD.contains(&line), "{line}");
+        assert!(DEFAULT_SCENARIO.contains(&line), "{line}");
         let usual = write("anthropic/claude-haiku-4.5", &changes);
-        if matches!(fault, Fault::ReasoningBeside | Fault::ReasoningInTotal) {
-            // They move reasoning tokens, which this model has none of: `reasoning_tokens_are_reported_elsewhere`.
+        if matches!(fault, Fault::ReasoningExcluded | Fault::ReasoningInTotal) {
+            // They move reasoning tokens, and this model has none: see
+            // `reasoning_tokens_are_reported_elsewhere`.
             continue;
         }
         let named = shape(&format!("+{fault}"));
@@ -172,27 +173,27 @@ fn every_fault_changes_its_script_and_is_documented() {
 
 #[test]
 fn reasoning_tokens_are_reported_elsewhere() {
-    // The total is true in both dialects, and the completion lacks what the one of them reports apart.
-    let used = super::bill::Usage {
+    // The total is true in both dialects, and the completion lacks what one of them reports separately.
+    let used = super::bill::SimulatedUsage {
         prompt: 10,
         completion: 30,
         reasoning: 20,
-        ..super::bill::Usage::default()
+        ..super::bill::SimulatedUsage::default()
     };
     let counts = |fault: Fault| {
-        let reported = super::miscount::reported(&used, 30, &Faults::from_iter([fault]));
+        let reported = super::miscount::reported_counts(&used, 30, &FaultSet::from_iter([fault]));
         let usage = reported.usage;
         (usage.completion, usage.reasoning, reported.total)
     };
     assert_eq!(counts(Fault::NoDone), (30, 20, 40));
-    assert_eq!(counts(Fault::ReasoningBeside), (10, 20, 40));
+    assert_eq!(counts(Fault::ReasoningExcluded), (10, 20, 40));
     assert_eq!(counts(Fault::ReasoningInTotal), (10, 0, 40));
 }
 
 #[test]
 fn a_plain_stream_has_the_recorded_shape() {
-    // The order and the keys of the recorded Vercel streams: role, content, one last chunk with
-    // everything, [DONE].
+    // The order and the keys of the recorded Vercel streams: role, content, one last chunk with everything,
+    // [DONE].
     let script = write("openai/gpt-4.1-nano", &[("max_tokens", json!(3))]);
     let all = chunks(&script);
     let deltas: Vec<String> = all
@@ -230,19 +231,19 @@ fn a_plain_stream_has_the_recorded_shape() {
 }
 
 #[test]
-fn the_bill_is_told_three_times_alike() {
-    // usage as numbers, metadata as decimal strings, and the formula: one amount.
+fn the_bill_is_equal_in_three_places() {
+    // Usage as numbers, metadata as decimal strings, and the formula: one amount.
     let script = write("google/gemini-2.5-flash", &[]);
     let finish = chunks(&script).pop().unwrap();
     let account = script.account.unwrap();
-    let world = World::built_in();
-    let prices = world
+    let scenario = Scenario::built_in();
+    let prices = scenario
         .model("google/gemini-2.5-flash")
         .unwrap()
         .prices
         .clone()
         .unwrap();
-    let bill = Bill::of(&account.usage, &prices, &Terms::default());
+    let bill = SimulatedBill::new(&account.usage, &prices, &BillTerms::default());
     assert_eq!(account.bill, bill);
     let number = finish["usage"]["cost"].to_string();
     assert_eq!(number.parse(), Ok(bill.cost));
@@ -252,14 +253,14 @@ fn the_bill_is_told_three_times_alike() {
 
 #[test]
 fn constant_models_are_exact() {
-    // Benchmarks compare with these times: no draw may touch them.
+    // Benchmarks compare with these times: no draw may change them.
     let script = write("sim/constant-20ms-5ms-4", &[]);
     let marked = script.steps.iter().filter(|step| step.chunks > 0);
     let at: Vec<u64> = marked.map(|step| step.at.0 / 1_000_000).collect();
     assert_eq!(at, [20, 25, 30, 35]);
     assert_eq!(script.head_at, Some(Nanos::from_millis(10)));
-    let world = World::built_in();
-    for wrong in [
+    let scenario = Scenario::built_in();
+    for invalid in [
         "sim/constant-20ms-5ms",
         "sim/constant-20-5-4",
         "sim/constant-20ms-5ms-4-1",
@@ -267,13 +268,13 @@ fn constant_models_are_exact() {
         "sim/constant-NaNms-5ms-4",
         "sim/other",
     ] {
-        assert!(world.model(wrong).is_none(), "{wrong}");
+        assert!(scenario.model(invalid).is_none(), "{invalid}");
     }
 }
 
 #[test]
-fn thinking_is_shown_as_the_character_says() {
-    // TTFT depends on what of the thinking can be seen: each way must be on the wire.
+fn reasoning_is_shown_as_the_profile_says() {
+    // TTFT depends on the visible part of the reasoning: each form must be on the wire.
     let effort = |effort: &str| [("reasoning_effort", json!(effort))];
     let high = write("openai/gpt-5-mini", &effort("high"));
     let none = write("openai/gpt-5-mini", &effort("none"));
@@ -286,21 +287,21 @@ fn thinking_is_shown_as_the_character_says() {
         &[("reasoning", json!({ "exclude": true }))],
     );
     assert!(thought(&hidden) > 0);
-    assert_eq!(said(&chunks(&hidden), "reasoning"), "");
+    assert_eq!(joined_text(&chunks(&hidden), "reasoning"), "");
     let encrypted = write("spacexai/grok-4.1-fast-reasoning", &[]);
     let first = encrypted.steps.iter().find(|step| step.chunks > 0).unwrap();
     assert!(String::from_utf8_lossy(&first.bytes).contains("content"));
     let visible = write("google/gemini-2.5-pro", &[]);
-    assert!(!said(&chunks(&visible), "reasoning").is_empty());
+    assert!(!joined_text(&chunks(&visible), "reasoning").is_empty());
 }
 
 #[test]
-fn lengths_are_limited_and_eaten() {
-    // The classic trap: a small limit that thinking uses up leaves an empty answer.
+fn lengths_are_limited_and_used_up() {
+    // The classic trap: a small limit that reasoning uses up leaves an empty answer.
     let limit = [("max_completion_tokens", json!(16))];
     let eaten = write("openai/gpt-5-mini+eaten-by-length", &limit);
     let all = chunks(&eaten);
-    assert_eq!(said(&all, "content"), "");
+    assert_eq!(joined_text(&all, "content"), "");
     let finish = all.last().unwrap();
     assert_eq!(finish["choices"][0]["finish_reason"], "length");
     assert_eq!(
@@ -317,7 +318,7 @@ fn lengths_are_limited_and_eaten() {
 
 #[test]
 fn compressed_streams_hold_the_same_text() {
-    // Both encodings must decode to the very bytes of the plain stream.
+    // Both encodings must decode to the exact bytes of the plain stream.
     use std::io::Read;
     let id = |name: &str| format!("openai/gpt-4.1-nano+{name}");
     let bytes_of = |name: &str| bytes(&write(&id(name), &[]));
@@ -372,7 +373,7 @@ fn tool_calls_add_up_to_json() {
 }
 
 #[test]
-fn breaks_come_where_they_are_named() {
+fn breaks_come_at_their_named_position() {
     // Tests of cuts and stalls rely on at least one token before and none of the end after.
     let ended = |name: &str| {
         let script = write(&format!("openai/gpt-4.1-nano+{name}"), &[]);
@@ -385,27 +386,39 @@ fn breaks_come_where_they_are_named() {
             text.contains("[DONE]"),
         )
     };
-    assert_eq!(ended("cut"), (Ending::Clean, true, false, false));
-    assert_eq!(ended("cut-done"), (Ending::Clean, true, false, true));
-    assert_eq!(ended("cut-transport"), (Ending::Cut, true, false, false));
-    assert_eq!(ended("reset"), (Ending::Reset, true, false, false));
-    assert_eq!(ended("stall"), (Ending::Stall, true, false, false));
-    assert_eq!(ended("stall-first"), (Ending::Stall, false, false, false));
-    assert_eq!(ended("linger"), (Ending::Stall, true, true, true));
-    assert_eq!(ended("no-done"), (Ending::Clean, true, true, false));
-    assert_eq!(ended("no-finish"), (Ending::Clean, true, false, true));
+    assert_eq!(ended("cut"), (ConnectionEnd::Clean, true, false, false));
+    assert_eq!(ended("cut-done"), (ConnectionEnd::Clean, true, false, true));
+    assert_eq!(
+        ended("cut-transport"),
+        (ConnectionEnd::Cut, true, false, false)
+    );
+    assert_eq!(ended("reset"), (ConnectionEnd::Reset, true, false, false));
+    assert_eq!(ended("stall"), (ConnectionEnd::Stall, true, false, false));
+    assert_eq!(
+        ended("stall-first"),
+        (ConnectionEnd::Stall, false, false, false)
+    );
+    assert_eq!(ended("linger"), (ConnectionEnd::Stall, true, true, true));
+    assert_eq!(ended("no-done"), (ConnectionEnd::Clean, true, true, false));
+    assert_eq!(
+        ended("no-finish"),
+        (ConnectionEnd::Clean, true, false, true)
+    );
     assert_eq!(
         ended("error-midstream"),
-        (Ending::Clean, true, false, false)
+        (ConnectionEnd::Clean, true, false, false)
     );
-    assert_eq!(ended("error-first"), (Ending::Clean, false, false, false));
+    assert_eq!(
+        ended("error-first"),
+        (ConnectionEnd::Clean, false, false, false)
+    );
 }
 
 #[test]
-fn usage_comes_in_every_known_way() {
-    // A reader keeps the last usage that is not null: each way must really differ.
-    let usages = |name: &str, asked: bool| -> Vec<Value> {
-        let changes = [("stream_options", json!({ "include_usage": asked }))];
+fn usage_has_every_known_form() {
+    // A reader uses the last usage that is not null: each form must really differ.
+    let usages = |name: &str, include_usage: bool| -> Vec<Value> {
+        let changes = [("stream_options", json!({ "include_usage": include_usage }))];
         let script = write(&format!("openai/gpt-4.1-nano+{name}"), &changes);
         let all = chunks(&script);
         all.iter().map(|chunk| chunk["usage"].clone()).collect()
@@ -430,32 +443,33 @@ fn usage_comes_in_every_known_way() {
 }
 
 #[test]
-fn faults_of_a_world_come_by_share() {
+fn faults_of_a_scenario_come_by_share() {
     // A share is of all requests: 1 is always, 0 never, and a turn limits only named ones.
-    let world = World::parse(
+    let scenario = Scenario::parse(
         "[default]\nfaults = { 500 = 0.5, 503 = 0.5 }\n[models.\"openai/gpt-4.1-nano\"]\nfaults = {}",
     )
     .unwrap();
     let mut statuses = std::collections::BTreeMap::new();
     for ordinal in 0..400 {
         let moment = Moment { ordinal, ..MOMENT };
-        let clean = write_in(&world, &body("openai/gpt-4.1-nano", "x", &[]), &moment);
+        let clean = write_in_scenario(&scenario, &body("openai/gpt-4.1-nano", "x", &[]), &moment);
         assert_eq!(clean.status, 200);
-        let failed = write_in(&world, &body("openai/gpt-4o-mini", "x", &[]), &moment);
+        let failed = write_in_scenario(&scenario, &body("openai/gpt-4o-mini", "x", &[]), &moment);
         *statuses.entry(failed.status).or_insert(0) += 1;
     }
     // 400 fair coins: 5 standard deviations are 50.
     assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [500, 503]);
     assert!((150..=250).contains(&statuses[&500]), "{statuses:?}");
     let once = body("openai/gpt-4.1-nano+429+once", "x", &[]);
-    let status = |ordinal| write_in(&world, &once, &Moment { ordinal, ..MOMENT }).status;
+    let status =
+        |ordinal| write_in_scenario(&scenario, &once, &Moment { ordinal, ..MOMENT }).status;
     assert_eq!((status(0), status(1)), (429, 200));
 }
 
 #[test]
-fn worlds_are_layered() {
-    // What a file says for a model wins, then what it says for all, then the built-in world.
-    let world = World::parse(
+fn scenarios_are_layered() {
+    // A file's values for a model win, then its values for all models, then the built-in scenario.
+    let scenario = Scenario::parse(
         r#"
         seed = 5
         [access]
@@ -474,8 +488,8 @@ fn worlds_are_layered() {
         "#,
     )
     .unwrap();
-    let gap = |id: &str| world.model(id).unwrap().character.gap.median_ms.nanos();
-    let ttft = |id: &str| world.model(id).unwrap().character.ttft.median_ms.nanos();
+    let gap = |id: &str| scenario.model(id).unwrap().profile.gap.median_ms.nanos();
+    let ttft = |id: &str| scenario.model(id).unwrap().profile.ttft.median_ms.nanos();
     assert_eq!(
         [
             gap("openai/gpt-5-mini"),
@@ -485,15 +499,21 @@ fn worlds_are_layered() {
         [2, 3, 3].map(Nanos::from_millis)
     );
     assert_eq!(ttft("openai/gpt-5-mini"), Nanos::from_millis(420));
-    assert_eq!(world.access.missing_key, MissingKey::Refuse);
-    assert_eq!(world.rate_limit.unwrap().retry_after, RetryAfter::Date);
-    let dear = ttft("anthropic/claude-opus-4.5");
-    assert!(dear > ttft("amazon/nova-lite"), "dearer models are slower");
+    assert_eq!(scenario.access.missing_key, MissingKey::Refuse);
+    assert_eq!(
+        scenario.rate_limit.unwrap().retry_after,
+        RetryAfterForm::Date
+    );
+    let expensive = ttft("anthropic/claude-opus-4.5");
+    assert!(
+        expensive > ttft("amazon/nova-lite"),
+        "more expensive models are slower"
+    );
 }
 
 #[test]
-fn wrong_worlds_say_where() {
-    // Whoever writes a world must find the mistake: line and column, and what is allowed.
+fn invalid_scenarios_are_rejected_with_their_position() {
+    // The message must show the mistake: line and column, and the allowed values.
     for (text, place, word) in [
         ("sede = 1", "line 1", "sede"),
         (
@@ -523,7 +543,7 @@ fn wrong_worlds_say_where() {
         ),
         ("seed = ", "line 1", ""),
     ] {
-        let message = World::parse(text).unwrap_err().to_string();
+        let message = Scenario::parse(text).unwrap_err().to_string();
         assert!(
             message.contains(place) && message.contains(word),
             "{text}: {message}"
@@ -533,9 +553,9 @@ fn wrong_worlds_say_where() {
 
 #[test]
 fn the_quickstart_takes_well_under_a_minute() {
-    // 5 models, 8 prompts, 4 repetitions, 4 slots in flight: by the scripts' own times, whatever
-    // the salt. The slowest of a slot decides how long the slot takes.
-    let world = World::built_in();
+    // 5 models, 8 prompts, 4 repetitions, 4 slots in flight: by the scripts' own times, whatever the sim seed.
+    // The slowest request of a slot decides how long the slot takes.
+    let scenario = Scenario::built_in();
     let models = [
         "openai/gpt-5-mini",
         "anthropic/claude-haiku-4.5",
@@ -543,18 +563,18 @@ fn the_quickstart_takes_well_under_a_minute() {
         "deepseek/deepseek-v3.2",
         "openai/gpt-4.1-nano",
     ];
-    for salt in 0..3 {
+    for sim_seed in 0..3 {
         let mut whole = Nanos::ZERO;
         for (prompt, ordinal) in (0..8).flat_map(|prompt| (0..4).map(move |o| (prompt, o))) {
             let text = format!("Question {prompt}");
             let moment = Moment {
                 ordinal,
-                salt,
+                sim_seed,
                 ..MOMENT
             };
             let limit = [("max_tokens", json!(200))];
             let slot = models.map(|model| {
-                let script = write_in(&world, &body(model, &text, &limit), &moment);
+                let script = write_in_scenario(&scenario, &body(model, &text, &limit), &moment);
                 script.account.unwrap().duration
             });
             whole.0 += slot.into_iter().max().unwrap().0;

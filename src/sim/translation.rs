@@ -1,15 +1,15 @@
-//! Requests of the Messages and Responses routes, told in the shape of a chat.
+//! Translation of requests of the Messages and Responses routes to the shape of a chat.
 //!
-//! Owns which key of one route means which key of the other. Must not judge what it carries over:
-//! `request` reads the result as it reads any chat. Invariant: the same conversation becomes the
-//! same chat by every route, so that its answer is the same too.
+//! Owns the mapping of keys between routes. Must not validate what it translates: `request` parses the result
+//! as it parses any chat. Invariant: the same conversation becomes the same chat on every route, so that its
+//! answer is the same too.
 
 use serde_json::{Value, json};
 
-/// A body that is not a chat request: what to tell the client, and which parameter it concerns.
+/// An invalid request body: the message for the client, and the parameter it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRequest {
-    /// The sentence of the answer.
+    /// The sentence of the response.
     pub message: String,
     /// The parameter.
     pub param: &'static str,
@@ -22,8 +22,8 @@ impl BadRequest {
     }
 }
 
-/// A body of `POST /v1/messages`.
-pub fn of_messages(body: &Value) -> Result<Value, BadRequest> {
+/// Translates a body of `POST /v1/messages`.
+pub fn messages_to_chat(body: &Value) -> Result<Value, BadRequest> {
     if body["max_tokens"].is_null() {
         return Err(BadRequest::new("max_tokens", "max_tokens: Field required"));
     }
@@ -31,9 +31,9 @@ pub fn of_messages(body: &Value) -> Result<Value, BadRequest> {
     if !body["system"].is_null() {
         messages.push(json!({ "role": "system", "content": body["system"] }));
     }
-    // An absent list stays absent: it is refused, with or without a system text.
-    let asked = body["messages"].as_array().filter(|list| !list.is_empty());
-    messages.extend(asked.into_iter().flatten().cloned());
+    // An absent list stays absent: it is rejected, with or without a system text.
+    let written = body["messages"].as_array().filter(|list| !list.is_empty());
+    messages.extend(written.into_iter().flatten().cloned());
     let choice = match body["tool_choice"]["type"].as_str() {
         Some("any") => json!("required"),
         Some("tool") => json!({ "function": { "name": body["tool_choice"]["name"] } }),
@@ -53,7 +53,7 @@ pub fn of_messages(body: &Value) -> Result<Value, BadRequest> {
     Ok(json!({
         "model": body["model"],
         "stream": body["stream"],
-        "messages": if asked.is_some() { json!(messages) } else { Value::Null },
+        "messages": if written.is_some() { json!(messages) } else { Value::Null },
         "max_tokens": body["max_tokens"],
         "reasoning": reasoning,
         "tools": functions(&body["tools"]),
@@ -62,8 +62,8 @@ pub fn of_messages(body: &Value) -> Result<Value, BadRequest> {
     }))
 }
 
-/// A body of `POST /v1/responses`.
-pub fn of_responses(body: &Value) -> Result<Value, BadRequest> {
+/// Translates a body of `POST /v1/responses`.
+pub fn responses_to_chat(body: &Value) -> Result<Value, BadRequest> {
     let mut messages = Vec::new();
     if !body["instructions"].is_null() {
         messages.push(json!({ "role": "system", "content": body["instructions"] }));
@@ -93,7 +93,7 @@ pub fn of_responses(body: &Value) -> Result<Value, BadRequest> {
     }))
 }
 
-/// One item of a Responses input: a message, or a turn of a tool.
+/// Translates one item of a Responses input: a message, or a turn of a tool.
 fn item(item: &Value) -> Value {
     match item["type"].as_str() {
         Some("function_call" | "reasoning") => json!({ "role": "assistant", "content": null }),
@@ -102,7 +102,7 @@ fn item(item: &Value) -> Value {
     }
 }
 
-/// Tools that stand bare, under the key where a chat has them.
+/// Wraps bare tools in the key that a chat has.
 fn functions(tools: &Value) -> Value {
     let tools = tools.as_array().map(Vec::as_slice).unwrap_or_default();
     let wrapped = tools
@@ -113,16 +113,16 @@ fn functions(tools: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::{Api, ChatRequest};
+    use super::super::request::{ChatRequest, ChatRoute};
     use serde_json::{Value, json};
 
-    fn read(body: &Value, api: Api) -> ChatRequest {
-        ChatRequest::read(body.to_string().as_bytes(), api).unwrap()
+    fn read(body: &Value, api: ChatRoute) -> ChatRequest {
+        ChatRequest::from_body(body.to_string().as_bytes(), api).unwrap()
     }
 
     #[test]
-    fn one_conversation_is_one_question_by_every_route() {
-        // Texts and token counts follow from these names: they must not depend on the route.
+    fn one_conversation_has_one_digest_on_every_route() {
+        // Texts and token counts follow from these digests: they must not depend on the route.
         let user = json!({ "role": "user", "content": "Why is the sky blue?" });
         let chat = json!({
             "model": "a/b+groq", "max_completion_tokens": 50, "temperature": 0.5,
@@ -142,43 +142,46 @@ mod tests {
             "tools": [{ "type": "function", "name": "find" }],
             "reasoning": { "effort": "low" }, "tool_choice": "required",
         });
-        let chat = read(&chat, Api::Chat);
+        let chat = read(&chat, ChatRoute::Chat);
         for other in [
-            read(&messages, Api::Messages),
-            read(&responses, Api::Responses),
+            read(&messages, ChatRoute::Messages),
+            read(&responses, ChatRoute::Responses),
         ] {
             assert_eq!(other.draw_digest, chat.draw_digest, "{:?}", other.api);
             assert_eq!(other.prompt_digest, chat.prompt_digest);
             assert_eq!(other.prompt_tokens, chat.prompt_tokens);
             assert_ne!(other.digest, chat.digest);
         }
-        // What is asked differently is another question.
+        // A request with another meaning has another digest.
         let warmer = json!({
             "model": "a/b", "max_output_tokens": 50, "instructions": "Be short.",
             "input": "Why is the sky blue?", "temperature": 0.6, "stream": true,
         });
-        assert_ne!(read(&warmer, Api::Responses).draw_digest, chat.draw_digest);
+        assert_ne!(
+            read(&warmer, ChatRoute::Responses).draw_digest,
+            chat.draw_digest
+        );
     }
 
     #[test]
     fn required_fields_are_required() {
-        // Each route refuses what its vendor refuses, by the name of the field.
+        // Each route rejects what its vendor rejects, by the name of the field.
         for (body, api, param) in [
             (
                 r#"{"model":"a/b","messages":[{"role":"user","content":"x"}]}"#,
-                Api::Messages,
+                ChatRoute::Messages,
                 "max_tokens",
             ),
             (
                 r#"{"model":"a/b","system":"x","max_tokens":5}"#,
-                Api::Messages,
+                ChatRoute::Messages,
                 "messages",
             ),
-            (r#"{"model":"a/b"}"#, Api::Responses, "input"),
-            (r#"{"input":"x"}"#, Api::Responses, "model"),
+            (r#"{"model":"a/b"}"#, ChatRoute::Responses, "input"),
+            (r#"{"input":"x"}"#, ChatRoute::Responses, "model"),
         ] {
-            let wrong = ChatRequest::read(body.as_bytes(), api).unwrap_err();
-            assert_eq!(wrong.param, param, "{body}");
+            let error = ChatRequest::from_body(body.as_bytes(), api).unwrap_err();
+            assert_eq!(error.param, param, "{body}");
         }
     }
 }

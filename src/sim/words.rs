@@ -1,15 +1,14 @@
-//! What the simulated models say: seeded, plausible, meaningless English in token-sized pieces.
+//! The text of simulated answers: seeded, plausible, meaningless English in token-sized pieces.
 //!
-//! Owns the vocabulary and how sentences are cut into tokens. Must not know models beyond the name
-//! that flavours their words, nor when the tokens are sent. Invariant: exactly as many pieces as
-//! were asked for, none empty.
+//! Owns the vocabulary and how sentences are cut into tokens. Must not know models beyond the name that selects
+//! their words, nor when the tokens are sent. Invariant: exactly as many pieces as requested, none empty.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 use super::draw::digest;
 
-/// Subjects, verbs, objects and endings: any choice of one each makes a sentence.
+/// Subjects, verbs, objects and endings: any combination of one each makes a sentence.
 const SUBJECTS: &[&str] = &[
     "The service",
     "A small cache",
@@ -65,10 +64,10 @@ const ENDINGS: &[&str] = &[
     "unless you say otherwise.",
 ];
 
-/// Letters of a piece: with the space before it, near 4 characters a token on average.
+/// Letters of a piece: with the space before it, about 4 characters a token on average.
 const LETTERS_PER_PIECE: usize = 5;
 
-/// `count` pieces of text, one a token. The model's name shifts which words it is fond of.
+/// Draws `count` pieces of text, one a token. The model's name shifts the choice of words.
 pub fn pieces(generator: &mut ChaCha8Rng, model: &str, count: usize) -> Vec<String> {
     let flavour = usize::from(digest(model.as_bytes()).to_le_bytes()[0]);
     let mut pieces = Vec::with_capacity(count);
@@ -89,7 +88,7 @@ pub fn pieces(generator: &mut ChaCha8Rng, model: &str, count: usize) -> Vec<Stri
     pieces
 }
 
-/// Cuts a word into pieces, the first of which carries the space before it.
+/// Cuts a word into pieces; the first one includes the space before it.
 fn add_word(word: &str, pieces: &mut Vec<String>) {
     let mut piece = String::new();
     if !pieces.is_empty() {
@@ -111,10 +110,10 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        // Usage says how many tokens there were: the text must really have that many pieces.
+        // Usage reports the number of tokens: the text must have exactly that many pieces.
         #[test]
-        fn as_many_pieces_as_asked(count in 0usize..500, name in "[a-z]{1,8}") {
-            let mut generator = Seed::of(&[name.as_bytes()]).generator("text");
+        fn as_many_pieces_as_requested(count in 0usize..500, name in "[a-z]{1,8}") {
+            let mut generator = Seed::from_parts(&[name.as_bytes()]).generator("text");
             let pieces = pieces(&mut generator, &name, count);
             prop_assert_eq!(pieces.len(), count);
             prop_assert!(pieces.iter().all(|piece| !piece.is_empty()));
@@ -124,7 +123,7 @@ mod tests {
     #[test]
     fn a_token_has_about_four_characters() {
         // Clients estimate tokens from characters: the ratio must be that of English.
-        let mut generator = Seed::of(&[b"ratio"]).generator("text");
+        let mut generator = Seed::from_parts(&[b"ratio"]).generator("text");
         let text = pieces(&mut generator, "a/b", 10_000).concat();
         let per_token = text.chars().count() as f64 / 10_000.0;
         assert!((3.5..5.0).contains(&per_token), "{per_token}");

@@ -1,9 +1,9 @@
-//! The world that the simulator plays: which models exist, how they behave, who may ask.
+//! The scenario of the simulator: its models, their behaviour, access and limits.
 //!
-//! Owns the TOML of worlds and the layers of characters: built-in default, price and tags,
-//! built-in model, your default, your model. Must not know what is done with a character; that is
-//! `answer`'s. Invariant: every number in a [`World`] is within its documented range, because its
-//! type checked it when the file was read.
+//! Owns the TOML of scenarios and the layers of model profiles: built-in default, price and tags, built-in
+//! model, the user's default, the user's model. Must not know how a profile is used; that is in `answer`.
+//! Invariant: every number in a [`Scenario`] is within its documented range, because its type checked it when
+//! the file was read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,66 +11,66 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::bill::{Prices, Rate};
-use super::catalogue::{self, Listing};
+use super::bill::{Prices, TieredPrice};
+use super::catalogue::{self, SnapshotModel};
 use super::character::{
-    Cache, CacheKind, Character, CharacterWire, Factor, Millis, PriceWire, Reasoning, Shown, Sigma,
-    Spread, TokenSpread,
+    Cache, Factor, Millis, ModelProfile, ModelProfileWire, PriceWire, PromptCacheKind, Reasoning,
+    ReasoningDisplay, Sigma, TimeSpread, TokenSpread,
 };
 use super::dialect::Dialect;
-use super::fault::Selection;
+use super::fault::ModelSelector;
 use crate::units::{Nanos, Usd};
 
-/// The built-in world: the quickstart's gateway, and the reference of every key.
-pub const DEFAULT_WORLD: &str = include_str!("default_world.toml");
+/// The built-in scenario: the gateway of the quickstart, and the reference of every key.
+pub const DEFAULT_SCENARIO: &str = include_str!("default_world.toml");
 
-/// The longest world file, in bytes: far above any real one, so that a wrong path to a huge file
+/// The maximum size of a scenario file, in bytes: far above any real one, so that a wrong path to a huge file
 /// ends in an error.
-pub const MAX_WORLD_BYTES: usize = 1024 * 1024;
+pub const MAX_SCENARIO_BYTES: usize = 1024 * 1024;
 
 /// The token limit of models for which nothing else is known.
 const DEFAULT_MAX_TOKENS: u64 = 8_000;
 
-/// A text that is not a world. The message holds line, column and excerpt where there is a place.
+/// A string that is not a valid scenario. The message holds line, column and excerpt where there is a position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WorldError(String);
+pub struct ScenarioError(String);
 
-/// Everything the simulator plays.
+/// Everything that the simulator simulates.
 #[derive(Debug, Clone)]
-pub struct World {
-    /// The number from which every draw follows.
+pub struct Scenario {
+    /// The seed of every draw.
     pub seed: u64,
-    /// Whether the salt of a run is left out.
-    pub fixed_salt: bool,
-    /// Whose ways every model has that says nothing else, and whose the other routes have.
+    /// True if the sim seed of a run is ignored.
+    pub fixed_sim_seed: bool,
+    /// The dialect of models without one of their own, and of the other routes.
     pub dialect: Dialect,
-    /// Who may ask.
+    /// The access control.
     pub access: Access,
-    /// The balance that `/v1/credits` begins with.
+    /// The initial balance of `/v1/credits`.
     pub credits: Usd,
-    /// How long `/v1/generation` answers 404.
+    /// The time for which `/v1/generation` answers 404.
     pub generation_delay: Nanos,
     /// Spending per key after which requests get 402.
     pub budget: Option<Usd>,
-    /// Requests per model.
+    /// The request limit of each model.
     pub rate_limit: Option<RateLimit>,
-    /// How much prompts differ.
+    /// The differences between prompts.
     pub prompts: PromptEffect,
-    models: BTreeMap<String, Arc<Model>>,
+    models: BTreeMap<String, Arc<SimulatedModel>>,
 }
 
-/// Who may ask.
+/// The access control: accepted keys, and the response without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Access {
     /// Accepted keys; empty: any.
     pub keys: Vec<String>,
-    /// What happens without a key.
+    /// The response to a request without a key.
     pub missing_key: MissingKey,
 }
 
-/// What a request without a key gets.
+/// The response to a request without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingKey {
@@ -88,65 +88,65 @@ pub struct RateLimit {
     pub requests_per_minute: std::num::NonZeroU32,
     /// Requests that may come at once.
     pub burst: std::num::NonZeroU32,
-    /// How the 429 says when to come back.
-    pub retry_after: RetryAfter,
+    /// The form of the 429's `Retry-After`.
+    pub retry_after: RetryAfterForm,
 }
 
-/// How a 429 says when to come back.
+/// The form of a 429's `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum RetryAfter {
+pub enum RetryAfterForm {
     /// Whole seconds.
     Seconds,
     /// An HTTP date.
     Date,
-    /// A text that means nothing.
+    /// A meaningless text.
     Junk,
-    /// Not at all.
+    /// No such header.
     None,
 }
 
-/// How much prompts differ, for all models alike.
+/// The differences between prompts, for all models alike.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptEffect {
-    /// Deviation of the logarithm of the answer's length.
+    /// Standard deviation of the logarithm of the answer's length.
     pub tokens_sigma: Sigma,
-    /// Deviation of the logarithm of the TTFT.
+    /// Standard deviation of the logarithm of the TTFT.
     pub ttft_sigma: Sigma,
 }
 
-/// One model as this world offers it.
+/// One model as this scenario offers it.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct SimulatedModel {
     /// `creator/model`.
     pub id: String,
-    /// Whether it answers chats.
+    /// True if it answers chats.
     pub language: bool,
-    /// How it behaves.
-    pub character: Character,
-    /// List prices, where there are any.
+    /// Its behaviour.
+    pub profile: ModelProfile,
+    /// List prices; absent: unpriced.
     pub prices: Option<Prices>,
-    /// The most completion tokens it writes.
+    /// The maximum number of completion tokens.
     pub max_tokens: u64,
-    /// Whether times and lengths are exact: no effect of prompts, no drift.
+    /// True if times and lengths are exact: no effect of prompts, no drift.
     pub exact: bool,
     /// Its entry under `/v1/models`.
     pub entry: Value,
 }
 
-impl Model {
-    /// Medians of an answer at medium effort, faults and prompts apart: to the first token, for each
-    /// further one, and its tokens.
+impl SimulatedModel {
+    /// Returns the medians of an answer at medium effort, without faults and effects of prompts: time to the
+    /// first token, time per further token, and number of tokens.
     pub fn typical(&self) -> (Nanos, Nanos, u64) {
-        let Character {
+        let ModelProfile {
             ttft,
             gap,
             tokens,
             tokens_per_chunk,
             reasoning,
             ..
-        } = &self.character;
+        } = &self.profile;
         let per_token = Nanos(gap.median_ms.nanos().0 / u64::from((*tokens_per_chunk).max(1)));
         let tokens = u64::from(tokens.median) + u64::from(reasoning.median);
         (ttft.median_ms.nanos(), per_token, tokens)
@@ -158,12 +158,13 @@ impl Model {
     }
 }
 
-/// A world file as it is written; absent keys fall back to the built-in world.
+/// A scenario file as it is written; absent keys take their value from the built-in scenario.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct WorldWire {
+struct ScenarioWire {
     seed: Option<u64>,
-    fixed_salt: Option<bool>,
+    #[serde(rename = "fixed_salt")]
+    fixed_sim_seed: Option<bool>,
     dialect: Option<Dialect>,
     access: Option<Access>,
     credits_usd: Option<Usd>,
@@ -172,8 +173,8 @@ struct WorldWire {
     rate_limit: Option<RateLimit>,
     prompts: Option<PromptEffect>,
     #[serde(rename = "default")]
-    every: CharacterWire,
-    models: BTreeMap<String, CharacterWire>,
+    every: ModelProfileWire,
+    models: BTreeMap<String, ModelProfileWire>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,30 +183,34 @@ struct BudgetWire {
     usd_per_key: Usd,
 }
 
-impl World {
-    /// The built-in world.
+impl Scenario {
+    /// Returns the built-in scenario.
     pub fn built_in() -> Self {
         Self::parse("").expect("the built-in world is compiled in, and a test reads it")
     }
 
-    /// Reads a world file; keys it leaves out keep the values of [`DEFAULT_WORLD`].
-    pub fn parse(text: &str) -> Result<Self, WorldError> {
-        if text.len() > MAX_WORLD_BYTES {
-            let message = format!("a world has at most {MAX_WORLD_BYTES} bytes");
-            return Err(WorldError(message));
+    /// Reads a scenario file; keys it leaves out have the values of [`DEFAULT_SCENARIO`].
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        if text.len() > MAX_SCENARIO_BYTES {
+            let message = format!("a world has at most {MAX_SCENARIO_BYTES} bytes");
+            return Err(ScenarioError(message));
         }
-        let read = |text| toml::from_str::<WorldWire>(text).map_err(|e| WorldError(e.to_string()));
-        Self::layered(read(DEFAULT_WORLD)?, read(text)?)
+        let read =
+            |text| toml::from_str::<ScenarioWire>(text).map_err(|e| ScenarioError(e.to_string()));
+        Self::from_layers(read(DEFAULT_SCENARIO)?, read(text)?)
     }
 
-    fn layered(built_in: WorldWire, own: WorldWire) -> Result<Self, WorldError> {
-        let missing = |key: &str| WorldError(format!("the built-in world lacks `{key}`"));
+    fn from_layers(built_in: ScenarioWire, own: ScenarioWire) -> Result<Self, ScenarioError> {
+        let missing = |key: &str| ScenarioError(format!("the built-in world lacks `{key}`"));
         let models = models(&built_in, &own)?;
         let delay = own.generation_delay_ms.or(built_in.generation_delay_ms);
         let credits = own.credits_usd.or(built_in.credits_usd);
         Ok(Self {
             seed: own.seed.or(built_in.seed).ok_or(missing("seed"))?,
-            fixed_salt: own.fixed_salt.or(built_in.fixed_salt).unwrap_or_default(),
+            fixed_sim_seed: own
+                .fixed_sim_seed
+                .or(built_in.fixed_sim_seed)
+                .unwrap_or_default(),
             dialect: own.dialect.or(built_in.dialect).unwrap_or_default(),
             access: own.access.or(built_in.access).ok_or(missing("access"))?,
             credits: credits.ok_or(missing("credits_usd"))?,
@@ -217,81 +222,82 @@ impl World {
         })
     }
 
-    /// The models on offer, by id.
-    pub fn models(&self) -> impl Iterator<Item = &Model> {
+    /// Returns the models on offer, by id.
+    pub fn models(&self) -> impl Iterator<Item = &SimulatedModel> {
         self.models.values().map(Arc::as_ref)
     }
 
-    /// In whose words a request's answer is told: as its model id says, else as the model's
-    /// character says, else as the world says.
-    pub fn dialect_of(&self, model: &Model, selection: &Selection) -> Dialect {
-        let own = selection.dialect.or(model.character.dialect);
+    /// Returns the dialect of a request's answer: that of its model id, else that of the model, else that of
+    /// the scenario.
+    pub fn dialect_for(&self, model: &SimulatedModel, selector: &ModelSelector) -> Dialect {
+        let own = selector.dialect.or(model.profile.dialect);
         own.unwrap_or(self.dialect)
     }
 
-    /// The model of that id (without faults); `sim/constant-TTFTms-GAPms-TOKENS` is always there.
-    pub fn model(&self, id: &str) -> Option<Arc<Model>> {
+    /// Returns the model with that id (without faults); `sim/constant-TTFTms-GAPms-TOKENS` always exists.
+    pub fn model(&self, id: &str) -> Option<Arc<SimulatedModel>> {
         if let Some(times) = id.strip_prefix("sim/constant-") {
             return constant(id, times).map(Arc::new);
         }
-        // Ollama's ids have a tag, and one without means the latest.
+        // Ollama's ids have a tag; an id without one means the latest.
         let plain = id.strip_suffix(":latest");
         let plain = plain.filter(|_| self.dialect == Dialect::Ollama);
         self.models.get(plain.unwrap_or(id)).cloned()
     }
 }
 
-/// Lays every model's character out of its layers.
+/// Builds every model's profile from its layers.
 fn models(
-    built_in: &WorldWire,
-    own: &WorldWire,
-) -> Result<BTreeMap<String, Arc<Model>>, WorldError> {
+    built_in: &ScenarioWire,
+    own: &ScenarioWire,
+) -> Result<BTreeMap<String, Arc<SimulatedModel>>, ScenarioError> {
     let mut listings = catalogue::listings();
-    for (id, character) in &own.models {
+    for (id, wire) in &own.models {
         if !listings.iter().any(|listing| listing.id == *id) {
-            listings.push(unlisted(id, character)?);
+            listings.push(unlisted_model(id, wire)?);
         }
     }
-    let nothing = CharacterWire::default();
+    let empty = ModelProfileWire::default();
     let mut models = BTreeMap::new();
     for listing in listings {
         let id = listing.id.clone();
-        let model_layer = |wire: &WorldWire| wire.models.get(&id).unwrap_or(&nothing).clone();
+        let model_layer = |wire: &ScenarioWire| wire.models.get(&id).unwrap_or(&empty).clone();
         let layers = model_layer(own)
             .over(own.every.clone())
             .over(model_layer(built_in))
             .over(from_listing(&listing, &built_in.every))
             .over(built_in.every.clone());
-        let model = model(listing, layers).map_err(|e| WorldError(format!("model `{id}`: {e}")))?;
+        let model =
+            model(listing, layers).map_err(|e| ScenarioError(format!("model `{id}`: {e}")))?;
         models.insert(id, Arc::new(model));
     }
     Ok(models)
 }
 
-/// A model that only the world file knows.
-fn unlisted(id: &str, character: &CharacterWire) -> Result<Listing, WorldError> {
-    let Some(price) = &character.price else {
+/// Builds a model that is defined in the scenario file only.
+fn unlisted_model(id: &str, wire: &ModelProfileWire) -> Result<SnapshotModel, ScenarioError> {
+    let Some(price) = &wire.price else {
         let message = format!("model `{id}` is not in the catalogue: give it a `price`");
-        return Err(WorldError(message));
+        return Err(ScenarioError(message));
     };
     if id.contains('+') || !id.contains('/') || id.starts_with("sim/") {
         let message =
             format!("`{id}` cannot be a model: write creator/model without `+`, and not sim/");
-        return Err(WorldError(message));
+        return Err(ScenarioError(message));
     }
-    Ok(Listing {
+    Ok(SnapshotModel {
         id: id.to_owned(),
         language: true,
         reasoning: false,
         explicit_caching: false,
         prices: Some(prices(price)),
-        max_tokens: character.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+        max_tokens: wire.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
         entry: json!({
             "id": id, "object": "model", "created": 1_755_815_280,
             "owned_by": id.split('/').next(), "name": id, "description": "Made by a world file.",
             "type": "language", "tags": [],
             "context_window": 128_000,
-            "max_tokens": character.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+            "max_tokens": wire.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
             "pricing": {},
         }),
     })
@@ -299,15 +305,15 @@ fn unlisted(id: &str, character: &CharacterWire) -> Result<Listing, WorldError> 
 
 fn prices(wire: &PriceWire) -> Prices {
     Prices {
-        input: Rate::flat(wire.input),
-        output: Rate::flat(wire.output),
-        cache_read: wire.cache_read.map(Rate::flat),
-        cache_write: wire.cache_write.map(Rate::flat),
+        input: TieredPrice::flat(wire.input),
+        output: TieredPrice::flat(wire.output),
+        cache_read: wire.cache_read.map(TieredPrice::flat),
+        cache_write: wire.cache_write.map(TieredPrice::flat),
     }
 }
 
-/// What price and tags say of a model: dearer ones are slower, tagged ones think and cache.
-fn from_listing(listing: &Listing, base: &CharacterWire) -> CharacterWire {
+/// Derives a profile from price and tags: more expensive models are slower, tagged ones reason and cache.
+fn from_listing(listing: &SnapshotModel, base: &ModelProfileWire) -> ModelProfileWire {
     let output_usd = listing.prices.as_ref().map(|prices| prices.output.at(0));
     let per_mtok = output_usd.map_or(1.0, |usd| usd.as_f64() * 1e6);
     // 0.4 USD per million tokens: about the default; 25 USD: about three times as slow.
@@ -317,25 +323,25 @@ fn from_listing(listing: &Listing, base: &CharacterWire) -> CharacterWire {
         .as_ref()
         .is_some_and(|prices| prices.cache_read.is_some());
     let kind = match (listing.explicit_caching, caches) {
-        (true, _) => CacheKind::Explicit,
-        (false, true) => CacheKind::Implicit,
-        (false, false) => CacheKind::None,
+        (true, _) => PromptCacheKind::Explicit,
+        (false, true) => PromptCacheKind::Implicit,
+        (false, false) => PromptCacheKind::None,
     };
-    let thinks = listing.reasoning.then_some(Reasoning {
+    let reasoning = listing.reasoning.then_some(Reasoning {
         median: 40,
         sigma: Sigma::clamped(0.4),
-        shown: Shown::Visible,
+        display: ReasoningDisplay::Visible,
     });
-    CharacterWire {
+    ModelProfileWire {
         ttft: base.ttft.map(|ttft| ttft.scaled(slowness)),
         gap: base.gap.map(|gap| gap.scaled(slowness)),
-        reasoning: thinks,
+        reasoning,
         cache: base.cache.map(|cache| Cache { kind, ..cache }),
-        ..CharacterWire::default()
+        ..ModelProfileWire::default()
     }
 }
 
-fn model(listing: Listing, layers: CharacterWire) -> Result<Model, String> {
+fn model(listing: SnapshotModel, layers: ModelProfileWire) -> Result<SimulatedModel, String> {
     let own_prices = layers.price.as_ref().map(prices);
     let max_tokens = layers.max_tokens.unwrap_or(listing.max_tokens);
     let mut entry = listing.entry;
@@ -343,8 +349,8 @@ fn model(listing: Listing, layers: CharacterWire) -> Result<Model, String> {
         entry["pricing"] = price.entry();
     }
     let creator = listing.id.split('/').next().unwrap_or_default();
-    Ok(Model {
-        character: layers.character(creator)?,
+    Ok(SimulatedModel {
+        profile: layers.into_profile(creator)?,
         id: listing.id,
         language: listing.language,
         prices: own_prices.or(listing.prices),
@@ -354,8 +360,8 @@ fn model(listing: Listing, layers: CharacterWire) -> Result<Model, String> {
     })
 }
 
-/// The model with exact times: `TTFTms-GAPms-TOKENS`, fractions of milliseconds allowed.
-fn constant(id: &str, times: &str) -> Option<Model> {
+/// Builds the model with exact times: `TTFTms-GAPms-TOKENS`, fractions of milliseconds allowed.
+fn constant(id: &str, times: &str) -> Option<SimulatedModel> {
     let mut parts = times.split('-');
     let mut millis = || -> Option<Millis> {
         let text = parts.next()?.strip_suffix("ms")?;
@@ -366,17 +372,17 @@ fn constant(id: &str, times: &str) -> Option<Model> {
     if parts.next().is_some() {
         return None;
     }
-    let layers = CharacterWire {
-        ttft: Some(Spread::exactly(ttft)),
-        gap: Some(Spread::exactly(gap)),
+    let layers = ModelProfileWire {
+        ttft: Some(TimeSpread::exactly(ttft)),
+        gap: Some(TimeSpread::exactly(gap)),
         tokens: Some(TokenSpread::exactly(tokens)?),
         prefill_ms_per_ktok: Some(Millis::clamped(0.0)),
-        ..CharacterWire::plain()
+        ..ModelProfileWire::deterministic()
     };
-    Some(Model {
+    Some(SimulatedModel {
         id: id.to_owned(),
         language: true,
-        character: layers.character("sim").ok()?,
+        profile: layers.into_profile("sim").ok()?,
         prices: Some(Prices::free()),
         max_tokens: u64::from(tokens),
         exact: true,

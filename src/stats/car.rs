@@ -1,8 +1,8 @@
-//! CAR, the clustered aligned rank procedure: is B slower than A on prompts like these?
+//! CAR, the clustered aligned rank procedure: a test of whether B is slower than A on prompts like these.
 //!
-//! Owns the test, its estimate, its interval and the influence of single prompts. Must not know what
-//! a verdict is. Invariant: exchanging the sides changes only signs; neither the unit of the values
-//! nor the order of values and prompts changes a result.
+//! Owns the test, its estimate, its interval and the influence of single prompts. Must not know verdicts.
+//! Invariant: exchanging the sides changes only signs; neither the unit of the values nor the order of values
+//! and prompts changes a result.
 //!
 //! For a hypothetical log ratio h: every prompt's values, x = ln a and y = ln b - h, are aligned on
 //! their common median c; all aligned values of all prompts are ranked together (ties averaged);
@@ -19,45 +19,44 @@ use super::interval::{Alpha, Interval};
 use super::mean::{Mean, Weights};
 use super::paired::{Paired, Sides};
 
-/// Aligned values that differ by less than this are one value: subtracting medians must not tell
-/// equal values apart.
+/// The distance below which aligned values are equal: subtracting medians must not separate equal values.
 const TIES_WITHIN: f64 = 1e-12;
 const TIES_PER_UNIT: f64 = 1.0 / TIES_WITHIN;
 
-/// How far from the mean of the prompts' log ratios an end of the interval is looked for: a
-/// factor of 20. Beyond it there is no bound.
+/// The maximum distance of an end of the interval from the mean of the prompts' log ratios: a factor of 20.
+/// Beyond it there is no bound.
 const REACH: f64 = 3.0;
 
-/// An end is searched to within this: a step of h below the distance of ties changes no rank.
+/// The precision of the search for an end: a step of h below the distance of ties changes no rank.
 const SEARCH_WITHIN: f64 = 0.1 * TIES_WITHIN;
 
-/// Values that a step of h may carry a value past, on average, for the last order to be worth repairing:
-/// their number times the step is about that.
+/// The average number of values that a step of h may carry a value past, for the last order to be worth
+/// repairing: their number times the step is about that.
 const REPAIR_WITHIN: f64 = 30.0;
 
-/// Prompts left out in one pass over all values: their parts of every score stay in a processor's cache,
-/// and memory stays small however many prompts there are.
+/// The number of prompts left out in one pass over all values: their parts of every score stay in a processor's
+/// cache, and memory stays small however many prompts there are.
 const LEFT_OUT_AT_ONCE: usize = 64;
 
-/// Moves a value after which repairing the last order is given up.
+/// The number of moves per value after which repairing the last order is given up.
 const REPAIR_MOVES_PER_VALUE: usize = 30;
 
 /// A comparison of two sides by aligned ranks. Ratios are of b to a, as natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Comparison {
-    /// How many prompts.
+pub struct CarComparison {
+    /// The number of prompts.
     pub prompts: usize,
-    /// How many values of both sides together.
+    /// The number of values of both sides together.
     pub values: usize,
     /// The log ratio at which the sides would be level.
     pub estimate: f64,
-    /// The log ratios that the test does not reject; no bounds of a single prompt.
+    /// The log ratios that the test does not reject; no bounds for a single prompt.
     pub interval: Interval,
     /// The scores at a log ratio of 0: t, p and degrees of freedom of "no difference".
     pub level: Mean,
 }
 
-impl Comparison {
+impl CarComparison {
     /// The estimate as a ratio: 1.1 where b is a tenth slower.
     pub fn ratio(&self) -> f64 {
         self.estimate.exp()
@@ -78,7 +77,7 @@ pub fn scores(paired: &Paired, h: f64) -> Vec<f64> {
 /// [`Mean::p_greater`] of 0 is small, and by less where [`Mean::p_less`] is. Verdicts use this and not the
 /// interval: t(h) is a step function that may cross a level twice where values are few.
 pub fn test(paired: &Paired, h: f64) -> Mean {
-    Curve::of(paired).test(h)
+    Curve::new(paired).test(h)
 }
 
 /// Estimate and interval, by inverting the test.
@@ -86,12 +85,12 @@ pub fn test(paired: &Paired, h: f64) -> Mean {
 /// With t > q on the left and t < -q on the right: lower = sup{t > q}, upper = sup{t >= -q}, estimate =
 /// the middle of sup{t > 0} and sup{t >= 0}. About 40 evaluations of t(h), at most 150; the first ones
 /// at worst O(N log N) for N values, the later ones (where the order hardly changes) O(N).
-pub fn compare(paired: &Paired, alpha: Alpha) -> Comparison {
-    Curve::of(paired).compare(alpha)
+pub fn compare(paired: &Paired, alpha: Alpha) -> CarComparison {
+    Curve::new(paired).compare(alpha)
 }
 
-/// t(h) of two sides, which remembers where it was evaluated: questions at several levels share most of
-/// their work.
+/// The function t(h) of two sides, which stores its evaluations: tests at several levels share most of their
+/// work.
 #[derive(Debug, Clone)]
 pub struct Curve<P> {
     paired: P,
@@ -99,8 +98,8 @@ pub struct Curve<P> {
 }
 
 impl<P: Borrow<Paired>> Curve<P> {
-    /// Of these sides.
-    pub fn of(paired: P) -> Self {
+    /// Creates the curve of these sides.
+    pub fn new(paired: P) -> Self {
         Self {
             paired,
             known: Vec::new(),
@@ -118,7 +117,7 @@ impl<P: Borrow<Paired>> Curve<P> {
     }
 
     /// [`compare()`] of these sides.
-    pub fn compare(&mut self, alpha: Alpha) -> Comparison {
+    pub fn compare(&mut self, alpha: Alpha) -> CarComparison {
         self.search().compare(alpha)
     }
 
@@ -131,9 +130,9 @@ impl<P: Borrow<Paired>> Curve<P> {
     }
 }
 
-/// The test at log ratio `h` with each prompt left out in turn: does one prompt decide? Empty where
-/// there are fewer than two prompts. O(N P) for N values on P prompts: a prompt's absence lowers the
-/// ranks of the others by what it had below them, so that nothing need be sorted again.
+/// The test at log ratio `h` with each prompt left out in turn: it shows a single decisive prompt. Empty for
+/// fewer than two prompts. O(N P) for N values on P prompts: a prompt's absence lowers the ranks of the others
+/// by the number of its values below them, so that nothing need be sorted again.
 pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
     let count = paired.prompts().len();
     if count < 2 {
@@ -166,12 +165,12 @@ pub fn without_each(paired: &Paired, h: f64) -> Vec<Mean> {
 struct Search<'a> {
     paired: &'a Paired,
     known: &'a mut Vec<(f64, Mean)>,
-    /// Made for the first h that is not known.
+    /// Created for the first h that is not known.
     ranking: Option<Ranking<'a>>,
 }
 
 impl Search<'_> {
-    fn compare(mut self, alpha: Alpha) -> Comparison {
+    fn compare(mut self, alpha: Alpha) -> CarComparison {
         let centre = self.paired.mean_log_ratio().estimate;
         let range = (centre - REACH, centre + REACH);
         let level = self.at(0.0);
@@ -193,7 +192,7 @@ impl Search<'_> {
             }
             None => Interval::NONE,
         };
-        Comparison {
+        CarComparison {
             prompts: self.paired.prompts().len(),
             values: self.paired.prompts().iter().map(Sides::len).sum(),
             estimate,
@@ -265,18 +264,18 @@ impl Search<'_> {
     }
 }
 
-/// One value among all, with its place in the order of all aligned values.
+/// One value among all, with its position in the order of all aligned values.
 #[derive(Clone, Copy)]
-struct Value {
+struct RankedValue {
     /// The aligned value in units of [`TIES_WITHIN`].
     key: i64,
     log: f64,
-    /// Twice the number of its prompt, and 1 more for a value of b: an index instead of a branch that
-    /// no processor could foresee.
+    /// Twice the number of its prompt, and 1 more for a value of b: an index instead of a branch that no
+    /// processor could predict.
     side: u32,
 }
 
-impl Value {
+impl RankedValue {
     fn prompt(&self) -> usize {
         self.side as usize / 2
     }
@@ -285,10 +284,10 @@ impl Value {
 /// All values in the order of the last h, so that a nearby h finds them nearly sorted.
 struct Ranking<'a> {
     paired: &'a Paired,
-    values: Vec<Value>,
+    values: Vec<RankedValue>,
     last: f64,
     /// Room to distribute them: the values, and where each interval begins.
-    spare: Vec<Value>,
+    spare: Vec<RankedValue>,
     starts: Vec<usize>,
 }
 
@@ -300,7 +299,7 @@ impl<'a> Ranking<'a> {
             .iter()
             .flat_map(|sides| [sides.a(), sides.b()]);
         for (side, logs) in (0..).zip(sides) {
-            values.extend(logs.iter().map(|&log| Value { key: 0, log, side }));
+            values.extend(logs.iter().map(|&log| RankedValue { key: 0, log, side }));
         }
         Self {
             paired,
@@ -394,7 +393,7 @@ impl<'a> Ranking<'a> {
             clippy::cast_possible_truncation,
             reason = "at most the number of places"
         )]
-        let interval = |value: &Value| (value.key.abs_diff(least) >> shift) as usize;
+        let interval = |value: &RankedValue| (value.key.abs_diff(least) >> shift) as usize;
         self.starts.clear();
         self.starts.resize(places + 1, 0_usize);
         for value in &self.values {

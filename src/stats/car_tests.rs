@@ -6,20 +6,20 @@ use super::*;
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
-type Prompt = (Vec<f64>, Vec<f64>);
+type PromptValues = (Vec<f64>, Vec<f64>);
 
 /// Values with ties (whole numbers) or without.
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![(1..6_i32).prop_map(f64::from), 0.5..20.0_f64]
 }
 
-fn prompts(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Prompt>> {
+fn prompts(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<PromptValues>> {
     let side = || prop::collection::vec(value(), 1..6);
     prop::collection::vec((side(), side()), count)
 }
 
-/// The definition, word for word, without any of the shortcuts: O(N^2).
-fn scores_by_definition(prompts: &[Prompt], h: f64) -> Vec<f64> {
+/// The definition, literally, without any of the shortcuts: O(N^2).
+fn scores_by_definition(prompts: &[PromptValues], h: f64) -> Vec<f64> {
     let mut all = Vec::new();
     for (index, (a, b)) in prompts.iter().enumerate() {
         let x: Vec<f64> = a.iter().map(|value| value.ln()).collect();
@@ -81,7 +81,7 @@ proptest! {
 
 #[test]
 fn one_prompt_has_an_estimate_and_no_interval() {
-    // With nothing to compare a prompt with, only its own shift can be told.
+    // Without other prompts to compare with, only the prompt's own shift is known.
     let paired = Paired::new(&[([100.0, 110.0, 120.0], [200.0, 220.0, 240.0])]).unwrap();
     let found = compare(&paired, ALPHA);
     assert!((found.estimate - 2.0_f64.ln()).abs() < 0.1, "{found:?}");
@@ -93,7 +93,7 @@ fn one_prompt_has_an_estimate_and_no_interval() {
 #[test]
 fn sides_without_noise_have_an_interval_without_width() {
     // Exactly twice as slow on every prompt, whatever the prompts' own levels.
-    let prompts: Vec<Prompt> = (1..9)
+    let prompts: Vec<PromptValues> = (1..9)
         .map(|i| (vec![f64::from(i) * 37.0; 3], vec![f64::from(i) * 74.0; 3]))
         .collect();
     let found = compare(&Paired::new(&prompts).unwrap(), ALPHA);
@@ -109,9 +109,9 @@ fn sides_without_noise_have_an_interval_without_width() {
 }
 
 #[test]
-fn the_prompt_that_decides_is_seen() {
+fn a_decisive_prompt_is_found() {
     // Seven prompts a little slower and one much faster: without that one, t rises.
-    let mut prompts: Vec<Prompt> = (0..7)
+    let mut prompts: Vec<PromptValues> = (0..7)
         .map(|i| {
             let base = 100.0 + f64::from(i);
             (
@@ -134,7 +134,7 @@ fn the_prompt_that_decides_is_seen() {
 #[test]
 fn many_prompts_are_left_out_in_blocks() {
     // More prompts than one pass leaves out: the last block must be as right as the first.
-    let prompts: Vec<Prompt> = (0..LEFT_OUT_AT_ONCE + 3)
+    let prompts: Vec<PromptValues> = (0..LEFT_OUT_AT_ONCE + 3)
         .map(|i| {
             let base = 50.0 + (i * 37 % 101) as f64;
             (
@@ -148,9 +148,9 @@ fn many_prompts_are_left_out_in_blocks() {
     for absent in [0, LEFT_OUT_AT_ONCE - 1, LEFT_OUT_AT_ONCE, prompts.len() - 1] {
         let mut others = prompts.clone();
         others.remove(absent);
-        let truth = test(&Paired::new(&others).unwrap(), 0.01);
+        let expected = test(&Paired::new(&others).unwrap(), 0.01);
         assert!(
-            near(left_out[absent].t(0.0), truth.t(0.0), 1e-9),
+            near(left_out[absent].t(0.0), expected.t(0.0), 1e-9),
             "{absent}"
         );
     }
@@ -196,7 +196,7 @@ proptest! {
     // The unit of the values, of each prompt by itself even, does not matter.
     #[test]
     fn units_are_irrelevant(prompts in prompts(6..10), unit in 1e-6..1e6_f64) {
-        let scaled: Vec<Prompt> = prompts
+        let scaled: Vec<PromptValues> = prompts
             .iter()
             .enumerate()
             .map(|(index, (a, b))| {
@@ -227,7 +227,7 @@ proptest! {
     // A factor on every value of b moves the test by its logarithm.
     #[test]
     fn a_factor_moves_the_test(prompts in prompts(6..10), factor in 0.5..2.0_f64) {
-        let moved: Vec<Prompt> = prompts
+        let moved: Vec<PromptValues> = prompts
             .iter()
             .map(|(a, b)| (a.clone(), b.iter().map(|value| value * factor).collect()))
             .collect();
@@ -236,7 +236,7 @@ proptest! {
         prop_assert!(near(plain.t(0.0), other.t(0.0), 1e-9), "{:?} {:?}", plain, other);
     }
 
-    // Leaving a prompt out by arithmetic is leaving it out of the data.
+    // Leaving a prompt out by arithmetic equals removing it from the data.
     #[test]
     fn leaving_out_is_leaving_out(
         prompts in prompts(3..9),
@@ -244,7 +244,7 @@ proptest! {
         h in -0.5..0.5_f64,
     ) {
         let shares = &shares[..prompts.len()];
-        let weighted = |prompts: &[Prompt], shares: &[f64]| {
+        let weighted = |prompts: &[PromptValues], shares: &[f64]| {
             let weights = Weights::new(shares).unwrap();
             Paired::new(prompts).unwrap().with_weights(weights).unwrap()
         };
@@ -253,10 +253,10 @@ proptest! {
             let (mut others, mut weights) = (prompts.clone(), shares.to_vec());
             others.remove(index);
             weights.remove(index);
-            let truth = test(&weighted(&others, &weights), h);
-            prop_assert!((ours.estimate - truth.estimate).abs() < 1e-9);
-            prop_assert!(near(ours.standard_error, truth.standard_error, 1e-9));
-            prop_assert!((ours.df - truth.df).abs() < 1e-9);
+            let expected = test(&weighted(&others, &weights), h);
+            prop_assert!((ours.estimate - expected.estimate).abs() < 1e-9);
+            prop_assert!(near(ours.standard_error, expected.standard_error, 1e-9));
+            prop_assert!((ours.df - expected.df).abs() < 1e-9);
         }
     }
 
@@ -299,7 +299,7 @@ proptest! {
         prop_assert!((p - exact).abs() < 0.12, "{} {}", p, exact);
     }
 
-    // No finite values make anything that is not a number.
+    // Finite values never produce a result that is not a number.
     #[test]
     fn results_are_numbers(
         prompts in prop::collection::vec(

@@ -1,4 +1,4 @@
-//! What a request costs on average, and how much that may be wrong.
+//! The mean cost of a request, and its uncertainty.
 //!
 //! Owns intervals of means of skewed numbers and of their ratios. Must not know prices; the numbers are
 //! one mean cost a prompt, in any unit of money. Invariant: costs are at least 0, a lower end is at
@@ -17,7 +17,7 @@ pub struct CostMean {
     pub skewness: f64,
 }
 
-/// Mean cost from one cost a prompt; `None` of nothing, and where a cost is below 0 or not finite.
+/// Mean cost from one cost a prompt; `None` for no costs, and if a cost is below 0 or not finite.
 pub fn mean_cost(costs: &[f64], weights: &Weights) -> Option<CostMean> {
     if !costs.iter().all(|cost| *cost >= 0.0) {
         return None;
@@ -41,11 +41,11 @@ pub fn mean_cost(costs: &[f64], weights: &Weights) -> Option<CostMean> {
     Some(CostMean { mean, skewness })
 }
 
-/// Mean cost where the prompts are every kind of request that there is, at known weights: only repetitions
-/// vary. Takes the cost of each answer, prompt by prompt. se^2 = sum w^2 s^2 / R, with s^2 the variance of
-/// the R answers to a prompt; degrees of freedom by Satterthwaite ("An approximate distribution of estimates
-/// of variance components", Biometrics Bulletin 2, 1946). No standard error where a prompt has one answer;
-/// `None` of nothing, and where a prompt has no answer or a cost is below 0 or not finite.
+/// Mean cost for prompts that are every kind of request that there is, at known weights: only repetitions vary.
+/// Takes the cost of each answer, prompt by prompt. se^2 = sum w^2 s^2 / R, with s^2 the variance of the R
+/// answers to a prompt; degrees of freedom by Satterthwaite ("An approximate distribution of estimates of
+/// variance components", Biometrics Bulletin 2, 1946). No standard error if a prompt has one answer; `None` for
+/// no prompts, and if a prompt has no answer or a cost is below 0 or not finite.
 pub fn mean_cost_of_all(prompts: &[Vec<f64>], weights: &Weights) -> Option<CostMean> {
     if prompts.is_empty() || prompts.len() != weights.shares().len() {
         return None;
@@ -53,7 +53,7 @@ pub fn mean_cost_of_all(prompts: &[Vec<f64>], weights: &Weights) -> Option<CostM
     let strata: Vec<Stratum> = prompts
         .iter()
         .zip(weights.shares())
-        .map(|(costs, &share)| Stratum::of(costs, share))
+        .map(|(costs, &share)| Stratum::new(costs, share))
         .collect::<Option<_>>()?;
     let sum = |term: fn(&Stratum) -> f64| -> f64 {
         let mut terms: Vec<f64> = strata.iter().map(term).collect();
@@ -86,18 +86,18 @@ pub fn mean_cost_of_all(prompts: &[Vec<f64>], weights: &Weights) -> Option<CostM
     })
 }
 
-/// What one prompt adds to a mean over all kinds of requests.
+/// The contribution of one prompt to a mean over all kinds of requests.
 struct Stratum {
     answers: usize,
     mean: f64,
-    /// Of its part of the mean.
+    /// The variance of its part of the mean.
     variance: f64,
-    /// Third cumulant of its part of the mean.
+    /// The third cumulant of its part of the mean.
     third: f64,
 }
 
 impl Stratum {
-    fn of(costs: &[f64], share: f64) -> Option<Self> {
+    fn new(costs: &[f64], share: f64) -> Option<Self> {
         if costs.is_empty() || !costs.iter().all(|cost| (0.0..f64::INFINITY).contains(cost)) {
             return None;
         }
@@ -138,7 +138,7 @@ impl CostMean {
         self.limits(alpha.one_side()).unwrap_or(Interval::NONE)
     }
 
-    /// The limit that the mean exceeds with a chance of at most `one_side`.
+    /// The limit that the mean exceeds with a probability of at most `one_side`.
     pub fn upper_limit(&self, one_side: f64) -> Option<f64> {
         self.limits(one_side)?.upper
     }
@@ -162,11 +162,11 @@ impl CostMean {
 /// The ratio of two means on the same prompts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CostRatio {
-    /// How many prompts.
+    /// The number of prompts.
     pub prompts: usize,
-    /// b's mean over a's; `None` where a's is 0.
+    /// b's mean over a's; `None` if a's is 0.
     pub estimate: Option<f64>,
-    /// Its interval; no bounds where a's mean cannot be told from 0.
+    /// Its interval; no bounds if a's mean cannot be distinguished from 0.
     pub interval: Interval,
 }
 
@@ -189,8 +189,7 @@ pub fn ratio(pairs: &[(f64, f64)], weights: &Weights, alpha: Alpha) -> Option<Co
     })
 }
 
-/// The same of two means as [`mean_cost_of_all`] makes them: the answers of two models to one prompt are
-/// independent.
+/// The same for two means from [`mean_cost_of_all`]: the answers of two models to one prompt are independent.
 pub fn ratio_of_all(a: &CostMean, b: &CostMean, alpha: Alpha) -> CostRatio {
     let (a, b) = (&a.mean, &b.mean);
     CostRatio {
@@ -219,7 +218,7 @@ fn fieller((a, b): (&Mean, &Mean), covariance: f64, alpha: Alpha) -> Option<Inte
     let (spread_a, spread_b) = (q * error_a / a.estimate, q * error_b / b.estimate);
     let joint = q * q * covariance / a.estimate / b.estimate;
     if b.estimate <= 0.0 {
-        // Nothing on one side costs nothing at any ratio but 0.
+        // A cost of zero on one side is zero at any ratio but 0.
         return (a.estimate > 0.0).then(|| Interval::new(0.0, 0.0));
     }
     let (squared, linear, constant) = (
@@ -239,10 +238,10 @@ fn fieller((a, b): (&Mean, &Mean), covariance: f64, alpha: Alpha) -> Option<Inte
     ))
 }
 
-/// By what to multiply an estimate so that it bounds the next run's actual cost: the k-th smallest of
-/// the past runs' actual / estimate, k = ceil((n + 1) `level`). Covers with a chance of at least `level`
-/// if runs are exchangeable (split conformal prediction; Lei and others, JASA 113, 2018). `None` of too
-/// few runs for the level (fewer than 9 for 0.9), and where a ratio is not a number.
+/// The factor by which to multiply an estimate so that it bounds the next run's actual cost: the k-th smallest
+/// of the past runs' actual / estimate, k = ceil((n + 1) `level`). Covers with a probability of at least
+/// `level` if runs are exchangeable (split conformal prediction; Lei and others, JASA 113, 2018). `None` for
+/// too few runs for the level (fewer than 9 for 0.9), and if a ratio is not a number.
 pub fn conformal_factor(actual_over_estimate: &[f64], level: f64) -> Option<f64> {
     if actual_over_estimate.iter().any(|ratio| ratio.is_nan()) || !(0.0..1.0).contains(&level) {
         return None;
@@ -285,7 +284,7 @@ mod tests {
 
     #[test]
     fn no_ratio_of_costs_is_below_0() {
-        // One dear prompt of three leaves the ratio open downwards: to 0, not beyond.
+        // One expensive prompt of three leaves the ratio open downwards: to 0, not beyond.
         let pairs = [(1.0, 0.01), (1.0, 0.01), (1.0, 9.0)];
         let found = ratio(&pairs, &Weights::equal(3), ALPHA).unwrap();
         assert_eq!(found.interval.lower, Some(0.0));
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cost_is_refused() {
+    fn invalid_costs_are_rejected() {
         // A negative or missing cost would bend a mean unseen.
         for bad in [-1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(mean_cost(&[1.0, bad], &Weights::equal(2)), None);
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn all_there_is_varies_by_repetitions_alone() {
+    fn a_complete_population_varies_by_repetitions_alone() {
         // By hand: 0.25 x 2 + 0.75 x 3; 0.0625 x 2 / 2 + 0.5625 x 3 / 3; Satterthwaite over 1 and 2 degrees.
         let weights = Weights::new(&[1.0, 3.0]).unwrap();
         let answers = [vec![3.0, 1.0], vec![2.0, 5.0, 2.0]];

@@ -3,18 +3,18 @@ use proptest::prelude::*;
 use super::*;
 
 /// Exactly equal, an infinity included; not for NaN.
-fn exactly(ours: f64, truth: f64) -> bool {
-    ours.total_cmp(&(truth + 0.0)).is_eq()
+fn exactly(ours: f64, expected: f64) -> bool {
+    ours.total_cmp(&(expected + 0.0)).is_eq()
 }
 
-fn close(ours: f64, truth: f64, relative: f64) -> bool {
-    (ours - truth).abs() <= relative * truth.abs()
+fn close(ours: f64, expected: f64, relative: f64) -> bool {
+    (ours - expected).abs() <= relative * expected.abs()
 }
 
 #[test]
 fn tails_agree_with_forty_digit_arithmetic() {
     // The middle, the far tails and the seams between two methods: values from mpmath.
-    for (x, truth) in [
+    for (x, expected) in [
         (0.1, 0.460_172_162_722_971),
         (1.0, 0.158_655_253_931_457_05),
         (2.49, 0.006_387_154_764_943_173),
@@ -25,9 +25,9 @@ fn tails_agree_with_forty_digit_arithmetic() {
         (20.0, 2.753_624_118_606_233_7e-89),
         (37.0, 5.725_571_222_524_577e-300),
     ] {
-        assert!(close(normal_sf(x), truth, 2e-13), "normal {x}");
+        assert!(close(normal_sf(x), expected, 2e-13), "normal {x}");
     }
-    for (t, df, truth) in [
+    for (t, df, expected) in [
         (0.001, 0.3, 0.499_770_680_912_768_8),
         (0.7, 1.5, 0.288_219_120_441_343_35),
         (2.5, 0.5, 0.200_485_264_526_646_58),
@@ -41,12 +41,12 @@ fn tails_agree_with_forty_digit_arithmetic() {
         (4.0, 1e7, 3.167_146_934_508_438e-5),
     ] {
         assert!(
-            close(t_sf(t, df), truth, 1e-12),
+            close(t_sf(t, df), expected, 1e-12),
             "t {t} {df}: {}",
             t_sf(t, df)
         );
     }
-    for (k, n, q, truth) in [
+    for (k, n, q, expected) in [
         (0, 1, 0.25, 0.75),
         (3, 10, 0.5, 0.171_875),
         (400, 1_000, 0.5, 1.364_232_078_033_009_2e-10),
@@ -56,7 +56,7 @@ fn tails_agree_with_forty_digit_arithmetic() {
         (480, 5_000, 0.125, 7.697_184_217_026_998e-11),
     ] {
         let ours = binomial_cdf(k, n, q);
-        assert!(close(ours, truth, 1e-12), "binomial {k} {n} {q}: {ours}");
+        assert!(close(ours, expected, 1e-12), "binomial {k} {n} {q}: {ours}");
     }
 }
 
@@ -72,7 +72,7 @@ fn many_degrees_of_freedom_join_the_normal_smoothly() {
 }
 
 #[test]
-fn what_is_no_number_gives_none() {
+fn arguments_that_are_no_numbers_give_nan() {
     // A NaN must come out as a NaN, an end as an end: never a panic, never a plausible figure.
     for bad in [
         normal_sf(f64::NAN),

@@ -1,46 +1,46 @@
-//! Did something change while the run went on?
+//! The drift check: a change of level during a run.
 //!
-//! Owns the drift check of one side's values in the order of their times. Must not know clocks. Here
-//! order is the question: it is the one procedure whose result depends on it. Invariant: the statistic
-//! is at least 0, and a prompt's own level does not enter it.
+//! Owns the drift check of one side's values in the order of their times. Must not know clocks. It is the one
+//! procedure whose result depends on the order. Invariant: the statistic is at least 0, and a prompt's own
+//! level does not enter it.
 
 use super::quantile::quantile_f64;
 
-/// Above this the run is not one run: the 1 % point of Kolmogorov's distribution, which the largest
-/// excursion of such a sum follows when nothing changes.
+/// The warning threshold: the 1 % point of Kolmogorov's distribution, which the largest excursion of such a sum
+/// follows if nothing changes.
 pub const WARN_ABOVE: f64 = 1.63;
 
-/// Values further from the centre than this many robust standard deviations are drawn in: one slow
-/// answer is no drift.
+/// The number of robust standard deviations from the centre at which values are winsorised: one slow answer is
+/// no drift.
 const WINSORISE_AT: f64 = 3.0;
 
 /// The standard deviation of a normal distribution in units of its median absolute deviation.
 const SD_OF_MAD: f64 = 1.4826;
 
-/// What the check found.
+/// The result of the check.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drift {
-    /// How many values.
+    /// The number of values.
     pub values: usize,
     /// max |cumulative sum of residuals| / (sd sqrt(n)), sd with n.
     pub statistic: f64,
-    /// After how many values the sum lies furthest out: where a single change most likely was.
+    /// The number of values after which the sum lies furthest out: the most likely position of a single change.
     pub after: usize,
-    /// How much higher (as a natural logarithm) the residuals are after that place than before.
+    /// The rise of the residuals after that position, as a natural logarithm.
     pub shift: f64,
 }
 
 impl Drift {
-    /// Whether a reader should be told.
+    /// Returns true if the statistic exceeds the warning threshold.
     pub fn warns(&self) -> bool {
         self.statistic > WARN_ABOVE
     }
 }
 
-/// Checks pairs (prompt, ln value) in the order of time; prompts are any numbers that tell them apart.
-/// Residuals from the prompt's median, drawn in at 3 robust standard deviations, centred, summed up
-/// (Ploberger and Kraemer, "The CUSUM test with OLS residuals", Econometrica 60, 1992). `None` of fewer
-/// than two values or where one is not finite. O(n log n).
+/// Checks pairs (prompt, ln value) in the order of time; prompts are any distinct numbers. Residuals from the
+/// prompt's median, winsorised at 3 robust standard deviations, centred, cumulated (Ploberger and Kraemer, "The
+/// CUSUM test with OLS residuals", Econometrica 60, 1992). `None` for fewer than two values or if one is not
+/// finite. O(n log n).
 pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
     let n = in_time_order.len();
     if n < 2 || !in_time_order.iter().all(|(_, log)| log.is_finite()) {
@@ -58,7 +58,7 @@ pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
             (largest, after) = (f64::abs(sum), index + 1);
         }
     }
-    // Without spread, and with nothing but rounding errors to add up, nothing drifts.
+    // Without spread, and with only rounding errors to add up, there is no drift.
     let flat = sd <= f64::EPSILON * count;
     let (before, later) = residuals.split_at(if flat || after == n { 0 } else { after });
     let average = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
@@ -78,7 +78,7 @@ pub fn check(in_time_order: &[(usize, f64)]) -> Option<Drift> {
     })
 }
 
-/// Every value less the median of its prompt's values.
+/// Subtracts the median of its prompt's values from every value.
 fn residuals(in_time_order: &[(usize, f64)]) -> Option<Vec<f64>> {
     let mut order: Vec<usize> = (0..in_time_order.len()).collect();
     order.sort_unstable_by(|&a, &b| {
@@ -96,7 +96,7 @@ fn residuals(in_time_order: &[(usize, f64)]) -> Option<Vec<f64>> {
     Some(residuals)
 }
 
-/// Draws in what lies further than 3 robust standard deviations from the median residual.
+/// Winsorises residuals further than 3 robust standard deviations from their median.
 fn winsorised(residuals: Vec<f64>) -> Option<Vec<f64>> {
     let median_of = |mut values: Vec<f64>| {
         values.sort_unstable_by(f64::total_cmp);
@@ -106,7 +106,7 @@ fn winsorised(residuals: Vec<f64>) -> Option<Vec<f64>> {
     let mad = median_of(residuals.iter().map(|r| (r - centre).abs()).collect())?;
     let reach = WINSORISE_AT * SD_OF_MAD * mad;
     if reach <= 0.0 {
-        // More than half are equal: the scale cannot say what is far.
+        // More than half are equal: there is no scale for outliers.
         return Some(residuals);
     }
     Some(
@@ -135,8 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_found_where_it_is() {
-        // A change by a fifth after 120 of 200 values is named with its place and size.
+    fn a_step_is_found_with_its_position() {
+        // A change by a fifth after 120 of 200 values is reported with its position and size.
         let drift = check(&stepped(0.18)).unwrap();
         assert!(drift.warns() && drift.after == 120, "{drift:?}");
         assert!((drift.shift - 0.18).abs() < 0.05, "{drift:?}");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_drift_does_not() {
+    fn degenerate_series_do_not_drift() {
         // Equal values, one value, no value, no number.
         let still = check(&[(0, 1.0), (1, 5.0), (0, 1.0), (1, 5.0)]).unwrap();
         assert_eq!((still.statistic, still.after, still.shift), (0.0, 0, 0.0));

@@ -1,33 +1,33 @@
-//! Today against the past: procedure H.
+//! Comparison of today with the past: procedure H.
 //!
-//! Owns the prediction interval of a run's level from earlier runs, and what it learns about how much
-//! runs differ. Must not know which runs match, nor when they were. Invariant: runs differ as wholes, so
-//! that more requests inside a run never make its difference from another certain.
+//! Owns the prediction interval of a run's level from earlier runs, and the estimate of the spread between
+//! runs. Must not know which runs match, nor their times. Invariant: runs differ as wholes, so that more
+//! requests inside a run never make its difference from another certain.
 //!
-//! A run is a row of robust levels (natural logarithms), one a prompt; every run has the same prompts.
-//! m is a run's mean level. What is left of a level after its run's and its prompt's mean says how well
-//! a level is known; how the m of the past differ, together with a prior worth a few runs, says how
-//! much runs differ.
+//! A run is a row of robust levels (natural logarithms), one a prompt; every run has the same prompts. m is a
+//! run's mean level. The remainder of a level after its run's and its prompt's mean shows the precision of a
+//! level; the spread of the m of the past, together with a prior worth a few runs, shows the spread between
+//! runs.
 
 use super::distributions::normal_isf;
 use super::hodges_lehmann;
 use super::interval::{Alpha, Interval};
 use super::quantile::quantile_f64;
 
-/// The most past runs that a level is predicted from: older ones tell of another time.
+/// The maximum number of past runs that predict a level: older ones describe another time.
 pub const RUNS_MAX: usize = 20;
 
-/// The power that a floor is stated for.
+/// The power of a detectable change.
 const POWER: f64 = 0.8;
 
-/// From this many series of at least [`LEARN_RUNS`] runs on, the prior is what they show.
+/// The minimum number of series of at least [`LEARN_RUNS`] runs for a learned prior.
 const LEARN_SERIES: usize = 20;
 
-/// A shorter series says too little about how much its runs differ.
+/// The minimum length of a series for a learned prior.
 const LEARN_RUNS: usize = 5;
 
-/// The robust level of one prompt in one run: the one-sample Hodges-Lehmann estimate of natural
-/// logarithms in any order. `None` of nothing, or where one is not finite.
+/// The robust level of one prompt in one run: the one-sample Hodges-Lehmann estimate of natural logarithms in
+/// any order. `None` for no values, or if one is not finite.
 pub fn level(logs: &[f64]) -> Option<f64> {
     if !logs.iter().all(|log| log.is_finite()) {
         return None;
@@ -37,25 +37,25 @@ pub fn level(logs: &[f64]) -> Option<f64> {
     hodges_lehmann::level(&sorted)
 }
 
-/// Runs with one level a prompt: at least one run, at least two prompts, every run with all of them, all
-/// levels finite.
+/// Runs with one level a prompt: at least one run, at least two prompts, every run with all of them, all levels
+/// finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Levels(Vec<Vec<f64>>);
 
 impl Levels {
-    /// `None` where the above does not hold.
+    /// Returns `None` unless the conditions of the type are met.
     pub fn new(runs: Vec<Vec<f64>>) -> Option<Self> {
         let prompts = runs.first()?.len();
         let proper = |run: &Vec<f64>| run.len() == prompts && run.iter().all(|l| l.is_finite());
         (prompts >= 2 && runs.iter().all(proper)).then_some(Self(runs))
     }
 
-    /// How many runs.
+    /// The number of runs.
     pub fn runs(&self) -> usize {
         self.0.len()
     }
 
-    /// How many prompts.
+    /// The number of prompts.
     pub fn prompts(&self) -> usize {
         self.0[0].len()
     }
@@ -65,7 +65,7 @@ impl Levels {
         self.0.iter().map(|run| mean(run)).collect()
     }
 
-    /// The runs from `first` to before `end`; `None` where that holds none.
+    /// The runs from `first` to before `end`; `None` if there are none.
     pub fn slice(&self, first: usize, end: usize) -> Option<Self> {
         let runs = self.0.get(first..end)?;
         (!runs.is_empty()).then(|| Self(runs.to_vec()))
@@ -76,14 +76,14 @@ impl Levels {
         self.slice(self.runs().saturating_sub(RUNS_MAX), self.runs())
     }
 
-    /// These runs, and then those. `None` unless prompts are as many.
+    /// These runs followed by those of `later`. `None` unless the numbers of prompts are equal.
     pub fn followed_by(&self, later: &Self) -> Option<Self> {
         (self.prompts() == later.prompts())
             .then(|| Self([self.0.as_slice(), later.0.as_slice()].concat()))
     }
 
-    /// These levels less those of a control in the same runs, so that what slows both cancels. `None`
-    /// unless runs and prompts are as many.
+    /// These levels minus those of a control in the same runs, so that a common slowdown cancels. `None` unless
+    /// the numbers of runs and prompts are equal.
     pub fn less(&self, control: &Self) -> Option<Self> {
         if (self.runs(), self.prompts()) != (control.runs(), control.prompts()) {
             return None;
@@ -97,8 +97,8 @@ impl Levels {
         Self::new(self.0.iter().zip(&control.0).map(less).collect())
     }
 
-    /// The variance of a run's mean level that sampling and the prompts' own moods explain: the mean
-    /// square of what remains after run and prompt means, over P. `None` of a single run.
+    /// The variance of a run's mean level that is explained by sampling and by prompt-specific fluctuations: the
+    /// mean square of the remainder after run and prompt means, over P. `None` for a single run.
     fn sampling_variance(&self) -> Option<f64> {
         let (runs, prompts) = (self.runs(), self.prompts());
         if runs < 2 {
@@ -122,7 +122,7 @@ impl Levels {
         Some(sum(&squares) / ((prompts - 1) * (runs - 1)) as f64 / prompts as f64)
     }
 
-    /// How much these runs differ, and how much of it sampling explains; `None` of a single run.
+    /// The spread of these runs, and its part explained by sampling; `None` for a single run.
     pub fn spread(&self) -> Option<Spread> {
         Some(Spread {
             runs: self.runs(),
@@ -132,23 +132,23 @@ impl Levels {
     }
 }
 
-/// How much the runs of one series differ.
+/// The spread of the runs of one series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
     /// The variance of their mean levels.
     pub between: f64,
-    /// The part of it that sampling explains.
+    /// The part of it that is explained by sampling.
     pub sampling: f64,
 }
 
-/// What is believed about how much runs differ before any were seen.
+/// The prior for the spread between runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
-    /// The standard deviation of a run's level, as a natural logarithm, apart from sampling.
+    /// The standard deviation of a run's level, as a natural logarithm, without sampling.
     pub sd: f64,
-    /// As how many runs this belief counts.
+    /// The number of runs that this prior counts as.
     pub runs: f64,
 }
 
@@ -163,8 +163,8 @@ impl Default for Prior {
 }
 
 impl Prior {
-    /// The prior that a store of many series teaches: the median over series of what sampling does not
-    /// explain. `None` until there are 20 series of at least 5 runs.
+    /// The prior learned from a store of many series: the median over series of the variance not explained by
+    /// sampling. `None` until there are 20 series of at least 5 runs.
     pub fn learned(series: &[Spread]) -> Option<Self> {
         let mut beyond_sampling: Vec<f64> = series
             .iter()
@@ -183,42 +183,42 @@ impl Prior {
     }
 }
 
-/// Today's level against the past's.
+/// Today's level compared with the past.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// How many past runs were used.
+    /// The number of past runs used.
     pub past: usize,
-    /// How many runs of today.
+    /// The number of today's runs.
     pub today: usize,
-    /// How many prompts.
+    /// The number of prompts.
     pub prompts: usize,
-    /// How much higher today's level is than the past's, as a natural logarithm.
+    /// The rise from the past's level to today's, as a natural logarithm.
     pub estimate: f64,
     /// The standard deviation of one run's level, sampling included (T).
     pub run_sd: f64,
     /// The standard error of the estimate.
     pub standard_error: f64,
-    /// Its degrees of freedom: the prior's runs and those that tell how much runs differ, less 1.
+    /// Its degrees of freedom: the prior's runs and those that inform the spread between runs, minus 1.
     pub df: f64,
 }
 
-/// Today's runs (usually one) against the last [`RUNS_MAX`] of the past ones, the newest last. `None`
-/// where prompts are not as many.
+/// Predicts today's runs (usually one) from the last [`RUNS_MAX`] of the past ones, the newest last. `None` if
+/// the numbers of prompts differ.
 ///
 /// T^2 = max(s^2, (`nu_0` (`s_0`^2 + s^2) + (K - 1) S^2) / (`nu_0` + K - 1)), s^2 the sampling variance, S^2 the
 /// variance of the past's K means; standard error T sqrt(1/q + 1/K) for q runs of today; `nu_0` + K - 1
 /// degrees of freedom.
 pub fn predict(past: &Levels, today: &Levels, prior: Prior) -> Option<Prediction> {
-    predict_beside(past, None, today, prior)
+    predict_with_flagged(past, None, today, prior)
 }
 
-/// The same, where some runs tell how much runs differ but not where the level is: those that were found
-/// different and not accepted. The variance S^2 is that of the means of all K + F runs, with K + F - 1
-/// degrees of freedom; the level is the mean of the K alone. Without them a past would hold only
-/// what looked alike, and call the next run's ordinary share of noise a change.
-pub fn predict_beside(
+/// Predicts as [`predict`], where flagged runs inform the spread between runs but not the level: those that
+/// were found different and not accepted. The variance S^2 is that of the means of all K + F runs, with K + F -
+/// 1 degrees of freedom; the level is the mean of the K alone. Without them a past would contain only similar
+/// runs, and call the next run's ordinary noise a change.
+pub fn predict_with_flagged(
     past: &Levels,
-    beside: Option<&Levels>,
+    flagged: Option<&Levels>,
     today: &Levels,
     prior: Prior,
 ) -> Option<Prediction> {
@@ -226,12 +226,12 @@ pub fn predict_beside(
         return None;
     }
     let past = past.latest()?;
-    let beside = match beside {
-        Some(beside) if beside.prompts() != today.prompts() => return None,
-        Some(beside) => beside.latest()?.0,
+    let flagged = match flagged {
+        Some(flagged) if flagged.prompts() != today.prompts() => return None,
+        Some(flagged) => flagged.latest()?.0,
         None => Vec::new(),
     };
-    let seen = Levels([past.0.as_slice(), beside.as_slice()].concat());
+    let seen = Levels([past.0.as_slice(), flagged.as_slice()].concat());
     let all = Levels([today.0.as_slice(), seen.0.as_slice()].concat());
     let sampling = all.sampling_variance()?;
     let (k, q) = (past.runs() as f64, today.runs() as f64);
@@ -272,20 +272,20 @@ impl Prediction {
         self.mean().interval(alpha)
     }
 
-    /// The smallest log ratio that would be found with a power of 80 %, however many requests a run
-    /// has: see [`smallest_shift`].
+    /// The smallest log ratio that is found with a power of 80 %, however many requests a run has: see
+    /// [`smallest_shift`].
     pub fn smallest_shift(&self, alpha: Alpha) -> f64 {
         smallest_shift(self.run_sd, self.today as f64, self.past as f64, alpha)
     }
 }
 
-/// The noise floor: the smallest log ratio between `today` and `past` runs that is found with a power
-/// of 80 %, at a run-level standard deviation `run_sd`: (`z_(1-alpha/2)` + `z_0.8`) T sqrt(1/q + 1/K).
+/// The noise floor: the smallest log ratio between `today` and `past` runs that is found with a power of 80 %,
+/// at a run-level standard deviation `run_sd`: (`z_(1-alpha/2)` + `z_0.8`) T sqrt(1/q + 1/K).
 pub fn smallest_shift(run_sd: f64, today: f64, past: f64, alpha: Alpha) -> f64 {
     (alpha.critical_z() + normal_isf(1.0 - POWER)) * run_sd * (1.0 / today + 1.0 / past).sqrt()
 }
 
-/// The sum, in rising order, so that the order of runs and prompts does not enter.
+/// The sum, in rising order, so that the order of runs and prompts is irrelevant.
 fn sum(values: &[f64]) -> f64 {
     let mut rising = values.to_vec();
     rising.sort_unstable_by(f64::total_cmp);
@@ -296,7 +296,7 @@ fn mean(values: &[f64]) -> f64 {
     sum(values) / values.len() as f64
 }
 
-/// With n - 1; `None` of fewer than two.
+/// The variance with n - 1; `None` for fewer than two values.
 fn variance(values: &[f64]) -> Option<f64> {
     let centre = mean(values);
     let squares: Vec<f64> = values

@@ -9,7 +9,7 @@ fn runs(count: std::ops::Range<usize>, prompts: usize) -> impl Strategy<Value = 
 }
 
 #[test]
-fn rows_that_do_not_fit_are_refused() {
+fn invalid_rows_are_rejected() {
     // A missing level, another number of prompts or a NaN would shift every mean.
     assert_eq!(Levels::new(vec![]), None);
     assert_eq!(Levels::new(vec![vec![1.0]]), None);
@@ -29,7 +29,7 @@ fn rows_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_history_without_noise_still_has_a_prior() {
-    // Five equal runs do not prove that runs never differ: the interval keeps the prior's width.
+    // Five equal runs do not prove that runs never differ: the interval has the prior's width.
     let past = Levels::new(vec![vec![5.0; 8]; 5]).unwrap();
     let today = Levels::new(vec![vec![5.3; 8]]).unwrap();
     let found = predict(&past, &today, Prior::default()).unwrap();
@@ -49,7 +49,7 @@ fn a_history_without_noise_still_has_a_prior() {
 
 #[test]
 fn only_the_latest_runs_count() {
-    // Thirty runs are kept, the last twenty predict: what is older does not.
+    // Thirty runs are stored, the last twenty predict: older ones do not.
     let mut rows = vec![vec![9.0, 9.5]; 10];
     rows.extend(vec![vec![5.0, 5.5]; 20]);
     let found = predict(
@@ -63,7 +63,7 @@ fn only_the_latest_runs_count() {
 
 #[test]
 fn a_prior_is_learned_from_enough_series() {
-    // Twenty series teach, nineteen or shorter ones do not; sampling is not counted as difference.
+    // Twenty series are enough, nineteen or shorter ones are not; sampling is not counted as difference.
     let spread = |runs| Spread {
         runs,
         between: 0.0029,
@@ -82,24 +82,27 @@ fn a_prior_is_learned_from_enough_series() {
 }
 
 #[test]
-fn runs_beside_the_level_widen_it_and_leave_it_where_it_is() {
-    // A false alarm that was not accepted is noise: it tells how much runs differ, not where they are.
+fn flagged_runs_widen_the_interval_and_do_not_move_the_level() {
+    // A false alarm that was not accepted is noise: it informs the spread between runs, not their level.
     let row = |mean: f64| (0..6).map(|prompt| mean + f64::from(prompt)).collect();
     let levels =
         |means: &[f64]| Levels::new(means.iter().map(|&mean| row(mean)).collect()).unwrap();
     let (past, today) = (levels(&[5.0, 5.02, 4.99, 5.01]), levels(&[5.1]));
     let prior = Prior::default();
     let alone = predict(&past, &today, prior).unwrap();
-    let beside = predict_beside(&past, Some(&levels(&[5.3])), &today, prior).unwrap();
-    assert_eq!((alone.past, beside.past), (4, 4));
-    assert!((alone.estimate - beside.estimate).abs() < 1e-12);
-    assert!(beside.run_sd > 1.5 * alone.run_sd, "{alone:?} {beside:?}");
-    assert!((beside.df - alone.df - 1.0).abs() < 1e-12);
-    // A run like the others says that they are alike.
-    let quiet = predict_beside(&past, Some(&levels(&[5.005])), &today, prior).unwrap();
+    let flagged = predict_with_flagged(&past, Some(&levels(&[5.3])), &today, prior).unwrap();
+    assert_eq!((alone.past, flagged.past), (4, 4));
+    assert!((alone.estimate - flagged.estimate).abs() < 1e-12);
+    assert!(flagged.run_sd > 1.5 * alone.run_sd, "{alone:?} {flagged:?}");
+    assert!((flagged.df - alone.df - 1.0).abs() < 1e-12);
+    // A run like the others shows that they are alike.
+    let quiet = predict_with_flagged(&past, Some(&levels(&[5.005])), &today, prior).unwrap();
     assert!(quiet.standard_error < alone.standard_error);
     let other = Levels::new(vec![vec![5.0; 7]]).unwrap();
-    assert_eq!(predict_beside(&past, Some(&other), &today, prior), None);
+    assert_eq!(
+        predict_with_flagged(&past, Some(&other), &today, prior),
+        None
+    );
 }
 
 proptest! {

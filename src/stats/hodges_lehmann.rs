@@ -1,11 +1,12 @@
 //! Robust levels and shifts: medians of all sums or differences (Hodges and Lehmann, "Estimates of
 //! location based on rank tests", Annals of Mathematical Statistics 34, 1963).
 //!
-//! Owns how they are found without writing all pairs down: by counting how many are at most a limit, until
-//! those between two limits are few enough to be sorted. Usually about ten passes of O(n + m), at most some
-//! 200 (where many pairs are nearly but not quite equal). Must not know logarithms. Invariant: the result is exactly the median of the floating-point sums or differences.
+//! Owns their computation without enumerating all pairs: by counting the pairs up to a limit, until those
+//! between two limits are few enough to be sorted. Usually about ten passes of O(n + m), at most some 200 (for
+//! many pairs that are nearly but not quite equal). Must not know logarithms. Invariant: the result is exactly
+//! the median of the floating-point sums or differences.
 
-/// The median of all b - a; `None` where a side is empty. Both sides in rising order, finite.
+/// The median of all b - a; `None` if a side is empty. Both sides in rising order, finite.
 pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
     let (low, high) = (b.first()? - a.last()?, b.last()? - a.first()?);
     // As b rises, more of `a` is needed to stay at or below the limit: one walk along both sides.
@@ -38,7 +39,7 @@ pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
         }
         values
     };
-    let pairs = Pairs {
+    let pairs = PairwiseValues {
         total: a.len() * b.len(),
         few: a.len() + b.len(),
         count_at_most,
@@ -82,7 +83,7 @@ pub fn level(sorted: &[f64]) -> Option<f64> {
         }
         values
     };
-    let pairs = Pairs {
+    let pairs = PairwiseValues {
         total: n * (n + 1) / 2,
         few: n,
         count_at_most,
@@ -91,22 +92,22 @@ pub fn level(sorted: &[f64]) -> Option<f64> {
     pairs.median(low, high)
 }
 
-/// So many numbers are written down whatever there are of each side: counting twice takes as long.
+/// The number of values that are enumerated in any case: counting twice takes as long.
 const FEW: usize = 128;
 
-/// Numbers that are not written down.
-struct Pairs<C, B> {
+/// A multiset of values that are not enumerated.
+struct PairwiseValues<C, B> {
     total: usize,
-    /// So many may be written down.
+    /// The number of values that may be enumerated.
     few: usize,
-    /// How many are at most a limit.
+    /// Counts the values up to a limit.
     count_at_most: C,
-    /// Those above the first limit and at most the second, in any order.
+    /// Enumerates those above the first limit and at most the second, in any order.
     between: B,
 }
 
-impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> Pairs<C, B> {
-    /// The median of numbers from `low` to `high`; of an even number, the middle of the two in the middle.
+impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> PairwiseValues<C, B> {
+    /// The median of the values from `low` to `high`; of an even number, the middle of the two in the middle.
     fn median(&self, low: f64, high: f64) -> Option<f64> {
         if !low.is_finite() || !high.is_finite() {
             return None;
@@ -134,7 +135,7 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> Pairs<C, B> {
                 1 => 0.5 * below + 0.5 * top,
                 _ => f64::NAN,
             };
-            // Halving by places ends, whatever the numbers.
+            // Bisection by rank ends, whatever the numbers.
             let limit = if below < guess && guess < top {
                 guess
             } else {
@@ -158,7 +159,7 @@ impl<C: Fn(f64) -> usize, B: Fn(f64, f64) -> Vec<f64>> Pairs<C, B> {
     }
 }
 
-/// The numbers at two places in rising order, which count from 1 and are one or neighbours.
+/// The numbers at two ranks, which count from 1 and are equal or neighbours.
 fn middle_two(values: &mut [f64], first: usize, second: usize) -> (f64, f64) {
     let (_, lower, above) = values.select_nth_unstable_by(first - 1, f64::total_cmp);
     let lower = *lower;
@@ -197,13 +198,13 @@ fn next_below(number_above: f64) -> f64 {
 /// The sign bit of a 64-bit float.
 const SIGN: u64 = 1 << 63;
 
-/// The place of a number among all floating-point numbers: places rise as numbers do.
+/// The rank of a number among all floating-point numbers: ranks rise as numbers do.
 fn place(number: f64) -> u64 {
     let bits = number.to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
-/// The number at a place.
+/// The number with a rank.
 fn number(place: u64) -> f64 {
     f64::from_bits(if place & SIGN == 0 {
         !place
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_median() {
+    fn empty_sides_have_no_median() {
         // An empty side is absence, not zero.
         assert_eq!(shift(&[], &[1.0]), None);
         assert_eq!(shift(&[1.0], &[]), None);
@@ -258,9 +259,9 @@ mod tests {
     }
 
     proptest! {
-        // Counting finds the very number that writing all pairs down would find.
+        // Counting finds the exact number that enumerating all pairs would find.
         #[test]
-        fn counting_is_as_good_as_writing_down(a in values(), b in values()) {
+        fn counting_equals_enumeration(a in values(), b in values()) {
             let differences = b.iter().flat_map(|y| a.iter().map(move |x| y - x)).collect();
             prop_assert_eq!(shift(&a, &b), Some(plain_median(differences)));
             let averages = (0..a.len())

@@ -1,12 +1,12 @@
-//! How sure an interval is, and its two ends.
+//! Confidence levels and intervals.
 //!
-//! Owns the level of confidence and the shape of every interval. Must not know how an interval
-//! was made. Invariant: a level lies strictly between 0 and 1; an end that does not exist is `None`,
-//! never an invented number.
+//! Owns the level of confidence and the shape of every interval. Must not know how an interval was computed.
+//! Invariant: a level lies strictly between 0 and 1; an end that does not exist is `None`, never an invented
+//! number.
 
 use super::distributions::{normal_isf, t_isf};
 
-/// The chance that a two-sided interval misses: half of it on each side. 0.05 makes a 95 % interval.
+/// The probability that a two-sided interval misses: half of it on each side. 0.05 makes a 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Alpha(f64);
 
@@ -14,40 +14,40 @@ impl Alpha {
     /// A 95 % interval.
     pub const FIVE_PERCENT: Self = Self(0.05);
 
-    /// `None` unless strictly between 0 and 1.
+    /// Returns `None` unless `two_sided` lies strictly between 0 and 1.
     pub fn new(two_sided: f64) -> Option<Self> {
         (two_sided > 0.0 && two_sided < 1.0).then_some(Self(two_sided))
     }
 
-    /// The chance on both sides together.
+    /// The probability on both sides together.
     pub const fn two_sided(self) -> f64 {
         self.0
     }
 
-    /// The chance on each side.
+    /// The probability on each side.
     pub const fn one_side(self) -> f64 {
         0.5 * self.0
     }
 
-    /// The level of each of `count` intervals that shall hold together (Bonferroni); of none, itself.
+    /// The level of each of `count` intervals that hold simultaneously (Bonferroni); unchanged for 0.
     #[must_use]
     pub fn shared_by(self, count: usize) -> Self {
         // The smallest positive number keeps the level inside its range, whatever the count.
         Self((self.0 / count.max(1) as f64).max(f64::MIN_POSITIVE))
     }
 
-    /// How many standard errors to go to each side, of Student's t; `None` for `df` not above 0.
+    /// The number of standard errors on each side, of Student's t; `None` for `df` not above 0.
     pub fn critical_t(self, df: f64) -> Option<f64> {
         (df > 0.0).then(|| t_isf(self.one_side(), df))
     }
 
-    /// How many standard errors to go to each side, of the normal distribution.
+    /// The number of standard errors on each side, of the normal distribution.
     pub fn critical_z(self) -> f64 {
         normal_isf(self.one_side())
     }
 }
 
-/// The ends of an interval; `None` where there is no bound on that side.
+/// The ends of an interval; `None` without a bound on that side.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Interval {
     /// The lower end.
@@ -57,13 +57,13 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// No bound on either side: nothing can be told.
+    /// No bound on either side.
     pub const NONE: Self = Self {
         lower: None,
         upper: None,
     };
 
-    /// Two ends; an end that is not finite is no bound.
+    /// An interval with two ends; an end that is not finite is no bound.
     pub fn new(lower: f64, upper: f64) -> Self {
         let bound = |end: f64| end.is_finite().then_some(end);
         Self {
@@ -72,12 +72,12 @@ impl Interval {
         }
     }
 
-    /// Half the distance between the ends, where both exist.
+    /// Half the distance between the ends, if both exist.
     pub fn half_width(self) -> Option<f64> {
         Some(0.5 * (self.upper? - self.lower?))
     }
 
-    /// The same interval on another scale, by a rising function: `exp` makes ratios of logarithms.
+    /// The same interval on another scale, by an increasing function: `exp` makes ratios of logarithms.
     #[must_use]
     pub fn map(self, rising: impl Fn(f64) -> f64) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Interval {
         }
     }
 
-    /// Whether `value` lies inside, the ends included.
+    /// Returns true if `value` lies inside, the ends included.
     pub fn contains(self, value: f64) -> bool {
         self.lower.is_none_or(|lower| lower <= value)
             && self.upper.is_none_or(|upper| value <= upper)

@@ -9,17 +9,17 @@ use super::FEWEST_PROMPTS;
 use super::distributions::{t_cdf, t_sf};
 use super::interval::{Alpha, Interval};
 
-/// What share each prompt has in a mean: positive, summing to 1.
+/// The share of each prompt in a mean: positive, summing to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights(Vec<f64>);
 
 impl Weights {
-    /// The same for each of `count` prompts.
+    /// The same share for each of `count` prompts.
     pub fn equal(count: usize) -> Self {
         Self(vec![1.0 / count as f64; count])
     }
 
-    /// Proportional to `shares`; `None` unless there is one, all are finite and above 0.
+    /// Shares proportional to `shares`; `None` unless there is one, all are finite and above 0.
     pub fn new(shares: &[f64]) -> Option<Self> {
         let largest = shares.iter().copied().fold(0.0, f64::max);
         let proper = |share: &f64| share.is_finite() && *share > 0.0;
@@ -43,8 +43,8 @@ impl Weights {
         &self.0
     }
 
-    /// How many equally weighted prompts tell as much: 1 / sum of squares (Kish, "Survey Sampling",
-    /// 1965).
+    /// The number of equally weighted prompts with the same information: 1 / sum of squares (Kish, "Survey
+    /// Sampling", 1965).
     pub fn effective_count(&self) -> f64 {
         let mut squares: Vec<f64> = self.0.iter().map(|share| share * share).collect();
         squares.sort_unstable_by(f64::total_cmp);
@@ -59,29 +59,28 @@ impl Weights {
 /// A mean over prompts, with what a t test needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mean {
-    /// How many prompts.
+    /// The number of prompts.
     pub count: usize,
     /// The (weighted) mean. A sum that is no larger than its own rounding error is exactly 0.
     pub estimate: f64,
-    /// Its standard error; `None` of a single prompt.
+    /// Its standard error; `None` for a single prompt.
     pub standard_error: Option<f64>,
-    /// Degrees of freedom: the effective number of prompts less 1.
+    /// Degrees of freedom: the effective number of prompts minus 1.
     pub df: f64,
 }
 
 impl Mean {
-    /// The plain mean; `None` of nothing or where a value is not finite.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    /// The plain mean; `None` for no values or if a value is not finite.
+    pub fn from_values(values: &[f64]) -> Option<Self> {
         if values.is_empty() {
             return None;
         }
         Self::weighted(values, &Weights::equal(values.len()))
     }
 
-    /// The weighted mean m = sum w v, with the standard error
-    /// sqrt(P / (P - 1) sum w^2 (v - m)^2) and 1 / (sum w^2) - 1 degrees of freedom; with equal weights
-    /// these are sd / sqrt(P) and P - 1. `None` of nothing, of values that are not finite, and where
-    /// there is not one weight a value.
+    /// The weighted mean m = sum w v, with the standard error sqrt(P / (P - 1) sum w^2 (v - m)^2) and 1 / (sum
+    /// w^2) - 1 degrees of freedom; with equal weights these are sd / sqrt(P) and P - 1. `None` for no values,
+    /// for values that are not finite, and unless there is one weight a value.
     pub fn weighted(values: &[f64], weights: &Weights) -> Option<Self> {
         let shares = weights.shares();
         let count = values.len();
@@ -126,13 +125,13 @@ impl Mean {
         })
     }
 
-    /// How many equally weighted prompts this stands on.
+    /// The number of equally weighted prompts that this mean is worth.
     pub fn effective_count(&self) -> f64 {
         self.df + 1.0
     }
 
-    /// Whether a verdict may stand on this: at least [`FEWEST_PROMPTS`], also after weighting.
-    pub fn decides(&self) -> bool {
+    /// Returns true if a verdict may be based on this: at least [`FEWEST_PROMPTS`], also after weighting.
+    pub fn is_decisive(&self) -> bool {
         self.effective_count() >= FEWEST_PROMPTS as f64
     }
 
@@ -151,18 +150,18 @@ impl Mean {
         })
     }
 
-    /// The chance of such a mean or a higher one if the true mean were `bound`; `None` of a single
+    /// The probability of such a mean or a higher one if the true mean were `bound`; `None` for a single
     /// prompt.
     pub fn p_greater(&self, bound: f64) -> Option<f64> {
         self.p(bound, t_sf)
     }
 
-    /// The chance of such a mean or a lower one if the true mean were `bound`.
+    /// The probability of such a mean or a lower one if the true mean were `bound`.
     pub fn p_less(&self, bound: f64) -> Option<f64> {
         self.p(bound, t_cdf)
     }
 
-    /// The chance of a mean as far from `bound`, on either side, if that were the true mean.
+    /// The probability of a mean as far from `bound`, on either side, if that were the true mean.
     pub fn p_two_sided(&self, bound: f64) -> Option<f64> {
         self.p(bound, |t, df| 2.0 * t_sf(t.abs(), df))
     }
@@ -209,27 +208,27 @@ mod tests {
     }
 
     #[test]
-    fn few_numbers_say_little() {
-        // One prompt has a mean and nothing else; equal prompts have a spread of exactly zero.
-        let one = Mean::of(&[0.3]).unwrap();
+    fn few_numbers_have_little_information() {
+        // One prompt has a mean only; equal prompts have a spread of exactly zero.
+        let one = Mean::from_values(&[0.3]).unwrap();
         assert_eq!(one.interval(Alpha::FIVE_PERCENT), Interval::NONE);
         assert_eq!((one.t(0.0), one.p_two_sided(0.0)), (None, None));
-        let equal = Mean::of(&[0.1; 7]).unwrap();
+        let equal = Mean::from_values(&[0.1; 7]).unwrap();
         assert_eq!(equal.standard_error, Some(0.0));
         assert_eq!(equal.t(0.0), Some(f64::INFINITY));
         assert_eq!(equal.p_greater(0.0), Some(0.0));
         assert_eq!(equal.t(0.1), Some(0.0));
         assert_eq!(equal.interval(Alpha::FIVE_PERCENT), Interval::new(0.1, 0.1));
-        assert_eq!(Mean::of(&[]), None);
-        assert_eq!(Mean::of(&[1.0, f64::NAN]), None);
+        assert_eq!(Mean::from_values(&[]), None);
+        assert_eq!(Mean::from_values(&[1.0, f64::NAN]), None);
         assert_eq!(Mean::weighted(&[1.0, 2.0], &Weights::equal(3)), None);
     }
 
     #[test]
-    fn what_cancels_is_exactly_zero() {
+    fn cancelling_terms_are_exactly_zero() {
         // Three thirds up and one down: their floating sum is not 0, their mean is.
         let third = 1.0 / 3.0;
-        let mean = Mean::of(&[third, third, third, -1.0]).unwrap();
+        let mean = Mean::from_values(&[third, third, third, -1.0]).unwrap();
         assert_eq!(mean.t(0.0), Some(0.0));
     }
 
@@ -255,7 +254,7 @@ mod tests {
             values in prop::collection::vec(-5.0..5.0_f64, 3..30),
             bound in -5.0..5.0_f64,
         ) {
-            let mean = Mean::of(&values).unwrap();
+            let mean = Mean::from_values(&values).unwrap();
             let inside = mean.interval(Alpha::FIVE_PERCENT).contains(bound);
             let p = mean.p_two_sided(bound).unwrap();
             prop_assume!((p - 0.05).abs() > 1e-9);

@@ -1,9 +1,8 @@
 //! Mathematics: numbers in, numbers out.
 //!
-//! Owns the procedures and their error rates. Must not know what a number measures, nor touch a
-//! clock, a file or any randomness. Invariant: the same numbers give the same result, in whatever
-//! order they came (but for [`drift`] and [`size`]'s noise, where the order is the question), and
-//! nothing panics on any number.
+//! Owns the procedures and their error rates. Must not know the meaning of a number, nor use a clock, a file or
+//! randomness. Invariant: the same numbers give the same result in any order (except [`drift`] and [`size`]'s
+//! noise, which depend on the order), and nothing panics on any number.
 //!
 //! From the ground up:
 //!
@@ -34,6 +33,6 @@ pub mod size;
 pub mod special;
 pub mod tail;
 
-/// The fewest prompts on which a verdict may stand: of five even all signs agreeing would happen
-/// by chance in 1 of 16 cases.
+/// The minimum number of prompts for a verdict: with five, even all signs agreeing would happen by chance in 1
+/// of 16 cases.
 pub const FEWEST_PROMPTS: usize = 6;

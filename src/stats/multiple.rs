@@ -1,40 +1,40 @@
-//! Many comparisons at once: how small a p must be when there were several chances to be small.
+//! Multiple comparisons: the adjustment of p values for several tests.
 //!
-//! Owns the adjustment of p values. Must not know which comparisons are primary. Invariant: an adjusted
-//! p is never below its own p, never above 1, and keeps the order of the p. A p that is not a number
-//! counts as 1, as the absence of evidence.
+//! Owns the adjustment of p values. Must not know which comparisons are primary. Invariant: an adjusted p is
+//! never below its own p, never above 1, and preserves the order of the p. A p that is not a number counts as
+//! 1, as the absence of evidence.
 
-/// Holm's adjusted p: below alpha where the comparison is to be believed, with at most a chance of
-/// alpha that any of them is a mistake ("A simple sequentially rejective multiple test procedure",
-/// Scandinavian Journal of Statistics 6, 1979). p in rising order times m, m - 1, ..., never falling.
+/// Holm's adjusted p: comparisons below alpha are significant, with a probability of at most alpha that any of
+/// them is a mistake ("A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+/// Statistics 6, 1979). p in rising order times m, m - 1, ..., never falling.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let count = p.len();
     let mut adjusted = vec![1.0; count];
     let mut largest: f64 = 0.0;
-    for (place, index) in rising(p).into_iter().enumerate() {
+    for (rank, index) in ascending_order(p).into_iter().enumerate() {
         largest = largest
-            .max(share(p[index]) * (count - place) as f64)
+            .max(share(p[index]) * (count - rank) as f64)
             .min(1.0);
         adjusted[index] = largest;
     }
     adjusted
 }
 
-/// Benjamini and Hochberg's adjusted p: below alpha for a list of which at most a share of alpha
-/// are mistakes ("Controlling the false discovery rate", JRSS B 57, 1995). For exploration, never for a
-/// gate. p in falling order times m/m, m/(m-1), ..., never rising.
+/// Benjamini and Hochberg's adjusted p: of the comparisons below alpha, at most a share of alpha are mistakes
+/// ("Controlling the false discovery rate", JRSS B 57, 1995). For exploration, never for a gate. p in falling
+/// order times m/m, m/(m-1), ..., never rising.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let count = p.len();
     let mut adjusted = vec![1.0; count];
     let mut smallest: f64 = 1.0;
-    for (place, index) in rising(p).into_iter().enumerate().rev() {
-        smallest = smallest.min(share(p[index]) * (count as f64 / (place + 1) as f64));
+    for (rank, index) in ascending_order(p).into_iter().enumerate().rev() {
+        smallest = smallest.min(share(p[index]) * (count as f64 / (rank + 1) as f64));
         adjusted[index] = smallest;
     }
     adjusted
 }
 
-fn rising(p: &[f64]) -> Vec<usize> {
+fn ascending_order(p: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| share(p[a]).total_cmp(&share(p[b])));
     order
@@ -80,8 +80,8 @@ mod tests {
             order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
             let adjusted = holm(&p);
             let mut rejecting = true;
-            for (place, &index) in order.iter().enumerate() {
-                rejecting &= p[index] * (p.len() - place) as f64 <= 0.05;
+            for (rank, &index) in order.iter().enumerate() {
+                rejecting &= p[index] * (p.len() - rank) as f64 <= 0.05;
                 prop_assert_eq!(adjusted[index] <= 0.05, rejecting);
             }
         }

@@ -25,12 +25,12 @@ impl Sides {
         &self.b
     }
 
-    /// How many values both sides have together.
+    /// The number of values of both sides together.
     pub fn len(&self) -> usize {
         self.a.len() + self.b.len()
     }
 
-    /// Never: both sides have values. Here because a length asks for it.
+    /// Always false: both sides have values. A type with `len` needs it.
     pub fn is_empty(&self) -> bool {
         false
     }
@@ -43,7 +43,7 @@ pub struct Paired {
     weights: Weights,
 }
 
-/// Why numbers do not make two sides; prompts count from 0.
+/// The reason why numbers do not make two sides; prompts count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PairedError {
     /// There is no prompt at all.
@@ -58,9 +58,9 @@ pub enum PairedError {
     /// There are more or fewer weights than prompts.
     #[error("there are {weights} weights for {prompts} prompts")]
     Weights {
-        /// How many weights were given.
+        /// The number of weights.
         weights: usize,
-        /// How many prompts there are.
+        /// The number of prompts.
         prompts: usize,
     },
 }
@@ -120,7 +120,7 @@ impl Paired {
         Ok(Self { weights, ..self })
     }
 
-    /// The same comparison seen from the other side.
+    /// The same comparison with the sides exchanged.
     #[must_use]
     pub fn swapped(self) -> Self {
         let swap = |Sides { a, b }| Sides { a: b, b: a };
@@ -161,7 +161,7 @@ impl Paired {
     }
 }
 
-/// No logarithm of a float is larger; also the range in which 1e-12 can be told apart by rounding.
+/// The largest logarithm of a float; also the range in which rounding preserves differences of 1e-12.
 const LOG_MAX: f64 = 750.0;
 
 #[cfg(test)]
@@ -169,8 +169,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_cannot_be_compared_are_refused() {
-        // Whoever holds a `Paired` need not check again: every way to be wrong is an error.
+    fn incomparable_numbers_are_rejected() {
+        // A `Paired` need not be checked again: every invalid input is an error.
         let none: [([f64; 0], [f64; 0]); 0] = [];
         assert_eq!(Paired::new(&none), Err(PairedError::NoPrompt));
         let empty: [(&[f64], &[f64]); 2] = [(&[1.0], &[1.0]), (&[], &[1.0])];

@@ -1,4 +1,4 @@
-//! Quantiles of samples, and how many values a percentile needs before it may be told.
+//! Quantiles of samples, and the number of values that a percentile needs before it may be reported.
 //!
 //! Owns the definition of every percentile in this program: type 8 of Hyndman and Fan, "Sample
 //! Quantiles in Statistical Packages" (The American Statistician 50, 1996), which is nearly unbiased
@@ -37,10 +37,10 @@ fn place_of(count: f64, q: f64) -> f64 {
     ((count + 1.0 / 3.0) * q + 1.0 / 3.0).clamp(1.0, count.max(1.0))
 }
 
-/// The `q`-quantile (0 to 1) of pairs (value, weight) in rising order of values, where a weight
-/// says how often its value stands for: 3 is the value three times over, 0.5 half a value.
-/// The weights take the place of counts: shares that sum to 1 must be scaled to the number of values
-/// first. `None` of no values and where a weight is not above 0 or not finite.
+/// The `q`-quantile (0 to 1) of pairs (value, weight) in rising order of values, where a weight is the number
+/// of times that its value counts: 3 is the value three times over, 0.5 half a value. The weights replace
+/// counts: shares that sum to 1 must be scaled to the number of values first. `None` for no values and if a
+/// weight is not above 0 or not finite.
 pub fn quantile_weighted(sorted: &[(f64, f64)], q: f64) -> Option<f64> {
     let mut reached = 0.0;
     let mut ends = Vec::with_capacity(sorted.len());
@@ -78,7 +78,7 @@ pub enum Percentile {
     P99,
 }
 
-/// What a number of values can say about a percentile.
+/// The support of a percentile by a number of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Support {
     /// Not even a point estimate: on average less than one value lies above it.
@@ -120,13 +120,13 @@ impl Percentile {
         }
     }
 
-    /// The fewest values with a point estimate: 1 / (1 - q).
+    /// The minimum number of values for a point estimate: 1 / (1 - q).
     pub const fn fewest_for_a_point(self) -> u64 {
         100_u64.div_ceil(100 - self.percent())
     }
 
-    /// The fewest values whose order statistics bound the percentile on both sides at 95 %: the
-    /// smallest n with q^n <= 0.025 (the chance that every value lies below it).
+    /// The minimum number of values whose order statistics bound the percentile on both sides at 95 %: the
+    /// smallest n with q^n <= 0.025 (the probability that every value lies below it).
     pub const fn fewest_for_bounds(self) -> u64 {
         match self {
             Self::P50 => 6,
@@ -137,7 +137,7 @@ impl Percentile {
         }
     }
 
-    /// What `count` values can say about this percentile.
+    /// The support of this percentile by `count` values.
     pub const fn support(self, count: u64) -> Support {
         if count < self.fewest_for_a_point() {
             Support::TooFew

@@ -1,19 +1,19 @@
-//! How uncertain a quantile is: for these prompts, and for prompts like these.
+//! The uncertainty of a quantile: for these prompts, and for prompts like these.
 //!
-//! Owns the two intervals. Must not know what is measured. Invariant: an end is one of the values, or
-//! absent where no value can be one.
+//! Owns the two intervals. Must not know the measured quantity. Invariant: an end is one of the values, or
+//! absent if no value qualifies.
 
 use super::distributions::{binomial_cdf, binomial_sf};
 use super::interval::{Alpha, Interval};
 use super::mean::Mean;
 use super::quantile::quantile_f64;
 
-/// The places (counted from 1) of the order statistics that bound a quantile.
+/// The ranks (counted from 1) of the order statistics that bound a quantile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderRanks {
-    /// Of the lower end; `None` where even the smallest value is too high to be one.
+    /// The rank of the lower end; `None` if even the smallest value is too high.
     pub lower: Option<u64>,
-    /// Of the upper end; `None` where even the largest value is too low.
+    /// The rank of the upper end; `None` if even the largest value is too low.
     pub upper: Option<u64>,
 }
 
@@ -24,9 +24,9 @@ pub fn order_statistics(count: u64, q: f64, alpha: Alpha) -> OrderRanks {
     let one_side = alpha.one_side();
     // P(X <= l - 1) rises with l: the last l that meets the condition stands before the first that
     // does not. A share of exactly alpha / 2 may come out a rounding error above it.
-    let met = |chance: f64| chance <= one_side * (1.0 + 1e-12);
-    let lower = first_in(1, count + 1, |l| !met(binomial_cdf(l - 1, count, q))) - 1;
-    let upper = first_in(1, count + 1, |u| met(binomial_sf(u - 1, count, q)));
+    let is_met = |chance: f64| chance <= one_side * (1.0 + 1e-12);
+    let lower = first_in(1, count + 1, |l| !is_met(binomial_cdf(l - 1, count, q))) - 1;
+    let upper = first_in(1, count + 1, |u| is_met(binomial_sf(u - 1, count, q)));
     OrderRanks {
         lower: (lower >= 1).then_some(lower),
         upper: (upper <= count).then_some(upper),
@@ -62,15 +62,15 @@ pub fn for_these_prompts(sorted: &[f64], q: f64, alpha: Alpha) -> Interval {
 /// A quantile and its interval for prompts like these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clustered {
-    /// How many prompts.
+    /// The number of prompts.
     pub prompts: usize,
-    /// How many values.
+    /// The number of values.
     pub values: usize,
     /// The quantile (type 8) of all values together.
     pub estimate: f64,
     /// Half the width of the interval on the scale of `q`.
     pub half_width: f64,
-    /// The places that this leads to, whether or not there is a value.
+    /// The ranks that this leads to, whether or not there is a value.
     pub places: OrderRanks,
     /// The ends.
     pub interval: Interval,
@@ -82,7 +82,7 @@ pub struct Clustered {
 /// h = max(t sd / sqrt(P), z sqrt(q (1 - q) / n) / 2); its ends are the order statistics floor((q - h) n)
 /// and ceil((q + h) n) + 1.
 ///
-/// `None` of fewer than two prompts, of an empty prompt, and of values that are not finite. O(n log n).
+/// `None` for fewer than two prompts, for an empty prompt, and for values that are not finite. O(n log n).
 pub fn for_prompts_like_these<V: AsRef<[f64]>>(
     prompts: &[V],
     q: f64,
@@ -103,7 +103,7 @@ pub fn for_prompts_like_these<V: AsRef<[f64]>>(
             below as f64 / values.len() as f64
         })
         .collect();
-    let mean = Mean::of(&shares)?;
+    let mean = Mean::from_values(&shares)?;
     let n = all.len() as f64;
     let between = alpha.critical_t(mean.df)? * mean.standard_error?;
     let within = 0.5 * alpha.critical_z() * (q * (1.0 - q) / n).sqrt();
@@ -126,7 +126,7 @@ pub fn for_prompts_like_these<V: AsRef<[f64]>>(
     })
 }
 
-/// A place that exists: from 1 to `count`.
+/// A rank that exists: from 1 to `count`.
 fn place_within(at: f64, round: impl Fn(f64) -> f64, count: usize) -> Option<u64> {
     let place = round(at);
     #[allow(
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_exist_where_the_support_table_says() {
+    fn bounds_exist_as_in_the_support_table() {
         // Two ends exist exactly from the counts on that reports promise.
         for percentile in Percentile::ALL {
             for count in 1..400 {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_clusters_has_no_interval() {
+    fn without_clusters_there_is_no_interval() {
         // One prompt says nothing about others; an empty one is the caller's mistake.
         let alpha = Alpha::FIVE_PERCENT;
         assert_eq!(for_prompts_like_these(&[[1.0, 2.0]], 0.5, alpha), None);

@@ -1,14 +1,14 @@
-//! Shares of answers: how often right, how often failed, and is the difference real?
+//! Shares of answers: the rate of passes or failures, and tests of differences.
 //!
-//! Owns the intervals and tests of rates. Must not know what counts as a success. Invariant: a rate and
-//! its interval lie within 0 and 1, a difference within -1 and 1; repetitions of one prompt count as
-//! much as they tell and no more.
+//! Owns the intervals and tests of rates. Must not know the meaning of a success. Invariant: a rate and its
+//! interval lie within 0 and 1, a difference within -1 and 1; repetitions of one prompt count as much as they
+//! inform.
 
 use super::distributions::{binomial_cdf, normal_sf};
 use super::interval::{Alpha, Interval};
 use super::mean::Mean;
 
-/// Of the answers to one prompt, how many passed: never more than there were, and there was one.
+/// The answers to one prompt and the number that passed: at least one answer, and no more passes than answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passes {
     passed: u32,
@@ -16,7 +16,7 @@ pub struct Passes {
 }
 
 impl Passes {
-    /// `None` of no answers and where more passed than there were.
+    /// Returns `None` for no answers and for more passes than answers.
     pub const fn new(passed: u32, of: u32) -> Option<Self> {
         if of > 0 && passed <= of {
             Some(Self { passed, of })
@@ -25,7 +25,7 @@ impl Passes {
         }
     }
 
-    /// How many answers there were.
+    /// The number of answers.
     pub const fn answers(self) -> u32 {
         self.of
     }
@@ -39,24 +39,24 @@ impl Passes {
 /// A rate over several prompts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
-    /// How many prompts.
+    /// The number of prompts.
     pub prompts: usize,
-    /// How many answers.
+    /// The number of answers.
     pub answers: u64,
-    /// How many passed.
+    /// The number that passed.
     pub passed: u64,
     /// The share that passed.
     pub estimate: f64,
-    /// As how many independent answers these count, for an interval by the normal quantile.
+    /// The number of independent answers that these count as, for an interval by the normal quantile.
     pub effective_answers: f64,
-    /// Its interval; never without bounds, as a rate has them by itself.
+    /// Its interval; always with both bounds.
     pub interval: Interval,
 }
 
 impl Rate {
-    /// The highest rate that none (or all) out of so many would be consistent with: the chance of
-    /// seeing none if the rate were higher is below `one_side`. 1 - `one_side`^(1/n), the "rule of
-    /// three"; meaningful where nothing or everything passed.
+    /// The upper limit of the rate if none (or all) passed: the probability of seeing none if the rate were
+    /// higher is below `one_side`. 1 - `one_side`^(1/n), the "rule of three"; meaningful only if no or all
+    /// answers passed.
     pub fn upper_of_none(&self, one_side: f64) -> f64 {
         if self.effective_answers <= 0.0 {
             return 1.0;
@@ -72,7 +72,7 @@ pub fn wilson(passed: f64, of: f64, alpha: Alpha) -> Interval {
     wilson_at(passed, of, alpha.critical_z())
 }
 
-/// The same, so many standard errors to each side.
+/// The same, with `z` standard errors on each side.
 fn wilson_at(passed: f64, of: f64, z: f64) -> Interval {
     if of.is_nan() || of <= 0.0 {
         return Interval::new(0.0, 1.0);
@@ -106,7 +106,7 @@ pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
     let answers: u64 = prompts.iter().map(|prompt| u64::from(prompt.of)).sum();
     let passed: u64 = prompts.iter().map(|prompt| u64::from(prompt.passed)).sum();
     let shares: Vec<f64> = prompts.iter().map(|prompt| prompt.rate()).collect();
-    let mean = Mean::of(&shares)?;
+    let mean = Mean::from_values(&shares)?;
     let (n, estimate) = (answers as f64, passed as f64 / answers as f64);
     let effective_answers = if answers == count as u64 {
         n
@@ -119,7 +119,7 @@ pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
             }
             _ => repetitions,
         };
-        // One prompt says nothing about prompts like it.
+        // One prompt gives no information about similar prompts.
         let paid = alpha
             .critical_t(mean.df)
             .map_or(0.0, |t| alpha.critical_z() / t);
@@ -135,15 +135,15 @@ pub fn rate(prompts: &[Passes], alpha: Alpha) -> Option<Rate> {
     })
 }
 
-/// How two rates on the same prompts differ.
+/// The difference of two rates on the same prompts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateDifference {
-    /// b's rate less a's, the mean over prompts, for t and p. Without spread over the prompts there is
-    /// no t worth telling: see `equal_on_all`.
+    /// b's rate minus a's, the mean over prompts, for t and p. Without spread over the prompts there is no
+    /// meaningful t: see `equal_on_all`.
     pub mean: Mean,
-    /// Of the difference.
+    /// The interval of the difference.
     pub interval: Interval,
-    /// On every prompt the difference is the same: no test, and the interval is Newcombe's, with each
+    /// True if the difference is the same on every prompt: no test, and the interval is Newcombe's, with each
     /// prompt as one pair.
     pub equal_on_all: bool,
 }
@@ -153,10 +153,10 @@ pub struct RateDifference {
 /// `None` of no prompt.
 pub fn paired_difference(prompts: &[(Passes, Passes)], alpha: Alpha) -> Option<RateDifference> {
     let differences: Vec<f64> = prompts.iter().map(|(a, b)| b.rate() - a.rate()).collect();
-    let mean = Mean::of(&differences)?;
+    let mean = Mean::from_values(&differences)?;
     let equal_on_all = mean.standard_error.is_none_or(|error| error <= 0.0);
     let interval = if equal_on_all {
-        newcombe_paired(&Pairs::expected(prompts), alpha)
+        newcombe_paired(&PairCounts::expected(prompts), alpha)
     } else {
         mean.interval(alpha).map(|end| end.clamp(-1.0, 1.0))
     };
@@ -170,7 +170,7 @@ pub fn paired_difference(prompts: &[(Passes, Passes)], alpha: Alpha) -> Option<R
 /// Pairs of answers to the same prompts, counted by who passed. Numbers may be expected, fractional
 /// ones; they are at least 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pairs {
+pub struct PairCounts {
     /// Both passed.
     pub both: f64,
     /// Only the first.
@@ -181,7 +181,7 @@ pub struct Pairs {
     pub neither: f64,
 }
 
-impl Pairs {
+impl PairCounts {
     /// Each prompt as one pair, the candidate (b) first; where a prompt's answers differ, the counts
     /// to be expected of one answer a side.
     fn expected(prompts: &[(Passes, Passes)]) -> Self {
@@ -204,7 +204,7 @@ impl Pairs {
 /// The interval of first rate less second, of paired answers: method 10 of Newcombe, "Improved confidence
 /// intervals for the difference between binomial proportions based on paired data" (Statistics in Medicine
 /// 17, 1998), with its continuity-corrected phi. All of [-1, 1] of no pairs.
-pub fn newcombe_paired(pairs: &Pairs, alpha: Alpha) -> Interval {
+pub fn newcombe_paired(pairs: &PairCounts, alpha: Alpha) -> Interval {
     let n = pairs.total();
     if n.is_nan() || n <= 0.0 {
         return Interval::new(-1.0, 1.0);
@@ -240,9 +240,9 @@ fn unpaired_at(first: (u64, u64), second: (u64, u64), z: f64) -> Interval {
     difference_of_scores(fractional(first), fractional(second), 0.0, z)
 }
 
-/// The chance of such a difference or a higher one, first rate less second, if the true one were `bound`:
-/// that of so many standard errors as take the lower end of [`newcombe_unpaired`] to `bound`, by
-/// bisection. 0.5 where the difference is the bound.
+/// The probability of such a difference or a higher one, first rate minus second, if the true one were `bound`:
+/// that of as many standard errors as take the lower end of [`newcombe_unpaired`] to `bound`, by bisection. 0.5
+/// if the difference is the bound.
 pub fn newcombe_p_greater(first: (u64, u64), second: (u64, u64), bound: f64) -> f64 {
     let rate = |(passed, of): (u64, u64)| passed as f64 / of as f64;
     let difference = rate(first) - rate(second);
@@ -321,8 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn little_is_known_of_few_prompts() {
-        // One prompt asked ten times says nothing about prompts like it; none says nothing at all.
+    fn few_prompts_have_wide_intervals() {
+        // One prompt with ten repetitions gives no information about similar prompts; no prompt gives none at
+        // all.
         let one = rate(&[Passes::new(10, 10).unwrap()], ALPHA).unwrap();
         assert_eq!(one.interval, Interval::new(0.0, 1.0));
         assert!((one.upper_of_none(0.05) - 1.0).abs() < 1e-15);
@@ -403,7 +404,7 @@ mod tests {
         // Newcombe's two intervals contain the difference and change sign with the sides.
         #[test]
         fn newcombe_changes_sign(both in 0..30_u64, first in 0..30_u64, second in 0..30_u64, neither in 1..30_u64) {
-            let pairs = |first: u64, second: u64| Pairs {
+            let pairs = |first: u64, second: u64| PairCounts {
                 both: both as f64,
                 first: first as f64,
                 second: second as f64,

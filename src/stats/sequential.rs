@@ -1,9 +1,7 @@
-//! Looking before the end: how far a test must go at each look so that all looks together have one
-//! false-alarm rate.
+//! Interim looks: the boundaries of a test at each look, so that all looks together have one false-alarm rate.
 //!
-//! Owns the boundaries of a group-sequential test. Must not know what is tested, nor decide to stop.
-//! Invariant: by the last look at information 1 exactly the whole error rate is spent, and never more
-//! before.
+//! Owns the boundaries of a group-sequential test. Must not know the tested quantity, nor decide to stop.
+//! Invariant: by the last look at information 1 exactly the whole error rate is spent, and never more before.
 //!
 //! Lan and `DeMets` ("Discrete sequential boundaries for clinical trials", Biometrika 70, 1983) with a
 //! spending function of O'Brien and Fleming's type, computed by the recursive numerical integration of
@@ -12,14 +10,14 @@
 
 use super::distributions::{normal_density, normal_isf, normal_sf, t_isf};
 
-/// The most looks. Ten are sensible; more spend so little each that they save nothing.
+/// The maximum number of looks. Ten are sensible; more spend so little each that they save nothing.
 pub const LOOKS_MAX: usize = 50;
 
-/// The nearest that two looks may come, as a share of all information: nearer ones would need a finer
-/// grid than they are worth.
+/// The minimum distance of two looks, as a share of all information: nearer ones would need a finer grid than
+/// they are worth.
 pub const LOOKS_APART_MIN: f64 = 1e-4;
 
-/// Further from 0 than this many standard deviations there is no probability (1e-16).
+/// The number of standard deviations from 0 beyond which there is no probability (1e-16).
 const REACH: f64 = 8.5;
 
 /// Steps of the grid in one standard deviation of the next increment: the integration error is then
@@ -29,7 +27,7 @@ const STEPS_PER_SD: f64 = 12.0;
 /// Newton steps inside a bracket; about six are needed.
 const ROOT_STEPS_MAX: u32 = 100;
 
-/// Why looks cannot be planned.
+/// The reason why looks cannot be planned.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum LooksError {
     /// No look, or too many.
@@ -80,7 +78,7 @@ pub fn boundaries(information: &[f64], one_side: f64) -> Result<Vec<f64>, LooksE
     Ok(found)
 }
 
-/// The same tail area on the scale of Student's t: what CAR's t is held against at a look.
+/// The same tail area on the scale of Student's t: the critical value for CAR's t at a look.
 pub fn critical_t(z: f64, df: f64) -> f64 {
     t_isf(normal_sf(z), df)
 }
@@ -103,7 +101,7 @@ fn check(information: &[f64], one_side: f64) -> Result<(), LooksError> {
     Ok(())
 }
 
-/// Where the sum S = Z sqrt(u) may be at a look without having crossed a boundary: its sub-density at
+/// The distribution of the sum S = Z sqrt(u) at a look without having crossed a boundary: its sub-density at
 /// even points, each with its weight by Simpson's rule.
 struct Paths {
     u: f64,
@@ -223,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_planned_is_refused() {
+    fn invalid_looks_are_rejected() {
         // Looks out of order, too many, none, beyond the end; an error rate that is none.
         assert_eq!(boundaries(&[], 0.025), Err(LooksError::Count(0)));
         assert_eq!(boundaries(&[0.01; 51], 0.025), Err(LooksError::Count(51)));

@@ -1,45 +1,45 @@
-//! A series of runs: has its level moved, and where?
+//! Level changes in a series of runs.
 //!
-//! Owns the monitoring of pooled late runs and the search for change points. Must not know when runs
-//! were, nor which were accepted. Invariant: a single odd run is never called a change of level.
+//! Owns the monitoring of pooled late runs and the search for change points. Must not know the times of runs,
+//! nor which were accepted. Invariant: a single outlying run is never called a change of level.
 
 use super::distributions::t_sf;
 use super::history::{Levels, Prediction, Prior, RUNS_MAX, predict};
 use super::interval::Alpha;
 
-/// How many of the last runs are pooled: a lasting small step shows only when several runs after it
-/// are taken together.
+/// The numbers of last runs to pool: a lasting small step shows only if several runs after it are taken
+/// together.
 pub const POOLED: [usize; 4] = [1, 2, 4, 8];
 
-/// A split is believed below this: chosen among many, it must be far beyond a single test's level.
+/// The p below which a split is accepted: chosen among many, it must be far beyond a single test's level.
 const SPLIT_P: f64 = 0.001;
 
-/// The fewest runs on each side of a split: one or two odd runs are no level.
+/// The minimum number of runs on each side of a split: one or two outlying runs are no level.
 const SPLIT_RUNS: usize = 3;
 
-/// The most runs in which changes are searched for: the search is quadratic.
+/// The maximum number of runs in which changes are searched for: the search is quadratic.
 pub const SEARCH_MAX: usize = 2_000;
 
-/// The last runs pooled, against those before them.
+/// The last runs pooled, compared with those before them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooled {
-    /// The comparison; `today` is how many runs were pooled.
+    /// The comparison; `today` is the number of pooled runs.
     pub prediction: Prediction,
     /// The level of its interval: alpha shared by the four poolings.
     pub alpha: Alpha,
-    /// Its two-sided p, to be held against `alpha`.
+    /// Its two-sided p, to be compared with `alpha`.
     pub p: f64,
 }
 
 impl Pooled {
-    /// Whether the pooled runs differ from those before them.
+    /// Returns true if the pooled runs differ from those before them.
     pub fn moved(&self) -> bool {
         self.p < self.alpha.two_sided()
     }
 }
 
-/// Tests the mean of the last 1, 2, 4 and 8 runs against up to 20 before them, each at a quarter of
-/// `alpha`; runs from the oldest to the newest. Poolings that leave no run before them are left out.
+/// Tests the mean of the last 1, 2, 4 and 8 runs against up to 20 before them, each at a quarter of `alpha`;
+/// runs from the oldest to the newest. Poolings that leave no run before them are skipped.
 pub fn test(runs: &Levels, prior: Prior, alpha: Alpha) -> Vec<Pooled> {
     let alpha = alpha.shared_by(POOLED.len());
     POOLED
@@ -64,17 +64,16 @@ pub fn test(runs: &Levels, prior: Prior, alpha: Alpha) -> Vec<Pooled> {
 pub struct Change {
     /// The first run of the new level, counted from 0.
     pub at: usize,
-    /// How much higher the new level is than the one before it, as a natural logarithm.
+    /// The rise from the level before to the new level, as a natural logarithm.
     pub shift: f64,
     /// The two-sided p of the change between its neighbours, chosen as the best of many.
     pub p: f64,
 }
 
 /// The changes of level in a series of run means, the oldest first: the best split in two by Welch's t,
-/// kept where p < 0.001, and again in each part (as in E-divisive; Matteson and James, JASA 109, 2014);
-/// at the end every change must also stand between its neighbours.
-/// For cutting a history at a past change, not for verdicts. Values that are not finite, and more than
-/// [`SEARCH_MAX`] of them, give no changes.
+/// accepted if p < 0.001, and again in each part (as in E-divisive; Matteson and James, JASA 109, 2014); at the
+/// end every change must also pass between its neighbours. For cutting a history at a past change, not for
+/// verdicts. Values that are not finite, and more than [`SEARCH_MAX`] of them, give no changes.
 pub fn changes(means: &[f64]) -> Vec<Change> {
     if means.len() > SEARCH_MAX || !means.iter().all(|mean| mean.is_finite()) {
         return Vec::new();
@@ -93,8 +92,8 @@ pub fn changes(means: &[f64]) -> Vec<Change> {
     confirmed(means, places)
 }
 
-/// The changes that still stand between their neighbours: the first split of a series with several
-/// levels may lie anywhere. The weakest is dropped until all stand.
+/// The changes that still pass between their neighbours: the first split of a series with several levels may
+/// lie anywhere. The weakest is dropped until all pass.
 fn confirmed(means: &[f64], mut places: Vec<usize>) -> Vec<Change> {
     loop {
         let found: Vec<Change> = (0..places.len())
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_found_where_they_are() {
+    fn changes_are_found_with_their_position() {
         // Ten runs, ten a fifth slower, ten back again: two changes, each at its first run.
         let series = [around(6.0, 10), around(6.2, 10), around(6.0, 10)].concat();
         let found = changes(&series);

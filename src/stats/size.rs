@@ -1,8 +1,8 @@
-//! How many requests a question needs, and what a run of a given size can answer.
+//! Sample sizes: the requests that a comparison needs, and the changes that a run of a given size detects.
 //!
-//! Owns planning: noise from a pilot, repetitions, the smallest change that is found, power. Must not
-//! know prices or suites. Invariant: more prompts never find less than fewer, nor more repetitions; what
-//! no number of repetitions can do is `None`.
+//! Owns planning: noise from a pilot, repetitions, the smallest detectable change, power. Must not know prices
+//! or suites. Invariant: more prompts never detect less than fewer, nor more repetitions; a goal that no number
+//! of repetitions reaches is `None`.
 
 use super::distributions::{t_cdf, t_isf};
 use super::interval::{Alpha, Interval};
@@ -11,24 +11,24 @@ use super::paired::Paired;
 /// Two sides, each with the variance of a median of ranks: a tenth above that of a mean.
 const RANK_VARIANCE: f64 = 2.2;
 
-/// What is believed of the spread between prompts before a pilot: 0.1 squared, worth 20 prompts.
+/// The prior for the spread between prompts before a pilot: 0.1 squared, worth 20 prompts.
 const PRIOR_SPREAD: f64 = 0.01;
 const PRIOR_DF: f64 = 20.0;
 
-/// No pilot shows that prompts agree more than this: 0.05 squared.
+/// The minimum spread between prompts, whatever a pilot shows: 0.05 squared.
 const SPREAD_MIN: f64 = 0.0025;
 
-/// The fewest repetitions: of one nothing can be said about noise.
+/// The minimum number of repetitions: a single one shows no noise.
 const REPETITIONS_MIN: u64 = 2;
 
 /// Standard deviations in a median absolute difference of two independent normal values: 1 over
 /// (0.6745 sqrt(2)).
 const SD_OF_MEDIAN_DIFFERENCE: f64 = 1.0 / (0.6745 * std::f64::consts::SQRT_2);
 
-/// Beyond this many prompts nobody looks.
+/// The maximum number of prompts that is searched.
 const PROMPTS_MAX: u64 = 1_000_000;
 
-/// How much values vary, as natural logarithms.
+/// The noise of values, as natural logarithms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
     /// The standard deviation of repetitions of one prompt (w).
@@ -85,21 +85,21 @@ impl Noise {
     }
 }
 
-/// What a run shall be able to tell.
+/// The change that a run is to detect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectionGoal {
-    /// A change by this share shall be found: 0.2 for +20 %.
+    /// The change to detect, as a share: 0.2 for +20 %.
     pub change: f64,
-    /// A change by this share is tolerated: 0.05 for +5 %.
+    /// The tolerated change, as a share: 0.05 for +5 %.
     pub tolerance: f64,
     /// The level of the test.
     pub alpha: Alpha,
-    /// With this chance it shall be found: 0.8.
+    /// The probability of detecting it: 0.8.
     pub power: f64,
 }
 
 impl DetectionGoal {
-    /// ln(1 + change) - ln(1 + tolerance), where that is above 0.
+    /// ln(1 + change) - ln(1 + tolerance), if that is above 0.
     fn distance(&self) -> Option<f64> {
         let distance = self.change.ln_1p() - self.tolerance.ln_1p();
         (distance > 0.0 && distance.is_finite()).then_some(distance)
@@ -120,7 +120,8 @@ impl DetectionGoal {
         Some(repetitions.max(REPETITIONS_MIN))
     }
 
-    /// The fewest prompts on which enough repetitions would find the change; `None` beyond a million.
+    /// The minimum number of prompts on which enough repetitions would find the change; `None` beyond a
+    /// million.
     pub fn fewest_prompts(&self, noise: Noise) -> Option<u64> {
         let (mut low, mut high) = (super::FEWEST_PROMPTS as u64, PROMPTS_MAX);
         self.room(high, noise)?;
@@ -136,7 +137,7 @@ impl DetectionGoal {
         Some(low)
     }
 
-    /// V above: the variance that repetitions may have.
+    /// V of [`Self::repetitions`]: the variance that repetitions may have.
     fn room(&self, prompts: u64, noise: Noise) -> Option<f64> {
         let q = quantiles(prompts, self.alpha, self.power)?;
         let room = (self.distance()? / q).powi(2) * prompts as f64 - noise.between.powi(2);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repetitions_cannot_do_is_none() {
+    fn unreachable_goals_are_none() {
         // Prompts that differ by 20 % among themselves cannot show +10 % on twenty of them.
         let noise = Noise {
             within: 0.5,

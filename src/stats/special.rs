@@ -55,7 +55,7 @@ fn stirling_series(x: f64) -> f64 {
     sum * inverse
 }
 
-/// What Stirling's formula leaves out: ln Gamma(x + 1) - ((x + 1/2) ln x - x + ln(2 pi) / 2).
+/// The error of Stirling's formula: ln Gamma(x + 1) - ((x + 1/2) ln x - x + ln(2 pi) / 2).
 fn stirling_error(x: f64) -> f64 {
     if x >= STIRLING_SERIES_FROM {
         stirling_series(x)
@@ -101,8 +101,8 @@ fn beta_weight(a: f64, b: f64, x: f64, y: f64) -> f64 {
 }
 
 /// The two tails of the beta distribution: (`I_x(a, b)`, 1 - `I_x(a, b)`), for `a`, `b` > 0 and x + y = 1.
-/// Both `x` and `y` are asked for because the caller knows the smaller one exactly. The tail on the
-/// far side of the mean is computed, the other is what is left.
+/// Both `x` and `y` are parameters because the caller knows the smaller one exactly. The tail on the far side
+/// of the mean is computed, the other is the remainder.
 pub fn beta_tails(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     if x.is_nan() || x <= 0.0 {
         return (0.0, 1.0);
@@ -122,7 +122,7 @@ pub fn beta_tails(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
 
 /// The continued fraction of the incomplete beta function of `DiDonato` and Morris ("Significant digit
 /// computation of the incomplete beta function ratios", ACM TOMS 18, 1992), by Lentz's method. It knows
-/// a - (a + b) x as a whole, so that a huge `a` beside an `x` near 1 loses no digits.
+/// a - (a + b) x as a whole, so that a huge `a` with an `x` near 1 loses no digits.
 fn beta_fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let nonzero = |value: f64| if value.abs() < TINY { TINY } else { value };
     let start = 1.0 + a * y - b * x;
@@ -158,9 +158,9 @@ mod tests {
         let mut factorial = 1.0_f64;
         for n in 1..=100_u32 {
             let ours = ln_gamma(f64::from(n));
-            let truth = factorial.ln();
+            let expected = factorial.ln();
             assert!(
-                (ours - truth).abs() <= 4e-15 * truth.max(1.0),
+                (ours - expected).abs() <= 4e-15 * expected.max(1.0),
                 "{n}: {ours}"
             );
             factorial *= f64::from(n);
@@ -175,8 +175,8 @@ mod tests {
         #[test]
         fn one_parameter_of_1_is_a_power(b in 0.1..500.0_f64, x in 1e-9..1.0_f64) {
             let (lower, upper) = beta_tails(1.0, b, x, 1.0 - x);
-            let truth = (b * (-x).ln_1p()).exp();
-            prop_assert!((upper - truth).abs() <= 1e-13, "{} {}", upper, truth);
+            let expected = (b * (-x).ln_1p()).exp();
+            prop_assert!((upper - expected).abs() <= 1e-13, "{} {}", upper, expected);
             prop_assert!((lower + (b * (-x).ln_1p()).exp_m1()).abs() <= 1e-13);
         }
 

@@ -1,4 +1,4 @@
-//! The tail test: does one side have more of its values far above what is usual for their prompt?
+//! The tail test: compares the shares of values far above what is usual for their prompt.
 //!
 //! Owns the common threshold and the shares beyond it. Must not know what is measured. Invariant:
 //! both sides are measured against one threshold, so that exchanging them changes only signs.
@@ -14,7 +14,7 @@ pub const TAIL_FROM: f64 = 0.9;
 /// A value this near to the threshold lies on it: subtracting medians leaves rounding errors.
 const TIES_WITHIN: f64 = 1e-12;
 
-/// What lies beyond the common threshold.
+/// The shares beyond the common threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tail {
     /// The threshold: how far above its prompt's median a value's logarithm must lie.

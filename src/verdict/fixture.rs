@@ -14,7 +14,7 @@ use super::judgement::{
     Reason, RequiredSize, RouteComparison, SampleSize, SizeGoal, Tests, Verdict,
 };
 
-/// The manifest of a complete run of these variants (the first is the reference) and prompts.
+/// Builds the manifest of a complete run of these variants (the first is the reference) and prompts.
 pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) -> Manifest {
     let trials = variants.len() * prompts.len() * repetitions as usize;
     Manifest {
@@ -65,8 +65,8 @@ fn suite(variants: &[&str], prompts: &[&str], repetitions: u32) -> Suite {
     }
 }
 
-/// The sample of a trial of the manifest's plan, in the order variant, prompt, repetition: a plain answer with
-/// this TTFT, ten gaps of 10 ms and 101 completion tokens for $0.0005.
+/// Builds the sample of a trial of the manifest's plan, in the order variant, prompt, repetition: a plain
+/// answer with this TTFT, ten gaps of 10 ms and 101 completion tokens for $0.0005.
 pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample {
     let suite = &manifest.suite;
     let index = usize::try_from(trial).unwrap();
@@ -126,7 +126,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
     }
 }
 
-/// The sample as a failure: no times, no tokens, no cost.
+/// Turns the sample into a failure: no times, no tokens, no cost.
 pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message: &str) -> Sample {
     sample.outcome = outcome;
     sample.error = Some(ErrorReport {
@@ -154,14 +154,14 @@ pub(crate) fn failed(mut sample: Sample, outcome: Outcome, status: u16, message:
     sample
 }
 
-/// The sample with one more flag.
+/// Adds a flag to the sample.
 pub(crate) fn flagged(mut sample: Sample, flag: Flag) -> Sample {
     sample.flags.push(flag);
     sample.flags.sort_unstable();
     sample
 }
 
-/// A primary comparison of `anthropic/claude` against `openai/gpt-5-mini` over 20 prompts x 10.
+/// Builds a primary comparison of `anthropic/claude` against `openai/gpt-5-mini` over 20 prompts x 10.
 pub(crate) fn comparison(
     metric: Metric,
     verdict: Verdict,
@@ -214,7 +214,7 @@ pub(crate) fn comparison(
     }
 }
 
-/// A judgement of the candidates of one run with every verdict in it.
+/// Builds a judgement of the candidates of one run with every verdict in it.
 pub(crate) fn judgement() -> Judgement {
     let ttft = comparison(
         Metric::Ttft,
@@ -231,7 +231,7 @@ pub(crate) fn judgement() -> Judgement {
     cost.influence = Some(Influence {
         prompt: "long".to_owned(),
         verdict_without: Verdict::Ok,
-        decides: true,
+        is_decisive: true,
     });
     let mut completed = comparison(
         Metric::Completed,
@@ -258,7 +258,7 @@ pub(crate) fn judgement() -> Judgement {
     }
 }
 
-/// A limit that is exceeded, one that is met and one that is inconclusive.
+/// Builds a limit that is exceeded, one that is met and one that is inconclusive.
 pub(crate) fn limit_checks() -> Vec<LimitCheck> {
     let ttft = Quantity::Time {
         metric: Metric::Ttft,

@@ -194,7 +194,7 @@ pub struct Influence {
     /// The verdict without it.
     pub verdict_without: Verdict,
     /// True if that differs from the verdict: one prompt decides.
-    pub decides: bool,
+    pub is_decisive: bool,
 }
 
 /// A comparison within the answers of one provider.

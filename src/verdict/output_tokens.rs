@@ -284,7 +284,7 @@ fn ratio_change(log_ratios: &[(&PromptPair<'_>, f64)]) -> Option<RatioChange> {
     let interval = mean.interval(Alpha::FIVE_PERCENT);
     Some(RatioChange {
         ratio: mean.estimate.exp(),
-        beyond_noise: mean.decides() && !interval.contains(0.0),
+        beyond_noise: mean.is_decisive() && !interval.contains(0.0),
         interval: interval.map(f64::exp),
         prompts: logs.len() as u64,
     })

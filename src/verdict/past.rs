@@ -287,7 +287,7 @@ fn finish(draft: PendingComparison, level: Alpha, verdict: Verdict) -> Compariso
             comparison.influence = Some(Influence {
                 prompt: prompt.clone(),
                 verdict_without,
-                decides: verdict_without != decide(tests, level),
+                is_decisive: verdict_without != decide(tests, level),
             });
         }
         let below = below_floor(

@@ -142,19 +142,20 @@ pub fn power(suite: &Suite, noise: Noise) -> Power {
     let variants = suite.variants.len() as u64;
     let candidates = (variants - 1).max(1);
     let comparisons = gate.primary.len() as u64 * candidates;
-    let decides = worth >= FEWEST_PROMPTS as u64;
+    let is_decisive = worth >= FEWEST_PROMPTS as u64;
     let calculation = PowerCalculation {
         gate: &gate,
         size,
         noise,
         shared: gate_alpha(&gate).shared_by(usize::try_from(comparisons).unwrap_or(usize::MAX)),
     };
-    let interleaved = (decides && variants > 1)
+    let interleaved = (is_decisive && variants > 1)
         .then(|| calculation.detectable_changes(suite.stream))
         .flatten();
-    let against_history = (decides && suite.stream).then(|| calculation.against_history(variants));
+    let against_history =
+        (is_decisive && suite.stream).then(|| calculation.against_history(variants));
     let mut lints = Vec::new();
-    if !decides {
+    if !is_decisive {
         lints.push(Lint::FewPrompts { worth, prompts });
     }
     if suite.gate.is_some() {

@@ -22,7 +22,7 @@ fn summarised<'a>(
 
 #[test]
 fn failed_trials_have_no_times_and_stay_in_every_denominator() {
-    // The slowest model must not look fast because its time-outs were dropped unseen.
+    // The slowest model must not look fast because its time-outs were dropped silently.
     let run = manifest(&["a/x"], &["p"], 8);
     let mut samples: Vec<Sample> = (0..8).map(|t| answered(&run, t, 100 + t)).collect();
     samples[3] = failed(samples[3].clone(), Outcome::TimedOutGap, 200, "no chunk");
@@ -41,7 +41,7 @@ fn failed_trials_have_no_times_and_stay_in_every_denominator() {
 }
 
 #[test]
-fn samples_set_aside_are_counted_and_not_in_ttft() {
+fn excluded_samples_are_counted_and_not_in_ttft() {
     // Buffered, cold and client-limited samples have a TTFT that is not the model's.
     let run = manifest(&["a/x"], &["p"], 10);
     let flags = [Flag::Buffered, Flag::Cold, Flag::ClientLimited, Flag::Late];
@@ -65,7 +65,7 @@ fn samples_set_aside_are_counted_and_not_in_ttft() {
 
 #[test]
 fn ratios_are_over_the_reference_and_absent_without_it() {
-    // The first question is *should we switch*: every candidate stands beside what is used today.
+    // The first question is *should we switch*: every candidate is compared with the model in use.
     let run = manifest(&["a/x", "b/y"], &["p"], 6);
     let mut samples: Vec<Sample> = (0..12)
         .map(|trial| answered(&run, trial, if trial % 2 == 0 { 200 } else { 100 }))
@@ -88,8 +88,8 @@ fn ratios_are_over_the_reference_and_absent_without_it() {
 }
 
 #[test]
-fn ttfts_near_forty_milliseconds_are_a_cluster_only_in_numbers() {
-    // The delayed-ACK fault shows as a pile at 40 ms; 5 of 20 may be chance, 6 of 20 are told.
+fn ttfts_near_forty_milliseconds_are_a_cluster_only_if_many() {
+    // The delayed-ACK fault shows as a cluster at 40 ms; 5 of 20 may be chance, 6 of 20 are reported.
     let run = manifest(&["a/x"], &["p"], 20);
     let share = |near: u64| {
         let samples: Vec<Sample> = (0..20)
@@ -123,7 +123,7 @@ fn gaps_of_all_answers_are_one_distribution() {
 
 #[test]
 fn damaged_histograms_are_counted() {
-    // A journal may be damaged: the rest of the sample counts, and the loss is told.
+    // A journal may be damaged: the rest of the sample counts, and the loss is reported.
     let run = manifest(&["a/x"], &["p"], 2);
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
     samples[0].gaps.as_mut().unwrap().hdr = Some("not a histogram".to_owned());
@@ -135,7 +135,7 @@ fn damaged_histograms_are_counted() {
 }
 
 #[test]
-fn samples_that_the_manifest_does_not_name_are_in_no_figure() {
+fn samples_without_a_variant_in_the_manifest_are_in_no_figure() {
     // A line of another run must not slip into a comparison.
     let run = manifest(&["a/x"], &["p"], 2);
     let mut samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100)).collect();
@@ -147,7 +147,7 @@ fn samples_that_the_manifest_does_not_name_are_in_no_figure() {
 
 #[test]
 fn equal_errors_are_one_group_with_its_first_trial() {
-    // Hundreds of failures are read as two lines, each with a trial to look up.
+    // Hundreds of failures are reported as two lines, each with a trial to look up.
     let run = manifest(&["a/x"], &["p"], 5);
     let samples: Vec<Sample> = (0..5)
         .map(|trial| {
@@ -162,14 +162,14 @@ fn equal_errors_are_one_group_with_its_first_trial() {
         .collect();
     let summary = summarised(&run, samples.iter().rev());
     let groups = &summary.variants[0].errors;
-    let told: Vec<_> = groups
+    let lines: Vec<_> = groups
         .iter()
         .map(|group| (group.message.as_str(), group.count, group.first_trial))
         .collect();
-    assert_eq!(told, [("wait 1 s", 4, 1), ("boom", 1, 0)]);
+    assert_eq!(lines, [("wait 1 s", 4, 1), ("boom", 1, 0)]);
 }
 
-/// A run of two variants and two prompts with whatever can befall a trial.
+/// A run of two variants and two prompts with every outcome that a trial can have.
 fn eventful_samples() -> impl Strategy<Value = Vec<Sample>> {
     let run = manifest(&["a/x", "b/y"], &["p", "q"], 10);
     let kinds = prop::collection::vec((0_u8..8, 2_u64..5000), 40);

@@ -13,8 +13,8 @@ use crate::support::program;
 
 use std::net::TcpListener;
 
-use bakeoff::sim::truth::Truth;
-use bakeoff::sim::{Simulator, World};
+use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::{Scenario, Simulator};
 use serde_json::Value;
 
 use program::{FAST_WORLD, Home};
@@ -63,12 +63,12 @@ struct Seen {
     page: String,
     samples: Vec<Value>,
     manifest: Value,
-    truth: Vec<Truth>,
+    truth: Vec<TraceRecord>,
 }
 
 fn see(ttl_s: f64, suite: &str) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(&world(ttl_s)).unwrap();
+    let world = Scenario::parse(&world(ttl_s)).unwrap();
     let running = Simulator::start(world, listener, None, 3).unwrap();
     let home = Home::new().with("suite.toml", suite);
     let url = running.base_url();
@@ -87,7 +87,7 @@ fn see(ttl_s: f64, suite: &str) -> Seen {
         page: home.read("reports/caching/latest/report.md"),
         samples: home.samples("caching"),
         manifest: serde_json::from_str(&home.read("reports/caching/latest/manifest.json")).unwrap(),
-        truth: running.truth(),
+        truth: running.trace(),
     }
 }
 
@@ -110,9 +110,10 @@ impl Seen {
             .iter()
             .filter(|sample| sample["variant"] == variant);
         let ids: Vec<&str> = samples.map(|s| s["request_id"].as_str().unwrap()).collect();
-        let of = |trace: &&Truth| ids.contains(&trace.request_id.as_deref().unwrap());
-        let truth: Vec<&Truth> = self.truth.iter().filter(of).collect();
-        let sum = |count: fn(&Truth) -> u64| truth.iter().map(|trace| count(trace)).sum::<u64>();
+        let of = |trace: &&TraceRecord| ids.contains(&trace.request_id.as_deref().unwrap());
+        let truth: Vec<&TraceRecord> = self.truth.iter().filter(of).collect();
+        let sum =
+            |count: fn(&TraceRecord) -> u64| truth.iter().map(|trace| count(trace)).sum::<u64>();
         // What was billed, against every token at its plain price.
         let billed: i128 = truth.iter().map(|trace| trace.cost_usd.unwrap().0).sum();
         let plain = i128::from(sum(|trace| trace.prompt_tokens)) * input

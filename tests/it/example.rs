@@ -15,7 +15,7 @@ use bakeoff::catalog::Catalog;
 use bakeoff::plan::plan;
 use bakeoff::record::{Manifest, Run, Status, digest};
 use bakeoff::report::{ReportFormat, SAMPLES_CSV};
-use bakeoff::sim::world::DEFAULT_WORLD;
+use bakeoff::sim::world::DEFAULT_SCENARIO;
 use bakeoff::suite::{Suite, parse_suite};
 
 /// Salt of the run's simulated answers.
@@ -134,7 +134,7 @@ fn differences(folder: &Path) -> Vec<String> {
     let resolved = serde_json::to_vec(&suite).unwrap();
     let world = format!(
         "{} salt {SALT}",
-        digest(format!("{DEFAULT_WORLD}\n").as_bytes())
+        digest(format!("{DEFAULT_SCENARIO}\n").as_bytes())
     );
     let prices = manifest
         .prices

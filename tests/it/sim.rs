@@ -12,20 +12,20 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bakeoff::sim::truth::{Played, Truth};
-use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::sim::truth::{Playback, TraceRecord};
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::units::Nanos;
 use plain_client::{Reply, chat, chat_body, chat_with, connect, get, parse, receive, send};
 use serde_json::{Value, json};
 
-fn start(world: &str) -> Running {
+fn start(world: &str) -> SimulatorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(world).unwrap();
+    let world = Scenario::parse(world).unwrap();
     Simulator::start(world, listener, None, 1).unwrap()
 }
 
 /// Checks the order of a record's instants.
-fn assert_ordered(truth: &Truth) {
+fn assert_ordered(truth: &TraceRecord) {
     let mut instants = vec![truth.arrival_ns];
     instants.extend(truth.headers_ns);
     instants.extend(truth.first_token_ns);
@@ -64,7 +64,7 @@ fn a_client_never_sees_a_token_before_the_truth() {
     }
     let reply = parse(&bytes, None);
     assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
-    let truth = running.truth().pop().unwrap();
+    let truth = running.trace().pop().unwrap();
     assert_ordered(&truth);
     let true_ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
     assert!(Nanos::from(first_seen.unwrap()) >= true_ttft);
@@ -72,7 +72,7 @@ fn a_client_never_sees_a_token_before_the_truth() {
     assert!(true_ttft >= Nanos::from_millis(20));
     assert_eq!((truth.chunks, truth.completion_tokens), (8, 8));
     assert_eq!(truth.request_id.as_deref(), Some("r1"));
-    assert_eq!(truth.played, Played::Whole);
+    assert_eq!(truth.playback, Playback::Whole);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn whole_answers_carry_the_same_account() {
     );
     let credits = get(&running, "/v1/credits").json();
     let used: bakeoff::units::Usd = credits["total_used"].as_str().unwrap().parse().unwrap();
-    assert_eq!(Some(used), running.truth()[0].cost_usd);
+    assert_eq!(Some(used), running.trace()[0].cost_usd);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn generations_come_late() {
     // The real gateway answers 404 for seconds: clients must poll.
     let running = start("generation_delay_ms = 600000");
     let reply = chat(&running, "sim/constant-1ms-1ms-1");
-    let id = running.truth()[0].generation_id.clone().unwrap();
+    let id = running.trace()[0].generation_id.clone().unwrap();
     assert!(reply.text().contains(&id));
     let early = get(&running, &format!("/v1/generation?id={id}"));
     assert_eq!(early.status, 404);
@@ -184,7 +184,7 @@ fn bad_requests_are_refused_and_recorded() {
         );
         assert!(reply.whole);
     }
-    let statuses: Vec<u16> = running.truth().iter().map(|truth| truth.status).collect();
+    let statuses: Vec<u16> = running.trace().iter().map(|truth| truth.status).collect();
     assert_eq!(statuses, [400, 404, 404, 400]);
 }
 
@@ -207,11 +207,11 @@ fn connections_break_as_the_script_says() {
     );
     assert!(
         running
-            .truth()
+            .trace()
             .iter()
-            .all(|truth| truth.played == Played::Whole)
+            .all(|truth| truth.playback == Playback::Whole)
     );
-    running.truth().iter().for_each(assert_ordered);
+    running.trace().iter().for_each(assert_ordered);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn repeated_prompts_are_cached_and_repetitions_counted() {
     for _ in 0..2 {
         assert_eq!(chat_with(&running, "", &body.to_string()).status, 200);
     }
-    let truth = running.truth();
+    let truth = running.trace();
     assert_eq!([truth[0].ordinal, truth[1].ordinal], [0, 1]);
     assert_eq!(truth[0].cached_tokens, 0);
     assert!(truth[1].cached_tokens >= 2_304 && truth[1].cost_usd < truth[0].cost_usd);
@@ -316,7 +316,7 @@ fn many_streams_share_one_thread() {
         let reply = receive(stream);
         assert!(reply.whole && reply.text().ends_with("data: [DONE]\n\n"));
     }
-    let truth = running.truth();
+    let truth = running.trace();
     assert_eq!(truth.len(), 80);
     truth.iter().for_each(assert_ordered);
     assert!(truth.iter().all(|truth| truth.chunks == 20));
@@ -342,7 +342,7 @@ fn connections_are_reused_for_the_next_request() {
         }
         assert!(parse(&bytes, None).whole);
     }
-    assert_eq!(running.truth().len(), 2);
+    assert_eq!(running.trace().len(), 2);
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn bodies_beyond_the_limit_are_refused() {
 }
 
 /// Posts a body to a path and gives what came back.
-fn post(running: &Running, path: &str, headers: &str, body: &Value) -> Reply {
+fn post(running: &SimulatorHandle, path: &str, headers: &str, body: &Value) -> Reply {
     let mut stream = connect(running);
     send(&mut stream, "POST", path, headers, &body.to_string());
     receive(&mut stream)
@@ -383,7 +383,7 @@ fn messages_and_responses_are_played_like_chats() {
         assert_eq!(reply.status, 200, "{path}");
         assert!(reply.has_header("content-type: text/event-stream"));
         assert!(reply.whole && reply.text().contains(&format!("event: {last}\n")));
-        let truth = running.truth().pop().unwrap();
+        let truth = running.trace().pop().unwrap();
         assert_ordered(&truth);
         assert_eq!((truth.chunks, truth.completion_tokens), (8, 8), "{path}");
         let ttft = truth.first_token_ns.unwrap().since(truth.arrival_ns);
@@ -492,7 +492,7 @@ fn stopping_records_what_was_in_flight() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let sink = Sink::default();
     let truth = Box::new(sink.clone());
-    let running = Simulator::start(World::built_in(), listener, Some(truth), 1).unwrap();
+    let running = Simulator::start(Scenario::built_in(), listener, Some(truth), 1).unwrap();
     chat(&running, "sim/constant-1ms-1ms-2");
     let mut stream = connect(&running);
     let body = chat_body("sim/constant-1ms-60000ms-2", true);
@@ -501,9 +501,9 @@ fn stopping_records_what_was_in_flight() {
     assert!(stream.read(&mut buffer).unwrap() > 0);
     running.stop().unwrap();
     let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-    let lines = text.lines().map(serde_json::from_str::<Truth>);
-    let records: Vec<Truth> = lines.collect::<Result<_, _>>().unwrap();
-    let played: Vec<Played> = records.iter().map(|truth| truth.played).collect();
-    assert_eq!(played, [Played::Whole, Played::Abandoned]);
+    let lines = text.lines().map(serde_json::from_str::<TraceRecord>);
+    let records: Vec<TraceRecord> = lines.collect::<Result<_, _>>().unwrap();
+    let played: Vec<Playback> = records.iter().map(|truth| truth.playback).collect();
+    assert_eq!(played, [Playback::Whole, Playback::Abandoned]);
     records.iter().for_each(assert_ordered);
 }

@@ -10,7 +10,7 @@ use bakeoff::stats::hodges_lehmann;
 use bakeoff::stats::interval::{Alpha, Interval};
 use bakeoff::stats::mean::{Mean, Weights};
 use bakeoff::stats::paired::Paired;
-use bakeoff::stats::rates::{self, Pairs, Passes};
+use bakeoff::stats::rates::{self, PairCounts, Passes};
 use bakeoff::stats::size::{DetectionGoal, Noise};
 use bakeoff::stats::{
     car, cost, distributions, drift, multiple, quantile, quantile_interval, sequential, tail,
@@ -338,7 +338,7 @@ fn the_tail_agrees() {
     ends_agree(group, "ci95", found.difference.interval(ALPHA));
     let p = found.difference.p_greater(0.0).unwrap();
     agrees(group, "p_greater", p);
-    let mean = Mean::of(&numbers(&group["prompt_differences"])).unwrap();
+    let mean = Mean::from_values(&numbers(&group["prompt_differences"])).unwrap();
     same(
         "by prompt",
         mean.standard_error.unwrap(),
@@ -400,7 +400,7 @@ fn pairs_of_answers_agree() {
     }
     for row in rows(&group["newcombe_paired"]) {
         let (both, first, second, neither) = (row[0], row[1], row[2], row[3]);
-        let pairs = Pairs {
+        let pairs = PairCounts {
             both,
             first,
             second,

@@ -17,7 +17,7 @@ use bakeoff::gateway::{
     read,
 };
 use bakeoff::record::{Flag, Outcome};
-use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::suite::Timeouts;
 use bakeoff::units::Nanos;
 use futures::future::join_all;
@@ -52,9 +52,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .expect("it hangs")
 }
 
-fn simulator() -> Running {
+fn simulator() -> SimulatorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(World::built_in(), listener, None, 1).unwrap()
+    Simulator::start(Scenario::built_in(), listener, None, 1).unwrap()
 }
 
 fn keyless(base_url: &str) -> Endpoint {
@@ -160,7 +160,7 @@ fn more_requests_than_lanes_are_rejected_and_not_queued() {
         assert_eq!(first.ending, ExchangeEnd::Complete);
         assert!(matches!(second.ending, ExchangeEnd::ConnectFailed(_)));
     });
-    assert_eq!(running.truth().len(), 1);
+    assert_eq!(running.trace().len(), 1);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn plain_http_under_https_is_a_tls_failure() {
         let recording = transport.exchange(asking("m", "r")).await;
         assert_eq!(reading(&recording).outcome, Outcome::TlsFailed);
     });
-    assert!(running.truth().is_empty());
+    assert!(running.trace().is_empty());
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use bakeoff::record::Sample;
-use bakeoff::sim::truth::Truth;
-use bakeoff::sim::{Simulator, World};
+use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::{Scenario, Simulator};
 use bakeoff::units::Nanos;
 use program::{FAST_WORLD, Home};
 
@@ -77,7 +77,7 @@ fn samples(home: &Home) -> Vec<Sample> {
 
 /// Asserts that `ours`, counted from our sending, is not below the instant `theirs`, counted from
 /// their receiving.
-fn assert_not_before(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, trace: &Truth) {
+fn assert_not_before(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, trace: &TraceRecord) {
     if let (Some(ours), Some(theirs)) = (ours, theirs) {
         let theirs = theirs.since(trace.arrival_ns);
         assert!(
@@ -88,7 +88,7 @@ fn assert_not_before(what: &str, ours: Option<Nanos>, theirs: Option<Nanos>, tra
 }
 
 /// Times of the answered attempt.
-fn check_times(sample: &Sample, trace: &Truth) {
+fn check_times(sample: &Sample, trace: &TraceRecord) {
     assert_not_before("headers", sample.headers_ns, trace.headers_ns, trace);
     assert_not_before("TTFT", sample.ttft_ns, trace.first_token_ns, trace);
     assert_not_before("TTFA", sample.ttfa_ns, trace.first_token_ns, trace);
@@ -113,7 +113,7 @@ fn check_times(sample: &Sample, trace: &Truth) {
 }
 
 /// Counts, provider and money of a whole answer.
-fn check_account(sample: &Sample, trace: &Truth) {
+fn check_account(sample: &Sample, trace: &TraceRecord) {
     let usage = sample.usage.as_ref().unwrap();
     assert_eq!(usage.prompt_tokens, Some(trace.prompt_tokens));
     assert_eq!(usage.completion_tokens, Some(trace.completion_tokens));
@@ -132,7 +132,7 @@ fn check_account(sample: &Sample, trace: &Truth) {
 }
 
 /// Every sample beside its truth; each attempt has one, too.
-fn check(samples: &[Sample], truth: &[Truth]) {
+fn check(samples: &[Sample], truth: &[TraceRecord]) {
     let mut by_id = HashMap::new();
     for trace in truth {
         let id = trace.request_id.as_deref().unwrap();
@@ -179,7 +179,7 @@ fn nothing_is_ever_earlier_than_the_trace() {
     // provider and money are those of the answer.
     let home = home();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(&home.read("gateway.toml")).unwrap();
+    let world = Scenario::parse(&home.read("gateway.toml")).unwrap();
     let running = Simulator::start(world, listener, None, 5).unwrap();
     home.bakeoff(&format!(
         "run suite.toml --quiet --endpoint {}",
@@ -187,7 +187,7 @@ fn nothing_is_ever_earlier_than_the_trace() {
     ))
     .exits(4)
     .run();
-    check(&samples(&home), &running.truth());
+    check(&samples(&home), &running.trace());
 }
 
 #[cfg(unix)]
@@ -206,7 +206,7 @@ fn the_standalone_simulator_writes_its_trace_to_a_file() {
     simulator.signal(rustix::process::Signal::INT);
     simulator.end();
     let text = home.read("truth.jsonl");
-    let truth: Vec<Truth> = text
+    let truth: Vec<TraceRecord> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();

@@ -12,8 +12,8 @@ use secrecy::SecretString;
 use crate::gateway::explain::missing_key;
 use crate::gateway::{Endpoint, request};
 use crate::record::{EndpointRecord, digest};
-use crate::sim::world::DEFAULT_WORLD;
-use crate::sim::{Running, Simulator, World};
+use crate::sim::world::DEFAULT_SCENARIO;
+use crate::sim::{Scenario, Simulator, SimulatorHandle};
 use crate::suite::{Profile, Project};
 
 use super::failure::Failure;
@@ -25,7 +25,7 @@ pub(in crate::command) struct OpenEndpoint {
     pub(in crate::command) endpoint: Endpoint,
     pub(in crate::command) record: EndpointRecord,
     /// Held so that the simulator lives as long as the run.
-    _simulator: Option<Running>,
+    _simulator: Option<SimulatorHandle>,
 }
 
 /// The profile of a name or base URL.
@@ -151,11 +151,11 @@ fn simulated(
 
 /// Names a world: the built-in one and what is laid over it.
 fn world_digest(text: &str) -> String {
-    digest(format!("{DEFAULT_WORLD}\n{text}").as_bytes())
+    digest(format!("{DEFAULT_SCENARIO}\n{text}").as_bytes())
 }
 
 /// A world, and the text it was read from: empty for the built-in one, over which a file is laid.
-pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(World, String), Failure> {
+pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(Scenario, String), Failure> {
     let text = match path {
         Some(path) => files::text(path)?,
         None => String::new(),
@@ -163,7 +163,7 @@ pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(World, Stri
     let name = path.map_or("the built-in world".into(), |path| {
         path.display().to_string()
     });
-    let world = World::parse(&text)
+    let world = Scenario::parse(&text)
         .map_err(|error| Failure::usage(format!("{name} is not a world: {error}")))?;
     Ok((world, text))
 }

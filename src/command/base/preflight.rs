@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::catalog::Catalog;
 use crate::plan::{Basis, ExpectedAnswer, ModelLint, assumed, run_duration};
 use crate::report::preflight::{self, duration_line, warnings};
-use crate::sim::World;
+use crate::sim::Scenario;
 use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
 
@@ -44,7 +44,7 @@ pub(in crate::command) fn lines(
 }
 
 /// A warning for each model of a suite that the simulated gateway does not play.
-pub(in crate::command) fn unplayed(suite: &Suite, world: &World) -> Vec<String> {
+pub(in crate::command) fn unplayed(suite: &Suite, world: &Scenario) -> Vec<String> {
     let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
     let missing = models
         .into_iter()
@@ -56,7 +56,12 @@ pub(in crate::command) fn unplayed(suite: &Suite, world: &World) -> Vec<String> 
 }
 
 /// The expected duration of a run.
-fn duration(suite: &Suite, profile: &Profile, catalog: &Catalog, world: Option<&World>) -> String {
+fn duration(
+    suite: &Suite,
+    profile: &Profile,
+    catalog: &Catalog,
+    world: Option<&Scenario>,
+) -> String {
     let basis = match world {
         Some(_) => Basis::Simulated,
         None => Basis::Assumed,
@@ -76,7 +81,7 @@ fn faultless(id: &ModelId) -> &str {
     id.as_str().split('+').next().unwrap_or_default()
 }
 
-fn simulated(world: &World, model: &ModelId) -> Option<ExpectedAnswer> {
+fn simulated(world: &Scenario, model: &ModelId) -> Option<ExpectedAnswer> {
     let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
     Some(ExpectedAnswer {
         first_token,

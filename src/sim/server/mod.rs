@@ -1,8 +1,8 @@
-//! The simulator at work: sockets, clock, routes.
+//! The server of the simulator: sockets, clock, routes.
 //!
-//! Owns everything in the room that touches the world; the rest of the room decides what is said.
-//! Must not decide what a request gets. Invariant: a request is stamped as arrived once it has been
-//! read whole, before anything is computed from it.
+//! Owns all I/O of the folder; the other files decide the content. Must not decide the response to a request.
+//! Invariant: a request is stamped as arrived once it has been read completely, before anything is computed
+//! from it.
 
 mod play;
 mod socket;
@@ -26,63 +26,63 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use self::play::Player;
-use self::socket::{Door, Handle};
+use self::socket::{Acceptor, ResetHandle};
 use super::answer::Moment;
 use super::dialect::Dialect;
 use super::draw::digest;
-use super::fault::Selection;
+use super::fault::ModelSelector;
 use super::listing;
-use super::refusal::Refused;
-use super::request::{Api, ChatRequest};
+use super::refusal::ErrorResponse;
+use super::request::{ChatRequest, ChatRoute};
 use super::script::Script;
 use super::state;
-use super::truth::{Log, Truth};
-use super::world::{MissingKey, Model, World};
+use super::truth::{ServerTrace, TraceRecord};
+use super::world::{MissingKey, Scenario, SimulatedModel};
 use crate::units::{Nanos, Usd};
 
-/// The largest request body, in bytes: room for a prompt of a million tokens with images, and a
-/// bound on what a stranger can make us keep.
+/// The maximum size of a request body, in bytes: room for a prompt of a million tokens with images, and a bound
+/// on memory per request.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-/// The longest `x-request-id` that the truth log repeats, in bytes.
+/// The maximum length of the `x-request-id` that the server trace repeats, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 200;
 
-/// The simulator as a whole.
+/// The simulator: starts servers on threads of their own.
 pub struct Simulator;
 
-/// A simulator that runs on a thread of its own until it is dropped.
-pub struct Running {
+/// A handle of a simulator that runs on its own thread until it is dropped.
+pub struct SimulatorHandle {
     address: SocketAddr,
     base_path: &'static str,
-    log: Arc<Log>,
+    log: Arc<ServerTrace>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Simulator {
-    /// Starts serving `world` on `listener`, on a thread with its own runtime, so that it shares no
-    /// worker with the client that it answers. `truth` receives a JSON line per answer; `salt`
-    /// makes this run's answers differ from another's, unless the world fixes it.
+    /// Starts serving `scenario` on `listener`, on a thread with its own runtime, so that it shares no worker
+    /// with the client that it answers. `trace` receives a JSON line per answer; `sim_seed` makes this run's
+    /// answers differ from another's, unless the scenario fixes it.
     pub fn start(
-        world: World,
+        scenario: Scenario,
         listener: std::net::TcpListener,
-        truth: Option<Box<dyn Write + Send>>,
-        salt: u64,
-    ) -> io::Result<Running> {
+        trace: Option<Box<dyn Write + Send>>,
+        sim_seed: u64,
+    ) -> io::Result<SimulatorHandle> {
         let address = listener.local_addr()?;
-        let base_path = world.dialect.base_path();
-        let log = Arc::new(Log::new(truth));
+        let base_path = scenario.dialect.base_path();
+        let log = Arc::new(ServerTrace::new(trace));
         let (stop, stopped) = oneshot::channel();
-        let shared = Arc::new(Shared::new(world, Arc::clone(&log), salt));
+        let shared = Arc::new(ServerContext::new(scenario, Arc::clone(&log), sim_seed));
         let run = move || {
             run(&shared, listener, async {
-                // A dropped sender means the same as a sent word: stop.
+                // A dropped sender means the same as a sent signal: stop.
                 let _ = stopped.await;
             })
         };
         let thread = std::thread::Builder::new()
             .name("simulator".to_owned())
             .spawn(run)?;
-        Ok(Running {
+        Ok(SimulatorHandle {
             address,
             base_path,
             log,
@@ -92,20 +92,20 @@ impl Simulator {
     }
 }
 
-impl Running {
-    /// Where it listens, with the path of its dialect's vendor (mostly `/v1`, which answers in every
+impl SimulatorHandle {
+    /// Returns its address, with the base path of its dialect's vendor (mostly `/v1`, which answers in every
     /// dialect), without a slash at the end.
     pub fn base_url(&self) -> String {
         format!("http://{}{}", self.address, self.base_path)
     }
 
-    /// What it answered so far, oldest first; only the newest
+    /// Returns its records, oldest first; only the newest
     /// [`MAX_RECORDS_IN_MEMORY`](super::truth::MAX_RECORDS_IN_MEMORY).
-    pub fn truth(&self) -> Vec<Truth> {
+    pub fn trace(&self) -> Vec<TraceRecord> {
         self.log.records()
     }
 
-    /// Stops it and tells whether it ran and wrote its log without an error.
+    /// Stops it. The error is that of the server or of writing the trace.
     pub fn stop(mut self) -> io::Result<()> {
         self.end()
     }
@@ -121,28 +121,32 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for SimulatorHandle {
     fn drop(&mut self) {
-        // Whoever cares for the error calls `stop`.
+        // Callers that need the error call `stop`.
         let _ = self.end();
     }
 }
 
-/// Serves `world` on `listener` until `stop` completes. Blocks; must not be called from within a
-/// runtime. The error is that of the listener or of writing `truth`.
+/// Serves `scenario` on `listener` until `stop` completes. Blocks; must not be called from within a runtime.
+/// The error is that of the listener or of writing `trace`.
 pub fn serve(
-    world: World,
+    scenario: Scenario,
     listener: std::net::TcpListener,
-    truth: Option<Box<dyn Write + Send>>,
-    salt: u64,
+    trace: Option<Box<dyn Write + Send>>,
+    sim_seed: u64,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let log = Arc::new(Log::new(truth));
-    run(&Arc::new(Shared::new(world, log, salt)), listener, stop)
+    let log = Arc::new(ServerTrace::new(trace));
+    run(
+        &Arc::new(ServerContext::new(scenario, log, sim_seed)),
+        listener,
+        stop,
+    )
 }
 
 fn run(
-    shared: &Arc<Shared>,
+    shared: &Arc<ServerContext>,
     listener: std::net::TcpListener,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -151,8 +155,8 @@ fn run(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let door = Door::new(listener)?;
-        let app = routes(Arc::clone(shared)).into_make_service_with_connect_info::<Handle>();
+        let door = Acceptor::new(listener)?;
+        let app = routes(Arc::clone(shared)).into_make_service_with_connect_info::<ResetHandle>();
         tokio::select! {
             result = async { axum::serve(door, app).await } => result,
             () = stop => Ok(()),
@@ -163,28 +167,28 @@ fn run(
     shared.log.take_failure().map_or(Ok(()), Err)
 }
 
-/// What all requests share.
-struct Shared {
-    world: World,
-    salt: u64,
-    log: Arc<Log>,
-    state: Mutex<state::State>,
-    /// Zero of the truth log's clock.
+/// The context shared by all requests.
+struct ServerContext {
+    scenario: Scenario,
+    sim_seed: u64,
+    log: Arc<ServerTrace>,
+    state: Mutex<state::SimulatorState>,
+    /// Zero of the server trace's clock.
     began: Instant,
-    /// The same instant on the wall, ms since 1970.
+    /// The same instant as wall time, ms since 1970.
     began_unix_ms: u64,
     /// The body of `/v1/models`, which never changes.
     models: Bytes,
 }
 
-impl Shared {
-    fn new(world: World, log: Arc<Log>, salt: u64) -> Self {
+impl ServerContext {
+    fn new(scenario: Scenario, log: Arc<ServerTrace>, sim_seed: u64) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let began_unix_ms = since_1970.map_or(0, |span| Nanos::from(span).0 / 1_000_000);
         Self {
-            models: Bytes::from(listing::models(&world).to_string()),
-            world,
-            salt,
+            models: Bytes::from(listing::models(&scenario).to_string()),
+            scenario,
+            sim_seed,
             log,
             state: Mutex::default(),
             began: Instant::now(),
@@ -192,40 +196,40 @@ impl Shared {
         }
     }
 
-    /// Now, on the truth log's clock.
+    /// Returns the current instant on the server trace's clock.
     fn now(&self) -> Nanos {
         Nanos::from(self.began.elapsed())
     }
 
-    /// An instant of the truth log's clock as wall time.
+    /// Converts an instant of the server trace's clock to wall time, ms since 1970.
     fn unix_ms(&self, instant: Nanos) -> u64 {
         self.began_unix_ms + instant.0 / 1_000_000
     }
 
-    fn with_state<T>(&self, use_it: impl FnOnce(&mut state::State) -> T) -> T {
-        // A panic elsewhere leaves counts that are still counts.
-        use_it(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_state<T>(&self, access: impl FnOnce(&mut state::SimulatorState) -> T) -> T {
+        // After a panic elsewhere the counts are still valid.
+        access(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The routes under `/v1`, and under the path of the dialect's vendor.
-fn routes(shared: Arc<Shared>) -> Router {
-    let dialect = shared.world.dialect;
+/// Builds the routes under `/v1`, and under the base path of the dialect's vendor.
+fn routes(shared: Arc<ServerContext>) -> Router {
+    let dialect = shared.scenario.dialect;
     let mut api = Router::new()
-        .route("/chat/completions", conversation(Api::Chat))
-        .route("/messages", conversation(Api::Messages))
-        .route("/responses", conversation(Api::Responses))
-        .route("/models", get(models).head(alive))
-        .route("/models/{creator}/{model}", get(model).head(alive));
+        .route("/chat/completions", conversation(ChatRoute::Chat))
+        .route("/messages", conversation(ChatRoute::Messages))
+        .route("/responses", conversation(ChatRoute::Responses))
+        .route("/models", get(models).head(head))
+        .route("/models/{creator}/{model}", get(model).head(head));
     if matches!(dialect, Dialect::Vercel | Dialect::OpenRouter) {
         let endpoints_path = "/models/{creator}/{model}/endpoints";
         api = api
-            .route(endpoints_path, get(endpoints).head(alive))
-            .route("/credits", get(credits).head(alive))
-            .route("/generation", get(generation).head(alive));
+            .route(endpoints_path, get(endpoints).head(head))
+            .route("/credits", get(credits).head(head))
+            .route("/generation", get(generation).head(head));
     }
     if dialect == Dialect::Vercel {
-        api = api.route("/report", get(report).head(alive));
+        api = api.route("/report", get(report).head(head));
     }
     let router = Router::new().nest("/v1", api.clone());
     let router = match dialect.base_path() {
@@ -233,27 +237,28 @@ fn routes(shared: Arc<Shared>) -> Router {
         "" => router.merge(api),
         path => router.nest(path, api),
     };
-    router.fallback(elsewhere).with_state(shared)
+    router.fallback(unknown_path).with_state(shared)
 }
 
-/// Some clients open connections with HEAD: it must cost nothing and succeed.
-async fn alive() -> StatusCode {
+/// Answers HEAD, with which some clients open connections: it must cost nothing and succeed.
+async fn head() -> StatusCode {
     StatusCode::OK
 }
 
-/// A route that answers conversations.
-fn conversation(api: Api) -> MethodRouter<Arc<Shared>> {
-    let answer = move |State(shared): State<Arc<Shared>>,
-                       ConnectInfo(handle): ConnectInfo<Handle>,
-                       headers: HeaderMap,
-                       body: Body| converse(api, shared, handle, headers, body);
-    post(answer).head(alive)
+/// Builds a route that answers conversations.
+fn conversation(api: ChatRoute) -> MethodRouter<Arc<ServerContext>> {
+    let answer =
+        move |State(shared): State<Arc<ServerContext>>,
+              ConnectInfo(handle): ConnectInfo<ResetHandle>,
+              headers: HeaderMap,
+              body: Body| handle_connection(api, shared, handle, headers, body);
+    post(answer).head(head)
 }
 
-async fn converse(
-    api: Api,
-    shared: Arc<Shared>,
-    handle: Handle,
+async fn handle_connection(
+    api: ChatRoute,
+    shared: Arc<ServerContext>,
+    handle: ResetHandle,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -262,23 +267,23 @@ async fn converse(
     let request_id = header(&headers, "x-request-id");
     let request_id = request_id.filter(|id| id.len() <= MAX_REQUEST_ID_BYTES);
     let writer = Arc::clone(&shared);
-    // Beside the thread that plays: a script takes longer to write than a chunk to send, and the
-    // next request's arrival would be stamped late. One such thread, so that order is kept.
+    // On a thread other than the sending one: a script takes longer to write than a chunk to send, and the next
+    // request's arrival would be stamped late. One such thread, so that the order is preserved.
     let written = tokio::task::spawn_blocking(move || {
         if let Some(body) = &read {
             return prepare(&writer, &headers, body, api, arrival);
         }
-        let refused = Refused::too_large();
-        Asked::refused(refused.told(writer.world.dialect, api))
+        let refused = ErrorResponse::too_large();
+        PreparedResponse::from_error(refused.in_dialect(writer.scenario.dialect, api))
     });
-    let Ok(asked) = written.await else {
+    let Ok(prepared) = written.await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let player = Player::new(shared, handle, arrival, asked, request_id);
+    let player = Player::new(shared, handle, arrival, prepared, request_id);
     player.answer().await
 }
 
-/// A body within the limit; one that announces more is not even begun.
+/// Reads a body within the limit; a body that announces more is not read at all.
 async fn read_whole(body: Body) -> Option<Bytes> {
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return None;
@@ -286,20 +291,20 @@ async fn read_whole(body: Body) -> Option<Bytes> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.ok()
 }
 
-/// A request and what it gets.
-struct Asked {
+/// A prepared response to a request, with what the trace records of it.
+struct PreparedResponse {
     script: Script,
-    /// The id asked for, where it could be read.
+    /// The requested model id; absent if it could not be read.
     model: Option<String>,
     ordinal: u64,
-    /// A name for the key, which itself is not kept.
+    /// A digest of the key; the key itself is not stored.
     key: u64,
 }
 
-impl Asked {
-    fn refused(refused: Refused) -> Self {
+impl PreparedResponse {
+    fn from_error(refused: ErrorResponse) -> Self {
         Self {
-            script: Script::refused(refused),
+            script: Script::from_error(refused),
             model: None,
             ordinal: 0,
             key: 0,
@@ -307,23 +312,28 @@ impl Asked {
     }
 }
 
-/// Everything between reading a request and playing its script, in the gateway's order: key,
-/// body, model, limits, answer.
-fn prepare(shared: &Shared, headers: &HeaderMap, body: &[u8], api: Api, arrival: Nanos) -> Asked {
-    let dialect = shared.world.dialect;
-    let key = match admitted_key(&shared.world, headers, api) {
+/// Prepares the script of a request, in the gateway's order: key, body, model, limits, answer.
+fn prepare(
+    shared: &ServerContext,
+    headers: &HeaderMap,
+    body: &[u8],
+    api: ChatRoute,
+    arrival: Nanos,
+) -> PreparedResponse {
+    let dialect = shared.scenario.dialect;
+    let key = match admitted_key(&shared.scenario, headers, api) {
         Ok(key) => key,
-        Err(refused) => return Asked::refused(refused.told(dialect, api)),
+        Err(refused) => return PreparedResponse::from_error(refused.in_dialect(dialect, api)),
     };
-    let request = match ChatRequest::read(body, api) {
+    let request = match ChatRequest::from_body(body, api) {
         Ok(request) => request,
-        Err(wrong) => {
-            let refused = Refused::bad_request(&wrong.message, wrong.param);
-            return Asked::refused(refused.told(dialect, api));
+        Err(bad_request) => {
+            let refused = ErrorResponse::bad_request(&bad_request.message, bad_request.param);
+            return PreparedResponse::from_error(refused.in_dialect(dialect, api));
         }
     };
-    let (script, ordinal) = scripted(shared, &request, key, arrival);
-    Asked {
+    let (script, ordinal) = write_script(shared, &request, key, arrival);
+    PreparedResponse {
         script,
         model: Some(request.model),
         ordinal,
@@ -331,15 +341,15 @@ fn prepare(shared: &Shared, headers: &HeaderMap, body: &[u8], api: Api, arrival:
     }
 }
 
-/// The key of a request: as a bearer, or as its route or dialect carries it.
-fn key_of(dialect: Dialect, headers: &HeaderMap, api: Api) -> Option<String> {
+/// Returns the key of a request: as a bearer token, or as its route or dialect carries it.
+fn key_of(dialect: Dialect, headers: &HeaderMap, api: ChatRoute) -> Option<String> {
     let bearer = header(headers, "authorization").and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
         let bears = scheme.eq_ignore_ascii_case("bearer");
         bears.then(|| key.trim().to_owned())
     });
-    let anthropic = api == Api::Messages || dialect == Dialect::Anthropic;
-    let own = match (anthropic, dialect.takes_api_key_header()) {
+    let anthropic = api == ChatRoute::Messages || dialect == Dialect::Anthropic;
+    let own = match (anthropic, dialect.accepts_api_key_header()) {
         (true, _) => header(headers, "x-api-key"),
         (false, true) => header(headers, "api-key"),
         (false, false) => None,
@@ -347,55 +357,76 @@ fn key_of(dialect: Dialect, headers: &HeaderMap, api: Api) -> Option<String> {
     bearer.or(own).filter(|key| !key.is_empty())
 }
 
-/// A name for the key of a request that may pass.
-fn admitted_key(world: &World, headers: &HeaderMap, api: Api) -> Result<u64, Refused> {
-    let key = key_of(world.dialect, headers, api);
+/// Returns a digest of the key of a request that is allowed.
+fn admitted_key(
+    scenario: &Scenario,
+    headers: &HeaderMap,
+    api: ChatRoute,
+) -> Result<u64, ErrorResponse> {
+    let key = key_of(scenario.dialect, headers, api);
     let accepted = match &key {
-        None => world.access.missing_key == MissingKey::Accept,
-        Some(key) => world.access.keys.is_empty() || world.access.keys.contains(key),
+        None => scenario.access.missing_key == MissingKey::Accept,
+        Some(key) => scenario.access.keys.is_empty() || scenario.access.keys.contains(key),
     };
     if accepted {
         Ok(digest(key.unwrap_or_default().as_bytes()))
     } else {
-        Err(Refused::unauthenticated())
+        Err(ErrorResponse::unauthenticated())
     }
 }
 
-/// The script of a request that could be read, and how many equal ones came before.
-fn scripted(shared: &Shared, request: &ChatRequest, key: u64, arrival: Nanos) -> (Script, u64) {
-    let world = &shared.world;
-    let told = |dialect, refused: Refused| (Script::refused(refused.told(dialect, request.api)), 0);
-    let Ok(selection) = request.model.parse::<Selection>() else {
-        return told(world.dialect, Refused::unknown_model(&request.model));
+/// Returns the script of a parsed request, and the number of equal ones before it.
+fn write_script(
+    shared: &ServerContext,
+    request: &ChatRequest,
+    key: u64,
+    arrival: Nanos,
+) -> (Script, u64) {
+    let scenario = &shared.scenario;
+    let refused_in = |dialect, refused: ErrorResponse| {
+        (
+            Script::from_error(refused.in_dialect(dialect, request.api)),
+            0,
+        )
     };
-    let Some(model) = world.model(&selection.model) else {
-        let dialect = selection.dialect.unwrap_or(world.dialect);
-        return told(dialect, Refused::unknown_model(&request.model));
+    let Ok(selector) = request.model.parse::<ModelSelector>() else {
+        return refused_in(
+            scenario.dialect,
+            ErrorResponse::unknown_model(&request.model),
+        );
     };
-    let refused = |refused| told(world.dialect_of(&model, &selection), refused);
+    let Some(model) = scenario.model(&selector.model) else {
+        let dialect = selector.dialect.unwrap_or(scenario.dialect);
+        return refused_in(dialect, ErrorResponse::unknown_model(&request.model));
+    };
+    let refused = |refused| refused_in(scenario.dialect_for(&model, &selector), refused);
     if !model.language {
         let message = format!("Model '{}' is not a language model", model.id);
-        return refused(Refused::bad_request(&message, "model"));
+        return refused(ErrorResponse::bad_request(&message, "model"));
     }
     let unix_ms = shared.unix_ms(arrival);
     let admitted = shared.with_state(|state| {
-        if let Some(limit) = &world.rate_limit
+        if let Some(limit) = &scenario.rate_limit
             && let Err(wait) = state.admit(&model.id, limit, arrival)
         {
             let seconds = wait.0.div_ceil(1_000_000_000);
-            return Err(Refused::rate_limited(limit.retry_after, seconds, unix_ms));
+            return Err(ErrorResponse::rate_limited(
+                limit.retry_after,
+                seconds,
+                unix_ms,
+            ));
         }
         let spent = state.spent(key);
-        if let Some(budget) = world.budget
+        if let Some(budget) = scenario.budget
             && spent >= budget
         {
-            return Err(Refused::over_budget(spent, budget));
+            return Err(ErrorResponse::over_budget(spent, budget));
         }
         let ordinal = state.ordinal(request.digest);
         let cache = state.look_up(&model, request, arrival);
         Ok(Moment {
             ordinal,
-            salt: shared.salt,
+            sim_seed: shared.sim_seed,
             unix_ms,
             minutes: arrival.as_secs_f64() / 60.0,
             cached: cache.cached,
@@ -404,46 +435,50 @@ fn scripted(shared: &Shared, request: &ChatRequest, key: u64, arrival: Nanos) ->
     });
     match admitted {
         Ok(moment) => {
-            let script = Script::write(world, &model, &selection, request, &moment);
+            let script = Script::write(scenario, &model, &selector, request, &moment);
             (script, moment.ordinal)
         }
-        Err(wrong) => refused(wrong),
+        Err(bad_request) => refused(bad_request),
     }
 }
 
-async fn models(State(shared): State<Arc<Shared>>) -> Response {
+async fn models(State(shared): State<Arc<ServerContext>>) -> Response {
     respond(200, &json_type(), shared.models.clone())
 }
 
 async fn model(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerContext>>,
     Path((creator, model)): Path<(String, String)>,
 ) -> Response {
-    let told = |model: &_| listing::entry(model, shared.world.dialect);
-    of_model(&shared, &format!("{creator}/{model}"), told)
+    let entry = |model: &_| listing::entry(model, shared.scenario.dialect);
+    respond_for_model(&shared, &format!("{creator}/{model}"), entry)
 }
 
-/// What is told of the model of this id, if the world has it.
-fn of_model(shared: &Shared, id: &str, told: impl FnOnce(&Model) -> Value) -> Response {
-    match shared.world.models().find(|model| model.id == id) {
-        Some(model) => json(200, told(model).to_string()),
-        None => refuse(shared, Refused::unknown_model(id)),
+/// Responds with `render` of the model with this id; 404 if the scenario lacks it.
+fn respond_for_model(
+    shared: &ServerContext,
+    id: &str,
+    render: impl FnOnce(&SimulatedModel) -> Value,
+) -> Response {
+    match shared.scenario.models().find(|model| model.id == id) {
+        Some(model) => json(200, render(model).to_string()),
+        None => refuse(shared, ErrorResponse::unknown_model(id)),
     }
 }
 
 async fn endpoints(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerContext>>,
     Path((creator, model)): Path<(String, String)>,
 ) -> Response {
-    of_model(&shared, &format!("{creator}/{model}"), listing::endpoints)
+    respond_for_model(&shared, &format!("{creator}/{model}"), listing::endpoints)
 }
 
-async fn credits(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refused) = admitted_key(&shared.world, &headers, Api::Chat) {
+async fn credits(State(shared): State<Arc<ServerContext>>, headers: HeaderMap) -> Response {
+    if let Err(refused) = admitted_key(&shared.scenario, &headers, ChatRoute::Chat) {
         return refuse(&shared, refused);
     }
     let used: Usd = shared.with_state(|state| state.total_spent());
-    json(200, listing::credits(&shared.world, used).to_string())
+    json(200, listing::credits(&shared.scenario, used).to_string())
 }
 
 #[derive(Deserialize)]
@@ -452,14 +487,14 @@ struct GenerationQuery {
 }
 
 async fn generation(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ServerContext>>,
     headers: HeaderMap,
     Query(query): Query<GenerationQuery>,
 ) -> Response {
-    if let Err(refused) = admitted_key(&shared.world, &headers, Api::Chat) {
+    if let Err(refused) = admitted_key(&shared.scenario, &headers, ChatRoute::Chat) {
         return refuse(&shared, refused);
     }
-    let (delay, now) = (shared.world.generation_delay, shared.now());
+    let (delay, now) = (shared.scenario.generation_delay, shared.now());
     let id = query.id.as_deref();
     let found = shared.with_state(|state| {
         let account = state.generation(id?, delay, now)?;
@@ -471,27 +506,27 @@ async fn generation(
     }
 }
 
-async fn report(State(shared): State<Arc<Shared>>) -> Response {
+async fn report(State(shared): State<Arc<ServerContext>>) -> Response {
     refuse(&shared, listing::report())
 }
 
-/// Unknown paths: JSON where the routes are, a page elsewhere, as the real gateway's host answers.
-async fn elsewhere(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+/// Responds to unknown paths: JSON below the routes, a page elsewhere, as the real gateway's host does.
+async fn unknown_path(State(shared): State<Arc<ServerContext>>, uri: Uri) -> Response {
     let path = uri.path();
-    let bases = ["/v1", shared.world.dialect.base_path()];
+    let bases = ["/v1", shared.scenario.dialect.base_path()];
     let below = |base: &str| {
         let rest = path.strip_prefix(base);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let refused = if bases.into_iter().any(below) {
-        Refused::unknown_path(path)
+        ErrorResponse::unknown_path(path)
     } else {
-        Refused::html(404, "404: This page could not be found")
+        ErrorResponse::html(404, "404: This page could not be found")
     };
     let route = if path.ends_with("/messages") || path.contains("/messages/") {
-        Api::Messages
+        ChatRoute::Messages
     } else {
-        Api::Chat
+        ChatRoute::Chat
     };
     refuse_on(&shared, refused, route)
 }
@@ -509,17 +544,17 @@ fn json(status: u16, body: String) -> Response {
     respond(status, &json_type(), body)
 }
 
-/// A refusal of a route that answers no conversation.
-fn refuse(shared: &Shared, refused: Refused) -> Response {
-    refuse_on(shared, refused, Api::Chat)
+/// Responds with an error on a route that answers no conversation.
+fn refuse(shared: &ServerContext, refused: ErrorResponse) -> Response {
+    refuse_on(shared, refused, ChatRoute::Chat)
 }
 
-fn refuse_on(shared: &Shared, refused: Refused, api: Api) -> Response {
-    let refused = refused.told(shared.world.dialect, api);
+fn refuse_on(shared: &ServerContext, refused: ErrorResponse, api: ChatRoute) -> Response {
+    let refused = refused.in_dialect(shared.scenario.dialect, api);
     respond(refused.status, &refused.headers, refused.body)
 }
 
-/// A response with those headers.
+/// Builds a response with those headers.
 fn respond(status: u16, headers: &[(&'static str, String)], body: impl Into<Body>) -> Response {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {

@@ -1,8 +1,8 @@
 //! Accepted connections, which can be broken on purpose.
 //!
-//! Owns the listener and the wrapper around each socket. Must not know HTTP. Invariant: every
-//! accepted socket has `TCP_NODELAY`; without it the second small write of an answer waits for the
-//! client's delayed acknowledgement, some 40 ms, and our own times would be wrong.
+//! Owns the listener and the wrapper around each socket. Must not know HTTP. Invariant: every accepted socket
+//! has `TCP_NODELAY`; without it the second small write of an answer waits for the client's delayed
+//! acknowledgement, about 40 ms, and the recorded times would be wrong.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,17 +17,16 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long to wait after a failed accept: long enough for descriptors to be closed, short enough
-/// not to be noticed.
+/// The pause after a failed accept: long enough for descriptors to be closed, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where connections come in.
-pub(super) struct Door {
+/// The listener of the server.
+pub(super) struct Acceptor {
     listener: TcpListener,
 }
 
-impl Door {
-    /// Takes over a listener of the standard library. Needs a runtime.
+impl Acceptor {
+    /// Creates an acceptor from a listener of the standard library. Needs a runtime.
     pub(super) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
@@ -35,19 +34,19 @@ impl Door {
     }
 }
 
-impl Listener for Door {
+impl Listener for Acceptor {
     type Io = Socket;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         loop {
-            // A connection that died while waiting, or a full descriptor table: both pass.
+            // A connection that died while waiting, or a full descriptor table: both are temporary.
             let Ok((stream, address)) = self.listener.accept().await else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             if stream.set_nodelay(true).is_ok() {
-                let handle = Handle::default();
+                let handle = ResetHandle::default();
                 return (Socket { stream, handle }, address);
             }
         }
@@ -58,14 +57,14 @@ impl Listener for Door {
     }
 }
 
-/// A way to break a connection from within its request.
+/// A handle that breaks a connection from within its request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Handle {
+pub(super) struct ResetHandle {
     reset: Arc<AtomicBool>,
 }
 
-impl Handle {
-    /// From now on nothing is written, and closing resets the connection.
+impl ResetHandle {
+    /// Marks the connection: from now on nothing is written, and closing resets it.
     pub(super) fn reset(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
@@ -75,8 +74,8 @@ impl Handle {
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Handle {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, Acceptor>> for ResetHandle {
+    fn connect_info(stream: IncomingStream<'_, Acceptor>) -> Self {
         stream.io().handle.clone()
     }
 }
@@ -84,14 +83,14 @@ impl Connected<IncomingStream<'_, Door>> for Handle {
 /// An accepted connection.
 pub(super) struct Socket {
     stream: TcpStream,
-    handle: Handle,
+    handle: ResetHandle,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.handle.is_reset() {
-            // Closing with a linger of zero sends RST. Should it fail, the client sees an orderly
-            // end, which is a cut too.
+            // Closing with a linger of zero sends RST. If it fails, the client sees an orderly end, which is a
+            // cut too.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! Caching against its own definition, spelled out another way.
+//! Tests of caching against its definition, computed another way.
 
 use proptest::prelude::*;
 
@@ -24,12 +24,12 @@ fn rates(input: i128, read: Option<i128>, write: Option<i128>) -> Rates {
     }
 }
 
-/// A run of one variant and these prompts, with prices in its records.
+/// Builds a run of one variant and these prompts, with prices in its records.
 fn run(prompts: &[&str], repetitions: u32, prices: &TokenPrices) -> Manifest {
     let mut run = manifest(&["a/x"], prompts, repetitions);
     let model = run.suite.variants[0].model.clone();
-    let kept = ModelPrices::new(model, prices);
-    run.prices.as_mut().unwrap().models.push(kept);
+    let prices = ModelPrices::new(model, prices);
+    run.prices.as_mut().unwrap().models.push(prices);
     run
 }
 
@@ -37,8 +37,8 @@ fn claude() -> TokenPrices {
     TokenPrices::flat(rates(INPUT, Some(READ), Some(WRITE)))
 }
 
-/// The sample of a trial, with what its server said of tokens.
-fn told(
+/// Builds the sample of a trial, with the token counts that its server reported.
+fn reported_sample(
     run: &Manifest,
     trial: u64,
     prompt: u64,
@@ -63,35 +63,35 @@ fn caching(run: &Manifest, samples: &[Sample]) -> Option<CacheFigures> {
 }
 
 #[test]
-fn what_is_not_told_is_not_zero() {
-    // A server that says nothing of caches has no hit rate of 0 %: it has none.
+fn unreported_counts_are_not_zero() {
+    // A server that reports no cache counts has no hit rate of 0 %: it has none.
     let run = run(&["p", "q"], 2, &claude());
     let silent: Vec<Sample> = (0..4)
-        .map(|trial| told(&run, trial, 90, None, None))
+        .map(|trial| reported_sample(&run, trial, 90, None, None))
         .collect();
     assert_eq!(caching(&run, &silent), None);
-    // One that counts reads and not writes has written nobody knows what.
+    // The writes of a server that counts reads only are unknown.
     let half: Vec<Sample> = (0..4)
-        .map(|trial| told(&run, trial, 90, Some(0), None))
+        .map(|trial| reported_sample(&run, trial, 90, Some(0), None))
         .collect();
     let half = caching(&run, &half).unwrap();
     assert_eq!((half.tokens_read, half.tokens_written), (Some(0), None));
     assert_eq!((half.reporting, half.hits, half.break_even), (4, 0, None));
-    // Without prices there is no money; everything else stands.
+    // Without prices there is no money; everything else remains.
     let mut old = run.clone();
     old.prices.as_mut().unwrap().models.clear();
-    let unpriced = caching(&old, &[told(&old, 0, 90, Some(64), None)]).unwrap();
+    let unpriced = caching(&old, &[reported_sample(&old, 0, 90, Some(64), None)]).unwrap();
     assert_eq!((unpriced.saving, unpriced.break_even), (None, None));
     assert_eq!((unpriced.hits, unpriced.tokens_read), (1, Some(64)));
 }
 
 #[test]
 fn hits_and_misses_are_never_pooled() {
-    // The median of a mixture is nobody's time. Samples set aside are in neither; failures have none.
+    // The median of a mixture describes no request. Excluded samples are in neither; failures have none.
     let run = run(&["p", "q"], 8, &claude());
     let mut samples: Vec<Sample> = (0..16)
         .map(|trial| {
-            told(
+            reported_sample(
                 &run,
                 trial,
                 2_000,
@@ -126,8 +126,8 @@ fn hits_and_misses_are_never_pooled() {
 }
 
 #[test]
-fn the_tier_of_the_whole_prompt_prices_it() {
-    // Both reckonings pay the rates of the tier that the prompt falls in, cached tokens included.
+fn the_tier_of_the_whole_prompt_sets_its_price() {
+    // Both calculations use the rates of the tier that the prompt falls in, cached tokens included.
     let tiers = vec![
         Tier {
             from_prompt_tokens: 0,
@@ -141,23 +141,23 @@ fn the_tier_of_the_whole_prompt_prices_it() {
     let prices = TokenPrices::tiered(tiers).unwrap();
     let run = run(&["p"], 2, &prices);
     let samples = [
-        told(&run, 0, 999, Some(500), None),
-        told(&run, 1, 1_000, Some(500), None),
+        reported_sample(&run, 0, 999, Some(500), None),
+        reported_sample(&run, 1, 1_000, Some(500), None),
     ];
     let saving = caching(&run, &samples).unwrap().saving.unwrap();
     assert_eq!(saving.saved(), Usd(500 * (INPUT - READ) * 3));
-    // Of one prompt nothing is known about prompts like it.
+    // A single prompt gives no information about similar prompts.
     assert_eq!(saving.per_request, Interval::NONE);
 }
 
 #[test]
 fn a_price_list_without_terms_of_its_own_pays_nothing() {
-    // No discount: reading saves nothing, and a premium is never made up for.
+    // No discount: reading saves nothing, and a premium is never recovered.
     let of = |read, write| {
         let run = run(&["p"], 2, &TokenPrices::flat(rates(INPUT, read, write)));
         let samples = [
-            told(&run, 0, 900, Some(0), Some(800)),
-            told(&run, 1, 900, Some(800), Some(0)),
+            reported_sample(&run, 0, 900, Some(0), Some(800)),
+            reported_sample(&run, 1, 900, Some(800), Some(0)),
         ];
         caching(&run, &samples).unwrap()
     };
@@ -167,7 +167,7 @@ fn a_price_list_without_terms_of_its_own_pays_nothing() {
     let never = of(Some(INPUT), Some(WRITE));
     assert_eq!(never.break_even, Some(BreakEven::Never));
     assert!(never.saving.unwrap().saved() < Usd::ZERO);
-    // 25 % more to write, 90 % less to read: the first reuse pays. The dearest list asks for three.
+    // 25 % more to write, 90 % less to read: the first reuse pays. The most expensive list requires three.
     assert_eq!(
         of(Some(READ), Some(WRITE)).break_even,
         Some(BreakEven::Reuses(1))
@@ -177,8 +177,8 @@ fn a_price_list_without_terms_of_its_own_pays_nothing() {
 }
 
 proptest! {
-    // The saving is the discount of what was read less the premium of what was written, to the last
-    // digit, and its cost is the one that samples carry.
+    // The saving is the discount of the tokens read minus the premium of the tokens written, to the last digit,
+    // and its cost is the one that samples carry.
     #[test]
     fn the_saving_is_exact(
         counts in prop::collection::vec((0_u64..50_000, 0_u64..50_000, 0_u64..50_000), 8),
@@ -187,7 +187,7 @@ proptest! {
         let (input, read, write) = (i128::from(input), i128::from(read), i128::from(write));
         let run = run(&["p", "q"], 4, &TokenPrices::flat(rates(input, Some(read), Some(write))));
         let samples: Vec<Sample> = (0..).zip(&counts).map(|(trial, &(fresh, cached, written))| {
-            told(&run, trial, fresh + cached + written, Some(cached), Some(written))
+            reported_sample(&run, trial, fresh + cached + written, Some(cached), Some(written))
         }).collect();
         let caching = caching(&run, &samples).unwrap();
         let saving = caching.saving.unwrap();
@@ -214,8 +214,8 @@ proptest! {
         let (premium, discount) = (i128::from(premium), i128::from(discount));
         let prices = TokenPrices::flat(rates(INPUT, Some(INPUT - discount), Some(INPUT + premium)));
         let run = run(&["p"], 2, &prices);
-        let written = told(&run, 0, tokens, Some(0), Some(tokens));
-        let read = told(&run, 1, tokens, Some(tokens), Some(0));
+        let written = reported_sample(&run, 0, tokens, Some(0), Some(tokens));
+        let read = reported_sample(&run, 1, tokens, Some(tokens), Some(0));
         for samples in [vec![written.clone()], vec![read.clone()], vec![written, read]] {
             let Some(BreakEven::Reuses(reuses)) = caching(&run, &samples).unwrap().break_even else {
                 panic!("there is a premium and a discount")
@@ -229,7 +229,7 @@ proptest! {
     #[test]
     fn order_changes_nothing(order in Just((0..12_u64).collect::<Vec<_>>()).prop_shuffle()) {
         let run = run(&["p", "q", "r"], 4, &claude());
-        let sample = |trial: u64| told(&run, trial, 3_000, Some(trial % 3 * 700), Some(trial % 4 * 200));
+        let sample = |trial: u64| reported_sample(&run, trial, 3_000, Some(trial % 3 * 700), Some(trial % 4 * 200));
         let sorted: Vec<Sample> = (0..12).map(sample).collect();
         let shuffled: Vec<Sample> = order.into_iter().map(sample).collect();
         prop_assert_eq!(caching(&run, &sorted), caching(&run, &shuffled));

@@ -54,7 +54,7 @@ pub(in crate::verdict) fn influence(
     Some(Influence {
         prompt: prompt.id.clone(),
         verdict_without: without,
-        decides: without != verdict,
+        is_decisive: without != verdict,
     })
 }
 

@@ -25,7 +25,7 @@ pub(in crate::verdict) struct CostMeans {
 impl CostMeans {
     /// Returns `None` without prompts, and where a mean is not finite.
     pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
-        let mean = |costs: &[f64]| Mean::of(costs).map(|mean| mean.estimate);
+        let mean = |costs: &[f64]| Mean::from_values(costs).map(|mean| mean.estimate);
         let pairs: Option<Vec<(f64, f64)>> = sides
             .values
             .iter()

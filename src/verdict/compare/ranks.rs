@@ -21,7 +21,7 @@ impl AlignedRanks {
     pub(in crate::verdict) fn new(sides: &MetricSides) -> Option<Self> {
         let paired = Paired::new(&sides.values).ok()?;
         let paired = paired.with_weights(sides.weights.clone()).ok()?;
-        Some(Self(RefCell::new(Curve::of(paired))))
+        Some(Self(RefCell::new(Curve::new(paired))))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::stats::distributions::normal_sf;
 use crate::stats::interval::{Alpha, Interval};
 use crate::stats::mean::{Mean, Weights};
 use crate::stats::paired::Paired;
-use crate::stats::rates::{Pairs, Passes, mcnemar_mid_p, newcombe_paired, paired_difference};
+use crate::stats::rates::{PairCounts, Passes, mcnemar_mid_p, newcombe_paired, paired_difference};
 use crate::stats::tail;
 
 use super::approach::{Approach, p_beyond, without_each};
@@ -205,7 +205,7 @@ impl Approach for ShareDifference {
             return None;
         };
         let pairs = all_alike(answers)?;
-        let more = Pairs {
+        let more = PairCounts {
             both: pairs.both * factor,
             neither: pairs.neither * factor,
             ..pairs
@@ -230,13 +230,13 @@ fn is_one(passes: Passes) -> bool {
 }
 
 /// Each prompt as one pair, the candidate first.
-fn pairs(answers: &[(Passes, Passes)]) -> Pairs {
+fn pairs(answers: &[(Passes, Passes)]) -> PairCounts {
     let count = |reference: bool, candidate: bool| {
         let alike =
             |(a, b): &&(Passes, Passes)| (a.rate() > 0.5, b.rate() > 0.5) == (reference, candidate);
         answers.iter().filter(alike).count() as f64
     };
-    Pairs {
+    PairCounts {
         both: count(true, true),
         first: count(false, true),
         second: count(true, false),
@@ -246,7 +246,7 @@ fn pairs(answers: &[(Passes, Passes)]) -> Pairs {
 
 /// Every answer as a pair, where all answers of both sides passed or none did. With prompts as units, a run
 /// without a single failure could not be *ok* with fewer than about 70 of them.
-fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
+fn all_alike(answers: &[(Passes, Passes)]) -> Option<PairCounts> {
     let rate = answers.first()?.0.rate();
     let mut rates = answers.iter().flat_map(|(a, b)| [a.rate(), b.rate()]);
     let at_an_end = rate <= 0.0 || rate >= 1.0;
@@ -260,7 +260,7 @@ fn all_alike(answers: &[(Passes, Passes)]) -> Option<Pairs> {
     } else {
         (0.0, count)
     };
-    Some(Pairs {
+    Some(PairCounts {
         both,
         first: 0.0,
         second: 0.0,

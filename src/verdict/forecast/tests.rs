@@ -8,7 +8,7 @@ use crate::record::{Manifest, Outcome, Sample, Usage};
 use crate::units::Usd;
 use crate::verdict::fixture;
 
-/// A million requests a month, as many for each prompt, no retries.
+/// Options for a million requests a month, as many for each prompt, no retries.
 fn terms(manifest: &Manifest) -> ForecastOptions {
     ForecastOptions {
         traffic: Traffic::new(1e6, 1e6).unwrap(),
@@ -19,7 +19,7 @@ fn terms(manifest: &Manifest) -> ForecastOptions {
     }
 }
 
-/// A run of these variants; `costs[prompt][repetition][variant]` in pico-dollars.
+/// Builds a run of these variants; `costs[prompt][repetition][variant]` in pico-dollars.
 fn run(variants: &[&str], costs: &[Vec<Vec<i128>>]) -> (Manifest, Vec<Sample>) {
     let ids: Vec<String> = (0..costs.len())
         .map(|number| format!("p{number}"))
@@ -29,13 +29,13 @@ fn run(variants: &[&str], costs: &[Vec<Vec<i128>>]) -> (Manifest, Vec<Sample>) {
     let mut samples = Vec::new();
     for (prompt, repetitions) in ids.iter().zip(costs) {
         for (repetition, of_variants) in repetitions.iter().enumerate() {
-            for (place, pico) in of_variants.iter().enumerate() {
-                let mut sample = fixture::answered(&manifest, place as u64, 400);
+            for (rank, pico) in of_variants.iter().enumerate() {
+                let mut sample = fixture::answered(&manifest, rank as u64, 400);
                 sample.prompt = (*prompt).to_owned();
                 sample.repetition = u32::try_from(repetition).unwrap() + 1;
                 sample.market_usd = Some(Usd(*pico));
                 sample.cost_usd = None;
-                // Own keys: nothing is billed, and nothing of the forecast may follow that.
+                // Own keys: nothing is billed, and the forecast must not follow that.
                 sample.billed_usd = Some(Usd::ZERO);
                 samples.push(sample);
             }
@@ -52,7 +52,7 @@ fn answers(manifest: &Manifest, samples: &[Sample]) -> RunAnswers {
     fold.finish()
 }
 
-fn of<'f>(forecast: &'f Forecast, label: &str) -> &'f VariantForecast {
+fn variant_forecast<'f>(forecast: &'f Forecast, label: &str) -> &'f VariantForecast {
     let found = forecast
         .variants
         .iter()
@@ -61,10 +61,10 @@ fn of<'f>(forecast: &'f Forecast, label: &str) -> &'f VariantForecast {
 }
 
 fn recorded<'f>(forecast: &'f Forecast, label: &str) -> &'f MonthlyCost {
-    of(forecast, label).recorded.as_ref().unwrap()
+    variant_forecast(forecast, label).recorded.as_ref().unwrap()
 }
 
-/// Costs of two variants, prompt by prompt, two to four answers each; of prompts enough for an interval.
+/// Costs of two variants, prompt by prompt, two to four answers each; enough prompts for an interval.
 fn some_costs() -> impl Strategy<Value = Vec<Vec<Vec<i128>>>> {
     let pair = prop::collection::vec(1_000_000..2_000_000_000_i128, 2);
     let answers = prop::collection::vec(pair, 2..5);
@@ -81,12 +81,12 @@ fn two_prompts_have_a_month_without_bounds() {
     ];
     let months = [2, 3].map(|prompts| {
         let (manifest, samples) = run(&["a", "b"], &costs[..prompts]);
-        let told = forecast(
+        let forecasts = forecast(
             &manifest.suite,
             &answers(&manifest, &samples),
             &terms(&manifest),
         );
-        recorded(&told, "b").clone()
+        recorded(&forecasts, "b").clone()
     });
     assert_eq!(months[0].month_interval, Interval::NONE);
     assert!(months[0].month > 0.0);
@@ -120,7 +120,7 @@ proptest! {
         }
     }
 
-    // In whatever order samples were written, not a bit of the forecast changes.
+    // The order of samples changes not a bit of the forecast.
     #[test]
     fn the_order_of_samples_is_irrelevant(costs in some_costs(), complete: bool, seed: u64) {
         let (manifest, mut samples) = run(&["a", "b"], &costs);
@@ -149,7 +149,7 @@ proptest! {
         }
     }
 
-    // Who was compared with whom does not matter: the ratio the other way round is its inverse.
+    // The ratio with exchanged sides is the inverse.
     #[test]
     fn the_ratio_turns_with_its_sides(costs in some_costs(), complete: bool) {
         let (mut manifest, samples) = run(&["a", "b"], &costs);
@@ -168,7 +168,7 @@ proptest! {
         {
             prop_assert!(near(lower, upper));
         }
-        // A ratio without bounds is told without any, never with an invented one.
+        // A ratio without bounds has none, never an invented one.
         prop_assert_eq!(there.interval.lower.is_some(), there.interval.upper.is_some());
     }
 }
@@ -179,21 +179,25 @@ fn a_hand_made_month() {
     let cent = Usd::PICO / 100;
     let prompt = |cents: i128| vec![vec![cents * cent, 2 * cents * cent]; 2];
     let (manifest, mut samples) = run(&["a", "b"], &[prompt(1), prompt(3)]);
-    let mut asked = terms(&manifest);
-    asked.mix.shares = vec![Some(3.0), Some(1.0)];
-    let told = forecast(&manifest.suite, &answers(&manifest, &samples), &asked);
-    assert!((recorded(&told, "a").month - 15_000.0).abs() < 1e-6);
-    assert!((recorded(&told, "b").month - 30_000.0).abs() < 1e-6);
-    let ratio = recorded(&told, "b").ratio.unwrap();
+    let mut options = terms(&manifest);
+    options.mix.shares = vec![Some(3.0), Some(1.0)];
+    let forecasts = forecast(&manifest.suite, &answers(&manifest, &samples), &options);
+    assert!((recorded(&forecasts, "a").month - 15_000.0).abs() < 1e-6);
+    assert!((recorded(&forecasts, "b").month - 30_000.0).abs() < 1e-6);
+    let ratio = recorded(&forecasts, "b").ratio.unwrap();
     assert!((ratio.estimate.unwrap() - 2.0).abs() < 1e-12);
-    assert_eq!(recorded(&told, "a").ratio, None);
-    let labels: Vec<&str> = told.variants.iter().map(|of| of.label.as_str()).collect();
+    assert_eq!(recorded(&forecasts, "a").ratio, None);
+    let labels: Vec<&str> = forecasts
+        .variants
+        .iter()
+        .map(|variant_forecast| variant_forecast.label.as_str())
+        .collect();
     assert_eq!(labels, ["a", "b"]);
-    assert!(told.variants[0].reference);
-    // A prompt without an answer is told as a part of the mix that is missing.
+    assert!(forecasts.variants[0].reference);
+    // A prompt without an answer is reported as a missing part of the mix.
     samples.retain(|sample| sample.variant == "a" || sample.prompt == "p0");
-    let told = forecast(&manifest.suite, &answers(&manifest, &samples), &asked);
-    let b = recorded(&told, "b");
+    let forecasts = forecast(&manifest.suite, &answers(&manifest, &samples), &options);
+    let b = recorded(&forecasts, "b");
     assert!((b.basis.missing_share - 0.25).abs() < 1e-12);
     assert_eq!((b.basis.prompts, b.basis.answers), (1, 2));
     assert!((b.month - 20_000.0).abs() < 1e-6);
@@ -202,8 +206,8 @@ fn a_hand_made_month() {
 }
 
 #[test]
-fn what_is_not_known_is_never_0() {
-    // No answer, or answers without a price: absent, with the reason, and behind all others.
+fn unknown_costs_are_never_0() {
+    // No answer, or answers without a price: absent, with the reason, and after all others.
     let (manifest, mut samples) = run(&["a", "b", "c"], &vec![vec![vec![10, 20, 30]; 2]; 3]);
     for sample in &mut samples {
         match sample.variant.as_str() {
@@ -212,22 +216,32 @@ fn what_is_not_known_is_never_0() {
             _ => {}
         }
     }
-    let told = forecast(
+    let forecasts = forecast(
         &manifest.suite,
         &answers(&manifest, &samples),
         &terms(&manifest),
     );
-    assert_eq!(of(&told, "a").recorded, Err(NoForecast::NoAnswers));
-    assert_eq!(of(&told, "b").recorded, Err(NoForecast::NoCost));
-    assert!(of(&told, "c").recorded.is_ok());
-    let labels: Vec<&str> = told.variants.iter().map(|of| of.label.as_str()).collect();
+    assert_eq!(
+        variant_forecast(&forecasts, "a").recorded,
+        Err(NoForecast::NoAnswers)
+    );
+    assert_eq!(
+        variant_forecast(&forecasts, "b").recorded,
+        Err(NoForecast::NoCost)
+    );
+    assert!(variant_forecast(&forecasts, "c").recorded.is_ok());
+    let labels: Vec<&str> = forecasts
+        .variants
+        .iter()
+        .map(|variant_forecast| variant_forecast.label.as_str())
+        .collect();
     assert_eq!(labels, ["c", "a", "b"]);
 }
 
 #[test]
 fn paid_failures_count_as_retries() {
-    // Of ten trials two were cut: an answer takes 10/8 paid requests, and at most what Wilson's limit says. A
-    // request that was turned down was not paid.
+    // Of ten trials two were cut: an answer takes 10/8 paid requests, and at most Wilson's limit. A rejected
+    // request was not paid.
     let (manifest, mut samples) = run(&["a"], &vec![vec![vec![1_000_000]; 2]; 5]);
     for sample in &mut samples[..2] {
         *sample = fixture::failed(sample.clone(), Outcome::Cut, 200, "cut");
@@ -240,14 +254,14 @@ fn paid_failures_count_as_retries() {
         retry_rate: None,
         ..terms(&manifest)
     };
-    let told = forecast(&manifest.suite, &answers(&manifest, &samples), &measured);
-    let retries = of(&told, "a").retries;
+    let forecasts = forecast(&manifest.suite, &answers(&manifest, &samples), &measured);
+    let retries = variant_forecast(&forecasts, "a").retries;
     assert_eq!(
         (retries.failed, retries.total, retries.declared),
         (2, 10, false)
     );
     assert!((retries.rate - 0.25).abs() < 1e-12);
-    assert!((recorded(&told, "a").per_request - 1.25e-6).abs() < 1e-18);
+    assert!((recorded(&forecasts, "a").per_request - 1.25e-6).abs() < 1e-18);
     // Wilson, 2 of 10 at 95 %: 0.0567 to 0.5098 (Brown, Cai and DasGupta's formula by hand).
     assert!(
         (retries.limits.0 - 0.0567 / 0.9433).abs() < 2e-4,
@@ -261,7 +275,7 @@ fn paid_failures_count_as_retries() {
 
 #[test]
 fn other_prices_count_the_recorded_tokens() {
-    // The same tokens by other prices, to the pico-dollar; with cache hits only what can be cached changes.
+    // The same tokens at other prices, to the pico-dollar; with cache hits only the cacheable part changes.
     let (manifest, mut samples) = run(&["a", "b"], &vec![vec![vec![500, 500]; 2]; 2]);
     let usage = |prompt_tokens| Usage {
         prompt_tokens: Some(prompt_tokens),
@@ -281,12 +295,12 @@ fn other_prices_count_the_recorded_tokens() {
         pricing: vec![Pricing::Custom(prices.clone()), Pricing::Unknown],
         cache_hit_rate,
     };
-    let told = |cache_hit_rate| {
-        let asked = ForecastOptions {
+    let forecast_at = |cache_hit_rate| {
+        let options = ForecastOptions {
             what_if: Some(what_if(cache_hit_rate)),
             ..terms(&manifest)
         };
-        forecast(&manifest.suite, &answers(&manifest, &samples), &asked)
+        forecast(&manifest.suite, &answers(&manifest, &samples), &options)
     };
     let by_hand = |prompt, cached| {
         let counts = TokenCounts {
@@ -297,24 +311,27 @@ fn other_prices_count_the_recorded_tokens() {
         };
         cost(&prices, &counts).unwrap().as_f64()
     };
-    let month = |told: &Forecast| {
-        let a = of(told, "a").what_if.clone().unwrap();
+    let month = |forecasts: &Forecast| {
+        let a = variant_forecast(forecasts, "a").what_if.clone().unwrap();
         a.unwrap().per_request
     };
-    let plain = told(None);
+    let plain = forecast_at(None);
     let mean = f64::midpoint(by_hand(2_000, 0), by_hand(1_000, 0));
     assert!((month(&plain) - mean).abs() < 1e-18);
-    assert_eq!(of(&plain, "a").cacheable, 0);
-    assert_eq!(of(&plain, "b").what_if, Some(Err(NoForecast::NoOtherPrice)));
-    // What was recorded stands beside it, untouched.
+    assert_eq!(variant_forecast(&plain, "a").cacheable, 0);
+    assert_eq!(
+        variant_forecast(&plain, "b").what_if,
+        Some(Err(NoForecast::NoOtherPrice))
+    );
+    // The recorded forecast is unchanged next to it.
     assert!((recorded(&plain, "a").per_request - 5e-10).abs() < 1e-18);
-    let hits = told(Some(0.6));
+    let hits = forecast_at(Some(0.6));
     let mean = f64::midpoint(by_hand(2_000, 1_200), by_hand(1_000, 0));
     assert!((month(&hits) - mean).abs() < 1e-18);
-    assert_eq!(of(&hits, "a").cacheable, 2);
+    assert_eq!(variant_forecast(&hits, "a").cacheable, 2);
 }
 
-/// Prompts whose mean costs are log-normal, answered several times with log-normal noise.
+/// A generator of prompts whose mean costs are log-normal, answered several times with log-normal noise.
 struct Generator {
     prompts: usize,
     repetitions: usize,
@@ -326,49 +343,49 @@ struct Generator {
 const MEDIAN_USD: f64 = 1e-4;
 
 impl Generator {
-    /// The true mean of a request.
+    /// Returns the true mean of a request.
     fn mean(&self) -> f64 {
         MEDIAN_USD * (0.5 * (self.between.powi(2) + self.within.powi(2))).exp()
     }
 
-    /// The true means of `prompts` prompts.
-    fn levels(&self, dice: &mut ChaCha8Rng) -> Vec<f64> {
-        let level = |_| MEDIAN_USD * (self.between * normal(dice)).exp();
+    /// Returns the true means of `prompts` prompts.
+    fn levels(&self, random: &mut ChaCha8Rng) -> Vec<f64> {
+        let level = |_| MEDIAN_USD * (self.between * normal(random)).exp();
         (0..self.prompts).map(level).collect()
     }
 
     /// Writes the costs of a run's answers into `samples`, which has `repetitions` of each prompt in turn.
-    fn fill(&self, levels: &[f64], samples: &mut [Sample], dice: &mut ChaCha8Rng) {
-        for (place, sample) in samples.iter_mut().enumerate() {
-            let level = levels[place / self.repetitions];
-            let usd = level * (self.within * normal(dice)).exp();
+    fn fill(&self, levels: &[f64], samples: &mut [Sample], random: &mut ChaCha8Rng) {
+        for (rank, sample) in samples.iter_mut().enumerate() {
+            let level = levels[rank / self.repetitions];
+            let usd = level * (self.within * normal(random)).exp();
             sample.market_usd = Some(format!("{usd:.12}").parse().unwrap());
         }
     }
 }
 
-/// Box and Muller's.
-fn normal(dice: &mut ChaCha8Rng) -> f64 {
-    let (u, v): (f64, f64) = (1.0 - dice.random::<f64>(), dice.random());
+/// Draws a standard normal number (Box and Muller).
+fn normal(random: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
     (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }
 
 const REPLICATES: u32 = 1_000;
 
-/// In how many of the replicates the interval of a month held the true cost. `shares` makes the mix of a
+/// Counts the replicates in which the interval of a month held the true cost. `shares` makes the mix of a
 /// replicate; `complete`: the prompts are always the same, and all there are.
 fn coverage(
     generator: &Generator,
     complete: bool,
     shares: impl Fn(&mut ChaCha8Rng) -> Vec<f64>,
 ) -> f64 {
-    let mut dice = ChaCha8Rng::seed_from_u64(20_261_122);
+    let mut random = ChaCha8Rng::seed_from_u64(20_261_122);
     let costs = vec![vec![vec![0]; generator.repetitions]; generator.prompts];
     let (manifest, mut samples) = run(&["a"], &costs);
-    let fixed = generator.levels(&mut dice);
+    let fixed = generator.levels(&mut random);
     let mut held = 0;
     for _ in 0..REPLICATES {
-        let shares = shares(&mut dice);
+        let shares = shares(&mut random);
         let rows = (shares.iter().enumerate())
             .map(|(number, share)| format!("p{number},{share}"))
             .collect::<Vec<_>>();
@@ -381,15 +398,15 @@ fn coverage(
         let levels = if complete {
             fixed.clone()
         } else {
-            generator.levels(&mut dice)
+            generator.levels(&mut random)
         };
-        generator.fill(&levels, &mut samples, &mut dice);
-        let asked = ForecastOptions {
+        generator.fill(&levels, &mut samples, &mut random);
+        let options = ForecastOptions {
             mix,
             mix_complete: complete,
             ..terms(&manifest)
         };
-        let truth = if complete {
+        let true_mean = if complete {
             let noise = (0.5 * generator.within.powi(2)).exp();
             let sum: f64 = levels
                 .iter()
@@ -400,12 +417,12 @@ fn coverage(
         } else {
             generator.mean()
         };
-        let told = forecast(&manifest.suite, &answers(&manifest, &samples), &asked);
-        let month = recorded(&told, "a");
+        let forecasts = forecast(&manifest.suite, &answers(&manifest, &samples), &options);
+        let month = recorded(&forecasts, "a");
         held += u32::from(
             month
                 .month_interval
-                .contains(truth * asked.traffic.middle()),
+                .contains(true_mean * options.traffic.middle()),
         );
     }
     f64::from(held) / f64::from(REPLICATES)
@@ -414,8 +431,8 @@ fn coverage(
 #[test]
 fn intervals_hold_the_true_month() {
     // 1,000 runs of 50 prompts each with a true monthly cost that the generator knows: the 95 % interval holds
-    // it in at least 92 % of them, with moderate and strong skew, at equal shares, through a mix, and where
-    // the prompts are all there are. Retries are left out: what they add to the upper end would help.
+    // it in at least 92 % of them, with moderate and strong skew, at equal shares, through a mix, and where the
+    // prompts are all there are. Retries are left out: they would raise the upper end.
     let generator = |between, within| Generator {
         prompts: 50,
         repetitions: 3,
@@ -423,10 +440,10 @@ fn intervals_hold_the_true_month() {
         within,
     };
     let equal = |_: &mut ChaCha8Rng| vec![1.0; 50];
-    // The k-th prompt has 1 / k of the first one's traffic: as much as 12 equal ones tell.
-    let few = |_: &mut ChaCha8Rng| (1..=50).map(|place| 1.0 / f64::from(place)).collect();
-    let drawn = |dice: &mut ChaCha8Rng| (0..50).map(|_| dice.random_range(0.5..2.0)).collect();
-    let mut told = Vec::new();
+    // The k-th prompt has 1 / k of the first one's traffic: as informative as 12 equal ones.
+    let few = |_: &mut ChaCha8Rng| (1..=50).map(|rank| 1.0 / f64::from(rank)).collect();
+    let drawn = |random: &mut ChaCha8Rng| (0..50).map(|_| random.random_range(0.5..2.0)).collect();
+    let mut shares_held = Vec::new();
     for (what, generator) in [
         ("moderate skew (0.5)", generator(0.5, 0.3)),
         ("strong skew (1.0)", generator(1.0, 0.5)),
@@ -438,10 +455,10 @@ fn intervals_hold_the_true_month() {
             ("all there is", coverage(&generator, true, drawn)),
         ] {
             assert!(held >= 0.92, "{what}, {mix}: {held}");
-            told.push(format!("{what}, {mix}: {:.1} %", held * 100.0));
+            shares_held.push(format!("{what}, {mix}: {:.1} %", held * 100.0));
         }
     }
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(shares_held.join("\n"), @"
     moderate skew (0.5), equal shares: 95.8 %
     moderate skew (0.5), drawn shares: 95.4 %
     moderate skew (0.5), few have most: 94.0 %

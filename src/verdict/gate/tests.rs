@@ -1,4 +1,4 @@
-//! Tests of limits and of what a gate says.
+//! Tests of limits and of the result of a gate.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn evidence(run: &Manifest, samples: &[Sample]) -> Evidence {
     fold.snapshot()
 }
 
-/// The check of one limit on the only variant of a run.
+/// Checks one limit on the only variant of a run.
 fn check(run: &Manifest, samples: &[Sample], quantity: Quantity, bound: LimitBound) -> LimitCheck {
     let gate = Gate {
         limits: vec![GateLimit { quantity, bound }],
@@ -55,7 +55,7 @@ fn timed_out(sample: &Sample, after_ms: u64) -> Sample {
 }
 
 #[test]
-fn percentiles_are_held_by_their_order_statistics() {
+fn percentiles_are_bounded_by_their_order_statistics() {
     // Of 40 values the interval of the median are the 14th and the 27th: 114 and 127 ms.
     let (run, samples) = forty();
     let at = |bound| check(&run, &samples, ttft(50), ms(bound));
@@ -69,8 +69,8 @@ fn percentiles_are_held_by_their_order_statistics() {
 }
 
 #[test]
-fn a_percentile_without_an_upper_end_can_be_broken_but_not_kept() {
-    // 40 values say nothing of how high the 99th percentile may be, but much of how low.
+fn a_percentile_without_an_upper_end_can_be_exceeded_but_not_met() {
+    // 40 values do not bound the 99th percentile from above, but from below.
     let (run, samples) = forty();
     let far = check(&run, &samples, ttft(99), ms(60_000));
     assert_eq!(
@@ -85,7 +85,7 @@ fn a_percentile_without_an_upper_end_can_be_broken_but_not_kept() {
 
 #[test]
 fn deadlines_that_passed_are_no_short_times() {
-    // A percentile on a time-out has no estimate and no upper end; what is below it keeps its own.
+    // A percentile on a time-out has no estimate and no upper end; a lower one keeps its own.
     let (run, mut samples) = forty();
     for sample in samples.iter_mut().skip(28) {
         *sample = timed_out(sample, 150);
@@ -97,7 +97,7 @@ fn deadlines_that_passed_are_no_short_times() {
         (third.estimate, third.interval.upper, third.status),
         (None, None, LimitStatus::Inconclusive)
     );
-    // It is known to be no lower than the deadline.
+    // It is no lower than the deadline.
     assert_eq!(
         check(&run, &samples, ttft(90), ms(149)).status,
         LimitStatus::Exceeded
@@ -105,7 +105,7 @@ fn deadlines_that_passed_are_no_short_times() {
 }
 
 #[test]
-fn what_is_left_after_failures_keeps_no_limit() {
+fn answers_left_after_failures_meet_no_limit() {
     // A variant of which every fifth trial fails is not fast because the others are.
     let (run, mut samples) = forty();
     for sample in samples.iter_mut().step_by(5) {
@@ -126,7 +126,7 @@ fn what_is_left_after_failures_keeps_no_limit() {
 }
 
 #[test]
-fn samples_set_aside_are_in_no_ttft_limit() {
+fn excluded_samples_are_in_no_ttft_limit() {
     // A cold connection's TTFT is not the model's; its latency counts as everywhere.
     let (run, mut samples) = forty();
     for sample in samples.iter_mut().take(10) {
@@ -141,7 +141,7 @@ fn samples_set_aside_are_in_no_ttft_limit() {
 }
 
 #[test]
-fn shares_are_held_with_prompts_as_clusters() {
+fn shares_are_bounded_with_prompts_as_clusters() {
     // No error in 40 trials on 10 prompts counts as 10 answers at most: 2 % cannot be shown.
     let (run, mut samples) = forty();
     let errors = |samples: &[Sample], share| {
@@ -158,7 +158,7 @@ fn shares_are_held_with_prompts_as_clusters() {
         *sample = failed(sample.clone(), Outcome::ServerError, 500, "gone");
     }
     assert_eq!(errors(&samples, 0.4).status, LimitStatus::Exceeded);
-    // Nothing was graded: nothing can be told, in either direction.
+    // No sample was graded: inconclusive, in either direction.
     let graded = check(&run, &samples, Quantity::PassRate, LimitBound::Share(0.5));
     assert_eq!((graded.n, graded.status), (0, LimitStatus::Inconclusive));
     for sample in &mut samples {
@@ -169,7 +169,7 @@ fn shares_are_held_with_prompts_as_clusters() {
 }
 
 #[test]
-fn costs_are_held_in_dollars() {
+fn costs_are_bounded_in_dollars() {
     // Every request costs $0.0005: a mean without spread is its own interval. Unknown is not 0.
     let (run, mut samples) = forty();
     let held = |samples: &[Sample], pico| {
@@ -185,7 +185,7 @@ fn costs_are_held_in_dollars() {
     assert_eq!((unknown.n, unknown.status), (0, LimitStatus::Inconclusive));
 }
 
-fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison {
+fn comparison(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison {
     Comparison {
         candidate: "b".to_owned(),
         reference: "a".to_owned(),
@@ -206,8 +206,8 @@ fn compared(verdict: Verdict, primary: bool, reasons: Vec<Reason>) -> Comparison
     }
 }
 
-/// What the gate says of these comparisons, and of limits of which this was found.
-fn said(
+/// Returns the gate status of these comparisons, and of limits with these statuses.
+fn status_of(
     comparisons: Vec<Comparison>,
     holds: &[LimitStatus],
     on_inconclusive: OnInconclusive,
@@ -237,75 +237,75 @@ fn said(
 }
 
 #[test]
-fn the_gate_says_the_worst_of_what_counts() {
-    // Exploratory metrics fail nothing; what cannot be told passes only where the suite says so.
+fn the_gate_reports_the_worst_of_what_counts() {
+    // Exploratory metrics fail nothing; an inconclusive result passes only if the suite allows it.
     use Verdict::{Improved, Inconclusive, Ok, Regressed};
     let wide = || vec![Reason::TooWide];
     let (warn, pass) = (OnInconclusive::Warn, OnInconclusive::Pass);
     for (comparisons, holds, on_inconclusive, expected) in [
         (vec![], vec![], warn, GateStatus::Passed),
         (
-            vec![compared(Ok, true, vec![])],
+            vec![comparison(Ok, true, vec![])],
             vec![],
             warn,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Improved, true, vec![])],
+            vec![comparison(Improved, true, vec![])],
             vec![LimitStatus::Within],
             warn,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Regressed, true, vec![])],
+            vec![comparison(Regressed, true, vec![])],
             vec![],
             pass,
             GateStatus::Failed,
         ),
         (
-            vec![compared(Regressed, false, vec![])],
+            vec![comparison(Regressed, false, vec![])],
             vec![],
             warn,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Inconclusive, false, wide())],
+            vec![comparison(Inconclusive, false, wide())],
             vec![],
             warn,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Inconclusive, true, wide())],
+            vec![comparison(Inconclusive, true, wide())],
             vec![],
             warn,
             GateStatus::Inconclusive,
         ),
         (
-            vec![compared(Inconclusive, true, wide())],
+            vec![comparison(Inconclusive, true, wide())],
             vec![],
             OnInconclusive::Fail,
             GateStatus::Inconclusive,
         ),
         (
-            vec![compared(Inconclusive, true, wide())],
+            vec![comparison(Inconclusive, true, wide())],
             vec![LimitStatus::Exceeded],
             warn,
             GateStatus::Failed,
         ),
         (
-            vec![compared(Inconclusive, true, wide())],
+            vec![comparison(Inconclusive, true, wide())],
             vec![],
             pass,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Inconclusive, true, vec![Reason::NoHistory])],
+            vec![comparison(Inconclusive, true, vec![Reason::NoHistory])],
             vec![],
             OnInconclusive::Fail,
             GateStatus::Passed,
         ),
         (
-            vec![compared(Ok, true, vec![])],
+            vec![comparison(Ok, true, vec![])],
             vec![LimitStatus::Within, LimitStatus::Inconclusive],
             warn,
             GateStatus::Inconclusive,
@@ -327,11 +327,11 @@ fn the_gate_says_the_worst_of_what_counts() {
             GateStatus::Failed,
         ),
     ] {
-        let told = format!("{comparisons:?} {holds:?} {on_inconclusive:?}");
+        let case = format!("{comparisons:?} {holds:?} {on_inconclusive:?}");
         assert_eq!(
-            said(comparisons, &holds, on_inconclusive),
+            status_of(comparisons, &holds, on_inconclusive),
             expected,
-            "{told}"
+            "{case}"
         );
     }
 }
@@ -358,10 +358,9 @@ fn trials() -> impl Strategy<Value = (Manifest, Vec<Sample>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // What holds under a bound holds under every wider one, and what is broken stays broken under
-    // every narrower one.
+    // A limit within a bound is within every wider one, and an exceeded one is exceeded for every narrower one.
     #[test]
-    fn wider_bounds_hold_what_narrower_ones_do(
+    fn wider_bounds_include_narrower_ones(
         (run, samples) in trials(), first in 1_u64..2_500, more in 0_u64..2_500, percent in 0_usize..5,
     ) {
         let percent = u8::try_from(Percentile::ALL[percent].percent()).unwrap();
@@ -379,10 +378,10 @@ proptest! {
         }
     }
 
-    // An answer that never came in place of one that did makes no limit hold that did not, and a
-    // deadline that passed later than the answer came mends none that was broken.
+    // A trial without an answer in place of an answered one makes no exceeded limit pass, and a deadline later
+    // than the answer repairs none.
     #[test]
-    fn time_outs_keep_no_limit(
+    fn time_outs_meet_no_limit(
         (run, samples) in trials(), which in any::<prop::sample::Index>(), bound in 1_u64..2_500,
     ) {
         let which = which.index(samples.len());

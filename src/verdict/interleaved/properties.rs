@@ -1,4 +1,4 @@
-//! What holds of every run, whatever its samples: tests on made evidence.
+//! Invariants of every run, for any samples: tests on generated evidence.
 
 use proptest::prelude::*;
 
@@ -62,9 +62,9 @@ fn any_evidence() -> impl Strategy<Value = Evidence> {
             let observed: Vec<_> = (1..=rounds)
                 .map(|round| any_observation(round, (round - 1) * prompts + prompt))
                 .collect();
-            // Some never came.
-            (observed, any::<u64>()).prop_map(|(mut observed, dice)| {
-                if dice % 9 == 0 {
+            // Some are missing.
+            (observed, any::<u64>()).prop_map(|(mut observed, random)| {
+                if random % 9 == 0 {
                     observed.pop();
                 }
                 observed
@@ -107,7 +107,7 @@ fn evidence(all: Vec<Vec<Vec<Observation>>>, weights: &[f64], weighted: bool) ->
     }
 }
 
-/// Two variants with times around a second, `ratio` apart, without failures or marks.
+/// Two variants with times around a second, `ratio` apart, without failures or flags.
 fn plain_pair() -> impl Strategy<Value = Evidence> {
     (6_usize..14, 2_usize..6, 0.5_f64..2.0).prop_flat_map(|(prompts, repetitions, ratio)| {
         let noise = proptest::collection::vec(0.5_f64..1.5, 2 * prompts * repetitions);
@@ -156,7 +156,7 @@ fn verdicts(judgement: &Judgement) -> Vec<(String, Metric, Verdict)> {
         .collect()
 }
 
-fn holds_together(judgement: &Judgement) -> Result<(), TestCaseError> {
+fn check_consistency(judgement: &Judgement) -> Result<(), TestCaseError> {
     for one in &judgement.comparisons {
         let withhold_reasons = one.verdict == Verdict::Inconclusive;
         prop_assert!(!withhold_reasons || !one.reasons.is_empty(), "{:?}", one);
@@ -186,25 +186,25 @@ fn holds_together(judgement: &Judgement) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // Whatever came back, there is a judgement that keeps its word: it never panics, an inconclusive
-    // has its reason, every number is one; twice the same; and the short way has the same verdicts.
+    // For any samples there is a consistent judgement: it never panics, an inconclusive verdict has its reason,
+    // every number is finite; twice the same; and the fast path has the same verdicts.
     #[test]
     fn any_evidence_is_judged(evidence in any_evidence(), tolerance in 0.0_f64..0.3, done in 0_u32..5) {
         let all = [Metric::Ttft, Metric::Cost, Metric::Completed, Metric::PassRate, Metric::TtftTail];
         let gate = gate(tolerance, &all);
         let judgement = compare_interleaved(&evidence, "v0", &gate);
-        holds_together(&judgement)?;
+        check_consistency(&judgement)?;
         prop_assert_eq!(&compare_interleaved(&evidence, "v0", &gate), &judgement);
         let primary: Vec<_> = judgement.comparisons.iter().filter(|one| one.primary).cloned().collect();
         let primary = Judgement { comparisons: primary, ..judgement };
         prop_assert_eq!(verdicts(&primary), primary_verdicts(&evidence, "v0", &gate));
         let looks = InterimLooks::from_rounds(&[2, 4], 4, evidence.variants.len(), &gate).unwrap();
-        holds_together(&compare_sequential(&evidence, "v0", &gate, &looks, done))?;
+        check_consistency(&compare_sequential(&evidence, "v0", &gate, &looks, done))?;
     }
 
-    // Seen from the other side, what regressed has improved and nothing else has.
+    // With sides exchanged, regressed becomes improved and nothing else changes.
     #[test]
-    fn exchanging_the_sides_exchanges_the_words(evidence in plain_pair()) {
+    fn exchanging_the_sides_exchanges_the_verdicts(evidence in plain_pair()) {
         let gate = gate(0.0, &[Metric::Ttft, Metric::Cost, Metric::PassRate]);
         let there = compare_interleaved(&evidence, "v0", &gate);
         let back = compare_interleaved(&evidence, "v1", &gate);
@@ -219,7 +219,7 @@ proptest! {
         }
     }
 
-    // Neither the order of samples and prompts nor the unit of time enters.
+    // Neither the order of samples and prompts nor the unit of time matters.
     #[test]
     fn order_and_unit_change_nothing(evidence in plain_pair(), seed in any::<u64>()) {
         let gate = gate(0.05, &[Metric::Ttft, Metric::Cost, Metric::PassRate]);
@@ -243,8 +243,8 @@ proptest! {
         prop_assert_eq!(verdicts(&compare_interleaved(&other, "v0", &gate)), plain);
     }
 
-    // Who tolerates more sees no regression where who tolerates less sees none. (Of money and shares;
-    // t of ranks may cross a level twice where values are few.)
+    // A larger tolerance finds no regression that a smaller one does not. (Of money and shares; t of ranks may
+    // cross a level twice where values are few.)
     #[test]
     fn tolerance_only_forgives(evidence in plain_pair(), low in 0.0_f64..0.3, more in 0.0_f64..0.3) {
         for metric in [Metric::Cost, Metric::PassRate] {

@@ -11,7 +11,7 @@ use crate::verdict::judgement::{Comparison, Judgement, Procedure, Reason, SizeGo
 
 use super::*;
 
-/// An answer with this TTFT: tokens and a cost that are always the same.
+/// Returns an answer with this TTFT: tokens and a cost that are always the same.
 pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
     Observation {
         round: u32::try_from(round).unwrap(),
@@ -39,7 +39,7 @@ pub(crate) fn answer(slot: usize, round: usize, ttft_ns: u64) -> Observation {
     }
 }
 
-/// The answer as a failure.
+/// Turns the answer into a failure.
 pub(crate) fn failure(mut observed: Observation, outcome: Outcome) -> Observation {
     observed.outcome = outcome;
     observed.ttft_ns = None;
@@ -54,9 +54,9 @@ pub(crate) fn failure(mut observed: Observation, outcome: Outcome) -> Observatio
     observed
 }
 
-/// A run of variants "a" (the reference), "b", ... on so many prompts and repetitions; `change` makes of
-/// the plain answer of (variant, prompt, repetition), each from 0, what came. Plain answers have a TTFT
-/// of 400 ms, more or less, that differs by prompt.
+/// Builds a run of variants "a" (the reference), "b", ... on so many prompts and repetitions; `change` turns
+/// the plain answer of (variant, prompt, repetition), each from 0, into the observed one. Plain answers have a
+/// TTFT of about 400 ms that differs by prompt.
 pub(crate) fn run(
     (variants, prompts, repetitions): (usize, usize, usize),
     change: impl Fn(Observation, usize, usize, usize) -> Observation,
@@ -102,7 +102,7 @@ fn label(variant: usize) -> String {
     char::from(b'a' + u8::try_from(variant).unwrap()).to_string()
 }
 
-/// The answer with all its times longer by a factor.
+/// Multiplies all times of the answer by `factor`.
 pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
     let times = [
         &mut observed.ttft_ns,
@@ -118,11 +118,11 @@ pub(crate) fn slower(mut observed: Observation, factor: f64) -> Observation {
     observed
 }
 
-fn judged(evidence: &Evidence) -> Judgement {
+fn judge(evidence: &Evidence) -> Judgement {
     compare_interleaved(evidence, "a", &Gate::default())
 }
 
-fn of(judgement: &Judgement, metric: Metric) -> &Comparison {
+fn comparison(judgement: &Judgement, metric: Metric) -> &Comparison {
     let mut found = judgement.comparisons.iter();
     found.find(|one| one.metric == metric).unwrap()
 }
@@ -133,8 +133,8 @@ fn a_slower_model_has_regressed_and_a_faster_one_improved() {
     let evidence = run((2, 20, 10), |one, variant, _, _| {
         slower(one, if variant == 1 { 1.5 } else { 1.0 })
     });
-    let judgement = judged(&evidence);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&evidence);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Regressed, "{ttft:#?}");
     let effect = ttft.effect.unwrap();
     assert!((effect.estimate - 1.5).abs() < 0.05, "{effect:?}");
@@ -142,11 +142,11 @@ fn a_slower_model_has_regressed_and_a_faster_one_improved() {
     assert_eq!(ttft.size.prompts, 20);
     assert_eq!((ttft.size.reference, ttft.size.candidate), (200, 200));
     assert_eq!(ttft.per_prompt.len(), 20);
-    assert!(!ttft.influence.as_ref().unwrap().decides);
+    assert!(!ttft.influence.as_ref().unwrap().is_decisive);
     let back = compare_interleaved(&evidence, "b", &Gate::default());
-    assert_eq!(of(&back, Metric::Ttft).verdict, Verdict::Improved);
-    // What nobody changed is ok: the cost is equal on every prompt.
-    assert_eq!(of(&judgement, Metric::Cost).verdict, Verdict::Ok);
+    assert_eq!(comparison(&back, Metric::Ttft).verdict, Verdict::Improved);
+    // An unchanged metric is ok: the cost is equal on every prompt.
+    assert_eq!(comparison(&judgement, Metric::Cost).verdict, Verdict::Ok);
 }
 
 /// The default gate with other primary metrics.
@@ -175,17 +175,17 @@ fn tolerating(tolerance: f64) -> Gate {
 
 #[test]
 fn eleven_metrics_have_four_procedures() {
-    // Each metric that both sides have is compared, by the procedure made for it; none is told of that
-    // neither has, but for the primary ones.
+    // Each metric that both sides have is compared, by the procedure made for it; a metric that neither has is
+    // not reported, except for the primary ones.
     let evidence = run((2, 8, 3), |one, _, _, _| one);
-    let judgement = judged(&evidence);
-    let told: Vec<(Metric, bool, Procedure)> = judgement
+    let judgement = judge(&evidence);
+    let procedures: Vec<(Metric, bool, Procedure)> = judgement
         .comparisons
         .iter()
         .map(|one| (one.metric, one.primary, one.procedure))
         .collect();
     assert_eq!(
-        told,
+        procedures,
         [
             (Metric::Ttft, true, AlignedRanks),
             (Metric::Ttfa, false, AlignedRanks),
@@ -199,17 +199,17 @@ fn eleven_metrics_have_four_procedures() {
             (Metric::Completed, true, RateDifference),
         ]
     );
-    // No price is known: a primary metric without a value is told, with its reason.
+    // No price is known: a primary metric without a value is reported, with its reason.
     let unpriced = run((2, 8, 3), |one, _, _, _| Observation { cost: None, ..one });
-    let cost = judged(&unpriced);
-    let cost = of(&cost, Metric::Cost);
+    let cost = judge(&unpriced);
+    let cost = comparison(&cost, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Inconclusive);
     assert_eq!(cost.reasons, [Reason::NotMeasured]);
     assert_eq!((cost.effect, cost.tests), (None, None));
 }
 
 #[test]
-fn more_is_better_where_it_is() {
+fn metrics_where_more_is_better() {
     // Half the output rate is a regression although the ratio is below 1; so is answering less often.
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         if variant == 1 {
@@ -223,11 +223,11 @@ fn more_is_better_where_it_is() {
     });
     let gate = primary(&[Metric::OutputRate, Metric::Completed]);
     let judgement = compare_interleaved(&evidence, "a", &gate);
-    let completed = of(&judgement, Metric::Completed);
+    let completed = comparison(&judgement, Metric::Completed);
     assert_eq!(completed.verdict, Verdict::Regressed, "{completed:#?}");
     assert!(completed.effect.unwrap().estimate < -0.3);
-    // A third of the requests failed: the rate says nothing, the share of completed ones decides.
-    let rate = of(&judgement, Metric::OutputRate);
+    // A third of the requests failed: the rate decides nothing, the share of completed ones decides.
+    let rate = comparison(&judgement, Metric::OutputRate);
     assert_eq!(rate.verdict, Verdict::Inconclusive);
     assert!(matches!(rate.reasons[..], [Reason::TooManyErrors { share }] if share > 0.3));
     assert!(rate.tests.is_none() && rate.effect.is_some());
@@ -237,7 +237,7 @@ fn more_is_better_where_it_is() {
     });
     let judgement = compare_interleaved(&all, "a", &gate);
     assert_eq!(
-        of(&judgement, Metric::OutputRate).verdict,
+        comparison(&judgement, Metric::OutputRate).verdict,
         Verdict::Regressed
     );
 }
@@ -246,18 +246,21 @@ fn more_is_better_where_it_is() {
 fn few_prompts_have_numbers_and_no_verdict() {
     // With five prompts even all signs agreeing happens by chance in one of sixteen cases.
     let twice = |one, variant, _, _| slower(one, if variant == 1 { 2.0 } else { 1.0 });
-    let judgement = judged(&run((2, 5, 10), twice));
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&run((2, 5, 10), twice));
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.reasons, [Reason::TooFewPrompts { usable: 5 }]);
     let effect = ttft.effect.unwrap();
     assert!(effect.estimate > 1.8 && effect.interval.lower.is_none());
-    // Six will do, unless one of them is nearly all of the traffic.
+    // Six are enough, unless one of them is nearly all of the traffic.
     let mut six = run((2, 6, 10), twice);
-    assert_eq!(of(&judged(&six), Metric::Ttft).verdict, Verdict::Regressed);
-    six.prompts[0].weight = 20.0;
-    let weighted = judged(&six);
     assert_eq!(
-        of(&weighted, Metric::Ttft).reasons,
+        comparison(&judge(&six), Metric::Ttft).verdict,
+        Verdict::Regressed
+    );
+    six.prompts[0].weight = 20.0;
+    let weighted = judge(&six);
+    assert_eq!(
+        comparison(&weighted, Metric::Ttft).reasons,
         [Reason::TooFewPrompts { usable: 1 }]
     );
 }
@@ -271,8 +274,8 @@ fn prompts_that_drop_out_withhold_the_verdict() {
         }
         one
     });
-    let judgement = judged(&evidence);
-    let tokens = of(&judgement, Metric::OutputTokens);
+    let judgement = judge(&evidence);
+    let tokens = comparison(&judgement, Metric::OutputTokens);
     assert_eq!(tokens.verdict, Verdict::Inconclusive);
     assert_eq!(tokens.reasons, [Reason::PromptsDropped { dropped: 5 }]);
     assert_eq!(tokens.size.prompts, 15);
@@ -288,11 +291,11 @@ fn a_deadline_counts_as_the_time_that_had_passed() {
             one
         }
     });
-    let judgement = judged(&evidence);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&evidence);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!((ttft.size.reference, ttft.size.candidate), (240, 240));
     assert!(ttft.tests.is_some());
-    // Rate-limited trials are not asked of the share of completed ones, nor of times.
+    // Rate-limited trials count neither for the share of completed ones nor for times.
     let limited = run((2, 20, 12), |one, variant, prompt, repetition| {
         if variant == 1 && (prompt + repetition) % 12 == 0 {
             failure(one, Outcome::RateLimited)
@@ -300,8 +303,8 @@ fn a_deadline_counts_as_the_time_that_had_passed() {
             one
         }
     });
-    let judgement = judged(&limited);
-    let completed = of(&judgement, Metric::Completed);
+    let judgement = judge(&limited);
+    let completed = comparison(&judgement, Metric::Completed);
     assert_eq!(
         (completed.size.reference, completed.size.candidate),
         (240, 220)
@@ -310,7 +313,7 @@ fn a_deadline_counts_as_the_time_that_had_passed() {
 }
 
 #[test]
-fn eight_per_cent_of_forty_milliseconds_is_nobodys_problem() {
+fn eight_per_cent_of_forty_milliseconds_is_below_the_floor() {
     // A change that is certain and smaller than the floor is ok, both ways.
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         let ns = 40_000_000 + 1_000 * (prompt * 31 + repetition * 17 + variant * 7) as u64 % 90_000;
@@ -318,8 +321,8 @@ fn eight_per_cent_of_forty_milliseconds_is_nobodys_problem() {
         one.ttft_ns = Some(Nanos(ns + by));
         one
     });
-    let judgement = judged(&evidence);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&evidence);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Ok);
     let change = match ttft.reasons[..] {
         [
@@ -332,16 +335,19 @@ fn eight_per_cent_of_forty_milliseconds_is_nobodys_problem() {
     };
     assert!((3_200_000..3_400_000).contains(&change.0), "{change}");
     let back = compare_interleaved(&evidence, "b", &Gate::default());
-    let back = of(&back, Metric::Ttft);
+    let back = comparison(&back, Metric::Ttft);
     assert_eq!(back.verdict, Verdict::Ok);
     assert!(matches!(back.reasons[..], [Reason::BelowFloor { .. }]));
     let without_floor = compare_interleaved(&evidence, "a", &tolerating(0.05));
-    assert_eq!(of(&without_floor, Metric::Ttft).verdict, Verdict::Regressed);
+    assert_eq!(
+        comparison(&without_floor, Metric::Ttft).verdict,
+        Verdict::Regressed
+    );
 }
 
 #[test]
-fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
-    // The first token of reasoning comes soon, the answer late: they are different things.
+fn visible_reasoning_makes_ttfa_primary_instead_of_ttft() {
+    // The first token of reasoning comes early, the answer late: they are different things.
     let evidence = run((2, 20, 10), |mut one, variant, _, _| {
         if variant == 1 {
             one.visible_reasoning = true;
@@ -360,11 +366,11 @@ fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
         ..Gate::default()
     };
     let judgement = compare_interleaved(&evidence, "a", &gate);
-    let ttft = of(&judgement, Metric::Ttft);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!((ttft.primary, ttft.verdict), (false, Verdict::Inconclusive));
     assert_eq!(ttft.reasons, [Reason::ReasoningDiffers]);
     assert_eq!((ttft.effect, ttft.tests), (None, None));
-    let answer = of(&judgement, Metric::Ttfa);
+    let answer = comparison(&judgement, Metric::Ttfa);
     assert_eq!((answer.primary, answer.verdict), (true, Verdict::Regressed));
     assert!(
         (answer.bounds.tolerance - 0.5).abs() < 1e-12,
@@ -374,7 +380,7 @@ fn visible_reasoning_makes_ttfa_primary_in_the_place_of_ttft() {
 
 #[test]
 fn retries_make_the_experienced_ttft_primary_as_well() {
-    // Every tenth trial was tried again and waited: the answered attempts alone hide it.
+    // Every tenth trial was retried and waited: the answered attempts alone hide it.
     let evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         if variant == 1 && (prompt + repetition) % 10 == 0 {
             one.retried = true;
@@ -382,31 +388,31 @@ fn retries_make_the_experienced_ttft_primary_as_well() {
         }
         one
     });
-    let judgement = judged(&evidence);
+    let judgement = judge(&evidence);
     let reason = Reason::RetriesDiffer {
         reference: 0.0,
         candidate: 0.1,
     };
     for metric in [Metric::Ttft, Metric::ExperiencedTtft] {
-        let found = of(&judgement, metric);
+        let found = comparison(&judgement, metric);
         assert!(
             found.primary && found.reasons.contains(&reason),
             "{found:#?}"
         );
     }
-    // Below two points nothing is said.
+    // Below two points there is no note.
     let once = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         one.retried = variant == 1 && (prompt, repetition) == (3, 3);
         one
     });
-    let judgement = judged(&once);
-    assert!(!of(&judgement, Metric::ExperiencedTtft).primary);
-    assert!(of(&judgement, Metric::Ttft).reasons.is_empty());
+    let judgement = judge(&once);
+    assert!(!comparison(&judgement, Metric::ExperiencedTtft).primary);
+    assert!(comparison(&judgement, Metric::Ttft).reasons.is_empty());
 }
 
 #[test]
-fn samples_set_aside_must_not_decide() {
-    // Slow ones on one side that are set aside: with them another verdict, so there is none.
+fn excluded_samples_must_not_decide() {
+    // Slow ones on one side that are excluded: with them another verdict, so there is none.
     let with = |every: usize| {
         run((2, 20, 20), move |one, variant, prompt, repetition| {
             let aside = variant == 1 && (prompt + repetition) % every == 0;
@@ -415,29 +421,29 @@ fn samples_set_aside_must_not_decide() {
             one
         })
     };
-    let judgement = judged(&with(5));
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&with(5));
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
     assert!(matches!(ttft.reasons[..], [Reason::Excluded { candidate, .. }] if candidate > 0.15));
-    // The latency of a buffered answer is as good as any.
-    assert!(of(&judgement, Metric::Latency).tests.is_some());
-    let judgement = judged(&with(40));
-    let ttft = of(&judgement, Metric::Ttft);
+    // The latency of a buffered answer is valid.
+    assert!(comparison(&judgement, Metric::Latency).tests.is_some());
+    let judgement = judge(&with(40));
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!((ttft.verdict, ttft.size.candidate), (Verdict::Ok, 399));
 }
 
 #[test]
 fn hits_of_a_cache_are_compared_with_hits() {
-    // Two in three answers of one side come from its cache, one in three of the other's; a hit takes half
-    // the time on both. Pooled, the one would seem faster.
+    // Two in three answers of one side come from its cache, one in three of the other's; a hit takes half the
+    // time on both. Pooled, the one would seem faster.
     let evidence = run((2, 20, 12), |one, variant, prompt, repetition| {
         let hit = (prompt + repetition) % 3 < if variant == 1 { 2 } else { 1 };
         let mut one = slower(one, if hit { 0.5 } else { 1.0 });
         one.cache_hit = Some(hit);
         one
     });
-    let judgement = judged(&evidence);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&evidence);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Ok, "{ttft:#?}");
     assert!(matches!(
         ttft.reasons[..],
@@ -450,21 +456,21 @@ fn hits_of_a_cache_are_compared_with_hits() {
         one.cache_hit = Some(variant == 1 && repetition % 3 > 0);
         one
     });
-    let judgement = judged(&never);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&never);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Inconclusive);
     assert!(matches!(
         ttft.reasons[..],
         [Reason::CacheHitsDiffer { split: false, .. }]
     ));
-    // The bill is compared as it is, and the reason named.
-    let cost = of(&judgement, Metric::Cost);
+    // The bill is compared as it is, and the reason reported.
+    let cost = comparison(&judgement, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Ok);
     assert!(matches!(cost.reasons[..], [Reason::CacheHitsDiffer { .. }]));
 }
 
 #[test]
-fn another_provider_is_named_and_looked_into() {
+fn another_provider_is_reported_and_compared() {
     // Half of the candidate's answers come from a slow provider: within the other nothing changed.
     let evidence = run((2, 20, 10), |one, variant, _, repetition| {
         let other = variant == 1 && repetition % 2 == 0;
@@ -472,8 +478,8 @@ fn another_provider_is_named_and_looked_into() {
         one.provider = Some(u32::from(other));
         one
     });
-    let judgement = judged(&evidence);
-    let ttft = of(&judgement, Metric::Ttft);
+    let judgement = judge(&evidence);
+    let ttft = comparison(&judgement, Metric::Ttft);
     assert_eq!(ttft.verdict, Verdict::Regressed);
     assert!(ttft.reasons.contains(&Reason::RouteShift));
     let [route] = &ttft.routes[..] else {
@@ -487,7 +493,7 @@ fn another_provider_is_named_and_looked_into() {
         one.provider = Some(u32::try_from(variant).unwrap());
         one
     });
-    assert!(of(&judged(&apart), Metric::Ttft).reasons.is_empty());
+    assert!(comparison(&judge(&apart), Metric::Ttft).reasons.is_empty());
 }
 
 #[test]
@@ -499,15 +505,15 @@ fn one_prompt_that_decides_is_named() {
         one.cost = Some(Usd(usd * dear));
         one
     });
-    let judgement = judged(&evidence);
-    let cost = of(&judgement, Metric::Cost);
+    let judgement = judge(&evidence);
+    let cost = comparison(&judgement, Metric::Cost);
     assert_eq!(cost.verdict, Verdict::Inconclusive);
     let influence = cost.influence.as_ref().unwrap();
     assert_eq!(
         (influence.prompt.as_str(), influence.verdict_without),
         ("p7", Verdict::Ok)
     );
-    assert!(influence.decides);
+    assert!(influence.is_decisive);
     assert!(cost.reasons.contains(&Reason::TooWide) && cost.detectable_change.is_some());
     let required_size = cost.required_size.unwrap();
     assert!(
@@ -518,14 +524,14 @@ fn one_prompt_that_decides_is_named() {
 
 #[test]
 fn free_models_are_compared_by_money_as_well() {
-    // Nothing against nothing is equal; something instead of nothing has no ratio, but is dearer.
+    // Zero against zero is equal; an amount against zero has no ratio, but costs more.
     let priced = |a: i128, b: i128| {
         let evidence = run((2, 8, 3), move |mut one, variant, _, _| {
             one.cost = Some(Usd(if variant == 1 { b } else { a }));
             one
         });
-        let judgement = judged(&evidence);
-        let cost = of(&judgement, Metric::Cost).clone();
+        let judgement = judge(&evidence);
+        let cost = comparison(&judgement, Metric::Cost).clone();
         (cost.verdict, cost.effect.map(|effect| effect.estimate))
     };
     assert_eq!(priced(0, 0), (Verdict::Ok, Some(1.0)));
@@ -535,11 +541,11 @@ fn free_models_are_compared_by_money_as_well() {
 }
 
 #[test]
-fn shares_that_agree_everywhere_keep_their_uncertainty() {
+fn shares_that_agree_everywhere_have_uncertainty() {
     // All answered on both sides: of 20 prompts a loss of 5 points cannot be excluded, of 80 it can.
     let completed = |prompts| {
-        let judgement = judged(&run((2, prompts, 2), |one, _, _, _| one));
-        of(&judgement, Metric::Completed).clone()
+        let judgement = judge(&run((2, prompts, 2), |one, _, _, _| one));
+        comparison(&judgement, Metric::Completed).clone()
     };
     let few = completed(20);
     assert_eq!(few.verdict, Verdict::Inconclusive);
@@ -557,7 +563,7 @@ fn one_answer_a_prompt_is_judged_by_mcnemar() {
         });
         let gate = primary(&[Metric::PassRate]);
         let judgement = compare_interleaved(&evidence, "a", &gate);
-        of(&judgement, Metric::PassRate).clone()
+        comparison(&judgement, Metric::PassRate).clone()
     };
     let lost = graded(12);
     assert_eq!(lost.verdict, Verdict::Regressed, "{lost:#?}");
@@ -566,8 +572,8 @@ fn one_answer_a_prompt_is_judged_by_mcnemar() {
 }
 
 #[test]
-fn the_course_of_a_run_is_told() {
-    // A level that moved, failures in a burst, a shared cache: said, and no verdict withheld.
+fn the_course_of_a_run_is_reported() {
+    // A level that moved, failures in a burst, a shared cache: reported, and no verdict withheld.
     let mut evidence = run((2, 20, 10), |mut one, variant, prompt, repetition| {
         one.cache_hit = Some(prompt % 2 == 0);
         let one = slower(one, if repetition > 4 { 1.6 } else { 1.0 });
@@ -577,26 +583,26 @@ fn the_course_of_a_run_is_told() {
             one
         }
     });
-    assert!(!(judged(&evidence).notes.iter()).any(|note| note.contains("prompt cache")));
+    assert!(!(judge(&evidence).notes.iter()).any(|note| note.contains("prompt cache")));
     evidence.sharing = vec![vec!["a".to_owned(), "b".to_owned()]];
-    let judgement = judged(&evidence);
-    let said = |text: &str| judgement.notes.iter().any(|note| note.contains(text));
+    let judgement = judge(&evidence);
+    let has_note = |text: &str| judgement.notes.iter().any(|note| note.contains(text));
     assert!(
-        said("The TTFT of a moved during the run: after 100 of its 200 answers"),
+        has_note("The TTFT of a moved during the run: after 100 of its 200 answers"),
         "{:#?}",
         judgement.notes
     );
-    assert!(said("3 of the 3 failures of b came in 1 burst"));
-    assert!(said("share its prompt cache"));
-    assert_eq!(of(&judgement, Metric::Ttft).verdict, Verdict::Ok);
-    let nobody = compare_interleaved(&evidence, "nobody", &Gate::default());
-    assert!(nobody.comparisons.is_empty() && nobody.notes.len() == 1);
+    assert!(has_note("3 of the 3 failures of b came in 1 burst"));
+    assert!(has_note("share its prompt cache"));
+    assert_eq!(comparison(&judgement, Metric::Ttft).verdict, Verdict::Ok);
+    let unknown = compare_interleaved(&evidence, "unknown", &Gate::default());
+    assert!(unknown.comparisons.is_empty() && unknown.notes.len() == 1);
 }
 
 #[test]
-fn the_prompts_that_are_needed_for_completed_are_enough() {
-    // Nothing failed, and too few answers to say that little can: as many as are told make it `ok` by the rule
-    // that judges, and one repetition of one prompt less would leave the interval open.
+fn the_required_prompts_for_completed_are_enough() {
+    // Nothing failed, and too few answers to exclude a loss: the reported size makes it `ok` by the rule that
+    // judges, and one repetition of one prompt less would leave the interval open.
     let completed = |prompts: usize, repetitions: usize| {
         let evidence = run((2, prompts, repetitions), |one, _, _, _| one);
         let judgement = compare_interleaved(&evidence, "a", &Gate::default());
@@ -608,7 +614,7 @@ fn the_prompts_that_are_needed_for_completed_are_enough() {
         assert_eq!(few.verdict, Verdict::Inconclusive);
         let required_size = few.required_size.unwrap();
         assert_eq!(required_size.repetitions, repetitions as u64);
-        // With more such answers the interval fits the margin; nobody reckoned with failures.
+        // With more such answers the interval fits the margin; failures were not expected.
         assert_eq!(required_size.goal, SizeGoal::Bound);
         let prompts = usize::try_from(required_size.prompts).unwrap();
         assert!(

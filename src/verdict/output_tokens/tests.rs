@@ -1,4 +1,4 @@
-//! Tests of outputs laid side by side.
+//! Tests of the comparison of outputs.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::verdict::{DeclaredChange, EvidenceFold, pair_runs, to_history_run};
 
 const PROMPTS: [&str; 8] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"];
 
-/// A run of these variants on eight prompts x 2; `change` makes of each sample what came.
+/// Builds a run of these variants on eight prompts x 2; `change` modifies each sample.
 fn samples(run: &Manifest, change: impl Fn(&mut Sample, usize)) -> Vec<Sample> {
     let mut samples: Vec<Sample> = (0..run.planned_trials)
         .map(|trial| answered(run, trial, 400))
@@ -42,7 +42,8 @@ fn near(value: f64, expected: f64) -> bool {
 
 #[test]
 fn more_hidden_reasoning_than_output_is_no_count() {
-    // A server that tells 500 reasoning tokens of 50 output tokens tells nothing: the sum would exceed the bill.
+    // A server that reports 500 reasoning tokens of 50 output tokens is not believed: the sum would exceed the
+    // bill.
     let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
     let samples = samples(&run, |sample, prompt| {
         let reasoning = if prompt == 0 { 500 } else { 20 };
@@ -56,8 +57,8 @@ fn more_hidden_reasoning_than_output_is_no_count() {
 }
 
 #[test]
-fn verbosity_and_reasoning_are_told_apart() {
-    // Three times the tokens: the answer is as long as before, the rest is reasoning that nobody can read.
+fn verbosity_and_reasoning_are_distinguished() {
+    // Three times the tokens: the answer is as long as before, the rest is hidden reasoning.
     let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
     let samples = samples(&run, |sample, prompt| {
         let answer = 100 + 10 * prompt as u64;
@@ -81,7 +82,7 @@ fn verbosity_and_reasoning_are_told_apart() {
     let chars = change.answer_chars.unwrap();
     assert!(near(chars.ratio, 1.0) && !chars.beyond_noise, "{chars:?}");
     assert!(near(change.visible_tokens.unwrap().ratio, 1.0));
-    // On no prompt do both reason: there is no ratio, and the shares tell it.
+    // On no prompt do both reason: there is no ratio, and the shares show it.
     assert_eq!(change.reasoning_tokens, None);
     assert_eq!(change.reference_output.reasoning_share(), Some(0.0));
     assert!(near(
@@ -97,7 +98,7 @@ fn verbosity_and_reasoning_are_told_apart() {
 }
 
 #[test]
-fn the_prompts_that_changed_most_come_first() {
+fn the_prompts_with_the_largest_change_come_first() {
     // A third as long is as much of a change as three times as long.
     let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
     let samples = samples(&run, |sample, prompt| {
@@ -116,9 +117,9 @@ fn the_prompts_that_changed_most_come_first() {
 }
 
 #[test]
-fn what_is_not_told_is_not_nothing() {
-    // Servers leave counts out, trials fail, and a count of reasoning can be more than the whole: none of it
-    // makes an output shorter.
+fn unreported_counts_are_not_zero() {
+    // Servers omit counts, trials fail, and a count of reasoning can be more than the whole: none of it makes
+    // an output shorter.
     let run = manifest(&["a/x", "b/y"], &PROMPTS, 2);
     let mut samples = samples(&run, |sample, prompt| {
         count(sample, 100, 0, 400);
@@ -154,7 +155,7 @@ fn what_is_not_told_is_not_nothing() {
 
 #[test]
 fn five_prompts_show_no_change() {
-    // However large a ratio is: of fewer than six prompts nothing is claimed.
+    // However large a ratio is: with fewer than six prompts no change is claimed.
     let run = manifest(&["a/x", "b/y"], &PROMPTS[..5], 4);
     let samples = samples(&run, |sample, _| {
         let length = if sample.variant == "b/y" { 900 } else { 100 };
@@ -166,8 +167,8 @@ fn five_prompts_show_no_change() {
 }
 
 #[test]
-fn a_model_is_laid_beside_the_one_before() {
-    // The label stays, the model behind it is another; prompts pair by what they ask, whatever their order.
+fn a_model_is_compared_with_the_one_before() {
+    // The label is the same, its model is another; prompts pair by their text, whatever their order.
     let before = manifest(&["a/x"], &PROMPTS, 2);
     let mut after = manifest(
         &["b/y"],
@@ -175,13 +176,16 @@ fn a_model_is_laid_beside_the_one_before() {
         2,
     );
     after.run = "20250103T030405Z-7Z".to_owned();
-    let told = |run: &Manifest, factor: u64| {
+    let evidence_with_factor = |run: &Manifest, factor: u64| {
         let samples = samples(run, |sample, prompt| {
             count(sample, factor * (50 + prompt as u64), 0, 400);
         });
         evidence(run, &samples)
     };
-    let (then, now) = (told(&before, 1), told(&after, 2));
+    let (then, now) = (
+        evidence_with_factor(&before, 1),
+        evidence_with_factor(&after, 2),
+    );
     let (line, next) = (to_history_run(&before, &then), to_history_run(&after, &now));
     let pairing = pair_runs(&line, &next, &[DeclaredChange::Model]).unwrap();
     let change = output_changes_between_runs(&then, &now, &pairing).remove(0);
@@ -203,7 +207,7 @@ fn lengths() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
     prop::collection::vec((1_u64..5_000, 0_u64..5_000, 1_u64..20_000), 32)
 }
 
-fn of(
+fn output_change(
     reference: &str,
     lengths: &[(u64, u64, u64)],
     order: impl Fn(&mut Vec<Sample>),
@@ -230,10 +234,11 @@ fn ratios_of(change: &OutputChange) -> Vec<Option<RatioChange>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    // Whoever is called the reference: the ratio is the inverse, its ends change places, and the same is told.
+    // With the other side as the reference, the ratio is the inverse, its ends change places, and the counts
+    // are the same.
     #[test]
     fn swapped_sides_invert(lengths in lengths()) {
-        let (one, other) = (of("a/x", &lengths, |_| {}), of("b/y", &lengths, |_| {}));
+        let (one, other) = (output_change("a/x", &lengths, |_| {}), output_change("b/y", &lengths, |_| {}));
         for (one, other) in ratios_of(&one).into_iter().zip(ratios_of(&other)) {
             let (Some(one), Some(other)) = (one, other) else {
                 prop_assert_eq!(one, other);
@@ -258,7 +263,7 @@ proptest! {
                 (visible * factor, reasoning * factor, chars * factor)
             })
             .collect();
-        let (plain, scaled) = (of("a/x", &lengths, |_| {}), of("a/x", &longer, |_| {}));
+        let (plain, scaled) = (output_change("a/x", &lengths, |_| {}), output_change("a/x", &longer, |_| {}));
         for (plain, scaled) in ratios_of(&plain).into_iter().zip(ratios_of(&scaled)).take(4) {
             let (Some(plain), Some(scaled)) = (plain, scaled) else {
                 prop_assert_eq!(plain.is_none(), scaled.is_none());
@@ -273,10 +278,10 @@ proptest! {
     // The order in which samples came changes nothing.
     #[test]
     fn order_changes_nothing(lengths in lengths(), from in 0_usize..32) {
-        let turned = of("a/x", &lengths, |samples| {
+        let turned = output_change("a/x", &lengths, |samples| {
             samples.rotate_left(from);
             samples.reverse();
         });
-        prop_assert_eq!(of("a/x", &lengths, |_| {}), turned);
+        prop_assert_eq!(output_change("a/x", &lengths, |_| {}), turned);
     }
 }

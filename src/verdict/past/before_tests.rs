@@ -1,17 +1,17 @@
-//! Tests of two runs laid side by side.
+//! Tests of the comparison of two runs.
 
 use super::super::fixture::{flat, run, variant};
 use super::*;
 use crate::suite::Metric;
 use crate::verdict::judgement::Verdict;
 
-fn refused(before: &HistoryRun, after: &HistoryRun, changed: &[DeclaredChange]) -> String {
+fn refusal(before: &HistoryRun, after: &HistoryRun, changed: &[DeclaredChange]) -> String {
     pair_runs(before, after, changed).unwrap_err().to_string()
 }
 
 #[test]
-fn what_differs_is_refused_with_the_flag_that_allows_it() {
-    // A comparison of two things that differ in three ways answers no question; all three are told at once.
+fn a_difference_is_rejected_with_the_flag_that_allows_it() {
+    // A comparison of two runs that differ in three ways answers no question; all three are reported at once.
     let before = run(0, &flat(8, 0.0));
     let mut after = run(1, &flat(8, 0.0));
     after.variants[0].model = "a/y".parse().unwrap();
@@ -20,8 +20,8 @@ fn what_differs_is_refused_with_the_flag_that_allows_it() {
         prompt.digest.push_str("-new");
         prompt.text.push_str("-new");
     }
-    insta::assert_snapshot!(refused(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If that is what you changed, say so: --changed prompt --changed model --changed parameters");
-    insta::assert_snapshot!(refused(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
+    insta::assert_snapshot!(refusal(&before, &after, &[]), @"these runs cannot be compared: the concurrency was 4 and is 8; a/x was a/x and is a/y; 3 prompts have other texts. If that is what you changed, say so: --changed prompt --changed model --changed parameters");
+    insta::assert_snapshot!(refusal(&before, &after, &[DeclaredChange::Model, DeclaredChange::Parameters]), @"these runs cannot be compared: 3 prompts have other texts. If that is what you changed, say so: --changed prompt");
     let all = pair_runs(&before, &after, &DeclaredChange::ALL).unwrap();
     insta::assert_snapshot!(all.notes.join("\n"), @"
     Named as changed: the concurrency was 4 and is 8.
@@ -34,24 +34,24 @@ fn what_differs_is_refused_with_the_flag_that_allows_it() {
 }
 
 #[test]
-fn runs_named_the_wrong_way_round_are_told() {
-    // Whoever names the later run first reads every regression as an improvement.
+fn runs_in_reverse_order_get_a_note() {
+    // With the later run first, every regression would read as an improvement.
     let (earlier, later) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
     assert_eq!(pair_runs(&earlier, &later, &[]).unwrap().notes, [""; 0]);
     insta::assert_snapshot!(pair_runs(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: what was changed since is told the wrong way round.");
 }
 
 #[test]
-fn another_major_version_is_refused_whatever_is_named() {
-    // Its figures may mean something else, and no flag changes that.
+fn another_major_version_is_rejected_with_any_flag() {
+    // Its figures may have another meaning, and no flag changes that.
     let (mut before, after) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
     before.tool = "bakeoff 1.2.0".to_owned();
-    insta::assert_snapshot!(refused(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
+    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they were made by bakeoff 1.2.0 and bakeoff 0.1.0, whose figures may mean different things");
 }
 
 #[test]
-fn runs_are_compared_on_what_they_share() {
-    // Prompts added or taken away, a model added: the rest can be compared, and the report says of what.
+fn runs_are_compared_on_shared_prompts() {
+    // Prompts added or removed, a model added: the rest can be compared, and the report lists it.
     let mut before = run(0, &flat(8, 0.0));
     let mut after = run(1, &flat(10, 0.5));
     before.variants[0].prompts.remove(0);
@@ -73,8 +73,8 @@ fn runs_are_compared_on_what_they_share() {
 }
 
 #[test]
-fn nothing_in_common_is_refused() {
-    // Two suites laid side by side by mistake.
+fn runs_without_shared_prompts_are_rejected() {
+    // Two suites compared by mistake.
     let before = run(0, &flat(8, 0.0));
     let mut after = run(1, &flat(8, 0.0));
     for prompt in &mut after.variants[0].prompts {
@@ -84,12 +84,12 @@ fn nothing_in_common_is_refused() {
     after.variants.push(variant("b/y", &flat(8, 0.0)));
     after.variants[0].label = "c".to_owned();
     after.variants[0].model = "c/z".parse().unwrap();
-    insta::assert_snapshot!(refused(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they have no variant in common");
+    insta::assert_snapshot!(refusal(&before, &after, &DeclaredChange::ALL), @"these runs cannot be compared: they have no variant in common");
 }
 
 #[test]
-fn variants_pair_by_label_then_by_model_then_because_there_is_one() {
-    // A label may be renamed, a model may be replaced; never are two different ones taken for one.
+fn variants_pair_by_label_then_by_model_then_if_single() {
+    // A label may be renamed, a model may be replaced; two different ones are never taken for one.
     let before = run(0, &flat(8, 0.0));
     let mut renamed = run(1, &flat(8, 0.0));
     renamed.variants[0].label = "fast".to_owned();
@@ -100,7 +100,7 @@ fn variants_pair_by_label_then_by_model_then_because_there_is_one() {
         run.variants = vec![variant("b/y", &flat(8, 0.0))];
         run
     };
-    insta::assert_snapshot!(refused(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If that is what you changed, say so: --changed model");
+    insta::assert_snapshot!(refusal(&before, &replaced, &[]), @"these runs cannot be compared: the model was a/x and is b/y. If that is what you changed, say so: --changed model");
     let pair = pair_runs(&before, &replaced, &[DeclaredChange::Model]).unwrap();
     assert_eq!(pair.before.variants[0].label, "b/y");
 }

@@ -4,7 +4,7 @@
 //! a withheld comparison has no test.
 
 use crate::stats::FEWEST_PROMPTS;
-use crate::stats::history::{Prediction, Prior, predict_beside};
+use crate::stats::history::{Prediction, Prior, predict_with_flagged};
 use crate::stats::quantile::quantile_f64;
 use crate::suite::Metric;
 
@@ -54,7 +54,7 @@ impl VariantHistory<'_> {
         let series =
             LevelSeries::new(self.today, accepted, flagged, key).ok_or(Reason::NoHistory)?;
         let predicted = series.levels(None).and_then(|(past, flagged, today)| {
-            predict_beside(&past, flagged.as_ref(), &today, prior)
+            predict_with_flagged(&past, flagged.as_ref(), &today, prior)
         });
         let prediction = predicted.ok_or(Reason::NoHistory)?;
         let deviation = series.deviation();
@@ -133,7 +133,7 @@ fn most_influential_prompt(
     let distance = |index: &usize| (deviation[*index] - mean).abs();
     let most_deviating = (0..deviation.len()).max_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     let (past, flagged, today) = series.levels(Some(most_deviating))?;
-    let mean = predict_beside(&past, flagged.as_ref(), &today, prior)?.mean();
+    let mean = predict_with_flagged(&past, flagged.as_ref(), &today, prior)?.mean();
     let p = |line: Line| p_beyond(&mean, line.at, line.above);
     let tests = claim::tests(blank.metric, blank.bounds, p)?;
     Some((series.prompts[most_deviating].clone(), tests))

@@ -1,4 +1,4 @@
-//! Condensed runs built by hand, and seeded noise, for the tests of this module.
+//! History runs built by hand, and seeded noise, for the tests of this module.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ pub(super) fn noon(week: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(1_736_164_800 + week * 7 * 86_400).unwrap()
 }
 
-/// A run of one variant `a/x` at noon of a Monday: these TTFT levels (natural logarithms of ns), a cost of
-/// $0.0005 and ten of ten answers on every prompt.
+/// Builds a run of one variant `a/x` at noon of a Monday: these TTFT levels (natural logarithms of ns), a cost
+/// of $0.0005 and ten of ten answers on every prompt.
 pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
     HistoryRun {
         run: format!("run-{week:04}"),
@@ -32,7 +32,7 @@ pub(super) fn run(week: i64, levels: &[f64]) -> HistoryRun {
     }
 }
 
-/// A variant with these TTFT levels.
+/// Builds a variant with these TTFT levels.
 pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
     let level = |ln| Level { ln, n: 10 };
     let prompt = |(index, ln): (usize, &f64)| HistoryPrompt {
@@ -63,7 +63,7 @@ pub(super) fn variant(label: &str, levels: &[f64]) -> HistoryVariant {
     }
 }
 
-/// Different levels per prompt, around 400 ms, all higher by `shift`.
+/// Returns different levels per prompt, around 400 ms, all higher by `shift`.
 pub(super) fn flat(prompts: usize, shift: f64) -> Vec<f64> {
     let level = |prompt: usize| 400e6_f64.ln() + 0.1 * (prompt as f64) + shift;
     (0..prompts).map(level).collect()
@@ -82,7 +82,7 @@ impl SeededNoise {
         sd * (sum - 6.0)
     }
 
-    /// The levels of a run: a level of the run, and noise per prompt.
+    /// Returns the levels of a run: a level of the run, and noise per prompt.
     pub(super) fn levels(&mut self, prompts: usize, run_sd: f64, shift: f64) -> Vec<f64> {
         let own = self.normal(run_sd) + shift;
         let flat = flat(prompts, own);

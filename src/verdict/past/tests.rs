@@ -1,4 +1,4 @@
-//! Tests of the past: verdicts, matching, confirmation, error rates.
+//! Tests of comparisons with past runs: verdicts, matching, confirmation, error rates.
 
 mod confirmation;
 
@@ -34,7 +34,7 @@ fn past(accepted: Vec<HistoryRun>) -> PastRuns {
     }
 }
 
-/// `count` quiet runs, a week apart, the last in the week before week 30.
+/// Returns `count` quiet runs, a week apart, the last in the week before week 30.
 fn quiet(count: i64) -> Vec<HistoryRun> {
     let mut noise = SeededNoise::with_seed(11);
     (30 - count..30)
@@ -47,7 +47,7 @@ fn ttft(judgement: &Judgement) -> &Comparison {
     of_ttft.find(|c| c.metric == Metric::Ttft).unwrap()
 }
 
-fn condensed(manifest: &Manifest, samples: &[Sample]) -> HistoryRun {
+fn history_run(manifest: &Manifest, samples: &[Sample]) -> HistoryRun {
     let mut fold = EvidenceFold::new(manifest);
     for sample in samples {
         fold.add(sample);
@@ -56,17 +56,17 @@ fn condensed(manifest: &Manifest, samples: &[Sample]) -> HistoryRun {
 }
 
 #[test]
-fn a_run_is_condensed_to_levels_and_counts() {
-    // What a history keeps must be enough to judge by: robust levels, what was asked, who answered.
+fn a_history_run_has_levels_and_counts() {
+    // A history must store enough to judge by: robust levels, the models and prompts, the providers.
     let manifest = manifest(&["a/x"], &["p", "q"], 5);
     let mut samples: Vec<Sample> = (0..10).map(|t| answered(&manifest, t, 100)).collect();
     samples[0] = flagged(answered(&manifest, 0, 3), Flag::Buffered);
     samples[2] = failed(samples[2].clone(), Outcome::ServerError, 500, "gone");
     samples[4] = failed(samples[4].clone(), Outcome::RateLimited, 429, "wait");
-    // A deadline that passed after 20 s: entered as that, and one of four does not move the level far.
+    // A deadline that passed after 20 s counts as 20 s, and one value of four does not move the level far.
     samples[6] = failed(samples[6].clone(), Outcome::TimedOutTotal, 200, "late");
     samples[6].latency_ns = Some(Nanos::from_millis(20_000));
-    let run = condensed(&manifest, &samples);
+    let run = history_run(&manifest, &samples);
     let variant = &run.variants[0];
     assert_eq!(run.run, manifest.run);
     assert_eq!(run.conditions.slot_size, 1);
@@ -74,7 +74,7 @@ fn a_run_is_condensed_to_levels_and_counts() {
     assert_eq!((variant.mix.answered, variant.mix.excluded), (7, 1));
     let prompt = &variant.prompts[0];
     assert_eq!((prompt.trials, prompt.completed, prompt.graded), (4, 2, 0));
-    // Set aside: no TTFT, but a latency and a cost.
+    // Excluded: no TTFT, but a latency and a cost.
     assert_eq!(prompt.levels[&Metric::Ttft].n, 2);
     assert_eq!(prompt.levels[&Metric::Latency].n, 3);
     assert_eq!(prompt.levels[&Metric::Cost].n, 2);
@@ -87,7 +87,7 @@ fn a_run_is_condensed_to_levels_and_counts() {
 
 #[test]
 fn a_level_that_moves_during_the_run_is_marked() {
-    // Against the past a slow second half cannot be told from a slow day.
+    // Compared with past runs, a slow second half cannot be distinguished from a slow day.
     let manifest = manifest(&["a/x"], &["p", "q", "r", "s", "t"], 40);
     let sample = |trial: u64| {
         let noise = trial * 7919 % 40;
@@ -98,7 +98,7 @@ fn a_level_that_moves_during_the_run_is_marked() {
         )
     };
     let samples: Vec<Sample> = (0..200).map(sample).collect();
-    let run = condensed(&manifest, &samples);
+    let run = history_run(&manifest, &samples);
     assert!(run.variants[0].drifted);
     let mut today = run.clone();
     today.started_at = noon(3);
@@ -114,8 +114,8 @@ fn a_level_that_moves_during_the_run_is_marked() {
 }
 
 #[test]
-fn the_first_run_has_nothing_to_compare_with_and_says_how_to_begin() {
-    // A new history must not fail its first build, nor leave its user without the next step.
+fn the_first_run_has_no_comparison_and_explains_how_to_start() {
+    // A new history must not fail its first build, and must show its user the next step.
     let judgement = compare_with_history(
         &run(0, &flat(8, 0.0)),
         &PastRuns::default(),
@@ -127,7 +127,7 @@ fn the_first_run_has_nothing_to_compare_with_and_says_how_to_begin() {
 
 #[test]
 fn a_slower_model_regresses_and_an_unchanged_one_does_not() {
-    // The question of every build, with ten quiet runs behind it.
+    // The purpose of every build, with ten quiet runs before it.
     let past = past(quiet(10));
     let judged = |shift: f64| {
         let today = run(30, &SeededNoise::with_seed(5).levels(20, 0.02, shift));
@@ -165,7 +165,7 @@ fn a_slower_model_regresses_and_an_unchanged_one_does_not() {
 }
 
 #[test]
-fn a_change_of_a_few_milliseconds_is_nobodys_problem() {
+fn a_change_of_a_few_milliseconds_is_not_worse() {
     // A third more of 12 ms is 4 ms: certain, and below the floor of 10 ms.
     let small = |week, shift| run(week, &[12e6_f64.ln() + shift; 8]);
     let past = past((0..10).map(|week| small(week, 0.0)).collect());
@@ -199,7 +199,7 @@ fn failures_decide_by_their_share() {
 }
 
 #[test]
-fn runs_made_otherwise_are_left_out_and_counted() {
+fn runs_with_other_conditions_are_skipped_and_counted() {
     // Another load or another model is another experiment.
     let mut runs = quiet(6);
     runs[0].conditions.concurrency = 9;
@@ -217,7 +217,7 @@ fn runs_made_otherwise_are_left_out_and_counted() {
 }
 
 #[test]
-fn a_variant_that_the_past_does_not_know_cannot_be_judged() {
+fn a_variant_without_history_cannot_be_judged() {
     // A model added to the suite must not pass as unchanged.
     let mut today = run(30, &flat(20, 0.0));
     today.variants[0].overrides = "other".to_owned();
@@ -230,7 +230,7 @@ fn a_variant_that_the_past_does_not_know_cannot_be_judged() {
 }
 
 #[test]
-fn five_runs_of_the_same_hour_are_compared_with_alone() {
+fn five_runs_of_the_same_hour_suffice_alone() {
     // The nights of a gateway are faster than its days.
     let at = |week: i64, hours: i64, shift: f64| {
         let mut run = run(week, &flat(8, shift));
@@ -247,7 +247,7 @@ fn five_runs_of_the_same_hour_are_compared_with_alone() {
     assert_eq!(ttft(&judgement).size.runs, 7);
     assert_eq!(ttft(&judgement).verdict, Verdict::Ok);
     assert!(judgement.notes[0].contains("between 12:00 and 15:00 UTC on weekdays"));
-    // On a Saturday there are none of that time: all are used, and that is said.
+    // On a Saturday there are none of that time: all are used, and a note reports it.
     let saturday = judged(at(9, 120, 0.0));
     assert_eq!(ttft(&saturday).size.runs, 14);
     assert!(
@@ -258,8 +258,8 @@ fn five_runs_of_the_same_hour_are_compared_with_alone() {
 }
 
 #[test]
-fn a_control_takes_off_what_slows_everything() {
-    // A slow hour of the whole gateway hits the model and its control alike.
+fn a_control_cancels_a_common_slowdown() {
+    // A slow hour of the whole gateway affects the model and its control alike.
     let with_control = |week: i64, hour: f64, own: f64| {
         let mut run = run(week, &flat(8, hour + own));
         run.variants.push(variant("c/ontrol", &flat(8, hour)));
@@ -300,13 +300,13 @@ fn answers_of_another_kind_are_not_compared() {
     let judgement = compare_with_history(&hidden, &past(shown), &Gate::default());
     let comparison = ttft(&judgement);
     assert!(!comparison.primary || comparison.reasons.is_empty());
-    let told: Vec<_> = judgement
+    let primary: Vec<_> = judgement
         .comparisons
         .iter()
         .map(|c| (c.metric, c.primary))
         .collect();
-    assert_eq!(told[0], (Metric::Ttft, false));
-    assert_eq!(told[1], (Metric::Ttfa, true));
+    assert_eq!(primary[0], (Metric::Ttft, false));
+    assert_eq!(primary[1], (Metric::Ttfa, true));
     assert_eq!(comparison.reasons, [Reason::ReasoningDiffers]);
 
     let mut buffered = run(30, &flat(20, 0.0));
@@ -325,7 +325,7 @@ fn answers_of_another_kind_are_not_compared() {
 }
 
 #[test]
-fn prompts_that_were_changed_are_left_out() {
+fn changed_prompts_are_skipped() {
     // A rewritten prompt has another digest: its times are of another question.
     let mut today = run(30, &flat(20, 0.0));
     for prompt in &mut today.variants[0].prompts[..12] {
@@ -343,14 +343,14 @@ fn prompts_that_were_changed_are_left_out() {
 }
 
 #[test]
-fn small_accepted_steps_are_told() {
+fn small_accepted_steps_are_reported_as_drift() {
     // Each step is within the noise; twelve of them are not.
     let creeping: Vec<HistoryRun> = (0..12)
         .map(|week| run(week, &flat(8, 0.02 * (week as f64))))
         .collect();
     let judgement =
         compare_with_history(&run(14, &flat(8, 0.24)), &past(creeping), &Gate::default());
-    let said = ttft(&judgement)
+    let drift = ttft(&judgement)
         .reasons
         .iter()
         .find_map(|reason| match reason {
@@ -361,18 +361,18 @@ fn small_accepted_steps_are_told() {
             } => Some(format!("{began}, {change:+.3}, {runs} runs")),
             _ => None,
         });
-    insta::assert_snapshot!(said.unwrap(), @"2025-01-06T12:00:00Z, +0.150, 12 runs");
+    insta::assert_snapshot!(drift.unwrap(), @"2025-01-06T12:00:00Z, +0.150, 12 runs");
     insta::assert_snapshot!(judgement.notes.last().unwrap(), @"a/x, ttft: the last 8 runs (today's, and accepted ones) together lie 13.9 % above the 5 before them: a change that lasts.");
 }
 
-/// How often TTFT is called regressed, of 400 experiments with `count` past runs at a run SD of 3.5 %.
+/// Returns how often TTFT is called regressed, of 400 experiments with `count` past runs at a run SD of 3.5 %.
 fn regressed(count: i64, shift: f64) -> u32 {
     let mut noise = SeededNoise::with_seed(0x5eed);
     let gate = strict();
     let experiments = (0..400).filter(|_| {
         let mut run = |week: i64, shift: f64| {
             let mut run = run(week, &noise.levels(20, 0.035, shift));
-            // Nothing but TTFT: what is not judged costs no time.
+            // TTFT only: metrics without values cost no time.
             for prompt in &mut run.variants[0].prompts {
                 prompt.levels.remove(&Metric::Cost);
                 (prompt.trials, prompt.completed) = (0, 0);
@@ -388,8 +388,8 @@ fn regressed(count: i64, shift: f64) -> u32 {
 
 #[test]
 fn false_alarms_are_rare_and_a_fifth_is_found() {
-    // 2.5 % of 400 are 10, three standard errors above 19. With ten runs +20 % is found in four of
-    // five cases, with one run in two of five.
+    // 2.5 % of 400 are 10, three standard errors above are 19. With ten runs +20 % is found in four of five
+    // cases, with one run in two of five.
     let fifth = 1.2_f64.ln();
     let [alarms_of_one, alarms_of_ten] = [1, 10].map(|count| regressed(count, 0.0));
     let [found_by_one, found_by_ten] = [1, 10].map(|count| regressed(count, fifth));
@@ -403,7 +403,7 @@ fn false_alarms_are_rare_and_a_fifth_is_found() {
 
 #[test]
 fn trends_show_levels_changes_and_the_floor() {
-    // A person looks at the whole history once a month, and must see where it broke.
+    // A person looks at the whole history once a month, and must see where it changed.
     let line = |week: i64, shift: f64| {
         let levels = flat(8, shift + 0.01 * (week * 7 % 5) as f64);
         HistoryLine::run(run(week, &levels), RunStanding::Accepted, Vec::new())
@@ -435,8 +435,8 @@ fn trends_show_levels_changes_and_the_floor() {
             .iter()
             .all(|p| (p.level - 1.0).abs() < 1e-12)
     );
-    // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power. It holds nothing of the
-    // noise within a run, and so promises nothing.
+    // A single run has the floor of the prior alone: 4 % of a run, two runs, 80 % power. It contains nothing of
+    // the noise within a run, and so promises nothing.
     let single = super::trends(&History::resolve([line(0, 0.0)]), &strict());
     let floor = single[0].detectable_worsening.unwrap();
     assert!((floor.worsening - 0.172).abs() < 0.001, "{floor:?}");
@@ -445,7 +445,7 @@ fn trends_show_levels_changes_and_the_floor() {
 
 #[test]
 fn the_floor_of_a_history_is_that_of_its_next_run() {
-    // Two reports that told two smallest changes of one past would both be doubted.
+    // Two reports with different smallest changes for one history would both be doubted.
     let history = History::resolve(
         quiet(12)
             .into_iter()
@@ -459,8 +459,8 @@ fn the_floor_of_a_history_is_that_of_its_next_run() {
             .worsening;
         let judgement =
             compare_with_history(&today, &PastRuns::from_history(&history, &today), &gate);
-        let told = ttft(&judgement).detectable_change.unwrap();
-        assert!((floor / told - 1.0).abs() < 0.1, "{floor} {told}");
+        let reported = ttft(&judgement).detectable_change.unwrap();
+        assert!((floor / reported - 1.0).abs() < 0.1, "{floor} {reported}");
     }
 }
 
@@ -504,7 +504,7 @@ fn any_past() -> impl Strategy<Value = Vec<HistoryRun>> {
 }
 
 proptest! {
-    // Whatever a history holds, judging ends, and every inconclusive has a reason.
+    // For any history, judging ends, and every inconclusive verdict has a reason.
     #[test]
     fn any_history_can_be_judged(
         accepted in any_past(), flagged in any_past(), today in any_run(40),
@@ -532,7 +532,7 @@ proptest! {
         }
     }
 
-    // The order in which runs are stored says nothing; a stored past is judged as it was.
+    // The order in which runs are stored is irrelevant; a stored history gives the same judgement.
     #[test]
     fn storage_changes_nothing(
         (accepted, shuffled) in any_past().prop_flat_map(|runs| (Just(runs.clone()), Just(runs).prop_shuffle())),
@@ -546,7 +546,7 @@ proptest! {
         prop_assert_eq!(&ours, &compare_with_history(&today, &stored, &gate));
     }
 
-    // Nanoseconds or seconds: the unit of all levels changes no ratio (but the absolute floor).
+    // Nanoseconds or seconds: the unit of all levels changes no ratio (except through the absolute floor).
     #[test]
     fn the_unit_of_times_is_irrelevant(seed in any::<u64>(), unit in -10.0..5.0_f64, shift in -0.3..0.3_f64) {
         let judged = |unit: f64| {
@@ -563,9 +563,9 @@ proptest! {
         prop_assert!((p.worse - q.worse).abs() < 1e-9);
     }
 
-    // However exactly each run is known, the interval is no narrower than the runs' own spread allows.
+    // However precise each run is, the interval is no narrower than the spread between runs allows.
     #[test]
-    fn exact_runs_are_no_certain_difference(means in prop::collection::vec(-0.2..0.2_f64, 2..12)) {
+    fn precise_runs_are_no_certain_difference(means in prop::collection::vec(-0.2..0.2_f64, 2..12)) {
         let runs = (0..).zip(&means).map(|(week, mean)| run(week, &flat(30, *mean)));
         let judgement = compare_with_history(&run(30, &flat(30, 0.0)), &past(runs.collect()), &strict());
         let interval = ttft(&judgement).effect.unwrap().interval.map(f64::ln);

@@ -1,4 +1,4 @@
-//! Tests of what a suite is told before it is run.
+//! Tests of the lints of a suite before it is run.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ const P99: Quantity = Quantity::Time {
 
 /// A suite of two variants with a gate of TTFT alone.
 fn suite(prompts: usize, repetitions: u32) -> Suite {
-    let ids: Vec<String> = (0..prompts).map(|place| format!("p{place}")).collect();
+    let ids: Vec<String> = (0..prompts).map(|index| format!("p{index}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut suite = manifest(&["a/x", "b/y"], &ids, repetitions).suite;
     suite.gate = Some(Gate {
@@ -34,9 +34,9 @@ fn lints(suite: &Suite) -> Vec<Lint> {
 }
 
 #[test]
-fn the_known_figures_come_out() {
-    // 20 x 10 at typical noise: +20 % is found in 8 of 10 runs at tolerance 0, and an unchanged run is
-    // `ok` within 20 % as often; at the default tolerance about +27 % is needed.
+fn known_figures_are_reproduced() {
+    // 20 x 10 at typical noise: +20 % is found in 8 of 10 runs at tolerance 0, and an unchanged run is `ok`
+    // within 20 % as often; at the default tolerance about +27 % is needed.
     let mut plain = suite(20, 10);
     let found = power(&plain, TYPICAL_NOISE).interleaved.unwrap();
     let (ttft, ok) = (found.ttft.unwrap(), found.ttft_ok.unwrap());
@@ -55,7 +55,7 @@ fn the_known_figures_come_out() {
         .ttft
         .unwrap();
     assert!((0.17..0.21).contains(&strict), "{strict}");
-    // Against ten runs no number of requests finds what runs differ by among themselves.
+    // Against ten runs no number of requests finds a change as small as the differences between runs.
     let against = power(&suite(20, 1000), TYPICAL_NOISE)
         .against_history
         .unwrap();
@@ -64,8 +64,8 @@ fn the_known_figures_come_out() {
 }
 
 #[test]
-fn each_gate_that_cannot_work_is_told() {
-    // The table of warnings: one suite each, changed in one thing.
+fn each_gate_that_cannot_work_has_a_lint() {
+    // The table of warnings: one suite each, with one change.
     let changed = |change: &dyn Fn(&mut Suite)| {
         let mut suite = suite(20, 10);
         change(&mut suite);
@@ -145,26 +145,26 @@ fn each_gate_that_cannot_work_is_told() {
         percent: 95,
     };
     assert_eq!(limited(p95, second), []);
-    let told = limited(Quantity::ErrorRate, LimitBound::Share(0.02));
+    let found = limited(Quantity::ErrorRate, LimitBound::Share(0.02));
     let [
         Lint::ErrorRateTooFine {
             reached,
             needs_prompts: Some(needed),
             ..
         },
-    ] = told[..]
+    ] = found[..]
     else {
-        panic!("{told:?}")
+        panic!("{found:?}")
     };
     assert!(
         (0.15..0.2).contains(&reached) && (180..220).contains(&needed),
-        "{told:?}"
+        "{found:?}"
     );
     assert_eq!(limited(Quantity::ErrorRate, LimitBound::Share(0.2)), []);
 }
 
 #[test]
-fn gates_that_would_flap_are_told() {
+fn flapping_gates_have_a_lint() {
     // A margin of 10 % cannot be confirmed with 200 requests: unchanged runs are `ok` in a third.
     let mut narrow = suite(20, 10);
     let margin = |suite: &mut Suite, margin| {
@@ -208,8 +208,8 @@ fn gates_that_would_flap_are_told() {
 }
 
 #[test]
-fn suites_without_a_gate_are_only_told_what_concerns_all() {
-    // Whoever only wants to look is not told about gates.
+fn suites_without_a_gate_have_only_general_lints() {
+    // Without a gate there are no warnings about gates.
     let mut free = suite(6, 1);
     free.gate = None;
     assert_eq!(lints(&free), []);
@@ -221,7 +221,7 @@ fn suites_without_a_gate_are_only_told_what_concerns_all() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // More prompts or repetitions find smaller changes, and bring no warning that was not there.
+    // More prompts or repetitions find smaller changes, and add no warning.
     #[test]
     fn more_finds_more(
         prompts in 6_usize..60, repetitions in 1_u32..20, within in 0.1_f64..1.0, error in 0.005_f64..0.5,

@@ -1,4 +1,4 @@
-//! Tests of looking before the end.
+//! Tests of interim looks.
 
 use proptest::prelude::*;
 
@@ -37,8 +37,8 @@ fn looks_are_few_even_and_end_with_the_run() {
 }
 
 #[test]
-fn looks_that_no_run_can_have_planned_are_refused() {
-    // A manifest that was edited must not make a verdict certain.
+fn impossible_looks_are_rejected() {
+    // An edited manifest must not make a verdict certain.
     let planned = |rounds: &[u32]| InterimLooks::from_rounds(rounds, 6, 2, &Gate::default());
     for bad in [&[][..], &[2, 2, 6], &[4, 2, 6], &[2, 4], &[2, 7], &[0, 6]] {
         assert_eq!(planned(bad), None, "{bad:?}");
@@ -49,7 +49,7 @@ fn looks_that_no_run_can_have_planned_are_refused() {
 
 #[test]
 fn a_large_difference_is_decided_early() {
-    // Twice as slow: there is no need of ten rounds.
+    // Twice as slow: ten rounds are not needed.
     let evidence = run((2, 20, 10), |one, variant, _, _| {
         slower(one, if variant == 1 { 2.0 } else { 1.0 })
     });
@@ -65,7 +65,7 @@ fn a_large_difference_is_decided_early() {
     );
     let judgement = compare_sequential(&evidence, "a", &gate, &looks, first);
     assert_eq!(verdict_of(&judgement, Metric::Ttft), Verdict::Regressed);
-    // Later rounds change nothing that was decided.
+    // Later rounds change no decision.
     assert_eq!(
         at(10).comparisons[0].decided,
         at(first).comparisons[0].decided
@@ -74,7 +74,7 @@ fn a_large_difference_is_decided_early() {
 
 #[test]
 fn a_much_better_model_is_not_merely_ok() {
-    // "Not worse by more than the margin" is certain first: the run goes on while "better" is promising.
+    // "Not worse by more than the margin" is certain first: the run continues while "better" is promising.
     let evidence = run((2, 20, 10), |one, variant, prompt, repetition| {
         let place = (prompt * 104_729 + repetition * 7_919 + variant * 1_299_709) * 2_654_435_761;
         let scatter = (2.0 * ((place >> 9) % 997) as f64 / 997.0).exp();
@@ -122,8 +122,8 @@ fn a_run_cut_short_spends_what_is_left() {
 }
 
 #[test]
-fn what_no_round_can_decide_holds_nothing_up() {
-    // An unknown price stays unknown. Where all is answered on both sides, more rounds do tell more.
+fn undecidable_comparisons_do_not_prolong_a_run() {
+    // An unknown price stays unknown. Where all is answered on both sides, more rounds do add information.
     let evidence = run((2, 20, 15), |mut one, variant, _, _| {
         one.cost = None;
         slower(one, if variant == 1 { 2.0 } else { 1.0 })
@@ -140,7 +140,7 @@ fn what_no_round_can_decide_holds_nothing_up() {
     };
     assert!(of(Metric::Cost).exhausted && !of(Metric::Completed).exhausted);
     assert!(state.all_decided, "{state:#?}");
-    // One that fails now and then may yet be decided.
+    // A variant that fails now and then may yet be decided.
     let failing = run((2, 20, 6), |one, variant, prompt, repetition| {
         if variant == 1 && prompt == 3 && repetition == 1 {
             failure(one, Outcome::ServerError)
@@ -158,8 +158,8 @@ fn what_no_round_can_decide_holds_nothing_up() {
 }
 
 #[test]
-fn a_decision_says_when_it_was_made() {
-    // Decided after two rounds; the run goes on for another comparison, and later rounds bring errors.
+fn a_decision_records_its_round() {
+    // Decided after two rounds; the run continues for another comparison, and later rounds bring errors.
     let evidence = run((2, 20, 10), |one, variant, _, repetition| {
         if variant == 1 && repetition > 5 {
             failure(one, Outcome::ServerError)
@@ -184,7 +184,7 @@ proptest! {
     // Each case integrates boundaries.
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    // Any number of rounds can be planned, and a plan can be read again from what a manifest keeps.
+    // Any number of rounds can be planned, and a plan can be restored from the manifest.
     #[test]
     fn every_run_has_looks(max in 1_u32..500, candidates in 1_usize..6, cut in 0_u32..500) {
         let gate = Gate::default();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bakeoff::gateway::Endpoint;
 use bakeoff::gateway::account::Credits;
 use bakeoff::gateway::listing::{EndpointQuery, fetch};
-use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::units::Usd;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -38,17 +38,17 @@ fn home() -> Home {
     Home::new().with("suite.toml", &suite)
 }
 
-fn gateway() -> Running {
+fn gateway() -> SimulatorHandle {
     let world = format!(
         "{FAST_WORLD}[models.\"{SLOW}\"]\ngap = {{ median_ms = 1500, sigma = 0.01 }}\n\
          tokens = {{ median = 40, sigma = 0.01 }}\n"
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Simulator::start(World::parse(&world).unwrap(), listener, None, 1).unwrap()
+    Simulator::start(Scenario::parse(&world).unwrap(), listener, None, 1).unwrap()
 }
 
 /// A run at the gateway whose fast answers are all there.
-fn begun(home: &Home, gateway: &Running, flags: &str, status: i32) -> Underway {
+fn begun(home: &Home, gateway: &SimulatorHandle, flags: &str, status: i32) -> Underway {
     let call = format!("run suite.toml --endpoint {} {flags}", gateway.base_url());
     let underway = home.bakeoff(&call).exits(status).begin();
     while !underway.next_line().starts_with("8/16 trials") {}
@@ -57,7 +57,7 @@ fn begun(home: &Home, gateway: &Running, flags: &str, status: i32) -> Underway {
 
 /// The gateway's own total, once it exceeds what was `spent` on answers: it notices with its next token that
 /// the client is gone.
-fn charged_above(gateway: &Running, spent: Usd) -> Usd {
+fn charged_above(gateway: &SimulatorHandle, spent: Usd) -> Usd {
     let endpoint = Endpoint {
         base_url: gateway.base_url(),
         key: Some("sim".to_owned().into()),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 
 use bakeoff::record::Sample;
-use bakeoff::sim::truth::Truth;
-use bakeoff::sim::{Simulator, World};
+use bakeoff::sim::truth::TraceRecord;
+use bakeoff::sim::{Scenario, Simulator};
 
 use super::program::{FAST_WORLD, Home};
 
@@ -19,7 +19,7 @@ const REPETITIONS: usize = 3;
 /// A run of a suite with a long system text, and what the simulator knows of it.
 struct Seen {
     samples: Vec<Sample>,
-    truth: HashMap<String, Truth>,
+    truth: HashMap<String, TraceRecord>,
     report: String,
 }
 
@@ -44,7 +44,7 @@ impl Seen {
     }
 
     /// The truth of the untimed request before a sample.
-    fn untimed(&self, sample: &Sample) -> Option<&Truth> {
+    fn untimed(&self, sample: &Sample) -> Option<&TraceRecord> {
         let (trial, _) = sample.request_id.rsplit_once('-').unwrap();
         self.truth.get(&format!("{trial}-0"))
     }
@@ -63,7 +63,7 @@ fn suite(keys: &str, parameters: &str) -> String {
 
 fn see(route: &str, keys: &str, parameters: &str) -> Seen {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(FAST_WORLD).unwrap();
+    let world = Scenario::parse(FAST_WORLD).unwrap();
     let running = Simulator::start(world, listener, None, 5).unwrap();
     let project = format!(
         "[endpoints.here]\nbase_url = \"{}\"\napi = \"{route}\"\n",
@@ -78,7 +78,7 @@ fn see(route: &str, keys: &str, parameters: &str) -> Seen {
         .map(|sample| serde_json::from_value(sample).unwrap())
         .collect();
     assert_eq!(samples.len(), 2 * REPETITIONS);
-    let truth = running.truth().into_iter();
+    let truth = running.trace().into_iter();
     Seen {
         samples,
         truth: truth
@@ -236,14 +236,14 @@ fn short_prompts_stay_cold_and_that_is_reported() {
 fn a_try_of_every_pair_warms_nothing() {
     // `--verify` measures no time: it is not worth twice its price.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let world = World::parse(FAST_WORLD).unwrap();
+    let world = Scenario::parse(FAST_WORLD).unwrap();
     let running = Simulator::start(world, listener, None, 5).unwrap();
     let home = Home::new().with("suite.toml", &suite("cache = \"warm\"", ""));
     let url = running.base_url();
     home.bakeoff(&format!("run suite.toml --verify --endpoint {url}"))
         .says("2 of 2 trials completed")
         .run();
-    assert_eq!(running.truth().len(), 2);
+    assert_eq!(running.trace().len(), 2);
 }
 
 #[test]

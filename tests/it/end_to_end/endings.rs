@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use bakeoff::sim::{Simulator, World};
+use bakeoff::sim::{Scenario, Simulator};
 use serde_json::Value;
 
 use super::SUITE;
@@ -38,7 +38,7 @@ fn an_unreachable_endpoint_is_reported_at_once() {
 fn a_wrong_scheme_is_reported_as_such() {
     // The commonest slip with own servers: https for http.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let running = Simulator::start(World::built_in(), listener, None, 1).unwrap();
+    let running = Simulator::start(Scenario::built_in(), listener, None, 1).unwrap();
     let url = running.base_url().replace("http://", "https://");
     home()
         .bakeoff(&format!("run suite.toml --endpoint {url}"))

@@ -12,7 +12,7 @@ use bakeoff::gateway::listing::{EndpointQuery, fetch};
 use bakeoff::gateway::{Endpoint, Transport};
 use bakeoff::plan::{Pacer, plan};
 use bakeoff::sim::dialect::Dialect;
-use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 use bakeoff::suite::{RateLimits, Suite, Wording, parse_suite};
 use bakeoff::units::Usd;
 use rand::rngs::ChaCha8Rng;
@@ -146,7 +146,7 @@ pub(crate) async fn run(seed: u64) -> Capped {
     let text = suite_text(&mut dice);
     let suite = parse_suite(&text).unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let running = Simulator::start(World::parse(WORLD).unwrap(), listener, None, seed).unwrap();
+    let running = Simulator::start(Scenario::parse(WORLD).unwrap(), listener, None, seed).unwrap();
     let endpoint = Endpoint {
         base_url: running.base_url(),
         key: Some("sim".to_owned().into()),
@@ -211,7 +211,7 @@ async fn carry_out(
     bounds: Vec<PriceBound>,
     cap: &Arc<Cap>,
     endpoint: &Endpoint,
-    running: Running,
+    running: SimulatorHandle,
 ) -> (RunEnd, Usd) {
     let lanes = suite.variants.len() * suite.concurrency as usize;
     let (transport, failed) = Transport::open(endpoint, suite.timeouts, lanes)

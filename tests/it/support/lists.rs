@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bakeoff::sim::{Running, Simulator, World};
+use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
 
 use super::server::response;
 
@@ -118,8 +118,8 @@ pub(crate) fn done(output: &Output) -> String {
     out(output)
 }
 
-pub(crate) fn simulator() -> Running {
-    let world = World::parse("").unwrap();
+pub(crate) fn simulator() -> SimulatorHandle {
+    let world = Scenario::parse("").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     Simulator::start(world, listener, None, 7).unwrap()
 }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use bakeoff::sim::Running;
+use bakeoff::sim::SimulatorHandle;
 use serde_json::{Value, json};
 
 /// No test waits longer than this for bytes that do not come.
@@ -38,7 +38,7 @@ impl Reply {
     }
 }
 
-pub(crate) fn connect(running: &Running) -> TcpStream {
+pub(crate) fn connect(running: &SimulatorHandle) -> TcpStream {
     let url = running.base_url();
     let address = url.strip_prefix("http://").unwrap().split('/').next();
     let stream = TcpStream::connect(address.unwrap()).unwrap();
@@ -106,7 +106,7 @@ fn dechunk(mut body: &[u8]) -> (Vec<Vec<u8>>, bool) {
     (pieces, false)
 }
 
-pub(crate) fn get(running: &Running, path: &str) -> Reply {
+pub(crate) fn get(running: &SimulatorHandle, path: &str) -> Reply {
     let mut stream = connect(running);
     send(&mut stream, "GET", path, "", "");
     receive(&mut stream)
@@ -117,12 +117,12 @@ pub(crate) fn chat_body(model: &str, stream: bool) -> String {
     json!({ "model": model, "stream": stream, "messages": messages }).to_string()
 }
 
-pub(crate) fn chat_with(running: &Running, headers: &str, body: &str) -> Reply {
+pub(crate) fn chat_with(running: &SimulatorHandle, headers: &str, body: &str) -> Reply {
     let mut stream = connect(running);
     send(&mut stream, "POST", "/v1/chat/completions", headers, body);
     receive(&mut stream)
 }
 
-pub(crate) fn chat(running: &Running, model: &str) -> Reply {
+pub(crate) fn chat(running: &SimulatorHandle, model: &str) -> Reply {
     chat_with(running, "", &chat_body(model, true))
 }

@@ -1,9 +1,9 @@
-//! What becomes of a finding: a second run confirms it, clears it, or a new level is accepted.
+//! The states of a finding: a second run confirms it, clears it, or its level becomes the new baseline.
 
 use super::*;
 
-/// Standings and findings that lines put into a history.
-fn told(lines: &[HistoryLine]) -> Vec<(String, RunStanding)> {
+/// Returns the standings and findings that the lines add to a history.
+fn standings(lines: &[HistoryLine]) -> Vec<(String, RunStanding)> {
     let line = |line: &HistoryLine| match line {
         HistoryLine::Run(entry) => (entry.run.run.clone(), entry.standing),
         HistoryLine::Mark { run, standing } => (run.clone(), *standing),
@@ -13,7 +13,7 @@ fn told(lines: &[HistoryLine]) -> Vec<(String, RunStanding)> {
 
 #[test]
 fn a_first_finding_waits_for_a_second_run() {
-    // One run of 40 is flagged by chance: with `confirm` a build fails when a second one says so too.
+    // One run of 40 is flagged by chance: with `confirm` a build fails only after a second finding.
     let gate = Gate {
         confirm: true,
         ..strict()
@@ -31,7 +31,7 @@ fn a_first_finding_waits_for_a_second_run() {
         let judgement = compare_with_history(&today, &past, &gate);
         let after = history_updates(&today, &past, &judgement);
         lines.extend(after.clone());
-        (ttft(&judgement).verdict, told(&after))
+        (ttft(&judgement).verdict, standings(&after))
     };
     let named = |name: &str, standing| (name.to_owned(), standing);
     let (verdict, lines) = judged("first", 0, 0.4);
@@ -66,7 +66,7 @@ fn a_first_finding_waits_for_a_second_run() {
 
 #[test]
 fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
-    // Without the runs that were called regressed by chance, a past looks calmer than it is.
+    // Without the runs that were called regressed by chance, a history looks calmer than it is.
     let today = run(30, &flat(20, 0.1));
     let entry = |standing| {
         let run = run(29, &flat(20, 0.3));
@@ -97,8 +97,8 @@ fn noise_stays_in_the_variance_and_a_confirmed_change_does_not() {
 }
 
 #[test]
-fn a_new_level_ends_what_was_before() {
-    // After an accepted change the old level is no longer the question.
+fn a_new_baseline_replaces_the_old_one() {
+    // After an accepted change the old level is no longer compared with.
     let mut lines: Vec<HistoryLine> = (0..6)
         .map(|week| HistoryLine::run(run(week, &flat(8, 0.0)), RunStanding::Accepted, Vec::new()))
         .collect();
