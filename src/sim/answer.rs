@@ -473,7 +473,7 @@ impl PieceWriter<'_> {
             match plan.shown {
                 ReasoningDisplay::Visible => self.push(PieceKind::Thinking, text),
                 ReasoningDisplay::Summary if index % CHUNKS_PER_SUMMARY == 0 => {
-                    self.push(PieceKind::Summary, text)
+                    self.push(PieceKind::Summary, text);
                 }
                 ReasoningDisplay::Summary
                 | ReasoningDisplay::Encrypted

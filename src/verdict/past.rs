@@ -73,7 +73,7 @@ impl PastRuns {
         for entry in level.iter().filter(before) {
             match entry.standing {
                 RunStanding::Accepted | RunStanding::NewLevel => {
-                    past.accepted.push(entry.run.clone())
+                    past.accepted.push(entry.run.clone());
                 }
                 RunStanding::Cleared => past.flagged.push(entry.run.clone()),
                 standing if standing.open() => past.open.push(entry.clone()),

@@ -244,7 +244,7 @@ fn a_silently_closed_connection_is_cold_or_lost_and_never_used_twice() {
             match (&recording.ending, recording.connect) {
                 (ExchangeEnd::Complete, _) => assert_eq!(outcome, Outcome::Complete),
                 (ExchangeEnd::ConnectionLost(_), None) => {
-                    assert_eq!(outcome, Outcome::ConnectionLost)
+                    assert_eq!(outcome, Outcome::ConnectionLost);
                 }
                 other => panic!("{other:?}"),
             }
