@@ -95,8 +95,8 @@ fn quantiles_of_prompts_like_these(count: u64) -> bool {
         let true_value = quantile_f64(&draws, q).expect("many draws");
         let held = experiments(count, |experiment| {
             let mut noise = NoiseSource::from_experiment(403, experiment);
-            let drawn = levels(TYPICAL, 20, &mut noise);
-            let seen = values(TYPICAL, &drawn, 10, &mut noise);
+            let sample_levels = levels(TYPICAL, 20, &mut noise);
+            let seen = values(TYPICAL, &sample_levels, 10, &mut noise);
             let interval = for_prompts_like_these(&seen, q, ALPHA);
             interval.is_some_and(|found| holds(found.interval, true_value))
         });
