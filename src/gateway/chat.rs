@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, add_usage};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
 use super::fault;
 use super::lenient::TextOrList;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
@@ -52,11 +52,11 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let mut thoughts = Vec::new();
     let mut texts = Vec::new();
     match delta.content {
-        TextOrList::Text(text) => texts.push(AnswerPiece::Content(text)),
+        TextOrList::Text(text) => texts.push(ChunkPiece::Content(text)),
         TextOrList::List(parts) => {
             for part in parts {
-                texts.push(AnswerPiece::Content(part.text.0));
-                texts.push(AnswerPiece::Refusal(part.refusal.0));
+                texts.push(ChunkPiece::Content(part.text.0));
+                texts.push(ChunkPiece::Refusal(part.refusal.0));
                 match part.thinking {
                     TextOrList::Text(text) => thoughts.push(text),
                     TextOrList::List(parts) => {
@@ -66,7 +66,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
             }
         }
     }
-    texts.push(AnswerPiece::Refusal(delta.refusal.0));
+    texts.push(ChunkPiece::Refusal(delta.refusal.0));
 
     let hidden = |detail: &WireDetail<'_>| {
         matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
@@ -95,12 +95,10 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let older_call = older_call.map(|function| fragment(None, Cow::Borrowed(""), function));
     let pieces = reasoning
         .into_iter()
-        .map(AnswerPiece::Reasoning)
+        .map(ChunkPiece::Reasoning)
         .chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
-    chunk
-        .pieces
-        .extend(pieces.filter(AnswerPiece::is_non_empty));
+    chunk.pieces.extend(pieces.filter(ChunkPiece::is_non_empty));
     add_metadata(chunk, [delta.provider_metadata]);
 }
 
@@ -108,8 +106,8 @@ fn fragment<'a>(
     index: Option<u64>,
     id: Cow<'a, str>,
     function: WireFunction<'a>,
-) -> AnswerPiece<'a> {
-    AnswerPiece::ToolCall(ToolFragment {
+) -> ChunkPiece<'a> {
+    ChunkPiece::ToolCall(ToolFragment {
         index,
         id,
         name: function.name.0,

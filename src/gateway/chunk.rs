@@ -26,7 +26,7 @@ pub struct Chunk<'a> {
     /// True if the chunk has any choice.
     pub has_choice: bool,
     /// The pieces in order; never empty ones.
-    pub pieces: Vec<AnswerPiece<'a>>,
+    pub pieces: Vec<ChunkPiece<'a>>,
     /// True if the pieces come from a whole `message`, not from a `delta`: some servers send both.
     pub whole: bool,
     /// True if reasoning is encrypted or a summary.
@@ -58,7 +58,7 @@ pub struct Chunk<'a> {
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnswerPiece<'a> {
+pub enum ChunkPiece<'a> {
     /// Visible reasoning.
     Reasoning(Cow<'a, str>),
     /// The answer's text.
@@ -141,7 +141,7 @@ pub struct Route {
     pub other_model: Option<String>,
 }
 
-impl AnswerPiece<'_> {
+impl ChunkPiece<'_> {
     /// True if the piece has any content. A tool call's bare id counts: it opens the call.
     pub(super) fn is_non_empty(&self) -> bool {
         match self {

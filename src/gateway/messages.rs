@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, merge_into};
-use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_bill};
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireMetadata, WireUsage};
 use crate::record::Usage;
@@ -323,7 +323,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    chunk.pieces.retain(AnswerPiece::is_non_empty);
+    chunk.pieces.retain(ChunkPiece::is_non_empty);
     Some(chunk)
 }
 
@@ -366,7 +366,7 @@ fn whole(message: WireMessage<'_>) -> Chunk<'_> {
         &mut chunk,
         [message.provider_metadata, message.provider_metadata_camel],
     );
-    chunk.pieces.retain(AnswerPiece::is_non_empty);
+    chunk.pieces.retain(ChunkPiece::is_non_empty);
     chunk
 }
 
@@ -377,14 +377,14 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
             // An empty object is a placeholder for arguments that are still to come.
             let present = chunk.whole || block.input.0 != "{}";
             let input = Some(block.input.0).filter(|_| present);
-            chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
+            chunk.pieces.push(ChunkPiece::ToolCall(ToolFragment {
                 index,
                 id: block.id.0,
                 name: block.name.0,
                 arguments: input.unwrap_or_default(),
             }));
         }
-        "input_json_delta" => chunk.pieces.push(AnswerPiece::ToolCall(ToolFragment {
+        "input_json_delta" => chunk.pieces.push(ChunkPiece::ToolCall(ToolFragment {
             index,
             id: Cow::Borrowed(""),
             name: Cow::Borrowed(""),
@@ -393,8 +393,8 @@ fn add_block<'a>(chunk: &mut Chunk<'a>, index: Option<u64>, block: Option<WireBl
         "redacted_thinking" => chunk.hidden_reasoning = true,
         _ => {
             chunk.signed_reasoning |= !block.signature.0.is_empty() && block.thinking.0.is_empty();
-            chunk.pieces.push(AnswerPiece::Reasoning(block.thinking.0));
-            chunk.pieces.push(AnswerPiece::Content(block.text.0));
+            chunk.pieces.push(ChunkPiece::Reasoning(block.thinking.0));
+            chunk.pieces.push(ChunkPiece::Content(block.text.0));
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, image_url, merge_into};
-use super::chunk::{AnswerPiece, Chunk, ToolFragment, add_metadata, to_bill};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_bill};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
 use super::wire::{WireChunk, WireMetadata, WireUsage};
@@ -234,7 +234,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
     if kind.is_empty() || kind == "response" {
         let wire: Object<WireResponse<'a>> = serde_json::from_slice(json).ok()?;
         close(&mut chunk, wire.0?);
-        chunk.pieces.retain(AnswerPiece::is_non_empty);
+        chunk.pieces.retain(ChunkPiece::is_non_empty);
         return Some(chunk);
     }
     let wire: Object<WireResponsesEvent<'a>> = serde_json::from_slice(json).ok()?;
@@ -252,7 +252,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         }
         "response.output_item.added" => {
             if let Some(item) = wire.item.0.filter(is_call) {
-                chunk.pieces.push(AnswerPiece::ToolCall(call(index, item)));
+                chunk.pieces.push(ChunkPiece::ToolCall(call(index, item)));
             }
         }
         "response.output_item.done" => {
@@ -261,7 +261,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             if let Some(item) = wire.item.0.filter(is_call) {
                 chunk
                     .pieces
-                    .push(AnswerPiece::CompletedCall(call(index, item)));
+                    .push(ChunkPiece::CompletedCall(call(index, item)));
             }
         }
         "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
@@ -273,7 +273,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
             };
             chunk
                 .pieces
-                .push(AnswerPiece::CompletedCall(call(index, item)));
+                .push(ChunkPiece::CompletedCall(call(index, item)));
         }
         _ => match wire.response.0 {
             Some(response) => {
@@ -288,24 +288,24 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
     );
-    chunk.pieces.retain(AnswerPiece::is_non_empty);
+    chunk.pieces.retain(ChunkPiece::is_non_empty);
     Some(chunk)
 }
 
 /// Adds the next part of a text. Events with the whole of a text that came before (`….done`) add nothing.
 fn add_delta<'a>(chunk: &mut Chunk<'a>, kind: &str, index: Option<u64>, delta: Cow<'a, str>) {
     let piece = match kind {
-        "response.output_text.delta" => AnswerPiece::Content(delta),
-        "response.refusal.delta" => AnswerPiece::Refusal(delta),
+        "response.output_text.delta" => ChunkPiece::Content(delta),
+        "response.refusal.delta" => ChunkPiece::Refusal(delta),
         "response.reasoning_text.delta" | "response.reasoning.delta" => {
-            AnswerPiece::Reasoning(delta)
+            ChunkPiece::Reasoning(delta)
         }
         "response.reasoning_summary_text.delta" | "response.reasoning_summary.delta" => {
             chunk.hidden_reasoning = true;
-            AnswerPiece::Reasoning(delta)
+            ChunkPiece::Reasoning(delta)
         }
         "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-            AnswerPiece::ToolCall(ToolFragment {
+            ChunkPiece::ToolCall(ToolFragment {
                 index,
                 arguments: delta,
                 ..ToolFragment::default()
@@ -364,7 +364,7 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
     if is_call(&item) {
         chunk
             .pieces
-            .push(AnswerPiece::ToolCall(call(Some(index), item)));
+            .push(ChunkPiece::ToolCall(call(Some(index), item)));
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();
@@ -377,12 +377,12 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
             item.content.0
         };
         let thoughts = thoughts.into_iter().map(|part| part.text.0);
-        chunk.pieces.extend(thoughts.map(AnswerPiece::Reasoning));
+        chunk.pieces.extend(thoughts.map(ChunkPiece::Reasoning));
         return;
     }
     for part in item.content.0 {
-        chunk.pieces.push(AnswerPiece::Content(part.text.0));
-        chunk.pieces.push(AnswerPiece::Refusal(part.refusal.0));
+        chunk.pieces.push(ChunkPiece::Content(part.text.0));
+        chunk.pieces.push(ChunkPiece::Refusal(part.refusal.0));
     }
 }
 

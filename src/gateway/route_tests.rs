@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{AnswerPiece, ReportedBill};
+use crate::gateway::chunk::{ChunkPiece, ReportedBill};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -157,7 +157,7 @@ fn json_that_only_other_parsers_accept_is_repaired() {
         pieces
             .into_iter()
             .map(|piece| match piece {
-                AnswerPiece::Content(text) => text.into_owned(),
+                ChunkPiece::Content(text) => text.into_owned(),
                 other => format!("{other:?}"),
             })
             .collect()
@@ -182,8 +182,8 @@ fn a_whole_message_is_read_like_a_delta() {
     // Answers that are not streamed have the same fields under another name.
     let chunk = parse(br#"{"choices":[{"message":{"content":"Hi","tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}"#).unwrap();
     assert!(chunk.whole);
-    assert_eq!(chunk.pieces[0], AnswerPiece::Content("Hi".into()));
-    let AnswerPiece::ToolCall(call) = &chunk.pieces[1] else {
+    assert_eq!(chunk.pieces[0], ChunkPiece::Content("Hi".into()));
+    let ChunkPiece::ToolCall(call) = &chunk.pieces[1] else {
         panic!("no tool call")
     };
     assert_eq!((&*call.name, &*call.arguments), ("f", r#"{"a":1}"#));

@@ -62,7 +62,7 @@ pub struct Events<'a> {
 }
 
 /// A line without its end.
-struct Line<'a> {
+struct FieldLine<'a> {
     text: &'a [u8],
     /// Offset just after the byte that completed it: the CR of a CRLF, since nothing can follow it that would
     /// still belong to the line.
@@ -72,11 +72,11 @@ struct Line<'a> {
 
 impl<'a> Events<'a> {
     /// The next line; `None` at the end of the bytes.
-    fn line(&mut self) -> Option<Line<'a>> {
+    fn line(&mut self) -> Option<FieldLine<'a>> {
         let rest = &self.bytes[self.at..];
         let Some(length) = memchr2(b'\n', b'\r', rest) else {
             self.at = self.bytes.len();
-            return (!rest.is_empty()).then_some(Line {
+            return (!rest.is_empty()).then_some(FieldLine {
                 text: rest,
                 end: self.at,
                 terminated: false,
@@ -85,7 +85,7 @@ impl<'a> Events<'a> {
         let end = self.at + length + 1;
         let crlf = rest[length..].starts_with(b"\r\n");
         self.at = end + usize::from(crlf);
-        Some(Line {
+        Some(FieldLine {
             text: &rest[..length],
             end,
             terminated: true,

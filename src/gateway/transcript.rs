@@ -3,7 +3,7 @@
 //! Owns what accumulates over chunks: texts, tool calls, usage, bills. Must not know bytes or times. Invariant:
 //! the order of chunks is the order of the answer; counts are the last reported ones, never sums.
 
-use super::chunk::{AnswerPiece, Chunk, ReportedBill, Route, ToolFragment, merge_usage};
+use super::chunk::{Chunk, ChunkPiece, ReportedBill, Route, ToolFragment, merge_usage};
 use super::fault::ApiError;
 use crate::record::{ToolCall, Usage};
 
@@ -114,19 +114,19 @@ impl Transcript {
             })
     }
 
-    fn add_piece(&mut self, piece: AnswerPiece<'_>, mut added: AddedChars) -> AddedChars {
+    fn add_piece(&mut self, piece: ChunkPiece<'_>, mut added: AddedChars) -> AddedChars {
         let mut chars = piece.chars();
         match piece {
-            AnswerPiece::Reasoning(text) => {
+            ChunkPiece::Reasoning(text) => {
                 self.reasoning.push_str(&text);
                 self.reasoning_chars += chars;
                 added.reasoning_chars += chars;
                 return added;
             }
-            AnswerPiece::Content(text) => self.content.push_str(&text),
-            AnswerPiece::Refusal(text) => self.refusal.push_str(&text),
-            AnswerPiece::ToolCall(part) => self.add_call(&part),
-            AnswerPiece::CompletedCall(part) => chars = self.add_completed_call(&part),
+            ChunkPiece::Content(text) => self.content.push_str(&text),
+            ChunkPiece::Refusal(text) => self.refusal.push_str(&text),
+            ChunkPiece::ToolCall(part) => self.add_call(&part),
+            ChunkPiece::CompletedCall(part) => chars = self.add_completed_call(&part),
         }
         self.answer_chars += chars;
         added.answer_chars += chars;
@@ -185,7 +185,7 @@ impl Transcript {
         let known = self.calls.iter().rposition(same_id);
         let Some(index) = known.or_else(|| self.calls.iter().rposition(same_index)) else {
             self.add_call(done);
-            return AnswerPiece::CompletedCall(done.clone()).chars();
+            return ChunkPiece::CompletedCall(done.clone()).chars();
         };
         let call = &mut self.calls[index].call;
         if call.id.is_none() && !done.id.is_empty() {

@@ -396,9 +396,9 @@ mod tests {
             "2026-01-02".to_owned(),
         );
         let page = page(catalog.unwrap().get(&"a/b".parse().unwrap()).unwrap());
-        let told = "other price   output: NaN\n                no price of this list is used: this is not 0";
+        let line = "other price   output: NaN\n                no price of this list is used: this is not 0";
         assert!(page.contains("no price per token is known"), "{page}");
-        assert!(page.contains(told), "{page}");
+        assert!(page.contains(line), "{page}");
     }
 
     #[test]

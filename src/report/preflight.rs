@@ -140,14 +140,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_told_as_coarsely_as_it_is_known() {
+    fn a_span_is_printed_as_coarsely_as_it_is_known() {
         // "1 min 37 s" would promise what an estimate cannot keep.
-        let told = |seconds: u64| about(Nanos(seconds * 1_000_000_000));
-        let told: Vec<String> = [0, 1, 9, 11, 88, 90, 5_399, 5_400, 90_000, 900_000]
-            .map(told)
+        let words = |seconds: u64| about(Nanos(seconds * 1_000_000_000));
+        let words: Vec<String> = [0, 1, 9, 11, 88, 90, 5_399, 5_400, 90_000, 900_000]
+            .map(words)
             .into();
         assert_eq!(
-            told.join(", "),
+            words.join(", "),
             "1 s, 1 s, 9 s, 15 s, 90 s, 2 min, 90 min, 2 h, 25 h, 10 days"
         );
         assert_eq!(about(Nanos(u64::MAX)), "213504 days");

@@ -14,17 +14,17 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Bad usage, suite, project file or run folder.
 pub const USAGE: u8 = 2;
-/// A primary comparison could not be told, and the suite asks that to fail.
+/// A primary comparison is inconclusive, and the suite wants that to fail.
 pub const INCONCLUSIVE: u8 = 3;
 /// The run is incomplete: endpoint unreachable, too many failures to judge.
 pub const INCOMPLETE: u8 = 4;
-/// Interrupted; what finished is kept.
+/// Interrupted; finished samples are on disk.
 pub const INTERRUPTED: u8 = 130;
 
 /// What a run or a comparison came to.
 #[derive(Debug, Clone, Copy)]
 pub struct RunResult {
-    /// Someone asked the run to end.
+    /// Someone setting the run to end.
     pub interrupted: bool,
     /// It ended before its plan did, or too much failed to judge it.
     pub incomplete: bool,
@@ -86,9 +86,9 @@ mod tests {
         assert_eq!(code(false, true, Failed, Fail), FAILED);
         assert_eq!(code(false, true, Inconclusive, Fail), INCOMPLETE);
         assert_eq!(code(false, false, Inconclusive, Fail), INCONCLUSIVE);
-        for asked in [Pass, Warn] {
-            assert_eq!(code(false, false, Inconclusive, asked), DONE);
-            assert_eq!(code(false, true, Passed, asked), INCOMPLETE);
+        for setting in [Pass, Warn] {
+            assert_eq!(code(false, false, Inconclusive, setting), DONE);
+            assert_eq!(code(false, true, Passed, setting), INCOMPLETE);
         }
         assert_eq!(code(false, false, Passed, Fail), DONE);
     }

@@ -8,7 +8,7 @@ use crate::stats::interval::Alpha;
 use crate::suite::{Bounds, Gate, Metric};
 
 use super::compare::during;
-use super::compare::finding::{ComparisonSpec, Finding};
+use super::compare::finding::{ComparisonSpec, SideFinding};
 use super::compare::influence::influence;
 use super::compare::outlook::{detectable_change, required_size};
 use super::compare::procedure::procedure;
@@ -116,7 +116,7 @@ impl Scope {
 
 /// The findings on all pairs of a run.
 pub(super) struct PairFindings<'a> {
-    findings: Vec<Finding<'a>>,
+    findings: Vec<SideFinding<'a>>,
     /// One per finding.
     comparability: Vec<Comparability>,
     rounds: u32,
@@ -137,7 +137,7 @@ impl<'a> PairFindings<'a> {
             for spec in comparison_specs(gate, &comparability, scope) {
                 let spec_in_rounds = (spec, rounds);
                 let finding =
-                    Finding::new(*pair, &comparability, spec_in_rounds, &findings[first..]);
+                    SideFinding::new(*pair, &comparability, spec_in_rounds, &findings[first..]);
                 if spec.primary || !finding.is_not_measured() {
                     findings.push(finding);
                     all_comparability.push(comparability.clone());
@@ -153,12 +153,12 @@ impl<'a> PairFindings<'a> {
 
     /// The number of primary comparisons with a test.
     fn tested_primary(&self) -> usize {
-        let tested = |finding: &&Finding<'_>| finding.spec.primary && finding.tests.is_some();
+        let tested = |finding: &&SideFinding<'_>| finding.spec.primary && finding.tests.is_some();
         self.findings.iter().filter(tested).count()
     }
 
     /// The findings, pair by pair.
-    pub(super) fn findings(&self) -> &[Finding<'a>] {
+    pub(super) fn findings(&self) -> &[SideFinding<'a>] {
         &self.findings
     }
 
@@ -186,7 +186,7 @@ impl<'a> PairFindings<'a> {
                 compare_routes(finding, &self.comparability[index], self.rounds, how.0);
             if verdict == by_tests_alone[index] {
                 comparison.influence = influence(finding, verdict, |tests| {
-                    let changed = |at: usize, other: &Finding<'_>| {
+                    let changed = |at: usize, other: &SideFinding<'_>| {
                         if at == index {
                             Some(tests)
                         } else {
@@ -240,7 +240,7 @@ fn comparison_specs(
 
 /// Builds a comparison, except for its influential prompt and its routes.
 fn build_comparison(
-    finding: &Finding<'_>,
+    finding: &SideFinding<'_>,
     alpha: Alpha,
     verdict: Verdict,
     reasons: Vec<Reason>,
@@ -280,7 +280,7 @@ fn build_comparison(
 }
 
 /// The effect on each prompt; none where cache hits and misses are split.
-fn per_prompt(finding: &Finding<'_>) -> Vec<(String, f64)> {
+fn per_prompt(finding: &SideFinding<'_>) -> Vec<(String, f64)> {
     let [part] = finding.parts.as_slice() else {
         return Vec::new();
     };

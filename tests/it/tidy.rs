@@ -423,3 +423,107 @@ fn nothing_of_a_machine_is_committed() {
         assert!(key.is_none(), "{name} holds what looks like a key");
     }
 }
+
+/// Parts of identifiers that have too many meanings to be a name.
+const VAGUE_PARTS: [&str; 5] = ["told", "asked", "said", "kept", "beside"];
+
+/// The share of doc comments that may begin with a question word, in percent.
+const QUESTION_PERCENT_MAX: usize = 3;
+
+/// The code of a file without its comments and strings.
+fn without_prose(text: &str) -> String {
+    let mut code = String::new();
+    let mut in_string = false;
+    for line in text.lines() {
+        let mut rest = line;
+        if !in_string && line.trim_start().starts_with("//") {
+            continue;
+        }
+        while let Some(at) = rest.find('"') {
+            let is_escaped = rest[..at].ends_with('\\') || rest[..at].ends_with('\'');
+            if !in_string {
+                code.push_str(&rest[..at]);
+            }
+            in_string ^= !is_escaped;
+            rest = &rest[at + 1..];
+        }
+        if !in_string {
+            code.push_str(rest.split("//").next().unwrap());
+        }
+        code.push('\n');
+    }
+    code
+}
+
+#[test]
+fn identifiers_have_one_meaning() {
+    // A name such as `told` has to be looked up at each place where it stands.
+    let mut wrong = Vec::new();
+    // Tests quote output, whose words have a format of their own.
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let code = without_prose(&source.code);
+        let identifiers = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for identifier in identifiers {
+            let mut parts = identifier.split('_').map(str::to_lowercase);
+            if parts.any(|part| VAGUE_PARTS.contains(&part.as_str())) {
+                wrong.push(format!("{} has `{identifier}`", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn doc_comments_begin_with_their_subject() {
+    // A comment that begins with a question word makes its reader wait for what the item is.
+    const WORDS: [&str; 11] = [
+        "What", "Whether", "How", "Who", "Whose", "Of", "Where", "When", "That", "Which", "Why",
+    ];
+    let (mut comments, mut questions) = (0, 0);
+    for source in sources() {
+        let mut is_inside = false;
+        for line in source.code.lines().map(str::trim_start) {
+            let text = line.strip_prefix("///").or(line.strip_prefix("//!"));
+            if let Some(text) = text.filter(|_| !is_inside) {
+                comments += 1;
+                let first = text.split_whitespace().next().unwrap_or_default();
+                questions += usize::from(WORDS.contains(&first));
+            }
+            is_inside = text.is_some();
+        }
+    }
+    assert!(
+        questions * 100 < comments * QUESTION_PERCENT_MAX,
+        "{questions} of {comments} doc comments begin with a question word"
+    );
+}
+
+#[test]
+fn a_type_name_is_defined_once() {
+    // Two types of one name cannot be distinguished in a search, in a message of the compiler, or in a talk.
+    const CONVENTIONAL: [&str; 8] = [
+        "Options", "Error", "Args", "Err", "Item", "Value", "Response", "Output",
+    ];
+    let mut defined = std::collections::BTreeMap::<String, BTreeSet<PathBuf>>::new();
+    for source in sources().into_iter().filter(|source| !is_test(source)) {
+        for line in source.code.lines().map(str::trim_start) {
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let line = line.split_once(") ").map_or(line, |(before, after)| {
+                if before.starts_with("pub(") {
+                    after
+                } else {
+                    line
+                }
+            });
+            let keyword = ["struct ", "enum ", "trait ", "type "];
+            if let Some(rest) = keyword.iter().find_map(|word| line.strip_prefix(word)) {
+                let name: String = rest.chars().take_while(|c| c.is_alphanumeric()).collect();
+                defined.entry(name).or_default().insert(source.path.clone());
+            }
+        }
+    }
+    let doubled: Vec<_> = (defined.iter())
+        .filter(|(name, files)| files.len() > 1 && !CONVENTIONAL.contains(&name.as_str()))
+        .collect();
+    assert!(doubled.is_empty(), "{doubled:#?}");
+}

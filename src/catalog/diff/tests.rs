@@ -6,7 +6,7 @@ use crate::catalog::fixture::{list, read};
 
 #[test]
 fn nobody_guesses_which_of_two_moved() {
-    // Two models of one name went, or two came: each is told as gone and added.
+    // Two models of one name went, or two came: each is listed as gone and added.
     let one = read(r#"{"data":[{"id":"a/m","name":"M"}]}"#);
     let two = read(r#"{"data":[{"id":"b/m","name":"M"},{"id":"c/m","name":"M"}]}"#);
     for (before, after) in [(&one, &two), (&two, &one)] {
@@ -42,10 +42,10 @@ fn a_table_of_prices_is_compared_price_by_price() {
         r#"{"x":"0.1","regional":{"us":{"input":"0.1","output":"0.3"}},"y":[{"size":1,"cost":"2"}]}"#,
     );
     let diff = ListDiff::new(&before, &after);
-    let told = diff.changed[0].changes();
-    let told: Vec<_> = told.iter().map(|change| change.fact.to_string()).collect();
+    let facts = diff.changed[0].changes();
+    let facts: Vec<_> = facts.iter().map(|change| change.fact.to_string()).collect();
     assert_eq!(
-        told,
+        facts,
         [
             "regional.eu.input",
             "regional.us.output",

@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::fixture::{list, read};
 
 #[test]
-fn every_kind_of_change_is_told() {
+fn every_kind_of_change_is_listed() {
     // What a person wants to know before the next run: who is new, who left or moved, what costs more.
     let before = read(
         r#"{"data":[
@@ -64,10 +64,10 @@ fn every_kind_of_change_is_told() {
 }
 
 proptest! {
-    // Anything can be told.
+    // Any difference can be printed.
     #[test]
     fn every_difference_has_words(a in list(), b in list()) {
-        let told = diff_table(&ListDiff::new(&a, &b));
-        prop_assert!(told.ends_with(".\n"));
+        let table = diff_table(&ListDiff::new(&a, &b));
+        prop_assert!(table.ends_with(".\n"));
     }
 }

@@ -47,7 +47,7 @@ pub(in crate::verdict) struct SideComparison {
 }
 
 /// The result of one comparison, before any verdict.
-pub(in crate::verdict) struct Finding<'a> {
+pub(in crate::verdict) struct SideFinding<'a> {
     /// The compared variants.
     pub(in crate::verdict) pair: VariantPair<'a>,
     /// The comparison that was made.
@@ -65,14 +65,14 @@ pub(in crate::verdict) struct Finding<'a> {
     pub(in crate::verdict) tests_with_excluded: Option<Tests>,
 }
 
-impl<'a> Finding<'a> {
+impl<'a> SideFinding<'a> {
     /// Compares one metric of a pair, in the rounds up to `rounds`. Work that it has in common with `others` of
     /// the pair is shared: without reasoning and retries, all times to a first token are the same values.
     pub(in crate::verdict) fn new(
         pair: VariantPair<'a>,
         comparability: &Comparability,
         (spec, rounds): (ComparisonSpec, u32),
-        others: &[Finding<'_>],
+        others: &[SideFinding<'_>],
     ) -> Self {
         let mut finding = Self {
             pair,
@@ -115,7 +115,7 @@ impl<'a> Finding<'a> {
         &mut self,
         comparability: &Comparability,
         part: SampleFilter,
-        others: &[Finding<'_>],
+        others: &[SideFinding<'_>],
     ) {
         let metric = self.spec.metric;
         let sides = MetricSides::new(&self.pair, metric, part);
@@ -233,8 +233,12 @@ impl<'a> Finding<'a> {
             .iter()
             .map(|part| {
                 let (estimate, interval) = part.approach.effect(alpha)?;
-                let told = too_few_prompts(&part.sides).is_none();
-                let interval = if told { interval } else { Interval::NONE };
+                let has_enough_prompts = too_few_prompts(&part.sides).is_none();
+                let interval = if has_enough_prompts {
+                    interval
+                } else {
+                    Interval::NONE
+                };
                 Some((values(part), estimate, interval))
             })
             .collect();

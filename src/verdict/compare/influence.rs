@@ -9,7 +9,7 @@ use crate::verdict::judgement::{Influence, Tests, Verdict};
 
 use super::approach::tests;
 use super::claim::Claim;
-use super::finding::Finding;
+use super::finding::SideFinding;
 use super::procedure::approach;
 
 /// With more prompts than this the search is skipped: one among so many only decides a borderline verdict, and
@@ -19,7 +19,7 @@ const PROMPTS_MAX: usize = 200;
 /// The most influential prompt of a finding. `verdict_of` returns the verdict that the finding would have with
 /// other tests, all else being equal.
 pub(in crate::verdict) fn influence(
-    finding: &Finding<'_>,
+    finding: &SideFinding<'_>,
     verdict: Verdict,
     verdict_of: impl FnOnce(Tests) -> Verdict,
 ) -> Option<Influence> {

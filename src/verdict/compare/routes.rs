@@ -8,13 +8,13 @@ use crate::verdict::judgement::{Effect, RouteComparison, Verdict};
 use crate::verdict::rule::decide;
 
 use super::approach::tests;
-use super::finding::{Finding, compare_sides, too_few_prompts};
+use super::finding::{SideFinding, compare_sides, too_few_prompts};
 use super::screen::Comparability;
 use super::sides::{MetricSides, SampleFilter};
 
 /// The comparison within each provider that answered both sides, where the shares of providers differ.
 pub(in crate::verdict) fn compare_routes(
-    finding: &Finding<'_>,
+    finding: &SideFinding<'_>,
     comparability: &Comparability,
     rounds: u32,
     alpha: Alpha,

@@ -13,7 +13,7 @@ use crate::stats::multiple::benjamini_hochberg;
 use crate::verdict::judgement::{Reason, Tests, Verdict};
 use crate::verdict::rule::{below_floor, decide, decide_family};
 
-use super::finding::Finding;
+use super::finding::SideFinding;
 use super::screen::Comparability;
 
 /// The error control of primary comparisons.
@@ -28,8 +28,8 @@ pub(in crate::verdict) enum ErrorControl {
 /// The verdicts of all findings by their tests alone, in their order. `tests` returns the p values of a
 /// finding.
 pub(in crate::verdict) fn verdicts_by_tests(
-    findings: &[Finding<'_>],
-    tests: impl Fn(usize, &Finding<'_>) -> Option<Tests>,
+    findings: &[SideFinding<'_>],
+    tests: impl Fn(usize, &SideFinding<'_>) -> Option<Tests>,
     (alpha, error_control): (Alpha, ErrorControl),
 ) -> Vec<Verdict> {
     let all: Vec<Option<Tests>> = findings
@@ -94,12 +94,12 @@ pub(in crate::verdict) fn exploratory_verdicts(
 
 /// The verdicts of all findings with their reasons, in their order.
 pub(in crate::verdict) fn decide_all(
-    findings: &[Finding<'_>],
+    findings: &[SideFinding<'_>],
     comparability: &[Comparability],
     how: (Alpha, ErrorControl),
 ) -> Vec<(Verdict, Vec<Reason>)> {
     let plain = verdicts_by_tests(findings, |_, finding| finding.tests, how);
-    let p_values = |_, finding: &Finding<'_>| finding.tests_with_excluded.or(finding.tests);
+    let p_values = |_, finding: &SideFinding<'_>| finding.tests_with_excluded.or(finding.tests);
     let with_excluded = verdicts_by_tests(findings, p_values, how);
     let both = plain.into_iter().zip(with_excluded);
     let rule = |((finding, comparability), (plain, with_excluded))| {
@@ -117,7 +117,7 @@ pub(in crate::verdict) fn decide_all(
 
 /// Applies the reasons that withhold or soften a verdict.
 fn apply_rules(
-    finding: &Finding<'_>,
+    finding: &SideFinding<'_>,
     comparability: &Comparability,
     plain: Verdict,
     with_excluded: Verdict,
