@@ -16,7 +16,7 @@ pub const WALK_ENTRIES: usize = 200_000;
 /// Opens a regular file to read it; links are followed.
 ///
 /// # Errors
-/// Where it cannot be opened, or is a folder, a FIFO, a socket or a device: none of these is waited for.
+/// If it cannot be opened, or is a folder, a FIFO, a socket or a device: none of these is waited for.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     // Checked before it is opened: to open a device can have effects of its own.
     must_be_regular(&fs::metadata(path)?)?;
@@ -59,7 +59,7 @@ pub fn is_descriptor(path: &Path) -> bool {
 /// The bytes of a file; `None` where there are more than `limit`.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// If the file cannot be read.
 pub fn read_at_most(file: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
@@ -145,7 +145,7 @@ impl Walk {
     /// The entries of a folder, in no certain order.
     ///
     /// # Errors
-    /// Where the folder cannot be read, or a limit of the walk is reached.
+    /// If the folder cannot be read, or a limit of the walk is reached.
     pub fn entries(&mut self, folder: &Path) -> Result<Vec<WalkEntry>, WalkError> {
         let folders_left = self.folders_left.checked_sub(1);
         self.folders_left = folders_left.ok_or(WalkError::Folders)?;

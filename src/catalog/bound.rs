@@ -60,7 +60,7 @@ pub struct PriceBound {
     per_image: Option<Usd>,
     /// The highest listed price of a prompt token written to a cache of a stated lifetime.
     long_write: Option<Usd>,
-    /// The dearest price of an image in any list, input or output.
+    /// The highest price of an image in any list, input or output.
     listed_image: Option<Usd>,
 }
 
@@ -323,7 +323,7 @@ fn highest_input(rates: &Rates, unlisted: bool) -> Option<Usd> {
     classes.into_iter().flatten().chain([input]).max()
 }
 
-/// Whether a body states a lifetime of a cache other than the shortest.
+/// Returns true if a body states a lifetime of a cache other than the shortest.
 fn has_long_lifetime(body: &[u8]) -> bool {
     memchr::memmem::find_iter(body, LIFETIME)
         .any(|at| !body[at + LIFETIME.len()..].starts_with(SHORT_LIFETIME))

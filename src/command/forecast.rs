@@ -17,7 +17,7 @@ use crate::verdict::{
 use super::base::failure::Failure;
 use super::base::model_list::ModelListState;
 use super::base::reports::style;
-use super::base::samples::TellingSamples;
+use super::base::samples::SampleReader;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, files};
 use super::estimate::EstimateFormat;
@@ -101,7 +101,7 @@ fn read_mix(path: &Path, suite: &Suite) -> Result<Mix, Failure> {
 /// The answers of a run, and how many samples it has.
 fn read(run: &Run, manifest: &Manifest) -> Result<(RunAnswers, u64), Failure> {
     let mut fold = AnswersFold::new(manifest);
-    let mut samples = TellingSamples::of(run)?;
+    let mut samples = SampleReader::open(run)?;
     let mut count = 0;
     for sample in samples.by_ref() {
         match sample {

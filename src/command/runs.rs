@@ -96,7 +96,7 @@ fn close(path: &Path) -> Result<u8, Failure> {
         }
         CloseOutcome::Unknown => {
             return Err(Failure::usage(format!(
-                "nothing tells whether the process of `{shown}` is gone: it has no {}, or its file system no locks",
+                "it is unknown if the process of `{shown}` is gone: it has no {}, or its file system no locks",
                 RequestLine::FILE
             )));
         }

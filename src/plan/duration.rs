@@ -40,7 +40,7 @@ impl ExpectedAnswer {
     }
 }
 
-/// Where what is expected of answers comes from.
+/// The source of the expected answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// The typical times of the models that the simulator plays.

@@ -189,7 +189,7 @@ fn reasoning_min_tokens(
     }
 }
 
-/// What is assumed of a variant's answers: no list of models tells how fast one is.
+/// The assumption about a variant's answers: lists of models have no speeds.
 pub fn assumed(suite: &Suite, variant: &Variant, catalog: &Catalog) -> ExpectedAnswer {
     let model = catalog.get(&variant.model);
     if model.is_some_and(|model| is_reasoning(suite, variant, model)) {

@@ -253,7 +253,7 @@ impl<'p> LockedLedger<'p> {
     /// Waits for the ledger in the folder of runs and locks it; creates it if it does not exist.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn lock(reports: &'p Path) -> Result<Self, JournalError> {
         let mut writer = JournalWriter::append_to(reports)?;
         let lock_error = writer.lock().err();
@@ -362,7 +362,7 @@ fn reserve_rest(line: &mut LedgerLine) {
 /// holds it.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If it cannot be written.
 pub fn append(reports: &Path, line: &LedgerLine) -> Result<(), JournalError> {
     // Without locks a line is one write all the same.
     LockedLedger::lock(reports)?.append(line)

@@ -104,7 +104,7 @@ impl RequestLog {
     /// run that goes on cannot be distinguished from a killed one.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// If it cannot be made.
     pub fn create(folder: &Path) -> Result<Option<Self>, JournalError> {
         let mut writer = JournalWriter::create(folder)?;
         if writer.lock().is_err() {

@@ -109,7 +109,7 @@ impl Run {
     /// Creates the folder `reports`/`suite`/`name`.
     ///
     /// # Errors
-    /// Where it cannot be made or is there already, or where a name is not that of one folder.
+    /// If it cannot be made or is there already, or where a name is not that of one folder.
     pub fn create(reports: &Path, suite: &str, name: &str) -> Result<Self, RunError> {
         let suite_folder = reports.join(single_name(suite)?);
         let folder = suite_folder.join(single_name(name)?);
@@ -161,7 +161,7 @@ impl Run {
     /// Writes the manifest, replacing the old one, and flushes it to the disk.
     ///
     /// # Errors
-    /// Where it cannot be written; the one before stays.
+    /// If it cannot be written; the one before stays.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), RunError> {
         let fill = |file: &mut dyn Write| {
             serde_json::to_writer_pretty(&mut *file, manifest)?;
@@ -182,7 +182,7 @@ impl Run {
     /// Writes the file `name`, replacing the old one, with the output of `fill`.
     ///
     /// # Errors
-    /// Where it cannot be written or `fill` fails; the one before stays.
+    /// If it cannot be written or `fill` fails; the one before stays.
     pub fn write(
         &self,
         name: &str,
@@ -217,7 +217,7 @@ impl Run {
     /// Reads the manifest.
     ///
     /// # Errors
-    /// Where it cannot be read, is not one, or is of a version not known here.
+    /// If it cannot be read, is not one, or is of a version not known here.
     pub fn manifest(&self) -> Result<Manifest, RunError> {
         let path = self.folder.join(MANIFEST);
         let bytes = open_regular(&path)
@@ -238,7 +238,7 @@ impl Run {
     /// Opens the new journal of samples.
     ///
     /// # Errors
-    /// Where it cannot be made, or is there already.
+    /// If it cannot be made, or is there already.
     pub fn new_samples(&self) -> Result<JournalWriter<Sample>, RunError> {
         Ok(JournalWriter::create(&self.folder)?)
     }
@@ -246,7 +246,7 @@ impl Run {
     /// Opens the new log of requests, which is held until it is dropped; `None` where the file system has no locks.
     ///
     /// # Errors
-    /// Where it cannot be made, or is there already.
+    /// If it cannot be made, or is there already.
     pub fn new_requests(&self) -> Result<Option<RequestLog>, RunError> {
         Ok(RequestLog::create(&self.folder)?)
     }
@@ -254,7 +254,7 @@ impl Run {
     /// Opens the journal of amendments to append to it.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn amend(&self) -> Result<JournalWriter<Amendment>, RunError> {
         Ok(JournalWriter::append_to(&self.folder)?)
     }

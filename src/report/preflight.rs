@@ -1,4 +1,4 @@
-//! What is said before a run: how long it will take, and what will disappoint.
+//! Notes before a run: its expected duration, and likely problems.
 //!
 //! Owns the words. Must not reckon: `plan` does. Invariant: one line for each thing, with its remedy.
 
@@ -12,7 +12,7 @@ use crate::stats::FEWEST_PROMPTS;
 use crate::suite::{Profile, Suite};
 use crate::units::{ModelId, Nanos};
 
-/// What of a suite will disappoint, each with its sentence.
+/// The likely problems of a suite, each with its sentence.
 pub fn warnings(suite: &Suite, catalog: &Catalog) -> Vec<(ModelLint, String)> {
     let date = &catalog.source().date;
     let all = lint_models(suite, catalog).into_iter();
@@ -33,7 +33,7 @@ pub fn unplayed(id: &ModelId, nearest: &[&ModelId]) -> String {
     format!("the simulated gateway does not know `{id}`{remedy}")
 }
 
-/// How long a run will take, as a line for standard error.
+/// The expected duration of a run, as a line for standard error.
 pub fn duration_line(
     duration: &RunDuration,
     suite: &Suite,

@@ -21,9 +21,9 @@ use super::tally::is_excluded_from_ttft;
 pub struct CacheFigures {
     /// Samples whose server reported the number of tokens read from a cache.
     pub reporting: u64,
-    /// Of these: samples whose token counts contradict each other, and which have no price.
+    /// Those of them whose token counts contradict each other, and which have no price.
     pub contradicting: u64,
-    /// Of all reporting samples: those that read any tokens.
+    /// Reporting samples that read any tokens.
     pub hits: u64,
     /// Share of hits among reporting samples, for prompts like these.
     pub hit_share: Option<Estimate>,

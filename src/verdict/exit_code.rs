@@ -21,16 +21,16 @@ pub const INCOMPLETE: u8 = 4;
 /// Interrupted; finished samples are on disk.
 pub const INTERRUPTED: u8 = 130;
 
-/// What a run or a comparison came to.
+/// The result of a run or a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct RunResult {
     /// Someone setting the run to end.
     pub interrupted: bool,
     /// It ended before its plan did, or too much failed to judge it.
     pub incomplete: bool,
-    /// What the gate says.
+    /// The status of the gate.
     pub gate_status: GateStatus,
-    /// What the suite says an inconclusive gate does.
+    /// The suite's rule for an inconclusive gate.
     pub on_inconclusive: OnInconclusive,
 }
 

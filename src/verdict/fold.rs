@@ -8,9 +8,9 @@ use crate::record::{Manifest, Sample};
 use super::evidence::{Evidence, EvidenceFold};
 use super::summary::{RunSummary, SummaryFold};
 
-/// What verdicts, reports and exit codes are made of.
+/// The basis of verdicts, reports and exit codes.
 pub struct FoldedRun {
-    /// What verdicts stand on.
+    /// The evidence for verdicts.
     pub evidence: Evidence,
     /// The figures of the run.
     pub summary: RunSummary,

@@ -276,7 +276,7 @@ pub enum Reason {
     NoHistory,
     /// A history has levels, not tails.
     NoTailInHistory,
-    /// What it is compared with has itself moved, over the accepted runs of the level.
+    /// The baseline has itself moved, over the accepted runs of the level.
     LevelMoved {
         /// When the level began.
         began: Timestamp,

@@ -364,7 +364,7 @@ fn the_highest_listed_write_price_is_the_bound_of_a_prompt_token() {
 
 #[test]
 fn an_answer_without_a_bill_costs_what_the_most_expensive_provider_takes() {
-    // Nobody says who answered: settled at the list, a cap would be crossed by every provider that takes more.
+    // The answer does not name its provider: settled at the list, a cap would be crossed by every provider that takes more.
     let pricing = json!({ "input": "0.000001", "output": "0.000002" });
     let answer = json!({ "data": { "endpoints": [
         { "provider_name": "same", "pricing": { "prompt": "0.000001", "completion": "0.000002" } },

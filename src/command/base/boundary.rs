@@ -47,7 +47,7 @@ impl Boundary {
     /// `bakeoff.toml` or `.git`, else the folder itself.
     ///
     /// # Errors
-    /// Where the folder cannot be resolved.
+    /// If the folder cannot be resolved.
     pub(super) fn new(folder: &Path, reach: Reach) -> io::Result<Self> {
         let folder = fs::canonicalize(Path::new(".").join(folder))?;
         let is_root = |folder: &&Path| {
@@ -64,7 +64,7 @@ impl Boundary {
     /// Opens a file that the suite names, which messages call `name`.
     ///
     /// # Errors
-    /// Where it cannot be opened, is no regular file, or lies beyond the boundary, as a sentence.
+    /// If it cannot be opened, is no regular file, or lies beyond the boundary, as a sentence.
     pub(super) fn open(&self, path: &Path, name: &str) -> Result<File, String> {
         let failed = |error: io::Error| format!("`{name}` could not be read: {error}");
         let file = open_regular(path).map_err(failed)?;
@@ -84,7 +84,7 @@ impl Boundary {
     /// Checks a folder that is to be searched.
     ///
     /// # Errors
-    /// Where it cannot be resolved or lies beyond the boundary, as a sentence.
+    /// If it cannot be resolved or lies beyond the boundary, as a sentence.
     pub(super) fn check_folder(&self, path: &Path, name: &str) -> Result<(), String> {
         let real = fs::canonicalize(path);
         let real = real.map_err(|error| format!("`{name}` could not be read: {error}"))?;

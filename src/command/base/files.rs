@@ -114,9 +114,7 @@ impl Variables {
     /// The variables as far as they can be read: lines of `.env` that cannot be are skipped, and so is a `.env`
     /// that is no regular file.
     pub(in crate::command) fn read_readable() -> Self {
-        let file = open_regular(Path::new(".env")).ok();
-        let bytes = file.and_then(|file| read_at_most(file, DOT_ENV_BYTES_MAX).ok().flatten());
-        let bytes = bytes.unwrap_or_default();
+        let bytes = dot_env_bytes().unwrap_or_default();
         let lines = dotenvy::from_read_iter(bytes.as_slice()).flatten();
         let dot_env = lines.map(|(name, value)| (name, value.into())).collect();
         Self { dot_env }
@@ -132,33 +130,24 @@ impl Variables {
             .collect()
     }
 
+    /// The variables.
+    ///
+    /// # Errors
+    /// If `.env` is no regular file, too large, or has a line that is not `NAME=value`.
     pub(in crate::command) fn read() -> Result<Self, Failure> {
         let mut dot_env = HashMap::new();
-        let failed =
-            |error: io::Error| Failure::usage(format!("`.env` could not be read: {error}"));
-        match open_regular(Path::new(".env")) {
-            Ok(file) => {
-                let bytes = read_at_most(file, DOT_ENV_BYTES_MAX).map_err(failed)?;
-                let bytes = bytes.ok_or_else(|| {
-                    let max = DOT_ENV_BYTES_MAX >> 20;
-                    Failure::usage(format!("`.env` is larger than {max} MiB"))
-                })?;
-                for line in dotenvy::from_read_iter(bytes.as_slice()) {
-                    // The parser's message holds the line, and the line may hold a key.
-                    let (name, value) = line.map_err(|error| {
-                        Failure::usage(match error {
-                            dotenvy::Error::Io(_) => "`.env` could not be read",
-                            _ => "`.env` holds a line that is not NAME=value",
-                        })
-                    })?;
-                    // `NAME=` of a template that was never filled in sets nothing.
-                    if !value.trim().is_empty() {
-                        dot_env.insert(name, value.into());
-                    }
-                }
+        for line in dotenvy::from_read_iter(dot_env_bytes()?.as_slice()) {
+            // The parser's message holds the line, and the line may hold a key.
+            let (name, value) = line.map_err(|error| {
+                Failure::usage(match error {
+                    dotenvy::Error::Io(_) => "`.env` could not be read",
+                    _ => "`.env` holds a line that is not NAME=value",
+                })
+            })?;
+            // `NAME=` of a template that was never filled in sets nothing.
+            if !value.trim().is_empty() {
+                dot_env.insert(name, value.into());
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
         }
         Ok(Self { dot_env })
     }
@@ -173,4 +162,18 @@ impl Variables {
         let filed = self.dot_env.get(name).map(ExposeSecret::expose_secret);
         own.or_else(|| filed.and_then(set))
     }
+}
+
+/// The bytes of `.env`; none where there is no such file.
+fn dot_env_bytes() -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::usage(format!("`.env` could not be read: {error}"));
+    let file = match open_regular(Path::new(".env")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.map_err(failed)?,
+    };
+    let bytes = read_at_most(file, DOT_ENV_BYTES_MAX).map_err(failed)?;
+    bytes.ok_or_else(|| {
+        let max = DOT_ENV_BYTES_MAX >> 20;
+        Failure::usage(format!("`.env` is larger than {max} MiB"))
+    })
 }

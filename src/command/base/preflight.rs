@@ -20,7 +20,7 @@ use super::model_list::MAX_SUGGESTIONS;
 /// embedded simulator, if the user named one; `judges`: true if verdicts are wanted.
 ///
 /// # Errors
-/// Where the world cannot be read.
+/// If the scenario cannot be read.
 pub(in crate::command) fn lines(
     suite: &Suite,
     profile: &Profile,

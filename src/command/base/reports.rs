@@ -14,7 +14,7 @@ use crate::verdict::{GateStatus, PastRuns};
 
 use super::failure::Failure;
 use super::history::past_of;
-use super::samples::TellingSamples;
+use super::samples::SampleReader;
 use super::stdio::{colour, stderr};
 
 /// The formats that can be printed.
@@ -109,7 +109,7 @@ pub(in crate::command) fn read<'m>(
     manifest: &'m Manifest,
     samples_csv: impl Write,
 ) -> Result<Report<'m>, Failure> {
-    let mut samples = TellingSamples::of(run)?;
+    let mut samples = SampleReader::open(run)?;
     let read = samples
         .by_ref()
         .map(|sample| sample.map_err(ReadError::Journal));

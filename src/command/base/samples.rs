@@ -15,13 +15,14 @@ use super::stdio::stderr;
 const MAX_LINES_PRINTED: usize = 5;
 
 /// The samples of a run; lines that are no samples are reported on standard error, and returned as errors.
-pub(in crate::command) struct TellingSamples {
+pub(in crate::command) struct SampleReader {
     samples: Samples,
     lost: usize,
 }
 
-impl TellingSamples {
-    pub(in crate::command) fn of(run: &Run) -> Result<Self, Failure> {
+impl SampleReader {
+    /// Opens the samples of a run.
+    pub(in crate::command) fn open(run: &Run) -> Result<Self, Failure> {
         Ok(Self {
             samples: run.samples()?,
             lost: 0,
@@ -45,7 +46,7 @@ impl TellingSamples {
     }
 }
 
-impl Iterator for TellingSamples {
+impl Iterator for SampleReader {
     type Item = Result<Sample, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -63,7 +64,7 @@ impl Iterator for TellingSamples {
 
 /// Reads a run once.
 pub(in crate::command) fn read(run: &Run, manifest: &Manifest) -> Result<FoldedRun, Failure> {
-    let mut samples = TellingSamples::of(run)?;
+    let mut samples = SampleReader::open(run)?;
     let is_lost_line = |error: &JournalError| matches!(error, JournalError::Line { .. });
     let folded = FoldedRun::read(manifest, samples.by_ref(), is_lost_line, |_| Ok(()))?;
     samples.end()?;

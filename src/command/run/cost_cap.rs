@@ -242,7 +242,7 @@ pub(super) fn build_cap(job: &Job, limit: CostLimit) -> Result<Arc<Cap>, Failure
 /// The maximum cost of each request of a run.
 ///
 /// # Errors
-/// What nothing bounds, each thing once, with the place where it was met first.
+/// Everything that has no bound, each once, with the place of its first use.
 pub(super) fn worst(job: &Job) -> Result<WorstCase, Vec<(UnboundedCost, String)>> {
     let bounds = job.price_bounds();
     WorstCase::from_suite(

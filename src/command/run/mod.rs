@@ -303,9 +303,11 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
         Ok(_) => catch_panic(|| amend(&run, opened, missing, &mut spending, options.quiet)),
     };
     let entered = ledger::append(&options.output, &job.ledger_line(&manifest, spending));
-    print_abandoned(&abandoned, job, options)?;
+    // Records come first: a line that cannot be printed is an error at the end.
+    let printed = print_abandoned(&abandoned, job, options);
     if immediate {
         close_without_reports(&run, &journal, &manifest)?;
+        printed?;
         entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
         return Ok(exit::INTERRUPTED);
     }
@@ -320,6 +322,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let found = trial.map_err(|failure| with_folder_hint(&failure, &run))?;
     amended.map_err(|failure| with_folder_hint(&failure, &run))?;
     entered.map_err(|error| with_folder_hint(&error.into(), &run))?;
+    printed?;
     Ok(RunResult {
         interrupted: ending == RunEnd::Interrupted,
         incomplete: !found.sound,

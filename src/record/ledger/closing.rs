@@ -39,7 +39,7 @@ impl LockedLedger<'_> {
     /// Closes every run whose process is gone. Returns the lines that were appended.
     ///
     /// # Errors
-    /// Where the ledger cannot be read or written.
+    /// If the ledger cannot be read or written.
     pub fn close_ended(&mut self) -> Result<Vec<LedgerLine>, JournalError> {
         let open: Vec<LedgerLine> = self.open_lines()?;
         let mut closed = Vec::new();
@@ -103,7 +103,7 @@ impl LockedLedger<'_> {
 /// it is not made where there is none.
 ///
 /// # Errors
-/// Where the ledger cannot be read or written.
+/// If the ledger cannot be read or written.
 pub fn close_ended(reports: &Path) -> Result<Vec<LedgerLine>, JournalError> {
     if !super::read(reports)?.lines.iter().any(LedgerLine::is_open) {
         return Ok(Vec::new());
@@ -176,13 +176,12 @@ fn settle(line: &mut LedgerLine, folder: &Path, log: &fs::File) -> Result<(), Jo
                 .and_then(|(open_cost, left)| open_cost.plus(left));
         }
     }
+    line.models = spending.into_models();
     if !is_whole || (open_cost.is_none() && line.cap_usd.is_some()) {
         // Lines may be missing: the rest of the cap bounds what they say.
-        line.models = spending.into_models();
         reserve_rest(line);
         return Ok(());
     }
-    line.models = spending.into_models();
     let has_cap = line.cap_usd.is_some();
     line.reserved_usd = open_cost.filter(|open_cost| has_cap && *open_cost > Usd::ZERO);
     Ok(())

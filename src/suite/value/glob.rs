@@ -26,7 +26,7 @@ impl Glob {
     /// Compiles a glob.
     ///
     /// # Errors
-    /// Where it is no glob or exceeds a limit: what is wrong with it, in words.
+    /// If it is no glob or exceeds a limit: what is wrong with it, in words.
     pub fn new(text: &str, style: GlobStyle) -> Result<Self, String> {
         check_length(text)?;
         // Each group may hold another: their number bounds the nesting, which the compiler recurses into.
@@ -64,7 +64,7 @@ impl Glob {
 /// Checks the length of a name or glob.
 ///
 /// # Errors
-/// Where it is empty or too long, in words.
+/// If it is empty or too long, in words.
 pub(in crate::suite) fn check_length(text: &str) -> Result<(), String> {
     if text.is_empty() || text.len() > limits::PATTERN_BYTES {
         let max = limits::PATTERN_BYTES;

@@ -101,8 +101,8 @@ impl fmt::Debug for Redactor {
 /// Two filters are equal where they remove the same.
 impl PartialEq for Redactor {
     fn eq(&self, other: &Self) -> bool {
-        let forms = |redactor: &Self| redactor.search.as_ref().map(|search| search.forms.clone());
-        forms(self) == forms(other)
+        let [own, others] = [self, other].map(|redactor| redactor.search.as_deref());
+        own.map(|search| &search.forms) == others.map(|search| &search.forms)
     }
 }
 

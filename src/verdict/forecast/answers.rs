@@ -60,7 +60,7 @@ pub(super) struct VariantAnswers {
 pub(super) struct AnswerCost {
     list: Option<Usd>,
     counts: Option<TokenCounts>,
-    /// Whether its token counts contradict each other, or have no reading or several: no prices make a cost of them.
+    /// True if its token counts contradict each other, or have no reading or several: no prices make a cost of them.
     has_contradiction: bool,
 }
 
