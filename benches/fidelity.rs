@@ -84,7 +84,7 @@ fn print_errors(what: &str, errors_ns: &mut [f64]) {
 
 fn start_simulator(trace: &Path) -> (Child, String) {
     let mut simulator = Command::new(BAKEOFF)
-        .args(["sim", "--port", "0", "--salt", "1", "--truth"])
+        .args(["sim", "--port", "0", "--sim-seed", "1", "--trace"])
         .arg(trace)
         .stdout(Stdio::piped())
         .spawn()

@@ -108,9 +108,9 @@ fn run(case: &GateCase, folder: &Path, salt: usize) -> bool {
     std::fs::write(&scenario, scenario_text(case)).expect("the world is written");
     let runs = folder.join("runs");
     let run_output = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
-        .args(["run", "--quiet", "--salt", &salt.to_string()])
+        .args(["run", "--quiet", "--sim-seed", &salt.to_string()])
         .arg(&suite)
-        .arg("--world")
+        .arg("--scenario")
         .arg(&scenario)
         .arg("--output")
         .arg(&runs)
@@ -174,7 +174,7 @@ fn scenario_text(case: &GateCase) -> String {
              ttft = {{ median_ms = {:.1}, sigma = 0.4, outlier_share = 0.03, outlier_factor = 3 }}\n\
              gap = {{ median_ms = 1, sigma = 0.3 }}\n\
              tokens = {{ median = 8, sigma = 0.3 }}\n\
-             reasoning = {{ median = 0, sigma = 0, shown = \"visible\" }}\n\
+             reasoning = {{ median = 0, sigma = 0, display = \"visible\" }}\n\
              drift_per_minute = {}\n\
              price = {{ input = \"0.000001\", output = \"0.000002\" }}\n\n",
             150.0 * factor,

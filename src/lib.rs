@@ -27,6 +27,7 @@ pub mod input;
 pub mod plan;
 mod private_file;
 pub mod record;
+pub mod renamed;
 pub mod report;
 pub mod sim;
 pub mod stats;

@@ -12,6 +12,7 @@ mod size;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::{Generator, Shell};
 use clap_mangen::Man;
@@ -20,6 +21,7 @@ use crate::catalog::Sort;
 use crate::command;
 use crate::command::pages::Page;
 use crate::command::schema::Shape;
+use crate::renamed::{NamePlace, renamed_error};
 use crate::suite::import::Origin;
 use crate::units::Usd;
 
@@ -147,12 +149,12 @@ struct RunArgs {
     /// Seed of every order
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// World of the simulated gateway, a TOML file (endpoint sim only)
+    /// Scenario of the simulated gateway, a TOML file (endpoint sim only)
     #[arg(long, value_name = "FILE")]
-    world: Option<PathBuf>,
-    /// Salt of the simulated answers: two runs with the same salt get the same ones (endpoint sim only)
+    scenario: Option<PathBuf>,
+    /// Sim seed of the simulated answers: two runs with the same sim seed get the same ones (endpoint sim only)
     #[arg(long, value_name = "N")]
-    salt: Option<u64>,
+    sim_seed: Option<u64>,
     /// Folder that holds the runs
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
@@ -370,26 +372,43 @@ enum OriginArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff sim --port 8787\n  \
-    bakeoff sim --world my-world.toml --truth truth.jsonl")]
+    bakeoff sim --scenario my-scenario.toml --trace trace.jsonl")]
 struct SimArgs {
     /// Port on the loopback interface; 0 for any free one
     #[arg(long, default_value_t = 8787)]
     port: u16,
-    /// World: models, characters, faults, a TOML file
+    /// Scenario: models, characters, faults, a TOML file
     #[arg(long, value_name = "FILE")]
-    world: Option<PathBuf>,
+    scenario: Option<PathBuf>,
     /// Log the true instants of each answer here, JSON lines
     #[arg(long, value_name = "FILE")]
-    truth: Option<PathBuf>,
-    /// Salt of the answers; without it two starts differ
+    trace: Option<PathBuf>,
+    /// Sim seed of the answers; without it two starts differ
     #[arg(long, value_name = "N")]
-    salt: Option<u64>,
+    sim_seed: Option<u64>,
 }
 
 /// Parses the process's arguments, carries the verb out, and returns the exit code. Usage errors
 /// and `--help` end the process here, with the parser's own codes (2 and 0).
 pub fn main() -> u8 {
-    dispatch::execute(verb(Cli::parse().verb))
+    match Cli::try_parse() {
+        Ok(cli) => dispatch::execute(verb(cli.verb)),
+        Err(error) => with_new_name(error).exit(),
+    }
+}
+
+/// The error of an unknown flag, with the new name of one that was renamed.
+fn with_new_name(error: clap::Error) -> clap::Error {
+    let message = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => {
+            renamed_error(NamePlace::Flag, flag)
+        }
+        _ => None,
+    };
+    match message {
+        Some(message) => Cli::command().error(ErrorKind::UnknownArgument, message),
+        None => error,
+    }
 }
 
 /// The action of `models`. After an option the parser takes a subcommand for words to search: the word is the
@@ -472,9 +491,9 @@ fn verb(args: VerbArgs) -> Verb {
         }),
         VerbArgs::Sim(args) => Verb::Sim(command::sim::Options {
             port: args.port,
-            world: args.world,
-            truth: args.truth,
-            salt: args.salt,
+            scenario: args.scenario,
+            trace: args.trace,
+            sim_seed: args.sim_seed,
         }),
     }
 }
@@ -521,8 +540,8 @@ fn run_options(args: RunArgs) -> command::run::Options {
         repetitions: args.repetitions,
         concurrency: args.concurrency,
         seed: args.seed,
-        world: args.world,
-        salt: args.salt,
+        scenario: args.scenario,
+        sim_seed: args.sim_seed,
         output: args.output,
         project: args.project,
         allow_outside: args.allow_outside,

@@ -37,9 +37,9 @@ pub(super) struct SizeArgs {
     /// Where a pilot run is sent
     #[arg(short, long, value_name = "NAME|URL", requires = "pilot")]
     endpoint: Option<String>,
-    /// World of the simulated gateway for a pilot run
+    /// Scenario of the simulated gateway for a pilot run
     #[arg(long, value_name = "FILE", requires = "pilot")]
-    world: Option<PathBuf>,
+    scenario: Option<PathBuf>,
     /// Folder that holds the runs
     #[arg(short, long, value_name = "DIR", default_value = "reports")]
     output: PathBuf,
@@ -79,7 +79,7 @@ pub(super) fn size_options(args: SizeArgs) -> command::size::Options {
         };
         Box::new(command::run::Options {
             endpoint: args.endpoint.clone(),
-            world: args.world.clone(),
+            scenario: args.scenario.clone(),
             output: args.output.clone(),
             project: args.project.clone(),
             allow_outside: args.allow_outside,

@@ -26,7 +26,7 @@ pub struct Options {
     /// The history.
     pub history: PathBuf,
     /// Reset the baseline: earlier runs no longer count.
-    pub new_level: bool,
+    pub reset: bool,
     /// The environment of the run, in place of the recorded one.
     pub environment: Option<String>,
     /// Accept a run even if it is incomplete or was found regressed.
@@ -38,7 +38,7 @@ pub struct Options {
 }
 
 /// Version of the JSON output.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The JSON output of `accept`.
 #[derive(Serialize, JsonSchema)]
@@ -63,8 +63,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         manifest.environment.clone_from(&options.environment);
     }
     let history = open_for_suite(&options.history, &manifest.suite.name)?;
-    let standing = if options.new_level {
-        RunStanding::NewLevel
+    let standing = if options.reset {
+        RunStanding::BaselineReset
     } else {
         RunStanding::Accepted
     };
@@ -81,7 +81,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             return Ok(exit::DONE);
         }
         return Err(Failure::usage(format!(
-            "{reason}: it was found regressed\n  --new-level accepts the change and judges later runs by it; \
+            "{reason}: it was found regressed\n  --reset accepts the change and judges later runs by it; \
              --force makes it one of the level's runs"
         )));
     }
@@ -115,8 +115,8 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
     let Some(entry) = history.entry(run).filter(|entry| entry.standing.accepted()) else {
         return Ok(());
     };
-    let begins = entry.standing == RunStanding::NewLevel;
-    if begins || !options.new_level {
+    let begins = entry.standing == RunStanding::BaselineReset;
+    if begins || !options.reset {
         let level = if begins { " as a new level" } else { "" };
         let file = options.history.display();
         return Err(Failure::usage(format!(
@@ -137,7 +137,7 @@ fn flagged(history: &History, run: &str) -> Option<RunStanding> {
 }
 
 const fn may_be_flagged(options: &Options) -> bool {
-    options.new_level || options.force
+    options.reset || options.force
 }
 
 /// The reason why a run is a poor baseline, if it is one.
@@ -178,7 +178,7 @@ fn print_result(
     }
     let runs = plural(accepted, "run");
     match standing {
-        RunStanding::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
+        RunStanding::BaselineReset => writeln!(out, "{run} resets the baseline in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,
     }
     Ok(writeln!(

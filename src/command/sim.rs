@@ -20,18 +20,18 @@ use super::base::{endpoint, exit};
 pub struct Options {
     /// Port on the loopback interface; 0 for any free one.
     pub port: u16,
-    /// World file; absent: the built-in world.
-    pub world: Option<PathBuf>,
+    /// Scenario file; absent: the built-in scenario.
+    pub scenario: Option<PathBuf>,
     /// File that the server trace is written to.
-    pub truth: Option<PathBuf>,
-    /// Salt of the answers; absent: a random one.
-    pub salt: Option<u64>,
+    pub trace: Option<PathBuf>,
+    /// Sim seed of the answers; absent: a random one.
+    pub sim_seed: Option<u64>,
 }
 
 /// Serves until it is interrupted.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
-    let (world, _) = endpoint::read_world(options.world.as_deref())?;
-    let truth: Option<Box<dyn Write + Send>> = match &options.truth {
+    let (scenario, _) = endpoint::read_scenario(options.scenario.as_deref())?;
+    let trace: Option<Box<dyn Write + Send>> = match &options.trace {
         None => None,
         Some(path) => {
             let file = private_file::create(path).map_err(|error| {
@@ -46,8 +46,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             options.port
         ))
     })?;
-    let salt = options.salt.map_or_else(random_number, Ok)?;
-    let running = Simulator::start(world, listener, truth, salt)?;
+    let sim_seed = options.sim_seed.map_or_else(random_number, Ok)?;
+    let running = Simulator::start(scenario, listener, trace, sim_seed)?;
     runtime()?.block_on(async {
         let mut ended = pin!(interrupted());
         // The first poll installs the signal handlers: a reader of the line may send a signal at once.
@@ -55,7 +55,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             let mut out = stdout();
             writeln!(
                 out,
-                "simulated gateway at {} (salt {salt}); Ctrl-C ends it",
+                "simulated gateway at {} (sim seed {sim_seed}); Ctrl-C ends it",
                 running.base_url()
             )?;
             out.flush()?;

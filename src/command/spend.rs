@@ -26,7 +26,7 @@ use super::runs::REPORTS;
 /// The longest that the question for the balance may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Version of the document.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The options of `bakeoff spend`.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
-use super::base::endpoint::read_world;
+use super::base::endpoint::read_scenario;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
 use super::base::json::print_json;
@@ -24,7 +24,7 @@ use super::base::stdio::{stderr, stdout};
 use super::base::{exit, exposed, worst_case};
 
 /// Version of the JSON that this verb prints.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The options of `bakeoff suite check`.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ struct FileEntry {
     /// Everything that is wrong with it, by place.
     problems: Vec<ProblemDocument>,
     /// Problems that were found and are not listed, because there are too many.
-    problems_left_out: usize,
+    problems_skipped: usize,
     /// The changes that a valid suite can detect and its cost, in words.
     finds: Vec<String>,
     /// The likely problems of a valid suite, in words.
@@ -169,8 +169,8 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
         return Ok(Vec::new());
     };
     if profile.base_url.is_none() {
-        let (world, _) = read_world(None)?;
-        return Ok(unplayed(suite, &world));
+        let (scenario, _) = read_scenario(None)?;
+        return Ok(unplayed(suite, &scenario));
     }
     Ok(ModelListState::from_cache(&profile).missing(suite, &profile.name))
 }
@@ -182,7 +182,7 @@ impl FileEntry {
             suite: None,
             error: None,
             problems: Vec::new(),
-            problems_left_out: 0,
+            problems_skipped: 0,
             finds: Vec::new(),
             warnings: Vec::new(),
         };
@@ -200,7 +200,7 @@ impl FileEntry {
             Err(BadSuite::Wrong(problems, text)) => {
                 let listed = problems.iter().map(|problem| problem.document(&text));
                 entry.problems = listed.collect();
-                entry.problems_left_out = problems.count() - entry.problems.len();
+                entry.problems_skipped = problems.count() - entry.problems.len();
             }
         }
         entry

@@ -510,7 +510,7 @@ fn sample(
     let own_delay = sample.own_delay().0 as f64;
     let ttft = sample.ttft_ns.map_or(f64::INFINITY, |ttft| ttft.0 as f64);
     let own = [
-        (Flag::Late, sample.attempts.len() > 1),
+        (Flag::Retried, sample.attempts.len() > 1),
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
     ];

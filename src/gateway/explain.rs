@@ -64,7 +64,7 @@ pub fn missing_key(profile: &str, key_variables: &[String]) -> Explanation {
 /// was used up by reasoning); `None` for an answer with nothing wrong.
 pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
     let model = context.model;
-    if context.flags.contains(&Flag::EatenByReasoning) {
+    if context.flags.contains(&Flag::TruncatedInReasoning) {
         return Some(Explanation::new(
             format!("`{model}` used up the token limit by reasoning and gave no answer."),
             "Raise `max_tokens`, or lower `reasoning_effort`, for this model.",
@@ -419,7 +419,7 @@ mod tests {
     #[test]
     fn a_limit_used_up_by_reasoning_has_a_remedy() {
         // An empty answer that ended by length looks like a broken model without this explanation.
-        let text = explain_outcome(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
+        let text = explain_outcome(Outcome::Length, None, &[Flag::TruncatedInReasoning]).unwrap();
         assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
     }
 

@@ -551,7 +551,7 @@ fn fill_reading(
         (Flag::OtherModel, other_model && !routed),
         (Flag::HiddenReasoning, hidden),
         (
-            Flag::EatenByReasoning,
+            Flag::TruncatedInReasoning,
             reading.outcome == Outcome::Length && silent,
         ),
         // Some templates open the reasoning themselves: then only its end is in the answer.

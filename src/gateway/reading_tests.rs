@@ -258,7 +258,7 @@ fn a_limit_eaten_by_reasoning_is_flagged() {
     // The answer is empty because the model used its tokens for reasoning: neither a refusal nor an error.
     let eaten =
         r#"{"choices":[{"message":{"content":"","reasoning":"Hm"},"finish_reason":"length"}]}"#;
-    assert_eq!(flags(eaten), [Flag::EatenByReasoning]);
+    assert_eq!(flags(eaten), [Flag::TruncatedInReasoning]);
     let short =
         r#"{"choices":[{"message":{"content":"Hi","reasoning":"Hm"},"finish_reason":"length"}]}"#;
     assert_eq!(flags(short), []);

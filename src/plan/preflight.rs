@@ -29,7 +29,7 @@ const OTHER_EFFORT_KEYS: [&str; 3] = ["reasoning", "thinking", "chat_template_kw
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelLint {
     /// Reasoning counts against the token limit and may use it up.
-    EatenByReasoning {
+    TruncatedInReasoning {
         /// The model.
         model: ModelId,
         /// The token limit.
@@ -120,7 +120,7 @@ fn variant_lints(suite: &Suite, variant: &Variant, model: &ListedModel) -> Vec<M
     let id = || variant.model.clone();
     let eaten = eaten
         .into_iter()
-        .map(|(limit, min)| ModelLint::EatenByReasoning {
+        .map(|(limit, min)| ModelLint::TruncatedInReasoning {
             model: id(),
             limit,
             min,
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_reasoning_model_needs_room() {
         // Reasoning counts against the limit: the answer would be empty.
-        let eaten = |limit, min| ModelLint::EatenByReasoning {
+        let eaten = |limit, min| ModelLint::TruncatedInReasoning {
             model: "a/thinker".parse().unwrap(),
             limit,
             min,

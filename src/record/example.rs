@@ -99,7 +99,7 @@ pub(crate) fn manifest(name: &str) -> Manifest {
             name: "sim".to_owned(),
             base_url: None,
             key_variable: None,
-            world: None,
+            scenario: None,
         },
         prices: None,
         client: Vec::new(),
@@ -199,7 +199,7 @@ fn usage() -> impl Strategy<Value = Usage> {
 
 fn flags() -> impl Strategy<Value = Vec<Flag>> {
     prop::sample::subsequence(
-        vec![Flag::Buffered, Flag::Cold, Flag::Late, Flag::Fallback],
+        vec![Flag::Buffered, Flag::Cold, Flag::Retried, Flag::Fallback],
         0..=4,
     )
 }

@@ -13,8 +13,9 @@ pub enum Flag {
     Buffered,
     /// The attempt opened a connection.
     Cold,
-    /// A retry made it start after its slot.
-    Late,
+    /// It took more than one attempt, and started after its slot.
+    #[serde(alias = "late")]
+    Retried,
     /// Our own delay was above a stated share of TTFT.
     ClientLimited,
     /// The gateway reports that another provider or model than the first choice answered: it spoils a
@@ -28,7 +29,8 @@ pub enum Flag {
     /// Reasoning was hidden, summarised or encrypted: rates over visible time mean nothing.
     HiddenReasoning,
     /// The token limit was used up by reasoning: the answer is empty.
-    EatenByReasoning,
+    #[serde(alias = "eaten_by_reasoning")]
+    TruncatedInReasoning,
     /// `<think>` text stood in the answer.
     ThinkTags,
     /// The token counts contradict each other.
@@ -45,13 +47,13 @@ impl Flag {
         match self {
             Self::Buffered => "buffered",
             Self::Cold => "cold",
-            Self::Late => "late",
+            Self::Retried => "retried",
             Self::ClientLimited => "client_limited",
             Self::Fallback => "fallback",
             Self::OtherModel => "other_model",
             Self::Compressed => "compressed",
             Self::HiddenReasoning => "hidden_reasoning",
-            Self::EatenByReasoning => "eaten_by_reasoning",
+            Self::TruncatedInReasoning => "truncated_in_reasoning",
             Self::ThinkTags => "think_tags",
             Self::UsageMismatch => "usage_mismatch",
             Self::UsageImpossible => "usage_impossible",

@@ -77,14 +77,14 @@ pub struct AnswerMix {
     /// Trials answered to the end.
     pub answered: u64,
     /// Answers that are buffered, cold or client-limited: excluded from TTFT.
-    #[serde(rename = "set_aside")]
+    #[serde(alias = "set_aside")]
     pub excluded: u64,
     /// Answers after more than one attempt.
     pub retried: u64,
     /// Answers with readable reasoning before them.
     pub reasoned: u64,
     /// Answers that report their use of the prompt cache.
-    #[serde(rename = "cache_told")]
+    #[serde(alias = "cache_told")]
     pub cache_reported: u64,
     /// Answers that report tokens read from the cache.
     pub cache_hits: u64,
@@ -104,7 +104,7 @@ pub struct HistoryPrompt {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parameters: String,
     /// Trials, rate-limited ones left out.
-    #[serde(rename = "asked")]
+    #[serde(alias = "asked")]
     pub trials: u32,
     /// Trials answered to the end.
     pub completed: u32,
@@ -135,7 +135,8 @@ pub enum RunStanding {
     /// Accepted: part of the baseline that later runs are compared with.
     Accepted,
     /// Accepted, and the first of a reset baseline: earlier runs are no longer compared with.
-    NewLevel,
+    #[serde(alias = "new_level")]
+    BaselineReset,
     /// Found regressed; a second run, an hour or more later, decides (`confirm = true`).
     Pending,
     /// Found regressed, without waiting for a second run.
@@ -153,7 +154,7 @@ impl RunStanding {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
-            Self::NewLevel => "new_level",
+            Self::BaselineReset => "baseline_reset",
             Self::Pending => "pending",
             Self::Flagged => "flagged",
             Self::Confirmed => "confirmed",
@@ -164,7 +165,7 @@ impl RunStanding {
 
     /// Returns true if the run is part of a baseline.
     pub const fn accepted(self) -> bool {
-        matches!(self, Self::Accepted | Self::NewLevel)
+        matches!(self, Self::Accepted | Self::BaselineReset)
     }
 
     /// Returns true if a finding of the run waits for later runs.
@@ -258,7 +259,7 @@ impl TryFrom<LineWire> for HistoryLine {
     type Error = String;
 
     fn try_from(wire: LineWire) -> Result<Self, String> {
-        if wire.version != Self::VERSION {
+        if !(1..=Self::VERSION).contains(&wire.version) {
             return Err(format!("version {}", wire.version));
         }
         match (wire.kind, wire.run, wire.of) {
@@ -292,7 +293,7 @@ impl HistoryLine {
 
 impl Entry for HistoryLine {
     const FILE: &'static str = "past.jsonl";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn version(&self) -> u32 {
         // A line of another version is never made: see `try_from`.
@@ -316,7 +317,7 @@ impl HistoryRun {
         }
         for prompt in self.variants.iter().flat_map(|variant| &variant.prompts) {
             if prompt.completed > prompt.trials {
-                return Err(InvalidRecord::new("completed", "is above `asked`"));
+                return Err(InvalidRecord::new("completed", "is above `trials`"));
             }
             if prompt.passed > prompt.graded {
                 return Err(InvalidRecord::new("passed", "is above `graded`"));
@@ -472,7 +473,7 @@ impl History {
     /// Index in [`History::entries`] of the first run of the current baseline; 0 if the baseline was never
     /// reset.
     pub fn level_start(&self) -> usize {
-        let newest = |entry: &HistoryEntry| entry.standing == RunStanding::NewLevel;
+        let newest = |entry: &HistoryEntry| entry.standing == RunStanding::BaselineReset;
         self.entries.iter().rposition(newest).unwrap_or(0)
     }
 

@@ -68,9 +68,15 @@ fn run() -> impl Strategy<Value = HistoryRun> {
 }
 
 fn standing() -> impl Strategy<Value = RunStanding> {
-    use RunStanding::{Accepted, Cleared, Confirmed, Flagged, NewLevel, Pending, Recovered};
+    use RunStanding::{Accepted, BaselineReset, Cleared, Confirmed, Flagged, Pending, Recovered};
     prop::sample::select(vec![
-        Accepted, NewLevel, Pending, Flagged, Confirmed, Cleared, Recovered,
+        Accepted,
+        BaselineReset,
+        Pending,
+        Flagged,
+        Confirmed,
+        Cleared,
+        Recovered,
     ])
 }
 
@@ -120,7 +126,7 @@ fn the_last_mark_wins_and_runs_are_in_order_of_time() {
         accepted("a", 10),
         HistoryLine::run(plain("b", 20), RunStanding::Pending, Vec::new()),
         mark("b", RunStanding::Confirmed),
-        mark("b", RunStanding::NewLevel),
+        mark("b", RunStanding::BaselineReset),
         mark("x", RunStanding::Cleared),
     ];
     let history = History::resolve(lines);
@@ -128,7 +134,7 @@ fn the_last_mark_wins_and_runs_are_in_order_of_time() {
         standings(&history),
         [
             ("a", RunStanding::Accepted),
-            ("b", RunStanding::NewLevel),
+            ("b", RunStanding::BaselineReset),
             ("c", RunStanding::Accepted)
         ]
     );
@@ -179,7 +185,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     ci.jsonl:2: column 1: expected value
     ci.jsonl:2: version 2, but this program reads up to version 1: it was written by a newer one
     ci.jsonl:2: column 166: invalid value: integer `-1`, expected u32
-    ci.jsonl:2: column 47: unknown variant `excepted`, expected one of `accepted`, `new_level`, `pending`, `flagged`, `confirmed`, `cleared`, `recovered`
+    ci.jsonl:2: column 47: unknown variant `excepted`, expected one of `accepted`, `baseline_reset`, `pending`, `flagged`, `confirmed`, `cleared`, `recovered`
     ci.jsonl:2: column 0: a line of kind `run` holds a `run` and no `of`
     ci.jsonl:2: `run` has no name
     ");

@@ -494,10 +494,10 @@ impl<R: BufRead, E: Entry> Iterator for JournalReader<R, E> {
     }
 }
 
-/// Reads one line. The newest version is tried first, because nearly every line is of it.
+/// Reads one line of any version up to the newest: their fields differ in names alone, which are aliases.
 fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
     let error = match serde_json::from_slice::<E>(line) {
-        Ok(entry) if entry.version() == E::VERSION => {
+        Ok(entry) if (1..=E::VERSION).contains(&entry.version()) => {
             entry.check()?;
             return Ok(entry);
         }
@@ -511,9 +511,8 @@ fn parse<E: Entry>(line: &[u8]) -> Result<E, LineProblem> {
             newest: E::VERSION,
         });
     }
-    // Readers of older versions take their turn here, when there are any.
     Err(match error {
-        Some(error) if found == E::VERSION => LineProblem::Broken(error),
+        Some(error) if found > 0 => LineProblem::Broken(error),
         _ => LineProblem::NoSuchVersion(found),
     })
 }

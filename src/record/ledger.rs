@@ -44,7 +44,7 @@ pub struct LedgerLine {
     /// By model, sorted by id.
     pub models: Vec<ModelSpending>,
     /// Under a cap: reserved in addition to the models' sums, for requests whose bill is unknown.
-    #[serde(default, rename = "kept_usd", skip_serializing_if = "Option::is_none")]
+    #[serde(default, alias = "kept_usd", skip_serializing_if = "Option::is_none")]
     pub reserved_usd: Option<Usd>,
     /// Under a cap: the most that it may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ impl LedgerLine {
     /// Name of the file in the folder of runs.
     pub const FILE: &'static str = "ledger.jsonl";
     /// Version of the stored format.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Returns true if the run has not ended, or was killed.
     pub fn is_open(&self) -> bool {

@@ -71,7 +71,7 @@ pub struct Warming {
 
 impl Manifest {
     /// Version of the stored format.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The prices of a model when the run began; `None` if they were unknown or not stored.
     pub fn prices_of(&self, model: &ModelId) -> Option<TokenPrices> {
@@ -169,8 +169,8 @@ pub struct EndpointRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_variable: Option<String>,
     /// For the simulator: digest of its scenario and the sim seed of this run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub world: Option<String>,
+    #[serde(default, alias = "world", skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
 }
 
 /// The source of list prices.

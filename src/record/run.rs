@@ -77,7 +77,7 @@ pub enum RunError {
     },
     /// The manifest is of a version that this program cannot read.
     #[error(
-        "{}: version {found}, but this program reads version {}: \
+        "{}: version {found}, but this program reads up to version {}: \
          read it with the program that wrote it, or a newer one",
         path.display(), Manifest::VERSION
     )]
@@ -228,9 +228,9 @@ impl Run {
             path: path.clone(),
             source,
         };
-        // Readers of older versions take their turn here, when there are any.
+        // The fields of older versions differ in names alone, which are aliases.
         match stored_version(&bytes).map_err(broken)? {
-            Manifest::VERSION => serde_json::from_slice(&bytes).map_err(broken),
+            1..=Manifest::VERSION => serde_json::from_slice(&bytes).map_err(broken),
             found => Err(RunError::Version { path, found }),
         }
     }

@@ -48,7 +48,7 @@ pub struct Sample {
     /// Time at which the slot was due: when a place for it was free.
     pub scheduled_ns: Nanos,
     /// Time for which a rate limit of the endpoint's profile delayed the slot after that; absent if none did.
-    #[serde(default, rename = "held_ns", skip_serializing_if = "Option::is_none")]
+    #[serde(default, alias = "held_ns", skip_serializing_if = "Option::is_none")]
     pub throttled_ns: Option<Nanos>,
     /// Time to open a connection, only when this attempt opened one. It lies inside the attempt, after
     /// `sent_ns`; the sample is flagged `cold` and not compared with warm ones.
@@ -205,7 +205,7 @@ pub struct ToolCall {
 
 impl Sample {
     /// Version of the stored format.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Returns true if the sample has this flag.
     pub fn has(&self, flag: Flag) -> bool {

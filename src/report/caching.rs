@@ -54,7 +54,10 @@ pub(super) fn caching(manifest: &Manifest, summary: &RunSummary) -> Option<Cachi
 
 /// Adds the caching columns of a variant; absent figures if its servers reported nothing.
 pub(super) fn put(row: &mut FigureRow, caching: Option<&CacheFigures>) {
-    row.put_figure("cache_told", count(caching.map_or(0, |all| all.reporting)));
+    row.put_figure(
+        "cache_reported",
+        count(caching.map_or(0, |all| all.reporting)),
+    );
     let hits = caching.map_or(Figure::Absent, |all| count(all.hits));
     row.put_figure("cache_hits", hits);
     let hit_share = caching.and_then(|all| all.hit_share);
@@ -126,7 +129,7 @@ fn table(variants: &[&VariantSummary]) -> FigureTable {
             tokens(caching.and_then(|all| all.tokens_written)),
         );
         row.show("variant", "variant", 0);
-        row.show("cache_told", "told", 5);
+        row.show("cache_reported", "told", 5);
         row.show_within("cache_hit_share", "hits", 0, 6);
         row.show("cache_read_share", "of prompt tokens", 4);
         row.show_within("cache_saved_usd_mean", "saved/request", 0, 7);

@@ -120,16 +120,15 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
         let name = format!("failed_{}", failure.word());
         row.put_figure(name, count(counts.failure(failure)));
     }
-    row.put_figure("set_aside", count(counts.excluded));
+    row.put_figure("excluded", count(counts.excluded));
     for (name, flag) in [
         ("buffered", Flag::Buffered),
         ("cold", Flag::Cold),
         ("client_limited", Flag::ClientLimited),
-        ("late", Flag::Late),
         ("fallbacks", Flag::Fallback),
         ("other_model", Flag::OtherModel),
         ("hidden_reasoning", Flag::HiddenReasoning),
-        ("eaten_by_reasoning", Flag::EatenByReasoning),
+        ("truncated_in_reasoning", Flag::TruncatedInReasoning),
         ("usage_mismatch", Flag::UsageMismatch),
         ("usage_impossible", Flag::UsageImpossible),
         ("usage_ambiguous", Flag::UsageAmbiguous),

@@ -6,7 +6,7 @@
 
 use crate::stats::interval::Interval;
 use crate::units::{Nanos, Usd};
-use crate::verdict::{Estimate, Verdict};
+use crate::verdict::{ComparisonDesign, Estimate, Verdict};
 
 /// A non-negative number with three decimals, counted in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Figure {
     /// A p value.
     Probability(Probability),
     /// The verdict of a comparison.
-    Verdict(Verdict),
+    Verdict(Verdict, ComparisonDesign),
     /// Money, exact.
     Money(Usd),
 }
@@ -197,7 +197,7 @@ impl Figure {
             | Self::WorseningPoints(value) => value.plain(),
             Self::Points(thousandths) => format!("{:.3}", f64::from(*thousandths) / 1000.0),
             Self::Probability(probability) => format!("{:.6}", probability.as_f64()),
-            Self::Verdict(verdict) => verdict.word().to_owned(),
+            Self::Verdict(verdict, design) => verdict.word(*design).to_owned(),
             Self::Money(usd) => usd.to_string(),
         }
     }
@@ -237,7 +237,7 @@ impl Figure {
             Self::WorseningPoints(value) => (format!("{:.1}", value.as_f64() * 100.0), " points"),
             Self::Probability(probability) => (format!("{:.4}", probability.as_f64()), ""),
             Self::Money(usd) => (shown_money(*usd), "$"),
-            Self::Verdict(verdict) => (verdict.word().to_owned(), ""),
+            Self::Verdict(verdict, design) => (verdict.printed_word(*design).to_owned(), ""),
         }
     }
 

@@ -156,7 +156,7 @@ impl ForecastView<'_> {
     }
 
     fn simulated(&self) -> bool {
-        self.manifest.endpoint.world.is_some()
+        self.manifest.endpoint.scenario.is_some()
     }
 
     fn traffic(&self) -> String {

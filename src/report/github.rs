@@ -82,7 +82,7 @@ pub fn summary(job: &JobSummary<'_>) -> String {
     page
 }
 
-/// `1 regressed, 2 inconclusive, 9 ok`.
+/// `1 worse, 2 inconclusive, 9 not worse`.
 fn headline(verdicts: &Verdicts) -> String {
     let broken = verdicts
         .limit_texts
@@ -96,10 +96,8 @@ fn headline(verdicts: &Verdicts) -> String {
         Verdict::Improved,
         Verdict::Ok,
     ] {
-        let count = verdicts.count(verdict);
-        if count > 0 {
-            parts.push(format!("{count} {}", verdict.word()));
-        }
+        let counts = verdicts.counts(verdict).into_iter();
+        parts.extend(counts.map(|(word, count)| format!("{count} {word}")));
     }
     if broken > 0 {
         parts.insert(0, format!("limits broken: {broken}"));
@@ -139,23 +137,27 @@ fn push_section(page: &mut String, section: &Section) {
         );
         push(
             page,
-            format_args!("- **{}**: {}\n", comparison.verdict.word(), line.trim_end()),
+            format_args!(
+                "- **{}**: {}\n",
+                comparison.verdict.printed_word(comparison.design),
+                line.trim_end()
+            ),
         );
     }
     let passed = with_verdict(&[Verdict::Improved, Verdict::Ok]);
     if !passed.is_empty() {
         push(
             page,
-            format_args!(
-                "\n<details><summary>Improved or ok: {}</summary>\n\n",
-                passed.len()
-            ),
+            format_args!("\n<details><summary>Passed: {}</summary>\n\n", passed.len()),
         );
         for comparison in passed {
             let sentence = text::markdown(&comparison.sentence);
             push(
                 page,
-                format_args!("- **{}**: {sentence}\n", comparison.verdict.word()),
+                format_args!(
+                    "- **{}**: {sentence}\n",
+                    comparison.verdict.printed_word(comparison.design)
+                ),
             );
         }
         page.push_str("\n</details>\n");
@@ -180,7 +182,7 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
             "{} {}: {}",
             comparison.candidate,
             comparison.metric,
-            comparison.verdict.word()
+            comparison.verdict.printed_word(comparison.design)
         );
         match comparison.verdict {
             Verdict::Regressed => errors.push((title, &comparison.sentence)),

@@ -20,7 +20,7 @@ use super::verdicts::{Section, Verdicts};
 use super::view::View;
 
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The comparison of a run.
 #[derive(Serialize, JsonSchema)]
@@ -93,7 +93,7 @@ pub(super) fn document(manifest: &Manifest, view: &View) -> String {
 }
 
 /// Version of the layout of judgements on their own.
-const VERDICTS_VERSION: u32 = 1;
+const VERDICTS_VERSION: u32 = 2;
 
 /// The comparison of `bakeoff compare`, which may span runs.
 #[derive(Serialize, JsonSchema)]
@@ -119,7 +119,6 @@ pub struct VerdictsDocument<'a> {
 #[derive(Serialize, JsonSchema)]
 struct OutputsDocument<'a> {
     /// One paragraph for each candidate whose answers differ in length beyond the noise.
-    #[serde(rename = "told")]
     paragraphs: &'a [String],
     /// One sentence for each side whose reasoning was hidden.
     hidden: &'a [String],
@@ -179,8 +178,7 @@ struct SectionDocument<'a> {
     /// True if it can fail a build.
     gates: bool,
     /// The primary comparisons in words.
-    #[serde(rename = "told")]
-    comparison_texts: Vec<ComparisonTextDocument<'a>>,
+    primary: Vec<ComparisonTextDocument<'a>>,
     /// One row for each candidate and metric, primary ones first.
     comparisons: RowsDocument<'a>,
     /// One row for each prompt and candidate.
@@ -197,7 +195,6 @@ struct SectionDocument<'a> {
 
 /// A primary comparison in words.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ToldDocument")]
 struct ComparisonTextDocument<'a> {
     /// Label of the candidate.
     candidate: &'a str,
@@ -224,7 +221,7 @@ impl<'a> SectionDocument<'a> {
             .map(|text| ComparisonTextDocument {
                 candidate: &text.candidate,
                 metric: text.metric,
-                verdict: text.verdict.word(),
+                verdict: text.verdict.word(text.design),
                 sentence: &text.sentence,
                 remarks: &text.remarks,
             });
@@ -232,7 +229,7 @@ impl<'a> SectionDocument<'a> {
             situation: section.situation,
             title: &section.title,
             gates: section.gates,
-            comparison_texts: texts.collect(),
+            primary: texts.collect(),
             comparisons: RowsDocument(vec![&section.primary, &section.exploratory]),
             prompts: RowsDocument(vec![&section.prompts]),
             routes: RowsDocument(vec![&section.routes]),
@@ -272,7 +269,7 @@ impl JsonSchema for RowsDocument<'_> {
             "items": {
                 "type": "object",
                 "properties": {
-                    "thin": {
+                    "low_n": {
                         "description": "Figures of too few samples for an interval.",
                         "type": "array",
                         "items": { "type": "string" }
@@ -300,7 +297,7 @@ impl Serialize for FigureRowDocument<'_> {
             }
         }
         if !low_n.is_empty() {
-            row.serialize_entry("thin", &low_n)?;
+            row.serialize_entry("low_n", &low_n)?;
         }
         row.end()
     }
@@ -320,7 +317,7 @@ impl Serialize for FigureValue<'_> {
             | Figure::Label(..)
             | Figure::Money(_)
             | Figure::Plan(..)
-            | Figure::Verdict(_) => serializer.serialize_str(&self.0.plain()),
+            | Figure::Verdict(..) => serializer.serialize_str(&self.0.plain()),
             Figure::Millis(value)
             | Figure::Rate(value)
             | Figure::Mean(value)

@@ -121,7 +121,7 @@ fn comparison_case<'a>(section: &Section, text: &'a ComparisonText) -> TestCase<
         text.metric.to_owned()
     };
     let status = match text.verdict {
-        Verdict::Regressed if section.gates => CaseStatus::Failed(Verdict::Regressed.word()),
+        Verdict::Regressed if section.gates => CaseStatus::Failed(text.verdict.word(text.design)),
         Verdict::Regressed | Verdict::Inconclusive => CaseStatus::Skipped,
         Verdict::Improved | Verdict::Ok => CaseStatus::Passed,
     };

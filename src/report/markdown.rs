@@ -119,7 +119,7 @@ fn push_section(page: &mut String, section: &Section) {
     for text in &section.comparison_texts {
         let sentences = std::iter::once(&text.sentence).chain(&text.own_remarks);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();
-        let word = text.verdict.word();
+        let word = text.verdict.printed_word(text.design);
         push(
             page,
             format_args!("- **{word}**: {}\n", sentences.join(" ")),

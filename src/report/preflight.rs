@@ -96,7 +96,7 @@ fn about(span: Nanos) -> String {
 /// A caution as a sentence; `date`: of the list of models that its facts come from.
 fn sentence(caution: &ModelLint, date: &str) -> String {
     match caution {
-        ModelLint::EatenByReasoning { model, limit, min } => format!(
+        ModelLint::TruncatedInReasoning { model, limit, min } => format!(
             "`{model}` reasons, and reasoning counts against max_tokens = {limit}: answers may be empty \
              or cut; set max_tokens to {min} or more, or a lower reasoning_effort"
         ),

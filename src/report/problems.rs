@@ -290,13 +290,13 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     let counts = &variant.figures.counts;
     problems.push_flag(
         variant,
-        Flag::EatenByReasoning,
+        Flag::TruncatedInReasoning,
         "answer empty because reasoning used up the token limit",
         Some("raise max_tokens, or lower reasoning_effort"),
     );
     let cut = counts
         .outcome(crate::record::Outcome::Length)
-        .saturating_sub(counts.flag(Flag::EatenByReasoning));
+        .saturating_sub(counts.flag(Flag::TruncatedInReasoning));
     if cut > 0 {
         let done = counts.done;
         let text = format!("ended by the token limit: {cut} of {done} samples");

@@ -12,7 +12,7 @@ use crate::units::Usd;
 use super::suite_check::{NoiseSource, Sizing, rows};
 
 /// Version of the layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The document that `size --json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -26,7 +26,6 @@ pub struct SizesDocument<'a> {
     /// Prompts of the suite.
     prompts: usize,
     /// Effective number of equally weighted prompts.
-    #[serde(rename = "prompts_worth")]
     effective_prompts: u64,
     /// Repetitions of each.
     repetitions: u32,

@@ -60,7 +60,6 @@ pub struct SpendSum {
     #[schemars(with = "String")]
     pub spent_usd: Usd,
     /// Amount reserved by caps for unknown bills, in addition to `spent_usd`; it has no model.
-    #[serde(rename = "kept_usd")]
     #[schemars(with = "String")]
     pub reserved_usd: Usd,
 }

@@ -140,7 +140,7 @@ impl FigureTable {
         let words = |cell: &FigureCell| {
             matches!(
                 cell.figure,
-                Figure::Text(_) | Figure::Label(..) | Figure::Verdict(_) | Figure::Absent
+                Figure::Text(_) | Figure::Label(..) | Figure::Verdict(..) | Figure::Absent
             )
         };
         self.rows.iter().all(|row| words(&row[index]))

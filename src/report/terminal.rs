@@ -274,9 +274,9 @@ impl ColumnLayout {
 /// The colour of a cell: a verdict by its meaning for a switch, a figure with low n dim.
 fn cell_colour(cell: &FigureCell) -> &'static str {
     match cell.figure {
-        Figure::Verdict(Verdict::Regressed) => RED,
-        Figure::Verdict(Verdict::Improved) => GREEN,
-        Figure::Verdict(Verdict::Inconclusive) => YELLOW,
+        Figure::Verdict(Verdict::Regressed, _) => RED,
+        Figure::Verdict(Verdict::Improved, _) => GREEN,
+        Figure::Verdict(Verdict::Inconclusive, _) => YELLOW,
         _ if cell.low_n => DIM,
         _ => "",
     }

@@ -19,7 +19,7 @@ use super::text::{self, push};
 use super::wording::metric_name;
 
 /// Version of the JSON's layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Maximum runs in a sparkline; older ones are left out of it.
 const MAX_DRAWN_RUNS: usize = 60;
 /// Number of the newest runs that are listed one by one.
@@ -77,7 +77,7 @@ struct VariantTrendDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detectable_at_least: Option<bool>,
     /// Runs that cannot be compared with the newest.
-    left_out: usize,
+    skipped: usize,
 }
 
 /// One run.
@@ -288,7 +288,7 @@ impl Trends {
                 .collect(),
             detectable: trend.detectable_worsening.map(|floor| floor.worsening),
             detectable_at_least: trend.detectable_worsening.map(|floor| floor.at_least),
-            left_out: trend.skipped,
+            skipped: trend.skipped,
         });
         let document = TrendsDocument {
             version: VERSION,

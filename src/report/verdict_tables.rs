@@ -57,7 +57,7 @@ fn comparison_row(situation: ComparisonDesign, comparison: &Comparison) -> Figur
     row.put_figure("reference_n", count(comparison.size.reference));
     row.put_figure("past_runs", count(comparison.size.runs));
     put_tests(&mut row, comparison);
-    row.put_figure("verdict", Figure::Verdict(comparison.verdict));
+    row.put_figure("verdict", Figure::Verdict(comparison.verdict, situation));
     row.put_figure("meaning", Figure::Text(wording::meaning(comparison)));
     put_reasons(&mut row, situation, comparison);
     row.show("candidate", "candidate", 0);
@@ -126,7 +126,9 @@ fn put_reasons(row: &mut FigureRow, situation: ComparisonDesign, comparison: &Co
         prompt.map_or(Figure::Absent, Figure::Text),
     );
     let without = influence.map(|influence| influence.verdict_without);
-    let without = without.map_or(Figure::Absent, Figure::Verdict);
+    let without = without.map_or(Figure::Absent, |verdict| {
+        Figure::Verdict(verdict, situation)
+    });
     row.put_figure("verdict_without", without);
     let is_decisive = influence.map_or(Figure::Absent, |one| Figure::Bool(one.is_decisive));
     row.put_figure("one_prompt_decides", is_decisive);
@@ -254,12 +256,16 @@ const fn kind(metric: Metric) -> &'static str {
 pub(super) fn routes(judgement: &Judgement) -> FigureTable {
     let rows = judgement.comparisons.iter().flat_map(|comparison| {
         let routes = comparison.routes.iter();
-        routes.map(move |route| route_row(comparison, route))
+        routes.map(move |route| route_row(judgement.design, comparison, route))
     });
     FigureTable::from_rows(rows)
 }
 
-fn route_row(comparison: &Comparison, route: &RouteComparison) -> FigureRow {
+fn route_row(
+    situation: ComparisonDesign,
+    comparison: &Comparison,
+    route: &RouteComparison,
+) -> FigureRow {
     let mut row = FigureRow::default();
     row.put_figure("candidate", words(&comparison.candidate));
     row.put_figure("metric", words(comparison.metric.word()));
@@ -267,7 +273,7 @@ fn route_row(comparison: &Comparison, route: &RouteComparison) -> FigureRow {
     row.put_figure("share_reference", share(route.share_reference));
     row.put_figure("share_candidate", share(route.share_candidate));
     put_effect(&mut row, comparison.metric, route.effect.as_ref());
-    row.put_figure("verdict", Figure::Verdict(route.verdict));
+    row.put_figure("verdict", Figure::Verdict(route.verdict, situation));
     row.show("candidate", "candidate", 0);
     row.show("metric", "metric", 0);
     row.show("provider", "provider", 0);
@@ -308,6 +314,6 @@ const fn holds_word(holds: LimitStatus) -> &'static str {
     match holds {
         LimitStatus::Within => "yes",
         LimitStatus::Exceeded => "no",
-        LimitStatus::Inconclusive => "cannot tell",
+        LimitStatus::Inconclusive => "inconclusive",
     }
 }

@@ -94,6 +94,8 @@ pub struct ComparisonText {
     pub reference: String,
     /// Stored word of the metric.
     pub metric: &'static str,
+    /// The design of the comparison, which selects the verdict's word.
+    pub design: ComparisonDesign,
     /// The verdict.
     pub verdict: Verdict,
     /// The verdict in one sentence with its numbers.
@@ -124,13 +126,17 @@ impl Verdicts {
     }
 
     /// Counts the primary comparisons with this verdict among those that can fail a build (or among all, if
-    /// none can).
-    pub fn count(&self, verdict: Verdict) -> usize {
+    /// none can), by the printed word.
+    pub fn counts(&self, verdict: Verdict) -> BTreeMap<&'static str, usize> {
         let any_gates = self.sections.iter().any(|section| section.gates);
         let sections = self.sections.iter();
         let counted = sections.filter(|section| section.gates || !any_gates);
         let texts = counted.flat_map(|section| &section.comparison_texts);
-        texts.filter(|text| text.verdict == verdict).count()
+        let mut counts = BTreeMap::new();
+        for text in texts.filter(|text| text.verdict == verdict) {
+            *counts.entry(verdict.printed_word(text.design)).or_default() += 1;
+        }
+        counts
     }
 }
 
@@ -166,7 +172,7 @@ impl Section {
         let remarks_on = |one: &Comparison| {
             let mut remarks = reasons(situation, one);
             remarks.extend(wording::open_interval_remark(one));
-            remarks.extend(wording::influence(one));
+            remarks.extend(wording::influence(situation, one));
             remarks
         };
         Self {
@@ -208,6 +214,7 @@ impl ComparisonText {
             candidate: comparison.candidate.clone(),
             reference: comparison.reference.clone(),
             metric: comparison.metric.word(),
+            design: situation,
             verdict: comparison.verdict,
             sentence: wording::sentence(situation, comparison),
             remarks,
@@ -373,9 +380,11 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         ));
     }
     if !tolerances.is_empty() {
+        let [worse, better, not_worse] = [Verdict::Regressed, Verdict::Improved, Verdict::Ok]
+            .map(|verdict| verdict.printed_word(gated.judgement.design));
         legend.push(format!(
-            "Regressed or improved: by more than the tolerance; ok: surely not worse by more than the \
-             margin. Tolerance / margin: {}.",
+            "*{worse}* or *{better}*: by more than the tolerance; *{not_worse}*: surely not worse by more than \
+             the margin. Tolerance / margin: {}.",
             tolerances.join(", ")
         ));
     }
@@ -393,7 +402,7 @@ fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<St
     let mut method = vec![wording::question(judgement.design).to_owned()];
     let tested = primary.iter().filter(|one| one.tests.is_some()).count();
     if tested > 0 {
-        method.push(error_rate(tested, gate.alpha));
+        method.push(error_rate(judgement.design, tested, gate.alpha));
     }
     let mut by_procedure: BTreeMap<Procedure, Vec<&str>> = BTreeMap::new();
     for comparison in &judgement.comparisons {
@@ -413,18 +422,20 @@ fn method(judgement: &Judgement, primary: &[&Comparison], gate: &Gate) -> Vec<St
 }
 
 /// The error rate of all primary verdicts together.
-fn error_rate(tested: usize, alpha: f64) -> String {
+fn error_rate(design: ComparisonDesign, tested: usize, alpha: f64) -> String {
     let one_sided = Thousandths::new(0.5 * alpha).map_or(Figure::Absent, Figure::Share);
     let one_sided = one_sided.shown();
+    let [worse, better] =
+        [Verdict::Regressed, Verdict::Improved].map(|verdict| verdict.printed_word(design));
     if tested == 1 {
         return format!(
-            "The chance to call it regressed where it is not worse by more than its tolerance is at most \
-             {one_sided}; the same for improved."
+            "The chance to call it {worse} where it is not worse by more than its tolerance is at most \
+             {one_sided}; the same for {better}."
         );
     }
     format!(
-        "The chance to call any of the {tested} primary comparisons regressed where none is worse by more \
-         than its tolerance is at most {one_sided} in all; the same for improved. Exploratory ones stand \
+        "The chance to call any of the {tested} primary comparisons {worse} where none is worse by more \
+         than its tolerance is at most {one_sided} in all; the same for {better}. Exploratory ones stand \
          alone, at {one_sided} each."
     )
 }

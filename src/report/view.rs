@@ -197,8 +197,8 @@ fn method(manifest: &Manifest, summary: &RunSummary) -> Vec<(&'static str, Strin
     if let Some(looks) = &manifest.until_decided {
         method.push(("until decided", until_decided(looks, suite.repetitions)));
     }
-    if let Some(world) = &endpoint.world {
-        method.push(("simulated world", world.clone()));
+    if let Some(scenario) = &endpoint.scenario {
+        method.push(("simulated scenario", scenario.clone()));
     }
     let streaming = if suite.stream {
         "streamed"

@@ -29,25 +29,24 @@ struct Words {
 const fn words(metric: Metric) -> Words {
     let [name, noun, better, worse, not_worse] = match metric {
         Metric::Ttft => ["TTFT", "TTFT",
-            "answers first", "is slower to answer", "is not slower to answer"],
+            "has a lower TTFT", "has a higher TTFT", "does not have a higher TTFT"],
         Metric::Ttfa => ["TTFA", "TTFA",
-            "begins its answer first", "is slower to begin its answer",
-            "is not slower to begin its answer"],
+            "has a lower TTFA", "has a higher TTFA", "does not have a higher TTFA"],
         Metric::ExperiencedTtft => ["experienced TTFT", "experienced TTFT",
-            "answers first, retries counted", "is slower to answer, retries counted",
-            "is not slower to answer, retries counted,"],
+            "has a lower experienced TTFT", "has a higher experienced TTFT",
+            "does not have a higher experienced TTFT"],
         Metric::Latency => ["latency", "latency",
-            "is done first", "is slower to the end", "is not slower to the end"],
+            "has a lower latency", "has a higher latency", "does not have a higher latency"],
         Metric::TtftTail => ["TTFT tail", "share of late first tokens",
             "is late less often", "is late more often", "is not late more often"],
         Metric::InterTokenLatency => ["gap", "mean gap",
-            "writes with shorter gaps", "writes with longer gaps",
-            "does not write with longer gaps"],
-        Metric::OutputRate => ["output tok", "output rate",
+            "has a lower inter-token latency", "has a higher inter-token latency",
+            "does not have a higher inter-token latency"],
+        Metric::OutputRate => ["tok/s", "output rate",
             "writes faster", "writes slower", "does not write slower"],
-        Metric::OutputTokens => ["tokens out", "tokens",
+        Metric::OutputTokens => ["output tokens", "tokens",
             "needs fewer tokens", "needs more tokens", "does not need more tokens"],
-        Metric::Cost => ["cost", "cost", "is cheaper", "is dearer", "is not dearer"],
+        Metric::Cost => ["cost", "cost", "costs less", "costs more", "does not cost more"],
         Metric::Completed => ["completed", "share of completed answers",
             "completes more answers", "completes fewer answers",
             "does not complete fewer answers"],
@@ -124,7 +123,7 @@ pub(super) fn meaning(comparison: &Comparison) -> String {
             let by = allowance(comparison.metric.scale(), margin);
             format!("{} by more than {by}", words.not_worse)
         }
-        Verdict::Inconclusive => "cannot tell".to_owned(),
+        Verdict::Inconclusive => "inconclusive".to_owned(),
     }
 }
 
@@ -133,7 +132,7 @@ pub(super) fn sentence(situation: ComparisonDesign, comparison: &Comparison) -> 
     let words = words(comparison.metric);
     let candidate = &comparison.candidate;
     let claim = if comparison.verdict == Verdict::Inconclusive {
-        format!("Whether {candidate} {} cannot be told", words.worse)
+        format!("Whether {candidate} {} is inconclusive", words.worse)
     } else {
         let since = if situation == ComparisonDesign::Interleaved {
             ""
@@ -236,7 +235,7 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
 }
 
 /// Names the prompt that decides, if there is one.
-pub(super) fn influence(comparison: &Comparison) -> Option<String> {
+pub(super) fn influence(situation: ComparisonDesign, comparison: &Comparison) -> Option<String> {
     let influence = comparison
         .influence
         .as_ref()
@@ -244,7 +243,7 @@ pub(super) fn influence(comparison: &Comparison) -> Option<String> {
     Some(format!(
         "One prompt decides: without `{}` it would be {}.",
         influence.prompt,
-        influence.verdict_without.word()
+        influence.verdict_without.printed_word(situation)
     ))
 }
 
@@ -278,16 +277,16 @@ pub(super) const fn reason_word(reason: &Reason) -> &'static str {
         Reason::TooManyErrors { .. } => "errors",
         Reason::NotMeasured => "not_measured",
         Reason::ReasoningDiffers => "reasoning_differs",
-        Reason::Excluded { .. } => "set_aside",
+        Reason::Excluded { .. } => "excluded",
         Reason::CacheHitsDiffer { .. } => "cache_hits_differ",
         Reason::RetriesDiffer { .. } => "retries_differ",
         Reason::BelowFloor { .. } => "below_floor",
         Reason::Drift => "drift",
         Reason::RouteShift => "route_shift",
         Reason::Unconfirmed => "unconfirmed",
-        Reason::NoHistory => "no_past",
+        Reason::NoHistory => "no_baseline",
         Reason::NoTailInHistory => "no_tail_in_history",
-        Reason::LevelMoved { .. } => "level_moved",
+        Reason::LevelMoved { .. } => "baseline_moved",
         Reason::DecidedEarlier { .. } => "decided_earlier",
     }
 }
@@ -337,7 +336,7 @@ pub(super) fn reason(
                 .to_owned()
         }
         Reason::Excluded { reference, candidate } => format!(
-            "Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: \
+            "Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: \
              {}.",
             shares(*reference, *candidate)
         ),
@@ -354,7 +353,7 @@ pub(super) fn reason(
             "At the median over prompts it changed by {change_ns}, less than the floor of {floor_ns}."
         ),
         Reason::Drift => {
-            "The level moved during the run, which cannot be told from a change since the past.".to_owned()
+            "The level moved during the run, which cannot be distinguished from a change since the past.".to_owned()
         }
         Reason::RouteShift if comparison.routes.is_empty() => {
             "Providers gave other shares of the answers than on the other side.".to_owned()
@@ -404,7 +403,7 @@ pub(super) fn remarks(situation: ComparisonDesign, comparison: &Comparison) -> V
         .collect();
     remarks.extend(open_interval_remark(comparison));
     remarks.extend(power(comparison));
-    remarks.extend(influence(comparison));
+    remarks.extend(influence(situation, comparison));
     remarks
 }
 
@@ -498,7 +497,7 @@ pub(super) fn limit_sentence(check: &LimitCheck) -> String {
     let status = match check.status {
         LimitStatus::Within => "holds",
         LimitStatus::Exceeded => "is broken",
-        LimitStatus::Inconclusive => "cannot be told",
+        LimitStatus::Inconclusive => "is inconclusive",
     };
     let estimate = check.estimate.map_or_else(
         || "no value".to_owned(),

@@ -179,7 +179,6 @@ pub struct Reasoning {
     /// Standard deviation of the logarithm.
     pub sigma: Sigma,
     /// The visibility of the reasoning.
-    #[serde(rename = "shown")]
     pub display: ReasoningDisplay,
 }
 

@@ -115,7 +115,7 @@ proptest! {
         let first = at(&MOMENT);
         prop_assert_ne!(&first, &at(&Moment { ordinal: 1, ..MOMENT }));
         prop_assert_ne!(&first, &at(&Moment { sim_seed: 8, ..MOMENT }));
-        let fixed = Scenario::parse("fixed_salt = true").unwrap();
+        let fixed = Scenario::parse("fixed_sim_seed = true").unwrap();
         let with_fixed_seed = |sim_seed| write_in_scenario(&fixed, &request, &Moment { sim_seed, ..MOMENT });
         prop_assert_eq!(with_fixed_seed(7), with_fixed_seed(8));
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Nanos, Usd};
 
 /// The version of the record's format.
-pub const TRACE_VERSION: u32 = 1;
+pub const TRACE_VERSION: u32 = 2;
 /// Records held in memory for tests in the same process; older ones are dropped.
 pub const MAX_RECORDS_IN_MEMORY: usize = 4_096;
 /// Instants recorded for one answer; later chunks are counted, not listed.
@@ -80,7 +80,6 @@ pub struct TraceRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
     /// The outcome of playing its script.
-    #[serde(rename = "played")]
     pub playback: Playback,
 }
 

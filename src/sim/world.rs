@@ -19,6 +19,7 @@ use super::character::{
 };
 use super::dialect::Dialect;
 use super::fault::ModelSelector;
+use crate::renamed::{NamePlace, renamed_error};
 use crate::units::{Nanos, Usd};
 
 /// The built-in scenario: the gateway of the quickstart, and the reference of every key.
@@ -163,7 +164,6 @@ impl SimulatedModel {
 #[serde(deny_unknown_fields, default)]
 struct ScenarioWire {
     seed: Option<u64>,
-    #[serde(rename = "fixed_salt")]
     fixed_sim_seed: Option<bool>,
     dialect: Option<Dialect>,
     access: Option<Access>,
@@ -186,22 +186,21 @@ struct BudgetWire {
 impl Scenario {
     /// Returns the built-in scenario.
     pub fn built_in() -> Self {
-        Self::parse("").expect("the built-in world is compiled in, and a test reads it")
+        Self::parse("").expect("the built-in scenario is compiled in, and a test reads it")
     }
 
     /// Reads a scenario file; keys it leaves out have the values of [`DEFAULT_SCENARIO`].
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         if text.len() > MAX_SCENARIO_BYTES {
-            let message = format!("a world has at most {MAX_SCENARIO_BYTES} bytes");
+            let message = format!("a scenario has at most {MAX_SCENARIO_BYTES} bytes");
             return Err(ScenarioError(message));
         }
-        let read =
-            |text| toml::from_str::<ScenarioWire>(text).map_err(|e| ScenarioError(e.to_string()));
+        let read = |text| toml::from_str::<ScenarioWire>(text).map_err(|e| from_toml(&e));
         Self::from_layers(read(DEFAULT_SCENARIO)?, read(text)?)
     }
 
     fn from_layers(built_in: ScenarioWire, own: ScenarioWire) -> Result<Self, ScenarioError> {
-        let missing = |key: &str| ScenarioError(format!("the built-in world lacks `{key}`"));
+        let missing = |key: &str| ScenarioError(format!("the built-in scenario lacks `{key}`"));
         let models = models(&built_in, &own)?;
         let delay = own.generation_delay_ms.or(built_in.generation_delay_ms);
         let credits = own.credits_usd.or(built_in.credits_usd);
@@ -244,6 +243,16 @@ impl Scenario {
         let plain = plain.filter(|_| self.dialect == Dialect::Ollama);
         self.models.get(plain.unwrap_or(id)).cloned()
     }
+}
+
+/// The error of a scenario file, with the new name of a key that was renamed.
+fn from_toml(error: &toml::de::Error) -> ScenarioError {
+    let message = error.message();
+    let unknown = message.strip_prefix("unknown field `");
+    let key = unknown.and_then(|rest| rest.split('`').next());
+    let renamed = key.and_then(|key| renamed_error(NamePlace::ScenarioKey, key));
+    let text = error.to_string();
+    ScenarioError(renamed.map_or_else(|| text.clone(), |renamed| text.replace(message, &renamed)))
 }
 
 /// Builds every model's profile from its layers.
@@ -294,7 +303,7 @@ fn unlisted_model(id: &str, wire: &ModelProfileWire) -> Result<SnapshotModel, Sc
         max_tokens: wire.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
         entry: json!({
             "id": id, "object": "model", "created": 1_755_815_280,
-            "owned_by": id.split('/').next(), "name": id, "description": "Made by a world file.",
+            "owned_by": id.split('/').next(), "name": id, "description": "Made by a scenario file.",
             "type": "language", "tags": [],
             "context_window": 128_000,
             "max_tokens": wire.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),

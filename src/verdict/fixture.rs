@@ -25,7 +25,7 @@ pub(crate) fn manifest(variants: &[&str], prompts: &[&str], repetitions: u32) ->
             name: "vercel".to_owned(),
             base_url: Some("https://gateway.example/v1".to_owned()),
             key_variable: Some("AI_GATEWAY_API_KEY".to_owned()),
-            world: None,
+            scenario: None,
         },
         prices: Some(PriceSource {
             source: "snapshot shipped with bakeoff".to_owned(),

@@ -9,8 +9,7 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Metric, Quantity};
 use crate::units::Nanos;
 
-/// The verdict on a candidate: *regressed* means slower, more expensive or less often correct, *improved* the
-/// opposite.
+/// The verdict on a candidate: worse means slower, more expensive or less often correct, better the opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Worse by more than the tolerance.
@@ -24,13 +23,24 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The stored word, also used in reports.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Regressed => "regressed",
-            Self::Improved => "improved",
-            Self::Ok => "ok",
-            Self::Inconclusive => "inconclusive",
+    /// The stored word. Between variants of one run nothing regressed: one is worse than the other.
+    pub const fn word(self, design: ComparisonDesign) -> &'static str {
+        match (self, design) {
+            (Self::Regressed, ComparisonDesign::Interleaved) => "worse",
+            (Self::Improved, ComparisonDesign::Interleaved) => "better",
+            (Self::Ok, ComparisonDesign::Interleaved) => "not_worse",
+            (Self::Regressed, _) => "regressed",
+            (Self::Improved, _) => "improved",
+            (Self::Ok, _) => "ok",
+            (Self::Inconclusive, _) => "inconclusive",
+        }
+    }
+
+    /// The word in reports.
+    pub const fn printed_word(self, design: ComparisonDesign) -> &'static str {
+        match (self, design) {
+            (Self::Ok, ComparisonDesign::Interleaved) => "not worse",
+            _ => self.word(design),
         }
     }
 }

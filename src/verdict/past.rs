@@ -72,7 +72,7 @@ impl PastRuns {
         };
         for entry in level.iter().filter(before) {
             match entry.standing {
-                RunStanding::Accepted | RunStanding::NewLevel => {
+                RunStanding::Accepted | RunStanding::BaselineReset => {
                     past.accepted.push(entry.run.clone());
                 }
                 RunStanding::Cleared => past.flagged.push(entry.run.clone()),

@@ -44,7 +44,12 @@ fn failed_trials_have_no_times_and_stay_in_every_denominator() {
 fn excluded_samples_are_counted_and_not_in_ttft() {
     // Buffered, cold and client-limited samples have a TTFT that is not the model's.
     let run = manifest(&["a/x"], &["p"], 10);
-    let flags = [Flag::Buffered, Flag::Cold, Flag::ClientLimited, Flag::Late];
+    let flags = [
+        Flag::Buffered,
+        Flag::Cold,
+        Flag::ClientLimited,
+        Flag::Retried,
+    ];
     let samples: Vec<Sample> = (0..10)
         .map(|trial| {
             let sample = answered(&run, trial, 100);
@@ -57,7 +62,7 @@ fn excluded_samples_are_counted_and_not_in_ttft() {
     let summary = summarised(&run, &samples);
     let figures = &summary.variants[0].figures;
     assert_eq!(figures.counts.excluded, 3);
-    assert_eq!(figures.counts.flag(Flag::Late), 1);
+    assert_eq!(figures.counts.flag(Flag::Retried), 1);
     assert_eq!(figures.ttft_ns.as_ref().unwrap().n, 7);
     assert_eq!(figures.experienced_ttft_ns.as_ref().unwrap().n, 7);
     assert_eq!(figures.latency_ns.as_ref().unwrap().n, 10);

@@ -145,7 +145,7 @@ impl Seen {
     /// decimals that are written.
     fn agrees(&self, variant: &str, book: &Book) {
         let row = self.row(variant);
-        assert_eq!(row["cache_told"], book.requests, "{row:#}");
+        assert_eq!(row["cache_reported"], book.requests, "{row:#}");
         assert_eq!(row["cache_hits"], book.hits);
         assert_eq!(row["cached_tokens"], book.read);
         assert_eq!(

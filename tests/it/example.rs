@@ -18,8 +18,8 @@ use bakeoff::report::{ReportFormat, SAMPLES_CSV};
 use bakeoff::sim::world::DEFAULT_SCENARIO;
 use bakeoff::suite::{Suite, parse_suite};
 
-/// Salt of the run's simulated answers.
-const SALT: &str = "1";
+/// Sim seed of the run's simulated answers.
+const SIM_SEED: &str = "1";
 
 /// The files that a run writes; everything else in its folder is made from them.
 const SOURCES: [&str; 2] = ["manifest.json", "samples.jsonl"];
@@ -64,7 +64,7 @@ fn run_anew(folder: &Path) {
     let reports = tempfile::tempdir().unwrap();
     let ran = Command::new(env!("CARGO_BIN_EXE_bakeoff"))
         .current_dir(reports.path())
-        .args(["run", "--quiet", "--salt", SALT, "--output"])
+        .args(["run", "--quiet", "--sim-seed", SIM_SEED, "--output"])
         .arg(reports.path())
         .arg(root().join("suites/quickstart.toml"))
         .output()
@@ -132,8 +132,8 @@ fn differences(folder: &Path) -> Vec<String> {
     };
     let suite = quickstart();
     let resolved = serde_json::to_vec(&suite).unwrap();
-    let world = format!(
-        "{} salt {SALT}",
+    let scenario = format!(
+        "{} sim seed {SIM_SEED}",
         digest(format!("{DEFAULT_SCENARIO}\n").as_bytes())
     );
     let prices = manifest
@@ -160,9 +160,9 @@ fn differences(folder: &Path) -> Vec<String> {
             plan(&suite).trial_count().to_string(),
         ),
         (
-            "world",
-            manifest.endpoint.world.clone().unwrap_or_default(),
-            world,
+            "scenario",
+            manifest.endpoint.scenario.clone().unwrap_or_default(),
+            scenario,
         ),
         (
             "prices",

@@ -40,7 +40,7 @@ user = "Why is the sea blue, and why is it sometimes green? Explain it to a chil
 
 fn home() -> Home {
     let home = Home::new().with("suite.toml", SUITE);
-    home.bakeoff("run suite.toml --quiet --salt 3").run();
+    home.bakeoff("run suite.toml --quiet --sim-seed 3").run();
     home
 }
 

@@ -233,7 +233,7 @@ fn manifest(status: Status) -> Manifest {
             name: "e".to_owned(),
             base_url: Some("u".to_owned()),
             key_variable: Some("K".to_owned()),
-            world: Some("w".to_owned()),
+            scenario: Some("w".to_owned()),
         },
         prices: Some(PriceSource {
             source: "s".to_owned(),
@@ -612,7 +612,7 @@ fn verdicts_have_the_documented_columns() {
     let page = file("FORMAT.md");
     let document: Value = serde_json::from_str(&compared.json()).unwrap();
     let section = document["verdicts"][0].as_object().unwrap();
-    let comparison = section["told"][0].as_object().unwrap();
+    let comparison = section["primary"][0].as_object().unwrap();
     let keys = document.as_object().unwrap().keys();
     for key in keys.chain(section.keys()).chain(comparison.keys()) {
         assert!(page.contains(&format!("`{key}`")), "{key}");
@@ -734,14 +734,14 @@ fn the_percentiles_table_is_the_rule() {
 fn all_flags() -> impl Iterator<Item = Flag> {
     std::iter::successors(Some(Flag::Buffered), |flag| match flag {
         Flag::Buffered => Some(Flag::Cold),
-        Flag::Cold => Some(Flag::Late),
-        Flag::Late => Some(Flag::ClientLimited),
+        Flag::Cold => Some(Flag::Retried),
+        Flag::Retried => Some(Flag::ClientLimited),
         Flag::ClientLimited => Some(Flag::Fallback),
         Flag::Fallback => Some(Flag::OtherModel),
         Flag::OtherModel => Some(Flag::Compressed),
         Flag::Compressed => Some(Flag::HiddenReasoning),
-        Flag::HiddenReasoning => Some(Flag::EatenByReasoning),
-        Flag::EatenByReasoning => Some(Flag::ThinkTags),
+        Flag::HiddenReasoning => Some(Flag::TruncatedInReasoning),
+        Flag::TruncatedInReasoning => Some(Flag::ThinkTags),
         Flag::ThinkTags => Some(Flag::UsageMismatch),
         Flag::UsageMismatch => Some(Flag::UsageImpossible),
         Flag::UsageImpossible => Some(Flag::UsageAmbiguous),
@@ -752,8 +752,8 @@ fn all_flags() -> impl Iterator<Item = Flag> {
 /// The same of standings.
 fn all_standings() -> impl Iterator<Item = RunStanding> {
     std::iter::successors(Some(RunStanding::Accepted), |standing| match standing {
-        RunStanding::Accepted => Some(RunStanding::NewLevel),
-        RunStanding::NewLevel => Some(RunStanding::Pending),
+        RunStanding::Accepted => Some(RunStanding::BaselineReset),
+        RunStanding::BaselineReset => Some(RunStanding::Pending),
         RunStanding::Pending => Some(RunStanding::Flagged),
         RunStanding::Flagged => Some(RunStanding::Confirmed),
         RunStanding::Confirmed => Some(RunStanding::Cleared),

@@ -27,7 +27,9 @@ price = { input = "0.000001", output = "0.000002" }
 
 /// A simulated gateway in a process of its own, and its URL.
 fn gateway(home: &Home) -> (Underway, String) {
-    let served = home.bakeoff("sim --port 0 --world my-world.toml").begin();
+    let served = home
+        .bakeoff("sim --port 0 --scenario my-world.toml")
+        .begin();
     let url = served.next_url();
     (served, url)
 }

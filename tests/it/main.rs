@@ -27,6 +27,7 @@ mod prices;
 mod project_files;
 mod prompts;
 mod readme;
+mod renamed;
 mod routes;
 mod sim;
 mod size;

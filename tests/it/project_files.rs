@@ -154,14 +154,14 @@ fn a_fifo_is_refused_at_once() {
     let fifo = "it is a FIFO, not a regular file";
     for command in [
         "suite check pipe",
-        "run project/suites/x.toml --world pipe",
+        "run project/suites/x.toml --scenario pipe",
         "run project/suites/x.toml --project pipe",
         "run project/suites/x.toml --project keyed.toml -e k",
         "forecast run --requests 1/s",
         "report run",
         "history pipe",
         "import jsonl pipe",
-        "sim --port 0 --world pipe",
+        "sim --port 0 --scenario pipe",
     ] {
         home.bakeoff(command).exits(2).complains(fifo).run();
     }

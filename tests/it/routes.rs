@@ -280,7 +280,7 @@ fn ends_have_their_outcomes() {
         assert_eq!(reading.outcome, outcome, "{:?}", reading.finish_reason);
     }
     // A limit eaten by thoughts is named on these routes as well.
-    assert_eq!(stopped("max_tokens").flags, [Flag::EatenByReasoning]);
+    assert_eq!(stopped("max_tokens").flags, [Flag::TruncatedInReasoning]);
     let refusal = r#"{"type":"response.refusal.delta","output_index":0,"delta":"I cannot"}"#;
     let end = r#"{"type":"response.completed","response":{"status":"completed"}}"#;
     let refused = answered("gpt-5-mini", true, &stream(&[refusal, end]));

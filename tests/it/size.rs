@@ -69,7 +69,7 @@ fn a_stored_run_shows_its_own_noise() {
     let home = Home::new()
         .with("s.toml", &suite(TWO, 6))
         .with("one.toml", &suite("\"openai/gpt-5-mini\"", 6));
-    home.bakeoff("run s.toml --quiet --world world.toml --salt 1")
+    home.bakeoff("run s.toml --quiet --scenario world.toml --sim-seed 1")
         .run();
     let latest = document(&home.bakeoff("size s.toml --json").run().out);
     assert_eq!(latest["noise"]["source"], "run");
@@ -81,7 +81,7 @@ fn a_stored_run_shows_its_own_noise() {
             .out,
     );
     assert_eq!(named, latest);
-    home.bakeoff("run one.toml --quiet --world world.toml --output single")
+    home.bakeoff("run one.toml --quiet --scenario world.toml --output single")
         .run();
     home.bakeoff("size s.toml --from single/s/latest")
         .exits(2)
@@ -101,7 +101,7 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
     let home = Home::new()
         .with("s.toml", &suite(TWO, 12))
         .with("slow.toml", world);
-    home.bakeoff("size s.toml --pilot --world slow.toml")
+    home.bakeoff("size s.toml --pilot --scenario slow.toml")
         .says("openai/gpt-5-mini on 10 prompts")
         .says("To find +20 %")
         .run();
@@ -109,7 +109,7 @@ fn a_pilot_is_a_small_run_that_shows_its_noise() {
 
     // For programs the sizes alone are on standard output; the pilot's comparison is on standard error.
     let output = home
-        .bakeoff("size s.toml --pilot --world slow.toml --json")
+        .bakeoff("size s.toml --pilot --scenario slow.toml --json")
         .complains("TTFT")
         .run();
     assert_eq!(document(&output.out)["noise"]["source"], "run");

@@ -197,7 +197,7 @@ fn the_standalone_simulator_writes_its_trace_to_a_file() {
     // simulator in order, with every line written.
     let home = home();
     let simulator = home
-        .bakeoff("sim --port 0 --salt 5 --world gateway.toml --truth truth.jsonl")
+        .bakeoff("sim --port 0 --sim-seed 5 --scenario gateway.toml --trace truth.jsonl")
         .begin();
     let url = simulator.next_url();
     home.bakeoff(&format!("run suite.toml --quiet --endpoint {url}"))

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use program::Home;
 
-const RUN: &str = "run suite.toml --quiet --salt 7 --world";
+const RUN: &str = "run suite.toml --quiet --sim-seed 7 --scenario";
 const WITH_HISTORY: &str = "--history base/h.jsonl";
 const LATEST: &str = "reports/verdicts/latest";
 
@@ -111,7 +111,7 @@ fn a_slower_run_fails_and_is_noted() {
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .exits(1)
         .says("regressed")
-        .complains("--new-level")
+        .complains("--reset")
         .run();
     let history = home.read("base/h.jsonl");
     assert_eq!(history.lines().count(), 2);
@@ -137,7 +137,7 @@ fn a_slower_run_fails_and_is_noted() {
 }
 
 #[test]
-fn a_new_level_forgives() {
+fn a_baseline_reset_forgives() {
     // A change that is here to stay must not fail every later build.
     let home = home("");
     with_history(&home);
@@ -146,13 +146,13 @@ fn a_new_level_forgives() {
         .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY}"))
         .exits(2)
-        .complains("--new-level accepts the change")
+        .complains("--reset accepts the change")
         .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --unless-flagged"))
         .complains("is not accepted")
         .run();
-    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --new-level"))
-        .says("begins a new level")
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --reset"))
+        .says("resets the baseline")
         .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .run();
@@ -164,7 +164,7 @@ fn a_new_level_forgives() {
     let standings: Vec<&str> = standings.collect();
     assert_eq!(
         standings,
-        ["accepted", "new_level", "accepted", "new_level"]
+        ["accepted", "baseline_reset", "accepted", "baseline_reset"]
     );
 }
 
@@ -219,7 +219,7 @@ fn what_is_no_fair_past_is_not_accepted() {
         .complains("--force")
         .run();
     // Another suite's run: reported before anything is sent.
-    home.bakeoff("run other.toml --quiet --world fast.toml --history base/h.jsonl")
+    home.bakeoff("run other.toml --quiet --scenario fast.toml --history base/h.jsonl")
         .exits(2)
         .complains("is the history of the suite `verdicts`")
         .run();
@@ -449,7 +449,7 @@ fn a_run_ends_when_its_verdict_is_in() {
     let home = home("")
         .with("suite.toml", &suite(12, "", "Question"))
         .with("apart.toml", &world(40, 160));
-    home.bakeoff("run suite.toml --salt 7 --until-decided --world apart.toml")
+    home.bakeoff("run suite.toml --sim-seed 7 --until-decided --scenario apart.toml")
         .complains("look after round 2 of 12")
         .says("regressed")
         .run();
@@ -474,11 +474,11 @@ fn a_run_ends_when_its_verdict_is_in() {
 fn looking_needs_something_to_look_at() {
     // Reported at once, not after the run.
     let home = home("");
-    home.bakeoff("run suite.toml --until-decided -m a/usual --world fast.toml")
+    home.bakeoff("run suite.toml --until-decided -m a/usual --scenario fast.toml")
         .exits(2)
         .complains("is the only model")
         .run();
-    home.bakeoff("run suite.toml --until-decided --world fast.toml")
+    home.bakeoff("run suite.toml --until-decided --scenario fast.toml")
         .exits(2)
         .complains("at least 3 are needed")
         .run();

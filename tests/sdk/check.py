@@ -48,7 +48,7 @@ def simulator(binary, world):
         path = Path(folder) / "world.toml"
         path.write_text(world)
         process = subprocess.Popen(
-            [binary, "sim", "--port", "0", "--world", str(path)],
+            [binary, "sim", "--port", "0", "--scenario", str(path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -268,7 +268,7 @@ def raises_any(kind, ask, what):
 
 def check_keys(binary):
     """A wrong key is an authentication error to both SDKs, however they send it."""
-    world = 'fixed_salt = true\n[access]\nkeys = ["right"]\nmissing_key = "refuse"\n'
+    world = 'fixed_sim_seed = true\n[access]\nkeys = ["right"]\nmissing_key = "refuse"\n'
     with simulator(binary, world) as url:
         raises(openai.AuthenticationError, lambda: chat(openai_client(url, "wrong")), "a key")
         raises(

@@ -45,20 +45,20 @@ pub(in crate::command) fn open_for_lists(profile: &Profile) -> Result<OpenEndpoi
     }
 }
 
-/// Opens the endpoint of a profile. `world` and `salt` are for the embedded simulator.
+/// Opens the endpoint of a profile. `scenario` and `sim_seed` are for the embedded simulator.
 pub(in crate::command) fn open(
     profile: &Profile,
-    world: Option<&Path>,
-    salt: Option<u64>,
+    scenario: Option<&Path>,
+    sim_seed: Option<u64>,
 ) -> Result<OpenEndpoint, Failure> {
     match &profile.base_url {
-        Some(base_url) if world.is_none() && salt.is_none() => remote(profile, base_url),
+        Some(base_url) if scenario.is_none() && sim_seed.is_none() => remote(profile, base_url),
         Some(_) => Err(Failure::usage(format!(
-            "--world and --salt are for the simulated gateway, but the endpoint is `{}`: \
+            "--scenario and --sim-seed are for the simulated gateway, but the endpoint is `{}`: \
              leave them out, or say --endpoint sim",
             profile.name
         ))),
-        None => simulated(profile, world, salt),
+        None => simulated(profile, scenario, sim_seed),
     }
 }
 
@@ -98,7 +98,7 @@ fn at(profile: &Profile, base_url: &str, found: Option<(String, SecretString)>) 
             name: profile.name.clone(),
             base_url: Some(base_url.to_owned()),
             key_variable,
-            world: None,
+            scenario: None,
         },
         _simulator: None,
     }
@@ -121,13 +121,13 @@ fn with_version(base_url: &str, profile: &Profile) -> String {
 
 fn simulated(
     profile: &Profile,
-    world: Option<&Path>,
-    salt: Option<u64>,
+    scenario: Option<&Path>,
+    sim_seed: Option<u64>,
 ) -> Result<OpenEndpoint, Failure> {
-    let (world, text) = read_world(world)?;
-    let salt = salt.map_or_else(random_number, Ok)?;
+    let (scenario, text) = read_scenario(scenario)?;
+    let sim_seed = sim_seed.map_or_else(random_number, Ok)?;
     let running = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| Simulator::start(world, listener, None, salt))
+        .and_then(|listener| Simulator::start(scenario, listener, None, sim_seed))
         .map_err(|error| {
             Failure::incomplete(format!("the simulated gateway could not start: {error}"))
         })?;
@@ -143,27 +143,29 @@ fn simulated(
             name: profile.name.clone(),
             base_url: None,
             key_variable: None,
-            world: Some(format!("{} salt {salt}", world_digest(&text))),
+            scenario: Some(format!("{} sim seed {sim_seed}", scenario_digest(&text))),
         },
         _simulator: Some(running),
     })
 }
 
-/// Names a world: the built-in one and what is laid over it.
-fn world_digest(text: &str) -> String {
+/// Names a scenario: the built-in one and what is laid over it.
+fn scenario_digest(text: &str) -> String {
     digest(format!("{DEFAULT_SCENARIO}\n{text}").as_bytes())
 }
 
-/// A world, and the text it was read from: empty for the built-in one, over which a file is laid.
-pub(in crate::command) fn read_world(path: Option<&Path>) -> Result<(Scenario, String), Failure> {
+/// A scenario, and the text it was read from: empty for the built-in one, over which a file is laid.
+pub(in crate::command) fn read_scenario(
+    path: Option<&Path>,
+) -> Result<(Scenario, String), Failure> {
     let text = match path {
         Some(path) => files::text(path)?,
         None => String::new(),
     };
-    let name = path.map_or("the built-in world".into(), |path| {
+    let name = path.map_or("the built-in scenario".into(), |path| {
         path.display().to_string()
     });
-    let world = Scenario::parse(&text)
-        .map_err(|error| Failure::usage(format!("{name} is not a world: {error}")))?;
-    Ok((world, text))
+    let scenario = Scenario::parse(&text)
+        .map_err(|error| Failure::usage(format!("{name} is not a scenario: {error}")))?;
+    Ok((scenario, text))
 }

@@ -12,11 +12,11 @@ use crate::sim::Scenario;
 use crate::suite::{Profile, Suite};
 use crate::units::ModelId;
 
-use super::endpoint::read_world;
+use super::endpoint::read_scenario;
 use super::failure::Failure;
 use super::model_list::MAX_SUGGESTIONS;
 
-/// Lines for standard error before a run: likely problems, and last the expected duration. `world`: of the
+/// Lines for standard error before a run: likely problems, and last the expected duration. `scenario`: of the
 /// embedded simulator, if the user named one; `judges`: true if verdicts are wanted.
 ///
 /// # Errors
@@ -25,30 +25,32 @@ pub(in crate::command) fn lines(
     suite: &Suite,
     profile: &Profile,
     catalog: &Catalog,
-    world: Option<&Path>,
+    scenario: Option<&Path>,
     judges: bool,
 ) -> Result<Vec<String>, Failure> {
     let simulated = profile.base_url.is_none();
-    let world = simulated.then(|| read_world(world)).transpose()?;
-    let world = world.map(|(world, _)| world);
+    let scenario = simulated.then(|| read_scenario(scenario)).transpose()?;
+    let scenario = scenario.map(|(scenario, _)| scenario);
     let mut lines = warnings(suite, catalog);
     if !judges {
         lines.retain(|(caution, _)| !matches!(caution, ModelLint::FewPrompts { .. }));
     }
-    let unknown = world.iter().flat_map(|world| unplayed(suite, world));
+    let unknown = scenario
+        .iter()
+        .flat_map(|scenario| unplayed(suite, scenario));
     let lines = unknown.chain(lines.into_iter().map(|(_, line)| line));
     let lines = lines.map(|line| format!("warning: {line}"));
     Ok(lines
-        .chain([duration(suite, profile, catalog, world.as_ref())])
+        .chain([duration(suite, profile, catalog, scenario.as_ref())])
         .collect())
 }
 
 /// A warning for each model of a suite that the simulated gateway does not play.
-pub(in crate::command) fn unplayed(suite: &Suite, world: &Scenario) -> Vec<String> {
+pub(in crate::command) fn unplayed(suite: &Suite, scenario: &Scenario) -> Vec<String> {
     let models: BTreeSet<&ModelId> = suite.variants.iter().map(|v| &v.model).collect();
     let missing = models
         .into_iter()
-        .filter(|id| world.model(faultless(id)).is_none());
+        .filter(|id| scenario.model(faultless(id)).is_none());
     let listed = Catalog::snapshot();
     let warnings =
         missing.map(|id| preflight::unplayed(id, &listed.nearest(id.as_str(), MAX_SUGGESTIONS)));
@@ -60,15 +62,15 @@ fn duration(
     suite: &Suite,
     profile: &Profile,
     catalog: &Catalog,
-    world: Option<&Scenario>,
+    scenario: Option<&Scenario>,
 ) -> String {
-    let basis = match world {
+    let basis = match scenario {
         Some(_) => Basis::Simulated,
         None => Basis::Assumed,
     };
     let variants = suite.variants.iter();
     let expected = variants.map(|variant| {
-        let simulated = world.and_then(|world| simulated(world, &variant.model));
+        let simulated = scenario.and_then(|scenario| simulated(scenario, &variant.model));
         simulated.unwrap_or_else(|| assumed(suite, variant, catalog))
     });
     let expected: Vec<ExpectedAnswer> = expected.collect();
@@ -81,8 +83,8 @@ fn faultless(id: &ModelId) -> &str {
     id.as_str().split('+').next().unwrap_or_default()
 }
 
-fn simulated(world: &Scenario, model: &ModelId) -> Option<ExpectedAnswer> {
-    let (first_token, per_token, tokens) = world.model(faultless(model))?.typical();
+fn simulated(scenario: &Scenario, model: &ModelId) -> Option<ExpectedAnswer> {
+    let (first_token, per_token, tokens) = scenario.model(faultless(model))?.typical();
     Some(ExpectedAnswer {
         first_token,
         per_token,

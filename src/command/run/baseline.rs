@@ -98,7 +98,7 @@ impl<'a> Baseline<'a> {
                 HistoryLine::Run(_) => writeln!(
                     err,
                     "note: the regression is noted in {file}. Where it is here to stay:\n  \
-                     {accept} --new-level"
+                     {accept} --reset"
                 )?,
                 HistoryLine::Mark { run, standing } => {
                     writeln!(err, "note: {run} is now {} in {file}", standing.word())?;

@@ -24,7 +24,7 @@ pub(super) struct FailureHints {
 impl FailureHints {
     /// Adds a sample; `explain` is called once for each model and kind of failure.
     pub(super) fn add(&mut self, sample: &Sample, explain: impl FnOnce() -> Option<Explanation>) {
-        let trouble = !sample.outcome.answered() || sample.has(Flag::EatenByReasoning);
+        let trouble = !sample.outcome.answered() || sample.has(Flag::TruncatedInReasoning);
         if !trouble || !self.met.insert((sample.model.clone(), sample.outcome)) {
             return;
         }

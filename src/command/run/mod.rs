@@ -51,7 +51,7 @@ use until_decided::EarlyStop;
 /// Carries out `bakeoff run`.
 pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     let resolved = ResolvedRun::read(options)?;
-    let world = options.world.as_deref();
+    let scenario = options.scenario.as_deref();
     if options.mode == Mode::List {
         // Nothing is sent: the cached or compiled-in list is enough.
         let known = ModelListState::from_cache(&resolved.profile);
@@ -63,9 +63,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         }
         return list(&job.resolved, options.json);
     }
-    let opened = endpoint::open(&resolved.profile, world, options.salt)?;
+    let opened = endpoint::open(&resolved.profile, scenario, options.sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
-    let simulated = opened.record.world.is_some();
+    let simulated = opened.record.scenario.is_some();
     if let Some(limit) = cost_cap::limit_before_run(&job, options, simulated)? {
         let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
         job.cap = Some(cost_cap::build_cap(&job, limit)?);
@@ -84,11 +84,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// Prints notes about models, likely problems and the expected duration.
 fn print_preflight(job: &Job, options: &Options) -> Result<(), Failure> {
-    let world = options.world.as_deref();
+    let scenario = options.scenario.as_deref();
     let ResolvedRun { suite, profile, .. } = &job.resolved;
     // A verification checks that every model answers: no verdict is needed.
     let judges = options.mode != Mode::Verify;
-    let ahead = preflight::lines(suite, profile, job.catalog(), world, judges)?;
+    let ahead = preflight::lines(suite, profile, job.catalog(), scenario, judges)?;
     print_lines(&job.notes())?;
     Ok(print_lines(&ahead)?)
 }
@@ -213,7 +213,7 @@ fn begin_verified(
     opened: &OpenEndpoint,
     options: &Options,
 ) -> Result<Option<(Manifest, Option<RequestLog>)>, Failure> {
-    if opened.record.world.is_some() {
+    if opened.record.scenario.is_some() {
         return Ok(None);
     }
     let LedgerClaim { ledger, began } = cost_cap::claim_ledger(job, options, false)?;
@@ -234,7 +234,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     };
     let session = Session::open(job, opened)?;
     let LedgerClaim { ledger, began } =
-        cost_cap::claim_ledger(job, options, opened.record.world.is_some())?;
+        cost_cap::claim_ledger(job, options, opened.record.scenario.is_some())?;
     let job = &*job;
     let suite = &job.resolved.suite;
     let name = run_name(began, random_number()?);

@@ -69,7 +69,7 @@ fn check_samples(result: &FinishedRun, suite: &Suite) -> Result<(), TestCaseErro
         prop_assert_eq!(sample.check(), Ok(()));
         prop_assert!(seen.insert(sample.trial), "trial {} twice", sample.trial);
         prop_assert!(sample.attempts.len() <= suite.max_attempts as usize);
-        prop_assert_eq!(sample.has(Flag::Late), sample.attempts.len() > 1);
+        prop_assert_eq!(sample.has(Flag::Retried), sample.attempts.len() > 1);
         prop_assert_eq!(sample.lag(), Nanos::ZERO);
         let first = &sample.attempts[0];
         let before = sample.sent_ns.since(first.sent_ns);

@@ -52,7 +52,7 @@ fn each_attempt_is_on_record_and_only_the_last_is_timed() {
     assert_eq!(attempts[0].retry_after_ms, Some(7_000));
     assert_eq!(sample.request_id, "run-0-3");
     assert_eq!(sample.outcome, Outcome::Complete);
-    assert!(sample.has(Flag::Late) && !sample.has(Flag::ClientLimited));
+    assert!(sample.has(Flag::Retried) && !sample.has(Flag::ClientLimited));
     assert_eq!(sample.ttft_ns, Some(Nanos::from_millis(100)));
     assert_eq!(sample.sent_ns, attempts[2].sent_ns);
     let waited = attempts[2].sent_ns.since(attempts[0].sent_ns);
@@ -107,7 +107,7 @@ fn attempts_are_bounded_and_the_last_failure_stands() {
         assert_eq!(outcomes(sample), vec![Outcome::ServerError; max as usize]);
         assert_eq!(sample.outcome, Outcome::ServerError);
         assert_eq!(sample.error.as_ref().unwrap().status, Some(503));
-        assert_eq!(sample.has(Flag::Late), max > 1);
+        assert_eq!(sample.has(Flag::Retried), max > 1);
         assert_eq!((sample.ttft_ns, sample.experienced_ttft_ns), (None, None));
         assert_eq!(result.waits().len() + 1, max as usize);
         // One variant that fails is a row of the comparison, not the end of the run.

@@ -10,7 +10,7 @@ use std::io::{BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::super::requests::{Liveness, RequestEvent, RequestLine, is_of_another_boot, liveness};
-use super::super::{JournalError, JournalReader, Outcome, Run, Sample, Status};
+use super::super::{JournalError, JournalReader, Manifest, Outcome, Run, Sample, Status};
 use super::{LedgerLine, LockedLedger, Spending, reserve_rest};
 use crate::units::{ModelId, Usd};
 
@@ -83,12 +83,14 @@ impl LockedLedger<'_> {
         settle(&mut line, &folder, &log)?;
         let status = Status::Incomplete(KILLED.to_owned());
         line.status = status.clone();
+        line.version = LedgerLine::VERSION;
         // Before the ledger's line: should this process be killed here, the next one does both again.
         if let Ok(run) = Run::open(&folder)
             && let Ok(mut manifest) = run.manifest()
             && manifest.status == Status::Running
         {
             manifest.status = status;
+            manifest.version = Manifest::VERSION;
             // A folder that cannot be written is no reason to leave the ledger open.
             let _ = run.write_manifest(&manifest);
         }

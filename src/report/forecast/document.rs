@@ -15,7 +15,7 @@ use crate::report::estimate::PricesDocument;
 use super::{ForecastView, NOT_COVERED, stored_usd, unknown_word};
 
 /// Version of the JSON's layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Confidence level of every interval.
 const CONFIDENCE: f64 = 0.95;
 
@@ -65,7 +65,7 @@ struct MixDocument<'a> {
     /// Prompts with a share, in the order of the suite.
     prompts: Vec<ShareDocument<'a>>,
     /// Prompts of the run without a share.
-    left_out: Vec<&'a str>,
+    skipped: Vec<&'a str>,
 }
 
 /// The share of the traffic that resembles a prompt.
@@ -236,7 +236,7 @@ impl ForecastView<'_> {
             file: self.mix_file,
             complete: self.terms.mix_complete,
             prompts: with_share.collect(),
-            left_out: self.left_out(),
+            skipped: self.left_out(),
         }
     }
 }

@@ -150,7 +150,7 @@ fn prompts_left_out_of_a_mix_are_named() {
 fn a_what_if_stands_next_to_recorded_values() {
     // Before and after, with the assumption about caches in words.
     let mut inputs = inputs();
-    inputs.manifest.endpoint.world = Some("salt 1".to_owned());
+    inputs.manifest.endpoint.scenario = Some("sim seed 1".to_owned());
     inputs.manifest.status = Status::Complete;
     inputs.manifest.planned_trials = 1;
     for sample in &mut inputs.samples {

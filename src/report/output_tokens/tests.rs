@@ -171,7 +171,7 @@ fn every_format_has_the_paragraph() {
     let paragraph = paragraphs(reasoning());
     let json: serde_json::Value =
         serde_json::from_str(&render(&report, ReportFormat::Json)).unwrap();
-    assert_eq!(json["output_tokens"]["told"][0], paragraph.as_str());
+    assert_eq!(json["output_tokens"]["paragraphs"][0], paragraph.as_str());
     assert_eq!(
         json["output_tokens"]["models"][0]["output_tokens_upper"],
         1.75

@@ -69,7 +69,7 @@ fn small_run() -> (Manifest, Vec<Sample>) {
         sample.market_usd = None;
     }
     samples[6] = flagged(samples[6].clone(), Flag::Cold);
-    samples[8] = flagged(samples[8].clone(), Flag::EatenByReasoning);
+    samples[8] = flagged(samples[8].clone(), Flag::TruncatedInReasoning);
     samples[8].outcome = Outcome::Length;
     (run, samples)
 }

@@ -24,7 +24,7 @@ fn comparison_csv_of_a_small_run() {
     failed_connection: 0 | 0
     failed_request: 0 | 0
     failed_protocol: 0 | 0
-    set_aside: 1 | 0
+    excluded: 1 | 0
     buffered: 0 | 0
     cold: 1 | 0
     client_limited: 0 | 0
@@ -32,7 +32,7 @@ fn comparison_csv_of_a_small_run() {
     fallbacks: 0 | 0
     other_model: 0 | 0
     hidden_reasoning: 0 | 0
-    eaten_by_reasoning: 1 | 0
+    truncated_in_reasoning: 1 | 0
     usage_mismatch: 0 | 0
     usage_impossible: 0 | 0
     usage_ambiguous: 0 | 0
@@ -146,7 +146,7 @@ fn comparison_csv_of_a_small_run() {
     ratio_completion_tokens_mean: 1.000 | 1.000
     ratio_cost_mean: 1.000 | 2.500
     completed_share: 1.000 | 1.000
-    cache_told: 8 | 6
+    cache_reported: 8 | 6
     cache_hits: 0 | 0
     cache_hit_share: 0.000 | 0.000
     cache_read_share: 0.000 | 0.000
@@ -305,7 +305,7 @@ fn the_comparison_as_json() {
           "failed_connection": 0,
           "failed_request": 0,
           "failed_protocol": 0,
-          "set_aside": 0,
+          "excluded": 0,
           "buffered": 0,
           "cold": 0,
           "client_limited": 0,
@@ -313,7 +313,7 @@ fn the_comparison_as_json() {
           "fallbacks": 0,
           "other_model": 0,
           "hidden_reasoning": 0,
-          "eaten_by_reasoning": 0,
+          "truncated_in_reasoning": 0,
           "usage_mismatch": 0,
           "usage_impossible": 0,
           "usage_ambiguous": 0,
@@ -391,7 +391,7 @@ fn the_comparison_as_json() {
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
           "completed_share": 1.0,
-          "cache_told": 2,
+          "cache_reported": 2,
           "cache_hits": 0,
           "cache_hit_share": 0.0,
           "cache_read_share": 0.0,

@@ -320,7 +320,7 @@ fn verdicts_as_csv_and_json() {
     assert_eq!(comparisons[0]["effect"], 0.62);
     assert_eq!(comparisons[2]["effect"], -0.02);
     assert_eq!(comparisons[2]["reasons"], "too_wide;route_shift");
-    assert_eq!(json["verdicts"][0]["told"][1]["verdict"], "regressed");
+    assert_eq!(json["verdicts"][0]["primary"][1]["verdict"], "regressed");
     assert_eq!(json["limits"][0]["holds"], "no");
 }
 

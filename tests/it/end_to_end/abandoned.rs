@@ -111,7 +111,7 @@ fn booked(home: &Home) -> (Value, Usd, Usd, u64) {
     let models = line["models"].as_array().unwrap();
     let spent: Usd = models.iter().map(|model| usd(&model["spent_usd"])).sum();
     let unknown = models.iter().filter_map(|model| model["unknown"].as_u64());
-    let (unknown, reserved) = (unknown.sum(), usd(&line["kept_usd"]));
+    let (unknown, reserved) = (unknown.sum(), usd(&line["reserved_usd"]));
     (line, spent, reserved, unknown)
 }
 
@@ -193,7 +193,7 @@ fn a_second_signal_ends_at_once_with_whole_records() {
 fn a_hangup_that_is_ignored_stays_ignored() {
     // `nohup bakeoff run` goes on when the terminal closes.
     let home = home();
-    let call = "trap '' HUP; exec bakeoff run suite.toml --world world.toml --salt 1";
+    let call = "trap '' HUP; exec bakeoff run suite.toml --scenario world.toml --sim-seed 1";
     let underway = home.shell(call).begin();
     while !underway.next_line().contains("/16 trials") {}
     underway.signal(Signal::HUP);

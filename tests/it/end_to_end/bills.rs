@@ -141,7 +141,7 @@ fn own_keys_are_ranked_by_what_others_would_pay() {
     let models = "-m openai/gpt-4.1-nano -m anthropic/claude-haiku-4.5+byok";
     let home = Home::new().with("suite.toml", &SUITE.replace("reference", "# reference"));
     home.bakeoff(&format!(
-        "run suite.toml --world world.toml --salt 1 --quiet --endpoint sim {models}"
+        "run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim {models}"
     ))
     .run();
     let rows = rows(&home, "small", "comparison.csv");
@@ -190,7 +190,7 @@ fn surcharges_are_separate_from_prices() {
             .concat(),
         );
     home.bakeoff(&format!(
-        "run suite.toml --world world.toml --salt 1 --quiet --endpoint sim {models}"
+        "run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim {models}"
     ))
     .run();
     for sample in home.samples("small") {
@@ -220,7 +220,7 @@ fn wrong_list_prices_are_reported_by_model() {
     let home = Home::new()
         .with("suite.toml", SUITE)
         .with("bakeoff.toml", project);
-    home.bakeoff("run suite.toml --world world.toml --salt 1 --quiet --endpoint sim")
+    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1 --quiet --endpoint sim")
         .run();
     let report = home.read("reports/small/latest/report.md");
     let differing: Vec<&str> = report
@@ -251,9 +251,9 @@ fn longer_outputs_are_reported_by_compare() {
     let home = Home::new()
         .with("short.toml", &suite(10))
         .with("long.toml", &suite(20));
-    home.bakeoff("run short.toml --quiet --salt 1 --output before")
+    home.bakeoff("run short.toml --quiet --sim-seed 1 --output before")
         .run();
-    home.bakeoff("run long.toml --quiet --salt 1 --output after")
+    home.bakeoff("run long.toml --quiet --sim-seed 1 --output after")
         .run();
     let call = "compare before/writer/latest after/writer/latest --changed model --format";
     let json = home.bakeoff(&format!("{call} json")).run();
@@ -261,7 +261,7 @@ fn longer_outputs_are_reported_by_compare() {
     let outputs = &json["output_tokens"];
     assert_eq!(outputs["models"][0]["output_tokens"], 2.0, "{outputs}");
     assert_eq!(outputs["prompts"].as_array().unwrap().len(), 8);
-    let sentence = outputs["told"][0].as_str().unwrap();
+    let sentence = outputs["paragraphs"][0].as_str().unwrap();
     let expected = "writer (sim/constant-2ms-1ms-20) writes more output tokens: 2.00x (2.00–2.00) those of \
                     writer (sim/constant-2ms-1ms-10) before, on 8 prompts.";
     assert!(sentence.starts_with(expected), "{sentence}");

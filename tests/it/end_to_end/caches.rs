@@ -223,7 +223,7 @@ fn short_prompts_stay_cold_and_that_is_reported() {
         "Hi",
     );
     let home = Home::new().with("suite.toml", &short);
-    home.bakeoff("run suite.toml --world world.toml --quiet")
+    home.bakeoff("run suite.toml --scenario world.toml --quiet")
         .run();
     let report = home.read("reports/caches/latest/report.md");
     assert!(

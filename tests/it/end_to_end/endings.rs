@@ -78,7 +78,7 @@ fn a_variant_without_answers_makes_the_run_incomplete() {
     // The others are compared and reported; CI learns that the comparison is not whole.
     let suite = SUITE.replace("openai/gpt-5-mini", "openai/gpt-5-mini+400");
     let home = Home::new().with("suite.toml", &suite);
-    home.bakeoff("run suite.toml --world world.toml --salt 1")
+    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 1")
         .exits(4)
         .says("openai/gpt-5-mini+400")
         .run();
@@ -116,7 +116,7 @@ user = "Hello"
     const FIRST_PROGRESS: usize = 30;
 
     fn begun(home: &Home, status: i32) -> Underway {
-        let call = "run suite.toml --salt 1";
+        let call = "run suite.toml --sim-seed 1";
         let underway = home.bakeoff(call).exits(status).begin();
         // Warnings and the estimate of the duration come first.
         let mut line = underway.next_line();

@@ -123,7 +123,7 @@ const FLAGS: [(&str, &[&str]); 8] = [
     ("buffered", &["buffered", "gzip-held"]),
     ("compressed", &["gzip", "gzip-held", "brotli"]),
     ("fallback", &["fallback", "fallback-model"]),
-    ("eaten_by_reasoning", &["eaten-by-length"]),
+    ("truncated_in_reasoning", &["eaten-by-length"]),
     ("think_tags", &["think-tags"]),
     (
         "usage_mismatch",
@@ -182,7 +182,7 @@ fn samples(faults: &[&str], keys: &str) -> Vec<Value> {
         let models: Vec<String> = faults.iter().map(model).collect();
         let home = home(&models, keys);
         // Incomplete, because some variant has no answer.
-        home.bakeoff("run suite.toml --world world.toml --salt 3 --quiet")
+        home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
             .exits(4)
             .run();
         let samples = home.samples("faults");
@@ -297,7 +297,7 @@ fn what_passes_is_tried_again() {
         let fault = fault(&sample).strip_suffix("+once").unwrap();
         let attempts = sample["attempts"].as_array().unwrap();
         let flags = sample["flags"].as_array().cloned().unwrap_or_default();
-        let late = flags.contains(&"late".into());
+        let late = flags.contains(&"retried".into());
         if passing.contains(&fault) {
             assert_eq!(sample["outcome"], "complete", "{sample}");
             assert_eq!((attempts.len(), late), (2, true), "{sample}");
@@ -323,7 +323,7 @@ fn every_dialect_says_the_same() {
         .map(|word| format!("openai/gpt-4.1-nano+{word}"))
         .collect();
     let home = home(&models, "[parameters]\nmax_tokens = 300");
-    home.bakeoff("run suite.toml --world world.toml --salt 3 --quiet")
+    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
         .exits(0)
         .run();
     let samples = home.samples("faults");
@@ -356,7 +356,7 @@ fn a_call_reported_only_when_done_is_complete() {
     let project = home.read("bakeoff.toml");
     let project = project.replace("[endpoints.sim]", "[endpoints.sim]\napi = \"responses\"");
     let home = home.with("bakeoff.toml", &project);
-    home.bakeoff("run suite.toml --world world.toml --salt 3 --quiet")
+    home.bakeoff("run suite.toml --scenario world.toml --sim-seed 3 --quiet")
         .run();
     let samples = home.samples("faults");
     let of = |name: &str| samples.iter().find(|sample| fault(sample) == name).unwrap();

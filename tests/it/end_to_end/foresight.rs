@@ -33,13 +33,13 @@ fn a_run_says_what_will_disappoint_and_how_long_it_takes() {
     let home = disappointing();
     let estimate = "note: about 1 s, by the simulated models' typical times; an estimate\n";
     let listed = home
-        .bakeoff("run suite.toml --list --world world.toml")
+        .bakeoff("run suite.toml --list --scenario world.toml")
         .run();
     let cost = listed.err.strip_prefix(&format!("{WARNINGS}{estimate}"));
     let cost = cost.unwrap_or_else(|| panic!("{}", listed.err));
     assert!(cost.starts_with("note: expected to cost about $"), "{cost}");
     assert_eq!(cost.lines().count(), 1, "{cost}");
-    let ran = home.bakeoff("run suite.toml --world world.toml").run();
+    let ran = home.bakeoff("run suite.toml --scenario world.toml").run();
     assert!(ran.err.starts_with(&listed.err), "{}", ran.err);
     let checked = home.bakeoff("suite check suite.toml").run();
     // How many prompts a verdict needs stands there among what the suite can find.
@@ -58,7 +58,10 @@ fn quiet_is_quiet() {
     // A script that reads standard error asked for failures only. (The model may really use its limit up by
     // reasoning, and that is reported in any case.)
     let home = disappointing();
-    for call in ["run suite.toml --list", "run suite.toml --world world.toml"] {
+    for call in [
+        "run suite.toml --list",
+        "run suite.toml --scenario world.toml",
+    ] {
         let output = home.bakeoff(&format!("{call} --quiet")).run();
         let has_warnings = output.err.contains("warning: ") || output.err.contains("note: ");
         assert!(!has_warnings, "{}", output.err);
@@ -68,7 +71,7 @@ fn quiet_is_quiet() {
 #[test]
 fn verifying_wants_no_verdict() {
     // One trial of each is asked for, so that the number of prompts does not matter.
-    let call = "run suite.toml --verify --world world.toml";
+    let call = "run suite.toml --verify --scenario world.toml";
     let output = home().bakeoff(call).complains("note: about").run();
     assert!(!output.err.contains("verdict"), "{}", output.err);
 }
@@ -90,7 +93,7 @@ fn a_binding_rate_limit_is_reported_and_observed() {
         "bakeoff.toml",
         "[[endpoints.sim.limits]]\nmodel = \"openai/gpt-5*\"\nrequests_per_minute = 200\n",
     );
-    let output = home.bakeoff("run suite.toml --world world.toml").run();
+    let output = home.bakeoff("run suite.toml --scenario world.toml").run();
     let warning = "warning: the limit of 200 requests a minute of `openai/gpt-5-mini` at `sim` holds the run back: \
                 with 1 x 3 requests at once it would take about 1 s, under the limit 2 s\n";
     assert!(output.err.contains(warning), "{}", output.err);
@@ -105,8 +108,8 @@ fn a_binding_rate_limit_is_reported_and_observed() {
         // 0.3 s for the warm-up and for each slot before this one: later is possible, earlier is not.
         let earliest = (number("slot") + 1) * 300_000_000;
         assert!(number("sent_ns") >= earliest, "{sample}");
-        assert!(number("held_ns") > 0, "{sample}");
+        assert!(number("throttled_ns") > 0, "{sample}");
         let lag = number("sent_ns") - number("scheduled_ns");
-        assert!(lag >= number("held_ns"), "{sample}");
+        assert!(lag >= number("throttled_ns"), "{sample}");
     }
 }

@@ -8,7 +8,7 @@ use super::SUITE;
 use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Server, Then, response};
 
-const RUN: &str = "run suite.toml --world world.toml --salt 7";
+const RUN: &str = "run suite.toml --scenario world.toml --sim-seed 7";
 
 fn home() -> Home {
     Home::new().with("suite.toml", SUITE)
@@ -70,7 +70,7 @@ fn a_suite_goes_in_and_a_comparison_comes_out() {
 }
 
 #[test]
-fn the_same_salt_gives_the_same_answers() {
+fn the_same_sim_seed_gives_the_same_answers() {
     // A demonstration, or a test of a user's own, must be repeatable; two ordinary runs differ.
     let home = home();
     let substances = |call: &str| -> Vec<Vec<Value>> {
@@ -81,11 +81,11 @@ fn the_same_salt_gives_the_same_answers() {
     assert_eq!(once, substances(RUN));
     assert_ne!(
         once,
-        substances("run suite.toml --world world.toml --salt 8")
+        substances("run suite.toml --scenario world.toml --sim-seed 8")
     );
     assert_ne!(
-        substances("run suite.toml --world world.toml"),
-        substances("run suite.toml --world world.toml")
+        substances("run suite.toml --scenario world.toml"),
+        substances("run suite.toml --scenario world.toml")
     );
 }
 

@@ -63,10 +63,10 @@ fn flags_and_files_that_do_not_exist_are_named() {
         ("run suite.toml --list --verify", "--verify"),
         ("run missing.toml", "missing.toml"),
         ("run world.toml", "world.toml"),
-        ("run suite.toml --world missing.toml", "missing.toml"),
+        ("run suite.toml --scenario missing.toml", "missing.toml"),
         (
-            "run suite.toml --world suite.toml",
-            "suite.toml is not a world",
+            "run suite.toml --scenario suite.toml",
+            "suite.toml is not a scenario",
         ),
         ("run suite.toml --project missing.toml", "missing.toml"),
         ("run suite.toml --prompt nothing", "nothing"),
@@ -123,9 +123,9 @@ fn a_missing_key_is_reported_with_its_variable() {
 
 #[test]
 fn simulator_flags_are_refused_elsewhere() {
-    // A salt that has no effect would make two runs look comparable that are not.
+    // A sim seed that has no effect would make two runs look comparable that are not.
     let home = home();
-    for flag in ["--salt 1", "--world world.toml"] {
+    for flag in ["--sim-seed 1", "--scenario world.toml"] {
         home.bakeoff(&format!(
             "run suite.toml --endpoint http://127.0.0.1:9/v1 {flag}"
         ))

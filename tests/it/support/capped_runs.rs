@@ -27,12 +27,12 @@ ttft = { median_ms = 3, sigma = 0.5 }
 gap = { median_ms = 0.2, sigma = 0.2 }
 tokens = { median = 20, sigma = 0.6 }
 prefill_ms_per_ktok = 0
-reasoning = { median = 15, sigma = 0.5, shown = "hidden" }
+reasoning = { median = 15, sigma = 0.5, display = "hidden" }
 providers = [{ name = "first", failure_share = 0.2 }, { name = "second", price_factor = 1.3 }]
 [models."anthropic/claude-haiku-4.5"]
-reasoning = { median = 0, sigma = 0, shown = "visible" }
+reasoning = { median = 0, sigma = 0, display = "visible" }
 [models."deepseek/deepseek-v3.2"]
-reasoning = { median = 30, sigma = 0.5, shown = "visible" }
+reasoning = { median = 30, sigma = 0.5, display = "visible" }
 "#;
 const MODELS: [&str; 4] = [
     "openai/gpt-5-mini",

@@ -104,7 +104,7 @@ fn a_new_baseline_replaces_the_old_one() {
         .collect();
     lines.push(HistoryLine::run(
         run(6, &flat(8, 0.5)),
-        RunStanding::NewLevel,
+        RunStanding::BaselineReset,
         Vec::new(),
     ));
     let today = run(8, &flat(8, 0.5));
