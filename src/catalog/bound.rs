@@ -103,7 +103,7 @@ pub enum UnboundedCost {
         image: Option<Usd>,
     },
     /// The request has images, which are billed by their pixels.
-    #[error("`{model}` is shown images, whose price nobody declared")]
+    #[error("`{model}` is sent images, whose price is not declared")]
     Images {
         /// The model.
         model: ModelId,

@@ -18,7 +18,7 @@ use crate::verdict::DeclaredChange;
     bakeoff compare reports/quickstart/latest\n  \
     bakeoff compare reports/quickstart/20261101T070000Z-ab12cd reports/quickstart/latest\n  \
     bakeoff compare before after --changed model --format markdown\n\n\
-    Exit codes: 0 nothing regressed, 1 a primary metric regressed, 2 the runs cannot be compared,\n\
+    Exit codes: 0 nothing is worse, 1 a primary metric is worse or regressed, 2 the runs cannot be compared,\n\
     3 inconclusive where the suite asks that to fail, 4 too many failures to judge.")]
 pub(super) struct CompareArgs {
     /// Folder of a run, or the `latest` beside it: its models against its reference
@@ -109,7 +109,7 @@ pub(super) struct HistoryArgs {
             .map(|word| Metric::from_word(&word).expect("it is one of the words"))
     )]
     metric: Metric,
-    /// The suite: what the next run can show is told by its `[gate]` in place of the defaults
+    /// The suite whose `[gate]` applies to the next run, in place of the defaults
     #[arg(long, value_name = "SUITE")]
     suite: Option<PathBuf>,
     /// Read files outside the project that the suite names: only for a suite that you trust

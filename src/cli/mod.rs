@@ -249,7 +249,7 @@ enum SuiteArgs {
 #[command(after_help = "Examples:\n  \
     bakeoff init\n  \
     bakeoff init my-comparison\n\n\
-    Nothing is overwritten: what is there already is kept, and told.")]
+    Nothing is overwritten: existing files are listed and stay as they are.")]
 struct InitArgs {
     /// Folder to begin in; made where it is not there
     #[arg(value_name = "DIR", default_value = ".")]
@@ -345,7 +345,7 @@ enum ModelsVerb {
 #[command(after_help = "Examples:\n  \
     bakeoff import promptfoo promptfooconfig.yaml -o suites/mine.toml\n  \
     bakeoff import jsonl questions.jsonl > mine.toml\n\n\
-    What cannot be carried over is told on standard error, each with its line.")]
+    What cannot be carried over is listed on standard error, each with its line.")]
 struct ImportArgs {
     /// What kind of file it is
     #[arg(value_enum, value_name = "FORMAT")]
@@ -377,7 +377,7 @@ struct SimArgs {
     /// Port on the loopback interface; 0 for any free one
     #[arg(long, default_value_t = 8787)]
     port: u16,
-    /// Scenario: models, characters, faults, a TOML file
+    /// Scenario: model profiles and faults, a TOML file
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Log the true instants of each answer here, JSON lines

@@ -18,7 +18,7 @@ use crate::verdict::Traffic;
     bakeoff estimate suites/quickstart.toml\n  \
     bakeoff estimate suites/support.toml -e vercel -m openai/gpt-5-mini -m anthropic/claude-haiku-4.5\n\n\
     Prices are those of the list that `bakeoff models` kept, else of the one compiled in. With\n\
-    --endpoint and its key, the worst case is that of the dearest provider of each model: for these the\n\
+    --endpoint and its key, the worst case is that of the most expensive provider of each model: for these the\n\
     endpoint is asked, at most once a day. No model is asked anything.")]
 pub(super) struct EstimateArgs {
     /// The suite, a TOML file

@@ -61,7 +61,7 @@ enum RunsVerb {
         /// Only runs beyond so many newest ones of their suite
         #[arg(long, value_name = "N", group = "bound")]
         keep: Option<usize>,
-        /// Delete them; otherwise it is only told what would be deleted
+        /// Delete them; without this flag they are only listed
         #[arg(short, long)]
         yes: bool,
         /// Delete nothing, which is what happens without --yes

@@ -59,7 +59,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     };
     if aim.change <= tolerance {
         return Err(Failure::usage(format!(
-            "a change of {} % lies within the tolerance of `ttft`, {} %: it is never told\n  \
+            "a change of {} % lies within the tolerance of `ttft`, {} %: it is never reported\n  \
              ask for a larger one, or lower `tolerance` in `[gate]` of the suite",
             percent(aim.change),
             percent(tolerance)

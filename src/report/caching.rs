@@ -129,7 +129,7 @@ fn table(variants: &[&VariantSummary]) -> FigureTable {
             tokens(caching.and_then(|all| all.tokens_written)),
         );
         row.show("variant", "variant", 0);
-        row.show("cache_reported", "told", 5);
+        row.show("cache_reported", "reported", 5);
         row.show_within("cache_hit_share", "hits", 0, 6);
         row.show("cache_read_share", "of prompt tokens", 4);
         row.show_within("cache_saved_usd_mean", "saved/request", 0, 7);
@@ -149,7 +149,7 @@ fn table(variants: &[&VariantSummary]) -> FigureTable {
 fn sentence(variant: &VariantSummary) -> String {
     let label = &variant.label;
     let Some(caching) = &variant.caching else {
-        return format!("{label}: no answer told of a prompt cache.");
+        return format!("{label}: no answer reported its use of a prompt cache.");
     };
     if !caching.is_in_use() {
         let n = caching.reporting;
@@ -173,7 +173,7 @@ fn sentence(variant: &VariantSummary) -> String {
         format!(" ({:.1} %)", share.abs() * 100.0)
     });
     let mut sentence = format!(
-        "{label}: caching {verb} {}{share}: {} by list price against {} for the same tokens without \
+        "{label}: caching {verb} {}{share}: {} at list price against {} for the same tokens without \
          caches, n {}.",
         Figure::Money(Usd(saved.0.abs())).shown(),
         Figure::Money(saving.cost).shown(),
@@ -221,7 +221,7 @@ fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     let mut legend = vec![
         "hits: samples of which the server says that prompt tokens were read from a cache, over those of \
          which it says either way. Times of hits and of misses stand apart; they may be of different \
-         prompts. Samples set aside are in neither."
+         prompts. Excluded samples are in neither."
             .to_owned(),
     ];
     let priced = variants.iter().any(|variant| {
@@ -230,7 +230,7 @@ fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     });
     if let Some(prices) = manifest.prices.as_ref().filter(|_| priced) {
         legend.push(format!(
-            "saved: list prices of {} on the tokens as they were told, against every prompt token at the \
+            "saved: list prices of {} on the tokens as they were reported, against every prompt token at the \
              input price; below 0: lost. pays from reuse: how often what was written must be read, while \
              the cache keeps it, until its discount makes up for what writing cost.",
             prices.date
@@ -245,7 +245,7 @@ fn legend(manifest: &Manifest, variants: &[&VariantSummary]) -> Vec<String> {
     }
     if manifest.suite.has_mark_with_ttl(CacheTtl::Hour) {
         legend.push(
-            "Marks of an hour are reckoned at the list's one price of writing, which is that of the cache of \
+            "Marks of an hour are computed at the list's one price of writing, which is that of the cache of \
              minutes: the provider may charge more."
                 .to_owned(),
         );

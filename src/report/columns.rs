@@ -38,8 +38,8 @@ pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Fig
             row.show_within("ttfa_p50_ms", "TTFA p50", 3, 6);
         }
         row.show_within("latency_p50_ms", "latency p50", 1, 6);
-        row.show_within("output_rate_p50", "output tok", 6, 10);
-        row.show_within("completion_tokens_mean", "tokens out", 5, 10);
+        row.show_within("output_rate_p50", "tok/s", 6, 10);
+        row.show_within("completion_tokens_mean", "output tokens", 5, 10);
         show_costs(&mut row, summary, 2);
         row.show_within("completed_share", "completed", 11, 11);
         row
@@ -297,7 +297,7 @@ fn prompt_row(
     row.show("answered", "answered", 1);
     row.show_within("ttft_p50_ms", "TTFT p50", 0, 1);
     row.show_within("latency_p50_ms", "latency p50", 1, 2);
-    row.show("completion_tokens_mean", "tokens out", 3);
+    row.show("completion_tokens_mean", "output tokens", 3);
     show_costs(&mut row, summary, 2);
     row
 }

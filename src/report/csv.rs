@@ -62,8 +62,19 @@ fn as_io(error: csv::Error) -> io::Error {
 fn cell_text(cell: &FigureCell) -> String {
     match &cell.figure {
         Figure::Text(words) | Figure::Label(words, _) => text::csv(words).into_owned(),
+        Figure::Money(usd) => fraction(usd),
         number => number.plain(),
     }
+}
+
+/// A number of a fractional column: with a decimal point even where it is whole, because readers that infer a
+/// column's type from its first rows would round later fractions.
+fn fraction(number: impl Display) -> String {
+    let mut text = number.to_string();
+    if !text.contains('.') {
+        text.push_str(".0");
+    }
+    text
 }
 
 /// Writes `samples.csv` row by row, as samples are read.
@@ -130,6 +141,10 @@ impl Field {
         }
     }
 
+    fn optional_fraction(&mut self, number: Option<impl Display>) {
+        self.optional_number(number.map(fraction));
+    }
+
     fn span(&mut self, span: Option<Nanos>) {
         self.optional_number(span.map(|span| span.0));
     }
@@ -154,7 +169,7 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("repetition", |s, f| f.number(s.repetition)),
     ("variant", |s, f| f.words(&s.variant)),
     ("model", |s, f| f.words(s.model.as_str())),
-    ("weight", |s, f| f.number(s.weight)),
+    ("weight", |s, f| f.number(fraction(s.weight))),
     ("tags", |s, f| f.words(&s.tags.join(";"))),
     ("outcome", |s, f| f.words(s.outcome.word())),
     ("answered", |s, f| f.number(s.outcome.answered())),
@@ -191,10 +206,10 @@ const SAMPLE_COLUMNS: [(&str, WriteField); 54] = [
     ("end_to_end_rate", |s, f| f.rate(s.end_to_end_rate())),
     ("chars_per_second", |s, f| f.rate(s.chars_per_second())),
     ("finish_reason", |s, f| f.optional_words(s.finish_reason.as_ref())),
-    ("cost_usd", |s, f| f.optional_number(s.cost_usd)),
-    ("billed_usd", |s, f| f.optional_number(s.billed_usd)),
-    ("surcharge_usd", |s, f| f.optional_number(s.surcharge_usd)),
-    ("market_usd", |s, f| f.optional_number(s.market_usd)),
+    ("cost_usd", |s, f| f.optional_fraction(s.cost_usd)),
+    ("billed_usd", |s, f| f.optional_fraction(s.billed_usd)),
+    ("surcharge_usd", |s, f| f.optional_fraction(s.surcharge_usd)),
+    ("market_usd", |s, f| f.optional_fraction(s.market_usd)),
     ("provider", |s, f| f.optional_words(s.provider.as_ref())),
     ("served_model", |s, f| f.optional_words(s.served_model.as_ref())),
     ("generation_id", |s, f| f.optional_words(s.generation_id.as_ref())),

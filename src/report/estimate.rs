@@ -291,7 +291,7 @@ impl EstimateView<'_> {
             && runs > 0
         {
             notes.push(format!(
-                "Expected: these tokens by list prices, times what past runs came to over that: {:.2} for the \
+                "Expected: these tokens at list prices, times what past runs came to over that: {:.2} for the \
                  total ({}).",
                 expected.as_f64() / list.as_f64(),
                 plural(runs as u64, "run")

@@ -144,19 +144,19 @@ fn speed_sentence(ranked: &[RankedVariant<'_>], metric: RankingMetric) -> Option
     let reference = others.iter().find(|other| other.variant.is_reference);
     Some(match (reference, others.first()) {
         (Some(reference), _) => format!(
-            "{name} was the soonest at the median: {word} p50 {median} against {} for the reference \
+            "{name} was the fastest at the median: {word} p50 {median} against {} for the reference \
              {}.",
             reference.median(),
             reference.variant.label,
         ),
         (None, Some(second)) if first.variant.is_reference => format!(
-            "No candidate was sooner than the reference {name} at the median: {word} p50 {median}; next \
+            "No candidate was faster than the reference {name} at the median: {word} p50 {median}; next \
              came {} with {}.",
             second.variant.label,
             second.median(),
         ),
         (None, Some(second)) => format!(
-            "{name} was the soonest at the median: {word} p50 {median}; next came {} with {}. The \
+            "{name} was the fastest at the median: {word} p50 {median}; next came {} with {}. The \
              reference could not be ranked.",
             second.variant.label,
             second.median(),
@@ -178,9 +178,9 @@ fn cost_sentence(ranked: &[RankedVariant<'_>]) -> Option<String> {
     let name = &cheapest.label;
     let listed = |side: &RankedVariant<'_>| side.variant.figures.money.list.n > 0;
     let by = if ranked.iter().all(listed) {
-        "By list price"
+        "At list price"
     } else {
-        "By list price, or the gateway's where none is listed,"
+        "At list price, or the gateway's where none is listed,"
     };
     if prices.len() == 1 {
         return Some(format!("{by} {name} costs {amount} a request (n {n})."));

@@ -292,7 +292,7 @@ impl ForecastView<'_> {
     fn prices(&self) -> Vec<String> {
         let recorded = match &self.manifest.prices {
             Some(PriceSource { source, date, .. }) => format!("Prices as of {date}: {source}."),
-            None => "Prices as the gateway told them with each answer.".to_owned(),
+            None => "Prices as the gateway reported them with each answer.".to_owned(),
         };
         let mut notes = vec![recorded];
         if let Some(PriceSource { source, date, .. }) = self.what_if_prices {
@@ -545,7 +545,7 @@ const fn unbounded(why: UnboundedRatio) -> &'static str {
             "it or the reference answered a prompt only once, and repetitions are all that varies"
         }
         UnboundedRatio::ReferenceNearZero => {
-            "these prompts cannot tell the reference's mean cost from 0"
+            "these prompts cannot distinguish the reference's mean cost from 0"
         }
     }
 }

@@ -190,7 +190,7 @@ fn reasoning_sentence(names: &SideNames, change: &OutputChange) -> Option<String
     let share_text = |output: OutputTotals| {
         let share = Figure::from_option(output.reasoning_share(), Figure::Share);
         match share {
-            Figure::Absent => "a part that is not told".to_owned(),
+            Figure::Absent => "a part that is not reported".to_owned(),
             share => share.shown(),
         }
     };
@@ -233,7 +233,7 @@ fn hidden_sentence(name: &str, output: OutputTotals) -> Option<String> {
         return None;
     }
     let spent = match (output.hidden_tokens, output.hidden_contradicting) {
-        (0, 0) => "how many tokens it took is not told".to_owned(),
+        (0, 0) => "how many tokens it took is not reported".to_owned(),
         (0, _) => "how many tokens it took is not known, because its server counts more reasoning than output tokens"
             .to_owned(),
         (tokens, 0) => format!("by the count of its server it took {tokens} output tokens"),
@@ -263,10 +263,10 @@ fn cost_sentence(change: &OutputChange) -> Option<String> {
     let shown = shown(cost);
     Some(if cost.beyond_noise {
         let word = if cost.ratio > 1.0 { "more" } else { "less" };
-        format!("By list price a request, its prompt included, costs {word}: {shown}.")
+        format!("At list price a request, its prompt included, costs {word}: {shown}.")
     } else {
         format!(
-            "By list price a request, its prompt included, is not shown to cost more or less: {shown}."
+            "At list price a request, its prompt included, is not shown to cost more or less: {shown}."
         )
     })
 }

@@ -1,6 +1,6 @@
 //! Notes before a run: its expected duration, and likely problems.
 //!
-//! Owns the words. Must not reckon: `plan` does. Invariant: one line for each thing, with its remedy.
+//! Owns the words. Must not compute: `plan` does. Invariant: one line for each thing, with its remedy.
 
 use std::fmt::Write as _;
 
@@ -122,7 +122,7 @@ fn sentence(caution: &ModelLint, date: &str) -> String {
             )
         }
         ModelLint::WritesUnread { label } => format!(
-            "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what nobody \
+            "`{label}` busts prompt caches and marks its prompts for them: every trial may pay for writing what no request \
              reads; leave out the marks and `caching`, or `cache = \"bust\"`"
         ),
         ModelLint::FewPrompts { prompts } => {

@@ -220,19 +220,19 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     problems.push_flag(
         variant,
         Flag::Buffered,
-        "buffered (all in one burst), set aside from TTFT",
+        "buffered (all in one burst), excluded from TTFT",
         Some("look for a buffering proxy on the way"),
     );
     problems.push_flag(
         variant,
         Flag::Cold,
-        "cold (the server had closed the connection, or a retry came), set aside from TTFT",
+        "cold (the server had closed the connection, or a retry came), excluded from TTFT",
         None,
     );
     problems.push_flag(
         variant,
         Flag::ClientLimited,
-        "client-limited (held up by this machine), set aside from TTFT",
+        "client-limited (held up by this machine), excluded from TTFT",
         Some("lower concurrency, or run on a quieter machine"),
     );
     problems.push_flag(
@@ -355,7 +355,7 @@ fn written_unread(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     if wrote > 0 {
         problems.push(
             format!(
-                "wrote to a prompt cache what nobody reads, because the suite busts caches: {wrote} of {n} samples"
+                "wrote to a prompt cache what no request reads, because the suite busts caches: {wrote} of {n} samples"
             ),
             Some("leave out the marks and `caching`, or `cache = \"bust\"`"),
         );

@@ -126,7 +126,7 @@ fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String
         _ => ", one request more for each trial whose cache is warmed",
     };
     format!(
-        "costs at most about {usd} by list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
+        "costs at most about {usd} at list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
          limit, nothing sent twice{warming}"
     )
 }
@@ -149,7 +149,7 @@ fn sentence(lint: &Lint) -> String {
             metric.word()
         ),
         Lint::NotGraded => {
-            "a pass rate is gated, but nothing grades answers yet: it cannot be told".to_owned()
+            "a pass rate is gated, but nothing grades answers yet: it stays inconclusive".to_owned()
         }
         Lint::NoCandidate => {
             "`against_reference` has no effect: there is only one model".to_owned()
@@ -256,7 +256,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         let cost = &sizing.cost;
         let _ = writeln!(
             text,
-            "\nCosts are of {} of {} models by list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
+            "\nCosts are of {} of {} models at list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
             cost.known, cost.variants, sizing.prices_date
         );
     }
@@ -462,7 +462,7 @@ mod tests {
                50            2             100       200       $0.0167
               100            2             200       400       $0.0333
 
-        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
 
         The suite is just large enough as it is.
         ");
@@ -480,7 +480,7 @@ mod tests {
                50          170            8500     17000         $1.42
               100           33            3300      6600        $0.550
 
-        Costs are of 1 of 2 models by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
 
         No number of repetitions of its prompts is enough. With 100 prompts, put into the suite:
           repetitions = 33
@@ -542,7 +542,7 @@ mod tests {
         1 prompt gives numbers, but no verdict: that needs 6 prompts, better 20
         9 prompts of such different weights tell as much as 3: a verdict needs 6, better 20
         `ttft` is primary, but without streaming it is never measured
-        a pass rate is gated, but nothing grades answers yet: it cannot be told
+        a pass rate is gated, but nothing grades answers yet: it stays inconclusive
         `against_reference` has no effect: there is only one model
         only a TTFT +134 % or more fails reliably (12 comparisons share the error rate): ask more prompts, or name fewer metrics as primary
         `ttft` would flap: within a margin of 10 % an unchanged run is `ok` in only 31 % of cases, else inconclusive, which fails here; widen the margin or ask more prompts

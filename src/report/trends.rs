@@ -156,8 +156,8 @@ impl Trends {
             .any(|trend| trend.detectable_worsening.is_some());
         if has_floor && self.uses_default_gate {
             page.push_str(
-                "\nWhat the next run can show is told by the defaults of [gate]; --suite tells it by a suite's \
-                 own.\n",
+                "\nThe detectable change of the next run follows from the defaults of [gate]; --suite takes a \
+                 suite's own.\n",
             );
         }
         if !others.is_empty() {

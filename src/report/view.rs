@@ -138,11 +138,11 @@ fn price_source(manifest: &Manifest) -> String {
 fn notes(tables: [&FigureTable; 2], price_source: &str) -> Vec<String> {
     let mut notes = vec![
         "TTFT: from sending the request to its first token, reasoning included; latency: to the end of \
-         the answer. Times are of answered trials, the answered attempt alone; samples set aside \
+         the answer. Times are of answered trials, the answered attempt alone; excluded samples \
          (buffered, cold, client-limited) are not in TTFT."
             .to_owned(),
         format!(
-            "output tok: completion tokens a second after the first chunk. cost: {price_source}. completed: share of \
+            "tok/s: completion tokens a second after the first chunk. cost: {price_source}. completed: share of \
              trials answered to the end, rate-limited ones left out."
         ),
         "In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and \

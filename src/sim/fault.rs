@@ -72,7 +72,7 @@ faults! {
     BadGatewayHtml "502" "502 with an HTML page of a proxy"
     Unavailable "503" "503 service_unavailable_error"
     Overloaded "529" "529 with an OpenRouter error body (numeric code, metadata)"
-    Redirect "redirect" "307 to another host, which nobody should follow"
+    Redirect "redirect" "307 to another host, which no client should follow"
     HtmlOk "html" "200 with an HTML page"
 
     // Errors inside an answer that began with 200.
@@ -160,7 +160,7 @@ faults! {
 
 /// A string that names no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a fault; the default world lists them all")]
+#[error("`{0}` is not a fault; the default scenario lists them all")]
 pub struct UnknownFault(pub String);
 
 impl fmt::Display for Fault {

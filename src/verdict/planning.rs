@@ -219,7 +219,7 @@ mod tests {
         let labels: Vec<&str> = shown.iter().map(|shown| shown.candidate.as_str()).collect();
         assert_eq!(labels, ["b/y", "c/z"]);
         assert_eq!(noisiest(&shown).unwrap().candidate, "b/y");
-        assert_eq!(pilot_noise(&fold.snapshot(), "nobody"), []);
+        assert_eq!(pilot_noise(&fold.snapshot(), "unknown"), []);
         assert_eq!(noisiest(&[]), None);
     }
 

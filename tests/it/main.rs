@@ -8,6 +8,7 @@
 mod caching;
 mod cap;
 mod ci;
+mod csv_fractions;
 mod dialects;
 mod end_to_end;
 mod example;

@@ -114,12 +114,12 @@ fn without_two_lists_the_compiled_in_one_is_compared_with() {
     let of_simulator = done(&bakeoff(folder.path(), &["models", "diff"]));
     assert!(of_simulator.contains("compiled-in"), "{of_simulator}");
     // Where there is not even one there is nothing to say.
-    let nobody = bakeoff(
+    let unlisted = bakeoff(
         folder.path(),
         &["models", "diff", "--endpoint", "http://127.0.0.1:9/v1"],
     );
-    assert_eq!(nobody.status.code(), Some(4));
-    assert!(err(&nobody).contains("to compare"), "{}", err(&nobody));
+    assert_eq!(unlisted.status.code(), Some(4));
+    assert!(err(&unlisted).contains("to compare"), "{}", err(&unlisted));
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn what_tokens_do_not_bound_is_refused_until_it_is_declared() {
             &plain,
             image,
             mini,
-            "is shown images, whose price nobody declared",
+            "is sent images, whose price is not declared",
             "usd_per_image = 0.01",
         ),
         (

@@ -1,6 +1,6 @@
 """Asks `bakeoff sim` through the official OpenAI and Anthropic SDKs, with no special case for it.
 
-Starts the simulator by itself (argument: the path of the `bakeoff` binary), once for each world it
+Starts the simulator by itself (argument: the path of the `bakeoff` binary), once for each scenario it
 needs, checks texts, usage, tool calls and the types of errors, and ends with 0 only if everything
 held. See README.md beside this file.
 """
@@ -42,11 +42,11 @@ def expect(holds, what):
 
 
 @contextmanager
-def simulator(binary, world):
-    """A running simulator of that world; gives its base URL."""
+def simulator(binary, scenario):
+    """A running simulator of that scenario; gives its base URL."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "world.toml"
-        path.write_text(world)
+        path = Path(folder) / "scenario.toml"
+        path.write_text(scenario)
         process = subprocess.Popen(
             [binary, "sim", "--port", "0", "--scenario", str(path)],
             stdout=subprocess.PIPE,
@@ -73,7 +73,7 @@ def raises(kind, ask, what, says=None):
         expect(type(error) is kind, f"{what}: {type(error).__name__} instead of {kind.__name__}")
         expect(says is None or says in str(error), f"{what}: {error} does not say {says}")
         return error
-    except Exception as error:  # Told rather than raised: the check names what came instead.
+    except Exception as error:  # Returned rather than raised: the check names what came instead.
         sys.exit(f"FAILED: {what}: {type(error).__name__}: {error}")
     sys.exit(f"FAILED: {what}: no error")
 
@@ -143,7 +143,7 @@ def message(client, model=MODEL, **more):
 
 
 def check_answers(url, dialect):
-    """All routes of one world give one answer; returns its text."""
+    """All routes of one scenario give one answer; returns its text."""
     client, claude = openai_client(url), anthropic_client(url)
     text, _, finish, usage = chat(client)
     expect(text and finish in ("stop", "length"), f"{dialect}: chat ends with {finish}")
@@ -155,12 +155,12 @@ def check_answers(url, dialect):
     expect(response.usage.output_tokens == usage.completion_tokens, f"{dialect}: output tokens")
     expect(response.status in ("completed", "incomplete"), f"{dialect}: status {response.status}")
 
-    told, deltas = message(claude)
-    texts = [block.text for block in told.content if block.type == "text"]
+    answered, deltas = message(claude)
+    texts = [block.text for block in answered.content if block.type == "text"]
     expect(["".join(texts), deltas] == [text, text], f"{dialect}: the message has the chat's text")
-    expect(told.usage.input_tokens == usage.prompt_tokens, f"{dialect}: message input")
-    expect(told.usage.output_tokens == usage.completion_tokens, f"{dialect}: message output")
-    expect(told.stop_reason in ("end_turn", "max_tokens"), f"{dialect}: {told.stop_reason}")
+    expect(answered.usage.input_tokens == usage.prompt_tokens, f"{dialect}: message input")
+    expect(answered.usage.output_tokens == usage.completion_tokens, f"{dialect}: message output")
+    expect(answered.stop_reason in ("end_turn", "max_tokens"), f"{dialect}: {answered.stop_reason}")
     return text, usage.prompt_tokens, usage.completion_tokens
 
 
@@ -173,10 +173,10 @@ def check_tools(url, dialect):
     calls = [item for item in response.output if item.type == "function_call"]
     expect(calls[0].name == "find", f"{dialect}: the response calls a tool")
     expect(calls[0].arguments == arguments, f"{dialect}: with the chat's arguments")
-    told, _ = message(claude, tools=[MESSAGES_TOOL], tool_choice={"type": "any"})
-    uses = [block for block in told.content if block.type == "tool_use"]
+    answered, _ = message(claude, tools=[MESSAGES_TOOL], tool_choice={"type": "any"})
+    uses = [block for block in answered.content if block.type == "tool_use"]
     expect(uses[0].name == "find" and uses[0].input["query"], f"{dialect}: the message calls it")
-    expect(told.stop_reason == "tool_use", f"{dialect}: {told.stop_reason}")
+    expect(answered.stop_reason == "tool_use", f"{dialect}: {answered.stop_reason}")
 
 
 def check_whole(url, dialect):
@@ -189,17 +189,17 @@ def check_whole(url, dialect):
     expect(whole.choices[0].message.content, f"{dialect}: a whole chat")
     response = client.responses.create(model=MODEL, input=QUESTION, max_output_tokens=LIMIT)
     expect(response.output_text, f"{dialect}: a whole response")
-    told = claude.messages.create(model=MODEL, max_tokens=LIMIT, messages=asked)
-    expect(told.content[0].text, f"{dialect}: a whole message")
+    answered = claude.messages.create(model=MODEL, max_tokens=LIMIT, messages=asked)
+    expect(answered.content[0].text, f"{dialect}: a whole message")
     models = [model.id for model in client.models.list()]
     expect(any(MODEL in model for model in models), f"{dialect}: the list of models")
 
 
 def check_thinking(url):
     """Thinking comes as each SDK's own kind of block."""
-    told, _ = message(anthropic_client(url), model=THINKER)
-    expect(told.content[0].type == "thinking", "a thinking block comes first")
-    expect(told.content[0].thinking and told.content[0].signature, "it is signed")
+    answered, _ = message(anthropic_client(url), model=THINKER)
+    expect(answered.content[0].type == "thinking", "a thinking block comes first")
+    expect(answered.content[0].thinking and answered.content[0].signature, "it is signed")
     response, _ = respond(openai_client(url), model=THINKER)
     expect(response.output[0].type == "reasoning", "a reasoning item comes first")
     expect(response.output[0].summary[0].text, "it has a summary")
@@ -221,8 +221,8 @@ def check_limit(url):
     last = list(stream)[-1]
     expect(last.type == "response.incomplete", f"a cut response ends with {last.type}")
     expect(last.response.incomplete_details.reason == "max_output_tokens", "and says why")
-    told = claude.messages.create(model=MODEL, max_tokens=SMALL_LIMIT, messages=asked)
-    expect(told.stop_reason == "max_tokens", "a cut message")
+    answered = claude.messages.create(model=MODEL, max_tokens=SMALL_LIMIT, messages=asked)
+    expect(answered.stop_reason == "max_tokens", "a cut message")
 
 
 def check_errors(url, dialect):
@@ -250,8 +250,8 @@ def check_errors(url, dialect):
     if dialect != "openrouter":
         # There the error stands in a chunk with choices; other SDK versions may read past it.
         raises(openai.APIError, lambda: chat(client, broken), f"{dialect}: chat breaks")
-    told = raises_any(anthropic.APIError, lambda: message(claude, broken), f"{dialect}: breaks")
-    expect("overloaded_error" in str(told), f"{dialect}: a message breaks by its own error")
+    answered = raises_any(anthropic.APIError, lambda: message(claude, broken), f"{dialect}: breaks")
+    expect("overloaded_error" in str(answered), f"{dialect}: a message breaks by its own error")
     reset = f"{MODEL}+reset-headers"
     raises(openai.APIConnectionError, lambda: chat(client, reset), f"{dialect}: a reset")
     raises(anthropic.APIConnectionError, lambda: message(claude, reset), f"{dialect}: a reset")
@@ -268,8 +268,8 @@ def raises_any(kind, ask, what):
 
 def check_keys(binary):
     """A wrong key is an authentication error to both SDKs, however they send it."""
-    world = 'fixed_sim_seed = true\n[access]\nkeys = ["right"]\nmissing_key = "refuse"\n'
-    with simulator(binary, world) as url:
+    scenario = 'fixed_sim_seed = true\n[access]\nkeys = ["right"]\nmissing_key = "refuse"\n'
+    with simulator(binary, scenario) as url:
         raises(openai.AuthenticationError, lambda: chat(openai_client(url, "wrong")), "a key")
         raises(
             anthropic.AuthenticationError, lambda: message(anthropic_client(url, "wrong")), "a key"

@@ -180,7 +180,7 @@ pub(in crate::command) fn warn_of_inconclusive(
     if passing == GateStatus::Inconclusive && mode == OnInconclusive::Warn {
         writeln!(
             stderr(),
-            "warning: inconclusive: not all that this suite's gate asks could be told; nothing fails"
+            "warning: inconclusive: some gated comparisons are inconclusive; nothing fails"
         )?;
     }
     Ok(())

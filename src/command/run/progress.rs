@@ -249,7 +249,7 @@ impl VariantTally {
             |cost| format!("${:.4}", cost.as_f64()),
         );
         format!(
-            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} tokens out  {cost}{failed}",
+            "{:<width$} {:>5}/{}  TTFT p50 {ttft:>8}  {:>7} output tokens  {cost}{failed}",
             self.label, self.done, self.planned, self.output_tokens,
         )
     }

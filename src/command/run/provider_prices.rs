@@ -95,7 +95,7 @@ pub(in crate::command) fn for_estimate(
     let note = (!profile.key_variables.is_empty()).then(|| {
         format!(
             "note: `{}` is not asked who serves a model, because {} is not set: the worst case takes list \
-             prices for the dearest",
+             prices for the most expensive",
             profile.name,
             profile.key_variables.join(" or ")
         )
@@ -124,7 +124,7 @@ fn not_known((why, models): (&String, &Vec<ModelId>)) -> String {
         more => format!(" and {more} more"),
     };
     format!(
-        "note: who serves {}{more} is not known ({why}): the list price is taken for the dearest",
+        "note: who serves {}{more} is not known ({why}): the list price is taken for the highest",
         named.join(", ")
     )
 }
@@ -143,9 +143,9 @@ mod tests {
         };
         let note = |count| not_known((&"gone".to_owned(), &models(count)));
         insta::assert_snapshot!([note(1), note(3), note(20)].join("\n"), @"
-        note: who serves `m/0` is not known (gone): the list price is taken for the dearest
-        note: who serves `m/0`, `m/1`, `m/2` is not known (gone): the list price is taken for the dearest
-        note: who serves `m/0`, `m/1`, `m/2` and 17 more is not known (gone): the list price is taken for the dearest
+        note: who serves `m/0` is not known (gone): the list price is taken for the highest
+        note: who serves `m/0`, `m/1`, `m/2` is not known (gone): the list price is taken for the highest
+        note: who serves `m/0`, `m/1`, `m/2` and 17 more is not known (gone): the list price is taken for the highest
         ");
     }
 }

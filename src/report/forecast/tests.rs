@@ -215,7 +215,7 @@ fn a_ratio_without_bounds_says_so() {
     }
     let shown = inputs.view_with(Some("mix.csv"), |view| view.terminal(STYLE));
     assert!(shown.contains("3.00x (?)"), "{shown}");
-    let note = "b: its ratio to the reference has no bounds: these prompts cannot tell the reference's mean cost";
+    let note = "b: its ratio to the reference has no bounds: these prompts cannot distinguish the reference's mean cost";
     assert!(shown.contains(note), "{shown}");
 }
 

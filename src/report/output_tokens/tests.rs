@@ -146,12 +146,12 @@ fn unreported_counts_are_called_so() {
     change.request_cost = None;
     let hidden = Outputs::new(std::slice::from_ref(&change)).hidden.join(" ");
     assert!(
-        hidden.contains("how many tokens it took is not told"),
+        hidden.contains("how many tokens it took is not reported"),
         "{hidden}"
     );
     let paragraph = paragraphs(change);
     assert!(
-        paragraph.contains("a part that is not told of that of old"),
+        paragraph.contains("a part that is not reported of that of old"),
         "{paragraph}"
     );
     assert!(

@@ -148,7 +148,7 @@ fn unreported_counts_are_not_zero() {
     );
     assert!(!change.is_notable());
     assert_eq!(
-        output_changes_within_run(&evidence(&run, &samples), "nobody"),
+        output_changes_within_run(&evidence(&run, &samples), "unknown"),
         []
     );
 }

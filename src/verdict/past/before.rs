@@ -175,7 +175,7 @@ fn compare_conditions(before: &HistoryRun, after: &HistoryRun, differences: &mut
     }
     if after.started_at < before.started_at {
         differences.notes.push(format!(
-            "{} is older than {}, which is named first: what was changed since is told the wrong way round.",
+            "{} is older than {}, which is named first: changes since then are reported in the wrong direction.",
             after.run, before.run
         ));
     }

@@ -38,7 +38,7 @@ fn runs_in_reverse_order_get_a_note() {
     // With the later run first, every regression would read as an improvement.
     let (earlier, later) = (run(0, &flat(8, 0.0)), run(1, &flat(8, 0.0)));
     assert_eq!(pair_runs(&earlier, &later, &[]).unwrap().notes, [""; 0]);
-    insta::assert_snapshot!(pair_runs(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: what was changed since is told the wrong way round.");
+    insta::assert_snapshot!(pair_runs(&later, &earlier, &[]).unwrap().notes.join("\n"), @"run-0000 is older than run-0001, which is named first: changes since then are reported in the wrong direction.");
 }
 
 #[test]

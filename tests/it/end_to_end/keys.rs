@@ -6,7 +6,7 @@ use super::program::{Home, ProgramOutput};
 use super::server::{ANSWER, Server, Then, response};
 
 /// Looks like no vendor's key, so that only knowing it can keep it out.
-const MARKER: &str = "marker.of.a.key.that.nobody.may.see";
+const MARKER: &str = "marker.of.a.key.that.no.one.may.see";
 
 const SUITE: &str = r#"
 name = "own"
