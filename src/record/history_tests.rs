@@ -175,7 +175,7 @@ fn a_line_that_is_none_is_named_with_its_place() {
     let no_run = r#"{"version":1,"kind":"run","standing":"accepted"}"#;
     let messages = [
         message_of("<<<<<<< HEAD"),
-        message_of(&good.replace("\"version\":1", "\"version\":2")),
+        message_of(&good.replace("\"version\":2", "\"version\":3")),
         message_of(&good.replace("\"concurrency\":0", "\"concurrency\":-1")),
         message_of(&good.replace("\"accepted\"", "\"excepted\"")),
         message_of(no_run),
@@ -183,9 +183,9 @@ fn a_line_that_is_none_is_named_with_its_place() {
     ];
     insta::assert_snapshot!(messages.join("\n"), @"
     ci.jsonl:2: column 1: expected value
-    ci.jsonl:2: version 2, but this program reads up to version 1: it was written by a newer one
+    ci.jsonl:2: version 3, but this program reads up to version 2: it was written by a newer one
     ci.jsonl:2: column 166: invalid value: integer `-1`, expected u32
-    ci.jsonl:2: column 47: unknown variant `excepted`, expected one of `accepted`, `baseline_reset`, `pending`, `flagged`, `confirmed`, `cleared`, `recovered`
+    ci.jsonl:2: column 47: unknown variant `excepted`, expected one of `accepted`, `baseline_reset`, `new_level`, `pending`, `flagged`, `confirmed`, `cleared`, `recovered`
     ci.jsonl:2: column 0: a line of kind `run` holds a `run` and no `of`
     ci.jsonl:2: `run` has no name
     ");

@@ -380,10 +380,14 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         ));
     }
     if !tolerances.is_empty() {
-        let [worse, better, not_worse] = [Verdict::Regressed, Verdict::Improved, Verdict::Ok]
-            .map(|verdict| verdict.printed_word(gated.judgement.design));
+        let [worse, better, not_worse] = match gated.judgement.design {
+            ComparisonDesign::Interleaved => ["Worse", "better", "not worse"],
+            ComparisonDesign::TwoRuns | ComparisonDesign::History => {
+                ["Regressed", "improved", "ok"]
+            }
+        };
         legend.push(format!(
-            "*{worse}* or *{better}*: by more than the tolerance; *{not_worse}*: surely not worse by more than \
+            "{worse} or {better}: by more than the tolerance; {not_worse}: surely not worse by more than \
              the margin. Tolerance / margin: {}.",
             tolerances.join(", ")
         ));

@@ -340,12 +340,12 @@ fn the_models_of_one_run_are_compared() {
     // A plain run only reports; `compare` turns the same judgement into an exit code.
     let home = home("").with("apart.toml", &world(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
-        .says("regressed")
+        .says("worse")
         .run();
     home.bakeoff(&format!("compare {LATEST}"))
         .exits(1)
         .says("a/other")
-        .says("regressed")
+        .says("worse")
         .run();
     // Also where the reader leaves before the end, as `grep -q` does.
     let compare = || home.bakeoff(&format!("compare {LATEST}")).exits(1);
@@ -354,7 +354,7 @@ fn the_models_of_one_run_are_compared() {
     for (format, expected) in [
         ("markdown", "| a/other |"),
         ("csv", "a/other,"),
-        ("json", "\"verdict\": \"regressed\""),
+        ("json", "\"verdict\": \"worse\""),
         ("junit", "<failure"),
     ] {
         home.bakeoff(&format!("compare {LATEST} --format {format}"))
@@ -451,7 +451,7 @@ fn a_run_ends_when_its_verdict_is_in() {
         .with("apart.toml", &world(40, 160));
     home.bakeoff("run suite.toml --sim-seed 7 --until-decided --scenario apart.toml")
         .complains("look after round 2 of 12")
-        .says("regressed")
+        .says("worse")
         .run();
     let manifest = json(&home.read(&format!("{LATEST}/manifest.json")));
     let round = manifest["until_decided"]["decided_after"].as_u64().unwrap();
@@ -504,7 +504,7 @@ fn a_job_on_github_gets_summary_and_annotations() {
         summary.starts_with("before\n<!-- bakeoff:verdicts -->\n"),
         "{summary}"
     );
-    assert!(summary.contains("regressed"), "{summary}");
+    assert!(summary.contains("worse"), "{summary}");
     let again = home
         .bakeoff(&format!("report {LATEST} --format summary"))
         .run();

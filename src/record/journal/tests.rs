@@ -79,7 +79,7 @@ fn a_sample_that_could_not_be_read_again_is_not_written() {
     let error = writer.append(&unsound).unwrap_err();
     insta::assert_snapshot!(error, @"samples.jsonl: not written: `weight` is not a positive number");
     let mut future = plain_sample(0);
-    future.version = 2;
+    future.version = Sample::VERSION + 1;
     assert!(writer.append(&future).is_err());
     writer.append(&plain_sample(1)).unwrap();
     assert_eq!(read_folder(folder.path()), [Ok(plain_sample(1))]);
@@ -103,8 +103,8 @@ fn appending_to_a_torn_journal_loses_only_what_was_torn() {
 fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
     // Nothing is lost by one bad line: each is a value that says where and what.
     let good = line(&plain_sample(1));
-    let newer = good.replace("\"version\":1", "\"version\":7");
-    let zeroth = good.replace("\"version\":1", "\"version\":0");
+    let newer = good.replace("\"version\":2", "\"version\":7");
+    let zeroth = good.replace("\"version\":2", "\"version\":0");
     let no_trial = good.replace("\"trial\":1,", "");
     let unsound = good.replace("\"ttft_ns\":100000000", "\"ttft_ns\":1");
     let text = [
@@ -132,10 +132,10 @@ fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
             Err(error) => messages.push(error.to_string()),
         }
     }
-    insta::assert_snapshot!(messages.join("\n"), @r"
+    insta::assert_snapshot!(messages.join("\n"), @"
     samples.jsonl:1: column 13: EOF while parsing a value
     samples.jsonl:5: column 2: invalid length 0, expected an object with a version
-    samples.jsonl:6: version 7, but this program reads up to version 1: it was written by a newer one
+    samples.jsonl:6: version 7, but this program reads up to version 2: it was written by a newer one
     samples.jsonl:7: version 0 does not exist
     samples.jsonl:8: column 1527: missing field `trial`
     samples.jsonl:9: `ttft_ns` is below `headers_ns`
@@ -150,7 +150,7 @@ fn a_broken_line_is_reported_with_its_place_and_the_rest_is_read() {
 fn keys_of_no_known_meaning_are_passed_over() {
     // A later program may add a key without making a new version.
     let added =
-        line(&plain_sample(1)).replace("\"version\":1,", "\"version\":1,\"colour\":\"red\",");
+        line(&plain_sample(1)).replace("\"version\":2,", "\"version\":2,\"colour\":\"red\",");
     assert_eq!(read(added.as_bytes()).0, [Ok(plain_sample(1))]);
 }
 
@@ -191,7 +191,7 @@ fn the_stored_names_are_pinned() {
     let mut sample = plain_sample(2);
     sample.answer = Some("Paris".to_owned());
     sample.scores = BTreeMap::from([("right".to_owned(), 0.5)]);
-    insta::assert_snapshot!(line(&sample).trim_end(), @r#"{"version":1,"trial":2,"slot":1,"round":1,"prompt":"capital","prompt_digest":"0123456789abcdef","repetition":1,"variant":"v0","model":"maker/model","weight":1.0,"tags":["short"],"outcome":"complete","request_id":"request-2","sent_ns":2000000,"scheduled_ns":2000000,"headers_ns":90000000,"ttft_ns":100000000,"ttfa_ns":100000000,"last_token_ns":290000000,"latency_ns":300000000,"experienced_ttft_ns":100000000,"gaps":{"count":40,"mean_ns":4000000,"p50_ns":4000000,"p95_ns":9000000,"max_ns":20000000,"coalesced":3,"hdr":"HISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNfHISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNf"},"answer_chars":500,"first_chunk_chars":5,"usage":{"prompt_tokens":20,"completion_tokens":120},"finish_reason":"stop","cost_usd":"0.0000032","provider":"maker","provider_attempts":1,"generation_id":"gen_01HZZZZZZZZZZZZZZZZZZZZZZZ","attempts":[{"request_id":"request-2","sent_ns":2000000,"end_ns":302000000,"outcome":"complete","status":200}],"answer":"Paris","scores":{"right":0.5}}"#);
+    insta::assert_snapshot!(line(&sample).trim_end(), @r#"{"version":2,"trial":2,"slot":1,"round":1,"prompt":"capital","prompt_digest":"0123456789abcdef","repetition":1,"variant":"v0","model":"maker/model","weight":1.0,"tags":["short"],"outcome":"complete","request_id":"request-2","sent_ns":2000000,"scheduled_ns":2000000,"headers_ns":90000000,"ttft_ns":100000000,"ttfa_ns":100000000,"last_token_ns":290000000,"latency_ns":300000000,"experienced_ttft_ns":100000000,"gaps":{"count":40,"mean_ns":4000000,"p50_ns":4000000,"p95_ns":9000000,"max_ns":20000000,"coalesced":3,"hdr":"HISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNfHISTFAAAABx4nJNpmSzMwMDAxgABzFCaEUoz2X+AsQAz4wNf"},"answer_chars":500,"first_chunk_chars":5,"usage":{"prompt_tokens":20,"completion_tokens":120},"finish_reason":"stop","cost_usd":"0.0000032","provider":"maker","provider_attempts":1,"generation_id":"gen_01HZZZZZZZZZZZZZZZZZZZZZZZ","attempts":[{"request_id":"request-2","sent_ns":2000000,"end_ns":302000000,"outcome":"complete","status":200}],"answer":"Paris","scores":{"right":0.5}}"#);
 }
 
 proptest! {

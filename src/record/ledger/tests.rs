@@ -52,7 +52,7 @@ fn a_ledger_is_appended_to_and_read_again() {
     let folder = tempfile::tempdir().unwrap();
     assert!(read(folder.path()).unwrap().lines.is_empty());
     let line = LedgerLine {
-        version: 1,
+        version: LedgerLine::VERSION,
         run: "r".to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
@@ -85,7 +85,7 @@ fn a_run_counts_once_and_a_killed_one_with_its_cap() {
     // Two lines a run would double every sum; and a killed run is not free because it could not say so.
     let folder = tempfile::tempdir().unwrap();
     let open = |run: &str, cap: Option<i128>| LedgerLine {
-        version: 1,
+        version: LedgerLine::VERSION,
         run: run.to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
@@ -166,7 +166,7 @@ fn who_holds_the_ledger_decides_alone() {
         assert!(held.lock_error().is_none());
         let taken = held.read().unwrap().lines.len();
         let line = LedgerLine {
-            version: 1,
+            version: LedgerLine::VERSION,
             run: taken.to_string(),
             suite: "s".to_owned(),
             started_at: jiff::Timestamp::UNIX_EPOCH,

@@ -164,13 +164,13 @@ fn a_manifest_of_another_version_is_distinguished_from_a_broken_one() {
         error.replace(&format!("{}/", run.folder().display()), "")
     };
     let messages = [
-        message_of(r#"{"version": 2, "novelties": []}"#),
+        message_of(r#"{"version": 3, "novelties": []}"#),
         message_of(r#"{"version": 1}"#),
         message_of(r#"{"version": 1, "#),
         message_of("[]"),
     ];
-    insta::assert_snapshot!(messages.join("\n"), @r"
-    manifest.json: version 2, but this program reads version 1: read it with the program that wrote it, or a newer one
+    insta::assert_snapshot!(messages.join("\n"), @"
+    manifest.json: version 3, but this program reads up to version 2: read it with the program that wrote it, or a newer one
     manifest.json: missing field `tool` at line 1 column 14
     manifest.json: EOF while parsing a value at line 1 column 15
     manifest.json: invalid length 0, expected an object with a version at line 1 column 2

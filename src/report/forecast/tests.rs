@@ -326,7 +326,8 @@ fn every_form_has_the_same_numbers() {
                 serde_json::Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            assert_eq!(stored, *cell, "{column}");
+            // In CSV a whole amount has a decimal point.
+            assert_eq!(stored, cell.strip_suffix(".0").unwrap_or(cell), "{column}");
         }
     }
 }

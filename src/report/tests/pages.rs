@@ -24,15 +24,15 @@ fn the_page_of_a_small_run() {
     insta::assert_snapshot!(render(&read(&run, &samples), ReportFormat::Markdown), @r"
     # bakeoff: quickstart
 
-    anthropic/claude was the soonest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the reference openai/gpt-5-mini. By list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8).
+    anthropic/claude was the fastest at the median: TTFT p50 208 ms (201–215, n 8) against 424 ms (400–442, n 7) for the reference openai/gpt-5-mini. At list price the reference openai/gpt-5-mini is the cheapest: $0.000500 a request (n 8); anthropic/claude costs $0.00125 (n 8).
 
-    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | completed |
+    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | tok/s | output tokens | cost/request | completed |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
     | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (1.2–100.0) |
     | anthropic/claude | 8/8 | 208 ms (201–215) | 212 ms (205–?) | 313 ms (306–320) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
 
-    - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; samples set aside (buffered, cold, client-limited) are not in TTFT.
-    - output tok: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
+    - TTFT: from sending the request to its first token, reasoning included; latency: to the end of the answer. Times are of answered trials, the answered attempt alone; excluded samples (buffered, cold, client-limited) are not in TTFT.
+    - tok/s: completion tokens a second after the first chunk. cost: list price of 2025-01-01. completed: share of trials answered to the end, rate-limited ones left out.
     - In brackets: 95 % intervals, of percentiles (quantiles of type 8) for these prompts, of means and shares for prompts like these.
     - ? n too small for this end of the interval (both ends need: p50 6, p75 13, p90 36, p95 72, p99 368; means two prompts).
     - – not known, or n too small for any estimate (needed: p50 2, p75 4, p90 10, p95 20, p99 100).
@@ -41,35 +41,35 @@ fn the_page_of_a_small_run() {
 
     ### Against the reference openai/gpt-5-mini
 
-    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 8 against 7 values. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts x 4.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts x 4.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
 
     - Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
-    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
     - These verdicts fail no build; \`against_reference = true\` under \[gate\] would make them.
 
     <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 8 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 8 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 8 | 8 | inconclusive | inconclusive |
 
-    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok, tokens out of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
+    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s, output tokens of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     </details>
 
@@ -95,7 +95,7 @@ fn the_page_of_a_small_run() {
     <details><summary>How it was judged, and why so</summary>
 
     - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - TTFT, TTFA, experienced TTFT, latency, gap, output tok, tokens out: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
+    - TTFT, TTFA, experienced TTFT, latency, gap, tok/s, output tokens: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
     - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
     - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
     - TTFT tail: how many answers lie beyond the slowest tenth of both sides together, prompt by prompt (Student's t over prompts).
@@ -104,7 +104,7 @@ fn the_page_of_a_small_run() {
 
     ## What went wrong
 
-    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples.
+    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), excluded from TTFT: 1 of 8 samples.
     - **openai/gpt-5-mini**: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower reasoning_effort).
     - **anthropic/claude**: the cost of 8 of 8 samples differs: $0.0100 by list, $0.0120 was billed, +20.0 % (check the date of the price list, and surcharges).
 
@@ -112,7 +112,7 @@ fn the_page_of_a_small_run() {
 
     <details><summary>Figures of each prompt</summary>
 
-    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request |
+    | prompt | variant | answered | TTFT p50 | latency p50 | output tokens | cost/request |
     | --- | --- | ---: | ---: | ---: | ---: | ---: |
     | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
     | greet | anthropic/claude | 4/4 | 207 ms (?) | 312 ms (?) | 101 | $0.00125 |
@@ -150,9 +150,9 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     > **This run was interrupted: 15 of 16 trials have a sample.**
 
-    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (400–442, n 7). By list price openai/gpt-5-mini costs $0.000500 a request (n 8). Not ranked: anthropic/claude (1 of 7 trials failed).
+    Only openai/gpt-5-mini could be ranked: TTFT p50 424 ms (400–442, n 7). At list price openai/gpt-5-mini costs $0.000500 a request (n 8). Not ranked: anthropic/claude (1 of 7 trials failed).
 
-    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | output tok | tokens out | cost/request | completed |
+    | variant | answered | TTFT p50 | TTFT p75 | latency p50 | tok/s | output tokens | cost/request | completed |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
     | openai/gpt-5-mini (reference) | 8/8 | 424 ms (400–442) | 435 ms (412–?) | 526 ms (505–547) | 918/s (918–918) | 101 (101–101) | $0.000500 (0.000500–0.000500) | 100.0 % (1.2–100.0) |
     | anthropic/claude | 6/8 | 206 ms (201–211) | 209 ms (203–?) | 311 ms (306–316) | 918/s (918–918) | 101 (101–101) | $0.00125 (0.00125–0.00125) | 100.0 % (1.2–100.0) |
@@ -163,16 +163,16 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: ### Against the reference openai/gpt-5-mini)
 
-    - **inconclusive**: Whether anthropic/claude is slower to answer cannot be told: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - **inconclusive**: Whether anthropic/claude is dearer cannot be told: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values.
+    - **inconclusive**: Whether anthropic/claude has a higher TTFT is inconclusive: 0.49x the TTFT of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 7 values. 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared. Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - **inconclusive**: Whether anthropic/claude costs more is inconclusive: 2.50x the cost of openai/gpt-5-mini, 95 % CI ?–?, 2 prompts, 6 against 8 values.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: 0.0 points in the share of completed answers against that of openai/gpt-5-mini, 95 % CI ? to ?, 2 prompts, 6 against 8 values.
     - TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | cost | 2.50x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | completed | 0.0 points (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
 
     (as there: - Effects are candidate over reference (points: candidate le)
 
@@ -180,17 +180,17 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | cannot tell |
-    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
-    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | cannot tell |
+    | anthropic/claude | ttfa | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | experienced_ttft | 0.49x (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | latency | 0.59x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | ttft_tail | -16.7 points (?) | 95.0 % | 2 | 6 | 7 | inconclusive | inconclusive |
+    | anthropic/claude | inter_token_latency | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_rate | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
+    | anthropic/claude | output_tokens | 1.00x (?) | 95.0 % | 2 | 6 | 8 | inconclusive | inconclusive |
 
-    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok of anthropic/claude: 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
-    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
-    - TTFA, experienced TTFT, latency, TTFT tail, gap, output tok, tokens out of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s of anthropic/claude: 14.3 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
+    - TTFA, experienced TTFT, TTFT tail of anthropic/claude: Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 0.0 % of the candidate's, 12.5 % of the reference's.
+    - TTFA, experienced TTFT, latency, TTFT tail, gap, tok/s, output tokens of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
 
     (as there: </details>)
 
@@ -222,7 +222,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
     (as there: ## What went wrong)
 
     - **run**: without a sample: 1 of 16 planned trials.
-    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), set aside from TTFT: 1 of 8 samples.
+    - **openai/gpt-5-mini**: cold (the server had closed the connection, or a retry came), excluded from TTFT: 1 of 8 samples.
     - **openai/gpt-5-mini**: answer empty because reasoning used up the token limit: 1 of 8 samples (raise max_tokens, or lower reasoning_effort).
     - **anthropic/claude**: 1 of 7 trials failed: 1 rate_limit.
     - **anthropic/claude**: the cost of 6 of 6 samples differs: $0.00750 by list, $0.00900 was billed, +20.0 % (check the date of the price list, and surcharges).
@@ -235,7 +235,7 @@ fn the_page_of_an_interrupted_run_with_failures() {
 
     (as there: <details><summary>Figures of each prompt</summary>)
 
-    | prompt | variant | answered | TTFT p50 | latency p50 | tokens out | cost/request |
+    | prompt | variant | answered | TTFT p50 | latency p50 | output tokens | cost/request |
     | --- | --- | ---: | ---: | ---: | ---: | ---: |
     | greet | openai/gpt-5-mini (reference) | 4/4 | 418 ms (?) | 523 ms (?) | 101 | $0.000500 |
     | greet | anthropic/claude | 3/4 | 205 ms (?) | 310 ms (?) | 101 | $0.00125 |

@@ -28,7 +28,6 @@ fn comparison_csv_of_a_small_run() {
     buffered: 0 | 0
     cold: 1 | 0
     client_limited: 0 | 0
-    late: 0 | 0
     fallbacks: 0 | 0
     other_model: 0 | 0
     hidden_reasoning: 0 | 0
@@ -266,8 +265,8 @@ fn samples_csv_of_two_samples() {
     let (run, samples) = failing_run();
     insta::assert_snapshot!(samples_csv(&run, &samples[12..14]), @"
     trial,slot,round,prompt,prompt_digest,repetition,variant,model,weight,tags,outcome,answered,failure,error_status,error_type,error_message,request_id,sent_ns,scheduled_ns,lag_ns,connect_ns,headers_ns,ttft_ns,ttfa_ns,last_token_ns,latency_ns,experienced_ttft_ns,gaps_count,gaps_mean_ns,gaps_p50_ns,gaps_p95_ns,gaps_max_ns,gaps_coalesced,answer_chars,reasoning_chars,first_chunk_chars,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens,cache_write_tokens,output_rate,end_to_end_rate,chars_per_second,finish_reason,cost_usd,billed_usd,surcharge_usd,market_usd,provider,served_model,generation_id,flags,attempts
-    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1
-    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1
+    12,6,4,greet,sha256:greet,4,openai/gpt-5-mini,openai/gpt-5-mini,1.0,short,complete,true,,,,,01J12,12000000000,12000000000,0,,435000000,436000000,436000000,536000000,541000000,436000000,10,10000000,10000000,,10000000,0,440,,40,50,101,0,0,,918.182,186.691,813.309,stop,0.0005,0.0005,,0.0005,azure,,gen_12,,1
+    13,6,4,greet,sha256:greet,4,anthropic/claude,anthropic/claude,1.0,short,rate_limited,false,rate_limit,429,,slow down | see <a href=x>,01J13,13000000000,13000000000,0,,212000000,,,,318000000,,,,,,,,,,,,,,,,,,,,,,,,,,gen_13,,1
     ");
 }
 
@@ -278,7 +277,7 @@ fn the_comparison_as_json() {
     let samples: Vec<Sample> = (0..2).map(|t| answered(&run, t, 100 + t)).collect();
     insta::assert_snapshot!(render(&read(&run, &samples), ReportFormat::Json), @r#"
     {
-      "version": 1,
+      "version": 2,
       "tool": "bakeoff 0.1.0",
       "suite": "quickstart",
       "run": "20250102T030405Z-7Z",
@@ -309,7 +308,6 @@ fn the_comparison_as_json() {
           "buffered": 0,
           "cold": 0,
           "client_limited": 0,
-          "late": 0,
           "fallbacks": 0,
           "other_model": 0,
           "hidden_reasoning": 0,
@@ -404,7 +402,7 @@ fn the_comparison_as_json() {
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
           "cache_hit_share_upper": 1.0,
-          "thin": [
+          "low_n": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
             "experienced_ttft_p50_ms",
@@ -469,7 +467,7 @@ fn the_comparison_as_json() {
           "ratio_output_rate_p50": 1.0,
           "ratio_completion_tokens_mean": 1.0,
           "ratio_cost_mean": 1.0,
-          "thin": [
+          "low_n": [
             "ttft_p50_ms",
             "latency_p50_ms",
             "ratio_ttft_p50",

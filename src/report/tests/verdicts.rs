@@ -41,25 +41,25 @@ fn a_page_of_verdicts() {
 
     ### Against the reference openai/gpt-5-mini
 
-    - **improved**: anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
-    - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+    - **better**: anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
+    - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
     - The level of \`anthropic/claude\` rose by 12 % during the run.
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words | detectable | would need |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- | ---: | ---: |
-    | anthropic/claude | ttft | 0.62x (0.55–0.70) | 98.3 % | 20 | 200 | 200 | improved | answers first | – | – |
-    | anthropic/claude | cost | 2.50x (2.40–2.60) | 98.3 % | 20 | 200 | 200 | regressed | is dearer | – | – |
-    | anthropic/claude | completed | -2.0 points (-5.0 to +1.0) | 98.3 % | 20 | 197 | 200 | inconclusive | cannot tell | 6.5 points | 24 x 10 |
+    | anthropic/claude | ttft | 0.62x (0.55–0.70) | 98.3 % | 20 | 200 | 200 | better | has a lower TTFT | – | – |
+    | anthropic/claude | cost | 2.50x (2.40–2.60) | 98.3 % | 20 | 200 | 200 | worse | costs more | – | – |
+    | anthropic/claude | completed | -2.0 points (-5.0 to +1.0) | 98.3 % | 20 | 197 | 200 | inconclusive | inconclusive | 6.5 points | 24 x 10 |
 
     - Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
-    - Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    - Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
 
     <details><summary>Exploratory comparisons: not corrected for their number, and they never fail</summary>
 
     | candidate | metric | effect | CI | prompts | n | n ref | verdict | in words |
     | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
-    | anthropic/claude | latency | 1.02x (0.95–1.10) | 98.3 % | 20 | 200 | 200 | ok | is not slower to the end by more than 20 % |
+    | anthropic/claude | latency | 1.02x (0.95–1.10) | 98.3 % | 20 | 200 | 200 | not worse | does not have a higher latency by more than 20 % |
 
     </details>
 
@@ -94,7 +94,7 @@ fn a_page_of_verdicts() {
     <details><summary>How it was judged, and why so</summary>
 
     - Both sides of every comparison were asked the same prompts at the same moments, so that drift and load fall on both alike; what is left to allow for is chance, with prompts as the units.
-    - The chance to call any of the 3 primary comparisons regressed where none is worse by more than its tolerance is at most 2.5 % in all; the same for improved. Exploratory ones stand alone, at 2.5 % each.
+    - The chance to call any of the 3 primary comparisons worse where none is worse by more than its tolerance is at most 2.5 % in all; the same for better. Exploratory ones stand alone, at 2.5 % each.
     - TTFT, latency: ranks around each prompt's own median (clustered aligned ranks), which a few very slow answers cannot sway; prompts are the units, because repetitions of one say little about others.
     - cost: the ratio of mean costs over prompts (Fieller), because a bill is a sum and not a median.
     - completed: the difference of shares on each prompt, by Student's t over prompts (Newcombe's interval where all prompts agree or have one answer a side).
@@ -106,7 +106,7 @@ fn a_page_of_verdicts() {
     | variant | limit | bound | measured | n | holds |
     | --- | --- | ---: | ---: | ---: | --- |
     | anthropic/claude | ttft_p75 | 1.50 s | 1.80 s (1.70–2.00) | 200 | no |
-    | anthropic/claude | error_rate | 2.0 % | 1.5 % (0.4–4.0) | 200 | cannot tell |
+    | anthropic/claude | error_rate | 2.0 % | 1.5 % (0.4–4.0) | 200 | inconclusive |
     | anthropic/claude | cost_per_request | $0.0100 | $0.00125 (0.00100–0.00150) | 200 | yes |
     ");
 }
@@ -123,29 +123,29 @@ fn a_screen_of_verdicts() {
 
     Against the reference openai/gpt-5-mini
     candidate         metric                         effect  prompts    n  verdict       detectable  would need
-    anthropic/claude  ttft                0.62x (0.55–0.70)       20  200  improved               –           –
-    anthropic/claude  cost                2.50x (2.40–2.60)       20  200  regressed              –           –
+    anthropic/claude  ttft                0.62x (0.55–0.70)       20  200  better                 –           –
+    anthropic/claude  cost                2.50x (2.40–2.60)       20  200  worse                  –           –
     anthropic/claude  completed  -2.0 points (-5.0 to +1.0)       20  197  inconclusive  6.5 points     24 x 10
     left out at this width: CI, n ref, in words
-    cost of anthropic/claude: One prompt decides: without `long` it would be ok.
+    cost of anthropic/claude: One prompt decides: without `long` it would be not worse.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or repetitions would. Providers gave other
     shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
-    Regressed or improved: by more than the tolerance; ok: surely not worse by more than the margin. Tolerance / margin:
-    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance /
+    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true` under [gate] would make them.
 
     Limits
     variant           limit               bound                    measured    n  holds
     anthropic/claude  ttft_p75           1.50 s          1.80 s (1.70–2.00)  200  no
-    anthropic/claude  error_rate          2.0 %             1.5 % (0.4–4.0)  200  cannot tell
+    anthropic/claude  error_rate          2.0 %             1.5 % (0.4–4.0)  200  inconclusive
     anthropic/claude  cost_per_request  $0.0100  $0.00125 (0.00100–0.00150)  200  yes
 
     Exploratory: not corrected for their number, and they never fail
-    candidate         metric              effect      CI  prompts    n  verdict  in words
-    anthropic/claude  latency  1.02x (0.95–1.10)  98.3 %       20  200  ok       is not slower to the end by more than 20 %
-    left out at this width: n ref
+    candidate         metric              effect  prompts    n  verdict    in words
+    anthropic/claude  latency  1.02x (0.95–1.10)       20  200  not worse  does not have a higher latency by more than 20 %
+    left out at this width: CI, n ref
     ");
 }
 
@@ -161,33 +161,34 @@ fn a_narrow_screen_of_verdicts() {
 
     Against the reference openai/gpt-5-mini
     candidate         metric                         effect  verdict
-    anthropic/claude  ttft                0.62x (0.55–0.70)  improved
-    anthropic/claude  cost                2.50x (2.40–2.60)  regressed
+    anthropic/claude  ttft                0.62x (0.55–0.70)  better
+    anthropic/claude  cost                2.50x (2.40–2.60)  worse
     anthropic/claude  completed  -2.0 points (-5.0 to +1.0)  inconclusive
     left out at this width: CI, prompts, n, n ref, in words, detectable, would need
-    cost of anthropic/claude: One prompt decides: without `long` it would be ok.
+    cost of anthropic/claude: One prompt decides: without `long` it would be not
+    worse.
     completed of anthropic/claude: The interval is too wide to tell: more prompts or
     repetitions would. Providers gave other shares of the answers than on the other
     side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals.
-    Regressed or improved: by more than the tolerance; ok: surely not worse by more
-    than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % /
-    20 %, completed 2 points / 5 points.
+    *worse* or *better*: by more than the tolerance; *not worse*: surely not worse
+    by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms),
+    cost 5 % / 20 %, completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true` under [gate] would make
     them.
 
     Limits
     variant           limit               bound  measured  holds
     anthropic/claude  ttft_p75           1.50 s    1.80 s  no
-    anthropic/claude  error_rate          2.0 %     1.5 %  cannot tell
+    anthropic/claude  error_rate          2.0 %     1.5 %  inconclusive
     anthropic/claude  cost_per_request  $0.0100  $0.00125  yes
     left out at this width: n
 
     Exploratory: not corrected for their number, and they never fail
     candidate         metric              effect  prompts    n  verdict
-    anthropic/claude  latency  1.02x (0.95–1.10)       20  200  ok
+    anthropic/claude  latency  1.02x (0.95–1.10)       20  200  not worse
     left out at this width: CI, n ref, in words
     ");
 }
@@ -200,19 +201,19 @@ fn verdicts_as_test_cases() {
     <testsuites name="bakeoff" tests="6" failures="2" errors="0" skipped="2">
       <testsuite name="quickstart" tests="6" failures="2" errors="0" skipped="2">
         <testcase classname="anthropic/claude" name="ttft against openai/gpt-5-mini">
-          <system-out>anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.</system-out>
+          <system-out>anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.</system-out>
         </testcase>
         <testcase classname="anthropic/claude" name="cost against openai/gpt-5-mini">
-          <failure type="regressed" message="anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.">anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be ok.</failure>
+          <failure type="worse" message="anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.">anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without `long` it would be not worse.</failure>
         </testcase>
         <testcase classname="anthropic/claude" name="completed against openai/gpt-5-mini">
-          <skipped message="Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points."/>
+          <skipped message="Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points."/>
         </testcase>
         <testcase classname="anthropic/claude" name="limit ttft_p75">
           <failure type="limit" message="anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.">anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.</failure>
         </testcase>
         <testcase classname="anthropic/claude" name="limit error_rate">
-          <skipped message="anthropic/claude: the limit error_rate of at most 2.0 % cannot be told: 1.5 % (0.4–4.0), n 200."/>
+          <skipped message="anthropic/claude: the limit error_rate of at most 2.0 % is inconclusive: 1.5 % (0.4–4.0), n 200."/>
         </testcase>
         <testcase classname="anthropic/claude" name="limit cost_per_request">
           <system-out>anthropic/claude: the limit cost_per_request of at most $0.0100 holds: $0.00125 (0.00100–0.00150), n 200.</system-out>
@@ -232,11 +233,11 @@ fn regressions_that_cannot_fail_are_skipped_test_cases() {
         "{xml}"
     );
     assert!(
-        xml.contains("<system-out>anthropic/claude answers first"),
+        xml.contains("<system-out>anthropic/claude has a lower TTFT"),
         "{xml}"
     );
     assert!(
-        xml.contains("<skipped message=\"anthropic/claude is dearer"),
+        xml.contains("<skipped message=\"anthropic/claude costs more"),
         "{xml}"
     );
 }
@@ -247,19 +248,19 @@ fn a_job_summary_and_its_annotations() {
     let comparison_report = comparison_report(&evaluation(true));
     insta::assert_snapshot!(github::summary(&comparison_report.job_summary()), @r"
     <!-- bakeoff:quickstart -->
-    ### bakeoff quickstart: limits broken: 1, 1 regressed, 1 inconclusive, 1 improved
+    ### bakeoff quickstart: limits broken: 1, 1 worse, 1 inconclusive, 1 better
 
     - anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
-    - anthropic/claude: the limit error_rate of at most 2.0 % cannot be told: 1.5 % (0.4–4.0), n 200.
+    - anthropic/claude: the limit error_rate of at most 2.0 % is inconclusive: 1.5 % (0.4–4.0), n 200.
 
     **Against the reference openai/gpt-5-mini**
 
-    - **regressed**: anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be ok.
-    - **inconclusive**: Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
+    - **worse**: anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 % CI 2.40–2.60, 20 prompts x 10. One prompt decides: without \`long\` it would be not worse.
+    - **inconclusive**: Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -5.0 to +1.0, 20 prompts, 197 against 200 values. The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table \*Within the answers of one provider\* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points.
 
-    <details><summary>Improved or ok: 1</summary>
+    <details><summary>Passed: 1</summary>
 
-    - **improved**: anthropic/claude answers first: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
+    - **better**: anthropic/claude has a lower TTFT: 0.62x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.55–0.70, 20 prompts x 10.
 
     </details>
     - The level of \`anthropic/claude\` rose by 12 % during the run.
@@ -267,10 +268,10 @@ fn a_job_summary_and_its_annotations() {
     <sub>run A</sub>
     ");
     insta::assert_snapshot!(github::annotations(&comparison_report.job_summary()), @"
-    ::error title=bakeoff%3A anthropic/claude cost%3A regressed::anthropic/claude is dearer: 2.50x the cost of openai/gpt-5-mini, 98.3 %25 CI 2.40–2.60, 20 prompts x 10.
+    ::error title=bakeoff%3A anthropic/claude cost%3A worse::anthropic/claude costs more: 2.50x the cost of openai/gpt-5-mini, 98.3 %25 CI 2.40–2.60, 20 prompts x 10.
     ::error title=bakeoff%3A anthropic/claude ttft_p75::anthropic/claude: the limit ttft_p75 of at most 1.50 s is broken: 1.80 s (1.70–2.00), n 200.
-    ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude completes fewer answers cannot be told: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
-    ::warning title=bakeoff%3A anthropic/claude error_rate::anthropic/claude: the limit error_rate of at most 2.0 %25 cannot be told: 1.5 %25 (0.4–4.0), n 200.
+    ::warning title=bakeoff%3A anthropic/claude completed%3A inconclusive::Whether anthropic/claude completes fewer answers is inconclusive: -2.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 %25 CI -5.0 to +1.0, 20 prompts, 197 against 200 values.
+    ::warning title=bakeoff%3A anthropic/claude error_rate::anthropic/claude: the limit error_rate of at most 2.0 %25 is inconclusive: 1.5 %25 (0.4–4.0), n 200.
     ");
 }
 
@@ -299,28 +300,28 @@ fn verdicts_as_csv_and_json() {
     p_worse: 0.999000 | 0.999000 | 0.999000 | 0.999000
     p_better: 0.000001 | 0.000001 | 0.000001 | 0.000001
     p_within_margin: 0.250000 | 0.250000 | 0.250000 | 0.250000
-    verdict: improved | regressed | inconclusive | ok
-    meaning: answers first | is dearer | cannot tell | is not slower to the end by more than 20 %
+    verdict: better | worse | inconclusive | not_worse
+    meaning: has a lower TTFT | costs more | inconclusive | does not have a higher latency by more than 20 %
     reasons:  |  | too_wide;route_shift |
-    explanation:  | One prompt decides: without `long` it would be ok. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points. |
+    explanation:  | One prompt decides: without `long` it would be not worse. | The interval is too wide to tell: more prompts or repetitions would. Providers gave other shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart. A worsening by 6.5 points, the tolerance of 2 points included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 5 points. |
     detectable:  |  | 0.065 |
     needed:  |  | 24x10 |
     prompts_worse: 0 | 2 | 2 | 2
     prompts_better: 2 | 0 | 1 | 0
     influential_prompt:  | long |  |
-    verdict_without:  | ok |  |
+    verdict_without:  | not_worse |  |
     one_prompt_decides:  | true |  |
     effect_lower: 0.550 | 2.400 | -0.050 | 0.950
     effect_upper: 0.700 | 2.600 | 0.010 | 1.100
     ");
     let json: serde_json::Value = serde_json::from_str(&comparison_report.json()).unwrap();
-    assert_eq!(json["version"], 1);
+    assert_eq!(json["version"], 2);
     let comparisons = &json["verdicts"][0]["comparisons"];
     assert_eq!(comparisons.as_array().unwrap().len(), 4);
     assert_eq!(comparisons[0]["effect"], 0.62);
     assert_eq!(comparisons[2]["effect"], -0.02);
     assert_eq!(comparisons[2]["reasons"], "too_wide;route_shift");
-    assert_eq!(json["verdicts"][0]["primary"][1]["verdict"], "regressed");
+    assert_eq!(json["verdicts"][0]["primary"][1]["verdict"], "worse");
     assert_eq!(json["limits"][0]["holds"], "no");
 }
 
@@ -363,33 +364,33 @@ fn words_follow_the_direction_of_a_metric() {
         .join("\n")
     });
     insta::assert_snapshot!(lines.join("\n"), @"
-    anthropic/claude answers first: 0.80x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude is slower to answer: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is not slower to answer by more than 20 %: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude begins its answer first: 0.80x the TTFA of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude is slower to begin its answer: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is not slower to begin its answer by more than 20 %: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude answers first, retries counted: 0.80x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude is slower to answer, retries counted: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is not slower to answer, retries counted, by more than 20 %: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is done first: 0.80x the latency of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude is slower to the end: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is not slower to the end by more than 20 %: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower TTFT: 0.80x the TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has a higher TTFT: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher TTFT by more than 20 %: 1.25x the TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower TTFA: 0.80x the TTFA of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has a higher TTFA: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher TTFA by more than 20 %: 1.25x the TTFA of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower experienced TTFT: 0.80x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has a higher experienced TTFT: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher experienced TTFT by more than 20 %: 1.25x the experienced TTFT of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower latency: 0.80x the latency of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has a higher latency: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher latency by more than 20 %: 1.25x the latency of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude is late less often: -10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
     anthropic/claude is late more often: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
     anthropic/claude is not late more often by more than 5 points: +10.0 points in the share of late first tokens against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
-    anthropic/claude writes with shorter gaps: 0.80x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude writes with longer gaps: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude does not write with longer gaps by more than 20 %: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude has a lower inter-token latency: 0.80x the mean gap of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude has a higher inter-token latency: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not have a higher inter-token latency by more than 20 %: 1.25x the mean gap of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude writes faster: 1.25x the output rate of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude writes slower: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude does not write slower by more than 20 %: 0.80x the output rate of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude needs fewer tokens: 0.80x the tokens of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
     anthropic/claude needs more tokens: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude does not need more tokens by more than 20 %: 1.25x the tokens of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is cheaper: 0.80x the cost of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
-    anthropic/claude is dearer: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
-    anthropic/claude is not dearer by more than 20 %: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude costs less: 0.80x the cost of openai/gpt-5-mini, 98.3 % CI 0.75–0.85, 20 prompts x 10.
+    anthropic/claude costs more: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
+    anthropic/claude does not cost more by more than 20 %: 1.25x the cost of openai/gpt-5-mini, 98.3 % CI 1.20–1.30, 20 prompts x 10.
     anthropic/claude completes more answers: +10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI +5.0 to +15.0, 20 prompts x 10.
     anthropic/claude completes fewer answers: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
     anthropic/claude does not complete fewer answers by more than 5 points: -10.0 points in the share of completed answers against that of openai/gpt-5-mini, 98.3 % CI -15.0 to -5.0, 20 prompts x 10.
@@ -417,9 +418,9 @@ fn the_past_has_its_own_words() {
     });
     insta::assert_snapshot!(lines.join("\n"), @"
     anthropic/claude has improved in TTFT: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    anthropic/claude is slower to answer than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    anthropic/claude is not slower to answer by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
-    Whether anthropic/claude is slower to answer cannot be told: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. A worsening by 31 %, the tolerance of 5 % included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 20 %.
+    anthropic/claude has a higher TTFT than before: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
+    anthropic/claude does not have a higher TTFT by more than 20 %: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help.
+    Whether anthropic/claude has a higher TTFT is inconclusive: 1.30x the TTFT before, 98.3 % CI 1.10–1.50, 20 prompts, 200 values, 10 past runs. The interval is too wide to tell: it takes more past runs, or another run; more requests in one do not help. A worsening by 31 %, the tolerance of 5 % included, would have been found with a chance of 80 %. About 24 prompts x 10 repetitions would find one by 20 %.
     ");
 }
 
@@ -478,11 +479,11 @@ fn every_reason_is_a_sentence() {
     12.5 % of the requests of one side failed or ran into a deadline (more than 10 %): its times cannot be compared.
     There are no values of it on both sides.
     One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.
-    Samples set aside (buffered, cold, client-limited) change the verdict, or their shares differ: 25.0 % of the candidate's, 5.0 % of the reference's.
+    Excluded samples (buffered, cold, client-limited) change the verdict, or their shares differ: 25.0 % of the candidate's, 5.0 % of the reference's.
     Answers that hit the prompt cache differ in share (25.0 % of the candidate's, 5.0 % of the reference's): hits and misses were compared apart.
     Retried trials differ in share (25.0 % of the candidate's, 5.0 % of the reference's): the experienced TTFT is judged as well.
     At the median over prompts it changed by 4.00 ms, less than the floor of 10.0 ms.
-    The level moved during the run, which cannot be told from a change since the past.
+    The level moved during the run, which cannot be distinguished from a change since the past.
     Providers gave other shares of the answers than on the other side.
     This is the first flag: a second run, an hour or more later, decides.
     There is no past to compare with yet.
@@ -504,7 +505,7 @@ fn a_comparison_without_an_effect_has_a_sentence() {
     one.reasons = vec![Reason::NotMeasured];
     assert_eq!(
         sentences(ComparisonDesign::Interleaved, one),
-        "Whether anthropic/claude is dearer cannot be told. There are no values of it on both sides."
+        "Whether anthropic/claude costs more is inconclusive. There are no values of it on both sides."
     );
 }
 
@@ -613,7 +614,7 @@ proptest! {
         }
         let comparison_report = comparison_report(&evaluation);
         let page = github::summary(&comparison_report.job_summary());
-        let lines = page.lines().filter(|line| line.starts_with("- **regressed**"));
+        let lines = page.lines().filter(|line| line.starts_with("- **worse**"));
         prop_assert_eq!(lines.count(), 1);
         let commands = github::annotations(&comparison_report.job_summary());
         prop_assert_eq!(commands.lines().count(), 4);

@@ -6,7 +6,7 @@ const CAP: i128 = 1_000;
 
 fn open_line(run: &str, cap: Option<i128>) -> LedgerLine {
     LedgerLine {
-        version: 1,
+        version: LedgerLine::VERSION,
         run: run.to_owned(),
         suite: "s".to_owned(),
         started_at: jiff::Timestamp::UNIX_EPOCH,
