@@ -54,11 +54,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum VerbArgs {
-    /// Ask every prompt of a suite of every model, and compare
+    /// Send every prompt in a suite to every model and compare the results
     Run(RunArgs),
-    /// Say what a run would cost; ask no model
+    /// Estimate the cost of a run without sending requests
     Estimate(EstimateArgs),
-    /// Make the reports of a run again from its records
+    /// Regenerate the reports of a run from its samples
     Report(ReportArgs),
     /// Judge the models of one run, or a run against an earlier one; fails where one regressed
     Compare(CompareArgs),
@@ -70,12 +70,12 @@ enum VerbArgs {
     Runs(RunsArgs),
     /// Write a suite and a project file to start from
     Init(InitArgs),
-    /// Say how many prompts and repetitions a suite needs to find a change
+    /// Compute the sample size needed to detect a change
     Size(SizeArgs),
     /// Check suites
     #[command(subcommand)]
     Suite(SuiteArgs),
-    /// Say what a month will cost, by the samples of a run
+    /// Estimate the cost of a month from the samples of a run
     Forecast(ForecastArgs),
     /// What the runs of a project cost, by the ledger beside them
     Spend(SpendArgs),
@@ -228,7 +228,7 @@ enum FormatArg {
 
 #[derive(Debug, Subcommand)]
 enum SuiteArgs {
-    /// Say every problem of suite files, with its place, and what will disappoint; send nothing
+    /// Validate suite files and warn about likely problems; sends no requests
     #[command(after_help = "Examples:\n  \
         bakeoff suite check suites/*.toml\n  \
         bakeoff suite check suites/quickstart.toml --json")]

@@ -225,7 +225,7 @@ fn a_known_cache_is_found() {
 }
 
 #[test]
-fn writing_what_nobody_reads_loses() {
+fn writing_what_no_one_reads_loses() {
     // Every trial opens with a number of its own and is marked: a quarter more for nothing.
     let models = format!("\"{MARKED}\"");
     let keys = format!("warmup = 0\nsystem = \"{}\"\ncache = \"bust\"", handbook());

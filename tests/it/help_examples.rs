@@ -28,7 +28,7 @@ price = { input = "0.000001", output = "0.000002" }
 /// A simulated gateway in a process of its own, and its URL.
 fn gateway(home: &Home) -> (Underway, String) {
     let served = home
-        .bakeoff("sim --port 0 --scenario my-world.toml")
+        .bakeoff("sim --port 0 --scenario my-scenario.toml")
         .begin();
     let url = served.next_url();
     (served, url)
@@ -38,7 +38,7 @@ fn gateway(home: &Home) -> (Underway, String) {
 fn folder() -> Home {
     let home = Home::new()
         .with_folder("suites")
-        .with("my-world.toml", WORLD)
+        .with("my-scenario.toml", WORLD)
         .with(
             "promptfooconfig.yaml",
             "prompts: ['Say {{word}}']\nproviders: [openai:gpt-5-mini]\ntests:\n  - vars: {word: hello}\n",

@@ -17,7 +17,7 @@ const KILLED_AFTER: u64 = 200;
 
 fn sample(trial: u64) -> Sample {
     let text = format!(
-        r#"{{"version":1,"trial":{trial},"slot":{trial},"round":1,"prompt":"p","prompt_digest":"d",
+        r#"{{"version":2,"trial":{trial},"slot":{trial},"round":1,"prompt":"p","prompt_digest":"d",
         "repetition":1,"variant":"v","model":"m","weight":1.0,"outcome":"complete",
         "request_id":"r","sent_ns":1,"scheduled_ns":1,
         "attempts":[{{"request_id":"r","sent_ns":1,"end_ns":2,"outcome":"complete"}}],

@@ -40,6 +40,7 @@ fn copy(from: &Path, home: Home, below: &str) -> Home {
     let mut home = home;
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
+        fs::create_dir_all(home.path(below)).unwrap();
         let name = format!("{below}{}", path.file_name().unwrap().to_string_lossy());
         home = if path.is_dir() {
             copy(&path, home, &format!("{name}/"))

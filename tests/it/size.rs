@@ -128,7 +128,7 @@ fn suite_check_shows_detectable_changes() {
       within a run it finds, in 80 % of cases: TTFT +35 %, completed -10 points (near 95 %), a pass rate -17 points (near 80 %)
       against 10 past runs (`--history`) it finds TTFT +35 %
       a TTFT that did not change comes out `ok` (surely not 20 % longer) in 71 % of runs
-      costs at most about $0.0133 by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
+      costs at most about $0.0133 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `openai/gpt-5-mini` reasons, and reasoning counts against max_tokens = 20: answers may be empty or cut; set max_tokens to 1000 or more, or a lower reasoning_effort
     ");
@@ -137,7 +137,7 @@ fn suite_check_shows_detectable_changes() {
       within a run it finds, in 80 % of cases: TTFT +81 %, completed -24 points (near 95 %), a pass rate -42 points (near 80 %)
       against 10 past runs (`--history`) it finds TTFT +54 %
       a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
-      costs at most about $0.00266 by list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
+      costs at most about $0.00266 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
       warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would

@@ -434,6 +434,9 @@ const PRIVATE_WORDS: [&str; 9] = [
     "told", "dearer", "dearest", "soonest", "nobody", "whoever", "reckon", "reckons", "reckoned",
 ];
 
+/// A stored name of version 0.1 that is still read.
+const STORED_NAME: &str = "cache_told";
+
 /// Text that is not ours to word: what version 0.1 wrote and printed, and this list.
 const QUOTED_FILES: [&str; 2] = ["tests/stored_0_1/", "tests/it/tidy.rs"];
 
@@ -516,6 +519,7 @@ fn texts_use_plain_words() {
         for (number, line) in text.lines().enumerate() {
             // The table of renamed names quotes the old ones.
             let is_table = name == "CHANGELOG.md" && line.starts_with('|');
+            let line = line.replace(STORED_NAME, "");
             let parts = line.split('`').enumerate();
             let own = parts
                 .filter(|(at, _)| !is_table || at % 2 == 0)

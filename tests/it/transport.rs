@@ -279,7 +279,7 @@ fn an_unanswered_request_is_not_sent_again() {
 }
 
 #[test]
-fn nobody_there_is_a_failed_connection() {
+fn no_one_there_is_a_failed_connection() {
     // Refused: reported when the run begins, and again by each exchange.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());

@@ -5,7 +5,7 @@ use crate::catalog::Rates;
 use crate::catalog::fixture::{list, read};
 
 #[test]
-fn nobody_guesses_which_of_two_moved() {
+fn no_one_guesses_which_of_two_moved() {
     // Two models of one name went, or two came: each is listed as gone and added.
     let one = read(r#"{"data":[{"id":"a/m","name":"M"}]}"#);
     let two = read(r#"{"data":[{"id":"b/m","name":"M"},{"id":"c/m","name":"M"}]}"#);

@@ -147,7 +147,7 @@ fn own_keys_are_ranked_by_what_others_would_pay() {
     let rows = rows(&home, "small", "comparison.csv");
     let number = |row: usize, name: &str| rows[row][name].as_str().unwrap().parse::<f64>().unwrap();
     assert!(number(0, "billed_usd_total") > 0.0);
-    assert_eq!(rows[1]["billed_usd_total"], "0");
+    assert_eq!(rows[1]["billed_usd_total"], "0.0");
     // No list has its price: what the gateway says of it is all that there is.
     assert_eq!(rows[1]["cost_usd_mean"], "");
     assert!(number(1, "market_usd_mean") > number(0, "cost_usd_mean"));

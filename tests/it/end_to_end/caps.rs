@@ -54,7 +54,7 @@ fn a_capped_run_ends_in_order_and_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn a_run_that_nobody_listens_to_goes_on_and_keeps_its_exit_code() {
+fn a_run_that_no_one_listens_to_goes_on_and_keeps_its_exit_code() {
     // `| head -1` and `| grep -q` leave early: the run was paid for, and CI still sees what became of it.
     let home = home();
     let call =
