@@ -1,5 +1,5 @@
 //! Fractional columns of CSV files have a decimal point in every row: a reader that takes a column's type from its
-//! first rows (DuckDB: 20,480) would otherwise take it for a column of integers and round later fractions.
+//! first rows (`DuckDB`: 20,480) would otherwise take it for a column of integers and round later fractions.
 
 #![cfg(unix)]
 
