@@ -148,5 +148,5 @@ fn suite_check_shows_detectable_changes() {
                input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
     let home = home.with("bakeoff.toml", own);
     let free = home.bakeoff("suite check s.toml").run().out;
-    assert!(free.contains("costs at most about $0.00314 by"), "{free}");
+    assert!(free.contains("costs at most about $0.00314 at"), "{free}");
 }
