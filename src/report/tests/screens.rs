@@ -32,8 +32,8 @@ fn the_terminal_of_a_small_run() {
     0.0 % of the candidate's, 12.5 % of the reference's.
     TTFT, cost, completed of anthropic/claude: Prompts with values on both sides: 2; a verdict needs 6.
     Effects are candidate over reference (points: candidate less reference), in brackets their 95 % intervals.
-    Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance /
-    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin:
+    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true` under [gate] would make them.
     In report.md: exploratory comparisons, the effect on each prompt, and how it was judged.
 
@@ -93,9 +93,9 @@ fn the_terminal_of_a_failing_run_with_little_room() {
     values on both sides: 2; a verdict needs 6.
     Effects are candidate over reference (points: candidate less
     reference), in brackets their 95 % intervals.
-    *worse* or *better*: by more than the tolerance; *not
-    worse*: surely not worse by more than the margin. Tolerance
-    / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %,
+    Worse or better: by more than the tolerance; not worse:
+    surely not worse by more than the margin. Tolerance /
+    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %,
     completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true`
     under [gate] would make them.

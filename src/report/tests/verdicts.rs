@@ -132,8 +132,8 @@ fn a_screen_of_verdicts() {
     shares of the answers than on the other side: in Markdown the table *Within the answers of one provider* has them apart.
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in brackets their 98.3 % intervals.
-    Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance /
-    margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
+    Worse or better: by more than the tolerance; not worse: surely not worse by more than the margin. Tolerance / margin:
+    TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % / 20 %, completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true` under [gate] would make them.
 
     Limits
@@ -173,9 +173,9 @@ fn a_narrow_screen_of_verdicts() {
     The level of `anthropic/claude` rose by 12 % during the run.
     Effects are candidate over reference (points: candidate less reference), in
     brackets their 98.3 % intervals.
-    *worse* or *better*: by more than the tolerance; *not worse*: surely not worse
-    by more than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms),
-    cost 5 % / 20 %, completed 2 points / 5 points.
+    Worse or better: by more than the tolerance; not worse: surely not worse by more
+    than the margin. Tolerance / margin: TTFT 5 % / 20 % (floor 10.0 ms), cost 5 % /
+    20 %, completed 2 points / 5 points.
     These verdicts fail no build; `against_reference = true` under [gate] would make
     them.
 
