@@ -170,9 +170,9 @@ fn unknown_models(suite: &Suite) -> Result<Vec<String>, Failure> {
     };
     if profile.base_url.is_none() {
         let (scenario, _) = read_scenario(None)?;
-        return Ok(unplayed(suite, &scenario));
+        return Ok(unplayed(suite.models(), &scenario));
     }
-    Ok(ModelListState::from_cache(&profile).missing(suite, &profile.name))
+    Ok(ModelListState::from_cache(&profile).missing(suite.models(), &profile.name))
 }
 
 impl FileEntry {

@@ -5,7 +5,7 @@
 //! depends on nothing that happens during the run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
@@ -30,6 +30,7 @@ use crate::command::base::exposed;
 use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::{MAX_SUGGESTIONS, ModelListState};
+use crate::command::base::preflight;
 use crate::command::base::runtime::TOOL;
 
 /// The options of `bakeoff run`.
@@ -83,6 +84,8 @@ pub(in crate::command) struct ResolvedRun {
     /// The budget of the project.
     pub(super) budget: ProjectBudget,
     selection: CliSelection,
+    /// Models that the command line added to those of the suite.
+    added: Vec<ModelId>,
     /// The user's label of the environment of the run.
     environment: Option<String>,
     /// Rounds after which the run checks for a decision; empty: it does not.
@@ -105,8 +108,12 @@ impl ResolvedRun {
     pub(in crate::command) fn read(options: &Options) -> Result<Self, Failure> {
         let mut suite = files::suite(&options.suite, Reach::from_flag(options.allow_outside))?;
         let project = files::project(options.project.as_deref())?;
+        let own_labels: Vec<String> = suite.variants.iter().map(|v| v.label.clone()).collect();
         suite = select(&suite, &options.models, &options.prompts, &options.tags)
             .map_err(|error| Failure::usage(error.to_string()))?;
+        let is_added = |variant: &&Variant| !own_labels.contains(&variant.label);
+        let added = suite.variants.iter().filter(is_added);
+        let added = added.map(|variant| variant.model.clone()).collect();
         suite.repetitions = options.repetitions.unwrap_or(suite.repetitions);
         suite.concurrency = options.concurrency.unwrap_or(suite.concurrency);
         suite.seed = options.seed.unwrap_or(suite.seed);
@@ -135,6 +142,7 @@ impl ResolvedRun {
         };
         Ok(Self {
             environment: options.environment.clone(),
+            added,
             looks,
             suite,
             plan,
@@ -199,11 +207,35 @@ impl Job {
         let notes = self.known.notes.iter().map(|note| format!("note: {note}"));
         let missing = self
             .known
-            .missing(&self.resolved.suite, &self.resolved.profile.name);
+            .missing(self.resolved.suite.models(), &self.resolved.profile.name);
         let missing = missing
             .into_iter()
             .map(|message| format!("warning: {message}"));
         notes.chain(missing).collect()
+    }
+
+    /// Checks the models that the command line added against the endpoint's list, and those of the simulator
+    /// against its scenario: a model that neither knows is a mistake in typing far more often than an unlisted one.
+    ///
+    /// # Errors
+    /// If a model is not known, or the scenario cannot be read.
+    pub(super) fn check_added_models(&self, scenario: Option<&Path>) -> Result<(), Failure> {
+        let ResolvedRun { added, profile, .. } = &self.resolved;
+        let problem = if profile.base_url.is_some() {
+            let missing = self.known.missing(added, &profile.name);
+            missing.into_iter().next()
+        } else if added.is_empty() {
+            None
+        } else {
+            let (scenario, _) = endpoint::read_scenario(scenario)?;
+            preflight::unplayed(added, &scenario).into_iter().next()
+        };
+        let Some(problem) = problem else {
+            return Ok(());
+        };
+        Err(Failure::usage(format!(
+            "{problem}\n  To request a model that is not listed, add it to the suite's `models`."
+        )))
     }
 
     /// The list of models that knows the endpoint best.

@@ -56,6 +56,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         // Nothing is sent: the cached or compiled-in list is enough.
         let known = ModelListState::from_cache(&resolved.profile);
         let job = Job::new(resolved, known);
+        job.check_added_models(scenario)?;
         if !options.quiet {
             print_preflight(&job, options)?;
             print_lines(&[estimate::line(&job, &options.output)])?;
@@ -65,6 +66,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     }
     let opened = endpoint::open(&resolved.profile, scenario, options.sim_seed)?;
     let mut job = Job::new(resolved, ModelListState::from_endpoint(&opened)?);
+    job.check_added_models(scenario)?;
     let simulated = opened.record.scenario.is_some();
     if let Some(limit) = cost_cap::limit_before_run(&job, options, simulated)? {
         let notes = provider_prices::ask(&mut job, &opened, CachePolicy::New)?;
