@@ -29,6 +29,9 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
             chunk.error = fault::from_chunk(&Value::Null, "", &groq.error.0);
         }
     }
+    if chunk.error.is_none() {
+        chunk.error = fault::from_base_resp(&wire.base_resp);
+    }
     add_usage(&mut chunk, wire.usage);
     add_metadata(
         &mut chunk,
@@ -39,6 +42,9 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
     for choice in wire.choices.0.into_iter().filter(first) {
         if let Some(reason) = choice.finish_reason.some() {
             chunk.finish_reason = Some(reason);
+        }
+        if chunk.error.is_none() {
+            chunk.error = fault::from_chunk(&choice.error, "", "");
         }
         chunk.whole = choice.delta.0.is_none();
         if let Some(delta) = choice.delta.0.or(choice.message.0) {
@@ -55,18 +61,30 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
         TextOrList::Text(text) => texts.push(ChunkPiece::Content(text)),
         TextOrList::List(parts) => {
             for part in parts {
-                texts.push(ChunkPiece::Content(part.text.0));
+                let is_thought = is_reasoning(&part.kind.0);
+                if is_thought {
+                    thoughts.push(part.text.0);
+                } else {
+                    texts.push(ChunkPiece::Content(part.text.0));
+                }
                 texts.push(ChunkPiece::Refusal(part.refusal.0));
-                match part.thinking {
-                    TextOrList::Text(text) => thoughts.push(text),
-                    TextOrList::List(parts) => {
-                        thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                for thought in [part.thinking, part.reasoning] {
+                    match thought {
+                        TextOrList::Text(text) => thoughts.push(text),
+                        TextOrList::List(parts) => {
+                            thoughts.extend(parts.into_iter().map(|part| part.text.0));
+                        }
                     }
+                }
+                if is_thought && !part.summary.0.is_empty() {
+                    chunk.hidden_reasoning = true;
+                    thoughts.extend(part.summary.0.into_iter().map(|part| part.text.0));
                 }
             }
         }
     }
     texts.push(ChunkPiece::Refusal(delta.refusal.0));
+    chunk.has_other_output |= !delta.images.0.is_empty() || delta.audio.0.is_some();
 
     let hidden = |detail: &WireDetail<'_>| {
         matches!(&*detail.kind.0, "reasoning.encrypted" | "reasoning.summary")
@@ -100,6 +118,13 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
     let pieces = pieces.chain(calls).chain(older_call);
     chunk.pieces.extend(pieces.filter(ChunkPiece::is_non_empty));
     add_metadata(chunk, [delta.provider_metadata]);
+}
+
+/// True for the `type` of a content part that holds reasoning: `reasoning`, `thinking`, `reasoning_text`, `thought`.
+fn is_reasoning(kind: &str) -> bool {
+    ["reason", "think", "thought"]
+        .iter()
+        .any(|begin| kind.starts_with(begin))
 }
 
 fn fragment<'a>(

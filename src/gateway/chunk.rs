@@ -33,6 +33,10 @@ pub struct Chunk<'a> {
     pub hidden_reasoning: bool,
     /// True if a block of reasoning was closed: if none of its text was seen, it was hidden.
     pub signed_reasoning: bool,
+    /// True if the answer has something that is not read: an image, sound, a server's own tool call.
+    pub has_other_output: bool,
+    /// True if the server says that the answer is not whole, whatever its reason.
+    pub is_incomplete: bool,
     /// The finish reason, verbatim.
     pub finish_reason: Option<Cow<'a, str>>,
     /// Token counts so far; counts that this chunk does not report are absent.
@@ -52,6 +56,8 @@ pub struct Chunk<'a> {
     pub generation_id: Option<Cow<'a, str>>,
     /// An error reported in this chunk.
     pub error: Option<ApiError>,
+    /// True if texts may have stand-ins for halves of surrogate pairs.
+    pub has_halves: bool,
     /// True if the answer is over: the equivalent of `[DONE]` on other routes.
     pub is_last: bool,
 }
@@ -139,6 +145,16 @@ pub struct Route {
     pub fell_back: bool,
     /// The model that answered, where it is not the one that was tried first.
     pub other_model: Option<String>,
+}
+
+impl Chunk<'_> {
+    /// True if nothing of an answer was found.
+    pub(super) fn is_blank(&self) -> bool {
+        let known = self.has_choice || self.has_other_output || self.is_last;
+        let answer = self.finish_reason.is_some() || !self.pieces.is_empty();
+        let counts = self.usage != Usage::default() || self.bill != ReportedBill::default();
+        !known && !answer && !counts && self.error.is_none()
+    }
 }
 
 impl ChunkPiece<'_> {

@@ -3,9 +3,11 @@
 //! Owns the words. Must not know how they are shown, and looks nothing up: nearest ids and the like are
 //! arguments. Invariant: whatever the outcome, the remedy is something that the reader can do now.
 
-use super::fault;
+use super::error_class::{ErrorCause, cause_of_report};
+use super::waits::HONOURED_WAIT_MAX;
+use super::{fault, proxy};
 use crate::record::{ErrorReport, Flag, Outcome};
-use crate::units::{ModelId, one_line};
+use crate::units::{ModelId, Nanos, one_line};
 
 /// The facts known about a failure.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,20 @@ pub struct FailureContext<'a> {
     pub model: &'a ModelId,
     /// Existing ids similar to it, nearest first.
     pub nearest: &'a [String],
+    /// True if another model of the endpoint answered.
+    pub others_answer: bool,
+    /// The wait that the server demanded at last.
+    pub retry_after: Option<Nanos>,
+}
+
+impl FailureContext<'_> {
+    fn cause(&self) -> Option<ErrorCause> {
+        self.error.and_then(cause_of_report)
+    }
+
+    fn status(&self) -> Option<u16> {
+        self.error.and_then(|error| error.status)
+    }
 }
 
 /// One sentence for the failure, one for the remedy.
@@ -85,13 +101,26 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
         | Outcome::TimedOutGap
         | Outcome::TimedOutTotal => timeout(context),
         Outcome::ServerError | Outcome::StreamError => server(context),
+        Outcome::Incomplete => Explanation::new(
+            format!("`{model}` stopped before its answer was whole{}.", quoted_message(context)),
+            "Read what the server's documents say of this finish reason; such answers count as failures.",
+        ),
+        // Without the model: one line for each word, whoever wrote it.
+        Outcome::UnknownFinish => Explanation::new(
+            format!("a finish reason is not known{}.", quoted_message(context)),
+            "Such answers count as failures. Report the word to bakeoff, so that its table gets it.",
+        ),
+        Outcome::Empty => Explanation::new(
+            format!("`{model}` answered with nothing{}.", quoted_message(context)),
+            "Look into the server's log: it may have lost an error. If the tokens were hidden reasoning, raise `max_tokens`.",
+        ),
         Outcome::ProtocolError | Outcome::TooLarge => protocol(context),
         Outcome::Refused => Explanation::new(
             format!("`{model}` refused to answer."),
             "Read the refusal in `samples.jsonl`; reword the prompt if it should be answered.",
         ),
         Outcome::Filtered => Explanation::new(
-            format!("a content filter stopped the answer of `{model}`."),
+            format!("a content filter stopped the answer of `{model}`{}.", quoted_message(context)),
             "Reword the prompt, or ask another provider, whose filter may differ.",
         ),
     })
@@ -142,10 +171,25 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
             format!("`{profile}` wants the account verified first{quoted}."),
             "Add a payment card to the account; until then unknown models are answered this way too.",
         ),
+        (Outcome::Forbidden, _) if context.cause() == Some(ErrorCause::AccountSetting) => {
+            Explanation::new(
+                format!("a setting of the account at `{profile}` excludes every provider of `{model}`{quoted}."),
+                "Change the setting that the message names, or choose another model.",
+            )
+        }
         (Outcome::Forbidden, _) => Explanation::new(
             format!("`{profile}` forbids this key to use `{model}`{quoted}."),
             "Check the plan, the allowed models and the routing rules of the key's team.",
         ),
+        _ if context.retry_after > Some(HONOURED_WAIT_MAX) => {
+            let wait = context.retry_after.unwrap_or_default();
+            Explanation::new(
+                format!(
+                    "`{profile}` limits the rate of requests to `{model}` and demands a wait of {wait}{quoted}."
+                ),
+                format!("Run again after that wait: more than {HONOURED_WAIT_MAX} is not waited for."),
+            )
+        }
         _ => Explanation::new(
             format!("`{profile}` limits the rate of requests to `{model}`{quoted}."),
             "Lower `concurrency`, or set `requests_per_minute` of this endpoint in `bakeoff.toml`.",
@@ -160,10 +204,23 @@ fn model_not_found(context: &FailureContext<'_>) -> Explanation {
         nearest,
         ..
     } = context;
-    let remedy = if nearest.is_empty() {
-        format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
-    } else {
-        format!("Did you mean {}?", join_or(nearest))
+    let others: Vec<String> = (nearest.iter())
+        .filter(|id| !id.eq_ignore_ascii_case(model.as_str()))
+        .cloned()
+        .collect();
+    let is_listed = others.len() < nearest.len();
+    let remedy = match (is_listed, others.is_empty()) {
+        (true, true) => {
+            "The list of models has this id, but nobody serves it now: choose another model.".to_owned()
+        }
+        (true, false) => format!(
+            "The list of models has this id, but nobody serves it now. Near ids are {}.",
+            join_or(&others)
+        ),
+        (false, true) => {
+            format!("Look the id up: `bakeoff models --endpoint {profile}` lists them.")
+        }
+        (false, false) => format!("Did you mean {}?", join_or(&others)),
     };
     Explanation::new(
         format!(
@@ -179,10 +236,29 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
         base_url, model, ..
     } = context;
     let quoted = quoted_message(context);
-    match context.error.and_then(|error| error.status) {
+    match context.cause() {
+        Some(ErrorCause::ContextLength) => {
+            return Explanation::new(
+                format!("the request to `{model}` is longer than it can read{quoted}."),
+                "Shorten the prompt, or choose a model with a longer context.",
+            );
+        }
+        Some(ErrorCause::Parameter) => {
+            return Explanation::new(
+                format!("no provider of `{model}` takes a parameter of the request{quoted}."),
+                "Leave out the parameter that the message names (in the model's own table of the suite, for it alone), or choose another model.",
+            );
+        }
+        _ => {}
+    }
+    match context.status() {
         Some(status @ 300..=399) => Explanation::new(
             format!("{base_url} answered with a redirect (HTTP {status}), which is not followed."),
             "Set the base URL to the place it redirects to.",
+        ),
+        Some(404) if context.others_answer => Explanation::new(
+            format!("`{model}` has no endpoint under {base_url} (HTTP 404){quoted}."),
+            "Other models answer there, so the base URL is right: check this model's id and parameters.",
         ),
         Some(status @ (404 | 405)) => Explanation::new(
             format!("there is no chat endpoint under {base_url} (HTTP {status}){quoted}."),
@@ -256,18 +332,44 @@ fn timeout(context: &FailureContext<'_>) -> Explanation {
 fn server(context: &FailureContext<'_>) -> Explanation {
     let FailureContext { profile, model, .. } = context;
     let quoted = quoted_message(context);
+    let message = context.error.map_or("", |error| error.message.as_str());
+    if let Some(proxy) = proxy::of_message(message) {
+        return proxy_page(context, proxy);
+    }
     if context.outcome == Outcome::StreamError {
         return Explanation::new(
             format!("`{model}` began to answer and then failed{quoted}."),
             "Run again; if it persists, pin another provider with `provider_options`.",
         );
     }
-    let status = context.error.and_then(|error| error.status);
+    let status = context.status();
     let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
     Explanation::new(
         format!("`{profile}` failed to serve `{model}`{status}{quoted}."),
         "Run again later; if only this model fails, its provider is down.",
     )
+}
+
+/// The explanation of an error page that a proxy wrote in place of the endpoint.
+fn proxy_page(context: &FailureContext<'_>, proxy: &proxy::Proxy) -> Explanation {
+    let FailureContext { profile, .. } = context;
+    let status = context.status().unwrap_or_default();
+    let name = proxy.name;
+    let is_timeout = matches!(status, 408 | 504 | 522 | 524);
+    match proxy.timeout {
+        Some(setting) if is_timeout => Explanation::new(
+            format!("the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."),
+            format!("Raise its time-out (`{setting}`), or ask who runs it."),
+        ),
+        _ if is_timeout => Explanation::new(
+            format!("the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."),
+            "Ask who runs it: its time-out is shorter than this answer takes.",
+        ),
+        _ => Explanation::new(
+            format!("the proxy {name} in front of `{profile}` got no answer from it (HTTP {status})."),
+            "Run again later; if it persists, ask who runs the proxy, not the model's provider.",
+        ),
+    }
 }
 
 fn protocol(context: &FailureContext<'_>) -> Explanation {
@@ -349,6 +451,8 @@ mod tests {
                 "openai/gpt-5-mini".to_owned(),
                 "openai/gpt-5-nano".to_owned(),
             ],
+            others_answer: false,
+            retry_after: None,
         };
         explain(&context).map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
     }

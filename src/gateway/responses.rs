@@ -245,6 +245,7 @@ pub(super) fn parse<'a>(json: &'a [u8], kind: &str) -> Option<Chunk<'a>> {
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             close(&mut chunk, wire.response.0.unwrap_or_default());
             chunk.is_last = true;
+            chunk.is_incomplete |= kind == "response.incomplete";
             if chunk.finish_reason.is_none() {
                 let status = kind.trim_start_matches("response.").to_owned();
                 chunk.finish_reason = Some(Cow::Owned(status));
@@ -345,6 +346,7 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     let reason = response.incomplete_details.0;
     let reason = reason.and_then(|details| details.reason.some());
     let status = response.status.some();
+    chunk.is_incomplete = status.as_deref() == Some("incomplete");
     chunk.finish_reason = reason.or(status.filter(|status| !is_in_progress(status)));
     for (index, item) in (0..).zip(response.output.0) {
         add_item(chunk, index, item);
@@ -368,6 +370,7 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
         return;
     }
     chunk.hidden_reasoning |= !item.encrypted_content.0.is_empty();
+    chunk.has_other_output |= !matches!(&*item.kind.0, "" | "message" | "reasoning");
     if item.kind.0 == "reasoning" {
         // A summary and the reasoning itself have the same content: the reasoning is used.
         let thoughts = if item.content.0.is_empty() {

@@ -5,6 +5,7 @@
 
 use super::chunk::{Chunk, ChunkPiece, ReportedBill, Route, ToolFragment, merge_usage};
 use super::fault::ApiError;
+use super::surrogates;
 use crate::record::{ToolCall, Usage};
 
 /// Most tool calls of one answer. Real answers have a few; each is searched in this list.
@@ -34,16 +35,85 @@ pub(super) struct Transcript {
     pub(super) envelope_id: Option<String>,
     pub(super) hidden_reasoning: bool,
     pub(super) has_choice: bool,
+    /// The answer has something that is not read, such as an image.
+    has_other_output: bool,
+    /// The server says that the answer is not whole.
+    pub(super) is_incomplete: bool,
+    /// Texts may have stand-ins for halves of surrogate pairs.
+    has_halves: bool,
     pub(super) error: Option<ApiError>,
     /// More tool calls than [`TOOL_CALLS_PER_ANSWER`].
     pub(super) too_many_calls: bool,
     calls: Vec<Call>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
     call: ToolCall,
+    arguments: JsonDepth,
+}
+
+/// The depth of a JSON text that comes in parts.
+#[derive(Debug, Default)]
+struct JsonDepth {
+    depth: u64,
+    has_begun: bool,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+impl JsonDepth {
+    /// Adds the next part.
+    fn add(&mut self, part: &str) {
+        for byte in part.bytes() {
+            match byte {
+                _ if std::mem::take(&mut self.is_escaped) => {}
+                b'\\' if self.in_string => self.is_escaped = true,
+                b'"' => self.in_string ^= true,
+                b'{' | b'[' if !self.in_string => {
+                    self.has_begun = true;
+                    self.depth += 1;
+                }
+                b'}' | b']' if !self.in_string => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// True outside of every object and string, also before the first one.
+    const fn is_balanced(&self) -> bool {
+        self.depth == 0 && !self.in_string
+    }
+
+    /// True behind an object.
+    const fn is_complete(&self) -> bool {
+        self.has_begun && self.is_balanced()
+    }
+}
+
+impl Call {
+    /// True if a fragment continues this call, as far as ids and names tell.
+    ///
+    /// A new id opens a new call: some servers number every call 0. But others give every fragment an id of its
+    /// own, and others repeat the name with each: such a fragment continues arguments that are not complete.
+    fn continues_with(&self, part: &ToolFragment<'_>) -> bool {
+        let known_id = self.call.id.as_deref();
+        let is_new_id = !part.id.is_empty() && known_id.is_some_and(|known| known != part.id);
+        let has_name = !part.name.is_empty();
+        let same_name = part.name == self.call.name;
+        if is_new_id {
+            return if has_name {
+                same_name && !self.arguments.is_balanced()
+            } else {
+                !(self.arguments.is_complete() && part.arguments.is_empty())
+            };
+        }
+        let is_known = part.index.is_some() || (!part.id.is_empty() && known_id.is_some());
+        // Without numbers and ids, a name is all that can open a call.
+        let opens = has_name && !self.call.name.is_empty();
+        is_known || !opens || (same_name && !self.arguments.is_complete())
+    }
 }
 
 /// The characters that one chunk added; a chunk that added none bears no token.
@@ -64,8 +134,15 @@ impl AddedChars {
 impl Transcript {
     /// Adds the next chunk.
     pub(super) fn add_chunk(&mut self, chunk: Chunk<'_>) -> AddedChars {
-        let own = |text: std::borrow::Cow<'_, str>| text.into_owned();
+        self.has_halves |= chunk.has_halves;
+        let has_halves = self.has_halves;
+        let own = |text: std::borrow::Cow<'_, str>| match has_halves {
+            true => surrogates::without_halves(&text).into_owned(),
+            false => text.into_owned(),
+        };
         self.has_choice |= chunk.has_choice;
+        self.has_other_output |= chunk.has_other_output;
+        self.is_incomplete |= chunk.is_incomplete;
         self.hidden_reasoning |= chunk.hidden_reasoning;
         self.hidden_reasoning |= chunk.signed_reasoning && self.reasoning_chars == 0;
         if self.envelope_id.is_none() {
@@ -115,34 +192,34 @@ impl Transcript {
     }
 
     fn add_piece(&mut self, piece: ChunkPiece<'_>, mut added: AddedChars) -> AddedChars {
+        let has_halves = self.has_halves;
         let mut chars = piece.chars();
+        // The second half of a character completes one that was counted: it bears a token, and is none more.
+        let mut joined = 0;
         match piece {
             ChunkPiece::Reasoning(text) => {
-                self.reasoning.push_str(&text);
-                self.reasoning_chars += chars;
+                joined = append(&mut self.reasoning, &text, has_halves);
+                self.reasoning_chars += chars - joined;
                 added.reasoning_chars += chars;
                 return added;
             }
-            ChunkPiece::Content(text) => self.content.push_str(&text),
-            ChunkPiece::Refusal(text) => self.refusal.push_str(&text),
-            ChunkPiece::ToolCall(part) => self.add_call(&part),
+            ChunkPiece::Content(text) => joined = append(&mut self.content, &text, has_halves),
+            ChunkPiece::Refusal(text) => joined = append(&mut self.refusal, &text, has_halves),
+            ChunkPiece::ToolCall(part) => (chars, joined) = self.add_call(&part),
             ChunkPiece::CompletedCall(part) => chars = self.add_completed_call(&part),
         }
-        self.answer_chars += chars;
+        self.answer_chars += chars - joined;
         added.answer_chars += chars;
         added
     }
 
     /// Adds a fragment to its call: the last one of its index, where the server numbers them, else the last
-    /// one. A new id opens a new call: some servers number every call 0.
-    fn add_call(&mut self, part: &ToolFragment<'_>) {
+    /// one. Returns its characters, and how many of them complete others. A name that the call has already adds
+    /// nothing: some servers repeat it with every fragment.
+    fn add_call(&mut self, part: &ToolFragment<'_>) -> (u64, u64) {
         let belongs = |call: &Call| {
             let same_index = part.index.is_none() || call.index == part.index;
-            let known = call.call.id.as_deref();
-            let same_id = part.id.is_empty() || known.is_none_or(|known| known == part.id);
-            // Without numbers and ids, a name is all that can open a call.
-            let opens = part.index.is_none() && !part.name.is_empty() && !call.call.name.is_empty();
-            same_index && same_id && !opens
+            same_index && call.continues_with(part)
         };
         // Unnumbered fragments continue the last call or open one.
         let reach = if part.index.is_some() {
@@ -156,21 +233,28 @@ impl Transcript {
             None if self.calls.len() < TOOL_CALLS_PER_ANSWER => {
                 self.calls.push(Call {
                     index: part.index,
-                    call: ToolCall::default(),
+                    ..Call::default()
                 });
                 self.calls.len() - 1
             }
             None => {
                 self.too_many_calls = true;
-                return;
+                return (0, 0);
             }
         };
+        let has_halves = self.has_halves;
         let call = &mut self.calls[index];
-        if !part.id.is_empty() {
+        if !part.id.is_empty() && call.call.id.is_none() {
             call.call.id = Some(part.id.clone().into_owned());
         }
-        call.call.name.push_str(&part.name);
-        call.call.arguments.push_str(&part.arguments);
+        let (mut chars, mut joined) = (part.arguments.chars().count() as u64, 0);
+        if part.name != call.call.name {
+            chars += part.name.chars().count() as u64;
+            joined += append(&mut call.call.name, &part.name, has_halves);
+        }
+        joined += append(&mut call.call.arguments, &part.arguments, has_halves);
+        call.arguments.add(&part.arguments);
+        (chars, joined)
     }
 
     /// Adds the parts of a complete call that its fragments did not have, and returns their characters. It is
@@ -204,16 +288,53 @@ impl Transcript {
         chars
     }
 
-    /// The tool calls, in the order in which they were opened.
+    /// The tool calls, in the order in which they were opened. One without a name and arguments is none.
     pub(super) fn tool_calls(&mut self) -> Vec<ToolCall> {
-        std::mem::take(&mut self.calls)
-            .into_iter()
-            .map(|call| call.call)
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let calls = calls.map(|call| call.call);
+        calls
+            .filter(|call| !(call.name.is_empty() && call.arguments.is_empty()))
             .collect()
+    }
+
+    /// Replaces halves of surrogate pairs that are left at the ends of texts.
+    pub(super) fn close_texts(&mut self) {
+        if !self.has_halves {
+            return;
+        }
+        let calls = self.calls.iter_mut().map(|call| &mut call.call);
+        let calls = calls.flat_map(|call| [&mut call.name, &mut call.arguments]);
+        let texts = [&mut self.content, &mut self.refusal, &mut self.reasoning];
+        for text in texts.into_iter().chain(calls) {
+            *text = surrogates::without_halves(text).into_owned();
+        }
+        if let Some(error) = &mut self.error {
+            error.message = surrogates::without_halves(&error.message).into_owned();
+        }
+    }
+
+    /// True if no token came.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.answer_chars + self.reasoning_chars == 0
+    }
+
+    /// True if nothing came that could be an answer.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.is_silent() && !self.has_other_output
     }
 
     /// True if the model refused: the text of a refusal and nothing else.
     pub(super) fn is_refusal(&self) -> bool {
         !self.refusal.is_empty() && self.content.is_empty() && self.calls.is_empty()
+    }
+}
+
+/// Appends a text. Returns the number of characters of it that complete others.
+fn append(text: &mut String, part: &str, has_halves: bool) -> u64 {
+    if has_halves {
+        surrogates::append(text, part)
+    } else {
+        text.push_str(part);
+        0
     }
 }

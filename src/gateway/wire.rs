@@ -29,6 +29,8 @@ pub(super) struct WireChunk<'a> {
     #[serde(borrow)]
     pub(super) x_groq: Object<WireGroq<'a>>,
     pub(super) error: Value,
+    /// MiniMax's status of the answer.
+    pub(super) base_resp: Value,
     #[serde(borrow)]
     pub(super) error_type: Text<'a>,
     #[serde(borrow)]
@@ -61,6 +63,7 @@ pub(super) struct WireChoice<'a> {
     pub(super) message: Object<WireDelta<'a>>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
+    pub(super) error: Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,6 +81,9 @@ pub(super) struct WireDelta<'a> {
     pub(super) refusal: Text<'a>,
     #[serde(borrow)]
     pub(super) tool_calls: List<WireToolCall<'a>>,
+    /// Images and sound in place of text: only their presence is read.
+    pub(super) images: List<WirePresence>,
+    pub(super) audio: Object<WirePresence>,
     /// The older form of a single tool call.
     #[serde(borrow)]
     pub(super) function_call: Object<WireFunction<'a>>,
@@ -85,9 +91,20 @@ pub(super) struct WireDelta<'a> {
     pub(super) provider_metadata: Object<WireMetadata<'a>>,
 }
 
+/// An object of which no field is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WirePresence {}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WirePart<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning: TextOrList<'a, WireThinking<'a>>,
+    #[serde(borrow)]
+    pub(super) summary: List<WireThinking<'a>>,
     #[serde(borrow)]
     pub(super) text: Text<'a>,
     #[serde(borrow)]

@@ -14,8 +14,8 @@ use crate::gateway::{self, Explanation, FailureContext, explain, request, settin
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
-    CliSelection, ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource,
-    RequestLog, Sample, Status, UntilDecided,
+    CliSelection, ClientSetting, ErrorReport, Manifest, ModelPrices, Outcome, PriceSource,
+    RequestLog, Status, UntilDecided,
 };
 use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
@@ -31,6 +31,8 @@ use crate::command::base::failure::Failure;
 use crate::command::base::files;
 use crate::command::base::model_list::{MAX_SUGGESTIONS, ModelListState};
 use crate::command::base::runtime::TOOL;
+
+use super::failure_hints::TrialFailure;
 
 /// The options of `bakeoff run`.
 #[derive(Debug, Clone)]
@@ -374,19 +376,35 @@ impl Job {
         known.collect()
     }
 
-    /// The explanation of a failed sample and its remedy; `None` if it did not fail.
+    /// The explanation of a failure and its remedy; `None` for an answer that needs none. `others_answer`: another
+    /// model of the endpoint answered.
     pub(in crate::command) fn explain(
         &self,
-        sample: &Sample,
+        failure: &TrialFailure,
+        others_answer: bool,
         opened: &OpenEndpoint,
     ) -> Option<Explanation> {
-        self.explained(
-            sample.outcome,
-            sample.error.as_ref(),
-            &sample.flags,
-            &sample.model,
-            opened,
-        )
+        let TrialFailure {
+            outcome,
+            error,
+            flags,
+            model,
+            retry_after,
+        } = failure;
+        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
+        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
+        explain(&FailureContext {
+            outcome: *outcome,
+            error: error.as_ref(),
+            flags,
+            profile: &self.resolved.profile.name,
+            base_url: &opened.endpoint.base_url,
+            key_variables: &self.resolved.profile.key_variables,
+            model,
+            nearest: &nearest,
+            others_answer,
+            retry_after: *retry_after,
+        })
     }
 
     pub(in crate::command) fn unreachable(
@@ -403,33 +421,17 @@ impl Job {
             message,
             ..ErrorReport::default()
         };
-        let model = &self.resolved.suite.variants[0].model;
-        match self.explained(outcome, Some(&error), &[], model, opened) {
-            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
-            None => Failure::incomplete(error.message),
-        }
-    }
-
-    fn explained(
-        &self,
-        outcome: Outcome,
-        error: Option<&ErrorReport>,
-        flags: &[Flag],
-        model: &ModelId,
-        opened: &OpenEndpoint,
-    ) -> Option<Explanation> {
-        let nearest = self.catalog().nearest(model.as_str(), MAX_SUGGESTIONS);
-        let nearest: Vec<String> = nearest.into_iter().map(ToString::to_string).collect();
-        explain(&FailureContext {
+        let failure = TrialFailure {
             outcome,
-            error,
-            flags,
-            profile: &self.resolved.profile.name,
-            base_url: &opened.endpoint.base_url,
-            key_variables: &self.resolved.profile.key_variables,
-            model,
-            nearest: &nearest,
-        })
+            error: Some(error),
+            flags: Vec::new(),
+            model: self.resolved.suite.variants[0].model.clone(),
+            retry_after: None,
+        };
+        match self.explain(&failure, false, opened) {
+            Some(message) => Failure::incomplete(format!("{}\n  {}", message.what, message.remedy)),
+            None => Failure::incomplete(failure.error.unwrap_or_default().message),
+        }
     }
 }
 

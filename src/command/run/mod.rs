@@ -41,7 +41,7 @@ use abandoned::Abandoned;
 use baseline::Baseline;
 use billing_lookup::MissingBills;
 use cost_cap::LedgerClaim;
-use failure_hints::FailureHints;
+use failure_hints::{FailureHints, TrialFailure};
 use job::{Job, ResolvedRun};
 pub use job::{Mode, Options};
 use progress::{Progress, ProgressMode};
@@ -160,8 +160,12 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     let SessionEnd { ending, .. } = ending?;
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
+    let mut hints = FailureHints::default();
+    samples.iter().for_each(|sample| hints.add(sample));
     let incomplete = samples.iter().filter_map(|sample| {
-        let Explanation { what, remedy } = job.explain(sample, opened)?;
+        let others_answer = hints.others_answer(&sample.model);
+        let failure = TrialFailure::new(sample);
+        let Explanation { what, remedy } = job.explain(&failure, others_answer, opened)?;
         Some(IncompleteTrial {
             prompt: sample.prompt.clone(),
             variant: sample.variant.clone(),
@@ -265,7 +269,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
                 panics::provoke("sample");
                 missing.note(sample);
                 estimated.add(sample);
-                hints.add(sample, || job.explain(sample, opened));
+                hints.add(sample);
                 if let Some(early_stop) = early_stop {
                     early_stop.add(sample);
                 }
@@ -313,7 +317,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     }
     let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
-    hints.print(stderr());
+    hints.print(stderr(), |failure, others| job.explain(failure, others, opened));
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
     }
