@@ -155,68 +155,220 @@ pub const ERROR_WORDS: [ErrorWord; 57] = [
 
 /// Every phrase that is known, in the order in which they are searched: the narrower ones first.
 pub const ERROR_PHRASES: [ErrorPhrase; 62] = [
-    phrase(&["maximum context length"], ErrorCause::ContextLength, "OpenAI, DeepSeek, OpenRouter, vLLM"),
-    phrase(&["exceeds the context window"], ErrorCause::ContextLength, "OpenAI Responses"),
-    phrase(&["prompt is too long"], ErrorCause::ContextLength, "Anthropic"),
-    phrase(&["exceed context limit"], ErrorCause::ContextLength, "Anthropic"),
+    phrase(
+        &["maximum context length"],
+        ErrorCause::ContextLength,
+        "OpenAI, DeepSeek, OpenRouter, vLLM",
+    ),
+    phrase(
+        &["exceeds the context window"],
+        ErrorCause::ContextLength,
+        "OpenAI Responses",
+    ),
+    phrase(
+        &["prompt is too long"],
+        ErrorCause::ContextLength,
+        "Anthropic",
+    ),
+    phrase(
+        &["exceed context limit"],
+        ErrorCause::ContextLength,
+        "Anthropic",
+    ),
     phrase(&["context size"], ErrorCause::ContextLength, "llama.cpp"),
-    phrase(&["contextwindowexceedederror"], ErrorCause::ContextLength, "LiteLLM"),
+    phrase(
+        &["contextwindowexceedederror"],
+        ErrorCause::ContextLength,
+        "LiteLLM",
+    ),
     phrase(&["too many tokens"], ErrorCause::ContextLength, "Cohere"),
-    phrase(&["input tokens exceed"], ErrorCause::ContextLength, "Perplexity"),
-    phrase(&["input token count", "exceeds"], ErrorCause::ContextLength, "Gemini"),
+    phrase(
+        &["input tokens exceed"],
+        ErrorCause::ContextLength,
+        "Perplexity",
+    ),
+    phrase(
+        &["input token count", "exceeds"],
+        ErrorCause::ContextLength,
+        "Gemini",
+    ),
     phrase(&["maximum prompt length"], ErrorCause::ContextLength, "xAI"),
-    phrase(&["reduce the length of the messages"], ErrorCause::ContextLength, "OpenAI, Groq"),
-    phrase(&["too large for model with", "context length"], ErrorCause::ContextLength, "Mistral"),
-    phrase(&["input is too long for requested model"], ErrorCause::ContextLength, "Amazon Bedrock"),
-    phrase(&["exceeds the context length"], ErrorCause::ContextLength, "Ollama"),
-    phrase(&["exceeded model token limit"], ErrorCause::ContextLength, "Moonshot"),
+    phrase(
+        &["reduce the length of the messages"],
+        ErrorCause::ContextLength,
+        "OpenAI, Groq",
+    ),
+    phrase(
+        &["too large for model with", "context length"],
+        ErrorCause::ContextLength,
+        "Mistral",
+    ),
+    phrase(
+        &["input is too long for requested model"],
+        ErrorCause::ContextLength,
+        "Amazon Bedrock",
+    ),
+    phrase(
+        &["exceeds the context length"],
+        ErrorCause::ContextLength,
+        "Ollama",
+    ),
+    phrase(
+        &["exceeded model token limit"],
+        ErrorCause::ContextLength,
+        "Moonshot",
+    ),
     phrase(&["maximum model length"], ErrorCause::ContextLength, "vLLM"),
-    phrase(&["insufficient balance"], ErrorCause::Money, "DeepSeek, Moonshot, MiniMax"),
+    phrase(
+        &["insufficient balance"],
+        ErrorCause::Money,
+        "DeepSeek, Moonshot, MiniMax",
+    ),
     phrase(&["insufficient credit"], ErrorCause::Money, "OpenRouter"),
     phrase(&["insufficient funds"], ErrorCause::Money, "Vercel"),
-    phrase(&["credit balance is too low"], ErrorCause::Money, "Anthropic"),
+    phrase(
+        &["credit balance is too low"],
+        ErrorCause::Money,
+        "Anthropic",
+    ),
     phrase(&["out of credit"], ErrorCause::Money, OTHERS),
     phrase(&["requires more credits"], ErrorCause::Money, "OpenRouter"),
-    phrase(&["purchase", "credits"], ErrorCause::Money, "OpenRouter, xAI"),
+    phrase(
+        &["purchase", "credits"],
+        ErrorCause::Money,
+        "OpenRouter, xAI",
+    ),
     phrase(&["used all available credits"], ErrorCause::Money, "xAI"),
     phrase(&["spending limit"], ErrorCause::Money, "xAI, Anthropic"),
     phrase(&["billing hard limit"], ErrorCause::Money, "OpenAI"),
     phrase(&["budget has been exceeded"], ErrorCause::Money, "LiteLLM"),
-    phrase(&["account is suspended", "billing"], ErrorCause::Money, "Moonshot"),
-    phrase(&["incorrect api key"], ErrorCause::Key, "OpenAI, xAI (with 400)"),
+    phrase(
+        &["account is suspended", "billing"],
+        ErrorCause::Money,
+        "Moonshot",
+    ),
+    phrase(
+        &["incorrect api key"],
+        ErrorCause::Key,
+        "OpenAI, xAI (with 400)",
+    ),
     phrase(&["invalid api key"], ErrorCause::Key, "Groq, Vercel"),
     phrase(&["invalid x-api-key"], ErrorCause::Key, "Anthropic"),
     phrase(&["api key not valid"], ErrorCause::Key, "Gemini (with 400)"),
     phrase(&["api key not found"], ErrorCause::Key, "Gemini (with 400)"),
     phrase(&["api key expired"], ErrorCause::Key, "Gemini (with 400)"),
-    phrase(&["no endpoints found matching your data policy"], ErrorCause::AccountSetting, "OpenRouter (with 404)"),
-    phrase(&["no endpoints available matching your guardrail"], ErrorCause::AccountSetting, "OpenRouter (with 404)"),
-    phrase(&["no endpoints found that"], ErrorCause::Parameter, "OpenRouter (with 404)"),
-    phrase(&["no allowed providers are available"], ErrorCause::Parameter, "OpenRouter (with 404)"),
-    phrase(&["is not supported in this model"], ErrorCause::Parameter, "OpenAI (with 404)"),
-    phrase(&["is not supported with this model"], ErrorCause::Parameter, "OpenAI"),
-    phrase(&["is not supported by this model"], ErrorCause::Parameter, OTHERS),
-    phrase(&["model does not support"], ErrorCause::Parameter, "OpenAI, vLLM"),
+    phrase(
+        &["no endpoints found matching your data policy"],
+        ErrorCause::AccountSetting,
+        "OpenRouter (with 404)",
+    ),
+    phrase(
+        &["no endpoints available matching your guardrail"],
+        ErrorCause::AccountSetting,
+        "OpenRouter (with 404)",
+    ),
+    phrase(
+        &["no endpoints found that"],
+        ErrorCause::Parameter,
+        "OpenRouter (with 404)",
+    ),
+    phrase(
+        &["no allowed providers are available"],
+        ErrorCause::Parameter,
+        "OpenRouter (with 404)",
+    ),
+    phrase(
+        &["is not supported in this model"],
+        ErrorCause::Parameter,
+        "OpenAI (with 404)",
+    ),
+    phrase(
+        &["is not supported with this model"],
+        ErrorCause::Parameter,
+        "OpenAI",
+    ),
+    phrase(
+        &["is not supported by this model"],
+        ErrorCause::Parameter,
+        OTHERS,
+    ),
+    phrase(
+        &["model does not support"],
+        ErrorCause::Parameter,
+        "OpenAI, vLLM",
+    ),
     phrase(&["does not support tools"], ErrorCause::Parameter, "Ollama"),
-    phrase(&["no endpoints found for"], ErrorCause::Model, "OpenRouter (with 404)"),
-    phrase(&["is not a valid model id"], ErrorCause::Model, "OpenRouter (with 400)"),
+    phrase(
+        &["no endpoints found for"],
+        ErrorCause::Model,
+        "OpenRouter (with 404)",
+    ),
+    phrase(
+        &["is not a valid model id"],
+        ErrorCause::Model,
+        "OpenRouter (with 400)",
+    ),
     phrase(&["model not found"], ErrorCause::Model, "xAI (with 400)"),
-    phrase(&["supported api model names"], ErrorCause::Model, "DeepSeek (with 400)"),
-    phrase(&["model not exist"], ErrorCause::Model, "DeepSeek (with 400)"),
-    phrase(&["model", "decommissioned"], ErrorCause::Model, "Groq (with 400)"),
+    phrase(
+        &["supported api model names"],
+        ErrorCause::Model,
+        "DeepSeek (with 400)",
+    ),
+    phrase(
+        &["model not exist"],
+        ErrorCause::Model,
+        "DeepSeek (with 400)",
+    ),
+    phrase(
+        &["model", "decommissioned"],
+        ErrorCause::Model,
+        "Groq (with 400)",
+    ),
     phrase(&["model", "has been retired"], ErrorCause::Model, OTHERS),
-    phrase(&["model", "has been deprecated"], ErrorCause::Model, "OpenAI"),
-    phrase(&["invalid model name"], ErrorCause::Model, "LiteLLM (with 400)"),
+    phrase(
+        &["model", "has been deprecated"],
+        ErrorCause::Model,
+        "OpenAI",
+    ),
+    phrase(
+        &["invalid model name"],
+        ErrorCause::Model,
+        "LiteLLM (with 400)",
+    ),
     phrase(&["invalid model:"], ErrorCause::Model, "Mistral (with 400)"),
-    phrase(&["the model `", "does not exist"], ErrorCause::Model, "OpenAI, vLLM"),
+    phrase(
+        &["the model `", "does not exist"],
+        ErrorCause::Model,
+        "OpenAI, vLLM",
+    ),
     phrase(&["unknown model"], ErrorCause::Model, OTHERS),
-    phrase(&["content violates usage guidelines"], ErrorCause::Policy, "xAI (with 403)"),
-    phrase(&["input was flagged"], ErrorCause::Policy, "OpenRouter (with 403)"),
-    phrase(&["flagged as potentially violating"], ErrorCause::Policy, "OpenAI"),
+    phrase(
+        &["content violates usage guidelines"],
+        ErrorCause::Policy,
+        "xAI (with 403)",
+    ),
+    phrase(
+        &["input was flagged"],
+        ErrorCause::Policy,
+        "OpenRouter (with 403)",
+    ),
+    phrase(
+        &["flagged as potentially violating"],
+        ErrorCause::Policy,
+        "OpenAI",
+    ),
     phrase(&["violat", "usage polic"], ErrorCause::Policy, "OpenAI"),
-    phrase(&["requires moderation"], ErrorCause::Policy, "OpenRouter (with 403)"),
+    phrase(
+        &["requires moderation"],
+        ErrorCause::Policy,
+        "OpenRouter (with 403)",
+    ),
     phrase(&["content management policy"], ErrorCause::Policy, "Azure"),
-    phrase(&["content exists risk"], ErrorCause::Policy, "DeepSeek (with 400)"),
+    phrase(
+        &["content exists risk"],
+        ErrorCause::Policy,
+        "DeepSeek (with 400)",
+    ),
 ];
 
 /// Suffixes of words of policies: `bio_policy`, `cyber_policy`, `image_content_policy_violation`.
@@ -256,11 +408,7 @@ pub(super) fn cause_of_message(message: &str) -> Option<ErrorCause> {
 /// A limit on the rate keeps its status whatever else is said, unless that is about money; a payload that is too
 /// large was not read. Otherwise words have precedence over phrases, and both over the status: gateways send the
 /// same error with several statuses.
-pub(super) fn cause(
-    words: &[String],
-    message: &str,
-    status: Option<u16>,
-) -> Option<ErrorCause> {
+pub(super) fn cause(words: &[String], message: &str, status: Option<u16>) -> Option<ErrorCause> {
     let by_word = words.iter().find_map(|word| cause_of_word(word));
     let by_message = cause_of_message(message);
     match status {
@@ -315,7 +463,12 @@ mod tests {
     fn words_and_phrases_are_found_as_they_are_written() {
         // A row that an earlier one covers, or that is not in lower case, would never be found.
         for known in ERROR_WORDS {
-            assert_eq!(cause_of_word(known.word), Some(known.cause), "{}", known.word);
+            assert_eq!(
+                cause_of_word(known.word),
+                Some(known.cause),
+                "{}",
+                known.word
+            );
         }
         for known in ERROR_PHRASES {
             let message = format!("Oh: {}!", known.parts.join(" x "));
@@ -326,10 +479,18 @@ mod tests {
     #[test]
     fn every_policy_blocks_but_that_of_data() {
         // The list of policies grows from month to month; the account's data policy is a setting.
-        for word in ["bio_policy", "cyber_policy", "image_content_policy_violation", "tomorrows_policy"] {
+        for word in [
+            "bio_policy",
+            "cyber_policy",
+            "image_content_policy_violation",
+            "tomorrows_policy",
+        ] {
             assert_eq!(cause_of_word(word), Some(ErrorCause::Policy), "{word}");
         }
-        assert_eq!(cause_of_word("data_policy"), Some(ErrorCause::AccountSetting));
+        assert_eq!(
+            cause_of_word("data_policy"),
+            Some(ErrorCause::AccountSetting)
+        );
         assert_eq!(cause_of_word("policyholder"), None);
     }
 
@@ -339,15 +500,30 @@ mod tests {
         for (words, message) in [
             (vec!["overloaded_error"], "busy"),
             (vec!["permission_denied"], "too fast"),
-            (vec!["RESOURCE_EXHAUSTED"], "You exceeded your current quota, please check your plan and billing details"),
-            (vec![], "This model's maximum context length was reached too often"),
+            (
+                vec!["RESOURCE_EXHAUSTED"],
+                "You exceeded your current quota, please check your plan and billing details",
+            ),
+            (
+                vec![],
+                "This model's maximum context length was reached too often",
+            ),
         ] {
             let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-            assert_eq!(cause(&words, message, Some(429)), Some(ErrorCause::RateLimit));
+            assert_eq!(
+                cause(&words, message, Some(429)),
+                Some(ErrorCause::RateLimit)
+            );
         }
         for (words, message) in [
-            (vec!["insufficient_quota"], "You exceeded your current quota"),
-            (vec!["1113", "rate_limit_error"], "Insufficient balance, please recharge"),
+            (
+                vec!["insufficient_quota"],
+                "You exceeded your current quota",
+            ),
+            (
+                vec!["1113", "rate_limit_error"],
+                "Insufficient balance, please recharge",
+            ),
         ] {
             let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
             assert_eq!(cause(&words, message, Some(429)), Some(ErrorCause::Money));

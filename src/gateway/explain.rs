@@ -102,7 +102,10 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
         | Outcome::TimedOutTotal => timeout(context),
         Outcome::ServerError | Outcome::StreamError => server(context),
         Outcome::Incomplete => Explanation::new(
-            format!("`{model}` stopped before its answer was whole{}.", quoted_message(context)),
+            format!(
+                "`{model}` stopped before its answer was whole{}.",
+                quoted_message(context)
+            ),
             "Read what the server's documents say of this finish reason; such answers count as failures.",
         ),
         // Without the model: one line for each word, whoever wrote it.
@@ -111,7 +114,10 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
             "Such answers count as failures. Report the word to bakeoff, so that its table gets it.",
         ),
         Outcome::Empty => Explanation::new(
-            format!("`{model}` answered with nothing{}.", quoted_message(context)),
+            format!(
+                "`{model}` answered with nothing{}.",
+                quoted_message(context)
+            ),
             "Look into the server's log: it may have lost an error. If the tokens were hidden reasoning, raise `max_tokens`.",
         ),
         Outcome::ProtocolError | Outcome::TooLarge => protocol(context),
@@ -120,7 +126,10 @@ pub fn explain(context: &FailureContext<'_>) -> Option<Explanation> {
             "Read the refusal in `samples.jsonl`; reword the prompt if it should be answered.",
         ),
         Outcome::Filtered => Explanation::new(
-            format!("a content filter stopped the answer of `{model}`{}.", quoted_message(context)),
+            format!(
+                "a content filter stopped the answer of `{model}`{}.",
+                quoted_message(context)
+            ),
             "Reword the prompt, or ask another provider, whose filter may differ.",
         ),
     })
@@ -173,7 +182,9 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
         ),
         (Outcome::Forbidden, _) if context.cause() == Some(ErrorCause::AccountSetting) => {
             Explanation::new(
-                format!("a setting of the account at `{profile}` excludes every provider of `{model}`{quoted}."),
+                format!(
+                    "a setting of the account at `{profile}` excludes every provider of `{model}`{quoted}."
+                ),
                 "Change the setting that the message names, or choose another model.",
             )
         }
@@ -187,7 +198,9 @@ fn allowance(context: &FailureContext<'_>) -> Explanation {
                 format!(
                     "`{profile}` limits the rate of requests to `{model}` and demands a wait of {wait}{quoted}."
                 ),
-                format!("Run again after that wait: more than {HONOURED_WAIT_MAX} is not waited for."),
+                format!(
+                    "Run again after that wait: more than {HONOURED_WAIT_MAX} is not waited for."
+                ),
             )
         }
         _ => Explanation::new(
@@ -211,7 +224,8 @@ fn model_not_found(context: &FailureContext<'_>) -> Explanation {
     let is_listed = others.len() < nearest.len();
     let remedy = match (is_listed, others.is_empty()) {
         (true, true) => {
-            "The list of models has this id, but nobody serves it now: choose another model.".to_owned()
+            "The list of models has this id, but nobody serves it now: choose another model."
+                .to_owned()
         }
         (true, false) => format!(
             "The list of models has this id, but nobody serves it now. Near ids are {}.",
@@ -358,15 +372,21 @@ fn proxy_page(context: &FailureContext<'_>, proxy: &proxy::Proxy) -> Explanation
     let is_timeout = matches!(status, 408 | 504 | 522 | 524);
     match proxy.timeout {
         Some(setting) if is_timeout => Explanation::new(
-            format!("the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."),
+            format!(
+                "the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."
+            ),
             format!("Raise its time-out (`{setting}`), or ask who runs it."),
         ),
         _ if is_timeout => Explanation::new(
-            format!("the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."),
+            format!(
+                "the proxy {name} in front of `{profile}` gave up waiting for an answer (HTTP {status})."
+            ),
             "Ask who runs it: its time-out is shorter than this answer takes.",
         ),
         _ => Explanation::new(
-            format!("the proxy {name} in front of `{profile}` got no answer from it (HTTP {status})."),
+            format!(
+                "the proxy {name} in front of `{profile}` got no answer from it (HTTP {status})."
+            ),
             "Run again later; if it persists, ask who runs the proxy, not the model's provider.",
         ),
     }
@@ -419,127 +439,5 @@ fn join_or(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(status: Option<u16>, kind: &str, message: &str) -> ErrorReport {
-        ErrorReport {
-            status,
-            kind: Some(kind.to_owned()).filter(|kind| !kind.is_empty()),
-            message: message.to_owned(),
-        }
-    }
-
-    fn explain_outcome(
-        outcome: Outcome,
-        error: Option<&ErrorReport>,
-        flags: &[Flag],
-    ) -> Option<String> {
-        let model = "openai/gpt-5-mni".parse().unwrap();
-        let context = FailureContext {
-            outcome,
-            error,
-            flags,
-            profile: "vercel",
-            base_url: "https://ai-gateway.vercel.sh/v1",
-            key_variables: &[
-                "AI_GATEWAY_API_KEY".to_owned(),
-                "VERCEL_OIDC_TOKEN".to_owned(),
-            ],
-            model: &model,
-            nearest: &[
-                "openai/gpt-5-mini".to_owned(),
-                "openai/gpt-5-nano".to_owned(),
-            ],
-            others_answer: false,
-            retry_after: None,
-        };
-        explain(&context).map(|explanation| format!("{}\n{}", explanation.what, explanation.remedy))
-    }
-
-    #[test]
-    fn every_failure_is_explained_and_no_answer_is() {
-        // A failure without a remedy does not help its user.
-        for outcome in Outcome::ALL {
-            let text = explain_outcome(outcome, None, &[]);
-            assert_eq!(text.is_some(), outcome.failure().is_some(), "{outcome:?}");
-            if let Some(text) = text {
-                assert!(
-                    text.lines().all(|line| line.ends_with(['.', '?'])),
-                    "{text}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_common_failures_read_well() {
-        // These sentences are all that most users will ever see of a failure.
-        let cases = [
-            (
-                Outcome::Unauthorized,
-                report(Some(401), "authentication_error", "Invalid API key"),
-            ),
-            (
-                Outcome::ModelNotFound,
-                report(
-                    Some(404),
-                    "model_not_found",
-                    "Model 'openai/gpt-5-mni' not found",
-                ),
-            ),
-            (
-                Outcome::ProtocolError,
-                report(Some(200), "", "an HTML page titled \"Log in\""),
-            ),
-            (
-                Outcome::ConnectFailed,
-                report(None, "", "connection refused"),
-            ),
-            (Outcome::TimedOutGap, report(None, "", "")),
-        ];
-        let text: Vec<String> = cases
-            .iter()
-            .filter_map(|(outcome, report)| explain_outcome(*outcome, Some(report), &[]))
-            .collect();
-        insta::assert_snapshot!(text.join("\n\n"), @r#"
-        https://ai-gateway.vercel.sh/v1 did not accept the key: "Invalid API key".
-        Check the value of `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`: a gateway's key is good at the gateway's URL only, a provider's key at the provider's.
-
-        `vercel` does not know the model `openai/gpt-5-mni`: "Model 'openai/gpt-5-mni' not found".
-        Did you mean `openai/gpt-5-mini` or `openai/gpt-5-nano`?
-
-        https://ai-gateway.vercel.sh/v1 answered with an HTML page titled "Log in".
-        Check the base URL (it usually ends in `/v1`), and whether a proxy or a log-in page stands in between.
-
-        no connection to https://ai-gateway.vercel.sh/v1: "connection refused".
-        Check the URL, that the server is running, and the network.
-
-        `openai/gpt-5-mni` fell silent in the middle of its answer.
-        If it deserves more patience, raise `gap` in `[timeouts]` of the suite.
-        "#);
-    }
-
-    #[test]
-    fn a_limit_used_up_by_reasoning_has_a_remedy() {
-        // An empty answer that ended by length looks like a broken model without this explanation.
-        let text = explain_outcome(Outcome::Length, None, &[Flag::EatenByReasoning]).unwrap();
-        assert!(text.contains("max_tokens") && text.contains("reasoning_effort"));
-    }
-
-    #[test]
-    fn a_missing_key_names_its_variables() {
-        // The first error that a new user meets.
-        let text = missing_key(
-            "vercel",
-            &[
-                "AI_GATEWAY_API_KEY".to_owned(),
-                "VERCEL_OIDC_TOKEN".to_owned(),
-            ],
-        );
-        insta::assert_snapshot!(format!("{}\n{}", text.what, text.remedy), @r"
-        no key for the endpoint `vercel`: none was found in `AI_GATEWAY_API_KEY` or `VERCEL_OIDC_TOKEN`.
-        Set AI_GATEWAY_API_KEY in the environment or in a `.env` file; `--endpoint sim` needs no key.
-        ");
-    }
-}
+#[path = "explain_tests.rs"]
+mod tests;

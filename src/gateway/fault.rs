@@ -34,21 +34,81 @@ const fn place(place: &'static str, source: &'static str, example: &'static str)
 
 /// The places in which errors are found inside an answer of HTTP 200.
 pub const ERROR_PLACES: [ErrorPlace; 15] = [
-    place("`error`: object", "OpenAI, Vercel, OpenRouter, LiteLLM", r#"data: {"error":{"message":"slow down"}}"#),
-    place("`error`: string", "Ollama, Text Generation Inference", r#"data: {"error":"slow down"}"#),
-    place("`choices[0].error`", "OpenRouter and gateways behind it", r#"data: {"choices":[{"delta":{},"error":{"message":"slow down"}}]}"#),
-    place("`base_resp.status_code`, not 0", "MiniMax", r#"data: {"base_resp":{"status_code":1000,"status_msg":"slow down"}}"#),
-    place("`error_type`, `error_message`", "gateways", r#"data: {"error_type":"busy","error_message":"slow down"}"#),
-    place("`error_code`, `error_msg`", "Baidu Qianfan", r#"data: {"error_code":18,"error_msg":"slow down"}"#),
-    place("`errorCode`, `errorMessage`", "Java gateways", r#"data: {"errorCode":"Busy","errorMessage":"slow down"}"#),
-    place("`errors[]`", "Cloudflare Workers AI", r#"data: {"success":false,"errors":[{"code":3040,"message":"slow down"}]}"#),
-    place("`code`, `message`", "Alibaba DashScope, iFlytek", r#"data: {"code":"Busy","message":"slow down"}"#),
-    place("`code`, `msg`", "Chinese gateways", r#"data: {"code":500,"msg":"slow down"}"#),
-    place("`detail`", "FastAPI servers", r#"data: {"detail":"slow down"}"#),
-    place("`x_groq.error`", "Groq", r#"data: {"choices":[],"x_groq":{"error":"slow down"}}"#),
-    place("`object` or `type` is `error`", "vLLM, Mistral, Anthropic", r#"data: {"object":"error","message":"slow down"}"#),
-    place("an event named `error`", "Anthropic, OpenAI Responses", "event: error\ndata: slow down"),
-    place("a stream field `error:`", "gateways", r#"error: {"message":"slow down"}"#),
+    place(
+        "`error`: object",
+        "OpenAI, Vercel, OpenRouter, LiteLLM",
+        r#"data: {"error":{"message":"slow down"}}"#,
+    ),
+    place(
+        "`error`: string",
+        "Ollama, Text Generation Inference",
+        r#"data: {"error":"slow down"}"#,
+    ),
+    place(
+        "`choices[0].error`",
+        "OpenRouter and gateways behind it",
+        r#"data: {"choices":[{"delta":{},"error":{"message":"slow down"}}]}"#,
+    ),
+    place(
+        "`base_resp.status_code`, not 0",
+        "MiniMax",
+        r#"data: {"base_resp":{"status_code":1000,"status_msg":"slow down"}}"#,
+    ),
+    place(
+        "`error_type`, `error_message`",
+        "gateways",
+        r#"data: {"error_type":"busy","error_message":"slow down"}"#,
+    ),
+    place(
+        "`error_code`, `error_msg`",
+        "Baidu Qianfan",
+        r#"data: {"error_code":18,"error_msg":"slow down"}"#,
+    ),
+    place(
+        "`errorCode`, `errorMessage`",
+        "Java gateways",
+        r#"data: {"errorCode":"Busy","errorMessage":"slow down"}"#,
+    ),
+    place(
+        "`errors[]`",
+        "Cloudflare Workers AI",
+        r#"data: {"success":false,"errors":[{"code":3040,"message":"slow down"}]}"#,
+    ),
+    place(
+        "`code`, `message`",
+        "Alibaba DashScope, iFlytek",
+        r#"data: {"code":"Busy","message":"slow down"}"#,
+    ),
+    place(
+        "`code`, `msg`",
+        "Chinese gateways",
+        r#"data: {"code":500,"msg":"slow down"}"#,
+    ),
+    place(
+        "`detail`",
+        "FastAPI servers",
+        r#"data: {"detail":"slow down"}"#,
+    ),
+    place(
+        "`x_groq.error`",
+        "Groq",
+        r#"data: {"choices":[],"x_groq":{"error":"slow down"}}"#,
+    ),
+    place(
+        "`object` or `type` is `error`",
+        "vLLM, Mistral, Anthropic",
+        r#"data: {"object":"error","message":"slow down"}"#,
+    ),
+    place(
+        "an event named `error`",
+        "Anthropic, OpenAI Responses",
+        "event: error\ndata: slow down",
+    ),
+    place(
+        "a stream field `error:`",
+        "gateways",
+        r#"error: {"message":"slow down"}"#,
+    ),
 ];
 
 /// An error found in a body or in a chunk.
@@ -140,14 +200,34 @@ pub fn from_other_names(json: &[u8]) -> Option<ApiError> {
         Value::String(text) => !matches!(&*plain_word(text), "0" | "200" | "ok" | "success"),
         _ => false,
     };
-    let codes = ["code", "error_code", "errorCode", "status_code", "statusCode"];
-    let texts = ["message", "msg", "detail", "error_msg", "error_message", "errorMessage"];
+    let codes = [
+        "code",
+        "error_code",
+        "errorCode",
+        "status_code",
+        "statusCode",
+    ];
+    let texts = [
+        "message",
+        "msg",
+        "detail",
+        "error_msg",
+        "error_message",
+        "errorMessage",
+    ];
     let has_code = codes.iter().any(|key| present(key).is_some_and(is_failure));
     let has_text = texts.iter().any(|key| present(key).is_some());
-    let named = ["object", "type"].iter().any(|key| string_field(&value, key) == "error");
+    let named = ["object", "type"]
+        .iter()
+        .any(|key| string_field(&value, key) == "error");
     let failed = value.get("success") == Some(&Value::Bool(false));
     let inner = present("errors").map(|errors| errors.get(0).unwrap_or(errors));
-    if inner.is_none() && !named && !failed && present("detail").is_none() && !(has_code && has_text) {
+    if inner.is_none()
+        && !named
+        && !failed
+        && present("detail").is_none()
+        && !(has_code && has_text)
+    {
         return None;
     }
     Some(ApiError {
@@ -237,7 +317,15 @@ fn from_value(error: &Value, nesting: u32) -> ApiError {
         return api_error;
     }
     add_class_words(&mut api_error, error);
-    for key in ["message", "detail", "error_message", "error_msg", "errorMessage", "msg", "status_msg"] {
+    for key in [
+        "message",
+        "detail",
+        "error_message",
+        "error_msg",
+        "errorMessage",
+        "msg",
+        "status_msg",
+    ] {
         add_nested_text(&mut api_error, string_field(error, key), nesting);
     }
     // The provider's own message, inside the gateway's.
@@ -272,7 +360,10 @@ fn add_class_words(api_error: &mut ApiError, error: &Value) {
     }
     // The reasons why a prompt was flagged (OpenRouter).
     let flags = ["/metadata/reasons", "/metadata/flagged_input"];
-    if flags.iter().any(|path| error.pointer(path).is_some_and(|field| !is_nothing(field))) {
+    if flags
+        .iter()
+        .any(|path| error.pointer(path).is_some_and(|field| !is_nothing(field)))
+    {
         add_class_word(api_error, "moderation");
     }
 }

@@ -12,11 +12,11 @@ use super::ending::{AnswerParts, decide_outcome, outcome_without_answer};
 use super::fault;
 use super::model_name::{file_name, same_model};
 use super::recording::{Body, ExchangeEnd, Recording, Response};
-use super::waits::{self, RetryAfter};
-use super::{proxy, reasoning_tags, route};
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
+use super::waits::{self, RetryAfter};
+use super::{proxy, reasoning_tags, route};
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
@@ -288,7 +288,13 @@ fn gather_events(parts: &mut AnswerParts, stamps: &mut Stamps<'_>, body: &Body) 
 
 /// True for the text of an event that only keeps a connection open.
 fn is_keep_alive(text: &[u8]) -> bool {
-    let words: [&[u8]; 5] = [b"ping", b"keep-alive", b"keepalive", b"heartbeat", b"processing"];
+    let words: [&[u8]; 5] = [
+        b"ping",
+        b"keep-alive",
+        b"keepalive",
+        b"heartbeat",
+        b"processing",
+    ];
     words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 

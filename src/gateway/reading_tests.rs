@@ -1,4 +1,5 @@
 use super::*;
+use crate::gateway::Deadline;
 use crate::suite::Redactor;
 
 fn requested() -> ModelId {

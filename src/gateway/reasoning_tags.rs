@@ -59,7 +59,10 @@ mod tests {
         for ReasoningTag { open, close, .. } in REASONING_TAGS {
             assert!(has_reasoning(&format!("\n{open}Hm{close}Hi")), "{open}");
             assert!(has_reasoning(&format!("Hm{close}\nHi")), "{close}");
-            assert!(!has_reasoning(&format!("Write {open}x{close} around it.")), "{open}");
+            assert!(
+                !has_reasoning(&format!("Write {open}x{close} around it.")),
+                "{open}"
+            );
         }
         assert!(!has_reasoning("<thinker>"));
     }

@@ -164,7 +164,10 @@ fn json_that_only_other_parsers_accept_is_repaired() {
     };
     assert_eq!(
         texts(br#"{"choices":[{"delta":{"content":"a\ud83db \ud83e\udd80\\ud83d"}}]}"#),
-        format!("a{}b 🦀\\ud83d", crate::gateway::surrogates::stand_in(0xd83d))
+        format!(
+            "a{}b 🦀\\ud83d",
+            crate::gateway::surrogates::stand_in(0xd83d)
+        )
     );
     assert_eq!(
         texts(br#"{"id":"1","id":"2","choices":[{"delta":{"content":"a"}}]}"#),

@@ -84,11 +84,7 @@ const fn demand(name: &'static str, unit: WaitUnit, source: &'static str) -> Wai
     }
 }
 
-const fn reset(
-    name: &'static str,
-    remaining: &'static str,
-    source: &'static str,
-) -> WaitHeader {
+const fn reset(name: &'static str, remaining: &'static str, source: &'static str) -> WaitHeader {
     WaitHeader {
         name,
         unit: WaitUnit::SecondsOrEpoch,
@@ -105,35 +101,91 @@ const fn field(name: &'static str, unit: WaitUnit, source: &'static str) -> Wait
 pub const DEMANDS: [WaitHeader; 4] = [
     demand("retry-after-ms", WaitUnit::Milliseconds, "OpenAI, Azure"),
     demand("x-ms-retry-after-ms", WaitUnit::Milliseconds, "Azure"),
-    demand("retry-after", WaitUnit::Seconds, "RFC 9110: seconds or a date"),
+    demand(
+        "retry-after",
+        WaitUnit::Seconds,
+        "RFC 9110: seconds or a date",
+    ),
     demand("x-retry-after", WaitUnit::SecondsOrEpoch, "gateways"),
 ];
 
 /// Headers that say when a limit is lifted. They stand on answers as well, and count with a rate limit only.
 pub const RESETS: [WaitHeader; 10] = [
-    reset("x-ratelimit-reset-requests", "x-ratelimit-remaining-requests", "OpenAI (`6m0s`), Groq (`2m59.56s`)"),
-    reset("x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens", "OpenAI (`120ms`), Groq"),
-    reset("anthropic-ratelimit-requests-reset", "anthropic-ratelimit-requests-remaining", "Anthropic (RFC 3339)"),
-    reset("anthropic-ratelimit-tokens-reset", "anthropic-ratelimit-tokens-remaining", "Anthropic (RFC 3339)"),
-    reset("anthropic-ratelimit-input-tokens-reset", "anthropic-ratelimit-input-tokens-remaining", "Anthropic (RFC 3339)"),
-    reset("anthropic-ratelimit-output-tokens-reset", "anthropic-ratelimit-output-tokens-remaining", "Anthropic (RFC 3339)"),
-    reset("ratelimitbysize-reset", "ratelimitbysize-remaining", "Mistral (seconds)"),
-    reset("x-ratelimit-reset-after", "x-ratelimit-remaining", "gateways (seconds)"),
-    reset("x-ratelimit-reset", "x-ratelimit-remaining", "OpenRouter (ms since 1970), gateways"),
-    reset("ratelimit-reset", "ratelimit-remaining", "IETF draft: seconds"),
+    reset(
+        "x-ratelimit-reset-requests",
+        "x-ratelimit-remaining-requests",
+        "OpenAI (`6m0s`), Groq (`2m59.56s`)",
+    ),
+    reset(
+        "x-ratelimit-reset-tokens",
+        "x-ratelimit-remaining-tokens",
+        "OpenAI (`120ms`), Groq",
+    ),
+    reset(
+        "anthropic-ratelimit-requests-reset",
+        "anthropic-ratelimit-requests-remaining",
+        "Anthropic (RFC 3339)",
+    ),
+    reset(
+        "anthropic-ratelimit-tokens-reset",
+        "anthropic-ratelimit-tokens-remaining",
+        "Anthropic (RFC 3339)",
+    ),
+    reset(
+        "anthropic-ratelimit-input-tokens-reset",
+        "anthropic-ratelimit-input-tokens-remaining",
+        "Anthropic (RFC 3339)",
+    ),
+    reset(
+        "anthropic-ratelimit-output-tokens-reset",
+        "anthropic-ratelimit-output-tokens-remaining",
+        "Anthropic (RFC 3339)",
+    ),
+    reset(
+        "ratelimitbysize-reset",
+        "ratelimitbysize-remaining",
+        "Mistral (seconds)",
+    ),
+    reset(
+        "x-ratelimit-reset-after",
+        "x-ratelimit-remaining",
+        "gateways (seconds)",
+    ),
+    reset(
+        "x-ratelimit-reset",
+        "x-ratelimit-remaining",
+        "OpenRouter (ms since 1970), gateways",
+    ),
+    reset(
+        "ratelimit-reset",
+        "ratelimit-remaining",
+        "IETF draft: seconds",
+    ),
 ];
 
 /// Fields of error bodies that demand a wait.
 pub const FIELDS: [WaitField; 9] = [
     field("retry_after_ms", WaitUnit::Milliseconds, "gateways"),
-    field("retry_after_seconds", WaitUnit::Seconds, "OpenRouter `metadata`"),
+    field(
+        "retry_after_seconds",
+        WaitUnit::Seconds,
+        "OpenRouter `metadata`",
+    ),
     field("retry_after_secs", WaitUnit::Seconds, "gateways"),
     field("retry_after", WaitUnit::Seconds, "gateways"),
-    field("retryDelay", WaitUnit::Seconds, "Gemini `details[]` (`3.2s`)"),
+    field(
+        "retryDelay",
+        WaitUnit::Seconds,
+        "Gemini `details[]` (`3.2s`)",
+    ),
     field("reset_after", WaitUnit::Seconds, "gateways"),
     field("resets_in_seconds", WaitUnit::Seconds, "OpenAI Codex"),
     field("resets_at", WaitUnit::SecondsOrEpoch, "OpenAI Codex"),
-    field("X-RateLimit-Reset", WaitUnit::SecondsOrEpoch, "OpenRouter `metadata.headers`"),
+    field(
+        "X-RateLimit-Reset",
+        WaitUnit::SecondsOrEpoch,
+        "OpenRouter `metadata.headers`",
+    ),
 ];
 
 /// Phrases of messages before a wait with its unit, in lower case.
@@ -175,7 +227,9 @@ pub(super) fn of_resets(response: &Response) -> Option<RetryAfter> {
             let Some(wait) = value.and_then(|value| parse(value, header.unit)) else {
                 continue;
             };
-            let left = header.remaining.and_then(|left| response.header(&name(left)));
+            let left = header
+                .remaining
+                .and_then(|left| response.header(&name(left)));
             let has_left = left
                 .and_then(|left| left.trim().parse::<f64>().ok())
                 .is_some_and(|left| left > 0.0);
@@ -276,11 +330,13 @@ fn of_number(number: f64, unit: WaitUnit) -> Option<RetryAfter> {
         WaitUnit::Seconds | WaitUnit::SecondsOrEpoch => number * 1e3,
     };
     if epoch {
-        #[allow(clippy::cast_possible_truncation)] // Saturating; what is no instant is rejected below.
+        #[allow(clippy::cast_possible_truncation)]
+        // Saturating; what is no instant is rejected below.
         let instant = Timestamp::from_millisecond(millis as i64);
         return instant.ok().map(RetryAfter::Date);
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Not negative, and saturating.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // Not negative, and saturating.
     Some(RetryAfter::Span(Nanos((millis * 1e6).ceil() as u64)))
 }
 

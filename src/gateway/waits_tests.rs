@@ -40,8 +40,16 @@ fn every_spelling_of_a_wait_is_understood() {
         ("PT20S", WaitUnit::SecondsOrEpoch, Some(20_000)),
         ("20 seconds", WaitUnit::Seconds, Some(20_000)),
         ("12", WaitUnit::SecondsOrEpoch, Some(12_000)),
-        ("2026-11-30T10:00:05Z", WaitUnit::SecondsOrEpoch, Some(5_000)),
-        ("Mon, 30 Nov 2026 10:01:00 GMT", WaitUnit::Seconds, Some(60_000)),
+        (
+            "2026-11-30T10:00:05Z",
+            WaitUnit::SecondsOrEpoch,
+            Some(5_000),
+        ),
+        (
+            "Mon, 30 Nov 2026 10:01:00 GMT",
+            WaitUnit::Seconds,
+            Some(60_000),
+        ),
         ("Mon, 30 Nov 2026 09:00:00 GMT", WaitUnit::Seconds, Some(0)),
         ("", WaitUnit::Seconds, None),
         ("soon", WaitUnit::Seconds, None),
@@ -66,7 +74,11 @@ fn every_spelling_of_a_wait_is_understood() {
 fn every_header_of_the_table_is_read_also_behind_a_proxy() {
     // LiteLLM repeats its upstream's headers under a prefix: the wait is as true there.
     for header in DEMANDS {
-        let value = if header.unit == WaitUnit::Milliseconds { "4000" } else { "4" };
+        let value = if header.unit == WaitUnit::Milliseconds {
+            "4000"
+        } else {
+            "4"
+        };
         let own = of_headers(&response(&[(header.name, value)]));
         assert_eq!(millis(own), Some(4_000), "{}", header.name);
         let passed_on = format!("{UPSTREAM_PREFIX}{}", header.name);
@@ -78,7 +90,11 @@ fn every_header_of_the_table_is_read_also_behind_a_proxy() {
         assert_eq!(millis(own), Some(4_000), "{}", header.name);
     }
     // The most exact one, and the server's own before its upstream's.
-    let both = response(&[("retry-after", "1"), ("retry-after-ms", "250"), ("llm_provider-retry-after", "9")]);
+    let both = response(&[
+        ("retry-after", "1"),
+        ("retry-after-ms", "250"),
+        ("llm_provider-retry-after", "9"),
+    ]);
     assert_eq!(millis(of_headers(&both)), Some(250));
 }
 
@@ -105,7 +121,11 @@ fn the_limit_in_force_decides() {
 fn bodies_demand_waits_in_fields_and_in_words() {
     // Gemini sends no header at all; OpenRouter repeats its upstream's headers in the body.
     for field in FIELDS {
-        let value = if field.unit == WaitUnit::Milliseconds { json!(4_000) } else { json!("4s") };
+        let value = if field.unit == WaitUnit::Milliseconds {
+            json!(4_000)
+        } else {
+            json!("4s")
+        };
         let body = json!([{ "error": { "details": [{ field.name: value }] } }]);
         assert_eq!(millis(of_json(&body)), Some(4_000), "{}", field.name);
     }
@@ -114,7 +134,10 @@ fn bodies_demand_waits_in_fields_and_in_words() {
         {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3.2s"},
     ]}});
     assert_eq!(millis(of_json(&google)), Some(3_200));
-    assert_eq!(of_json(&json!({"retry_after": null, "model": "retry_after"})), None);
+    assert_eq!(
+        of_json(&json!({"retry_after": null, "model": "retry_after"})),
+        None
+    );
     for (message, expected) in [
         ("Please try again in 20s. Visit the page", Some(20_000)),
         ("Please try again in 1m30.5s, or later.", Some(90_500)),

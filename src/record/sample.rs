@@ -191,6 +191,14 @@ pub struct Attempt {
     pub retry_after_ms: Option<u64>,
 }
 
+impl Attempt {
+    /// The wait that the server demanded before the next attempt.
+    pub fn demanded_wait(&self) -> Option<Nanos> {
+        let millis = self.retry_after_ms?;
+        Some(Nanos(millis.saturating_mul(1_000_000)))
+    }
+}
+
 /// A tool call, put together from its fragments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {

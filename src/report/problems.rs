@@ -3,9 +3,10 @@
 //! Owns which conditions are reported and how they are worded. Must not know how they are rendered.
 //! Invariant: a condition that spoils a comparison is always reported in words, never by a mark alone.
 
+use crate::gateway::HONOURED_WAIT_MAX;
 use crate::record::{FailureKind, Flag, Manifest};
 use crate::suite::CacheMode;
-use crate::units::Usd;
+use crate::units::{Nanos, Usd};
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
@@ -106,6 +107,16 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
+    let words = merged(summary.variants.iter().map(|v| &v.unknown_finishes));
+    if !words.is_empty() {
+        problems.push(
+            format!(
+                "finish reasons that are not known, so that their answers count as failures: {}",
+                names(&words)
+            ),
+            Some("report the words to bakeoff, so that its table gets them"),
+        );
+    }
     if summary.lost_lines > 0 {
         let lost = summary.lost_lines;
         problems.push(
@@ -181,6 +192,17 @@ fn failures(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             ),
         );
     }
+    if let Some(wait) = variant
+        .longest_wait
+        .filter(|wait| *wait > HONOURED_WAIT_MAX)
+    {
+        let seconds = |wait: Nanos| wait.0 / 1_000_000_000;
+        let (wait, honoured) = (seconds(wait), seconds(HONOURED_WAIT_MAX));
+        problems.push(
+            format!("the server demanded a wait of up to {wait} s, and more than {honoured} s is not waited for"),
+            Some("run again after that wait, or lower the rate of requests"),
+        );
+    }
     if counts.retried > 0 {
         let (retried, done) = (counts.retried, counts.done);
         let text = format!("took more than one attempt: {retried} of {done} trials");
@@ -241,6 +263,17 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         "reasoning hidden, summarised or encrypted, so without an output rate",
         None,
     );
+}
+
+/// The counts of all variants together.
+fn merged<'a>(
+    counted: impl Iterator<Item = &'a std::collections::BTreeMap<String, u64>>,
+) -> std::collections::BTreeMap<String, u64> {
+    let mut merged = std::collections::BTreeMap::new();
+    for (name, count) in counted.flatten() {
+        *merged.entry(name.clone()).or_default() += count;
+    }
+    merged
 }
 
 /// `a 28, b 4`: the most frequent names with their counts.
@@ -305,7 +338,7 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     problems.push_flag(
         variant,
         Flag::ThinkTags,
-        "<think> text in the answer, counted as answer",
+        "reasoning between marks such as <think> in the answer, counted as answer",
         None,
     );
     problems.push_flag(
@@ -377,8 +410,17 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
                 Some("a declared price does not help: the reported usage is wrong or can be read in several ways"),
             );
         }
-        if unknown > contradicting {
-            let unpriced = unknown - contradicting;
+        let uncounted = money.uncounted.min(unknown - contradicting);
+        if uncounted > 0 {
+            problems.push(
+                format!(
+                    "the cost of {uncounted} of {answered} answers is not known: the server did not report their token counts"
+                ),
+                Some("a declared price does not help: the server must report `usage`"),
+            );
+        }
+        if unknown > contradicting + uncounted {
+            let unpriced = unknown - contradicting - uncounted;
             problems.push(
                 format!("the cost of {unpriced} of {answered} answers is not known"),
                 Some("declare the model's price in bakeoff.toml"),

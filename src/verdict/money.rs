@@ -54,6 +54,8 @@ pub struct Money {
     pub free_of_charge: u64,
     /// Answers without a list price because their token counts contradict each other, or have no reading or several.
     pub contradicting: u64,
+    /// Answers without a list price because the server did not report how many tokens they have.
+    pub uncounted: u64,
 }
 
 impl Total {
@@ -112,6 +114,10 @@ impl Money {
         if sample.outcome.answered() && list_price.is_none() && contradicts {
             self.contradicting += 1;
         }
+        let is_counted = sample.usage.is_some_and(|usage| usage.counts().is_some());
+        let has_no_counts = !contradicts && !is_counted;
+        self.uncounted +=
+            u64::from(sample.outcome.answered() && list_price.is_none() && has_no_counts);
         let billed_nothing = inference == Some(Usd::ZERO);
         if billed_nothing && list_price.is_some_and(|price| price > Usd::ZERO) {
             self.free_of_charge += 1;
@@ -135,6 +141,7 @@ impl Money {
         self.list_and_market.absorb(&other.list_and_market);
         self.free_of_charge += other.free_of_charge;
         self.contradicting += other.contradicting;
+        self.uncounted += other.uncounted;
     }
 }
 

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use hdrhistogram::Histogram;
 
-use crate::record::{Flag, Gaps, HdrReader, Manifest, Sample, empty_histogram, recordable_us};
+use crate::record::{
+    Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
+};
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -72,6 +74,10 @@ pub struct VariantSummary {
     pub providers: BTreeMap<String, u64>,
     /// Samples by the model that answered, where it differs from the requested one.
     pub served_models: BTreeMap<String, u64>,
+    /// Samples by finish reason, of those that are not known.
+    pub unknown_finishes: BTreeMap<String, u64>,
+    /// The longest wait that a server demanded of an attempt.
+    pub longest_wait: Option<Nanos>,
     /// Failures, the most frequent first.
     pub errors: Vec<ErrorGroup>,
     /// Share of TTFTs in the cluster of delayed acknowledgements; absent without a cluster.
@@ -150,6 +156,8 @@ struct VariantFold {
     gap_longest_ns: u64,
     providers: BTreeMap<String, u64>,
     served_models: BTreeMap<String, u64>,
+    unknown_finishes: BTreeMap<String, u64>,
+    longest_wait: Option<Nanos>,
     errors: ErrorGroups,
 }
 
@@ -290,6 +298,8 @@ impl VariantFold {
             gap_longest_ns: 0,
             providers: BTreeMap::new(),
             served_models: BTreeMap::new(),
+            unknown_finishes: BTreeMap::new(),
+            longest_wait: None,
             errors: ErrorGroups::default(),
         }
     }
@@ -307,6 +317,11 @@ impl VariantFold {
         };
         count(&mut self.providers, &sample.provider);
         count(&mut self.served_models, &sample.served_model);
+        if sample.outcome == Outcome::UnknownFinish {
+            count(&mut self.unknown_finishes, &sample.finish_reason);
+        }
+        let waits = (sample.attempts.iter()).filter_map(|attempt| attempt.demanded_wait());
+        self.longest_wait = self.longest_wait.max(waits.max());
         if sample.outcome.failure().is_some() {
             self.errors.add(sample);
         } else if let Some(gaps) = &sample.gaps {
@@ -367,6 +382,8 @@ impl VariantFold {
             gaps,
             providers: self.providers,
             served_models: self.served_models,
+            unknown_finishes: self.unknown_finishes,
+            longest_wait: self.longest_wait,
             errors: self.errors.finish(),
         }
     }

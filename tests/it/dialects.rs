@@ -244,7 +244,7 @@ fn llama_cpp() {
     assert_eq!(
         error(&long),
         (
-            Outcome::StreamError,
+            Outcome::Rejected,
             "exceed_context_size_error",
             "the request exceeds the available context size"
         )

@@ -8,6 +8,7 @@
 mod caching;
 mod cap;
 mod ci;
+mod dialect_page;
 mod dialects;
 mod end_to_end;
 mod example;
@@ -21,6 +22,7 @@ mod journal_kill;
 mod json_documents;
 mod models;
 mod money;
+mod outcomes;
 mod panics;
 mod picture;
 mod prices;

@@ -440,3 +440,28 @@ proptest! {
         prop_assert!(without_bill <= at_most);
     }
 }
+
+#[test]
+fn a_remedy_is_a_table_that_parses() {
+    // A URL or a dotted name as a bare key is another key, or no TOML at all.
+    let unpriced = UnboundedCost::NoPrice {
+        model: "maker/model".parse().unwrap(),
+        provider: None,
+    };
+    for (endpoint, key) in [
+        ("own", "own"),
+        ("eu.own", "eu.own"),
+        ("http://127.0.0.1:8080/v1", "own"),
+    ] {
+        let remedy = unpriced.remedy(endpoint);
+        let begin = remedy.find("[[").unwrap();
+        let end = remedy.find("]]").unwrap() + 2;
+        let table: toml::Table = toml::from_str(&remedy[begin..end]).unwrap();
+        assert!(table["endpoints"][key]["prices"].is_array(), "{remedy}");
+    }
+    assert!(
+        unpriced
+            .remedy("http://a/v1")
+            .contains("[endpoints.own] with base_url = \"http://a/v1\"")
+    );
+}

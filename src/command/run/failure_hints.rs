@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use crate::gateway::Explanation;
-use crate::record::{ErrorReport, Flag, Outcome, Sample};
+use crate::record::{Attempt, ErrorReport, Flag, Outcome, Sample};
 use crate::units::{ModelId, Nanos};
 
 /// Maximum number of hints after a run; more would push the table out of sight.
@@ -30,13 +30,12 @@ impl TrialFailure {
     /// The failure of a trial, or its empty answer.
     pub(in crate::command) fn new(sample: &Sample) -> Self {
         let last = sample.attempts.last();
-        let demanded = last.and_then(|attempt| attempt.retry_after_ms);
         Self {
             outcome: sample.outcome,
             error: sample.error.clone(),
             flags: sample.flags.clone(),
             model: sample.model.clone(),
-            retry_after: demanded.map(Nanos::from_millis),
+            retry_after: last.and_then(Attempt::demanded_wait),
         }
     }
 }
@@ -61,9 +60,12 @@ impl FailureHints {
             return;
         }
         // Each unknown word is one to report.
-        let word = (sample.finish_reason.clone()).filter(|_| sample.outcome == Outcome::UnknownFinish);
+        let word =
+            (sample.finish_reason.clone()).filter(|_| sample.outcome == Outcome::UnknownFinish);
         if self.failures.len() < MAX_FAILURES
-            && self.met.insert((sample.model.clone(), sample.outcome, word))
+            && self
+                .met
+                .insert((sample.model.clone(), sample.outcome, word))
         {
             self.failures.push(TrialFailure::new(sample));
         }

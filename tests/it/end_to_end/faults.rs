@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::program::{FAST_WORLD, Home};
 
 /// Each outcome, and the faults that come to it when nothing is tried again.
-const OUTCOMES: [(&str, &[&str]); 18] = [
+const OUTCOMES: [(&str, &[&str]); 21] = [
     (
         "complete",
         &[
@@ -58,9 +58,9 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "null-choices",
             "empty-content",
             "one-chunk",
-            "no-token",
             "tool-call",
             "tool-no-index",
+            "tool-name",
             "tool-late",
             "think-tags",
             // Routing and money.
@@ -70,6 +70,9 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "surcharge",
         ],
     ),
+    ("empty", &["no-token", "done-only"]),
+    ("incomplete", &["finish-pause"]),
+    ("unknown_finish", &["finish-unknown"]),
     ("length", &["eaten-by-length"]),
     ("ended", &["cut-done", "no-finish"]),
     ("refused", &["refusal"]),
@@ -81,6 +84,10 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "429",
             "429-seconds",
             "429-date",
+            "429-ms",
+            "429-body",
+            "429-long",
+            "error-in-choice",
             "429-junk",
             "429-free",
             "429-provider",
@@ -106,6 +113,7 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "error-beside",
             "error-nested",
             "finish-error",
+            "finish-abort",
         ],
     ),
     (
@@ -272,6 +280,8 @@ fn what_passes_is_tried_again() {
         "408",
         "409",
         "429-seconds",
+        "429-ms",
+        "429-body",
         "429-junk",
         "500",
         "503",
@@ -283,6 +293,9 @@ fn what_passes_is_tried_again() {
         "401",
         "403-card",
         "404",
+        "429-long",
+        "finish-abort",
+        "done-only",
         "error-midstream",
         "reset",
         "html",
