@@ -23,21 +23,17 @@ fn explain_with(
     change: impl for<'a> FnOnce(FailureContext<'a>) -> FailureContext<'a>,
 ) -> Option<String> {
     let model = "openai/gpt-5-mni".parse().unwrap();
+    let key_variables = ["AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"].map(str::to_owned);
+    let nearest = ["openai/gpt-5-mini", "openai/gpt-5-nano"].map(str::to_owned);
     let context = change(FailureContext {
         outcome,
         error,
         flags,
         profile: "vercel",
         base_url: "https://ai-gateway.vercel.sh/v1",
-        key_variables: &[
-            "AI_GATEWAY_API_KEY".to_owned(),
-            "VERCEL_OIDC_TOKEN".to_owned(),
-        ],
+        key_variables: &key_variables,
         model: &model,
-        nearest: &[
-            "openai/gpt-5-mini".to_owned(),
-            "openai/gpt-5-nano".to_owned(),
-        ],
+        nearest: &nearest,
         others_answer: false,
         retry_after: None,
     });

@@ -409,7 +409,7 @@ fn waits_are_read_wherever_they_stand() {
     let body = r#"{"error":{"message":"try again in 20s"}}"#;
     assert_eq!(wait(&[("retry-after", "1")], 429, body), span(1_000));
     assert_eq!(
-        wait(&[("x-ratelimit-reset-requests", "6m")], 500, limit),
+        wait(&[("x-ratelimit-reset-requests", "6m")], 500, "broken"),
         None
     );
     // In a stream that began well.

@@ -288,7 +288,7 @@ fn text_from_outside_goes_through_one_filter() {
             "ErrorReport {",
             // The last one: of an ending that was redacted.
             &[
-                "gateway/reading.rs",
+                "gateway/ending.rs",
                 "gateway/fault.rs",
                 "gateway/outside.rs",
                 "record/",
