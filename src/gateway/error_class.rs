@@ -425,14 +425,15 @@ pub(super) fn cause(words: &[String], message: &str, status: Option<u16>) -> Opt
         Some(413) => return Some(ErrorCause::ContextLength),
         _ => {}
     }
-    match (by_word, by_message) {
+    let prefers_message = match by_word {
+        None => true,
         // A general word beside a sentence that says more.
-        (Some(ErrorCause::Permission | ErrorCause::Request), Some(_)) => by_message,
-        (Some(ErrorCause::Server | ErrorCause::Key), Some(ErrorCause::ContextLength)) => by_message,
-        (Some(_), _) => by_word,
-        (None, Some(_)) => by_message,
-        (None, None) => status.and_then(|status| cause_of_status(status, message)),
-    }
+        Some(ErrorCause::Permission | ErrorCause::Request) => by_message.is_some(),
+        Some(ErrorCause::Server | ErrorCause::Key) => by_message == Some(ErrorCause::ContextLength),
+        Some(_) => false,
+    };
+    let by_words = if prefers_message { by_message } else { by_word };
+    by_words.or_else(|| status.and_then(|status| cause_of_status(status, message)))
 }
 
 /// The cause that the status alone means.

@@ -247,7 +247,7 @@ fn is_nothing(field: &Value) -> bool {
     }
 }
 
-/// The error in MiniMax's status of a chunk, which every chunk has: 0 is a success.
+/// The error in `MiniMax`'s status of a chunk, which every chunk has: 0 is a success.
 pub(super) fn from_base_resp(status: &Value) -> Option<ApiError> {
     let code = status.get("status_code")?;
     let code = code.as_i64().filter(|code| *code != 0)?;

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// First half of the first pair.
 const HALVES: u32 = 0xD800;
 /// Half from which on it is the second one of a pair.
-const SECOND_HALVES: u32 = 0xDC00;
+const SECOND_HALVES: u16 = 0xDC00;
 /// First of the private characters that stand for halves: no text of people has them.
 const STAND_INS: u32 = 0x10_F000;
 /// The number of halves.
@@ -21,9 +21,10 @@ pub(super) fn stand_in(half: u16) -> char {
 }
 
 /// The half that a character stands for.
-fn half(c: char) -> Option<u32> {
+fn half(c: char) -> Option<u16> {
     let offset = u32::from(c).checked_sub(STAND_INS)?;
-    (offset < COUNT).then_some(HALVES + offset)
+    let half = u16::try_from(HALVES + offset).ok()?;
+    (offset < COUNT).then_some(half)
 }
 
 /// Appends the next part of a text and joins halves. Returns the number of pairs that were joined.
@@ -36,8 +37,9 @@ pub(super) fn append(text: &mut String, part: &str) -> u64 {
         }
         match (open, half(c)) {
             (Some(first), Some(second)) if second >= SECOND_HALVES => {
-                let pair = [first as u16, second as u16];
-                let pair = char::decode_utf16(pair).next().and_then(Result::ok);
+                let pair = char::decode_utf16([first, second])
+                    .next()
+                    .and_then(Result::ok);
                 text.push(pair.unwrap_or(char::REPLACEMENT_CHARACTER));
                 joined += 1;
                 continue;

@@ -12,6 +12,10 @@ use crate::record::{ToolCall, Usage};
 pub(super) const TOOL_CALLS_PER_ANSWER: usize = 256;
 
 /// The answer so far.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the answer, and any of them can hold together"
+)]
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     pub(super) content: String,
@@ -50,7 +54,7 @@ pub(super) struct Transcript {
 #[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
-    call: ToolCall,
+    joined: ToolCall,
     arguments: JsonDepth,
 }
 
@@ -98,10 +102,10 @@ impl Call {
     /// A new id opens a new call: some servers number every call 0. But others give every fragment an id of its
     /// own, and others repeat the name with each: such a fragment continues arguments that are not complete.
     fn continues_with(&self, part: &ToolFragment<'_>) -> bool {
-        let known_id = self.call.id.as_deref();
+        let known_id = self.joined.id.as_deref();
         let is_new_id = !part.id.is_empty() && known_id.is_some_and(|known| known != part.id);
         let has_name = !part.name.is_empty();
-        let same_name = part.name == self.call.name;
+        let same_name = part.name == self.joined.name;
         if is_new_id {
             return if has_name {
                 same_name && !self.arguments.is_balanced()
@@ -111,7 +115,7 @@ impl Call {
         }
         let is_known = part.index.is_some() || (!part.id.is_empty() && known_id.is_some());
         // Without numbers and ids, a name is all that can open a call.
-        let opens = has_name && !self.call.name.is_empty();
+        let opens = has_name && !self.joined.name.is_empty();
         is_known || !opens || (same_name && !self.arguments.is_complete())
     }
 }
@@ -136,9 +140,12 @@ impl Transcript {
     pub(super) fn add_chunk(&mut self, chunk: Chunk<'_>) -> AddedChars {
         self.has_halves |= chunk.has_halves;
         let has_halves = self.has_halves;
-        let own = |text: std::borrow::Cow<'_, str>| match has_halves {
-            true => surrogates::without_halves(&text).into_owned(),
-            false => text.into_owned(),
+        let own = |text: std::borrow::Cow<'_, str>| {
+            if has_halves {
+                surrogates::without_halves(&text).into_owned()
+            } else {
+                text.into_owned()
+            }
         };
         self.has_choice |= chunk.has_choice;
         self.has_other_output |= chunk.has_other_output;
@@ -244,15 +251,15 @@ impl Transcript {
         };
         let has_halves = self.has_halves;
         let call = &mut self.calls[index];
-        if !part.id.is_empty() && call.call.id.is_none() {
-            call.call.id = Some(part.id.clone().into_owned());
+        if !part.id.is_empty() && call.joined.id.is_none() {
+            call.joined.id = Some(part.id.clone().into_owned());
         }
         let (mut chars, mut joined) = (part.arguments.chars().count() as u64, 0);
-        if part.name != call.call.name {
+        if part.name != call.joined.name {
             chars += part.name.chars().count() as u64;
-            joined += append(&mut call.call.name, &part.name, has_halves);
+            joined += append(&mut call.joined.name, &part.name, has_halves);
         }
-        joined += append(&mut call.call.arguments, &part.arguments, has_halves);
+        joined += append(&mut call.joined.arguments, &part.arguments, has_halves);
         call.arguments.add(&part.arguments);
         (chars, joined)
     }
@@ -261,17 +268,17 @@ impl Transcript {
     /// the call of its id, else the last one of its index, where the server numbers them.
     fn add_completed_call(&mut self, done: &ToolFragment<'_>) -> u64 {
         let same_id =
-            |call: &Call| !done.id.is_empty() && call.call.id.as_deref() == Some(&*done.id);
+            |call: &Call| !done.id.is_empty() && call.joined.id.as_deref() == Some(&*done.id);
         let same_index = |call: &Call| {
             let same = done.index.is_none() || call.index == done.index;
-            same && (done.id.is_empty() || call.call.id.is_none())
+            same && (done.id.is_empty() || call.joined.id.is_none())
         };
         let known = self.calls.iter().rposition(same_id);
         let Some(index) = known.or_else(|| self.calls.iter().rposition(same_index)) else {
             self.add_call(done);
             return ChunkPiece::CompletedCall(done.clone()).chars();
         };
-        let call = &mut self.calls[index].call;
+        let call = &mut self.calls[index].joined;
         if call.id.is_none() && !done.id.is_empty() {
             call.id = Some(done.id.clone().into_owned());
         }
@@ -291,7 +298,7 @@ impl Transcript {
     /// The tool calls, in the order in which they were opened. One without a name and arguments is none.
     pub(super) fn tool_calls(&mut self) -> Vec<ToolCall> {
         let calls = std::mem::take(&mut self.calls).into_iter();
-        let calls = calls.map(|call| call.call);
+        let calls = calls.map(|call| call.joined);
         calls
             .filter(|call| !(call.name.is_empty() && call.arguments.is_empty()))
             .collect()
@@ -302,7 +309,7 @@ impl Transcript {
         if !self.has_halves {
             return;
         }
-        let calls = self.calls.iter_mut().map(|call| &mut call.call);
+        let calls = self.calls.iter_mut().map(|call| &mut call.joined);
         let calls = calls.flat_map(|call| [&mut call.name, &mut call.arguments]);
         let texts = [&mut self.content, &mut self.refusal, &mut self.reasoning];
         for text in texts.into_iter().chain(calls) {

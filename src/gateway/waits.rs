@@ -72,7 +72,7 @@ pub struct WaitField {
     pub source: &'static str,
 }
 
-/// Prefix under which LiteLLM passes on the headers of its upstream.
+/// Prefix under which `LiteLLM` passes on the headers of its upstream.
 pub const UPSTREAM_PREFIX: &str = "llm_provider-";
 
 const fn demand(name: &'static str, unit: WaitUnit, source: &'static str) -> WaitHeader {

@@ -29,7 +29,7 @@ pub(super) struct WireChunk<'a> {
     #[serde(borrow)]
     pub(super) x_groq: Object<WireGroq<'a>>,
     pub(super) error: Value,
-    /// MiniMax's status of the answer.
+    /// `MiniMax`'s status of the answer.
     pub(super) base_resp: Value,
     #[serde(borrow)]
     pub(super) error_type: Text<'a>,

@@ -161,7 +161,9 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
     samples.sort_by_key(|sample| sample.trial);
     let mut out = stdout();
     let mut hints = FailureHints::default();
-    samples.iter().for_each(|sample| hints.add(sample));
+    for sample in &samples {
+        hints.add(sample);
+    }
     let incomplete = samples.iter().filter_map(|sample| {
         let others_answer = hints.others_answer(&sample.model);
         let failure = TrialFailure::new(sample);

@@ -150,7 +150,7 @@ const FLAGS: [(&str, &[&str]); 8] = [
 ];
 
 /// Models of one suite: their number is limited.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 36;
 
 /// A suite of one prompt, and prices for its models, which no catalogue knows.
 fn home(models: &[String], keys: &str) -> Home {
