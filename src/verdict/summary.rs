@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use hdrhistogram::Histogram;
 
 use crate::record::{
-    Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
+    Attempt, Flag, Gaps, HdrReader, Manifest, Outcome, Sample, empty_histogram, recordable_us,
 };
 use crate::stats::quantile::Percentile;
 use crate::units::{ModelId, Nanos, Usd};
@@ -320,7 +320,7 @@ impl VariantFold {
         if sample.outcome == Outcome::UnknownFinish {
             count(&mut self.unknown_finishes, &sample.finish_reason);
         }
-        let waits = (sample.attempts.iter()).filter_map(|attempt| attempt.demanded_wait());
+        let waits = sample.attempts.iter().filter_map(Attempt::demanded_wait);
         self.longest_wait = self.longest_wait.max(waits.max());
         if sample.outcome.failure().is_some() {
             self.errors.add(sample);
