@@ -36,8 +36,7 @@ fn code(text: &str) -> String {
 fn consequence(cause: ErrorCause) -> &'static str {
     match cause {
         ErrorCause::RateLimit => "tried again after the wait",
-        ErrorCause::Money => "stops the run where a whole slot fails so",
-        ErrorCause::Key => "stops the run where a whole slot fails so",
+        ErrorCause::Money | ErrorCause::Key => "stops the run where a whole slot fails so",
         ErrorCause::Permission => "check plan and allowed models",
         ErrorCause::AccountSetting => "change the account's setting",
         ErrorCause::Model => "the nearest ids are named",
@@ -60,6 +59,7 @@ fn unit(unit: WaitUnit) -> String {
 }
 
 /// The name of each table, and its text.
+#[allow(clippy::too_many_lines, reason = "one table after the other")]
 fn tables() -> Vec<(&'static str, String)> {
     let finish = FINISH_WORDS.map(|known| {
         vec![

@@ -37,8 +37,8 @@ fn message(reading: &Reading) -> &str {
     reading.error.as_ref().map_or("", |error| &error.message)
 }
 
-fn span(millis: u64) -> Option<RetryAfter> {
-    Some(RetryAfter::Span(Nanos::from_millis(millis)))
+fn wait_of(millis: u64) -> RetryAfter {
+    RetryAfter::Span(Nanos::from_millis(millis))
 }
 
 #[test]
@@ -220,6 +220,7 @@ fn text_in_place_of_a_chunk_is_the_reason_of_an_answer_without_one() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of bodies")]
 fn error_bodies_have_the_outcome_of_their_cause() {
     // The remedy follows from the outcome: a wrong one sends its reader to the wrong place.
     for (status, body, outcome) in [
@@ -383,7 +384,11 @@ fn waits_are_read_wherever_they_stand() {
         ([("x-ratelimit-reset-requests", "1m30s")], 90_000),
         ([("x-ratelimit-reset-tokens", "7.66s")], 7_660),
     ] {
-        assert_eq!(wait(&headers, 429, limit), span(millis), "{headers:?}");
+        assert_eq!(
+            wait(&headers, 429, limit),
+            Some(wait_of(millis)),
+            "{headers:?}"
+        );
     }
     for (body, millis) in [
         (
@@ -403,11 +408,14 @@ fn waits_are_read_wherever_they_stand() {
             5_000,
         ),
     ] {
-        assert_eq!(wait(&[], 429, body), span(millis), "{body}");
+        assert_eq!(wait(&[], 429, body), Some(wait_of(millis)), "{body}");
     }
     // The header of a server has precedence, and a reset without a limit demands nothing.
     let body = r#"{"error":{"message":"try again in 20s"}}"#;
-    assert_eq!(wait(&[("retry-after", "1")], 429, body), span(1_000));
+    assert_eq!(
+        wait(&[("retry-after", "1")], 429, body),
+        Some(wait_of(1_000))
+    );
     assert_eq!(
         wait(&[("x-ratelimit-reset-requests", "6m")], 500, "broken"),
         None
@@ -418,7 +426,7 @@ fn waits_are_read_wherever_they_stand() {
     )]);
     assert_eq!(
         (reading.outcome, reading.retry_after),
-        (Outcome::RateLimited, span(2_000))
+        (Outcome::RateLimited, Some(wait_of(2_000)))
     );
 }
 
