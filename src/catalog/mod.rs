@@ -197,6 +197,7 @@ impl Catalog {
                 output: Some(price.output_usd),
                 cache_read: price.cache_read_usd,
                 cache_write: price.cache_write_usd,
+                ..Rates::default()
             };
             let model = self
                 .models

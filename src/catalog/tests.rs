@@ -313,6 +313,7 @@ fn tiers_of_several_prices_are_laid_over_each_other() {
                 output,
                 cache_read,
                 cache_write,
+                ..
             } = tier.rates;
             (
                 tier.from_prompt_tokens,

@@ -227,5 +227,6 @@ fn flat(price: &OwnPrice) -> TokenPrices {
         output: Some(price.output_usd),
         cache_read: price.cache_read_usd,
         cache_write: price.cache_write_usd,
+        ..Rates::default()
     })
 }

@@ -46,6 +46,7 @@ fn costs(content: &str, finish: &str, usage: &str) -> (String, String) {
     let prompt = PromptSize {
         chars: 40,
         images: 0,
+        has_service_tier: false,
     };
     let cost = AttemptCost::new(&reading(content, finish, usage), prompt, variant_prices);
     let list = cost

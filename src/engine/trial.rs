@@ -172,7 +172,7 @@ pub(super) fn prepare_slot(
         }
         let body = request::body(&context.suite, prompt, variant, &messages, context.wording);
         let reservation = reservations.next();
-        let size = PromptSize::new(&messages);
+        let size = PromptSize::new(&messages, &context.suite.parameters_of(prompt, variant));
         PreparedTrial {
             trial,
             body,
@@ -349,7 +349,8 @@ pub(super) async fn warm_up<A: Client>(
             }
             let body = request::body(&context.suite, &prompt, variant, &messages, context.wording);
             let load = load(context, &prompt, index);
-            let target = (index, PromptSize::new(&messages));
+            let parameters = context.suite.parameters_of(&prompt, variant);
+            let target = (index, PromptSize::new(&messages, &parameters));
             let reservation = reservations.next();
             let mut stop = stop.clone();
             async move {
@@ -491,6 +492,8 @@ fn sample(
         reasoning_chars: reading.reasoning_chars,
         first_chunk_chars: reading.first_chunk_chars,
         usage: cost.usage.known().or(reading.usage),
+        unread_usage: reading.unread_usage,
+        service_tier: reading.service_tier,
         finish_reason: reading.finish_reason,
         cost_usd: cost.list,
         billed_usd: reading.billed_usd,
@@ -514,7 +517,7 @@ fn sample(
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
     ];
-    sample.flags.extend(cost.usage.flags());
+    sample.flags.extend(cost.flags);
     sample.flags.extend(
         own.into_iter()
             .filter_map(|(flag, holds)| holds.then_some(flag)),

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_openrouter_route};
 use super::fault;
 use super::lenient::TextOrList;
+use super::usage::{UsageRoute, add_usage};
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
 
 /// Converts the wire struct.
@@ -19,17 +20,19 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         model: wire.model.some(),
         has_choice: !wire.choices.0.is_empty(),
         provider: wire.provider.some(),
+        service_tier: wire.service_tier.some(),
         generation_id: wire.generation_id.some(),
         error: fault::from_chunk(&wire.error, &wire.error_type.0, &wire.error_message.0),
         ..Chunk::default()
     };
     if let Some(groq) = wire.x_groq.0 {
-        add_usage(&mut chunk, groq.usage);
+        add_usage(&mut chunk, groq.usage.0, UsageRoute::Chat);
         if chunk.error.is_none() {
             chunk.error = fault::from_chunk(&Value::Null, "", &groq.error.0);
         }
     }
-    add_usage(&mut chunk, wire.usage);
+    add_usage(&mut chunk, wire.usage.0, UsageRoute::Chat);
+    chunk.route = wire.openrouter_metadata.0.as_ref().map(to_openrouter_route);
     add_metadata(
         &mut chunk,
         [wire.provider_metadata, wire.provider_metadata_camel],
@@ -40,6 +43,7 @@ pub(super) fn to_chunk(wire: WireChunk<'_>) -> Chunk<'_> {
         if let Some(reason) = choice.finish_reason.some() {
             chunk.finish_reason = Some(reason);
         }
+        add_usage(&mut chunk, choice.usage.0, UsageRoute::Chat);
         chunk.whole = choice.delta.0.is_none();
         if let Some(delta) = choice.delta.0.or(choice.message.0) {
             add_delta(&mut chunk, delta);
@@ -99,6 +103,7 @@ fn add_delta<'a>(chunk: &mut Chunk<'a>, delta: WireDelta<'a>) {
         .chain(texts);
     let pieces = pieces.chain(calls).chain(older_call);
     chunk.pieces.extend(pieces.filter(ChunkPiece::is_non_empty));
+    add_usage(chunk, delta.usage.0, UsageRoute::Chat);
     add_metadata(chunk, [delta.provider_metadata]);
 }
 

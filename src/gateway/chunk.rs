@@ -8,7 +8,9 @@ use std::borrow::Cow;
 
 use super::fault::ApiError;
 use super::lenient::Object;
-use super::wire::{WireGateway, WireMetadata, WireRouting, WireUsage, usd};
+use super::wire::{
+    WireGateway, WireMetadata, WireOpenRouter, WireProviderAttempt, WireRouting, usd,
+};
 use crate::record::Usage;
 use crate::units::Usd;
 
@@ -44,6 +46,14 @@ pub struct Chunk<'a> {
     pub total_tokens: Option<u64>,
     /// Amounts so far.
     pub bill: ReportedBill,
+    /// True if the amount came in xAI's unit, which nobody else uses.
+    pub has_ticks: bool,
+    /// The model of a fallback on the server's side, which wrote the answer.
+    pub fallback_model: Option<String>,
+    /// The service tier that served the answer.
+    pub service_tier: Option<Cow<'a, str>>,
+    /// Paths of positive numbers in usage blocks that have no known meaning.
+    pub unread_usage: Vec<String>,
     /// The gateway's routing.
     pub route: Option<Route>,
     /// The provider, where a gateway names it on the chunk itself.
@@ -116,14 +126,18 @@ impl ReportedBill {
         self.market.or(self.upstream)
     }
 
-    /// The amounts of `self`, and those of `older` where they are absent.
+    /// The amounts of `self`, and those of `older` where they are absent, or 0 where they were not: a later 0 is a placeholder.
     #[must_use]
     pub fn or_older(self, older: Self) -> Self {
+        let newer = |newer: Option<Usd>, older: Option<Usd>| {
+            let is_news = |usd: &Usd| *usd > Usd::ZERO || older.is_none();
+            newer.filter(is_news).or(older)
+        };
         Self {
-            with_surcharges: self.with_surcharges.or(older.with_surcharges),
-            inference: self.inference.or(older.inference),
-            market: self.market.or(older.market),
-            upstream: self.upstream.or(older.upstream),
+            with_surcharges: newer(self.with_surcharges, older.with_surcharges),
+            inference: newer(self.inference, older.inference),
+            market: newer(self.market, older.market),
+            upstream: newer(self.upstream, older.upstream),
         }
     }
 }
@@ -137,6 +151,10 @@ pub struct Route {
     pub attempts: Option<u32>,
     /// True if the first attempt was not the one that answered.
     pub fell_back: bool,
+    /// True if the user's own key was refused and the same provider answered with the gateway's credentials.
+    pub own_key_refused: bool,
+    /// True if the gateway is Vercel's.
+    pub is_vercel: bool,
     /// The model that answered, where it is not the one that was tried first.
     pub other_model: Option<String>,
 }
@@ -161,50 +179,6 @@ impl ChunkPiece<'_> {
                 chars(&part.name) + chars(&part.arguments)
             }
         }
-    }
-}
-
-/// Merges a usage block into the chunk. Counts in several fields are the same count; where they differ one of
-/// them is a placeholder 0.
-pub(super) fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
-    let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire).or_older(chunk.bill);
-    let prompt = wire.prompt_tokens_details.0.unwrap_or_default();
-    let completion = wire.completion_tokens_details.0.unwrap_or_default();
-    let usage = Usage {
-        prompt_tokens: wire.prompt_tokens.0,
-        completion_tokens: wire.completion_tokens.0,
-        reasoning_tokens: completion.reasoning_tokens.0,
-        cached_tokens: prompt.cached_tokens.0.max(wire.prompt_cache_hit_tokens.0),
-        cache_write_tokens: prompt
-            .cache_write_tokens
-            .0
-            .max(wire.cache_creation_input_tokens.0),
-    };
-    chunk.usage = merge_usage(usage, chunk.usage);
-    chunk.total_tokens = wire.total_tokens.0.or(chunk.total_tokens);
-}
-
-/// The amounts in a usage block, of whichever route.
-pub(super) fn to_bill(wire: &WireUsage) -> ReportedBill {
-    let own_key = wire.is_byok.0 == Some(true);
-    let details = wire.cost_details.0.as_ref().filter(|_| own_key);
-    ReportedBill {
-        with_surcharges: usd(&wire.gateway_cost),
-        inference: usd(&wire.cost),
-        market: usd(&wire.market_cost),
-        upstream: details.and_then(|details| usd(&details.upstream_inference_cost)),
-    }
-}
-
-/// The counts of `newer`, and those of `older` where they are absent.
-pub(super) fn merge_usage(newer: Usage, older: Usage) -> Usage {
-    Usage {
-        prompt_tokens: newer.prompt_tokens.or(older.prompt_tokens),
-        completion_tokens: newer.completion_tokens.or(older.completion_tokens),
-        reasoning_tokens: newer.reasoning_tokens.or(older.reasoning_tokens),
-        cached_tokens: newer.cached_tokens.or(older.cached_tokens),
-        cache_write_tokens: newer.cache_write_tokens.or(older.cache_write_tokens),
     }
 }
 
@@ -236,6 +210,7 @@ fn add_gateway<'a>(chunk: &mut Chunk<'a>, gateway: WireGateway<'a>) {
     }
 }
 
+/// Converts Vercel's routing.
 fn to_route(routing: WireRouting<'_>) -> Route {
     let models = &routing.model_attempts.0;
     let tried: Vec<_> = models
@@ -256,6 +231,19 @@ fn to_route(routing: WireRouting<'_>) -> Route {
         .into_iter()
         .flatten()
         .any(|count| count > 1);
+    // The same provider with other credentials is no other choice of provider.
+    let failed = answered.map_or(&[][..], |index| &tried[..index]);
+    let last = answered.map(|index| tried[index]);
+    let is_own_key = |attempt: &&&WireProviderAttempt<'_>| {
+        let same_provider = last.is_some_and(|last| last.provider.0 == attempt.provider.0);
+        same_provider && attempt.credential_type.0 == "byok"
+    };
+    let own_key_refused = last.is_some_and(|last| last.credential_type.0 == "system")
+        && failed
+            .iter()
+            .filter(is_own_key)
+            .any(|attempt| matches!(attempt.status_code.0, Some(401 | 403)));
+    let is_only_own_key = own_key_refused && failed.iter().all(|attempt| is_own_key(&attempt));
     Route {
         provider: routing
             .final_provider
@@ -265,9 +253,33 @@ fn to_route(routing: WireRouting<'_>) -> Route {
             .filter(|provider| !provider.is_empty()),
         attempts: attempts.and_then(|count| u32::try_from(count).ok()),
         // Where attempts are only counted, more than one means that the first one failed.
-        fell_back: answered.map_or(several, |index| index > 0),
+        fell_back: answered.map_or(several, |index| index > 0 && !is_only_own_key),
+        own_key_refused,
+        is_vercel: true,
         other_model: last_model
             .filter(|slug| !slug.is_empty() && first_model != Some(slug))
             .map(ToString::to_string),
+    }
+}
+
+/// Converts `OpenRouter`'s metadata.
+pub(super) fn to_openrouter_route(metadata: &WireOpenRouter<'_>) -> Route {
+    let tried = &metadata.attempts.0;
+    let answered = tried
+        .iter()
+        .rposition(|attempt| matches!(attempt.status.0, Some(200..=299)));
+    let number = metadata.attempt.0.or(Some(tried.len() as u64));
+    let number = number.filter(|number| *number > 0);
+    let last = answered.map(|index| &tried[index]);
+    let own = |text: &Cow<'_, str>| Some(text.to_string()).filter(|text| !text.is_empty());
+    let first_model = tried.first().map(|attempt| &attempt.model.0);
+    Route {
+        provider: last.and_then(|attempt| own(&attempt.provider.0)),
+        attempts: number.and_then(|count| u32::try_from(count).ok()),
+        fell_back: number > Some(1),
+        other_model: last
+            .filter(|attempt| first_model != Some(&attempt.model.0))
+            .and_then(|attempt| own(&attempt.model.0)),
+        ..Route::default()
     }
 }

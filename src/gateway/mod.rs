@@ -23,12 +23,14 @@ mod outside;
 pub mod reading;
 pub mod recording;
 pub mod request;
+pub mod response_cache;
 mod responses;
 pub mod route;
 pub mod sse;
 mod stamps;
 mod transcript;
 mod transport;
+pub mod usage;
 mod wire;
 
 pub use body::UnsupportedParameter;

@@ -26,6 +26,9 @@ impl Redact for Reading {
             answer,
             reasoning,
             tool_calls,
+            unread_usage,
+            service_tier,
+            usage_dialect: _,
             outcome: _,
             retry_after: _,
             status: _,
@@ -53,10 +56,12 @@ impl Redact for Reading {
             generation_id,
             answer,
             reasoning,
+            service_tier,
         ] {
             text.redact(redactor);
         }
         error.redact(redactor);
+        unread_usage.redact(redactor);
         tool_calls.redact(redactor);
     }
 }

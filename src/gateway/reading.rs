@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use memchr::memchr3;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Route};
 use super::decode::{DecodeError, DecodedBody, decode};
 use super::fault::{self, ApiError};
 use super::model_name::{file_name, same_model};
 use super::recording::{Body, Deadline, ExchangeEnd, Recording, Response};
+use super::response_cache;
 use super::route;
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
-use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage};
+use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage, UsageDialect};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
 
@@ -57,6 +58,12 @@ pub struct Reading {
     pub usage: Option<Usage>,
     /// The last `total_tokens` that was reported.
     pub total_tokens: Option<u64>,
+    /// The server's way to count reasoning, as far as the answer shows it.
+    pub usage_dialect: UsageDialect,
+    /// Paths of positive numbers in usage blocks that have no known meaning; sorted, no duplicates.
+    pub unread_usage: Vec<String>,
+    /// The service tier that served the answer, in the server's word.
+    pub service_tier: Option<String>,
     /// The finish reason, verbatim.
     pub finish_reason: Option<String>,
     /// The billed amount, surcharges included where they are reported.
@@ -184,6 +191,9 @@ fn new_reading(recording: &Recording) -> Reading {
         first_chunk_chars: None,
         usage: None,
         total_tokens: None,
+        usage_dialect: UsageDialect::default(),
+        unread_usage: Vec::new(),
+        service_tier: None,
         finish_reason: None,
         billed_usd: None,
         surcharge_usd: None,
@@ -522,18 +532,19 @@ fn fill_reading(
     response: &Response,
 ) {
     let route = transcript.route.take().unwrap_or_default();
-    let routed = route.other_model.is_some();
-    let served = route.other_model.or(transcript.model.take());
+    reading.usage_dialect = usage_dialect(&transcript, &route, requested, response);
+    let routed = route.other_model.is_some() || transcript.fallback_model.is_some();
+    let other = route.other_model.or(transcript.fallback_model.take());
+    let served = other.or(transcript.model.take());
     let other_model = served.as_deref().is_some_and(|served| {
         file_name(served).is_none() && !same_model(requested.as_str(), served)
     });
     reading.served_model = served
         .map(|served| file_name(&served).map_or(served.clone(), str::to_owned))
         .filter(|served| served != requested.as_str());
-    let proxy_fell_back = response
-        .header("x-litellm-attempted-fallbacks")
-        .and_then(|count| count.trim().parse::<u64>().ok())
-        .is_some_and(|count| count > 0);
+    let header_count = |name| response.header(name)?.trim().parse::<u32>().ok();
+    let proxy_fell_back = header_count("x-litellm-attempted-fallbacks") > Some(0);
+    let proxy_retries = header_count("x-litellm-attempted-retries").filter(|count| *count > 0);
     let header_cost = response.header("x-litellm-response-cost");
     let header_cost = header_cost.and_then(|cost| cost.parse().ok());
     let refused = transcript.is_refusal();
@@ -549,6 +560,13 @@ fn fill_reading(
             route.fell_back || proxy_fell_back || (routed && other_model),
         ),
         (Flag::OtherModel, other_model && !routed),
+        (Flag::OwnKeyRefused, route.own_key_refused),
+        (Flag::UsageUnread, !transcript.unread_usage.is_empty()),
+        (Flag::ProxyRetried, proxy_retries.is_some()),
+        (
+            Flag::ResponseCached,
+            response_cache::is_hit(|name| response.header(name)),
+        ),
         (Flag::HiddenReasoning, hidden),
         (
             Flag::EatenByReasoning,
@@ -567,12 +585,15 @@ fn fill_reading(
 
     reading.usage = transcript.usage;
     reading.total_tokens = transcript.total_tokens;
+    reading.unread_usage = transcript.unread_usage.into_iter().collect();
+    reading.service_tier = transcript.service_tier;
     reading.finish_reason = transcript.finish_reason;
     reading.billed_usd = transcript.bill.billed().or(header_cost);
     reading.surcharge_usd = transcript.bill.surcharge();
     reading.market_usd = transcript.bill.list();
     reading.provider = route.provider.or(transcript.provider);
-    reading.provider_attempts = route.attempts;
+    let with_retries = proxy_retries.map(|retries| retries.saturating_add(1));
+    reading.provider_attempts = route.attempts.or(with_retries);
     reading.generation_id = transcript
         .generation_id
         .or(reading.generation_id.take())
@@ -587,6 +608,36 @@ fn fill_reading(
     reading.answer = Some(answer).filter(|text| !text.is_empty());
     reading.reasoning = Some(transcript.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;
+}
+
+/// The server's way to count reasoning.
+fn usage_dialect(
+    transcript: &Transcript,
+    route: &Route,
+    requested: &ModelId,
+    response: &Response,
+) -> UsageDialect {
+    let models = [Some(requested.as_str()), transcript.model.as_deref()];
+    let is_gemini = |id: &str| {
+        let name = id.rsplit('/').next().unwrap_or_default();
+        name.to_ascii_lowercase().starts_with("gemini")
+    };
+    let is_google = |id: &str| id.starts_with("google/") || is_gemini(id);
+    let mut models = models.into_iter().flatten();
+    if response.header("x-litellm-version").is_some()
+        || response.header("x-litellm-call-id").is_some()
+        || response.header("x-litellm-response-cost").is_some()
+    {
+        UsageDialect::Recounting
+    } else if transcript.has_ticks {
+        UsageDialect::Xai
+    } else if route.is_vercel && models.clone().any(is_google) {
+        UsageDialect::VercelGoogle
+    } else if models.any(is_gemini) {
+        UsageDialect::Gemini
+    } else {
+        UsageDialect::Standard
+    }
 }
 
 #[cfg(test)]

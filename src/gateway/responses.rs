@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, image_url, merge_into};
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_bill};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::wire::{WireChunk, WireMetadata, WireUsage};
-use crate::record::Usage;
+use super::usage::{UsageBlock, UsageRoute, add_usage};
+use super::wire::{WireChunk, WireMetadata};
 use crate::suite::{Api, Message, Parameters, Role, Tool};
 
 /// The keys of a request other than `model`, `stream` and the suite's `extra`.
@@ -174,7 +174,9 @@ struct WireResponse<'a> {
     output: List<WireItem<'a>>,
     #[serde(borrow)]
     incomplete_details: Object<WireIncomplete<'a>>,
-    usage: Object<WireUsage>,
+    usage: Object<UsageBlock>,
+    #[serde(borrow)]
+    service_tier: Text<'a>,
     error: Value,
     #[serde(borrow)]
     provider_metadata: Object<WireMetadata<'a>>,
@@ -349,7 +351,8 @@ fn close<'a>(chunk: &mut Chunk<'a>, response: WireResponse<'a>) {
     for (index, item) in (0..).zip(response.output.0) {
         add_item(chunk, index, item);
     }
-    add_usage(chunk, response.usage);
+    add_usage(chunk, response.usage.0, UsageRoute::Responses);
+    chunk.service_tier = response.service_tier.some();
     add_metadata(
         chunk,
         [response.provider_metadata, response.provider_metadata_camel],
@@ -384,20 +387,4 @@ fn add_item<'a>(chunk: &mut Chunk<'a>, index: u64, item: WireItem<'a>) {
         chunk.pieces.push(ChunkPiece::Content(part.text.0));
         chunk.pieces.push(ChunkPiece::Refusal(part.refusal.0));
     }
-}
-
-/// Reads a usage block. On this route `input_tokens` are all prompt tokens.
-fn add_usage(chunk: &mut Chunk<'_>, usage: Object<WireUsage>) {
-    let Some(wire) = usage.0 else { return };
-    chunk.bill = to_bill(&wire);
-    chunk.total_tokens = wire.total_tokens.0;
-    let prompt = wire.input_tokens_details.0.unwrap_or_default();
-    let completion = wire.output_tokens_details.0.unwrap_or_default();
-    chunk.usage = Usage {
-        prompt_tokens: wire.input_tokens.0,
-        completion_tokens: wire.output_tokens.0,
-        reasoning_tokens: completion.reasoning_tokens.0,
-        cached_tokens: prompt.cached_tokens.0,
-        cache_write_tokens: prompt.cache_write_tokens.0,
-    };
 }

@@ -41,6 +41,7 @@ fn vercels_last_chunk_carries_everything_at_once() {
             reasoning_tokens: Some(7),
             cached_tokens: Some(4075),
             cache_write_tokens: Some(0),
+            ..Usage::default()
         }
     );
     // The usage block's own numbers have precedence; the surcharge is only in the metadata here.

@@ -3,12 +3,24 @@
 //! Owns what accumulates over chunks: texts, tool calls, usage, bills. Must not know bytes or times. Invariant:
 //! the order of chunks is the order of the answer; counts are the last reported ones, never sums.
 
-use super::chunk::{Chunk, ChunkPiece, ReportedBill, Route, ToolFragment, merge_usage};
+use std::collections::BTreeSet;
+
+use super::chunk::{Chunk, ChunkPiece, ReportedBill, Route, ToolFragment};
 use super::fault::ApiError;
+use super::usage::{merge_usage, newer_count};
 use crate::record::{ToolCall, Usage};
 
 /// Most tool calls of one answer. Real answers have a few; each is searched in this list.
 pub(super) const TOOL_CALLS_PER_ANSWER: usize = 256;
+
+/// Most names of unknown places of usage that are kept: a chunk with usage each can have others each time.
+const UNREAD_PLACES: usize = 16;
+
+/// Prompt tokens that were read from a cache or written to it.
+fn cache_tokens(usage: &Usage) -> u64 {
+    let cache = [usage.cached_tokens, usage.cache_write_tokens];
+    cache.into_iter().flatten().fold(0, u64::saturating_add)
+}
 
 /// The answer so far.
 #[derive(Debug, Default)]
@@ -24,6 +36,14 @@ pub(super) struct Transcript {
     fresh_prompt_tokens: Option<u64>,
     pub(super) total_tokens: Option<u64>,
     pub(super) bill: ReportedBill,
+    /// True if an amount came in xAI's unit.
+    pub(super) has_ticks: bool,
+    /// The service tier that served the answer.
+    pub(super) service_tier: Option<String>,
+    /// See [`Chunk::unread_usage`]; sorted, no duplicates.
+    pub(super) unread_usage: BTreeSet<String>,
+    /// The model of a fallback on the server's side.
+    pub(super) fallback_model: Option<String>,
     pub(super) route: Option<Route>,
     pub(super) provider: Option<String>,
     /// The model that the server names.
@@ -83,17 +103,29 @@ impl Transcript {
         if let Some(reason) = chunk.finish_reason {
             self.finish_reason = Some(own(reason));
         }
+        self.has_ticks |= chunk.has_ticks;
+        self.fallback_model = chunk.fallback_model.or(self.fallback_model.take());
+        if let Some(tier) = chunk.service_tier {
+            self.service_tier = Some(own(tier));
+        }
+        if self.unread_usage.len() < UNREAD_PLACES {
+            self.unread_usage.extend(chunk.unread_usage);
+        }
+        let cache_before = self.usage.as_ref().map_or(0, cache_tokens);
         if chunk.usage != Usage::default() {
             self.usage = Some(merge_usage(chunk.usage, self.usage.unwrap_or_default()));
         }
-        self.fresh_prompt_tokens = chunk.fresh_prompt_tokens.or(self.fresh_prompt_tokens);
+        // A 0 is news only beside cached tokens that were not counted before: those are the prompt.
+        let is_first_cache = cache_tokens(&chunk.usage) > 0 && cache_before == 0;
+        self.fresh_prompt_tokens = match chunk.fresh_prompt_tokens {
+            Some(0) if is_first_cache => Some(0),
+            fresh => newer_count(fresh, self.fresh_prompt_tokens),
+        };
         if let Some(fresh) = self.fresh_prompt_tokens {
             let usage = self.usage.get_or_insert_default();
-            let cache = [usage.cached_tokens, usage.cache_write_tokens];
-            let cache = cache.into_iter().flatten();
-            usage.prompt_tokens = Some(cache.fold(fresh, u64::saturating_add));
+            usage.prompt_tokens = Some(fresh.saturating_add(cache_tokens(usage)));
         }
-        self.total_tokens = chunk.total_tokens.or(self.total_tokens);
+        self.total_tokens = newer_count(chunk.total_tokens, self.total_tokens);
         self.bill = chunk.bill.or_older(self.bill);
         if chunk.route.is_some() {
             self.route = chunk.route;

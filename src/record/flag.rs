@@ -37,6 +37,16 @@ pub enum Flag {
     UsageImpossible,
     /// The token counts can be read in several ways: no cost.
     UsageAmbiguous,
+    /// A usage block has numbers without a known meaning.
+    UsageUnread,
+    /// Served in a service tier whose prices are not known: no cost.
+    UnpricedTier,
+    /// Answered from the gateway's response cache: its times are not the model's.
+    ResponseCached,
+    /// The user's own key was refused, and the gateway's credentials were used and billed.
+    OwnKeyRefused,
+    /// A proxy retried before it answered: its time holds that of failed attempts.
+    ProxyRetried,
 }
 
 impl Flag {
@@ -56,11 +66,19 @@ impl Flag {
             Self::UsageMismatch => "usage_mismatch",
             Self::UsageImpossible => "usage_impossible",
             Self::UsageAmbiguous => "usage_ambiguous",
+            Self::UsageUnread => "usage_unread",
+            Self::UnpricedTier => "unpriced_tier",
+            Self::ResponseCached => "response_cached",
+            Self::OwnKeyRefused => "own_key_refused",
+            Self::ProxyRetried => "proxy_retried",
         }
     }
 
     /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.
     pub const fn is_excluding(self) -> bool {
-        matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
+        matches!(
+            self,
+            Self::Buffered | Self::Cold | Self::ClientLimited | Self::ResponseCached
+        )
     }
 }

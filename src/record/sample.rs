@@ -87,6 +87,12 @@ pub struct Sample {
     /// Token counts as the server reported them; by the conventions of [`Usage`] where they have one reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Paths of positive numbers in the server's usage that have no known meaning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_usage: Vec<String>,
+    /// The service tier that served the answer, in the server's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
     /// The finish reason, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,

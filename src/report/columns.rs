@@ -133,6 +133,11 @@ fn put_counts(row: &mut FigureRow, variant: &VariantSummary) {
         ("usage_mismatch", Flag::UsageMismatch),
         ("usage_impossible", Flag::UsageImpossible),
         ("usage_ambiguous", Flag::UsageAmbiguous),
+        ("usage_unread", Flag::UsageUnread),
+        ("unpriced_tier", Flag::UnpricedTier),
+        ("response_cached", Flag::ResponseCached),
+        ("own_key_refused", Flag::OwnKeyRefused),
+        ("proxy_retried", Flag::ProxyRetried),
     ] {
         row.put_figure(name, count(counts.flag(flag)));
     }

@@ -135,8 +135,26 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             Some("compare TTFA, the time to the first token of the answer"),
         );
     }
+    unread_usage(&mut problems, summary);
     shared_caches(&mut problems, manifest, summary);
     all
+}
+
+/// Reports numbers in usage blocks that have no known meaning, once for the run.
+fn unread_usage(problems: &mut ProblemList<'_>, summary: &RunSummary) {
+    let mut unread = std::collections::BTreeMap::new();
+    for (path, count) in summary.variants.iter().flat_map(|v| &v.unread_usage) {
+        *unread.entry(format!("`{path}`")).or_insert(0) += count;
+    }
+    if !unread.is_empty() {
+        problems.push(
+            format!(
+                "numbers in `usage` without a known meaning, in no cost: {}",
+                names(&unread)
+            ),
+            Some("compare the list cost with what was billed"),
+        );
+    }
 }
 
 /// Reports variants of one model, unless the servers report that no cache was read.
@@ -237,6 +255,24 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     );
     problems.push_flag(
         variant,
+        Flag::ResponseCached,
+        "answered from the gateway's response cache, excluded from TTFT",
+        Some("switch the response cache off, or set `cache = \"bust\"` in the suite"),
+    );
+    problems.push_flag(
+        variant,
+        Flag::ProxyRetried,
+        "retried by the proxy before it answered, so that times include its failed attempts",
+        Some("switch the proxy's retries off, or read its log"),
+    );
+    problems.push_flag(
+        variant,
+        Flag::OwnKeyRefused,
+        "own provider key refused, answered and billed with the gateway's credentials",
+        Some("renew the provider key at the gateway"),
+    );
+    problems.push_flag(
+        variant,
         Flag::HiddenReasoning,
         "reasoning hidden, summarised or encrypted, so without an output rate",
         None,
@@ -325,6 +361,18 @@ fn answers(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         Flag::UsageAmbiguous,
         "token counts that can be read in several ways: they have no cost and no rate",
         None,
+    );
+    let tiers = names(&variant.service_tiers);
+    let tiers = if tiers.is_empty() {
+        String::new()
+    } else {
+        format!(" ({tiers})")
+    };
+    problems.push_flag(
+        variant,
+        Flag::UnpricedTier,
+        &format!("in a service tier{tiers} whose prices are not known: no list cost"),
+        Some("compare what was billed, or leave the service tier out"),
     );
 }
 

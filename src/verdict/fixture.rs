@@ -105,7 +105,7 @@ pub(crate) fn answered(manifest: &Manifest, trial: u64, ttft_ms: u64) -> Sample 
             completion_tokens: Some(101),
             reasoning_tokens: Some(0),
             cached_tokens: Some(0),
-            cache_write_tokens: None,
+            ..Usage::default()
         }),
         cost_usd: Some(Usd(500_000_000)),
         billed_usd: Some(Usd(500_000_000)),

@@ -6,12 +6,6 @@
 use crate::record::Sample;
 use crate::units::Usd;
 
-/// Two amounts for one request differ if they are further apart than the larger amount divided by this, and
-/// than [`ROUNDING`]: amounts are rounded somewhere on their way to a bill.
-const DIFFERENCE_PART: u128 = 1_000;
-/// Half of the last digit of amounts with eight decimals, the finest that gateways report.
-const ROUNDING: Usd = Usd(5_000);
-
 /// An exact sum of the known amounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Total {
@@ -81,10 +75,7 @@ impl PairTotal {
         self.list = sum(self.list, list);
         self.gateway = sum(self.gateway, gateway);
         self.n += 1;
-        let difference = list.0.abs_diff(gateway.0);
-        let larger = list.0.unsigned_abs().max(gateway.0.unsigned_abs());
-        let by_share = difference.saturating_mul(DIFFERENCE_PART) > larger;
-        self.different += u64::from(by_share && difference > ROUNDING.0.unsigned_abs());
+        self.different += u64::from(list.differs_from(gateway));
     }
 
     fn absorb(&mut self, other: &Self) {

@@ -28,7 +28,7 @@ pub struct SampleCounts {
 }
 
 /// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
-const FLAGS: [Flag; 13] = [
+const FLAGS: [Flag; 18] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Late,
@@ -42,6 +42,11 @@ const FLAGS: [Flag; 13] = [
     Flag::UsageMismatch,
     Flag::UsageImpossible,
     Flag::UsageAmbiguous,
+    Flag::UsageUnread,
+    Flag::UnpricedTier,
+    Flag::ResponseCached,
+    Flag::OwnKeyRefused,
+    Flag::ProxyRetried,
 ];
 
 impl SampleCounts {

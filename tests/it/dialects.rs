@@ -39,6 +39,7 @@ fn counts(reading: &Reading) -> [Option<u64>; 5] {
         reasoning_tokens,
         cached_tokens,
         cache_write_tokens,
+        ..
     } = reading.usage.unwrap_or_default();
     [
         prompt_tokens,

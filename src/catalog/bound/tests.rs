@@ -394,6 +394,7 @@ fn rates() -> impl Strategy<Value = Rates> {
         output: Some(output),
         cache_read: read,
         cache_write: write,
+        ..Rates::default()
     })
 }
 
@@ -434,6 +435,7 @@ proptest! {
             cached,
             cache_write: share(prompt - cached, shares[2]),
             completion: share(max_tokens, shares[3]),
+            ..TokenCounts::default()
         };
         let without_bill = bound.of_counts(&counts, 0).unwrap();
         prop_assert!(cost(&prices, &counts).unwrap() <= without_bill);
