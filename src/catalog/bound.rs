@@ -177,7 +177,8 @@ impl PriceBound {
         let listed = catalog.get(model).ok_or_else(|| no_price(None))?;
         let provider_offers = offers.map_or(&[][..], |offers| &offers.0);
         let own = (None, listed.prices.as_ref());
-        let regional = listed.regional.iter().map(|prices| (None, Some(prices)));
+        let regional = listed.regional.iter().chain(&listed.hourly);
+        let regional = regional.map(|prices| (None, Some(prices)));
         let offered = provider_offers
             .iter()
             .map(|offer| (Some(&offer.provider), offer.prices.as_ref()));

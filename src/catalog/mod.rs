@@ -81,7 +81,7 @@ pub struct Source {
 /// Error of reading a model list.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// Not JSON, or not of the shape `{"data": [...]}`.
+    /// Not JSON, or neither of the shape `{"data": [...]}` nor an array.
     #[error("this is not a list of models: {0}")]
     NotAList(#[from] serde_json::Error),
     /// Larger than [`Catalog::read`] accepts.
@@ -139,8 +139,13 @@ impl Catalog {
         if list.len() > MAX_LIST_BYTES {
             return Err(ListError::TooLarge);
         }
-        let wire: WireList<'_> = serde_json::from_str(list)?;
-        let entries = wire.data.unwrap_or_default();
+        // Together AI sends the entries without an object around them.
+        let entries = if list.trim_start().starts_with('[') {
+            serde_json::from_str(list)?
+        } else {
+            let wire: WireList<'_> = serde_json::from_str(list)?;
+            wire.data.unwrap_or_default()
+        };
         if entries.len() > MAX_MODELS {
             return Err(ListError::TooLarge);
         }
@@ -205,6 +210,7 @@ impl Catalog {
                 .or_insert_with(|| ListedModel::from_id(price.model.clone()));
             model.prices = Some(TokenPrices::flat(rates));
             model.regional.clear();
+            model.hourly.clear();
             model.other_prices.clear();
             self.duplicate_ids.remove(&price.model);
         }

@@ -198,7 +198,9 @@ fn today(options: &Options, manifest: &Manifest) -> Result<Catalog, Failure> {
     for note in &known.notes {
         writeln!(stderr(), "note: {note}")?;
     }
-    Ok(known.prices.with_own_prices(&profile.prices))
+    let models = manifest.suite.variants.iter().map(|variant| &variant.model);
+    let own = profile.prices_of(models);
+    Ok(known.prices.with_own_prices(&own))
 }
 
 fn by_list(catalog: &Catalog, variant: &Variant) -> Pricing {

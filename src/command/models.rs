@@ -69,7 +69,11 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
     if unreadable > 0 {
         writeln!(err, "{unreadable} entries without a usable id are left out")?;
     }
-    let priced = || listed.catalog.clone().with_own_prices(&profile.prices);
+    let priced = || {
+        let listed_ids = listed.catalog.models().map(|model| &model.id);
+        let own = profile.prices_of(listed_ids);
+        listed.catalog.clone().with_own_prices(&own)
+    };
     // Own prices settle what is doubtful.
     for doubt in priced().price_warnings() {
         writeln!(err, "{doubt}")?;

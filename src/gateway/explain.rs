@@ -192,6 +192,11 @@ fn rejected(context: &FailureContext<'_>) -> Explanation {
             format!("the request to `{model}` is too large{quoted}."),
             "Shorten the prompt.",
         ),
+        // The suite cannot take this key away: it is ours.
+        _ if quoted.contains("stream_options") => Explanation::new(
+            format!("the request to `{model}` was turned down{quoted}."),
+            "Set `stream_options = false` for the endpoint in bakeoff.toml.",
+        ),
         _ => Explanation::new(
             format!("the request to `{model}` was turned down{quoted}."),
             "Change or remove the parameter it names; a model's own table in the suite may set parameters for it alone.",

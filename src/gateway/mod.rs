@@ -8,6 +8,7 @@
 
 pub mod account;
 mod body;
+mod body_form;
 mod chat;
 pub mod chunk;
 mod clock;

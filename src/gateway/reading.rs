@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use memchr::memchr3;
 
-use super::chunk::{Chunk, Route};
+use super::body_form::{BodyForm, body_form};
+use super::chunk::Chunk;
 use super::decode::{DecodeError, DecodedBody, decode};
 use super::fault::{self, ApiError};
 use super::model_name::{file_name, same_model};
@@ -18,6 +18,7 @@ use super::route;
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
+use super::usage::usage_dialect;
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage, UsageDialect};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};
@@ -229,28 +230,6 @@ fn read_error(reading: &mut Reading, response: &Response, decoded: &DecodedBody<
     reading.error = Some(report);
     if error.generation_id.is_some() {
         reading.generation_id = error.generation_id;
-    }
-}
-
-/// The form of a body by its first bytes; content types are often wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyForm {
-    Empty,
-    Json,
-    Events,
-    Other,
-}
-
-fn body_form(body: &[u8]) -> BodyForm {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let body = body.trim_ascii_start();
-    let fields: [&[u8]; 5] = [b"", b"data", b"event", b"id", b"retry"];
-    let name = &body[..memchr3(b':', b'\n', b'\r', body).unwrap_or(body.len())];
-    match body.first() {
-        None => BodyForm::Empty,
-        Some(b'{' | b'[') => BodyForm::Json,
-        Some(_) if fields.contains(&name) => BodyForm::Events,
-        Some(_) => BodyForm::Other,
     }
 }
 
@@ -532,7 +511,7 @@ fn fill_reading(
     response: &Response,
 ) {
     let route = transcript.route.take().unwrap_or_default();
-    reading.usage_dialect = usage_dialect(&transcript, &route, requested, response);
+    reading.usage_dialect = usage_dialect(&transcript, route.is_vercel, requested, response);
     let routed = route.other_model.is_some() || transcript.fallback_model.is_some();
     let other = route.other_model.or(transcript.fallback_model.take());
     let served = other.or(transcript.model.take());
@@ -608,36 +587,6 @@ fn fill_reading(
     reading.answer = Some(answer).filter(|text| !text.is_empty());
     reading.reasoning = Some(transcript.reasoning).filter(|text| !text.is_empty());
     reading.tool_calls = calls;
-}
-
-/// The server's way to count reasoning.
-fn usage_dialect(
-    transcript: &Transcript,
-    route: &Route,
-    requested: &ModelId,
-    response: &Response,
-) -> UsageDialect {
-    let models = [Some(requested.as_str()), transcript.model.as_deref()];
-    let is_gemini = |id: &str| {
-        let name = id.rsplit('/').next().unwrap_or_default();
-        name.to_ascii_lowercase().starts_with("gemini")
-    };
-    let is_google = |id: &str| id.starts_with("google/") || is_gemini(id);
-    let mut models = models.into_iter().flatten();
-    if response.header("x-litellm-version").is_some()
-        || response.header("x-litellm-call-id").is_some()
-        || response.header("x-litellm-response-cost").is_some()
-    {
-        UsageDialect::Recounting
-    } else if transcript.has_ticks {
-        UsageDialect::Xai
-    } else if route.is_vercel && models.clone().any(is_google) {
-        UsageDialect::VercelGoogle
-    } else if models.any(is_gemini) {
-        UsageDialect::Gemini
-    } else {
-        UsageDialect::Standard
-    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::units::Nanos;
 use super::clock::Clock;
 use super::descriptors::{self, TooFewDescriptors};
 use super::recording::{Body, Deadline, DoneWatch, ExchangeEnd, Recording, Response};
+use super::request::host_headers;
 
 /// After `[DONE]` the body should end at once; a server that leaves the connection open has this long before
 /// the client hangs up (the connection is then lost, the answer is not).
@@ -328,6 +329,10 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
         ACCEPT,
         HeaderValue::from_static("text/event-stream, application/json"),
     );
+    let url = base_url(endpoint)?;
+    for (name, value) in host_headers(url.host_str().unwrap_or_default()) {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
     for (name, value) in &endpoint.headers {
         let wrong = || OpenError::Header(name.clone());
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;

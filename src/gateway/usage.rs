@@ -12,9 +12,11 @@ use serde_json::value::RawValue;
 
 use super::chunk::{Chunk, ReportedBill};
 use super::lenient::{Count, LenientBool, List, Text};
+use super::recording::Response;
+use super::transcript::Transcript;
 use super::wire::parse_usd;
-use crate::record::Usage;
-use crate::units::Usd;
+use crate::record::{Usage, UsageDialect};
+use crate::units::{ModelId, Usd};
 
 /// Most fields that are read of one block; the largest known ones have some thirty.
 const MAX_FIELDS: usize = 256;
@@ -376,6 +378,36 @@ pub(super) fn newer_count(newer: Option<u64>, older: Option<u64>) -> Option<u64>
     newer
         .filter(|count| *count > 0 || older.is_none())
         .or(older)
+}
+
+/// The server's way to count reasoning.
+pub(super) fn usage_dialect(
+    transcript: &Transcript,
+    is_vercel: bool,
+    requested: &ModelId,
+    response: &Response,
+) -> UsageDialect {
+    let models = [Some(requested.as_str()), transcript.model.as_deref()];
+    let is_gemini = |id: &str| {
+        let name = id.rsplit('/').next().unwrap_or_default();
+        name.to_ascii_lowercase().starts_with("gemini")
+    };
+    let is_google = |id: &str| id.starts_with("google/") || is_gemini(id);
+    let mut models = models.into_iter().flatten();
+    if response.header("x-litellm-version").is_some()
+        || response.header("x-litellm-call-id").is_some()
+        || response.header("x-litellm-response-cost").is_some()
+    {
+        UsageDialect::Recounting
+    } else if transcript.has_ticks {
+        UsageDialect::Xai
+    } else if is_vercel && models.clone().any(is_google) {
+        UsageDialect::VercelGoogle
+    } else if models.any(is_gemini) {
+        UsageDialect::Gemini
+    } else {
+        UsageDialect::Standard
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
 pub use trends::{Trends, TrendsDocument};
 pub use verdicts::{ComparisonText, LimitText, Section, Verdicts};
-pub use verification::{IncompleteTrial, VerificationDocument};
+pub use verification::{IgnoredParameter, IncompleteTrial, VerificationDocument};
 pub use view::View;
 
 /// Name of the file with one row per sample, which [`Report::read`] writes while it reads samples.

@@ -134,6 +134,7 @@ faults! {
     UsageCachedAbove "usage-cached-above" "more cached than prompt tokens"
     ReasoningExcluded "reasoning-beside" "completion tokens without reasoning, a total with it"
     ReasoningInTotal "reasoning-in-total" "reasoning tokens in the total alone"
+    ReasoningUncounted "reasoning-outside" "completion and total tokens without reasoning, which is charged"
     ReasoningContent "reasoning-content" "reasoning under the name `reasoning_content`"
     ReasoningBoth "reasoning-both" "reasoning under both names at once"
     AzureFirst "azure-first" "a first chunk with empty id, model and choices, and filter results"

@@ -38,4 +38,5 @@ mod support;
 mod tidy;
 mod transport;
 mod truth;
+mod usage_places;
 mod verdicts;

@@ -183,7 +183,8 @@ fn unsupported_parameters(suite: &Suite, wording: Wording) -> Option<String> {
 impl Job {
     /// Lays the endpoint's own prices over what is known of its models.
     pub(in crate::command) fn new(resolved: ResolvedRun, known: ModelListState) -> Self {
-        let prices = known.prices.with_own_prices(&resolved.profile.prices);
+        let own = resolved.profile.prices_of(resolved.suite.models());
+        let prices = known.prices.with_own_prices(&own);
         Self {
             resolved,
             known: ModelListState { prices, ..known },
@@ -365,9 +366,9 @@ impl Job {
             .collect();
         let known = models.into_iter().filter_map(|model| {
             let prices = self.known.prices.get(model)?.prices.as_ref()?;
-            let mut own = self.resolved.profile.prices.iter();
+            let own = self.resolved.profile.prices_of([model]);
             Some(ModelPrices {
-                own: own.any(|own| own.model == *model),
+                own: own.iter().any(|own| own.model == *model),
                 ..ModelPrices::new(model.clone(), prices)
             })
         });

@@ -6,6 +6,7 @@
 mod abandoned;
 pub(super) mod baseline;
 mod billing_lookup;
+mod conformance;
 mod cost_cap;
 pub(super) mod estimate;
 mod failure_hints;
@@ -23,7 +24,7 @@ use crate::engine::{RunEnd, RunEvent};
 use crate::gateway::Explanation;
 use crate::record::ledger::{self, Spending};
 use crate::record::{JournalWriter, Manifest, RequestLog, Run, Sample, Status, run_name};
-use crate::report::{IncompleteTrial, Report, VerificationDocument};
+use crate::report::{IgnoredParameter, IncompleteTrial, Report, VerificationDocument};
 use crate::suite::OnInconclusive;
 use crate::verdict::GateStatus;
 
@@ -178,9 +179,10 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
         .iter()
         .filter(|sample| sample.outcome.answered())
         .count() as u64;
+    let ignored = conformance::ignored_parameters(&job.resolved.suite, &samples);
     if options.json {
         let name = &job.resolved.suite.name;
-        let document = VerificationDocument::new(name, planned, answered, incomplete);
+        let document = VerificationDocument::new(name, planned, answered, incomplete, ignored);
         print_json(&mut out, &document)?;
     } else {
         for trial in incomplete {
@@ -189,6 +191,18 @@ fn verify(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8,
                 out,
                 "{prompt} on {variant}: {} {}",
                 trial.text, trial.remedy
+            )?;
+        }
+        for IgnoredParameter {
+            variant,
+            parameter,
+            ignored,
+            answers,
+        } in ignored
+        {
+            writeln!(
+                out,
+                "{variant}: `{parameter}` ignored by {ignored} of {answers} answers"
             )?;
         }
         writeln!(out, "{answered} of {planned} trials completed")?;

@@ -36,6 +36,11 @@ fn comparison_csv_of_a_small_run() {
     usage_mismatch: 0 | 0
     usage_impossible: 0 | 0
     usage_ambiguous: 0 | 0
+    usage_unread: 0 | 0
+    unpriced_tier: 0 | 0
+    response_cached: 0 | 0
+    own_key_refused: 0 | 0
+    proxy_retried: 0 | 0
     retried: 0 | 0
     ttft_n: 7 | 6
     ttft_mean_ms: 421.429 | 206.000
@@ -317,6 +322,11 @@ fn the_comparison_as_json() {
           "usage_mismatch": 0,
           "usage_impossible": 0,
           "usage_ambiguous": 0,
+          "usage_unread": 0,
+          "unpriced_tier": 0,
+          "response_cached": 0,
+          "own_key_refused": 0,
+          "proxy_retried": 0,
           "retried": 0,
           "ttft_n": 2,
           "ttft_mean_ms": 100.5,

@@ -50,6 +50,7 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "usage-cached-above",
             "reasoning-beside",
             "reasoning-in-total",
+            "reasoning-outside",
             "reasoning-content",
             "reasoning-both",
             "azure-first",
