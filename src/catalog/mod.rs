@@ -140,7 +140,8 @@ impl Catalog {
             return Err(ListError::TooLarge);
         }
         // Together AI sends the entries without an object around them.
-        let entries = if list.trim_start().starts_with('[') {
+        let is_array = list.trim_start().starts_with('[');
+        let entries = if is_array {
             serde_json::from_str(list)?
         } else {
             let wire: WireList<'_> = serde_json::from_str(list)?;
@@ -168,6 +169,11 @@ impl Catalog {
                 },
                 None => unreadable_entries += 1,
             }
+        }
+        if is_array && models.is_empty() {
+            // An array of anything else must not look like a list without models.
+            let no_model = <serde_json::Error as serde::de::Error>::custom("no entry is a model");
+            return Err(ListError::NotAList(no_model));
         }
         Ok(Self {
             models,

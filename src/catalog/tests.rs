@@ -70,8 +70,12 @@ fn a_bare_array_is_a_list() {
         ["m"]
     );
     assert_eq!(ids(" \n[{\"id\":\"b\"},7,{\"id\":\"a\"}]"), ["a", "b"]);
-    assert!(ids("[]").is_empty());
-    assert!(Catalog::read("[{", String::new(), String::new()).is_err());
+    for broken in ["[{", "[7]", "[]", r#"[{"name":"m"}]"#] {
+        assert!(
+            Catalog::read(broken, String::new(), String::new()).is_err(),
+            "{broken}"
+        );
+    }
 }
 
 #[test]

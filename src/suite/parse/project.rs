@@ -422,12 +422,13 @@ fn prices(value: &Value<'_>) -> Option<Vec<OwnPrice>> {
 fn price(table: &mut Table<'_>, first_lines: &mut FirstLines) -> Option<OwnPrice> {
     let help = "add `model = \"creator/model\"`, or a pattern such as \"creator/*\"";
     let model_value = table.required("model", help);
-    let model = model_value.as_ref().and_then(model_id);
-    if let (Some(value), Some(model)) = (&model_value, &model)
-        && let Err(error) = Pattern::new(model.as_str())
-    {
+    let mut model = model_value.as_ref().and_then(model_id);
+    let broken = model
+        .as_ref()
+        .and_then(|model| Pattern::new(model.as_str()).err());
+    if let (Some(value), Some(error)) = (&model_value, broken) {
         value.report(Code::BadValue, error.to_string(), None);
-        return None;
+        model = None;
     }
     if let (Some(value), Some(model)) = (&model_value, &model)
         && let Some(first) = first_lines.note(model.as_str(), value)

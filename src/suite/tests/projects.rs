@@ -243,7 +243,7 @@ fn wrong_request_keys_are_reported() {
             Code::Conflict,
         ),
         ("api = \"messages\"\nstream_options = false", Code::Conflict),
-        ("stream_options = \"no\"", Code::BadValue),
+        ("stream_options = \"no\"", Code::WrongType),
         ("key_header = \"authorization\"", Code::BadValue),
         ("key_header = \"content-length\"", Code::BadValue),
         ("key_header = \"sk-0123456789abcdef\"", Code::Secret),
