@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, to_openrouter_route};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage, to_openrouter_route};
 use super::fault;
 use super::lenient::TextOrList;
-use super::usage::{UsageRoute, add_usage};
+use super::usage::UsageRoute;
 use super::wire::{WireChoice, WireChunk, WireDelta, WireDetail, WireFunction};
 
 /// Converts the wire struct.

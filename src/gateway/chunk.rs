@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 
+use super::bill::ReportedBill;
 use super::fault::ApiError;
 use super::lenient::Object;
+use super::usage::{UsageBlock, UsageMeaning, UsageRoute, merge_usage, newer_count};
 use super::wire::{
     WireGateway, WireMetadata, WireOpenRouter, WireProviderAttempt, WireRouting, usd,
 };
 use crate::record::Usage;
-use crate::units::Usd;
 
 /// The content of one chunk.
 #[allow(
@@ -94,54 +95,6 @@ pub struct ToolFragment<'a> {
     pub arguments: Cow<'a, str>,
 }
 
-/// The cost of an answer as reported by a gateway. Negative amounts are absent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReportedBill {
-    /// Inference and surcharges together (`gateway_cost`).
-    pub with_surcharges: Option<Usd>,
-    /// Inference only (`cost`).
-    pub inference: Option<Usd>,
-    /// At list price (`market_cost`).
-    pub market: Option<Usd>,
-    /// The amount that the provider billed to the user's own key (`cost_details`).
-    pub upstream: Option<Usd>,
-}
-
-impl ReportedBill {
-    /// The billed amount: with surcharges where they are reported, else inference. A surcharge is money spent,
-    /// so `gateway_cost` has precedence over `cost`.
-    pub fn billed(self) -> Option<Usd> {
-        self.with_surcharges.or(self.inference)
-    }
-
-    /// The gateway's surcharge on the price of inference; `None` where there is none or the two are not
-    /// reported separately.
-    pub fn surcharge(self) -> Option<Usd> {
-        let added = Usd(self.with_surcharges?.0 - self.inference?.0);
-        (added > Usd::ZERO).then_some(added)
-    }
-
-    /// The list price; with own keys and no list price, the amount that the provider billed.
-    pub fn list(self) -> Option<Usd> {
-        self.market.or(self.upstream)
-    }
-
-    /// The amounts of `self`, and those of `older` where they are absent, or 0 where they were not: a later 0 is a placeholder.
-    #[must_use]
-    pub fn or_older(self, older: Self) -> Self {
-        let newer = |newer: Option<Usd>, older: Option<Usd>| {
-            let is_news = |usd: &Usd| *usd > Usd::ZERO || older.is_none();
-            newer.filter(is_news).or(older)
-        };
-        Self {
-            with_surcharges: newer(self.with_surcharges, older.with_surcharges),
-            inference: newer(self.inference, older.inference),
-            market: newer(self.market, older.market),
-            upstream: newer(self.upstream, older.upstream),
-        }
-    }
-}
-
 /// The route that a gateway took until a provider answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
@@ -180,6 +133,43 @@ impl ChunkPiece<'_> {
             }
         }
     }
+}
+
+/// Merges a usage block of this route into the chunk; amounts and counts that it does not have stay as they are.
+pub(super) fn add_usage(chunk: &mut Chunk<'_>, block: Option<UsageBlock>, route: UsageRoute) {
+    let Some(block) = block else { return };
+    chunk.bill = block.bill().or_older(chunk.bill);
+    let count = |meaning| block.count(meaning);
+    let lifetimes = [
+        count(UsageMeaning::CacheWriteShort),
+        count(UsageMeaning::CacheWriteHour),
+        count(UsageMeaning::CacheWriteHalfDay),
+    ];
+    let by_lifetime = lifetimes.into_iter().flatten().reduce(u64::saturating_add);
+    let (prompt, completion) = match route {
+        UsageRoute::Chat => (UsageMeaning::Prompt, UsageMeaning::Completion),
+        UsageRoute::Messages | UsageRoute::Responses => (UsageMeaning::Input, UsageMeaning::Output),
+    };
+    let usage = Usage {
+        prompt_tokens: count(prompt).filter(|_| route != UsageRoute::Messages),
+        completion_tokens: count(completion),
+        reasoning_tokens: count(UsageMeaning::Reasoning),
+        cached_tokens: count(UsageMeaning::Cached),
+        cache_write_tokens: count(UsageMeaning::CacheWrite).max(by_lifetime),
+        cache_write_1h_tokens: lifetimes[1],
+        cache_write_12h_tokens: lifetimes[2],
+    };
+    chunk.usage = merge_usage(usage, chunk.usage);
+    chunk.total_tokens = newer_count(count(UsageMeaning::Total), chunk.total_tokens);
+    if route == UsageRoute::Messages {
+        chunk.fresh_prompt_tokens = count(prompt);
+    }
+    chunk.has_ticks |= count(UsageMeaning::Ticks).is_some();
+    chunk.fallback_model = block.fallback_model().or(chunk.fallback_model.take());
+    if chunk.service_tier.is_none() {
+        chunk.service_tier = block.service_tier().map(std::borrow::Cow::Owned);
+    }
+    chunk.unread_usage.extend(block.unread(route));
 }
 
 /// Adds the gateway's metadata, under each spelling of the key; amounts of the usage block, read before, have

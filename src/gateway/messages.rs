@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, merge_into};
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::usage::{UsageBlock, UsageRoute, add_usage};
+use super::usage::{UsageBlock, UsageRoute};
 use super::wire::WireMetadata;
 use crate::record::Usage;
 use crate::suite::{Api, Image, Message, Parameters, ReasoningEffort, Role, Tool};

@@ -7,6 +7,7 @@
 //! network cut the bytes.
 
 pub mod account;
+mod bill;
 mod body;
 mod body_form;
 mod chat;
@@ -32,8 +33,10 @@ mod stamps;
 mod transcript;
 mod transport;
 pub mod usage;
+mod usage_dialect;
 mod wire;
 
+pub use bill::ReportedBill;
 pub use body::UnsupportedParameter;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;

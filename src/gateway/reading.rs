@@ -18,7 +18,7 @@ use super::route;
 use super::sse::{self, SseEvent};
 use super::stamps::Stamps;
 use super::transcript::Transcript;
-use super::usage::usage_dialect;
+use super::usage_dialect::usage_dialect;
 use crate::record::{ErrorReport, Flag, Outcome, ToolCall, Usage, UsageDialect};
 use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, Usd};

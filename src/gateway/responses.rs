@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{UnsupportedParameter, image_url, merge_into};
-use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata};
+use super::chunk::{Chunk, ChunkPiece, ToolFragment, add_metadata, add_usage};
 use super::fault;
 use super::lenient::{Count, List, Loose, Object, Text};
-use super::usage::{UsageBlock, UsageRoute, add_usage};
+use super::usage::{UsageBlock, UsageRoute};
 use super::wire::{WireChunk, WireMetadata};
 use crate::suite::{Api, Message, Parameters, Role, Tool};
 

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::chunk::{ChunkPiece, ReportedBill};
+use crate::gateway::bill::ReportedBill;
+use crate::gateway::chunk::ChunkPiece;
 use crate::record::Usage;
 use crate::units::Usd;
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::chunk::{Chunk, ChunkPiece, ReportedBill, Route, ToolFragment};
+use super::bill::ReportedBill;
+use super::chunk::{Chunk, ChunkPiece, Route, ToolFragment};
 use super::fault::ApiError;
 use super::usage::{merge_usage, newer_count};
 use crate::record::{ToolCall, Usage};
@@ -23,6 +24,10 @@ fn cache_tokens(usage: &Usage) -> u64 {
 }
 
 /// The answer so far.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the answer, and any of them can hold together"
+)]
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     pub(super) content: String,

@@ -10,13 +10,10 @@ use serde::Deserialize;
 use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
-use super::chunk::{Chunk, ReportedBill};
+use super::bill::ReportedBill;
 use super::lenient::{Count, LenientBool, List, Text};
-use super::recording::Response;
-use super::transcript::Transcript;
-use super::wire::parse_usd;
-use crate::record::{Usage, UsageDialect};
-use crate::units::{ModelId, Usd};
+use crate::record::Usage;
+use crate::units::Usd;
 
 /// Most fields that are read of one block; the largest known ones have some thirty.
 const MAX_FIELDS: usize = 256;
@@ -78,7 +75,7 @@ impl UsageMeaning {
             Self::CacheWriteHour => "the part of written tokens kept for an hour",
             Self::CacheWriteHalfDay => "the part of written tokens kept for twelve hours",
             Self::Input => "prompt tokens: of Messages without cached ones, of Responses with them",
-            Self::Output => "completion tokens",
+            Self::Output => "completion tokens of Messages and Responses",
             Self::Cost => "billed, USD",
             Self::Ticks => "billed, 10^10 ticks a USD",
             Self::MarketCost => "list price, USD",
@@ -239,9 +236,9 @@ fn flatten(
 
 impl UsageBlock {
     /// The largest count of this meaning: where several places differ one of them is a placeholder 0.
-    fn count(&self, meaning: UsageMeaning) -> Option<u64> {
+    pub(super) fn count(&self, meaning: UsageMeaning) -> Option<u64> {
         let counts = self.values(meaning);
-        counts.filter_map(|raw| to_count(raw)).max()
+        counts.filter_map(to_count).max()
     }
 
     /// The amount of this meaning in USD.
@@ -264,7 +261,7 @@ impl UsageBlock {
     }
 
     /// The amounts of the block.
-    fn bill(&self) -> ReportedBill {
+    pub(super) fn bill(&self) -> ReportedBill {
         let is_byok = self.field("is_byok").and_then(|raw| {
             let flag = serde_json::from_str::<LenientBool>(raw.get());
             flag.ok()?.0
@@ -281,7 +278,7 @@ impl UsageBlock {
     }
 
     /// The names of positive numbers that have no place in the table.
-    fn unread(&self, route: UsageRoute) -> Vec<String> {
+    pub(super) fn unread(&self, route: UsageRoute) -> Vec<String> {
         let is_unread = |(path, raw): &&(String, Box<RawValue>)| {
             let number: Option<f64> = serde_json::from_str(raw.get()).ok();
             let place = USAGE_PLACES.iter().find(|place| place.path == path);
@@ -302,7 +299,7 @@ impl UsageBlock {
     }
 
     /// The model of a fallback on the server's side (Anthropic's `iterations`).
-    fn fallback_model(&self) -> Option<String> {
+    pub(super) fn fallback_model(&self) -> Option<String> {
         let iterations: List<WireIteration<'_>> =
             serde_json::from_str(self.field("iterations")?.get()).ok()?;
         let fallback = iterations.0.into_iter();
@@ -311,52 +308,21 @@ impl UsageBlock {
     }
 
     /// The service tier that the block names (Anthropic).
-    fn service_tier(&self) -> Option<String> {
+    pub(super) fn service_tier(&self) -> Option<String> {
         let raw = self.field("service_tier")?;
         let tier: Text<'_> = serde_json::from_str(raw.get()).ok()?;
         tier.some().map(std::borrow::Cow::into_owned)
     }
 }
 
-fn to_count(raw: &RawValue) -> Option<u64> {
-    serde_json::from_str::<Count>(raw.get()).ok()?.0
+/// The amount of a JSON number or string; `None` for whatever is not an amount of 0 or more.
+pub(super) fn parse_usd(raw: &RawValue) -> Option<Usd> {
+    let text = raw.get().trim_matches('"');
+    text.parse().ok().filter(|usd| *usd >= Usd::ZERO)
 }
 
-/// Merges a usage block of this route into the chunk; amounts and counts that it does not have stay as they are.
-pub(super) fn add_usage(chunk: &mut Chunk<'_>, block: Option<UsageBlock>, route: UsageRoute) {
-    let Some(block) = block else { return };
-    chunk.bill = block.bill().or_older(chunk.bill);
-    let count = |meaning| block.count(meaning);
-    let lifetimes = [
-        count(UsageMeaning::CacheWriteShort),
-        count(UsageMeaning::CacheWriteHour),
-        count(UsageMeaning::CacheWriteHalfDay),
-    ];
-    let by_lifetime = lifetimes.into_iter().flatten().reduce(u64::saturating_add);
-    let (prompt, completion) = match route {
-        UsageRoute::Chat => (UsageMeaning::Prompt, UsageMeaning::Completion),
-        UsageRoute::Messages | UsageRoute::Responses => (UsageMeaning::Input, UsageMeaning::Output),
-    };
-    let usage = Usage {
-        prompt_tokens: count(prompt).filter(|_| route != UsageRoute::Messages),
-        completion_tokens: count(completion),
-        reasoning_tokens: count(UsageMeaning::Reasoning),
-        cached_tokens: count(UsageMeaning::Cached),
-        cache_write_tokens: count(UsageMeaning::CacheWrite).max(by_lifetime),
-        cache_write_1h_tokens: lifetimes[1],
-        cache_write_12h_tokens: lifetimes[2],
-    };
-    chunk.usage = merge_usage(usage, chunk.usage);
-    chunk.total_tokens = newer_count(count(UsageMeaning::Total), chunk.total_tokens);
-    if route == UsageRoute::Messages {
-        chunk.fresh_prompt_tokens = count(prompt);
-    }
-    chunk.has_ticks |= count(UsageMeaning::Ticks).is_some();
-    chunk.fallback_model = block.fallback_model().or(chunk.fallback_model.take());
-    if chunk.service_tier.is_none() {
-        chunk.service_tier = block.service_tier().map(std::borrow::Cow::Owned);
-    }
-    chunk.unread_usage.extend(block.unread(route));
+fn to_count(raw: &RawValue) -> Option<u64> {
+    serde_json::from_str::<Count>(raw.get()).ok()?.0
 }
 
 /// The counts of `newer`, and those of `older` where they are absent, or 0 where they were not.
@@ -378,36 +344,6 @@ pub(super) fn newer_count(newer: Option<u64>, older: Option<u64>) -> Option<u64>
     newer
         .filter(|count| *count > 0 || older.is_none())
         .or(older)
-}
-
-/// The server's way to count reasoning.
-pub(super) fn usage_dialect(
-    transcript: &Transcript,
-    is_vercel: bool,
-    requested: &ModelId,
-    response: &Response,
-) -> UsageDialect {
-    let models = [Some(requested.as_str()), transcript.model.as_deref()];
-    let is_gemini = |id: &str| {
-        let name = id.rsplit('/').next().unwrap_or_default();
-        name.to_ascii_lowercase().starts_with("gemini")
-    };
-    let is_google = |id: &str| id.starts_with("google/") || is_gemini(id);
-    let mut models = models.into_iter().flatten();
-    if response.header("x-litellm-version").is_some()
-        || response.header("x-litellm-call-id").is_some()
-        || response.header("x-litellm-response-cost").is_some()
-    {
-        UsageDialect::Recounting
-    } else if transcript.has_ticks {
-        UsageDialect::Xai
-    } else if is_vercel && models.clone().any(is_google) {
-        UsageDialect::VercelGoogle
-    } else if models.any(is_gemini) {
-        UsageDialect::Gemini
-    } else {
-        UsageDialect::Standard
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::lenient::{Count, LenientBool, List, Loose, Object, Text, TextOrList};
-use super::usage::UsageBlock;
+use super::usage::{UsageBlock, parse_usd};
 use crate::units::Usd;
 
 #[derive(Default, Deserialize)]
@@ -222,10 +222,4 @@ pub(super) type Amount = Option<Box<RawValue>>;
 /// The amount, from its text; `None` for whatever is not an amount of 0 or more.
 pub(super) fn usd(amount: &Amount) -> Option<Usd> {
     amount.as_deref().and_then(parse_usd)
-}
-
-/// The amount of a JSON number or string; `None` for whatever is not an amount of 0 or more.
-pub(super) fn parse_usd(raw: &RawValue) -> Option<Usd> {
-    let text = raw.get().trim_matches('"');
-    text.parse().ok().filter(|usd| *usd >= Usd::ZERO)
 }

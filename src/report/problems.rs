@@ -425,8 +425,10 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
                 Some("a declared price does not help: the reported usage is wrong or can be read in several ways"),
             );
         }
-        if unknown > contradicting {
-            let unpriced = unknown - contradicting;
+        // Those of a service tier are reported with their tier: a declared price would be that of another one.
+        let of_tier = counts.flag(Flag::UnpricedTier).min(unknown - contradicting);
+        let unpriced = unknown - contradicting - of_tier;
+        if unpriced > 0 {
             problems.push(
                 format!("the cost of {unpriced} of {answered} answers is not known"),
                 Some("declare the model's price in bakeoff.toml"),
