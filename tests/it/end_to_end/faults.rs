@@ -120,16 +120,14 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
 
 /// Each flag that a fault earns, and the faults that do. The others come from the machine's load,
 /// and from what the model is.
-const FLAGS: [(&str, &[&str]); 8] = [
+const FLAGS: [(&str, &[&str]); 7] = [
     ("buffered", &["buffered", "gzip-held"]),
     ("compressed", &["gzip", "gzip-held", "brotli"]),
     ("fallback", &["fallback", "fallback-model"]),
     ("eaten_by_reasoning", &["eaten-by-length"]),
     ("think_tags", &["think-tags"]),
-    (
-        "usage_mismatch",
-        &["usage-cached-above", "reasoning-in-total"],
-    ),
+    // Reasoning in other places has none: the gateway's own bill decides.
+    ("usage_mismatch", &["usage-cached-above"]),
     (
         "usage_impossible",
         &[
@@ -139,7 +137,6 @@ const FLAGS: [(&str, &[&str]); 8] = [
             "usage-cached-above",
         ],
     ),
-    ("usage_ambiguous", &["reasoning-in-total"]),
 ];
 
 /// Models of one suite: their number is limited.
