@@ -66,7 +66,7 @@ enum ComparisonArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl\n  \
-    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --new-level")]
+    bakeoff accept reports/quickstart/latest --history baselines/quickstart.jsonl --reset")]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag.
 pub(super) struct AcceptArgs {
     /// Folder of a run, or the `latest` beside it
@@ -74,9 +74,9 @@ pub(super) struct AcceptArgs {
     /// The history, a file of JSON lines; made where it is not there
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
-    /// What came before no longer counts: later runs are compared with this one and those after it
+    /// Reset the baseline: later runs are compared with this one and those after it
     #[arg(long)]
-    new_level: bool,
+    reset: bool,
     /// Where the run was made, in place of what `run --environment` said
     #[arg(long, value_name = "LABEL")]
     environment: Option<String>,
@@ -84,7 +84,7 @@ pub(super) struct AcceptArgs {
     #[arg(long)]
     force: bool,
     /// Pass over a run that was found regressed, and succeed: for jobs that accept what passed
-    #[arg(long, conflicts_with_all = ["force", "new_level"])]
+    #[arg(long, conflicts_with_all = ["force", "reset"])]
     unless_flagged: bool,
     /// Print what was done as JSON
     #[arg(long)]
@@ -149,7 +149,7 @@ impl From<AcceptArgs> for accept::Options {
         Self {
             run: args.run,
             history: args.history,
-            new_level: args.new_level,
+            reset: args.reset,
             environment: args.environment,
             force: args.force,
             unless_flagged: args.unless_flagged,

@@ -229,11 +229,15 @@ enum SuiteArgs {
     /// Say every problem of suite files, with its place, and what will disappoint; send nothing
     #[command(after_help = "Examples:\n  \
         bakeoff suite check suites/*.toml\n  \
+        bakeoff suite check suites/quickstart.toml --history baselines/quickstart.jsonl\n  \
         bakeoff suite check suites/quickstart.toml --json")]
     Check {
         /// Suite files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Say what a run can find now against the accepted runs of this file
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
         /// Read files outside the project that the suites name: only for suites that you trust
         #[arg(long)]
         allow_outside: bool,
@@ -435,10 +439,12 @@ fn verb(args: VerbArgs) -> Verb {
         VerbArgs::Size(args) => Verb::Size(size_options(args)),
         VerbArgs::Suite(SuiteArgs::Check {
             files,
+            history,
             allow_outside,
             json,
         }) => Verb::SuiteCheck(command::suite::Options {
             files,
+            history,
             allow_outside,
             json,
         }),

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::{History, HistoryLine, Manifest, Run, RunStanding, Status};
+use crate::record::{History, HistoryLine, HistoryRun, Manifest, Run, RunStanding, Status};
+use crate::suite::Gate;
 use crate::units::plural;
-use crate::verdict::{RunSummary, to_history_run};
+use crate::verdict::{PastRuns, RunSummary, incomparable_history, to_history_run};
 
 use super::base::failure::Failure;
 use super::base::history::{accepted, open_for_suite};
@@ -26,7 +27,7 @@ pub struct Options {
     /// The history.
     pub history: PathBuf,
     /// Reset the baseline: earlier runs no longer count.
-    pub new_level: bool,
+    pub reset: bool,
     /// The environment of the run, in place of the recorded one.
     pub environment: Option<String>,
     /// Accept a run even if it is incomplete or was found regressed.
@@ -63,7 +64,7 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         manifest.environment.clone_from(&options.environment);
     }
     let history = open_for_suite(&options.history, &manifest.suite.name)?;
-    let standing = if options.new_level {
+    let standing = if options.reset {
         RunStanding::NewLevel
     } else {
         RunStanding::Accepted
@@ -81,8 +82,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             return Ok(exit::DONE);
         }
         return Err(Failure::usage(format!(
-            "{reason}: it was found regressed\n  --new-level accepts the change and judges later runs by it; \
-             --force makes it one of the level's runs"
+            "{reason}: it was found regressed\n  --reset accepts the change and judges later runs by it; \
+             --force makes it one of the baseline's runs"
         )));
     }
     let read = samples::read(&run, &manifest)?;
@@ -93,22 +94,48 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             manifest.run
         )));
     }
-    let line = match history.entry(&manifest.run) {
-        // The history has it already, flagged: its figures stay, the decision about it changes.
-        Some(_) if options.environment.is_none() => HistoryLine::Mark {
-            run: manifest.run.clone(),
-            standing,
-        },
-        _ => HistoryLine::run(
-            to_history_run(&manifest, &read.evidence),
-            standing,
-            Vec::new(),
-        ),
-    };
-    History::append(&options.history, &[line])?;
-    let history = History::read(&options.history)?;
+    let run = to_history_run(&manifest, &read.evidence);
+    let gate = manifest.suite.gate.clone().unwrap_or_default();
+    refuse_incomparable(&history, &run, &gate, options)?;
+    // Another process may have accepted the run meanwhile.
+    let history = History::update(&options.history, |history| {
+        refuse_twice(history, &manifest.run, options)?;
+        refuse_incomparable(history, &run, &gate, options)?;
+        let line = match history.entry(&manifest.run) {
+            // The history has it already, flagged: its figures stay, the decision about it changes.
+            Some(_) if options.environment.is_none() => HistoryLine::Mark {
+                run: manifest.run.clone(),
+                standing,
+            },
+            _ => HistoryLine::run(run.clone(), standing, Vec::new()),
+        };
+        Ok::<_, Failure>(vec![line])
+    })?;
     print_result(options, &manifest.run, standing, accepted(&history))?;
     Ok(exit::DONE)
+}
+
+/// Refuses a run that the accepted ones cannot be compared with: from then on later runs would be compared with
+/// it alone, as if it had been judged.
+fn refuse_incomparable(
+    history: &History,
+    run: &HistoryRun,
+    gate: &Gate,
+    options: &Options,
+) -> Result<(), Failure> {
+    if options.reset {
+        return Ok(());
+    }
+    let baseline = PastRuns::from_baseline(history, &run.run);
+    let Some(incomparable) = incomparable_history(run, &baseline, gate) else {
+        return Ok(());
+    };
+    let (folder, file) = (options.run.display(), options.history.display());
+    Err(Failure::usage(format!(
+        "{} is not accepted: {incomparable}\n  to begin a new baseline with it:  bakeoff accept {folder} --history {file} \
+         --reset",
+        run.run
+    )))
 }
 
 fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), Failure> {
@@ -116,11 +143,11 @@ fn refuse_twice(history: &History, run: &str, options: &Options) -> Result<(), F
         return Ok(());
     };
     let begins = entry.standing == RunStanding::NewLevel;
-    if begins || !options.new_level {
-        let level = if begins { " as a new level" } else { "" };
+    if begins || !options.reset {
+        let baseline = if begins { " as a reset baseline" } else { "" };
         let file = options.history.display();
         return Err(Failure::usage(format!(
-            "{run} is already accepted{level} in {file}; nothing was changed"
+            "{run} is already accepted{baseline} in {file}; nothing was changed"
         )));
     }
     Ok(())
@@ -137,7 +164,7 @@ fn flagged(history: &History, run: &str) -> Option<RunStanding> {
 }
 
 const fn may_be_flagged(options: &Options) -> bool {
-    options.new_level || options.force
+    options.reset || options.force
 }
 
 /// The reason why a run is a poor baseline, if it is one.
@@ -178,7 +205,7 @@ fn print_result(
     }
     let runs = plural(accepted, "run");
     match standing {
-        RunStanding::NewLevel => writeln!(out, "{run} begins a new level in {file}")?,
+        RunStanding::NewLevel => writeln!(out, "{run} resets the baseline in {file}")?,
         _ => writeln!(out, "{run} accepted: {file} has {runs} to compare with")?,
     }
     Ok(writeln!(

@@ -11,13 +11,16 @@ use super::base::failure::Failure;
 use super::base::stdio::stdout;
 
 /// The files: their paths and contents.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (SUITE, include_str!("init/first.toml")),
+    (CI_SUITE, include_str!("../../suites/ci.toml")),
     ("bakeoff.toml", include_str!("init/bakeoff.toml")),
     (IGNORE, include_str!("init/gitignore")),
 ];
 /// The suite, below the folder.
 const SUITE: &str = "suites/first.toml";
+/// The suite for CI, below the folder.
+const CI_SUITE: &str = "suites/ci.toml";
 /// The file of patterns that git ignores.
 const IGNORE: &str = ".gitignore";
 
@@ -67,7 +70,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
          Its six prompts are the fewest that a verdict can stand on: put your own in their place, twenty or more.\n\
          No key is needed: the default endpoint is a simulated gateway, and its figures are invented.\n\
          For real ones set AI_GATEWAY_API_KEY, and see first whether everything answers:\n\n  \
-         bakeoff run {SUITE} --endpoint vercel --verify"
+         bakeoff run {SUITE} --endpoint vercel --verify\n\n\
+         For CI, {CI_SUITE} fails where the new configuration is worse than the old one: docs/ci.md has the steps."
     )?;
     Ok(exit::DONE)
 }

@@ -17,6 +17,7 @@ use super::base::boundary::Reach;
 use super::base::endpoint::read_world;
 use super::base::failure::Failure;
 use super::base::files::{self, BadSuite};
+use super::base::history::{accepted, open_for_suite};
 use super::base::json::print_json;
 use super::base::model_list::ModelListState;
 use super::base::preflight::unplayed;
@@ -31,6 +32,8 @@ const VERSION: u32 = 1;
 pub struct Options {
     /// The suites.
     pub files: Vec<PathBuf>,
+    /// The history that runs of the suite are judged by.
+    pub history: Option<PathBuf>,
     /// Read files outside the project that the suites name.
     pub allow_outside: bool,
     /// Print JSON.
@@ -92,7 +95,7 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
     for path in &options.files {
         let checked = match files::checked_suite(path, reach) {
             Ok(suite) => match refuse_exposed(&suite) {
-                Ok(()) => Ok((foreseen(&suite)?, suite)),
+                Ok(()) => Ok((foreseen(&suite, options.history.as_deref())?, suite)),
                 Err(failure) => Err(BadSuite::Unreadable(failure)),
             },
             Err(bad) => Err(bad),
@@ -142,7 +145,7 @@ fn refuse_exposed(suite: &Suite) -> Result<(), Failure> {
 }
 
 /// The findings and warnings about a valid suite before anything is sent.
-fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
+fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteCheck, Failure> {
     // The endpoint is not known for certain, so none is contacted.
     let (cost, catalog) = worst_case::worst(suite, None)?;
     let power = power(suite, TYPICAL_NOISE);
@@ -160,6 +163,12 @@ fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
     });
     found.warnings.extend(shared);
     found.warnings.extend(unknown_models(suite)?);
+    if let Some(path) = history {
+        let accepted = accepted(&open_for_suite(path, &suite.name)?);
+        let file = path.display().to_string();
+        let line = suite_check::history_line(suite, &power, &file, accepted);
+        found.findings.insert(0, line);
+    }
     Ok(found)
 }
 

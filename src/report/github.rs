@@ -119,6 +119,12 @@ fn push_section(page: &mut String, section: &Section) {
         " (fails nothing)"
     };
     push(page, format_args!("\n**{title}**{gates}\n\n"));
+    for alert in &section.alerts {
+        push(
+            page,
+            format_args!("> **{}**\n\n", text::markdown(&alert.text)),
+        );
+    }
     let with_verdict = |verdicts: &[Verdict]| {
         let texts = section.comparison_texts.iter();
         let texts: Vec<_> = texts
@@ -127,9 +133,11 @@ fn push_section(page: &mut String, section: &Section) {
         texts
     };
     for comparison in with_verdict(&[Verdict::Regressed, Verdict::Inconclusive]) {
+        let is_alert = |remark: &&String| section.alerts.iter().any(|one| one.text == **remark);
         let remarks: Vec<String> = comparison
             .remarks
             .iter()
+            .filter(|remark| !is_alert(remark))
             .map(|s| text::markdown(s))
             .collect();
         let line = format!(
@@ -165,13 +173,18 @@ fn push_section(page: &mut String, section: &Section) {
     }
 }
 
-/// Renders workflow commands, one per line: an error for a failure, and a warning for an inconclusive
-/// verdict if the suite enables those.
+/// Renders workflow commands, one per line: an error for a failure, a warning for each alert, and one for an
+/// inconclusive verdict if the suite enables those.
 pub fn annotations(job: &JobSummary<'_>) -> String {
     let verdicts = job.verdicts;
     let gating = verdicts.sections.iter().filter(|section| section.gates);
     let comparisons: Vec<_> = gating
+        .clone()
         .flat_map(|section| &section.comparison_texts)
+        .collect();
+    let alerts = gating.flat_map(|section| &section.alerts);
+    let alerts: Vec<(String, &str)> = alerts
+        .map(|alert| (alert.kind.to_owned(), alert.text.as_str()))
         .collect();
     let mut errors: Vec<(String, &str)> = Vec::new();
     let mut warnings: Vec<(String, &str)> = Vec::new();
@@ -199,6 +212,8 @@ pub fn annotations(job: &JobSummary<'_>) -> String {
     if !verdicts.warn_inconclusive {
         warnings.clear();
     }
+    // A gate that judged nothing is never silent, whatever the suite says about inconclusive verdicts.
+    let warnings = [alerts, warnings].concat();
     let mut commands = String::new();
     for (kind, all) in [("error", errors), ("warning", warnings)] {
         push_commands(&mut commands, kind, &all);

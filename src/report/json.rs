@@ -178,6 +178,9 @@ struct SectionDocument<'a> {
     title: &'a str,
     /// True if it can fail a build.
     gates: bool,
+    /// What to read before the verdicts; absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<AlertDocument<'a>>,
     /// The primary comparisons in words.
     #[serde(rename = "told")]
     comparison_texts: Vec<ComparisonTextDocument<'a>>,
@@ -193,6 +196,15 @@ struct SectionDocument<'a> {
     method: &'a [String],
     /// Notes on the judgement as a whole.
     notes: &'a [String],
+}
+
+/// A finding on a judgement as a whole.
+#[derive(Serialize, JsonSchema)]
+struct AlertDocument<'a> {
+    /// Its kind: `incomparable` or `shared_shift`.
+    kind: &'static str,
+    /// The finding in a sentence.
+    text: &'a str,
 }
 
 /// A primary comparison in words.
@@ -228,10 +240,15 @@ impl<'a> SectionDocument<'a> {
                 sentence: &text.sentence,
                 remarks: &text.remarks,
             });
+        let alerts = section.alerts.iter().map(|alert| AlertDocument {
+            kind: alert.kind,
+            text: &alert.text,
+        });
         Self {
             situation: section.situation,
             title: &section.title,
             gates: section.gates,
+            alerts: alerts.collect(),
             comparison_texts: texts.collect(),
             comparisons: RowsDocument(vec![&section.primary, &section.exploratory]),
             prompts: RowsDocument(vec![&section.prompts]),

@@ -44,10 +44,21 @@ pub(super) fn document(suite: &str, run: Option<RunHeader<'_>>, verdicts: &Verdi
         let texts = section.comparison_texts.iter();
         texts.map(move |text| comparison_case(section, text))
     });
+    let alerts = verdicts.sections.iter().flat_map(|section| {
+        let alerts = section.alerts.iter();
+        alerts.map(move |alert| TestCase {
+            class: section.situation,
+            name: alert.kind.to_owned(),
+            status: CaseStatus::Skipped,
+            message: &alert.text,
+            remarks: &[],
+        })
+    });
     let limits = verdicts.limit_texts.iter().map(limit_case);
     let run_case = run.as_ref().and_then(run_case);
     let cases: Vec<TestCase<'_>> = run_case
         .into_iter()
+        .chain(alerts)
         .chain(comparisons)
         .chain(limits)
         .collect();

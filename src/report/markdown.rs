@@ -116,6 +116,12 @@ fn push_section(page: &mut String, section: &Section) {
         page,
         format_args!("\n### {}\n\n", text::markdown(&section.title)),
     );
+    for alert in &section.alerts {
+        push(
+            page,
+            format_args!("> **{}**\n\n", text::markdown(&alert.text)),
+        );
+    }
     for text in &section.comparison_texts {
         let sentences = std::iter::once(&text.sentence).chain(&text.own_remarks);
         let sentences: Vec<String> = sentences.map(|s| text::markdown(s)).collect();

@@ -162,6 +162,9 @@ fn push_verdicts(screen: &mut String, verdicts: &Verdicts, style: Style) {
         screen.push('\n');
         let title = text::one_line(&section.title);
         push_line(screen, style, BOLD, &title);
+        for alert in &section.alerts {
+            push_line(screen, style, YELLOW, &text::one_line(&alert.text));
+        }
         if !section.primary.rows.is_empty() {
             push_table(screen, &section.primary, style);
         }

@@ -251,11 +251,9 @@ pub(crate) fn judgement() -> Judgement {
     }];
     let mut latency = comparison(Metric::Latency, Verdict::Ok, 1.02, Interval::new(0.95, 1.1));
     latency.primary = false;
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons: vec![ttft, latency, cost, completed],
-        notes: vec!["The level of `anthropic/claude` rose by 12 % during the run.".to_owned()],
-    }
+    let note = "The level of `anthropic/claude` rose by 12 % during the run.".to_owned();
+    let comparisons = vec![ttft, latency, cost, completed];
+    Judgement::new(ComparisonDesign::Interleaved, comparisons, vec![note])
 }
 
 /// Builds a limit that is exceeded, one that is met and one that is inconclusive.

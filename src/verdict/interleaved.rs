@@ -31,21 +31,15 @@ const ALL_ROUNDS: u32 = u32::MAX;
 pub fn compare_interleaved(evidence: &Evidence, reference: &str, gate: &Gate) -> Judgement {
     let variant_pairs = variant_pairs(evidence, reference);
     if variant_pairs.is_empty() {
-        return Judgement {
-            design: ComparisonDesign::Interleaved,
-            comparisons: Vec::new(),
-            notes: vec![format!("There is nothing to compare with {reference}.")],
-        };
+        let note = format!("There is nothing to compare with {reference}.");
+        return Judgement::new(ComparisonDesign::Interleaved, Vec::new(), vec![note]);
     }
     let alpha = gate_alpha(gate);
     let findings = PairFindings::new(&variant_pairs, gate, ALL_ROUNDS, Scope::EVERYTHING);
     let shared = findings.tested_primary();
     let comparisons = findings.compare((alpha, ErrorControl::Holm), alpha.shared_by(shared));
-    Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons,
-        notes: during::run_notes(evidence),
-    }
+    let notes = during::run_notes(evidence);
+    Judgement::new(ComparisonDesign::Interleaved, comparisons, notes)
 }
 
 /// The verdicts of the primary comparisons of a run: (candidate, metric, verdict), the same as in

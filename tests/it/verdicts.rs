@@ -49,12 +49,13 @@ fn suite(repetitions: u32, gate: &str, word: &str) -> String {
     text
 }
 
-/// A suite with this gate; `fast.toml`, and `slow.toml` where both models take four times as long.
+/// A suite with this gate; `fast.toml`, and `slow.toml` where the second model takes four times as long.
 fn home(gate: &str) -> Home {
     Home::new()
         .with("suite.toml", &suite(2, gate, "Question"))
         .with("fast.toml", &world(60, 60))
-        .with("slow.toml", &world(240, 240))
+        .with("slow.toml", &world(60, 240))
+        .with("slow_day.toml", &world(240, 240))
 }
 
 fn json(text: &str) -> Value {
@@ -111,7 +112,7 @@ fn a_slower_run_fails_and_is_noted() {
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .exits(1)
         .says("regressed")
-        .complains("--new-level")
+        .complains("--reset")
         .run();
     let history = home.read("base/h.jsonl");
     assert_eq!(history.lines().count(), 2);
@@ -137,7 +138,22 @@ fn a_slower_run_fails_and_is_noted() {
 }
 
 #[test]
-fn a_new_level_forgives() {
+fn a_slow_day_is_the_gateways() {
+    // Both models take four times as long: reported first, and no model's fault; a suite may let it fail.
+    let home = home("");
+    with_history(&home);
+    let slow = format!("{RUN} slow_day.toml {WITH_HISTORY}");
+    home.bakeoff(&slow).says("Everything is").run();
+    let report = home.read(&format!("{LATEST}/report.md"));
+    let (shift, verdicts) = (report.find("Everything is"), report.find("- **"));
+    assert!(shift.unwrap() < verdicts.unwrap(), "{report}");
+    let strict = suite(2, "[gate.shared_shift]\non_exceeded = \"fail\"", "Question");
+    fs::write(home.path("suite.toml"), strict).unwrap();
+    home.bakeoff(&slow).exits(1).run();
+}
+
+#[test]
+fn a_reset_baseline_forgives() {
     // A change that is here to stay must not fail every later build.
     let home = home("");
     with_history(&home);
@@ -146,13 +162,13 @@ fn a_new_level_forgives() {
         .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY}"))
         .exits(2)
-        .complains("--new-level accepts the change")
+        .complains("--reset accepts the change")
         .run();
     home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --unless-flagged"))
         .complains("is not accepted")
         .run();
-    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --new-level"))
-        .says("begins a new level")
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --reset"))
+        .says("resets the baseline")
         .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY}"))
         .run();
@@ -246,11 +262,25 @@ fn a_broken_history_is_reported_before_anything_is_sent() {
         .complains("base/h.jsonl:2")
         .run();
     assert_eq!(runs(&home), 1);
-    // A last line that was never finished is what a killed process leaves: it costs nothing.
+    // A line that was never finished may have been the baseline: without it a slower run would pass.
     fs::write(home.path("base/h.jsonl"), format!("{good}{{\"vers")).unwrap();
     home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
-        .complains("never finished")
+        .exits(2)
+        .complains("base/h.jsonl:2 was never finished")
+        .complains("remove this line")
         .run();
+    home.bakeoff(&format!("accept {LATEST} {WITH_HISTORY} --reset"))
+        .exits(2)
+        .complains("base/h.jsonl:2 was never finished")
+        .run();
+    let newer = good.replacen("\"version\":1", "\"version\":9", 1);
+    fs::write(home.path("base/h.jsonl"), format!("{good}{newer}")).unwrap();
+    home.bakeoff(&format!("{RUN} fast.toml {WITH_HISTORY}"))
+        .exits(2)
+        .complains("base/h.jsonl:2")
+        .complains("newer")
+        .run();
+    assert_eq!(runs(&home), 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -329,6 +359,7 @@ fn environments_are_pasts_of_their_own() {
     home.bakeoff(&format!(
         "{RUN} slow.toml {WITH_HISTORY} --environment laptop"
     ))
+    .complains("the environment was `ci` and is `laptop`")
     .run();
     home.bakeoff(&format!("{RUN} slow.toml {WITH_HISTORY} --environment ci"))
         .exits(1)

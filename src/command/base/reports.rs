@@ -10,7 +10,7 @@ use crate::record::{JournalError, LineProblem, Manifest, Run, RunError};
 use crate::report::github::summary;
 use crate::report::{self, Report, SAMPLES_CSV, Style};
 use crate::suite::OnInconclusive;
-use crate::verdict::{GateStatus, PastRuns};
+use crate::verdict::{Evaluation, GateStatus, PastRuns};
 
 use super::failure::Failure;
 use super::history::past_of;
@@ -170,6 +170,15 @@ impl From<ReadError> for Failure {
             ReadError::Made(error) => error.into(),
         }
     }
+}
+
+/// Warns about a history that could not judge the run, also where inconclusive verdicts pass: a gate that compares
+/// nothing must not look like one that passes.
+pub(in crate::command) fn warn_of_incomparable(evaluation: &Evaluation) -> io::Result<()> {
+    for incomparable in evaluation.incomparable() {
+        writeln!(stderr(), "warning: {incomparable}")?;
+    }
+    Ok(())
 }
 
 /// Warns about inconclusive gated comparisons, if the suite requests a warning instead of a failure.

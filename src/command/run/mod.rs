@@ -32,7 +32,7 @@ use super::base::failure::Failure;
 use super::base::json::print_json;
 use super::base::model_list::{CachePolicy, ModelListState};
 use super::base::panics::{self, catch_panic};
-use super::base::reports::warn_of_inconclusive;
+use super::base::reports::{warn_of_incomparable, warn_of_inconclusive};
 use super::base::runtime::random_number;
 use super::base::stdio::{stderr, stdout};
 use super::base::{exit, github, preflight, reports};
@@ -229,6 +229,9 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     let baseline = options.history.as_deref();
     let baseline = baseline.map(|path| Baseline::open(path, &job.resolved.suite.name));
     let baseline = baseline.transpose()?;
+    if let Some(baseline) = baseline.as_ref().filter(|_| !options.quiet) {
+        print_lines(&[baseline.power_line(&job.resolved.suite)])?;
+    }
     let Some(mut estimated) = estimate::before(job, options)? else {
         return Ok(exit::INTERRUPTED);
     };
@@ -407,6 +410,7 @@ fn close(
         baseline.learn(run, manifest, judged)?;
     }
     let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
+    warn_of_incomparable(judged)?;
     if !options.quiet {
         warn_of_inconclusive(gate_status, on_inconclusive)?;
     }

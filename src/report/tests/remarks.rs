@@ -103,11 +103,8 @@ fn an_exploratory_comparison_without_a_verdict_has_its_reason() {
         Interval::new(0.5, 2.0),
     );
     (latency.primary, latency.reasons) = (false, vec![Reason::TooWide]);
-    let judgement = Judgement {
-        design: ComparisonDesign::Interleaved,
-        comparisons: vec![ttfa, first_token, latency],
-        notes: Vec::new(),
-    };
+    let comparisons = vec![ttfa, first_token, latency];
+    let judgement = Judgement::new(ComparisonDesign::Interleaved, comparisons, Vec::new());
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let section = &verdicts.sections[0];
     insta::assert_snapshot!(section.exploratory_reasons.join("\n"), @"TTFT of anthropic/claude: One side shows its reasoning and the other does not, so their first tokens are different things: TTFA, the time to the first token of the answer, is judged in its place.");

@@ -8,7 +8,10 @@ use crate::stats::interval::Interval;
 use crate::suite::{Bounds, Direction, Gate, Metric};
 use crate::units::Nanos;
 use crate::verdict::fixture::{comparison, judgement, limit_checks};
-use crate::verdict::{ComparisonDesign, GatedJudgement, Judgement, Reason, Verdict};
+use crate::verdict::{
+    ComparisonDesign, DeclaredChange, GatedJudgement, IncomparableHistory, Judgement, Reason,
+    Verdict,
+};
 
 use super::*;
 
@@ -326,11 +329,7 @@ fn verdicts_as_csv_and_json() {
 
 /// The sentences of one comparison in a situation.
 fn sentences(situation: ComparisonDesign, comparison: crate::verdict::Comparison) -> String {
-    let judgement = Judgement {
-        design: situation,
-        comparisons: vec![comparison],
-        notes: Vec::new(),
-    };
+    let judgement = Judgement::new(situation, vec![comparison], Vec::new());
     let verdicts = Verdicts::new(&Evaluation::from_judgement(judgement, &Gate::default()));
     let text = &verdicts.sections[0].comparison_texts[0];
     format!("{} {}", text.sentence, text.remarks.join(" "))
@@ -454,7 +453,14 @@ fn every_reason_is_a_sentence() {
         Reason::Drift,
         Reason::RouteShift,
         Reason::Unconfirmed,
+        Reason::NotSeparable,
         Reason::NoHistory,
+        Reason::Incomparable(IncomparableHistory {
+            runs: 10,
+            variants: Vec::new(),
+            reasons: vec!["20 prompts have other texts".to_owned()],
+            missing_flags: [DeclaredChange::Prompt].into(),
+        }),
         Reason::NoTailInHistory,
         Reason::LevelMoved {
             began: "2025-01-06T12:00:00Z".parse().unwrap(),
@@ -485,7 +491,9 @@ fn every_reason_is_a_sentence() {
     The level moved during the run, which cannot be told from a change since the past.
     Providers gave other shares of the answers than on the other side.
     This is the first flag: a second run, an hour or more later, decides.
-    There is no past to compare with yet.
+    It moved apart from the other models by more than chance, but which of them moved is unknown: three or more models, or the reference of the same run, would tell.
+    No past run has a value of it.
+    10 accepted runs cannot be compared: 20 prompts have other texts. Reset the baseline (`accept --reset`), or compare with `--changed prompt`.
     A history keeps levels, not tails: compare variants of one run by it.
     Since its level began on 2025-01-06, accepted runs have moved it by +15.0 % (12 runs).
     Decided after round 3.

@@ -11,7 +11,7 @@ use crate::stats::interval::Alpha;
 use crate::stats::series::{Change, changes};
 use crate::suite::{Gate, Metric, Scale};
 
-use super::levels::{SeriesKey, levels_of_runs};
+use super::levels::{Combination, SeriesKey, levels_of_runs};
 use super::matching::same_variant;
 
 /// One metric of one variant, run by run.
@@ -154,7 +154,8 @@ fn levels(
 ) -> Option<Points> {
     let key = SeriesKey {
         variant,
-        control: None,
+        others: &[],
+        combination: Combination::Difference,
         metric,
     };
     let runs: Vec<&HistoryRun> = history.entries().iter().map(|entry| &entry.run).collect();
