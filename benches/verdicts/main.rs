@@ -123,7 +123,7 @@ fn mornings(count: u64) -> bool {
     for (number, (name, recipe, limit, alarms_max)) in (700_u64..).zip(recipes) {
         let results = experiments(count, |experiment| {
             let noise = world::NoiseSource::from_experiment(number, experiment);
-            years::year(recipe, design, noise)
+            years::year(recipe, design, years::DAYS, noise)
         });
         let within = |mornings: usize| {
             share(&results, |year| {

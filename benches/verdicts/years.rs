@@ -15,8 +15,8 @@ use super::condenser::Condenser;
 use super::world::{NoiseProfile, NoiseSource, RunDesign, RunSide, TYPICAL, levels, run};
 
 /// Working days of a year, and of a month.
-const DAYS: usize = 252;
-const MONTH: usize = 21;
+pub(crate) const DAYS: usize = 252;
+pub(crate) const MONTH: usize = 21;
 /// Hours from a Monday's run to the next weekday's, and over a weekend.
 const DAY_HOURS: i64 = 24;
 const WEEK_HOURS: i64 = 7 * 24;
@@ -37,6 +37,8 @@ pub(crate) enum Recipe {
 /// The result of a year.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Year {
+    /// The first morning with the slowdown, counted from 0.
+    pub(crate) slow_from: usize,
     /// Mornings from the slowdown to the failure, 1 for the same one; absent if it was never caught.
     pub(crate) caught_after: Option<usize>,
     /// Failures on mornings without a slowdown.
@@ -64,8 +66,8 @@ fn gate() -> Gate {
     }
 }
 
-/// Simulates a year.
-pub(crate) fn year(recipe: Recipe, design: RunDesign, mut noise: NoiseSource) -> Year {
+/// Simulates a year of so many mornings.
+pub(crate) fn year(recipe: Recipe, design: RunDesign, days: usize, mut noise: NoiseSource) -> Year {
     let profile: NoiseProfile = TYPICAL;
     let labels = recipe.labels();
     let gate = gate();
@@ -75,12 +77,15 @@ pub(crate) fn year(recipe: Recipe, design: RunDesign, mut noise: NoiseSource) ->
         clippy::cast_sign_loss,
         reason = "below the days of a year"
     )]
-    let slow_from = (noise.uniform() * DAYS as f64) as usize % DAYS;
+    let slow_from = (noise.uniform() * days as f64) as usize % days;
     let change = RunSide::other("new", design.prompts, SLOWER, &mut noise).by_prompt;
-    let mut result = Year::default();
+    let mut result = Year {
+        slow_from,
+        ..Year::default()
+    };
     let mut past = PastRuns::default();
     let mut prompt_levels = levels(profile, design.prompts, &mut noise);
-    for day in 0..DAYS {
+    for day in 0..days {
         if day > 0 && day % MONTH == 0 {
             prompt_levels = levels(profile, design.prompts, &mut noise);
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::plan::ModelLint;
 use crate::report::preflight::warnings;
-use crate::report::suite_check;
+use crate::report::{history_power, suite_check};
 use crate::suite::{ProblemDocument, Suite};
 use crate::verdict::{TYPICAL_NOISE, power};
 
@@ -166,7 +166,7 @@ fn foreseen(suite: &Suite, history: Option<&Path>) -> Result<suite_check::SuiteC
     if let Some(path) = history {
         let accepted = accepted(&open_for_suite(path, &suite.name)?);
         let file = path.display().to_string();
-        let line = suite_check::history_line(suite, &power, &file, accepted);
+        let line = history_power::history_line(suite, &power, &file, accepted);
         found.findings.insert(0, line);
     }
     Ok(found)

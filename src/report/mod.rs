@@ -13,6 +13,7 @@ mod figure;
 mod finding;
 mod forecast;
 pub mod github;
+pub mod history_power;
 mod hlog;
 mod json;
 mod junit;

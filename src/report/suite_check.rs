@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use crate::stats::size::{DetectionGoal, Noise};
 use crate::suite::{Metric, Suite};
-use crate::units::{Usd, plural};
+use crate::units::Usd;
 use crate::verdict::{
     COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, PlannedSize, Power,
-    WorstCost, history_power,
+    WorstCost,
 };
 
 use super::figure::{ABSENT_MARK, Figure};
@@ -96,45 +96,6 @@ pub fn check(suite: &Suite, power: &Power, cost: &WorstCost, prices_date: &str) 
     SuiteCheck {
         findings: lines,
         warnings: power.lints.iter().map(sentence).collect(),
-    }
-}
-
-/// Says what a run can find now with so many accepted runs in its history, and what more of them would find.
-pub fn history_line(suite: &Suite, power: &Power, file: &str, accepted: usize) -> String {
-    let gate = suite.gate.clone().unwrap_or_default();
-    let in_run = power.interleaved.as_ref().and_then(|found| found.ttft);
-    let in_run = in_run.filter(|_| gate.against_reference).map_or_else(
-        || {
-            "compare with the old configuration as the reference of the same run (`against_reference = true`) \
-             to find one now"
-                .to_owned()
-        },
-        |change| {
-            let change = signed_percent(change);
-            format!("the reference of the same run finds TTFT {change} now")
-        },
-    );
-    let runs = |runs: usize| u32::try_from(runs).unwrap_or(u32::MAX);
-    let finds = |count: usize| {
-        let found = history_power(suite, power.noise, runs(count))?;
-        Some(signed_percent(found))
-    };
-    let few = PAST_RUNS as usize;
-    match (finds(accepted), finds(few)) {
-        (_, None) => format!("`{file}`: no number of runs finds a change of TTFT with this suite"),
-        (None, Some(later)) => format!(
-            "`{file}` has no accepted run, so that the history finds nothing yet: {in_run}; with {few} accepted runs \
-             TTFT {later} can be found"
-        ),
-        (Some(now), Some(later)) if accepted < few => format!(
-            "`{file}` has {}: TTFT {now} can be found now, {later} with {} more; {in_run}",
-            plural(accepted, "accepted run"),
-            few - accepted
-        ),
-        (Some(now), _) => format!(
-            "`{file}` has {}: TTFT {now} can be found now; {in_run}",
-            plural(accepted, "accepted run")
-        ),
     }
 }
 
@@ -424,7 +385,8 @@ fn noise(noise: Noise) -> String {
     )
 }
 
-fn signed_percent(change: f64) -> String {
+/// Formats a worsening: `+28 %`.
+pub(super) fn signed_percent(change: f64) -> String {
     format!("+{}", percent(change))
 }
 

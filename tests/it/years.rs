@@ -1,4 +1,4 @@
-//! Two simulated years of a morning CI: the short form of `cargo bench --bench verdicts`, which makes a thousand.
+//! Simulated mornings of a CI: the short form of `cargo bench --bench verdicts -- years`, which makes a thousand years.
 
 #![allow(
     dead_code,
@@ -14,7 +14,7 @@ mod made;
 #[path = "../../benches/verdicts/world.rs"]
 mod world;
 
-use bench::{Recipe, Year, year};
+use bench::{MONTH, Recipe, Year, year};
 use world::{NoiseSource, RunDesign};
 
 #[test]
@@ -23,19 +23,15 @@ fn a_slowdown_is_caught_within_days() {
     // that cannot compare says so each month.
     let design = RunDesign {
         prompts: 20,
-        repetitions: 4,
+        repetitions: 10,
     };
-    let years = |recipe| -> Vec<Year> {
-        let seeds = 0..2;
-        let years = seeds.map(|seed| year(recipe, design, NoiseSource::from_experiment(900, seed)));
-        years.collect()
-    };
-    for year in years(Recipe::ReferenceAndHistory) {
-        assert!(
-            year.caught_after.is_some_and(|mornings| mornings <= 5),
-            "{year:?}"
-        );
-        assert!(year.false_alarms <= 6, "{year:?}");
-        assert_eq!(year.unjudged, 11, "{year:?}");
+    let days = 2 * MONTH;
+    for seed in 0..2 {
+        let noise = NoiseSource::from_experiment(900, seed);
+        let year: Year = year(Recipe::ReferenceAndHistory, design, days, noise);
+        let is_caught = year.caught_after.is_some_and(|mornings| mornings <= 5);
+        assert!(is_caught || year.slow_from + 5 > days, "{year:?}");
+        assert!(year.false_alarms <= 2, "{year:?}");
+        assert_eq!(year.unjudged, 1, "{year:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::record::{History, HistoryLine, Manifest, Run, RunStanding};
-use crate::report::suite_check::history_line;
+use crate::report::history_power::history_line;
 use crate::suite::Suite;
 use crate::verdict::{
     ComparisonDesign, Evaluation, TYPICAL_NOISE, history_updates, power, to_history_run,

@@ -247,10 +247,10 @@ fn comparison_csv_of_a_small_run() {
     cost_usd_mean_upper: 0.0005 | 0.00125
     market_usd_mean_lower: 0.0005 |
     market_usd_mean_upper: 0.0005 |
-    completed_share_lower: 0.012 | 0.012
+    completed_share_lower: 0.342 | 0.342
     completed_share_upper: 1.000 | 1.000
     cache_hit_share_lower: 0.000 | 0.000
-    cache_hit_share_upper: 0.988 | 0.988
+    cache_hit_share_upper: 0.658 | 0.658
     cache_saved_usd_mean_lower:  |
     cache_saved_usd_mean_upper:  |
     cache_hit_ttft_p50_ms_lower:  |
@@ -400,10 +400,10 @@ fn the_comparison_as_json() {
           "cache_miss_ttft_n": 2,
           "cache_miss_ttft_p50_ms": 100.5,
           "prices_date": "2025-01-01",
-          "completed_share_lower": 0.0,
+          "completed_share_lower": 0.207,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
-          "cache_hit_share_upper": 1.0,
+          "cache_hit_share_upper": 0.793,
           "thin": [
             "ttft_p50_ms",
             "ttfa_p50_ms",
