@@ -38,6 +38,7 @@ pub(crate) enum Recipe {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Year {
     /// The first morning with the slowdown, counted from 0.
+    #[allow(dead_code, reason = "the test of a few mornings reads it")]
     pub(crate) slow_from: usize,
     /// Mornings from the slowdown to the failure, 1 for the same one; absent if it was never caught.
     pub(crate) caught_after: Option<usize>,
