@@ -41,16 +41,16 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
             folder.join(name)
         };
         if create(&path, text)? {
-            writeln!(out, "made {}", path.display())?;
+            writeln!(out, "created {}", path.display())?;
         } else {
-            writeln!(out, "kept {}, which was there already", path.display())?;
+            writeln!(out, "kept {} (already exists)", path.display())?;
             is_ignore_incomplete |= name == IGNORE && !ignores_all(&path);
         }
     }
     if is_ignore_incomplete {
         writeln!(
             out,
-            "\nGit should not keep the runs, nor keys. Add to {IGNORE}:\n"
+            "\nAdd to {IGNORE}, so that Git ignores runs and keys:\n"
         )?;
         for line in ignored() {
             writeln!(out, "  {line}")?;
@@ -64,9 +64,9 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
         out,
         "  bakeoff suite check {SUITE}\n  \
          bakeoff run {SUITE}\n\n\
-         Its six prompts are the fewest that a verdict can stand on: put your own in their place, twenty or more.\n\
+         Six prompts are the minimum for a verdict: replace them with your own, 20 or more.\n\
          No key is needed: the default endpoint is a simulated gateway, and its figures are invented.\n\
-         For real ones set AI_GATEWAY_API_KEY, and see first whether everything answers:\n\n  \
+         For real figures set AI_GATEWAY_API_KEY, and check first that every model answers:\n\n  \
          bakeoff run {SUITE} --endpoint vercel --verify"
     )?;
     Ok(exit::DONE)
@@ -74,9 +74,8 @@ pub(crate) fn execute(options: &Options) -> Result<u8, Failure> {
 
 /// Writes a new file; `false` where there is something of that name.
 fn create(path: &Path, text: &str) -> Result<bool, Failure> {
-    let failed = |error: io::Error| {
-        Failure::usage(format!("`{}` could not be made: {error}", path.display()))
-    };
+    let failed =
+        |error: io::Error| Failure::usage(format!("cannot create `{}`: {error}", path.display()));
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         fs::create_dir_all(folder).map_err(failed)?;
     }

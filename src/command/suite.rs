@@ -11,6 +11,7 @@ use crate::plan::ModelLint;
 use crate::report::preflight::warnings;
 use crate::report::suite_check;
 use crate::suite::{ProblemDocument, Suite};
+use crate::units::plural;
 use crate::verdict::{TYPICAL_NOISE, power};
 
 use super::base::boundary::Reach;
@@ -108,11 +109,11 @@ pub(crate) fn check(options: &Options) -> Result<u8, Failure> {
             Ok((foreseen, suite)) => {
                 writeln!(
                     out,
-                    "{}: ok, {} prompts, {} models, {} trials",
+                    "{}: ok, {}, {}, {}",
                     path.display(),
-                    suite.prompts.len(),
-                    suite.variants.len(),
-                    suite.trials(),
+                    plural(suite.prompts.len(), "prompt"),
+                    plural(suite.variants.len(), "model"),
+                    plural(suite.trials(), "trial"),
                 )?;
                 for line in foreseen.findings {
                     writeln!(out, "  {line}")?;
@@ -153,8 +154,8 @@ fn foreseen(suite: &Suite) -> Result<suite_check::SuiteCheck, Failure> {
     found.warnings.extend(lints.map(|(_, line)| line));
     let shared = suite.shared_caches().into_iter().map(|(model, labels)| {
         format!(
-            "{} variants ask `{model}` and share its prompt cache: in a slot one can read what another \
-             wrote; `cache = \"bust\"` keeps them apart",
+            "{} variants of `{model}` share its prompt cache: one may read what another wrote; \
+             `cache = \"bust\"` separates them",
             labels.len()
         )
     });

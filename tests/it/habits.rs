@@ -66,7 +66,7 @@ fn init_overwrites_nothing() {
     symlink("nowhere", home.path("elsewhere/first.toml")).unwrap();
     let output = home.bakeoff("init").run().out;
     for name in ["suites/first.toml", "bakeoff.toml", ".gitignore"] {
-        let message = format!("kept {name}, which was there already\n");
+        let message = format!("kept {name} (already exists)\n");
         assert!(output.contains(&message), "{output}");
     }
     assert!(
@@ -146,7 +146,7 @@ fn a_folder_without_runs_is_no_mistake_unless_it_was_named() {
     home.bakeoff("run suite.toml --quiet").run();
     home.bakeoff("runs reports/first/latest")
         .exits(2)
-        .complains("is one run")
+        .complains("is a single run")
         .run();
 }
 

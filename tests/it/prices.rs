@@ -102,12 +102,12 @@ fn without_two_lists_the_compiled_in_one_is_compared_with() {
     let output = bakeoff(folder.path(), &["models", "diff", "--endpoint", &url]);
     let stdout = done(&output);
     assert!(
-        stdout.contains("against the compiled-in list of 2026-08-21"),
+        stdout.contains("compared with the built-in list of 2026-08-21"),
         "{stdout}"
     );
     assert!(stdout.contains("context  127000      1"), "{stdout}");
     assert!(
-        err(&output).contains("compared with the one compiled in"),
+        err(&output).contains("compared with the built-in one"),
         "{}",
         err(&output)
     );

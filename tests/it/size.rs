@@ -35,7 +35,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
     let before = home.files();
     home.bakeoff("size s.toml")
         .says("s: 12 prompts x 4 repetitions find TTFT +")
-        .says("(typical: there is no run of this suite yet; --pilot makes a small one)")
+        .says("(typical: no run of this suite yet; --pilot makes a small one)")
         .says("To find +20 % in 80 % of cases (tolerance 10 %, one comparison)")
         .says("this suite")
         .run();
@@ -50,7 +50,7 @@ fn without_a_run_the_noise_is_assumed_and_labelled_so() {
         .collect();
     assert_eq!((own.len(), &own[0]["prompts"]), (1, &Value::from(12)));
     for (flags, complaint) in [
-        ("--detect 10%", "lies within the tolerance of `ttft`, 10 %"),
+        ("--detect 10%", "is within the tolerance of `ttft`, 10 %"),
         ("--detect 0.2", "such as 20%"),
         ("--power 100%", "from 50% to 99%"),
         ("--from nowhere", "nowhere"),
@@ -85,7 +85,7 @@ fn a_stored_run_shows_its_own_noise() {
         .run();
     home.bakeoff("size s.toml --from single/s/latest")
         .exits(2)
-        .complains("shows no noise")
+        .complains("no noise in run")
         .run();
     home.bakeoff("size one.toml --output single")
         .says("typical: run ")

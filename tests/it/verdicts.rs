@@ -570,7 +570,7 @@ fn a_history_shows_its_trend() {
     fs::write(home.path("other.toml"), other).unwrap();
     home.bakeoff("history base/h.jsonl --suite other.toml")
         .exits(2)
-        .complains("is the history of the suite `verdicts`, but --suite names `others`")
+        .complains("is the history of the suite `verdicts`, not of `others`")
         .run();
     fs::write(home.path("base/h.jsonl"), "").unwrap();
     home.bakeoff("history base/h.jsonl")
