@@ -33,7 +33,7 @@ fn imported(format: &str, name: &str, text: &str) -> (String, String) {
     assert_eq!(code, 0);
     let (code, _, err) = bakeoff(&["import", format, name, "-o", "made.toml"]);
     assert_eq!(code, 2, "a file was overwritten");
-    assert!(err.contains("`made.toml` could not be written"), "{err}");
+    assert!(err.contains("cannot write `made.toml`"), "{err}");
     (suite, notes)
 }
 

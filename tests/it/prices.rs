@@ -112,7 +112,7 @@ fn without_two_lists_the_compiled_in_one_is_compared_with() {
         err(&output)
     );
     let of_simulator = done(&bakeoff(folder.path(), &["models", "diff"]));
-    assert!(of_simulator.contains("compiled-in"), "{of_simulator}");
+    assert!(of_simulator.contains("built-in"), "{of_simulator}");
     // Where there is not even one there is nothing to say.
     let unlisted = bakeoff(
         folder.path(),
