@@ -70,7 +70,9 @@ fn init_overwrites_nothing() {
         assert!(output.contains(&message), "{output}");
     }
     assert!(
-        output.contains("Add to .gitignore, so that Git ignores runs and keys:\n\n  /reports/\n  .env\n"),
+        output.contains(
+            "Add to .gitignore, so that Git ignores runs and keys:\n\n  /reports/\n  .env\n"
+        ),
         "{output}"
     );
     assert_eq!(home.read("bakeoff.toml"), "# mine\n");

@@ -191,7 +191,9 @@ fn a_shell_may_hand_over_a_suite() {
         "bakeoff suite check /dev/stdin < x.toml",
         "bakeoff suite check /dev/fd/3 3< x.toml",
     ] {
-        home.shell(line).says("ok, 1 prompt, 1 model, 1 trial").run();
+        home.shell(line)
+            .says("ok, 1 prompt, 1 model, 1 trial")
+            .run();
     }
     let home = home.with("x.toml", &suite("system_file = \"/dev/stdin\""));
     let call = home.shell("cat brief.txt | bakeoff suite check x.toml");
