@@ -26,6 +26,7 @@ mod output_tokens;
 mod past;
 mod planning;
 mod power;
+mod recommendation;
 mod rule;
 mod sequential;
 mod summary;
@@ -67,6 +68,7 @@ pub use power::{
     COMPLETED_NEAR, DetectableChanges, Lint, PASS_RATE_NEAR, PAST_RUNS, POWER, Power,
     TYPICAL_NOISE, effective_prompts, power, shared_alpha,
 };
+pub use recommendation::{Advice, Recommendation, RecommendationComponent, recommend};
 pub use rule::{decide, decide_family};
 pub use sequential::{
     ComparisonState, InterimLooks, SequentialState, compare_sequential, sequential_state,
