@@ -6,6 +6,7 @@
 mod compare;
 mod dispatch;
 mod money;
+mod report;
 mod runs;
 mod size;
 
@@ -31,6 +32,7 @@ use money::{
     EstimateArgs, ForecastArgs, SpendArgs, dollars, estimate_options, forecast_options,
     spend_options,
 };
+use report::ReportArgs;
 use runs::{RunsArgs, runs_options};
 use size::{SizeArgs, size_options};
 
@@ -186,44 +188,15 @@ struct RunArgs {
     /// No progress and no warnings; only the result
     #[arg(short, long)]
     quiet: bool,
+    /// Print intervals, exploratory comparisons and footnotes as well
+    #[arg(short, long, conflicts_with_all = ["quiet", "json", "list", "verify"])]
+    verbose: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
     /// Do not ask before a run that may cost more than the project's `confirm_above`, else $1
     #[arg(short, long)]
     yes: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    bakeoff report reports/quickstart/latest\n  \
-    bakeoff report reports/quickstart/latest --format markdown")]
-struct ReportArgs {
-    /// Folder of a run, or the `latest` beside it
-    run: PathBuf,
-    /// Print this format instead of writing the run's files again
-    #[arg(short, long, value_name = "FORMAT")]
-    format: Option<FormatArg>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatArg {
-    /// The comparison table
-    Terminal,
-    /// report.md
-    Markdown,
-    /// comparison.csv
-    Csv,
-    /// samples.csv
-    SamplesCsv,
-    /// The comparison as JSON
-    Json,
-    /// junit.xml
-    Junit,
-    /// A short summary in Markdown; its first line is a hidden mark, so that a comment can be replaced
-    Summary,
-    /// histograms.hlog
-    Hlog,
 }
 
 #[derive(Debug, Subcommand)]
@@ -431,19 +404,7 @@ fn verb(args: VerbArgs) -> Verb {
     match args {
         VerbArgs::Run(run) => Verb::Run(run_options(run)),
         VerbArgs::Estimate(args) => Verb::Estimate(estimate_options(args)),
-        VerbArgs::Report(args) => Verb::Report(command::report::Options {
-            run: args.run,
-            format: args.format.map(|format| match format {
-                FormatArg::Terminal => command::report::Format::Terminal,
-                FormatArg::Markdown => command::report::Format::Markdown,
-                FormatArg::Csv => command::report::Format::Csv,
-                FormatArg::SamplesCsv => command::report::Format::SamplesCsv,
-                FormatArg::Json => command::report::Format::Json,
-                FormatArg::Junit => command::report::Format::Junit,
-                FormatArg::Summary => command::report::Format::Summary,
-                FormatArg::Hlog => command::report::Format::Hlog,
-            }),
-        }),
+        VerbArgs::Report(args) => Verb::Report(args.into()),
         VerbArgs::Compare(args) => Verb::Compare(args.into()),
         VerbArgs::Accept(args) => Verb::Accept(args.into()),
         VerbArgs::History(args) => Verb::History(args.into()),
@@ -557,6 +518,7 @@ fn run_options(args: RunArgs) -> command::run::Options {
         quiet: args.quiet,
         json: args.json,
         yes: args.yes,
+        verbose: args.verbose,
         aside: false,
     }
 }

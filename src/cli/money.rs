@@ -217,6 +217,7 @@ pub(super) fn estimate_options(args: EstimateArgs) -> command::estimate::Options
             quiet: false,
             json: args.json,
             yes: false,
+            verbose: false,
             aside: false,
         },
         form: form(args.csv, args.json),

@@ -15,8 +15,13 @@ use super::caching;
 use super::figure::{Figure, FigureCell, count, share};
 use super::table::{FigureRow, FigureTable};
 
-/// One row per variant with every figure. `prices_date`: the date of the price list behind the costs.
-pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> FigureTable {
+/// One row per variant with every figure. `prices_date`: the date of the price list behind the costs; `run`: the
+/// status of the run, and true if its figures were simulated.
+pub(super) fn comparison(
+    summary: &RunSummary,
+    prices_date: Option<&str>,
+    run: (&'static str, bool),
+) -> FigureTable {
     let reasoning = summary.variants.iter().any(streams_reasoning);
     FigureTable::from_rows(summary.variants.iter().map(|variant| {
         let mut row = FigureRow::default();
@@ -31,6 +36,8 @@ pub(super) fn comparison(summary: &RunSummary, prices_date: Option<&str>) -> Fig
         caching::put(&mut row, variant.caching.as_ref());
         let date = prices_date.map_or(Figure::Absent, |date| Figure::Text(date.to_owned()));
         row.put_figure("prices_date", date);
+        row.put_figure("status", Figure::Text(run.0.to_owned()));
+        row.put_figure("simulated", Figure::Bool(run.1));
         row.show_within("ttft_p50_ms", "TTFT p50", 0, 2);
         row.show_within("ttft_p75_ms", "TTFT p75", 7, 9);
         row.show_within("ttft_p95_ms", "TTFT p95", 4, 8);

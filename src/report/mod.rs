@@ -4,13 +4,13 @@
 //! reports are written. Invariant: a report is a pure function of manifest and samples, byte for byte, and
 //! the same number stands in every format.
 
+mod alerts;
 mod caching;
 mod columns;
 mod compared;
 mod csv;
 mod estimate;
 mod figure;
-mod finding;
 mod forecast;
 pub mod github;
 mod hlog;
@@ -23,7 +23,9 @@ mod output_tokens;
 mod plan;
 pub mod preflight;
 mod problems;
+mod recommendations;
 mod runs;
+mod screen;
 mod sizes;
 mod sparkline;
 pub mod spend;
@@ -57,7 +59,9 @@ pub use models_json::{
 pub use output_tokens::Outputs;
 pub use plan::{PlanDocument, PlanListing};
 pub use problems::RunProblem;
+pub use recommendations::RecommendationText;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
+pub use screen::{GateLine, Screen};
 pub use sizes::SizesDocument;
 pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;
@@ -163,7 +167,7 @@ impl<'a> Report<'a> {
             scope: &self.view.run,
             prices_date: self.view.prices_date.as_deref(),
             warning: self.view.warning.as_deref(),
-            finding: &self.view.finding,
+            screen: Some(&self.view.screen),
             verdicts: &self.view.verdicts,
         }
     }
@@ -178,9 +182,14 @@ impl<'a> Report<'a> {
         &self.summary
     }
 
-    /// Renders the comparison for a terminal.
+    /// Renders the result of the run for a terminal: what a reader needs to act.
     pub fn terminal(&self, style: Style) -> String {
         terminal::screen(&self.view, style)
+    }
+
+    /// Renders everything else for a terminal: intervals, exploratory comparisons, problems, legends.
+    pub fn terminal_details(&self, style: Style) -> String {
+        terminal::details(&self.view, style)
     }
 
     /// Writes one format.
@@ -195,6 +204,7 @@ impl<'a> Report<'a> {
                     status: view.status,
                     warning: view.warning.as_deref(),
                     prices_date: view.prices_date.as_deref(),
+                    screen: &view.screen,
                 };
                 let cases = junit::document(&view.suite, Some(status), &view.verdicts);
                 out.write_all(cases.as_bytes())

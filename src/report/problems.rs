@@ -1,4 +1,4 @@
-//! The problems of a run: everything a reader must know before trusting the table, with its remedy.
+//! The problems of a run: everything that is wrong with it, with its remedy.
 //!
 //! Owns which conditions are reported and how they are worded. Must not know how they are rendered.
 //! Invariant: a condition that spoils a comparison is always reported in words, never by a mark alone.
@@ -9,7 +9,6 @@ use crate::units::Usd;
 use crate::verdict::{PairTotal, RunSummary, TokenKind, VariantSummary};
 
 use super::figure::{Figure, Thousandths};
-use super::finding::RankingMetric;
 
 /// Maximum names of providers or models in one sentence: the rest is counted.
 const MAX_NAMES: usize = 5;
@@ -127,14 +126,6 @@ fn run_problems(manifest: &Manifest, summary: &RunSummary) -> Vec<RunProblem> {
             None,
         );
     }
-    if RankingMetric::from_summary(summary) == RankingMetric::Ttfa {
-        problems.push(
-            "some variants stream their reasoning and others do not: their TTFTs are times to \
-             different things"
-                .to_owned(),
-            Some("compare TTFA, the time to the first token of the answer"),
-        );
-    }
     shared_caches(&mut problems, manifest, summary);
     all
 }
@@ -205,17 +196,15 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         &format!("answered by another provider or model than the first choice{by}, which spoils the comparison"),
         Some("pin the provider in the variant's provider_options"),
     );
-    match variant.alias() {
-        Some(alias) => problems.push(
-            format!("every answer names the model `{alias}`, taken for another name of the same"),
-            None,
-        ),
-        None => problems.push_flag(
+    if variant.alias().is_none() {
+        problems.push_flag(
             variant,
             Flag::OtherModel,
-            &format!("named another model than the one asked for{by}, which spoils the comparison"),
-            Some("ask for one of these by its own id"),
-        ),
+            &format!(
+                "answered by another model than the requested one{by}, which spoils the comparison"
+            ),
+            Some("request one of these by its own id"),
+        );
     }
     problems.push_flag(
         variant,
@@ -235,12 +224,39 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         "client-limited (held up by this machine), excluded from TTFT",
         Some("lower concurrency, or run on a quieter machine"),
     );
-    problems.push_flag(
-        variant,
-        Flag::HiddenReasoning,
-        "reasoning hidden, summarised or encrypted, so without an output rate",
-        None,
-    );
+}
+
+/// Returns facts that are not wrong, and that explain a figure or its absence.
+pub(super) fn remarks(summary: &RunSummary) -> Vec<RunProblem> {
+    let mut all = Vec::new();
+    for variant in &summary.variants {
+        let mut remarks = ProblemList {
+            subject: &variant.label,
+            all: &mut all,
+        };
+        if let Some(alias) = variant.alias() {
+            remarks.push(
+                format!(
+                    "every answer names the model `{alias}`, taken for another name of the same"
+                ),
+                None,
+            );
+        }
+        remarks.push_flag(
+            variant,
+            Flag::HiddenReasoning,
+            "reasoning hidden, summarised or encrypted, so without an output rate",
+            None,
+        );
+        let money = &variant.figures.money;
+        if money.free_of_charge > 0 {
+            let (free, done) = (money.free_of_charge, variant.figures.counts.done);
+            let text =
+                format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
+            remarks.push(text, None);
+        }
+    }
+    all
 }
 
 /// `a 28, b 4`: the most frequent names with their counts.
@@ -395,11 +411,6 @@ fn costs(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
             format!("surcharges of the gateway on top of what tokens cost: {sum} on {n} of {done} samples"),
             Some("they are billed, and in no list price"),
         );
-    }
-    if money.free_of_charge > 0 {
-        let (free, done) = (money.free_of_charge, counts.done);
-        let text = format!("billed $0 (own keys), so bills say nothing: {free} of {done} samples");
-        problems.push(text, None);
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Options {
     pub quiet: bool,
     pub json: bool,
     pub yes: bool,
+    pub verbose: bool,
     /// Print the comparison to standard error, next to another result; no flag.
     pub aside: bool,
 }

@@ -451,14 +451,17 @@ fn print_result(report: &Report<'_>, run: &Run, options: &Options) -> Result<(),
         return reports::print(report, reports::Format::Json, stdout());
     }
     if options.aside {
-        reports::show(report, stderr())?;
+        reports::show(report, options.verbose, stderr())?;
     } else {
-        reports::show(report, stdout())?;
+        reports::show(report, options.verbose, stdout())?;
     }
     if options.quiet {
         return Ok(());
     }
-    reports::print_paths(run.folder())
+    let latest = run.latest_path();
+    let is_latest = report.view().status != "interrupted" && latest.is_dir();
+    let folder = if is_latest { &latest } else { run.folder() };
+    reports::print_more(folder, options.verbose)
 }
 
 fn show(options: &Options) -> ProgressMode {
