@@ -11,14 +11,34 @@ use crate::verdict::{RunSummary, SampleCounts, TokenKind, VariantSummary};
 
 use super::recommendations::ShortNames;
 
-/// Maximum variants that one line names; the rest is counted.
-const MAX_NAMED: usize = 2;
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// What is wrong, with its count.
+    pub text: String,
+    /// What to do, or how to read the figures; left out where a line has no room for it.
+    pub remedy: Option<&'static str>,
+}
+
+impl Alert {
+    fn new(text: String) -> Self {
+        Self { text, remedy: None }
+    }
+
+    /// The alert with its remedy.
+    pub fn line(&self) -> String {
+        match self.remedy {
+            Some(remedy) => format!("{}; {remedy}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
 
 /// The alerts of a run, the gravest first.
-pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNames) -> Vec<String> {
+pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNames) -> Vec<Alert> {
     let run = RunCounts { summary, names };
     let mut alerts = Vec::new();
-    alerts.extend(missing(manifest, summary));
+    alerts.extend(unreadable(summary));
     alerts.extend(
         summary
             .variants
@@ -85,36 +105,27 @@ pub(super) fn alerts(manifest: &Manifest, summary: &RunSummary, names: &ShortNam
     alerts
 }
 
-/// Trials without a sample, and samples that could not be read.
-fn missing(manifest: &Manifest, summary: &RunSummary) -> Vec<String> {
-    let sum = |count: fn(&SampleCounts) -> u64| -> u64 {
-        let variants = summary.variants.iter();
-        variants.map(|one| count(&one.figures.counts)).sum()
-    };
-    let planned = manifest.planned_trials;
-    let missing = planned.saturating_sub(sum(|counts| counts.done));
+/// Stored lines that could not be used. (Trials without a sample have the warning above the table.)
+fn unreadable(summary: &RunSummary) -> Vec<Alert> {
     let mut alerts = Vec::new();
-    if missing > 0 {
-        alerts.push(format!("{missing} of {planned} trials have no result"));
-    }
     let lost = summary.lost_lines + summary.unmatched_marks;
     if lost > 0 {
-        alerts.push(format!(
-            "{} of samples.jsonl could not be used",
-            plural(lost, "line")
-        ));
+        let lines = plural(lost, "line");
+        alerts.push(Alert::new(format!(
+            "{lines} of samples.jsonl could not be used"
+        )));
     }
     if summary.torn_history_lines > 0 {
         let torn = plural(summary.torn_history_lines, "line");
-        alerts.push(format!(
-            "{torn} of past.jsonl are truncated: part of the past is missing"
-        ));
+        alerts.push(Alert::new(format!(
+            "{torn} of past.jsonl truncated: part of the past is missing"
+        )));
     }
     alerts
 }
 
 /// The failures of a variant: its times are those of the requests that were answered.
-fn failures(variant: &VariantSummary, names: &ShortNames) -> Option<String> {
+fn failures(variant: &VariantSummary, names: &ShortNames) -> Option<Alert> {
     let counts = &variant.figures.counts;
     let failed = counts.failed();
     if failed == 0 {
@@ -124,21 +135,21 @@ fn failures(variant: &VariantSummary, names: &ShortNames) -> Option<String> {
     let kinds = kinds.filter(|&kind| counts.failure(kind) > 0);
     let kinds = kinds.map(|kind| format!("{} {}", counts.failure(kind), kind.word()));
     let kinds: Vec<String> = kinds.collect();
-    let bias = if counts.failure(FailureKind::Timeout) > 0 {
-        "; its times look too good"
-    } else {
-        ""
-    };
-    Some(format!(
-        "{}: {failed} of {} failed ({}){bias}",
-        names.of(&variant.label),
-        counts.done,
-        kinds.join(", ")
-    ))
+    // A request that timed out has no time in any figure.
+    let biased = counts.failure(FailureKind::Timeout) > 0;
+    Some(Alert {
+        text: format!(
+            "{}: {failed} of {} failed ({})",
+            names.of(&variant.label),
+            counts.done,
+            kinds.join(", ")
+        ),
+        remedy: biased.then_some("its times look too good"),
+    })
 }
 
 /// Answers that are excluded from times to a first token, by reason.
-fn excluded(summary: &RunSummary) -> Option<String> {
+fn excluded(summary: &RunSummary) -> Option<Alert> {
     let sum = |count: &dyn Fn(&SampleCounts) -> u64| -> u64 {
         let variants = summary.variants.iter();
         variants.map(|one| count(&one.figures.counts)).sum()
@@ -158,10 +169,10 @@ fn excluded(summary: &RunSummary) -> Option<String> {
     });
     let reasons: Vec<String> = reasons.collect();
     let answered = sum(&|counts| counts.answered);
-    Some(format!(
+    Some(Alert::new(format!(
         "{excluded} of {answered} answers excluded from TTFT ({})",
         reasons.join(", ")
-    ))
+    )))
 }
 
 /// Answers whose cost is not known.
@@ -172,7 +183,7 @@ fn unpriced(variant: &VariantSummary) -> u64 {
 }
 
 /// Caches that did not work as the suite configured them, and caches that variants share.
-fn caches(manifest: &Manifest, run: &RunCounts<'_>) -> Vec<String> {
+fn caches(manifest: &Manifest, run: &RunCounts<'_>) -> Vec<Alert> {
     let suite = &manifest.suite;
     let mode_of = |variant: &VariantSummary| {
         let mut variants = suite.variants.iter();
@@ -208,21 +219,26 @@ fn caches(manifest: &Manifest, run: &RunCounts<'_>) -> Vec<String> {
                 .filter(|variant| labels.contains(&variant.label.as_str()))
                 .all(|variant| known(variant) > 0 && zeros(variant) == known(variant));
             let count = labels.len();
-            (!read_nothing).then(|| {
-                format!("{count} variants of {model} share its prompt cache; set cache = \"bust\"")
+            (!read_nothing).then(|| Alert {
+                text: format!("{count} variants of {model} share its prompt cache"),
+                remedy: Some("set cache = \"bust\""),
             })
         });
     read.into_iter().chain(cold).chain(shared).collect()
 }
 
 /// Times near 40 ms, which are the network's and not the model's.
-fn delayed(summary: &RunSummary, names: &ShortNames) -> Vec<String> {
+fn delayed(summary: &RunSummary, names: &ShortNames) -> Vec<Alert> {
     let variants = summary.variants.iter();
     let delayed = variants.filter(|one| one.delayed_ack_share.is_some());
     delayed
         .map(|one| {
             let name = names.of(&one.label);
-            format!("{name}: TTFTs near 40 ms are likely the server's delayed acknowledgements")
+            let text = format!("{name}: TTFTs near 40 ms are likely delayed acknowledgements");
+            Alert {
+                text,
+                remedy: Some("the server should set TCP_NODELAY"),
+            }
         })
         .collect()
 }
@@ -241,39 +257,29 @@ impl RunCounts<'_> {
         count: impl Fn(&VariantSummary) -> u64,
         among: impl Fn(&VariantSummary) -> u64,
         text: &str,
-        remedy: &str,
-    ) -> Option<String> {
+        remedy: &'static str,
+    ) -> Option<Alert> {
         let variants = &self.summary.variants;
-        let mut counted: Vec<(&VariantSummary, u64)> = variants
-            .iter()
-            .map(|variant| (variant, count(variant)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
+        let counted = variants.iter().map(|variant| (variant, count(variant)));
+        let counted: Vec<(&VariantSummary, u64)> =
+            counted.filter(|(_, count)| *count > 0).collect();
         let total: u64 = counted.iter().map(|(_, count)| count).sum();
-        if total == 0 {
-            return None;
-        }
-        if let [(only, count)] = counted.as_slice() {
-            let (name, among) = (self.names.of(&only.label), among(only));
-            return Some(format!("{name}: {count} of {among} {text}; {remedy}"));
-        }
-        counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let all: u64 = variants.iter().map(&among).sum();
-        let most = counted.iter().take(MAX_NAMED);
-        let most =
-            most.map(|(variant, count)| format!("{count} {}", self.names.of(&variant.label)));
-        let mut named: Vec<String> = most.collect();
-        if counted.len() > MAX_NAMED {
-            let rest: u64 = counted[MAX_NAMED..].iter().map(|(_, count)| count).sum();
-            named.push(format!("{rest} others"));
-        }
-        Some(format!(
-            "{total} of {all} {text} ({}); {remedy}",
-            named.join(", ")
-        ))
+        // The first of those with the largest count.
+        let (most, largest) = counted.iter().rev().max_by_key(|(_, count)| *count)?;
+        let name = self.names.of(&most.label);
+        let text = if counted.len() == 1 {
+            format!("{name}: {total} of {} {text}", among(most))
+        } else {
+            let all: u64 = variants.iter().map(among).sum();
+            format!("{total} of {all} {text}, {largest} of them from {name}")
+        };
+        Some(Alert {
+            text,
+            remedy: Some(remedy),
+        })
     }
 
-    fn flag(&self, flag: Flag, text: &str, remedy: &str) -> Option<String> {
+    fn flag(&self, flag: Flag, text: &str, remedy: &'static str) -> Option<Alert> {
         self.line(
             |one| one.figures.counts.flag(flag),
             |one| one.figures.counts.done,

@@ -15,6 +15,9 @@ use super::caching;
 use super::figure::{Figure, FigureCell, count, share};
 use super::table::{FigureRow, FigureTable};
 
+/// A variant reasons if more than this share of its answers, in per cent, came with reasoning.
+const MIN_REASONING_PERCENT: u64 = 10;
+
 /// One row per variant with every figure. `prices_date`: the date of the price list behind the costs; `run`: the
 /// status of the run, and true if its figures were simulated.
 pub(super) fn comparison(
@@ -22,7 +25,7 @@ pub(super) fn comparison(
     prices_date: Option<&str>,
     run: (&'static str, bool),
 ) -> FigureTable {
-    let reasoning = summary.variants.iter().any(streams_reasoning);
+    let reasoning = any_variant_reasons(summary);
     FigureTable::from_rows(summary.variants.iter().map(|variant| {
         let mut row = FigureRow::default();
         put_identity(&mut row, variant);
@@ -89,10 +92,16 @@ pub(super) fn errors(summary: &RunSummary) -> FigureTable {
     FigureTable::from_rows(rows)
 }
 
-/// Returns true if most answers of the variant came with readable reasoning.
-pub(super) fn streams_reasoning(variant: &VariantSummary) -> bool {
-    let counts = &variant.figures.counts;
-    counts.visible_reasoning * 2 > counts.answered
+/// Returns true if more than a stray answer of any variant came with reasoning, readable or hidden: TTFA is the
+/// speed metric of such a run.
+pub(super) fn any_variant_reasons(summary: &RunSummary) -> bool {
+    summary.variants.iter().any(|variant| {
+        let counts = &variant.figures.counts;
+        let reasoned = counts
+            .visible_reasoning
+            .max(counts.flag(Flag::HiddenReasoning));
+        reasoned * 100 > counts.answered * MIN_REASONING_PERCENT
+    })
 }
 
 /// Shows the cost at list price, and the gateway's own price if the catalog lists none for a variant.

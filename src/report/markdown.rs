@@ -93,7 +93,9 @@ pub(super) fn push_result(page: &mut String, screen: &Screen, warning: Option<&s
     for line in &screen.gate {
         push(page, format_args!("- {}\n", text::markdown(&line.text)));
     }
-    push_list(page, &screen.alerts);
+    for alert in &screen.alerts {
+        push(page, format_args!("- {}\n", text::markdown(&alert.line())));
+    }
 }
 
 fn push_list(page: &mut String, lines: &[String]) {

@@ -47,6 +47,7 @@ use std::io;
 use crate::record::{Manifest, Sample};
 use crate::verdict::{Evaluation, FoldedRun, PastRuns, RunSummary};
 
+pub use alerts::Alert;
 pub use caching::CachingSection;
 pub use compared::ComparisonReport;
 pub use estimate::{EstimateDocument, EstimateView, actual_cost_line};

@@ -245,10 +245,21 @@ pub(super) fn inconclusive(
                 size.prompts, size.repetitions
             )
         });
-        format!("{name} of {candidates}{needed}")
+        (name, format!("{candidates}{needed}"))
     });
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| format!("Inconclusive: {}.", parts.join(", ")))
+    // Metrics of the same candidates and size are named together.
+    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+    for (name, rest) in parts {
+        match groups.iter_mut().find(|(_, same)| *same == rest) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], rest)),
+        }
+    }
+    let groups = groups
+        .iter()
+        .map(|(names, rest)| format!("{} of {rest}", names.join(", ")));
+    let groups: Vec<String> = groups.collect();
+    (!groups.is_empty()).then(|| format!("Inconclusive: {}.", groups.join(", ")))
 }
 
 /// The labels of a run without their creators, where these names are unique.

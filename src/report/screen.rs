@@ -4,15 +4,16 @@
 //! Invariant: the primary metrics of the run come first and are never dropped; no sentence claims more than a
 //! verdict says.
 
-use crate::record::{Flag, Manifest};
+use crate::record::Manifest;
 use crate::suite::Metric;
 use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Evaluation, GateStatus, LimitCheck, LimitStatus, RunSummary,
-    VariantSummary, Verdict, recommend,
+    Verdict, recommend,
 };
 
-use super::alerts::alerts;
+use super::alerts::{Alert, alerts};
+use super::columns::any_variant_reasons;
 use super::figure::{Figure, FigureCell};
 use super::recommendations::{
     RecommendationText, ShortNames, effect_text, inconclusive, metric_words, recommendation_texts,
@@ -24,8 +25,6 @@ use super::wording;
 const MAX_GATE_LINES: usize = 5;
 /// Maximum primary columns of a page's table: with the label and the sentence at most six columns.
 const MAX_PAGE_COLUMNS: usize = 4;
-/// A model reasons if more than this share of its answers, in per cent, came with reasoning.
-const MIN_REASONING_PERCENT: u64 = 10;
 
 /// The result of a run in ten seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub struct Screen {
     /// What holds for all variants, and what is inconclusive.
     pub notes: Vec<String>,
     /// The problems that change how the run is read.
-    pub alerts: Vec<String>,
+    pub alerts: Vec<Alert>,
 }
 
 /// A line about the gate.
@@ -79,7 +78,8 @@ impl Screen {
             .filter(|judgement| judgement.design == ComparisonDesign::Interleaved)
             .collect();
         let recommended: Vec<_> = within_run.iter().flat_map(|one| recommend(one)).collect();
-        let recommendations = recommendation_texts(&recommended, &names);
+        let mut recommendations = recommendation_texts(&recommended, &names);
+        recommendations.sort_by_key(|text| text.advice);
         let specs = columns(summary, evaluation);
         let (specs, shared) = split_shared(comparison, &specs);
         let graded = within_run.iter().flat_map(|one| &one.comparisons);
@@ -216,17 +216,10 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
 
 /// The speed metric of a run whose gate has none: TTFA as soon as a model shows or hides reasoning.
 fn others_speed(summary: &RunSummary) -> Option<Metric> {
-    let reasons = |variant: &VariantSummary| {
-        let counts = &variant.figures.counts;
-        let reasoned = counts
-            .visible_reasoning
-            .max(counts.flag(Flag::HiddenReasoning));
-        reasoned * 100 > counts.answered * MIN_REASONING_PERCENT
-    };
     let streamed = summary.variants.iter().any(|v| v.figures.ttft_ns.is_some());
     if !streamed {
         Some(Metric::Latency)
-    } else if summary.variants.iter().any(reasons) {
+    } else if any_variant_reasons(summary) {
         Some(Metric::Ttfa)
     } else {
         Some(Metric::Ttft)

@@ -127,7 +127,7 @@ fn costs(usd: Usd, cost: &WorstCost, prices_date: &str, suite: &Suite) -> String
     };
     format!(
         "costs at most about {usd} at list prices of {prices_date}{of}: a token for each byte sent, every answer at its \
-         limit, nothing sent twice{warming}"
+         limit, every attempt made{warming}"
     )
 }
 
@@ -418,6 +418,7 @@ mod tests {
 
     const FREE: WorstCost = WorstCost {
         per_round: Usd(2_000_000_000),
+        warm_up: Usd::ZERO,
         known: 1,
         variants: 2,
     };

@@ -77,7 +77,10 @@ pub(super) fn screen(view: &View, style: Style) -> String {
         push_line(&mut screen, style, "", &text::one_line(&notes));
     }
     for alert in content.alerts.iter().take(MAX_ALERTS) {
-        push_marked(&mut screen, style, (YELLOW, '!'), 2, alert);
+        let whole = alert.line();
+        let fits = whole.width().saturating_add(2) <= style.width;
+        let line = if fits { &whole } else { &alert.text };
+        push_marked(&mut screen, style, (YELLOW, '!'), 2, line);
     }
     if content.alerts.len() > MAX_ALERTS {
         let more = content.alerts.len() - MAX_ALERTS;

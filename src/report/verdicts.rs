@@ -376,7 +376,8 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         };
         let levels = levels.join(" or ");
         legend.push(format!(
-            "Effects are {over}, in brackets their {levels} intervals."
+            "Effects are {over}, in brackets their {levels} intervals.{}",
+            estimators(primary)
         ));
     }
     if !tolerances.is_empty() {
@@ -399,6 +400,21 @@ fn legend(gated: &GatedJudgement, primary: &[&Comparison]) -> Vec<String> {
         );
     }
     legend
+}
+
+/// Names the estimators of the primary effects, which are not the ratios of the figures in other tables.
+fn estimators(primary: &[&Comparison]) -> String {
+    let any = |procedure: Procedure| primary.iter().any(|one| one.procedure == procedure);
+    let times = any(Procedure::AlignedRanks).then_some(
+        "times: the typical ratio on the same prompt (aligned ranks), not the ratio of medians",
+    );
+    let costs =
+        any(Procedure::RatioOfMeans).then_some("cost: the ratio of mean costs over prompts");
+    let named: Vec<&str> = times.into_iter().chain(costs).collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    format!(" Of {}.", named.join("; of "))
 }
 
 /// The comparison design, the error rate and the procedures.
@@ -433,13 +449,14 @@ fn error_rate(design: ComparisonDesign, tested: usize, alpha: f64) -> String {
         [Verdict::Regressed, Verdict::Improved].map(|verdict| verdict.printed_word(design));
     if tested == 1 {
         return format!(
-            "The chance to call it {worse} where it is not worse by more than its tolerance is at most \
+            "The probability of calling it {worse} where it is not worse by more than its tolerance is at most \
              {one_sided}; the same for {better}."
         );
     }
     format!(
-        "The chance to call any of the {tested} primary comparisons {worse} where none is worse by more \
-         than its tolerance is at most {one_sided} in all; the same for {better}. Exploratory ones stand \
-         alone, at {one_sided} each."
+        "The probability of calling any of the {tested} primary comparisons {worse} where none is worse by \
+         more than its tolerance is at most {one_sided} in all; the same for {better}. Exploratory ones are \
+         adjusted for their number (Benjamini-Hochberg): of those called {worse}, a share of at most \
+         {one_sided} is expected to be wrong."
     )
 }

@@ -210,12 +210,11 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
     let scale = comparison.metric.scale();
     let bounds = comparison.bounds;
     let mut parts = Vec::new();
+    let change = worsening_noun(comparison.metric);
     if let Some(detectable) = comparison.detectable_change {
-        let seen = change_figure(scale, detectable).shown();
+        let detectable = change_figure(scale, detectable).shown();
         parts.push(format!(
-            "A worsening by {seen}, the tolerance of {} included, would have been found with a chance of \
-             80 %.",
-            allowance(scale, bounds.tolerance)
+            "This run could detect a {change} of {detectable} or more (80 % power)."
         ));
     }
     if let Some(needed) = comparison.required_size {
@@ -223,15 +222,31 @@ pub(super) fn power(comparison: &Comparison) -> Option<String> {
         let (prompts, repetitions) = (needed.prompts, needed.repetitions);
         parts.push(match needed.goal {
             SizeGoal::Detect => format!(
-                "About {prompts} prompts x {repetitions} repetitions would find one by {margin}."
+                "To detect a {change} of {margin} it needs about {prompts} prompts x {repetitions} repetitions."
             ),
             SizeGoal::Bound => format!(
-                "About {prompts} prompts x {repetitions} repetitions whose answers are all as alike as these \
-                 would take the interval within the margin of {margin}."
+                "To exclude a {change} of {margin} it needs about {prompts} prompts x {repetitions} repetitions, \
+                 if all answers stay as alike as these."
             ),
         });
     }
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// The noun for a worsening of the metric.
+const fn worsening_noun(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Ttft
+        | Metric::Ttfa
+        | Metric::ExperiencedTtft
+        | Metric::Latency
+        | Metric::InterTokenLatency
+        | Metric::OutputRate => "slowdown",
+        Metric::Cost => "cost increase",
+        Metric::OutputTokens => "rise",
+        Metric::TtftTail => "rise of late first tokens",
+        Metric::Completed | Metric::PassRate => "drop",
+    }
 }
 
 /// Names the prompt that decides, if there is one.

@@ -8,8 +8,8 @@ use crate::suite::Metric;
 
 use super::judgement::{Comparison, ComparisonDesign, Effect, Judgement, RequiredSize, Verdict};
 
-/// The advice on a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The advice on a candidate, the one that asks most for action first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Advice {
     /// Better in at least one primary metric, and worse in none.
     Switch,

@@ -313,7 +313,9 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     }
     let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
-    hints.print(stderr());
+    if !options.quiet {
+        hints.print(stderr());
+    }
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
     }

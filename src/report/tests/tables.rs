@@ -160,6 +160,8 @@ fn comparison_csv_of_a_small_run() {
     cache_miss_ttft_p50_ms: 424.000 | 206.000
     ratio_cache_hit_ttft_p50:  |
     prices_date: 2025-01-01 | 2025-01-01
+    status: interrupted | interrupted
+    simulated: false | false
     ttft_p50_ms_lower: 400.000 | 201.000
     ttft_p50_ms_upper: 442.000 | 211.000
     ttft_p75_ms_lower: 412.000 | 203.000
@@ -284,10 +286,8 @@ fn the_comparison_as_json() {
       "status": "complete",
       "warning": "Samples are missing: 2 of 3 trials have a sample.",
       "quantiles": "type 8",
-      "finding": [
-        "No finding: no variant has answers enough to be ranked.",
-        "Not ranked: a/x (usable times: 2, a median needs 6)."
-      ],
+      "finding": [],
+      "recommendations": [],
       "comparison": [
         {
           "variant": "a/x",
@@ -398,6 +398,8 @@ fn the_comparison_as_json() {
           "cache_miss_ttft_n": 2,
           "cache_miss_ttft_p50_ms": 100.5,
           "prices_date": "2025-01-01",
+          "status": "complete",
+          "simulated": false,
           "completed_share_lower": 0.0,
           "completed_share_upper": 1.0,
           "cache_hit_share_lower": 0.0,
@@ -484,6 +486,7 @@ fn the_comparison_as_json() {
           "text": "without a sample: 1 of 3 planned trials"
         }
       ],
+      "remarks": [],
       "method": {
         "run": "20250102T030405Z-7Z",
         "started": "2025-01-02T03:04:05Z",
