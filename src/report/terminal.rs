@@ -143,7 +143,12 @@ fn push_problems(screen: &mut String, title: &str, problems: &[RunProblem], styl
 
 /// Adds one line per candidate, in the longest form that fits.
 fn push_recommendations(screen: &mut String, texts: &[RecommendationText], style: Style) {
-    let names = texts.iter().map(|text| clip(&text.name, MAX_NAME_WIDTH));
+    let max_width = if style.width == usize::MAX {
+        usize::MAX
+    } else {
+        MAX_NAME_WIDTH
+    };
+    let names = texts.iter().map(|text| clip(&text.name, max_width));
     let names: Vec<String> = names.collect();
     let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
     for (text, name) in texts.iter().zip(&names) {

@@ -187,7 +187,7 @@ fn every_format_has_the_paragraph() {
         .next()
         .unwrap();
     insta::assert_snapshot!(section, @"
-    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more: 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.
+    - new writes more output tokens: 1.62x (1.50–1.75) those of old, on 20 prompts. The answers themselves are not shown to differ in length: 1.02x (0.97–1.07) the characters. Reasoning is 38.3 % of the output of new, and 0.0 % of that of old. Output tokens changed most on long 3.10x, sum 0.50x. At list price a request, its prompt included, costs more on the typical prompt (geometric mean): 2.50x (2.40–2.60). Ended by the token limit, and so shorter than they would have been: of new 3 answers, of old 0.
     - Hidden reasoning of new: in 180 of 200 answers it was hidden, summarised or encrypted; by the count of its server it took 12400 output tokens.
     - Models count tokens with tokenizers of their own: the characters of the answer compare across models, output tokens are what is paid.
     - Ratios are candidate over reference: geometric means over prompts of the ratio of mean counts, in brackets 95 % intervals (Student's t, prompts as units). They are not corrected for their number, and fail nothing.
