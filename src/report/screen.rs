@@ -9,7 +9,7 @@ use crate::suite::Metric;
 use crate::units::{Nanos, Usd, plural};
 use crate::verdict::{
     Comparison, ComparisonDesign, Evaluation, GateStatus, LimitCheck, LimitStatus, RunSummary,
-    Verdict, recommend,
+    Verdict, effective_prompts, recommend,
 };
 
 use super::alerts::{Alert, alerts};
@@ -90,6 +90,7 @@ impl Screen {
             notes.push(format!("The same for all: {}.", shared.join(", ")));
         }
         notes.extend(inconclusive(&recommended, &names));
+        notes.extend(weights(manifest).filter(|_| !recommended.is_empty()));
         if !recommended.is_empty() && !graded {
             notes.push("Answer quality was not graded.".to_owned());
         }
@@ -319,6 +320,15 @@ fn page_table(
         }
         row
     }))
+}
+
+/// What unequal weights cost in power; none where all prompts weigh the same.
+fn weights(manifest: &Manifest) -> Option<String> {
+    let prompts = manifest.suite.prompts.len() as u64;
+    let worth = effective_prompts(&manifest.suite);
+    (worth < prompts).then(|| {
+        format!("Verdicts weight the prompts: these {prompts} tell as much as {worth} equal ones.")
+    })
 }
 
 fn all_answered(manifest: &Manifest, summary: &RunSummary) -> Option<String> {

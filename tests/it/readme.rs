@@ -31,8 +31,8 @@ use rustix::process::Signal;
 const PICTURE: &str = "docs/quickstart.svg";
 /// Columns of the terminal in the picture: as many as a page shows in readable letters.
 const PICTURE_COLUMNS: usize = 112;
-/// Columns of an output that goes into a pipe.
-const PIPE_COLUMNS: usize = 200;
+/// Columns of an output that goes into a pipe: nothing is cut.
+const PIPE_COLUMNS: usize = usize::MAX;
 /// The longest that the simulator may keep the test waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
