@@ -5,7 +5,7 @@
 
 use crate::verdict::{LimitStatus, Verdict};
 
-use super::screen::Screen;
+use super::screen::ResultScreen;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
 use super::{markdown, recommendations};
@@ -25,7 +25,7 @@ pub struct JobSummary<'a> {
     /// Warning to print first.
     pub warning: Option<&'a str>,
     /// The result of the run; absent where runs are compared.
-    pub screen: Option<&'a Screen>,
+    pub screen: Option<&'a ResultScreen>,
     /// The verdicts and limits.
     pub verdicts: &'a Verdicts,
 }
@@ -75,7 +75,7 @@ pub fn summary(job: &JobSummary<'_>) -> String {
 }
 
 /// Adds the result of a run, then its verdicts, folded.
-fn push_run(page: &mut String, job: &JobSummary<'_>, screen: &Screen) {
+fn push_run(page: &mut String, job: &JobSummary<'_>, screen: &ResultScreen) {
     markdown::push_result(page, screen, job.warning);
     if job.verdicts.sections.is_empty() && job.verdicts.limit_texts.is_empty() {
         return;

@@ -15,7 +15,7 @@ use crate::record::Manifest;
 use super::figure::Figure;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
-use super::screen::Screen;
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::verdicts::{Section, Verdicts};
 use super::view::View;
@@ -118,7 +118,7 @@ struct RecommendationDocument<'a> {
     verdicts: BTreeMap<&'static str, &'static str>,
 }
 
-fn recommendations(screen: &Screen) -> Vec<RecommendationDocument<'_>> {
+fn recommendations(screen: &ResultScreen) -> Vec<RecommendationDocument<'_>> {
     let texts = screen.recommendations.iter();
     let documents = texts.map(|text| RecommendationDocument {
         candidate: &text.candidate,

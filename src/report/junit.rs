@@ -6,7 +6,7 @@
 
 use crate::verdict::{LimitStatus, Verdict};
 
-use super::screen::Screen;
+use super::screen::ResultScreen;
 use super::text::one_line;
 use super::text::push;
 use super::verdicts::{ComparisonText, LimitText, Section, Verdicts};
@@ -30,7 +30,7 @@ pub(super) struct RunHeader<'a> {
     /// Date of the price list behind the costs, if there is a single one.
     pub(super) prices_date: Option<&'a str>,
     /// Its result: recommendations, and the mark of simulated figures.
-    pub(super) screen: &'a Screen,
+    pub(super) screen: &'a ResultScreen,
 }
 
 struct TestCase<'a> {

@@ -6,7 +6,7 @@
 use super::caching::CachingSection;
 use super::output_tokens::Outputs;
 use super::problems::RunProblem;
-use super::screen::Screen;
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::text::{self, push};
 use super::verdicts::{Section, Verdicts};
@@ -75,7 +75,7 @@ pub(super) fn page(view: &View) -> String {
 
 /// Adds the result of a run: the mark of simulated figures, the heading, the table with the recommendations, the
 /// gate, and the problems that change how it is read.
-pub(super) fn push_result(page: &mut String, screen: &Screen, warning: Option<&str>) {
+pub(super) fn push_result(page: &mut String, screen: &ResultScreen, warning: Option<&str>) {
     let marks = screen.simulated.as_deref().into_iter().chain(warning);
     for mark in marks {
         push(page, format_args!("> **{}**\n\n", text::markdown(mark)));

@@ -62,7 +62,7 @@ pub use plan::{PlanDocument, PlanListing};
 pub use problems::RunProblem;
 pub use recommendations::RecommendationText;
 pub use runs::{PruneDocument, Pruning, RunsDocument, prune_lines, runs_table};
-pub use screen::{GateLine, Screen};
+pub use screen::{GateLine, ResultScreen};
 pub use sizes::SizesDocument;
 pub use table::{Column, ColumnDisplay, FigureTable};
 pub use terminal::Style;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::suite::Metric;
 use crate::verdict::{Advice, Recommendation, RecommendationComponent, RequiredSize, Verdict};
 
-use super::figure::FigureCell;
+use super::figure::{Figure, FigureCell};
 use super::wording;
 
 /// A recommendation in words.
@@ -207,8 +207,8 @@ fn phrase(component: &RecommendationComponent, numbers: Numbers) -> String {
 pub(super) fn effect_text(cell: &FigureCell, with_interval: bool) -> String {
     let figure = cell.figure.shown();
     match cell.interval.as_deref().filter(|_| with_interval) {
+        Some((Figure::Absent, Figure::Absent)) | None => figure,
         Some((lower, upper)) => format!("{figure}, {}", cell.figure.shown_ends(lower, upper)),
-        None => figure,
     }
 }
 

@@ -28,7 +28,7 @@ const MAX_PAGE_COLUMNS: usize = 4;
 
 /// The result of a run in ten seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Screen {
+pub struct ResultScreen {
     /// Suite, counts, duration and cost.
     pub heading: String,
     /// The mark of figures that were simulated; absent for a real endpoint.
@@ -59,7 +59,7 @@ pub struct GateLine {
 /// A column: its name in `comparison.csv`, its heading, and its drop priority.
 type ColumnSpec = (&'static str, &'static str, u8);
 
-impl Screen {
+impl ResultScreen {
     /// Builds the screen of a run; `comparison` is its table with every figure, `past_notes` are the notes on its
     /// judgement against the past.
     pub(super) fn new(
@@ -185,14 +185,13 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
     }
     primary.sort_unstable();
     primary.dedup();
-    let is_speed = |metric: &Metric| matches!(metric, Metric::Ttft | Metric::Ttfa);
-    if !primary.iter().any(is_speed) {
-        let others = others_speed(summary);
-        primary.extend(others);
-        primary.sort_unstable();
-    }
-    let ttfa = primary.contains(&Metric::Ttfa);
     let mut specs: Vec<ColumnSpec> = primary.iter().filter_map(|one| column_of(*one)).collect();
+    // A run whose gate has no speed metric has one in its table all the same.
+    let speed = unjudged_speed(summary).filter(|_| !primary.iter().any(|one| one.is_time()));
+    if let Some((name, heading, _)) = speed.and_then(column_of) {
+        specs.push((name, heading, 1));
+    }
+    let ttfa = primary.contains(&Metric::Ttfa) || speed == Some(Metric::Ttfa);
     let tail = if ttfa {
         ("ttfa_p95_ms", "TTFA p95", 5)
     } else {
@@ -216,7 +215,7 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
 }
 
 /// The speed metric of a run whose gate has none: TTFA as soon as a model shows or hides reasoning.
-fn others_speed(summary: &RunSummary) -> Option<Metric> {
+fn unjudged_speed(summary: &RunSummary) -> Option<Metric> {
     let streamed = summary.variants.iter().any(|v| v.figures.ttft_ns.is_some());
     if !streamed {
         Some(Metric::Latency)
@@ -247,7 +246,7 @@ const fn column_of(metric: Metric) -> Option<ColumnSpec> {
 /// Splits off the columns whose figures are the same in every row, as `heading figure`. Failures that are 0
 /// everywhere have a sentence of their own.
 fn split_shared(comparison: &FigureTable, specs: &[ColumnSpec]) -> (Vec<ColumnSpec>, Vec<String>) {
-    let (mut kept, mut shared) = (Vec::new(), Vec::new());
+    let (mut distinct, mut shared) = (Vec::new(), Vec::new());
     for &(name, heading, priority) in specs {
         let rows = 0..comparison.rows.len();
         let figures: Vec<&Figure> = rows
@@ -258,10 +257,10 @@ fn split_shared(comparison: &FigureTable, specs: &[ColumnSpec]) -> (Vec<ColumnSp
             Some(Figure::Absent) => {}
             Some(Figure::Count(0)) if name == "failed" => {}
             Some(figure) => shared.push(format!("{heading} {}", compact(figure).shown())),
-            None => kept.push((name, heading, priority)),
+            None => distinct.push((name, heading, priority)),
         }
     }
-    (kept, shared)
+    (distinct, shared)
 }
 
 /// The figure without a unit that its heading repeats.

@@ -256,7 +256,7 @@ pub fn sizes(sizing: &Sizing<'_>) -> String {
         let cost = &sizing.cost;
         let _ = writeln!(
             text,
-            "\nCosts are of {} of {} models at list prices of {}: a token for each byte sent, every answer at its limit, nothing sent twice.",
+            "\nCosts are of {} of {} models at list prices of {}: a token for each byte sent, every answer at its limit, every attempt made.",
             cost.known, cost.variants, sizing.prices_date
         );
     }
@@ -463,7 +463,7 @@ mod tests {
                50            2             100       200       $0.0167
               100            2             200       400       $0.0333
 
-        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made.
 
         The suite is just large enough as it is.
         ");
@@ -481,7 +481,7 @@ mod tests {
                50          170            8500     17000         $1.42
               100           33            3300      6600        $0.550
 
-        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, nothing sent twice.
+        Costs are of 1 of 2 models at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made.
 
         No number of repetitions of its prompts is enough. With 100 prompts, put into the suite:
           repetitions = 33

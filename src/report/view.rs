@@ -13,7 +13,7 @@ use super::caching::{CachingSection, caching};
 use super::columns;
 use super::figure::{Figure, NO_END_MARK};
 use super::problems::{RunProblem, problems, remarks};
-use super::screen::Screen;
+use super::screen::ResultScreen;
 use super::table::FigureTable;
 use super::text::push;
 use super::verdicts::{Section, Verdicts};
@@ -33,7 +33,7 @@ pub struct View {
     /// Warning to read first; absent for a complete run.
     pub warning: Option<String>,
     /// The result in ten seconds.
-    pub screen: Screen,
+    pub screen: ResultScreen,
     /// One row per variant.
     pub comparison: FigureTable,
     /// The legend of the tables.
@@ -85,7 +85,7 @@ impl View {
             run: manifest.run.clone(),
             status,
             warning,
-            screen: Screen::new(manifest, summary, evaluation, (&comparison, &past_notes)),
+            screen: ResultScreen::new(manifest, summary, evaluation, (&comparison, &past_notes)),
             comparison,
             notes,
             prices_date,

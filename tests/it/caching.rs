@@ -220,7 +220,11 @@ fn a_known_cache_is_found() {
             .ends_with("there is nothing to make up for.")
     );
     assert!(marked.saved > 0 && plain.saved > 0);
-    assert!(seen.page.contains("## Prompt caches"), "{}", seen.page);
+    assert!(
+        seen.page.contains("<summary>Prompt caches</summary>"),
+        "{}",
+        seen.page
+    );
     assert!(seen.page.contains("a prefix of"), "{}", seen.page);
 }
 

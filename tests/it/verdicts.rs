@@ -340,7 +340,8 @@ fn the_models_of_one_run_are_compared() {
     // A plain run only reports; `compare` turns the same judgement into an exit code.
     let home = home("").with("apart.toml", &world(60, 240));
     home.bakeoff(&format!("{RUN} apart.toml"))
-        .says("worse")
+        .says("- other  higher latency (")
+        .says(": keep reference")
         .run();
     home.bakeoff(&format!("compare {LATEST}"))
         .exits(1)
@@ -451,7 +452,7 @@ fn a_run_ends_when_its_verdict_is_in() {
         .with("apart.toml", &world(40, 160));
     home.bakeoff("run suite.toml --sim-seed 7 --until-decided --scenario apart.toml")
         .complains("look after round 2 of 12")
-        .says("worse")
+        .says("- other  higher latency (")
         .run();
     let manifest = json(&home.read(&format!("{LATEST}/manifest.json")));
     let round = manifest["until_decided"]["decided_after"].as_u64().unwrap();

@@ -313,9 +313,7 @@ fn measure(job: &mut Job, opened: &OpenEndpoint, options: &Options) -> Result<u8
     }
     let trial = catch_panic(|| close(&run, &journal, &manifest, options, baseline.as_ref()));
     drop(requests);
-    if !options.quiet {
-        hints.print(stderr());
-    }
+    hints.print(stderr());
     if let Some(estimated) = manifest.estimate.as_ref().filter(|_| !options.quiet) {
         estimate::after(estimated, stderr());
     }
@@ -406,7 +404,7 @@ fn close(
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
     let judged = report.evaluation();
     if let Some(baseline) = baseline.filter(|_| sound) {
-        baseline.learn(run, manifest, judged)?;
+        baseline.learn(run, manifest, judged, options.quiet)?;
     }
     let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
     if !options.quiet {

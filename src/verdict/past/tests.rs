@@ -444,6 +444,24 @@ fn trends_show_levels_changes_and_the_floor() {
 }
 
 #[test]
+fn a_flagged_run_is_marked_for_the_variant_that_regressed() {
+    // A reader who sees `flagged` beside a model that did not change looks for a fault where there is none.
+    let mut both = run(0, &flat(8, 0.0));
+    both.variants = vec![variant("a/x", &flat(8, 0.0)), variant("b/y", &flat(8, 0.3))];
+    let finding = Finding {
+        variant: "b/y".to_owned(),
+        metric: Metric::Ttft,
+    };
+    let line = HistoryLine::run(both, RunStanding::Flagged, vec![finding]);
+    let trends = trends(&History::resolve([line]), &Gate::default());
+    let concerned = |label: &str| {
+        let trend = trends.iter().find(|trend| trend.variant == label).unwrap();
+        trend.points[0].concerned
+    };
+    assert_eq!((concerned("a/x"), concerned("b/y")), (false, true));
+}
+
+#[test]
 fn the_floor_of_a_history_is_that_of_its_next_run() {
     // Two reports with different smallest changes for one history would both be doubted.
     let history = History::resolve(
