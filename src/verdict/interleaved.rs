@@ -216,7 +216,7 @@ fn comparison_specs(
     let ttfa_instead = run_reasons && gate.is_primary(Metric::Ttft);
     let experienced_as_well = scope.adds_primary
         && comparability.retries_differ()
-        && !run_reasons
+        && !comparability.reasoning_differs()
         && gate.is_primary(Metric::Ttft);
     let spec = |metric: Metric| {
         let (primary, from_ttft) = match metric {

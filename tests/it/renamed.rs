@@ -86,6 +86,26 @@ fn cells(csv: &str) -> Vec<BTreeMap<String, String>> {
     rows.collect()
 }
 
+/// The effects of comparisons and what they stand on, by candidate and metric.
+fn effects(rows: &[BTreeMap<String, String>]) -> Vec<Vec<&str>> {
+    let columns = [
+        "candidate",
+        "metric",
+        "effect",
+        "prompts",
+        "candidate_n",
+        "reference_n",
+        "prompts_better",
+        "prompts_worse",
+    ];
+    let measured = rows.iter().filter(|row| !row["effect"].is_empty());
+    let mut effects: Vec<Vec<&str>> = measured
+        .map(|row| columns.iter().map(|column| row[*column].as_str()).collect())
+        .collect();
+    effects.sort_unstable();
+    effects
+}
+
 /// A number in one spelling: `1` is `1.0`.
 fn as_number(cell: &str) -> String {
     cell.parse::<f64>()
@@ -96,7 +116,8 @@ fn as_number(cell: &str) -> String {
 fn renamed(value: &Value) -> Value {
     match value {
         Value::Object(entries) => {
-            let is_new = |name: &str| name == "version" || name == "concerned";
+            // `concerned` is new; the most that sizes cost includes every attempt and the warm-up since 0.2.
+            let is_new = |name: &str| ["version", "concerned", "cost_usd_max"].contains(&name);
             let entries = entries.iter().filter(|(name, _)| !is_new(name));
             entries
                 .map(|(name, value)| (new_name(name), renamed(value)))
@@ -132,7 +153,12 @@ fn stored_runs_of_0_1_have_the_same_figures() {
         for row in &mut now {
             row.retain(|column, _| then[0].contains_key(column) || !ADDED.contains(&&**column));
         }
-        assert_eq!(then, now, "{call}");
+        if name == "interleaved.csv" {
+            // TTFA is judged in the place of TTFT as soon as one variant reasons: effects and their sizes stay.
+            assert_eq!(effects(&then), effects(&now), "{call}");
+        } else {
+            assert_eq!(then, now, "{call}");
+        }
     }
 }
 

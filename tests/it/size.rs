@@ -160,7 +160,7 @@ fn suite_check_shows_detectable_changes() {
       within a run it finds, in 80 % of cases: TTFT +81 %, completed -24 points (near 95 %), a pass rate -42 points (near 80 %)
       against 10 past runs (`--history`) it finds TTFT +54 %
       a TTFT that did not change comes out `ok` (surely not 6 % longer) in 4 % of runs
-      costs at most about $0.00266 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
+      costs at most about $0.00810 at list prices of 2026-08-21: a token for each byte sent, every answer at its limit, every attempt made
       counted with a noise of 50 % between repetitions and 10 % between prompts (typical)
       warning: `ttft` would flap: within a margin of 6 % an unchanged run is `ok` in only 4 % of cases, else inconclusive; widen the margin or ask more prompts
       warning: the limit `ttft_p99` can fail but never pass: 24 answers of each model give no upper end, 368 would
@@ -171,5 +171,5 @@ fn suite_check_shows_detectable_changes() {
                input_usd_per_mtok = 0\noutput_usd_per_mtok = 0\n";
     let home = home.with("bakeoff.toml", own);
     let free = home.bakeoff("suite check s.toml").run().out;
-    assert!(free.contains("costs at most about $0.00314 at"), "{free}");
+    assert!(free.contains("costs at most about $0.00945 at"), "{free}");
 }

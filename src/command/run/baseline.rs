@@ -52,14 +52,12 @@ impl<'a> Baseline<'a> {
         Ok(run.write_past(&past.lines())?)
     }
 
-    /// Appends the marks of the verdicts to the history, and prints them unless `quiet`; for the first run, how
-    /// to begin.
+    /// Appends the marks of the verdicts to the history, and prints them; for the first run, how to begin.
     pub(super) fn learn(
         &self,
         run: &Run,
         manifest: &Manifest,
         judged: &Evaluation,
-        quiet: bool,
     ) -> Result<(), Failure> {
         let against_past = |situation| situation == ComparisonDesign::History;
         let mut judgements = judged.judgements.iter().map(|gated| &gated.judgement);
@@ -71,9 +69,6 @@ impl<'a> Baseline<'a> {
         let today = to_history_run(manifest, &samples::read(run, manifest)?.evidence);
         let lines = history_updates(&today, &past, judgement);
         History::append(self.path, &lines)?;
-        if quiet {
-            return Ok(());
-        }
         self.print_update(run, &history, &lines)
     }
 

@@ -404,7 +404,7 @@ fn close(
     let sound = manifest.status == Status::Complete && enough_was_answered(report.summary());
     let judged = report.evaluation();
     if let Some(baseline) = baseline.filter(|_| sound) {
-        baseline.learn(run, manifest, judged, options.quiet)?;
+        baseline.learn(run, manifest, judged)?;
     }
     let (gate_status, on_inconclusive) = (judged.gate_status(), judged.gate.on_inconclusive);
     if !options.quiet {

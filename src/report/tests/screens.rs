@@ -171,10 +171,13 @@ fn nothing_is_cut_in_a_pipe() {
         colour: false,
         width: 60,
     });
-    let widest = narrow.lines().map(|line| line.width()).max();
-    assert!(widest <= Some(60), "{narrow}");
+    // On a terminal no row wraps: what does not matter goes first, then the longest label is cut.
+    let table = narrow.lines().skip_while(|line| !line.starts_with("model"));
+    let table: Vec<&str> = table.take_while(|line| !line.is_empty()).collect();
+    assert_eq!(table.len(), 6, "{narrow}");
+    assert!(table.iter().all(|row| row.width() <= 60), "{narrow}");
     for heading in ["TTFA p50", "cost/req", "failed"] {
-        assert!(narrow.lines().nth(3).unwrap().contains(heading), "{narrow}");
+        assert!(table[0].contains(heading), "{narrow}");
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::fixture::{SeededNoise, flat, noon, run, variant};
 use super::*;
-use crate::record::{Flag, Manifest, Outcome, Sample};
+use crate::record::{Finding, Flag, Manifest, Outcome, Sample};
 use crate::suite::Bounds;
 use crate::units::Nanos;
 use crate::verdict::fixture::{answered, failed, flagged, manifest};
