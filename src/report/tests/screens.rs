@@ -172,7 +172,9 @@ fn nothing_is_cut_in_a_pipe() {
         width: 60,
     });
     // On a terminal no row wraps: what does not matter goes first, then the longest label is cut.
-    let table = narrow.lines().skip_while(|line| !line.starts_with("model"));
+    let table = narrow
+        .lines()
+        .skip_while(|line| !line.starts_with("model "));
     let table: Vec<&str> = table.take_while(|line| !line.is_empty()).collect();
     assert_eq!(table.len(), 6, "{narrow}");
     assert!(table.iter().all(|row| row.width() <= 60), "{narrow}");
