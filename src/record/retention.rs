@@ -178,9 +178,10 @@ mod tests {
             older_than: None,
             keep: Some(2),
         };
-        use PruneDecision::{Delete, Keep};
+        let (keep, delete) = (PruneDecision::Keep, PruneDecision::Delete);
         let decisions = retention.judge(&runs, now());
-        assert_eq!(decisions, [Keep, Keep, Keep, Keep, Delete, Delete]);
+        assert_eq!(decisions[..4], vec![keep; 4]);
+        assert_eq!(decisions[4..], vec![delete; 2]);
     }
 
     proptest! {

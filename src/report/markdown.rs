@@ -44,7 +44,7 @@ pub(super) fn page(view: &View) -> String {
     }
     if let Some(caching) = &view.caching {
         push_fold(&mut page, "Prompt caches", |page| {
-            push_caching(page, caching)
+            push_caching(page, caching);
         });
     }
     if !view.problems.is_empty() || !view.errors.rows.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn page(view: &View) -> String {
     }
     if !view.remarks.is_empty() {
         push_fold(&mut page, "Remarks", |page| {
-            push_problem_list(page, &view.remarks)
+            push_problem_list(page, &view.remarks);
         });
     }
     push_fold(&mut page, "Figures of each prompt", |page| {

@@ -187,7 +187,8 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
     primary.dedup();
     let mut specs: Vec<ColumnSpec> = primary.iter().filter_map(|one| column_of(*one)).collect();
     // A run whose gate has no speed metric has one in its table all the same.
-    let speed = unjudged_speed(summary).filter(|_| !primary.iter().any(|one| one.is_time()));
+    let judged = primary.iter().any(|one| one.is_time());
+    let speed = (!judged).then(|| unjudged_speed(summary));
     if let Some((name, heading, _)) = speed.and_then(column_of) {
         specs.push((name, heading, 1));
     }
@@ -215,14 +216,14 @@ fn columns(summary: &RunSummary, evaluation: &Evaluation) -> Vec<ColumnSpec> {
 }
 
 /// The speed metric of a run whose gate has none: TTFA as soon as a model shows or hides reasoning.
-fn unjudged_speed(summary: &RunSummary) -> Option<Metric> {
+fn unjudged_speed(summary: &RunSummary) -> Metric {
     let streamed = summary.variants.iter().any(|v| v.figures.ttft_ns.is_some());
     if !streamed {
-        Some(Metric::Latency)
+        Metric::Latency
     } else if any_variant_reasons(summary) {
-        Some(Metric::Ttfa)
+        Metric::Ttfa
     } else {
-        Some(Metric::Ttft)
+        Metric::Ttft
     }
 }
 

@@ -62,10 +62,9 @@ impl Advice {
         let any = |verdict: Verdict| components.iter().any(|one| one.verdict == verdict);
         match (any(Verdict::Improved), any(Verdict::Regressed)) {
             (true, true) => Self::TradeOff,
-            (false, true) => Self::KeepReference,
             (_, false) if components.iter().any(RecommendationComponent::blocks) => Self::Undecided,
             (true, false) => Self::Switch,
-            (false, false) => Self::KeepReference,
+            (false, _) => Self::KeepReference,
         }
     }
 }

@@ -35,13 +35,13 @@ fn simulated_run(seed: u64) -> (Manifest, Vec<Sample>) {
         .collect();
     let samples = (0..run.planned_trials).map(|trial| {
         let index = usize::try_from(trial).unwrap() % labels.len();
-        let [speed, price, lost] = if index == 0 {
+        let [times, price, lost] = if index == 0 {
             [1.0, 1.0, 0.0]
         } else {
             ratios[index]
         };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Far below 2^53.
-        let mut sample = answered(&run, trial, (400.0 * speed * around(0.8, 1.25)) as u64);
+        let mut sample = answered(&run, trial, (400.0 * times * around(0.8, 1.25)) as u64);
         #[allow(clippy::cast_possible_truncation)]
         let cost = Usd((500e6 * price * around(0.9, 1.1)) as i128);
         (sample.cost_usd, sample.billed_usd, sample.market_usd) = (Some(cost), None, None);
