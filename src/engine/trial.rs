@@ -245,6 +245,7 @@ pub(super) async fn carry_out<A: Client>(
                 () = sleep(wait.into()) => {
                     let next = ready.announcement(&context, number.saturating_add(1));
                     if context.announce(vec![next]).await {
+                        client.prepare(1).await;
                         // Counted, but not delayed: a wait of ours would be part of the experienced TTFT.
                         context.pace.take(client.now(), ready.load(&context));
                         continue;

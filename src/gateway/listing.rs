@@ -1,23 +1,25 @@
 //! Untimed queries to an endpoint: its models, the providers of one of them, a balance, a bill.
 //!
 //! Owns the routes, their time limit and their size limit. Must not know what a response means. Invariant:
-//! nothing here shares a connection or a clock with a timed exchange; the client is the transport's, with its
-//! settings.
+//! nothing here shares a connection or a clock with a timed exchange; certificates are verified as there.
 
+use std::error::Error as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use reqwest::Client;
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::time::timeout;
 
 use crate::catalog::MAX_LIST_BYTES;
-use crate::suite::{Redacted, Timeouts};
+use crate::suite::Redacted;
 use crate::units::{ModelId, Nanos, one_line};
 
+use super::connect::tls_config;
 use super::decode::{DecodeError, decode};
+use super::endpoint::{Endpoint, Location, OpenError, base_url, headers};
 use super::fault;
-use super::recording::{Body, ExchangeEnd, Response};
-use super::transport::{
-    Endpoint, OpenError, base_url, exchange_end, header_text, headers, new_lane, resolve,
-};
+use super::recording::{Body, Response};
 
 /// A query to an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -104,21 +106,10 @@ async fn send_query(
     query: EndpointQuery<'_>,
     time_limit: Duration,
 ) -> Result<Response, FetchError> {
-    let base = base_url(endpoint)?;
-    let addresses = resolve(&base).await?;
-    let within = Nanos::from(time_limit);
-    let client = new_lane(
-        &base,
-        &addresses,
-        Timeouts {
-            connect_ns: within,
-            headers_ns: within,
-            gap_ns: within,
-            total_ns: within,
-        },
-    )?
-    .client;
-    let mut url = base.clone();
+    let mut url = base_url(endpoint)?;
+    let location = Location::new(&url);
+    let addresses = location.resolve().await?;
+    let client = new_client(&location, &addresses, time_limit)?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();
         match query {
@@ -136,16 +127,13 @@ async fn send_query(
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
-    let lost = |ending| match ending {
-        ExchangeEnd::ConnectFailed(words)
-        | ExchangeEnd::TlsFailed(words)
-        | ExchangeEnd::ConnectionLost(words) => FetchError::Connection(words),
-        _ => FetchError::TimedOut(time_limit),
+    let lost = |error: reqwest::Error| match error.is_timeout() {
+        true => FetchError::TimedOut(time_limit),
+        false => FetchError::Connection(message_of(&error)),
     };
-    let sent = client.get(url).headers(headers).send().await;
-    let mut answered = sent.map_err(|error| lost(exchange_end(&error)))?;
+    let mut answered = (client.get(url).headers(headers).send().await).map_err(lost)?;
     let mut body = Body::default();
-    while let Some(bytes) = (answered.chunk().await).map_err(|error| lost(exchange_end(&error)))? {
+    while let Some(bytes) = answered.chunk().await.map_err(lost)? {
         if bytes.len() > MAX_LIST_BYTES - body.bytes().len() {
             return Err(FetchError::TooLarge);
         }
@@ -158,6 +146,57 @@ async fn send_query(
         at: Nanos::ZERO,
         body,
     })
+}
+
+/// A client for one query, with every setting written out, even where it equals the default.
+fn new_client(
+    location: &Location,
+    addresses: &[SocketAddr],
+    within: Duration,
+) -> Result<Client, OpenError> {
+    Client::builder()
+        .user_agent(concat!("bakeoff/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .tcp_nodelay(true)
+        .connect_timeout(within)
+        .resolve_to_addrs(&location.host, addresses)
+        .tls_backend_preconfigured(tls_config(location.is_tls)?)
+        .build()
+        .map_err(|error| OpenError::Client(message_of(&error)))
+}
+
+fn header_text((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {
+    (
+        name.as_str().to_owned(),
+        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+    )
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+/// The innermost cause as text, without the URL: the reader knows the target, and a URL may hold text that
+/// should not be stored.
+fn message_of(error: &reqwest::Error) -> String {
+    let causes_text: Vec<String> = causes(error).map(ToString::to_string).collect();
+    match causes_text.as_slice() {
+        [] => "the HTTP client failed without a cause".to_owned(),
+        [.., last] => last.clone(),
+    }
 }
 
 /// The text of a successful response; an error where it cannot be a list.

@@ -1,7 +1,7 @@
 //! One exchange: a request, and its response from bytes to an answer with its times.
 //!
-//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and is the only user of the
-//! HTTP client. Must not know the order of a suite, retries, budgets or reports. Invariant: nothing that costs
+//! Owns the wire formats of OpenAI-compatible endpoints (and of Anthropic's route) and everything that speaks HTTP
+//! to them. Must not know the order of a suite, retries, budgets or reports. Invariant: nothing that costs
 //! time runs between two stamps. While an answer arrives its bytes are only copied into a [`Recording`];
 //! afterwards [`read`] converts it into a [`Reading`], a pure function whose result does not depend on how the
 //! network cut the bytes.
@@ -11,10 +11,15 @@ mod body;
 mod chat;
 pub mod chunk;
 mod clock;
+mod connect;
+mod connection;
 pub mod decode;
 mod descriptors;
+mod endpoint;
+mod exchange;
 pub mod explain;
 pub mod fault;
+mod http1;
 mod lenient;
 pub mod listing;
 mod messages;
@@ -25,6 +30,7 @@ pub mod recording;
 pub mod request;
 mod responses;
 pub mod route;
+mod settings;
 pub mod sse;
 mod stamps;
 mod transcript;
@@ -34,9 +40,11 @@ mod wire;
 pub use body::UnsupportedParameter;
 pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
+pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
 pub use reading::{GapList, Reading, RetryAfter, read};
 pub use recording::{
     Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,
 };
-pub use transport::{Endpoint, OpenError, OutgoingRequest, Transport, settings};
+pub use settings::settings;
+pub use transport::{OutgoingRequest, Transport};

@@ -90,7 +90,10 @@ impl Redact for ErrorReport {
 impl Redact for ExchangeEnd {
     fn redact(&mut self, redactor: &Redactor) {
         match self {
-            Self::ConnectFailed(words) | Self::TlsFailed(words) | Self::ConnectionLost(words) => {
+            Self::ConnectFailed(words)
+            | Self::TlsFailed(words)
+            | Self::ConnectionLost(words)
+            | Self::InvalidHttp(words) => {
                 *words = redactor.clean_error(words, MESSAGE_CHARS);
             }
             Self::Abandoned | Self::Complete | Self::TimedOut(_) | Self::TooLarge => {}

@@ -496,6 +496,7 @@ fn outcome_without_answer(
         ExchangeEnd::ConnectFailed(words) => (Outcome::ConnectFailed, Some(words)),
         ExchangeEnd::TlsFailed(words) => (Outcome::TlsFailed, Some(words)),
         ExchangeEnd::ConnectionLost(words) => (Outcome::ConnectionLost, Some(words)),
+        ExchangeEnd::InvalidHttp(words) => (Outcome::ProtocolError, Some(words)),
         ExchangeEnd::TimedOut(Deadline::Connect) => (Outcome::TimedOutConnect, None),
         ExchangeEnd::TimedOut(Deadline::Headers) => (Outcome::TimedOutHeaders, None),
         ExchangeEnd::TimedOut(Deadline::Gap) => (Outcome::TimedOutGap, None),

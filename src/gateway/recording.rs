@@ -123,6 +123,16 @@ impl Body {
         Ok(())
     }
 
+    /// A frame for the bytes of one read at this instant, whatever pieces they come in.
+    pub fn frame(&mut self, at: Nanos, waited: bool) -> FrameWriter<'_> {
+        FrameWriter {
+            body: self,
+            at,
+            waited,
+            is_begun: false,
+        }
+    }
+
     /// All bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -151,6 +161,34 @@ impl Body {
     }
 }
 
+/// Adds the bytes of one read to a body, as one frame.
+#[derive(Debug)]
+pub struct FrameWriter<'a> {
+    body: &'a mut Body,
+    at: Nanos,
+    waited: bool,
+    is_begun: bool,
+}
+
+impl FrameWriter<'_> {
+    /// Adds bytes of the read.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), BodyTooLarge> {
+        if !self.is_begun {
+            self.body.push(self.at, self.waited, bytes)?;
+            self.is_begun = !bytes.is_empty();
+            return Ok(());
+        }
+        if bytes.len() > BYTES_PER_ANSWER - self.body.bytes.len() {
+            return Err(BodyTooLarge::Bytes);
+        }
+        self.body.bytes.extend_from_slice(bytes);
+        if let Some(frame) = self.body.frames.last_mut() {
+            frame.end = self.body.bytes.len();
+        }
+        Ok(())
+    }
+}
+
 /// The end of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExchangeEnd {
@@ -163,6 +201,8 @@ pub enum ExchangeEnd {
     TlsFailed(String),
     /// The connection broke; the client's message.
     ConnectionLost(String),
+    /// The server's bytes are not HTTP; the violation.
+    InvalidHttp(String),
     /// A deadline passed.
     TimedOut(Deadline),
     /// A limit on the size of an answer was exceeded ([`BodyTooLarge`]).
@@ -212,6 +252,10 @@ pub struct DoneWatch {
     last_event: bool,
     /// True if the last line that is not blank ended the stream.
     done: bool,
+    /// True if the last line that is not blank is a comment.
+    after_comment: bool,
+    /// True if the last frame had more than comments.
+    has_content: bool,
 }
 
 impl Default for DoneWatch {
@@ -223,6 +267,8 @@ impl Default for DoneWatch {
             before: 0,
             last_event: false,
             done: false,
+            after_comment: false,
+            has_content: false,
         }
     }
 }
@@ -235,6 +281,7 @@ impl DoneWatch {
 
     /// Adds the bytes of the next frame; returns true if the stream so far ends with the line.
     pub fn feed(&mut self, frame: &[u8]) -> bool {
+        self.has_content = false;
         let mut rest = frame;
         while let Some(end) = memchr2(b'\n', b'\r', rest) {
             self.extend(&rest[..end]);
@@ -247,6 +294,12 @@ impl DoneWatch {
         }
         self.extend(rest);
         self.done()
+    }
+
+    /// True if the last frame had more than comments and the blank lines after them: comments keep a connection
+    /// alive, and say nothing of the answer.
+    pub fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// True if the stream so far ends with the line, blank lines after it allowed.
@@ -262,6 +315,7 @@ impl DoneWatch {
         self.head[self.stored..self.stored + fits].copy_from_slice(&more[..fits]);
         self.stored += fits;
         self.longer |= fits < more.len();
+        self.has_content |= !more.is_empty() && !self.is_comment();
         self.before = more.last().copied().unwrap_or(self.before);
     }
 
@@ -274,7 +328,15 @@ impl DoneWatch {
         !self.longer && value_of(self.head(), b"data") == Some(b"[DONE]")
     }
 
+    fn is_comment(&self) -> bool {
+        self.stored > 0 && self.head[0] == b':'
+    }
+
     fn end_line(&mut self) {
+        if self.stored > 0 {
+            self.after_comment = self.is_comment();
+        }
+        self.has_content |= !self.after_comment;
         let head = self.head();
         if head.is_empty() && !self.longer {
             self.last_event = false;
@@ -372,6 +434,48 @@ mod tests {
         ] {
             assert_eq!(DoneWatch::new().feed(stream.as_bytes()), done, "{stream}");
         }
+    }
+
+    #[test]
+    fn comments_are_not_content() {
+        // A server that only keeps the connection alive must meet the deadline for the next part of an answer.
+        for (frames, content) in [
+            (&[": ping\n\n"][..], false),
+            (&[": pi", "ng\n", "\n: x\r\n\r\n"], false),
+            (&[":\n\ndata: {}\n\n"], true),
+            (&["data: {}\n\n", ": ping\n\n"], false),
+            (&[": ping\n\nda"], true),
+            (&[": ping\n", "event: ping\n\n"], true),
+            (&["{", "\n"], true),
+            (&["\n"], true),
+            (&[""], false),
+        ] {
+            let mut watch = DoneWatch::new();
+            for frame in frames {
+                watch.feed(frame.as_bytes());
+            }
+            assert_eq!(watch.has_content(), content, "{frames:?}");
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_one_read_are_one_frame() {
+        // Chunks that arrived together must not look like frames of their own.
+        let mut body = Body::default();
+        let mut frame = body.frame(Nanos(1), true);
+        for piece in ["", "ab", "c"] {
+            frame.push(piece.as_bytes()).unwrap();
+        }
+        body.frame(Nanos(2), false).push(b"d").unwrap();
+        let pieces: Vec<_> = body
+            .pieces()
+            .map(|(frame, piece)| (frame.at.0, piece))
+            .collect();
+        assert_eq!(pieces, [(1, &b"abc"[..]), (2, b"d")]);
+        let mut frame = body.frame(Nanos(3), true);
+        frame.push(b"e").unwrap();
+        let rest = vec![7; BYTES_PER_ANSWER];
+        assert_eq!(frame.push(&rest), Err(BodyTooLarge::Bytes));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use crate::support::server;
 
 use std::future::Future;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -209,22 +210,46 @@ fn requests_are_sent_as_configured() {
 }
 
 #[test]
-fn a_closed_connection_is_reopened_and_reported() {
-    // Servers that close after each answer are ordinary: the next request is cold, not lost.
-    let server = Server::start(|_, _| {
-        let reply = response("200 OK", "connection: close\r\n", ANSWER);
-        (reply, Then::Close)
-    });
+fn a_closed_connection_is_reopened_before_the_clock() {
+    // Servers that close after each answer are ordinary: their answers must be comparable, not cold. The same
+    // goes for a server that is about to close, by its own words.
+    for (headers, then) in [
+        ("connection: close\r\n", Then::Close),
+        ("connection: close\r\n", Then::Hold),
+        ("keep-alive: timeout=0\r\n", Then::Keep),
+    ] {
+        let server = Server::start(move |_, _| (response("200 OK", headers, ANSWER), then));
+        block_on(async {
+            let transport = one_lane(&server.base_url(), LONG).await;
+            for _ in 0..4 {
+                transport.prepare(1).await;
+                let recording = transport.exchange(asking("m", "r")).await;
+                assert_eq!(recording.connect, None, "{headers}");
+                let reading = reading(&recording);
+                assert_eq!(reading.outcome, Outcome::Complete);
+                assert_eq!(reading.flags, []);
+            }
+        });
+        let connections: Vec<usize> = server
+            .questions()
+            .iter()
+            .map(|seen| seen.connection)
+            .collect();
+        assert_eq!(connections, [0, 1, 2, 3], "{headers}");
+    }
+}
+
+#[test]
+fn an_unannounced_end_is_seen_before_the_clock() {
+    // Node closes an idle connection after 5 s, in the middle of the longer answer of another model.
+    let server = Server::start(|_, _| (response("200 OK", "", ANSWER), Then::Close));
     block_on(async {
         let transport = one_lane(&server.base_url(), LONG).await;
-        let warm = transport.exchange(asking("m", "r")).await;
-        assert_eq!(warm.connect, None);
-        for _ in 0..3 {
-            let cold = transport.exchange(asking("m", "r")).await;
-            assert!(cold.connect.is_some());
-            let reading = reading(&cold);
-            assert_eq!(reading.outcome, Outcome::Complete);
-            assert_eq!(reading.flags, [Flag::Cold]);
+        for ended in 0..4 {
+            server.wait_until_closed(ended);
+            let recording = transport.exchange(asking("m", "r")).await;
+            assert_eq!(reading(&recording).outcome, Outcome::Complete);
+            assert_eq!(recording.connect, None);
         }
     });
 }
@@ -504,6 +529,80 @@ fn a_lane_recovers_from_a_failure() {
             assert_eq!(reading(&next).outcome, Outcome::Complete, "after {fault}");
         }
     });
+}
+
+#[test]
+fn what_is_not_http_is_a_protocol_error() {
+    // Such a server may leave the connection open: it must need no deadline, and look like no network fault.
+    for reply in [
+        "SSH-2.0-OpenSSH_9.9\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ] {
+        let server = Server::start(move |_, _| (reply.as_bytes().to_vec(), Then::Hold));
+        block_on(async {
+            let transport = one_lane(&server.base_url(), LONG).await;
+            let recording = transport.exchange(asking("m", "r")).await;
+            assert!(
+                matches!(recording.ending, ExchangeEnd::InvalidHttp(_)),
+                "{reply}"
+            );
+            assert_eq!(reading(&recording).outcome, Outcome::ProtocolError);
+        });
+    }
+}
+
+#[test]
+fn events_that_arrived_together_are_no_gaps() {
+    // However they were framed: what one read brings tells nothing about the time between its events.
+    let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"yes\"}}]}\n\n";
+    let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+    let last = format!("{:x}\r\n{ANSWER}\r\n0\r\n\r\n", ANSWER.len());
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let burst = format!("{head}{}{last}", chunk.repeat(29));
+    let server = Server::start(move |_, _| (burst.clone().into_bytes(), Then::Keep));
+    block_on(async {
+        let transport = one_lane(&server.base_url(), LONG).await;
+        for _ in 0..8 {
+            let recording = transport.exchange(asking("m", "r")).await;
+            let reading = reading(&recording);
+            assert_eq!(reading.outcome, Outcome::Complete);
+            assert_eq!((reading.gaps.gaps.len(), reading.gaps.coalesced), (0, 29));
+        }
+    });
+}
+
+#[test]
+fn comments_alone_meet_the_deadline_between_two_parts_of_an_answer() {
+    // Gateways send comments while they wait for a provider, for ever if it never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = [0; 4096];
+        // The request that opens the connection, and then the question.
+        stream.read(&mut request).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        // Until the client hangs up.
+        while stream.write_all(b": processing\n\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let impatient = Timeouts {
+        gap_ns: SHORT,
+        ..LONG
+    };
+    block_on(async {
+        let transport = one_lane(&url, impatient).await;
+        let recording = transport.exchange(asking("m", "r")).await;
+        assert_eq!(recording.ending, ExchangeEnd::TimedOut(Deadline::Gap));
+    });
+    server.join().unwrap();
 }
 
 #[test]

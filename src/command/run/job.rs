@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Offers, PriceBound, UnboundedCost};
-use crate::engine::{self, CacheUses, Cap, Pace, RunContext, RunEvent};
+use crate::engine::{self, CacheUses, Cap, Pace, RequestWriter, RunContext, RunEvent};
 use crate::gateway::{self, Explanation, FailureContext, explain, request, settings};
 use crate::plan::{Pacer, PacingLimit, Plan, plan};
 use crate::record::ledger::{LedgerLine, Spending};
 use crate::record::{
     CliSelection, ClientSetting, ErrorReport, Flag, Manifest, ModelPrices, Outcome, PriceSource,
-    RequestLog, Sample, Status, UntilDecided,
+    Sample, Status, UntilDecided,
 };
 use crate::suite::{
     CacheMode, Profile, ProjectBudget, Prompt, Redacted, Suite, Variant, Wording, prompt_canonical,
@@ -237,7 +237,7 @@ impl Job {
         self.resolved.suite.variants.len() * self.resolved.suite.concurrency as usize
     }
 
-    pub(super) fn orders(&self, run: &str, requests: Option<Arc<RequestLog>>) -> RunContext {
+    pub(super) fn orders(&self, run: &str, requests: Option<RequestWriter>) -> RunContext {
         let suite = &self.resolved.suite;
         let prices = |variant: &Variant| self.known.prices.get(&variant.model)?.prices.clone();
         let profile = &self.resolved.profile;
