@@ -142,7 +142,7 @@ struct RunArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repetitions: Option<u32>,
     /// Slots (one prompt to all models) in flight at once
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     concurrency: Option<u32>,
     /// Seed of every order
     #[arg(long, value_name = "N")]

@@ -32,6 +32,13 @@ pub trait Client: Send + Sync + 'static {
 
     /// Time since the run began.
     fn now(&self) -> Nanos;
+
+    /// The longest pause of this process (stopped, suspended, without a processor) that overlaps the time between
+    /// two instants.
+    fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
+        let _ = (from, to);
+        Nanos::ZERO
+    }
 }
 
 impl Client for Transport {
@@ -45,6 +52,10 @@ impl Client for Transport {
 
     fn now(&self) -> Nanos {
         self.clock().now()
+    }
+
+    fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
+        self.longest_pause(from, to)
     }
 }
 

@@ -29,6 +29,9 @@ use super::settle::{AttemptCost, PromptSize, VariantPrices};
 /// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
 
+/// The shortest pause that invalidates a sample, in nanoseconds.
+const PAUSE_NS: f64 = 20e6;
+
 /// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SlotStart {
@@ -264,7 +267,8 @@ pub(super) async fn carry_out<A: Client>(
         }
         // Returned before any event is sent, because the receiver may be slow.
         ready.reservation = None;
-        let sample = sample(&ready, start, &context, attempts, exchange);
+        let pause = client.longest_pause(exchange.recording.sent, exchange.reading.end);
+        let sample = sample(&ready, (start, pause), &context, attempts, exchange);
         let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -437,10 +441,10 @@ pub(super) async fn finish_untimed(
     let _ = events.send(warmed).await;
 }
 
-/// The sample of a finished trial.
+/// The sample of a finished trial. `pause`: the longest pause of this process during its last attempt.
 fn sample(
     ready: &PreparedTrial,
-    start: SlotStart,
+    (start, pause): (SlotStart, Nanos),
     context: &RunContext,
     attempts: Vec<Attempt>,
     exchange: FinishedExchange,
@@ -514,6 +518,10 @@ fn sample(
         (Flag::Late, sample.attempts.len() > 1),
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
+        (
+            Flag::ClientPaused,
+            pause.0 as f64 > (ttft * CLIENT_LIMITED_SHARE).max(PAUSE_NS),
+        ),
     ];
     sample.flags.extend(cost.usage.flags());
     sample.flags.extend(

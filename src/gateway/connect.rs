@@ -3,6 +3,7 @@
 //! Owns the TLS settings and the words for a connection that failed. Must not know HTTP. Invariant: addresses
 //! were resolved before, and an opening ends by the connect deadline.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,8 +19,11 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::clock::Clock;
-use super::connection::Connection;
-use super::endpoint::{Location, OpenError};
+use super::connection::{Arrival, Connection};
+use super::endpoint::OpenError;
+use super::http1::HeadReader;
+use super::location::Location;
+use super::proxy::Proxy;
 use super::recording::{Deadline, ExchangeEnd};
 
 /// The head start of an address before the next one is tried as well (RFC 8305, 5, has 250 ms).
@@ -30,17 +34,21 @@ pub(super) struct Peer {
     addresses: Vec<SocketAddr>,
     /// Index of the address that was reached last.
     preferred: AtomicUsize,
+    /// The request for a tunnel, if there is a proxy, and the proxy's name.
+    tunnel: Option<(Vec<u8>, String)>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     limit: Duration,
 }
 
 impl Peer {
-    /// The peer at these addresses; a connection must be open within `limit`.
+    /// The peer at these addresses, those of the proxy if there is one; a connection must be open within `limit`.
     pub(super) fn new(
         location: &Location,
+        proxy: Option<&Proxy>,
         addresses: Vec<SocketAddr>,
         limit: Duration,
     ) -> Result<Self, OpenError> {
+        let tunnel = proxy.map(|proxy| (proxy.tunnel_request(location), proxy.to_string()));
         let tls = location.is_tls.then(|| {
             let name = ServerName::try_from(location.host.clone())
                 .map_err(|_| OpenError::Url(location.host.clone()))?;
@@ -49,6 +57,7 @@ impl Peer {
         Ok(Self {
             addresses,
             preferred: AtomicUsize::new(0),
+            tunnel,
             tls: tls.transpose()?,
             limit,
         })
@@ -66,16 +75,20 @@ impl Peer {
         let stream = self.connect_any().await.map_err(failed)?;
         // Small requests leave at once.
         stream.set_nodelay(true).map_err(failed)?;
-        let tls = match &self.tls {
-            Some((config, name)) => {
-                let tls = ClientConnection::new(Arc::clone(config), name.clone());
-                Some(tls.map_err(|error| ExchangeEnd::TlsFailed(tls_message(&error)))?)
-            }
-            None => None,
-        };
-        let mut connection = Connection::new(stream, tls);
-        let shaken = connection.handshake(clock).await;
-        shaken.map_err(|error| ExchangeEnd::TlsFailed(message(&error)))?;
+        let mut connection = Connection::new(stream);
+        if let Some((request, proxy)) = &self.tunnel {
+            open_tunnel(&mut connection, request.clone(), clock)
+                .await
+                .map_err(|message| {
+                    ExchangeEnd::ConnectFailed(format!("the proxy {proxy} {message}"))
+                })?;
+        }
+        if let Some((config, name)) = &self.tls {
+            let tls = ClientConnection::new(Arc::clone(config), name.clone());
+            let tls = tls.map_err(|error| ExchangeEnd::TlsFailed(tls_message(&error)))?;
+            let shaken = connection.start_tls(tls, clock).await;
+            shaken.map_err(|error| ExchangeEnd::TlsFailed(message(&error)))?;
+        }
         Ok(connection)
     }
 
@@ -103,6 +116,40 @@ impl Peer {
                 },
                 () = sleep(HEAD_START), if !is_last => {}
             }
+        }
+    }
+}
+
+/// Requests a tunnel and waits for it. The error completes a sentence about the proxy.
+async fn open_tunnel(
+    connection: &mut Connection,
+    request: Vec<u8>,
+    clock: Clock,
+) -> Result<(), String> {
+    let broken = |error: io::Error| format!("broke the connection ({error})");
+    connection.queue(request).map_err(broken)?;
+    let flushed = poll_fn(|context| connection.poll_flush(context)).await;
+    flushed.map_err(broken)?;
+    let mut head = HeadReader::default();
+    loop {
+        let read =
+            poll_fn(|context| connection.poll_read(context, clock, |_, bytes| head.feed(bytes)));
+        let fed = match read.await.map_err(broken)? {
+            Arrival::Bytes(fed) => fed,
+            Arrival::Closed { .. } => return Err("closed the connection".to_owned()),
+        };
+        match fed {
+            Ok(None) => {}
+            Ok(Some((head, _))) if (200..300).contains(&head.status) => return Ok(()),
+            Ok(Some((head, _))) if head.status == 407 => {
+                return Err("wants a user name and a password (HTTP 407): write `http://user:password@host:port` \
+                            in the variable"
+                    .to_owned());
+            }
+            Ok(Some((head, _))) => {
+                return Err(format!("refused the connection (HTTP {})", head.status));
+            }
+            Err(error) => return Err(format!("did not answer as a proxy does ({error})")),
         }
     }
 }
@@ -135,6 +182,27 @@ pub(super) fn message(error: &io::Error) -> String {
     tls.map_or_else(|| error.to_string(), tls_message)
 }
 
+/// The fault in plain words, with what to do about it.
 fn tls_message(error: &rustls::Error) -> String {
-    error.to_string()
+    use rustls::{CertificateError, Error, InvalidMessage};
+    let words = match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate is self-signed, or its authority is unknown here: name the authority's file in \
+             SSL_CERT_FILE"
+        }
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "its certificate has expired: renew it, or correct this machine's clock",
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "its certificate is not valid yet: correct this machine's clock",
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is for another host: use a host that the certificate names",
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "it does not speak TLS: if it is a plain HTTP server, write `http://`"
+        }
+        other => return other.to_string(),
+    };
+    format!("{words} ({error})")
 }

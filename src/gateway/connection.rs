@@ -49,10 +49,10 @@ pub(super) enum Arrival<T> {
 
 impl Connection {
     /// Wraps a connected socket.
-    pub(super) fn new(stream: TcpStream, tls: Option<ClientConnection>) -> Self {
+    pub(super) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
-            tls: tls.map(Box::new),
+            tls: None,
             queued: Vec::new(),
             written: 0,
             peer_closed: false,
@@ -60,8 +60,13 @@ impl Connection {
         }
     }
 
-    /// Performs the TLS handshake, if there is to be one.
-    pub(super) async fn handshake(&mut self, clock: Clock) -> io::Result<()> {
+    /// Performs the TLS handshake; everything after it is encrypted.
+    pub(super) async fn start_tls(
+        &mut self,
+        tls: ClientConnection,
+        clock: Clock,
+    ) -> io::Result<()> {
+        self.tls = Some(Box::new(tls));
         std::future::poll_fn(|context| self.poll_handshake(context, clock)).await
     }
 

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::suite::Redactor;
 
 use super::descriptors::TooFewDescriptors;
+use super::proxy::Proxy;
 
 /// The target of requests, with the key.
 pub struct Endpoint {
@@ -22,6 +23,8 @@ pub struct Endpoint {
     pub key_header: Option<String>,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
+    /// The proxy on the way to it.
+    pub proxy: Option<Proxy>,
 }
 
 impl Endpoint {
@@ -89,47 +92,10 @@ pub(super) fn headers(endpoint: &Endpoint) -> Result<HeaderMap, OpenError> {
     Ok(headers)
 }
 
-/// The parts of a base URL that a connection and a request need.
-#[derive(Debug, Clone)]
-pub(super) struct Location {
-    /// True for `https`.
-    pub(super) is_tls: bool,
-    /// The host, an IPv6 address without its brackets.
-    pub(super) host: String,
-    /// The port.
-    pub(super) port: u16,
-    /// The value of the `host` header.
-    pub(super) authority: String,
-    path: String,
-    query: String,
-}
-
-impl Location {
-    /// The location of this base URL.
-    pub(super) fn new(base_url: &Url) -> Self {
-        let host = base_url.host_str().unwrap_or_default();
-        let port = base_url.port().map(|port| format!(":{port}"));
-        let query = base_url.query().map(|query| format!("?{query}"));
-        Self {
-            is_tls: base_url.scheme() == "https",
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: base_url.port_or_known_default().unwrap_or(443),
-            authority: format!("{host}{}", port.unwrap_or_default()),
-            path: base_url.path().trim_end_matches('/').to_owned(),
-            query: query.unwrap_or_default(),
-        }
-    }
-
-    /// The target of a request to this path below the base URL.
-    pub(super) fn target(&self, path: &str) -> String {
-        format!("{}{path}{}", self.path, self.query)
-    }
-
-    /// Resolves the host's addresses, once: a look-up inside an attempt would be timed as the model's.
-    pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, OpenError> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        found
-            .map(Iterator::collect)
-            .map_err(|error| OpenError::Host(self.host.clone(), error.to_string()))
-    }
+/// Resolves the addresses of a host, once: a look-up inside an attempt would be timed as the model's.
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, OpenError> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    found
+        .map(Iterator::collect)
+        .map_err(|error| OpenError::Host(host.to_owned(), error.to_string()))
 }

@@ -5,8 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
 
@@ -17,6 +17,8 @@ use super::clock::Clock;
 use super::connect::message;
 use super::connection::{Arrival, Connection};
 use super::http1::{DecodeStop, Framing, HeadReader, HttpError, Persistence, ResponseHead};
+use super::memory::MemoryLimit;
+use super::pauses::PauseLog;
 use super::recording::{Body, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Response};
 
 /// After `[DONE]` the body should end at once; a server that leaves the connection open has this long before
@@ -29,9 +31,8 @@ pub(super) struct Exchanged {
     pub(super) response: Option<Response>,
     pub(super) end: Nanos,
     pub(super) ending: ExchangeEnd,
-    /// If the connection can carry another request: the time for which the server keeps it open, where it is
-    /// known.
-    pub(super) reusable: Option<Option<Duration>>,
+    /// The connection afterwards.
+    pub(super) persistence: Persistence,
 }
 
 impl Exchanged {
@@ -41,9 +42,19 @@ impl Exchanged {
             response: None,
             end,
             ending,
-            reusable: None,
+            persistence: Persistence::Close,
         }
     }
+}
+
+/// The rules of an exchange.
+#[derive(Clone, Copy)]
+pub(super) struct Limits<'a> {
+    pub(super) timeouts: Timeouts,
+    /// Pauses of our own, which no deadline counts.
+    pub(super) pauses: &'a PauseLog,
+    /// The limit of all answers together.
+    pub(super) memory: &'a Arc<MemoryLimit>,
 }
 
 /// Carries out the exchange whose request is queued on the connection. `sent`: the instant from which its
@@ -51,22 +62,57 @@ impl Exchanged {
 pub(super) async fn exchange(
     connection: &mut Connection,
     clock: Clock,
-    timeouts: Timeouts,
+    limits: Limits<'_>,
     sent: Nanos,
 ) -> Exchanged {
-    let mut state = ExchangeState::new(timeouts, sent);
-    let mut timer = std::pin::pin!(sleep_until(clock.instant(state.limit())));
-    let mut is_armed = false;
-    let (end, ending) = std::future::poll_fn(|context| {
-        state.poll(connection, clock, timer.as_mut(), &mut is_armed, context)
-    })
-    .await;
+    let mut state = ExchangeState::new(limits, sent);
+    let first = clock.instant(state.limit(&|_| Nanos::ZERO));
+    let mut timer = Timer {
+        sleep: std::pin::pin!(sleep_until(first)),
+        is_armed: false,
+        clock,
+        pauses: limits.pauses,
+    };
+    let (end, ending) =
+        std::future::poll_fn(|context| state.poll(connection, &mut timer, context)).await;
     state.finish(end, ending)
 }
 
+/// The timer of the deadlines. It costs more than a read: it is only moved when it fires, or when it must fire
+/// earlier.
+struct Timer<'a> {
+    sleep: Pin<&'a mut Sleep>,
+    /// True once it wakes the task.
+    is_armed: bool,
+    clock: Clock,
+    pauses: &'a PauseLog,
+}
+
+impl Timer<'_> {
+    /// Sets the timer, if it must fire earlier. Returns true if it must be polled, because it is not armed or may
+    /// have fired.
+    fn must_be_polled(&mut self, limit: Nanos, has_read: bool) -> bool {
+        let limit = self.clock.instant(limit);
+        if self.sleep.deadline() > limit {
+            self.sleep.as_mut().reset(limit);
+            self.is_armed = false;
+        }
+        let must = !self.is_armed || !has_read || self.sleep.is_elapsed();
+        self.is_armed = true;
+        must
+    }
+
+    /// The time since an instant that no deadline counts.
+    fn paused(&self, from: Nanos, now: Nanos) -> Nanos {
+        let (from, now) = (self.clock.instant(from), self.clock.instant(now));
+        Nanos::from(self.pauses.total(from, now))
+    }
+}
+
 /// The state of an exchange.
-struct ExchangeState {
+struct ExchangeState<'a> {
     timeouts: Timeouts,
+    memory: &'a Arc<MemoryLimit>,
     sent: Nanos,
     is_writing: bool,
     write_error: Option<String>,
@@ -85,10 +131,11 @@ struct ExchangeState {
     has_excess: bool,
 }
 
-impl ExchangeState {
-    fn new(timeouts: Timeouts, sent: Nanos) -> Self {
+impl<'a> ExchangeState<'a> {
+    fn new(limits: Limits<'a>, sent: Nanos) -> Self {
         Self {
-            timeouts,
+            timeouts: limits.timeouts,
+            memory: limits.memory,
             sent,
             is_writing: true,
             write_error: None,
@@ -107,22 +154,19 @@ impl ExchangeState {
     fn poll(
         &mut self,
         connection: &mut Connection,
-        clock: Clock,
-        mut timer: Pin<&mut Sleep>,
-        is_armed: &mut bool,
+        timer: &mut Timer<'_>,
         context: &mut Context<'_>,
     ) -> Poll<(Nanos, ExchangeEnd)> {
+        let clock = timer.clock;
         let mut has_read = false;
         loop {
-            if self.is_writing {
-                match connection.poll_flush(context) {
-                    Poll::Ready(written) => {
-                        self.is_writing = false;
-                        // The server may have answered before it closed: that is read first.
-                        self.write_error = written.err().map(|error| message(&error));
-                    }
-                    Poll::Pending => {}
-                }
+            // Also after the request: TLS has messages of its own.
+            if self.write_error.is_none()
+                && let Poll::Ready(written) = connection.poll_flush(context)
+            {
+                self.is_writing = false;
+                // The server may have answered before it closed: that is read first.
+                self.write_error = written.err().map(|error| message(&error));
             }
             let read = connection.poll_read(context, clock, |at, bytes| self.take(at, bytes));
             let ended = match read {
@@ -140,45 +184,43 @@ impl ExchangeState {
             self.waited = false;
         }
         self.waited = true;
-        // The timer costs more than a read: it is only moved when it fires, or when it must fire earlier.
-        let limit = clock.instant(self.limit());
-        if timer.deadline() > limit {
-            timer.as_mut().reset(limit);
-        } else if has_read && *is_armed && !timer.is_elapsed() {
+        let limit = self.limit(&|_| Nanos::ZERO);
+        if !timer.must_be_polled(limit, has_read) {
             return Poll::Pending;
         }
-        *is_armed = true;
-        while timer.as_mut().poll(context).is_ready() {
+        while timer.sleep.as_mut().poll(context).is_ready() {
             let now = clock.now();
-            if now >= self.limit() {
-                return Poll::Ready(self.timed_out(now));
+            let paused = |from| timer.paused(from, now);
+            let limit = self.limit(&paused);
+            if now >= limit {
+                return Poll::Ready(self.timed_out(now, &paused));
             }
-            timer.as_mut().reset(limit);
+            timer.sleep.as_mut().reset(clock.instant(limit));
         }
         Poll::Pending
     }
 
-    /// The instant at which the next deadline passes.
-    fn limit(&self) -> Nanos {
-        let total = self.deadline(Deadline::Total);
+    /// The instant at which the next deadline passes, given the time that does not count since an instant.
+    fn limit(&self, paused: &dyn Fn(Nanos) -> Nanos) -> Nanos {
+        let total = self.deadline(Deadline::Total, paused);
         match &self.response {
-            None => self.deadline(Deadline::Headers).min(total),
+            None => self.deadline(Deadline::Headers, paused).min(total),
             Some(_) if self.done.done() => Nanos(self.last.0.saturating_add(AFTER_DONE.0)),
-            Some(_) => self.deadline(Deadline::Gap).min(total),
+            Some(_) => self.deadline(Deadline::Gap, paused).min(total),
         }
     }
 
-    fn deadline(&self, deadline: Deadline) -> Nanos {
+    fn deadline(&self, deadline: Deadline, paused: &dyn Fn(Nanos) -> Nanos) -> Nanos {
         let (from, span) = match deadline {
             Deadline::Connect => (self.sent, self.timeouts.connect_ns),
             Deadline::Headers => (self.sent, self.timeouts.headers_ns),
             Deadline::Gap => (self.last_content, self.timeouts.gap_ns),
             Deadline::Total => (self.sent, self.timeouts.total_ns),
         };
-        Nanos(from.0.saturating_add(span.0))
+        Nanos((from.0.saturating_add(span.0)).saturating_add(paused(from).0))
     }
 
-    fn timed_out(&self, now: Nanos) -> (Nanos, ExchangeEnd) {
+    fn timed_out(&self, now: Nanos, paused: &dyn Fn(Nanos) -> Nanos) -> (Nanos, ExchangeEnd) {
         if self.done.done() {
             return (self.last, ExchangeEnd::Complete);
         }
@@ -186,7 +228,7 @@ impl ExchangeState {
             None => Deadline::Headers,
             Some(_) => Deadline::Gap,
         };
-        let is_first = self.deadline(deadline) < self.deadline(Deadline::Total);
+        let is_first = self.deadline(deadline, paused) < self.deadline(Deadline::Total, paused);
         let deadline = if is_first { deadline } else { Deadline::Total };
         (now, ExchangeEnd::TimedOut(deadline))
     }
@@ -211,7 +253,7 @@ impl ExchangeState {
                     status,
                     headers,
                     at,
-                    body: Body::default(),
+                    body: Body::within(self.memory),
                 });
                 self.last = at;
                 self.last_content = at;
@@ -281,15 +323,16 @@ impl ExchangeState {
             && !self.has_excess
             && !self.is_writing
             && self.write_error.is_none();
-        let reusable = match self.persistence {
-            Persistence::Keep(limit) if is_whole => Some(limit),
-            _ => None,
+        let persistence = if is_whole {
+            self.persistence
+        } else {
+            Persistence::Close
         };
         Exchanged {
             response: self.response,
             end,
             ending,
-            reusable,
+            persistence,
         }
     }
 }

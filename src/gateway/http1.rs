@@ -385,7 +385,10 @@ impl ChunkState {
             (Self::Size { value, .. } | Self::Extension { value, .. }, b'\r') => {
                 Self::SizeLf { value }
             }
-            (Self::Size { value, .. } | Self::Extension { value, .. }, b'\n') => data(value),
+            (
+                Self::Size { value, .. } | Self::Extension { value, .. } | Self::SizeLf { value },
+                b'\n',
+            ) => data(value),
             (Self::Size { value, .. }, b';' | b' ' | b'\t') => {
                 Self::Extension { value, skipped: 0 }
             }
@@ -393,7 +396,6 @@ impl ChunkState {
                 let skipped = skipped + 1;
                 Self::Extension { value, skipped }
             }
-            (Self::SizeLf { value }, b'\n') => data(value),
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataCr | Self::DataLf, b'\n') => Self::Size {
                 value: 0,

@@ -1,5 +1,7 @@
 //! Responses and requests of HTTP/1.1, byte by byte.
 
+use std::fmt::Write as _;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -175,10 +177,10 @@ proptest! {
         trailer in "(x: [a-z]{0,9}\r\n)?", interim in "(HTTP/1[.]1 103 Early\r\nlink: x\r\n\r\n)?",
         after in "[a-z]{0,9}", cuts in prop::collection::vec(0_usize..400, 0..12),
     ) {
-        let coded: String = chunks
-            .iter()
-            .map(|chunk| format!("{:X}{extension}\r\n{chunk}\r\n", chunk.len()))
-            .collect();
+        let mut coded = String::new();
+        for chunk in &chunks {
+            write!(coded, "{:X}{extension}\r\n{chunk}\r\n", chunk.len()).unwrap();
+        }
         let stream = format!(
             "{interim}HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{coded}0\r\n{trailer}\r\n{after}"
         );

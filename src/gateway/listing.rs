@@ -4,7 +4,6 @@
 //! nothing here shares a connection or a clock with a timed exchange; certificates are verified as there.
 
 use std::error::Error as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Client;
@@ -17,8 +16,10 @@ use crate::units::{ModelId, Nanos, one_line};
 
 use super::connect::tls_config;
 use super::decode::{DecodeError, decode};
-use super::endpoint::{Endpoint, Location, OpenError, base_url, headers};
+use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
 use super::fault;
+use super::location::Location;
+use super::proxy::Proxy;
 use super::recording::{Body, Response};
 
 /// A query to an endpoint.
@@ -108,8 +109,7 @@ async fn send_query(
 ) -> Result<Response, FetchError> {
     let mut url = base_url(endpoint)?;
     let location = Location::new(&url);
-    let addresses = location.resolve().await?;
-    let client = new_client(&location, &addresses, time_limit)?;
+    let client = new_client(&location, endpoint.proxy.as_ref(), time_limit).await?;
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty();
         match query {
@@ -127,9 +127,12 @@ async fn send_query(
     }
     let mut headers = headers(endpoint)?;
     headers.remove("content-type");
-    let lost = |error: reqwest::Error| match error.is_timeout() {
-        true => FetchError::TimedOut(time_limit),
-        false => FetchError::Connection(message_of(&error)),
+    let lost = |error: reqwest::Error| {
+        if error.is_timeout() {
+            FetchError::TimedOut(time_limit)
+        } else {
+            FetchError::Connection(message_of(&error))
+        }
     };
     let mut answered = (client.get(url).headers(headers).send().await).map_err(lost)?;
     let mut body = Body::default();
@@ -149,12 +152,13 @@ async fn send_query(
 }
 
 /// A client for one query, with every setting written out, even where it equals the default.
-fn new_client(
+async fn new_client(
     location: &Location,
-    addresses: &[SocketAddr],
+    proxy: Option<&Proxy>,
     within: Duration,
 ) -> Result<Client, OpenError> {
-    Client::builder()
+    let failed = |error: reqwest::Error| OpenError::Client(message_of(&error));
+    let builder = Client::builder()
         .user_agent(concat!("bakeoff/", env!("CARGO_PKG_VERSION")))
         .http1_only()
         .retry(reqwest::retry::never())
@@ -167,10 +171,20 @@ fn new_client(
         .no_deflate()
         .tcp_nodelay(true)
         .connect_timeout(within)
-        .resolve_to_addrs(&location.host, addresses)
-        .tls_backend_preconfigured(tls_config(location.is_tls)?)
-        .build()
-        .map_err(|error| OpenError::Client(message_of(&error)))
+        .tls_backend_preconfigured(tls_config(location.is_tls)?);
+    let builder = if let Some(proxy) = proxy {
+        let mut setting = reqwest::Proxy::all(proxy.to_string()).map_err(failed)?;
+        let authorization = proxy.authorization();
+        if let Some(mut value) = authorization.and_then(|text| text.parse::<HeaderValue>().ok()) {
+            value.set_sensitive(true);
+            setting = setting.custom_http_auth(value);
+        }
+        builder.proxy(setting)
+    } else {
+        let addresses = resolve(&location.host, location.port).await?;
+        builder.resolve_to_addrs(&location.host, &addresses)
+    };
+    builder.build().map_err(failed)
 }
 
 fn header_text((name, value): (&HeaderName, &HeaderValue)) -> (String, String) {

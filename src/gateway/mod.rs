@@ -22,9 +22,13 @@ pub mod fault;
 mod http1;
 mod lenient;
 pub mod listing;
+mod location;
+mod memory;
 mod messages;
 mod model_name;
 mod outside;
+mod pauses;
+mod proxy;
 pub mod reading;
 pub mod recording;
 pub mod request;
@@ -42,6 +46,7 @@ pub use clock::Clock;
 pub use descriptors::TooFewDescriptors;
 pub use endpoint::{Endpoint, OpenError};
 pub use explain::{Explanation, FailureContext, explain};
+pub use proxy::{Proxy, ProxyError};
 pub use reading::{GapList, Reading, RetryAfter, read};
 pub use recording::{
     Body, BodyFrame, BodyTooLarge, Deadline, DoneWatch, ExchangeEnd, Recording, Response,

@@ -5,10 +5,14 @@
 //! bytes mean. Invariant: a [`Body`]'s frames are contiguous, cover its bytes, are never empty, and stay within
 //! the limits below, whatever a server sends.
 
+use std::sync::Arc;
+
 use memchr::memchr2;
 
 use crate::suite::Redactor;
 use crate::units::Nanos;
+
+use super::memory::{MemoryLimit, MemoryShare};
 
 /// Most bytes of one answer. A long answer of 128,000 tokens is about 40 MB as chunks of one token with their
 /// envelopes; beyond this a server is broken or hostile.
@@ -78,6 +82,7 @@ impl Response {
 pub struct Body {
     bytes: Vec<u8>,
     frames: Vec<BodyFrame>,
+    memory: MemoryShare,
 }
 
 /// One piece of a body, as the client delivered it.
@@ -100,9 +105,20 @@ pub enum BodyTooLarge {
     /// [`FRAMES_PER_ANSWER`].
     #[error("the answer came in more than {FRAMES_PER_ANSWER} frames")]
     Frames,
+    /// The limit of all answers together.
+    #[error("the answers in flight are too large together")]
+    Together,
 }
 
 impl Body {
+    /// A body whose bytes count towards a limit of all answers in flight.
+    pub(super) fn within(limit: &Arc<MemoryLimit>) -> Self {
+        Self {
+            memory: MemoryShare::new(limit),
+            ..Self::default()
+        }
+    }
+
     /// Adds a frame. An empty one is skipped: it has no byte to stamp.
     pub fn push(&mut self, at: Nanos, waited: bool, bytes: &[u8]) -> Result<(), BodyTooLarge> {
         if bytes.is_empty() {
@@ -113,6 +129,9 @@ impl Body {
         }
         if self.frames.len() == FRAMES_PER_ANSWER {
             return Err(BodyTooLarge::Frames);
+        }
+        if !self.memory.grow(bytes.len() + size_of::<BodyFrame>()) {
+            return Err(BodyTooLarge::Together);
         }
         self.bytes.extend_from_slice(bytes);
         self.frames.push(BodyFrame {
@@ -181,6 +200,9 @@ impl FrameWriter<'_> {
         if bytes.len() > BYTES_PER_ANSWER - self.body.bytes.len() {
             return Err(BodyTooLarge::Bytes);
         }
+        if !self.body.memory.grow(bytes.len()) {
+            return Err(BodyTooLarge::Together);
+        }
         self.body.bytes.extend_from_slice(bytes);
         if let Some(frame) = self.body.frames.last_mut() {
             frame.end = self.body.bytes.len();
@@ -240,6 +262,10 @@ const LAST_EVENTS: [&[u8]; 5] = [
 /// Watches for a stream that ends with the line `data: [DONE]`, or with the equivalent event of other routes,
 /// so that the transport need not wait for a server that leaves the connection open. It costs nanoseconds per
 /// frame: it looks for the ends of lines, and stores the beginning of the last one. In doubt it waits.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the bytes so far, and any of them can hold together"
+)]
 #[derive(Debug, Clone, Copy)]
 pub struct DoneWatch {
     head: [u8; HEAD],

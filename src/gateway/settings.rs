@@ -6,16 +6,17 @@ use crate::record::ClientSetting;
 use crate::suite::Timeouts;
 use crate::units::Nanos;
 
+use super::proxy::Proxy;
 use super::transport::REST_LIMIT;
 
 /// The client's effective settings with the reason of each, for the manifest.
-pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
+pub fn settings(timeouts: Timeouts, lanes: usize, proxy: Option<&Proxy>) -> Vec<ClientSetting> {
     let setting = |name: &str, value: String, reason: &str| ClientSetting {
         name: name.to_owned(),
         value,
         reason: reason.to_owned(),
     };
-    let rows: [(&str, &str, &str); 11] = [
+    let rows: [(&str, &str, &str); 10] = [
         (
             "http_version",
             "1.1",
@@ -30,11 +31,6 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
             "redirects",
             "none",
             "a redirect times two requests and sends the key elsewhere",
-        ),
-        (
-            "proxy",
-            "none",
-            "a proxy of the environment would be timed as the model's",
         ),
         (
             "accept_encoding",
@@ -71,6 +67,11 @@ pub fn settings(timeouts: Timeouts, lanes: usize) -> Vec<ClientSetting> {
     rows.into_iter()
         .map(|(name, value, reason)| setting(name, value.to_owned(), reason))
         .chain([
+            setting(
+                "proxy",
+                proxy.map_or_else(|| "none".to_owned(), Proxy::to_string),
+                "of HTTPS_PROXY or ALL_PROXY; it is timed as a part of the way",
+            ),
             setting(
                 "lanes",
                 lanes.to_string(),

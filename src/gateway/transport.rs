@@ -8,7 +8,6 @@
 //! request waits for another, and it is known which exchange had to open a connection.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,9 +24,12 @@ use super::clock::Clock;
 use super::connect::Peer;
 use super::connection::Connection;
 use super::descriptors;
-use super::endpoint::{Endpoint, Location, OpenError, base_url, headers};
-use super::exchange::{Exchanged, exchange};
-use super::http1::RequestHead;
+use super::endpoint::{Endpoint, OpenError, base_url, headers, resolve};
+use super::exchange::{Exchanged, Limits, exchange};
+use super::http1::{Persistence, RequestHead};
+use super::location::Location;
+use super::memory::MemoryLimit;
+use super::pauses::PauseLog;
 use super::recording::{ExchangeEnd, Recording};
 
 /// A connection that rested longer than this is not used: gateways close theirs after 5 to 60 s.
@@ -72,6 +74,18 @@ pub struct Transport {
 struct Shared {
     peer: Peer,
     timeouts: Timeouts,
+    pauses: PauseLog,
+    memory: Arc<MemoryLimit>,
+}
+
+impl Shared {
+    fn limits(&self, timeouts: Timeouts) -> Limits<'_> {
+        Limits {
+            timeouts,
+            pauses: &self.pauses,
+            memory: &self.memory,
+        }
+    }
 }
 
 impl Transport {
@@ -89,20 +103,37 @@ impl Transport {
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect();
-        let addresses: Vec<SocketAddr> = location.resolve().await?;
+        let proxy = endpoint.proxy.as_ref();
+        let (host, port) = proxy.map_or((&location.host, location.port), |proxy| {
+            (&proxy.host, proxy.port)
+        });
+        let addresses = resolve(host, port).await?;
         descriptors::reserve_descriptors(lanes, &addresses).map_err(OpenError::Descriptors)?;
-        let peer = Peer::new(&location, addresses, timeouts.connect_ns.into())?;
-        let threads = start_threads()?;
+        let peer = Peer::new(&location, proxy, addresses, timeouts.connect_ns.into())?;
+        let (threads, clock) = (start_threads()?, Clock::new());
         let count = threads.len();
+        let shared = Arc::new(Shared {
+            peer,
+            timeouts,
+            pauses: PauseLog::new(clock),
+            memory: MemoryLimit::new(lanes),
+        });
+        let watched = Arc::clone(&shared);
+        // It ends with its thread.
+        drop(
+            threads[0]
+                .handle
+                .spawn(async move { watched.pauses.watch(clock).await }),
+        );
         let mut transport = Self {
-            shared: Arc::new(Shared { peer, timeouts }),
+            shared,
             redactor: endpoint.redactor(),
             lanes: Arc::new(Lanes::new((0..lanes.max(1)).map(|lane| lane % count))),
             threads,
             location,
             headers,
             heads: Mutex::default(),
-            clock: Clock::new(),
+            clock,
         };
         let failed = transport.open_lanes().await;
         transport.clock = Clock::new();
@@ -120,7 +151,7 @@ impl Transport {
         let request = head.without_body();
         let connect = Duration::from(self.shared.timeouts.connect_ns);
         let within = Nanos::from(connect.saturating_add(OPENING_ANSWER));
-        let limits = Timeouts {
+        let timeouts = Timeouts {
             headers_ns: within,
             gap_ns: within,
             total_ns: within,
@@ -132,6 +163,7 @@ impl Transport {
             self.on_thread(lease.thread, async move {
                 let mut connection = shared.peer.connect(clock).await?;
                 if connection.queue(request).is_ok() {
+                    let limits = shared.limits(timeouts);
                     let answered = exchange(&mut connection, clock, limits, clock.now()).await;
                     lease.keep(connection, &answered, clock);
                 }
@@ -150,6 +182,16 @@ impl Transport {
     /// The clock of all stamps.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// The longest pause of this process that overlaps the time between two instants.
+    pub fn longest_pause(&self, from: Nanos, to: Nanos) -> Nanos {
+        let at = |at| self.clock.instant(at);
+        let longest = self
+            .shared
+            .pauses
+            .longest(at(from), at(to), at(self.clock.now()));
+        Nanos::from(longest)
     }
 
     /// Sees to it that the next `count` exchanges find open connections: those that the server has closed, or is
@@ -256,6 +298,7 @@ impl Transport {
 }
 
 /// The instant of a request, and the time that its exchange took to open a connection.
+#[derive(Clone, Copy)]
 struct Sent {
     at: Nanos,
     connect: Option<Nanos>,
@@ -296,7 +339,8 @@ async fn carry_out(
         let ending = ExchangeEnd::ConnectionLost(error.to_string());
         return (sent, Exchanged::without_response(clock.now(), ending));
     }
-    let exchanged = exchange(&mut connection, clock, shared.timeouts, sent.at).await;
+    let limits = shared.limits(shared.timeouts);
+    let exchanged = exchange(&mut connection, clock, limits, sent.at).await;
     lease.keep(connection, &exchanged, clock);
     (sent, exchanged)
 }
@@ -364,7 +408,7 @@ impl Lease {
 
     /// Keeps the connection for the next exchange, if it can carry one.
     fn keep(&mut self, mut connection: Connection, exchanged: &Exchanged, clock: Clock) {
-        if let Some(announced) = exchanged.reusable {
+        if let Persistence::Keep(announced) = exchanged.persistence {
             connection.rest(clock.instant(clock.now()) + rest_limit(announced));
             self.connection = Some(connection);
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flag {
-    /// At least 8 token-bearing chunks came in one burst: its TTFT is not a TTFT.
+    /// Something on the way held back the beginning of the answer, and sent it in one burst: its TTFT is not a TTFT.
     Buffered,
     /// The attempt opened a connection.
     Cold,
@@ -17,6 +17,8 @@ pub enum Flag {
     Late,
     /// Our own delay was above a stated share of TTFT.
     ClientLimited,
+    /// This process did not run for a while during the attempt: stopped, suspended, or without a processor.
+    ClientPaused,
     /// The gateway reports that another provider or model than the first choice answered: it spoils a
     /// comparison.
     Fallback,
@@ -47,6 +49,7 @@ impl Flag {
             Self::Cold => "cold",
             Self::Late => "late",
             Self::ClientLimited => "client_limited",
+            Self::ClientPaused => "client_paused",
             Self::Fallback => "fallback",
             Self::OtherModel => "other_model",
             Self::Compressed => "compressed",
@@ -61,6 +64,9 @@ impl Flag {
 
     /// Returns true if a sample with this flag is excluded from TTFT figures, with a count.
     pub const fn is_excluding(self) -> bool {
-        matches!(self, Self::Buffered | Self::Cold | Self::ClientLimited)
+        matches!(
+            self,
+            Self::Buffered | Self::Cold | Self::ClientLimited | Self::ClientPaused
+        )
     }
 }

@@ -220,8 +220,11 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
     problems.push_flag(
         variant,
         Flag::Buffered,
-        "buffered (all in one burst), set aside from TTFT",
-        Some("look for a buffering proxy on the way"),
+        "buffered on the way (the answer, or its beginning, came in one burst), excluded from TTFT",
+        Some(
+            "a proxy holds tokens back: nginx needs `proxy_buffering off` (or the server's header \
+             `X-Accel-Buffering: no`), HAProxy `option http-no-delay`",
+        ),
     );
     problems.push_flag(
         variant,
@@ -234,6 +237,12 @@ fn comparability(problems: &mut ProblemList<'_>, variant: &VariantSummary) {
         Flag::ClientLimited,
         "client-limited (held up by this machine), set aside from TTFT",
         Some("lower concurrency, or run on a quieter machine"),
+    );
+    problems.push_flag(
+        variant,
+        Flag::ClientPaused,
+        "measured while this process did not run (stopped, suspended, or without a processor), excluded from TTFT",
+        Some("run on a quieter machine that does not go to sleep"),
     );
     problems.push_flag(
         variant,

@@ -10,10 +10,14 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use super::dialect::Dialect;
+use crate::units::Nanos;
 
 /// The largest buffer of `buffered-N`, in bytes: more than any simulated answer, so that a larger number would
 /// mean the same.
 pub const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest time of `buffered-Nms`, in milliseconds: an answer that is held back for longer is a stall.
+pub const MAX_BUFFER_HOLD_MS: u64 = 60_000;
 
 /// The maximum number of faults in one model id: enough for any sensible combination, and a bound on the work
 /// per request.
@@ -119,7 +123,8 @@ faults! {
     Gzip "gzip" "gzip, flushed after each event"
     GzipHeld "gzip-held" "gzip without flushes: all arrives at the end"
     Brotli "brotli" "brotli (stored blocks), flushed after each event"
-    Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes"
+    Buffered "buffered" "held back by a proxy and sent at once; `buffered-N`: in pieces of N bytes, `buffered-Nms`: only what comes within N ms"
+    NoAccelHeader "no-accel-header" "without `x-accel-buffering: no`, by which a proxy knows a stream"
 
     // Usage and shape of a chat's chunks.
     NoUsage "no-usage" "no usage at all"
@@ -216,6 +221,8 @@ pub struct FaultSet {
     pub dialect: Dialect,
     /// Bytes that a proxy buffers before it forwards them, for [`Fault::Buffered`]; absent: all.
     pub buffer_bytes: Option<usize>,
+    /// The time for which a proxy holds back the beginning of an answer, for [`Fault::Buffered`].
+    pub buffer_hold: Option<Nanos>,
 }
 
 impl FaultSet {
@@ -289,12 +296,20 @@ impl FromStr for ModelSelector {
 }
 
 impl FaultSet {
-    /// Adds the fault with that name, `buffered-N` included.
+    /// Adds the fault with that name, `buffered-N` and `buffered-Nms` included.
     fn add_named(&mut self, name: &str) -> Result<(), UnknownFault> {
         let Some(bytes) = name.strip_prefix("buffered-") else {
             self.add(name.parse()?);
             return Ok(());
         };
+        if let Some(millis) = bytes.strip_suffix("ms") {
+            let millis = millis.parse::<u64>().ok();
+            let millis = millis.filter(|millis| (1..=MAX_BUFFER_HOLD_MS).contains(millis));
+            let millis = millis.ok_or_else(|| UnknownFault(name.to_owned()))?;
+            self.buffer_hold = Some(Nanos::from_millis(millis));
+            self.add(Fault::Buffered);
+            return Ok(());
+        }
         let bytes = bytes.parse::<usize>().ok();
         let bytes = bytes.filter(|bytes| (1..=MAX_BUFFER_BYTES).contains(bytes));
         self.buffer_bytes = Some(bytes.ok_or_else(|| UnknownFault(name.to_owned()))?);
@@ -327,12 +342,21 @@ mod tests {
         let selector: ModelSelector = "a/b+crlf+buffered-4096+every-other".parse().unwrap();
         assert!(selector.faults.has(Fault::Crlf) && selector.faults.has(Fault::Buffered));
         assert_eq!(selector.faults.buffer_bytes, Some(4096));
+        let held: ModelSelector = "a/b+buffered-200ms".parse().unwrap();
+        assert!(held.faults.has(Fault::Buffered));
+        assert_eq!(held.faults.buffer_hold, Some(Nanos::from_millis(200)));
         assert!(
             selector.turn.applies_to(0)
                 && !selector.turn.applies_to(1)
                 && selector.turn.applies_to(2)
         );
-        for invalid in ["a/b+", "a/b+nonsense", "a/b+buffered-0", "a/b+buffered-x"] {
+        for invalid in [
+            "a/b+",
+            "a/b+nonsense",
+            "a/b+buffered-0",
+            "a/b+buffered-x",
+            "a/b+buffered-0ms",
+        ] {
             assert!(invalid.parse::<ModelSelector>().is_err(), "{invalid}");
         }
     }

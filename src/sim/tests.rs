@@ -125,7 +125,7 @@ proptest! {
     fn framing_loses_no_token(framing in prop::sample::select(vec![
         "bytewise", "split-char", "split-crlf", "crlf", "cr", "no-space", "multi-line", "bom",
         "comments", "fields", "gzip", "gzip-held", "brotli", "buffered", "buffered-1",
-        "buffered-100", "gzip+buffered-64", "no-last-blank", "huge-event",
+        "buffered-100", "buffered-20ms", "no-accel-header", "gzip+buffered-64", "no-last-blank", "huge-event",
     ])) {
         let clean = write("openai/gpt-4.1-nano", &[]);
         let framed = write(&format!("openai/gpt-4.1-nano+{framing}"), &[]);

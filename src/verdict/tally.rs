@@ -28,11 +28,12 @@ pub struct SampleCounts {
 }
 
 /// Every flag, in the order of its declaration: the order of the table in [`SampleCounts`].
-const FLAGS: [Flag; 13] = [
+const FLAGS: [Flag; 14] = [
     Flag::Buffered,
     Flag::Cold,
     Flag::Late,
     Flag::ClientLimited,
+    Flag::ClientPaused,
     Flag::Fallback,
     Flag::OtherModel,
     Flag::Compressed,

@@ -172,7 +172,7 @@ impl Seen {
         let timed = |hit: bool| {
             let samples = self.samples.iter();
             let of = |sample: &&Value| {
-                let spoilt = ["buffered", "cold", "client_limited"];
+                let spoilt = ["buffered", "cold", "client_limited", "client_paused"];
                 let mut flags = sample["flags"].as_array().into_iter().flatten();
                 sample["variant"] == variant
                     && (sample["usage"]["cached_tokens"].as_u64() > Some(0)) == hit

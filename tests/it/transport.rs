@@ -10,12 +10,12 @@ use crate::support::server;
 
 use std::future::Future;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use bakeoff::gateway::{
-    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Reading, Recording, Transport,
-    read,
+    Deadline, Endpoint, ExchangeEnd, OpenError, OutgoingRequest, Proxy, Reading, Recording,
+    Transport, read,
 };
 use bakeoff::record::{Flag, Outcome};
 use bakeoff::sim::{Scenario, Simulator, SimulatorHandle};
@@ -64,6 +64,7 @@ fn keyless(base_url: &str) -> Endpoint {
         key: None,
         key_header: None,
         headers: Vec::new(),
+        proxy: None,
     }
 }
 
@@ -177,6 +178,7 @@ fn requests_are_sent_as_configured() {
             ("x-title".to_owned(), "bakeoff".to_owned()),
             ("accept-encoding".to_owned(), "gzip".to_owned()),
         ],
+        proxy: None,
     };
     block_on(async {
         for endpoint in [&with_key, &keyless(&server.base_url())] {
@@ -349,6 +351,7 @@ fn unusable_endpoints_are_refused_without_showing_the_key() {
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into_iter()
                 .collect(),
+            proxy: None,
         };
         block_on(Transport::open(&endpoint, LONG, 1)).err().unwrap()
     };
@@ -405,6 +408,114 @@ fn a_compressed_answer_is_decoded_and_flagged() {
     assert!(held.flags.contains(&Flag::Buffered) && held.flags.contains(&Flag::Compressed));
     let plain = ask_simulator("sim/constant-5ms-2ms-12", LONG);
     assert!(!plain.flags.contains(&Flag::Compressed));
+}
+
+#[test]
+fn an_answer_whose_beginning_was_held_back_is_flagged() {
+    // A proxy that waits for 4 KiB, or for 200 ms, lets everything after them through: only the first read shows
+    // that its TTFT is not the model's.
+    for fault in ["buffered-4096", "buffered-100ms", "buffered"] {
+        let reading = ask_simulator(&format!("sim/constant-20ms-5ms-48+{fault}"), LONG);
+        assert_eq!(reading.outcome, Outcome::Complete, "{fault}");
+        assert!(reading.flags.contains(&Flag::Buffered), "{fault}");
+    }
+}
+
+/// A proxy for one connection, which leads to `target` whatever is asked for. Returns its URL and the thread, which
+/// ends with the request for the tunnel.
+fn proxy(target: String, reply: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:pass@{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            client.read_exact(&mut byte).unwrap();
+            head.extend_from_slice(&byte);
+        }
+        client.write_all(reply.as_bytes()).unwrap();
+        if reply.contains(" 200 ") {
+            let mut server = TcpStream::connect(target).unwrap();
+            let (mut from_client, mut to_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+            let _ = std::io::copy(&mut server, &mut client);
+        }
+        String::from_utf8(head).unwrap()
+    });
+    (url, thread)
+}
+
+fn behind(proxy_url: &str) -> Endpoint {
+    let base_url = "http://gateway.invalid/v1";
+    let variable = |name: &str| (name == "ALL_PROXY").then(|| proxy_url.to_owned());
+    Endpoint {
+        proxy: Proxy::from_variables(base_url, variable).unwrap(),
+        ..keyless(base_url)
+    }
+}
+
+#[test]
+fn a_proxy_makes_a_tunnel() {
+    // The name of the endpoint is the proxy's to resolve; what goes through the tunnel is as without it.
+    let running = simulator();
+    let target = running.base_url();
+    let target = target.trim_start_matches("http://").trim_end_matches("/v1");
+    let (url, thread) = proxy(
+        target.to_owned(),
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+    );
+    block_on(async {
+        let (transport, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+        assert_eq!(failed, None);
+        for _ in 0..2 {
+            let recording = transport
+                .exchange(asking("sim/constant-2ms-1ms-4", "r"))
+                .await;
+            assert_eq!(recording.connect, None);
+            assert_eq!(reading(&recording).outcome, Outcome::Complete);
+        }
+    });
+    drop(running);
+    let head = thread.join().unwrap();
+    assert!(
+        head.starts_with("CONNECT gateway.invalid:80 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("proxy-authorization: Basic dXNlcjpwYXNz\r\n"),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password() {
+    for (reply, words) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "HTTP 407",
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+            "HTTP 403",
+        ),
+        ("SSH-2.0-OpenSSH_9.9\r\n", "proxy"),
+    ] {
+        let (url, thread) = proxy(String::new(), reply);
+        block_on(async {
+            let (_, failed) = Transport::open(&behind(&url), LONG, 1).await.unwrap();
+            let Some(ExchangeEnd::ConnectFailed(message)) = failed.as_deref() else {
+                panic!("{failed:?}")
+            };
+            assert!(
+                message.contains(words) && message.contains("proxy"),
+                "{message}"
+            );
+            assert!(!message.contains("pass@"), "{message}");
+        });
+        thread.join().unwrap();
+    }
 }
 
 #[test]

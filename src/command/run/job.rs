@@ -336,7 +336,8 @@ impl Job {
                 models: self.model_prices(),
             }),
             client: {
-                let mut client = settings(self.resolved.suite.timeouts, self.lanes());
+                let proxy = opened.endpoint.proxy.as_ref();
+                let mut client = settings(self.resolved.suite.timeouts, self.lanes(), proxy);
                 client.extend(request::settings(self.resolved.profile.wording));
                 client.extend(self.pacer().limits().map(limit_setting));
                 client

@@ -37,6 +37,7 @@ const OUTCOMES: [(&str, &[&str]); 18] = [
             "gzip-held",
             "brotli",
             "buffered",
+            "no-accel-header",
             // Usage and shape of chunks.
             "no-usage",
             "openai-usage",
