@@ -421,6 +421,16 @@ fn an_answer_whose_beginning_was_held_back_is_flagged() {
     }
 }
 
+/// Request line and headers of the next request.
+fn read_head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.extend_from_slice(&byte);
+    }
+    String::from_utf8(head).unwrap()
+}
+
 /// A proxy for one connection, which leads to `target` whatever is asked for. Returns its URL and the thread, which
 /// ends with the request for the tunnel.
 fn proxy(target: String, reply: &'static str) -> (String, std::thread::JoinHandle<String>) {
@@ -429,11 +439,7 @@ fn proxy(target: String, reply: &'static str) -> (String, std::thread::JoinHandl
     let thread = std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            client.read_exact(&mut byte).unwrap();
-            head.extend_from_slice(&byte);
-        }
+        let head = read_head(&mut client);
         client.write_all(reply.as_bytes()).unwrap();
         if reply.contains(" 200 ") {
             let mut server = TcpStream::connect(target).unwrap();
@@ -442,7 +448,7 @@ fn proxy(target: String, reply: &'static str) -> (String, std::thread::JoinHandl
             std::thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
             let _ = std::io::copy(&mut server, &mut client);
         }
-        String::from_utf8(head).unwrap()
+        head
     });
     (url, thread)
 }
@@ -691,13 +697,12 @@ fn comments_alone_meet_the_deadline_between_two_parts_of_an_answer() {
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut request = [0; 4096];
         // The request that opens the connection, and then the question.
-        stream.read(&mut request).unwrap();
+        read_head(&mut stream);
         stream
             .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
             .unwrap();
-        stream.read(&mut request).unwrap();
+        read_head(&mut stream);
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         // Until the client hangs up.
         while stream.write_all(b": processing\n\n").is_ok() {
