@@ -29,8 +29,11 @@ use super::settle::{AttemptCost, PromptSize, VariantPrices};
 /// Share of TTFT above which our own delay invalidates a sample.
 const CLIENT_LIMITED_SHARE: f64 = 0.05;
 
-/// The shortest pause that invalidates a sample, in nanoseconds.
+/// The shortest pause before the first token that invalidates a sample, in nanoseconds.
 const PAUSE_NS: f64 = 20e6;
+
+/// The same after it, where it moves no TTFT: long answers meet a short one on any machine.
+const LATER_PAUSE_NS: f64 = 100e6;
 
 /// The instant at which a slot was due, and the delay by a limit.
 #[derive(Debug, Clone, Copy)]
@@ -267,8 +270,13 @@ pub(super) async fn carry_out<A: Client>(
         }
         // Returned before any event is sent, because the receiver may be slow.
         ready.reservation = None;
-        let pause = client.longest_pause(exchange.recording.sent, exchange.reading.end);
-        let sample = sample(&ready, (start, pause), &context, attempts, exchange);
+        let (sent, end) = (exchange.recording.sent, exchange.reading.end);
+        let first = exchange.reading.first_token.unwrap_or(end);
+        let pauses = Pauses {
+            before_token: client.longest_pause(sent, first),
+            after_token: client.longest_pause(first, end),
+        };
+        let sample = sample(&ready, (start, pauses), &context, attempts, exchange);
         let _ = events.send(RunEvent::Finished(Box::new(sample))).await;
         return outcome;
     }
@@ -441,10 +449,25 @@ pub(super) async fn finish_untimed(
     let _ = events.send(warmed).await;
 }
 
-/// The sample of a finished trial. `pause`: the longest pause of this process during its last attempt.
+/// The longest pauses of this process during an attempt.
+struct Pauses {
+    before_token: Nanos,
+    after_token: Nanos,
+}
+
+impl Pauses {
+    /// True if they invalidate a sample with this TTFT, in nanoseconds.
+    fn are_excessive(&self, ttft: f64) -> bool {
+        let share = ttft * CLIENT_LIMITED_SHARE;
+        self.before_token.0 as f64 > share.max(PAUSE_NS)
+            || self.after_token.0 as f64 > share.max(LATER_PAUSE_NS)
+    }
+}
+
+/// The sample of a finished trial.
 fn sample(
     ready: &PreparedTrial,
-    (start, pause): (SlotStart, Nanos),
+    (start, pauses): (SlotStart, Pauses),
     context: &RunContext,
     attempts: Vec<Attempt>,
     exchange: FinishedExchange,
@@ -518,10 +541,7 @@ fn sample(
         (Flag::Late, sample.attempts.len() > 1),
         (Flag::Cold, recording.connect.is_some()),
         (Flag::ClientLimited, own_delay > ttft * CLIENT_LIMITED_SHARE),
-        (
-            Flag::ClientPaused,
-            pause.0 as f64 > (ttft * CLIENT_LIMITED_SHARE).max(PAUSE_NS),
-        ),
+        (Flag::ClientPaused, pauses.are_excessive(ttft)),
     ];
     sample.flags.extend(cost.usage.flags());
     sample.flags.extend(
@@ -531,4 +551,34 @@ fn sample(
     sample.flags.sort_unstable();
     sample.flags.dedup();
     sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_spoils_what_it_moves() {
+        // A stop over the first token moves TTFT; a short one in the middle of a long answer does not.
+        let excessive = |before: u64, after: u64, ttft: f64| {
+            let pauses = Pauses {
+                before_token: Nanos::from_millis(before),
+                after_token: Nanos::from_millis(after),
+            };
+            pauses.are_excessive(ttft)
+        };
+        for (before, after, ttft, expected) in [
+            (0, 0, 300e6, false),
+            (19, 0, 300e6, false),
+            (21, 0, 300e6, true),
+            (21, 0, 1_000e6, false),
+            (51, 0, 1_000e6, true),
+            (0, 60, 300e6, false),
+            (0, 200, 300e6, true),
+            // An attempt without a token has no TTFT to spoil.
+            (900, 900, f64::INFINITY, false),
+        ] {
+            assert_eq!(excessive(before, after, ttft), expected, "{before} {after}");
+        }
+    }
 }
